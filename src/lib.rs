@@ -1,0 +1,17 @@
+//! Publishes the shared documents of many projects into one git repository, the codex: one clone, one commit per
+//! project, one push, and no success told that the remote did not confirm.
+//!
+//! The modules stand in the order in which data flows; a module uses only what stands before it, and the small types:
+//!
+//! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
+
+// Small types that depend on nothing.
+pub mod environment;
+pub mod names;
+pub mod object;
+pub mod paths;
+pub mod secret;
+pub mod url;
+
+// The flow.
+pub mod workspace;

@@ -1,0 +1,57 @@
+//! The name of a project: what stands in commits, in `projects/NAME/` and on the command line.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A valid project name: 1 to 100 of letters, digits, `.`, `_`, `-`, starting with a letter or digit.
+///
+/// The rule keeps a name a single, harmless path segment on every platform, and `.`, `..`, `.git` out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectName(String);
+
+/// Why a text is not a project name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{}` is not a project name: 1 to 100 letters, digits, `.`, `_` or `-`, starting with a letter or digit", crate::paths::escaped(.0.as_bytes()))]
+pub struct InvalidProjectName(String);
+
+impl ProjectName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProjectName {
+    type Err = InvalidProjectName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if starts_well && text.len() <= 100 && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidProjectName(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_single_harmless_segments() {
+        for good in ["a", "billing-api", "codex.acme.com", "0x10", "A_b", &"x".repeat(100)] {
+            assert!(good.parse::<ProjectName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".git", "-x", "_x", "a/b", "a\\b", "a b", "p$(touch x)", "é", &"x".repeat(101)] {
+            assert!(bad.parse::<ProjectName>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Git objects as values: ids, kinds, modes and how an id is computed. No repository is needed for any of it.
+
+use std::fmt;
+
+use sha1::{Digest, Sha1};
+
+/// The id of a git object (SHA-1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub [u8; 20]);
+
+impl ObjectId {
+    /// Reads 40 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 40 || !text.is_ascii() {
+            return None;
+        }
+        let mut id = [0; 20];
+        for (byte, digits) in id.iter_mut().zip(bytes.chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(id))
+    }
+
+    /// The first seven digits, for people.
+    pub fn short(&self) -> String {
+        self.to_string()[..7].to_owned()
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for ObjectId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The kinds of object that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A commit.
+    Commit,
+    /// A directory.
+    Tree,
+    /// The contents of a file, or the target of a symlink.
+    Blob,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Tree => "tree",
+            Self::Blob => "blob",
+        }
+    }
+}
+
+/// An id in the making, for contents that are not all in memory at once.
+pub struct Hasher(Sha1);
+
+impl Hasher {
+    /// Starts the id of an object of `size` bytes.
+    pub fn new(kind: Kind, size: u64) -> Self {
+        let mut sha = Sha1::new();
+        sha.update(format!("{} {size}\0", kind.name()));
+        Self(sha)
+    }
+
+    /// Adds contents.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// The id, once exactly the announced number of bytes was added.
+    pub fn finish(self) -> ObjectId {
+        ObjectId(self.0.finalize().into())
+    }
+}
+
+/// The id that git gives to `data`.
+pub fn hash(kind: Kind, data: &[u8]) -> ObjectId {
+    let mut hasher = Hasher::new(kind, data.len() as u64);
+    hasher.update(data);
+    hasher.finish()
+}
+
+/// What a tree entry is, as far as a sync tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// A file.
+    File,
+    /// A file that its owner may execute.
+    Executable,
+    /// A symlink; its blob is the target.
+    Link,
+    /// A directory.
+    Directory,
+    /// A commit of another repository.
+    Submodule,
+}
+
+impl Mode {
+    /// From the octal digits of a tree entry. Historic file modes (`100664`) count as what git reads them as.
+    pub fn from_octal(digits: &[u8]) -> Option<Self> {
+        let mode = digits
+            .iter()
+            .try_fold(0u32, |mode, d| matches!(d, b'0'..=b'7').then(|| (mode << 3) | u32::from(d - b'0')))?;
+        match mode & 0o170_000 {
+            0o100_000 if mode & 0o100 != 0 => Some(Self::Executable),
+            0o100_000 => Some(Self::File),
+            0o120_000 => Some(Self::Link),
+            0o040_000 => Some(Self::Directory),
+            0o160_000 => Some(Self::Submodule),
+            _ => None,
+        }
+    }
+
+    /// The digits as git writes them.
+    pub fn octal(self) -> &'static [u8] {
+        match self {
+            Self::File => b"100644",
+            Self::Executable => b"100755",
+            Self::Link => b"120000",
+            Self::Directory => b"40000",
+            Self::Submodule => b"160000",
+        }
+    }
+
+    /// A plain file, executable or not.
+    pub fn is_file(self) -> bool {
+        matches!(self, Self::File | Self::Executable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_gits_own() {
+        assert_eq!(hash(Kind::Blob, b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(hash(Kind::Tree, b"").to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+        let id = hash(Kind::Blob, b"hello\n");
+        assert_eq!(ObjectId::from_hex(&id.to_string()), Some(id));
+        assert_eq!(ObjectId::from_hex("x"), None);
+    }
+}

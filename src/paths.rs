@@ -1,0 +1,169 @@
+//! Paths inside the codex: `/`-separated bytes, checked once, then carried as a type.
+//!
+//! Git keeps names as bytes, and so do we; they are escaped only where they are shown.
+
+use std::fmt;
+
+use bstr::{BStr, BString, ByteSlice};
+
+/// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` segment, no NUL.
+///
+/// Invariant: never empty, never starts or ends with `/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodexPath(BString);
+
+/// Why bytes are not a path in the codex.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidPath {
+    /// Nothing at all.
+    #[error("the path is empty")]
+    Empty,
+    /// Starts with `/`.
+    #[error("the path is absolute")]
+    Absolute,
+    /// A segment that is empty, `.` or `..`.
+    #[error("the path has an empty, `.` or `..` segment")]
+    Dots,
+    /// A segment that git takes for its own directory, on this or another file system.
+    #[error("the path has a `.git` segment")]
+    DotGit,
+    /// A NUL byte, which no tree entry can hold.
+    #[error("the path has a NUL byte")]
+    Nul,
+}
+
+impl CodexPath {
+    /// Checks `bytes`; one trailing `/` is accepted and dropped.
+    pub fn new(bytes: &[u8]) -> Result<Self, InvalidPath> {
+        let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+        if bytes.is_empty() {
+            return Err(InvalidPath::Empty);
+        }
+        if bytes[0] == b'/' {
+            return Err(InvalidPath::Absolute);
+        }
+        for segment in bytes.split(|b| *b == b'/') {
+            check_segment(segment)?;
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// `self/rest`, with `rest` checked.
+    pub fn join(&self, rest: &[u8]) -> Result<Self, InvalidPath> {
+        let mut joined = self.0.to_vec();
+        joined.push(b'/');
+        joined.extend_from_slice(rest);
+        Self::new(&joined)
+    }
+
+    /// The bytes, without leading or trailing `/`.
+    pub fn as_bstr(&self) -> &BStr {
+        self.0.as_bstr()
+    }
+
+    /// What is left of `path` below this directory, or `None` when it does not lie below it.
+    pub fn strip<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        path.strip_prefix(self.0.as_slice())?.strip_prefix(b"/")
+    }
+}
+
+impl fmt::Display for CodexPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escaped(&self.0).fmt(f)
+    }
+}
+
+/// Checks one segment of a path as git does when it refuses a tree, on every platform's terms.
+pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
+    match segment {
+        b"" | b"." | b".." => Err(InvalidPath::Dots),
+        _ if is_dot_git(segment) => Err(InvalidPath::DotGit),
+        _ if segment.contains(&0) => Err(InvalidPath::Nul),
+        _ => Ok(()),
+    }
+}
+
+/// `.git` as NTFS and HFS+ would also read it: any case, `git~1`, trailing dots and spaces, ignorable code points.
+fn is_dot_git(segment: &[u8]) -> bool {
+    let visible: Vec<u8> = segment
+        .chars()
+        .filter(
+            |c| !matches!(*c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'),
+        )
+        .flat_map(|c| c.to_string().into_bytes())
+        .collect();
+    let name = visible.split(|b| *b == b':').next().unwrap_or(&visible);
+    let name = name.trim_end_with(|c| matches!(c, '.' | ' '));
+    name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1")
+}
+
+/// Text from outside made fit for a terminal or a JSON string: control characters, characters that reorder or
+/// hide text, and bytes that are not UTF-8 are written as escapes.
+pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
+    Escaped(bytes)
+}
+
+struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}');
+                if c.is_control() || hidden {
+                    write!(f, "{}", c.escape_default())?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_could_leave_or_harm_the_codex_are_refused() {
+        for bad in [
+            "",
+            "/",
+            "/a",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "a/.",
+            ".git",
+            "a/.GIT/b",
+            "a/git~1",
+            "a/.git.",
+            "a/.g\u{200c}it",
+            "a\0b",
+            ".git::$INDEX",
+        ] {
+            assert!(CodexPath::new(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        for good in ["a", "a/", "projects/x", ".github/x", ".gitignore", "a b/ü", "...", "x.git"] {
+            assert!(CodexPath::new(good.as_bytes()).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn shown_names_cannot_drive_a_terminal() {
+        assert_eq!(escaped(b"a\x1b[31m\n\xff\xc3\xa9").to_string(), "a\\u{1b}[31m\\n\\xff\u{e9}");
+    }
+
+    #[test]
+    fn strip_only_below() {
+        let dir = CodexPath::new(b"projects/a").unwrap();
+        assert_eq!(dir.strip(b"projects/a/b/c"), Some(&b"b/c"[..]));
+        assert_eq!(dir.strip(b"projects/ab"), None);
+        assert_eq!(dir.strip(b"projects/a"), None);
+    }
+}

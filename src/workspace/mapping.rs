@@ -1,0 +1,321 @@
+//! Globs: which source file goes where in the codex, and, read backwards, which path of the codex is a project's own.
+//!
+//! The rules are those of contract/config.md, "Which paths a project owns": `*` and `?` stay inside a segment, `**`
+//! crosses them, a pattern without `/` matches at the root only, dot files match like any other. Everything here is
+//! pure and works on `/`-separated bytes.
+
+use std::collections::BTreeSet;
+
+use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::paths::CodexPath;
+
+/// What `default_excludes` leaves out, at any depth.
+pub const DEFAULT_EXCLUDES: [&str; 6] = ["node_modules", ".git", ".DS_Store", "Thumbs.db", "*.log", ".env*"];
+
+/// A glob that cannot be used, and why.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidPattern {
+    /// The pattern is empty.
+    #[error("the pattern is empty")]
+    Empty,
+    /// A leading `!`: there is no negation, `exclude` says it.
+    #[error("`{0}`: `!` does not negate here; put the pattern under `exclude`")]
+    Negated(String),
+    /// A pattern that could only match outside the root.
+    #[error("`{0}`: a pattern is relative to the project's root, without `.` and `..` segments")]
+    Outside(String),
+    /// The glob engine's own words.
+    #[error("`{pattern}`: {reason}")]
+    Syntax {
+        /// The pattern as written.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A mapping's destination.
+    #[error("`{to}`: {reason}")]
+    Destination {
+        /// The destination as written.
+        to: String,
+        /// What is wrong with it.
+        reason: crate::paths::InvalidPath,
+    },
+}
+
+/// The patterns of one project as the configuration gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimPatterns {
+    /// Globs under the root, kept at the same path under `to`.
+    pub include: Vec<String>,
+    /// Globs that leave a source file out, whatever claims it.
+    pub exclude: Vec<String>,
+    /// Globs with a place of their own.
+    pub mappings: Vec<MappingPatterns>,
+    /// Whether [`DEFAULT_EXCLUDES`] count.
+    pub default_excludes: bool,
+}
+
+/// One entry of `mappings`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MappingPatterns {
+    /// Glob under the root.
+    pub from: String,
+    /// A directory under the project's place, if it ends in `/`; else the file itself.
+    pub to: String,
+    /// Globs that keep a source file out of this mapping.
+    pub exclude: Vec<String>,
+}
+
+/// The compiled rules of one project.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    patterns: ClaimPatterns,
+    rules: Vec<Rule>,
+    sources: GlobSet,
+    directories: GlobSet,
+    excluded: GlobSet,
+    covered: GlobSet,
+}
+
+/// One pattern and where its matches go.
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: String,
+    /// The directories before the first segment with a metacharacter, with a trailing `/`; empty at the root.
+    lead: Vec<u8>,
+    place: Place,
+    excluded: GlobSet,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// Below this directory (empty: the project's own), what follows the lead is kept.
+    Directory(Vec<u8>),
+    /// This very file.
+    File(Vec<u8>),
+}
+
+/// A place that a source file is claimed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The path below the project's `to`.
+    pub destination: Vec<u8>,
+    /// The pattern that says so.
+    pub pattern: usize,
+}
+
+impl Claims {
+    /// Compiles `patterns`. Every bad one is told.
+    pub fn new(patterns: ClaimPatterns) -> Result<Self, Vec<InvalidPattern>> {
+        let mut errors = Vec::new();
+        let mut rules = Vec::new();
+        for pattern in &patterns.include {
+            // An include keeps the whole path, so nothing of it is a lead to cut off.
+            rules.push(Rule {
+                pattern: pattern.clone(),
+                lead: Vec::new(),
+                place: Place::Directory(Vec::new()),
+                excluded: GlobSet::empty(),
+            });
+        }
+        for mapping in &patterns.mappings {
+            let place = destination(&mapping.to).unwrap_or_else(|error| {
+                errors.push(error);
+                Place::Directory(Vec::new())
+            });
+            let excluded = set(&mapping.exclude, &mut errors);
+            rules.push(Rule { pattern: mapping.from.clone(), lead: literal_lead(&mapping.from), place, excluded });
+        }
+        let sources: Vec<_> = rules.iter().map(|rule| rule.pattern.clone()).collect();
+        let directories: BTreeSet<String> = sources.iter().flat_map(|pattern| prefixes(pattern)).collect();
+        let mut exclude = patterns.exclude.clone();
+        if patterns.default_excludes {
+            for name in DEFAULT_EXCLUDES {
+                exclude.push(format!("**/{name}"));
+                exclude.push(format!("**/{name}/**"));
+            }
+        }
+        let covered: Vec<_> = exclude.iter().filter_map(|p| p.strip_suffix("/**")).map(str::to_owned).collect();
+        let compiled = Self {
+            sources: set(&sources, &mut errors),
+            directories: set(&directories.into_iter().collect::<Vec<_>>(), &mut Vec::new()),
+            excluded: set(&exclude, &mut errors),
+            covered: set(&covered, &mut Vec::new()),
+            rules,
+            patterns,
+        };
+        if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+    }
+
+    /// The patterns this was made from.
+    pub fn patterns(&self) -> &ClaimPatterns {
+        &self.patterns
+    }
+
+    /// The pattern with this number, as in [`Claim::pattern`].
+    pub fn pattern(&self, number: usize) -> &str {
+        &self.rules[number].pattern
+    }
+
+    /// Where the file at `source` (below the root) goes; more than one place if mappings say so, each once.
+    pub fn claim(&self, source: &[u8]) -> Vec<Claim> {
+        let candidate = candidate(source);
+        let matched = self.sources.matches_candidate(&candidate);
+        if matched.is_empty() || self.excluded.is_match_candidate(&candidate) {
+            return Vec::new();
+        }
+        let mut claims: Vec<Claim> = Vec::new();
+        for pattern in matched {
+            let rule = &self.rules[pattern];
+            if rule.excluded.is_match_candidate(&candidate) {
+                continue;
+            }
+            let destination = rule.destination(source);
+            if claims.iter().all(|claim| claim.destination != destination) {
+                claims.push(Claim { destination, pattern });
+            }
+        }
+        claims
+    }
+
+    /// Whether the path `below` the project's `to` is the project's: some source file, existing or not, would go there.
+    pub fn owns(&self, below: &[u8]) -> bool {
+        self.rules.iter().enumerate().any(|(number, rule)| match &rule.place {
+            // Any file that the pattern takes would go there; excludes speak of sources, so the literal one is asked.
+            Place::File(path) if path == below => {
+                let source = rule.pattern.as_bytes();
+                !is_literal(&rule.pattern) || !self.is_excluded(rule, &candidate(source))
+            }
+            Place::File(_) => false,
+            Place::Directory(directory) => below.strip_prefix(directory.as_slice()).is_some_and(|rest| {
+                let source = [rule.lead.as_slice(), rest].concat();
+                let candidate = candidate(&source);
+                self.sources.matches_candidate(&candidate).contains(&number) && !self.is_excluded(rule, &candidate)
+            }),
+        })
+    }
+
+    fn is_excluded(&self, rule: &Rule, candidate: &Candidate<'_>) -> bool {
+        self.excluded.is_match_candidate(candidate) || rule.excluded.is_match_candidate(candidate)
+    }
+
+    /// Whether the path `below` the project's `to` is kept out by an exclude: such a path is never pruned.
+    pub fn is_excluded_path(&self, below: &[u8]) -> bool {
+        let candidate = candidate(below);
+        self.excluded.is_match_candidate(&candidate)
+            || self.rules.iter().any(|rule| match &rule.place {
+                Place::Directory(directory) => below.strip_prefix(directory.as_slice()).is_some_and(|rest| {
+                    let source = [rule.lead.as_slice(), rest].concat();
+                    let candidate = self::candidate(&source);
+                    self.sources.is_match_candidate(&candidate) && self.is_excluded(rule, &candidate)
+                }),
+                Place::File(_) => false,
+            })
+    }
+
+    /// Whether the directory at `source` can hold a claimed file: some pattern can match below it and no exclude
+    /// covers all of it. The walk enters nothing else.
+    pub fn can_hold(&self, source: &[u8]) -> bool {
+        let candidate = candidate(source);
+        self.directories.is_match_candidate(&candidate) && !self.covered.is_match_candidate(&candidate)
+    }
+}
+
+impl Rule {
+    fn destination(&self, source: &[u8]) -> Vec<u8> {
+        match &self.place {
+            Place::File(path) => path.clone(),
+            Place::Directory(directory) => [directory.as_slice(), &source[self.lead.len()..]].concat(),
+        }
+    }
+}
+
+/// Compiles one glob under the rules of this module.
+pub fn glob(pattern: &str) -> Result<Glob, InvalidPattern> {
+    if pattern.is_empty() {
+        return Err(InvalidPattern::Empty);
+    }
+    if pattern.starts_with('!') {
+        return Err(InvalidPattern::Negated(pattern.to_owned()));
+    }
+    if pattern.starts_with('/') || pattern.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(InvalidPattern::Outside(pattern.to_owned()));
+    }
+    GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build()
+        .map_err(|error| InvalidPattern::Syntax { pattern: pattern.to_owned(), reason: error.kind().to_string() })
+}
+
+/// Compiles many globs into one set; the ones that fail are added to `errors`.
+pub fn set(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> GlobSet {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        match glob(pattern) {
+            Ok(glob) => {
+                builder.add(glob);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    builder.build().unwrap_or_else(|error| {
+        errors.push(InvalidPattern::Syntax {
+            pattern: error.glob().unwrap_or("").to_owned(),
+            reason: error.kind().to_string(),
+        });
+        GlobSet::empty()
+    })
+}
+
+fn candidate(path: &[u8]) -> Candidate<'_> {
+    Candidate::from_bytes(path)
+}
+
+fn destination(to: &str) -> Result<Place, InvalidPattern> {
+    let checked =
+        CodexPath::new(to.as_bytes()).map_err(|reason| InvalidPattern::Destination { to: to.to_owned(), reason })?;
+    let mut path = checked.as_bstr().to_vec();
+    Ok(if to.ends_with('/') {
+        path.push(b'/');
+        Place::Directory(path)
+    } else {
+        Place::File(path)
+    })
+}
+
+const METACHARACTERS: [char; 6] = ['*', '?', '[', '{', '\\', ']'];
+
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(METACHARACTERS)
+}
+
+/// The directories before the first segment with a metacharacter; without one, the parent directory.
+fn literal_lead(pattern: &str) -> Vec<u8> {
+    let literal = pattern.find(METACHARACTERS).map_or(pattern, |at| &pattern[..at]);
+    literal.rfind('/').map_or(Vec::new(), |slash| literal.as_bytes()[..=slash].to_vec())
+}
+
+/// The patterns of the directories that lead to a match of `pattern`: each proper prefix of its segments, up to the
+/// first `**` or the first brace that crosses a `/`, behind which anything may follow.
+fn prefixes(pattern: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut prefix = String::new();
+    let segments: Vec<_> = pattern.split('/').collect();
+    for segment in &segments[..segments.len() - 1] {
+        let unbalanced = |open, close| segment.matches::<char>(open).count() != segment.matches::<char>(close).count();
+        let crosses = unbalanced('{', '}') || unbalanced('[', ']');
+        if *segment == "**" || crosses {
+            found.push(format!("{prefix}**"));
+            return found;
+        }
+        prefix.push_str(segment);
+        found.push(prefix.clone());
+        prefix.push('/');
+    }
+    if segments.last() == Some(&"**") {
+        found.push(format!("{prefix}**"));
+    }
+    found
+}

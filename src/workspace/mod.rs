@@ -1,0 +1,122 @@
+//! The workspace as the rest of the program sees it: projects, the remote and the policies, valid by construction.
+//!
+//! A [`Workspace`] is resolved from the configuration's layers once, with all errors at once; nothing below reads
+//! configuration again. Every path in it is absolute.
+
+pub mod mapping;
+pub mod project;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::Secret;
+use crate::url::RemoteUrl;
+
+pub use project::{Direction, Project};
+
+/// Everything a command needs to know, resolved.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// The directory that holds `.fractary/`, or the current directory where no file was found.
+    pub root: PathBuf,
+    /// `organization`, given or detected.
+    pub organization: Option<String>,
+    /// `codex_repo`.
+    pub codex_repo: Option<String>,
+    /// The environment chosen by `--env`, for `{env}`.
+    pub environment: Option<String>,
+    /// Where the codex is and how to get there.
+    pub remote: Remote,
+    /// In name order, no two on one place in the codex.
+    pub projects: Vec<Project>,
+    /// How commits are written.
+    pub commit: CommitPolicy,
+    /// How often a push is tried again when the branch moved.
+    pub retries: u32,
+    /// Where the clone of the codex lives.
+    pub clone: CloneStrategy,
+    /// The local cache; `None` where it is switched off.
+    pub cache_dir: Option<PathBuf>,
+    /// Where recorded state and locks live.
+    pub state_dir: PathBuf,
+    /// Threads; 0 is one a core.
+    pub jobs: usize,
+}
+
+/// `remote.*`.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// The URL, from `remote.url` or the default for organization and repository.
+    pub url: RemoteUrl,
+    /// The branch, where one was chosen; else the remote's HEAD decides.
+    pub branch: Option<String>,
+    /// `remote.token`.
+    pub token: Option<Secret>,
+    /// `remotes."ORG/REPO".token` of the older tool, where ORG/REPO is this remote.
+    pub repository_token: Option<Secret>,
+    /// Variables that a `token` value names and that are not set: told if authentication fails.
+    pub unset_token_variables: Vec<String>,
+    /// The user name sent with a token.
+    pub username: String,
+    /// Make a missing local repository or branch.
+    pub create: bool,
+    /// Which implementation moves objects.
+    pub transport: TransportChoice,
+    /// Allow a token over plain http beyond loopback.
+    pub allow_insecure: bool,
+    /// Time limits.
+    pub timeout: Timeouts,
+}
+
+/// `remote.transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportChoice {
+    /// git where it is found, else libgit2 where it is built in.
+    Auto,
+    /// The `git` program.
+    Git,
+    /// libgit2.
+    Libgit2,
+}
+
+/// `remote.timeout.*`.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Without a byte moving.
+    pub idle: Duration,
+    /// For the server's verdict on a push; its hooks may take their time.
+    pub push_verdict: Duration,
+}
+
+/// `commit.*`.
+#[derive(Debug, Clone)]
+pub struct CommitPolicy {
+    /// The message's template; `{count}`, `{project}`, `{org}`, `{env}`, `{branch}`, `{codex_repo}` are replaced.
+    pub message: String,
+    /// Name and e-mail, where the configuration gives them.
+    pub author: Option<Author>,
+    /// Whether trailers are written.
+    pub trailers: bool,
+}
+
+/// `commit.author`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Name.
+    pub name: String,
+    /// E-mail address.
+    pub email: String,
+}
+
+/// `clone.strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloneStrategy {
+    /// A temporary clone, gone afterwards.
+    Temp,
+    /// A kept clone in the user's cache directory.
+    Cached,
+}

@@ -1,0 +1,86 @@
+//! One project: its root, its place in the codex and the rules between the two.
+
+use std::path::PathBuf;
+
+use crate::names::ProjectName;
+use crate::paths::CodexPath;
+use crate::workspace::mapping::Claims;
+
+/// A project, resolved. Every key of `sync` and of the project itself has been weighed already.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its name.
+    pub name: ProjectName,
+    /// Its directory, absolute. It may be missing: that is found out by the scan, and is that project's failure.
+    pub root: PathBuf,
+    /// Its place in the codex.
+    pub to: CodexPath,
+    /// Which way it is synced.
+    pub direction: Direction,
+    /// Which source file goes where, and which path of the codex is the project's.
+    pub claims: Claims,
+    /// What `--from-codex` brings back.
+    pub from_codex: FromCodex,
+    /// How its files are read.
+    pub scan: ScanPolicy,
+    /// Whether unclaimed files under `to` are deleted as well.
+    pub prune: bool,
+    /// When a sync that deletes is withheld.
+    pub delete_guard: DeleteGuard,
+}
+
+/// `sync.direction`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Publish.
+    ToCodex,
+    /// Bring back.
+    FromCodex,
+    /// Publish, then bring back.
+    Bidirectional,
+}
+
+/// `sync.from_codex`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FromCodex {
+    /// Patterns, placeholders already replaced.
+    pub include: Vec<String>,
+    /// Patterns whose matches stay out.
+    pub exclude: Vec<String>,
+}
+
+/// How a project's files are read.
+#[derive(Debug, Clone)]
+pub struct ScanPolicy {
+    /// What becomes of symlinks.
+    pub symlinks: Symlinks,
+    /// Bytes; a larger file is skipped with a warning.
+    pub max_file_size: u64,
+    /// Whether `.gitignore` files count.
+    pub respect_gitignore: bool,
+    /// Absolute paths that are never a source: the cache, the state, `.fractary/env`, local configuration, and the
+    /// roots of other projects inside this one.
+    pub never: Vec<PathBuf>,
+}
+
+/// `sync.symlinks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symlinks {
+    /// Read what the link leads to, if that lies inside the root.
+    FollowInside,
+    /// Leave links out.
+    Skip,
+    /// Store the link itself, if it leads to a place inside the root.
+    Preserve,
+}
+
+/// `sync.delete_guard`: a sync is withheld when its deletions exceed both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteGuard {
+    /// A number of files.
+    pub files: u64,
+    /// A share of the claimed files in the codex.
+    pub percent: u8,
+}
