@@ -14,4 +14,5 @@ pub mod secret;
 pub mod url;
 
 // The flow.
+pub mod config;
 pub mod workspace;

@@ -5,14 +5,20 @@
 
 pub mod mapping;
 pub mod project;
+pub mod resolve;
+pub mod select;
+mod template;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::Problem;
 use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
 pub use project::{Direction, Project};
+pub use resolve::{load, resolve};
+pub use select::{SelectError, select};
 
 /// Everything a command needs to know, resolved.
 #[derive(Debug, Clone)]
@@ -41,6 +47,8 @@ pub struct Workspace {
     pub state_dir: PathBuf,
     /// Threads; 0 is one a core.
     pub jobs: usize,
+    /// What is odd about the configuration but not wrong.
+    pub warnings: Vec<Problem>,
 }
 
 /// `remote.*`.

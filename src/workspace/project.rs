@@ -27,6 +27,8 @@ pub struct Project {
     pub prune: bool,
     /// When a sync that deletes is withheld.
     pub delete_guard: DeleteGuard,
+    /// Where `--from-codex` puts its files; `None` where the cache is switched off.
+    pub cache_dir: Option<PathBuf>,
 }
 
 /// `sync.direction`.

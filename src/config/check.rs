@@ -1,0 +1,102 @@
+//! Checks a layer's values against the shapes of [`super::raw`], and tells everything that is wrong with them.
+
+use figment::error::{Actual, Kind};
+use serde::Deserialize;
+
+use super::problem::{Origin, Place, Problem, closest, did_you_mean};
+use super::raw::RawConfig;
+use super::schema;
+use super::tree::{Node, key_path};
+
+/// So many problems of one layer are told; the rest would be noise.
+const MOST: usize = 100;
+
+/// Reads `tree`; what is wrong is told and taken out, until the rest is right.
+pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
+    for _ in 0..MOST {
+        let Err(error) = RawConfig::deserialize(&tree.to_value()) else { return };
+        problems.push(problem(tree, &error));
+        if tree.remove(&error.path).is_none() {
+            break;
+        }
+    }
+    *tree = Node::map(&tree.at.clone());
+}
+
+fn problem(tree: &Node, error: &figment::Error) -> Problem {
+    let key = key_path(&error.path);
+    let value_at = tree.get(&error.path).map_or(&tree.at, |node| &node.at);
+    let key_at = tree.key_at(&error.path).unwrap_or(value_at);
+    match &error.kind {
+        Kind::UnknownField(name, known) => unknown_key(&error.path, name, known, key_at),
+        Kind::MissingField(name) => Problem::new(format!("`{key}` lacks `{name}`")).at(value_at),
+        Kind::UnknownVariant(name, known) => {
+            let choices = known.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ");
+            Problem::new(format!("`{key}`: expected one of {choices}, found {}", quoted(name)))
+                .maybe_hint(did_you_mean(name, known.iter().copied()))
+                .at(value_at)
+        }
+        Kind::InvalidValue(Actual::Str(text), expected) => {
+            Problem::new(format!("`{key}`: expected {expected}, found {}", quoted(text))).at(value_at)
+        }
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+            let expected = plain(expected);
+            let found = match found {
+                Actual::Map => "a map",
+                Actual::Seq => "a list",
+                // The text itself is left out: a URL with a password may stand where a map is expected.
+                _ => "a text",
+            };
+            let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).at(value_at);
+            problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(value_at)))
+        }
+        other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(value_at),
+    }
+    .key(key)
+}
+
+/// An unknown key, or an unknown variable if it comes from one.
+fn unknown_key(path: &[String], name: &str, known: &[&str], at: &Origin) -> Problem {
+    let siblings = closest(name, known.iter().copied()).map(|sibling| {
+        let mut better = path.to_vec();
+        better.pop();
+        better.push(sibling.to_owned());
+        better
+    });
+    // A key that exists elsewhere stands at the wrong depth.
+    let better =
+        siblings.or_else(|| schema::keys().into_iter().find(|key| key.last().is_some_and(|last| last == name)));
+    let key = key_path(path);
+    if let Place::Variable { name, .. } = &at.source.place {
+        let variables: Vec<String> = schema::keys().iter().map(|key| super::env::variable(key)).collect();
+        let hint = did_you_mean(name, variables.iter().map(String::as_str).filter(|other| other != name));
+        return Problem::new(format!("there is no key `{key}`")).maybe_hint(hint).at(at);
+    }
+    let hint = better.map(|better| format!("did you mean `{}`?", key_path(&better)));
+    Problem::new(format!("unknown key `{key}`")).maybe_hint(hint).at(at)
+}
+
+fn list_hint(at: &Origin) -> String {
+    match at.source.place {
+        Place::Variable { .. } | Place::Flag(_) => "lists are TOML: `[\"docs/**\"]`".to_owned(),
+        _ => "put it into brackets: `[ … ]`".to_owned(),
+    }
+}
+
+/// The field's terms for what serde expects.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        "a string" => "a text",
+        other if other.starts_with("struct ") || other.starts_with("a map") => "a map",
+        other if other.starts_with("enum ") => "one of the key's words",
+        other => other,
+    }
+}
+
+/// A value as it is told: short, and harmless to a terminal.
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(60).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", crate::paths::escaped(shown.as_bytes()))
+}

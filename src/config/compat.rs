@@ -1,0 +1,110 @@
+//! The older tool's configuration: its keys that are read under another name, its keys that are left alone, and the
+//! keys that are reserved for later.
+
+use super::problem::{Origin, Problem};
+use super::tree::{Node, NodeValue, key_path};
+
+/// Older key, and the key it is read as.
+pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
+    (&["sync", "include"], &["sync", "to_codex", "include"]),
+    (&["sync", "default_to_codex"], &["sync", "to_codex", "include"]),
+    (&["sync", "exclude"], &["sync", "to_codex", "exclude"]),
+    (&["sync", "default_from_codex"], &["sync", "from_codex", "include"]),
+];
+
+/// Keys of the older tool that mean nothing here. (`remotes` is another of its own; its tokens are used.)
+pub(crate) const OLDER_TOOLS: [&str; 11] = [
+    "schema_version",
+    "cacheDir",
+    "storage",
+    "types",
+    "permissions",
+    "mcp",
+    "archive",
+    "auth",
+    "rules",
+    "directories",
+    "organizationSlug",
+];
+
+/// Keys that will mean something one day. Refused until then, so that nobody believes them to work.
+const RESERVED: [&[&str]; 5] =
+    [&["commit", "sign"], &["push", "branch"], &["push", "mode"], &["sync", "checks"], &["sync", "on_drift"]];
+
+/// Where an older key is read as another one, the other.
+pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<&'static [&'static str]> {
+    let same = |old: &[&str]| old.len() == path.len() && old.iter().zip(path).all(|(old, new)| *old == new.as_ref());
+    RENAMED.iter().find(|(old, _)| same(old)).map(|(_, new)| *new)
+}
+
+/// Whether the key belongs to the older tool and is left alone.
+pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
+    path.first().is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
+}
+
+/// Brings a layer's section into today's form.
+pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
+    for name in OLDER_TOOLS {
+        tree.remove(&[name]);
+    }
+    // Of the older tool's remotes only the tokens mean something.
+    for (_, entry) in tree.get_mut(&["remotes"]).and_then(Node::as_map_mut).into_iter().flatten() {
+        if let Some(remote) = entry.node.as_map_mut() {
+            remote.retain(|name, _| name == "token");
+        }
+    }
+    refuse_reserved(tree, problems);
+    rename(tree, &[], warnings);
+    let projects: Vec<String> =
+        tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(n, _)| n.clone()).collect();
+    for name in &projects {
+        rename(tree, &["projects", name], warnings);
+    }
+    let unknown = |name: &String| !["enabled", "dir"].contains(&name.as_str());
+    if let Some(NodeValue::Map(cache)) = tree.get_mut(&["cache"]).map(|node| &mut node.value) {
+        let names: Vec<String> = cache.keys().filter(|name| unknown(name)).cloned().collect();
+        for name in names {
+            if let Some(entry) = cache.remove(&name) {
+                let key = key_path(&["cache", &name]);
+                warnings.push(
+                    Problem::new(format!("`{key}` is not a key of ours and is left alone")).key(key).at(&entry.key),
+                );
+            }
+        }
+    }
+}
+
+fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>) {
+    let mut parents: Vec<Vec<String>> = vec![Vec::new()];
+    let projects = tree.get(&["projects"]).and_then(Node::as_map);
+    parents.extend(projects.into_iter().flatten().map(|(name, _)| vec!["projects".to_owned(), name.clone()]));
+    for parent in parents {
+        for reserved in RESERVED {
+            let path: Vec<String> = parent.iter().cloned().chain(reserved.iter().map(|s| (*s).to_owned())).collect();
+            let Some(at) = tree.key_at(&path).cloned() else { continue };
+            tree.remove(&path);
+            let key = key_path(&path);
+            problems.push(Problem::new(format!("`{key}` is reserved for a later version")).key(key).at(&at));
+        }
+    }
+}
+
+fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
+    for (old, new) in RENAMED {
+        let old: Vec<&str> = parent.iter().chain(old).copied().collect();
+        let new: Vec<&str> = parent.iter().chain(new).copied().collect();
+        let Some(at) = tree.key_at(&old).cloned() else { continue };
+        let Some(node) = tree.remove(&old) else { continue };
+        let taken = tree.get(&new).is_some() && new.last() != Some(&"exclude");
+        warnings.push(warning(&old, &new, taken, &at));
+        if !taken {
+            tree.set(&new, node);
+        }
+    }
+}
+
+fn warning(old: &[&str], new: &[&str], taken: bool, at: &Origin) -> Problem {
+    let (old, new) = (key_path(old), key_path(new));
+    let what = if taken { format!("`{old}` gives way to `{new}`") } else { format!("`{old}` is now `{new}`") };
+    Problem::new(what).key(old).at(at).hint(format!("write `{new}`"))
+}

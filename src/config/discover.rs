@@ -1,0 +1,84 @@
+//! Which directory is the workspace, and which file describes it.
+
+use std::path::{Path, PathBuf};
+
+use super::members::is_member;
+use super::problem::{LayerKind, Problem};
+use super::tree::Node;
+use super::values::absolute;
+use super::{LoadRequest, document};
+
+/// The workspace's directory and file.
+pub(crate) struct Found {
+    pub(crate) root: PathBuf,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Finds the workspace: the file that was named, or the nearest one upwards that has a section `codex`, or one further
+/// out that counts the nearest one's directory among its members or projects, or, without any file, the current
+/// directory.
+pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> Found {
+    let named = request.config_file.clone();
+    let variable = || request.environment.get("FRACTARY_CODEX_CONFIG").map(PathBuf::from);
+    if let Some(file) = named.or_else(variable) {
+        let file = absolute(&request.cwd, file);
+        return Found { root: base_of(&file), file: Some(file) };
+    }
+    let mut nearest: Option<Found> = None;
+    let mut without_section: Option<Found> = None;
+    for directory in request.cwd.ancestors() {
+        let mut ambiguous = Vec::new();
+        let Some(file) = document::find(&directory.join(".fractary"), "config", &mut ambiguous) else { continue };
+        let section = document::section(&file, LayerKind::Workspace, directory);
+        let found = || Found { root: directory.to_owned(), file: Some(file.clone()) };
+        match (&nearest, section) {
+            (None, Ok(None)) => {
+                without_section.get_or_insert_with(found);
+            }
+            (None, _) => {
+                // Whatever is wrong with the file is told when it is loaded.
+                problems.extend(ambiguous);
+                nearest = Some(found());
+            }
+            (Some(inner), Ok(Some(section))) => {
+                if covers(directory, &section, &inner.root) {
+                    problems.extend(ambiguous);
+                    return found();
+                }
+            }
+            (Some(_), Ok(None)) => {}
+            // It might be the one that covers: going on without it might publish to another place.
+            (Some(_), Err(problem)) => problems.push(problem),
+        }
+    }
+    nearest.or(without_section).unwrap_or_else(|| Found { root: request.cwd.clone(), file: None })
+}
+
+/// The directory that relative paths of `file` start from: the one that holds its `.fractary/`, else its own.
+fn base_of(file: &Path) -> PathBuf {
+    let directory = file.parent().unwrap_or(file);
+    let holder = directory.file_name().filter(|name| *name == ".fractary").and_then(|_| directory.parent());
+    holder.unwrap_or(directory).to_owned()
+}
+
+/// Whether the workspace at `root`, described by `section` and what stands beside it, has `directory` as a member or
+/// as a project's root.
+fn covers(root: &Path, section: &Node, directory: &Path) -> bool {
+    let local = document::find(&root.join(".fractary"), "config.local", &mut Vec::new());
+    let local = local.and_then(|file| document::section(&file, LayerKind::Local, root).ok().flatten());
+    let sections: Vec<&Node> = local.iter().chain([section]).collect();
+    let texts = |key: &str| -> Vec<Vec<String>> {
+        let lists = sections.iter().filter_map(|section| section.get(&["workspace", key])?.as_list());
+        lists.map(|list| list.iter().filter_map(Node::as_text).map(str::to_owned).collect()).collect()
+    };
+    let members = texts("members").into_iter().next().unwrap_or_default();
+    let exclude = texts("exclude").concat();
+    if is_member(root, &members, &exclude, directory) {
+        return true;
+    }
+    let projects = sections.iter().filter_map(|section| section.get(&["projects"])?.as_map()).flatten();
+    projects.into_iter().any(|(name, entry)| {
+        let given = entry.node.get(&["root"]).and_then(Node::as_text).unwrap_or(name);
+        absolute(root, given) == directory
+    })
+}

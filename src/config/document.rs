@@ -1,0 +1,116 @@
+//! Configuration files: which there are, and how each format is read.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::problem::{LayerKind, Origin, Place, Problem, Source};
+use super::tree::{Map, Node};
+use super::{toml, yaml};
+
+/// The endings a configuration file may have.
+const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
+
+/// The file `directory/STEM.*`, if there is one. Two of them are a problem: which one would win is not to be guessed.
+pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+    let candidates = ENDINGS.map(|ending| directory.join(format!("{stem}.{ending}")));
+    let mut found = candidates.into_iter().filter(|path| path.symlink_metadata().is_ok());
+    let first = found.next()?;
+    for second in found {
+        let (one, other) = (Place::File(first.clone()), Place::File(second));
+        let problem = Problem::new(format!("two files for one layer: {one} and {other}"));
+        problems.push(problem.hint("keep one of them"));
+    }
+    Some(first)
+}
+
+/// Reads the section `codex` of the file at `path`; an empty map where the file has none. `Err` is told by `problems`.
+pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
+    let source = Arc::new(Source { layer, place: Place::File(path.to_owned()), base: base.to_owned() });
+    let whole = Origin::whole(&source);
+    let Some(mut document) = read(path, &whole)? else { return Ok(None) };
+    if document.as_map().is_none() {
+        return Err(Problem::new("expected a map with the section `codex`").at(&document.at));
+    }
+    match document.remove(&["codex"]) {
+        None => Ok(None),
+        Some(section) if section.as_map().is_some() => Ok(Some(section)),
+        Some(section) => Err(Problem::new("`codex`: expected a map").key("codex").at(&section.at)),
+    }
+}
+
+fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
+    let bytes = fs::read(path).map_err(|error| unreadable(&error).at(whole))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let at = Origin { line: u32::try_from(line).unwrap_or(0), ..whole.clone() };
+            return Err(Problem::new("the file is not UTF-8 text").at(&at));
+        }
+    };
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let parsed = match ending {
+        "toml" => toml::document(text, whole).map(Some),
+        "json" => json(text, whole),
+        _ => yaml::parse(text, whole),
+    };
+    parsed.map_err(|malformed| {
+        let format = match ending {
+            "toml" => "TOML",
+            "json" => "JSON",
+            _ => "YAML",
+        };
+        let at = Origin { line: malformed.line, column: malformed.column, ..whole.clone() };
+        Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at)
+    })
+}
+
+fn unreadable(error: &io::Error) -> Problem {
+    Problem::new(match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "the file cannot be read: permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "the file cannot be read: it is a directory".to_owned(),
+        _ => format!("the file cannot be read: {error}"),
+    })
+}
+
+/// JSON is checked as JSON, then read as YAML, which knows the places. The few documents of which YAML thinks
+/// otherwise (escaped surrogates, tabs) are taken without places.
+fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(0);
+        let reason = error.to_string();
+        let reason = reason.split(" at line ").next().unwrap_or(&reason).to_owned();
+        yaml::Malformed { reason, line: narrow(error.line()), column: narrow(error.column()), duplicate: false }
+    })?;
+    match yaml::parse(text, whole) {
+        Err(malformed) if !malformed.duplicate => Ok(from_json(&value, whole)),
+        parsed => parsed,
+    }
+}
+
+fn from_json(value: &serde_json::Value, at: &Origin) -> Option<Node> {
+    use serde_json::Value;
+
+    use super::tree::{Entry, NodeValue};
+    let value = match value {
+        Value::Null => return None,
+        Value::Bool(value) => NodeValue::Text(value.to_string()),
+        Value::Number(value) => NodeValue::Text(value.to_string()),
+        Value::String(value) => NodeValue::Text(value.clone()),
+        Value::Array(list) => {
+            let element = |value| from_json(value, at).unwrap_or_else(|| Node::text("", at));
+            NodeValue::List(list.iter().map(element).collect())
+        }
+        Value::Object(object) => {
+            let entry = |(name, value): (&String, &Value)| {
+                Some((name.clone(), Entry { key: at.clone(), node: from_json(value, at)? }))
+            };
+            NodeValue::Map(object.iter().filter_map(entry).collect::<Map>())
+        }
+    };
+    Some(Node { value, at: at.clone() })
+}

@@ -1,0 +1,152 @@
+//! Values that stand in no file of ours: `.env`, `FRACTARY_CODEX_*`, options and `--config KEY=VALUE`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::problem::{LayerKind, Origin, Place, Problem, Source};
+use super::schema::{self, Shape};
+use super::tree::{Node, NodeValue, key_path};
+use super::{FlagValue, FlagValueKind, compat, toml};
+use crate::environment::Environment;
+
+/// What all our variables start with.
+pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
+
+/// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter.
+const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
+
+/// The variable of the key at `path`.
+pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
+    let segments: Vec<String> = path.iter().map(|segment| segment.as_ref().to_uppercase()).collect();
+    format!("{PREFIX}{}", segments.join("__"))
+}
+
+/// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
+pub(crate) fn dotenv(path: &Path, environment: &mut Environment, problems: &mut Vec<Problem>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
+    let whole = Origin::whole(&Arc::new(source));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
+        Err(error) => {
+            problems.push(Problem::new(format!("the file cannot be read: {error}")).at(&whole));
+            return names;
+        }
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let known: BTreeSet<String> = environment.iter().map(|(name, _)| name.to_owned()).collect();
+    for line in dotenvy::from_read_iter(text.as_bytes()) {
+        match line {
+            Ok((name, value)) => {
+                if !known.contains(&name) && names.insert(name.clone()) {
+                    environment.set_default(name, value);
+                }
+            }
+            // The line itself is not told: it may hold a secret.
+            Err(dotenvy::Error::LineParse(line, _)) => {
+                let number =
+                    text.lines().position(|candidate| candidate.contains(line.trim_end())).map_or(0, |n| n + 1);
+                let at = Origin { line: u32::try_from(number).unwrap_or(0), ..whole.clone() };
+                problems.push(Problem::new("not a line of the form NAME=VALUE").at(&at));
+            }
+            Err(_) => problems.push(Problem::new("the file cannot be read").at(&whole)),
+        }
+    }
+    names
+}
+
+/// The layer of the environment. `from_file` are the variables that `file` set.
+pub(crate) fn variables(
+    environment: &Environment,
+    from_file: &BTreeSet<String>,
+    file: &Path,
+    cwd: &Path,
+    problems: &mut Vec<Problem>,
+) -> Node {
+    let place =
+        |name: &str| Place::Variable { name: name.to_owned(), file: from_file.contains(name).then(|| file.to_owned()) };
+    let origin = |name: &str| {
+        let source = Source { layer: LayerKind::Environment, place: place(name), base: cwd.to_owned() };
+        Origin::whole(&Arc::new(source))
+    };
+    let mut tree = Node::map(&origin(PREFIX));
+    for (name, value) in environment.iter() {
+        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !NO_KEYS.contains(rest)) else { continue };
+        // CI systems pass what is not set on as empty.
+        if value.is_empty() {
+            continue;
+        }
+        let at = origin(name);
+        let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+        if path.len() > 1 && matches!(path[0].as_str(), "projects" | "remotes") {
+            let inline = variable(&path[..1]);
+            let hint = format!("write `{inline}='{{name={{…}}}}'`");
+            problems.push(Problem::new("names can only stand inside an inline map").at(&at).hint(hint));
+            continue;
+        }
+        assign(&mut tree, &path, value, &at, problems);
+    }
+    tree
+}
+
+/// The layer of flags: `--config KEY=VALUE` first, then the options that have a name, which win.
+pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, problems: &mut Vec<Problem>) -> Node {
+    let origin = |flag: &str| {
+        let source = Source { layer: LayerKind::Flags, place: Place::Flag(flag.to_owned()), base: cwd.to_owned() };
+        Origin::whole(&Arc::new(source))
+    };
+    let mut tree = Node::map(&origin("--config"));
+    for setting in settings {
+        let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));
+        let Some((key, mut path, value)) = parsed else {
+            let problem = Problem::new("expected KEY=VALUE, as in `sync.prune=true`").at(&origin("--config"));
+            problems.push(problem);
+            continue;
+        };
+        if path.len() > 1 && path[0] == "codex" {
+            path.remove(0);
+        }
+        assign(&mut tree, &path, value, &origin(&format!("--config {key}")), problems);
+    }
+    for flag in flags {
+        let at = origin(&flag.flag);
+        let node = match &flag.value {
+            FlagValueKind::Text(text) => Node::text(text, &at),
+            FlagValueKind::List(list) => {
+                let list = list.iter().map(|text| Node::text(text, &at)).collect();
+                Node { value: NodeValue::List(list), at: at.clone() }
+            }
+        };
+        tree.set(&flag.key.split('.').collect::<Vec<_>>(), node);
+    }
+    tree
+}
+
+/// Puts `text` at `path`: read as TOML where the key is a map or a list, as it stands elsewhere.
+fn assign(tree: &mut Node, path: &[String], text: &str, at: &Origin, problems: &mut Vec<Problem>) {
+    if compat::is_left_alone(path) {
+        return;
+    }
+    let shape = compat::renamed(path).map_or_else(|| schema::shape(path), schema::shape);
+    let (open, kind) = match shape {
+        Some(Shape::Map { .. }) => ('{', "map"),
+        Some(Shape::List) => ('[', "list"),
+        _ => return tree.set(path, Node::text(text, at)),
+    };
+    // What is no map or list at all is told by the check, with the key's own expectation.
+    if !text.trim_start().starts_with(open) {
+        return tree.set(path, Node::text(text, at));
+    }
+    match toml::value(text.trim(), at) {
+        Ok(node) => tree.set(path, node),
+        Err(malformed) => {
+            let key = key_path(path);
+            let message = format!("`{key}`: expected a TOML {kind}: {}", malformed.reason);
+            problems.push(Problem::new(message).key(key).at(at));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The projects' own directories: which there are, and what their own files add to the workspace.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use globset::GlobSet;
+use rayon::prelude::*;
+
+use super::layers::Layer;
+use super::problem::{LayerKind, Origin, Place, Problem};
+use super::raw::RawConfig;
+use super::tree::{Node, key_path};
+use super::values::absolute;
+use super::{Loader, document};
+use crate::url::RemoteUrl;
+use crate::workspace::mapping;
+
+/// A project's own directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The directory, absolute.
+    pub directory: PathBuf,
+    /// Its own configuration file, if it has one.
+    pub file: Option<PathBuf>,
+    /// Where its name was given; nowhere, if it is the directory's.
+    pub named_at: Option<Origin>,
+}
+
+/// The members by name, and the layer of what their files say.
+pub(crate) struct Members {
+    pub(crate) by_name: BTreeMap<String, Member>,
+    pub(crate) layer: Layer,
+}
+
+/// Finds the directories of all projects and reads their files. `outline` is the configuration without this layer.
+pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, told: &mut Told) -> Members {
+    let root = &loader.root;
+    let mut named: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (name, project) in &outline.projects {
+        let default = || if outline.project.as_ref() == Some(name) { root.clone() } else { absolute(root, name) };
+        let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
+        named.entry(directory).or_insert_with(|| name.clone());
+    }
+    let matched = matching(root, layers, told);
+    let unnamed = matched.into_iter().filter(|directory| !named.contains_key(directory)).map(|d| (d, None));
+    let mut directories: Vec<(PathBuf, Option<String>)> = unnamed.collect();
+    directories.extend(named.into_iter().map(|(directory, name)| (directory, Some(name))));
+
+    let files: Vec<(Option<File>, Told)> = directories.par_iter().map(|(dir, _)| file_of(loader, dir)).collect();
+
+    let whole = layers.first().map(|layer| layer.tree.at.clone());
+    let mut tree = whole.map_or_else(|| unreachable!("there are always defaults"), |at| Node::map(&at));
+    let own = Own::of(layers);
+    let mut by_name: BTreeMap<String, Member> = BTreeMap::new();
+    for ((directory, given), (file, more)) in directories.into_iter().zip(files) {
+        told.problems.extend(more.problems);
+        told.warnings.extend(more.warnings);
+        let section = file.as_ref().and_then(|file| file.section.as_ref());
+        if let Some(section) = section {
+            own.compare(section, &mut told.problems);
+        }
+        let own_name = section.and_then(|section| section.get(&["project"]));
+        let own_name = own_name.and_then(|node| Some((node.as_text()?.to_owned(), node.at.clone())));
+        let (name, named_at) = match (given, own_name) {
+            (Some(name), Some((other, at))) if name != other => {
+                let message = format!("`project` is `{other}` here, but `{name}` in the workspace, which counts");
+                told.warnings.push(Problem::new(message).key("project").at(&at));
+                (name, None)
+            }
+            (Some(name), own) => (name, own.map(|(_, at)| at)),
+            (None, Some((name, at))) => (name, Some(at)),
+            (None, None) => match directory.file_name().and_then(|name| name.to_str()) {
+                Some(name) => (name.to_owned(), None),
+                None => {
+                    let message = format!("the name of {} is not UTF-8", Place::File(directory));
+                    told.problems.push(Problem::new(message).hint("give the project a name: `codex.project`"));
+                    continue;
+                }
+            },
+        };
+        if let Some(sync) = section.and_then(|section| section.get(&["sync"])) {
+            tree.set(&["projects", &name, "sync"], sync.clone());
+        }
+        let member = Member { directory, file: file.map(|file| file.path), named_at };
+        match by_name.entry(name) {
+            MapEntry::Vacant(place) => {
+                place.insert(member);
+            }
+            MapEntry::Occupied(mut first) => {
+                // A name without a root of its own adds to the member that is called so.
+                let explicit = outline.projects.get(first.key()).is_some_and(|project| project.root.is_some());
+                let is_default = |member: &Member| member.directory == absolute(root, first.key());
+                if !explicit
+                    && outline.projects.contains_key(first.key())
+                    && is_default(&member)
+                    && member.file.is_none()
+                {
+                    continue;
+                }
+                told.problems.push(twice(first.key(), first.get(), &member));
+                first.get_mut();
+            }
+        }
+    }
+    Members { by_name, layer: Layer::new(LayerKind::Member, tree) }
+}
+
+fn twice(name: &str, first: &Member, second: &Member) -> Problem {
+    let (one, other) = (Place::File(first.directory.clone()), Place::File(second.directory.clone()));
+    let problem = Problem::new(format!("two directories are the project `{name}`: {one} and {other}"));
+    let problem = problem.hint("give one of them another name: `codex.project` in its `.fractary/config.yaml`");
+    match second.named_at.as_ref().or(first.named_at.as_ref()) {
+        Some(at) => problem.at(at),
+        None => problem,
+    }
+}
+
+/// What is told while reading.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+struct File {
+    path: PathBuf,
+    section: Option<Node>,
+}
+
+fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
+    let mut told = Told::default();
+    let own = directory.join(".fractary");
+    // The workspace's own file is a layer already.
+    if *directory == loader.root || !own.is_dir() {
+        return (None, told);
+    }
+    let Some(path) = document::find(&own, "config", &mut told.problems) else { return (None, told) };
+    let section = loader.section(&path, LayerKind::Member, directory, &mut told, &mut Vec::new());
+    (Some(File { path, section }), told)
+}
+
+/// What the workspace itself says of the keys that a member must not say otherwise.
+struct Own<'l> {
+    values: Vec<(&'static [&'static str], &'l str, &'l Origin)>,
+}
+
+impl<'l> Own<'l> {
+    fn of(layers: &'l [Layer]) -> Self {
+        let keys: [&'static [&'static str]; 3] = [&["organization"], &["codex_repo"], &["remote", "url"]];
+        let files = || layers.iter().rev().filter(|l| (LayerKind::User..=LayerKind::Local).contains(&l.kind));
+        let value = |key: &'static [&'static str]| {
+            let node = files().find_map(|layer| layer.tree.get(key))?;
+            Some((key, node.as_text()?, &node.at))
+        };
+        Self { values: keys.into_iter().filter_map(value).collect() }
+    }
+
+    fn compare(&self, section: &Node, problems: &mut Vec<Problem>) {
+        for (key, expected, at) in &self.values {
+            let Some(node) = section.get(key) else { continue };
+            let Some(given) = node.as_text() else { continue };
+            if given == *expected || same_remote(given, expected) {
+                continue;
+            }
+            let written = key_path(key);
+            let (given, expected) = (super::origin::shown(key, given), super::origin::shown(key, expected));
+            let message = format!("`{written}` is `{given}` here, but the workspace says `{expected}`: {at}");
+            let hint = "a project of a workspace is published where the workspace says; remove the key here";
+            problems.push(Problem::new(message).key(written).at(&node.at).hint(hint));
+        }
+    }
+}
+
+/// Whether two URLs name one repository.
+fn same_remote(one: &str, other: &str) -> bool {
+    let parsed = |text: &str| {
+        let url = RemoteUrl::parse(text, Path::new("/")).ok()?.for_git();
+        let url = url.trim_end_matches('/');
+        Some(url.strip_suffix(".git").unwrap_or(url).to_owned())
+    };
+    let is_url = |text: &str| text.contains(['/', ':']);
+    is_url(one) && is_url(other) && parsed(one).is_some_and(|one| parsed(other) == Some(one))
+}
+
+/// The directories that `workspace.members` names and `workspace.exclude` does not, in order, each once.
+fn matching(root: &Path, layers: &[Layer], told: &mut Told) -> Vec<PathBuf> {
+    let lists = |key: &'static str| layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key])?.as_list());
+    let base = |node: &Node| {
+        let base = &node.at.source.base;
+        if base.as_os_str().is_empty() { root.to_owned() } else { base.clone() }
+    };
+    let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
+    for node in lists("exclude").flatten() {
+        if let Some(set) = compiled(node, "workspace.exclude", told) {
+            excluded.push((base(node), set));
+        }
+    }
+    let mut found = Vec::new();
+    for node in lists("members").next().into_iter().flatten() {
+        if compiled(node, "workspace.members", told).is_none() {
+            continue;
+        }
+        let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
+        let before = found.len();
+        expand(&base(node), &pattern.split('/').collect::<Vec<_>>(), &mut found);
+        if found.len() == before {
+            let message = format!("`workspace.members`: `{pattern}` matches no directory");
+            let problem = Problem::new(message).key("workspace.members").at(&node.at);
+            // A directory named outright is meant to be there; its project must not vanish in silence.
+            let list = if is_literal(pattern) { &mut told.problems } else { &mut told.warnings };
+            list.push(problem);
+        }
+    }
+    found.sort();
+    found.dedup();
+    found.retain(|directory| !excluded.iter().any(|(base, set)| is_below(base, set, directory)));
+    found
+}
+
+fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
+    let pattern = node.as_text().unwrap_or_default().trim_end_matches('/').to_owned();
+    let mut errors = Vec::new();
+    let set = mapping::set(&[pattern], &mut errors);
+    let bad = !errors.is_empty();
+    for error in errors {
+        told.problems.push(Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
+    }
+    (!bad).then_some(set)
+}
+
+fn is_below(base: &Path, set: &GlobSet, directory: &Path) -> bool {
+    directory.strip_prefix(base).is_ok_and(|relative| set.is_match(relative))
+}
+
+/// Whether `directory` would be a member of the workspace at `root`. Bad globs match nothing here.
+pub(crate) fn is_member(root: &Path, members: &[String], exclude: &[String], directory: &Path) -> bool {
+    let set = |patterns: &[String]| {
+        let trimmed: Vec<String> = patterns.iter().map(|pattern| pattern.trim_end_matches('/').to_owned()).collect();
+        mapping::set(&trimmed, &mut Vec::new())
+    };
+    is_below(root, &set(members), directory) && !is_below(root, &set(exclude), directory)
+}
+
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '{', '\\'])
+}
+
+/// Adds the directories below `directory` that match `segments`, one segment a level.
+fn expand(directory: &Path, segments: &[&str], found: &mut Vec<PathBuf>) {
+    let Some((segment, rest)) = segments.split_first() else {
+        if directory.is_dir() {
+            found.push(directory.to_owned());
+        }
+        return;
+    };
+    if is_literal(segment) {
+        return expand(&directory.join(segment), rest, found);
+    }
+    // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
+    let crosses = segment.matches('{').count() != segment.matches('}').count();
+    if *segment == "**" || crosses {
+        let Ok(glob) = mapping::glob(&segments.join("/")) else { return };
+        return below(directory, directory, &glob.compile_matcher(), found);
+    }
+    let Ok(glob) = mapping::glob(segment) else { return };
+    let glob = glob.compile_matcher();
+    for (path, name) in subdirectories(directory, true) {
+        let hidden = name.starts_with('.') && !segment.starts_with('.');
+        if !hidden && glob.is_match(&name) {
+            expand(&path, rest, found);
+        }
+    }
+}
+
+fn below(base: &Path, directory: &Path, glob: &globset::GlobMatcher, found: &mut Vec<PathBuf>) {
+    for (path, name) in subdirectories(directory, false) {
+        if name.starts_with('.') || name == "node_modules" {
+            continue;
+        }
+        if path.strip_prefix(base).is_ok_and(|relative| glob.is_match(relative)) {
+            found.push(path.clone());
+        }
+        below(base, &path, glob, found);
+    }
+}
+
+/// The directories in `directory`, links to directories with them if `follow`. One that cannot be read has none.
+fn subdirectories(directory: &Path, follow: bool) -> impl Iterator<Item = (PathBuf, String)> {
+    fs::read_dir(directory).into_iter().flatten().flatten().filter_map(move |entry| {
+        let kind = entry.file_type().ok()?;
+        let path = entry.path();
+        (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir()))
+            .then(|| (path, entry.file_name().to_string_lossy().into_owned()))
+    })
+}

@@ -1,0 +1,274 @@
+//! Configuration: seven layers, lowest first, merged key by key, every value with the place it came from.
+//!
+//! | layer | where |
+//! |---|---|
+//! | defaults | `defaults.yaml`, built in |
+//! | user | `fractary/config.*` in the user's configuration directory |
+//! | workspace | `.fractary/config.*`, upwards from the current directory |
+//! | local | `.fractary/config.local.*` beside it |
+//! | member | the projects' own `.fractary/config.*` |
+//! | environment | `FRACTARY_CODEX_*` |
+//! | flags | options and `--config KEY=VALUE` |
+//!
+//! Nothing here knows what a key means, only its type: [`crate::workspace::resolve`] does. All problems of a load are
+//! told together; a layer with a problem goes on without the key that has it.
+
+pub(crate) mod check;
+pub(crate) mod compat;
+mod discover;
+mod document;
+pub(crate) mod env;
+pub(crate) mod layers;
+mod members;
+pub mod origin;
+pub mod problem;
+pub mod raw;
+pub(crate) mod schema;
+pub mod text;
+mod toml;
+pub(crate) mod tree;
+pub(crate) mod values;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+
+use crate::environment::Environment;
+
+pub use layers::Layer;
+pub use members::Member;
+pub use origin::{Explanation, Given};
+pub use problem::{LayerKind, Origin, Place, Problem, Problems, Source};
+pub use raw::RawConfig;
+pub use schema::schema;
+pub use values::UnsetToken;
+
+use members::Told;
+use tree::Node;
+
+/// What a load starts from; the command line fills it in.
+#[derive(Debug, Clone, Default)]
+pub struct LoadRequest {
+    /// The current directory, absolute.
+    pub cwd: PathBuf,
+    /// The process's variables.
+    pub environment: Environment,
+    /// `--config-file`: the workspace's file, instead of looking for it.
+    pub config_file: Option<PathBuf>,
+    /// The directory that holds the user's `fractary/config.*`.
+    pub user_config_dir: Option<PathBuf>,
+    /// The user's state directory.
+    pub state_home: Option<PathBuf>,
+    /// `--env`.
+    pub env_name: Option<String>,
+    /// The organization that the workspace's git remote names.
+    pub detected_organization: Option<String>,
+    /// Options that set a key.
+    pub flags: Vec<FlagValue>,
+    /// The arguments of `--config`: KEY=VALUE.
+    pub settings: Vec<String>,
+}
+
+/// An option that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagValue {
+    /// The option as it is written: `--direction`.
+    pub flag: String,
+    /// The key, dotted: `sync.direction`.
+    pub key: String,
+    /// The value.
+    pub value: FlagValueKind,
+}
+
+/// The value of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlagValueKind {
+    /// One text; its key's type reads it.
+    Text(String),
+    /// Many.
+    List(Vec<String>),
+}
+
+/// The loaded configuration: its layers, and what they come to.
+pub struct Configuration {
+    /// The workspace: the directory that holds `.fractary/`, or the current one where there is no file.
+    pub root: PathBuf,
+    /// The workspace's file.
+    pub file: Option<PathBuf>,
+    /// The current directory.
+    pub cwd: PathBuf,
+    /// The layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// What they come to.
+    pub raw: RawConfig,
+    /// The same without the flags, and the flags alone: a flag beats a project's own key, a lower layer does not.
+    pub(crate) without_flags: RawConfig,
+    pub(crate) flags: RawConfig,
+    /// The process's variables, and those of `.fractary/env/.env` that they leave unset.
+    pub environment: Environment,
+    /// The environment chosen by `--env` or `FRACTARY_CODEX_ENV`.
+    pub environment_name: Option<String>,
+    /// The projects' own directories, by project name.
+    pub members: BTreeMap<String, Member>,
+    /// What is odd but not wrong.
+    pub warnings: Vec<Problem>,
+    /// Tokens that are not given because their variable is not set.
+    pub unset_tokens: Vec<UnsetToken>,
+    /// The user's state directory.
+    pub state_home: Option<PathBuf>,
+    figment: Figment,
+    merged: figment::value::Value,
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration").field("root", &self.root).field("layers", &self.layers).finish_non_exhaustive()
+    }
+}
+
+impl Configuration {
+    /// The files that were read, with their layers, lowest first; members' files by project name.
+    pub fn files(&self) -> Vec<(LayerKind, PathBuf)> {
+        let mut files = Vec::new();
+        for layer in &self.layers {
+            match layer.kind {
+                LayerKind::Member => {
+                    let members = self.members.values().filter_map(|member| member.file.clone());
+                    files.extend(members.map(|file| (layer.kind, file)));
+                }
+                kind => files.extend(layer.tree.at.file().map(|file| (kind, file.to_owned()))),
+            }
+        }
+        files
+    }
+
+    /// Where the value at `path` was given, by the highest layer that gives one.
+    pub(crate) fn origin_of<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
+        self.layers.iter().rev().find_map(|layer| layer.tree.get(path)).map(|node| &node.at)
+    }
+}
+
+/// Loads the configuration. `Err` holds everything that is wrong with it.
+pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
+    let (configuration, problems) = gather(request);
+    Problems::none_of(problems)?;
+    Ok(configuration)
+}
+
+/// Loads what can be loaded, and tells what is wrong with the rest.
+pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
+    let mut told = Told::default();
+    let found = discover::workspace(request, &mut told.problems);
+    let root = found.root;
+    let mut environment = request.environment.clone();
+    let env_file = root.join(".fractary/env/.env");
+    let from_file = match found.file {
+        Some(_) => env::dotenv(&env_file, &mut environment, &mut told.problems),
+        None => Default::default(),
+    };
+    let loader = Loader { root: root.clone(), environment: &environment };
+    let mut unset_tokens = Vec::new();
+    let mut layers = vec![layers::defaults(&root, request.detected_organization.as_deref())];
+
+    let user = request.user_config_dir.as_ref().map(|directory| directory.join("fractary"));
+    let user = user.and_then(|directory| Some((document::find(&directory, "config", &mut told.problems)?, directory)));
+    let beside = found.file.as_deref().and_then(Path::parent);
+    let local = beside.and_then(|directory| document::find(directory, "config.local", &mut told.problems));
+    let files = [
+        user.map(|(file, directory)| (LayerKind::User, file, directory)),
+        found.file.clone().map(|file| (LayerKind::Workspace, file, root.clone())),
+        local.map(|file| (LayerKind::Local, file, root.clone())),
+    ];
+    for (kind, file, base) in files.into_iter().flatten() {
+        if let Some(tree) = loader.section(&file, kind, &base, &mut told, &mut unset_tokens) {
+            layers.push(Layer::new(kind, tree));
+        }
+    }
+    let variables = env::variables(&environment, &from_file, &env_file, &request.cwd, &mut told.problems);
+    let flags = env::flags(&request.settings, &request.flags, &request.cwd, &mut told.problems);
+    for (kind, mut tree) in [(LayerKind::Environment, variables), (LayerKind::Flags, flags)] {
+        loader.finish(&mut tree, &mut told);
+        layers.push(Layer::new(kind, tree));
+    }
+
+    let outline = extract(&layers::merge(&layers), &mut told.problems);
+    let members = members::read(&loader, &layers, &outline, &mut told);
+    let below_environment = layers.len() - 2;
+    layers.insert(below_environment, members.layer);
+
+    let figment = layers::merge(&layers);
+    let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
+    let configuration = Configuration {
+        raw: extract(&figment, &mut told.problems),
+        without_flags: extract(&layers::merge(lower), &mut told.problems),
+        flags: extract(&layers::merge([last]), &mut told.problems),
+        merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
+        figment,
+        file: found.file,
+        cwd: request.cwd.clone(),
+        environment_name: chosen(request.env_name.as_deref(), &environment),
+        members: members.by_name,
+        warnings: told.warnings,
+        unset_tokens,
+        state_home: request.state_home.clone(),
+        root,
+        layers,
+        environment,
+    };
+    (configuration, told.problems)
+}
+
+fn chosen(flag: Option<&str>, environment: &Environment) -> Option<String> {
+    flag.or_else(|| environment.get("FRACTARY_CODEX_ENV")).map(str::to_owned)
+}
+
+/// Each layer was checked alone, so this fails only where two of them cannot be merged.
+fn extract(figment: &Figment, problems: &mut Vec<Problem>) -> RawConfig {
+    figment.extract().unwrap_or_else(|error| {
+        problems.push(Problem::new(format!("`{}`: the layers do not agree", tree::key_path(&error.path))));
+        RawConfig::default()
+    })
+}
+
+/// What reading a file needs.
+pub(crate) struct Loader<'e> {
+    pub(crate) root: PathBuf,
+    environment: &'e Environment,
+}
+
+impl Loader<'_> {
+    /// Reads the section of `file`, checked, with variables put in and absolute paths. `None` if it has none, or
+    /// cannot be read, which is told.
+    fn section(
+        &self,
+        file: &Path,
+        layer: LayerKind,
+        base: &Path,
+        told: &mut Told,
+        unset: &mut Vec<UnsetToken>,
+    ) -> Option<Node> {
+        let section = document::section(file, layer, base);
+        let mut tree = section.unwrap_or_else(|problem| {
+            told.problems.push(problem);
+            None
+        })?;
+        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
+        values::expand(&mut tree, self.environment, &mut told.problems, unset);
+        check::check(&mut tree, &mut told.problems);
+        values::make_absolute(&mut tree, base);
+        Some(tree)
+    }
+
+    /// The same for values that no file gives: they are taken as they stand.
+    fn finish(&self, tree: &mut Node, told: &mut Told) {
+        compat::modernize(tree, &mut told.problems, &mut told.warnings);
+        check::check(tree, &mut told.problems);
+        values::make_absolute(tree, &self.root);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Where a value came from: for every key the value that counts, the layer that gave it, and the layers it overrode.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::layers::to_json;
+use super::problem::{LayerKind, Origin, Problem, did_you_mean};
+use super::schema::{self, Shape};
+use super::tree::{Node, NodeValue, key_path};
+use super::values::is_secret;
+use super::{Configuration, toml};
+use crate::url::RemoteUrl;
+
+/// One key, explained. Secrets are masked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The key, as in `sync.to_codex.include`.
+    pub key: String,
+    /// The same as segments.
+    pub path: Vec<String>,
+    /// The value that counts; `None` where no layer gives one.
+    pub value: Option<Value>,
+    /// Who gave the key a value, highest layer first.
+    pub given: Vec<Given>,
+}
+
+/// A value that a layer gives to a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The layer.
+    pub layer: LayerKind,
+    /// The file with line and column, the variable or the flag.
+    pub origin: Origin,
+    /// The value, as that layer has it.
+    pub value: Value,
+    /// Whether it counts: the highest does; of `exclude` lists all do.
+    pub counts: bool,
+}
+
+impl Explanation {
+    /// Who gave the value that counts.
+    pub fn winner(&self) -> Option<&Given> {
+        self.given.iter().find(|given| given.counts)
+    }
+
+    /// The layers that gave a value and were overridden, highest first.
+    pub fn overridden(&self) -> impl Iterator<Item = &Given> {
+        self.given.iter().filter(|given| !given.counts)
+    }
+}
+
+impl Configuration {
+    /// Explains one key, or every key below it. `Err` if there is no such key.
+    pub fn explain(&self, key: &str) -> Result<Vec<Explanation>, Problem> {
+        let unknown = |path: Option<&[String]>| {
+            let keys: Vec<String> = schema::keys().iter().map(|key| key_path(key)).collect();
+            let hint = did_you_mean(key, keys.iter().map(String::as_str));
+            let shown = path.map_or_else(|| crate::paths::escaped(key.as_bytes()).to_string(), key_path);
+            Problem::new(format!("unknown key `{shown}`")).maybe_hint(hint)
+        };
+        let mut path = toml::key(key).ok_or_else(|| unknown(None))?;
+        if path[0] == "codex" {
+            path.remove(0);
+        }
+        let shape = schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
+        let below: Vec<Explanation> = self.effective().into_iter().filter(|e| e.path.starts_with(&path)).collect();
+        if below.is_empty() && !matches!(shape, Shape::Map { .. }) {
+            return Ok(vec![Explanation { key: key_path(&path), path, value: None, given: Vec::new() }]);
+        }
+        Ok(below)
+    }
+
+    /// Explains every key that has a value, in the order of the keys.
+    pub fn effective(&self) -> Vec<Explanation> {
+        let mut paths = Vec::new();
+        for layer in &self.layers {
+            leaves(&layer.tree, &mut Vec::new(), &mut paths);
+        }
+        paths.sort();
+        paths.dedup();
+        // An empty map that another layer fills is no key of its own; in this order the filling follows it directly.
+        let filled =
+            |number: usize| paths.get(number + 1).is_some_and(|next: &Vec<String>| next.starts_with(&paths[number]));
+        let keys = paths.iter().enumerate().filter(|(number, _)| !filled(*number));
+        keys.map(|(_, path)| self.explained(path)).collect()
+    }
+
+    fn explained(&self, path: &[String]) -> Explanation {
+        let adds_up = path.last().is_some_and(|last| last == "exclude");
+        let merged = self.merged_at(path);
+        // Figment keeps with every value the layer that won.
+        let winner =
+            merged.and_then(|value| self.figment.get_metadata(value.tag())).map(|metadata| metadata.name.clone());
+        let mut given = Vec::new();
+        for layer in self.layers.iter().rev() {
+            let Some(node) = layer.tree.get(path) else { continue };
+            let is_winner = winner.as_deref() == Some(layer.kind.to_string().as_str());
+            let counts = is_winner || (adds_up && node.as_list().is_some_and(|list| !list.is_empty()));
+            given.push(Given { layer: layer.kind, origin: node.at.clone(), value: masked(path, node), counts });
+        }
+        let value = if adds_up {
+            let lists = given.iter().rev().filter_map(|given| given.value.as_array()).flatten();
+            Some(Value::Array(lists.cloned().collect()))
+        } else {
+            given.iter().find(|given| given.counts).map(|given| given.value.clone())
+        };
+        Explanation { key: key_path(path), path: path.to_vec(), value, given }
+    }
+
+    fn merged_at(&self, path: &[String]) -> Option<&figment::value::Value> {
+        path.iter().try_fold(&self.merged, |value, segment| value.as_dict()?.get(segment))
+    }
+}
+
+/// The paths of everything below `node` that is not a map.
+fn leaves(node: &Node, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    match &node.value {
+        NodeValue::Map(map) if !map.is_empty() => {
+            for (name, entry) in map {
+                path.push(name.clone());
+                leaves(&entry.node, path, found);
+                path.pop();
+            }
+        }
+        NodeValue::Map(_) if path.is_empty() => {}
+        _ => found.push(path.clone()),
+    }
+}
+
+/// The value with its type, without its secrets.
+fn masked(path: &[String], node: &Node) -> Value {
+    match &node.value {
+        NodeValue::Text(text) => {
+            let text = shown(path, text);
+            match schema::shape(path) {
+                Some(Shape::Boolean | Shape::Number) => text.parse().unwrap_or(Value::String(text)),
+                _ => Value::String(text),
+            }
+        }
+        _ => to_json(node),
+    }
+}
+
+/// A value as it may be shown: tokens and passwords as `***`.
+pub(crate) fn shown<S: AsRef<str>>(path: &[S], text: &str) -> String {
+    if is_secret(path) {
+        return "***".to_owned();
+    }
+    let is_url = path.iter().map(AsRef::as_ref).eq(["remote", "url"]);
+    if !is_url || !text.contains('@') {
+        return text.to_owned();
+    }
+    RemoteUrl::parse(text, Path::new("/")).map_or_else(|_| "***".to_owned(), |url| url.to_string())
+}

@@ -1,0 +1,238 @@
+//! The JSON Schema of the configuration file, made from [`super::raw`], and what it says about a key.
+
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::compat;
+use super::raw::RawConfig;
+
+/// The schema of a whole file: section `codex` checked, other sections left to their owners.
+pub fn schema() -> Value {
+    let mut codex = SECTION.clone();
+    if let Some(properties) = codex.get_mut("properties").and_then(Value::as_object_mut) {
+        for name in compat::OLDER_TOOLS {
+            properties
+                .entry(name)
+                .or_insert_with(|| json!({ "description": "Of the older tool; left alone.", "deprecated": true }));
+        }
+    }
+    for (path, new) in compat::RENAMED {
+        let (name, parents) = path.split_last().unwrap_or((&"", &[]));
+        let pointer: String = parents.iter().map(|parent| format!("/properties/{parent}")).collect();
+        if let Some(properties) = codex.pointer_mut(&(pointer + "/properties")).and_then(Value::as_object_mut) {
+            let description = format!("Older name of `{}`.", new.join("."));
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            properties.insert(
+                (*name).to_owned(),
+                with(list, &[("description", json!(description)), ("deprecated", json!(true))]),
+            );
+        }
+    }
+    if let Some(cache) = codex.pointer_mut("/properties/cache").and_then(Value::as_object_mut) {
+        // Unknown keys in here are a warning, not an error.
+        cache.remove("additionalProperties");
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Fractary configuration",
+        "description": "`.fractary/config.yaml` as fractary-codex reads it: section `codex`. Other sections belong to other tools.",
+        "type": "object",
+        "properties": { "codex": codex },
+    })
+}
+
+/// What kind of value a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A map; `free` where the names in it are the user's.
+    Map {
+        free: bool,
+    },
+    List,
+    Boolean,
+    Number,
+    Text,
+}
+
+/// The kind of value at `path`; `None` if there is no such key.
+pub(crate) fn shape<S: AsRef<str>>(path: &[S]) -> Option<Shape> {
+    let mut at = &*SECTION;
+    for segment in path {
+        let segment = segment.as_ref();
+        at = match at.pointer("/properties").and_then(|properties| properties.get(segment)) {
+            Some(property) => property,
+            None if at["type"] == "array" && segment.parse::<usize>().is_ok() => &at["items"],
+            None => at.get("additionalProperties").filter(|schema| schema.is_object())?,
+        };
+    }
+    // A key that reads several spellings names the plain one first.
+    let kind = at.get("type").or_else(|| at.pointer("/anyOf/0/type"));
+    let kind = kind.and_then(|kind| if kind.is_array() { kind.get(0) } else { Some(kind) });
+    Some(match kind.and_then(Value::as_str) {
+        Some("object") => Shape::Map { free: at.get("additionalProperties").is_some_and(Value::is_object) },
+        Some("array") => Shape::List,
+        Some("boolean") => Shape::Boolean,
+        Some("integer") => Shape::Number,
+        _ => Shape::Text,
+    })
+}
+
+/// Every key that has a fixed name, as a path.
+pub(crate) fn keys() -> Vec<Vec<String>> {
+    fn collect(at: &Value, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        for (name, property) in at.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            path.push(name.clone());
+            found.push(path.clone());
+            collect(property, path, found);
+            path.pop();
+        }
+    }
+    let mut found = Vec::new();
+    collect(&SECTION, &mut Vec::new(), &mut found);
+    found
+}
+
+/// Section `codex`, references resolved, defaults filled in from `defaults.yaml`.
+static SECTION: LazyLock<Value> = LazyLock::new(|| {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut section = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    tidy(&mut section);
+    for (path, default) in super::layers::default_values() {
+        add_default(&mut section, &path, default);
+    }
+    section
+});
+
+/// Writes the default of the key at `path` into its schema; where the names are the user's, into that of the map.
+fn add_default(schema: &mut Value, path: &[String], default: Value) {
+    let next = path.split_first().map(|(first, rest)| (first, rest, format!("/properties/{first}")));
+    if let Some((_, rest, pointer)) = &next
+        && let Some(property) = schema.pointer_mut(pointer)
+    {
+        return add_default(property, rest, default);
+    }
+    let default = if next.is_none() { typed(schema, default) } else { default };
+    let Some(schema) = schema.as_object_mut() else { return };
+    match next {
+        Some((name, ..)) => schema.entry("default").or_insert_with(|| json!({}))[name.as_str()] = default,
+        None => {
+            schema.insert("default".to_owned(), default);
+        }
+    }
+}
+
+/// A default as the schema's type has it; all texts are texts so far.
+fn typed(schema: &Value, value: Value) -> Value {
+    let kind = schema.get("type").or_else(|| schema.pointer("/anyOf/0/type")).and_then(Value::as_str);
+    match (kind, value) {
+        (Some("boolean" | "integer"), Value::String(text)) => text.parse().unwrap_or(Value::String(text)),
+        (_, value) => value,
+    }
+}
+
+/// Drops what Rust's types say and a reader of the schema does not need: `null`, titles, number formats.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            // Under `properties` the names are keys of the configuration, not of the schema language.
+            if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+                properties.values_mut().for_each(tidy);
+            }
+            object.remove("title");
+            object.remove("format");
+            if let Some(Value::Array(kinds)) = object.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [kind] = kinds.as_slice() {
+                    let kind = kind.clone();
+                    object.insert("type".to_owned(), kind);
+                }
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|choice| choice["type"] != "null");
+                if let [Value::Object(choice)] = choices.as_slice() {
+                    let choice = choice.clone();
+                    object.remove("anyOf");
+                    for (key, value) in choice {
+                        object.entry(key).or_insert(value);
+                    }
+                }
+            }
+            for (key, value) in object.iter_mut() {
+                if !matches!(key.as_str(), "properties" | "examples" | "default" | "enum") {
+                    tidy(value);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+fn with(mut schema: Value, more: &[(&str, Value)]) -> Value {
+    if let Some(object) = schema.as_object_mut() {
+        object.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    }
+    schema
+}
+
+/// A value that may also be given as `${VAR}`.
+fn or_variable(plain: Value) -> Schema {
+    json_schema!({ "anyOf": [plain, { "type": "string", "pattern": r"^\s*\$\{[^}]*\}\s*$" }] })
+}
+
+pub(super) fn switch(_: &mut SchemaGenerator) -> Schema {
+    or_variable(json!({ "type": "boolean" }))
+}
+
+pub(super) fn number(_: &mut SchemaGenerator) -> Schema {
+    or_variable(json!({ "type": "integer", "minimum": 0 }))
+}
+
+pub(super) fn percent(_: &mut SchemaGenerator) -> Schema {
+    or_variable(json!({ "type": "integer", "minimum": 0, "maximum": 100 }))
+}
+
+pub(super) fn cache_switch(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string", "pattern": r"^(auto|\$\{[^}]*\})$" }, { "type": "boolean" }] })
+}
+
+pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
+    let pattern = r"^(\s*[0-9]+\s*[a-zA-Zµ]+\s*)+$|^\$\{[^}]*\}$";
+    json_schema!({ "type": "string", "pattern": pattern, "examples": ["30s", "5m"] })
+}
+
+pub(super) fn size(_: &mut SchemaGenerator) -> Schema {
+    let pattern = r"^[0-9]+\s*([kKmMgG]([iI]?[bB])?|[kKmMgG][iI]|[bB])?$|^\$\{[^}]*\}$";
+    json_schema!({ "type": ["string", "integer"], "pattern": pattern, "minimum": 0, "examples": ["50MB", "512KiB"] })
+}
+
+/// A text that may look like a number or truth value: it is taken as it is written.
+pub(super) fn plain_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number", "boolean"] })
+}
+
+pub(super) fn project_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number"], "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$|\$\{" })
+}
+
+pub(super) fn text_map(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
+}
+
+pub(super) fn projects_example() -> Value {
+    json!({ "billing-api": { "root": "services/billing", "sync": { "to_codex": { "include": ["docs/**"] } } } })
+}
+
+pub(super) fn remotes_example() -> Value {
+    json!({ "acme/codex.acme.com": { "token": "${GITHUB_TOKEN}" } })
+}
+
+pub(super) fn from_codex_example() -> Value {
+    json!({ "include": ["codex://{org}/{codex_repo}/docs/**", "codex://{org}/core/docs/**"] })
+}

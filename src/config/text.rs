@@ -1,0 +1,166 @@
+//! Reads a key's type from the text that was written for it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, Visitor};
+
+use crate::secret::Secret;
+
+/// A type that a scalar's text is read as.
+pub(crate) trait FromText: Sized {
+    /// What is expected, for the message.
+    const EXPECTED: &'static str;
+
+    /// Reads `text`, already trimmed.
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+/// `deserialize_with` for an optional key of such a type.
+pub(crate) fn read<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct TextVisitor<T>(PhantomData<T>);
+
+    impl<T: FromText> Visitor<'_> for TextVisitor<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(T::EXPECTED)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let read = T::from_text(text.trim());
+            read.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+
+    deserializer.deserialize_str(TextVisitor(PhantomData))
+}
+
+impl FromText for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl FromText for u32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromText for u64 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromText for usize {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl FromText for Duration {
+    const EXPECTED: &'static str = "a duration such as `30s` or `5m`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        humantime::parse_duration(text).ok()
+    }
+}
+
+impl FromText for Secret {
+    const EXPECTED: &'static str = "a text";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Secret::new(text))
+    }
+}
+
+/// A share, 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(pub u8);
+
+impl FromText for Percent {
+    const EXPECTED: &'static str = "a whole number from 0 to 100";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%').unwrap_or(text).parse().ok()?;
+        (number <= 100).then_some(Self(number))
+    }
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl FromText for ByteSize {
+    const EXPECTED: &'static str = "a size such as `50MB` or `512KiB`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" => 1_000,
+            "m" | "mb" => 1_000_000,
+            "g" | "gb" => 1_000_000_000,
+            "ki" | "kib" => 1 << 10,
+            "mi" | "mib" => 1 << 20,
+            "gi" | "gib" => 1 << 30,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(factor).map(Self)
+    }
+}
+
+/// `cache.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheSwitch {
+    /// On, except where `CI=true`.
+    Auto,
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl FromText for CacheSwitch {
+    const EXPECTED: &'static str = "auto, true or false";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.eq_ignore_ascii_case("auto") {
+            return Some(Self::Auto);
+        }
+        bool::from_text(text).map(|on| if on { Self::On } else { Self::Off })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_shares() {
+        assert_eq!(ByteSize::from_text("50MB"), Some(ByteSize(50_000_000)));
+        assert_eq!(ByteSize::from_text("1 KiB"), Some(ByteSize(1024)));
+        assert_eq!(ByteSize::from_text("7"), Some(ByteSize(7)));
+        for bad in ["", "MB", "1.5MB", "5 parsecs", "99999999999999999999", "18446744073709551615k"] {
+            assert_eq!(ByteSize::from_text(bad), None, "{bad}");
+        }
+        assert_eq!(Percent::from_text("50%"), Some(Percent(50)));
+        assert_eq!(Percent::from_text("101"), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! A layer's values with the place of each: what all file formats, variables and flags are read into.
+//!
+//! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged;
+//! the key's own type reads the text. Keys without a value are left out, as if they were not there.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Tag, Value};
+
+use super::problem::Origin;
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) value: NodeValue,
+    pub(crate) at: Origin,
+}
+
+#[derive(Clone)]
+pub(crate) enum NodeValue {
+    Text(String),
+    List(Vec<Node>),
+    Map(Map),
+}
+
+pub(crate) type Map = BTreeMap<String, Entry>;
+
+/// A key's value, and where the key stands.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: Origin,
+    pub(crate) node: Node,
+}
+
+impl Node {
+    pub(crate) fn text(text: impl Into<String>, at: &Origin) -> Self {
+        Self { value: NodeValue::Text(text.into()), at: at.clone() }
+    }
+
+    pub(crate) fn map(at: &Origin) -> Self {
+        Self { value: NodeValue::Map(Map::new()), at: at.clone() }
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&Map> {
+        match &self.value {
+            NodeValue::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_map_mut(&mut self) -> Option<&mut Map> {
+        match &mut self.value {
+            NodeValue::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            NodeValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_list(&self) -> Option<&[Node]> {
+        match &self.value {
+            NodeValue::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The node at `path`; a list's elements are reached by number.
+    pub(crate) fn get<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
+        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        match &self.value {
+            NodeValue::Map(map) => map.get(first.as_ref())?.node.get(rest),
+            NodeValue::List(list) => list.get(first.as_ref().parse::<usize>().ok()?)?.get(rest),
+            NodeValue::Text(_) => None,
+        }
+    }
+
+    /// As [`Node::get`], to change it.
+    pub(crate) fn get_mut<S: AsRef<str>>(&mut self, path: &[S]) -> Option<&mut Node> {
+        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        match &mut self.value {
+            NodeValue::Map(map) => map.get_mut(first.as_ref())?.node.get_mut(rest),
+            NodeValue::List(list) => list.get_mut(first.as_ref().parse::<usize>().ok()?)?.get_mut(rest),
+            NodeValue::Text(_) => None,
+        }
+    }
+
+    /// Where the key at the end of `path` stands; a list's element stands where its value does.
+    pub(crate) fn key_at<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
+        let (last, parents) = path.split_last()?;
+        match &self.get(parents)?.value {
+            NodeValue::Map(map) => map.get(last.as_ref()).map(|entry| &entry.key),
+            NodeValue::List(list) => list.get(last.as_ref().parse::<usize>().ok()?).map(|node| &node.at),
+            NodeValue::Text(_) => None,
+        }
+    }
+
+    /// Takes the entry at `path` out.
+    pub(crate) fn remove<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Node> {
+        let (last, parents) = path.split_last()?;
+        match &mut self.get_mut(parents)?.value {
+            NodeValue::Map(map) => map.remove(last.as_ref()).map(|entry| entry.node),
+            NodeValue::List(list) => {
+                let index = last.as_ref().parse::<usize>().ok().filter(|index| *index < list.len())?;
+                Some(list.remove(index))
+            }
+            NodeValue::Text(_) => None,
+        }
+    }
+
+    /// Puts `node` at `path`, making the maps on the way; a text or list on the way gives way. `exclude` lists add up.
+    pub(crate) fn set<S: AsRef<str>>(&mut self, path: &[S], node: Node) {
+        let Some((first, rest)) = path.split_first() else {
+            match (&mut self.value, node) {
+                (NodeValue::Map(map), Node { value: NodeValue::Map(more), .. }) => map.extend(more),
+                (_, node) => *self = node,
+            }
+            return;
+        };
+        let at = node.at.clone();
+        if self.as_map().is_none() {
+            *self = Node::map(&at);
+        }
+        let Some(map) = self.as_map_mut() else { return };
+        let name = first.as_ref();
+        match map.get_mut(name) {
+            Some(entry) if rest.is_empty() && name == "exclude" => {
+                if let (NodeValue::List(list), NodeValue::List(more)) = (&mut entry.node.value, &node.value) {
+                    list.extend(more.iter().cloned());
+                } else {
+                    entry.node = node;
+                }
+            }
+            Some(entry) => entry.node.set(rest, node),
+            None => {
+                let mut made = Node::map(&at);
+                made.set(rest, node);
+                map.insert(name.to_owned(), Entry { key: at, node: made });
+            }
+        }
+    }
+
+    /// As figment's value, without places.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.value {
+            NodeValue::Text(text) => Value::String(Tag::Default, text.clone()),
+            NodeValue::List(list) => Value::Array(Tag::Default, list.iter().map(Node::to_value).collect()),
+            NodeValue::Map(_) => Value::Dict(Tag::Default, self.to_dict(Part::All)),
+        }
+    }
+
+    /// A map as figment's, whole or in the parts that [`super::layers`] merges in different ways.
+    pub(crate) fn to_dict(&self, part: Part) -> Dict {
+        let entries = self.as_map().into_iter().flatten();
+        entries.filter_map(|(name, entry)| Some((name.clone(), entry.node.part(name, part)?))).collect()
+    }
+
+    fn part(&self, name: &str, part: Part) -> Option<Value> {
+        let adds_up = name == "exclude" && self.as_list().is_some();
+        match (&self.value, part) {
+            (NodeValue::Map(map), Part::Excludes) => {
+                let dict = self.to_dict(part);
+                (!dict.is_empty() && !map.is_empty()).then_some(Value::Dict(Tag::Default, dict))
+            }
+            (NodeValue::Map(_), _) => Some(Value::Dict(Tag::Default, self.to_dict(part))),
+            (_, Part::All) => Some(self.to_value()),
+            (_, Part::Excludes) => adds_up.then(|| self.to_value()),
+            (_, Part::WithoutExcludes) => (!adds_up).then(|| self.to_value()),
+        }
+    }
+}
+
+/// Which values of a map are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Every one.
+    All,
+    /// The lists called `exclude`, which add up over the layers.
+    Excludes,
+    /// The others, of which the highest layer's wins.
+    WithoutExcludes,
+}
+
+/// A path of keys as it is written and read: `projects."codex.acme.com".to`, `mappings[0]`.
+pub(crate) fn key_path<S: AsRef<str>>(path: &[S]) -> String {
+    let mut written = String::new();
+    for (depth, segment) in path.iter().map(AsRef::as_ref).enumerate() {
+        let bare = !segment.is_empty() && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let is_index = segment.chars().all(|c| c.is_ascii_digit()) && !segment.is_empty();
+        let in_list = depth > 0 && matches!(path[depth - 1].as_ref(), "mappings" | "include" | "exclude" | "members");
+        if is_index && in_list {
+            written.push_str(&format!("[{segment}]"));
+            continue;
+        }
+        if depth > 0 {
+            written.push('.');
+        }
+        if bare {
+            written.push_str(segment);
+        } else {
+            written.push_str(&format!("\"{}\"", crate::paths::escaped(segment.as_bytes())));
+        }
+    }
+    written
+}

@@ -1,0 +1,177 @@
+//! What is done to a layer's values when it is loaded: variables put in, relative paths made absolute.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::problem::Problem;
+use super::tree::{Node, NodeValue, key_path};
+use crate::environment::Environment;
+use crate::url::RemoteUrl;
+
+/// A variable that a token's value names and that is not set: told if authentication fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsetToken {
+    /// The key, as in `remotes."acme/codex".token`.
+    pub path: Vec<String>,
+    /// The variable.
+    pub variable: String,
+}
+
+/// Whether the value at `path` is a secret.
+pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
+    path.last().is_some_and(|last| last.as_ref() == "token")
+}
+
+/// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. A token whose variable is not set
+/// counts as not given; elsewhere that is a problem.
+pub(crate) fn expand(
+    tree: &mut Node,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+    unset: &mut Vec<UnsetToken>,
+) {
+    expand_below(tree, &mut Vec::new(), &mut |path, node| {
+        let NodeValue::Text(text) = &mut node.value else { return true };
+        match expanded(text, environment) {
+            Ok(expanded) => {
+                *text = expanded;
+                true
+            }
+            Err(variable) => {
+                if is_secret(path) {
+                    unset.push(UnsetToken { path: path.to_vec(), variable });
+                } else {
+                    let key = key_path(path);
+                    let shown = crate::paths::escaped(variable.as_bytes());
+                    let problem = Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"));
+                    let hint = format!("set `{shown}`, or give a default: `${{{shown}:-…}}`");
+                    problems.push(problem.key(key).at(&node.at).hint(hint));
+                }
+                false
+            }
+        }
+    });
+}
+
+/// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
+fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
+    match &mut node.value {
+        NodeValue::Text(_) => return keep(path, node),
+        NodeValue::Map(map) => map.retain(|name, entry| {
+            path.push(name.clone());
+            let kept = expand_below(&mut entry.node, path, keep);
+            path.pop();
+            kept
+        }),
+        NodeValue::List(list) => {
+            let mut number = 0;
+            list.retain_mut(|element| {
+                path.push(number.to_string());
+                number += 1;
+                let kept = expand_below(element, path, keep);
+                path.pop();
+                kept
+            });
+        }
+    }
+    true
+}
+
+/// `text` with its variables put in, or the name of one that is not set and has no default.
+fn expanded(text: &str, environment: &Environment) -> Result<String, String> {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        let (before, from) = rest.split_at(start);
+        let (reference, after) = from.split_at(length + 1);
+        result.push_str(before);
+        let value = shellexpand::env_with_context(reference, |name| environment.get(name).map(Some).ok_or(()));
+        result.push_str(&value.map_err(|error| error.var_name)?);
+        rest = after;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+/// Makes the relative paths of a layer absolute, each against the directory of the source that says it; `base` is for
+/// the defaults, which stand nowhere.
+pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
+    let against = |node: &Node| {
+        if node.at.source.base.as_os_str().is_empty() { base.to_owned() } else { node.at.source.base.clone() }
+    };
+    for path in [["cache", "dir"], ["state", "dir"]] {
+        if let Some(node) = tree.get_mut(&path) {
+            let base = against(node);
+            rewrite(node, |text| Some(absolute(&base, text)));
+        }
+    }
+    if let Some(node) = tree.get_mut(&["remote", "url"]) {
+        let base = against(node);
+        rewrite(node, |text| {
+            let is_path = !text.is_empty() && !text.contains("://");
+            RemoteUrl::parse(text, &base).ok().filter(|_| is_path)?.local_path().map(|_| absolute(&base, text))
+        });
+    }
+    let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else { return };
+    for entry in projects.values_mut() {
+        if let Some(node) = entry.node.get_mut(&["root"]) {
+            let base = against(node);
+            rewrite(node, |text| Some(absolute(&base, text)));
+        }
+    }
+}
+
+fn rewrite(node: &mut Node, change: impl FnOnce(&str) -> Option<PathBuf>) {
+    if let NodeValue::Text(text) = &mut node.value
+        && !text.is_empty()
+        && let Some(changed) = change(text).and_then(|path| path.to_str().map(str::to_owned))
+    {
+        *text = changed;
+    }
+}
+
+/// `base/path` without `.` and `..` segments. The file system is not asked.
+pub(crate) fn absolute(base: &Path, path: impl AsRef<Path>) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in base.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_form_with_braces_is_replaced_and_only_once() {
+        let environment: Environment =
+            [("A", "1"), ("B", "${A}"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+        for (text, expected) in [
+            ("x${A}y${A}", Ok("x1y1")),
+            ("${B}", Ok("${A}")),
+            ("${C:-d}", Ok("d")),
+            ("${C:-}", Ok("")),
+            ("$A $$ ${A", Ok("$A $$ ${A")),
+            ("${C}", Err("C")),
+            ("${E}", Err("E")),
+            ("${E:-f}", Ok("f")),
+        ] {
+            assert_eq!(expanded(text, &environment).as_deref().map_err(String::as_str), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_cleaned_without_asking_the_file_system() {
+        assert_eq!(absolute(Path::new("/a/b"), "../c/./d/.."), Path::new("/a/c"));
+        assert_eq!(absolute(Path::new("/a"), "/x"), Path::new("/x"));
+        assert_eq!(absolute(Path::new("/"), "../.."), Path::new("/"));
+    }
+}

@@ -1,0 +1,267 @@
+//! YAML, and JSON as the part of YAML that it is, read with the place and the written text of every value.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Location, Spanned};
+
+use super::problem::Origin;
+use super::tree::{Entry, Map, Node, NodeValue};
+
+/// Why a text cannot be read, and where.
+pub(crate) struct Malformed {
+    pub(crate) reason: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// Whether a key stands twice.
+    pub(crate) duplicate: bool,
+}
+
+/// Reads one document. `None` is an empty one.
+pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malformed> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        // What looks like a number is read as the text it was written as, so none of these readings may fail.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let error = error.without_snippet();
+        let (line, column) = error.location().map_or((0, 0), position);
+        let duplicate = matches!(error, Error::DuplicateMappingKey { .. });
+        Malformed { reason: reason(error), line, column, duplicate }
+    })?;
+    Ok(parsed.and_then(|value| Reader { text, whole }.node(value)))
+}
+
+/// The library's words without the place, which is told in our own form.
+fn reason(error: &Error) -> String {
+    let words = match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice"),
+        Error::DuplicateMappingKey { key: None, .. } => "a key stands twice".to_owned(),
+        Error::MultipleDocuments { .. } => "more than one document in the file".to_owned(),
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => {
+            "too large: too many values or aliases".to_owned()
+        }
+        Error::AliasError { error, .. } => return reason(error),
+        other => {
+            let text = other.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first);
+            first[..first.find(" at line ").unwrap_or(first.len())].trim().to_owned()
+        }
+    };
+    let mut words = crate::paths::escaped(words.as_bytes()).to_string();
+    if words.chars().count() > 200 {
+        words = words.chars().take(200).chain(['…']).collect();
+    }
+    words
+}
+
+fn position(location: Location) -> (u32, u32) {
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(0);
+    (narrow(location.line()), narrow(location.column()))
+}
+
+enum Yaml {
+    Null,
+    /// A scalar that YAML takes for a number or truth value: its text is cut out of the source.
+    Inferred(String),
+    Text(String),
+    List(Vec<Spanned<Yaml>>),
+    Map(Vec<(Spanned<String>, Spanned<Yaml>)>),
+}
+
+impl<'de> Deserialize<'de> for Yaml {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(YamlVisitor)
+    }
+}
+
+struct YamlVisitor;
+
+impl<'de> Visitor<'de> for YamlVisitor {
+    type Value = Yaml;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Yaml, E> {
+        Ok(Yaml::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
+        Ok(Yaml::Inferred(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Yaml, E> {
+        Ok(Yaml::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Yaml, E> {
+        Ok(Yaml::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Yaml, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            list.push(value);
+        }
+        Ok(Yaml::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Yaml, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key()? {
+            entries.push((key, map.next_value()?));
+        }
+        Ok(Yaml::Map(entries))
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    whole: &'t Origin,
+}
+
+impl Reader<'_> {
+    fn at(&self, location: Location) -> Origin {
+        let (line, column) = position(location);
+        Origin { source: self.whole.source.clone(), line, column }
+    }
+
+    fn node(&self, value: Spanned<Yaml>) -> Option<Node> {
+        let at = self.at(value.referenced);
+        let value = match value.value {
+            Yaml::Null => return None,
+            Yaml::Inferred(read) => NodeValue::Text(self.written(value.defined).unwrap_or(read)),
+            Yaml::Text(text) => NodeValue::Text(text),
+            Yaml::List(list) => {
+                // An element without a value is kept, as an empty text: it is told as the bad pattern that it is.
+                let node = |value: Spanned<Yaml>| {
+                    let at = self.at(value.referenced);
+                    self.node(value).unwrap_or_else(|| Node::text("", &at))
+                };
+                NodeValue::List(list.into_iter().map(node).collect())
+            }
+            Yaml::Map(entries) => {
+                let mut map = Map::new();
+                for (key, value) in entries {
+                    let at = self.at(key.referenced);
+                    if let Some(node) = self.node(value) {
+                        map.insert(key.value, Entry { key: at, node });
+                    }
+                }
+                NodeValue::Map(map)
+            }
+        };
+        Some(Node { value, at })
+    }
+
+    /// The text of a plain scalar as it stands in the source.
+    fn written(&self, location: Location) -> Option<String> {
+        let span = location.span();
+        let start = usize::try_from(span.byte_offset()?).ok()?;
+        let end = start.checked_add(usize::try_from(span.byte_len()?).ok()?)?;
+        let text = self.text.get(start..end)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::super::problem::{LayerKind, Place, Source};
+    use super::*;
+
+    fn origin() -> Origin {
+        let place = Place::File(PathBuf::from("f"));
+        Origin::whole(&Arc::new(Source { layer: LayerKind::Workspace, place, base: PathBuf::new() }))
+    }
+
+    fn node(text: &str) -> Node {
+        parse(text, &origin()).map_err(|e| format!("{}:{} {}", e.line, e.column, e.reason)).unwrap().unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        let e = parse(text, &origin()).err().unwrap();
+        format!("{}:{}: {}", e.line, e.column, e.reason)
+    }
+
+    #[test]
+    fn scalars_arrive_as_written() {
+        let text = "a: 1.10\nb: true\nc: 0x10\nd: 007\ne: 1e999\nf: &x 1.50\ng: *x\nh: {i: 2.0, j: [3.0,-0]}\n\
+                    k: ~\nl: \"q\"\nm: 12345678901234567890123\nn: ü 1.0\no: 1.0 # c\np: yes\n";
+        let node = node(text);
+        for (key, expected) in [
+            ("a", "1.10"),
+            ("b", "true"),
+            ("c", "0x10"),
+            ("d", "007"),
+            ("e", "1e999"),
+            ("f", "1.50"),
+            ("g", "1.50"),
+            ("h.i", "2.0"),
+            ("h.j.0", "3.0"),
+            ("h.j.1", "-0"),
+            ("l", "q"),
+            ("m", "12345678901234567890123"),
+            ("n", "ü 1.0"),
+            ("o", "1.0"),
+            ("p", "yes"),
+        ] {
+            let path: Vec<_> = key.split('.').collect();
+            assert_eq!(node.get(&path).and_then(Node::as_text), Some(expected), "{key}");
+        }
+        assert!(node.get(&["k"]).is_none());
+    }
+
+    #[test]
+    fn places_are_those_of_keys_and_values() {
+        let node = node("a:\r\n  b:   x\r\n  c: [d,\r\n    e]\r\n");
+        let at = |origin: &Origin| (origin.line, origin.column);
+        assert_eq!(node.key_at(&["a", "b"]).map(at), Some((2, 3)));
+        assert_eq!(node.get(&["a", "b"]).map(|n| at(&n.at)), Some((2, 8)));
+        assert_eq!(node.get(&["a", "c", "1"]).map(|n| at(&n.at)), Some((4, 5)));
+    }
+
+    #[test]
+    fn what_is_not_to_be_trusted_is_refused() {
+        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "3:1: the key `a` stands twice");
+        assert_eq!(error("a: 1\n---\nb: 2\n"), "3:1: more than one document in the file");
+        assert!(error("a: [1\nb: 2\n").starts_with("2:2: "), "{}", error("a: [1\nb: 2\n"));
+        assert!(error("a: \u{0}").starts_with("1:4: "));
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let last = format!("*a{}", level - 1);
+            bomb += &format!("a{level}: &a{level} [{}]\n", [last.as_str(); 10].join(","));
+        }
+        let told = error(&bomb);
+        assert!(told.ends_with("too large: too many values or aliases"), "{told}");
+    }
+}

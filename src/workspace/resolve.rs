@@ -1,0 +1,295 @@
+//! From the configuration to the workspace: what the keys mean, checked, with all problems told at once.
+
+mod patterns;
+mod projects;
+
+use std::path::PathBuf;
+
+use crate::config::problem::did_you_mean;
+use crate::config::raw::{RawConfig, RawSync};
+use crate::config::text::CacheSwitch;
+use crate::config::{self, Configuration, LoadRequest, Origin, Problem, Problems, layers};
+use crate::url::RemoteUrl;
+use crate::workspace::template::{self, Unfilled};
+use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
+
+/// Loads the configuration and resolves it. `Err` holds what is wrong with either.
+pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
+    let (configuration, mut problems) = config::gather(request);
+    let mut resolver = Resolver { configuration: &configuration, problems: Vec::new(), warnings: Vec::new() };
+    let workspace = resolver.workspace();
+    let found = resolver.problems;
+    // What could not be read may be the very thing that seems to be missing.
+    let complete = problems.is_empty();
+    problems.extend(found.into_iter().filter(|problem| complete || !problem.missing).map(|found| found.problem));
+    match (Problems::none_of(problems), workspace) {
+        (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
+        (Err(problems), _) => Err(problems),
+        (Ok(()), None) => Err(Problem::new("the configuration is incomplete").into()),
+    }
+}
+
+/// Resolves a configuration that was loaded without problems.
+pub fn resolve(configuration: &Configuration) -> Result<Workspace, Problems> {
+    let mut resolver = Resolver { configuration, problems: Vec::new(), warnings: Vec::new() };
+    let workspace = resolver.workspace();
+    Problems::none_of(resolver.problems.into_iter().map(|found| found.problem).collect())?;
+    workspace.ok_or_else(|| Problem::new("the configuration is incomplete").into())
+}
+
+struct Found {
+    problem: Problem,
+    /// Whether something is missing rather than wrong.
+    missing: bool,
+}
+
+struct Resolver<'c> {
+    configuration: &'c Configuration,
+    problems: Vec<Found>,
+    warnings: Vec<Problem>,
+}
+
+/// A value that the defaults guarantee.
+fn given<T>(value: Option<T>, key: &str) -> T {
+    value.unwrap_or_else(|| unreachable!("defaults.yaml has no `{key}`"))
+}
+
+impl Resolver<'_> {
+    fn raw(&self) -> &RawConfig {
+        &self.configuration.raw
+    }
+
+    fn wrong(&mut self, problem: Problem) {
+        self.problems.push(Found { problem, missing: false });
+    }
+
+    /// Something required is not there; the place is the workspace's file, if there is one.
+    fn missing(&mut self, problem: Problem) {
+        let origin = self.configuration.file_origin();
+        let problem = match origin {
+            Some(origin) => problem.at(&origin),
+            None => problem,
+        };
+        self.problems.push(Found { problem, missing: true });
+    }
+
+    fn at(&self, path: &[&str], problem: Problem) -> Problem {
+        match self.configuration.origin_of(path) {
+            Some(origin) => problem.at(origin),
+            None => problem,
+        }
+    }
+
+    fn workspace(&mut self) -> Option<Workspace> {
+        let configuration = self.configuration;
+        let branch = self.branch();
+        let remote = self.remote(branch);
+        let commit = self.commit();
+        let cache_dir = self.cache_dir();
+        let state_dir = self.state_dir();
+        self.check_patterns();
+        let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
+        let projects = self.projects(branch, cache_dir.as_ref(), &state_dir);
+        let raw = &configuration.raw;
+        let mut warnings = configuration.warnings.clone();
+        warnings.append(&mut self.warnings);
+        let warnings = Problems::none_of(warnings).err().map(|all| all.iter().cloned().collect()).unwrap_or_default();
+        Some(Workspace {
+            root: configuration.root.clone(),
+            organization: raw.organization.clone(),
+            codex_repo: raw.codex_repo.clone(),
+            environment: configuration.environment_name.clone(),
+            remote: remote?,
+            projects,
+            commit,
+            retries: given(raw.push.retries, "push.retries"),
+            clone: given(raw.clone.strategy, "clone.strategy"),
+            cache_dir,
+            state_dir,
+            jobs: given(raw.jobs, "jobs"),
+            warnings,
+        })
+    }
+
+    /// The branch that was chosen by environment or by name. `None` leaves it to the remote.
+    fn branch(&mut self) -> Option<String> {
+        let raw = self.raw();
+        let Some(name) = &self.configuration.environment_name else {
+            let branch = raw.remote.branch.clone()?;
+            if !is_branch_name(&branch) {
+                let shown = crate::paths::escaped(branch.as_bytes()).to_string();
+                let problem = Problem::new(format!("`remote.branch`: `{shown}` is not the name of a branch"));
+                let problem = self.at(&["remote", "branch"], problem.key("remote.branch"));
+                self.wrong(problem);
+            }
+            return Some(branch);
+        };
+        let environments = raw.sync.environments.clone().unwrap_or_default();
+        let branch = environments.get(name).cloned();
+        match &branch {
+            None => {
+                let shown = crate::paths::escaped(name.as_bytes()).to_string();
+                let known: Vec<&str> = environments.keys().map(String::as_str).collect();
+                let hint = did_you_mean(name, known.iter().copied());
+                let hint = hint.unwrap_or_else(|| format!("`sync.environments` has {}", known.join(", ")));
+                self.wrong(Problem::new(format!("unknown environment `{shown}`")).key("sync.environments").hint(hint));
+            }
+            Some(branch) if !is_branch_name(branch) => {
+                let shown = crate::paths::escaped(branch.as_bytes()).to_string();
+                let problem = Problem::new(format!("`sync.environments`: `{shown}` is not the name of a branch"));
+                let problem = self.at(&["sync", "environments", name], problem.key("sync.environments"));
+                self.wrong(problem);
+            }
+            Some(_) => {}
+        }
+        branch
+    }
+
+    fn remote(&mut self, branch: Option<String>) -> Option<Remote> {
+        let url = self.url()?;
+        let remote = &self.raw().remote;
+        let repository = url.repository();
+        let is_own = |name: &str| name.eq_ignore_ascii_case(&repository);
+        let older = self.raw().remotes.iter().find(|(name, _)| is_own(name)).and_then(|(_, older)| older.token.clone());
+        let unset = self.configuration.unset_tokens.iter().filter(|unset| match unset.path.as_slice() {
+            [section, _] => section == "remote" && remote.token.is_none(),
+            [_, name, _] => is_own(name) && older.is_none(),
+            _ => false,
+        });
+        let mut unset: Vec<String> = unset.map(|unset| unset.variable.clone()).collect();
+        unset.sort();
+        unset.dedup();
+        let timeout = &remote.timeout;
+        Some(Remote {
+            url,
+            branch,
+            token: remote.token.clone(),
+            repository_token: older,
+            unset_token_variables: unset,
+            username: given(remote.username.clone(), "remote.username"),
+            create: given(remote.create, "remote.create"),
+            transport: given(remote.transport, "remote.transport"),
+            allow_insecure: given(remote.allow_insecure, "remote.allow_insecure"),
+            timeout: Timeouts {
+                connect: given(timeout.connect, "remote.timeout.connect"),
+                idle: given(timeout.idle, "remote.timeout.idle"),
+                push_verdict: given(timeout.push_verdict, "remote.timeout.push_verdict"),
+            },
+        })
+    }
+
+    /// The remote's URL: as given, or as made from organization and repository.
+    fn url(&mut self) -> Option<RemoteUrl> {
+        let configuration = self.configuration;
+        let raw = &configuration.raw;
+        if let Some(text) = &raw.remote.url {
+            return match RemoteUrl::parse(text, &configuration.root) {
+                Ok(url) => Some(url),
+                Err(error) => {
+                    let problem = Problem::new(format!("`remote.url`: {error}")).key("remote.url");
+                    let problem = self.at(&["remote", "url"], problem);
+                    self.wrong(problem);
+                    None
+                }
+            };
+        }
+        let parts = [("organization", &raw.organization), ("codex_repo", &raw.codex_repo)];
+        for (key, value) in parts {
+            match value {
+                None => {
+                    let problem = Problem::new(format!("`{key}` is not given, and neither is `remote.url`"));
+                    self.missing(
+                        problem.key(key).hint(format!("give `codex.{key}`, or a remote with `codex.remote.url`")),
+                    );
+                }
+                Some(text) if !is_github_name(text) => {
+                    let shown = crate::paths::escaped(text.as_bytes()).to_string();
+                    let problem = Problem::new(format!("`{key}`: `{shown}` cannot be part of a repository's URL"));
+                    let problem = self.at(&[key], problem.key(key).hint("letters, digits, `.`, `_` and `-` can"));
+                    self.wrong(problem);
+                }
+                Some(_) => {}
+            }
+        }
+        let values = parts.map(|(key, value)| (key, value.as_deref().filter(|text| is_github_name(text))));
+        let text = template::fill(layers::derived("remote_url"), &values).ok()?;
+        RemoteUrl::parse(&text, &configuration.root).ok()
+    }
+
+    fn commit(&mut self) -> CommitPolicy {
+        let commit = self.raw().commit.clone();
+        let message = given(commit.message, "commit.message");
+        let known = ["count", "project", "org", "codex_repo", "env", "branch"].map(|name| (name, Some("")));
+        if let Err(unfilled @ Unfilled::Unknown { .. }) = template::fill(&message, &known) {
+            let problem = self.at(&["commit", "message"], template::problem("commit.message", unfilled));
+            self.wrong(problem);
+        }
+        let author = match (commit.author.name, commit.author.email) {
+            (Some(name), Some(email)) => Some(Author { name, email }),
+            (None, None) => None,
+            (name, _) => {
+                let (has, lacks) = if name.is_some() { ("name", "email") } else { ("email", "name") };
+                let problem = Problem::new(format!("`commit.author` has a `{has}` and lacks `{lacks}`"));
+                let problem = self.at(&["commit", "author", has], problem.key("commit.author"));
+                self.wrong(problem);
+                None
+            }
+        };
+        CommitPolicy { message, author, trailers: given(commit.trailers, "commit.trailers") }
+    }
+
+    fn cache_dir(&self) -> Option<PathBuf> {
+        let cache = &self.raw().cache;
+        let in_ci = || self.configuration.environment.get("CI").is_some_and(|ci| ci.eq_ignore_ascii_case("true"));
+        let enabled = match given(cache.enabled, "cache.enabled") {
+            CacheSwitch::Auto => !in_ci(),
+            CacheSwitch::On => true,
+            CacheSwitch::Off => false,
+        };
+        enabled.then(|| PathBuf::from(given(cache.dir.clone(), "cache.dir")))
+    }
+
+    fn state_dir(&self) -> PathBuf {
+        let given = self.raw().state.dir.as_ref().map(PathBuf::from);
+        let of_user = || self.configuration.state_home.as_ref().map(|home| home.join(layers::derived("state_dir")));
+        let beside = || self.configuration.root.join(layers::derived("state_dir_without_home"));
+        given.or_else(of_user).unwrap_or_else(beside)
+    }
+
+    /// `sync` for one project: its own keys beat the general ones, a flag beats both.
+    fn sync_of(&self, name: &str) -> RawSync {
+        let own = |raw: &RawConfig| raw.projects.get(name).map(|project| project.sync.clone()).unwrap_or_default();
+        let (flags, lower) = (&self.configuration.flags, &self.configuration.without_flags);
+        own(flags).over(flags.sync.clone()).over(own(lower).over(lower.sync.clone()))
+    }
+}
+
+impl Configuration {
+    /// The workspace's file as a whole, to point to what is not in it.
+    fn file_origin(&self) -> Option<Origin> {
+        let in_layer = self.layers.iter().find(|layer| layer.kind == config::LayerKind::Workspace);
+        in_layer.map(|layer| Origin { line: 0, column: 0, ..layer.tree.at.clone() }).or_else(|| {
+            let place = config::Place::File(self.file.clone()?);
+            let source = config::Source { layer: config::LayerKind::Workspace, place, base: self.root.clone() };
+            Some(Origin::whole(&std::sync::Arc::new(source)))
+        })
+    }
+}
+
+/// What can stand for an organization or repository in a URL.
+fn is_github_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !text.is_empty() && text.chars().all(allowed) && !text.starts_with(['.', '-'])
+}
+
+/// Git's rules for the name of a branch.
+fn is_branch_name(text: &str) -> bool {
+    let bad = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let segments = || text.split('/');
+    !text.starts_with('-')
+        && !text.ends_with('.')
+        && text != "@"
+        && !text.contains(bad)
+        && !["..", "@{"].iter().any(|part| text.contains(part))
+        && segments().all(|segment| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock"))
+}

@@ -1,0 +1,175 @@
+//! The patterns of all layers, checked where they stand, and the forms in which `from_codex` may be written.
+
+use crate::config::tree::{Node, key_path};
+use crate::config::{Layer, LayerKind, Problem};
+use crate::workspace::mapping::{self, ClaimPatterns, Claims, MappingPatterns};
+use crate::workspace::resolve::Resolver;
+use crate::workspace::template::{self, Unfilled, Values};
+
+/// What a pattern of the codex starts with.
+const SCHEME: &str = "codex://";
+
+impl<'c> Resolver<'c> {
+    /// Checks every glob under `sync` of every layer, the overridden ones as well.
+    pub(super) fn check_patterns(&mut self) {
+        let configuration = self.configuration;
+        for layer in &configuration.layers {
+            let projects = layer.tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten();
+            let own = projects.map(|(name, _)| vec!["projects".to_owned(), name.clone()]);
+            for parent in std::iter::once(Vec::new()).chain(own) {
+                for list in [["to_codex", "include"], ["to_codex", "exclude"], ["from_codex", "exclude"]] {
+                    let path: Vec<String> =
+                        parent.iter().cloned().chain(["sync"].iter().chain(&list).map(|s| (*s).to_owned())).collect();
+                    for node in layer.tree.get(&path).and_then(Node::as_list).into_iter().flatten() {
+                        self.check_glob(&key_path(&path), node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_glob(&mut self, key: &str, node: &Node) {
+        if let Err(error) = mapping::glob(node.as_text().unwrap_or_default()) {
+            self.wrong(Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
+        }
+    }
+
+    /// The mappings of a project, checked.
+    pub(super) fn mappings(&mut self, name: &str, values: &Values<'_>) -> Vec<MappingPatterns> {
+        let raw = self.configuration.raw.projects.get(name).and_then(|project| project.mappings.clone());
+        let mut mappings = Vec::new();
+        for (number, mapping) in raw.unwrap_or_default().into_iter().enumerate() {
+            let number = number.to_string();
+            let path = ["projects", name, "mappings", number.as_str()];
+            let to = match template::fill(&mapping.to, values) {
+                Ok(to) => to,
+                Err(unfilled) => {
+                    let path = [path.as_slice(), &["to"]].concat();
+                    let problem = self.at(&path, template::problem(&key_path(&path), unfilled));
+                    self.wrong(problem);
+                    continue;
+                }
+            };
+            let mapping = MappingPatterns { from: mapping.from, to, exclude: mapping.exclude };
+            let alone = ClaimPatterns { mappings: vec![mapping.clone()], ..ClaimPatterns::default() };
+            for error in Claims::new(alone).err().unwrap_or_default() {
+                let leaf = match &error {
+                    mapping::InvalidPattern::Destination { .. } => "to",
+                    _ if mapping::glob(&mapping.from).is_err() => "from",
+                    _ => "exclude",
+                };
+                let path = [path.as_slice(), &[leaf]].concat();
+                let key = key_path(&path);
+                let problem = self.at(&path, Problem::new(format!("`{key}`: {error}")).key(key));
+                self.wrong(problem);
+            }
+            mappings.push(mapping);
+        }
+        mappings
+    }
+
+    /// The patterns of `from_codex.include` that count for the project, in today's form, placeholders replaced.
+    pub(super) fn codex_patterns(&mut self, name: &str, values: &Values<'_>) -> Vec<String> {
+        let mut patterns = Vec::new();
+        for node in self.counting(name, ["from_codex", "include"]) {
+            let key = "sync.from_codex.include";
+            let written = node.as_text().unwrap_or_default();
+            let modern = modern(written);
+            if let Some(modern) = &modern {
+                let problem = Problem::new(format!("`{key}`: `{written}` is an older form of `{modern}`"));
+                self.warnings.push(problem.key(key).at(&node.at).hint(format!("write `{modern}`")));
+            }
+            match template::fill(modern.as_deref().unwrap_or(written), values) {
+                Ok(filled) => match checked(&filled) {
+                    Ok(()) => patterns.push(filled),
+                    Err(reason) => {
+                        self.wrong(Problem::new(format!("`{key}`: {reason}")).key(key).at(&node.at));
+                    }
+                },
+                Err(unfilled @ Unfilled::Unknown { .. }) => self.wrong(template::problem(key, unfilled).at(&node.at)),
+                // A pattern about something that is not there matches nothing.
+                Err(unfilled) => self.warnings.push(template::problem(key, unfilled).at(&node.at)),
+            }
+        }
+        patterns
+    }
+
+    /// The elements of the list that counts for a project, with their places: the order of [`Resolver::sync_of`].
+    fn counting(&self, name: &str, list: [&str; 2]) -> Vec<&'c Node> {
+        let layers: &'c [Layer] = &self.configuration.layers;
+        let flags = || layers.iter().filter(|layer| layer.kind == LayerKind::Flags);
+        let lower = || layers.iter().rev().filter(|layer| layer.kind != LayerKind::Flags);
+        let own = [&["projects", name, "sync"], list.as_slice()].concat();
+        let general = [&["sync"], list.as_slice()].concat();
+        let nodes = (flags().map(|layer| layer.tree.get(&own)))
+            .chain(flags().map(|layer| layer.tree.get(&general)))
+            .chain(lower().map(|layer| layer.tree.get(&own)))
+            .chain(lower().map(|layer| layer.tree.get(&general)));
+        nodes.flatten().find_map(Node::as_list).into_iter().flatten().collect()
+    }
+}
+
+/// An older form of a `from_codex` pattern in today's, or `None` if it is today's.
+fn modern(pattern: &str) -> Option<String> {
+    if pattern.starts_with(SCHEME) || pattern.is_empty() {
+        return None;
+    }
+    if let Some(rest) = pattern.strip_prefix("projects/").filter(|rest| !rest.is_empty()) {
+        return Some(format!("{SCHEME}{{org}}/{rest}"));
+    }
+    // The older tool takes a first directory with a dot in it for a project's name; `.fractary` is none.
+    let first = pattern.split_once('/').map(|(first, _)| first);
+    let is_project = first.is_some_and(|first| {
+        let placeholder = matches!(first, "{project}" | "{codex_repo}");
+        placeholder || (!first.starts_with('.') && first.contains('.') && !first.contains(['*', '?', '[', '{']))
+    });
+    Some(if is_project {
+        format!("{SCHEME}{{org}}/{pattern}")
+    } else {
+        format!("{SCHEME}{{org}}/{{project}}/{pattern}")
+    })
+}
+
+/// Whether a pattern of the codex can be used: `codex://ORG/PROJECT`, and a glob behind it if it likes.
+fn checked(pattern: &str) -> Result<(), String> {
+    let shown = || crate::paths::escaped(pattern.as_bytes()).to_string();
+    let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
+    let mut parts = rest.splitn(3, '/');
+    let (organization, project) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if organization.is_empty() || project.is_empty() {
+        return Err(format!("`{}`: expected `codex://ORGANIZATION/PROJECT/PATH`", shown()));
+    }
+    for glob in [organization, project].into_iter().chain(parts.next().filter(|path| !path.is_empty())) {
+        mapping::glob(glob).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_forms_have_one_meaning_each() {
+        for (older, today) in [
+            ("projects/core/docs/**", Some("codex://{org}/core/docs/**")),
+            ("codex.acme.com/docs/**", Some("codex://{org}/codex.acme.com/docs/**")),
+            ("docs/**", Some("codex://{org}/{project}/docs/**")),
+            ("README.md", Some("codex://{org}/{project}/README.md")),
+            (".fractary/codex/**", Some("codex://{org}/{project}/.fractary/codex/**")),
+            ("codex://{org}/core/docs/**", None),
+        ] {
+            assert_eq!(modern(older).as_deref(), today, "{older}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_the_codex_name_organization_and_project() {
+        for good in ["codex://a/b", "codex://a/b/", "codex://a/b/docs/**", "codex://a/b.c/*.{md,txt}"] {
+            assert_eq!(checked(good), Ok(()), "{good}");
+        }
+        for bad in ["codex://", "codex://a", "codex:///b/x", "codex://a/b/../c", "codex://a/b/[", "codex://a/../x"] {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+}

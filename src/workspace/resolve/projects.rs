@@ -1,0 +1,248 @@
+//! The projects: which there are, what each one's keys come to, and that no two share a place in the codex.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{Resolver, given};
+use crate::config::tree::key_path;
+use crate::config::values::absolute;
+use crate::config::{LayerKind, Origin, Problem, layers};
+use crate::names::ProjectName;
+use crate::paths::{CodexPath, escaped};
+use crate::workspace::Project;
+use crate::workspace::mapping::{ClaimPatterns, Claims};
+use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
+use crate::workspace::template;
+
+/// The files of local configuration, which is nobody else's business.
+const LOCAL_FILES: [&str; 4] = ["yaml", "yml", "toml", "json"];
+
+impl Resolver<'_> {
+    /// All projects, in name order.
+    pub(super) fn projects(&mut self, branch: Option<&str>, cache: Option<&PathBuf>, state: &Path) -> Vec<Project> {
+        let raw = &self.configuration.raw;
+        let mut names: BTreeSet<&str> = raw.projects.keys().map(String::as_str).collect();
+        names.extend(self.configuration.members.keys().map(String::as_str));
+        names.extend(raw.project.as_deref());
+        if names.is_empty() {
+            let hint = "give `codex.project`, `codex.projects` or `codex.workspace.members`";
+            self.missing(Problem::new("there is no project").key("project").hint(hint));
+        }
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let resolved = names.iter().filter_map(|name| self.project(name, branch, cache, state));
+        let mut projects: Vec<Project> = resolved.collect();
+        projects.sort_by(|a, b| a.name.cmp(&b.name));
+        self.check_places(&projects);
+        keep_out_of_each_other(&mut projects);
+        projects
+    }
+
+    /// Where a project was given its name.
+    fn named_at(&self, name: &str) -> Option<Origin> {
+        let configuration = self.configuration;
+        let key = configuration.layers.iter().rev().find_map(|layer| layer.tree.key_at(&["projects", name]));
+        let member = || configuration.members.get(name).and_then(|member| member.named_at.as_ref());
+        let own =
+            || configuration.origin_of(&["project"]).filter(|_| configuration.raw.project.as_deref() == Some(name));
+        member().or(key).or_else(own).cloned()
+    }
+
+    fn project(&mut self, name: &str, branch: Option<&str>, cache: Option<&PathBuf>, state: &Path) -> Option<Project> {
+        let configuration = self.configuration;
+        let raw = &configuration.raw;
+        let named_at = self.named_at(name);
+        let parsed = match name.parse::<ProjectName>() {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let problem = Problem::new(error.to_string()).key("projects");
+                let problem = match (&named_at, configuration.members.get(name)) {
+                    (Some(at), _) => problem.at(at),
+                    (None, Some(member)) => {
+                        let directory = escaped(member.directory.as_os_str().as_encoded_bytes()).to_string();
+                        problem.hint(format!("give `{directory}` a name of its own: `codex.project`"))
+                    }
+                    (None, None) => problem,
+                };
+                self.wrong(problem);
+                return None;
+            }
+        };
+        let root = self.root(name);
+        let values = [
+            ("project", Some(name)),
+            ("org", raw.organization.as_deref()),
+            ("codex_repo", raw.codex_repo.as_deref()),
+            ("env", configuration.environment_name.as_deref()),
+            ("branch", branch),
+        ];
+        let to = self.place(name, &values);
+        let mappings = self.mappings(name, &values);
+        let include_codex = self.codex_patterns(name, &values);
+        let sync = self.sync_of(name);
+        let own_include = |raw: &crate::config::RawConfig| {
+            raw.projects.get(name).is_some_and(|project| project.sync.to_codex.include.is_some())
+        };
+        let has_own_include = own_include(raw) || configuration.flags.sync.to_codex.include.is_some();
+        let include = if mappings.is_empty() || has_own_include { sync.to_codex.include } else { Some(Vec::new()) };
+        let patterns = ClaimPatterns {
+            include: given(include, "sync.to_codex.include"),
+            exclude: sync.to_codex.exclude.unwrap_or_default(),
+            mappings,
+            default_excludes: given(sync.default_excludes, "sync.default_excludes"),
+        };
+        let claims = match Claims::new(patterns) {
+            Ok(claims) => claims,
+            // Each pattern was checked where it stands; what is left is a set that is too large.
+            Err(errors) => {
+                if self.problems.is_empty() {
+                    let reason = errors.first().map(ToString::to_string).unwrap_or_default();
+                    self.wrong(Problem::new(format!("the patterns of `{name}` cannot be used: {reason}")));
+                }
+                return None;
+            }
+        };
+        let own_cache = cache.map(|dir| self.own_cache(&root, dir));
+        Some(Project {
+            name: parsed,
+            to: to?,
+            direction: given(sync.direction, "sync.direction"),
+            claims,
+            from_codex: FromCodex { include: include_codex, exclude: sync.from_codex.exclude.unwrap_or_default() },
+            scan: ScanPolicy {
+                symlinks: given(sync.symlinks, "sync.symlinks"),
+                max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
+                respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
+                never: self.never(&root, own_cache.as_deref(), state),
+            },
+            prune: given(sync.prune, "sync.prune"),
+            delete_guard: DeleteGuard {
+                files: given(sync.delete_guard.files, "sync.delete_guard.files"),
+                percent: given(sync.delete_guard.percent, "sync.delete_guard.percent").0,
+            },
+            cache_dir: own_cache,
+            root,
+        })
+    }
+
+    /// The project's directory: as given, or the workspace's for `project`, or the member's, or one of its name.
+    fn root(&mut self, name: &str) -> PathBuf {
+        let configuration = self.configuration;
+        let explicit = configuration.raw.projects.get(name).and_then(|project| project.root.as_ref());
+        let is_workspace = configuration.raw.project.as_deref() == Some(name);
+        let member = configuration.members.get(name).map(|member| member.directory.clone());
+        match explicit {
+            Some(root) => PathBuf::from(root),
+            None if is_workspace => {
+                if let Some(directory) = member.filter(|directory| *directory != configuration.root) {
+                    let directory = escaped(directory.as_os_str().as_encoded_bytes()).to_string();
+                    let message =
+                        format!("two directories are the project `{name}`: the workspace itself and {directory}");
+                    let problem = self.at(&["project"], Problem::new(message).key("project"));
+                    self.wrong(problem);
+                }
+                configuration.root.clone()
+            }
+            None => member.unwrap_or_else(|| absolute(&configuration.root, name)),
+        }
+    }
+
+    /// The project's place in the codex.
+    fn place(&mut self, name: &str, values: &template::Values<'_>) -> Option<CodexPath> {
+        let path = ["projects", name, "to"];
+        let key = key_path(&path);
+        let given = self.configuration.raw.projects.get(name).and_then(|project| project.to.clone());
+        let template = given.unwrap_or_else(|| layers::derived("project_to").to_owned());
+        let problem = match template::fill(&template, values) {
+            Ok(filled) => match CodexPath::new(filled.as_bytes()) {
+                Ok(place) => return Some(place),
+                Err(error) => Problem::new(format!("`{key}`: `{}`: {error}", escaped(filled.as_bytes()))).key(key),
+            },
+            Err(unfilled) => template::problem(&key, unfilled),
+        };
+        let problem = self.at(&path, problem);
+        self.wrong(problem);
+        None
+    }
+
+    /// A project with a `.fractary/` of its own keeps its cache there, unless the configuration names one for all.
+    fn own_cache(&self, root: &Path, shared: &Path) -> PathBuf {
+        let at = self.configuration.origin_of(&["cache", "dir"]);
+        let is_default = at.is_none_or(|at| at.source.layer == LayerKind::Defaults);
+        if is_default && root.join(".fractary").is_dir() {
+            absolute(root, layers::derived("project_cache_dir"))
+        } else {
+            shared.to_owned()
+        }
+    }
+
+    /// What lies below `root` and is never a source.
+    fn never(&self, root: &Path, cache: Option<&Path>, state: &Path) -> Vec<PathBuf> {
+        let workspace = &self.configuration.root;
+        let mut never: Vec<PathBuf> = vec![state.to_owned()];
+        // Switched off or not, a cache that is there is not a source.
+        never.push(PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir")));
+        never.extend(cache.map(Path::to_owned));
+        for holder in [root, workspace] {
+            never.push(absolute(holder, layers::derived("project_cache_dir")));
+            never.push(holder.join(".fractary/env"));
+            never.extend(LOCAL_FILES.iter().map(|ending| holder.join(format!(".fractary/config.local.{ending}"))));
+        }
+        never.retain(|path| path.starts_with(root));
+        never.sort();
+        never.dedup();
+        never
+    }
+
+    /// No two projects in one place, one below the other, or in places that only some file systems tell apart.
+    fn check_places(&mut self, projects: &[Project]) {
+        let folded = |project: &Project| {
+            let text = project.to.as_bstr().to_string();
+            format!("{}/", text.nfc().collect::<String>().to_lowercase().nfc().collect::<String>())
+        };
+        let mut places: Vec<(String, &Project)> = projects.iter().map(|project| (folded(project), project)).collect();
+        places.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
+        // Everything below a place follows it directly, so the last place that was not below another is enough.
+        let mut upper: Option<&(String, &Project)> = None;
+        for place in &places {
+            let Some((above, first)) = upper.filter(|(above, _)| place.0.starts_with(above)) else {
+                upper = Some(place);
+                continue;
+            };
+            let second = place.1;
+            let how = if first.to == second.to {
+                format!("are both at `{}`", first.to)
+            } else if *above == place.0 {
+                format!("are at `{}` and `{}`, which differ only in case or Unicode form", first.to, second.to)
+            } else {
+                format!("overlap: `{}` lies inside `{}`", second.to, first.to)
+            };
+            let message = format!("the projects `{}` and `{}` {how}", first.name, second.name);
+            let problem = Problem::new(message).hint("give one of them another `to`").key(key_path(&[
+                "projects",
+                second.name.as_str(),
+                "to",
+            ]));
+            let at = self.configuration.origin_of(&["projects", second.name.as_str(), "to"]).cloned();
+            let problem = match at.or_else(|| self.named_at(second.name.as_str())) {
+                Some(at) => problem.at(&at),
+                None => problem,
+            };
+            self.wrong(problem);
+        }
+    }
+}
+
+/// A project's walk never enters another project's root.
+fn keep_out_of_each_other(projects: &mut [Project]) {
+    let roots: BTreeSet<PathBuf> = projects.iter().map(|project| project.root.clone()).collect();
+    for project in projects {
+        let root = project.root.clone();
+        // Paths are ordered by component: what lies below a root follows it directly.
+        let inner = roots.range(root.clone()..).skip(1).take_while(|other| other.starts_with(&root));
+        project.scan.never.extend(inner.cloned());
+        project.scan.never.sort();
+        project.scan.never.dedup();
+    }
+}

@@ -1,0 +1,94 @@
+//! Which projects a command is about: `--all`, `-p NAME-OR-GLOB`, or the one that the current directory is in.
+
+use std::path::Path;
+
+use crate::config::problem::closest;
+use crate::workspace::{Project, Workspace, mapping};
+
+/// Why no projects could be selected.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SelectError {
+    /// A name that no project has.
+    #[error("no project is called `{}`", crate::paths::escaped(.name.as_bytes()))]
+    Unknown {
+        /// As given.
+        name: String,
+        /// The name that was probably meant.
+        closest: Option<String>,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A glob that matches none.
+    #[error("no project matches `{}`", crate::paths::escaped(.pattern.as_bytes()))]
+    NoMatch {
+        /// As given.
+        pattern: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A glob that is none.
+    #[error("not a glob: {0}")]
+    Pattern(#[from] mapping::InvalidPattern),
+    /// Nothing was said, and the current directory does not decide.
+    #[error("which project? the current directory is in none of them: {}", .known.join(", "))]
+    Unclear {
+        /// The names there are.
+        known: Vec<String>,
+    },
+}
+
+/// Selects projects, in name order, each once. Without `all` and `patterns`: the innermost project whose root holds
+/// `cwd`, or the only one there is.
+pub fn select<'w>(
+    workspace: &'w Workspace,
+    all: bool,
+    patterns: &[String],
+    cwd: &Path,
+) -> Result<Vec<&'w Project>, SelectError> {
+    if all {
+        return Ok(workspace.projects.iter().collect());
+    }
+    let known = || workspace.projects.iter().map(|project| project.name.to_string()).collect::<Vec<_>>();
+    if patterns.is_empty() {
+        return match (innermost(workspace, cwd), workspace.projects.as_slice()) {
+            (Some(project), _) | (None, [project]) => Ok(vec![project]),
+            _ => Err(SelectError::Unclear { known: known() }),
+        };
+    }
+    let mut selected = vec![false; workspace.projects.len()];
+    for pattern in patterns {
+        let is_glob = pattern.contains(['*', '?', '[', '{']);
+        let glob = if is_glob { Some(mapping::glob(pattern)?.compile_matcher()) } else { None };
+        let mut any = false;
+        for (project, selected) in workspace.projects.iter().zip(&mut selected) {
+            let name = project.name.as_str();
+            if glob.as_ref().map_or(name == pattern, |glob| glob.is_match(name)) {
+                *selected = true;
+                any = true;
+            }
+        }
+        if !any {
+            let known = known();
+            let pattern = pattern.clone();
+            return Err(if is_glob {
+                SelectError::NoMatch { pattern, known }
+            } else {
+                let closest = closest(&pattern, known.iter().map(String::as_str)).map(str::to_owned);
+                SelectError::Unknown { name: pattern, closest, known }
+            });
+        }
+    }
+    Ok(workspace.projects.iter().zip(selected).filter_map(|(project, selected)| selected.then_some(project)).collect())
+}
+
+fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
+    let deepest = |holds: &dyn Fn(&Path) -> bool| {
+        let holding = workspace.projects.iter().filter(|project| holds(&project.root));
+        holding.max_by_key(|project| project.root.components().count())
+    };
+    deepest(&|root| cwd.starts_with(root)).or_else(|| {
+        // The current directory may have been reached through a link, or a root may be one.
+        let cwd = cwd.canonicalize().ok()?;
+        deepest(&|root| root.canonicalize().is_ok_and(|root| cwd.starts_with(root)))
+    })
+}
