@@ -5,6 +5,8 @@
 
 pub mod mapping;
 pub mod project;
+pub mod resolve;
+pub mod select;
 
 use std::path::PathBuf;
 use std::time::Duration;
