@@ -121,7 +121,7 @@ impl Layer {
         let base = self.base.clone();
         self.node.edit_texts(&mut Vec::new(), &mut |path, _, text| {
             let path: Vec<_> = path.iter().map(String::as_str).collect();
-            let absolute = |text: &str| base.join(text).to_string_lossy().into_owned();
+            let absolute = |text: &str| crate::paths::absolute(&base, Path::new(text)).to_string_lossy().into_owned();
             Some(match path.as_slice() {
                 ["projects", _, "root"] | ["cache" | "state", "dir"] => absolute(&text),
                 ["remote", "url"] => match RemoteUrl::parse(&text, &base) {

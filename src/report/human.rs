@@ -22,7 +22,8 @@ pub fn sync(outcome: &SyncOutcome, style: Style, all: bool) -> String {
             changes(&mut text, project, style, all);
         }
     }
-    if !outcome.projects.is_empty() {
+    // Before there was a plan, only what projects themselves did is worth a line.
+    if outcome.plan_id.is_some() || outcome.projects.iter().any(|project| project.outcome.is_own_fault()) {
         text.push_str(&table(&outcome.projects, style));
         text.push('\n');
         text.push_str(&summary(outcome));

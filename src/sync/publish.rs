@@ -31,6 +31,7 @@ use crate::workspace::Project;
 const VERIFY_DEPTH: Depth = Depth(256);
 /// A refusal with the tip unchanged may be another push holding the ref's lock: so often it is tried again.
 const SAME_TIP_TRIES: u32 = 2;
+const SAME_TIP_DELAY: Duration = Duration::from_millis(100);
 
 /// One run to the codex.
 pub(super) struct Publish<'r> {
@@ -122,28 +123,31 @@ impl<'r> Publish<'r> {
                 continue;
             }
             request.interrupt.check()?;
-            let reason = match self.push(&mut opened)? {
+            let moved = match self.push(&mut opened)? {
                 Sent::Landed => return Ok(()),
-                Sent::Moved { reason } => reason,
+                Sent::Moved { reason } => Some(reason),
                 Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
                     let (place, branch) = (request.workspace.remote.url.place(), opened.branch);
                     return Err(SyncError::Declined { place, branch, reason, words });
                 }
-                Sent::SameTip { reason, .. } => {
+                Sent::SameTip { .. } => {
                     same_tip += 1;
-                    reason
+                    None
                 }
             };
-            let Some(delay) = delays.next() else {
-                return Err(SyncError::RetriesExhausted {
-                    place: request.workspace.remote.url.place(),
-                    branch: opened.branch,
-                    attempts: self.outcome.attempts,
-                    last: reason,
-                });
-            };
             let (attempt, of) = (self.outcome.attempts, request.workspace.retries + 1);
-            request.reporter.event(&Event::Retrying { attempt, of, reason, delay });
+            let delay = match (delays.next(), moved) {
+                (Some(delay), Some(reason)) => {
+                    request.reporter.event(&Event::Retrying { attempt, of, reason, delay });
+                    delay
+                }
+                // Nobody was faster; the verdict is asked for again, whatever the number of retries.
+                (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
+                (None, Some(last)) => {
+                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch);
+                    return Err(SyncError::RetriesExhausted { place, branch, attempts: attempt, last });
+                }
+            };
             request.interrupt.wait(delay)?;
             opened.fetch_again()?;
         }
@@ -175,8 +179,7 @@ impl<'r> Publish<'r> {
                 }
             };
             for skipped in &snapshot.skipped {
-                let message =
-                    format!("`{}` is left as it is in the codex: {}", escaped(&skipped.source), skipped.reason);
+                let message = format!("`{}` is not published: {}", escaped(&skipped.source), skipped.reason);
                 request.warn(&mut self.outcome.warnings, Some(project), message);
             }
             self.snapshots.push(snapshot);
