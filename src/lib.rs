@@ -14,6 +14,7 @@ pub mod interrupt;
 pub mod names;
 pub mod object;
 pub mod paths;
+pub mod record;
 pub mod secret;
 pub mod url;
 
@@ -22,6 +23,7 @@ pub mod codex;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod state;
 
 pub mod cli;
 pub mod config;

@@ -20,6 +20,8 @@ pub struct SyncOutcome {
     pub direction: Direction,
     /// Whether it was only planned.
     pub dry_run: bool,
+    /// For a dry run without network: when the state was recorded that it was compared with, in seconds since the epoch.
+    pub recorded: Option<i64>,
     /// The plan's digest, where one was made.
     pub plan_id: Option<ObjectId>,
     /// The codex.
@@ -182,6 +184,12 @@ pub enum SyncError {
     /// `remote.transport: libgit2` in a build without it.
     #[error("`remote.transport: libgit2` is not built into this program")]
     NoEmbeddedTransport,
+    /// `--offline`, and nothing was recorded to compare with.
+    #[error("nothing is recorded of {}, so there is nothing to compare with offline", projects.join(", "))]
+    NothingRecorded {
+        /// The projects of which nothing is known.
+        projects: Vec<String>,
+    },
     /// Some project was not ready and the run is `--atomic`.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,

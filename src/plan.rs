@@ -81,6 +81,20 @@ impl Op {
     }
 }
 
+impl Listing {
+    /// The listing as it is once `plan` was carried out.
+    pub fn after(&self, plan: &ProjectPlan) -> Self {
+        let mut after = self.clone();
+        for Change { path, op } in &plan.changes {
+            match op.file() {
+                Some(file) => after.entries.insert(path.clone(), Entry { mode: file.mode, id: file.id }),
+                None => after.entries.remove(path),
+            };
+        }
+        after
+    }
+}
+
 /// Numbers of changes by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {

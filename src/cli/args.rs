@@ -127,6 +127,12 @@ pub(crate) struct SyncArgs {
     /// Tell exactly what would happen, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With `--dry-run`: ask nobody, compare with what the last sync recorded
+    #[arg(long, requires = "dry_run")]
+    pub(crate) offline: bool,
+    /// Read every file again, even if it looks unchanged
+    #[arg(long)]
+    pub(crate) rescan: bool,
 
     /// Publish, whatever `sync.direction` says
     #[arg(long, help_heading = "Configuration", conflicts_with = "direction")]

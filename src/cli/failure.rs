@@ -139,6 +139,11 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
         SyncError::NoEmbeddedTransport => {
             (exit::REMOTE, "no-transport", vec!["use `remote.transport: git`".to_owned()])
         }
+        SyncError::NothingRecorded { .. } => (
+            exit::REMOTE,
+            "nothing-recorded",
+            vec!["run a sync, which records what it saw, or leave `--offline` out".to_owned()],
+        ),
         SyncError::Atomic => (
             exit::SOME_FAILED,
             "atomic",

@@ -5,6 +5,7 @@
 //! is opened relative to a handle of the root that refuses to leave it, whatever links are planted meanwhile.
 
 mod read;
+mod stat_cache;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::paths::escaped;
 use crate::workspace::Project;
 
 pub use read::SourceRoot;
+pub use stat_cache::{StatCache, StatCachePolicy};
 
 /// What a project has to publish, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,19 +157,26 @@ struct Found {
 
 /// Scans one project: walk, match, read, hash. Files are read in parallel; the result does not depend on how.
 #[tracing::instrument(level = "debug", name = "scan", skip_all, fields(project = %project.name, files))]
-pub fn scan(project: &Project, interrupt: &Interrupt, progress: &Counter<'_>) -> Result<Snapshot, ScanError> {
+pub fn scan(
+    project: &Project,
+    caches: &StatCachePolicy,
+    interrupt: &Interrupt,
+    progress: &Counter<'_>,
+) -> Result<Snapshot, ScanError> {
     let root = SourceRoot::open(project)?;
+    let cache = StatCache::open(caches, root.path());
     let (found, mut skipped) = walk::walk(project, root.path())?;
     check_collisions(project, &found)?;
     let read: Vec<_> = found
         .into_par_iter()
         .map(|file| {
             interrupt.check()?;
-            let content = root.hash(file.source.as_bstr(), &project.scan)?;
+            let content = root.hash(file.source.as_bstr(), &project.scan, &cache)?;
             progress.add(1);
             Ok((file, content))
         })
         .collect::<Result<_, ScanError>>()?;
+    cache.save(root.path());
     let mut files = BTreeMap::new();
     for (file, content) in read {
         let destinations = file.claims.into_iter().map(|(destination, _)| destination);

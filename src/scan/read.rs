@@ -1,13 +1,16 @@
 //! Opens and reads files below a project's root, and nowhere else.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bstr::BStr;
-use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
 
+use super::stat_cache::{Stat, StatCache};
 use super::{ScanError, SkipReason, SourceFile};
 use crate::object::{self, Hasher, Kind, Mode, ObjectId};
 use crate::workspace::Project;
@@ -38,9 +41,19 @@ impl SourceRoot {
     }
 
     /// Reads the file at `source` and hashes it.
-    pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy) -> Result<Content, ScanError> {
+    pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy, cache: &StatCache) -> Result<Content, ScanError> {
         let path = Path::new(OsStr::from_bytes(source));
         let error = |error| ScanError::Read { path: source.into(), source: error };
+        // Of the entry itself: what a link leads to is not in the cache.
+        let there = fs::symlink_metadata(self.path.join(path)).ok().filter(fs::Metadata::is_file);
+        let stat = there.as_ref().map(Stat::of);
+        if let Some((meta, stat)) = there.as_ref().zip(stat)
+            && meta.len() <= policy.max_file_size
+            && let Some(id) = cache.lookup(source, stat)
+        {
+            cache.note(source, stat, id, false);
+            return Ok(Ok((id, mode(meta.mode()), meta.len())));
+        }
         if policy.symlinks == Symlinks::Preserve && self.dir.symlink_metadata(path).map_err(error)?.is_symlink() {
             return self.hash_link(path).map_err(error);
         }
@@ -58,8 +71,12 @@ impl SourceRoot {
         if total != size || stamp(&before) != stamp(&file.metadata().map_err(error)?) {
             return Err(ScanError::Changed { path: source.into() });
         }
-        let mode = if before.mode() & 0o100 != 0 { Mode::Executable } else { Mode::File };
-        Ok(Ok((hasher.finish(), mode, size)))
+        let id = hasher.finish();
+        // Noted as it was before it was read: if it was written since, it will not look the same.
+        if let Some(stat) = stat {
+            cache.note(source, stat, id, true);
+        }
+        Ok(Ok((id, mode(before.mode()), size)))
     }
 
     fn hash_link(&self, path: &Path) -> io::Result<Content> {
@@ -123,6 +140,10 @@ fn read_all(mut file: &File, size: u64, mut sink: impl FnMut(&[u8])) -> io::Resu
             Err(error) => return Err(error),
         }
     }
+}
+
+fn mode(bits: u32) -> Mode {
+    if bits & 0o100 != 0 { Mode::Executable } else { Mode::File }
 }
 
 /// What changes when a file is written.

@@ -4,7 +4,9 @@
 //! Promises (contract/guarantees.md): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
+mod opened;
 mod publish;
+mod sources;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,10 @@ pub struct SyncRequest<'w> {
     pub projects: Vec<&'w Project>,
     /// Only plan.
     pub dry_run: bool,
+    /// Of a dry run: ask nobody, compare with what was recorded.
+    pub offline: bool,
+    /// Read every file again, whatever is known of it.
+    pub rescan: bool,
     /// How deletions are guarded.
     pub deletes: DeletePolicy,
     /// Push nothing unless every project is ready.
@@ -122,6 +128,7 @@ fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
     SyncOutcome {
         direction: Direction::ToCodex,
         dry_run: request.dry_run,
+        recorded: None,
         plan_id: None,
         remote: RemoteState { url: remote.url.clone(), branch: remote.branch.clone(), before: None, after: None },
         projects: Vec::new(),

@@ -2,33 +2,31 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bstr::ByteSlice;
 use rayon::prelude::*;
 
+use super::opened::{Opened, open, recorded, state};
+use super::sources::{Roots, scan_all};
 use super::{Landing, SyncRequest, empty_outcome, report};
 use crate::codex::commit::{self, NewCommit};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
-use crate::codex::lock;
 use crate::codex::source::{self, SourceRevision};
-use crate::codex::store::{self, Store, StoreError};
-use crate::codex::transport::{Depth, PushReply, RemoteRefs, Transport};
-use crate::codex::{git_config, listing};
+use crate::codex::store::StoreError;
+use crate::codex::transport::PushReply;
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
-use crate::plan::{Decision, ProjectPlan, plan, plan_id};
-use crate::scan::{Counter, ScanError, Snapshot, SourceFile, SourceRoot, scan};
+use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
+use crate::scan::{ScanError, Snapshot, SourceFile};
+use crate::state::Recorded;
 use crate::workspace::Project;
 
-/// How far back the remote's history is searched for our commits when others pushed after us.
-const VERIFY_DEPTH: Depth = Depth(256);
 /// A refusal with the tip unchanged may be another push holding the ref's lock: so often it is tried again.
 const SAME_TIP_TRIES: u32 = 2;
 const SAME_TIP_DELAY: Duration = Duration::from_millis(100);
@@ -40,24 +38,13 @@ pub(super) struct Publish<'r> {
     snapshots: Vec<Snapshot>,
     /// Projects that could not be read, by number.
     failed: BTreeMap<usize, ScanError>,
+    /// What the codex held of each project when `decisions` were made.
+    listings: Vec<Listing>,
     decisions: Vec<Decision>,
     commits: BTreeMap<usize, ObjectId>,
     revisions: BTreeMap<usize, Option<SourceRevision>>,
     written: HashSet<ObjectId>,
     landing: Landing,
-}
-
-/// The remote as this run found it.
-struct Opened {
-    transport: Box<dyn Transport>,
-    store: Store,
-    branch: String,
-    /// The tip of the branch, as it was last seen.
-    tip: Option<ObjectId>,
-    /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
-    base: Option<ObjectId>,
-    /// This machine's turn at the remote.
-    _turn: Option<lock::RemoteLock>,
 }
 
 /// What became of one push.
@@ -85,6 +72,7 @@ impl<'r> Publish<'r> {
             outcome: empty_outcome(request),
             snapshots: Vec::new(),
             failed: BTreeMap::new(),
+            listings: Vec::new(),
             decisions: Vec::new(),
             commits: BTreeMap::new(),
             revisions: BTreeMap::new(),
@@ -95,6 +83,11 @@ impl<'r> Publish<'r> {
 
     pub(super) fn run(&mut self) -> Result<(), SyncError> {
         let request = self.request;
+        if request.offline {
+            let scanned = scan_all(request);
+            self.take_scanned(scanned)?;
+            return self.plan_offline();
+        }
         let (scanned, opened) = thread::scope(|scope| {
             let opening = scope.spawn(|| open(request));
             let scanned = scan_all(request);
@@ -105,12 +98,22 @@ impl<'r> Publish<'r> {
         self.outcome.remote.branch = Some(opened.branch.clone());
         self.outcome.remote.before = opened.tip;
         self.outcome.remote.after = opened.tip;
+        let result = self.land(&mut opened);
+        if !request.dry_run && self.landing != Landing::Unknown {
+            self.record(&opened);
+        }
+        result
+    }
+
+    /// Plans, and pushes until it landed or cannot.
+    fn land(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
+        let request = self.request;
         let identity = identity(&request.workspace.commit, request.environment, request.now);
         let mut delays = backoff(request.workspace.retries);
         let mut same_tip = 0;
         loop {
             request.interrupt.check()?;
-            self.plan(&opened)?;
+            self.plan(opened)?;
             let unready = !self.failed.is_empty() || self.decisions.iter().any(|d| matches!(d, Decision::Withheld(..)));
             if request.dry_run || !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
                 return Ok(());
@@ -119,15 +122,19 @@ impl<'r> Publish<'r> {
                 self.landing = Landing::HeldByOthers;
                 return Err(SyncError::Atomic);
             }
-            if !self.commit(&opened, &identity)? {
+            if opened.store.is_none() {
+                opened.fetch(request)?;
+                continue;
+            }
+            if !self.commit(opened, &identity)? {
                 continue;
             }
             request.interrupt.check()?;
-            let moved = match self.push(&mut opened)? {
+            let moved = match self.push(opened)? {
                 Sent::Landed => return Ok(()),
                 Sent::Moved { reason } => Some(reason),
                 Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
-                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch);
+                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
                     return Err(SyncError::Declined { place, branch, reason, words });
                 }
                 Sent::SameTip { .. } => {
@@ -144,12 +151,12 @@ impl<'r> Publish<'r> {
                 // Nobody was faster; the verdict is asked for again, whatever the number of retries.
                 (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
                 (None, Some(last)) => {
-                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch);
+                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
                     return Err(SyncError::RetriesExhausted { place, branch, attempts: attempt, last });
                 }
             };
             request.interrupt.wait(delay)?;
-            opened.fetch_again()?;
+            opened.fetch(request)?;
         }
     }
 
@@ -192,33 +199,75 @@ impl<'r> Publish<'r> {
     }
 
     /// Compares every project with the codex as it is now.
-    #[tracing::instrument(level = "debug", skip_all)]
     fn plan(&mut self, opened: &Opened) -> Result<(), SyncError> {
+        let listings = opened.listings(&self.request.projects)?;
+        self.decide(listings, opened.base);
+        Ok(())
+    }
+
+    /// Compares every project with what was recorded of the codex. No network, no git, nothing written.
+    fn plan_offline(&mut self) -> Result<(), SyncError> {
+        let request = self.request;
+        let recorded: Vec<_> = recorded(request);
+        let unknown = request.projects.iter().zip(&recorded).filter(|(_, recorded)| recorded.is_none());
+        let projects: Vec<_> = unknown.map(|(project, _)| format!("`{}`", project.name)).collect();
+        if !projects.is_empty() {
+            return Err(SyncError::NothingRecorded { projects });
+        }
+        let recorded: Vec<_> = recorded.into_iter().flatten().collect();
+        if let Some(latest) = recorded.iter().max_by_key(|recorded| recorded.time) {
+            let remote = &mut self.outcome.remote;
+            (remote.branch, remote.before, remote.after) = (Some(latest.branch.clone()), latest.tip, latest.tip);
+            self.outcome.recorded = Some(latest.time);
+        }
+        let tip = self.outcome.remote.before;
+        self.decide(recorded.into_iter().map(|recorded| recorded.listing).collect(), tip);
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", name = "plan", skip_all)]
+    fn decide(&mut self, listings: Vec<Listing>, base: Option<ObjectId>) {
         let request = self.request;
         let first = self.decisions.is_empty();
-        let root = opened.base.map(|base| opened.store.root_tree(base)).transpose().map_err(StoreError::from)?;
-        let read = |id| opened.store.read_tree(id);
-        let mut decisions = Vec::with_capacity(request.projects.len());
-        for (number, project) in request.projects.iter().enumerate() {
+        let one = |(number, (project, listing)): (usize, (&&Project, &Listing))| {
             if self.failed.contains_key(&number) {
-                decisions.push(Decision::UpToDate(ProjectPlan::default()));
-                continue;
+                return Decision::UpToDate(ProjectPlan::default());
             }
-            let listing = listing::list(&read, root, &project.to).map_err(StoreError::from)?;
-            let snapshot = &self.snapshots[number];
-            let decision = plan(project, snapshot, &listing, request.deletes);
-            if first
-                && snapshot.files.is_empty()
-                && matches!(&decision, Decision::UpToDate(plan) if plan.unchanged == 0)
-            {
+            plan(project, &self.snapshots[number], listing, request.deletes)
+        };
+        let decisions: Vec<_> =
+            request.projects.par_iter().zip(&listings).enumerate().map(|(n, pair)| one((n, pair))).collect();
+        for (number, decision) in decisions.iter().enumerate() {
+            let empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
+            if first && empty && self.snapshots[number].files.is_empty() && !self.failed.contains_key(&number) {
                 let message = "no source file matches, and the codex holds none of it either".to_owned();
-                request.warn(&mut self.outcome.warnings, Some(project), message);
+                request.warn(&mut self.outcome.warnings, Some(request.projects[number]), message);
             }
-            decisions.push(decision);
         }
         self.decisions = decisions;
-        self.outcome.plan_id = Some(plan_id(opened.base, self.going().map(|(_, project, plan)| (project, plan))));
-        Ok(())
+        self.listings = listings;
+        self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (project, plan))));
+    }
+
+    /// Records what the codex holds now, for a next run to compare with.
+    fn record(&self, opened: &Opened) {
+        let request = self.request;
+        let landed = self.landing == Landing::Landed;
+        let tip = if landed { self.outcome.remote.after } else { opened.tip };
+        if opened.base != opened.tip || (opened.store.is_none() && !landed) {
+            return;
+        }
+        let state = state(request);
+        let branch = &opened.branch;
+        let numbers: Vec<_> = (0..self.decisions.len()).filter(|number| !self.failed.contains_key(number)).collect();
+        numbers.into_par_iter().for_each(|number| {
+            let listing = match &self.decisions[number] {
+                Decision::Go(plan) if landed => self.listings[number].after(plan),
+                _ => self.listings[number].clone(),
+            };
+            let recorded = Recorded { branch: branch.clone(), tip, time: request.now, listing };
+            state.write(request.projects[number], &recorded);
+        });
     }
 
     /// The projects that have something to do.
@@ -250,7 +299,8 @@ impl<'r> Publish<'r> {
                 NewCommit { project, plan, message }
             })
             .collect();
-        let built = commit::build(&opened.store, opened.base, &new, identity).map_err(StoreError::from)?;
+        let Some(store) = &opened.store else { return Ok(false) };
+        let built = commit::build(store, opened.base, &new, identity).map_err(StoreError::from)?;
         let mut blobs = Vec::new();
         let mut seen = HashSet::new();
         for (number, _, plan) in &going {
@@ -260,12 +310,12 @@ impl<'r> Publish<'r> {
                 }
             }
         }
-        let roots = Roots { projects: &request.projects, open: Mutex::default() };
+        let roots = Roots::new(&request.projects);
         let read = |(number, file): &(usize, &SourceFile)| {
             let contents = roots.get(*number).and_then(|root| root.contents(file));
             contents.map_err(|error| WriteError::Source(*number, error))
         };
-        let written = opened.store.write_pack(&built.objects, &blobs, read);
+        let written = store.write_pack(&built.objects, &blobs, read);
         let commits = going.iter().map(|(number, ..)| *number).zip(built.commits).collect();
         let unchanged = match written {
             Ok(()) => {
@@ -286,15 +336,17 @@ impl<'r> Publish<'r> {
     /// Sends the last commit and finds out what became of it.
     fn push(&mut self, opened: &mut Opened) -> Result<Sent, SyncError> {
         let request = self.request;
-        let Some(commit) = self.commits.values().next_back().copied() else { return Ok(Sent::Landed) };
+        let Some((commit, store)) = self.commits.values().next_back().copied().zip(opened.store.as_ref()) else {
+            return Ok(Sent::Landed);
+        };
         self.outcome.attempts += 1;
         request.reporter.event(&Event::Started { stage: Stage::Push });
-        let reply = opened.transport.push(&opened.store, commit, &opened.branch);
+        let reply = opened.transport.push(store, commit, &opened.branch);
         request.reporter.event(&Event::Finished { stage: Stage::Push });
         let _span = tracing::debug_span!("verify").entered();
         request.reporter.event(&Event::Started { stage: Stage::Verify });
         let place = || request.workspace.remote.url.place();
-        let asked = ask_again(opened);
+        let asked = opened.ask_again();
         let (refs, reply) = match (asked, reply) {
             (Ok(refs), reply) => (refs, reply),
             // Refused, whatever else: it did not land.
@@ -331,65 +383,6 @@ impl<'r> Publish<'r> {
     }
 }
 
-/// Open roots, a bounded number of them: a workspace may have more projects than a process may have open files.
-struct Roots<'r> {
-    projects: &'r [&'r Project],
-    open: Mutex<BTreeMap<usize, Arc<SourceRoot>>>,
-}
-
-impl Roots<'_> {
-    const LIMIT: usize = 64;
-
-    fn get(&self, number: usize) -> Result<Arc<SourceRoot>, ScanError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(root) = open.get(&number) {
-            return Ok(root.clone());
-        }
-        if open.len() >= Self::LIMIT {
-            open.clear();
-        }
-        let root = Arc::new(SourceRoot::open(self.projects[number])?);
-        open.insert(number, root.clone());
-        Ok(root)
-    }
-}
-
-impl Opened {
-    /// Fetches the tip as it is now.
-    fn fetch_again(&mut self) -> Result<(), SyncError> {
-        let refs = self.transport.refs(Some(&self.branch))?;
-        self.tip = match refs.tip {
-            Some(_) => Some(self.transport.fetch(&self.store, &self.branch, Depth(1))?),
-            None => None,
-        };
-        self.base = self.tip.or(self.base.filter(|_| !refs.is_empty));
-        Ok(())
-    }
-
-    /// Whether the branch, on which others may have pushed since, holds `commit`.
-    fn holds(&self, commit: ObjectId) -> Result<bool, SyncError> {
-        match self.transport.fetch(&self.store, &self.branch, VERIFY_DEPTH) {
-            Ok(tip) => Ok(self.store.is_ancestor(commit, tip)),
-            Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Asks for the tip after a push; a passing fault is given three chances, for the answer is what success hangs on.
-fn ask_again(opened: &Opened) -> Result<RemoteRefs, RemoteError> {
-    let mut delays = ExponentialBuilder::default().with_jitter().with_max_times(2).build();
-    loop {
-        match opened.transport.refs(Some(&opened.branch)) {
-            Err(error) if error.kind.is_transient() => match delays.next() {
-                Some(delay) => thread::park_timeout(delay),
-                None => return Err(error),
-            },
-            answer => return answer,
-        }
-    }
-}
-
 /// Errors from before anything could have been sent.
 fn never_sent(error: &RemoteError) -> bool {
     !error.kind.is_transient() && error.kind != RemoteErrorKind::Other
@@ -402,63 +395,4 @@ fn backoff(retries: u32) -> impl Iterator<Item = Duration> {
         .with_max_delay(Duration::from_secs(1))
         .with_max_times(retries as usize)
         .build()
-}
-
-fn scan_all(request: &SyncRequest<'_>) -> Vec<Result<Snapshot, ScanError>> {
-    request.reporter.event(&Event::Started { stage: Stage::Scan });
-    let counter = Counter::new(request.reporter.as_ref());
-    let scanned = request.projects.par_iter().map(|project| scan(project, &request.interrupt, &counter)).collect();
-    request.reporter.event(&Event::Finished { stage: Stage::Scan });
-    scanned
-}
-
-/// Finds the branch and fetches its tip into a new temporary clone.
-fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
-    let remote = &request.workspace.remote;
-    request.reporter.event(&Event::Started { stage: Stage::Fetch });
-    let transport = request.transport()?;
-    let turn = if request.dry_run {
-        None
-    } else {
-        let key = remote.url.for_git();
-        Some(lock::acquire(&request.workspace.state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
-    };
-    let refs = find_branch(request, transport.as_ref())?;
-    let store = Store::create(&request.temporary)?;
-    store.set_remote(&remote.url.for_git())?;
-    let (tip, base) = match (refs.tip, &refs.head) {
-        (Some(_), _) => {
-            let tip = transport.fetch(&store, &refs.branch, Depth(1))?;
-            (Some(tip), Some(tip))
-        }
-        (None, Some((head, _))) => (None, Some(transport.fetch(&store, head, Depth(1))?)),
-        (None, None) => (None, None),
-    };
-    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
-    Ok(Opened { transport, store, branch: refs.branch, tip, base, _turn: turn })
-}
-
-/// Asks the remote, making it first where `remote.create` says so and it is a path of this machine.
-fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<RemoteRefs, SyncError> {
-    let remote = &request.workspace.remote;
-    if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
-        let branch = remote.branch.clone().unwrap_or_else(|| "main".to_owned());
-        if !remote.create {
-            let path = escaped(path.as_os_str().as_encoded_bytes().as_bstr()).to_string();
-            return Err(SyncError::LocalMissing { path });
-        }
-        if request.dry_run {
-            return Ok(RemoteRefs { branch, tip: None, head: None, is_empty: true });
-        }
-        store::create_remote(&path, &branch)?;
-    }
-    let refs = transport.refs(remote.branch.as_deref())?;
-    if refs.tip.is_none() && !refs.is_empty && !remote.create {
-        return Err(SyncError::BranchMissing {
-            branch: refs.branch,
-            url: remote.url.to_string(),
-            head: refs.head.map(|(name, _)| name),
-        });
-    }
-    Ok(refs)
 }

@@ -54,6 +54,8 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         workspace: &workspace,
         projects,
         dry_run: arguments.dry_run,
+        offline: arguments.offline,
+        rescan: arguments.rescan,
         deletes,
         atomic: arguments.atomic,
         work_id: arguments.work_id.clone(),
