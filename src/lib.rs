@@ -5,14 +5,28 @@
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on has failed"))]
+
 // Small types that depend on nothing.
 pub mod environment;
+pub mod event;
+pub mod interrupt;
 pub mod names;
 pub mod object;
 pub mod paths;
+pub mod record;
 pub mod secret;
 pub mod url;
 
 // The flow.
+pub mod codex;
+pub mod outcome;
+pub mod plan;
+pub mod report;
+pub mod state;
+
+pub mod cli;
 pub mod config;
+pub mod scan;
+pub mod sync;
 pub mod workspace;

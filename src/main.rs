@@ -1,1 +1,5 @@
-fn main() {}
+//! `fractary-codex`: see the library.
+
+fn main() -> std::process::ExitCode {
+    fractary_codex::cli::run()
+}

@@ -3,6 +3,7 @@
 //! Git keeps names as bytes, and so do we; they are escaped only where they are shown.
 
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -95,6 +96,21 @@ fn is_dot_git(segment: &[u8]) -> bool {
     let name = visible.split(|b| *b == b':').next().unwrap_or(&visible);
     let name = name.trim_end_with(|c| matches!(c, '.' | ' '));
     name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1")
+}
+
+/// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
+pub fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for component in base.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            other => absolute.push(other),
+        }
+    }
+    absolute
 }
 
 /// Text from outside made fit for a terminal or a JSON string: control characters, characters that reorder or

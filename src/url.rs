@@ -35,7 +35,7 @@ impl RemoteUrl {
         match &url.scheme {
             Scheme::File => {
                 let path = PathBuf::from(url.path.to_os_str_lossy().into_owned());
-                url.path = base.join(path).into_os_string().into_encoded_bytes().into();
+                url.path = crate::paths::absolute(base, &path).into_os_string().into_encoded_bytes().into();
             }
             Scheme::Https | Scheme::Http | Scheme::Ssh | Scheme::Git => {
                 if url.host.as_deref().unwrap_or_default().is_empty() {

@@ -1,1 +1,91 @@
-fn main() {}
+//! `fractary NAME …` runs `fractary-NAME …`, the way cargo and git run their subcommands: looked for beside this
+//! program first, then on PATH; arguments and exit status pass through untouched.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const PREFIX: &str = "fractary-";
+const USAGE: &str = "\
+Run a fractary tool
+
+Usage: fractary [--list | --version] NAME [ARGUMENTS]…
+
+`fractary NAME …` runs `fractary-NAME …`, found beside this program or on PATH.
+
+Options:
+      --list     List the tools that can be run
+  -h, --help     Print this
+  -V, --version  Print the version
+";
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let Some(name) = arguments.next() else {
+        return finish(io::stderr(), USAGE, 2);
+    };
+    match name.to_str() {
+        Some("-h" | "--help") => finish(io::stdout(), USAGE, 0),
+        Some("-V" | "--version") => finish(io::stdout(), &format!("fractary {}\n", env!("CARGO_PKG_VERSION")), 0),
+        Some("--list") => {
+            let lines: String = tools().iter().map(|(name, path)| format!("{name}\t{}\n", path.display())).collect();
+            finish(io::stdout(), &lines, 0)
+        }
+        // `fractary help codex` is `fractary codex --help`.
+        Some("help") => match arguments.next() {
+            Some(name) => dispatch(&name, [OsString::from("--help")].into_iter()),
+            None => finish(io::stdout(), USAGE, 0),
+        },
+        _ => dispatch(&name, arguments),
+    }
+}
+
+fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let tools = tools();
+    let text = name.to_string_lossy();
+    let Some(path) = tools.get(text.as_ref()) else {
+        let close = tools.keys().map(|tool| (strsim::jaro_winkler(tool, &text), tool));
+        let close = close.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+        let shown = text.escape_debug();
+        let hint = match close {
+            Some((_, tool)) => format!("did you mean `fractary {tool}`?"),
+            None => "`fractary --list` shows the tools that are there".to_owned(),
+        };
+        return finish(io::stderr(), &format!("error: there is no `{PREFIX}{shown}` to run\n  hint: {hint}\n"), 2);
+    };
+    // The tool takes this process's place: signals and exit status need no passing on.
+    let error = Command::new(path).args(arguments).exec();
+    finish(io::stderr(), &format!("error: cannot run `{}`: {error}\n", path.display()), 126)
+}
+
+/// Every tool by name. What lies beside this program wins over PATH, and PATH's earlier directories over its later ones.
+fn tools() -> BTreeMap<String, PathBuf> {
+    let own = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut tools = BTreeMap::new();
+    for directory in beside.into_iter().chain(env::split_paths(&path)) {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let file = entry.file_name();
+            let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else { continue };
+            let runs = path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+            // A link to this very program would dispatch to itself for ever.
+            let itself = path.canonicalize().ok() == own;
+            if runs && !itself && !name.is_empty() && !name.contains('.') {
+                tools.entry(name.to_owned()).or_insert(path);
+            }
+        }
+    }
+    tools
+}
+
+fn finish(mut stream: impl Write, text: &str, status: u8) -> ExitCode {
+    let _ = stream.write_all(text.as_bytes());
+    ExitCode::from(status)
+}

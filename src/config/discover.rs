@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::members::is_member;
 use super::problem::{LayerKind, Problem};
 use super::tree::Node;
-use super::values::absolute;
 use super::{LoadRequest, document};
+use crate::paths::absolute;
 
 /// The workspace's directory and file.
 pub(crate) struct Found {
@@ -21,7 +21,7 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
     let named = request.config_file.clone();
     let variable = || request.environment.get("FRACTARY_CODEX_CONFIG").map(PathBuf::from);
     if let Some(file) = named.or_else(variable) {
-        let file = absolute(&request.cwd, file);
+        let file = absolute(&request.cwd, &file);
         return Found { root: base_of(&file), file: Some(file) };
     }
     let mut nearest: Option<Found> = None;
@@ -79,6 +79,6 @@ fn covers(root: &Path, section: &Node, directory: &Path) -> bool {
     let projects = sections.iter().filter_map(|section| section.get(&["projects"])?.as_map()).flatten();
     projects.into_iter().any(|(name, entry)| {
         let given = entry.node.get(&["root"]).and_then(Node::as_text).unwrap_or(name);
-        absolute(root, given) == directory
+        absolute(root, Path::new(given)) == directory
     })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
-use super::{FlagValue, FlagValueKind, compat, toml};
+use super::{FlagText, FlagValue, compat, toml};
 use crate::environment::Environment;
 
 /// What all our variables start with.
@@ -115,8 +115,8 @@ pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, proble
     for flag in flags {
         let at = origin(&flag.flag);
         let node = match &flag.value {
-            FlagValueKind::Text(text) => Node::text(text, &at),
-            FlagValueKind::List(list) => {
+            FlagText::One(text) => Node::text(text, &at),
+            FlagText::Many(list) => {
                 let list = list.iter().map(|text| Node::text(text, &at)).collect();
                 Node { value: NodeValue::List(list), at: at.clone() }
             }

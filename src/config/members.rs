@@ -12,8 +12,8 @@ use super::layers::Layer;
 use super::problem::{LayerKind, Origin, Place, Problem};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
-use super::values::absolute;
 use super::{Loader, document};
+use crate::paths::absolute;
 use crate::url::RemoteUrl;
 use crate::workspace::mapping;
 
@@ -39,7 +39,8 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
     let root = &loader.root;
     let mut named: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (name, project) in &outline.projects {
-        let default = || if outline.project.as_ref() == Some(name) { root.clone() } else { absolute(root, name) };
+        let default =
+            || if outline.project.as_ref() == Some(name) { root.clone() } else { absolute(root, Path::new(name)) };
         let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
         named.entry(directory).or_insert_with(|| name.clone());
     }
@@ -91,7 +92,7 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
             MapEntry::Occupied(mut first) => {
                 // A name without a root of its own adds to the member that is called so.
                 let explicit = outline.projects.get(first.key()).is_some_and(|project| project.root.is_some());
-                let is_default = |member: &Member| member.directory == absolute(root, first.key());
+                let is_default = |member: &Member| member.directory == absolute(root, Path::new(first.key()));
                 if !explicit
                     && outline.projects.contains_key(first.key())
                     && is_default(&member)

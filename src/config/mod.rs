@@ -37,6 +37,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 
 use crate::environment::Environment;
+use crate::workspace::Workspace;
 
 pub use layers::Layer;
 pub use members::Member;
@@ -69,27 +70,35 @@ pub struct LoadRequest {
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
-    pub settings: Vec<String>,
+    pub config_arguments: Vec<String>,
 }
 
 /// An option that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagValue {
     /// The option as it is written: `--direction`.
-    pub flag: String,
+    flag: String,
     /// The key, dotted: `sync.direction`.
-    pub key: String,
-    /// The value.
-    pub value: FlagValueKind,
+    key: String,
+    value: FlagText,
 }
 
-/// The value of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FlagValueKind {
-    /// One text; its key's type reads it.
-    Text(String),
-    /// Many.
-    List(Vec<String>),
+enum FlagText {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl FlagValue {
+    /// A flag with a text, which its key's type reads.
+    pub fn text(flag: &str, key: &str, value: String) -> Self {
+        Self { flag: flag.to_owned(), key: key.to_owned(), value: FlagText::One(value) }
+    }
+
+    /// A flag that is a list of texts.
+    pub fn list(flag: &str, key: &str, value: Vec<String>) -> Self {
+        Self { flag: flag.to_owned(), key: key.to_owned(), value: FlagText::Many(value) }
+    }
 }
 
 /// The loaded configuration: its layers, and what they come to.
@@ -107,14 +116,12 @@ pub struct Configuration {
     /// The same without the flags, and the flags alone: a flag beats a project's own key, a lower layer does not.
     pub(crate) without_flags: RawConfig,
     pub(crate) flags: RawConfig,
-    /// The process's variables, and those of `.fractary/env/.env` that they leave unset.
-    pub environment: Environment,
+    environment: Environment,
     /// The environment chosen by `--env` or `FRACTARY_CODEX_ENV`.
     pub environment_name: Option<String>,
     /// The projects' own directories, by project name.
     pub members: BTreeMap<String, Member>,
-    /// What is odd but not wrong.
-    pub warnings: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
     pub unset_tokens: Vec<UnsetToken>,
     /// The user's state directory.
@@ -130,6 +137,16 @@ impl fmt::Debug for Configuration {
 }
 
 impl Configuration {
+    /// What is odd but stops nothing.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        self.warnings.iter().map(ToString::to_string)
+    }
+
+    /// The process's variables, and those of `.fractary/env/.env` that they leave unset.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// The files that were read, with their layers, lowest first; members' files by project name.
     pub fn files(&self) -> Vec<(LayerKind, PathBuf)> {
         let mut files = Vec::new();
@@ -145,6 +162,13 @@ impl Configuration {
         files
     }
 
+    /// Adds to what is odd; all of it stays in the order of places, each once.
+    pub(crate) fn warn(&mut self, warnings: Vec<Problem>) {
+        self.warnings.extend(warnings);
+        let warnings = std::mem::take(&mut self.warnings);
+        self.warnings = Problems::none_of(warnings).err().map(Problems::into_vec).unwrap_or_default();
+    }
+
     /// Where the value at `path` was given, by the highest layer that gives one.
     pub(crate) fn origin_of<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
         self.layers.iter().rev().find_map(|layer| layer.tree.get(path)).map(|node| &node.at)
@@ -156,6 +180,11 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
     let (configuration, problems) = gather(request);
     Problems::none_of(problems)?;
     Ok(configuration)
+}
+
+/// Loads the configuration and resolves the workspace; every mistake of both is told.
+pub fn load_workspace(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
+    crate::workspace::resolve::load(request)
 }
 
 /// Loads what can be loaded, and tells what is wrong with the rest.
@@ -188,7 +217,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         }
     }
     let variables = env::variables(&environment, &from_file, &env_file, &request.cwd, &mut told.problems);
-    let flags = env::flags(&request.settings, &request.flags, &request.cwd, &mut told.problems);
+    let flags = env::flags(&request.config_arguments, &request.flags, &request.cwd, &mut told.problems);
     for (kind, mut tree) in [(LayerKind::Environment, variables), (LayerKind::Flags, flags)] {
         loader.finish(&mut tree, &mut told);
         layers.push(Layer::new(kind, tree));

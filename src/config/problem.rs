@@ -191,6 +191,11 @@ impl Problems {
         Err(Self(problems))
     }
 
+    /// The problems as a list.
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+
     /// The problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()

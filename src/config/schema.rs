@@ -208,7 +208,7 @@ pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn size(_: &mut SchemaGenerator) -> Schema {
-    let pattern = r"^[0-9]+\s*([kKmMgG]([iI]?[bB])?|[kKmMgG][iI]|[bB])?$|^\$\{[^}]*\}$";
+    let pattern = r"^[0-9]+(\.[0-9]+)?\s*([kKmMgGtT][iI]?[bB]?|[bB])?$|^\$\{[^}]*\}$";
     json_schema!({ "type": ["string", "integer"], "pattern": pattern, "minimum": 0, "examples": ["50MB", "512KiB"] })
 }
 

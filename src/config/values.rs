@@ -1,10 +1,11 @@
 //! What is done to a layer's values when it is loaded: variables put in, relative paths made absolute.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::problem::Problem;
 use super::tree::{Node, NodeValue, key_path};
 use crate::environment::Environment;
+use crate::paths::absolute;
 use crate::url::RemoteUrl;
 
 /// A variable that a token's value names and that is not set: told if authentication fails.
@@ -103,21 +104,25 @@ pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     for path in [["cache", "dir"], ["state", "dir"]] {
         if let Some(node) = tree.get_mut(&path) {
             let base = against(node);
-            rewrite(node, |text| Some(absolute(&base, text)));
+            rewrite(node, |text| Some(absolute(&base, Path::new(text))));
         }
     }
     if let Some(node) = tree.get_mut(&["remote", "url"]) {
         let base = against(node);
         rewrite(node, |text| {
             let is_path = !text.is_empty() && !text.contains("://");
-            RemoteUrl::parse(text, &base).ok().filter(|_| is_path)?.local_path().map(|_| absolute(&base, text))
+            RemoteUrl::parse(text, &base)
+                .ok()
+                .filter(|_| is_path)?
+                .local_path()
+                .map(|_| absolute(&base, Path::new(text)))
         });
     }
     let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else { return };
     for entry in projects.values_mut() {
         if let Some(node) = entry.node.get_mut(&["root"]) {
             let base = against(node);
-            rewrite(node, |text| Some(absolute(&base, text)));
+            rewrite(node, |text| Some(absolute(&base, Path::new(text))));
         }
     }
 }
@@ -129,21 +134,6 @@ fn rewrite(node: &mut Node, change: impl FnOnce(&str) -> Option<PathBuf>) {
     {
         *text = changed;
     }
-}
-
-/// `base/path` without `.` and `..` segments. The file system is not asked.
-pub(crate) fn absolute(base: &Path, path: impl AsRef<Path>) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in base.join(path).components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
 }
 
 #[cfg(test)]
@@ -166,12 +156,5 @@ mod tests {
         ] {
             assert_eq!(expanded(text, &environment).as_deref().map_err(String::as_str), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn paths_are_cleaned_without_asking_the_file_system() {
-        assert_eq!(absolute(Path::new("/a/b"), "../c/./d/.."), Path::new("/a/c"));
-        assert_eq!(absolute(Path::new("/a"), "/x"), Path::new("/x"));
-        assert_eq!(absolute(Path::new("/"), "../.."), Path::new("/"));
     }
 }

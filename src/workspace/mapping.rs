@@ -43,6 +43,18 @@ pub enum InvalidPattern {
     },
 }
 
+impl InvalidPattern {
+    /// The pattern, or destination, as written.
+    pub fn pattern(&self) -> &str {
+        match self {
+            Self::Empty => "",
+            Self::Negated(pattern) | Self::Outside(pattern) => pattern,
+            Self::Syntax { pattern, .. } => pattern,
+            Self::Destination { to, .. } => to,
+        }
+    }
+}
+
 /// The patterns of one project as the configuration gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimPatterns {
@@ -82,6 +94,7 @@ pub struct Claims {
 #[derive(Debug, Clone)]
 struct Rule {
     pattern: String,
+    glob: GlobSet,
     /// The directories before the first segment with a metacharacter, with a trailing `/`; empty at the root.
     lead: Vec<u8>,
     place: Place,
@@ -114,6 +127,7 @@ impl Claims {
             // An include keeps the whole path, so nothing of it is a lead to cut off.
             rules.push(Rule {
                 pattern: pattern.clone(),
+                glob: set(std::slice::from_ref(pattern), &mut errors),
                 lead: Vec::new(),
                 place: Place::Directory(Vec::new()),
                 excluded: GlobSet::empty(),
@@ -125,7 +139,14 @@ impl Claims {
                 Place::Directory(Vec::new())
             });
             let excluded = set(&mapping.exclude, &mut errors);
-            rules.push(Rule { pattern: mapping.from.clone(), lead: literal_lead(&mapping.from), place, excluded });
+            let glob = set(std::slice::from_ref(&mapping.from), &mut errors);
+            rules.push(Rule {
+                pattern: mapping.from.clone(),
+                glob,
+                lead: literal_lead(&mapping.from),
+                place,
+                excluded,
+            });
         }
         let sources: Vec<_> = rules.iter().map(|rule| rule.pattern.clone()).collect();
         let directories: BTreeSet<String> = sources.iter().flat_map(|pattern| prefixes(pattern)).collect();
@@ -138,7 +159,7 @@ impl Claims {
         }
         let covered: Vec<_> = exclude.iter().filter_map(|p| p.strip_suffix("/**")).map(str::to_owned).collect();
         let compiled = Self {
-            sources: set(&sources, &mut errors),
+            sources: set(&sources, &mut Vec::new()),
             directories: set(&directories.into_iter().collect::<Vec<_>>(), &mut Vec::new()),
             excluded: set(&exclude, &mut errors),
             covered: set(&covered, &mut Vec::new()),
@@ -181,19 +202,20 @@ impl Claims {
 
     /// Whether the path `below` the project's `to` is the project's: some source file, existing or not, would go there.
     pub fn owns(&self, below: &[u8]) -> bool {
-        self.rules.iter().enumerate().any(|(number, rule)| match &rule.place {
-            // Any file that the pattern takes would go there; excludes speak of sources, so the literal one is asked.
-            Place::File(path) if path == below => {
-                let source = rule.pattern.as_bytes();
-                !is_literal(&rule.pattern) || !self.is_excluded(rule, &candidate(source))
-            }
-            Place::File(_) => false,
-            Place::Directory(directory) => below.strip_prefix(directory.as_slice()).is_some_and(|rest| {
-                let source = [rule.lead.as_slice(), rest].concat();
-                let candidate = candidate(&source);
-                self.sources.matches_candidate(&candidate).contains(&number) && !self.is_excluded(rule, &candidate)
-            }),
-        })
+        self.rules.iter().any(|rule| rule.source_of(below).is_some_and(|source| self.takes(rule, &source)))
+    }
+
+    /// The source paths that would go to the path `below` the project's `to`.
+    pub fn sources(&self, below: &[u8]) -> Vec<Vec<u8>> {
+        let sources = self.rules.iter().filter_map(|rule| Some((rule, rule.source_of(below)?)));
+        sources.filter(|(rule, source)| self.takes(rule, source)).map(|(_, source)| source).collect()
+    }
+
+    fn takes(&self, rule: &Rule, source: &[u8]) -> bool {
+        let candidate = candidate(source);
+        // The one source of a single file is the pattern's business: excludes can only speak of a literal one.
+        let matched = matches!(rule.place, Place::File(_)) || rule.glob.is_match_candidate(&candidate);
+        matched && !self.is_excluded(rule, &candidate)
     }
 
     fn is_excluded(&self, rule: &Rule, candidate: &Candidate<'_>) -> bool {
@@ -202,16 +224,13 @@ impl Claims {
 
     /// Whether the path `below` the project's `to` is kept out by an exclude: such a path is never pruned.
     pub fn is_excluded_path(&self, below: &[u8]) -> bool {
-        let candidate = candidate(below);
-        self.excluded.is_match_candidate(&candidate)
-            || self.rules.iter().any(|rule| match &rule.place {
-                Place::Directory(directory) => below.strip_prefix(directory.as_slice()).is_some_and(|rest| {
-                    let source = [rule.lead.as_slice(), rest].concat();
-                    let candidate = self::candidate(&source);
-                    self.sources.is_match_candidate(&candidate) && self.is_excluded(rule, &candidate)
-                }),
-                Place::File(_) => false,
-            })
+        let by_rule = |rule: &Rule| {
+            let source = rule.source_of(below)?;
+            let candidate = candidate(&source);
+            Some(rule.glob.is_match_candidate(&candidate) && self.is_excluded(rule, &candidate))
+        };
+        self.excluded.is_match_candidate(&candidate(below))
+            || self.rules.iter().filter_map(by_rule).any(|excluded| excluded)
     }
 
     /// Whether the directory at `source` can hold a claimed file: some pattern can match below it and no exclude
@@ -223,6 +242,17 @@ impl Claims {
 }
 
 impl Rule {
+    /// The source that this rule would put at `below`; for a single file that a glob may fill, the glob's own text
+    /// stands for it.
+    fn source_of(&self, below: &[u8]) -> Option<Vec<u8>> {
+        match &self.place {
+            Place::File(path) => (path == below).then(|| self.pattern.clone().into_bytes()),
+            Place::Directory(directory) => {
+                Some([self.lead.as_slice(), below.strip_prefix(directory.as_slice())?].concat())
+            }
+        }
+    }
+
     fn destination(&self, source: &[u8]) -> Vec<u8> {
         match &self.place {
             Place::File(path) => path.clone(),
@@ -287,10 +317,6 @@ fn destination(to: &str) -> Result<Place, InvalidPattern> {
 
 const METACHARACTERS: [char; 6] = ['*', '?', '[', '{', '\\', ']'];
 
-fn is_literal(pattern: &str) -> bool {
-    !pattern.contains(METACHARACTERS)
-}
-
 /// The directories before the first segment with a metacharacter; without one, the parent directory.
 fn literal_lead(pattern: &str) -> Vec<u8> {
     let literal = pattern.find(METACHARACTERS).map_or(pattern, |at| &pattern[..at]);
@@ -318,4 +344,136 @@ fn prefixes(pattern: &str) -> Vec<String> {
         found.push(format!("{prefix}**"));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claims(include: &[&str], exclude: &[&str], mappings: &[(&str, &str)]) -> Claims {
+        let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        Claims::new(ClaimPatterns {
+            include: owned(include),
+            exclude: owned(exclude),
+            mappings: mappings
+                .iter()
+                .map(|(from, to)| MappingPatterns { from: (*from).into(), to: (*to).into(), exclude: Vec::new() })
+                .collect(),
+            default_excludes: true,
+        })
+        .unwrap()
+    }
+
+    fn destinations(claims: &Claims, source: &str) -> Vec<String> {
+        claims.claim(source.as_bytes()).into_iter().map(|c| String::from_utf8(c.destination).unwrap()).collect()
+    }
+
+    #[test]
+    fn globs_follow_the_contract() {
+        let table = [
+            ("docs/**", "docs/a/b.md", true),
+            ("docs/**", "docs/.hidden", true),
+            ("docs/**", "docs", false),
+            ("*.md", "README.md", true),
+            ("*.md", "docs/a.md", false),
+            ("**/*.md", "a.md", true),
+            ("**/*.md", "x/y/a.md", true),
+            ("docs/*/a.md", "docs/x/a.md", true),
+            ("docs/*/a.md", "docs/x/y/a.md", false),
+            ("docs/?.md", "docs/a.md", true),
+            ("docs/?.md", "docs//.md", false),
+            ("{docs,specs}/**", "specs/a", true),
+            ("[a-c].md", "b.md", true),
+            ("[!a-c].md", "b.md", false),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("README.md", "sub/README.md", false),
+        ];
+        for (pattern, path, expected) in table {
+            assert_eq!(!claims(&[pattern], &[], &[]).claim(path.as_bytes()).is_empty(), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_keeps_what_follows_its_literal_lead() {
+        let claims =
+            claims(&[], &[], &[("docs/**/*.md", "guides/"), ("api/openapi.yaml", "api/"), ("NOTICE", "legal.txt")]);
+        assert_eq!(destinations(&claims, "docs/a/b.md"), ["guides/a/b.md"]);
+        assert_eq!(destinations(&claims, "api/openapi.yaml"), ["api/openapi.yaml"]);
+        assert_eq!(destinations(&claims, "NOTICE"), ["legal.txt"]);
+        assert!(claims.owns(b"guides/a/b.md") && claims.owns(b"legal.txt"));
+        assert!(!claims.owns(b"docs/a/b.md") && !claims.owns(b"guides/a/b.txt"));
+    }
+
+    #[test]
+    fn excludes_hold_at_any_depth_and_stop_the_walk() {
+        let claims = claims(&["docs/**", "src/*/doc/**"], &["docs/drafts/**", "**/*.tmp"], &[]);
+        for out in ["docs/drafts/a.md", "docs/x.tmp", "docs/node_modules/a.md", "docs/a/.env.local", "docs/a.log"] {
+            assert!(claims.claim(out.as_bytes()).is_empty() && !claims.owns(out.as_bytes()), "{out}");
+            assert!(claims.is_excluded_path(out.as_bytes()), "{out}");
+        }
+        for (directory, entered) in [
+            ("docs", true),
+            ("docs/a/b", true),
+            ("docs/drafts", false),
+            ("src", true),
+            ("src/x", true),
+            ("src/x/y", false),
+            ("lib", false),
+            ("docs/node_modules", false),
+        ] {
+            assert_eq!(claims.can_hold(directory.as_bytes()), entered, "{directory}");
+        }
+    }
+
+    #[test]
+    fn bad_patterns_are_all_told() {
+        let patterns = ClaimPatterns {
+            include: vec!["!docs".into(), "[".into(), "../x".into(), "/abs".into(), String::new()],
+            mappings: vec![MappingPatterns { from: "a".into(), to: "../b".into(), exclude: Vec::new() }],
+            ..ClaimPatterns::default()
+        };
+        assert_eq!(Claims::new(patterns).unwrap_err().len(), 6);
+    }
+
+    fn segment() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ab]{1,2}",
+            "[ab]\\.md",
+            Just("**".to_owned()),
+            Just("*".to_owned()),
+            Just("*.md".to_owned()),
+            Just("{a,b}".to_owned()),
+            Just("[ab]".to_owned())
+        ]
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        prop::collection::vec(segment(), 1..4).prop_map(|segments| segments.join("/"))
+    }
+
+    proptest! {
+        /// What is claimed for a place is owned there, its source is among the sources of that place, and the walk
+        /// enters every directory that leads to it.
+        #[test]
+        fn claims_read_the_same_in_both_directions(
+            include in prop::collection::vec(pattern(), 0..3),
+            exclude in prop::collection::vec(pattern(), 0..2),
+            from in pattern(),
+            to in "[xy]{1,2}/",
+            source in prop::collection::vec("[ab]{1,2}(\\.md)?", 1..4).prop_map(|s| s.join("/")),
+        ) {
+            let mappings = vec![MappingPatterns { from, to, exclude: Vec::new() }];
+            let claims = Claims::new(ClaimPatterns { include, exclude, mappings, default_excludes: false }).unwrap();
+            for claim in claims.claim(source.as_bytes()) {
+                prop_assert!(claims.owns(&claim.destination));
+                prop_assert!(claims.sources(&claim.destination).contains(&source.clone().into_bytes()));
+                for (slash, _) in source.match_indices('/') {
+                    prop_assert!(claims.can_hold(&source.as_bytes()[..slash]));
+                }
+            }
+        }
+    }
 }

@@ -12,7 +12,6 @@ mod template;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Problem;
 use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
@@ -47,8 +46,6 @@ pub struct Workspace {
     pub state_dir: PathBuf,
     /// Threads; 0 is one a core.
     pub jobs: usize,
-    /// What is odd about the configuration but not wrong.
-    pub warnings: Vec<Problem>,
 }
 
 /// `remote.*`.

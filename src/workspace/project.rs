@@ -1,5 +1,6 @@
 //! One project: its root, its place in the codex and the rules between the two.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::names::ProjectName;
@@ -63,7 +64,7 @@ pub struct ScanPolicy {
     pub respect_gitignore: bool,
     /// Absolute paths that are never a source: the cache, the state, `.fractary/env`, local configuration, and the
     /// roots of other projects inside this one.
-    pub never: Vec<PathBuf>,
+    pub never: BTreeSet<PathBuf>,
 }
 
 /// `sync.symlinks`.

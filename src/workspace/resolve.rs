@@ -15,10 +15,11 @@ use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
 
 /// Loads the configuration and resolves it. `Err` holds what is wrong with either.
 pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
-    let (configuration, mut problems) = config::gather(request);
+    let (mut configuration, mut problems) = config::gather(request);
     let mut resolver = Resolver { configuration: &configuration, problems: Vec::new(), warnings: Vec::new() };
     let workspace = resolver.workspace();
-    let found = resolver.problems;
+    let (found, warnings) = (resolver.problems, resolver.warnings);
+    configuration.warn(warnings);
     // What could not be read may be the very thing that seems to be missing.
     let complete = problems.is_empty();
     problems.extend(found.into_iter().filter(|problem| complete || !problem.missing).map(|found| found.problem));
@@ -29,7 +30,7 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
     }
 }
 
-/// Resolves a configuration that was loaded without problems.
+/// Resolves a configuration that was loaded without problems. [`load`] also keeps what is odd but not wrong.
 pub fn resolve(configuration: &Configuration) -> Result<Workspace, Problems> {
     let mut resolver = Resolver { configuration, problems: Vec::new(), warnings: Vec::new() };
     let workspace = resolver.workspace();
@@ -91,9 +92,6 @@ impl Resolver<'_> {
         let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
         let projects = self.projects(branch, cache_dir.as_ref(), &state_dir);
         let raw = &configuration.raw;
-        let mut warnings = configuration.warnings.clone();
-        warnings.append(&mut self.warnings);
-        let warnings = Problems::none_of(warnings).err().map(|all| all.iter().cloned().collect()).unwrap_or_default();
         Some(Workspace {
             root: configuration.root.clone(),
             organization: raw.organization.clone(),
@@ -107,7 +105,6 @@ impl Resolver<'_> {
             cache_dir,
             state_dir,
             jobs: given(raw.jobs, "jobs"),
-            warnings,
         })
     }
 
@@ -240,7 +237,7 @@ impl Resolver<'_> {
 
     fn cache_dir(&self) -> Option<PathBuf> {
         let cache = &self.raw().cache;
-        let in_ci = || self.configuration.environment.get("CI").is_some_and(|ci| ci.eq_ignore_ascii_case("true"));
+        let in_ci = || self.configuration.environment().get("CI").is_some_and(|ci| ci.eq_ignore_ascii_case("true"));
         let enabled = match given(cache.enabled, "cache.enabled") {
             CacheSwitch::Auto => !in_ci(),
             CacheSwitch::On => true,

@@ -9,12 +9,12 @@ use crate::workspace::{Project, Workspace, mapping};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SelectError {
     /// A name that no project has.
-    #[error("no project is called `{}`", crate::paths::escaped(.name.as_bytes()))]
+    #[error("there is no project `{}`", crate::paths::escaped(.name.as_bytes()))]
     Unknown {
         /// As given.
         name: String,
         /// The name that was probably meant.
-        closest: Option<String>,
+        close: Option<String>,
         /// The names there are.
         known: Vec<String>,
     },
@@ -27,10 +27,10 @@ pub enum SelectError {
         known: Vec<String>,
     },
     /// A glob that is none.
-    #[error("not a glob: {0}")]
-    Pattern(#[from] mapping::InvalidPattern),
+    #[error("{0}")]
+    BadPattern(String),
     /// Nothing was said, and the current directory does not decide.
-    #[error("which project? the current directory is in none of them: {}", .known.join(", "))]
+    #[error("which project? There are {}, and the current directory is in none of them", .known.len())]
     Unclear {
         /// The names there are.
         known: Vec<String>,
@@ -58,7 +58,7 @@ pub fn select<'w>(
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
         let is_glob = pattern.contains(['*', '?', '[', '{']);
-        let glob = if is_glob { Some(mapping::glob(pattern)?.compile_matcher()) } else { None };
+        let glob = if is_glob { Some(compiled(pattern)?) } else { None };
         let mut any = false;
         for (project, selected) in workspace.projects.iter().zip(&mut selected) {
             let name = project.name.as_str();
@@ -73,12 +73,17 @@ pub fn select<'w>(
             return Err(if is_glob {
                 SelectError::NoMatch { pattern, known }
             } else {
-                let closest = closest(&pattern, known.iter().map(String::as_str)).map(str::to_owned);
-                SelectError::Unknown { name: pattern, closest, known }
+                let close = closest(&pattern, known.iter().map(String::as_str)).map(str::to_owned);
+                SelectError::Unknown { name: pattern, close, known }
             });
         }
     }
     Ok(workspace.projects.iter().zip(selected).filter_map(|(project, selected)| selected.then_some(project)).collect())
+}
+
+fn compiled(pattern: &str) -> Result<globset::GlobMatcher, SelectError> {
+    let glob = mapping::glob(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
+    Ok(glob.compile_matcher())
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {

@@ -1,1 +1,9 @@
+//! What a user sees, through the real binary against real git repositories and servers, in a sealed environment.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod acceptance;
+mod concurrency;
+mod guards;
+mod ownership;
+mod support;
+mod usage;

@@ -7,10 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Resolver, given};
 use crate::config::tree::key_path;
-use crate::config::values::absolute;
 use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, escaped};
+use crate::paths::{CodexPath, absolute, escaped};
 use crate::workspace::Project;
 use crate::workspace::mapping::{ClaimPatterns, Claims};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
@@ -144,7 +143,7 @@ impl Resolver<'_> {
                 }
                 configuration.root.clone()
             }
-            None => member.unwrap_or_else(|| absolute(&configuration.root, name)),
+            None => member.unwrap_or_else(|| absolute(&configuration.root, Path::new(name))),
         }
     }
 
@@ -171,28 +170,25 @@ impl Resolver<'_> {
         let at = self.configuration.origin_of(&["cache", "dir"]);
         let is_default = at.is_none_or(|at| at.source.layer == LayerKind::Defaults);
         if is_default && root.join(".fractary").is_dir() {
-            absolute(root, layers::derived("project_cache_dir"))
+            absolute(root, Path::new(layers::derived("project_cache_dir")))
         } else {
             shared.to_owned()
         }
     }
 
     /// What lies below `root` and is never a source.
-    fn never(&self, root: &Path, cache: Option<&Path>, state: &Path) -> Vec<PathBuf> {
+    fn never(&self, root: &Path, cache: Option<&Path>, state: &Path) -> BTreeSet<PathBuf> {
         let workspace = &self.configuration.root;
         let mut never: Vec<PathBuf> = vec![state.to_owned()];
         // Switched off or not, a cache that is there is not a source.
         never.push(PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir")));
         never.extend(cache.map(Path::to_owned));
         for holder in [root, workspace] {
-            never.push(absolute(holder, layers::derived("project_cache_dir")));
+            never.push(absolute(holder, Path::new(layers::derived("project_cache_dir"))));
             never.push(holder.join(".fractary/env"));
             never.extend(LOCAL_FILES.iter().map(|ending| holder.join(format!(".fractary/config.local.{ending}"))));
         }
-        never.retain(|path| path.starts_with(root));
-        never.sort();
-        never.dedup();
-        never
+        never.into_iter().filter(|path| path.starts_with(root)).collect()
     }
 
     /// No two projects in one place, one below the other, or in places that only some file systems tell apart.
@@ -242,7 +238,5 @@ fn keep_out_of_each_other(projects: &mut [Project]) {
         // Paths are ordered by component: what lies below a root follows it directly.
         let inner = roots.range(root.clone()..).skip(1).take_while(|other| other.starts_with(&root));
         project.scan.never.extend(inner.cloned());
-        project.scan.never.sort();
-        project.scan.never.dedup();
     }
 }

@@ -1,0 +1,180 @@
+//! The command line's shape. Flags that set a configuration key become values of the highest layer; nothing here reads
+//! a file or decides anything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Publish the documentation of many projects into one git repository, the codex.
+#[derive(Debug, Parser)]
+#[command(name = "fractary-codex", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
+    4 remote · 5 push refused · 6 out of date (--check) · 70 a bug")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Work as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Set any configuration key, dotted; repeatable
+    #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
+    pub(crate) config: Vec<String>,
+    /// Read this workspace file instead of looking for one [env: FRACTARY_CODEX_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Tell more; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// Tell only results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(crate) color: When,
+    /// Draw no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// Where the stream is a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table.
+    Human,
+    /// One document.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Publish projects into the codex: one commit a project, one push, verified
+    Sync(Box<SyncArgs>),
+}
+
+/// Which projects.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Every project
+    #[arg(long, conflicts_with = "project")]
+    pub(crate) all: bool,
+    /// A project by name, or several by glob; repeatable
+    #[arg(short, long = "project", value_name = "NAME")]
+    pub(crate) project: Vec<String>,
+}
+
+/// How results are written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// How the result is written to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+impl OutputArgs {
+    /// The format asked for in either way.
+    pub(crate) fn chosen(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// `sync`.
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    /// The older forms: `sync NAME`, `sync project [NAME]`
+    #[arg(value_name = "NAME", num_args = 0..=2, conflicts_with_all = ["all", "project"])]
+    pub(crate) names: Vec<String>,
+    /// Which projects.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Tell exactly what would happen, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With `--dry-run`: ask nobody, compare with what the last sync recorded
+    #[arg(long, requires = "dry_run")]
+    pub(crate) offline: bool,
+    /// Read every file again, even if it looks unchanged
+    #[arg(long)]
+    pub(crate) rescan: bool,
+
+    /// Publish, whatever `sync.direction` says
+    #[arg(long, help_heading = "Configuration", conflicts_with = "direction")]
+    pub(crate) to_codex: bool,
+    /// `sync.direction` [env: FRACTARY_CODEX_SYNC__DIRECTION]
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    pub(crate) direction: Option<String>,
+    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME", help_heading = "Configuration")]
+    pub(crate) env: Option<String>,
+    /// Publish these instead of `sync.to_codex.include`; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
+    #[arg(long, value_name = "GLOB", help_heading = "Configuration")]
+    pub(crate) include: Vec<String>,
+    /// Leave these out as well; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]
+    #[arg(long, value_name = "GLOB", help_heading = "Configuration")]
+    pub(crate) exclude: Vec<String>,
+    /// Also delete what no pattern claims under the project's place [env: FRACTARY_CODEX_SYNC__PRUNE]
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) prune: bool,
+    /// How often to try again when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]
+    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    pub(crate) retries: Option<u32>,
+    /// Threads; 0 is one a core [env: FRACTARY_CODEX_JOBS]
+    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    pub(crate) jobs: Option<usize>,
+    /// The commit message's template [env: FRACTARY_CODEX_COMMIT__MESSAGE]
+    #[arg(long, value_name = "TEXT", help_heading = "Configuration")]
+    pub(crate) message: Option<String>,
+
+    /// Let through at most N deletions a project, or P% of its files
+    #[arg(long, value_name = "N|P%", help_heading = "Safety", conflicts_with = "allow_mass_delete")]
+    pub(crate) max_delete: Option<String>,
+    /// Let any number of deletions through
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) allow_mass_delete: bool,
+    /// Push nothing if any project failed or is withheld
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) atomic: bool,
+    /// Record ID in the commits, as `Codex-Work-Id`
+    #[arg(long, value_name = "ID")]
+    pub(crate) work_id: Option<String>,
+    /// How results are written.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}

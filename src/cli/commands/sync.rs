@@ -1,0 +1,139 @@
+//! `sync`: the job.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::super::args::{Format, SyncArgs};
+use super::super::failure::{self, Failure, exit};
+use super::super::load::Context;
+use crate::config::FlagValue;
+use crate::outcome::{SyncOutcome, Warning};
+use crate::plan::DeletePolicy;
+use crate::report::progress::Progress;
+use crate::report::{human, json};
+use crate::sync::{SyncRequest, to_codex};
+use crate::workspace::{Direction, select};
+
+/// Runs the command and gives its exit status.
+pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
+    match sync(arguments, context) {
+        Ok(outcome) => print(&outcome, arguments, context),
+        Err(failure) => {
+            let exit = failure.exit;
+            if arguments.output.chosen() == Format::Json {
+                super::print_failed_document(failure);
+            } else {
+                context.terminal.error(None, &failure.report);
+            }
+            exit
+        }
+    }
+}
+
+fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure> {
+    let deletes = delete_policy(arguments)?;
+    let patterns = patterns(arguments);
+    let (configuration, workspace) = context.load(arguments.env.as_deref(), flags(arguments))?;
+    let directory = context.directory()?;
+    let projects = select::select(&workspace, arguments.selection.all, &patterns, &directory)
+        .map_err(|error| failure::of_selection(&error))?;
+    if let Some(project) = projects.iter().find(|project| project.direction != Direction::ToCodex) {
+        let message =
+            format!("`sync.direction` of `{}` is not `to-codex`, the only one that this version can do", project.name);
+        let hint = "publish with `--to-codex`".to_owned();
+        return Err(Failure::new(exit::CONFIGURATION, "configuration", message, vec![hint]));
+    }
+    let terminal = context.terminal;
+    let warnings = configuration.warnings().map(|message| Warning { project: None, message }).collect::<Vec<_>>();
+    let reporter = Progress::new(terminal.bars, move |event| terminal.event(event));
+    for warning in &warnings {
+        terminal.event(&crate::event::Event::Warning { project: None, message: warning.message.clone() });
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    let mut outcome = to_codex(&SyncRequest {
+        workspace: &workspace,
+        projects,
+        dry_run: arguments.dry_run,
+        offline: arguments.offline,
+        rescan: arguments.rescan,
+        deletes,
+        atomic: arguments.atomic,
+        work_id: arguments.work_id.clone(),
+        environment: configuration.environment(),
+        temporary: std::env::temp_dir(),
+        now,
+        interrupt: context.interrupt.clone(),
+        reporter: Arc::new(reporter),
+    });
+    outcome.warnings.splice(0..0, warnings);
+    Ok(outcome)
+}
+
+fn print(outcome: &SyncOutcome, arguments: &SyncArgs, context: &Context) -> u8 {
+    let status = failure::exit_status(outcome);
+    let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
+    let terminal = &context.terminal;
+    if arguments.output.chosen() == Format::Json {
+        let document = json::document(outcome, ended, failure::of_project, status);
+        terminal.result(&super::to_json(&document));
+        return status;
+    }
+    terminal.result(&human::sync(outcome, terminal.out, terminal.verbose));
+    for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
+        if let Some(error) = failure::of_project(project) {
+            terminal.error(Some(project.name.as_str()), &error);
+        }
+    }
+    if let Some(error) = ended {
+        terminal.error(None, &error);
+    }
+    status
+}
+
+/// The flags that set a key, as values of the highest layer.
+fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
+    let mut flags = Vec::new();
+    let mut text = |flag: &str, key: &str, value: Option<String>| {
+        flags.extend(value.map(|value| FlagValue::text(flag, key, value)));
+    };
+    text("--to-codex", "sync.direction", arguments.to_codex.then(|| "to-codex".to_owned()));
+    text("--direction", "sync.direction", arguments.direction.clone());
+    text("--prune", "sync.prune", arguments.prune.then(|| "true".to_owned()));
+    text("--retries", "push.retries", arguments.retries.map(|n| n.to_string()));
+    text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
+    text("--message", "commit.message", arguments.message.clone());
+    for (flag, key, list) in [
+        ("--include", "sync.to_codex.include", &arguments.include),
+        ("--exclude", "sync.to_codex.exclude", &arguments.exclude),
+    ] {
+        if !list.is_empty() {
+            flags.push(FlagValue::list(flag, key, list.clone()));
+        }
+    }
+    flags
+}
+
+/// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.
+fn patterns(arguments: &SyncArgs) -> Vec<String> {
+    match arguments.names.as_slice() {
+        [] => arguments.selection.project.clone(),
+        [word] if word == "project" => Vec::new(),
+        [name] => vec![name.clone()],
+        [_, name, ..] => vec![name.clone()],
+    }
+}
+
+fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
+    if arguments.allow_mass_delete {
+        return Ok(DeletePolicy::Unlimited);
+    }
+    let Some(text) = &arguments.max_delete else { return Ok(DeletePolicy::Guarded) };
+    let parsed = match text.strip_suffix('%') {
+        Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(DeletePolicy::AtMostPercent),
+        None => text.parse().ok().map(DeletePolicy::AtMost),
+    };
+    parsed.ok_or_else(|| {
+        let message = format!("`--max-delete {text}`: give a number of files, or a share such as `10%`");
+        Failure::new(exit::USAGE, "usage", message, Vec::new())
+    })
+}

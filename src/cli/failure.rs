@@ -1,0 +1,294 @@
+//! Every error that a user can meet: its kind, its exit status and what to do about it. The one table of all three.
+
+use std::error::Error;
+
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::store::StoreError;
+use crate::config::problem::Problems;
+use crate::interrupt::Interrupted;
+use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
+use crate::paths::escaped;
+use crate::plan::Withheld;
+use crate::report::ErrorReport;
+use crate::scan::ScanError;
+use crate::workspace::select::SelectError;
+
+/// Exit statuses (contract/cli.md).
+pub(crate) mod exit {
+    /// Done, or nothing to do.
+    pub(crate) const DONE: u8 = 0;
+    /// Some projects failed or were withheld; the others are done.
+    pub(crate) const SOME_FAILED: u8 = 1;
+    /// Wrong usage.
+    pub(crate) const USAGE: u8 = 2;
+    /// Wrong configuration.
+    pub(crate) const CONFIGURATION: u8 = 3;
+    /// The remote cannot be reached, found, read or authenticated to.
+    pub(crate) const REMOTE: u8 = 4;
+    /// The push was refused, or retries are used up.
+    pub(crate) const PUSH: u8 = 5;
+    /// A bug.
+    pub(crate) const BUG: u8 = 70;
+}
+
+/// An error, worded, with its exit status.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What every output shows.
+    pub(crate) report: ErrorReport,
+    /// The exit status.
+    pub(crate) exit: u8,
+}
+
+impl Failure {
+    /// An error that has no deeper cause.
+    pub(crate) fn new(exit: u8, kind: &'static str, message: impl Into<String>, hints: Vec<String>) -> Self {
+        Self { report: ErrorReport { kind, message: message.into(), hints, causes: Vec::new() }, exit }
+    }
+}
+
+/// What is wrong with the configuration, all of it.
+pub(crate) fn of_configuration(problems: &Problems) -> Failure {
+    let told: Vec<_> = problems.iter().map(|problem| (problem.to_string(), problem.hint.clone())).collect();
+    if let [(message, hint)] = told.as_slice() {
+        return Failure::new(exit::CONFIGURATION, "configuration", message, hint.iter().cloned().collect());
+    }
+    let message = format!("the configuration has {} mistakes", told.len());
+    let mut failure = Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new());
+    failure.report.causes = told
+        .into_iter()
+        .map(|(message, hint)| match hint {
+            Some(hint) => format!("{message} ({hint})"),
+            None => message,
+        })
+        .collect();
+    failure
+}
+
+/// Which projects were meant cannot be told.
+pub(crate) fn of_selection(error: &SelectError) -> Failure {
+    let listed = |known: &[String]| {
+        let shown = known.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let rest = known.len().saturating_sub(20);
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        format!("the projects are {shown}{more}")
+    };
+    let hints = match error {
+        SelectError::Unknown { close: Some(close), .. } => vec![format!("did you mean `{close}`?")],
+        SelectError::Unknown { known, .. } | SelectError::NoMatch { known, .. } => vec![listed(known)],
+        SelectError::BadPattern(_) => Vec::new(),
+        SelectError::Unclear { known } => {
+            vec!["name some with `-p NAME`, or take all with `--all`".to_owned(), listed(known)]
+        }
+    };
+    Failure::new(exit::USAGE, "usage", error.to_string(), hints)
+}
+
+/// The exit status of a whole run.
+pub(crate) fn exit_status(outcome: &SyncOutcome) -> u8 {
+    let unready = |project: &ProjectReport| {
+        !matches!(project.outcome, ProjectOutcome::Synced(_) | ProjectOutcome::UpToDate | ProjectOutcome::WouldSync)
+    };
+    match &outcome.failure {
+        Some(error) => of_run(error).exit,
+        None if outcome.projects.iter().any(unready) => exit::SOME_FAILED,
+        None => exit::DONE,
+    }
+}
+
+/// What ended a run.
+pub(crate) fn of_run(error: &SyncError) -> Failure {
+    let (exit, kind, hints) = match error {
+        SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
+        SyncError::Store(store) => store_failure(store),
+        SyncError::Declined { .. } => (
+            exit::PUSH,
+            "declined",
+            vec![
+                "the branch may be protected, or a hook of the server refuses the push: see its words above".to_owned(),
+            ],
+        ),
+        SyncError::RetriesExhausted { .. } => (
+            exit::PUSH,
+            "retries-exhausted",
+            vec!["nothing is lost: run again, or allow more tries with `--retries N` (`push.retries`)".to_owned()],
+        ),
+        SyncError::LandedThenRemoved { .. } => (
+            exit::PUSH,
+            "landed-then-removed",
+            vec!["somebody else rewrote the branch just now; run again, and find out who force-pushes".to_owned()],
+        ),
+        SyncError::Unverified { source, .. } => {
+            let hint = "run again: what landed is found up to date, what did not is pushed".to_owned();
+            (exit::REMOTE, "unverified", [vec![hint], remote_hints(source)].concat())
+        }
+        SyncError::LocalMissing { path } => (
+            exit::REMOTE,
+            "not-found",
+            vec![format!("set `remote.create: true` to make it, or make it with `git init --bare {path}`")],
+        ),
+        SyncError::BranchMissing { branch, head, .. } => {
+            let mut hints = vec![format!("set `remote.create: true` to start `{branch}` from the remote's HEAD")];
+            hints.extend(
+                head.as_ref().map(|head| {
+                    format!("or sync to `{head}`, the branch of its HEAD: `--config remote.branch={head}`")
+                }),
+            );
+            (exit::REMOTE, "branch-missing", hints)
+        }
+        SyncError::NoEmbeddedTransport => {
+            (exit::REMOTE, "no-transport", vec!["use `remote.transport: git`".to_owned()])
+        }
+        SyncError::NothingRecorded { .. } => (
+            exit::REMOTE,
+            "nothing-recorded",
+            vec!["run a sync, which records what it saw, or leave `--offline` out".to_owned()],
+        ),
+        SyncError::Atomic => (
+            exit::SOME_FAILED,
+            "atomic",
+            vec!["mend the projects named above, or leave `--atomic` out to land the others".to_owned()],
+        ),
+        SyncError::Interrupted(interrupted) => (signal_exit(*interrupted), "interrupted", Vec::new()),
+    };
+    let mut causes = Vec::new();
+    match error {
+        SyncError::Remote(remote) | SyncError::Unverified { source: remote, .. } => {
+            if matches!(error, SyncError::Unverified { .. }) {
+                causes.push(remote.to_string());
+            }
+            causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
+        }
+        SyncError::Declined { words, .. } => causes.extend(words.iter().map(|line| format!("the server said: {line}"))),
+        _ => causes.extend(sources(error)),
+    }
+    Failure { report: ErrorReport { kind, message: error.to_string(), hints, causes }, exit }
+}
+
+/// Why a project failed or was withheld.
+pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
+    let name = &project.name;
+    let report = |kind, message, hints, causes| Some(ErrorReport { kind, message, hints, causes });
+    match &project.outcome {
+        ProjectOutcome::Failed(error) => {
+            let (kind, hint) = scan_failure(error);
+            report(kind, error.to_string(), hint.into_iter().collect(), sources(error))
+        }
+        ProjectOutcome::Withheld(reason) => {
+            let hint = match reason {
+                Withheld::Obstructed { obstacle, .. } => {
+                    format!("move `{}` away in the codex, or exclude the path", escaped(obstacle))
+                }
+                Withheld::NothingMatches { .. } => {
+                    format!(
+                        "check the patterns (`sync.to_codex.include`); if it is meant: `sync -p {name} --allow-mass-delete`"
+                    )
+                }
+                Withheld::TooManyDeletions { deleted, .. } => {
+                    format!("if it is meant: `sync -p {name} --max-delete {deleted}`")
+                }
+                Withheld::NoneSurvives { .. } => format!("if it is meant: `sync -p {name} --allow-mass-delete`"),
+            };
+            report("withheld", reason.to_string(), vec![hint], Vec::new())
+        }
+        ProjectOutcome::WithheldByOthers => report(
+            "atomic",
+            "another project failed or was withheld, and `--atomic` is set".to_owned(),
+            Vec::new(),
+            Vec::new(),
+        ),
+        ProjectOutcome::NotLanded => {
+            report("not-landed", "the run ended before it landed".to_owned(), Vec::new(), Vec::new())
+        }
+        ProjectOutcome::Sent(_) => {
+            report("unverified", "sent, but the remote could not be asked".to_owned(), Vec::new(), Vec::new())
+        }
+        ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) => None,
+    }
+}
+
+fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
+    match error {
+        ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
+        ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
+        ScanError::Changed { .. } => ("changed", Some("something writes to it; run again when it is done".to_owned())),
+        ScanError::Collision(_) => ("collision", Some("exclude one of them, or map it elsewhere".to_owned())),
+        ScanError::Interrupted(_) => ("interrupted", None),
+    }
+}
+
+fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
+    let full = |source: &std::io::Error| {
+        matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
+    match error {
+        StoreError::Write(source) | StoreError::Create { source, .. } if full(source) => (
+            exit::REMOTE,
+            "disk-full",
+            vec!["free some space, or point `TMPDIR` elsewhere; nothing was pushed".to_owned()],
+        ),
+        StoreError::Create { .. } | StoreError::Write(_) => {
+            (exit::REMOTE, "temporary-clone", vec!["point `TMPDIR` at a directory that can be written".to_owned()])
+        }
+        StoreError::Git(_) | StoreError::Tree(_) => {
+            (exit::REMOTE, "codex-unreadable", vec!["check the codex with `git fsck --strict`".to_owned()])
+        }
+    }
+}
+
+fn remote_exit(error: &RemoteError) -> u8 {
+    match error.kind {
+        RemoteErrorKind::Interrupted(interrupted) => signal_exit(interrupted),
+        _ => exit::REMOTE,
+    }
+}
+
+fn signal_exit(Interrupted(signal): Interrupted) -> u8 {
+    128 + signal as u8
+}
+
+fn remote_hints(error: &RemoteError) -> Vec<String> {
+    let RemoteError { place, url, .. } = error;
+    let token =
+        "set `remote.token` (or `FRACTARY_CODEX_REMOTE__TOKEN`), or store credentials with `git credential approve`";
+    let hint = match error.kind {
+        RemoteErrorKind::NoCredentials => token.to_owned(),
+        RemoteErrorKind::WrongCredentials => {
+            "check that the token is right and not expired, and that `remote.username` is what the server expects".to_owned()
+        }
+        RemoteErrorKind::Forbidden => {
+            "the credentials are known but may not do this: give the token write access to the codex".to_owned()
+        }
+        RemoteErrorKind::NotFound => {
+            "check `remote.url` (or `organization` and `codex_repo`); servers also answer so when a token may not see the repository".to_owned()
+        }
+        RemoteErrorKind::HostUnknown => "check the host's name in `remote.url`, and the network".to_owned(),
+        RemoteErrorKind::Refused => "check host and port in `remote.url`, and that the server runs".to_owned(),
+        RemoteErrorKind::TimedOut => "try again; for a slow server raise `remote.timeout.idle`".to_owned(),
+        RemoteErrorKind::Tls => "install the server's certificate authority, or point `http.sslCAInfo` of git at it".to_owned(),
+        RemoteErrorKind::SshKeyRefused => format!("check which key is used: `ssh -v {place}`; in CI, start an agent with the deploy key"),
+        RemoteErrorKind::SshHostUnknown => {
+            let (host, port) = place.split_once(':').map_or((place.as_str(), String::new()), |(h, p)| (h, format!("-p {p} ")));
+            format!("compare its key with the published one, then add it: `ssh-keyscan {port}{host} >> ~/.ssh/known_hosts`")
+        }
+        RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
+        RemoteErrorKind::Redirected => "set `remote.url` to the new URL named above".to_owned(),
+        RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
+        RemoteErrorKind::BranchMissing => "name a branch that exists with `remote.branch`".to_owned(),
+        RemoteErrorKind::DubiousOwnership => {
+            format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
+        }
+        RemoteErrorKind::ServerFailure => "try again later; nothing was changed unless it is said above".to_owned(),
+        RemoteErrorKind::NoTransport => "install git 2.31 or newer".to_owned(),
+        RemoteErrorKind::DiskFull => "free some space, or point `TMPDIR` elsewhere".to_owned(),
+        RemoteErrorKind::Interrupted(_) => return Vec::new(),
+        RemoteErrorKind::Other => "run again with `-vv` to see what git did".to_owned(),
+    };
+    vec![hint]
+}
+
+/// The chain behind an error, outermost first.
+pub(crate) fn sources(error: &dyn Error) -> Vec<String> {
+    let chain = std::iter::successors(error.source(), |error: &&dyn Error| (*error).source());
+    chain.map(|error| error.to_string()).collect()
+}

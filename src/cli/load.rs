@@ -1,0 +1,65 @@
+//! From the process to a workspace: where things are looked for, and what the flags say.
+
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+use super::args::Global;
+use super::failure::{Failure, of_configuration};
+use super::terminal::Terminal;
+use crate::codex::source;
+use crate::config::{self, Configuration, FlagValue, LoadRequest};
+use crate::environment::Environment;
+use crate::interrupt::Interrupt;
+use crate::workspace::Workspace;
+
+/// What every command gets.
+pub(crate) struct Context {
+    /// Options of every command.
+    pub(crate) global: Global,
+    /// The process's variables.
+    pub(crate) environment: Environment,
+    /// The process's streams.
+    pub(crate) terminal: Terminal,
+    /// The request to stop.
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Context {
+    /// The directory the run works in, absolute.
+    pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
+        let unusable = |path: &Path, error: std::io::Error| {
+            let message = format!("cannot work in `{}`: {error}", path.display());
+            Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
+        };
+        let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;
+        let Some(directory) = &self.global.directory else { return Ok(here) };
+        let directory = here.join(directory);
+        directory.canonicalize().map_err(|error| unusable(&directory, error))
+    }
+
+    /// Loads configuration and workspace; `flags` are the command's own.
+    pub(crate) fn load(
+        &self,
+        env_name: Option<&str>,
+        flags: Vec<FlagValue>,
+    ) -> Result<(Configuration, Workspace), Failure> {
+        let cwd = self.directory()?;
+        let places = etcetera::choose_base_strategy().ok();
+        let request = LoadRequest {
+            detected_organization: source::organization(&cwd),
+            environment: self.environment.clone(),
+            config_file: self.global.config_file.clone(),
+            user_config_dir: places.as_ref().map(BaseStrategy::config_dir),
+            state_home: places
+                .as_ref()
+                .and_then(BaseStrategy::state_dir)
+                .or_else(|| places.as_ref().map(BaseStrategy::data_dir)),
+            env_name: env_name.map(str::to_owned),
+            flags,
+            config_arguments: self.global.config.clone(),
+            cwd,
+        };
+        config::load_workspace(&request).map_err(|problems| of_configuration(&problems))
+    }
+}

@@ -1,0 +1,70 @@
+//! The command line: the only place that knows arguments, the process's environment, the terminal and exit statuses.
+
+mod args;
+mod commands;
+mod failure;
+mod load;
+mod signals;
+mod terminal;
+
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::environment::Environment;
+use args::{Cli, Command};
+use failure::{Failure, exit};
+use load::Context;
+use terminal::Terminal;
+
+/// Runs the program on the process's own arguments.
+pub fn run() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // `fractary-codex codex sync` is `fractary-codex sync`, for dispatchers that pass the tool's name on.
+    if arguments.get(1).is_some_and(|first| first == "codex") {
+        arguments.remove(1);
+    }
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &arguments),
+    };
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    terminal::start_logging(&cli.global, &environment);
+    let terminal = Terminal::new(&cli.global, &environment);
+    let context = Context { global: cli.global, environment, terminal, interrupt: signals::listen() };
+    // A bug must not look like one of the documented outcomes; unwinding still cleans up.
+    match panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context))) {
+        Ok(status) => ExitCode::from(status),
+        Err(_) => {
+            let hint = "please report it, with the command and what it printed".to_owned();
+            terminal.error(None, &Failure::new(exit::BUG, "bug", "this is a bug in fractary-codex", vec![hint]).report);
+            ExitCode::from(exit::BUG)
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> u8 {
+    match command {
+        Command::Sync(arguments) => commands::sync::run(&arguments, context),
+    }
+}
+
+/// Help and version are results; anything else is wrong usage, in JSON where that was asked for.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let json = arguments.iter().any(|argument| argument == "--json" || argument == "--format=json");
+    if json && !asked {
+        let message = error.to_string();
+        let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
+        let failure = Failure::new(exit::USAGE, "usage", message, vec!["see `fractary-codex --help`".to_owned()]);
+        commands::print_failed_document(failure);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(if asked { exit::DONE } else { exit::USAGE })
+}

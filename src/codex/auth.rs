@@ -1,0 +1,84 @@
+//! Which token, for which host. A token enters here and leaves only as a header for the one URL it is for
+//! (contract/guarantees.md, 15); git's own helpers and agents stay untouched where no token of ours applies.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::environment::Environment;
+use crate::secret::Secret;
+use crate::workspace::Remote;
+
+/// A credential for one remote.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// User name and password or token.
+    user: String,
+    secret: Secret,
+    /// Where it came from, for messages: `remote.token`, `GITHUB_TOKEN` …
+    pub origin: &'static str,
+}
+
+impl Credential {
+    /// The value of an `Authorization` header.
+    pub fn header(&self) -> Secret {
+        let plain = format!("{}:{}", self.user, self.secret.reveal());
+        Secret::new(format!("Authorization: Basic {}", BASE64_STANDARD.encode(plain)))
+    }
+
+    /// Every form in which the secret could show up in what a child prints.
+    pub fn traces(&self) -> [String; 2] {
+        let header = self.header();
+        let encoded = header.reveal().rsplit(' ').next().unwrap_or_default().to_owned();
+        [self.secret.reveal().to_owned(), encoded]
+    }
+}
+
+/// The credential for `remote`: its URL's own, `remote.token`, the older `remotes` entry, and the environment's tokens
+/// for GitHub's hosts only. Tokens are for http; ssh has its agent.
+pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credential> {
+    if !remote.url.is_http() {
+        return None;
+    }
+    if let Some((user, secret)) = remote.url.credentials() {
+        return Some(Credential { user, secret, origin: "the URL" });
+    }
+    let with_token =
+        |secret: &Secret, origin| Credential { user: remote.username.clone(), secret: secret.clone(), origin };
+    if let Some(token) = &remote.token {
+        return Some(with_token(token, "`remote.token`"));
+    }
+    if let Some(token) = &remote.repository_token {
+        return Some(with_token(token, "`remotes`"));
+    }
+    if !is_github(remote, environment) {
+        return None;
+    }
+    let from_variable = |name: &'static str| Some(with_token(&Secret::new(environment.get(name)?), name));
+    from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
+}
+
+/// What to tell when authentication fails: which credential was used, or which could have been and was not there.
+pub fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
+    let mut tried: Vec<_> = remote
+        .unset_token_variables
+        .iter()
+        .map(|name| format!("`${{{name}}}` is named as a token but not set"))
+        .collect();
+    match credential(remote, environment) {
+        Some(credential) => tried.push(format!("the token of {} was sent", credential.origin)),
+        None if remote.url.is_http() => {
+            tried.push("no token applies to this host; git's credential helpers were asked".to_owned())
+        }
+        None => {}
+    }
+    tried
+}
+
+fn is_github(remote: &Remote, environment: &Environment) -> bool {
+    let Some(host) = remote.url.host() else { return false };
+    let server = environment.get("GITHUB_SERVER_URL").and_then(|url| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.split(['/', ':']).next()
+    });
+    host.eq_ignore_ascii_case("github.com") || server.is_some_and(|server| server.eq_ignore_ascii_case(host))
+}

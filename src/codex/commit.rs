@@ -1,0 +1,157 @@
+//! Turns plans into commits on top of a tip: one commit a project, in name order, without a working tree.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bstr::{BString, ByteSlice};
+
+use super::identity::Identity;
+use super::pack::{self, Encoded, MAX_CHAIN};
+use super::source::SourceRevision;
+use super::store::Store;
+use super::tree::{self, Edit, TreeError, TreeStore};
+use crate::object::{self, Kind, ObjectId};
+use crate::plan::{ProjectPlan, in_codex};
+use crate::workspace::{Project, Workspace};
+
+/// A commit to be made.
+pub struct NewCommit<'p> {
+    /// For which project.
+    pub project: &'p Project,
+    /// What it changes.
+    pub plan: &'p ProjectPlan,
+    /// Its whole message.
+    pub message: String,
+}
+
+/// Commits that exist as bytes.
+pub struct Built {
+    /// One for each [`NewCommit`], in the same order; the last is the new tip.
+    pub commits: Vec<ObjectId>,
+    /// The commits and their new trees, in an order in which a delta follows its base.
+    pub objects: Vec<Encoded>,
+}
+
+/// Makes the commits on top of `parent`. Deterministic: the same input gives the same ids.
+pub fn build(
+    store: &Store,
+    parent: Option<ObjectId>,
+    new: &[NewCommit<'_>],
+    identity: &Identity,
+) -> Result<Built, TreeError> {
+    let mut builder = Builder { store, trees: HashMap::new(), chains: HashMap::new(), objects: Vec::new() };
+    let mut root = parent.map(|commit| store.root_tree(commit)).transpose()?;
+    let mut tip = parent;
+    let mut commits = Vec::with_capacity(new.len());
+    for commit in new {
+        let edits: BTreeMap<BString, Edit> = commit
+            .plan
+            .changes
+            .iter()
+            .map(|change| {
+                let file = change.op.file().map(|file| (file.mode, file.id));
+                (in_codex(&commit.project.to, change.path.as_bstr()), file)
+            })
+            .collect();
+        let tree = match tree::edit(&mut builder, root, &edits)? {
+            Some(tree) => tree,
+            None => builder.write(Vec::new(), None),
+        };
+        let id = builder.write_commit(tree, tip, &commit.message, identity);
+        root = Some(tree);
+        tip = Some(id);
+        commits.push(id);
+    }
+    Ok(Built { commits, objects: builder.objects })
+}
+
+/// The message of a project's commit: the template filled in, then the trailers.
+pub fn message(
+    workspace: &Workspace,
+    branch: &str,
+    project: &Project,
+    plan: &ProjectPlan,
+    revision: Option<&SourceRevision>,
+    work_id: Option<&str>,
+) -> String {
+    let count = plan.counts().total().to_string();
+    let values = [
+        ("{count}", count.as_str()),
+        ("{project}", project.name.as_str()),
+        ("{org}", workspace.organization.as_deref().unwrap_or_default()),
+        ("{codex_repo}", workspace.codex_repo.as_deref().unwrap_or_default()),
+        ("{env}", workspace.environment.as_deref().unwrap_or_default()),
+        ("{branch}", branch),
+    ];
+    let mut message =
+        values.iter().fold(workspace.commit.message.clone(), |text, (key, value)| text.replace(key, value));
+    message.retain(|c| c != '\0');
+    message.truncate(message.trim_end().len());
+    message.push('\n');
+    if workspace.commit.trailers {
+        message.push('\n');
+        let mut trailer = |key: &str, value: &str| message.push_str(&format!("{key}: {value}\n"));
+        trailer("Codex-Project", project.name.as_str());
+        if let Some(revision) = revision {
+            if let Some(url) = &revision.url {
+                trailer("Codex-Source", url);
+            }
+            let dirty = if revision.dirty { "-dirty" } else { "" };
+            trailer("Codex-Source-Commit", &format!("{}{dirty}", revision.commit));
+        }
+        if let Some(id) = work_id {
+            trailer("Codex-Work-Id", id);
+        }
+    }
+    message
+}
+
+struct Builder<'s> {
+    store: &'s Store,
+    /// The contents of trees written in this run, as long as they can be edited further: one that was replaced goes.
+    trees: HashMap<ObjectId, Vec<u8>>,
+    /// How many deltas lead to a written tree.
+    chains: HashMap<ObjectId, u32>,
+    objects: Vec<Encoded>,
+}
+
+impl Builder<'_> {
+    fn write_commit(
+        &mut self,
+        tree: ObjectId,
+        parent: Option<ObjectId>,
+        message: &str,
+        identity: &Identity,
+    ) -> ObjectId {
+        let mut data = format!("tree {tree}\n");
+        if let Some(parent) = parent {
+            data.push_str(&format!("parent {parent}\n"));
+        }
+        let Identity { author, committer } = identity;
+        data.push_str(&format!("author {}\ncommitter {}\n\n{message}", author.header(), committer.header()));
+        let id = object::hash(Kind::Commit, data.as_bytes());
+        self.objects.push(pack::whole(id, Kind::Commit, data.as_bytes()));
+        id
+    }
+}
+
+impl TreeStore for Builder<'_> {
+    fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+        self.trees.get(&id).cloned().map_or_else(|| self.store.read_tree(id), Ok)
+    }
+
+    fn write(&mut self, data: Vec<u8>, base: Option<ObjectId>) -> ObjectId {
+        let id = object::hash(Kind::Tree, &data);
+        let replaced = base.filter(|base| *base != id).and_then(|base| Some((base, self.trees.remove(&base)?)));
+        if !self.chains.contains_key(&id) {
+            let delta = replaced.and_then(|(base, base_data)| {
+                let chain = self.chains.get(&base)? + 1;
+                (chain <= MAX_CHAIN).then(|| (pack::delta(id, &data, base, &base_data), chain))
+            });
+            let (encoded, chain) = delta.unwrap_or_else(|| (pack::whole(id, Kind::Tree, &data), 0));
+            self.objects.push(encoded);
+            self.chains.insert(id, chain);
+        }
+        self.trees.insert(id, data);
+        id
+    }
+}

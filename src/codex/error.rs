@@ -1,0 +1,125 @@
+//! What can go wrong with a remote, sorted by cause.
+
+use crate::interrupt::Interrupted;
+
+/// A failure to reach, read or write the remote. `detail` is git's or the server's own words, secrets removed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.headline())]
+pub struct RemoteError {
+    /// The cause.
+    pub kind: RemoteErrorKind,
+    /// Host, or path of a local remote.
+    pub place: String,
+    /// The remote as it is shown.
+    pub url: String,
+    /// What was said, a line each.
+    pub detail: Vec<String>,
+    /// Credentials that were tried or found missing, for authentication errors.
+    pub tried: Vec<String>,
+}
+
+/// Causes, each with its own message and hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteErrorKind {
+    /// No credentials, and the server wants some.
+    NoCredentials,
+    /// The server refused the credentials.
+    WrongCredentials,
+    /// Known to the server, but not allowed.
+    Forbidden,
+    /// No such repository, or none that this user may see.
+    NotFound,
+    /// The name has no address.
+    HostUnknown,
+    /// Nothing answers at that address.
+    Refused,
+    /// Nothing moved for too long.
+    TimedOut,
+    /// The TLS certificate does not hold.
+    Tls,
+    /// The server does not take the ssh key.
+    SshKeyRefused,
+    /// The host's ssh key is not known here.
+    SshHostUnknown,
+    /// The host's ssh key is another than the known one.
+    SshHostChanged,
+    /// The server leads to another URL, and a token is attached.
+    Redirected,
+    /// A token would go over plain http.
+    Insecure,
+    /// The branch is not there.
+    BranchMissing,
+    /// The repository belongs to another user and git will not touch it.
+    DubiousOwnership,
+    /// The server says it cannot now (5xx) or broke off.
+    ServerFailure,
+    /// No transport is at hand: `git` is missing or too old.
+    NoTransport,
+    /// The disk is full.
+    DiskFull,
+    /// Stopped by a signal.
+    Interrupted(Interrupted),
+    /// Anything else; the detail tells.
+    Other,
+}
+
+impl RemoteErrorKind {
+    /// Whether the same call may succeed a moment later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::TimedOut | Self::ServerFailure | Self::Refused)
+    }
+
+    /// A stable name for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no-credentials",
+            Self::WrongCredentials => "wrong-credentials",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::HostUnknown => "host-unknown",
+            Self::Refused => "connection-refused",
+            Self::TimedOut => "timed-out",
+            Self::Tls => "tls",
+            Self::SshKeyRefused => "ssh-key-refused",
+            Self::SshHostUnknown => "ssh-host-unknown",
+            Self::SshHostChanged => "ssh-host-changed",
+            Self::Redirected => "redirected",
+            Self::Insecure => "insecure",
+            Self::BranchMissing => "branch-missing",
+            Self::DubiousOwnership => "dubious-ownership",
+            Self::ServerFailure => "server-failure",
+            Self::NoTransport => "no-transport",
+            Self::DiskFull => "disk-full",
+            Self::Interrupted(_) => "interrupted",
+            Self::Other => "remote",
+        }
+    }
+}
+
+impl RemoteError {
+    fn headline(&self) -> String {
+        let Self { place, url, .. } = self;
+        match self.kind {
+            RemoteErrorKind::NoCredentials => format!("`{place}` asks for credentials and none were given"),
+            RemoteErrorKind::WrongCredentials => format!("`{place}` refused the credentials"),
+            RemoteErrorKind::Forbidden => format!("no permission for `{url}`"),
+            RemoteErrorKind::NotFound => format!("repository `{url}` not found"),
+            RemoteErrorKind::HostUnknown => format!("the host of `{url}` is not known"),
+            RemoteErrorKind::Refused => format!("cannot connect to `{place}`"),
+            RemoteErrorKind::TimedOut => format!("`{place}` stopped answering"),
+            RemoteErrorKind::Tls => format!("the TLS certificate of `{place}` cannot be verified"),
+            RemoteErrorKind::SshKeyRefused => format!("`{place}` takes none of the ssh keys"),
+            RemoteErrorKind::SshHostUnknown => format!("the ssh host key of `{place}` is not known"),
+            RemoteErrorKind::SshHostChanged => format!("the ssh host key of `{place}` has changed"),
+            RemoteErrorKind::Redirected => format!("`{url}` redirects elsewhere, and a token is never sent along"),
+            RemoteErrorKind::Insecure => format!("a token would be sent to `{url}` over plain http"),
+            RemoteErrorKind::BranchMissing => format!("the branch is not in `{url}`"),
+            RemoteErrorKind::DubiousOwnership => format!("git refuses `{url}`: it belongs to another user"),
+            RemoteErrorKind::ServerFailure => format!("`{place}` failed to answer"),
+            RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
+            RemoteErrorKind::DiskFull => "the disk is full".to_owned(),
+            RemoteErrorKind::Interrupted(Interrupted(signal)) => format!("interrupted by signal {signal}"),
+            RemoteErrorKind::Other => format!("git failed on `{url}`"),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Reads what stands in the codex at one place, as owned values.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::tree::{self, TreeEntry, TreeError};
+use crate::object::{Mode, ObjectId};
+use crate::paths::CodexPath;
+use crate::plan::{Entry, Listing};
+
+/// Lists what `root` (a tree, or `None` for an empty codex) holds at and below `place`. `read` gives a tree's bytes.
+pub fn list(
+    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+    root: Option<ObjectId>,
+    place: &CodexPath,
+) -> Result<Listing, TreeError> {
+    let mut listing = Listing::default();
+    let Some(mut tree) = root else { return Ok(listing) };
+    let mut walked = BString::default();
+    for segment in place.as_bstr().split(|byte| *byte == b'/') {
+        if !walked.is_empty() {
+            walked.push(b'/');
+        }
+        walked.extend_from_slice(segment);
+        match entries(read, tree)?.into_iter().find(|entry| entry.name == segment) {
+            Some(entry) if entry.mode == Mode::Directory => tree = entry.id,
+            Some(entry) => {
+                listing.obstacle = Some((walked, entry.mode));
+                return Ok(listing);
+            }
+            None => return Ok(listing),
+        }
+    }
+    list_below(read, tree, listing)
+}
+
+/// Lists everything in `tree`.
+pub fn list_all(read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, tree: ObjectId) -> Result<Listing, TreeError> {
+    list_below(read, tree, Listing::default())
+}
+
+fn list_below(
+    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+    tree: ObjectId,
+    mut listing: Listing,
+) -> Result<Listing, TreeError> {
+    let mut pending = vec![(BString::default(), tree)];
+    while let Some((prefix, id)) = pending.pop() {
+        for entry in entries(read, id)? {
+            let path = below(prefix.as_bstr(), entry.name.as_bstr());
+            if entry.mode == Mode::Directory {
+                pending.push((path, entry.id));
+            } else {
+                listing.entries.insert(path, Entry { mode: entry.mode, id: entry.id });
+            }
+        }
+    }
+    Ok(listing)
+}
+
+fn entries(read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, id: ObjectId) -> Result<Vec<TreeEntry>, TreeError> {
+    tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))
+}
+
+fn below(prefix: &BStr, name: &BStr) -> BString {
+    if prefix.is_empty() { name.into() } else { bstr::join("/", [prefix, name]).into() }
+}

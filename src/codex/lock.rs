@@ -1,0 +1,53 @@
+//! One run at a time per remote on this machine: queueing here is cheaper than losing a race at the server.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use crate::event::{Event, Reporter};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::object::{Kind, hash};
+
+/// Held until dropped; the system lets go of it when the process ends, however it ends.
+pub struct RemoteLock {
+    _file: Option<File>,
+}
+
+/// Waits for this machine's turn at the remote `key`. Where no lock file can be made (a read-only home) the run goes
+/// on without: the push itself is safe against others, only slower.
+pub fn acquire(
+    state: &Path,
+    key: &str,
+    interrupt: &Interrupt,
+    reporter: &dyn Reporter,
+) -> Result<RemoteLock, Interrupted> {
+    let directory = state.join("locks");
+    let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
+    let opened = fs::create_dir_all(&directory)
+        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::debug!(path = %path.display(), %error, "going on without a lock");
+            return Ok(RemoteLock { _file: None });
+        }
+    };
+    if file.try_lock().is_ok() {
+        return Ok(RemoteLock { _file: Some(file) });
+    }
+    reporter.event(&Event::Waiting);
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let locked = file.lock().ok().map(|()| file);
+        let _ = sender.send(locked);
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok(file) => return Ok(RemoteLock { _file: file }),
+            Err(RecvTimeoutError::Disconnected) => return Ok(RemoteLock { _file: None }),
+            Err(RecvTimeoutError::Timeout) => interrupt.check()?,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The codex: the only part of the program that knows git.
+//!
+//! [`store`] is the clone, [`transport`] moves objects between it and the remote, [`listing`] reads trees, [`commit`]
+//! turns plans into objects and [`pack`] writes them. What leaves this module is owned and free of git handles.
+
+pub mod auth;
+pub mod commit;
+pub mod error;
+pub mod git_config;
+pub mod identity;
+pub mod listing;
+pub mod lock;
+pub mod pack;
+pub mod source;
+pub mod store;
+pub mod transport;
+pub mod tree;

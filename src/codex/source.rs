@@ -1,0 +1,82 @@
+//! Where a project's files come from: the revision that goes into its commit's trailers.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bstr::ByteSlice;
+
+use super::listing;
+use super::tree::TreeError;
+use crate::object::ObjectId;
+use crate::paths::CodexPath;
+use crate::scan::Snapshot;
+use crate::url::RemoteUrl;
+use crate::workspace::Project;
+
+/// The revision of a project's own repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRevision {
+    /// The repository's URL without its user part; `None` where it has no remote, or only a path of this machine.
+    pub url: Option<String>,
+    /// The commit that is checked out.
+    pub commit: ObjectId,
+    /// Whether a published file differs from that commit. As with `git describe --dirty`, files that the commit does
+    /// not know (built documentation, say) do not count.
+    pub dirty: bool,
+}
+
+/// The revision of the repository that holds the project's root; `None` where there is none, or none yet.
+pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision> {
+    let repository = git2::Repository::discover(&project.root).ok()?;
+    let head = repository.head().ok()?.peel_to_commit().ok()?;
+    let url = ["origin"].into_iter().map(str::to_owned).chain(remotes(&repository)).find_map(|name| {
+        let remote = repository.find_remote(&name).ok()?;
+        RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?.public()
+    });
+    let workdir = repository.workdir()?.canonicalize().ok()?;
+    let below = project.root.canonicalize().ok()?.strip_prefix(&workdir).ok()?.to_owned();
+    let dirty = is_dirty(&repository, ObjectId(head.tree_id().as_bytes().try_into().ok()?), &below, project, snapshot);
+    Some(SourceRevision { url, commit: ObjectId(head.id().as_bytes().try_into().ok()?), dirty })
+}
+
+/// The organization that the repository around `directory` belongs to: the first segment of its remote's path.
+pub fn organization(directory: &Path) -> Option<String> {
+    let repository = git2::Repository::discover(directory).ok()?;
+    let remote = repository.find_remote("origin").ok()?;
+    let url = RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?;
+    url.host()?;
+    url.repository().split_once('/').map(|(organization, _)| organization.to_owned())
+}
+
+fn remotes(repository: &git2::Repository) -> Vec<String> {
+    let names = repository.remotes().ok();
+    names.iter().flat_map(|names| names.iter().flatten().flatten().map(str::to_owned)).collect()
+}
+
+fn is_dirty(
+    repository: &git2::Repository,
+    tree: ObjectId,
+    below: &Path,
+    project: &Project,
+    snapshot: &Snapshot,
+) -> bool {
+    let Ok(odb) = repository.odb() else { return true };
+    let read = |id: ObjectId| {
+        let oid = git2::Oid::from_bytes(&id.0).map_err(|_| TreeError::Missing(id))?;
+        odb.read(oid).map(|object| object.data().to_vec()).map_err(|_| TreeError::Missing(id))
+    };
+    let below = below.as_os_str().as_encoded_bytes();
+    let committed = match CodexPath::new(below) {
+        Ok(place) => listing::list(&read, Some(tree), &place),
+        Err(_) => listing::list_all(&read, tree),
+    };
+    let Ok(committed) = committed else { return true };
+    let published: HashMap<_, _> =
+        snapshot.files.values().map(|file| (file.source.as_bstr(), (file.id, file.mode))).collect();
+    committed.entries.iter().filter(|(path, entry)| entry.mode.is_file() && !project.claims.claim(path).is_empty()).any(
+        |(path, entry)| match published.get(path.as_bstr()) {
+            Some(file) => *file != (entry.id, entry.mode),
+            None => snapshot.skipped.iter().all(|skipped| skipped.source != *path),
+        },
+    )
+}

@@ -1,0 +1,234 @@
+//! The clone of the codex that a run works in: bare, shallow, without file contents where the server allows it.
+//!
+//! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
+//! sweeps it. It is made and locked under a name that the sweep does not look at and then renamed, so that a swept
+//! clone is always one whose owner is gone (contract/guarantees.md, 11).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::pack::{self, Encoded, PackWriter};
+use super::tree::TreeError;
+use crate::object::{Kind, ObjectId};
+
+const MAKING: &str = ".fractary-codex-making-";
+const CLONE: &str = "fractary-codex-clone-";
+const LOCK: &str = "lock";
+/// Bytes of contents that are in memory at a time, twice: read and compressed, and about to be written.
+const BATCH: u64 = 8 << 20;
+/// The remote's name inside the clone.
+pub const REMOTE: &str = "codex";
+/// Where the fetched tip is kept inside the clone.
+pub const TIP: &str = "refs/codex/tip";
+
+/// A clone that could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The temporary directory will not have it.
+    #[error("cannot make a temporary clone in `{}`", directory.display())]
+    Create {
+        /// Where.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// New objects could not be written.
+    #[error("cannot write new objects to the temporary clone")]
+    Write(#[source] io::Error),
+    /// libgit2 cannot work with it.
+    #[error("cannot read the temporary clone: {}", .0.message())]
+    Git(git2::Error),
+    /// A tree is missing or damaged.
+    #[error("cannot read the codex")]
+    Tree(#[from] TreeError),
+}
+
+impl From<git2::Error> for StoreError {
+    fn from(error: git2::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+/// A bare repository of our own.
+pub struct Store {
+    repository: git2::Repository,
+    path: PathBuf,
+    // Dropped in this order: the directory goes while it is still locked.
+    _directory: Scratch,
+    _lock: File,
+}
+
+impl Store {
+    /// Makes an empty clone in `temporary`, after sweeping what dead runs left there.
+    pub fn create(temporary: &Path) -> Result<Self, StoreError> {
+        sweep(temporary);
+        let error = |source| StoreError::Create { directory: temporary.to_owned(), source };
+        let (directory, lock) = Scratch::locked_in(temporary).map_err(error)?;
+        let path = directory.0.join("codex.git");
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).external_template(false);
+        let repository = git2::Repository::init_opts(&path, &options)?;
+        Ok(Self { repository, path, _directory: directory, _lock: lock })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Names the remote, once. `url` holds no secret.
+    pub fn set_remote(&self, url: &str) -> Result<(), StoreError> {
+        let mut config = self.repository.config()?;
+        config.set_str(&format!("remote.{REMOTE}.url"), url)?;
+        Ok(config.set_bool(&format!("remote.{REMOTE}.promisor"), true)?)
+    }
+
+    /// The tip that the last fetch brought.
+    pub fn tip(&self) -> Result<ObjectId, StoreError> {
+        Ok(id_of(self.repository.refname_to_id(TIP)?))
+    }
+
+    /// The tree of a commit.
+    pub fn root_tree(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
+        let missing = |_| TreeError::Missing(commit);
+        let found = self.repository.find_commit(oid_of(commit)).map_err(missing)?;
+        Ok(id_of(found.tree_id()))
+    }
+
+    /// The bytes of a tree.
+    pub fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+        let odb = self.repository.odb().map_err(|_| TreeError::Missing(id))?;
+        let object = odb.read(oid_of(id)).map_err(|_| TreeError::Missing(id))?;
+        if object.kind() == git2::ObjectType::Tree { Ok(object.data().to_vec()) } else { Err(TreeError::Damaged(id)) }
+    }
+
+    /// Writes a pack of `objects` and of the blobs of `sources`. A blob's contents come from `read` only when their turn
+    /// is near, so memory holds a few megabytes of them at a time whatever their sum.
+    pub fn write_pack<S: Sync, E: Send + From<io::Error>>(
+        &self,
+        objects: &[Encoded],
+        sources: &[(ObjectId, u64, S)],
+        read: impl Fn(&S) -> Result<Vec<u8>, E> + Sync,
+    ) -> Result<(), E> {
+        let mut writer = PackWriter::create(&self.path.join("objects/pack"), (objects.len() + sources.len()) as u32)?;
+        for object in objects {
+            writer.append(object)?;
+        }
+        let encode = |batch: &[(ObjectId, u64, S)]| -> Result<Vec<Encoded>, E> {
+            batch.par_iter().map(|(id, _, source)| Ok(pack::whole(*id, Kind::Blob, &read(source)?))).collect()
+        };
+        let mut ready: Vec<Encoded> = Vec::new();
+        let mut rest = sources;
+        while !rest.is_empty() || !ready.is_empty() {
+            let (batch, behind) = rest.split_at(batch_length(rest));
+            rest = behind;
+            // One batch is written while the next is read and compressed.
+            let write = || ready.iter().try_for_each(|object| writer.append(object));
+            let (written, encoded) = rayon::join(write, || encode(batch));
+            written?;
+            ready = encoded?;
+        }
+        Ok(writer.finish()?)
+    }
+
+    /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
+    pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
+        let mut seen = std::collections::HashSet::new();
+        let mut pending = vec![oid_of(tip)];
+        while let Some(id) = pending.pop() {
+            if id_of(id) == ancestor {
+                return true;
+            }
+            if seen.insert(id)
+                && let Ok(commit) = self.repository.find_commit(id)
+            {
+                pending.extend(commit.parent_ids());
+            }
+        }
+        false
+    }
+}
+
+/// How many of the next blobs make a batch: a few megabytes, at least one.
+fn batch_length<S>(sources: &[(ObjectId, u64, S)]) -> usize {
+    let mut total = 0;
+    let fits = sources.iter().take(512).take_while(|(_, size, _)| {
+        total += size;
+        total <= BATCH
+    });
+    fits.count().max(1).min(sources.len())
+}
+
+/// Makes an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).
+pub fn create_remote(path: &Path, branch: &str) -> Result<(), StoreError> {
+    let mut options = git2::RepositoryInitOptions::new();
+    options.bare(true).mkpath(true).external_template(false).initial_head(branch);
+    git2::Repository::init_opts(path, &options)?;
+    Ok(())
+}
+
+fn id_of(oid: git2::Oid) -> ObjectId {
+    let mut id = [0; 20];
+    id.copy_from_slice(oid.as_bytes());
+    ObjectId(id)
+}
+
+fn oid_of(id: ObjectId) -> git2::Oid {
+    git2::Oid::from_bytes(&id.0).unwrap_or(git2::Oid::ZERO_SHA1)
+}
+
+/// A directory that goes with the value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Under its final name, locked before it got that name.
+    fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
+        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(temporary)?;
+        let lock = File::create(making.path().join(LOCK))?;
+        lock.lock()?;
+        let unique = making.path().file_name().and_then(|name| name.to_str()?.strip_prefix(MAKING)).unwrap_or_default();
+        let path = temporary.join(format!("{CLONE}{unique}"));
+        fs::rename(making.path(), &path)?;
+        drop(making.keep());
+        Ok((Self(path), lock))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _span = tracing::debug_span!("cleanup").entered();
+        if let Err(error) = fs::remove_dir_all(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.0.display(), %error, "cannot remove the temporary clone");
+        }
+    }
+}
+
+/// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
+fn sweep(temporary: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(CLONE)) {
+        // Of the entry itself, not of what a link leads to.
+        let Ok(meta) = entry.metadata() else { continue };
+        if !meta.is_dir() || meta.uid() != own {
+            continue;
+        }
+        let free = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // Locked before it was renamed: without its lock a clone is already half removed.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if free {
+            tracing::debug!(path = %entry.path().display(), "removing the clone of a dead run");
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::debug!(%error, "cannot remove it");
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Sorts git's last words by cause. Only causes of fatal errors are read from text; whether a push landed, was declined
+//! or came too late never is.
+
+use crate::codex::error::RemoteErrorKind;
+
+/// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
+const SIGNS: [(&str, RemoteErrorKind); 40] = [
+    ("No space left on device", RemoteErrorKind::DiskFull),
+    ("Disk quota exceeded", RemoteErrorKind::DiskFull),
+    ("detected dubious ownership", RemoteErrorKind::DubiousOwnership),
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", RemoteErrorKind::SshHostChanged),
+    ("Host key verification failed", RemoteErrorKind::SshHostUnknown),
+    ("Permission denied (publickey", RemoteErrorKind::SshKeyRefused),
+    ("Too many authentication failures", RemoteErrorKind::SshKeyRefused),
+    ("Could not resolve host", RemoteErrorKind::HostUnknown),
+    ("unable to look up", RemoteErrorKind::HostUnknown),
+    ("Name or service not known", RemoteErrorKind::HostUnknown),
+    ("Temporary failure in name resolution", RemoteErrorKind::HostUnknown),
+    ("Authentication failed for", RemoteErrorKind::WrongCredentials),
+    ("HTTP Basic: Access denied", RemoteErrorKind::WrongCredentials),
+    ("could not read Username", RemoteErrorKind::NoCredentials),
+    ("could not read Password", RemoteErrorKind::NoCredentials),
+    ("terminal prompts disabled", RemoteErrorKind::NoCredentials),
+    ("returned error: 401", RemoteErrorKind::WrongCredentials),
+    ("returned error: 403", RemoteErrorKind::Forbidden),
+    ("returned error: 404", RemoteErrorKind::NotFound),
+    ("returned error: 429", RemoteErrorKind::ServerFailure),
+    ("returned error: 5", RemoteErrorKind::ServerFailure),
+    ("returned error: 30", RemoteErrorKind::Redirected),
+    ("unable to update url base from redirection", RemoteErrorKind::Redirected),
+    ("does not appear to be a git repository", RemoteErrorKind::NotFound),
+    ("does not exist", RemoteErrorKind::NotFound),
+    ("not found", RemoteErrorKind::NotFound),
+    ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
+    ("certificate", RemoteErrorKind::Tls),
+    ("SSL", RemoteErrorKind::Tls),
+    ("TLS", RemoteErrorKind::Tls),
+    ("Operation too slow", RemoteErrorKind::TimedOut),
+    ("timed out", RemoteErrorKind::TimedOut),
+    ("Timed out", RemoteErrorKind::TimedOut),
+    ("Failed to connect", RemoteErrorKind::Refused),
+    ("Couldn't connect to server", RemoteErrorKind::Refused),
+    ("Connection refused", RemoteErrorKind::Refused),
+    ("unable to connect", RemoteErrorKind::Refused),
+    ("Empty reply from server", RemoteErrorKind::ServerFailure),
+    ("hung up unexpectedly", RemoteErrorKind::ServerFailure),
+    ("Connection reset", RemoteErrorKind::ServerFailure),
+];
+
+/// The cause that git's messages point to.
+pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
+    let found = SIGNS.iter().find(|(sign, _)| lines.iter().any(|line| line.contains(sign)));
+    match found {
+        Some((_, kind)) => *kind,
+        None if lines.iter().any(|line| line.contains("early EOF") || line.contains("RPC failed")) => {
+            RemoteErrorKind::ServerFailure
+        }
+        None => RemoteErrorKind::Other,
+    }
+}
+
+/// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
+pub(super) fn telling(lines: &[String]) -> Vec<String> {
+    let wanted = |line: &&String| {
+        let line = line.trim();
+        !line.is_empty()
+            && !line.starts_with("hint:")
+            && !line.contains("% (")
+            && !line.starts_with("Please make sure you have the correct access rights")
+            && !line.starts_with("and the repository exists")
+            && !line.starts_with("warning: templates not found")
+    };
+    lines.iter().filter(wanted).map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string()).collect()
+}

@@ -1,0 +1,289 @@
+//! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
+//! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::classify::{classify, telling};
+use super::process::{self, Failed, Finished};
+use super::{Depth, PushReply, RemoteRefs, Transport};
+use crate::codex::auth::{self, Credential};
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::git_config;
+use crate::codex::store::{REMOTE, Store, TIP};
+use crate::environment::Environment;
+use crate::event::{Event, Reporter, Stage};
+use crate::interrupt::Interrupt;
+use crate::object::ObjectId;
+use crate::workspace::Remote;
+
+/// `git`, bound to one remote.
+pub struct Git {
+    remote: Remote,
+    environment: Environment,
+    credential: Option<Credential>,
+    interrupt: Interrupt,
+    reporter: Arc<dyn Reporter>,
+}
+
+/// The oldest git that takes configuration from the environment.
+const OLDEST: (u32, u32) = (2, 31);
+
+impl Git {
+    /// Binds git to `remote`. An error if a token would travel in the clear.
+    pub fn new(
+        remote: &Remote,
+        environment: &Environment,
+        interrupt: &Interrupt,
+        reporter: Arc<dyn Reporter>,
+    ) -> Result<Self, RemoteError> {
+        let git = Self {
+            remote: remote.clone(),
+            environment: environment.clone(),
+            credential: auth::credential(remote, environment),
+            interrupt: interrupt.clone(),
+            reporter,
+        };
+        let exposed = remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
+        if exposed && git.credential.is_some() {
+            return Err(git.error(RemoteErrorKind::Insecure, Vec::new()));
+        }
+        Ok(git)
+    }
+
+    /// A child with our settings; `silence` is how long an http connection may be still.
+    fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
+        let mut command = process::git("git");
+        match store {
+            Some(store) => command.arg("--git-dir").arg(store.path()),
+            // Outside any repository, so that no repository's configuration counts.
+            None => command.current_dir("/"),
+        };
+        let mut settings: Vec<(String, String)> = [
+            ("gc.auto", "0"),
+            ("maintenance.auto", "false"),
+            ("core.fsync", "none"),
+            ("core.hooksPath", "/dev/null"),
+            ("fetch.writeCommitGraph", "false"),
+            ("http.lowSpeedLimit", "1"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        settings.push(("http.lowSpeedTime".to_owned(), silence.as_secs().max(1).to_string()));
+        if let Some(credential) = &self.credential {
+            let url = self.remote.url.for_git();
+            settings.push((format!("http.{url}.extraHeader"), credential.header().reveal().to_owned()));
+            settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
+            // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
+            settings.push(("credential.helper".to_owned(), String::new()));
+            command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
+        }
+        self.configure(&mut command, &settings);
+        if self.remote.url.is_ssh() && !git_config::has_ssh_command(&self.environment) {
+            let connect = self.remote.timeout.connect.as_secs().max(1);
+            let alive = (self.remote.timeout.idle.as_secs() / 3).max(1);
+            let ssh = format!(
+                "ssh -o BatchMode=yes -o ConnectTimeout={connect} -o ServerAliveInterval={alive} -o ServerAliveCountMax=3"
+            );
+            command.env("GIT_SSH_COMMAND", ssh);
+        }
+        command
+    }
+
+    /// Appends settings to those that the user's environment already carries.
+    fn configure(&self, command: &mut Command, settings: &[(String, String)]) {
+        let given = self.environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0usize);
+        for (number, (key, value)) in settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{}", given + number), key);
+            command.env(format!("GIT_CONFIG_VALUE_{}", given + number), value);
+        }
+        command.env("GIT_CONFIG_COUNT", (given + settings.len()).to_string());
+    }
+
+    /// Runs a child; an error if it does not end by itself.
+    fn run(
+        &self,
+        command: Command,
+        stop: bool,
+        patience: impl Fn(&str) -> Duration,
+        listen: impl FnMut(&str),
+    ) -> Result<Finished, RemoteError> {
+        let finished = process::run(command, stop.then_some(&self.interrupt), patience, listen).map_err(|failed| {
+            let (kind, detail) = match failed {
+                Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
+                Failed::Silent(limit) => (
+                    RemoteErrorKind::TimedOut,
+                    Some(format!("nothing moved for {}", humantime::format_duration(limit))),
+                ),
+                Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
+            };
+            self.error(kind, detail.into_iter().collect())
+        })?;
+        tracing::debug!(status = %finished.status, stderr = ?self.redacted(&finished.stderr), "git ended");
+        Ok(finished)
+    }
+
+    /// What a child that ended badly means.
+    fn failure(&self, finished: &Finished) -> RemoteError {
+        let mut kind = classify(&finished.stderr);
+        if kind == RemoteErrorKind::NoCredentials && self.credential.is_some() {
+            kind = RemoteErrorKind::WrongCredentials;
+        }
+        let mut detail = telling(&self.redacted(&finished.stderr));
+        if kind == RemoteErrorKind::Other
+            && let Some(old) = self.too_old()
+        {
+            (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
+        }
+        self.error(kind, detail)
+    }
+
+    /// Only asked once something failed, to spare every other run a process.
+    fn too_old(&self) -> Option<String> {
+        let mut command = process::git("git");
+        command.arg("version");
+        let said = process::run(command, None, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
+        let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
+        let version = (numbers.next()?, numbers.next()?);
+        (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
+    }
+
+    fn error(&self, kind: RemoteErrorKind, detail: Vec<String>) -> RemoteError {
+        let about_access = matches!(
+            kind,
+            RemoteErrorKind::NoCredentials
+                | RemoteErrorKind::WrongCredentials
+                | RemoteErrorKind::Forbidden
+                | RemoteErrorKind::NotFound
+        );
+        let tried = if about_access { auth::tried(&self.remote, &self.environment) } else { Vec::new() };
+        RemoteError { kind, place: self.remote.url.place(), url: self.remote.url.to_string(), detail, tried }
+    }
+
+    fn redacted(&self, lines: &[String]) -> Vec<String> {
+        let traces = self.credential.iter().flat_map(Credential::traces).filter(|trace| !trace.is_empty());
+        let traces: Vec<_> = traces.collect();
+        lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
+    }
+
+    fn list(&self, patterns: &[&str]) -> Result<Vec<(String, String)>, RemoteError> {
+        let idle = self.remote.timeout.idle;
+        let mut command = self.command(None, idle);
+        command.args(["ls-remote", "--symref", "--", &self.remote.url.for_git()]).args(patterns);
+        let finished = self.run(command, true, |_| self.remote.timeout.connect + idle, |_| {})?;
+        if !finished.status.success() {
+            return Err(self.failure(&finished));
+        }
+        let pairs = finished.stdout.lines().filter_map(|line| line.split_once('\t'));
+        Ok(pairs.map(|(value, name)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn id(&self, hex: &str) -> Result<ObjectId, RemoteError> {
+        ObjectId::from_hex(hex).ok_or_else(|| {
+            let detail = if hex.len() == 64 {
+                "it stores SHA-256 objects, which are not supported yet"
+            } else {
+                "it sent an id that is none"
+            };
+            self.error(RemoteErrorKind::Other, vec![detail.to_owned()])
+        })
+    }
+}
+
+impl Transport for Git {
+    #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
+    fn refs(&self, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+        let wanted = branch.map(|branch| format!("refs/heads/{branch}"));
+        let mut patterns = vec!["HEAD"];
+        patterns.extend(wanted.as_deref());
+        let lines = self.list(&patterns)?;
+        let value = |name: &str, symbolic: bool| {
+            let found = |(n, v): &&(String, String)| n == name && v.starts_with("ref: ") == symbolic;
+            lines.iter().find(found).map(|(_, value)| value.as_str())
+        };
+        let target = value("HEAD", true).and_then(|target| target.strip_prefix("ref: refs/heads/"));
+        let head = match (target, value("HEAD", false)) {
+            (Some(target), Some(id)) => Some((target.to_owned(), self.id(id)?)),
+            _ => None,
+        };
+        let tip = wanted.as_deref().and_then(|name| value(name, false)).map(|hex| self.id(hex)).transpose()?;
+        if let (Some(branch), Some(tip)) = (branch, tip) {
+            return Ok(RemoteRefs { branch: branch.to_owned(), tip: Some(tip), head, is_empty: false });
+        }
+        if let (None, Some((target, id))) = (branch, head.clone()) {
+            return Ok(RemoteRefs { branch: target, tip: Some(id), head, is_empty: false });
+        }
+        let is_empty = head.is_none() && self.list(&["refs/heads/*"])?.is_empty();
+        let branch = match branch {
+            Some(branch) => branch.to_owned(),
+            None if is_empty => "main".to_owned(),
+            None => {
+                let detail = "its HEAD leads to no branch".to_owned();
+                return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
+            }
+        };
+        Ok(RemoteRefs { branch, tip: None, head, is_empty })
+    }
+
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    fn fetch(&self, store: &Store, branch: &str, depth: Depth) -> Result<ObjectId, RemoteError> {
+        let idle = self.remote.timeout.idle;
+        let mut command = self.command(Some(store), idle);
+        command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
+        command.args(["--filter=blob:none", &format!("--depth={}", depth.0), REMOTE]);
+        command.arg(format!("+refs/heads/{branch}:{TIP}"));
+        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
+        let finished = self.run(command, true, |_| self.remote.timeout.connect + idle, listen)?;
+        if !finished.status.success() {
+            return Err(self.failure(&finished));
+        }
+        store.tip().map_err(|error| self.error(RemoteErrorKind::Other, vec![error.to_string()]))
+    }
+
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+        let timeout = self.remote.timeout;
+        let mut command = self.command(Some(store), timeout.push_verdict);
+        // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
+        command.env("GIT_NO_LAZY_FETCH", "1").args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
+        command.args(["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no"]);
+        command.args(["push", "--porcelain", "--progress", "--no-verify", REMOTE]);
+        command.arg(format!("{commit}:refs/heads/{branch}"));
+        let listen = |line: &str| self.progress(Stage::Push, "Writing objects:", line);
+        let patience = |line: &str| {
+            let sent =
+                line.starts_with("Writing objects: 100%") || line.starts_with("remote:") || line.starts_with("Total");
+            if sent { timeout.push_verdict } else { timeout.connect + timeout.idle }
+        };
+        // Not to be interrupted: once it is sent, the verdict is awaited and told.
+        let finished = self.run(command, false, patience, listen)?;
+        let verdict = finished.stdout.lines().find_map(|line| {
+            let (flag, rest) = line.split_once('\t')?;
+            let (_, summary) = rest.split_once('\t')?;
+            Some((flag.to_owned(), summary.to_owned()))
+        });
+        let words = finished.stderr.iter().filter_map(|line| line.strip_prefix("remote:")).map(str::trim);
+        let words: Vec<_> = words.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        match verdict {
+            Some((flag, reason)) if flag == "!" => {
+                let told = telling(&self.redacted(&words));
+                Ok(PushReply::Refused { reason: self.redacted(&[reason]).remove(0), words: told })
+            }
+            Some(_) if finished.status.success() => Ok(PushReply::Accepted),
+            _ => Err(self.failure(&finished)),
+        }
+    }
+}
+
+impl Git {
+    /// Reads `Receiving objects:  45% (12/27)`.
+    fn progress(&self, stage: Stage, label: &str, line: &str) {
+        let numbers = line.strip_prefix(label).and_then(|rest| rest.split_once('(')?.1.split_once(')'));
+        if let Some((done, total)) = numbers.and_then(|(numbers, _)| numbers.split_once('/'))
+            && let (Ok(done), total) = (done.parse(), total.parse().ok())
+        {
+            self.reporter.event(&Event::Progress { stage, done, total });
+        }
+    }
+}

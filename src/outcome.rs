@@ -1,0 +1,205 @@
+//! What a run did, as values: the one source of every output path and of the exit status.
+
+use std::time::Duration;
+
+use crate::codex::error::RemoteError;
+use crate::codex::store::StoreError;
+use crate::interrupt::Interrupted;
+use crate::names::ProjectName;
+use crate::object::ObjectId;
+use crate::paths::CodexPath;
+use crate::plan::{self, ProjectPlan};
+use crate::scan::ScanError;
+use crate::url::RemoteUrl;
+use crate::workspace::Direction;
+
+/// A whole run.
+#[derive(Debug)]
+pub struct SyncOutcome {
+    /// Which way.
+    pub direction: Direction,
+    /// Whether it was only planned.
+    pub dry_run: bool,
+    /// For a dry run without network: when the state was recorded that it was compared with, in seconds since the epoch.
+    pub recorded: Option<i64>,
+    /// The plan's digest, where one was made.
+    pub plan_id: Option<ObjectId>,
+    /// The codex.
+    pub remote: RemoteState,
+    /// In name order.
+    pub projects: Vec<ProjectReport>,
+    /// Whether something was pushed.
+    pub pushed: Pushed,
+    /// How many pushes were made.
+    pub attempts: u32,
+    /// What a user should know.
+    pub warnings: Vec<Warning>,
+    /// What ended the run early.
+    pub failure: Option<SyncError>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// The codex before and after.
+#[derive(Debug, Clone)]
+pub struct RemoteState {
+    /// Its URL.
+    pub url: RemoteUrl,
+    /// The branch, once it is known.
+    pub branch: Option<String>,
+    /// Its tip before; `None` where it had none or was not asked.
+    pub before: Option<ObjectId>,
+    /// Our last commit, where it landed; else the tip as it was.
+    pub after: Option<ObjectId>,
+}
+
+/// Whether commits arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// Nothing was pushed.
+    No,
+    /// They did, and the remote confirmed it when asked again.
+    Verified,
+    /// They were sent, and the remote could not be asked.
+    Unknown,
+}
+
+/// One project's part.
+#[derive(Debug)]
+pub struct ProjectReport {
+    /// Its name.
+    pub name: ProjectName,
+    /// Its place in the codex.
+    pub to: CodexPath,
+    /// What became of it.
+    pub outcome: ProjectOutcome,
+    /// What was, or would have been, changed.
+    pub plan: ProjectPlan,
+}
+
+/// What became of a project.
+#[derive(Debug)]
+pub enum ProjectOutcome {
+    /// Nothing to do.
+    UpToDate,
+    /// There is something to do, and this is a dry run.
+    WouldSync,
+    /// Its commit landed and was confirmed.
+    Synced(ObjectId),
+    /// Its commit was sent; whether it landed is not known.
+    Sent(ObjectId),
+    /// A guard holds it back.
+    Withheld(plan::Withheld),
+    /// It was ready, but another project was not, and the run is `--atomic`.
+    WithheldByOthers,
+    /// It could not be read.
+    Failed(ScanError),
+    /// It was ready, or would have been, but the run ended before it landed.
+    NotLanded,
+}
+
+impl ProjectOutcome {
+    /// Whether the project itself has something to be told, rather than the run as a whole.
+    pub fn is_own_fault(&self) -> bool {
+        matches!(self, Self::Withheld(_) | Self::Failed(_))
+    }
+}
+
+/// Something a user should know that stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The project it concerns.
+    pub project: Option<ProjectName>,
+    /// What.
+    pub message: String,
+}
+
+/// What ends a whole run.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The remote cannot be reached, found, read or authenticated to.
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
+    /// The clone cannot be made or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server does not take the push.
+    #[error("push to `{branch}` declined by `{place}`: {reason}")]
+    Declined {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// The reason for the ref.
+        reason: String,
+        /// The server's own words.
+        words: Vec<String>,
+    },
+    /// The branch moved every time.
+    #[error("`{branch}` of `{place}` moved during each of {attempts} attempts; the last refusal: {last}")]
+    RetriesExhausted {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// How many pushes were made.
+        attempts: u32,
+        /// What the last one was told.
+        last: String,
+    },
+    /// The push was accepted, and then the commits were gone.
+    #[error("landed, then removed: `{place}` accepted {commit}, but `{branch}` does not hold it any more")]
+    LandedThenRemoved {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// Our last commit.
+        commit: ObjectId,
+    },
+    /// The push was sent, and the remote could not be asked.
+    #[error("the push was sent, but `{place}` could not be asked whether it landed")]
+    Unverified {
+        /// The host, or the path.
+        place: String,
+        /// Why.
+        source: Box<RemoteError>,
+    },
+    /// `remote.create` is off and nothing is there.
+    #[error("there is no repository at `{path}`")]
+    LocalMissing {
+        /// The path.
+        path: String,
+    },
+    /// The branch is not there and `remote.create` is off.
+    #[error("branch `{branch}` is not in `{url}`")]
+    BranchMissing {
+        /// The branch.
+        branch: String,
+        /// The remote.
+        url: String,
+        /// The branch that its HEAD names.
+        head: Option<String>,
+    },
+    /// `remote.transport: libgit2` in a build without it.
+    #[error("`remote.transport: libgit2` is not built into this program")]
+    NoEmbeddedTransport,
+    /// `--offline`, and nothing was recorded to compare with.
+    #[error("nothing is recorded of {}, so there is nothing to compare with offline", projects.join(", "))]
+    NothingRecorded {
+        /// The projects of which nothing is known.
+        projects: Vec<String>,
+    },
+    /// Some project was not ready and the run is `--atomic`.
+    #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
+    Atomic,
+    /// Stopped by a signal before anything was sent.
+    #[error("{0}; nothing was pushed")]
+    Interrupted(#[from] Interrupted),
+}
+
+impl From<RemoteError> for SyncError {
+    fn from(error: RemoteError) -> Self {
+        Self::Remote(Box::new(error))
+    }
+}

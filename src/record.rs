@@ -1,0 +1,94 @@
+//! Files that this program writes for itself: whole or not there, checked when read, ignored on any doubt.
+//!
+//! A record is a head line that names its kind and version, a body, and a digest of both. It is written under another
+//! name and renamed, so that a reader, or a run after a power loss, sees the old one or the new one.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::object::{Kind, hash};
+
+/// The body of the record at `path`; `None` if it is missing, of another kind or version, or damaged.
+pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
+    let mut data = fs::read(path).ok()?;
+    let end = data.len().checked_sub(20)?;
+    if hash(Kind::Blob, &data[..end]).0 != data[end..] {
+        return None;
+    }
+    data.truncate(end);
+    let body = data.strip_prefix(head.as_bytes())?.strip_prefix(b"\n")?.len();
+    data.drain(..end - body);
+    Some(data)
+}
+
+/// Writes a record.
+pub fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut data = Vec::with_capacity(head.len() + 21 + body.len());
+    data.extend_from_slice(head.as_bytes());
+    data.push(b'\n');
+    data.extend_from_slice(body);
+    let digest = hash(Kind::Blob, &data);
+    data.extend_from_slice(&digest.0);
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(&data)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Reads a body piece by piece; every piece is `None` once something is missing.
+pub struct Reader<'b>(pub &'b [u8]);
+
+impl<'b> Reader<'b> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    /// A number.
+    pub fn number(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Bytes behind their length.
+    pub fn bytes(&mut self) -> Option<&'b [u8]> {
+        let length = self.array().map(u32::from_le_bytes)?;
+        let (taken, rest) = self.0.split_at_checked(length as usize)?;
+        self.0 = rest;
+        Some(taken)
+    }
+}
+
+/// Adds bytes with their length in front, for [`Reader::bytes`].
+pub fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
+    body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    body.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/record");
+        assert_eq!(read(&path, "kind 1"), None);
+        write(&path, "kind 1", b"body").unwrap();
+        assert_eq!(read(&path, "kind 1").as_deref(), Some(&b"body"[..]));
+        assert_eq!(read(&path, "kind 2"), None);
+        let whole = fs::read(&path).unwrap();
+        for damage in 0..whole.len() {
+            let mut data = whole.clone();
+            data[damage] ^= 1;
+            fs::write(&path, &data).unwrap();
+            assert_eq!(read(&path, "kind 1"), None, "byte {damage}");
+            fs::write(&path, &whole[..damage]).unwrap();
+            assert_eq!(read(&path, "kind 1"), None, "cut at {damage}");
+        }
+    }
+}

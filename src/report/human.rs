@@ -1,0 +1,133 @@
+//! The result of a sync for people: the changes of a dry run, a table with a line a project, and what went where.
+
+use std::fmt::Write;
+
+use bstr::ByteSlice;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::json::{Status, totals};
+use super::style::Style;
+use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
+use crate::paths::escaped;
+use crate::plan::{Op, in_codex};
+
+/// Changes a project that are shown without being asked for more.
+const FOLD: usize = 10;
+
+/// The whole text. `all` shows every change, and every change of a real run too.
+pub fn sync(outcome: &SyncOutcome, style: Style, all: bool) -> String {
+    let mut text = String::new();
+    if outcome.dry_run || all {
+        for project in &outcome.projects {
+            changes(&mut text, project, style, all);
+        }
+    }
+    // Before there was a plan, only what projects themselves did is worth a line.
+    if outcome.plan_id.is_some() || outcome.projects.iter().any(|project| project.outcome.is_own_fault()) {
+        text.push_str(&table(&outcome.projects, style));
+        text.push('\n');
+        text.push_str(&summary(outcome));
+        text.push('\n');
+    }
+    if let Some(line) = destination(outcome, style) {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn changes(text: &mut String, project: &ProjectReport, style: Style, all: bool) {
+    if project.plan.changes.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{}", style.strong(&project.name));
+    let shown = if all { usize::MAX } else { FOLD };
+    for change in project.plan.changes.iter().take(shown) {
+        let path = in_codex(&project.to, change.path.as_bstr());
+        let path = escaped(&path);
+        let _ = match change.op {
+            Op::Added(_) => writeln!(text, "  {} {path}", style.good("added   ")),
+            Op::Modified(_) => writeln!(text, "  {} {path}", style.warn("modified")),
+            Op::Deleted => writeln!(text, "  {} {path}", style.bad("deleted ")),
+        };
+    }
+    if let Some(rest) = project.plan.changes.len().checked_sub(shown).filter(|rest| *rest > 0) {
+        let _ = writeln!(text, "  {}", style.faint(format!("… and {rest} more; -v shows all")));
+    }
+    text.push('\n');
+}
+
+fn table(projects: &[ProjectReport], style: Style) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["project", "added", "modified", "deleted", "unchanged", "result"]);
+    for project in projects {
+        let counts = project.plan.counts();
+        let numbers = [counts.added, counts.modified, counts.deleted, project.plan.unchanged];
+        let mut row = vec![project.name.to_string()];
+        row.extend(numbers.map(|number| number.to_string()));
+        row.push(result(&project.outcome, style));
+        table.add_row(row);
+    }
+    for column in 1..=4 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The last column, so that its escape codes move nothing.
+fn result(outcome: &ProjectOutcome, style: Style) -> String {
+    match outcome {
+        ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
+        ProjectOutcome::Sent(commit) => style.bad(format!("sent {}, not confirmed", commit.short())),
+        ProjectOutcome::WouldSync => style.warn("would sync"),
+        ProjectOutcome::UpToDate => style.faint("up to date"),
+        ProjectOutcome::Withheld(_) | ProjectOutcome::WithheldByOthers => style.warn("withheld"),
+        ProjectOutcome::Failed(_) => style.bad("failed"),
+        ProjectOutcome::NotLanded => style.bad("not pushed"),
+    }
+}
+
+fn summary(outcome: &SyncOutcome) -> String {
+    let sums = totals(&outcome.projects);
+    let by_status: Vec<_> = [
+        (sums.synced, "synced"),
+        (sums.would_sync, "would sync"),
+        (sums.up_to_date, "up to date"),
+        (sums.withheld, "withheld"),
+        (sums.failed, "failed"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, status)| format!("{count} {status}"))
+    .collect();
+    let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
+    let noun = if sums.projects == 1 { "project" } else { "projects" };
+    let files = format!("{added} added, {modified} modified, {deleted} deleted");
+    format!("{} {noun}: {}; files: {files}", sums.projects, by_status.join(", "))
+}
+
+/// What was pushed where, or that nothing was.
+fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
+    let remote = &outcome.remote;
+    let branch = remote.branch.as_deref()?;
+    let tip = |tip: Option<crate::object::ObjectId>| tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
+    let place = format!("`{branch}` of {}", remote.url);
+    let commits = outcome.projects.iter().filter(|p| Status::of(&p.outcome) == Status::Synced).count();
+    let noun = if commits == 1 { "commit" } else { "commits" };
+    match outcome.pushed {
+        Pushed::Verified => {
+            let (before, after) = (tip(remote.before), tip(remote.after));
+            Some(style.strong(format!("pushed {commits} {noun} to {place}: {before} → {after}, confirmed")))
+        }
+        Pushed::Unknown => Some(style.bad(format!("sent to {place}, but not confirmed"))),
+        Pushed::No if outcome.failure.is_some() => None,
+        Pushed::No if outcome.dry_run => {
+            Some(format!("dry run: nothing was written; compared with {place} at {}", tip(remote.before)))
+        }
+        Pushed::No => Some(format!("nothing to push: {place} stays at {}", tip(remote.before))),
+    }
+}

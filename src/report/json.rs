@@ -1,0 +1,276 @@
+//! The JSON document of a sync. Its schema is in `schemas/`; fields are added, never renamed or moved.
+
+use bstr::ByteSlice;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ErrorReport;
+use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
+use crate::paths::escaped;
+use crate::plan::{Change, in_codex};
+use crate::workspace::Direction;
+
+/// The document.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SyncDocument {
+    /// The version of this shape.
+    pub schema_version: u32,
+    /// The command.
+    pub command: &'static str,
+    /// Which way; `null` where the run ended before that was known.
+    pub direction: Option<Direction>,
+    /// Whether it was only planned.
+    pub dry_run: bool,
+    /// A digest of the tip and of everything that would change.
+    pub plan_id: Option<String>,
+    /// The codex; `null` where the configuration could not be read.
+    pub remote: Option<Remote>,
+    /// In name order.
+    pub projects: Vec<Project>,
+    /// Sums over the projects.
+    pub totals: Totals,
+    /// Whether commits arrived; `null` when they were sent and the remote could not be asked again.
+    pub pushed: Option<bool>,
+    /// How many pushes were made.
+    pub attempts: u32,
+    /// What a user should know.
+    pub warnings: Vec<Warning>,
+    /// What ended the run.
+    pub error: Option<ErrorReport>,
+    /// The exit status.
+    pub exit_code: u8,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// The codex.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Remote {
+    /// Its URL, without secrets.
+    pub url: String,
+    /// The branch, once it is known.
+    pub branch: Option<String>,
+    /// Its tip before.
+    pub before: Option<String>,
+    /// Our last commit, where it landed; else the tip as it was.
+    pub after: Option<String>,
+}
+
+/// One project.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// What became of it.
+    pub status: Status,
+    /// New files.
+    pub added: u64,
+    /// Files with other contents or mode.
+    pub modified: u64,
+    /// Files that went.
+    pub deleted: u64,
+    /// Claimed files that are the same on both sides.
+    pub unchanged: u64,
+    /// Files under its place that no pattern claims.
+    pub unmanaged: u64,
+    /// Bytes of the files written.
+    pub bytes: u64,
+    /// Its commit.
+    pub commit: Option<String>,
+    /// Why it failed or was withheld.
+    pub error: Option<ErrorReport>,
+    /// Every change.
+    pub changes: Vec<FileChange>,
+}
+
+/// What became of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Its commit landed and was confirmed.
+    Synced,
+    /// It would change; this is a dry run.
+    WouldSync,
+    /// Nothing to do.
+    UpToDate,
+    /// Held back.
+    Withheld,
+    /// It did not land.
+    Failed,
+}
+
+impl Status {
+    /// The status of an outcome.
+    pub fn of(outcome: &ProjectOutcome) -> Self {
+        match outcome {
+            ProjectOutcome::Synced(_) => Self::Synced,
+            ProjectOutcome::WouldSync => Self::WouldSync,
+            ProjectOutcome::UpToDate => Self::UpToDate,
+            ProjectOutcome::Withheld(_) | ProjectOutcome::WithheldByOthers => Self::Withheld,
+            ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded | ProjectOutcome::Sent(_) => Self::Failed,
+        }
+    }
+}
+
+/// One changed file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FileChange {
+    /// `added`, `modified` or `deleted`.
+    pub op: &'static str,
+    /// Its path in the codex; what is not printable is escaped.
+    pub path: String,
+    /// Its path below the project's root; `null` for a deletion.
+    pub source: Option<String>,
+    /// Bytes; `null` for a deletion.
+    pub size: Option<u64>,
+}
+
+/// Sums over the projects.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Totals {
+    /// How many there are.
+    pub projects: u64,
+    /// With this status.
+    pub synced: u64,
+    /// With this status.
+    pub up_to_date: u64,
+    /// With this status.
+    pub withheld: u64,
+    /// With this status.
+    pub failed: u64,
+    /// New files.
+    pub added: u64,
+    /// Changed files.
+    pub modified: u64,
+    /// Deleted files.
+    pub deleted: u64,
+    /// Equal files.
+    pub unchanged: u64,
+    /// With this status (dry run).
+    pub would_sync: u64,
+}
+
+/// A warning.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Warning {
+    /// The project it concerns.
+    pub project: Option<String>,
+    /// What.
+    pub message: String,
+}
+
+/// The sums over `projects`.
+pub fn totals<'p>(projects: impl IntoIterator<Item = &'p ProjectReport>) -> Totals {
+    let mut totals = Totals::default();
+    for project in projects {
+        let counts = project.plan.counts();
+        totals.projects += 1;
+        *match Status::of(&project.outcome) {
+            Status::Synced => &mut totals.synced,
+            Status::WouldSync => &mut totals.would_sync,
+            Status::UpToDate => &mut totals.up_to_date,
+            Status::Withheld => &mut totals.withheld,
+            Status::Failed => &mut totals.failed,
+        } += 1;
+        if matches!(Status::of(&project.outcome), Status::Synced | Status::WouldSync | Status::UpToDate) {
+            totals.added += counts.added;
+            totals.modified += counts.modified;
+            totals.deleted += counts.deleted;
+        }
+        totals.unchanged += project.plan.unchanged;
+    }
+    totals
+}
+
+/// The document of `outcome`. `errors` gives each project's error and `error` that of the run, as the one table of
+/// failures words them.
+pub fn document(
+    outcome: &SyncOutcome,
+    error: Option<ErrorReport>,
+    errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
+    exit_code: u8,
+) -> SyncDocument {
+    let remote = &outcome.remote;
+    SyncDocument {
+        direction: Some(outcome.direction),
+        dry_run: outcome.dry_run,
+        plan_id: outcome.plan_id.map(|id| id.to_string()),
+        remote: Some(Remote {
+            url: remote.url.to_string(),
+            branch: remote.branch.clone(),
+            before: remote.before.map(|id| id.to_string()),
+            after: remote.after.map(|id| id.to_string()),
+        }),
+        projects: outcome.projects.iter().map(|project| self::project(project, errors(project))).collect(),
+        totals: totals(&outcome.projects),
+        pushed: match outcome.pushed {
+            Pushed::No => Some(false),
+            Pushed::Verified => Some(true),
+            Pushed::Unknown => None,
+        },
+        attempts: outcome.attempts,
+        warnings: outcome
+            .warnings
+            .iter()
+            .map(|warning| Warning {
+                project: warning.project.as_ref().map(ToString::to_string),
+                message: warning.message.clone(),
+            })
+            .collect(),
+        error,
+        exit_code,
+        duration_ms: outcome.duration.as_millis() as u64,
+        ..failed(None, 0)
+    }
+}
+
+/// The document of a run that ended before there was an outcome.
+pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
+    SyncDocument {
+        schema_version: 1,
+        command: "sync",
+        direction: None,
+        dry_run: false,
+        plan_id: None,
+        remote: None,
+        projects: Vec::new(),
+        totals: Totals::default(),
+        pushed: Some(false),
+        attempts: 0,
+        warnings: Vec::new(),
+        error,
+        exit_code,
+        duration_ms: 0,
+    }
+}
+
+fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
+    let counts = report.plan.counts();
+    let commit = match &report.outcome {
+        ProjectOutcome::Synced(commit) | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
+        _ => None,
+    };
+    Project {
+        name: report.name.to_string(),
+        status: Status::of(&report.outcome),
+        added: counts.added,
+        modified: counts.modified,
+        deleted: counts.deleted,
+        unchanged: report.plan.unchanged,
+        unmanaged: report.plan.unmanaged,
+        bytes: report.plan.bytes(),
+        commit,
+        error,
+        changes: report.plan.changes.iter().map(|change| self::change(report, change)).collect(),
+    }
+}
+
+fn change(report: &ProjectReport, change: &Change) -> FileChange {
+    let file = change.op.file();
+    FileChange {
+        op: change.op.name(),
+        path: escaped(&in_codex(&report.to, change.path.as_bstr())).to_string(),
+        source: file.map(|file| escaped(&file.source).to_string()),
+        size: file.map(|file| file.size),
+    }
+}

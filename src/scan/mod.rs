@@ -1,0 +1,243 @@
+//! Reads a project's claimed files and gives each the id that git would give it. No repository is needed.
+//!
+//! Promises (contract/guarantees.md, 6, 7 and 17): a missing or unreadable root is an error and never an empty
+//! project; a file that changes while it is read is an error; nothing outside the root is ever opened, for every file
+//! is opened relative to a handle of the root that refuses to leave it, whatever links are planted meanwhile.
+
+mod read;
+mod stat_cache;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bstr::{BString, ByteSlice};
+use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::event::{Event, Reporter, Stage};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::object::{Mode, ObjectId};
+use crate::paths::escaped;
+use crate::workspace::Project;
+
+pub use read::SourceRoot;
+pub use stat_cache::{StatCache, StatCachePolicy};
+
+/// What a project has to publish, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By destination below the project's `to`.
+    pub files: BTreeMap<BString, SourceFile>,
+    /// Matched but not taken; the codex's copies stay as they are.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path below the root.
+    pub source: BString,
+    /// The id of its contents.
+    pub id: ObjectId,
+    /// File, executable or (preserved) link.
+    pub mode: Mode,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A path that a pattern matched and that cannot be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its path below the root: a file, or a directory with all below it.
+    pub source: BString,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a path is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SkipReason {
+    /// Larger than `max_file_size`.
+    #[error("{size} bytes is more than `max_file_size` ({limit})")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A link to somewhere else.
+    #[error("the link leads out of the project's root")]
+    LeavesRoot,
+    /// A link to nothing.
+    #[error("the link leads to nothing")]
+    Dangling,
+    /// A link to a directory that contains it.
+    #[error("the link leads back to a directory that holds it")]
+    Loop,
+    /// A link to what is never a source.
+    #[error("the link leads to what is never published")]
+    NeverASource,
+    /// Links are left out (`symlinks: skip`).
+    #[error("links are left out (`sync.symlinks: skip`)")]
+    Link,
+    /// A socket, pipe or device.
+    #[error("not a regular file")]
+    Special,
+    /// A name that no tree of git may hold.
+    #[error("{0}")]
+    Name(#[from] crate::paths::InvalidPath),
+}
+
+/// Why a project could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The root is not there or cannot be opened.
+    #[error("the root `{}` cannot be read", root.display())]
+    Root {
+        /// The directory.
+        root: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file or directory that should be read cannot be.
+    #[error("cannot read `{}`", escaped(path))]
+    Read {
+        /// Below the root.
+        path: BString,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file that was written while it was read.
+    #[error("`{}` changed while it was being read", escaped(path))]
+    Changed {
+        /// Below the root.
+        path: BString,
+    },
+    /// Two files for one place.
+    #[error("{0}")]
+    Collision(Box<Collision>),
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Two source files for one place in the codex.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Collision {
+    /// Source and pattern.
+    pub first: (BString, String),
+    /// Source and pattern.
+    pub second: (BString, String),
+    /// The place, as the second one spells it.
+    pub destination: BString,
+    /// Whether the places differ in spelling only.
+    pub spelling: bool,
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = [&self.first, &self.second];
+        write!(f, "`{}` (pattern `{}`) and ", escaped(&first.0), first.1)?;
+        write!(f, "`{}` (pattern `{}`) would both become ", escaped(&second.0), second.1)?;
+        write!(f, "`{}` in the codex", escaped(&self.destination))?;
+        f.write_str(if self.spelling { ", where they differ only in case or Unicode form" } else { "" })
+    }
+}
+
+/// A file found by the walk: where it goes and which pattern says so.
+struct Found {
+    source: BString,
+    /// Destination below the project's place, and pattern.
+    claims: Vec<(BString, usize)>,
+}
+
+/// Scans one project: walk, match, read, hash. Files are read in parallel; the result does not depend on how.
+#[tracing::instrument(level = "debug", name = "scan", skip_all, fields(project = %project.name, files))]
+pub fn scan(
+    project: &Project,
+    caches: &StatCachePolicy,
+    interrupt: &Interrupt,
+    progress: &Counter<'_>,
+) -> Result<Snapshot, ScanError> {
+    let root = SourceRoot::open(project)?;
+    let cache = StatCache::open(caches, root.path());
+    let (found, mut skipped) = walk::walk(project, root.path())?;
+    check_collisions(project, &found)?;
+    let read: Vec<_> = found
+        .into_par_iter()
+        .map(|file| {
+            interrupt.check()?;
+            let content = root.hash(file.source.as_bstr(), &project.scan, &cache)?;
+            progress.add(1);
+            Ok((file, content))
+        })
+        .collect::<Result<_, ScanError>>()?;
+    cache.save(root.path());
+    let mut files = BTreeMap::new();
+    for (file, content) in read {
+        let destinations = file.claims.into_iter().map(|(destination, _)| destination);
+        match content {
+            Ok((id, mode, size)) => {
+                files.extend(destinations.map(|to| (to, SourceFile { source: file.source.clone(), id, mode, size })))
+            }
+            Err(reason) => skipped.push(Skipped { source: file.source, reason }),
+        }
+    }
+    skipped.sort_by(|a, b| a.source.cmp(&b.source));
+    tracing::Span::current().record("files", files.len());
+    Ok(Snapshot { files, skipped })
+}
+
+/// Counts files over all projects and tells the reporter now and then.
+pub struct Counter<'a> {
+    done: AtomicU64,
+    reporter: &'a dyn Reporter,
+}
+
+impl<'a> Counter<'a> {
+    /// A counter at zero.
+    pub fn new(reporter: &'a dyn Reporter) -> Self {
+        Self { done: AtomicU64::new(0), reporter }
+    }
+
+    fn add(&self, files: u64) {
+        let done = self.done.fetch_add(files, Ordering::Relaxed) + files;
+        if done.is_multiple_of(64) {
+            self.reporter.event(&Event::Progress { stage: Stage::Scan, done, total: None });
+        }
+    }
+}
+
+/// Refuses two files for one place, or for places that a case- or normalization-insensitive file system merges.
+fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError> {
+    let mut seen: BTreeMap<BString, (&Found, &BString, usize)> = BTreeMap::new();
+    for file in found {
+        for (destination, pattern) in &file.claims {
+            if let Some((other, place, other_pattern)) = seen.insert(folded(destination), (file, destination, *pattern))
+            {
+                let name =
+                    |file: &Found, pattern: usize| (file.source.clone(), project.claims.pattern(pattern).to_owned());
+                return Err(ScanError::Collision(Box::new(Collision {
+                    first: name(other, other_pattern),
+                    second: name(file, *pattern),
+                    destination: destination.clone(),
+                    spelling: place != destination,
+                })));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A path as a file system would compare it that ignores case and Unicode form.
+pub fn folded(path: &[u8]) -> BString {
+    match path.to_str() {
+        Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
+        Ok(text) => text.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into(),
+        Err(_) => path.to_ascii_lowercase().into(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Opens and reads files below a project's root, and nowhere else.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use bstr::BStr;
+use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
+
+use super::stat_cache::{Stat, StatCache};
+use super::{ScanError, SkipReason, SourceFile};
+use crate::object::{self, Hasher, Kind, Mode, ObjectId};
+use crate::workspace::Project;
+use crate::workspace::project::{ScanPolicy, Symlinks};
+
+/// A handle of a project's root that refuses to leave it.
+pub struct SourceRoot {
+    dir: Dir,
+    path: PathBuf,
+}
+
+/// Id, mode and size of a file, or why it is not taken.
+pub(super) type Content = Result<(ObjectId, Mode, u64), SkipReason>;
+
+impl SourceRoot {
+    /// Opens the root; an error if it is missing or unreadable.
+    pub fn open(project: &Project) -> Result<Self, ScanError> {
+        let error = |source| ScanError::Root { root: project.root.clone(), source };
+        let path = project.root.canonicalize().map_err(error)?;
+        let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).map_err(error)?;
+        dir.entries().map_err(error)?;
+        Ok(Self { dir, path })
+    }
+
+    /// The root with every link resolved.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file at `source` and hashes it.
+    pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy, cache: &StatCache) -> Result<Content, ScanError> {
+        let path = Path::new(OsStr::from_bytes(source));
+        let error = |error| ScanError::Read { path: source.into(), source: error };
+        // Of the entry itself: what a link leads to is not in the cache.
+        let there = fs::symlink_metadata(self.path.join(path)).ok().filter(fs::Metadata::is_file);
+        let stat = there.as_ref().map(Stat::of);
+        if let Some((meta, stat)) = there.as_ref().zip(stat)
+            && meta.len() <= policy.max_file_size
+            && let Some(id) = cache.lookup(source, stat)
+        {
+            cache.note(source, stat, id, false);
+            return Ok(Ok((id, mode(meta.mode()), meta.len())));
+        }
+        if policy.symlinks == Symlinks::Preserve && self.dir.symlink_metadata(path).map_err(error)?.is_symlink() {
+            return self.hash_link(path).map_err(error);
+        }
+        let file = self.open_file(path).map_err(error)?;
+        let before = file.metadata().map_err(error)?;
+        if !before.is_file() {
+            return Ok(Err(SkipReason::Special));
+        }
+        let (size, limit) = (before.len(), policy.max_file_size);
+        if size > limit {
+            return Ok(Err(SkipReason::TooLarge { size, limit }));
+        }
+        let mut hasher = Hasher::new(Kind::Blob, size);
+        let total = read_all(&file, size, |data| hasher.update(data)).map_err(error)?;
+        if total != size || stamp(&before) != stamp(&file.metadata().map_err(error)?) {
+            return Err(ScanError::Changed { path: source.into() });
+        }
+        let id = hasher.finish();
+        // Noted as it was before it was read: if it was written since, it will not look the same.
+        if let Some(stat) = stat {
+            cache.note(source, stat, id, true);
+        }
+        Ok(Ok((id, mode(before.mode()), size)))
+    }
+
+    fn hash_link(&self, path: &Path) -> io::Result<Content> {
+        let target = self.dir.read_link_contents(path)?;
+        let Ok(real) = self.path.join(path).canonicalize() else { return Ok(Err(SkipReason::Dangling)) };
+        if target.is_absolute() || !real.starts_with(&self.path) {
+            return Ok(Err(SkipReason::LeavesRoot));
+        }
+        let target = target.as_os_str().as_bytes();
+        Ok(Ok((object::hash(Kind::Blob, target), Mode::Link, target.len() as u64)))
+    }
+
+    /// Reads a scanned file again, to publish it. Contents that are not those of the scan are an error: what is
+    /// written is exactly what was planned.
+    pub fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
+        let error = |source| ScanError::Read { path: file.source.clone(), source };
+        let path = Path::new(OsStr::from_bytes(&file.source));
+        let data = if file.mode == Mode::Link {
+            self.dir.read_link_contents(path).map_err(error)?.into_os_string().into_encoded_bytes()
+        } else {
+            let mut data = Vec::with_capacity(file.size as usize + 1);
+            self.open_file(path).map_err(error)?.take(file.size + 1).read_to_end(&mut data).map_err(error)?;
+            data
+        };
+        if object::hash(Kind::Blob, &data) == file.id {
+            Ok(data)
+        } else {
+            Err(ScanError::Changed { path: file.source.clone() })
+        }
+    }
+
+    /// Opens a file inside the root. A link with an absolute target inside the root is resolved first, for the handle
+    /// refuses absolute targets whatever they lead to.
+    fn open_file(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        // A pipe put in a file's place must not hold the run up.
+        options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        self.dir.open_with(path, &options).or_else(|refused| {
+            let real = self.path.join(path).canonicalize().map_err(|_| io::Error::from(refused.kind()))?;
+            match real.strip_prefix(&self.path) {
+                Ok(inside) if inside != path => self.dir.open_with(inside, &options),
+                _ => Err(refused),
+            }
+        })
+    }
+}
+
+/// Feeds a file of about `size` bytes to `sink` and returns how many there were.
+fn read_all(mut file: &File, size: u64, mut sink: impl FnMut(&[u8])) -> io::Result<u64> {
+    // One byte more than expected: a file that grew is found out, and a small one takes two reads.
+    let mut buffer = vec![0; (size as usize + 1).min(128 << 10)];
+    let mut total = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => {
+                sink(&buffer[..count]);
+                total += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn mode(bits: u32) -> Mode {
+    if bits & 0o100 != 0 { Mode::Executable } else { Mode::File }
+}
+
+/// What changes when a file is written.
+fn stamp(meta: &Metadata) -> (u64, i64, i64, i64, i64) {
+    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+}

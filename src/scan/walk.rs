@@ -1,0 +1,155 @@
+//! Finds the files that a project's patterns claim, entering only directories that can hold one.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bstr::{BString, ByteSlice};
+
+use super::{Found, ScanError, SkipReason, Skipped};
+use crate::paths::check_segment;
+use crate::workspace::Project;
+use crate::workspace::project::Symlinks;
+
+/// The walk: enters only directories that can hold a claimed file.
+pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {
+    let policy = &project.scan;
+    let skipped = Arc::new(Mutex::new(Vec::new()));
+    let walker = ignore::WalkBuilder::new(real_root)
+        .standard_filters(false)
+        .parents(policy.respect_gitignore)
+        .git_ignore(policy.respect_gitignore)
+        .git_global(policy.respect_gitignore)
+        .git_exclude(policy.respect_gitignore)
+        .follow_links(policy.symlinks == Symlinks::FollowInside)
+        .filter_entry({
+            let (project, root, skipped) = (project.clone(), real_root.to_owned(), skipped.clone());
+            move |entry| enters(&project, &root, entry, &skipped)
+        })
+        .build();
+    let mut found = Vec::new();
+    for entry in walker {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                if let Some(skip) = unwalkable(project, real_root, &error)? {
+                    push(&skipped, skip);
+                }
+                continue;
+            }
+        };
+        let kind = entry.file_type();
+        if kind.is_none_or(|kind| kind.is_dir()) {
+            continue;
+        }
+        let source = below(real_root, entry.path());
+        let claims: Vec<_> =
+            project.claims.claim(&source).into_iter().map(|c| (BString::from(c.destination), c.pattern)).collect();
+        if claims.is_empty() {
+            continue;
+        }
+        let special = kind.is_some_and(|kind| !kind.is_file() && !kind.is_symlink());
+        let bad_name = claims.iter().flat_map(|(to, _)| to.split(|b| *b == b'/')).find_map(|s| check_segment(s).err());
+        let reason = match bad_name {
+            Some(name) => Some(SkipReason::Name(name)),
+            None if special => Some(SkipReason::Special),
+            None if kind.is_some_and(|kind| kind.is_symlink()) && policy.symlinks == Symlinks::Skip => {
+                Some(SkipReason::Link)
+            }
+            None => None,
+        };
+        match reason {
+            None => found.push(Found { source, claims }),
+            Some(reason) => push(&skipped, Skipped { source, reason }),
+        }
+    }
+    found.sort_by(|a, b| a.source.cmp(&b.source));
+    let skipped = std::mem::take(&mut *lock(&skipped));
+    Ok((found, skipped))
+}
+
+/// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
+fn enters(project: &Project, root: &Path, entry: &ignore::DirEntry, skipped: &Mutex<Vec<Skipped>>) -> bool {
+    if entry.depth() == 0 {
+        return true;
+    }
+    let source = below(root, entry.path());
+    let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+    if directory && (!project.claims.can_hold(&source) || entry.file_name() == ".git") {
+        return false;
+    }
+    if is_never(project, root, entry.path()) {
+        return false;
+    }
+    if !entry.path_is_symlink() || project.scan.symlinks != Symlinks::FollowInside {
+        return true;
+    }
+    if !directory && project.claims.claim(&source).is_empty() {
+        return false;
+    }
+    let reason = match entry.path().canonicalize() {
+        Err(_) => SkipReason::Dangling,
+        Ok(real) if !real.starts_with(root) => SkipReason::LeavesRoot,
+        Ok(real) if real.components().any(|c| c.as_os_str() == ".git") && below(root, &real).contains_str(".git") => {
+            SkipReason::NeverASource
+        }
+        Ok(real) if is_never(project, root, &real) => SkipReason::NeverASource,
+        Ok(_) => return true,
+    };
+    push(skipped, Skipped { source, reason });
+    false
+}
+
+/// A walk error: a bad link is skipped with its reason, anything else is the project's failure.
+fn unwalkable(project: &Project, root: &Path, error: &ignore::Error) -> Result<Option<Skipped>, ScanError> {
+    let Some((path, is_loop)) = error_path(error) else {
+        return Err(ScanError::Read { path: BString::default(), source: io::Error::other(error.to_string()) });
+    };
+    let source = below(root, path);
+    let wanted = !project.claims.claim(&source).is_empty() || project.claims.can_hold(&source);
+    let link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    let reason = match error.io_error().map(io::Error::kind) {
+        _ if !wanted => return Ok(None),
+        _ if is_loop => SkipReason::Loop,
+        Some(io::ErrorKind::NotFound) if link => SkipReason::Dangling,
+        _ if link && fs::canonicalize(path).is_err_and(|e| e.raw_os_error() == Some(40)) => SkipReason::Loop,
+        _ => {
+            let source_error = error.io_error().map_or_else(
+                || io::Error::other(error.to_string()),
+                |e| e.raw_os_error().map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error),
+            );
+            return Err(ScanError::Read { path: source, source: source_error });
+        }
+    };
+    Ok(Some(Skipped { source, reason }))
+}
+
+fn error_path(error: &ignore::Error) -> Option<(&Path, bool)> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some((path, false)),
+        ignore::Error::Loop { child, .. } => Some((child, true)),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
+        _ => None,
+    }
+}
+
+fn is_never(project: &Project, root: &Path, path: &Path) -> bool {
+    // The walk speaks of the real root; the policy may speak of it by another name.
+    let by_its_name = path.strip_prefix(root).map(|below| project.root.join(below));
+    let listed = |path: &Path| path.ancestors().any(|path| project.scan.never.contains(path));
+    listed(path) || by_its_name.is_ok_and(|path| listed(&path))
+}
+
+fn below(root: &Path, path: &Path) -> BString {
+    path.strip_prefix(root).unwrap_or(path).as_os_str().as_bytes().into()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn push(skipped: &Mutex<Vec<Skipped>>, skip: Skipped) {
+    lock(skipped).push(skip);
+}

@@ -1,0 +1,141 @@
+//! The one orchestrator: scan and fetch side by side, plan, commit, push, verify; again on the new tip when the branch
+//! moved, without reading the sources again.
+//!
+//! Promises (contract/guarantees.md): success is only said of commits that the remote was seen to hold; a project that
+//! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
+
+mod opened;
+mod publish;
+mod sources;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::codex::transport::{Transport, git::Git};
+use crate::environment::Environment;
+use crate::event::{Event, Reporter};
+use crate::interrupt::Interrupt;
+use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
+use crate::plan::{Decision, DeletePolicy};
+use crate::workspace::{Direction, Project, TransportChoice, Workspace};
+
+/// What is asked for.
+pub struct SyncRequest<'w> {
+    /// The workspace.
+    pub workspace: &'w Workspace,
+    /// The chosen projects, in name order.
+    pub projects: Vec<&'w Project>,
+    /// Only plan.
+    pub dry_run: bool,
+    /// Of a dry run: ask nobody, compare with what was recorded.
+    pub offline: bool,
+    /// Read every file again, whatever is known of it.
+    pub rescan: bool,
+    /// How deletions are guarded.
+    pub deletes: DeletePolicy,
+    /// Push nothing unless every project is ready.
+    pub atomic: bool,
+    /// For the `Codex-Work-Id` trailer.
+    pub work_id: Option<String>,
+    /// Variables: tokens, identity, time.
+    pub environment: &'w Environment,
+    /// Where temporary clones go.
+    pub temporary: PathBuf,
+    /// Seconds since the epoch, where `SOURCE_DATE_EPOCH` does not say otherwise.
+    pub now: i64,
+    /// How to be stopped.
+    pub interrupt: Interrupt,
+    /// Who listens.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl SyncRequest<'_> {
+    fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
+        let remote = &self.workspace.remote;
+        match remote.transport {
+            TransportChoice::Auto | TransportChoice::Git => {
+                Ok(Box::new(Git::new(remote, self.environment, &self.interrupt, self.reporter.clone())?))
+            }
+            TransportChoice::Libgit2 => Err(SyncError::NoEmbeddedTransport),
+        }
+    }
+
+    fn warn(&self, warnings: &mut Vec<Warning>, project: Option<&Project>, message: String) {
+        let name = project.map(|project| project.name.clone());
+        self.reporter
+            .event(&Event::Warning { project: name.as_ref().map(ToString::to_string), message: message.clone() });
+        warnings.push(Warning { project: name, message });
+    }
+}
+
+/// Publishes the chosen projects, or plans it. Never fails as a call: what went wrong is in the outcome.
+pub fn to_codex(request: &SyncRequest<'_>) -> SyncOutcome {
+    let started = Instant::now();
+    let mut run = publish::Publish::new(request);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs).build();
+    let result = match pool {
+        Ok(pool) => pool.install(|| run.run()),
+        // Without threads of its own the run uses the shared ones.
+        Err(_) => run.run(),
+    };
+    let mut outcome = run.into_outcome(result.err());
+    outcome.duration = started.elapsed();
+    outcome
+}
+
+/// How far the commits of a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Landing {
+    /// Nobody asked for more than a plan.
+    Planned,
+    /// They never reached the remote.
+    NotLanded,
+    /// Others held them back.
+    HeldByOthers,
+    /// The remote holds them.
+    Landed,
+    /// Sent, and unknown since.
+    Unknown,
+}
+
+fn report(
+    project: &Project,
+    decision: Result<Decision, crate::scan::ScanError>,
+    commit: Option<crate::object::ObjectId>,
+    landing: Landing,
+) -> ProjectReport {
+    let (outcome, plan) = match decision {
+        Err(error) => (ProjectOutcome::Failed(error), Default::default()),
+        Ok(Decision::UpToDate(plan)) => (ProjectOutcome::UpToDate, plan),
+        Ok(Decision::Withheld(plan, reason)) => (ProjectOutcome::Withheld(reason), plan),
+        Ok(Decision::Go(plan)) => {
+            let outcome = match (landing, commit) {
+                (Landing::Planned, _) => ProjectOutcome::WouldSync,
+                (Landing::HeldByOthers, _) => ProjectOutcome::WithheldByOthers,
+                (Landing::Landed, Some(commit)) => ProjectOutcome::Synced(commit),
+                (Landing::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
+                _ => ProjectOutcome::NotLanded,
+            };
+            (outcome, plan)
+        }
+    };
+    ProjectReport { name: project.name.clone(), to: project.to.clone(), outcome, plan }
+}
+
+fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
+    let remote = &request.workspace.remote;
+    SyncOutcome {
+        direction: Direction::ToCodex,
+        dry_run: request.dry_run,
+        recorded: None,
+        plan_id: None,
+        remote: RemoteState { url: remote.url.clone(), branch: remote.branch.clone(), before: None, after: None },
+        projects: Vec::new(),
+        pushed: Pushed::No,
+        attempts: 0,
+        warnings: Vec::new(),
+        failure: None,
+        duration: Default::default(),
+    }
+}

@@ -1,0 +1,179 @@
+//! The codex's side of a run: which branch, at which tip, and what it holds.
+
+use std::thread;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bstr::ByteSlice;
+
+use super::SyncRequest;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::store::{self, Store, StoreError};
+use crate::codex::transport::{Depth, RemoteRefs, Transport};
+use crate::codex::{listing, lock};
+use crate::event::{Event, Stage};
+use crate::object::ObjectId;
+use crate::outcome::SyncError;
+use crate::paths::escaped;
+use crate::plan::Listing;
+use crate::state::{Recorded, State};
+use crate::workspace::Project;
+
+/// How far back the remote's history is searched for our commits when others pushed after us.
+const VERIFY_DEPTH: Depth = Depth(256);
+
+/// The remote as this run found it.
+pub(super) struct Opened {
+    pub(super) transport: Box<dyn Transport>,
+    /// The clone; not there as long as recorded listings of this very tip do instead.
+    pub(super) store: Option<Store>,
+    pub(super) recorded: Vec<Listing>,
+    pub(super) branch: String,
+    /// The branch to fetch for `base`.
+    pub(super) base_branch: String,
+    /// The tip of the branch, as it was last seen.
+    pub(super) tip: Option<ObjectId>,
+    /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
+    pub(super) base: Option<ObjectId>,
+    /// This machine's turn at the remote.
+    pub(super) _turn: Option<lock::RemoteLock>,
+}
+
+/// Finds the branch and fetches its tip into a new temporary clone.
+pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
+    let remote = &request.workspace.remote;
+    request.reporter.event(&Event::Started { stage: Stage::Fetch });
+    let transport = request.transport()?;
+    let turn = if request.dry_run {
+        None
+    } else {
+        let key = remote.url.for_git();
+        Some(lock::acquire(&request.workspace.state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
+    };
+    let refs = find_branch(request, transport.as_ref())?;
+    let (base_branch, base) = match (refs.tip, refs.head) {
+        (None, Some((head, id))) => (head, Some(id)),
+        (tip, _) => (refs.branch.clone(), tip),
+    };
+    let matching = |recorded: Recorded| {
+        let true_of_tip = recorded.tip == refs.tip && recorded.branch == refs.branch;
+        (true_of_tip && !request.rescan).then_some(recorded.listing)
+    };
+    let recorded: Option<Vec<Listing>> = recorded(request).into_iter().map(|one| one.and_then(matching)).collect();
+    let known = recorded.is_some() && base == refs.tip;
+    let mut opened = Opened {
+        transport,
+        store: None,
+        recorded: recorded.unwrap_or_default(),
+        branch: refs.branch,
+        base_branch,
+        tip: refs.tip,
+        base,
+        _turn: turn,
+    };
+    if !known {
+        opened.fetch(request)?;
+    }
+    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+    Ok(opened)
+}
+
+/// Asks the remote, making it first where `remote.create` says so and it is a path of this machine.
+fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<RemoteRefs, SyncError> {
+    let remote = &request.workspace.remote;
+    if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
+        let branch = remote.branch.clone().unwrap_or_else(|| "main".to_owned());
+        if !remote.create {
+            let path = escaped(path.as_os_str().as_encoded_bytes().as_bstr()).to_string();
+            return Err(SyncError::LocalMissing { path });
+        }
+        if request.dry_run {
+            return Ok(RemoteRefs { branch, tip: None, head: None, is_empty: true });
+        }
+        store::create_remote(&path, &branch)?;
+    }
+    let refs = transport.refs(remote.branch.as_deref())?;
+    if refs.tip.is_none() && !refs.is_empty && !remote.create {
+        return Err(SyncError::BranchMissing {
+            branch: refs.branch,
+            url: remote.url.to_string(),
+            head: refs.head.map(|(name, _)| name),
+        });
+    }
+    Ok(refs)
+}
+
+/// The records of this remote and branch.
+pub(super) fn state(request: &SyncRequest<'_>) -> State {
+    let remote = &request.workspace.remote;
+    State::new(&request.workspace.state_dir, &remote.url.for_git(), remote.branch.as_deref())
+}
+
+/// What is recorded of each project.
+pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
+    let state = state(request);
+    request.projects.iter().map(|project| state.read(project)).collect()
+}
+
+impl Opened {
+    /// What the codex holds of each project.
+    pub(super) fn listings(&self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
+        let Some(store) = &self.store else { return Ok(self.recorded.clone()) };
+        let root = self.base.map(|base| store.root_tree(base)).transpose().map_err(StoreError::from)?;
+        let read = |id| store.read_tree(id);
+        let listings = projects.iter().map(|project| listing::list(&read, root, &project.to));
+        Ok(listings.collect::<Result<_, _>>().map_err(StoreError::from)?)
+    }
+
+    /// Fetches the tip as it is now, into a clone that is made the first time.
+    pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
+        let again = self.store.is_some();
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => {
+                let store = Store::create(&request.temporary)?;
+                store.set_remote(&request.workspace.remote.url.for_git())?;
+                store
+            }
+        };
+        let store = self.store.insert(store);
+        if again {
+            let refs = self.transport.refs(Some(&self.branch))?;
+            self.tip = refs.tip;
+            if refs.tip.is_some() {
+                self.base_branch.clone_from(&self.branch);
+            } else if refs.is_empty {
+                self.base = None;
+            }
+        }
+        if self.tip.is_some() || self.base.is_some() {
+            let fetched = self.transport.fetch(store, &self.base_branch, Depth(1))?;
+            self.base = Some(fetched);
+            self.tip = self.tip.map(|_| fetched);
+        }
+        Ok(())
+    }
+
+    /// Whether the branch, on which others may have pushed since, holds `commit`.
+    pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, SyncError> {
+        let Some(store) = &self.store else { return Ok(false) };
+        match self.transport.fetch(store, &self.branch, VERIFY_DEPTH) {
+            Ok(tip) => Ok(store.is_ancestor(commit, tip)),
+            Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for the tip after a push; a passing fault is given three chances, for the answer is what success hangs on.
+    pub(super) fn ask_again(&self) -> Result<RemoteRefs, RemoteError> {
+        let mut delays = ExponentialBuilder::default().with_jitter().with_max_times(2).build();
+        loop {
+            match self.transport.refs(Some(&self.branch)) {
+                Err(error) if error.kind.is_transient() => match delays.next() {
+                    Some(delay) => thread::park_timeout(delay),
+                    None => return Err(error),
+                },
+                answer => return answer,
+            }
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! From sources to commits that the remote was seen to hold.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use rayon::prelude::*;
+
+use super::opened::{Opened, open, recorded, state};
+use super::sources::{Roots, scan_all};
+use super::{Landing, SyncRequest, empty_outcome, report};
+use crate::codex::commit::{self, NewCommit};
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::git_config;
+use crate::codex::identity::{Identity, identity};
+use crate::codex::source::{self, SourceRevision};
+use crate::codex::store::StoreError;
+use crate::codex::transport::PushReply;
+use crate::event::{Event, Stage};
+use crate::object::ObjectId;
+use crate::outcome::{Pushed, SyncError, SyncOutcome};
+use crate::paths::escaped;
+use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
+use crate::scan::{ScanError, Snapshot, SourceFile};
+use crate::state::Recorded;
+use crate::workspace::Project;
+
+/// A refusal with the tip unchanged may be another push holding the ref's lock: so often it is tried again.
+const SAME_TIP_TRIES: u32 = 2;
+const SAME_TIP_DELAY: Duration = Duration::from_millis(100);
+
+/// One run to the codex.
+pub(super) struct Publish<'r> {
+    request: &'r SyncRequest<'r>,
+    outcome: SyncOutcome,
+    snapshots: Vec<Snapshot>,
+    /// Projects that could not be read, by number.
+    failed: BTreeMap<usize, ScanError>,
+    /// What the codex held of each project when `decisions` were made.
+    listings: Vec<Listing>,
+    decisions: Vec<Decision>,
+    commits: BTreeMap<usize, ObjectId>,
+    revisions: BTreeMap<usize, Option<SourceRevision>>,
+    written: HashSet<ObjectId>,
+    landing: Landing,
+}
+
+/// What became of one push.
+enum Sent {
+    Landed,
+    Moved { reason: String },
+    SameTip { reason: String, words: Vec<String> },
+}
+
+enum WriteError {
+    Source(usize, ScanError),
+    Store(io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<'r> Publish<'r> {
+    pub(super) fn new(request: &'r SyncRequest<'r>) -> Self {
+        Self {
+            request,
+            outcome: empty_outcome(request),
+            snapshots: Vec::new(),
+            failed: BTreeMap::new(),
+            listings: Vec::new(),
+            decisions: Vec::new(),
+            commits: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            written: HashSet::new(),
+            landing: if request.dry_run { Landing::Planned } else { Landing::NotLanded },
+        }
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), SyncError> {
+        let request = self.request;
+        if request.offline {
+            let scanned = scan_all(request);
+            self.take_scanned(scanned)?;
+            return self.plan_offline();
+        }
+        let (scanned, opened) = thread::scope(|scope| {
+            let opening = scope.spawn(|| open(request));
+            let scanned = scan_all(request);
+            (scanned, opening.join())
+        });
+        self.take_scanned(scanned)?;
+        let mut opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.outcome.remote.branch = Some(opened.branch.clone());
+        self.outcome.remote.before = opened.tip;
+        self.outcome.remote.after = opened.tip;
+        let result = self.land(&mut opened);
+        if !request.dry_run && self.landing != Landing::Unknown {
+            self.record(&opened);
+        }
+        result
+    }
+
+    /// Plans, and pushes until it landed or cannot.
+    fn land(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
+        let request = self.request;
+        let identity = identity(&request.workspace.commit, request.environment, request.now);
+        let mut delays = backoff(request.workspace.retries);
+        let mut same_tip = 0;
+        loop {
+            request.interrupt.check()?;
+            self.plan(opened)?;
+            let unready = !self.failed.is_empty() || self.decisions.iter().any(|d| matches!(d, Decision::Withheld(..)));
+            if request.dry_run || !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
+                return Ok(());
+            }
+            if request.atomic && unready {
+                self.landing = Landing::HeldByOthers;
+                return Err(SyncError::Atomic);
+            }
+            if opened.store.is_none() {
+                opened.fetch(request)?;
+                continue;
+            }
+            if !self.commit(opened, &identity)? {
+                continue;
+            }
+            request.interrupt.check()?;
+            let moved = match self.push(opened)? {
+                Sent::Landed => return Ok(()),
+                Sent::Moved { reason } => Some(reason),
+                Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
+                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
+                    return Err(SyncError::Declined { place, branch, reason, words });
+                }
+                Sent::SameTip { .. } => {
+                    same_tip += 1;
+                    None
+                }
+            };
+            let (attempt, of) = (self.outcome.attempts, request.workspace.retries + 1);
+            let delay = match (delays.next(), moved) {
+                (Some(delay), Some(reason)) => {
+                    request.reporter.event(&Event::Retrying { attempt, of, reason, delay });
+                    delay
+                }
+                // Nobody was faster; the verdict is asked for again, whatever the number of retries.
+                (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
+                (None, Some(last)) => {
+                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
+                    return Err(SyncError::RetriesExhausted { place, branch, attempts: attempt, last });
+                }
+            };
+            request.interrupt.wait(delay)?;
+            opened.fetch(request)?;
+        }
+    }
+
+    pub(super) fn into_outcome(mut self, failure: Option<SyncError>) -> SyncOutcome {
+        self.decisions.resize(self.request.projects.len(), Decision::Go(ProjectPlan::default()));
+        let decisions = self.decisions.into_iter().enumerate();
+        self.outcome.projects = decisions
+            .zip(&self.request.projects)
+            .map(|((number, decision), project)| {
+                let decision = self.failed.remove(&number).map_or(Ok(decision), Err);
+                report(project, decision, self.commits.get(&number).copied(), self.landing)
+            })
+            .collect();
+        self.outcome.failure = failure;
+        self.outcome
+    }
+
+    fn take_scanned(&mut self, scanned: Vec<Result<Snapshot, ScanError>>) -> Result<(), SyncError> {
+        let request = self.request;
+        for (number, (result, project)) in scanned.into_iter().zip(&request.projects).enumerate() {
+            let snapshot = match result {
+                Ok(snapshot) => snapshot,
+                Err(ScanError::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(error) => {
+                    self.failed.insert(number, error);
+                    Snapshot::default()
+                }
+            };
+            for skipped in &snapshot.skipped {
+                let message = format!("`{}` is not published: {}", escaped(&skipped.source), skipped.reason);
+                request.warn(&mut self.outcome.warnings, Some(project), message);
+            }
+            self.snapshots.push(snapshot);
+        }
+        if request.workspace.commit.trailers && !request.dry_run && git_config::wants_signing(request.environment) {
+            let message = "`commit.gpgsign` is set, but commits to the codex are not signed".to_owned();
+            request.warn(&mut self.outcome.warnings, None, message);
+        }
+        Ok(())
+    }
+
+    /// Compares every project with the codex as it is now.
+    fn plan(&mut self, opened: &Opened) -> Result<(), SyncError> {
+        let listings = opened.listings(&self.request.projects)?;
+        self.decide(listings, opened.base);
+        Ok(())
+    }
+
+    /// Compares every project with what was recorded of the codex. No network, no git, nothing written.
+    fn plan_offline(&mut self) -> Result<(), SyncError> {
+        let request = self.request;
+        let recorded: Vec<_> = recorded(request);
+        let unknown = request.projects.iter().zip(&recorded).filter(|(_, recorded)| recorded.is_none());
+        let projects: Vec<_> = unknown.map(|(project, _)| format!("`{}`", project.name)).collect();
+        if !projects.is_empty() {
+            return Err(SyncError::NothingRecorded { projects });
+        }
+        let recorded: Vec<_> = recorded.into_iter().flatten().collect();
+        if let Some(latest) = recorded.iter().max_by_key(|recorded| recorded.time) {
+            let remote = &mut self.outcome.remote;
+            (remote.branch, remote.before, remote.after) = (Some(latest.branch.clone()), latest.tip, latest.tip);
+            self.outcome.recorded = Some(latest.time);
+        }
+        let tip = self.outcome.remote.before;
+        self.decide(recorded.into_iter().map(|recorded| recorded.listing).collect(), tip);
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", name = "plan", skip_all)]
+    fn decide(&mut self, listings: Vec<Listing>, base: Option<ObjectId>) {
+        let request = self.request;
+        let first = self.decisions.is_empty();
+        let one = |(number, (project, listing)): (usize, (&&Project, &Listing))| {
+            if self.failed.contains_key(&number) {
+                return Decision::UpToDate(ProjectPlan::default());
+            }
+            plan(project, &self.snapshots[number], listing, request.deletes)
+        };
+        let decisions: Vec<_> =
+            request.projects.par_iter().zip(&listings).enumerate().map(|(n, pair)| one((n, pair))).collect();
+        for (number, decision) in decisions.iter().enumerate() {
+            let empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
+            if first && empty && self.snapshots[number].files.is_empty() && !self.failed.contains_key(&number) {
+                let message = "no source file matches, and the codex holds none of it either".to_owned();
+                request.warn(&mut self.outcome.warnings, Some(request.projects[number]), message);
+            }
+        }
+        self.decisions = decisions;
+        self.listings = listings;
+        self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (project, plan))));
+    }
+
+    /// Records what the codex holds now, for a next run to compare with.
+    fn record(&self, opened: &Opened) {
+        let request = self.request;
+        let landed = self.landing == Landing::Landed;
+        let tip = if landed { self.outcome.remote.after } else { opened.tip };
+        if opened.base != opened.tip || (opened.store.is_none() && !landed) {
+            return;
+        }
+        let state = state(request);
+        let branch = &opened.branch;
+        let numbers: Vec<_> = (0..self.decisions.len()).filter(|number| !self.failed.contains_key(number)).collect();
+        numbers.into_par_iter().for_each(|number| {
+            let listing = match &self.decisions[number] {
+                Decision::Go(plan) if landed => self.listings[number].after(plan),
+                _ => self.listings[number].clone(),
+            };
+            let recorded = Recorded { branch: branch.clone(), tip, time: request.now, listing };
+            state.write(request.projects[number], &recorded);
+        });
+    }
+
+    /// The projects that have something to do.
+    fn going(&self) -> impl Iterator<Item = (usize, &'r Project, &ProjectPlan)> {
+        self.decisions.iter().enumerate().filter_map(|(number, decision)| match decision {
+            Decision::Go(plan) => Some((number, self.request.projects[number], plan)),
+            _ => None,
+        })
+    }
+
+    /// Writes the commits; `false` if a project failed meanwhile, so that there is another plan to make.
+    #[tracing::instrument(level = "debug", skip_all)]
+    fn commit(&mut self, opened: &Opened, identity: &Identity) -> Result<bool, SyncError> {
+        let request = self.request;
+        request.reporter.event(&Event::Started { stage: Stage::Commit });
+        let unknown: Vec<_> =
+            self.going().map(|(n, p, _)| (n, p)).filter(|(n, _)| !self.revisions.contains_key(n)).collect();
+        let snapshots = &self.snapshots;
+        let found: Vec<_> =
+            unknown.into_par_iter().map(|(n, project)| (n, source::revision(project, &snapshots[n]))).collect();
+        self.revisions.extend(found);
+        let going: Vec<_> = self.going().collect();
+        let new: Vec<_> = going
+            .iter()
+            .map(|(number, project, plan)| {
+                let revision = self.revisions.get(number).and_then(Option::as_ref);
+                let work_id = request.work_id.as_deref();
+                let message = commit::message(request.workspace, &opened.branch, project, plan, revision, work_id);
+                NewCommit { project, plan, message }
+            })
+            .collect();
+        let Some(store) = &opened.store else { return Ok(false) };
+        let built = commit::build(store, opened.base, &new, identity).map_err(StoreError::from)?;
+        let mut blobs = Vec::new();
+        let mut seen = HashSet::new();
+        for (number, _, plan) in &going {
+            for file in plan.changes.iter().filter_map(|change| change.op.file()) {
+                if !self.written.contains(&file.id) && seen.insert(file.id) {
+                    blobs.push((file.id, file.size, (*number, file)));
+                }
+            }
+        }
+        let roots = Roots::new(&request.projects);
+        let read = |(number, file): &(usize, &SourceFile)| {
+            let contents = roots.get(*number).and_then(|root| root.contents(file));
+            contents.map_err(|error| WriteError::Source(*number, error))
+        };
+        let written = store.write_pack(&built.objects, &blobs, read);
+        let commits = going.iter().map(|(number, ..)| *number).zip(built.commits).collect();
+        let unchanged = match written {
+            Ok(()) => {
+                self.written.extend(seen);
+                self.commits = commits;
+                true
+            }
+            Err(WriteError::Store(error)) => return Err(StoreError::Write(error).into()),
+            Err(WriteError::Source(number, error)) => {
+                self.failed.insert(number, error);
+                false
+            }
+        };
+        request.reporter.event(&Event::Finished { stage: Stage::Commit });
+        Ok(unchanged)
+    }
+
+    /// Sends the last commit and finds out what became of it.
+    fn push(&mut self, opened: &mut Opened) -> Result<Sent, SyncError> {
+        let request = self.request;
+        let Some((commit, store)) = self.commits.values().next_back().copied().zip(opened.store.as_ref()) else {
+            return Ok(Sent::Landed);
+        };
+        self.outcome.attempts += 1;
+        request.reporter.event(&Event::Started { stage: Stage::Push });
+        let reply = opened.transport.push(store, commit, &opened.branch);
+        request.reporter.event(&Event::Finished { stage: Stage::Push });
+        let _span = tracing::debug_span!("verify").entered();
+        request.reporter.event(&Event::Started { stage: Stage::Verify });
+        let place = || request.workspace.remote.url.place();
+        let asked = opened.ask_again();
+        let (refs, reply) = match (asked, reply) {
+            (Ok(refs), reply) => (refs, reply),
+            // Refused, whatever else: it did not land.
+            (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
+            // It never got through, and it still does not.
+            (Err(_), Err(error)) if never_sent(&error) => return Err(error.into()),
+            (Err(source), _) => {
+                self.landing = Landing::Unknown;
+                self.outcome.pushed = Pushed::Unknown;
+                return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
+            }
+        };
+        let ours = refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
+        if ours {
+            self.landing = Landing::Landed;
+            self.outcome.pushed = Pushed::Verified;
+            self.outcome.remote.after = Some(commit);
+            request.reporter.event(&Event::Finished { stage: Stage::Verify });
+            return Ok(Sent::Landed);
+        }
+        let moved = refs.tip != opened.tip;
+        match reply {
+            Ok(PushReply::Accepted) => {
+                Err(SyncError::LandedThenRemoved { place: place(), branch: opened.branch.clone(), commit })
+            }
+            Ok(PushReply::Refused { reason, .. }) if moved => Ok(Sent::Moved { reason }),
+            Ok(PushReply::Refused { reason, words }) => Ok(Sent::SameTip { reason, words }),
+            Err(error) if moved => Ok(Sent::Moved { reason: error.to_string() }),
+            Err(error) if error.kind.is_transient() && self.outcome.attempts <= SAME_TIP_TRIES => {
+                Ok(Sent::Moved { reason: error.to_string() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Errors from before anything could have been sent.
+fn never_sent(error: &RemoteError) -> bool {
+    !error.kind.is_transient() && error.kind != RemoteErrorKind::Other
+}
+
+fn backoff(retries: u32) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(retries as usize)
+        .build()
+}

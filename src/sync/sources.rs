@@ -1,0 +1,54 @@
+//! The projects' side of a run: scanning them, and reading again what is to be published.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::SyncRequest;
+use crate::event::{Event, Stage};
+use crate::scan::{Counter, ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
+use crate::workspace::Project;
+
+/// Scans every chosen project, in parallel.
+pub(super) fn scan_all(request: &SyncRequest<'_>) -> Vec<Result<Snapshot, ScanError>> {
+    request.reporter.event(&Event::Started { stage: Stage::Scan });
+    let counter = Counter::new(request.reporter.as_ref());
+    let caches = StatCachePolicy {
+        directory: request.workspace.state_dir.clone(),
+        trust: !request.rescan,
+        keep: !request.dry_run,
+    };
+    let scan = |project: &&Project| scan(project, &caches, &request.interrupt, &counter);
+    let scanned = request.projects.par_iter().map(scan).collect();
+    request.reporter.event(&Event::Finished { stage: Stage::Scan });
+    scanned
+}
+
+/// Open roots, a bounded number of them: a workspace may have more projects than a process may have open files.
+pub(super) struct Roots<'r> {
+    projects: &'r [&'r Project],
+    open: Mutex<BTreeMap<usize, Arc<SourceRoot>>>,
+}
+
+impl<'r> Roots<'r> {
+    pub(super) fn new(projects: &'r [&'r Project]) -> Self {
+        Self { projects, open: Mutex::default() }
+    }
+
+    const LIMIT: usize = 64;
+
+    /// The root of the project with this number.
+    pub(super) fn get(&self, number: usize) -> Result<Arc<SourceRoot>, ScanError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = open.get(&number) {
+            return Ok(root.clone());
+        }
+        if open.len() >= Self::LIMIT {
+            open.clear();
+        }
+        let root = Arc::new(SourceRoot::open(self.projects[number])?);
+        open.insert(number, root.clone());
+        Ok(root)
+    }
+}

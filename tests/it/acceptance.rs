@@ -1,0 +1,93 @@
+//! The acceptance criteria of the specification, by their numbers.
+
+use crate::support::Sandbox;
+
+fn two_projects() -> (Sandbox, crate::support::Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.write("ws/alpha/docs/deep/b.md", "b");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/alpha/src/main.rs", "not documentation");
+    sandbox.write("ws/beta/README.md", "beta");
+    (sandbox, codex)
+}
+
+#[test]
+fn ac_001_sync_creates_commits_in_the_remote_codex() {
+    let (sandbox, codex) = two_projects();
+    sandbox.run(&["sync", "project", "alpha", "--to-codex"]).code(0);
+    assert_eq!(codex.subjects(), ["Sync 3 files from alpha"]);
+    assert_eq!(
+        codex.paths(),
+        ["projects/alpha/README.md", "projects/alpha/docs/a.md", "projects/alpha/docs/deep/b.md"]
+    );
+    codex.assert_sound();
+}
+
+#[test]
+fn ac_002_files_deleted_in_the_codex_come_back() {
+    let (sandbox, codex) = two_projects();
+    sandbox.run(&["sync", "--all"]).code(0);
+    let before = codex.tree();
+    codex.commit(&[], &["projects/alpha/docs/a.md"]);
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.tree(), before);
+    assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+}
+
+#[test]
+fn ac_003_the_log_shows_one_commit_a_project_in_one_push() {
+    let (sandbox, codex) = two_projects();
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!(codex.subjects(), ["Sync 1 files from beta", "Sync 3 files from alpha"]);
+    assert_eq!(codex.updates(), 1);
+    assert_eq!(output["remote"]["after"].as_str(), codex.tip().as_deref());
+    assert_eq!(output["projects"][1]["commit"].as_str(), codex.tip().as_deref());
+    let message = codex.git(&["log", "-1", "--format=%B", "main"]);
+    assert!(message.contains("\n\nCodex-Project: beta\n"), "{message}");
+    // Again, without changes: no commit, no push, and it says so.
+    let again = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(again.stdout.contains("nothing to push"), "{}", again.stdout);
+    assert_eq!((codex.subjects().len(), codex.updates()), (2, 1));
+}
+
+#[test]
+fn ac_004_a_dry_run_counts_exactly_and_touches_nothing() {
+    let (sandbox, codex) = two_projects();
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    sandbox.remove("ws/alpha/docs/deep");
+    let (workspace, repository, home) =
+        (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"), sandbox.fingerprint("home"));
+    let planned = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    assert_eq!(sandbox.fingerprint("ws"), workspace);
+    assert_eq!(sandbox.fingerprint("codex.git"), repository);
+    assert_eq!(sandbox.fingerprint("home"), home);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+    let alpha = &planned["projects"][0];
+    assert_eq!(
+        (&alpha["status"], &alpha["added"], &alpha["modified"], &alpha["deleted"], &alpha["unchanged"]),
+        (&"would-sync".into(), &1.into(), &1.into(), &1.into(), &1.into())
+    );
+    let real = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    for field in ["added", "modified", "deleted", "unchanged", "changes"] {
+        assert_eq!(planned["projects"][0][field], real["projects"][0][field], "{field}");
+    }
+    assert_eq!(planned["plan_id"], real["plan_id"]);
+}
+
+#[test]
+fn ac_007_temporary_directories_are_gone_after_success_and_failure() {
+    let (sandbox, codex) = two_projects();
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    codex.hook("pre-receive", "echo no documentation on Fridays >&2; exit 1");
+    sandbox.run(&["sync", "--all"]).code(5);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+    sandbox.remove("codex.git");
+    sandbox.run(&["sync", "--all"]).code(4);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+}

@@ -1,0 +1,108 @@
+//! What withholds or fails one project, and lets the others land.
+
+use crate::support::{Codex, Sandbox};
+
+/// Two projects, ten files each, synced once.
+fn synced() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    for file in 0..10 {
+        sandbox.write(&format!("ws/alpha/docs/{file}.md"), format!("alpha {file}"));
+        sandbox.write(&format!("ws/beta/docs/{file}.md"), format!("beta {file}"));
+    }
+    sandbox.run(&["sync", "--all"]).code(0);
+    (sandbox, codex)
+}
+
+#[test]
+fn a_missing_root_fails_and_the_others_land() {
+    let (sandbox, codex) = synced();
+    sandbox.remove("ws/alpha");
+    sandbox.write("ws/beta/docs/new.md", "new");
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
+    assert_eq!(output["projects"][0]["status"], "failed");
+    assert_eq!(output["projects"][0]["error"]["kind"], "root");
+    assert_eq!(output["projects"][1]["status"], "synced");
+    assert_eq!(codex.subjects()[0], "Sync 1 files from beta");
+    assert!(codex.paths().contains(&"projects/alpha/docs/0.md".to_owned()));
+}
+
+#[test]
+fn a_source_without_matches_is_withheld_until_it_is_meant() {
+    let (sandbox, codex) = synced();
+    sandbox.remove("ws/alpha/docs");
+    let output = sandbox.run(&["sync", "--all"]).code(1);
+    assert!(
+        output.stderr.contains("error: alpha: no source file matches, and 10 files would be deleted"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(codex.paths().len(), 20);
+    sandbox.run(&["sync", "-p", "alpha", "--allow-mass-delete"]).code(0);
+    assert_eq!(codex.paths().len(), 10);
+}
+
+#[test]
+fn deletions_beyond_both_limits_are_withheld() {
+    let (sandbox, codex) = synced();
+    for file in 0..6 {
+        sandbox.remove(&format!("ws/alpha/docs/{file}.md"));
+    }
+    // Sixty percent, but no more than twenty files: both limits must be exceeded.
+    let guard = ["--config", "sync.delete_guard.files=5"];
+    sandbox.run(&["sync", "-p", "alpha", guard[0], guard[1]]).code(1);
+    assert_eq!(codex.paths().len(), 20);
+    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "5"]).code(1);
+    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "50%"]).code(1);
+    assert_eq!(codex.paths().len(), 20);
+    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "60%"]).code(0);
+    assert_eq!(codex.paths().len(), 14);
+}
+
+#[test]
+fn a_sync_that_keeps_nothing_is_withheld() {
+    let (sandbox, codex) = synced();
+    for file in 0..10 {
+        sandbox.remove(&format!("ws/alpha/docs/{file}.md"));
+    }
+    sandbox.write("ws/alpha/docs/other.md", "other");
+    let output = sandbox.run(&["sync", "-p", "alpha"]).code(1);
+    assert!(output.stderr.contains("all 10 files in the codex would be deleted"), "{}", output.stderr);
+    assert_eq!(codex.paths().len(), 20);
+    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "10"]).code(1);
+    sandbox.run(&["sync", "-p", "alpha", "--allow-mass-delete"]).code(0);
+    assert_eq!(codex.paths().len(), 11);
+}
+
+#[test]
+fn atomic_pushes_nothing_unless_all_are_ready() {
+    let (sandbox, codex) = synced();
+    let tip = codex.tip();
+    sandbox.remove("ws/alpha/docs");
+    sandbox.write("ws/beta/docs/new.md", "new");
+    let output = sandbox.run(&["sync", "--all", "--atomic", "--json"]).code(1).json();
+    assert_eq!(output["error"]["kind"], "atomic");
+    assert_eq!(output["projects"][1]["status"], "withheld");
+    assert_eq!(codex.tip(), tip);
+}
+
+#[test]
+fn an_unreadable_file_fails_its_project() {
+    // Root reads everything.
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (sandbox, _codex) = synced();
+    sandbox.set_mode("ws/alpha/docs/1.md", 0o000);
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
+    assert_eq!(output["projects"][0]["error"]["kind"], "read");
+}
+
+#[test]
+fn both_sides_empty_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/src/a.rs", "code");
+    let output = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(output.stderr.contains("warning: alpha: no source file matches"), "{}", output.stderr);
+}

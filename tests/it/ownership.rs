@@ -1,0 +1,173 @@
+//! Which paths of the codex a project changes, and which it never touches.
+
+use std::os::unix::fs::symlink;
+
+use crate::support::Sandbox;
+
+#[test]
+fn everything_that_no_pattern_claims_keeps_its_id() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    codex.commit(
+        &[
+            ("100644", "README.md", "codex"),
+            ("100755", "projects/alpha/tool.sh", "mine"),
+            ("120000", "projects/alpha/link", "tool.sh"),
+            ("160000", "projects/alpha/module", "1234567890123456789012345678901234567890"),
+            ("100644", "projects/alpha/docs/keep.log", "an exclude protects it"),
+            ("100644", "projects/alpha-two/docs/a.md", "a neighbour"),
+            ("100644", "projects/alpha.md", "sorts between"),
+        ],
+        &[],
+    );
+    let others = codex.tree();
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!(output["projects"][0]["unmanaged"], 4);
+    let tree = codex.tree();
+    assert!(others.iter().all(|(path, entry)| tree.get(path) == Some(entry)), "{tree:#?}");
+    assert_eq!(tree.len(), others.len() + 1);
+    codex.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn prune_deletes_what_nobody_claims_but_never_what_is_excluded() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "  sync:\n    prune: true\n");
+    let files = [
+        ("100644", "projects/alpha/stray.txt", "x"),
+        ("100644", "projects/alpha/docs/keep.log", "y"),
+        ("100644", "other.md", "z"),
+    ];
+    codex.commit(&files, &[]);
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.paths(), ["other.md", "projects/alpha/docs/a.md", "projects/alpha/docs/keep.log"]);
+}
+
+#[test]
+fn modes_removals_and_renames_travel() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    for name in ["run.sh", "old.md", "stay.md"] {
+        sandbox.write(&format!("ws/alpha/docs/{name}"), name);
+    }
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.set_mode("ws/alpha/docs/run.sh", 0o755);
+    std::fs::rename(sandbox.path("ws/alpha/docs/old.md"), sandbox.path("ws/alpha/docs/new.md")).unwrap();
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    let project = &output["projects"][0];
+    assert_eq!((&project["added"], &project["modified"], &project["deleted"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(codex.tree()["projects/alpha/docs/run.sh"].0, "100755");
+    assert_eq!(
+        codex.paths(),
+        ["projects/alpha/docs/new.md", "projects/alpha/docs/run.sh", "projects/alpha/docs/stay.md"]
+    );
+}
+
+#[test]
+fn a_file_may_become_a_directory_and_the_other_way_round() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/docs/a", "file");
+    sandbox.write("ws/alpha/docs/b/c.md", "below");
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.remove("ws/alpha/docs/a");
+    sandbox.remove("ws/alpha/docs/b");
+    sandbox.write("ws/alpha/docs/a/d.md", "below");
+    sandbox.write("ws/alpha/docs/b", "file");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.paths(), ["projects/alpha/docs/a/d.md", "projects/alpha/docs/b"]);
+    codex.assert_sound();
+}
+
+#[test]
+fn what_stands_in_the_way_withholds_the_project() {
+    for (mode, path, content) in [
+        ("120000", "projects/alpha/docs/a.md", "elsewhere"),
+        ("160000", "projects/alpha/docs/a.md", "1234567890123456789012345678901234567890"),
+        ("100644", "projects/alpha", "a file where the place should be"),
+        ("120000", "projects", "elsewhere"),
+    ] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        codex.commit(&[(mode, path, content)], &[]);
+        let before = codex.tree();
+        sandbox.write("ws/alpha/docs/a.md", "a");
+        let output = sandbox.run(&["sync", "--all"]).code(1);
+        assert!(output.stderr.contains(&format!("`{path}`")), "{}", output.stderr);
+        assert_eq!(codex.tree(), before);
+    }
+}
+
+#[test]
+fn links_lead_nowhere_outside_the_root() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/secret.md", "not yours");
+    sandbox.write("ws/outside/x.md", "not yours");
+    sandbox.write("ws/alpha/docs/real.md", "real");
+    sandbox.write("ws/alpha/shared/deep/x.md", "shared");
+    let docs = sandbox.path("ws/alpha/docs");
+    symlink("real.md", docs.join("inside.md")).unwrap();
+    symlink(sandbox.path("ws/alpha/docs/real.md"), docs.join("absolute.md")).unwrap();
+    symlink("../shared", docs.join("directory")).unwrap();
+    symlink("../../secret.md", docs.join("outside.md")).unwrap();
+    symlink(sandbox.path("ws/outside"), docs.join("outside")).unwrap();
+    symlink("nowhere", docs.join("dangling")).unwrap();
+    symlink("..", docs.join("loop")).unwrap();
+    let output = sandbox.run(&["sync", "--all"]).code(0);
+    let below = |name: &str| format!("projects/alpha/docs/{name}");
+    assert_eq!(codex.paths(), ["absolute.md", "directory/deep/x.md", "inside.md", "real.md"].map(below));
+    for name in ["outside.md", "outside", "dangling", "loop"] {
+        assert!(output.stderr.contains(&format!("`docs/{name}` is not published")), "{name}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn what_is_matched_but_not_taken_stays_in_the_codex() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "  sync:\n    max_file_size: 10B\n");
+    sandbox.write("ws/alpha/docs/a.md", "small");
+    sandbox.write("ws/alpha/docs/b.md", "small");
+    sandbox.write("ws/alpha/docs/dir/c.md", "small");
+    sandbox.run(&["sync", "--all"]).code(0);
+    let before = codex.tree();
+    sandbox.write("ws/alpha/docs/a.md", "more than ten bytes");
+    sandbox.remove("ws/alpha/docs/dir");
+    symlink("/etc", sandbox.path("ws/alpha/docs/dir")).unwrap();
+    let output = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(output.stderr.contains("`max_file_size`"), "{}", output.stderr);
+    assert_eq!(codex.tree(), before);
+}
+
+#[test]
+fn two_sources_for_one_place_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/docs/A.md", "A");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    let output = sandbox.run(&["sync", "--all"]).code(1);
+    assert!(
+        output.stderr.contains("`docs/A.md` (pattern `docs/**`) and `docs/a.md` (pattern `docs/**`)"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn an_empty_codex_and_one_without_projects_work() {
+    for existing in [None, Some("README.md")] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        if let Some(path) = existing {
+            codex.commit(&[("100644", path, "x")], &[]);
+        }
+        sandbox.write("ws/alpha/README.md", "alpha");
+        sandbox.run(&["sync", "--all"]).code(0);
+        let mut expected: Vec<_> = existing.into_iter().collect();
+        expected.push("projects/alpha/README.md");
+        assert_eq!(codex.paths(), expected);
+        codex.assert_sound();
+    }
+}

@@ -1,0 +1,124 @@
+//! One temporary directory that holds a test's whole world: home, workspace, codex and temporary files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{Codex, Output};
+
+/// The world of one test; gone when dropped.
+pub(crate) struct Sandbox {
+    directory: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["home", "tmp", "ws"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        Self { directory }
+    }
+
+    /// A path inside.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    /// Writes a file, with its directories.
+    pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn remove(&self, relative: &str) {
+        let path = self.path(relative);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    pub(crate) fn set_mode(&self, relative: &str, mode: u32) {
+        fs::set_permissions(self.path(relative), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A workspace of projects whose roots are the directories of these names, beside an empty codex.
+    pub(crate) fn workspace(&self, projects: &[&str], more: &str) -> Codex {
+        let names: String = projects.iter().map(|name| format!("    {name}: {{}}\n")).collect();
+        let config = format!(
+            "codex:\n  organization: acme\n  codex_repo: codex\n  remote:\n    url: ../codex.git\n  projects:\n{names}{more}"
+        );
+        self.write("ws/.fractary/config.yaml", config);
+        Codex::empty(&self.path("codex.git"), self)
+    }
+
+    /// A command in the sealed environment.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("LC_ALL", "C")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "Ada")
+            .env("GIT_AUTHOR_EMAIL", "ada@acme.example")
+            .env("GIT_COMMITTER_NAME", "Ada")
+            .env("GIT_COMMITTER_EMAIL", "ada@acme.example")
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .stdin(Stdio::null())
+            .current_dir(self.path("ws"));
+        command
+    }
+
+    /// The program itself, not yet started.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_fractary-codex"));
+        command.args(arguments);
+        command
+    }
+
+    /// Runs the program in the workspace.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.finish(self.program(arguments))
+    }
+
+    /// Runs a prepared command to its end.
+    pub(crate) fn finish(&self, mut command: Command) -> Output {
+        Output::new(command.output().unwrap(), self.directory.path())
+    }
+
+    /// Runs git and gives what it printed; it must succeed.
+    pub(crate) fn git(&self, directory: &Path, arguments: &[&str]) -> String {
+        let mut command = self.command("git");
+        command.args(arguments).current_dir(directory);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What lies in the temporary directory.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("tmp")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Every file below `relative` with contents, mode and modification time: to show that nothing was touched.
+    pub(crate) fn fingerprint(&self, relative: &str) -> Vec<(PathBuf, Vec<u8>, u32, std::time::SystemTime)> {
+        let mut found = Vec::new();
+        let mut pending = vec![self.path(relative)];
+        while let Some(path) = pending.pop() {
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let data = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            if meta.is_dir() {
+                pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            found.push((path, data, meta.permissions().mode(), meta.modified().unwrap()));
+        }
+        found.sort();
+        found
+    }
+}
