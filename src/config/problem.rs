@@ -138,8 +138,9 @@ pub struct Problem {
 
 impl Problem {
     /// A problem without place.
+    /// Its text, and that of the hint, may quote a file or variable: what could drive a terminal is escaped.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), key: None, origin: None, hint: None }
+        Self { message: escaped(message.into().as_bytes()).to_string(), key: None, origin: None, hint: None }
     }
 
     /// Adds the place.
@@ -156,14 +157,16 @@ impl Problem {
 
     /// Adds the hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(escaped(hint.into().as_bytes()).to_string());
         self
     }
 
     /// Adds the hint, if there is one.
-    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
-        self
+    pub fn maybe_hint(self, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 }
 

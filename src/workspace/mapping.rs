@@ -56,7 +56,7 @@ impl InvalidPattern {
 }
 
 /// The patterns of one project as the configuration gives them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ClaimPatterns {
     /// Globs under the root, kept at the same path under `to`.
     pub include: Vec<String>,
@@ -69,7 +69,7 @@ pub struct ClaimPatterns {
 }
 
 /// One entry of `mappings`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct MappingPatterns {
     /// Glob under the root.
     pub from: String,

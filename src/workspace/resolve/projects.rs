@@ -1,8 +1,9 @@
 //! The projects: which there are, what each one's keys come to, and that no two share a place in the codex.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Resolver, given};
@@ -11,14 +12,14 @@ use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, absolute, escaped};
 use crate::workspace::Project;
-use crate::workspace::mapping::{ClaimPatterns, Claims};
+use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
 use crate::workspace::template;
 
 /// The files of local configuration, which is nobody else's business.
 const LOCAL_FILES: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
-impl Resolver<'_> {
+impl<'c> Resolver<'c> {
     /// All projects, in name order.
     pub(super) fn projects(&mut self, branch: Option<&str>, cache: Option<&PathBuf>, state: &Path) -> Vec<Project> {
         let raw = &self.configuration.raw;
@@ -30,8 +31,15 @@ impl Resolver<'_> {
             self.missing(Problem::new("there is no project").key("project").hint(hint));
         }
         let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let resolved = names.iter().filter_map(|name| self.project(name, branch, cache, state));
-        let mut projects: Vec<Project> = resolved.collect();
+        let patterns: Vec<ClaimPatterns> =
+            names.iter().map(|name| self.patterns(name, &self.values(name, branch))).collect();
+        let compiled = compiled(&patterns);
+        let mut projects = Vec::new();
+        for (name, patterns) in names.iter().zip(&patterns) {
+            let values = self.values(name, branch);
+            let project = self.project(name, &values, &compiled[patterns], cache, state);
+            projects.extend(project);
+        }
         projects.sort_by(|a, b| a.name.cmp(&b.name));
         self.check_places(&projects);
         keep_out_of_each_other(&mut projects);
@@ -48,9 +56,15 @@ impl Resolver<'_> {
         member().or(key).or_else(own).cloned()
     }
 
-    fn project(&mut self, name: &str, branch: Option<&str>, cache: Option<&PathBuf>, state: &Path) -> Option<Project> {
+    fn project(
+        &mut self,
+        name: &str,
+        values: &template::Values<'_>,
+        claims: &Result<Claims, Vec<InvalidPattern>>,
+        cache: Option<&PathBuf>,
+        state: &Path,
+    ) -> Option<Project> {
         let configuration = self.configuration;
-        let raw = &configuration.raw;
         let named_at = self.named_at(name);
         let parsed = match name.parse::<ProjectName>() {
             Ok(parsed) => parsed,
@@ -69,30 +83,11 @@ impl Resolver<'_> {
             }
         };
         let root = self.root(name);
-        let values = [
-            ("project", Some(name)),
-            ("org", raw.organization.as_deref()),
-            ("codex_repo", raw.codex_repo.as_deref()),
-            ("env", configuration.environment_name.as_deref()),
-            ("branch", branch),
-        ];
-        let to = self.place(name, &values);
-        let mappings = self.mappings(name, &values);
-        let include_codex = self.codex_patterns(name, &values);
+        let to = self.place(name, values);
+        let include_codex = self.codex_patterns(name, values);
         let sync = self.sync_of(name);
-        let own_include = |raw: &crate::config::RawConfig| {
-            raw.projects.get(name).is_some_and(|project| project.sync.to_codex.include.is_some())
-        };
-        let has_own_include = own_include(raw) || configuration.flags.sync.to_codex.include.is_some();
-        let include = if mappings.is_empty() || has_own_include { sync.to_codex.include } else { Some(Vec::new()) };
-        let patterns = ClaimPatterns {
-            include: given(include, "sync.to_codex.include"),
-            exclude: sync.to_codex.exclude.unwrap_or_default(),
-            mappings,
-            default_excludes: given(sync.default_excludes, "sync.default_excludes"),
-        };
-        let claims = match Claims::new(patterns) {
-            Ok(claims) => claims,
+        let claims = match claims {
+            Ok(claims) => claims.clone(),
             // Each pattern was checked where it stands; what is left is a set that is too large.
             Err(errors) => {
                 if self.problems.is_empty() {
@@ -123,6 +118,37 @@ impl Resolver<'_> {
             cache_dir: own_cache,
             root,
         })
+    }
+
+    /// What placeholders stand for in the keys of a project.
+    fn values<'v>(&self, name: &'v str, branch: Option<&'v str>) -> [(&'static str, Option<&'v str>); 5]
+    where
+        'c: 'v,
+    {
+        let configuration = self.configuration;
+        [
+            ("project", Some(name)),
+            ("org", configuration.raw.organization.as_deref()),
+            ("codex_repo", configuration.raw.codex_repo.as_deref()),
+            ("env", configuration.environment_name.as_deref()),
+            ("branch", branch),
+        ]
+    }
+
+    /// What the project claims, before it is compiled.
+    fn patterns(&mut self, name: &str, values: &template::Values<'_>) -> ClaimPatterns {
+        let configuration = self.configuration;
+        let mappings = self.mappings(name, values);
+        let to_codex = self.sync_of(name).to_codex;
+        let own = configuration.raw.projects.get(name).is_some_and(|project| project.sync.to_codex.include.is_some());
+        let has_own_include = own || configuration.flags.sync.to_codex.include.is_some();
+        let include = if mappings.is_empty() || has_own_include { to_codex.include } else { Some(Vec::new()) };
+        ClaimPatterns {
+            include: given(include, "sync.to_codex.include"),
+            exclude: to_codex.exclude.unwrap_or_default(),
+            mappings,
+            default_excludes: given(self.sync_of(name).default_excludes, "sync.default_excludes"),
+        }
     }
 
     /// The project's directory: as given, or the workspace's for `project`, or the member's, or one of its name.
@@ -228,6 +254,12 @@ impl Resolver<'_> {
             self.wrong(problem);
         }
     }
+}
+
+/// Compiles the patterns of all projects, the same ones once: most projects say nothing of their own.
+fn compiled(patterns: &[ClaimPatterns]) -> HashMap<&ClaimPatterns, Result<Claims, Vec<InvalidPattern>>> {
+    let different: HashSet<&ClaimPatterns> = patterns.iter().collect();
+    different.into_par_iter().map(|patterns| (patterns, Claims::new(patterns.clone()))).collect()
 }
 
 /// A project's walk never enters another project's root.

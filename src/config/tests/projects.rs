@@ -1,0 +1,142 @@
+//! Which projects there are, and what each one comes to.
+
+use super::*;
+
+#[test]
+fn the_least_that_works() {
+    let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).at("ws");
+    let (configuration, workspace) = world.load();
+    assert_eq!(workspace.remote.url.to_string(), "https://github.com/acme/codex.acme.com.git");
+    assert_eq!(workspace.projects.len(), 1);
+    let project = &workspace.projects[0];
+    assert_eq!((project.name.as_str(), project.to.to_string().as_str()), ("billing", "projects/billing"));
+    assert_eq!(project.root, world.request.cwd);
+    assert_eq!(project.direction, Direction::ToCodex);
+    assert_eq!(project.claims.patterns().include, ["docs/**", "README.md", "CLAUDE.md"]);
+    assert_eq!(project.claims.patterns().exclude, ["**/*.tmp"]);
+    assert!(project.scan.never.contains(&world.request.cwd.join(".fractary/codex/cache")));
+    assert_eq!(project.cache_dir, Some(world.request.cwd.join(".fractary/codex/cache")));
+    assert_eq!(workspace.state_dir, world.dir.path().join("home/state/fractary-codex"));
+    assert_eq!(configuration.warnings().count(), 0);
+}
+
+#[test]
+fn members_add_their_name_and_their_sync_and_may_not_disagree() {
+    let root = "codex:\n  organization: acme\n  codex_repo: c\n  workspace: { members: ['services/*', lib], exclude: ['services/old-*'] }\n  \
+                projects:\n    api: { to: elsewhere/api }\n  sync: { prune: true, to_codex: { exclude: [a] } }\n";
+    let api = "codex: { project: api, organization: acme, sync: { prune: false, to_codex: { exclude: [b] } } }";
+    let world = World::new(&[
+        ("ws/.fractary/config.yaml", root),
+        ("ws/services/x/.fractary/config.yaml", api),
+        ("ws/services/y/README.md", ""),
+        ("ws/services/old-z/README.md", ""),
+        ("ws/lib/README.md", ""),
+    ]);
+    let (configuration, workspace) = world.load();
+    assert_eq!(names(&workspace), ["api", "lib", "y"]);
+    let api = &workspace.projects[0];
+    assert_eq!(
+        (api.root.clone(), api.to.to_string(), api.prune),
+        (world.request.cwd.join("services/x"), "elsewhere/api".to_owned(), false)
+    );
+    assert_eq!(api.claims.patterns().exclude, ["**/*.tmp", "a", "b"]);
+    assert!(workspace.projects[2].prune);
+    assert_eq!(configuration.files().len(), 2);
+    // From inside a member, and deeper, the workspace is the same.
+    for cwd in ["ws/services/x", "ws/services/x/docs"] {
+        fs::create_dir_all(world.dir.path().join("ws/services/x/docs")).unwrap();
+        let request = LoadRequest { cwd: world.dir.path().join(cwd), ..world.request.clone() };
+        let (configuration, workspace) = workspace::load(&request).unwrap();
+        assert_eq!(configuration.root, world.request.cwd);
+        let selected = workspace::select(&workspace, false, &[], &request.cwd).unwrap();
+        assert_eq!(selected[0].name.as_str(), "api");
+    }
+    let other = "codex: { organization: other }";
+    fs::create_dir_all(world.dir.path().join("ws/lib/.fractary")).unwrap();
+    fs::write(world.dir.path().join("ws/lib/.fractary/config.yaml"), other).unwrap();
+    let problems = world.problems();
+    assert!(problems.contains("/T/ws/lib/.fractary/config.yaml:1:24: `organization` is `other` here"), "{problems}");
+    assert!(problems.contains("the workspace says `acme`: /T/ws/.fractary/config.yaml:2:17"), "{problems}");
+}
+
+#[test]
+fn a_thousand_members() {
+    let world = World::new(&[(
+        "ws/.fractary/config.yaml",
+        "codex: { remote: { url: /c.git }, workspace: { members: ['*/*'] } }",
+    )]);
+    for number in 0..1000 {
+        let own = world.request.cwd.join(format!("g{}/p{number}/.fractary", number % 10));
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("config.yaml"), "codex:\n  sync: { to_codex: { exclude: ['draft/**'] } }\n").unwrap();
+    }
+    assert_eq!(world.workspace().projects.len(), 1000);
+}
+
+#[test]
+fn the_older_tools_files_work_alone_and_as_members() {
+    let sample = |name: &str| {
+        format!(
+            "version: '2.0'\nwork: {{ token: '${{NOT_SET}}' }}\ncodex:\n  schema_version: '2.0'\n  organization: acme\n  project: {name}\n  \
+             codex_repo: codex.acme.com\n  remotes:\n    acme/codex.acme.com:\n      token: ${{GITHUB_TOKEN}}\n  sync:\n    to_codex:\n      \
+             include: [docs/**, README.md]\n      exclude: ['*.tmp', _archive/**]\n    from_codex:\n      \
+             include: [codex://acme/codex.acme.com/docs/**]\n      exclude: [_archive/**]\n"
+        )
+    };
+    let alone = World::new(&[("ws/.fractary/config.yaml", &sample("core"))]).env(&[("GITHUB_TOKEN", "t")]);
+    let (configuration, workspace) = alone.load();
+    assert_eq!(names(&workspace), ["core"]);
+    assert_eq!(workspace.remote.repository_token.unwrap().reveal(), "t");
+    assert_eq!(workspace.projects[0].from_codex.include, ["codex://acme/codex.acme.com/docs/**"]);
+    assert_eq!(configuration.warnings().count(), 0);
+    let outer = "codex: { organization: acme, codex_repo: codex.acme.com, workspace: { members: ['*'] } }";
+    let together = World::new(&[
+        ("ws/.fractary/config.yaml", outer),
+        ("ws/one/.fractary/config.yaml", &sample("core")),
+        ("ws/two/.fractary/config.yaml", &sample("forge")),
+    ]);
+    let workspace = together.at("ws/one").workspace();
+    assert_eq!(names(&workspace), ["core", "forge"]);
+    assert_eq!(workspace.projects[1].claims.patterns().exclude, ["**/*.tmp", "*.tmp", "_archive/**"]);
+}
+
+#[test]
+fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
+    let inner = ONE.replace("billing", "inner");
+    let found = |outer: &str| {
+        let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/b/.fractary/config.yaml", &inner)]);
+        let (configuration, workspace) = world.at("ws/a/b").load();
+        (configuration.root.ends_with("ws"), names(&workspace).join(" "))
+    };
+    assert_eq!(found(ONE), (false, "inner".to_owned()));
+    let covering = format!("{ONE}  workspace: {{ members: ['a/*'] }}\n");
+    assert_eq!(found(&covering), (true, "billing inner".to_owned()));
+    let excluding = format!("{ONE}  workspace: {{ members: ['a/*'], exclude: ['*/b'] }}\n");
+    assert_eq!(found(&excluding), (false, "inner".to_owned()));
+    let naming = format!("{ONE}  projects: {{ x: {{ root: a/b }} }}\n");
+    assert_eq!(found(&naming), (true, "billing x".to_owned()));
+    assert_eq!(found("work: {}\n"), (false, "inner".to_owned()));
+}
+
+#[test]
+fn a_walk_never_enters_another_root() {
+    let text = format!("{ONE}  projects: {{ a: {{ root: x }}, b: {{ root: x/y }} }}\n");
+    let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
+    let workspace = world.workspace();
+    let never = |number: usize| &workspace.projects[number].scan.never;
+    let at = |path: &str| world.request.cwd.join(path);
+    assert!(never(0).contains(&at("x/y")) && !never(0).contains(&at("x")));
+    assert!(!never(1).contains(&at("x/y")));
+    assert!(never(2).contains(&at("x")) && never(2).contains(&at("x/y")) && !never(2).contains(&world.request.cwd));
+    for own in [".fractary/env", ".fractary/config.local.toml", ".fractary/codex/cache"] {
+        assert!(never(2).contains(&at(own)), "{own}");
+    }
+}
+
+#[test]
+fn the_cache_is_off_in_ci() {
+    let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[("CI", "true")]);
+    assert_eq!(world.workspace().projects[0].cache_dir, None);
+    let world = world.set(&["cache.enabled=true"]);
+    assert!(world.workspace().cache_dir.is_some());
+}
