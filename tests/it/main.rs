@@ -4,6 +4,8 @@
 mod acceptance;
 mod concurrency;
 mod guards;
+mod known;
 mod ownership;
+mod signals;
 mod support;
 mod usage;
