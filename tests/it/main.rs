@@ -6,6 +6,7 @@ mod concurrency;
 mod guards;
 mod known;
 mod ownership;
+mod remotes;
 mod signals;
 mod support;
 mod usage;
