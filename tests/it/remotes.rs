@@ -127,8 +127,8 @@ fn faults_in_every_stage_are_told_and_leave_nothing() {
         for reaction in [Reaction::Reset, Reaction::Garbage, Reaction::Truncate(200), Reaction::Stall] {
             let world = world();
             world.server.fail(stage, reaction.clone(), 10);
-            eprintln!("{stage:?} {reaction:?}");
-            let output = world.sync_with_token().code(4);
+            let output = world.sync_with_token();
+            assert_eq!(output.code, Some(4), "{stage:?} {reaction:?}: {}{}", output.stdout, output.stderr);
             assert!(output.stderr.contains("hint: "), "{}", output.stderr);
             assert_eq!(world.codex.subjects().len(), 1);
         }
@@ -245,4 +245,24 @@ fn ssh_keys_and_hosts() {
     std::fs::write(world.codex.path().join("go"), "").unwrap();
     sync("user", "known_hosts").code(0);
     assert_eq!(world.codex.subjects().len(), 2);
+}
+
+#[test]
+fn what_moves_follows_the_change_and_not_the_codex() {
+    let world = world();
+    // Six megabytes that do not compress.
+    let mut random = 1u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (random >> 33) as u8 % 95)
+    };
+    let files: Vec<_> = (0..60)
+        .map(|n| (format!("projects/other/{n}.md"), (0..100_000).map(|_| noise()).collect::<String>()))
+        .collect();
+    let files: Vec<_> = files.iter().map(|(path, content)| ("100644", path.as_str(), content.as_str())).collect();
+    world.codex.commit(&files, &[]);
+    world.sync_with_token().code(0);
+    let moved: usize = world.server.requests().iter().map(|request| request.bytes_up + request.bytes_down).sum();
+    assert!(moved < 20_000, "{moved} bytes moved");
+    assert_eq!(world.codex.paths().len(), 62);
 }

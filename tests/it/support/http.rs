@@ -169,7 +169,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
             let kind = headers.get("accept").cloned().unwrap_or_default();
             let head =
                 format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
-            return write!(stream, "{head}garbage\n");
+            return stream.write_all(format!("{head}garbage\n").as_bytes());
         }
         Some(Reaction::Stall) => {
             shared.stalled.lock().unwrap().push(stream);

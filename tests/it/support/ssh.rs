@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Sandbox;
 
+#[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]
+fn tell_skipped(program: &str) {
+    eprintln!("skipped: {program} is not installed");
+}
+
 /// A running `sshd`; ended when dropped.
 pub(crate) struct SshServer {
     child: Child,
@@ -20,7 +25,7 @@ impl SshServer {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
             assert!(std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(), "{program} is not installed");
-            eprintln!("skipped: {program} is not installed");
+            tell_skipped(program);
             return None;
         }
         let directory = sandbox.path("ssh");
