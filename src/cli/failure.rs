@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::config::problem::Problems;
-use crate::interrupt::Interrupted;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
@@ -84,8 +84,11 @@ pub(crate) fn of_selection(error: &SelectError) -> Failure {
     Failure::new(exit::USAGE, "usage", error.to_string(), hints)
 }
 
-/// The exit status of a whole run.
-pub(crate) fn exit_status(outcome: &SyncOutcome) -> u8 {
+/// The exit status of a whole run. A run that a signal asked to stop ends with that signal, however far it got.
+pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
+    if let Err(interrupted) = interrupt.check() {
+        return signal_exit(interrupted);
+    }
     let unready = |project: &ProjectReport| {
         !matches!(project.outcome, ProjectOutcome::Synced(_) | ProjectOutcome::UpToDate | ProjectOutcome::WouldSync)
     };

@@ -126,7 +126,9 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
         Pushed::Unknown => Some(style.bad(format!("sent to {place}, but not confirmed"))),
         Pushed::No if outcome.failure.is_some() => None,
         Pushed::No if outcome.dry_run => {
-            Some(format!("dry run: nothing was written; compared with {place} at {}", tip(remote.before)))
+            let recorded = outcome.recorded.and_then(|time| jiff::Timestamp::from_second(time).ok());
+            let recorded = recorded.map(|time| format!(", as recorded at {time}")).unwrap_or_default();
+            Some(format!("dry run: nothing was written; compared with {place} at {}{recorded}", tip(remote.before)))
         }
         Pushed::No => Some(format!("nothing to push: {place} stays at {}", tip(remote.before))),
     }

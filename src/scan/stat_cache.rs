@@ -18,10 +18,13 @@ use crate::record::{self, Reader};
 
 const HEAD: &str = "fractary-codex stat cache 1";
 
+/// What is known, by path below the root.
+type Known = HashMap<BString, (Stat, ObjectId)>;
+
 /// The cache of one root.
 pub struct StatCache {
     path: Option<PathBuf>,
-    known: HashMap<BString, (Stat, ObjectId)>,
+    known: Known,
     /// The file system's time when the known entries were taken.
     taken: Time,
     /// The file system's time at the start of this scan; without it nothing is kept.
@@ -135,7 +138,7 @@ fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<
     body
 }
 
-fn decode(body: &[u8], root: &Path) -> Option<(Time, HashMap<BString, (Stat, ObjectId)>)> {
+fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     let mut reader = Reader(body);
     if reader.bytes()? != root.as_os_str().as_bytes() {
         return None;

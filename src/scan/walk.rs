@@ -1,12 +1,13 @@
 //! Finds the files that a project's patterns claim, entering only directories that can hold one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::{Found, ScanError, SkipReason, Skipped};
 use crate::paths::check_segment;
@@ -26,7 +27,10 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
         .follow_links(policy.symlinks == Symlinks::FollowInside)
         .filter_entry({
             let (project, root, skipped) = (project.clone(), real_root.to_owned(), skipped.clone());
-            move |entry| enters(&project, &root, entry, &skipped)
+            let below_root =
+                |path: &PathBuf| path.strip_prefix(&project.root).ok().map(|path| below(Path::new(""), path));
+            let never: HashSet<BString> = project.scan.never.iter().filter_map(below_root).collect();
+            move |entry| enters(&project, &never, &root, entry, &skipped)
         })
         .build();
     let mut found = Vec::new();
@@ -71,7 +75,13 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
 }
 
 /// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
-fn enters(project: &Project, root: &Path, entry: &ignore::DirEntry, skipped: &Mutex<Vec<Skipped>>) -> bool {
+fn enters(
+    project: &Project,
+    never: &HashSet<BString>,
+    root: &Path,
+    entry: &ignore::DirEntry,
+    skipped: &Mutex<Vec<Skipped>>,
+) -> bool {
     if entry.depth() == 0 {
         return true;
     }
@@ -80,7 +90,7 @@ fn enters(project: &Project, root: &Path, entry: &ignore::DirEntry, skipped: &Mu
     if directory && (!project.claims.can_hold(&source) || entry.file_name() == ".git") {
         return false;
     }
-    if is_never(project, root, entry.path()) {
+    if never.contains(source.as_bstr()) {
         return false;
     }
     if !entry.path_is_symlink() || project.scan.symlinks != Symlinks::FollowInside {
@@ -95,7 +105,7 @@ fn enters(project: &Project, root: &Path, entry: &ignore::DirEntry, skipped: &Mu
         Ok(real) if real.components().any(|c| c.as_os_str() == ".git") && below(root, &real).contains_str(".git") => {
             SkipReason::NeverASource
         }
-        Ok(real) if is_never(project, root, &real) => SkipReason::NeverASource,
+        Ok(real) if leads_to_never(never, below(root, &real).as_bstr()) => SkipReason::NeverASource,
         Ok(_) => return true,
     };
     push(skipped, Skipped { source, reason });
@@ -135,11 +145,10 @@ fn error_path(error: &ignore::Error) -> Option<(&Path, bool)> {
     }
 }
 
-fn is_never(project: &Project, root: &Path, path: &Path) -> bool {
-    // The walk speaks of the real root; the policy may speak of it by another name.
-    let by_its_name = path.strip_prefix(root).map(|below| project.root.join(below));
-    let listed = |path: &Path| path.ancestors().any(|path| project.scan.never.contains(path));
-    listed(path) || by_its_name.is_ok_and(|path| listed(&path))
+/// Whether `path` is, or lies below, what is never a source. The walk itself only needs to ask for the path alone, for
+/// it does not go below.
+fn leads_to_never(never: &HashSet<BString>, path: &BStr) -> bool {
+    never.contains(path) || path.find_iter(b"/").any(|slash| never.contains(path[..slash].as_bstr()))
 }
 
 fn below(root: &Path, path: &Path) -> BString {

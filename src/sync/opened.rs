@@ -8,7 +8,7 @@ use bstr::ByteSlice;
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{self, Store, StoreError};
-use crate::codex::transport::{Depth, RemoteRefs, Transport};
+use crate::codex::transport::{Depth, OnSignal, RemoteRefs, Transport};
 use crate::codex::{listing, lock};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
@@ -91,7 +91,7 @@ fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<R
         }
         store::create_remote(&path, &branch)?;
     }
-    let refs = transport.refs(remote.branch.as_deref())?;
+    let refs = transport.refs(remote.branch.as_deref(), OnSignal::Stop)?;
     if refs.tip.is_none() && !refs.is_empty && !remote.create {
         return Err(SyncError::BranchMissing {
             branch: refs.branch,
@@ -137,7 +137,7 @@ impl Opened {
         };
         let store = self.store.insert(store);
         if again {
-            let refs = self.transport.refs(Some(&self.branch))?;
+            let refs = self.transport.refs(Some(&self.branch), OnSignal::Stop)?;
             self.tip = refs.tip;
             if refs.tip.is_some() {
                 self.base_branch.clone_from(&self.branch);
@@ -146,7 +146,7 @@ impl Opened {
             }
         }
         if self.tip.is_some() || self.base.is_some() {
-            let fetched = self.transport.fetch(store, &self.base_branch, Depth(1))?;
+            let fetched = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)?;
             self.base = Some(fetched);
             self.tip = self.tip.map(|_| fetched);
         }
@@ -156,7 +156,7 @@ impl Opened {
     /// Whether the branch, on which others may have pushed since, holds `commit`.
     pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, SyncError> {
         let Some(store) = &self.store else { return Ok(false) };
-        match self.transport.fetch(store, &self.branch, VERIFY_DEPTH) {
+        match self.transport.fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn) {
             Ok(tip) => Ok(store.is_ancestor(commit, tip)),
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
             Err(error) => Err(error.into()),
@@ -167,7 +167,7 @@ impl Opened {
     pub(super) fn ask_again(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default().with_jitter().with_max_times(2).build();
         loop {
-            match self.transport.refs(Some(&self.branch)) {
+            match self.transport.refs(Some(&self.branch), OnSignal::GoOn) {
                 Err(error) if error.kind.is_transient() => match delays.next() {
                     Some(delay) => thread::park_timeout(delay),
                     None => return Err(error),

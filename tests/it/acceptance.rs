@@ -54,7 +54,7 @@ fn ac_003_the_log_shows_one_commit_a_project_in_one_push() {
 
 #[test]
 fn ac_004_a_dry_run_counts_exactly_and_touches_nothing() {
-    let (sandbox, codex) = two_projects();
+    let (sandbox, _codex) = two_projects();
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.write("ws/alpha/docs/a.md", "changed");

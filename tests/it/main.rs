@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acceptance;
+mod commits;
 mod concurrency;
 mod guards;
+mod known;
 mod ownership;
+mod remotes;
+mod signals;
 mod support;
 mod usage;

@@ -70,7 +70,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
 }
 
 fn print(outcome: &SyncOutcome, arguments: &SyncArgs, context: &Context) -> u8 {
-    let status = failure::exit_status(outcome);
+    let status = failure::exit_status(outcome, &context.interrupt);
     let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
     let terminal = &context.terminal;
     if arguments.output.chosen() == Format::Json {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::classify::{classify, telling};
 use super::process::{self, Failed, Finished};
-use super::{Depth, PushReply, RemoteRefs, Transport};
+use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use crate::codex::auth::{self, Credential};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config;
@@ -105,21 +105,26 @@ impl Git {
     fn run(
         &self,
         command: Command,
-        stop: bool,
+        on_signal: OnSignal,
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished = process::run(command, stop.then_some(&self.interrupt), patience, listen).map_err(|failed| {
-            let (kind, detail) = match failed {
-                Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
-                Failed::Silent(limit) => (
-                    RemoteErrorKind::TimedOut,
-                    Some(format!("nothing moved for {}", humantime::format_duration(limit))),
-                ),
-                Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
-            };
-            self.error(kind, detail.into_iter().collect())
-        })?;
+        let finished =
+            process::run(command, (on_signal == OnSignal::Stop).then_some(&self.interrupt), patience, listen).map_err(
+                |failed| {
+                    let (kind, detail) = match failed {
+                        Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
+                        Failed::Silent(limit) => (
+                            RemoteErrorKind::TimedOut,
+                            Some(format!("nothing moved for {}", humantime::format_duration(limit))),
+                        ),
+                        Failed::Start(error) => {
+                            (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}")))
+                        }
+                    };
+                    self.error(kind, detail.into_iter().collect())
+                },
+            )?;
         tracing::debug!(status = %finished.status, stderr = ?self.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
@@ -167,16 +172,38 @@ impl Git {
         lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
     }
 
-    fn list(&self, patterns: &[&str]) -> Result<Vec<(String, String)>, RemoteError> {
+    fn list(&self, patterns: &[&str], on_signal: OnSignal) -> Result<Vec<(String, String)>, RemoteError> {
         let idle = self.remote.timeout.idle;
         let mut command = self.command(None, idle);
         command.args(["ls-remote", "--symref", "--", &self.remote.url.for_git()]).args(patterns);
-        let finished = self.run(command, true, |_| self.remote.timeout.connect + idle, |_| {})?;
+        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, |_| {})?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
         let pairs = finished.stdout.lines().filter_map(|line| line.split_once('\t'));
         Ok(pairs.map(|(value, name)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The branch in an answer; `None` if it is not there.
+    fn find(&self, lines: &[(String, String)], branch: Option<&str>) -> Result<Option<RemoteRefs>, RemoteError> {
+        let head = self.head(lines)?;
+        let found = match branch {
+            Some(branch) => {
+                let name = format!("refs/heads/{branch}");
+                let hex = lines.iter().find(|(line, value)| *line == name && !value.starts_with("ref: "));
+                hex.map(|(_, hex)| self.id(hex)).transpose()?.map(|tip| (branch.to_owned(), tip))
+            }
+            None => head.clone(),
+        };
+        Ok(found.map(|(branch, tip)| RemoteRefs { branch, tip: Some(tip), head, is_empty: false }))
+    }
+
+    /// The branch that HEAD names, with its tip, where it exists.
+    fn head(&self, lines: &[(String, String)]) -> Result<Option<(String, ObjectId)>, RemoteError> {
+        let mut values = lines.iter().filter(|(name, _)| name == "HEAD").map(|(_, value)| value.as_str());
+        let target = values.clone().find_map(|value| value.strip_prefix("ref: refs/heads/"));
+        let id = values.find(|value| !value.starts_with("ref: ")).map(|hex| self.id(hex)).transpose()?;
+        Ok(target.map(str::to_owned).zip(id))
     }
 
     fn id(&self, hex: &str) -> Result<ObjectId, RemoteError> {
@@ -193,28 +220,21 @@ impl Git {
 
 impl Transport for Git {
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
-    fn refs(&self, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let wanted = branch.map(|branch| format!("refs/heads/{branch}"));
         let mut patterns = vec!["HEAD"];
         patterns.extend(wanted.as_deref());
-        let lines = self.list(&patterns)?;
-        let value = |name: &str, symbolic: bool| {
-            let found = |(n, v): &&(String, String)| n == name && v.starts_with("ref: ") == symbolic;
-            lines.iter().find(found).map(|(_, value)| value.as_str())
-        };
-        let target = value("HEAD", true).and_then(|target| target.strip_prefix("ref: refs/heads/"));
-        let head = match (target, value("HEAD", false)) {
-            (Some(target), Some(id)) => Some((target.to_owned(), self.id(id)?)),
-            _ => None,
-        };
-        let tip = wanted.as_deref().and_then(|name| value(name, false)).map(|hex| self.id(hex)).transpose()?;
-        if let (Some(branch), Some(tip)) = (branch, tip) {
-            return Ok(RemoteRefs { branch: branch.to_owned(), tip: Some(tip), head, is_empty: false });
+        let lines = self.list(&patterns, on_signal)?;
+        if let Some(refs) = self.find(&lines, branch)? {
+            return Ok(refs);
         }
-        if let (None, Some((target, id))) = (branch, head.clone()) {
-            return Ok(RemoteRefs { branch: target, tip: Some(id), head, is_empty: false });
+        // Rare: no such branch, or no branch at all. One more answer that shows all of them decides, by itself: between
+        // two questions somebody may have made the first.
+        let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
+        if let Some(refs) = self.find(&lines, branch)? {
+            return Ok(refs);
         }
-        let is_empty = head.is_none() && self.list(&["refs/heads/*"])?.is_empty();
+        let is_empty = lines.is_empty();
         let branch = match branch {
             Some(branch) => branch.to_owned(),
             None if is_empty => "main".to_owned(),
@@ -223,18 +243,18 @@ impl Transport for Git {
                 return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
             }
         };
-        Ok(RemoteRefs { branch, tip: None, head, is_empty })
+        Ok(RemoteRefs { branch, tip: None, head: self.head(&lines)?, is_empty })
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
-    fn fetch(&self, store: &Store, branch: &str, depth: Depth) -> Result<ObjectId, RemoteError> {
+    fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError> {
         let idle = self.remote.timeout.idle;
         let mut command = self.command(Some(store), idle);
         command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
         command.args(["--filter=blob:none", &format!("--depth={}", depth.0), REMOTE]);
         command.arg(format!("+refs/heads/{branch}:{TIP}"));
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, true, |_| self.remote.timeout.connect + idle, listen)?;
+        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, listen)?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
@@ -257,7 +277,7 @@ impl Transport for Git {
             if sent { timeout.push_verdict } else { timeout.connect + timeout.idle }
         };
         // Not to be interrupted: once it is sent, the verdict is awaited and told.
-        let finished = self.run(command, false, patience, listen)?;
+        let finished = self.run(command, OnSignal::GoOn, patience, listen)?;
         let verdict = finished.stdout.lines().find_map(|line| {
             let (flag, rest) = line.split_once('\t')?;
             let (_, summary) = rest.split_once('\t')?;

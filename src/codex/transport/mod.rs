@@ -39,14 +39,23 @@ pub enum PushReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth(pub u32);
 
+/// What a signal does to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSignal {
+    /// It ends.
+    Stop,
+    /// It goes on: something was sent, and its fate is to be told.
+    GoOn,
+}
+
 /// One way to talk to a remote. Implementations are bound to one remote and its credentials.
 pub trait Transport: Send + Sync {
     /// Asks for the tip of `branch`, or of the branch that HEAD names.
-    fn refs(&self, branch: Option<&str>) -> Result<RemoteRefs, RemoteError>;
+    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
     /// Fetches the tip of `branch` into `store` and says which commit that is.
-    fn fetch(&self, store: &Store, branch: &str, depth: Depth) -> Result<ObjectId, RemoteError>;
+    fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError>;
 
-    /// Pushes `commit` to `branch`, never by force. An error means that nobody knows whether it landed: ask.
+    /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
     fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
 }

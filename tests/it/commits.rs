@@ -1,0 +1,93 @@
+//! What a commit says, and that the same input gives the same commit.
+
+use crate::support::{Codex, Sandbox};
+
+fn message(codex: &Codex) -> String {
+    codex.git(&["log", "-1", "--format=%B", "main"])
+}
+
+#[test]
+fn trailers_tell_the_source_revision() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    let workspace = sandbox.path("ws");
+    sandbox.git(&workspace, &["init", "-q"]);
+    sandbox.git(&workspace, &["remote", "add", "origin", "https://me:s3cret@git.acme.com/mono.git"]);
+    sandbox.git(&workspace, &["add", "."]);
+    sandbox.git(&workspace, &["commit", "-qm", "one"]);
+    let head = sandbox.git(&workspace, &["rev-parse", "HEAD"]).trim().to_owned();
+    sandbox.run(&["sync", "--all", "--work-id", "DOC-7"]).code(0);
+    let expected = format!(
+        "Sync 2 files from alpha\n\nCodex-Project: alpha\nCodex-Source: https://git.acme.com/mono.git\n\
+         Codex-Source-Commit: {head}\nCodex-Work-Id: DOC-7\n"
+    );
+    assert_eq!(message(&codex).trim(), expected.trim());
+
+    // A published file that differs from the commit makes it dirty; a file the commit does not know does not.
+    sandbox.write("ws/alpha/docs/built.html", "untracked");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert!(message(&codex).contains(&format!("Codex-Source-Commit: {head}\n")));
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert!(message(&codex).contains(&format!("Codex-Source-Commit: {head}-dirty\n")));
+    sandbox.write("ws/alpha/docs/a.md", "changed again");
+    sandbox
+        .run(&[
+            "sync",
+            "--all",
+            "--config",
+            "commit.trailers=false",
+            "--message",
+            "{org}: {project} +{count} ({branch})",
+        ])
+        .code(0);
+    assert_eq!(message(&codex).trim(), "acme: alpha +1 (main)");
+}
+
+#[test]
+fn thread_count_changes_no_byte() {
+    let tips: Vec<_> = ["1", "2", "7"]
+        .map(|jobs| {
+            let sandbox = Sandbox::new();
+            let names: Vec<String> = (0..12).map(|n| format!("p{n}")).collect();
+            let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
+            for name in &names {
+                for file in 0..9 {
+                    sandbox.write(&format!("ws/{name}/docs/{}/{file}.md", file % 3), format!("{name} {file}"));
+                }
+            }
+            sandbox.run(&["sync", "--all", "--jobs", jobs]).code(0);
+            codex.assert_sound();
+            codex.tip()
+        })
+        .into();
+    assert!(tips[0].is_some() && tips.iter().all(|tip| *tip == tips[0]), "{tips:?}");
+}
+
+#[test]
+fn identity_comes_from_configuration_then_variables_then_git() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    let author = || codex.git(&["log", "-1", "--format=%an <%ae> %cn", "main"]).trim().to_owned();
+    let sync = |content: &str, keep: bool, arguments: &[&str]| {
+        sandbox.write("ws/alpha/README.md", content);
+        let mut command = sandbox.program(&[&["sync", "--all"], arguments].concat());
+        if !keep {
+            for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+                command.env_remove(name);
+            }
+        }
+        sandbox.finish(command).code(0);
+    };
+    sync("1", false, &[]);
+    assert_eq!(author(), "fractary-codex <fractary-codex@localhost> fractary-codex");
+    sandbox.write("home/.gitconfig", "[user]\n\tname = Grace\n\temail = grace@acme.example\n");
+    sync("2", false, &[]);
+    assert_eq!(author(), "Grace <grace@acme.example> Grace");
+    sync("3", true, &[]);
+    assert_eq!(author(), "Ada <ada@acme.example> Ada");
+    sync("4", true, &["--config", "commit.author={name='Bot', email='bot@acme.example'}"]);
+    assert_eq!(author(), "Bot <bot@acme.example> Bot");
+}

@@ -1,0 +1,101 @@
+//! What is remembered between runs, and that it is never believed beyond what it is true of.
+
+use std::fs;
+
+use crate::support::{Codex, Sandbox};
+
+fn synced() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    for name in ["alpha", "beta"] {
+        sandbox.write(&format!("ws/{name}/README.md"), name);
+        sandbox.write(&format!("ws/{name}/docs/a.md"), name);
+    }
+    sandbox.run(&["sync", "--all"]).code(0);
+    (sandbox, codex)
+}
+
+/// Runs with a log of every child, and tells which git commands there were.
+fn git_commands(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
+    let mut command = sandbox.program(arguments);
+    command.env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
+    let output = sandbox.finish(command).code(0);
+    let commands = ["ls-remote", "fetch", "push"];
+    let calls = output.stderr.lines().filter(|line| line.contains("arguments="));
+    calls
+        .map(|line| commands.iter().find(|c| line.contains(&format!("\"{c}\""))).map_or("other", |c| c).to_owned())
+        .collect()
+}
+
+#[test]
+fn nothing_changed_costs_one_question() {
+    let (sandbox, codex) = synced();
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+    // Somebody else's commit makes what is known a thing of the past, once.
+    codex.commit(&[("100644", "other.md", "x")], &[]);
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch"]);
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+    // A change is pushed on top of a fetched tip, and then known again.
+    sandbox.write("ws/alpha/README.md", "changed");
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch", "push", "ls-remote"]);
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+}
+
+#[test]
+fn what_is_known_is_ignored_when_it_is_damaged() {
+    let (sandbox, codex) = synced();
+    let state = sandbox.path("home/.local/state/fractary-codex");
+    for directory in ["codex", "stat"] {
+        for (path, data, ..) in sandbox.fingerprint(&format!("home/.local/state/fractary-codex/{directory}")) {
+            if path.is_file() {
+                fs::write(path, &data[..data.len() / 2]).unwrap();
+            }
+        }
+    }
+    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch"]);
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "a file where the directory should be").unwrap();
+    sandbox.write("ws/alpha/README.md", "changed");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.file("projects/alpha/README.md"), "changed");
+}
+
+#[test]
+fn a_change_within_the_clocks_resolution_is_seen() {
+    let (sandbox, codex) = synced();
+    // Same size, written right after the file was hashed, again and again.
+    for round in 0..20 {
+        sandbox.write("ws/alpha/README.md", format!("{round:05}"));
+        sandbox.run(&["sync", "--all"]).code(0);
+        assert_eq!(codex.file("projects/alpha/README.md"), format!("{round:05}"));
+    }
+}
+
+#[test]
+fn an_offline_dry_run_compares_with_what_was_recorded() {
+    let (sandbox, codex) = synced();
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    sandbox.write("ws/alpha/README.md", "changed");
+    let online = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    let tip = codex.tip();
+    // The codex is out of reach, and nobody asks for it.
+    fs::rename(codex.path(), sandbox.path("gone.git")).unwrap();
+    let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("home"), sandbox.fingerprint("tmp"));
+    let offline = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(0).json();
+    assert_eq!(before, (sandbox.fingerprint("ws"), sandbox.fingerprint("home"), sandbox.fingerprint("tmp")));
+    assert_eq!((&offline["projects"], &offline["plan_id"]), (&online["projects"], &online["plan_id"]));
+    assert_eq!(offline["remote"]["before"].as_str(), tip.as_deref());
+    let human = sandbox.run(&["sync", "--all", "--dry-run", "--offline"]).code(0);
+    assert!(human.stdout.contains(", as recorded at 20"), "{}", human.stdout);
+    assert_eq!(git_commands(&sandbox, &["sync", "--all", "--dry-run", "--offline"]), [""; 0]);
+}
+
+#[test]
+fn offline_without_records_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(4).json();
+    assert_eq!(output["error"]["kind"], "nothing-recorded");
+    sandbox.run(&["sync", "--all", "--offline"]).code(2);
+}

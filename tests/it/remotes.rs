@@ -1,0 +1,268 @@
+//! Every error of a remote that a user can meet, against real servers: its own message, a hint, the right exit status,
+//! and nothing left behind.
+
+use crate::support::http::{HttpServer, Reaction, Stage};
+use crate::support::ssh::SshServer;
+use crate::support::{Codex, Output, Sandbox};
+
+const TOKEN: &str = "t0ken-that-must-not-show";
+
+struct World {
+    sandbox: Sandbox,
+    codex: Codex,
+    server: HttpServer,
+}
+
+/// One project with a change to publish, and a codex behind http that wants a token.
+fn world() -> World {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
+    World { sandbox, codex, server }
+}
+
+impl World {
+    fn sync(&self, variables: &[(&str, &str)]) -> Output {
+        let mut command = self.sandbox.program(&["sync", "--all", "-vv"]);
+        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
+        command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='2s', idle='1s', push_verdict='3s'}");
+        command.env("FRACTARY_CODEX_LOG", "off").envs(variables.iter().copied());
+        let output = self.sandbox.finish(command);
+        assert!(!output.stdout.contains(TOKEN) && !output.stderr.contains(TOKEN), "{}", output.stderr);
+        assert_eq!(self.sandbox.leftovers(), [""; 0]);
+        output
+    }
+
+    /// Syncs with the right token.
+    fn sync_with_token(&self) -> Output {
+        self.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)])
+    }
+
+    /// The sync fails so, the codex is as it was, and once the fault is over the next sync does the job.
+    #[track_caller]
+    fn fails(&self, output: Output, code: i32, error: &str, hint: &str) {
+        let tip = self.codex.tip();
+        let output = output.code(code);
+        let head = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(head.contains(error), "{}", output.stderr);
+        assert!(output.stderr.contains("hint: ") && output.stderr.contains(hint), "{}", output.stderr);
+        assert_eq!(self.codex.tip(), tip);
+        self.sync_with_token().code(0);
+        assert!(self.codex.paths().contains(&"projects/alpha/README.md".to_owned()));
+    }
+}
+
+#[test]
+fn a_token_goes_in_a_header_and_nowhere_else() {
+    let world = world();
+    world.sync_with_token().code(0);
+    for request in world.server.requests() {
+        assert!(!request.target.contains(TOKEN));
+        assert!(request.headers["authorization"].starts_with("Basic "));
+    }
+    for (path, data, ..) in world.sandbox.fingerprint("") {
+        assert!(!String::from_utf8_lossy(&data).contains(TOKEN), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_credentials() {
+    let world = world();
+    let output = world.sync(&[]);
+    world.fails(output, 4, "asks for credentials and none were given", "`remote.token`");
+}
+
+#[test]
+fn wrong_token() {
+    let world = world();
+    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")]);
+    world.fails(output, 4, "refused the credentials", "not expired");
+}
+
+#[test]
+fn a_token_for_github_goes_to_github_only() {
+    let world = world();
+    let output = world.sync(&[("GITHUB_TOKEN", TOKEN)]);
+    assert!(world.server.requests().iter().all(|request| !request.headers.contains_key("authorization")));
+    world.fails(output, 4, "none were given", "`remote.token`");
+}
+
+#[test]
+fn a_password_in_the_url_is_used_and_masked() {
+    let world = world();
+    let url = world.server.url("codex.git").replace("http://", &format!("http://x-access-token:{TOKEN}@"));
+    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url)]).code(0);
+    assert!(output.stdout.contains("http://x-access-token:***@127.0.0.1"), "{}", output.stdout);
+}
+
+#[test]
+fn forbidden_not_found_and_broken_servers() {
+    for (status, error, hint) in [
+        (403, "no permission for", "write access"),
+        (404, "not found", "`remote.url`"),
+        (503, "failed to answer", "try again"),
+    ] {
+        let world = world();
+        world.server.fail(Stage::ListToFetch, Reaction::Status(status, "words of the server"), 1);
+        let output = world.sync_with_token();
+        world.fails(output, 4, error, hint);
+    }
+}
+
+#[test]
+fn redirects_are_not_followed_with_a_token() {
+    let world = world();
+    let other = HttpServer::start(&world.sandbox.path(""), None);
+    world.server.fail(Stage::ListToFetch, Reaction::Redirect(other.url("").trim_end_matches('/').to_owned()), 1);
+    let output = world.sync_with_token();
+    assert!(other.requests().is_empty());
+    world.fails(output, 4, "redirects elsewhere", "`remote.url`");
+}
+
+#[test]
+fn faults_in_every_stage_are_told_and_leave_nothing() {
+    for stage in [Stage::ListToFetch, Stage::Fetch, Stage::ListToPush] {
+        for reaction in [Reaction::Reset, Reaction::Garbage, Reaction::Truncate(200), Reaction::Stall] {
+            let world = world();
+            world.server.fail(stage, reaction.clone(), 10);
+            let output = world.sync_with_token();
+            assert_eq!(output.code, Some(4), "{stage:?} {reaction:?}: {}{}", output.stdout, output.stderr);
+            assert!(output.stderr.contains("hint: "), "{}", output.stderr);
+            assert_eq!(world.codex.subjects().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_push_whose_answer_is_lost_is_asked_for() {
+    let world = world();
+    world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
+    let output = world.sync_with_token().code(0);
+    assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
+    assert_eq!(world.codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
+    assert_eq!(world.codex.updates(), 2);
+}
+
+#[test]
+fn a_push_that_is_cut_off_is_made_again() {
+    let world = world();
+    world.server.fail(Stage::Push, Reaction::Reset, 1);
+    world.sync_with_token().code(0);
+    assert_eq!(world.codex.subjects().len(), 2);
+}
+
+#[test]
+fn when_the_remote_cannot_be_asked_again_that_is_said() {
+    let world = world();
+    // The push lands; every question after the first goes unanswered.
+    let output = {
+        let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
+        command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+        command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+        world.codex.hook("post-receive", "mv ../codex.git/HEAD ../codex.git/HEAD.away");
+        world.sandbox.finish(command)
+    };
+    std::fs::rename(world.codex.path().join("HEAD.away"), world.codex.path().join("HEAD")).unwrap();
+    let document = output.code(4).json();
+    assert_eq!(document["error"]["kind"], "unverified");
+    assert!(document["pushed"].is_null());
+    assert_eq!(world.codex.subjects().len(), 2);
+}
+
+#[test]
+fn a_push_that_is_accepted_and_undone_is_no_success() {
+    let world = world();
+    world.codex.hook("post-receive", "git update-ref refs/heads/main $(git rev-parse main~1)");
+    let output = world.sync_with_token().code(5);
+    assert!(output.stderr.contains("landed, then removed"), "{}", output.stderr);
+}
+
+#[test]
+fn others_may_push_right_after_us() {
+    let world = world();
+    let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
+    world.codex.hook("post-receive", script);
+    let output = world.sync_with_token().code(0);
+    assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
+    assert_eq!(world.codex.subjects(), ["later", "Sync 1 files from alpha", "Somebody else"]);
+}
+
+#[test]
+fn a_hook_that_declines_is_quoted() {
+    let world = world();
+    world.codex.hook("pre-receive", "echo 'documents are frozen until Monday' >&2; exit 1");
+    let output = world.sync_with_token().code(5);
+    assert!(output.stderr.contains("declined by `127.0.0.1:"), "{}", output.stderr);
+    assert!(output.stderr.contains("the server said: documents are frozen until Monday"), "{}", output.stderr);
+    assert_eq!(world.codex.subjects().len(), 1);
+}
+
+#[test]
+fn nobody_there() {
+    let world = world();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &format!("http://{free}/codex.git"))]);
+    world.fails(output, 4, "cannot connect to", "host and port");
+    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", "http://codex.invalid/codex.git")]);
+    world.fails(output, 4, "is not known", "`remote.url`");
+}
+
+#[test]
+fn a_token_over_plain_http_stays_here() {
+    let world = world();
+    let url = ("FRACTARY_CODEX_REMOTE__URL", "http://git.acme.invalid/codex.git");
+    let output = world.sync(&[url, ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)]);
+    world.fails(output, 4, "over plain http", "`remote.allow_insecure: true`");
+}
+
+#[test]
+fn a_server_without_partial_clone_is_fetched_whole() {
+    let world = world();
+    world.codex.git(&["config", "uploadpack.allowFilter", "false"]);
+    world.sync_with_token().code(0);
+    assert_eq!(world.codex.subjects().len(), 2);
+    world.codex.assert_sound();
+}
+
+#[test]
+fn ssh_keys_and_hosts() {
+    let world = world();
+    let Some(ssh) = SshServer::start(&world.sandbox) else { return };
+    let url = ssh.url(world.codex.path());
+    let sync = |key: &str, hosts: &str| {
+        world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url), ("GIT_SSH_COMMAND", &ssh.client(key, hosts))])
+    };
+    let refused = sync("stranger", "known_hosts").code(4);
+    assert!(refused.stderr.contains("takes none of the ssh keys"), "{}", refused.stderr);
+    let unknown = sync("user", "nothing").code(4);
+    assert!(unknown.stderr.contains("ssh-keyscan -p "), "{}", unknown.stderr);
+    assert_eq!(world.codex.subjects().len(), 1);
+    world.codex.hook("pre-receive", "[ -e go ] && exit 0; echo 'not over ssh either' >&2; exit 1");
+    let declined = sync("user", "known_hosts").code(5);
+    assert!(declined.stderr.contains("the server said: not over ssh either"), "{}", declined.stderr);
+    std::fs::write(world.codex.path().join("go"), "").unwrap();
+    sync("user", "known_hosts").code(0);
+    assert_eq!(world.codex.subjects().len(), 2);
+}
+
+#[test]
+fn what_moves_follows_the_change_and_not_the_codex() {
+    let world = world();
+    // Six megabytes that do not compress.
+    let mut random = 1u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (random >> 33) as u8 % 95)
+    };
+    let files: Vec<_> = (0..60)
+        .map(|n| (format!("projects/other/{n}.md"), (0..100_000).map(|_| noise()).collect::<String>()))
+        .collect();
+    let files: Vec<_> = files.iter().map(|(path, content)| ("100644", path.as_str(), content.as_str())).collect();
+    world.codex.commit(&files, &[]);
+    world.sync_with_token().code(0);
+    let moved: usize = world.server.requests().iter().map(|request| request.bytes_up + request.bytes_down).sum();
+    assert!(moved < 20_000, "{moved} bytes moved");
+    assert_eq!(world.codex.paths().len(), 62);
+}

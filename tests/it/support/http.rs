@@ -1,0 +1,282 @@
+//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of what was
+//! asked, and faults to order.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+/// What happens to a request that a [`Fault`] is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Reaction {
+    /// An answer with this status and body.
+    Status(u16, &'static str),
+    /// A redirect to this URL with the same path behind it.
+    Redirect(String),
+    /// The connection is reset at once.
+    Reset,
+    /// Only so many bytes of the real answer.
+    Truncate(usize),
+    /// Bytes that are no answer of git's.
+    Garbage,
+    /// No answer until the server goes.
+    Stall,
+    /// Git does its work, and the answer is lost.
+    LoseAnswer,
+}
+
+/// The part of a sync that a request belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Asking for refs, to read.
+    ListToFetch,
+    /// Objects on their way down.
+    Fetch,
+    /// Asking for refs, to write.
+    ListToPush,
+    /// Objects on their way up.
+    Push,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) target: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) bytes_up: usize,
+    pub(crate) bytes_down: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    faults: Mutex<Vec<(Stage, Reaction, usize)>>,
+    requests: Mutex<Vec<Request>>,
+    stalled: Mutex<Vec<TcpStream>>,
+    stopped: AtomicBool,
+}
+
+/// The server; it stops when dropped.
+pub(crate) struct HttpServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listener: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone)]
+struct Site {
+    root: PathBuf,
+    authorization: Option<String>,
+}
+
+impl HttpServer {
+    /// Serves the repositories below `root`; with `credentials` (`user:password`) to nobody else.
+    pub(crate) fn start(root: &Path, credentials: Option<&str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let authorization = credentials.map(|plain| {
+            use base64::Engine;
+            format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(plain))
+        });
+        let site = Site { root: root.to_owned(), authorization };
+        let accept = {
+            let shared = shared.clone();
+            move || {
+                for stream in listener.incoming() {
+                    if shared.stopped.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let (shared, site) = (shared.clone(), site.clone());
+                    // A client that goes away in the middle is its own business.
+                    thread::spawn(move || stream.and_then(|stream| serve(stream, &site, &shared)));
+                }
+            }
+        };
+        Self { address, shared, listener: Some(thread::spawn(accept)) }
+    }
+
+    /// The URL of the repository at `path` below the root.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// Orders a fault for the next `times` requests of `stage`.
+    pub(crate) fn fail(&self, stage: Stage, reaction: Reaction, times: usize) {
+        self.shared.faults.lock().unwrap().push((stage, reaction, times));
+    }
+
+    /// Every request so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for stream in self.shared.stalled.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let _ = TcpStream::connect(self.address);
+        let _ = self.listener.take().map(JoinHandle::join);
+    }
+}
+
+fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(()) };
+    let (method, target) = (method.to_owned(), target.to_owned());
+    let mut headers = HashMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        match header.trim_end().split_once(':') {
+            Some((name, value)) => headers.insert(name.to_lowercase(), value.trim().to_owned()),
+            None => break,
+        };
+    }
+    let body = read_body(&mut reader, &headers)?;
+    let mut stream = stream;
+    let request = Request { target: target.clone(), headers: headers.clone(), bytes_up: body.len(), bytes_down: 0 };
+    let number = {
+        let mut requests = shared.requests.lock().unwrap();
+        requests.push(request);
+        requests.len() - 1
+    };
+    if site.authorization.is_some() && headers.get("authorization") != site.authorization.as_ref() {
+        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"codex\"\r\n";
+        return write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    let reaction = stage(&method, &target).and_then(|stage| shared.take(stage));
+    match &reaction {
+        Some(Reaction::Status(status, body)) => {
+            let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
+            return write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        }
+        Some(Reaction::Redirect(to)) => {
+            let head = format!("HTTP/1.1 301 Moved\r\nLocation: {to}{target}\r\n");
+            return write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+        Some(Reaction::Reset) => return reset(&stream),
+        Some(Reaction::Garbage) => {
+            let kind = headers.get("accept").cloned().unwrap_or_default();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
+            return stream.write_all(format!("{head}garbage\n").as_bytes());
+        }
+        Some(Reaction::Stall) => {
+            shared.stalled.lock().unwrap().push(stream);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let answer = backend(site, &method, &target, &headers, &body)?;
+    let answer = match reaction {
+        Some(Reaction::LoseAnswer) => return reset(&stream),
+        Some(Reaction::Truncate(bytes)) => &answer[..bytes.min(answer.len())],
+        _ => &answer[..],
+    };
+    shared.requests.lock().unwrap()[number].bytes_down = answer.len();
+    stream.write_all(answer)
+}
+
+/// Closes so that the other side sees a reset and not an end.
+fn reset(stream: &TcpStream) -> std::io::Result<()> {
+    rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO))?;
+    Ok(())
+}
+
+fn stage(method: &str, target: &str) -> Option<Stage> {
+    match method {
+        "GET" if target.contains("service=git-upload-pack") => Some(Stage::ListToFetch),
+        "GET" if target.contains("service=git-receive-pack") => Some(Stage::ListToPush),
+        "POST" if target.ends_with("git-upload-pack") => Some(Stage::Fetch),
+        "POST" if target.ends_with("git-receive-pack") => Some(Stage::Push),
+        _ => None,
+    }
+}
+
+impl Shared {
+    fn take(&self, stage: Stage) -> Option<Reaction> {
+        let mut faults = self.faults.lock().unwrap();
+        let (_, reaction, times) = faults.iter_mut().find(|(at, _, times)| *at == stage && *times > 0)?;
+        *times -= 1;
+        Some(reaction.clone())
+    }
+}
+
+fn read_body(reader: &mut impl BufRead, headers: &HashMap<String, String>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if headers.get("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk)?;
+            if size == 0 {
+                return Ok(body);
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    reader.take(length).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// Runs `git http-backend` and turns its answer into one of http.
+fn backend(
+    site: &Site,
+    method: &str,
+    target: &str,
+    headers: &HashMap<String, String>,
+    body: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    let mut child = Command::new("git")
+        .arg("http-backend")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("HOME", &site.root)
+        .env("GIT_PROJECT_ROOT", &site.root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REMOTE_USER", "tester")
+        .env("REMOTE_ADDR", "127.0.0.1")
+        .env("REQUEST_METHOD", method)
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("GIT_PROTOCOL", header("git-protocol"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut input = child.stdin.take().unwrap();
+    let body = body.to_vec();
+    let feeding = thread::spawn(move || input.write_all(&body));
+    let output = child.wait_with_output()?.stdout;
+    let _ = feeding.join();
+    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(output.len());
+    let head = String::from_utf8_lossy(&output[..end]).into_owned();
+    let content = output.get(end + 4..).unwrap_or_default();
+    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+    let rest: String =
+        head.lines().filter(|line| !line.starts_with("Status:")).map(|line| format!("{line}\r\n")).collect();
+    let mut answer =
+        format!("HTTP/1.1 {status}\r\n{rest}Content-Length: {}\r\nConnection: close\r\n\r\n", content.len())
+            .into_bytes();
+    answer.extend_from_slice(content);
+    Ok(answer)
+}

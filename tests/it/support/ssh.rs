@@ -1,0 +1,89 @@
+//! Git over ssh on loopback: an `sshd` of the test's own, with keys of the test's own.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Sandbox;
+
+#[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]
+fn tell_skipped(program: &str) {
+    eprintln!("skipped: {program} is not installed");
+}
+
+/// A running `sshd`; ended when dropped.
+pub(crate) struct SshServer {
+    child: Child,
+    port: u16,
+    directory: std::path::PathBuf,
+}
+
+impl SshServer {
+    /// Starts one that knows a key of the sandbox; `None`, and a line that says so, where `sshd` is not installed.
+    pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
+        let program = "/usr/sbin/sshd";
+        if !std::path::Path::new(program).exists() {
+            assert!(std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(), "{program} is not installed");
+            tell_skipped(program);
+            return None;
+        }
+        let directory = sandbox.path("ssh");
+        fs::create_dir(&directory).unwrap();
+        for key in ["host", "user", "stranger"] {
+            let path = directory.join(key);
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+            assert!(made.success());
+        }
+        let path = |name: &str| directory.join(name).display().to_string();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        fs::copy(directory.join("user.pub"), directory.join("authorized_keys")).unwrap();
+        let host = fs::read_to_string(directory.join("host.pub")).unwrap();
+        fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        // A separation directory is wanted by sshd when it is started by root.
+        let _ = fs::create_dir_all("/run/sshd");
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n",
+            path("host"),
+            path("authorized_keys"),
+        );
+        fs::write(directory.join("sshd_config"), config).unwrap();
+        let child = Command::new(program)
+            .args(["-D", "-e", "-f", &path("sshd_config")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "sshd does not listen");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        Some(Self { child, port, directory })
+    }
+
+    /// The URL of a repository of this machine.
+    pub(crate) fn url(&self, path: &std::path::Path) -> String {
+        format!("ssh://127.0.0.1:{}{}", self.port, path.display())
+    }
+
+    /// A client configuration (as `~/.ssh/config` would be) with this key and these known hosts.
+    pub(crate) fn client(&self, key: &str, known_hosts: &str) -> String {
+        let path = |name: &str| self.directory.join(name).display().to_string();
+        format!(
+            "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={} -o UserKnownHostsFile={}",
+            path(key),
+            path(known_hosts),
+        )
+    }
+}
+
+impl Drop for SshServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
