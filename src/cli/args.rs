@@ -83,6 +83,75 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Publish projects into the codex: one commit a project, one push, verified
     Sync(Box<SyncArgs>),
+    /// List the projects: root, place in the codex, matching files
+    Projects(OutputArgs),
+    /// Show, explain and check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The older name of `config validate`
+    #[command(name = "config-validate", hide = true)]
+    ConfigValidate,
+    /// Write a commented `.fractary/config.yaml` for what is here
+    #[command(visible_alias = "config-init")]
+    Init(InitArgs),
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the value of every key
+    Show {
+        /// With the layer, file and line of each, and what it overrode
+        #[arg(long)]
+        origin: bool,
+        /// How results are written.
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Tell who gave a key its value, and who was overridden
+    Explain {
+        /// The key, dotted: `sync.to_codex.include`
+        key: String,
+        /// How results are written.
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Check the configuration; all mistakes at once
+    Validate,
+    /// Print a JSON Schema, as in `schemas/`
+    Schema {
+        /// Of what
+        #[arg(default_value = "config")]
+        of: SchemaOf,
+    },
+    /// Print the files that count, lowest layer first
+    Path,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The configuration file.
+    Config,
+    /// The document of `sync --json`.
+    Sync,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Replace a configuration that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The organization, where it is not to be detected
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Option<String>,
+    /// The repository of the codex; default: codex.ORGANIZATION.com
+    #[arg(long, value_name = "NAME")]
+    pub(crate) codex_repo: Option<String>,
+    /// The codex's URL, where it is not on github.com
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 /// Which projects.

@@ -44,9 +44,19 @@ impl Context {
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
     ) -> Result<(Configuration, Workspace), Failure> {
+        let request = self.request(env_name, flags)?;
+        config::load_workspace(&request).map_err(|problems| of_configuration(&problems))
+    }
+
+    /// Loads the layers alone: what they come to may still be no workspace.
+    pub(crate) fn load_layers(&self) -> Result<Configuration, Failure> {
+        config::load(&self.request(None, Vec::new())?).map_err(|problems| of_configuration(&problems))
+    }
+
+    fn request(&self, env_name: Option<&str>, flags: Vec<FlagValue>) -> Result<LoadRequest, Failure> {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
-        let request = LoadRequest {
+        Ok(LoadRequest {
             detected_organization: source::organization(&cwd),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
@@ -59,7 +69,6 @@ impl Context {
             flags,
             config_arguments: self.global.config.clone(),
             cwd,
-        };
-        config::load_workspace(&request).map_err(|problems| of_configuration(&problems))
+        })
     }
 }

@@ -15,7 +15,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::environment::Environment;
-use args::{Cli, Command};
+use args::{Cli, Command, ConfigCommand};
 use failure::{Failure, exit};
 use load::Context;
 use terminal::Terminal;
@@ -51,6 +51,10 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
+        Command::Projects(output) => commands::projects::run(&output, context),
+        Command::Config(command) => commands::config::run(&command, context),
+        Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),
+        Command::Init(arguments) => commands::init::run(&arguments, context),
     }
 }
 

@@ -192,6 +192,13 @@ pub fn scan(
     Ok(Snapshot { files, skipped })
 }
 
+/// How many files of a project would be published, without reading them.
+pub fn count(project: &Project) -> Result<usize, ScanError> {
+    let root = SourceRoot::open(project)?;
+    let (found, _) = walk::walk(project, root.path())?;
+    Ok(found.iter().map(|file| file.claims.len()).sum())
+}
+
 /// Counts files over all projects and tells the reporter now and then.
 pub struct Counter<'a> {
     done: AtomicU64,

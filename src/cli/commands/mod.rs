@@ -1,11 +1,40 @@
 //! One file a command: resolve, call the library, hand to the report.
 
+pub(crate) mod config;
+pub(crate) mod init;
+pub(crate) mod projects;
 pub(crate) mod sync;
 
 use std::io::Write;
 
-use super::failure::Failure;
+use super::args::{Format, OutputArgs};
+use super::failure::{Failure, exit};
+use super::load::Context;
 use crate::report::json;
+
+/// Prints a result, or the error that came instead, and gives the exit status.
+fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 {
+    match result {
+        Ok(text) => {
+            context.terminal.result(&text);
+            exit::DONE
+        }
+        Err(failure) => {
+            if json {
+                context.terminal.result(&to_json(&serde_json::json!({
+                    "schema_version": 1, "error": failure.report, "exit_code": failure.exit,
+                })));
+            } else {
+                context.terminal.error(None, &failure.report);
+            }
+            failure.exit
+        }
+    }
+}
+
+fn is_json(output: &OutputArgs) -> bool {
+    output.chosen() == Format::Json
+}
 
 /// Writes a JSON document as a result.
 fn to_json(document: &impl serde::Serialize) -> String {

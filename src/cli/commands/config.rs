@@ -1,0 +1,87 @@
+//! `config`: what counts, who said it, and whether it is right.
+
+use std::fmt::Write;
+
+use super::super::args::ConfigCommand;
+use super::super::failure::{Failure, exit};
+use super::super::load::Context;
+use super::{finish, is_json, to_json};
+use crate::config::{self, Configuration, Explanation};
+use crate::report::json::SyncDocument;
+use crate::report::style::Style;
+
+/// Runs the command and gives its exit status.
+pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
+    let json = match command {
+        ConfigCommand::Show { output, .. } | ConfigCommand::Explain { output, .. } => is_json(output),
+        _ => false,
+    };
+    finish(result(command, json, context), json, context)
+}
+
+fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<String, Failure> {
+    match command {
+        ConfigCommand::Show { origin, .. } => {
+            let configuration = context.load_layers()?;
+            Ok(shown(&configuration, &configuration.effective(), *origin, json, context.terminal.out))
+        }
+        ConfigCommand::Explain { key, .. } => {
+            let configuration = context.load_layers()?;
+            let explained = configuration.explain(key).map_err(|problem| {
+                Failure::new(exit::USAGE, "usage", problem.message.clone(), problem.hint.into_iter().collect())
+            })?;
+            Ok(shown(&configuration, &explained, true, json, context.terminal.out))
+        }
+        ConfigCommand::Validate => {
+            let (configuration, workspace) = context.load(None, Vec::new())?;
+            for warning in configuration.warnings() {
+                context.terminal.event(&crate::event::Event::Warning { project: None, message: warning });
+            }
+            let noun = if workspace.projects.len() == 1 { "project" } else { "projects" };
+            Ok(format!(
+                "the configuration is valid: {} {noun}, codex {}\n",
+                workspace.projects.len(),
+                workspace.remote.url
+            ))
+        }
+        ConfigCommand::Schema { of } => Ok(to_json(&match of {
+            super::super::args::SchemaOf::Config => config::schema(),
+            super::super::args::SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
+        })),
+        ConfigCommand::Path => {
+            let configuration = context.load_layers()?;
+            let lines = configuration.files().into_iter().map(|(_, path)| format!("{}\n", path.display()));
+            Ok(lines.collect())
+        }
+    }
+}
+
+fn shown(configuration: &Configuration, keys: &[Explanation], origin: bool, json: bool, style: Style) -> String {
+    if json {
+        let entries = keys.iter().map(|key| {
+            let given = key.given.iter().map(|given| {
+                serde_json::json!({
+                    "layer": given.layer.to_string(), "origin": given.origin.to_string(),
+                    "value": given.value, "counts": given.counts,
+                })
+            });
+            serde_json::json!({ "key": key.key, "value": key.value, "given": given.collect::<Vec<_>>() })
+        });
+        let root = configuration.root.display().to_string();
+        return to_json(&serde_json::json!({ "schema_version": 1, "root": root, "keys": entries.collect::<Vec<_>>() }));
+    }
+    let mut text = String::new();
+    for key in keys {
+        let value = key.value.as_ref().map_or_else(|| "not set".to_owned(), ToString::to_string);
+        let _ = writeln!(text, "{} = {value}", style.strong(&key.key));
+        if origin {
+            for given in &key.given {
+                let verdict = if given.counts { "from" } else { "overrides" };
+                let value = if given.counts { String::new() } else { format!(": {}", given.value) };
+                let line = format!("  {verdict} {} ({}){value}", given.origin, given.layer);
+                let _ = writeln!(text, "{}", style.faint(line));
+            }
+        }
+    }
+    text
+}
