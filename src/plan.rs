@@ -388,6 +388,7 @@ mod tests {
             },
             prune,
             delete_guard: DeleteGuard { files: 20, percent: 50 },
+            cache_dir: None,
         }
     }
 
