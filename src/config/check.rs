@@ -64,15 +64,14 @@ fn unknown_key(path: &[String], name: &str, known: &[&str], at: &Origin) -> Prob
         better
     });
     // A key that exists elsewhere stands at the wrong depth.
-    let better =
-        siblings.or_else(|| schema::keys().into_iter().find(|key| key.last().is_some_and(|last| last == name)));
+    let elsewhere = || schema::keys().into_iter().filter(|key| key.last().is_some_and(|last| last == name)).collect();
+    let better: Vec<Vec<String>> = siblings.map_or_else(elsewhere, |sibling| vec![sibling]);
     let key = key_path(path);
     if let Place::Variable { name, .. } = &at.source.place {
-        let variables: Vec<String> = schema::keys().iter().map(|key| super::env::variable(key)).collect();
-        let hint = did_you_mean(name, variables.iter().map(String::as_str).filter(|other| other != name));
-        return Problem::new(format!("there is no key `{key}`")).maybe_hint(hint).at(at);
+        return Problem::new(format!("there is no key `{key}`")).maybe_hint(super::env::closest(name)).at(at);
     }
-    let hint = better.map(|better| format!("did you mean `{}`?", key_path(&better)));
+    let better: Vec<String> = better.iter().map(|better| format!("`{}`", key_path(better))).collect();
+    let hint = (!better.is_empty()).then(|| format!("did you mean {}?", better.join(" or ")));
     Problem::new(format!("unknown key `{key}`")).maybe_hint(hint).at(at)
 }
 

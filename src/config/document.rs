@@ -41,7 +41,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
 }
 
 fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
-    let bytes = fs::read(path).map_err(|error| unreadable(&error).at(whole))?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -64,12 +64,14 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
             _ => "YAML",
         };
         let at = Origin { line: malformed.line, column: malformed.column, ..whole.clone() };
-        Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at)
+        let problem = Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at);
+        problem.maybe_hint(malformed.duplicate.then(|| "keep one of them".to_owned()))
     })
 }
 
-fn unreadable(error: &io::Error) -> Problem {
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(match error.kind() {
+        io::ErrorKind::NotFound if path.is_symlink() => "the file cannot be read: a symlink to nothing".to_owned(),
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "the file cannot be read: permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "the file cannot be read: it is a directory".to_owned(),

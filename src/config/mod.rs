@@ -30,9 +30,10 @@ pub(crate) mod tree;
 pub(crate) mod values;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use figment::Figment;
 
@@ -119,6 +120,8 @@ pub struct Configuration {
     environment: Environment,
     /// The environment chosen by `--env` or `FRACTARY_CODEX_ENV`.
     pub environment_name: Option<String>,
+    /// Which of the two chose it.
+    pub(crate) environment_origin: Option<Origin>,
     /// The projects' own directories, by project name.
     pub members: BTreeMap<String, Member>,
     pub(crate) warnings: Vec<Problem>,
@@ -167,6 +170,12 @@ impl Configuration {
         self.warnings.extend(warnings);
         let warnings = std::mem::take(&mut self.warnings);
         self.warnings = Problems::none_of(warnings).err().map(Problems::into_vec).unwrap_or_default();
+    }
+
+    /// Whether nobody has said anything: no file, variable or flag gives a key.
+    pub(crate) fn is_silent(&self) -> bool {
+        let given = |layer: &Layer| layer.tree.as_map().is_some_and(|map| !map.is_empty());
+        !self.layers.iter().any(|layer| layer.kind != LayerKind::Defaults && given(layer))
     }
 
     /// Where the value at `path` was given, by the highest layer that gives one.
@@ -228,6 +237,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
 
+    let (environment_name, environment_origin) = chosen(request, &environment, &from_file, &env_file).unzip();
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
     let configuration = Configuration {
@@ -238,7 +248,8 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         figment,
         file: found.file,
         cwd: request.cwd.clone(),
-        environment_name: chosen(request.env_name.as_deref(), &environment),
+        environment_name,
+        environment_origin,
         members: members.by_name,
         warnings: told.warnings,
         unset_tokens,
@@ -250,8 +261,23 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     (configuration, told.problems)
 }
 
-fn chosen(flag: Option<&str>, environment: &Environment) -> Option<String> {
-    flag.or_else(|| environment.get("FRACTARY_CODEX_ENV")).map(str::to_owned)
+/// The environment's name, and who says it.
+fn chosen(
+    request: &LoadRequest,
+    environment: &Environment,
+    from_file: &BTreeSet<String>,
+    env_file: &Path,
+) -> Option<(String, Origin)> {
+    let (name, layer, place) = match &request.env_name {
+        Some(name) => (name.clone(), LayerKind::Flags, Place::Flag("--env".to_owned())),
+        None => {
+            let variable = format!("{}ENV", env::PREFIX);
+            let name = environment.get(&variable)?.to_owned();
+            let file = from_file.contains(&variable).then(|| env_file.to_owned());
+            (name, LayerKind::Environment, Place::Variable { name: variable, file })
+        }
+    };
+    Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
 }
 
 /// Each layer was checked alone, so this fails only where two of them cannot be merged.

@@ -89,7 +89,7 @@ fn environments_choose_the_branch() {
     assert_eq!(world.workspace().remote.branch.as_deref(), Some("main"));
     let mut world = world;
     world.request.env_name = Some("pord".to_owned());
-    assert_eq!(world.problems(), "unknown environment `pord` [did you mean `prod`?]\n");
+    assert_eq!(world.problems(), "`--env`: unknown environment `pord` [did you mean `prod`?]\n");
 }
 
 #[test]
