@@ -26,6 +26,8 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         with_snippet: false,
+        // Far more than a file of people has, and little enough that a bomb fails at once.
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
     };
     let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();

@@ -1,6 +1,9 @@
 //! The configuration as a user meets it: its layers, its mistakes, its schema.
 
+mod environment;
+mod layers;
 mod mistakes;
+mod samples;
 
 use crate::support::{Output, Sandbox};
 
