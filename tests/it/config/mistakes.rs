@@ -48,7 +48,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     (
         "negated glob",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync: { to_codex: { include: [\"!docs/**\"] } }\n",
-        false,
+        true,
     ),
     (
         "overlapping destinations",
@@ -70,18 +70,18 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     (
         "traversal in to",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: docs/../../p\n",
-        false,
+        true,
     ),
-    ("to is the root", "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: .\n", false),
+    ("to is the root", "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: .\n", true),
     (
         "to is git's",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      mappings: [{ from: 'a/**', to: .git/hooks/ }]\n",
-        false,
+        true,
     ),
-    ("empty file", "", false),
-    ("only a comment", "# nothing yet\n", false),
+    ("empty file", "", true),
+    ("only a comment", "# nothing yet\n", true),
     ("without the section", "version: '2.0'\nwork: {}\n", false),
-    ("empty section", "codex:\n", false),
+    ("empty section", "codex:\n", true),
     ("section is a list", "codex: [a]\n", true),
     ("not YAML", "codex:\n  organization: [acme\n  codex_repo: codex\n", false),
     ("a tab", "codex:\n\torganization: acme\n", false),
@@ -89,7 +89,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "unknown placeholder",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: projects/{projekt}\n  \
          commit:\n    message: \"Sync {cuont} files\"\n",
-        false,
+        true,
     ),
     (
         "reserved keys",
@@ -99,7 +99,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ),
     ("no project", "codex:\n  organization: acme\n  codex_repo: codex\n", false),
     ("no remote", "codex:\n  project: p\n", false),
-    ("unknown scheme", "codex:\n  project: p\n  remote:\n    url: gopher://git.acme.com/codex\n", false),
+    ("unknown scheme", "codex:\n  project: p\n  remote:\n    url: gopher://git.acme.com/codex\n", true),
     (
         "several at once",
         "codex:\n  organisation: acme\n  codex_repo: codex\n  project: p\n  jobs: many\n  sync: { pruned: true }\n  \

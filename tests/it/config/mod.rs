@@ -4,6 +4,7 @@ mod environment;
 mod layers;
 mod mistakes;
 mod samples;
+mod schema;
 
 use crate::support::{Output, Sandbox};
 
