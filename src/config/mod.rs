@@ -66,8 +66,8 @@ pub struct LoadRequest {
     pub state_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
-    /// The organization that the workspace's git remote names.
-    pub detected_organization: Option<String>,
+    /// Finds the organization that the git remote of the workspace at a path names.
+    pub detect_organization: Option<fn(&Path) -> Option<String>>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
@@ -209,7 +209,8 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     };
     let loader = Loader { root: root.clone(), environment: &environment };
     let mut unset_tokens = Vec::new();
-    let mut layers = vec![layers::defaults(&root, request.detected_organization.as_deref())];
+    let mut layers =
+        vec![layers::defaults(&root, request.detect_organization.and_then(|detect| detect(&root)).as_deref())];
 
     let user = request.user_config_dir.as_ref().map(|directory| directory.join("fractary"));
     let user = user.and_then(|directory| Some((document::find(&directory, "config", &mut told.problems)?, directory)));

@@ -200,7 +200,7 @@ fn paths_start_from_whoever_says_them() {
 #[test]
 fn a_detected_organization_is_the_lowest_word() {
     let mut world = World::new(&[("ws/.fractary/config.yaml", "codex: { codex_repo: c, project: p }")]);
-    world.request.detected_organization = Some("seen".to_owned());
+    world.request.detect_organization = Some(|_| Some("seen".to_owned()));
     let (configuration, workspace) = world.load();
     assert_eq!(workspace.remote.url.to_string(), "https://github.com/seen/c.git");
     let explained = configuration.explain("organization").unwrap();

@@ -77,8 +77,9 @@ fn a_token_of_digits_is_sent_as_it_is_written() {
         assert_eq!(codex.paths(), ["manual/x/y.txt", "projects/billing-api/README.md"]);
         use base64::Engine;
         let expected = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("ci:{token}")));
-        let sent = server.requests().into_iter().filter_map(|request| request.headers.get("authorization").cloned());
-        assert!(sent.last().is_some_and(|sent| sent == expected));
+        let mut sent =
+            server.requests().into_iter().filter_map(|request| request.headers.get("authorization").cloned());
+        assert!(sent.next_back().is_some_and(|sent| sent == expected));
     }
 }
 

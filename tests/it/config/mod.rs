@@ -1,6 +1,7 @@
 //! The configuration as a user meets it: its layers, its mistakes, its schema.
 
 mod environment;
+mod keys;
 mod layers;
 mod mistakes;
 mod samples;
