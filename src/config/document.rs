@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
-use super::tree::{Map, Node};
+use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
 
 /// The endings a configuration file may have.
@@ -34,7 +34,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
         return Err(Problem::new("expected a map with the section `codex`").at(&document.at));
     }
     match document.remove(&["codex"]) {
-        None => Ok(None),
+        None | Some(Node { value: NodeValue::Nothing, .. }) => Ok(None),
         Some(section) if section.as_map().is_some() => Ok(Some(section)),
         Some(section) => Err(Problem::new("`codex`: expected a map").key("codex").at(&section.at)),
     }
@@ -89,30 +89,28 @@ fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
         yaml::Malformed { reason, line: narrow(error.line()), column: narrow(error.column()), duplicate: false }
     })?;
     match yaml::parse(text, whole) {
-        Err(malformed) if !malformed.duplicate => Ok(from_json(&value, whole)),
+        Err(malformed) if !malformed.duplicate => Ok(Some(from_json(&value, whole)).filter(|_| !value.is_null())),
         parsed => parsed,
     }
 }
 
-fn from_json(value: &serde_json::Value, at: &Origin) -> Option<Node> {
+fn from_json(value: &serde_json::Value, at: &Origin) -> Node {
     use serde_json::Value;
-
-    use super::tree::{Entry, NodeValue};
     let value = match value {
-        Value::Null => return None,
+        Value::Null => NodeValue::Nothing,
         Value::Bool(value) => NodeValue::Text(value.to_string()),
         Value::Number(value) => NodeValue::Text(value.to_string()),
         Value::String(value) => NodeValue::Text(value.clone()),
         Value::Array(list) => {
-            let element = |value| from_json(value, at).unwrap_or_else(|| Node::text("", at));
+            let element = |value: &Value| if value.is_null() { Node::text("", at) } else { from_json(value, at) };
             NodeValue::List(list.iter().map(element).collect())
         }
         Value::Object(object) => {
             let entry = |(name, value): (&String, &Value)| {
-                Some((name.clone(), Entry { key: at.clone(), node: from_json(value, at)? }))
+                (name.clone(), Entry { key: at.clone(), node: from_json(value, at) })
             };
-            NodeValue::Map(object.iter().filter_map(entry).collect::<Map>())
+            NodeValue::Map(object.iter().map(entry).collect::<Map>())
         }
     };
-    Some(Node { value, at: at.clone() })
+    Node { value, at: at.clone() }
 }

@@ -312,6 +312,7 @@ impl Loader<'_> {
             None
         })?;
         compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
+        check::settle(&mut tree);
         values::expand(&mut tree, self.environment, &mut told.problems, unset);
         check::check(&mut tree, &mut told.problems);
         values::make_absolute(&mut tree, base);

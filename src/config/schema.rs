@@ -31,6 +31,10 @@ pub fn schema() -> Value {
             );
         }
     }
+    if let Some(kind) = codex.pointer_mut("/properties/projects/additionalProperties/type") {
+        // `NAME:` alone is a project that has nothing to say.
+        *kind = json!(["object", "null"]);
+    }
     if let Some(cache) = codex.pointer_mut("/properties/cache").and_then(Value::as_object_mut) {
         // Unknown keys in here are a warning, not an error.
         cache.remove("additionalProperties");

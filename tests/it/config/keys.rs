@@ -89,6 +89,23 @@ fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
 }
 
 #[test]
+fn a_key_without_a_value_says_nothing_but_a_project_is_one() {
+    let yaml = format!("{ONE}  jobs:\n  remote:\n    branch: ~\n  sync:\n  projects:\n    a:\n    b:\n");
+    let json = r#"{"codex": {"remote": {"url": "/c.git", "branch": null}, "project": "billing", "jobs": null,
+        "projects": {"a": null, "b": null}}}"#;
+    for (ending, text) in [("yaml", yaml.as_str()), ("json", json)] {
+        let sandbox = Sandbox::new();
+        sandbox.write(&format!("ws/.fractary/config.{ending}"), text);
+        sandbox.write("ws/a/.fractary/config.yaml", "codex: { project: a }\n");
+        let listed = sandbox.run(&["projects", "--json"]).code(0).json();
+        let names: Vec<_> = listed["projects"].as_array().unwrap().iter().map(|project| &project["name"]).collect();
+        assert_eq!(names, ["a", "b", "billing"]);
+        let inside = sandbox.run(&["-C", "a", "projects", "--json"]).code(0).json();
+        assert_eq!(inside, listed);
+    }
+}
+
+#[test]
 fn a_project_never_takes_the_files_of_another() {
     let sandbox = workspace(format!(
         "{ONE}  remote: {{ url: ../codex.git }}\n  projects: {{ inner: {{ root: docs/inner }} }}\n  \

@@ -37,6 +37,11 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  include: [docs/**]\n",
         true,
     ),
+    (
+        "misspelled without a value",
+        "codex:\n  organisation:\n  remote: { url: /codex.git, brunch: }\n  projects:\n    p: { too: }\n  commit: { sign: }\n",
+        true,
+    ),
     ("duplicate key", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  jobs: 1\n  jobs: 2\n", false),
     ("unset variable", "codex:\n  organization: ${ACME_ORGANIZATION}\n  codex_repo: codex\n  project: p\n", false),
     (

@@ -98,6 +98,7 @@ fn what_looks_odd_and_is_right_is_accepted_by_both() {
         "commit: { message: \"{count} {\\n}{ {}${NO:-{x\" }",
         "projects: { 1.10: { to: .github/v..2/.gitmodules/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
         "projects: { a: { mappings: [{ from: '{a,b}/[!x]/?.md', to: b.git/ }], root: ../elsewhere } }",
+        "projects:\n    a:\n    b:",
         "workspace: { members: ['*/', '{x,y}-*/z'] }\n  remotes: { o/r: { token: '${T}', more: [1] } }",
         "sync: { environments: { 1.0: 2.0, prod: main }, exclude: [a], to_codex: { include: [.hidden/**, '**'] } }",
     ] {
