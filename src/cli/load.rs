@@ -72,3 +72,8 @@ impl Context {
         })
     }
 }
+
+/// The user's cache directory for this program.
+pub(crate) fn cache_home() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("fractary-codex"))
+}

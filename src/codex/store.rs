@@ -20,6 +20,8 @@ const CLONE: &str = "fractary-codex-clone-";
 const LOCK: &str = "lock";
 /// Bytes of contents that are in memory at a time, twice: read and compressed, and about to be written.
 const BATCH: u64 = 8 << 20;
+/// A kept clone with more files of packs than this is fetched anew: cheaper than tidying it.
+const MANY_PACKS: usize = 300;
 /// The remote's name inside the clone.
 pub const REMOTE: &str = "codex";
 /// Where the fetched tip is kept inside the clone.
@@ -57,8 +59,8 @@ impl From<git2::Error> for StoreError {
 pub struct Store {
     repository: git2::Repository,
     path: PathBuf,
-    // Dropped in this order: the directory goes while it is still locked.
-    _directory: Scratch,
+    // Dropped in this order: a temporary directory goes while it is still locked.
+    _directory: Option<Scratch>,
     _lock: File,
 }
 
@@ -69,10 +71,41 @@ impl Store {
         let error = |source| StoreError::Create { directory: temporary.to_owned(), source };
         let (directory, lock) = Scratch::locked_in(temporary).map_err(error)?;
         let path = directory.0.join("codex.git");
-        let mut options = git2::RepositoryInitOptions::new();
-        options.bare(true).external_template(false);
-        let repository = git2::Repository::init_opts(&path, &options)?;
-        Ok(Self { repository, path, _directory: directory, _lock: lock })
+        let repository = init(&path)?;
+        Ok(Self { repository, path, _directory: Some(directory), _lock: lock })
+    }
+
+    /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; waits while another run uses it. One
+    /// that cannot be opened, or that has grown many packs, is thrown away: a new one costs a fetch.
+    pub fn keep(directory: &Path) -> Result<Self, StoreError> {
+        let error = |source| StoreError::Create { directory: directory.to_owned(), source };
+        fs::create_dir_all(directory).map_err(error)?;
+        let lock = File::create(directory.join(LOCK)).map_err(error)?;
+        lock.lock().map_err(error)?;
+        let path = directory.join("codex.git");
+        let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
+        let opened = if packs > MANY_PACKS { None } else { git2::Repository::open(&path).ok() };
+        let repository = match opened {
+            Some(repository) => repository,
+            None => {
+                if path.exists() {
+                    fs::remove_dir_all(&path).map_err(error)?;
+                }
+                init(&path)?
+            }
+        };
+        Ok(Self { repository, path, _directory: None, _lock: lock })
+    }
+
+    /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
+    pub fn renew(&mut self) -> Result<bool, StoreError> {
+        if self._directory.is_some() {
+            return Ok(false);
+        }
+        let error = |source| StoreError::Create { directory: self.path.clone(), source };
+        fs::remove_dir_all(&self.path).map_err(error)?;
+        self.repository = init(&self.path)?;
+        Ok(true)
     }
 
     /// Where it lies.
@@ -151,6 +184,12 @@ impl Store {
         }
         false
     }
+}
+
+fn init(path: &Path) -> Result<git2::Repository, StoreError> {
+    let mut options = git2::RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    Ok(git2::Repository::init_opts(path, &options)?)
 }
 
 /// How many of the next blobs make a batch: a few megabytes, at least one.

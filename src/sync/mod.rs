@@ -42,6 +42,8 @@ pub struct SyncRequest<'w> {
     pub environment: &'w Environment,
     /// Where temporary clones go.
     pub temporary: PathBuf,
+    /// Where kept clones lie: the user's cache directory for this program.
+    pub cache_home: Option<PathBuf>,
     /// Seconds since the epoch, where `SOURCE_DATE_EPOCH` does not say otherwise.
     pub now: i64,
     /// How to be stopped.

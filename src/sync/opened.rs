@@ -11,12 +11,12 @@ use crate::codex::store::{self, Store, StoreError};
 use crate::codex::transport::{Depth, OnSignal, RemoteRefs, Transport};
 use crate::codex::{listing, lock};
 use crate::event::{Event, Stage};
-use crate::object::ObjectId;
+use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::paths::escaped;
 use crate::plan::Listing;
 use crate::state::{Recorded, State};
-use crate::workspace::Project;
+use crate::workspace::{CloneStrategy, Project};
 
 /// How far back the remote's history is searched for our commits when others pushed after us.
 const VERIFY_DEPTH: Depth = Depth(256);
@@ -114,6 +114,28 @@ pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
     request.projects.iter().map(|project| state.read(project)).collect()
 }
 
+/// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
+fn new_store(request: &SyncRequest<'_>) -> Result<Store, SyncError> {
+    let url = request.workspace.remote.url.for_git();
+    let kept =
+        request.cache_home.as_ref().filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
+    let store = match kept {
+        Some(home) => Store::keep(&home.join("clones").join(hash(Kind::Blob, url.as_bytes()).to_string()))?,
+        None => Store::create(&request.temporary)?,
+    };
+    store.set_remote(&url)?;
+    Ok(store)
+}
+
+/// Whether a new clone may mend it: git or its data is at fault, not the way to the server.
+fn heals(error: &SyncError) -> bool {
+    match error {
+        SyncError::Store(_) => true,
+        SyncError::Remote(error) => matches!(error.kind, RemoteErrorKind::Other | RemoteErrorKind::NotFound),
+        _ => false,
+    }
+}
+
 impl Opened {
     /// What the codex holds of each project.
     pub(super) fn listings(&self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
@@ -129,11 +151,7 @@ impl Opened {
         let again = self.store.is_some();
         let store = match self.store.take() {
             Some(store) => store,
-            None => {
-                let store = Store::create(&request.temporary)?;
-                store.set_remote(&request.workspace.remote.url.for_git())?;
-                store
-            }
+            None => new_store(request)?,
         };
         let store = self.store.insert(store);
         if again {
@@ -146,7 +164,19 @@ impl Opened {
             }
         }
         if self.tip.is_some() || self.base.is_some() {
-            let fetched = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)?;
+            let fetch = |store: &Store| -> Result<ObjectId, SyncError> {
+                let tip = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)?;
+                store.root_tree(tip).and_then(|root| store.read_tree(root)).map_err(StoreError::from)?;
+                Ok(tip)
+            };
+            let fetched = match fetch(store) {
+                Err(error) if heals(&error) && store.renew()? => {
+                    tracing::debug!(%error, "the kept clone is fetched anew");
+                    store.set_remote(&request.workspace.remote.url.for_git())?;
+                    fetch(store)?
+                }
+                fetched => fetched?,
+            };
             self.base = Some(fetched);
             self.tip = self.tip.map(|_| fetched);
         }

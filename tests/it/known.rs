@@ -99,3 +99,40 @@ fn offline_without_records_is_an_error() {
     assert_eq!(output["error"]["kind"], "nothing-recorded");
     sandbox.run(&["sync", "--all", "--offline"]).code(2);
 }
+
+#[test]
+fn a_kept_clone_is_used_again_and_heals_itself() {
+    let (sandbox, codex) = synced();
+    let cached = |content: &str| {
+        sandbox.write("ws/alpha/README.md", content);
+        sandbox.run(&["sync", "--all", "--config", "clone.strategy=cached"]).code(0);
+        assert_eq!(codex.file("projects/alpha/README.md"), content);
+        assert_eq!(sandbox.leftovers(), [""; 0]);
+    };
+    cached("1");
+    let clones = "home/.cache/fractary-codex/clones";
+    let packs = || {
+        sandbox
+            .fingerprint(clones)
+            .into_iter()
+            .filter(|(path, ..)| path.extension().is_some_and(|e| e == "pack"))
+            .count()
+    };
+    let first = packs();
+    cached("2");
+    assert!(packs() > first, "the clone was kept");
+    for (path, data, ..) in sandbox.fingerprint(clones) {
+        if path.extension().is_some_and(|e| e == "pack" || e == "idx") {
+            sandbox.set_mode(path.strip_prefix(sandbox.path("")).unwrap().to_str().unwrap(), 0o644);
+            fs::write(path, &data[..data.len() / 2]).unwrap();
+        }
+    }
+    cached("3");
+    for (path, ..) in sandbox.fingerprint(clones) {
+        if path.file_name().is_some_and(|name| name == "HEAD") {
+            fs::write(path, "nonsense").unwrap();
+        }
+    }
+    cached("4");
+    codex.assert_sound();
+}

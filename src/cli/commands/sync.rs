@@ -61,6 +61,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         work_id: arguments.work_id.clone(),
         environment: configuration.environment(),
         temporary: std::env::temp_dir(),
+        cache_home: super::super::load::cache_home(),
         now,
         interrupt: context.interrupt.clone(),
         reporter: Arc::new(reporter),
