@@ -57,7 +57,7 @@ impl Context {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
-            detected_organization: source::organization(&cwd),
+            detect_organization: Some(source::organization),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
             user_config_dir: places.as_ref().map(BaseStrategy::config_dir),

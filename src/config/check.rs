@@ -6,10 +6,42 @@ use serde::Deserialize;
 use super::problem::{Origin, Place, Problem, closest, did_you_mean};
 use super::raw::RawConfig;
 use super::schema;
-use super::tree::{Node, key_path};
+use super::tree::{Node, NodeValue, key_path};
 
 /// So many problems of one layer are told; the rest would be noise.
 const MOST: usize = 100;
+
+/// Decides what a key without a value means: a project `NAME:` is one with nothing to say, any other key is as good as
+/// not there. One that does not exist stays, to be told.
+pub(crate) fn settle(tree: &mut Node) {
+    settle_below(tree, &mut Vec::new());
+}
+
+fn settle_below(node: &mut Node, path: &mut Vec<String>) {
+    match &mut node.value {
+        NodeValue::Map(map) => map.retain(|name, entry| {
+            path.push(name.clone());
+            let is_empty = matches!(entry.node.value, NodeValue::Nothing);
+            let is_project = path.len() == 2 && path[0] == "projects";
+            if is_empty && is_project {
+                entry.node = Node::map(&entry.node.at);
+            } else {
+                settle_below(&mut entry.node, path);
+            }
+            let kept = !is_empty || is_project || schema::shape(path).is_none();
+            path.pop();
+            kept
+        }),
+        NodeValue::List(list) => {
+            for (number, element) in list.iter_mut().enumerate() {
+                path.push(number.to_string());
+                settle_below(element, path);
+                path.pop();
+            }
+        }
+        NodeValue::Text(_) | NodeValue::Nothing => {}
+    }
+}
 
 /// Reads `tree`; what is wrong is told and taken out, until the rest is right.
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
@@ -64,15 +96,14 @@ fn unknown_key(path: &[String], name: &str, known: &[&str], at: &Origin) -> Prob
         better
     });
     // A key that exists elsewhere stands at the wrong depth.
-    let better =
-        siblings.or_else(|| schema::keys().into_iter().find(|key| key.last().is_some_and(|last| last == name)));
+    let elsewhere = || schema::keys().into_iter().filter(|key| key.last().is_some_and(|last| last == name)).collect();
+    let better: Vec<Vec<String>> = siblings.map_or_else(elsewhere, |sibling| vec![sibling]);
     let key = key_path(path);
     if let Place::Variable { name, .. } = &at.source.place {
-        let variables: Vec<String> = schema::keys().iter().map(|key| super::env::variable(key)).collect();
-        let hint = did_you_mean(name, variables.iter().map(String::as_str).filter(|other| other != name));
-        return Problem::new(format!("there is no key `{key}`")).maybe_hint(hint).at(at);
+        return Problem::new(format!("there is no key `{key}`")).maybe_hint(super::env::closest(name)).at(at);
     }
-    let hint = better.map(|better| format!("did you mean `{}`?", key_path(&better)));
+    let better: Vec<String> = better.iter().map(|better| format!("`{}`", key_path(better))).collect();
+    let hint = (!better.is_empty()).then(|| format!("did you mean {}?", better.join(" or ")));
     Problem::new(format!("unknown key `{key}`")).maybe_hint(hint).at(at)
 }
 

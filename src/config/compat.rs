@@ -84,7 +84,8 @@ fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>) {
             let Some(at) = tree.key_at(&path).cloned() else { continue };
             tree.remove(&path);
             let key = key_path(&path);
-            problems.push(Problem::new(format!("`{key}` is reserved for a later version")).key(key).at(&at));
+            let problem = Problem::new(format!("`{key}` is reserved for a later version")).key(key).at(&at);
+            problems.push(problem.hint("remove it until then"));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
-use super::tree::{Map, Node};
+use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
 
 /// The endings a configuration file may have.
@@ -34,14 +34,14 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
         return Err(Problem::new("expected a map with the section `codex`").at(&document.at));
     }
     match document.remove(&["codex"]) {
-        None => Ok(None),
+        None | Some(Node { value: NodeValue::Nothing, .. }) => Ok(None),
         Some(section) if section.as_map().is_some() => Ok(Some(section)),
         Some(section) => Err(Problem::new("`codex`: expected a map").key("codex").at(&section.at)),
     }
 }
 
 fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
-    let bytes = fs::read(path).map_err(|error| unreadable(&error).at(whole))?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -64,12 +64,14 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
             _ => "YAML",
         };
         let at = Origin { line: malformed.line, column: malformed.column, ..whole.clone() };
-        Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at)
+        let problem = Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at);
+        problem.maybe_hint(malformed.duplicate.then(|| "keep one of them".to_owned()))
     })
 }
 
-fn unreadable(error: &io::Error) -> Problem {
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(match error.kind() {
+        io::ErrorKind::NotFound if path.is_symlink() => "the file cannot be read: a symlink to nothing".to_owned(),
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "the file cannot be read: permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "the file cannot be read: it is a directory".to_owned(),
@@ -87,30 +89,28 @@ fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
         yaml::Malformed { reason, line: narrow(error.line()), column: narrow(error.column()), duplicate: false }
     })?;
     match yaml::parse(text, whole) {
-        Err(malformed) if !malformed.duplicate => Ok(from_json(&value, whole)),
+        Err(malformed) if !malformed.duplicate => Ok(Some(from_json(&value, whole)).filter(|_| !value.is_null())),
         parsed => parsed,
     }
 }
 
-fn from_json(value: &serde_json::Value, at: &Origin) -> Option<Node> {
+fn from_json(value: &serde_json::Value, at: &Origin) -> Node {
     use serde_json::Value;
-
-    use super::tree::{Entry, NodeValue};
     let value = match value {
-        Value::Null => return None,
+        Value::Null => NodeValue::Nothing,
         Value::Bool(value) => NodeValue::Text(value.to_string()),
         Value::Number(value) => NodeValue::Text(value.to_string()),
         Value::String(value) => NodeValue::Text(value.clone()),
         Value::Array(list) => {
-            let element = |value| from_json(value, at).unwrap_or_else(|| Node::text("", at));
+            let element = |value: &Value| if value.is_null() { Node::text("", at) } else { from_json(value, at) };
             NodeValue::List(list.iter().map(element).collect())
         }
         Value::Object(object) => {
             let entry = |(name, value): (&String, &Value)| {
-                Some((name.clone(), Entry { key: at.clone(), node: from_json(value, at)? }))
+                (name.clone(), Entry { key: at.clone(), node: from_json(value, at) })
             };
-            NodeValue::Map(object.iter().filter_map(entry).collect::<Map>())
+            NodeValue::Map(object.iter().map(entry).collect::<Map>())
         }
     };
-    Some(Node { value, at: at.clone() })
+    Node { value, at: at.clone() }
 }

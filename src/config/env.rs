@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
-use super::{FlagText, FlagValue, compat, toml};
+use super::{FlagText, FlagValue, compat, problem, toml};
 use crate::environment::Environment;
 
 /// What all our variables start with.
@@ -22,6 +22,15 @@ const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
 pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
     let segments: Vec<String> = path.iter().map(|segment| segment.as_ref().to_uppercase()).collect();
     format!("{PREFIX}{}", segments.join("__"))
+}
+
+/// The variable that `name` was meant to be, as a hint. What all have in common makes no two of them alike.
+pub(crate) fn closest(name: &str) -> Option<String> {
+    let known: Vec<String> = schema::keys().iter().map(|key| variable(key)).collect();
+    let rest = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+    let rests: Vec<String> = known.iter().filter(|known| *known != name).map(|known| rest(known)).collect();
+    let found = problem::closest(&rest(name), rests.iter().map(String::as_str))?;
+    Some(format!("did you mean `{PREFIX}{found}`?"))
 }
 
 /// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.

@@ -99,6 +99,7 @@ pub(crate) fn default_values() -> Vec<(Vec<String>, Value)> {
 /// The values without their places; every scalar is a text.
 pub(crate) fn to_json(node: &Node) -> Value {
     match &node.value {
+        NodeValue::Nothing => Value::Null,
         NodeValue::Text(text) => Value::String(text.clone()),
         NodeValue::List(list) => Value::Array(list.iter().map(to_json).collect()),
         NodeValue::Map(map) => map.iter().map(|(name, entry)| (name.clone(), to_json(&entry.node))).collect(),

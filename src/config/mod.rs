@@ -30,9 +30,10 @@ pub(crate) mod tree;
 pub(crate) mod values;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use figment::Figment;
 
@@ -65,8 +66,8 @@ pub struct LoadRequest {
     pub state_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
-    /// The organization that the workspace's git remote names.
-    pub detected_organization: Option<String>,
+    /// Finds the organization that the git remote of the workspace at a path names.
+    pub detect_organization: Option<fn(&Path) -> Option<String>>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
@@ -119,6 +120,8 @@ pub struct Configuration {
     environment: Environment,
     /// The environment chosen by `--env` or `FRACTARY_CODEX_ENV`.
     pub environment_name: Option<String>,
+    /// Which of the two chose it.
+    pub(crate) environment_origin: Option<Origin>,
     /// The projects' own directories, by project name.
     pub members: BTreeMap<String, Member>,
     pub(crate) warnings: Vec<Problem>,
@@ -169,6 +172,12 @@ impl Configuration {
         self.warnings = Problems::none_of(warnings).err().map(Problems::into_vec).unwrap_or_default();
     }
 
+    /// Whether nobody has said anything: no file, variable or flag gives a key.
+    pub(crate) fn is_silent(&self) -> bool {
+        let given = |layer: &Layer| layer.tree.as_map().is_some_and(|map| !map.is_empty());
+        !self.layers.iter().any(|layer| layer.kind != LayerKind::Defaults && given(layer))
+    }
+
     /// Where the value at `path` was given, by the highest layer that gives one.
     pub(crate) fn origin_of<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
         self.layers.iter().rev().find_map(|layer| layer.tree.get(path)).map(|node| &node.at)
@@ -200,7 +209,8 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     };
     let loader = Loader { root: root.clone(), environment: &environment };
     let mut unset_tokens = Vec::new();
-    let mut layers = vec![layers::defaults(&root, request.detected_organization.as_deref())];
+    let mut layers =
+        vec![layers::defaults(&root, request.detect_organization.and_then(|detect| detect(&root)).as_deref())];
 
     let user = request.user_config_dir.as_ref().map(|directory| directory.join("fractary"));
     let user = user.and_then(|directory| Some((document::find(&directory, "config", &mut told.problems)?, directory)));
@@ -228,6 +238,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
 
+    let (environment_name, environment_origin) = chosen(request, &environment, &from_file, &env_file).unzip();
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
     let configuration = Configuration {
@@ -238,7 +249,8 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         figment,
         file: found.file,
         cwd: request.cwd.clone(),
-        environment_name: chosen(request.env_name.as_deref(), &environment),
+        environment_name,
+        environment_origin,
         members: members.by_name,
         warnings: told.warnings,
         unset_tokens,
@@ -250,8 +262,23 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     (configuration, told.problems)
 }
 
-fn chosen(flag: Option<&str>, environment: &Environment) -> Option<String> {
-    flag.or_else(|| environment.get("FRACTARY_CODEX_ENV")).map(str::to_owned)
+/// The environment's name, and who says it.
+fn chosen(
+    request: &LoadRequest,
+    environment: &Environment,
+    from_file: &BTreeSet<String>,
+    env_file: &Path,
+) -> Option<(String, Origin)> {
+    let (name, layer, place) = match &request.env_name {
+        Some(name) => (name.clone(), LayerKind::Flags, Place::Flag("--env".to_owned())),
+        None => {
+            let variable = format!("{}ENV", env::PREFIX);
+            let name = environment.get(&variable)?.to_owned();
+            let file = from_file.contains(&variable).then(|| env_file.to_owned());
+            (name, LayerKind::Environment, Place::Variable { name: variable, file })
+        }
+    };
+    Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
 }
 
 /// Each layer was checked alone, so this fails only where two of them cannot be merged.
@@ -285,6 +312,7 @@ impl Loader<'_> {
             None
         })?;
         compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
+        check::settle(&mut tree);
         values::expand(&mut tree, self.environment, &mut told.problems, unset);
         check::check(&mut tree, &mut told.problems);
         values::make_absolute(&mut tree, base);

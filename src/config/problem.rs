@@ -116,6 +116,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.place.fmt(f)?;
         match (self.line, self.column) {
+            // The built-in file is not where a user would look.
+            _ if self.source.place == Place::Default => Ok(()),
             (0, _) => Ok(()),
             (line, 0) => write!(f, ":{line}"),
             (line, column) => write!(f, ":{line}:{column}"),

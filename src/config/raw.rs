@@ -34,7 +34,7 @@ pub struct RawConfig {
     /// Directories that are a project each.
     pub workspace: RawMembers,
     /// Named projects. A name that is also a member's adds to that member.
-    #[schemars(example = shown::projects_example())]
+    #[schemars(example = shown::projects_example(), extend("propertyNames" = shown::project_names()))]
     pub projects: BTreeMap<String, RawProject>,
     /// What is synced and how, for every project that does not say otherwise.
     pub sync: RawSync,
@@ -63,7 +63,7 @@ pub struct RawConfig {
 pub struct RawRemote {
     /// Any URL that git reads (https, http, ssh, `host:path`, git, file) or a path. Wins over the URL made from
     /// `organization` and `codex_repo`.
-    #[schemars(example = &"https://git.acme.com/docs/codex.git")]
+    #[schemars(schema_with = "shown::url", example = &"https://git.acme.com/docs/codex.git")]
     pub url: Option<String>,
     /// The branch to publish to. `--env NAME` picks one of `sync.environments` instead; without either it is the
     /// remote's own HEAD.
@@ -113,10 +113,10 @@ pub struct RawTimeout {
 pub struct RawMembers {
     /// Globs of directories. Each one that matches is a project, named after its own `codex.project` or else after
     /// the directory.
-    #[schemars(example = ["services/*", "libs/*"])]
+    #[schemars(schema_with = "shown::globs", example = ["services/*", "libs/*"])]
     pub members: Option<Vec<String>>,
     /// Globs of directories that are no projects.
-    #[schemars(example = ["libs/old-*"])]
+    #[schemars(schema_with = "shown::globs", example = ["libs/old-*"])]
     pub exclude: Option<Vec<String>>,
 }
 
@@ -128,7 +128,7 @@ pub struct RawProject {
     #[schemars(example = &"services/billing")]
     pub root: Option<String>,
     /// The project's place in the codex. `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
-    #[schemars(example = &"projects/{project}")]
+    #[schemars(schema_with = "shown::place", example = &"projects/{project}")]
     pub to: Option<String>,
     /// The same keys as `codex.sync`, for this project.
     pub sync: RawSync,
@@ -141,14 +141,14 @@ pub struct RawProject {
 #[serde(deny_unknown_fields)]
 pub struct RawMapping {
     /// A glob under the project's root. What follows its literal directories is kept.
-    #[schemars(example = &"docs/**/*.md")]
+    #[schemars(schema_with = "shown::glob", example = &"docs/**/*.md")]
     pub from: String,
     /// A place under the project's own: a directory if it ends in `/`, else the file itself.
-    #[schemars(example = &"guides/")]
+    #[schemars(schema_with = "shown::place", example = &"guides/")]
     pub to: String,
     /// Globs that keep files out of this mapping.
     #[serde(default)]
-    #[schemars(example = ["**/draft-*"])]
+    #[schemars(schema_with = "shown::globs", example = ["**/draft-*"])]
     pub exclude: Vec<String>,
 }
 
@@ -195,8 +195,10 @@ pub struct RawSync {
 #[serde(deny_unknown_fields, default)]
 pub struct RawPatterns {
     /// Globs. `*` and `?` stay within a directory, `**` crosses them; a glob without `/` matches at the root only.
+    #[schemars(schema_with = "shown::globs", example = ["docs/**", "README.md"])]
     pub include: Option<Vec<String>>,
     /// Globs that leave files out. The lists of all layers add up.
+    #[schemars(schema_with = "shown::globs", example = ["**/*.tmp"])]
     pub exclude: Option<Vec<String>>,
 }
 
@@ -229,6 +231,7 @@ pub struct RawDeleteGuard {
 #[serde(deny_unknown_fields, default)]
 pub struct RawCommit {
     /// The message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
+    #[schemars(schema_with = "shown::message")]
     pub message: Option<String>,
     /// Who the commits are by. Without it, as git itself would choose.
     pub author: RawAuthor,

@@ -31,6 +31,10 @@ pub fn schema() -> Value {
             );
         }
     }
+    if let Some(kind) = codex.pointer_mut("/properties/projects/additionalProperties/type") {
+        // `NAME:` alone is a project that has nothing to say.
+        *kind = json!(["object", "null"]);
+    }
     if let Some(cache) = codex.pointer_mut("/properties/cache").and_then(Value::as_object_mut) {
         // Unknown keys in here are a warning, not an error.
         cache.remove("additionalProperties");
@@ -217,8 +221,46 @@ pub(super) fn plain_text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "number", "boolean"] })
 }
 
+const PROJECT_NAME: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
+
 pub(super) fn project_name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "number"], "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$|\$\{" })
+    json_schema!({ "type": ["string", "number"], "pattern": format!(r"{PROJECT_NAME}|\$\{{") })
+}
+
+/// What the keys of `projects` must look like.
+pub(super) fn project_names() -> Value {
+    json!({ "pattern": PROJECT_NAME })
+}
+
+/// A template in which no other placeholders than these stand. `${VAR}` is not one of them.
+fn placeholders(known: &str) -> String {
+    format!(r"(?!([\s\S]*[^$])?\{{(?!(?:{known})\}})[A-Za-z][A-Za-z0-9_]*\}})")
+}
+
+pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": format!("^{}", placeholders("count|project|org|codex_repo|env|branch")) })
+}
+
+/// A path in the codex: relative, without segments that lead elsewhere or that git keeps for itself.
+pub(super) fn place(_: &mut SchemaGenerator) -> Schema {
+    let placeholders = placeholders("project|org|codex_repo|env|branch");
+    let pattern = format!(r"^(?!/)(?!.*//)(?!(?:.*/)?(?:\.{{1,2}}|\.[gG][iI][tT])(?:/|$)){placeholders}.");
+    json_schema!({ "type": "string", "pattern": pattern })
+}
+
+/// A glob: relative, without leading `!`.
+pub(super) fn glob(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": r"^(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))." })
+}
+
+pub(super) fn globs(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": glob(generator) })
+}
+
+/// A URL with a scheme that is spoken, or something else that git reads.
+pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
+    let spoken = r"(?:https?|ssh|git|file|git\+ssh|ssh\+git)";
+    json_schema!({ "type": "string", "pattern": format!(r"^(?!(?!{spoken}://)[a-z][a-z0-9+.-]*://).") })
 }
 
 pub(super) fn text_map(_: &mut SchemaGenerator) -> Schema {

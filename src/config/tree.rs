@@ -1,7 +1,7 @@
 //! A layer's values with the place of each: what all file formats, variables and flags are read into.
 //!
 //! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged;
-//! the key's own type reads the text. Keys without a value are left out, as if they were not there.
+//! the key's own type reads the text. A key without a value is kept until [`super::check::settle`] says what it means.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub(crate) struct Node {
 
 #[derive(Clone)]
 pub(crate) enum NodeValue {
+    /// A key without a value.
+    Nothing,
     Text(String),
     List(Vec<Node>),
     Map(Map),
@@ -75,7 +77,7 @@ impl Node {
         match &self.value {
             NodeValue::Map(map) => map.get(first.as_ref())?.node.get(rest),
             NodeValue::List(list) => list.get(first.as_ref().parse::<usize>().ok()?)?.get(rest),
-            NodeValue::Text(_) => None,
+            NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
 
@@ -85,7 +87,7 @@ impl Node {
         match &mut self.value {
             NodeValue::Map(map) => map.get_mut(first.as_ref())?.node.get_mut(rest),
             NodeValue::List(list) => list.get_mut(first.as_ref().parse::<usize>().ok()?)?.get_mut(rest),
-            NodeValue::Text(_) => None,
+            NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
 
@@ -95,7 +97,7 @@ impl Node {
         match &self.get(parents)?.value {
             NodeValue::Map(map) => map.get(last.as_ref()).map(|entry| &entry.key),
             NodeValue::List(list) => list.get(last.as_ref().parse::<usize>().ok()?).map(|node| &node.at),
-            NodeValue::Text(_) => None,
+            NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
 
@@ -108,7 +110,7 @@ impl Node {
                 let index = last.as_ref().parse::<usize>().ok().filter(|index| *index < list.len())?;
                 Some(list.remove(index))
             }
-            NodeValue::Text(_) => None,
+            NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
 
@@ -147,6 +149,7 @@ impl Node {
     /// As figment's value, without places.
     pub(crate) fn to_value(&self) -> Value {
         match &self.value {
+            NodeValue::Nothing => Value::String(Tag::Default, String::new()),
             NodeValue::Text(text) => Value::String(Tag::Default, text.clone()),
             NodeValue::List(list) => Value::Array(Tag::Default, list.iter().map(Node::to_value).collect()),
             NodeValue::Map(_) => Value::Dict(Tag::Default, self.to_dict(Part::All)),

@@ -56,6 +56,7 @@ pub(crate) fn expand(
 /// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
 fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
     match &mut node.value {
+        NodeValue::Nothing => {}
         NodeValue::Text(_) => return keep(path, node),
         NodeValue::Map(map) => map.retain(|name, entry| {
             path.push(name.clone());

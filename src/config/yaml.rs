@@ -26,6 +26,8 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         with_snippet: false,
+        // Far more than a file of people has, and little enough that a bomb fails at once.
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
     };
     let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();
@@ -33,7 +35,8 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
         let duplicate = matches!(error, Error::DuplicateMappingKey { .. });
         Malformed { reason: reason(error), line, column, duplicate }
     })?;
-    Ok(parsed.and_then(|value| Reader { text, whole }.node(value)))
+    let node = parsed.map(|value| Reader { text, whole }.node(value));
+    Ok(node.filter(|node| !matches!(node.value, NodeValue::Nothing)))
 }
 
 /// The library's words without the place, which is told in our own form.
@@ -153,17 +156,17 @@ impl Reader<'_> {
         Origin { source: self.whole.source.clone(), line, column }
     }
 
-    fn node(&self, value: Spanned<Yaml>) -> Option<Node> {
+    fn node(&self, value: Spanned<Yaml>) -> Node {
         let at = self.at(value.referenced);
         let value = match value.value {
-            Yaml::Null => return None,
+            Yaml::Null => NodeValue::Nothing,
             Yaml::Inferred(read) => NodeValue::Text(self.written(value.defined).unwrap_or(read)),
             Yaml::Text(text) => NodeValue::Text(text),
             Yaml::List(list) => {
-                // An element without a value is kept, as an empty text: it is told as the bad pattern that it is.
-                let node = |value: Spanned<Yaml>| {
-                    let at = self.at(value.referenced);
-                    self.node(value).unwrap_or_else(|| Node::text("", &at))
+                // An element without a value is an empty text: it is told as the bad pattern that it is.
+                let node = |value: Spanned<Yaml>| match self.node(value) {
+                    Node { value: NodeValue::Nothing, at } => Node::text("", &at),
+                    node => node,
                 };
                 NodeValue::List(list.into_iter().map(node).collect())
             }
@@ -171,14 +174,12 @@ impl Reader<'_> {
                 let mut map = Map::new();
                 for (key, value) in entries {
                     let at = self.at(key.referenced);
-                    if let Some(node) = self.node(value) {
-                        map.insert(key.value, Entry { key: at, node });
-                    }
+                    map.insert(key.value, Entry { key: at, node: self.node(value) });
                 }
                 NodeValue::Map(map)
             }
         };
-        Some(Node { value, at })
+        Node { value, at }
     }
 
     /// The text of a plain scalar as it stands in the source.
@@ -238,7 +239,7 @@ mod tests {
             let path: Vec<_> = key.split('.').collect();
             assert_eq!(node.get(&path).and_then(Node::as_text), Some(expected), "{key}");
         }
-        assert!(node.get(&["k"]).is_none());
+        assert!(matches!(node.get(&["k"]).unwrap().value, NodeValue::Nothing));
     }
 
     #[test]

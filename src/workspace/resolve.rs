@@ -22,11 +22,26 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
     configuration.warn(warnings);
     // What could not be read may be the very thing that seems to be missing.
     let complete = problems.is_empty();
+    if complete && found.iter().any(|found| found.missing) && configuration.is_silent() {
+        return Err(nothing_given(&configuration).into());
+    }
     problems.extend(found.into_iter().filter(|problem| complete || !problem.missing).map(|found| found.problem));
     match (Problems::none_of(problems), workspace) {
         (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
         (Err(problems), _) => Err(problems),
         (Ok(()), None) => Err(Problem::new("the configuration is incomplete").into()),
+    }
+}
+
+/// Where nothing is given at all, one problem says more than a list of all that is required.
+fn nothing_given(configuration: &Configuration) -> Problem {
+    let example = "codex: { organization: acme, codex_repo: codex.acme.com, project: billing }";
+    match configuration.file_origin() {
+        Some(file) => Problem::new("the file has no section `codex`, or nothing in it")
+            .at(&file)
+            .hint(format!("the least that works: `{example}`")),
+        None => Problem::new("there is no configuration: no `.fractary/config.yaml` here or further up")
+            .hint("`fractary-codex init` writes one; `FRACTARY_CODEX_*` variables can stand for it"),
     }
 }
 
@@ -129,7 +144,11 @@ impl Resolver<'_> {
                 let known: Vec<&str> = environments.keys().map(String::as_str).collect();
                 let hint = did_you_mean(name, known.iter().copied());
                 let hint = hint.unwrap_or_else(|| format!("`sync.environments` has {}", known.join(", ")));
-                self.wrong(Problem::new(format!("unknown environment `{shown}`")).key("sync.environments").hint(hint));
+                let problem =
+                    Problem::new(format!("unknown environment `{shown}`")).key("sync.environments").hint(hint);
+                let at = self.configuration.environment_origin.as_ref();
+                let problem = at.map_or(problem.clone(), |at| problem.at(at));
+                self.wrong(problem);
             }
             Some(branch) if !is_branch_name(branch) => {
                 let shown = crate::paths::escaped(branch.as_bytes()).to_string();

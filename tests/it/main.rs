@@ -4,6 +4,7 @@
 mod acceptance;
 mod commits;
 mod concurrency;
+mod config;
 mod guards;
 mod known;
 mod ownership;

@@ -89,7 +89,7 @@ fn environments_choose_the_branch() {
     assert_eq!(world.workspace().remote.branch.as_deref(), Some("main"));
     let mut world = world;
     world.request.env_name = Some("pord".to_owned());
-    assert_eq!(world.problems(), "unknown environment `pord` [did you mean `prod`?]\n");
+    assert_eq!(world.problems(), "`--env`: unknown environment `pord` [did you mean `prod`?]\n");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn paths_start_from_whoever_says_them() {
 #[test]
 fn a_detected_organization_is_the_lowest_word() {
     let mut world = World::new(&[("ws/.fractary/config.yaml", "codex: { codex_repo: c, project: p }")]);
-    world.request.detected_organization = Some("seen".to_owned());
+    world.request.detect_organization = Some(|_| Some("seen".to_owned()));
     let (configuration, workspace) = world.load();
     assert_eq!(workspace.remote.url.to_string(), "https://github.com/seen/c.git");
     let explained = configuration.explain("organization").unwrap();

@@ -16,7 +16,7 @@ fn all_problems_are_told_at_once_with_place_and_cure() {
 /T/ws/.fractary/config.yaml:9:27: `sync.to_codex.include`: `[a`: unclosed character class; missing ']'
 /T/ws/.fractary/config.yaml:9:34: unknown key `sync.to_codex.exclud` [did you mean `sync.to_codex.exclude`?]
 /T/ws/.fractary/config.yaml:10:16: `sync.direction`: expected one of `to-codex`, `from-codex`, `bidirectional`, found `to-codx` [did you mean `to-codex`?]
-/T/ws/.fractary/config.yaml:11:13: `commit.sign` is reserved for a later version
+/T/ws/.fractary/config.yaml:11:13: `commit.sign` is reserved for a later version [remove it until then]
 /T/ws/.fractary/config.yaml:11:34: `commit.message`: unknown placeholder `{cuont}` [did you mean `{count}`?]
 /T/ws/.fractary/config.yaml:12:9: `jobs`: expected a whole number, found a list
 environment variable `FRACTARY_CODEX_REMOT__URL`: there is no key `remot` [did you mean `FRACTARY_CODEX_REMOTE__URL`?]
@@ -58,7 +58,7 @@ fn secrets_are_masked_wherever_they_are_shown() {
 fn files_that_cannot_be_used_are_told_with_their_place() {
     let long = format!("codex:\n  organization: {}\n  codex_repo: c\n  project: p\n", "x".repeat(1_000_000));
     let cases: [(&str, &str, &str); 12] = [
-        ("empty", "", "/T/ws/.fractary/config.yaml: `organization` is not given, and neither is `remote.url`"),
+        ("empty", "", "/T/ws/.fractary/config.yaml: the file has no section `codex`, or nothing in it"),
         ("a list", "- a\n", "/T/ws/.fractary/config.yaml:1:1: expected a map with the section `codex`"),
         ("a text", "codex: yes\n", "/T/ws/.fractary/config.yaml:1:8: `codex`: expected a map"),
         ("not YAML", "codex: [\n", "/T/ws/.fractary/config.yaml:"),

@@ -1,0 +1,174 @@
+//! The schemas: what is in `schemas/` is what the program prints, it accepts what is right and refuses what is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::mistakes::WRONG;
+use super::samples::SAMPLES;
+use super::{ONE, workspace};
+use crate::support::Sandbox;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn printed(of: &str) -> String {
+    Sandbox::new().run(&["config", "schema", of]).code(0).stdout
+}
+
+fn validator(of: &str) -> Validator {
+    jsonschema::validator_for(&serde_json::from_str(&printed(of)).unwrap()).unwrap()
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[track_caller]
+fn accepts(validator: &Validator, name: &str, document: &Value) {
+    let errors: Vec<String> =
+        validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?}\n{document:#}");
+}
+
+/// Every `config.yaml` below `directory`.
+fn configurations(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(configurations(&path));
+        } else if path.ends_with(".fractary/config.yaml") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_schemas_in_the_repository_are_those_of_the_program() {
+    for of in ["config", "sync"] {
+        let path = repository(&format!("schemas/{of}.schema.json"));
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, printed(of)).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == printed(of), "{}: run the tests with UPDATE_SCHEMAS=1, and commit it", path.display());
+    }
+}
+
+#[test]
+fn every_example_and_sample_is_accepted() {
+    let validator = validator("config");
+    let examples = configurations(&repository("examples"));
+    assert!(!examples.is_empty());
+    let own = Some(repository(".fractary/config.yaml")).filter(|path| path.exists());
+    for path in examples.into_iter().chain(own) {
+        accepts(&validator, &path.display().to_string(), &yaml(&fs::read_to_string(&path).unwrap()));
+    }
+    for (name, text) in SAMPLES {
+        accepts(&validator, name, &yaml(text));
+    }
+}
+
+#[test]
+fn the_built_in_defaults_are_accepted_and_complete() {
+    let shown = Sandbox::new().run(&["config", "show", "--json"]).code(0).json();
+    let mut codex = serde_json::json!({});
+    for key in shown["keys"].as_array().unwrap() {
+        let place = key["key"].as_str().unwrap().split('.').fold(&mut codex, |at, segment| &mut at[segment]);
+        *place = key["value"].clone();
+    }
+    assert_eq!(codex["remote"]["timeout"]["push_verdict"], "5m");
+    accepts(&validator("config"), "the defaults", &serde_json::json!({ "codex": codex }));
+}
+
+#[test]
+fn what_looks_odd_and_is_right_is_accepted_by_both() {
+    let validator = validator("config");
+    for more in [
+        "jobs: '${JOBS:-2}'\n  cache: { enabled: '${CACHE:-auto}', ttl: 5 }",
+        "remote: { create: '${NEW:-false}', branch: 1.10, token: 007, url: 'git@h:x.git' }",
+        "remote: { url: ../codex.git }\n  sync: { max_file_size: '${SIZE:-1MB}', delete_guard: { percent: '${P:-5}' } }",
+        "remote: { url: 'ssh+git://h/x.git', timeout: { connect: 1m 30s } }\n  sync: { max_file_size: 1.5 GiB }",
+        "commit: { message: \"{count} {\\n}{ {}${NO:-{x\" }",
+        "projects: { 1.10: { to: .github/v..2/.gitmodules/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
+        "projects: { a: { mappings: [{ from: '{a,b}/[!x]/?.md', to: b.git/ }], root: ../elsewhere } }",
+        "projects:\n    a:\n    b:",
+        "workspace: { members: ['*/', '{x,y}-*/z'] }\n  remotes: { o/r: { token: '${T}', more: [1] } }",
+        "sync: { environments: { 1.0: 2.0, prod: main }, exclude: [a], to_codex: { include: [.hidden/**, '**'] } }",
+    ] {
+        let text = format!("version: 3\n{ONE}  {more}\n");
+        accepts(&validator, more, &yaml(&text));
+        workspace(&text).run(&["config", "validate"]).code(0);
+    }
+}
+
+#[test]
+fn what_a_schema_can_see_is_refused() {
+    let validator = validator("config");
+    for (name, text, visible) in WRONG {
+        // What is no document at all is nothing that a schema could be asked about.
+        let Ok(document) = serde_saphyr::from_str::<Value>(text) else {
+            assert!(!visible, "{name}");
+            continue;
+        };
+        assert_eq!(!validator.is_valid(&document), *visible, "{name}");
+    }
+}
+
+/// The schema of a sync's document, with no field allowed that it does not tell of.
+fn strict() -> Validator {
+    fn close(schema: &mut Value) {
+        match schema {
+            Value::Object(object) => {
+                object.values_mut().for_each(close);
+                if object.get("properties").is_some_and(Value::is_object) {
+                    object.insert("additionalProperties".to_owned(), false.into());
+                }
+            }
+            Value::Array(list) => list.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    let mut schema = serde_json::from_str(&printed("sync")).unwrap();
+    close(&mut schema);
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn every_document_of_a_sync_is_as_the_schema_says() {
+    let validator = strict();
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/alpha/docs/\u{e9}\n.md", "odd");
+    sandbox.write("ws/beta/README.md", "beta");
+    let document = |name: &str, arguments: &[&str], code: i32| {
+        let arguments = [&["sync", "--json"], arguments].concat();
+        let document = sandbox.run(&arguments).code(code).json();
+        accepts(&validator, name, &document);
+        document
+    };
+    document("dry run", &["--all", "--dry-run"], 0);
+    document("success", &["--all"], 0);
+    document("up to date", &["--all"], 0);
+    sandbox.write("ws/alpha/README.md", "changed");
+    sandbox.remove("ws/alpha/docs");
+    sandbox.remove("ws/beta");
+    let partial = document("partial failure", &["--all"], 1);
+    assert_eq!(
+        (&partial["projects"][0]["status"], &partial["projects"][1]["status"]),
+        (&"synced".into(), &"failed".into())
+    );
+    codex.hook("pre-receive", "exit 1");
+    sandbox.write("ws/alpha/README.md", "changed again");
+    document("declined", &["-p", "alpha"], 5);
+    document("unreachable", &["--all", "--config", "remote.url=nothing.git"], 4);
+    document("usage", &["-p", "gamma"], 2);
+    document("configuration", &["--all", "--config", "jobs=many"], 3);
+}
