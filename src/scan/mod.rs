@@ -134,8 +134,19 @@ pub struct Collision {
     pub second: (BString, String),
     /// The place, as the second one spells it.
     pub destination: BString,
-    /// Whether the places differ in spelling only.
-    pub spelling: bool,
+    /// How the places clash.
+    pub clash: Clash,
+}
+
+/// How two places in the codex clash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clash {
+    /// They are one.
+    Same,
+    /// They differ only in case or Unicode form.
+    Spelling,
+    /// One would be a file where the other needs a directory.
+    Nested,
 }
 
 impl fmt::Display for Collision {
@@ -144,7 +155,11 @@ impl fmt::Display for Collision {
         write!(f, "`{}` (pattern `{}`) and ", escaped(&first.0), first.1)?;
         write!(f, "`{}` (pattern `{}`) would both become ", escaped(&second.0), second.1)?;
         write!(f, "`{}` in the codex", escaped(&self.destination))?;
-        f.write_str(if self.spelling { ", where they differ only in case or Unicode form" } else { "" })
+        f.write_str(match self.clash {
+            Clash::Same => "",
+            Clash::Spelling => ", where they differ only in case or Unicode form",
+            Clash::Nested => ", as a file and as a directory",
+        })
     }
 }
 
@@ -219,22 +234,28 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// Refuses two files for one place, or for places that a case- or normalization-insensitive file system merges.
+/// Refuses two files for one place, for places that a case- or normalization-insensitive file system merges, and for
+/// places of which one lies below the other.
 fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError> {
     let mut seen: BTreeMap<BString, (&Found, &BString, usize)> = BTreeMap::new();
+    let collision = |first: (&Found, usize), second: (&Found, usize), destination: &BString, clash: Clash| {
+        let name = |(file, pattern): (&Found, usize)| (file.source.clone(), project.claims.pattern(pattern).to_owned());
+        let (first, second) = (name(first), name(second));
+        Err(ScanError::Collision(Box::new(Collision { first, second, destination: destination.clone(), clash })))
+    };
     for file in found {
         for (destination, pattern) in &file.claims {
             if let Some((other, place, other_pattern)) = seen.insert(folded(destination), (file, destination, *pattern))
             {
-                let name =
-                    |file: &Found, pattern: usize| (file.source.clone(), project.claims.pattern(pattern).to_owned());
-                return Err(ScanError::Collision(Box::new(Collision {
-                    first: name(other, other_pattern),
-                    second: name(file, *pattern),
-                    destination: destination.clone(),
-                    spelling: place != destination,
-                })));
+                let clash = if place == destination { Clash::Same } else { Clash::Spelling };
+                return collision((other, other_pattern), (file, *pattern), destination, clash);
             }
+        }
+    }
+    for (place, (file, _, pattern)) in &seen {
+        let above = place.find_iter(b"/").find_map(|slash| seen.get(place[..slash].as_bstr()));
+        if let Some((other, destination, other_pattern)) = above {
+            return collision((other, *other_pattern), (file, *pattern), destination, Clash::Nested);
         }
     }
     Ok(())

@@ -184,12 +184,12 @@ impl Opened {
     }
 
     /// Whether the branch, on which others may have pushed since, holds `commit`.
-    pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, SyncError> {
+    pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, RemoteError> {
         let Some(store) = &self.store else { return Ok(false) };
         match self.transport.fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn) {
             Ok(tip) => Ok(store.is_ancestor(commit, tip)),
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 

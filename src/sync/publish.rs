@@ -347,8 +347,13 @@ impl<'r> Publish<'r> {
         request.reporter.event(&Event::Started { stage: Stage::Verify });
         let place = || request.workspace.remote.url.place();
         let asked = opened.ask_again();
-        let (refs, reply) = match (asked, reply) {
-            (Ok(refs), reply) => (refs, reply),
+        // Where the answer names another tip, ours may still be among its ancestors.
+        let asked = asked.and_then(|refs| {
+            let ours = refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
+            Ok((refs, ours))
+        });
+        let (refs, ours, reply) = match (asked, reply) {
+            (Ok((refs, ours)), reply) => (refs, ours, reply),
             // Refused, whatever else: it did not land.
             (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
             // It never got through, and it still does not.
@@ -359,7 +364,6 @@ impl<'r> Publish<'r> {
                 return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
             }
         };
-        let ours = refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
         if ours {
             self.landing = Landing::Landed;
             self.outcome.pushed = Pushed::Verified;

@@ -171,3 +171,15 @@ fn an_empty_codex_and_one_without_projects_work() {
         codex.assert_sound();
     }
 }
+
+#[test]
+fn a_file_where_another_needs_a_directory_is_refused() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.write("ws/alpha/README.md", "r");
+    let mappings = "projects.alpha.mappings=[{from='docs/**', to='x/'}, {from='README.md', to='x'}]";
+    let output = sandbox.run(&["sync", "--all", "--config", mappings]).code(1);
+    assert!(output.stderr.contains("as a file and as a directory"), "{}", output.stderr);
+    assert_eq!(codex.tip(), None);
+}

@@ -115,9 +115,11 @@ fn forbidden_not_found_and_broken_servers() {
 fn redirects_are_not_followed_with_a_token() {
     let world = world();
     let other = HttpServer::start(&world.sandbox.path(""), None);
-    world.server.fail(Stage::ListToFetch, Reaction::Redirect(other.url("").trim_end_matches('/').to_owned()), 1);
+    // The second time is for the error message, which names the new URL.
+    world.server.fail(Stage::ListToFetch, Reaction::Redirect(other.url("").trim_end_matches('/').to_owned()), 2);
     let output = world.sync_with_token();
     assert!(other.requests().is_empty());
+    assert!(output.stderr.contains(&format!("it leads to {}", other.url("codex.git"))), "{}", output.stderr);
     world.fails(output, 4, "redirects elsewhere", "`remote.url`");
 }
 
@@ -265,4 +267,20 @@ fn what_moves_follows_the_change_and_not_the_codex() {
     let moved: usize = world.server.requests().iter().map(|request| request.bytes_up + request.bytes_down).sum();
     assert!(moved < 20_000, "{moved} bytes moved");
     assert_eq!(world.codex.paths().len(), 62);
+}
+
+#[test]
+fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
+    let world = world();
+    // Ours lands, somebody is right behind, and then the server has nothing more to say.
+    let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
+    world.codex.hook("post-receive", script);
+    world.sync_with_token().code(0);
+    world.sandbox.write("ws/alpha/README.md", "changed");
+    let mut command = world.sandbox.program(&["sync", "--all", "--json", "--config", "clone.strategy=temp"]);
+    command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git")).env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+    world.server.fail_after(Stage::Push, Stage::Fetch, Reaction::Status(403, "enough"));
+    let document = world.sandbox.finish(command).code(4).json();
+    assert_eq!(document["error"]["kind"], "unverified");
+    assert!(document["pushed"].is_null());
 }

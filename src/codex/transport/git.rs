@@ -1,6 +1,7 @@
 //! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
 //! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::environment::Environment;
 use crate::event::{Event, Reporter, Stage};
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
+use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
 /// `git`, bound to one remote.
@@ -141,7 +143,27 @@ impl Git {
         {
             (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
         }
+        if kind == RemoteErrorKind::Redirected {
+            detail.extend(self.redirect_target().map(|url| format!("it leads to {url}")));
+        }
         self.error(kind, detail)
+    }
+
+    /// Where the server leads to: git itself does not say, but its trace does. Nothing is followed.
+    fn redirect_target(&self) -> Option<String> {
+        let timeout = &self.remote.timeout;
+        let mut command = self.command(None, timeout.idle);
+        command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
+        command.args(["ls-remote", "--", &self.remote.url.for_git(), "HEAD"]);
+        let limit = timeout.connect + timeout.idle;
+        let said = process::run(command, Some(&self.interrupt), |_| limit, |_| {}).ok()?.stderr;
+        let location = said.iter().find_map(|line| {
+            let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
+            name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
+        })?;
+        // The part that git added, so that what is left can be set as the remote's URL.
+        let url = location.split("/info/refs").next().unwrap_or_default();
+        RemoteUrl::parse(url, Path::new("/")).ok().map(|url| url.to_string())
     }
 
     /// Only asked once something failed, to spare every other run a process.

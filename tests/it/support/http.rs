@@ -53,6 +53,8 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 struct Shared {
+    /// Faults that wait for a first request of another stage.
+    later: Mutex<Vec<(Stage, Stage, Reaction)>>,
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
     requests: Mutex<Vec<Request>>,
     stalled: Mutex<Vec<TcpStream>>,
@@ -107,6 +109,11 @@ impl HttpServer {
     /// Orders a fault for the next `times` requests of `stage`.
     pub(crate) fn fail(&self, stage: Stage, reaction: Reaction, times: usize) {
         self.shared.faults.lock().unwrap().push((stage, reaction, times));
+    }
+
+    /// Orders a fault for every request of `stage` that comes after one of `trigger`.
+    pub(crate) fn fail_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
+        self.shared.later.lock().unwrap().push((trigger, stage, reaction));
     }
 
     /// Every request so far.
@@ -205,6 +212,8 @@ fn stage(method: &str, target: &str) -> Option<Stage> {
 
 impl Shared {
     fn take(&self, stage: Stage) -> Option<Reaction> {
+        let triggered: Vec<_> = self.later.lock().unwrap().extract_if(.., |(trigger, ..)| *trigger == stage).collect();
+        self.faults.lock().unwrap().extend(triggered.into_iter().map(|(_, at, reaction)| (at, reaction, usize::MAX)));
         let mut faults = self.faults.lock().unwrap();
         let (_, reaction, times) = faults.iter_mut().find(|(at, _, times)| *at == stage && *times > 0)?;
         *times -= 1;
