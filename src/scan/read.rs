@@ -1,14 +1,13 @@
 //! Opens and reads files below a project's root, and nowhere else.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bstr::BStr;
 use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
+use rustix::fs::{AtFlags, FileType};
 
 use super::stat_cache::{Stat, StatCache};
 use super::{ScanError, SkipReason, SourceFile};
@@ -44,15 +43,16 @@ impl SourceRoot {
     pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy, cache: &StatCache) -> Result<Content, ScanError> {
         let path = Path::new(OsStr::from_bytes(source));
         let error = |error| ScanError::Read { path: source.into(), source: error };
-        // Of the entry itself: what a link leads to is not in the cache.
-        let there = fs::symlink_metadata(self.path.join(path)).ok().filter(fs::Metadata::is_file);
+        // Of the entry itself, for what a link leads to is not in the cache; from the root's handle, for a short way.
+        let there = rustix::fs::statat(&self.dir, path, AtFlags::SYMLINK_NOFOLLOW).ok();
+        let there = there.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         let stat = there.as_ref().map(Stat::of);
-        if let Some((meta, stat)) = there.as_ref().zip(stat)
-            && meta.len() <= policy.max_file_size
+        if let Some((raw, stat)) = there.as_ref().zip(stat)
+            && stat.size <= policy.max_file_size
             && let Some(id) = cache.lookup(source, stat)
         {
             cache.note(source, stat, id, false);
-            return Ok(Ok((id, mode(meta.mode()), meta.len())));
+            return Ok(Ok((id, mode(raw.st_mode), stat.size)));
         }
         if policy.symlinks == Symlinks::Preserve && self.dir.symlink_metadata(path).map_err(error)?.is_symlink() {
             return self.hash_link(path).map_err(error);

@@ -5,7 +5,6 @@
 //! after it was hashed looks the same, so such entries are not believed (git's "racy" rule).
 
 use std::collections::HashMap;
-use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -44,19 +43,19 @@ type Time = (i64, i64);
 /// What tells a file from its later self.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
-    size: u64,
+    pub(super) size: u64,
     inode: u64,
     modified: Time,
     changed: Time,
 }
 
 impl Stat {
-    pub(super) fn of(meta: &Metadata) -> Self {
+    pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
         Self {
-            size: meta.len(),
-            inode: meta.ino(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
+            size: stat.st_size.cast_unsigned(),
+            inode: stat.st_ino,
+            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
+            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
         }
     }
 }

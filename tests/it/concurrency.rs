@@ -1,6 +1,9 @@
 //! Many runs at once into one codex.
 
+use std::process::Stdio;
+
 use crate::support::Sandbox;
+use crate::support::http::HttpServer;
 
 /// Eight processes that start together, each with its own project, as eight CI jobs would. Every odd one has a state
 /// directory of its own, so that this machine's lock does not order them all.
@@ -23,7 +26,7 @@ fn eight_at_once() {
             if number % 2 == 1 {
                 command.env("FRACTARY_CODEX_STATE__DIR", sandbox.path(&format!("state{number}")));
             }
-            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
     for child in children {
@@ -84,4 +87,49 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
     assert_eq!((&output["attempts"], &output["pushed"]), (&3.into(), &false.into()));
     assert_eq!(output["projects"][0]["status"], "failed");
     assert_eq!(codex.paths(), ["README.md"]);
+}
+
+/// Many processes at once, in rounds, over `file://` and http; half of them with a state directory of their own, as on
+/// machines of their own. `CODEX_STRESS=64x3` makes it 64 processes and three rounds.
+#[test]
+fn stress() {
+    let size = std::env::var("CODEX_STRESS").unwrap_or_else(|_| "12x1".to_owned());
+    let (processes, rounds) = size.split_once('x').and_then(|(p, r)| Some((p.parse().ok()?, r.parse().ok()?))).unwrap();
+    for over_http in [false, true] {
+        rounds_of(processes, rounds, over_http);
+    }
+}
+
+fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..processes).map(|n| format!("p{n}")).collect();
+    let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    codex.commit(&[("100644", "README.md", "the codex")], &[]);
+    let server = HttpServer::start(&sandbox.path(""), None);
+    let url = if over_http { server.url("codex.git") } else { format!("file://{}", codex.path().display()) };
+    for round in 0..rounds {
+        let children: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(number, name)| {
+                sandbox.write(&format!("ws/{name}/docs/{round}.md"), format!("{name} {round}"));
+                let mut command = sandbox.program(&["sync", "-p", name]);
+                command.env("FRACTARY_CODEX_REMOTE__URL", &url);
+                if number % 2 == 1 {
+                    command.env("FRACTARY_CODEX_STATE__DIR", sandbox.path(&format!("state{number}")));
+                }
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            assert!(output.status.success(), "{said:?}");
+        }
+    }
+    codex.assert_sound();
+    assert_eq!(codex.subjects().len(), 1 + processes * rounds);
+    assert_eq!(codex.paths().len(), 1 + processes * rounds);
+    assert_eq!(codex.file("README.md"), "the codex");
+    assert_eq!(sandbox.leftovers(), [""; 0]);
 }

@@ -1,0 +1,276 @@
+//! The program beside what people would use instead, in one run, from equal starting states:
+//!
+//! ```sh
+//! cargo bench --bench compare -- S M        # sizes: S 10 × 100, M 50 × 400, L 100 × 1000 (projects × files)
+//! ```
+//!
+//! Beside it run a shell script (shallow clone, rsync, a commit a project, one push), an expert's script (no working tree,
+//! git's plumbing) and a plain clone as the floor of what any of them could do. All must leave the same `projects/` tree.
+//! Prints medians, ratios and the program's own peak memory as a table.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on has failed; it prints a table"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const SHELL: &str = r#"set -e
+t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
+git clone -q --depth 1 --single-branch "$2" "$t/codex"; cd "$t/codex"
+for project in "$1"/proj-*/; do
+  name=$(basename "$project"); mkdir -p "projects/$name"
+  rsync -a --delete --include='/README.md' --include='/docs/***' --exclude='*' "$project" "projects/$name/"
+  git add -A "projects/$name"
+  git diff --cached --quiet || git commit -qm "Sync $name"
+done
+git push -q origin HEAD"#;
+
+const PLUMBING: &str = r#"set -e
+t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
+git clone -q --bare --depth 1 --single-branch "$2" "$t/codex.git"
+export GIT_DIR="$t/codex.git"
+tip=$(git rev-parse HEAD); new=$tip
+GIT_INDEX_FILE="$t/index" git read-tree HEAD
+for project in "$1"/proj-*/; do
+  name=$(basename "$project"); rm -f "$t/part"
+  tree=$(cd "$project"; export GIT_WORK_TREE="$project" GIT_INDEX_FILE="$t/part"; git add -f README.md docs; git write-tree)
+  [ "$tree" = "$(git rev-parse -q --verify "HEAD:projects/$name" || true)" ] && continue
+  export GIT_INDEX_FILE="$t/index"
+  GIT_WORK_TREE="$t" git rm -rq --cached --ignore-unmatch "projects/$name"
+  GIT_WORK_TREE="$t" git read-tree -i --prefix="projects/$name/" "$tree"
+  new=$(git commit-tree -p "$new" -m "Sync $name" "$(git write-tree)")
+done
+[ "$new" = "$tip" ] || git push -q origin "$new:refs/heads/main""#;
+
+struct Size {
+    name: &'static str,
+    projects: usize,
+    files: usize,
+    codex_files: usize,
+    rounds: usize,
+}
+
+const SIZES: [Size; 3] = [
+    Size { name: "S", projects: 10, files: 100, codex_files: 200, rounds: 5 },
+    Size { name: "M", projects: 50, files: 400, codex_files: 2000, rounds: 5 },
+    Size { name: "L", projects: 100, files: 1000, codex_files: 20_000, rounds: 3 },
+];
+
+fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    println!(
+        "| size | case | program | shell script | plumbing script | plain clone | against shell | against plumbing | own memory |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for size in
+        SIZES.iter().filter(|size| chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name))
+    {
+        World::new(size).compare(size);
+    }
+}
+
+/// A workspace and a codex, on disk, and copies of the codex for each contender.
+struct World {
+    directory: tempfile::TempDir,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contender {
+    Program,
+    Shell,
+    Plumbing,
+}
+
+impl World {
+    fn new(size: &Size) -> Self {
+        let world = Self { directory: tempfile::tempdir().unwrap() };
+        let mut random = Random(1);
+        for project in 0..size.projects {
+            for file in 0..size.files {
+                let path =
+                    if file == 0 { "README.md".to_owned() } else { format!("docs/part-{}/{file}.md", file % 23) };
+                write(&world.path(&format!("ws/proj-{project:03}/{path}")), &random.document());
+            }
+            for file in 0..size.files / 4 {
+                write(&world.path(&format!("ws/proj-{project:03}/src/{file}.ts")), "export const x = 1;\n");
+            }
+        }
+        let config = "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['proj-*'] }\n";
+        write(&world.path("ws/.fractary/config.yaml"), config);
+        git(&world.path(""), &["init", "-q", "--bare", "-b", "main", "origin.git"]);
+        let origin = world.path("origin.git");
+        for (key, value) in [("uploadpack.allowFilter", "true"), ("gc.auto", "0"), ("receive.autogc", "false")] {
+            git(&origin, &["config", key, value]);
+        }
+        let mut stream = String::from("commit refs/heads/main\ncommitter b <b@b> 1700000000 +0000\ndata 5\nstart\n");
+        for file in 0..size.codex_files {
+            let content = random.document();
+            stream.push_str(&format!(
+                "M 100644 inline projects/other-{}/{file}.md\ndata {}\n{content}\n",
+                file % 50,
+                content.len()
+            ));
+        }
+        write(&world.path("stream"), &stream);
+        let input = fs::File::open(world.path("stream")).unwrap();
+        let imported = Command::new("git").args(["fast-import", "--quiet"]).current_dir(&origin).stdin(input).status();
+        assert!(imported.unwrap().success());
+        world
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    fn compare(&self, size: &Size) {
+        let all = [Contender::Program, Contender::Shell, Contender::Plumbing];
+        for case in ["first sync", "nothing changed", "nothing changed, no state", "one file a project"] {
+            let mut times: [Vec<f64>; 4] = Default::default();
+            let mut memory = 0;
+            for round in 0..size.rounds {
+                for (number, contender) in all.into_iter().enumerate() {
+                    self.prepare(case, contender, size, round);
+                    let start = Instant::now();
+                    memory = memory.max(self.run(contender));
+                    times[number].push(start.elapsed().as_secs_f64());
+                }
+                let start = Instant::now();
+                let url = format!("file://{}", self.path("program.git").display());
+                git(&self.path(""), &["clone", "-q", "--bare", "--depth", "1", &url, "floor.git"]);
+                times[3].push(start.elapsed().as_secs_f64());
+                fs::remove_dir_all(self.path("floor.git")).unwrap();
+                let trees = ["program", "shell", "plumbing"].map(|name| self.tree(name));
+                assert!(trees.iter().all(|tree| *tree == trees[0]), "{case}: not the same tree");
+            }
+            let [program, shell, plumbing, floor] = times.map(|mut times| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            });
+            println!(
+                "| {} | {case} | {program:.3} s | {shell:.2} s | {plumbing:.2} s | {floor:.2} s | {:.1} | {:.1} | {} MB |",
+                size.name,
+                shell / program,
+                plumbing / program,
+                memory / 1024
+            );
+        }
+    }
+
+    /// Brings the contender's codex to the state that the case starts from, and the workspace to what it ends with.
+    fn prepare(&self, case: &str, contender: Contender, size: &Size, round: usize) {
+        let codex = self.path(&format!("{}.git", contender.name()));
+        if case == "first sync" {
+            let _ = fs::remove_dir_all(&codex);
+            let _ = fs::remove_dir_all(self.path("state"));
+            let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), codex]).status().unwrap();
+            assert!(copied.success());
+        }
+        if case == "nothing changed, no state" {
+            let _ = fs::remove_dir_all(self.path("state"));
+        }
+        if case == "one file a project" && contender == Contender::Program {
+            for project in 0..size.projects {
+                // Of another length each time: rsync takes the same length within the same second for the same file.
+                write(&self.path(&format!("ws/proj-{project:03}/README.md")), &"word ".repeat(round + 1));
+            }
+        }
+    }
+
+    /// Runs a contender; the peak memory of the program itself in KiB, 0 for the scripts.
+    fn run(&self, contender: Contender) -> u64 {
+        let url = format!("file://{}", self.path(&format!("{}.git", contender.name())).display());
+        let script = |text: &str| {
+            let mut command = Command::new("bash");
+            command.args(["-c", text, "bash"]).arg(self.path("ws")).arg(&url);
+            command
+        };
+        let mut command = match contender {
+            Contender::Program => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_fractary-codex"));
+                command.args(["sync", "--all"]).current_dir(self.path("ws"));
+                command.env("FRACTARY_CODEX_REMOTE__URL", &url).env("FRACTARY_CODEX_CACHE__ENABLED", "false");
+                command.env("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['docs/**', 'README.md']");
+                command.env("FRACTARY_CODEX_STATE__DIR", self.path("state"));
+                command
+            }
+            Contender::Shell => script(SHELL),
+            Contender::Plumbing => script(PLUMBING),
+        };
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "b").env(format!("GIT_{role}_EMAIL"), "b@b");
+        }
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        let ended = loop {
+            let read = fs::read_to_string(&status).unwrap_or_default();
+            let line = read.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+            match child.try_wait().unwrap() {
+                Some(ended) => break ended,
+                None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+            }
+        };
+        assert!(ended.success());
+        if contender == Contender::Program { peak } else { 0 }
+    }
+
+    fn tree(&self, name: &str) -> String {
+        let output = Command::new("git")
+            .args(["rev-parse", "main:projects"])
+            .current_dir(self.path(&format!("{name}.git")))
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+}
+
+impl Contender {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Shell => "shell",
+            Self::Plumbing => "plumbing",
+        }
+    }
+}
+
+/// Documents of 1 to 12 KB, always the same ones.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn document(&mut self) -> String {
+        const WORDS: [&str; 24] = [
+            "service", "queue", "owner", "table", "index", "retry", "metric", "alert", "deploy", "cluster", "schema",
+            "branch", "the", "of", "and", "with", "before", "after", "must", "should", "every", "each", "between",
+            "under",
+        ];
+        let length = 1024 + (self.next() % 11_000) as usize;
+        let mut text = String::with_capacity(length + 16);
+        while text.len() < length {
+            text.push_str(WORDS[(self.next() % 24) as usize]);
+            text.push(if self.next().is_multiple_of(12) { '\n' } else { ' ' });
+        }
+        text
+    }
+}
+
+fn write(path: &Path, content: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn git(directory: &Path, arguments: &[&str]) {
+    assert!(
+        Command::new("git").args(arguments).current_dir(directory).status().unwrap().success(),
+        "git {arguments:?}"
+    );
+}

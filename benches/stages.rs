@@ -1,0 +1,76 @@
+//! The stages of a sync alone: `cargo bench --bench stages`.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use fractary_codex::codex::pack::{PackWriter, whole};
+use fractary_codex::event::Silent;
+use fractary_codex::interrupt::Interrupt;
+use fractary_codex::object::{Kind, hash};
+use fractary_codex::plan::{DeletePolicy, Listing, ProjectPlan, plan};
+use fractary_codex::scan::{Counter, StatCachePolicy, count, scan};
+use fractary_codex::workspace::Project;
+use fractary_codex::{config, environment::Environment};
+
+const FILES: usize = 2000;
+
+/// One project of many small documents, among as many files that nobody wants.
+fn project(root: &Path) -> Project {
+    for number in 0..FILES {
+        for (directory, name) in [("docs", "md"), ("src", "rs")] {
+            let path = root.join(format!("{directory}/part-{}/{number}.{name}", number % 40));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("# Document {number}\n\n{}", "Words that could be read. ".repeat(number % 200)))
+                .unwrap();
+        }
+    }
+    let request = config::LoadRequest {
+        cwd: root.to_owned(),
+        environment: Environment::from_iter([
+            ("FRACTARY_CODEX_PROJECT".to_owned(), "bench".to_owned()),
+            ("FRACTARY_CODEX_REMOTE__URL".to_owned(), "/nowhere".to_owned()),
+        ]),
+        ..config::LoadRequest::default()
+    };
+    config::load_workspace(&request).unwrap().1.projects.remove(0)
+}
+
+fn stages(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    let project = project(&directory.path().canonicalize().unwrap());
+    let caches = |trust, keep| StatCachePolicy { directory: directory.path().join("state"), trust, keep };
+    let run = |policy: &StatCachePolicy| scan(&project, policy, &Interrupt::default(), &Counter::new(&Silent)).unwrap();
+    let snapshot = run(&caches(false, true));
+    criterion.bench_function("walk", |bench| bench.iter(|| count(&project).unwrap()));
+    criterion.bench_function("scan, every file read", |bench| bench.iter(|| run(&caches(false, false))));
+    criterion.bench_function("scan, files known", |bench| bench.iter(|| run(&caches(true, false))));
+    let empty = ProjectPlan::default();
+    let all = match plan(&project, &snapshot, &Listing::default(), DeletePolicy::Guarded) {
+        fractary_codex::plan::Decision::Go(plan) => plan,
+        _ => empty,
+    };
+    let listing = Listing::default().after(&all);
+    criterion.bench_function("plan, nothing changed", |bench| {
+        bench.iter(|| plan(&project, &snapshot, &listing, DeletePolicy::Guarded));
+    });
+    let contents: Vec<_> = (0..FILES).map(|n| format!("{n} {}", "some words ".repeat(n % 300)).into_bytes()).collect();
+    criterion.bench_function("pack", |bench| {
+        bench.iter_batched(
+            || tempfile::tempdir().unwrap(),
+            |target| {
+                let mut writer = PackWriter::create(target.path(), FILES as u32).unwrap();
+                for data in &contents {
+                    writer.append(&whole(hash(Kind::Blob, data), Kind::Blob, data)).unwrap();
+                }
+                writer.finish().unwrap();
+                target
+            },
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+criterion_group!(benches, stages);
+criterion_main!(benches);
