@@ -45,6 +45,7 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
 
 /// Reads `tree`; what is wrong is told and taken out, until the rest is right.
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
+    refuse_empty_paths(tree, problems);
     for _ in 0..MOST {
         let Err(error) = RawConfig::deserialize(&tree.to_value()) else { return };
         problems.push(problem(tree, &error));
@@ -53,6 +54,22 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
         }
     }
     *tree = Node::map(&tree.at.clone());
+}
+
+/// An empty path would be that of the process, wherever it happens to run.
+fn refuse_empty_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
+    let mut paths = [["cache", "dir"], ["state", "dir"]].map(|path| path.map(str::to_owned).to_vec()).to_vec();
+    let names = tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(name, _)| name.clone());
+    paths.extend(names.map(|name| vec!["projects".to_owned(), name, "root".to_owned()]));
+    for path in paths {
+        let Some(at) = tree.get(&path).filter(|node| node.as_text() == Some("")).map(|node| node.at.clone()) else {
+            continue;
+        };
+        tree.remove(&path);
+        let key = key_path(&path);
+        let problem = Problem::new(format!("`{key}`: the path is empty")).key(key).at(&at);
+        problems.push(problem.hint("`.` is the directory that holds `.fractary/`"));
+    }
 }
 
 fn problem(tree: &Node, error: &figment::Error) -> Problem {

@@ -125,7 +125,7 @@ pub struct RawMembers {
 #[serde(deny_unknown_fields, default)]
 pub struct RawProject {
     /// The project's directory. Without it: a directory of the project's name beside `.fractary/`.
-    #[schemars(example = &"services/billing")]
+    #[schemars(example = &"services/billing", length(min = 1))]
     pub root: Option<String>,
     /// The project's place in the codex. `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
     #[schemars(schema_with = "shown::place", example = &"projects/{project}")]
@@ -280,6 +280,7 @@ pub struct RawCache {
     #[schemars(schema_with = "shown::cache_switch")]
     pub enabled: Option<CacheSwitch>,
     /// The directory. A project without a `.fractary/` of its own uses the workspace's.
+    #[schemars(length(min = 1))]
     pub dir: Option<String>,
 }
 
@@ -288,7 +289,7 @@ pub struct RawCache {
 #[serde(deny_unknown_fields, default)]
 pub struct RawState {
     /// The directory. Without it, one below the user's state directory.
-    #[schemars(example = &".fractary/codex/state")]
+    #[schemars(example = &".fractary/codex/state", length(min = 1))]
     pub dir: Option<String>,
 }
 

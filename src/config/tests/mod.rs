@@ -3,6 +3,7 @@
 mod layers;
 mod problems;
 mod projects;
+mod robust;
 
 use std::fs;
 

@@ -77,6 +77,11 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: docs/../../p\n",
         true,
     ),
+    (
+        "empty paths",
+        "codex:\n  remote: { url: /codex.git }\n  projects:\n    p: { root: '' }\n  cache: { dir: '' }\n  state: { dir: \"\" }\n",
+        true,
+    ),
     ("to is the root", "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: .\n", true),
     (
         "to is git's",
