@@ -72,5 +72,27 @@ fn stages(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, stages);
+/// A thousand members with a file each, beside a plain walk over the same directories.
+fn members(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    for number in 0..1000 {
+        let mark = root.join(format!("services/s{number}/.fractary"));
+        fs::create_dir_all(&mark).unwrap();
+        fs::write(mark.join("config.yaml"), "codex:\n  sync:\n    to_codex:\n      include: [\"docs/**\", \"*.md\"]\n")
+            .unwrap();
+    }
+    fs::create_dir(root.join(".fractary")).unwrap();
+    let workspace = "codex:\n  remote: { url: /nowhere }\n  workspace: { members: ['services/*'] }\n";
+    fs::write(root.join(".fractary/config.yaml"), workspace).unwrap();
+    let request = config::LoadRequest { cwd: root.clone(), ..config::LoadRequest::default() };
+    criterion.bench_function("resolve 1000 members", |bench| {
+        bench.iter(|| assert_eq!(config::load_workspace(&request).unwrap().1.projects.len(), 1000));
+    });
+    criterion.bench_function("a plain walk over 1000 members", |bench| {
+        bench.iter(|| assert!(ignore::WalkBuilder::new(&root).hidden(false).build().flatten().count() > 3000));
+    });
+}
+
+criterion_group!(benches, stages, members);
 criterion_main!(benches);
