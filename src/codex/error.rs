@@ -69,6 +69,11 @@ impl RemoteErrorKind {
         matches!(self, Self::TimedOut | Self::ServerFailure | Self::Refused)
     }
 
+    /// Whether a push that failed so failed before anything could have been sent.
+    pub fn precedes_sending(self) -> bool {
+        !self.is_transient() && self != Self::Other
+    }
+
     /// A stable name for machines.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,7 +12,6 @@ use super::opened::{Opened, open, recorded, state};
 use super::sources::{Roots, scan_all};
 use super::{Landing, SyncRequest, empty_outcome, report};
 use crate::codex::commit::{self, NewCommit};
-use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
 use crate::codex::source::{self, SourceRevision};
@@ -357,7 +356,7 @@ impl<'r> Publish<'r> {
             // Refused, whatever else: it did not land.
             (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
             // It never got through, and it still does not.
-            (Err(_), Err(error)) if never_sent(&error) => return Err(error.into()),
+            (Err(_), Err(error)) if error.kind.precedes_sending() => return Err(error.into()),
             (Err(source), _) => {
                 self.landing = Landing::Unknown;
                 self.outcome.pushed = Pushed::Unknown;
@@ -385,11 +384,6 @@ impl<'r> Publish<'r> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Errors from before anything could have been sent.
-fn never_sent(error: &RemoteError) -> bool {
-    !error.kind.is_transient() && error.kind != RemoteErrorKind::Other
 }
 
 fn backoff(retries: u32) -> impl Iterator<Item = Duration> {

@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn claims(include: &[&str], exclude: &[&str], mappings: &[(&str, &str)]) -> Claims {
+    let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+    Claims::new(ClaimPatterns {
+        include: owned(include),
+        exclude: owned(exclude),
+        mappings: mappings
+            .iter()
+            .map(|(from, to)| MappingPatterns { from: (*from).into(), to: (*to).into(), exclude: Vec::new() })
+            .collect(),
+        default_excludes: true,
+    })
+    .unwrap()
+}
+
+fn destinations(claims: &Claims, source: &str) -> Vec<String> {
+    claims.claim(source.as_bytes()).into_iter().map(|c| String::from_utf8(c.destination).unwrap()).collect()
+}
+
+#[test]
+fn globs_follow_the_contract() {
+    let table = [
+        ("docs/**", "docs/a/b.md", true),
+        ("docs/**", "docs/.hidden", true),
+        ("docs/**", "docs", false),
+        ("*.md", "README.md", true),
+        ("*.md", "docs/a.md", false),
+        ("**/*.md", "a.md", true),
+        ("**/*.md", "x/y/a.md", true),
+        ("docs/*/a.md", "docs/x/a.md", true),
+        ("docs/*/a.md", "docs/x/y/a.md", false),
+        ("docs/?.md", "docs/a.md", true),
+        ("docs/?.md", "docs//.md", false),
+        ("{docs,specs}/**", "specs/a", true),
+        ("[a-c].md", "b.md", true),
+        ("[!a-c].md", "b.md", false),
+        ("a/**/b", "a/b", true),
+        ("a/**/b", "a/x/y/b", true),
+        ("README.md", "sub/README.md", false),
+    ];
+    for (pattern, path, expected) in table {
+        assert_eq!(!claims(&[pattern], &[], &[]).claim(path.as_bytes()).is_empty(), expected, "{pattern} {path}");
+    }
+}
+
+#[test]
+fn a_mapping_keeps_what_follows_its_literal_lead() {
+    let claims =
+        claims(&[], &[], &[("docs/**/*.md", "guides/"), ("api/openapi.yaml", "api/"), ("NOTICE", "legal.txt")]);
+    assert_eq!(destinations(&claims, "docs/a/b.md"), ["guides/a/b.md"]);
+    assert_eq!(destinations(&claims, "api/openapi.yaml"), ["api/openapi.yaml"]);
+    assert_eq!(destinations(&claims, "NOTICE"), ["legal.txt"]);
+    assert!(claims.owns(b"guides/a/b.md") && claims.owns(b"legal.txt"));
+    assert!(!claims.owns(b"docs/a/b.md") && !claims.owns(b"guides/a/b.txt"));
+}
+
+#[test]
+fn excludes_hold_at_any_depth_and_stop_the_walk() {
+    let claims = claims(&["docs/**", "src/*/doc/**"], &["docs/drafts/**", "**/*.tmp"], &[]);
+    for out in ["docs/drafts/a.md", "docs/x.tmp", "docs/node_modules/a.md", "docs/a/.env.local", "docs/a.log"] {
+        assert!(claims.claim(out.as_bytes()).is_empty() && !claims.owns(out.as_bytes()), "{out}");
+        assert!(claims.is_excluded_path(out.as_bytes()), "{out}");
+    }
+    for (directory, entered) in [
+        ("docs", true),
+        ("docs/a/b", true),
+        ("docs/drafts", false),
+        ("src", true),
+        ("src/x", true),
+        ("src/x/y", false),
+        ("lib", false),
+        ("docs/node_modules", false),
+    ] {
+        assert_eq!(claims.can_hold(directory.as_bytes()), entered, "{directory}");
+    }
+}
+
+#[test]
+fn bad_patterns_are_all_told() {
+    let patterns = ClaimPatterns {
+        include: vec!["!docs".into(), "[".into(), "../x".into(), "/abs".into(), String::new()],
+        mappings: vec![MappingPatterns { from: "a".into(), to: "../b".into(), exclude: Vec::new() }],
+        ..ClaimPatterns::default()
+    };
+    assert_eq!(Claims::new(patterns).unwrap_err().len(), 6);
+}
+
+fn segment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ab]{1,2}",
+        "[ab]\\.md",
+        Just("**".to_owned()),
+        Just("*".to_owned()),
+        Just("*.md".to_owned()),
+        Just("{a,b}".to_owned()),
+        Just("[ab]".to_owned())
+    ]
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    prop::collection::vec(segment(), 1..4).prop_map(|segments| segments.join("/"))
+}
+
+proptest! {
+    /// What is claimed for a place is owned there, its source is among the sources of that place, and the walk
+    /// enters every directory that leads to it.
+    #[test]
+    fn claims_read_the_same_in_both_directions(
+        include in prop::collection::vec(pattern(), 0..3),
+        exclude in prop::collection::vec(pattern(), 0..2),
+        from in pattern(),
+        to in "[xy]{1,2}/",
+        source in prop::collection::vec("[ab]{1,2}(\\.md)?", 1..4).prop_map(|s| s.join("/")),
+    ) {
+        let mappings = vec![MappingPatterns { from, to, exclude: Vec::new() }];
+        let claims = Claims::new(ClaimPatterns { include, exclude, mappings, default_excludes: false }).unwrap();
+        for claim in claims.claim(source.as_bytes()) {
+            prop_assert!(claims.owns(&claim.destination));
+            prop_assert!(claims.sources(&claim.destination).contains(&source.clone().into_bytes()));
+            for (slash, _) in source.match_indices('/') {
+                prop_assert!(claims.can_hold(&source.as_bytes()[..slash]));
+            }
+        }
+    }
+}
