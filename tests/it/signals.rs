@@ -23,7 +23,9 @@ fn held(sandbox: &Sandbox) -> Codex {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
-    let script = format!("touch {}; while [ ! -e {} ]; do sleep 0.01; done", reached.display(), go.display());
+    // It also ends when the test, and its world with it, is gone.
+    let (reached, go) = (reached.display(), go.display());
+    let script = format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do sleep 0.01; done");
     codex.hook("pre-receive", &script);
     codex
 }
