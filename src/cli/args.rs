@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "fractary-codex", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
-    4 remote · 5 push refused · 6 out of date (--check) · 70 a bug")]
+    4 remote · 5 push refused · 70 a bug")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -7,6 +7,7 @@ mod concurrency;
 mod config;
 mod guards;
 mod known;
+mod launcher;
 mod ownership;
 mod remotes;
 mod signals;

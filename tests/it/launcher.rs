@@ -1,0 +1,57 @@
+//! The launcher: `fractary NAME …` runs `fractary-NAME …`.
+
+use std::fs;
+
+use crate::support::{Output, Sandbox};
+
+/// The launcher, copied beside nothing, with a tool on PATH that says what it was given.
+fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    for (name, body) in [("fractary-echo", "echo \"$@\"; exit 7"), ("fractary-codex", "echo the one on PATH: \"$@\"")] {
+        sandbox.write(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
+        sandbox.set_mode(&format!("bin/{name}"), 0o755);
+    }
+    sandbox.write("bin/fractary-notes", "not executable");
+    let launcher = sandbox.path("own/fractary");
+    fs::create_dir_all(launcher.parent().unwrap()).unwrap();
+    if !launcher.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_fractary"), &launcher).unwrap();
+        // A link to itself must not be run for ever.
+        std::os::unix::fs::symlink(&launcher, sandbox.path("own/fractary-self")).unwrap();
+    }
+    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = sandbox.command(launcher.to_str().unwrap());
+    command.args(arguments).env("PATH", path);
+    sandbox.finish(command)
+}
+
+#[test]
+fn arguments_and_exit_status_pass_through() {
+    let sandbox = Sandbox::new();
+    let output = launch(&sandbox, &["echo", "a b", "--flag", "-x"]).code(7);
+    assert_eq!(output.stdout, "a b --flag -x\n");
+    let output = launch(&sandbox, &["help", "echo"]).code(7);
+    assert_eq!(output.stdout, "--help\n");
+}
+
+#[test]
+fn what_lies_beside_the_launcher_comes_first() {
+    let sandbox = Sandbox::new();
+    assert!(launch(&sandbox, &["codex", "x"]).code(0).stdout.starts_with("the one on PATH"));
+    fs::copy(env!("CARGO_BIN_EXE_fractary-codex"), sandbox.path("own/fractary-codex")).unwrap();
+    let output = launch(&sandbox, &["codex", "--version"]).code(0);
+    assert_eq!(output.stdout, format!("fractary-codex {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn tools_are_listed_and_unknown_ones_told() {
+    let sandbox = Sandbox::new();
+    let listed = launch(&sandbox, &["--list"]).code(0).stdout;
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
+    assert!(names.contains(&"echo") && names.contains(&"codex"), "{names:?}");
+    assert!(!names.contains(&"notes") && !names.contains(&"self"), "{names:?}");
+    let output = launch(&sandbox, &["codx"]).code(2);
+    assert!(output.stderr.contains("did you mean `fractary codex`?"), "{}", output.stderr);
+    let output = launch(&sandbox, &["self"]).code(2);
+    assert!(output.stderr.contains("there is no `fractary-self` to run"), "{}", output.stderr);
+    assert!(launch(&sandbox, &[]).code(2).stderr.starts_with("Run a fractary tool"));
+}
