@@ -10,7 +10,7 @@
 //! | environment | `FRACTARY_CODEX_*` |
 //! | flags | options and `--config KEY=VALUE` |
 //!
-//! Nothing here knows what a key means, only its type: [`crate::workspace::resolve`] does. All problems of a load are
+//! Nothing here knows what a key means, only its type: [`mod@crate::workspace::resolve`] does. All problems of a load are
 //! told together; a layer with a problem goes on without the key that has it.
 
 pub(crate) mod check;
