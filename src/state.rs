@@ -58,12 +58,13 @@ impl State {
         let branch = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
         let time = reader.number()?.cast_signed();
         let tip = ObjectId(reader.array()?);
-        let mut listing = Listing::default();
+        let mut entries = Vec::new();
         while !reader.0.is_empty() {
             let path = reader.bytes()?;
             let mode = Mode::from_octal(reader.bytes()?)?;
-            listing.entries.insert(path.into(), Entry { mode, id: ObjectId(reader.array()?) });
+            entries.push((path.into(), Entry { mode, id: ObjectId(reader.array()?) }));
         }
+        let listing = Listing { entries: entries.into_iter().collect(), obstacle: None };
         Some(Recorded { branch, tip: Some(tip).filter(|tip| tip.0 != [0; 20]), time, listing })
     }
 

@@ -44,16 +44,19 @@ fn list_below(
     mut listing: Listing,
 ) -> Result<Listing, TreeError> {
     let mut pending = vec![(BString::default(), tree)];
+    let mut found = Vec::new();
     while let Some((prefix, id)) = pending.pop() {
         for entry in entries(read, id)? {
             let path = below(prefix.as_bstr(), entry.name.as_bstr());
             if entry.mode == Mode::Directory {
                 pending.push((path, entry.id));
             } else {
-                listing.entries.insert(path, Entry { mode: entry.mode, id: entry.id });
+                found.push((path, Entry { mode: entry.mode, id: entry.id }));
             }
         }
     }
+    // In one go, for a map that is grown in order keeps its nodes half empty.
+    listing.entries = found.into_iter().collect();
     Ok(listing)
 }
 

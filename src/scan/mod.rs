@@ -192,7 +192,7 @@ pub fn scan(
         })
         .collect::<Result<_, ScanError>>()?;
     cache.save(root.path());
-    let mut files = BTreeMap::new();
+    let mut files = Vec::with_capacity(read.len());
     for (file, content) in read {
         let destinations = file.claims.into_iter().map(|(destination, _)| destination);
         match content {
@@ -202,6 +202,8 @@ pub fn scan(
             Err(reason) => skipped.push(Skipped { source: file.source, reason }),
         }
     }
+    // Built in one go, a map's nodes are full; grown in order, they are half empty.
+    let files: BTreeMap<_, _> = files.into_iter().collect();
     skipped.sort_by(|a, b| a.source.cmp(&b.source));
     tracing::Span::current().record("files", files.len());
     Ok(Snapshot { files, skipped })

@@ -137,9 +137,9 @@ fn heals(error: &SyncError) -> bool {
 }
 
 impl Opened {
-    /// What the codex holds of each project.
-    pub(super) fn listings(&self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
-        let Some(store) = &self.store else { return Ok(self.recorded.clone()) };
+    /// What the codex holds of each project. What was recorded is given away: whoever asks again has fetched.
+    pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
+        let Some(store) = &self.store else { return Ok(std::mem::take(&mut self.recorded)) };
         let root = self.base.map(|base| store.root_tree(base)).transpose().map_err(StoreError::from)?;
         let read = |id| store.read_tree(id);
         let listings = projects.iter().map(|project| listing::list(&read, root, &project.to));

@@ -198,7 +198,7 @@ impl<'r> Publish<'r> {
     }
 
     /// Compares every project with the codex as it is now.
-    fn plan(&mut self, opened: &Opened) -> Result<(), SyncError> {
+    fn plan(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
         let listings = opened.listings(&self.request.projects)?;
         self.decide(listings, opened.base);
         Ok(())
