@@ -34,6 +34,8 @@ pub(super) struct Opened {
     pub(super) tip: Option<ObjectId>,
     /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
     pub(super) base: Option<ObjectId>,
+    /// What the remote answered after the last push; the next fetch goes by it.
+    pub(super) answer: Option<RemoteRefs>,
     /// This machine's turn at the remote.
     pub(super) _turn: Option<lock::RemoteLock>,
 }
@@ -47,7 +49,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         None
     } else {
         let key = remote.url.for_git();
-        Some(lock::acquire(&request.workspace.state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
+        Some(lock::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
     };
     let refs = find_branch(request, transport.as_ref())?;
     let (base_branch, base) = match (refs.tip, refs.head) {
@@ -68,6 +70,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         base_branch,
         tip: refs.tip,
         base,
+        answer: None,
         _turn: turn,
     };
     if !known {
@@ -148,14 +151,12 @@ impl Opened {
 
     /// Fetches the tip as it is now, into a clone that is made the first time.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
-        let again = self.store.is_some();
         let store = match self.store.take() {
             Some(store) => store,
             None => new_store(request)?,
         };
         let store = self.store.insert(store);
-        if again {
-            let refs = self.transport.refs(Some(&self.branch), OnSignal::Stop)?;
+        if let Some(refs) = self.answer.take() {
             self.tip = refs.tip;
             if refs.tip.is_some() {
                 self.base_branch.clone_from(&self.branch);

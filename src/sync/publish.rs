@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use rayon::prelude::*;
@@ -108,9 +108,10 @@ impl<'r> Publish<'r> {
     fn land(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
         let request = self.request;
         let identity = identity(&request.workspace.commit, request.environment, request.now);
-        let mut delays = backoff(request.workspace.retries);
+        let mut delays = None;
         let mut same_tip = 0;
         loop {
+            let started = Instant::now();
             request.interrupt.check()?;
             self.plan(opened)?;
             let unready = !self.failed.is_empty() || self.decisions.iter().any(|d| matches!(d, Decision::Withheld(..)));
@@ -142,6 +143,7 @@ impl<'r> Publish<'r> {
                 }
             };
             let (attempt, of) = (self.outcome.attempts, request.workspace.retries + 1);
+            let delays = delays.get_or_insert_with(|| backoff(request.workspace.retries, started.elapsed()));
             let delay = match (delays.next(), moved) {
                 (Some(delay), Some(reason)) => {
                     request.reporter.event(&Event::Retrying { attempt, of, reason, delay });
@@ -371,6 +373,7 @@ impl<'r> Publish<'r> {
             return Ok(Sent::Landed);
         }
         let moved = refs.tip != opened.tip;
+        opened.answer = Some(refs);
         match reply {
             Ok(PushReply::Accepted) => {
                 Err(SyncError::LandedThenRemoved { place: place(), branch: opened.branch.clone(), commit })
@@ -386,11 +389,13 @@ impl<'r> Publish<'r> {
     }
 }
 
-fn backoff(retries: u32) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(1))
+/// Waits between tries, at random up to a bound that doubles: who lost tells how long a try takes while others push, and
+/// many who lost at once must not come back at once.
+fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
+    let bounds = ExponentialBuilder::default()
+        .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))
+        .with_max_delay(Duration::from_secs(4))
         .with_max_times(retries as usize)
-        .build()
+        .build();
+    bounds.map(|bound| bound.mul_f32(fastrand::f32()))
 }

@@ -42,8 +42,10 @@ pub struct Workspace {
     pub clone: CloneStrategy,
     /// The local cache; `None` where it is switched off.
     pub cache_dir: Option<PathBuf>,
-    /// Where recorded state and locks live.
+    /// Where recorded state lives.
     pub state_dir: PathBuf,
+    /// Where the user's runs on this machine queue for a remote, whatever `state.dir` says.
+    pub shared_state_dir: PathBuf,
     /// Threads; 0 is one a core.
     pub jobs: usize,
 }

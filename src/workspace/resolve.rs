@@ -102,7 +102,7 @@ impl Resolver<'_> {
         let remote = self.remote(branch);
         let commit = self.commit();
         let cache_dir = self.cache_dir();
-        let state_dir = self.state_dir();
+        let (state_dir, shared_state_dir) = self.state_dirs();
         self.check_patterns();
         let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
         let projects = self.projects(branch, cache_dir.as_ref(), &state_dir);
@@ -119,6 +119,7 @@ impl Resolver<'_> {
             clone: given(raw.clone.strategy, "clone.strategy"),
             cache_dir,
             state_dir,
+            shared_state_dir,
             jobs: given(raw.jobs, "jobs"),
         })
     }
@@ -265,11 +266,13 @@ impl Resolver<'_> {
         enabled.then(|| PathBuf::from(given(cache.dir.clone(), "cache.dir")))
     }
 
-    fn state_dir(&self) -> PathBuf {
+    /// The state's own directory, and the one that everybody's runs on this machine share.
+    fn state_dirs(&self) -> (PathBuf, PathBuf) {
         let given = self.raw().state.dir.as_ref().map(PathBuf::from);
-        let of_user = || self.configuration.state_home.as_ref().map(|home| home.join(layers::derived("state_dir")));
+        let of_user = self.configuration.state_home.as_ref().map(|home| home.join(layers::derived("state_dir")));
         let beside = || self.configuration.root.join(layers::derived("state_dir_without_home"));
-        given.or_else(of_user).unwrap_or_else(beside)
+        let shared = of_user.unwrap_or_else(beside);
+        (given.unwrap_or_else(|| shared.clone()), shared)
     }
 
     /// `sync` for one project: its own keys beat the general ones, a flag beats both.

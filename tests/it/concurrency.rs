@@ -76,7 +76,7 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
                 let mut command = sandbox.program(&["sync", "-p", name]);
                 command.env("FRACTARY_CODEX_REMOTE__URL", &url);
                 if number % 2 == 1 {
-                    command.env("FRACTARY_CODEX_STATE__DIR", sandbox.path(&format!("state{number}")));
+                    command.env("XDG_STATE_HOME", sandbox.path(&format!("state{number}")));
                 }
                 command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
             })
