@@ -11,11 +11,13 @@
 pub mod environment;
 pub mod event;
 pub mod interrupt;
+pub mod lock;
 pub mod names;
 pub mod object;
 pub mod paths;
 pub mod record;
 pub mod secret;
+pub mod stat;
 pub mod url;
 
 // The flow.

@@ -2,12 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
 use crate::event::{Event, Reporter};
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::lock::lock;
 use crate::object::{Kind, hash};
 
 /// Held until dropped; the system lets go of it when the process ends, however it ends.
@@ -34,20 +32,6 @@ pub fn acquire(
             return Ok(RemoteLock { _file: None });
         }
     };
-    if file.try_lock().is_ok() {
-        return Ok(RemoteLock { _file: Some(file) });
-    }
-    reporter.event(&Event::Waiting);
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let locked = file.lock().ok().map(|()| file);
-        let _ = sender.send(locked);
-    });
-    loop {
-        match receiver.recv_timeout(Duration::from_millis(50)) {
-            Ok(file) => return Ok(RemoteLock { _file: file }),
-            Err(RecvTimeoutError::Disconnected) => return Ok(RemoteLock { _file: None }),
-            Err(RecvTimeoutError::Timeout) => interrupt.check()?,
-        }
-    }
+    let file = lock(file, interrupt, || reporter.event(&Event::Waiting))?;
+    Ok(RemoteLock { _file: file })
 }

@@ -9,9 +9,10 @@ use bstr::BStr;
 use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, FileType};
 
-use super::stat_cache::{Stat, StatCache};
+use super::stat_cache::StatCache;
 use super::{ScanError, SkipReason, SourceFile};
 use crate::object::{self, Hasher, Kind, Mode, ObjectId};
+use crate::stat::Stat;
 use crate::workspace::Project;
 use crate::workspace::project::{ScanPolicy, Symlinks};
 
