@@ -16,6 +16,8 @@ pub enum Stage {
     Push,
     /// Asking the remote again.
     Verify,
+    /// Writing the local cache.
+    Write,
 }
 
 /// One thing that happened.

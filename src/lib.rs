@@ -21,6 +21,7 @@ pub mod stat;
 pub mod url;
 
 // The flow.
+pub mod cache;
 pub mod codex;
 pub mod outcome;
 pub mod plan;
@@ -29,6 +30,7 @@ pub mod state;
 
 pub mod cli;
 pub mod config;
+pub mod pull;
 pub mod scan;
 pub mod sync;
 pub mod workspace;

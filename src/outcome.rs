@@ -1,7 +1,11 @@
 //! What a run did, as values: the one source of every output path and of the exit status.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bstr::{BStr, BString};
+
+use crate::cache::CacheError;
 use crate::codex::error::RemoteError;
 use crate::codex::store::StoreError;
 use crate::interrupt::Interrupted;
@@ -12,6 +16,7 @@ use crate::plan::{self, ProjectPlan};
 use crate::scan::ScanError;
 use crate::url::RemoteUrl;
 use crate::workspace::Direction;
+use crate::workspace::mapping::InvalidPattern;
 
 /// A whole run.
 #[derive(Debug)]
@@ -64,17 +69,26 @@ pub enum Pushed {
     Unknown,
 }
 
-/// One project's part.
+/// One project's part in one direction.
 #[derive(Debug)]
 pub struct ProjectReport {
     /// Its name.
     pub name: ProjectName,
-    /// Its place in the codex.
-    pub to: CodexPath,
+    /// To or from the codex, never both.
+    pub direction: Direction,
+    /// Where the paths of the plan begin in the codex; `None` where they are whole.
+    pub to: Option<CodexPath>,
     /// What became of it.
     pub outcome: ProjectOutcome,
     /// What was, or would have been, changed.
     pub plan: ProjectPlan,
+}
+
+impl ProjectReport {
+    /// A path of the plan as a path of the codex.
+    pub fn in_codex(&self, path: &BStr) -> BString {
+        self.to.as_ref().map_or_else(|| path.to_owned(), |to| plan::in_codex(to, path))
+    }
 }
 
 /// What became of a project.
@@ -86,14 +100,18 @@ pub enum ProjectOutcome {
     WouldSync,
     /// Its commit landed and was confirmed.
     Synced(ObjectId),
+    /// Its files were brought into the cache.
+    Brought,
+    /// So were its files, but for these entries, each with the reason.
+    Incomplete(Vec<(BString, String)>),
     /// Its commit was sent; whether it landed is not known.
     Sent(ObjectId),
     /// A guard holds it back.
     Withheld(plan::Withheld),
     /// It was ready, but another project was not, and the run is `--atomic`.
     WithheldByOthers,
-    /// It could not be read.
-    Failed(ScanError),
+    /// It could not be read, or its cache not be written.
+    Failed(ProjectError),
     /// It was ready, or would have been, but the run ended before it landed.
     NotLanded,
 }
@@ -101,8 +119,22 @@ pub enum ProjectOutcome {
 impl ProjectOutcome {
     /// Whether the project itself has something to be told, rather than the run as a whole.
     pub fn is_own_fault(&self) -> bool {
-        matches!(self, Self::Withheld(_) | Self::Failed(_))
+        matches!(self, Self::Withheld(_) | Self::Failed(_) | Self::Incomplete(_))
     }
+}
+
+/// Why a project failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// Its sources cannot be read.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Its cache cannot be read or written; projects may share one.
+    #[error(transparent)]
+    Cache(Arc<CacheError>),
+    /// Its patterns for what to bring cannot be used together.
+    #[error("the patterns of `sync.from_codex` cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Patterns(Vec<InvalidPattern>),
 }
 
 /// Something a user should know that stops nothing.

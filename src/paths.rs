@@ -31,6 +31,9 @@ pub enum InvalidPath {
     /// A NUL byte, which no tree entry can hold.
     #[error("the path has a NUL byte")]
     Nul,
+    /// A name with a separator in it, or one that Windows takes for a drive.
+    #[error("the name has a `/`, a `\\` or a drive letter in it")]
+    Separator,
 }
 
 impl CodexPath {
@@ -82,6 +85,14 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
         _ if segment.contains(&0) => Err(InvalidPath::Nul),
         _ => Ok(()),
     }
+}
+
+/// Checks one name from a tree of the codex that is to become a file or a directory here: as [`check_segment`], and
+/// nothing that any platform would read as more than one name.
+pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
+    check_segment(name)?;
+    let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if drive || name.contains(&b'/') || name.contains(&b'\\') { Err(InvalidPath::Separator) } else { Ok(()) }
 }
 
 /// `.git` as NTFS and HFS+ would also read it: any case, `git~1`, trailing dots and spaces, ignorable code points.

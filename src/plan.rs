@@ -344,12 +344,17 @@ pub fn in_codex(to: &CodexPath, path: &BStr) -> BString {
 }
 
 /// A digest of the tip and of everything that would change on top of it: the same plan has the same id.
-pub fn plan_id<'p>(tip: Option<ObjectId>, plans: impl Iterator<Item = (&'p Project, &'p ProjectPlan)>) -> ObjectId {
+/// The paths of a plan begin at its place, or are whole where it has none.
+pub fn plan_id<'p>(
+    tip: Option<ObjectId>,
+    plans: impl Iterator<Item = (Option<&'p CodexPath>, &'p ProjectPlan)>,
+) -> ObjectId {
     let mut text: Vec<u8> = tip.map(|tip| tip.to_string()).unwrap_or_default().into_bytes();
-    for (project, plan) in plans {
+    for (place, plan) in plans {
         for change in &plan.changes {
             text.extend_from_slice(b"\0");
-            text.extend_from_slice(&in_codex(&project.to, change.path.as_bstr()));
+            text.extend(place.iter().flat_map(|place| [place.as_bstr().as_bytes(), b"/"].concat()));
+            text.extend_from_slice(&change.path);
             text.extend_from_slice(b"\0");
             text.extend_from_slice(change.op.name().as_bytes());
             if let Some(file) = change.op.file() {

@@ -203,12 +203,25 @@ pub(crate) struct SyncArgs {
     #[arg(long)]
     pub(crate) rescan: bool,
 
-    /// Publish, whatever `sync.direction` says
-    #[arg(long, help_heading = "Configuration", conflicts_with = "direction")]
+    /// Publish into the codex, which is also what is done where nothing is said
+    #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) to_codex: bool,
-    /// `sync.direction` [env: FRACTARY_CODEX_SYNC__DIRECTION]
-    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    /// Bring what `sync.from_codex` names into the local cache
+    #[arg(long, help_heading = "Direction", group = "way")]
+    pub(crate) from_codex: bool,
+    /// Publish, and once that is confirmed, bring
+    #[arg(long, help_heading = "Direction", group = "way")]
+    pub(crate) bidirectional: bool,
+    /// `to-codex`, `from-codex` or `bidirectional` [env: FRACTARY_CODEX_SYNC__DIRECTION]
+    #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way")]
     pub(crate) direction: Option<String>,
+    /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
+    #[arg(long, help_heading = "Direction")]
+    pub(crate) no_cache: bool,
+    /// Replace what was changed by hand in the local cache; never a forced push
+    #[arg(long, help_heading = "Direction")]
+    pub(crate) force: bool,
+
     /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
     pub(crate) env: Option<String>,

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
+use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::config::problem::Problems;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
+use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
 use crate::report::ErrorReport;
@@ -90,7 +91,10 @@ pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
         return signal_exit(interrupted);
     }
     let unready = |project: &ProjectReport| {
-        !matches!(project.outcome, ProjectOutcome::Synced(_) | ProjectOutcome::UpToDate | ProjectOutcome::WouldSync)
+        !matches!(
+            project.outcome,
+            ProjectOutcome::Synced(_) | ProjectOutcome::Brought | ProjectOutcome::UpToDate | ProjectOutcome::WouldSync
+        )
     };
     match &outcome.failure {
         Some(error) => of_run(error).exit,
@@ -174,8 +178,26 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
     let report = |kind, message, hints, causes| Some(ErrorReport { kind, message, hints, causes });
     match &project.outcome {
         ProjectOutcome::Failed(error) => {
-            let (kind, hint) = scan_failure(error);
-            report(kind, error.to_string(), hint.into_iter().collect(), sources(error))
+            let (kind, hint) = match error {
+                ProjectError::Scan(error) => scan_failure(error),
+                ProjectError::Cache(error) => cache_failure(error),
+                ProjectError::Patterns(_) => ("patterns", Some("mend `sync.from_codex`".to_owned())),
+            };
+            let causes = match error {
+                ProjectError::Cache(error) => sources(error.as_ref()),
+                _ => sources(error),
+            };
+            report(kind, error.to_string(), hint.into_iter().collect(), causes)
+        }
+        ProjectOutcome::Incomplete(entries) => {
+            let noun = if entries.len() == 1 { "entry" } else { "entries" };
+            let message = format!("{} {noun} of the codex could not be brought", entries.len());
+            let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`".to_owned();
+            let mut causes: Vec<_> =
+                entries.iter().take(20).map(|(path, reason)| format!("`{}`: {reason}", escaped(path))).collect();
+            causes
+                .extend(entries.len().checked_sub(20).filter(|rest| *rest > 0).map(|rest| format!("and {rest} more")));
+            report("incomplete", message, vec![hint], causes)
         }
         ProjectOutcome::Withheld(reason) => {
             let hint = match reason {
@@ -206,7 +228,9 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::Sent(_) => {
             report("unverified", "sent, but the remote could not be asked".to_owned(), Vec::new(), Vec::new())
         }
-        ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) => None,
+        ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) | ProjectOutcome::Brought => {
+            None
+        }
     }
 }
 
@@ -220,12 +244,24 @@ fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     }
 }
 
-fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
-    let full = |source: &std::io::Error| {
-        matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-    };
+fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
+    let writable = "make it writable, or point `cache.dir` elsewhere".to_owned();
     match error {
-        StoreError::Write(source) | StoreError::Create { source, .. } if full(source) => (
+        CacheError::Write { source, .. } if is_full(source) => {
+            ("disk-full", Some("free some space; what was there before is whole".to_owned()))
+        }
+        CacheError::Open { .. } | CacheError::Write { .. } => ("cache", Some(writable)),
+        CacheError::Interrupted(_) => ("interrupted", None),
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
+fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
+    match error {
+        StoreError::Write(source) | StoreError::Create { source, .. } if is_full(source) => (
             exit::REMOTE,
             "disk-full",
             vec!["free some space, or point `TMPDIR` elsewhere; nothing was pushed".to_owned()],

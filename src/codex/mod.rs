@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod commit;
+pub mod contents;
 pub mod error;
 pub mod git_config;
 pub mod identity;

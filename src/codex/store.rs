@@ -4,6 +4,7 @@
 //! sweeps it. It is made and locked under a name that the sweep does not look at and then renamed, so that a swept
 //! clone is always one whose owner is gone (contract/guarantees.md, 11).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::contents::Contents;
 use super::pack::{self, Encoded, PackWriter};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
@@ -139,6 +141,23 @@ impl Store {
         if object.kind() == git2::ObjectType::Tree { Ok(object.data().to_vec()) } else { Err(TreeError::Damaged(id)) }
     }
 
+    /// Those of `ids` that the clone does not hold.
+    pub fn missing(&self, ids: &BTreeSet<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
+        let odb = self.repository.odb()?;
+        Ok(ids.iter().filter(|id| !odb.exists(oid_of(**id))).copied().collect())
+    }
+
+    /// The size of a blob that the clone holds.
+    pub fn size(&self, id: ObjectId) -> Option<u64> {
+        let (size, kind) = self.repository.odb().ok()?.read_header(oid_of(id)).ok()?;
+        (kind == git2::ObjectType::Blob).then_some(size as u64)
+    }
+
+    /// A reader of blobs that threads can share.
+    pub fn contents(&self) -> Contents {
+        Contents::new(self.path.clone())
+    }
+
     /// Writes a pack of `objects` and of the blobs of `sources`. A blob's contents come from `read` only when their turn
     /// is near, so memory holds a few megabytes of them at a time whatever their sum.
     pub fn write_pack<S: Sync, E: Send + From<io::Error>>(
@@ -216,7 +235,7 @@ fn id_of(oid: git2::Oid) -> ObjectId {
     ObjectId(id)
 }
 
-fn oid_of(id: ObjectId) -> git2::Oid {
+pub(super) fn oid_of(id: ObjectId) -> git2::Oid {
     git2::Oid::from_bytes(&id.0).unwrap_or(git2::Oid::ZERO_SHA1)
 }
 

@@ -22,7 +22,7 @@ fn project(include: Vec<String>, exclude: Vec<String>, mapping: Option<(String, 
         },
         prune,
         delete_guard: DeleteGuard { files: 20, percent: 50 },
-        cache_dir: None,
+        cache_dir: Default::default(),
     }
 }
 

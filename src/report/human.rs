@@ -1,5 +1,6 @@
 //! The result of a sync for people: the changes of a dry run, a table with a line a project, and what went where.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bstr::ByteSlice;
@@ -9,7 +10,8 @@ use super::json::{Status, totals};
 use super::style::Style;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
 use crate::paths::escaped;
-use crate::plan::{Op, in_codex};
+use crate::plan::Op;
+use crate::workspace::Direction;
 
 /// Changes a project that are shown without being asked for more.
 const FOLD: usize = 10;
@@ -24,7 +26,7 @@ pub fn sync(outcome: &SyncOutcome, style: Style, all: bool) -> String {
     }
     // Before there was a plan, only what projects themselves did is worth a line.
     if outcome.plan_id.is_some() || outcome.projects.iter().any(|project| project.outcome.is_own_fault()) {
-        text.push_str(&table(&outcome.projects, style));
+        text.push_str(&table(outcome, style));
         text.push('\n');
         text.push_str(&summary(outcome));
         text.push('\n');
@@ -43,7 +45,7 @@ fn changes(text: &mut String, project: &ProjectReport, style: Style, all: bool) 
     let _ = writeln!(text, "{}", style.strong(&project.name));
     let shown = if all { usize::MAX } else { FOLD };
     for change in project.plan.changes.iter().take(shown) {
-        let path = in_codex(&project.to, change.path.as_bstr());
+        let path = project.in_codex(change.path.as_bstr());
         let path = escaped(&path);
         let _ = match change.op {
             Op::Added(_) => writeln!(text, "  {} {path}", style.good("added   ")),
@@ -57,16 +59,23 @@ fn changes(text: &mut String, project: &ProjectReport, style: Style, all: bool) 
     text.push('\n');
 }
 
-fn table(projects: &[ProjectReport], style: Style) -> String {
+fn table(outcome: &SyncOutcome, style: Style) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["project", "added", "modified", "deleted", "unchanged", "result"]);
-    for project in projects {
+    let both = outcome.direction == Direction::Bidirectional;
+    let mut header = vec!["project", "added", "modified", "deleted", "unchanged", "result"];
+    header.extend(both.then_some("direction"));
+    table.set_header(header);
+    for project in &outcome.projects {
         let counts = project.plan.counts();
         let numbers = [counts.added, counts.modified, counts.deleted, project.plan.unchanged];
         let mut row = vec![project.name.to_string()];
         row.extend(numbers.map(|number| number.to_string()));
         row.push(result(&project.outcome, style));
+        row.extend(both.then(|| match project.direction {
+            Direction::FromCodex => "from the codex".to_owned(),
+            _ => "to the codex".to_owned(),
+        }));
         table.add_row(row);
     }
     for column in 1..=4 {
@@ -82,6 +91,8 @@ fn table(projects: &[ProjectReport], style: Style) -> String {
 fn result(outcome: &ProjectOutcome, style: Style) -> String {
     match outcome {
         ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
+        ProjectOutcome::Brought => style.good("in the cache"),
+        ProjectOutcome::Incomplete(entries) => style.bad(format!("all but {} in the cache", entries.len())),
         ProjectOutcome::Sent(commit) => style.bad(format!("sent {}, not confirmed", commit.short())),
         ProjectOutcome::WouldSync => style.warn("would sync"),
         ProjectOutcome::UpToDate => style.faint("up to date"),
@@ -105,9 +116,11 @@ fn summary(outcome: &SyncOutcome) -> String {
     .map(|(count, status)| format!("{count} {status}"))
     .collect();
     let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
-    let noun = if sums.projects == 1 { "project" } else { "projects" };
+    let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len();
+    let noun = if count == 1 { "project" } else { "projects" };
+    let both = if outcome.direction == Direction::Bidirectional { ", both ways" } else { "" };
     let files = format!("{added} added, {modified} modified, {deleted} deleted");
-    format!("{} {noun}: {}; files: {files}", sums.projects, by_status.join(", "))
+    format!("{count} {noun}{both}: {}; files: {files}", by_status.join(", "))
 }
 
 /// What was pushed where, or that nothing was.
@@ -129,6 +142,10 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
             let recorded = outcome.recorded.and_then(|time| jiff::Timestamp::from_second(time).ok());
             let recorded = recorded.map(|time| format!(", as recorded at {time}")).unwrap_or_default();
             Some(format!("dry run: nothing was written; compared with {place} at {}{recorded}", tip(remote.before)))
+        }
+        Pushed::No if outcome.direction == Direction::FromCodex => {
+            let complete = !outcome.projects.iter().any(|project| project.outcome.is_own_fault());
+            complete.then(|| format!("the local cache holds {place} at {}", tip(remote.before)))
         }
         Pushed::No => Some(format!("nothing to push: {place} stays at {}", tip(remote.before))),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ErrorReport;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
 use crate::paths::escaped;
-use crate::plan::{Change, in_codex};
+use crate::plan::Change;
 use crate::workspace::Direction;
 
 /// The document.
@@ -56,11 +56,13 @@ pub struct Remote {
     pub after: Option<String>,
 }
 
-/// One project.
+/// One project in one direction.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Project {
     /// Its name.
     pub name: String,
+    /// `to-codex` or `from-codex`.
+    pub direction: Direction,
     /// What became of it.
     pub status: Status,
     /// New files.
@@ -103,11 +105,14 @@ impl Status {
     /// The status of an outcome.
     pub fn of(outcome: &ProjectOutcome) -> Self {
         match outcome {
-            ProjectOutcome::Synced(_) => Self::Synced,
+            ProjectOutcome::Synced(_) | ProjectOutcome::Brought => Self::Synced,
             ProjectOutcome::WouldSync => Self::WouldSync,
             ProjectOutcome::UpToDate => Self::UpToDate,
             ProjectOutcome::Withheld(_) | ProjectOutcome::WithheldByOthers => Self::Withheld,
-            ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded | ProjectOutcome::Sent(_) => Self::Failed,
+            ProjectOutcome::Failed(_)
+            | ProjectOutcome::Incomplete(_)
+            | ProjectOutcome::NotLanded
+            | ProjectOutcome::Sent(_) => Self::Failed,
         }
     }
 }
@@ -117,9 +122,9 @@ impl Status {
 pub struct FileChange {
     /// `added`, `modified` or `deleted`.
     pub op: &'static str,
-    /// Its path in the codex; what is not printable is escaped.
+    /// Its path in the codex, and below the cache; what is not printable is escaped.
     pub path: String,
-    /// Its path below the project's root; `null` for a deletion.
+    /// Where it comes from: its path below the project's root, or in the codex; `null` for a deletion.
     pub source: Option<String>,
     /// Bytes; `null` for a deletion.
     pub size: Option<u64>,
@@ -172,7 +177,9 @@ pub fn totals<'p>(projects: impl IntoIterator<Item = &'p ProjectReport>) -> Tota
             Status::Withheld => &mut totals.withheld,
             Status::Failed => &mut totals.failed,
         } += 1;
-        if matches!(Status::of(&project.outcome), Status::Synced | Status::WouldSync | Status::UpToDate) {
+        let some_arrived = matches!(project.outcome, ProjectOutcome::Incomplete(_));
+        let done = matches!(Status::of(&project.outcome), Status::Synced | Status::WouldSync | Status::UpToDate);
+        if done || some_arrived {
             totals.added += counts.added;
             totals.modified += counts.modified;
             totals.deleted += counts.deleted;
@@ -252,6 +259,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
     };
     Project {
         name: report.name.to_string(),
+        direction: report.direction,
         status: Status::of(&report.outcome),
         added: counts.added,
         modified: counts.modified,
@@ -269,7 +277,7 @@ fn change(report: &ProjectReport, change: &Change) -> FileChange {
     let file = change.op.file();
     FileChange {
         op: change.op.name(),
-        path: escaped(&in_codex(&report.to, change.path.as_bstr())).to_string(),
+        path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
         source: file.map(|file| escaped(&file.source).to_string()),
         size: file.map(|file| file.size),
     }

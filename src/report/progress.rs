@@ -73,5 +73,6 @@ fn label(stage: Stage) -> &'static str {
         Stage::Commit => "writing",
         Stage::Push => "pushing",
         Stage::Verify => "verifying",
+        Stage::Write => "writing the cache",
     }
 }

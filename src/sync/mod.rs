@@ -4,8 +4,12 @@
 //! Promises (contract/guarantees.md): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
+mod from_codex;
 mod opened;
 mod publish;
+mod published;
+mod push;
+mod routing;
 mod sources;
 
 use std::path::PathBuf;
@@ -21,6 +25,7 @@ use crate::plan::{Decision, DeletePolicy};
 use crate::workspace::{Direction, Project, TransportChoice, Workspace};
 
 /// What is asked for.
+#[derive(Clone)]
 pub struct SyncRequest<'w> {
     /// The workspace.
     pub workspace: &'w Workspace,
@@ -36,6 +41,8 @@ pub struct SyncRequest<'w> {
     pub deletes: DeletePolicy,
     /// Push nothing unless every project is ready.
     pub atomic: bool,
+    /// Replace what was changed by hand in the cache.
+    pub force: bool,
     /// For the `Codex-Work-Id` trailer.
     pub work_id: Option<String>,
     /// Variables: tokens, identity, time.
@@ -71,18 +78,52 @@ impl SyncRequest<'_> {
     }
 }
 
-/// Publishes the chosen projects, or plans it. Never fails as a call: what went wrong is in the outcome.
-pub fn to_codex(request: &SyncRequest<'_>) -> SyncOutcome {
+/// Syncs the chosen projects, each in its direction, or plans it: first everything to the codex, and, if that did not
+/// fail as a whole, everything from it. Never fails as a call: what went wrong is in the outcome.
+pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
-    let mut run = publish::Publish::new(request);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs).build();
-    let result = match pool {
-        Ok(pool) => pool.install(|| run.run()),
+    let mut outcome = match rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs).build() {
+        Ok(pool) => pool.install(|| both_ways(request)),
         // Without threads of its own the run uses the shared ones.
-        Err(_) => run.run(),
+        Err(_) => both_ways(request),
     };
-    let mut outcome = run.into_outcome(result.err());
     outcome.duration = started.elapsed();
+    outcome
+}
+
+fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
+    let chosen = |direction| {
+        let other = move |project: &&&Project| ![direction, Direction::Bidirectional].contains(&project.direction);
+        request.projects.iter().filter(move |project| !other(project)).copied().collect::<Vec<_>>()
+    };
+    let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
+    let mut outcome = if publishing.is_empty() {
+        SyncOutcome { direction: Direction::FromCodex, ..empty_outcome(request) }
+    } else {
+        publish::publish(&SyncRequest { projects: publishing.clone(), ..request.clone() })
+    };
+    if bringing.is_empty() || outcome.failure.is_some() {
+        return outcome;
+    }
+    if request.offline {
+        let projects = bringing.iter().map(|project| format!("what the codex has for `{}`", project.name)).collect();
+        outcome.failure = Some(SyncError::NothingRecorded { projects });
+        return outcome;
+    }
+    if !publishing.is_empty() {
+        outcome.direction = Direction::Bidirectional;
+    }
+    let would_land = |report: &ProjectReport| matches!(report.outcome, ProjectOutcome::WouldSync);
+    let reports = std::mem::take(&mut outcome.projects);
+    let planned = publishing.iter().zip(&reports).filter(|(_, report)| would_land(report));
+    let planned: Vec<_> = planned.map(|(project, report)| (*project, &report.plan)).collect();
+    let brought = from_codex::bring(request, &bringing, &planned, &mut outcome);
+    outcome.projects = reports;
+    match brought {
+        Ok(reports) => outcome.projects.extend(reports),
+        Err(error) => outcome.failure = Some(error),
+    }
+    outcome.projects.sort_by(|a, b| a.name.cmp(&b.name));
     outcome
 }
 
@@ -108,7 +149,7 @@ fn report(
     landing: Landing,
 ) -> ProjectReport {
     let (outcome, plan) = match decision {
-        Err(error) => (ProjectOutcome::Failed(error), Default::default()),
+        Err(error) => (ProjectOutcome::Failed(error.into()), Default::default()),
         Ok(Decision::UpToDate(plan)) => (ProjectOutcome::UpToDate, plan),
         Ok(Decision::Withheld(plan, reason)) => (ProjectOutcome::Withheld(reason), plan),
         Ok(Decision::Go(plan)) => {
@@ -122,7 +163,13 @@ fn report(
             (outcome, plan)
         }
     };
-    ProjectReport { name: project.name.clone(), to: project.to.clone(), outcome, plan }
+    ProjectReport {
+        name: project.name.clone(),
+        direction: Direction::ToCodex,
+        to: Some(project.to.clone()),
+        outcome,
+        plan,
+    }
 }
 
 fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {

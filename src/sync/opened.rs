@@ -1,5 +1,6 @@
 //! The codex's side of a run: which branch, at which tip, and what it holds.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -40,7 +41,26 @@ pub(super) struct Opened {
     pub(super) _turn: Option<lock::RemoteLock>,
 }
 
-/// Finds the branch and fetches its tip into a new temporary clone.
+/// Finds the branch, to read from it. Nothing is fetched yet.
+pub(super) fn look(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
+    let transport = request.transport()?;
+    let refs = find_branch(request, transport.as_ref(), false)?;
+    let (branch, tip) = (refs.branch, refs.tip);
+    let (store, recorded) = (None, Vec::new());
+    Ok(Opened {
+        transport,
+        store,
+        recorded,
+        base_branch: branch.clone(),
+        branch,
+        tip,
+        base: tip,
+        answer: None,
+        _turn: None,
+    })
+}
+
+/// Finds the branch and, unless what it holds is known, fetches its tip into a clone.
 pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
     let remote = &request.workspace.remote;
     request.reporter.event(&Event::Started { stage: Stage::Fetch });
@@ -51,7 +71,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         let key = remote.url.for_git();
         Some(lock::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
     };
-    let refs = find_branch(request, transport.as_ref())?;
+    let refs = find_branch(request, transport.as_ref(), remote.create)?;
     let (base_branch, base) = match (refs.tip, refs.head) {
         (None, Some((head, id))) => (head, Some(id)),
         (tip, _) => (refs.branch.clone(), tip),
@@ -80,12 +100,12 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
     Ok(opened)
 }
 
-/// Asks the remote, making it first where `remote.create` says so and it is a path of this machine.
-fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<RemoteRefs, SyncError> {
+/// Asks the remote, making it first where it may be made and is a path of this machine.
+fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: bool) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
     if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
         let branch = remote.branch.clone().unwrap_or_else(|| "main".to_owned());
-        if !remote.create {
+        if !may_make {
             let path = escaped(path.as_os_str().as_encoded_bytes().as_bstr()).to_string();
             return Err(SyncError::LocalMissing { path });
         }
@@ -95,7 +115,7 @@ fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<R
         store::create_remote(&path, &branch)?;
     }
     let refs = transport.refs(remote.branch.as_deref(), OnSignal::Stop)?;
-    if refs.tip.is_none() && !refs.is_empty && !remote.create {
+    if refs.tip.is_none() && !refs.is_empty && !may_make {
         return Err(SyncError::BranchMissing {
             branch: refs.branch,
             url: remote.url.to_string(),
@@ -147,6 +167,34 @@ impl Opened {
         let read = |id| store.read_tree(id);
         let listings = projects.iter().map(|project| listing::list(&read, root, &project.to));
         Ok(listings.collect::<Result<_, _>>().map_err(StoreError::from)?)
+    }
+
+    /// The clone, and the tip that is in it.
+    pub(super) fn clone_of_tip(&mut self, request: &SyncRequest<'_>) -> Result<(&Store, Option<ObjectId>), SyncError> {
+        if self.store.is_none() {
+            request.reporter.event(&Event::Started { stage: Stage::Fetch });
+            self.fetch(request)?;
+            request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+        }
+        match &self.store {
+            Some(store) => Ok((store, self.base)),
+            None => unreachable!("a fetch makes the clone"),
+        }
+    }
+
+    /// Fetches the contents with these ids, as far as the clone lacks them.
+    pub(super) fn fetch_contents(
+        &mut self,
+        request: &SyncRequest<'_>,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<(), SyncError> {
+        let missing = self.clone_of_tip(request)?.0.missing(ids)?;
+        if let Some(store) = self.store.as_ref().filter(|_| !missing.is_empty()) {
+            request.reporter.event(&Event::Started { stage: Stage::Fetch });
+            self.transport.fetch_contents(store, &missing)?;
+            request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+        }
+        Ok(())
     }
 
     /// Fetches the tip as it is now, into a clone that is made the first time.

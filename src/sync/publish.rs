@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use rayon::prelude::*;
 
 use super::opened::{Opened, open, recorded, state};
+use super::published::{self, Published};
+use super::push::{SAME_TIP_DELAY, SAME_TIP_TRIES, Sent, backoff};
 use super::sources::{Roots, scan_all};
 use super::{Landing, SyncRequest, empty_outcome, report};
 use crate::codex::commit::{self, NewCommit};
@@ -16,41 +17,29 @@ use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
 use crate::codex::source::{self, SourceRevision};
 use crate::codex::store::StoreError;
-use crate::codex::transport::PushReply;
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
-use crate::outcome::{Pushed, SyncError, SyncOutcome};
+use crate::outcome::{SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, SourceFile};
 use crate::state::Recorded;
 use crate::workspace::Project;
 
-/// A refusal with the tip unchanged may be another push holding the ref's lock: so often it is tried again.
-const SAME_TIP_TRIES: u32 = 2;
-const SAME_TIP_DELAY: Duration = Duration::from_millis(100);
-
 /// One run to the codex.
 pub(super) struct Publish<'r> {
-    request: &'r SyncRequest<'r>,
-    outcome: SyncOutcome,
+    pub(super) request: &'r SyncRequest<'r>,
+    pub(super) outcome: SyncOutcome,
     snapshots: Vec<Snapshot>,
     /// Projects that could not be read, by number.
     failed: BTreeMap<usize, ScanError>,
     /// What the codex held of each project when `decisions` were made.
     listings: Vec<Listing>,
     decisions: Vec<Decision>,
-    commits: BTreeMap<usize, ObjectId>,
+    pub(super) commits: BTreeMap<usize, ObjectId>,
     revisions: BTreeMap<usize, Option<SourceRevision>>,
     written: HashSet<ObjectId>,
-    landing: Landing,
-}
-
-/// What became of one push.
-enum Sent {
-    Landed,
-    Moved { reason: String },
-    SameTip { reason: String, words: Vec<String> },
+    pub(super) landing: Landing,
 }
 
 enum WriteError {
@@ -64,8 +53,15 @@ impl From<io::Error> for WriteError {
     }
 }
 
+/// Publishes the chosen projects, whatever their direction, or plans it.
+pub(super) fn publish(request: &SyncRequest<'_>) -> SyncOutcome {
+    let mut run = Publish::new(request);
+    let result = run.run();
+    run.into_outcome(result.err())
+}
+
 impl<'r> Publish<'r> {
-    pub(super) fn new(request: &'r SyncRequest<'r>) -> Self {
+    fn new(request: &'r SyncRequest<'r>) -> Self {
         Self {
             request,
             outcome: empty_outcome(request),
@@ -80,7 +76,7 @@ impl<'r> Publish<'r> {
         }
     }
 
-    pub(super) fn run(&mut self) -> Result<(), SyncError> {
+    fn run(&mut self) -> Result<(), SyncError> {
         let request = self.request;
         if request.offline {
             let scanned = scan_all(request);
@@ -101,7 +97,26 @@ impl<'r> Publish<'r> {
         if !request.dry_run && self.landing != Landing::Unknown {
             self.record(&opened);
         }
+        if result.is_ok() && !request.dry_run && request.workspace.caches_published {
+            self.cache(&opened);
+        }
         result
+    }
+
+    /// Puts what the codex now holds of the projects into their caches.
+    fn cache(&mut self, opened: &Opened) {
+        let there = self.decisions.iter().enumerate().filter(|(number, decision)| {
+            !self.failed.contains_key(number) && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
+        });
+        let published: Vec<_> = there
+            .map(|(number, _)| Published {
+                number,
+                project: self.request.projects[number],
+                snapshot: &self.snapshots[number],
+            })
+            .collect();
+        let (tip, roots) = (self.outcome.remote.after, Roots::new(&self.request.projects));
+        published::keep(self.request, &published, &opened.branch, tip, &roots, &mut self.outcome.warnings);
     }
 
     /// Plans, and pushes until it landed or cannot.
@@ -161,7 +176,7 @@ impl<'r> Publish<'r> {
         }
     }
 
-    pub(super) fn into_outcome(mut self, failure: Option<SyncError>) -> SyncOutcome {
+    fn into_outcome(mut self, failure: Option<SyncError>) -> SyncOutcome {
         self.decisions.resize(self.request.projects.len(), Decision::Go(ProjectPlan::default()));
         let decisions = self.decisions.into_iter().enumerate();
         self.outcome.projects = decisions
@@ -247,7 +262,7 @@ impl<'r> Publish<'r> {
         }
         self.decisions = decisions;
         self.listings = listings;
-        self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (project, plan))));
+        self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (Some(&project.to), plan))));
     }
 
     /// Records what the codex holds now, for a next run to compare with.
@@ -333,69 +348,4 @@ impl<'r> Publish<'r> {
         request.reporter.event(&Event::Finished { stage: Stage::Commit });
         Ok(unchanged)
     }
-
-    /// Sends the last commit and finds out what became of it.
-    fn push(&mut self, opened: &mut Opened) -> Result<Sent, SyncError> {
-        let request = self.request;
-        let Some((commit, store)) = self.commits.values().next_back().copied().zip(opened.store.as_ref()) else {
-            return Ok(Sent::Landed);
-        };
-        self.outcome.attempts += 1;
-        request.reporter.event(&Event::Started { stage: Stage::Push });
-        let reply = opened.transport.push(store, commit, &opened.branch);
-        request.reporter.event(&Event::Finished { stage: Stage::Push });
-        let _span = tracing::debug_span!("verify").entered();
-        request.reporter.event(&Event::Started { stage: Stage::Verify });
-        let place = || request.workspace.remote.url.place();
-        let asked = opened.ask_again();
-        // Where the answer names another tip, ours may still be among its ancestors.
-        let asked = asked.and_then(|refs| {
-            let ours = refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
-            Ok((refs, ours))
-        });
-        let (refs, ours, reply) = match (asked, reply) {
-            (Ok((refs, ours)), reply) => (refs, ours, reply),
-            // Refused, whatever else: it did not land.
-            (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
-            // It never got through, and it still does not.
-            (Err(_), Err(error)) if error.kind.precedes_sending() => return Err(error.into()),
-            (Err(source), _) => {
-                self.landing = Landing::Unknown;
-                self.outcome.pushed = Pushed::Unknown;
-                return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
-            }
-        };
-        if ours {
-            self.landing = Landing::Landed;
-            self.outcome.pushed = Pushed::Verified;
-            self.outcome.remote.after = Some(commit);
-            request.reporter.event(&Event::Finished { stage: Stage::Verify });
-            return Ok(Sent::Landed);
-        }
-        let moved = refs.tip != opened.tip;
-        opened.answer = Some(refs);
-        match reply {
-            Ok(PushReply::Accepted) => {
-                Err(SyncError::LandedThenRemoved { place: place(), branch: opened.branch.clone(), commit })
-            }
-            Ok(PushReply::Refused { reason, .. }) if moved => Ok(Sent::Moved { reason }),
-            Ok(PushReply::Refused { reason, words }) => Ok(Sent::SameTip { reason, words }),
-            Err(error) if moved => Ok(Sent::Moved { reason: error.to_string() }),
-            Err(error) if error.kind.is_transient() && self.outcome.attempts <= SAME_TIP_TRIES => {
-                Ok(Sent::Moved { reason: error.to_string() })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Waits between tries, at random up to a bound that doubles: who lost tells how long a try takes while others push, and
-/// many who lost at once must not come back at once.
-fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
-    let bounds = ExponentialBuilder::default()
-        .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))
-        .with_max_delay(Duration::from_secs(4))
-        .with_max_times(retries as usize)
-        .build();
-    bounds.map(|bound| bound.mul_f32(fastrand::f32()))
 }

@@ -40,8 +40,8 @@ pub struct Workspace {
     pub retries: u32,
     /// Where the clone of the codex lives.
     pub clone: CloneStrategy,
-    /// The local cache; `None` where it is switched off.
-    pub cache_dir: Option<PathBuf>,
+    /// Whether what a project published is put into its local cache as well.
+    pub caches_published: bool,
     /// Where recorded state lives.
     pub state_dir: PathBuf,
     /// Where the user's runs on this machine queue for a remote, whatever `state.dir` says.

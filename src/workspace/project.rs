@@ -28,8 +28,8 @@ pub struct Project {
     pub prune: bool,
     /// When a sync that deletes is withheld.
     pub delete_guard: DeleteGuard,
-    /// Where `--from-codex` puts its files; `None` where the cache is switched off.
-    pub cache_dir: Option<PathBuf>,
+    /// Where the codex's files are put: its own cache, or one that it shares with others.
+    pub cache_dir: PathBuf,
 }
 
 /// `sync.direction`.
@@ -51,7 +51,12 @@ pub struct FromCodex {
     pub include: Vec<String>,
     /// Patterns whose matches stay out.
     pub exclude: Vec<String>,
+    /// Whether documents say in their frontmatter who gets them, where `include` is empty.
+    pub use_frontmatter: bool,
 }
+
+/// What a pattern of the codex starts with.
+pub const SCHEME: &str = "codex://";
 
 /// How a project's files are read.
 #[derive(Debug, Clone)]

@@ -101,11 +101,10 @@ impl Resolver<'_> {
         let branch = self.branch();
         let remote = self.remote(branch);
         let commit = self.commit();
-        let cache_dir = self.cache_dir();
         let (state_dir, shared_state_dir) = self.state_dirs();
         self.check_patterns();
         let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
-        let projects = self.projects(branch, cache_dir.as_ref(), &state_dir);
+        let projects = self.projects(branch, &state_dir);
         let raw = &configuration.raw;
         Some(Workspace {
             root: configuration.root.clone(),
@@ -117,7 +116,7 @@ impl Resolver<'_> {
             commit,
             retries: given(raw.push.retries, "push.retries"),
             clone: given(raw.clone.strategy, "clone.strategy"),
-            cache_dir,
+            caches_published: self.caches_published(),
             state_dir,
             shared_state_dir,
             jobs: given(raw.jobs, "jobs"),
@@ -255,15 +254,13 @@ impl Resolver<'_> {
         CommitPolicy { message, author, trailers: given(commit.trailers, "commit.trailers") }
     }
 
-    fn cache_dir(&self) -> Option<PathBuf> {
-        let cache = &self.raw().cache;
+    fn caches_published(&self) -> bool {
         let in_ci = || self.configuration.environment().get("CI").is_some_and(|ci| ci.eq_ignore_ascii_case("true"));
-        let enabled = match given(cache.enabled, "cache.enabled") {
+        match given(self.raw().cache.enabled, "cache.enabled") {
             CacheSwitch::Auto => !in_ci(),
             CacheSwitch::On => true,
             CacheSwitch::Off => false,
-        };
-        enabled.then(|| PathBuf::from(given(cache.dir.clone(), "cache.dir")))
+        }
     }
 
     /// The state's own directory, and the one that everybody's runs on this machine share.

@@ -11,8 +11,8 @@ use crate::outcome::{SyncOutcome, Warning};
 use crate::plan::DeletePolicy;
 use crate::report::progress::Progress;
 use crate::report::{human, json};
-use crate::sync::{SyncRequest, to_codex};
-use crate::workspace::{Direction, select};
+use crate::sync::{self, SyncRequest};
+use crate::workspace::select;
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
@@ -37,12 +37,6 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
     let directory = context.directory()?;
     let projects = select::select(&workspace, arguments.selection.all, &patterns, &directory)
         .map_err(|error| failure::of_selection(&error))?;
-    if let Some(project) = projects.iter().find(|project| project.direction != Direction::ToCodex) {
-        let message =
-            format!("`sync.direction` of `{}` is not `to-codex`, the only one that this version can do", project.name);
-        let hint = "publish with `--to-codex`".to_owned();
-        return Err(Failure::new(exit::CONFIGURATION, "configuration", message, vec![hint]));
-    }
     let terminal = context.terminal;
     let warnings = configuration.warnings().map(|message| Warning { project: None, message }).collect::<Vec<_>>();
     let reporter = Progress::new(terminal.bars, move |event| terminal.event(event));
@@ -50,7 +44,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         terminal.event(&crate::event::Event::Warning { project: None, message: warning.message.clone() });
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-    let mut outcome = to_codex(&SyncRequest {
+    let mut outcome = sync::sync(&SyncRequest {
         workspace: &workspace,
         projects,
         dry_run: arguments.dry_run,
@@ -58,6 +52,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         rescan: arguments.rescan,
         deletes,
         atomic: arguments.atomic,
+        force: arguments.force,
         work_id: arguments.work_id.clone(),
         environment: configuration.environment(),
         temporary: std::env::temp_dir(),
@@ -97,18 +92,27 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     let mut text = |flag: &str, key: &str, value: Option<String>| {
         flags.extend(value.map(|value| FlagValue::text(flag, key, value)));
     };
-    text("--to-codex", "sync.direction", arguments.to_codex.then(|| "to-codex".to_owned()));
+    for (given, flag, direction) in [
+        (arguments.to_codex, "--to-codex", "to-codex"),
+        (arguments.from_codex, "--from-codex", "from-codex"),
+        (arguments.bidirectional, "--bidirectional", "bidirectional"),
+    ] {
+        text(flag, "sync.direction", given.then(|| direction.to_owned()));
+    }
+    text("--no-cache", "cache.enabled", arguments.no_cache.then(|| "false".to_owned()));
     text("--direction", "sync.direction", arguments.direction.clone());
     text("--prune", "sync.prune", arguments.prune.then(|| "true".to_owned()));
     text("--retries", "push.retries", arguments.retries.map(|n| n.to_string()));
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());
+    let from_codex = arguments.from_codex || arguments.direction.as_deref() == Some("from-codex");
+    let side = if from_codex { "from_codex" } else { "to_codex" };
     for (flag, key, list) in [
-        ("--include", "sync.to_codex.include", &arguments.include),
-        ("--exclude", "sync.to_codex.exclude", &arguments.exclude),
+        ("--include", format!("sync.{side}.include"), &arguments.include),
+        ("--exclude", format!("sync.{side}.exclude"), &arguments.exclude),
     ] {
         if !list.is_empty() {
-            flags.push(FlagValue::list(flag, key, list.clone()));
+            flags.push(FlagValue::list(flag, &key, list.clone()));
         }
     }
     flags

@@ -1,6 +1,7 @@
 //! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
 //! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
 
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -281,6 +282,23 @@ impl Transport for Git {
             return Err(self.failure(&finished));
         }
         store.tip().map_err(|error| self.error(RemoteErrorKind::Other, vec![error.to_string()]))
+    }
+
+    #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
+    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
+        let idle = self.remote.timeout.idle;
+        let failed = |error: io::Error| self.error(RemoteErrorKind::Other, vec![error.to_string()]);
+        let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
+        let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        list.write_all(lines.as_bytes()).and_then(|()| list.rewind()).map_err(failed)?;
+        let mut command = self.command(Some(store), idle);
+        // As git itself fetches what a partial clone lacks: nothing is negotiated, only what is named is sent.
+        command.args(["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--progress", "--no-tags"]);
+        command.args(["--no-write-fetch-head", "--no-recurse-submodules", "--filter=blob:none", "--stdin", REMOTE]);
+        command.stdin(list);
+        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
+        let finished = self.run(command, OnSignal::Stop, |_| self.remote.timeout.connect + idle, listen)?;
+        if finished.status.success() { Ok(()) } else { Err(self.failure(&finished)) }
     }
 
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]

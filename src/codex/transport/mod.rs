@@ -56,6 +56,9 @@ pub trait Transport: Send + Sync {
     /// Fetches the tip of `branch` into `store` and says which commit that is.
     fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError>;
 
+    /// Fetches the contents with these ids into `store`, all in one request.
+    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
+
     /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
     fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
 }

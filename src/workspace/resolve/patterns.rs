@@ -3,11 +3,9 @@
 use crate::config::tree::{Node, key_path};
 use crate::config::{Layer, LayerKind, Problem};
 use crate::workspace::mapping::{self, ClaimPatterns, Claims, MappingPatterns};
+use crate::workspace::project::SCHEME;
 use crate::workspace::resolve::Resolver;
 use crate::workspace::template::{self, Unfilled, Values};
-
-/// What a pattern of the codex starts with.
-const SCHEME: &str = "codex://";
 
 impl<'c> Resolver<'c> {
     /// Checks every glob under `sync` of every layer, the overridden ones as well.

@@ -21,7 +21,7 @@ const LOCAL_FILES: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
 impl<'c> Resolver<'c> {
     /// All projects, in name order.
-    pub(super) fn projects(&mut self, branch: Option<&str>, cache: Option<&PathBuf>, state: &Path) -> Vec<Project> {
+    pub(super) fn projects(&mut self, branch: Option<&str>, state: &Path) -> Vec<Project> {
         let raw = &self.configuration.raw;
         let mut names: BTreeSet<&str> = raw.projects.keys().map(String::as_str).collect();
         names.extend(self.configuration.members.keys().map(String::as_str));
@@ -37,7 +37,7 @@ impl<'c> Resolver<'c> {
         let mut projects = Vec::new();
         for (name, patterns) in names.iter().zip(&patterns) {
             let values = self.values(name, branch);
-            let project = self.project(name, &values, &compiled[patterns], cache, state);
+            let project = self.project(name, &values, &compiled[patterns], state);
             projects.extend(project);
         }
         projects.sort_by(|a, b| a.name.cmp(&b.name));
@@ -61,7 +61,6 @@ impl<'c> Resolver<'c> {
         name: &str,
         values: &template::Values<'_>,
         claims: &Result<Claims, Vec<InvalidPattern>>,
-        cache: Option<&PathBuf>,
         state: &Path,
     ) -> Option<Project> {
         let configuration = self.configuration;
@@ -97,25 +96,29 @@ impl<'c> Resolver<'c> {
                 return None;
             }
         };
-        let own_cache = cache.map(|dir| self.own_cache(&root, dir));
+        let cache_dir = self.cache_dir(&root);
         Some(Project {
             name: parsed,
             to: to?,
             direction: given(sync.direction, "sync.direction"),
             claims,
-            from_codex: FromCodex { include: include_codex, exclude: sync.from_codex.exclude.unwrap_or_default() },
+            from_codex: FromCodex {
+                include: include_codex,
+                exclude: sync.from_codex.exclude.unwrap_or_default(),
+                use_frontmatter: given(sync.routing.use_frontmatter, "sync.routing.use_frontmatter"),
+            },
             scan: ScanPolicy {
                 symlinks: given(sync.symlinks, "sync.symlinks"),
                 max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
-                never: self.never(&root, own_cache.as_deref(), state),
+                never: self.never(&root, &cache_dir, state),
             },
             prune: given(sync.prune, "sync.prune"),
             delete_guard: DeleteGuard {
                 files: given(sync.delete_guard.files, "sync.delete_guard.files"),
                 percent: given(sync.delete_guard.percent, "sync.delete_guard.percent").0,
             },
-            cache_dir: own_cache,
+            cache_dir,
             root,
         })
     }
@@ -192,23 +195,21 @@ impl<'c> Resolver<'c> {
     }
 
     /// A project with a `.fractary/` of its own keeps its cache there, unless the configuration names one for all.
-    fn own_cache(&self, root: &Path, shared: &Path) -> PathBuf {
+    fn cache_dir(&self, root: &Path) -> PathBuf {
         let at = self.configuration.origin_of(&["cache", "dir"]);
         let is_default = at.is_none_or(|at| at.source.layer == LayerKind::Defaults);
         if is_default && root.join(".fractary").is_dir() {
             absolute(root, Path::new(layers::derived("project_cache_dir")))
         } else {
-            shared.to_owned()
+            PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"))
         }
     }
 
     /// What lies below `root` and is never a source.
-    fn never(&self, root: &Path, cache: Option<&Path>, state: &Path) -> BTreeSet<PathBuf> {
+    fn never(&self, root: &Path, cache: &Path, state: &Path) -> BTreeSet<PathBuf> {
         let workspace = &self.configuration.root;
-        let mut never: Vec<PathBuf> = vec![state.to_owned()];
-        // Switched off or not, a cache that is there is not a source.
-        never.push(PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir")));
-        never.extend(cache.map(Path::to_owned));
+        let shared_cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
+        let mut never = vec![state.to_owned(), cache.to_owned(), shared_cache];
         for holder in [root, workspace] {
             never.push(absolute(holder, Path::new(layers::derived("project_cache_dir"))));
             never.push(holder.join(".fractary/env"));

@@ -1,0 +1,317 @@
+//! The local cache: files of the codex in the checkout, at the paths that they have in the codex.
+//!
+//! Promises (contract/guarantees.md, 13, 14 and 18): every file is written whole under another name and renamed, the
+//! manifest last; runs wait for each other; nothing is written outside the directory or through a link in it. Only what
+//! the cache itself wrote is replaced or removed: a file that was changed by hand is kept and told, unless forced.
+
+mod manifest;
+mod place;
+mod plan;
+
+use std::collections::btree_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use rayon::prelude::*;
+
+pub use manifest::{Asked, Cached, Manifest, Owner, Reason};
+use place::{OnDisk, Place};
+
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::lock::lock;
+use crate::plan::{Entry, ProjectPlan};
+use crate::record::{self, Reader};
+use crate::scan::SourceFile;
+use crate::stat::{self, Stat};
+
+/// The directory in the cache that holds what the cache knows of itself. No path of the codex may begin with it.
+pub const CONTROL: &str = ".fractary-codex";
+/// Names at the top of the cache that are its own.
+const OWN_NAMES: [&str; 3] = [CONTROL, ".gitignore", "CACHEDIR.TAG"];
+const CACHEDIR_TAG: &str =
+    "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is written by fractary-codex.\n";
+
+/// A cache that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It cannot be made, opened or read.
+    #[error("the cache `{}` cannot be used", path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("the cache `{}` cannot be written", path.display())]
+    Write {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// What one owner wants to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who asks.
+    pub owner: Owner,
+    /// What is to be noted of it.
+    pub asked: Asked,
+    /// By path in the codex: files, and nothing but files.
+    pub files: BTreeMap<BString, Entry>,
+}
+
+/// What becomes of one question.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// What is written and removed. `unmanaged` counts what is kept.
+    pub plan: ProjectPlan,
+    /// Files that are not as the cache wrote them and so are left alone.
+    pub kept: Vec<BString>,
+    /// Files that could not be written, and why.
+    pub refused: Vec<(BString, String)>,
+}
+
+/// What a run would do to a cache.
+pub struct CachePlan {
+    /// An answer to each question, in order.
+    pub taken: Vec<Taken>,
+    questions: Vec<Question>,
+    force: bool,
+    /// Files whose stat the manifest does not know.
+    looked: HashMap<BString, Stat>,
+}
+
+/// An open cache, locked against other runs unless it is only looked at.
+pub struct Cache {
+    path: PathBuf,
+    /// Not there where the directory is not, and this is only a look.
+    place: Option<Place>,
+    manifest: Manifest,
+    _lock: Option<File>,
+}
+
+impl Cache {
+    /// Opens the cache in `path`, made if need be; waits while another run has it.
+    pub fn open(path: &Path, interrupt: &Interrupt, waiting: impl FnOnce()) -> Result<Self, CacheError> {
+        let error = |source| CacheError::Open { path: path.to_owned(), source };
+        std::fs::create_dir_all(path).map_err(error)?;
+        let place = Place::open(path).map_err(error)?;
+        let control = place.control().map_err(error)?;
+        let file = {
+            let mut options = cap_std::fs::OpenOptions::new();
+            control.open_with("lock", options.create(true).write(true)).map_err(error)?.into_std()
+        };
+        let lock = lock(file, interrupt, waiting)?;
+        place.sign(".gitignore", "*\n").map_err(error)?;
+        place.sign("CACHEDIR.TAG", CACHEDIR_TAG).map_err(error)?;
+        place.tidy();
+        Ok(Self { manifest: read(path), path: path.to_owned(), place: Some(place), _lock: lock })
+    }
+
+    /// Looks at the cache in `path`, which may not be there, and writes nothing.
+    pub fn look(path: &Path) -> Self {
+        Self { path: path.to_owned(), place: Place::open(path).ok(), manifest: read(path), _lock: None }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The files that are there for `owner`.
+    pub fn files_of(&self, owner: &Owner) -> BTreeMap<BString, Entry> {
+        let files = self.manifest.files.iter().filter(|(_, file)| file.owners.contains(owner));
+        files.map(|(path, file)| (path.clone(), file.entry)).collect()
+    }
+
+    /// Plans what `questions` come to. Nothing is written. With `force`, what was changed by hand is replaced.
+    pub fn plan(&self, questions: Vec<Question>, force: bool) -> Result<CachePlan, CacheError> {
+        let leaving = plan::leaving(&self.manifest, &questions);
+        let mut paths: Vec<&BStr> = questions.iter().flat_map(|q| q.files.keys().map(|path| path.as_bstr())).collect();
+        paths.extend(leaving.keys());
+        paths.sort_unstable();
+        paths.dedup();
+        let look = |path: &'_ BStr| Ok((path.to_owned(), self.on_disk(path)?));
+        let found: HashMap<BString, OnDisk> = paths.into_par_iter().map(look).collect::<Result<_, CacheError>>()?;
+        let taken = plan::plan(&self.manifest, &questions, &found, force);
+        let news = |(path, found): (BString, OnDisk)| match found {
+            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat) => Some((path, stat)),
+            _ => None,
+        };
+        let looked = found.into_iter().filter_map(news).collect();
+        Ok(CachePlan { taken, questions, force, looked })
+    }
+
+    /// Carries out a plan. `contents` gives a file's bytes; what cannot be had or written is noted in `refused`, and
+    /// everything else is done.
+    pub fn apply(
+        &mut self,
+        plan: CachePlan,
+        contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
+    ) -> Result<Vec<Taken>, CacheError> {
+        let CachePlan { questions, mut taken, force, mut looked } = plan;
+        let Some(place) = &self.place else { return Ok(taken) };
+        let path = self.path.clone();
+        let error = |source| CacheError::Write { path: path.clone(), source };
+        let all_known = questions.iter().zip(&taken).all(|(question, one)| {
+            let before = self.manifest.owners.get(&question.owner);
+            one.plan.changes.is_empty() && before.is_some_and(|before| before.answers(&question.asked))
+        });
+        if all_known && looked.is_empty() {
+            return Ok(taken);
+        }
+        if taken.iter().flat_map(writes).next().is_some() {
+            self.begin(taken.iter().flat_map(writes)).map_err(error)?;
+        }
+        let mut failed = HashMap::new();
+        for change in taken.iter().flat_map(|one| &one.plan.changes).filter(|change| change.op.file().is_none()) {
+            if let Err(error) = place.remove(change.path.as_bstr()) {
+                failed.insert(change.path.clone(), error.to_string());
+            }
+        }
+        let put = |file: &SourceFile| -> Result<Stat, io::Error> {
+            let contents = contents(file).map_err(io::Error::other)?;
+            place.write(file.source.as_bstr(), file.mode, &contents, force)
+        };
+        let files: Vec<_> = taken.iter().flat_map(writes).collect();
+        let results: Vec<_> = files.into_par_iter().map(|file| (file.source.clone(), put(file))).collect();
+        for (path, result) in results {
+            match result {
+                Ok(stat) => drop(looked.insert(path, stat)),
+                Err(source) if concerns_all(&source) => return Err(error(source)),
+                Err(source) => drop(failed.insert(path, source.to_string())),
+            }
+        }
+        for one in &mut taken {
+            let Taken { plan, refused, .. } = one;
+            plan.changes.retain(|change| match failed.remove_entry(&change.path) {
+                Some(failure) => {
+                    refused.push(failure);
+                    false
+                }
+                None => true,
+            });
+        }
+        self.note(questions, &taken, &looked);
+        self.save().map_err(error)?;
+        Ok(taken)
+    }
+
+    /// Takes the answered questions into the manifest.
+    fn note(&mut self, questions: Vec<Question>, taken: &[Taken], looked: &HashMap<BString, Stat>) {
+        let files = &mut self.manifest.files;
+        let not_ours: BTreeSet<&BString> =
+            taken.iter().flat_map(|one| one.kept.iter().chain(one.refused.iter().map(|(path, _)| path))).collect();
+        for (mut question, one) in questions.into_iter().zip(taken) {
+            let owner = &question.owner;
+            files.values_mut().for_each(|file| file.owners.retain(|other| other != owner));
+            for (path, entry) in question.files {
+                let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: None };
+                let file = match files.entry(path) {
+                    // What the cache did not write does not become its own.
+                    MapEntry::Vacant(vacant) if not_ours.contains(vacant.key()) => continue,
+                    MapEntry::Vacant(vacant) => vacant.insert(fresh),
+                    MapEntry::Occupied(occupied) => {
+                        let is_ours = !not_ours.contains(occupied.key());
+                        let file = occupied.into_mut();
+                        if is_ours {
+                            (file.entry, file.begun) = (entry, None);
+                        }
+                        file
+                    }
+                };
+                file.owners.push(owner.clone());
+            }
+            question.asked.complete &= one.refused.is_empty() && one.kept.is_empty();
+            self.manifest.owners.insert(question.owner, question.asked);
+        }
+        files.retain(|_, file| !file.owners.is_empty());
+        for (path, stat) in looked {
+            if let Some(file) = files.get_mut(path).filter(|_| !not_ours.contains(path)) {
+                file.stat = Some(*stat);
+            }
+        }
+    }
+
+    /// What stands at a path.
+    fn on_disk(&self, path: &BStr) -> Result<OnDisk, CacheError> {
+        let Some(place) = &self.place else { return Ok(OnDisk::Absent) };
+        let known = self.manifest.files.get(path);
+        let hashed = |stat: &Stat| known.filter(|_| self.is_known(path, stat)).map(|known| known.entry.id);
+        place.look(path, hashed).map_err(|source| CacheError::Open { path: self.path.clone(), source })
+    }
+
+    /// Whether a file with this stat is surely the one that the manifest tells of.
+    fn is_known(&self, path: &BStr, stat: &Stat) -> bool {
+        let known = self.manifest.files.get(path).and_then(|file| file.stat);
+        known == Some(*stat) && stat.is_settled(self.manifest.taken)
+    }
+
+    fn control(&self) -> PathBuf {
+        self.path.join(CONTROL)
+    }
+
+    /// Notes what is about to be written: whatever of it a kill leaves is still known to be ours.
+    fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
+        let mut body = Vec::new();
+        for file in files {
+            manifest::push_entry(&mut body, &file.source, &Entry { mode: file.mode, id: file.id });
+        }
+        record::write(&self.control().join("begun"), manifest::BEGUN_HEAD, &body)
+    }
+
+    fn save(&mut self) -> io::Result<()> {
+        self.manifest.taken = stat::file_system_time(&self.path).unwrap_or_default();
+        record::write(&self.control().join("manifest"), manifest::HEAD, &manifest::encode(&self.manifest))?;
+        let _ = std::fs::remove_file(self.control().join("begun"));
+        Ok(())
+    }
+}
+
+fn writes(taken: &Taken) -> impl Iterator<Item = &SourceFile> {
+    taken.plan.changes.iter().filter_map(|change| change.op.file())
+}
+
+/// Whether no other file would fare better.
+fn concerns_all(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Whether a path of the codex is one of the cache's own at its top.
+pub fn is_own_name(path: &BStr) -> bool {
+    let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+    OWN_NAMES.iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// The manifest of the cache in `path`, with what a run that did not end had begun.
+fn read(path: &Path) -> Manifest {
+    let control = path.join(CONTROL);
+    let mut manifest = record::read(&control.join("manifest"), manifest::HEAD)
+        .and_then(|body| manifest::decode(&body))
+        .unwrap_or_default();
+    if let Some(body) = record::read(&control.join("begun"), manifest::BEGUN_HEAD) {
+        let mut reader = Reader(&body);
+        while let Some((path, entry)) = manifest::read_entry(&mut reader) {
+            let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: None };
+            manifest.files.entry(path).or_insert(fresh).begun = Some(entry);
+        }
+    }
+    manifest
+}

@@ -1,0 +1,209 @@
+//! The directory that the cache lives in, as a handle that nothing leads out of: every path is walked a segment at a
+//! time and no link is followed, whatever was planted meanwhile.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bstr::{BStr, BString, ByteSlice};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use super::CONTROL;
+use crate::object::{Hasher, Kind, Mode, ObjectId};
+use crate::stat::Stat;
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OnDisk {
+    /// Nothing.
+    Absent,
+    /// A file.
+    File { mode: Mode, id: ObjectId, stat: Stat },
+    /// A link, a directory, or something special.
+    Other(&'static str),
+    /// Something above it that is no directory.
+    Blocked(BString),
+}
+
+/// The cache's directory.
+pub(super) struct Place {
+    dir: Dir,
+}
+
+/// Why a path cannot be walked.
+enum Walk {
+    /// A segment that is not there.
+    Missing,
+    /// A segment that is no directory.
+    NoDirectory(BString),
+    Io(io::Error),
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl Place {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())? })
+    }
+
+    /// The directory for the cache's own files, made if need be.
+    pub(super) fn control(&self) -> io::Result<Dir> {
+        open_or_make(&self.dir, OsStr::new(CONTROL))
+    }
+
+    /// Writes a file of the cache's own at its top, unless there is one.
+    pub(super) fn sign(&self, name: &str, text: &str) -> io::Result<()> {
+        match self.dir.open_with(name, OpenOptions::new().write(true).create_new(true)) {
+            Ok(mut file) => file.write_all(text.as_bytes()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What stands at `path`. `known` is asked first whether a file with this stat was hashed before.
+    pub(super) fn look(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
+        let (directory, leaf) = match self.walk(path, false) {
+            Ok(found) => found,
+            Err(Walk::Missing) => return Ok(OnDisk::Absent),
+            Err(Walk::NoDirectory(at)) => return Ok(OnDisk::Blocked(at)),
+            Err(Walk::Io(error)) => return Err(error),
+        };
+        let raw = match rustix::fs::statat(&directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(raw) => raw,
+            Err(Errno::NOENT) => return Ok(OnDisk::Absent),
+            Err(error) => return Err(error.into()),
+        };
+        let mode = if raw.st_mode & 0o100 == 0 { Mode::File } else { Mode::Executable };
+        match FileType::from_raw_mode(raw.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Ok(OnDisk::Other("directory")),
+            FileType::Symlink => return Ok(OnDisk::Other("symlink")),
+            _ => return Ok(OnDisk::Other("special file")),
+        }
+        let stat = Stat::of(&raw);
+        let id = match known(&stat) {
+            Some(id) => id,
+            None => hash(&directory, leaf, stat.size)?,
+        };
+        Ok(OnDisk::File { mode, id, stat })
+    }
+
+    /// Puts `contents` at `path`: whole under another name first, then renamed. With `force`, a link that stands in the
+    /// way goes; nothing is ever written through it.
+    pub(super) fn write(&self, path: &BStr, mode: Mode, contents: &[u8], force: bool) -> io::Result<Stat> {
+        let (directory, leaf) = loop {
+            match self.walk(path, true) {
+                Ok(found) => break found,
+                Err(Walk::NoDirectory(at)) if force => self.unlink(at.as_bstr())?,
+                Err(Walk::NoDirectory(at)) => {
+                    return Err(io::Error::other(format!("`{}` is in the way", crate::paths::escaped(&at))));
+                }
+                Err(Walk::Missing) => return Err(io::ErrorKind::NotFound.into()),
+                Err(Walk::Io(error)) => return Err(error),
+            }
+        };
+        let unfinished = open_or_make(&self.control()?, OsStr::new("tmp"))?;
+        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let bits = if mode == Mode::Executable { 0o777 } else { 0o666 };
+        let mut file = unfinished.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(bits))?;
+        let written = file.write_all(contents).and_then(|()| {
+            // An empty directory in the way is what is left of files that went.
+            if rustix::fs::statat(&directory, leaf, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|raw| FileType::from_raw_mode(raw.st_mode) == FileType::Directory)
+            {
+                directory.remove_dir(leaf)?;
+            }
+            unfinished.rename(&name, &directory, leaf)
+        });
+        if let Err(error) = written {
+            let _ = unfinished.remove_file(&name);
+            return Err(error);
+        }
+        Ok(Stat::of(&rustix::fs::fstat(&file)?))
+    }
+
+    /// Removes the file at `path`, and the directories above it that hold nothing else.
+    pub(super) fn remove(&self, path: &BStr) -> io::Result<()> {
+        self.unlink(path)?;
+        for slash in path.rfind_iter(b"/") {
+            let Ok((directory, leaf)) = self.walk(path[..slash].as_bstr(), false) else { break };
+            if directory.remove_dir(leaf).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a killed run left unfinished.
+    pub(super) fn tidy(&self) {
+        if let Ok(control) = self.control() {
+            let _ = control.remove_dir_all("tmp");
+        }
+    }
+
+    fn unlink(&self, path: &BStr) -> io::Result<()> {
+        match self.walk(path, false) {
+            Ok((directory, leaf)) => directory.remove_file(leaf),
+            Err(Walk::Io(error)) => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The directory that holds `path`, and the last segment.
+    fn walk<'p>(&self, path: &'p BStr, make: bool) -> Result<(Dir, &'p Path), Walk> {
+        let mut directory = self.dir.try_clone().map_err(Walk::Io)?;
+        let mut walked = 0;
+        for slash in path.find_iter(b"/") {
+            let segment = OsStr::from_bytes(&path[walked..slash]);
+            let opened = if make { open_or_make(&directory, segment) } else { directory.open_dir_nofollow(segment) };
+            directory = opened.map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::NOENT) => Walk::Missing,
+                // A link that must not be followed looks like a loop.
+                Some(Errno::NOTDIR | Errno::LOOP) => Walk::NoDirectory(path[..slash].into()),
+                _ => Walk::Io(error),
+            })?;
+            walked = slash + 1;
+        }
+        Ok((directory, Path::new(OsStr::from_bytes(&path[walked..]))))
+    }
+}
+
+fn open_or_make(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
+    match directory.open_dir_nofollow(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match directory.create_dir(name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            directory.open_dir_nofollow(name)
+        }
+        opened => opened,
+    }
+}
+
+/// Opens a file for reading, if it is one and no link.
+fn open_file(directory: &Dir, leaf: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // A pipe put in a file's place must not hold the run up.
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).follow(FollowSymlinks::No);
+    directory.open_with(leaf, &options)
+}
+
+fn hash(directory: &Dir, leaf: &Path, size: u64) -> io::Result<ObjectId> {
+    let mut file = open_file(directory, leaf)?;
+    let mut hasher = Hasher::new(Kind::Blob, size);
+    let mut buffer = vec![0; (size as usize + 1).min(128 << 10)];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

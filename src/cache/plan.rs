@@ -1,0 +1,104 @@
+//! What a run would change in a cache: pure, from the manifest, what was asked for, and a look at the disk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::manifest::{Cached, Manifest, Owner};
+use super::place::OnDisk;
+use super::{Question, Taken};
+use crate::object::{Mode, ObjectId};
+use crate::plan::{Change, Entry, Op};
+use crate::scan::SourceFile;
+
+/// Decides for every question, in order. What two of them want is done, and counted, once: for the first. `look` tells
+/// what stands at a path. With `force`, what was changed by hand is no obstacle.
+pub(super) fn plan(
+    manifest: &Manifest,
+    questions: &[Question],
+    look: &HashMap<BString, OnDisk>,
+    force: bool,
+) -> Vec<Taken> {
+    let wanted: BTreeSet<&BStr> = questions.iter().flat_map(|q| q.files.keys()).map(|path| path.as_bstr()).collect();
+    let leaving = leaving(manifest, questions);
+    let goes = |path: &BStr| leaving.contains_key(path) && !wanted.contains(path);
+    let mut decided: BTreeSet<&BStr> = BTreeSet::new();
+    let mut taken = Vec::new();
+    for question in questions {
+        let mut one = Taken::default();
+        for (path, entry) in &question.files {
+            if !decided.insert(path.as_bstr()) {
+                one.plan.unchanged += 1;
+                continue;
+            }
+            let on_disk = look.get(path).unwrap_or(&OnDisk::Absent);
+            let known = manifest.files.get(path);
+            let file = || SourceFile { source: path.clone(), id: entry.id, mode: entry.mode, size: 0 };
+            let op = match on_disk {
+                OnDisk::Absent => Op::Added(file()),
+                // What is in the way goes with this run: then the path is free.
+                OnDisk::Blocked(above) if goes(above.as_bstr()) => Op::Added(file()),
+                OnDisk::Other("directory") if all_below_go(&leaving, path.as_bstr()) => Op::Added(file()),
+                OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
+                    one.plan.unchanged += 1;
+                    continue;
+                }
+                OnDisk::File { mode, id, .. } if known.is_some_and(|known| known.is_ours(*mode, *id)) => {
+                    Op::Modified(file())
+                }
+                _ if force => Op::Modified(file()),
+                _ => {
+                    one.plan.unmanaged += 1;
+                    one.kept.push(path.clone());
+                    continue;
+                }
+            };
+            one.plan.changes.push(Change { path: path.clone(), op });
+        }
+        for (path, _) in leaving.iter().filter(|(path, owner)| **owner == &question.owner && !wanted.contains(*path)) {
+            let Some(known) = manifest.files.get(*path) else { continue };
+            match look.get(*path).unwrap_or(&OnDisk::Absent) {
+                OnDisk::File { mode, id, .. } if force || known.is_ours(*mode, *id) => {
+                    one.plan.changes.push(Change { path: BString::from(path.to_vec()), op: Op::Deleted });
+                }
+                OnDisk::File { .. } | OnDisk::Other(_) => {
+                    one.plan.unmanaged += 1;
+                    one.kept.push(BString::from(path.to_vec()));
+                }
+                _ => {}
+            }
+        }
+        one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        taken.push(one);
+    }
+    taken
+}
+
+/// The files that nobody wants any more once `questions` are answered, each with the first owner that lets go of it.
+pub(super) fn leaving<'m>(manifest: &'m Manifest, questions: &'m [Question]) -> BTreeMap<&'m BStr, &'m Owner> {
+    let asking: BTreeMap<&Owner, &Question> = questions.iter().map(|question| (&question.owner, question)).collect();
+    let keeps = |owner: &Owner, path: &BString| asking.get(owner).is_none_or(|q| q.files.contains_key(path));
+    let first = questions.first().map(|question| &question.owner);
+    let orphan = |(path, file): (&'m BString, &'m Cached)| {
+        if file.owners.iter().any(|owner| keeps(owner, path)) {
+            return None;
+        }
+        // What a killed run began is nobody's yet: whoever asks first tidies up.
+        Some((path.as_bstr(), file.owners.iter().min().or(first)?))
+    };
+    manifest.files.iter().filter_map(orphan).collect()
+}
+
+/// Whether a directory holds nothing that stays.
+fn all_below_go(leaving: &BTreeMap<&BStr, &Owner>, path: &BStr) -> bool {
+    let inside = [path.as_bytes(), b"/"].concat();
+    leaving.range(inside.as_bstr()..).next().is_some_and(|(below, _)| below.starts_with(&inside))
+}
+
+impl Cached {
+    /// Whether what stands there is what the cache wrote, or had begun to write.
+    pub(super) fn is_ours(&self, mode: Mode, id: ObjectId) -> bool {
+        let found = Entry { mode, id };
+        self.entry == found || self.begun == Some(found)
+    }
+}

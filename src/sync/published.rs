@@ -1,0 +1,118 @@
+//! The local cache after a publication: the files as they landed, at their codex paths. It is a convenience beside what
+//! the remote holds, so whatever goes wrong here is a warning.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use bstr::{BString, ByteSlice};
+
+use super::SyncRequest;
+use super::sources::Roots;
+use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason};
+use crate::event::Event;
+use crate::object::{Kind, ObjectId, hash};
+use crate::outcome::Warning;
+use crate::paths::escaped;
+use crate::plan::{Entry, in_codex};
+use crate::scan::{Snapshot, SourceFile};
+use crate::workspace::Project;
+
+/// A project whose files the codex holds.
+pub(super) struct Published<'r> {
+    /// Its number among the projects of `roots`.
+    pub(super) number: usize,
+    pub(super) project: &'r Project,
+    pub(super) snapshot: &'r Snapshot,
+}
+
+/// Brings the caches of the projects up to date with what the codex holds of them at `tip`.
+pub(super) fn keep(
+    request: &SyncRequest<'_>,
+    published: &[Published<'_>],
+    branch: &str,
+    tip: Option<ObjectId>,
+    roots: &Roots<'_>,
+    warnings: &mut Vec<Warning>,
+) {
+    let mut groups: BTreeMap<&Path, Vec<&Published<'_>>> = BTreeMap::new();
+    for one in published {
+        groups.entry(&one.project.cache_dir).or_default().push(one);
+    }
+    for (path, group) in groups {
+        let asked = |question| Asked {
+            remote: request.workspace.remote.url.to_string(),
+            branch: branch.to_owned(),
+            tip,
+            question,
+            complete: true,
+            time: request.now,
+        };
+        if let Err(error) = keep_one(request, path, &group, roots, asked, warnings) {
+            let causes = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            request.warn(warnings, None, format!("{error}{causes}; the codex itself is up to date"));
+        }
+    }
+}
+
+fn keep_one(
+    request: &SyncRequest<'_>,
+    path: &Path,
+    group: &[&Published<'_>],
+    roots: &Roots<'_>,
+    asked: impl Fn(ObjectId) -> Asked,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), CacheError> {
+    let owner = |one: &Published<'_>| Owner { project: one.project.name.clone(), reason: Reason::Published };
+    let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
+    let look = Cache::look(path);
+    let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
+        // The tip does not count: others move it, and these files are the same ones.
+        let before = look.manifest().owners.get(&owner(one));
+        before.is_some_and(|before| before.complete && before.question == *digest)
+    };
+    if group.iter().zip(&digests).all(is_there) {
+        return Ok(());
+    }
+    let mut cache = Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting))?;
+    let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
+    let mut questions = Vec::new();
+    for (one, digest) in group.iter().zip(digests) {
+        let mut files = BTreeMap::new();
+        for (below, file) in one.snapshot.files.iter().filter(|(_, file)| file.mode.is_file()) {
+            let path = in_codex(&one.project.to, below.as_bstr());
+            sources.insert(path.clone(), (one.number, file));
+            files.insert(path, Entry { mode: file.mode, id: file.id });
+        }
+        questions.push(Question { owner: owner(one), asked: asked(digest), files });
+    }
+    let plan = cache.plan(questions, request.force)?;
+    let taken = cache.apply(plan, |wanted| {
+        let (number, file) = sources.get(&wanted.source).ok_or("it is not a source")?;
+        let contents = roots.get(*number).and_then(|root| root.contents(file));
+        contents.map_err(|error| error.to_string())
+    })?;
+    for (one, taken) in group.iter().zip(taken) {
+        let left = taken.kept.len() + taken.refused.len();
+        if let Some(first) = taken.kept.first().or(taken.refused.first().map(|(path, _)| path)) {
+            let message = format!(
+                "{left} files of the local cache are not as published, such as `{}`; see `cache status`",
+                escaped(first)
+            );
+            request.warn(warnings, Some(one.project), message);
+        }
+    }
+    Ok(())
+}
+
+/// A digest of all that a project publishes.
+fn digest(one: &Published<'_>) -> ObjectId {
+    let mut text = one.project.to.as_bstr().to_vec();
+    for (path, file) in &one.snapshot.files {
+        text.push(0);
+        text.extend_from_slice(path);
+        text.push(0);
+        text.extend_from_slice(file.mode.octal());
+        text.extend_from_slice(&file.id.0);
+    }
+    hash(Kind::Blob, &text)
+}
