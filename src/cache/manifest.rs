@@ -73,8 +73,8 @@ pub struct Cached {
     pub stat: Option<Stat>,
     /// For whom. A file for nobody goes with the next run.
     pub owners: Vec<Owner>,
-    /// What a run that did not end may have written instead.
-    pub begun: Option<Entry>,
+    /// What runs that did not end may have written instead.
+    pub begun: Vec<Entry>,
 }
 
 /// The kind and version of the manifest's record.
@@ -142,7 +142,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
         for _ in 0..reader.number()? {
             of.push(owners.get(usize::try_from(reader.number()?).ok()?)?.0.clone());
         }
-        files.push((path, Cached { entry, stat, owners: of, begun: None }));
+        files.push((path, Cached { entry, stat, owners: of, begun: Vec::new() }));
     }
     Some(Manifest { taken, owners: owners.into_iter().collect(), files: files.into_iter().collect() })
 }

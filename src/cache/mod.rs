@@ -80,6 +80,15 @@ pub struct Taken {
     pub refused: Vec<(BString, String)>,
 }
 
+/// How a file of the cache is, if it is not as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Something else stands there.
+    Changed,
+    /// It is gone.
+    Missing,
+}
+
 /// What a run would do to a cache.
 pub struct CachePlan {
     /// An answer to each question, in order.
@@ -211,6 +220,33 @@ impl Cache {
         Ok(taken)
     }
 
+    /// How the files are that are not as they were written.
+    pub fn conditions(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
+        let condition = |(path, file): (&BString, &Cached)| {
+            let condition = match self.on_disk(path.as_bstr())? {
+                OnDisk::Absent => Condition::Missing,
+                OnDisk::File { mode, id, .. } if file.is_ours(mode, id) => return Ok(None),
+                _ => Condition::Changed,
+            };
+            Ok(Some((path.clone(), condition)))
+        };
+        self.manifest.files.iter().filter_map(|file| condition(file).transpose()).collect()
+    }
+
+    /// Removes what was written for the owners that `whose` names and for nobody else.
+    pub fn clear(&mut self, whose: impl Fn(&Owner) -> bool, force: bool) -> Result<Vec<Taken>, CacheError> {
+        let owners: Vec<_> = self.manifest.owners.iter().filter(|(owner, _)| whose(owner)).collect();
+        let nothing = |(owner, asked): (&Owner, &Asked)| {
+            let asked = Asked { complete: false, ..asked.clone() };
+            Question { owner: owner.clone(), asked, files: BTreeMap::new() }
+        };
+        let plan = self.plan(owners.into_iter().map(nothing).collect(), force)?;
+        let taken = self.apply(plan, |_| Err(String::new()))?;
+        self.manifest.owners.retain(|owner, _| !whose(owner));
+        self.save().map_err(|source| CacheError::Write { path: self.path.clone(), source })?;
+        Ok(taken)
+    }
+
     /// Takes the answered questions into the manifest.
     fn note(&mut self, questions: Vec<Question>, taken: &[Taken], looked: &HashMap<BString, Stat>) {
         let files = &mut self.manifest.files;
@@ -220,7 +256,7 @@ impl Cache {
             let owner = &question.owner;
             files.values_mut().for_each(|file| file.owners.retain(|other| other != owner));
             for (path, entry) in question.files {
-                let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: None };
+                let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
                 let file = match files.entry(path) {
                     // What the cache did not write does not become its own.
                     MapEntry::Vacant(vacant) if not_ours.contains(vacant.key()) => continue,
@@ -229,7 +265,7 @@ impl Cache {
                         let is_ours = !not_ours.contains(occupied.key());
                         let file = occupied.into_mut();
                         if is_ours {
-                            (file.entry, file.begun) = (entry, None);
+                            (file.entry, file.begun) = (entry, Vec::new());
                         }
                         file
                     }
@@ -265,9 +301,13 @@ impl Cache {
         self.path.join(CONTROL)
     }
 
-    /// Notes what is about to be written: whatever of it a kill leaves is still known to be ours.
+    /// Notes what is about to be written, beside what earlier runs had begun: whatever of it a kill leaves is still known
+    /// to be ours.
     fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
         let mut body = Vec::new();
+        for (path, file) in &self.manifest.files {
+            file.begun.iter().for_each(|entry| manifest::push_entry(&mut body, path, entry));
+        }
         for file in files {
             manifest::push_entry(&mut body, &file.source, &Entry { mode: file.mode, id: file.id });
         }
@@ -278,6 +318,7 @@ impl Cache {
         self.manifest.taken = stat::file_system_time(&self.path).unwrap_or_default();
         record::write(&self.control().join("manifest"), manifest::HEAD, &manifest::encode(&self.manifest))?;
         let _ = std::fs::remove_file(self.control().join("begun"));
+        self.place.iter().for_each(Place::tidy);
         Ok(())
     }
 }
@@ -309,8 +350,8 @@ fn read(path: &Path) -> Manifest {
     if let Some(body) = record::read(&control.join("begun"), manifest::BEGUN_HEAD) {
         let mut reader = Reader(&body);
         while let Some((path, entry)) = manifest::read_entry(&mut reader) {
-            let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: None };
-            manifest.files.entry(path).or_insert(fresh).begun = Some(entry);
+            let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
+            manifest.files.entry(path).or_insert(fresh).begun.push(entry);
         }
     }
     manifest

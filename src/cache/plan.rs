@@ -99,6 +99,6 @@ impl Cached {
     /// Whether what stands there is what the cache wrote, or had begun to write.
     pub(super) fn is_ours(&self, mode: Mode, id: ObjectId) -> bool {
         let found = Entry { mode, id };
-        self.entry == found || self.begun == Some(found)
+        self.entry == found || self.begun.contains(&found)
     }
 }

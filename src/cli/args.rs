@@ -85,6 +85,9 @@ pub(crate) enum Command {
     Sync(Box<SyncArgs>),
     /// List the projects: root, place in the codex, matching files
     Projects(OutputArgs),
+    /// Look at the local cache, or empty it
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Show, explain and check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -126,6 +129,35 @@ pub(crate) enum ConfigCommand {
     },
     /// Print the files that count, lowest layer first
     Path,
+}
+
+/// `cache`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List the files in it
+    List(CacheArgs),
+    /// Tell from which tip they are, how old that is, and what was changed by hand since
+    Status(CacheArgs),
+    /// Remove what was written into it
+    Clear {
+        /// Also remove what was changed by hand
+        #[arg(long)]
+        force: bool,
+        /// Of which projects.
+        #[command(flatten)]
+        arguments: CacheArgs,
+    },
+}
+
+/// Whose part of the cache, and how it is told.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// Only that of these projects, by name or glob; repeatable
+    #[arg(short, long = "project", value_name = "NAME")]
+    pub(crate) project: Vec<String>,
+    /// How results are written.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 /// What has a schema.

@@ -244,6 +244,17 @@ fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     }
 }
 
+/// A cache that a command is about and that cannot be used.
+pub(crate) fn of_cache(error: &CacheError) -> Failure {
+    let (kind, hint) = cache_failure(error);
+    let exit = match error {
+        CacheError::Interrupted(interrupted) => signal_exit(*interrupted),
+        _ => exit::SOME_FAILED,
+    };
+    let hints = hint.into_iter().collect();
+    Failure { report: ErrorReport { kind, message: error.to_string(), hints, causes: sources(error) }, exit }
+}
+
 fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
     let writable = "make it writable, or point `cache.dir` elsewhere".to_owned();
     match error {

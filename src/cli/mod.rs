@@ -52,6 +52,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
         Command::Projects(output) => commands::projects::run(&output, context),
+        Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),
         Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),
         Command::Init(arguments) => commands::init::run(&arguments, context),

@@ -275,6 +275,7 @@ pub fn glob(pattern: &str) -> Result<Glob, InvalidPattern> {
     GlobBuilder::new(pattern)
         .literal_separator(true)
         .backslash_escape(true)
+        .empty_alternates(true)
         .build()
         .map_err(|error| InvalidPattern::Syntax { pattern: pattern.to_owned(), reason: error.kind().to_string() })
 }

@@ -5,6 +5,7 @@ mod acceptance;
 mod commits;
 mod concurrency;
 mod config;
+mod from_codex;
 mod guards;
 mod known;
 mod launcher;

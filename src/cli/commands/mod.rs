@@ -1,5 +1,6 @@
 //! One file a command: resolve, call the library, hand to the report.
 
+pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod init;
 pub(crate) mod projects;

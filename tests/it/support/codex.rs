@@ -148,6 +148,53 @@ impl Codex {
         fs::remove_file(self.path.join("somebody.index")).unwrap();
     }
 
+    /// Many files in one commit by somebody else.
+    pub(crate) fn import(&self, files: &[(String, Vec<u8>)]) {
+        let mut stream = b"commit refs/heads/main\ncommitter Bob <b@b> 1700000000 +0000\ndata 6\nImport\n".to_vec();
+        if let Some(tip) = self.tip() {
+            stream.extend(format!("from {tip}\n").bytes());
+        }
+        for (path, contents) in files {
+            stream.extend(format!("M 100644 inline \"{path}\"\ndata {}\n", contents.len()).bytes());
+            stream.extend_from_slice(contents);
+            stream.push(b'\n');
+        }
+        let input = self.path.join("somebody.stream");
+        fs::write(&input, stream).unwrap();
+        let mut command = Command::new("git");
+        command.args(["fast-import", "--quiet"]).current_dir(&self.path).env("HOME", &self.home);
+        assert!(command.stdin(fs::File::open(&input).unwrap()).status().unwrap().success());
+        fs::remove_file(input).unwrap();
+    }
+
+    /// Moves `main` to a commit of a tree that is written as it stands, sound or not. An entry is mode, name and id.
+    pub(crate) fn plant(&self, entries: &[(&str, &[u8], &str)]) -> String {
+        let mut data = Vec::new();
+        for (mode, name, id) in entries {
+            data.extend_from_slice(mode.as_bytes());
+            data.push(b' ');
+            data.extend_from_slice(name);
+            data.push(0);
+            data.extend((0..40).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()));
+        }
+        fs::write(self.path.join("somebody.tree"), data).unwrap();
+        let id = self.git(&["hash-object", "-t", "tree", "-w", "--literally", "somebody.tree"]);
+        fs::remove_file(self.path.join("somebody.tree")).unwrap();
+        id.trim().to_owned()
+    }
+
+    /// Makes `tree` what `main` holds.
+    pub(crate) fn set_root(&self, tree: &str) {
+        let commit = self.git(&["commit-tree", "-m", "Planted", tree]);
+        self.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    }
+
+    /// Writes contents and gives their id.
+    pub(crate) fn blob(&self, contents: &[u8]) -> String {
+        fs::write(self.path.join("somebody.blob"), contents).unwrap();
+        self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"]).trim().to_owned()
+    }
+
     /// Installs an executable hook.
     pub(crate) fn hook(&self, name: &str, script: &str) {
         let path = self.path.join("hooks").join(name);

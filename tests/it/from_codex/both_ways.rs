@@ -1,0 +1,98 @@
+//! Publishing and then bringing, and the cache after publishing alone.
+
+use super::*;
+
+fn both() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "beta"],
+        "  sync: { direction: bidirectional, from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/beta/README.md", "beta");
+    codex.commit(&[("100644", "projects/core/a.md", "core")], &[]);
+    (sandbox, codex)
+}
+
+#[test]
+fn both_ways_publishes_first_and_brings_from_the_new_tip() {
+    let (sandbox, codex) = both();
+    let plan = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    let output = sandbox.run(&["sync", "--all", "--no-cache", "--json"]).code(0).json();
+    let entries: Vec<_> = output["projects"].as_array().unwrap().iter().collect();
+    let told = entries.iter().map(|entry| (entry["name"].as_str().unwrap(), entry["direction"].as_str().unwrap()));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [("alpha", "to-codex"), ("alpha", "from-codex"), ("beta", "to-codex"), ("beta", "from-codex")]);
+    assert_eq!((&output["direction"], &output["pushed"]), (&"bidirectional".into(), &true.into()));
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    assert_eq!(names(&cache), ["projects/alpha/README.md", "projects/beta/README.md", "projects/core/a.md"]);
+    // The dry run told what was to come, what this very run would publish included.
+    for (planned, done) in plan["projects"].as_array().unwrap().iter().zip(entries) {
+        assert_eq!(planned["changes"], done["changes"]);
+    }
+    assert_eq!(codex.subjects().len(), 3);
+}
+
+#[test]
+fn after_a_push_that_failed_nothing_is_brought() {
+    let (sandbox, codex) = both();
+    codex.hook("pre-receive", "exit 1");
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(5).json();
+    assert!(output["projects"].as_array().unwrap().iter().all(|entry| entry["direction"] == "to-codex"));
+    assert!(!sandbox.path("ws/.fractary/codex/cache").exists());
+}
+
+#[test]
+fn a_project_that_is_held_back_holds_nothing_back() {
+    let (sandbox, _codex) = both();
+    fs::remove_dir_all(sandbox.path("ws/beta")).unwrap();
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
+    assert_eq!(output["projects"][2]["status"], "failed");
+    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/alpha/README.md", "projects/core/a.md"]);
+}
+
+#[test]
+fn the_cache_follows_what_was_published() {
+    let (sandbox, _codex) = both();
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    let publish = |more: &[&str]| sandbox.run(&[&["sync", "--all", "--to-codex"], more].concat()).code(0);
+    publish(&["--no-cache"]);
+    publish(&["--config", "cache.enabled=false"]);
+    let mut in_ci = sandbox.program(&["sync", "--all", "--to-codex"]);
+    sandbox.finish({
+        in_ci.env("CI", "true");
+        in_ci
+    });
+    assert!(!cache.exists());
+    publish(&[]);
+    assert_eq!(names(&cache), ["projects/alpha/README.md", "projects/beta/README.md"]);
+    assert_eq!(fs::read_to_string(cache.join(".gitignore")).unwrap(), "*\n");
+    assert!(
+        fs::read_to_string(cache.join("CACHEDIR.TAG"))
+            .unwrap()
+            .starts_with("Signature: 8a477f597d28d172789f06886806bc55")
+    );
+    sandbox.write("ws/alpha/README.md", "changed");
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    fs::remove_file(sandbox.path("ws/beta/README.md")).unwrap();
+    sandbox.write("ws/beta/docs/b.md", "b");
+    publish(&[]);
+    assert_eq!(names(&cache), ["projects/alpha/README.md", "projects/alpha/docs/new.md", "projects/beta/docs/b.md"]);
+    assert_eq!(cached(&cache)["projects/alpha/README.md"], b"changed");
+    // A link from elsewhere to a file of the cache is another file afterwards.
+    fs::hard_link(cache.join("projects/alpha/README.md"), sandbox.path("linked")).unwrap();
+    sandbox.write("ws/alpha/README.md", "changed again");
+    publish(&[]);
+    assert_eq!(fs::read(sandbox.path("linked")).unwrap(), b"changed");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
+    let (sandbox, codex) = both();
+    sandbox.write("ws/.fractary/codex", "a file where the cache should be");
+    let output = sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
+    assert!(output.stderr.contains("the codex itself is up to date"), "{}", output.stderr);
+    assert_eq!(codex.subjects().len(), 3);
+    let brought = sandbox.run(&["sync", "--all", "--from-codex", "--json"]).code(1).json();
+    assert_eq!(brought["projects"][0]["error"]["kind"], "cache");
+}

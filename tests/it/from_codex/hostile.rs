@@ -1,0 +1,98 @@
+//! A codex that was written by somebody with bad intentions, and a cache that was prepared by one.
+
+use super::*;
+
+/// Everything in the sandbox but the workspace's cache and what the program keeps for itself.
+fn outside(sandbox: &Sandbox) -> Vec<String> {
+    let all = sandbox.fingerprint("");
+    let cache = sandbox.path("ws/.fractary/codex");
+    let own = [cache, sandbox.path("home"), sandbox.path("codex.git"), sandbox.path("tmp")];
+    let elsewhere = all.iter().filter(|(path, ..)| !own.iter().any(|own| path.starts_with(own)));
+    elsewhere.map(|(path, data, ..)| format!("{} {}", path.display(), String::from_utf8_lossy(data))).collect()
+}
+
+#[test]
+fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
+    let (sandbox, codex) = world();
+    let blob = codex.blob(b"planted");
+    let good = codex.blob(b"good");
+    let below = codex.plant(&[("100644", b"below.md", &blob)]);
+    let submodule = "1".repeat(40);
+    let long = vec![b'n'; 4000];
+    let docs = codex.plant(&[
+        ("40000", b"..", &below),
+        ("40000", b".git", &below),
+        ("100644", b"/etc-passwd", &blob),
+        ("100644", b"C:evil.md", &blob),
+        ("100644", b"README.md", &good),
+        ("100644", b"a/../b", &blob),
+        ("100644", b"a\\..\\b", &blob),
+        ("100644", b"fine.md", &good),
+        ("120000", b"link", &codex.blob(b"../../../../../outside")),
+        ("40000", b"link", &below),
+        ("100644", &long, &blob),
+        ("100644", b"readme.md", &blob),
+        ("160000", b"sub", &submodule),
+        ("100644", b"esc\x1b[31m.md", &good),
+    ]);
+    let core = codex.plant(&[("40000", b"docs", &docs)]);
+    let projects = codex.plant(&[("40000", b"core", &core)]);
+    codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
+    let before = outside(&sandbox);
+    let output = sandbox.run(&["sync", "--from-codex"]).code(1);
+    assert_eq!(outside(&sandbox), before);
+    let at = |name: &str| format!("`projects/core/docs/{name}`");
+    for name in ["..", ".git", "/etc-passwd", "C:evil.md", "a/../b", "a\\..\\b", "readme.md", "link", "sub"] {
+        assert!(output.stderr.contains(&at(name)), "{name}: {}", output.stderr);
+    }
+    assert!(output.stderr.contains(&"n".repeat(4000)) && !output.stderr.contains('\x1b'));
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    let arrived = ["README.md", "esc\x1b[31m.md", "fine.md", "link/below.md"];
+    assert_eq!(names(&cache), arrived.map(|name| format!("projects/core/docs/{name}")));
+    assert!(cached(&cache).values().take(3).all(|contents| contents == b"good"));
+    // The same question again has the same answer.
+    sandbox.run(&["sync", "--from-codex"]).code(1);
+}
+
+#[test]
+fn a_tree_that_git_itself_does_not_send_is_an_error() {
+    let (sandbox, codex) = world();
+    let docs = codex.plant(&[("100644", b"", &codex.blob(b"planted"))]);
+    codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
+    let before = outside(&sandbox);
+    let output = sandbox.run(&["sync", "--from-codex"]).code(4);
+    assert!(output.stderr.contains("empty filename in tree entry"), "{}", output.stderr);
+    assert_eq!(outside(&sandbox), before);
+}
+
+#[test]
+fn links_that_stand_in_the_cache_are_not_written_through() {
+    let (sandbox, _codex) = world();
+    sandbox.write("outside/docs/a.md", "precious");
+    sandbox.write("outside/b.md", "precious too");
+    sandbox.write("ws/.fractary/codex/cache/projects/other/docs/deep/x", "");
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    std::os::unix::fs::symlink(sandbox.path("outside"), cache.join("projects/core")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("outside/b.md"), cache.join("projects/other/docs/deep/b.md")).unwrap();
+    let before = sandbox.fingerprint("outside");
+    let output = sandbox.run(&["sync", "--from-codex"]).code(0);
+    assert!(output.stderr.contains("`projects/core/docs/a.md` in the cache was changed by hand"), "{}", output.stderr);
+    assert_eq!(sandbox.fingerprint("outside"), before);
+    // Forced, the links themselves go.
+    sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
+    assert_eq!(sandbox.fingerprint("outside"), before);
+    assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"a");
+    assert_eq!(cached(&cache)["projects/other/docs/deep/b.md"], b"b");
+}
+
+#[test]
+fn the_caches_own_names_are_its_own() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha"],
+        "    beta: { to: .fractary-codex }\n  sync: { from_codex: { include: [codex://acme/beta] } }\n",
+    );
+    codex.commit(&[("100644", ".fractary-codex/manifest", "planted")], &[]);
+    let output = sandbox.run(&["sync", "-p", "alpha", "--from-codex"]).code(1);
+    assert!(output.stderr.contains("the cache's own"), "{}", output.stderr);
+}

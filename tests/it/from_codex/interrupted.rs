@@ -1,0 +1,113 @@
+//! Kills, and readers that do not wait.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::*;
+
+/// What the codex holds in round `round`: some files are in every round, each with contents that tell a whole file.
+fn round(codex: &Codex, round: usize) -> Vec<(String, Vec<u8>)> {
+    let file = |n: usize| {
+        let line = format!("{round} {n}\n");
+        (format!("projects/core/docs/{n}.md"), line.repeat(2000).into_bytes())
+    };
+    let files: Vec<_> = (0..20).chain([100 + round]).map(file).collect();
+    codex.import(&files);
+    files
+}
+
+fn is_whole(contents: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(contents);
+    let first = text.lines().next().unwrap_or_default();
+    text.lines().count() == 2000 && text.lines().all(|line| line == first)
+}
+
+#[test]
+fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
+    let (sandbox, codex) = world();
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    let wanted = ["codex://acme/core/docs/*.md"];
+    let sync = |signal_after: Option<Duration>| {
+        let mut command = sandbox.program(&["sync", "--from-codex", "--include", wanted[0]]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        if let Some(delay) = signal_after {
+            std::thread::park_timeout(delay);
+            let _ = child.kill();
+        }
+        child.wait().unwrap()
+    };
+    let mut killed = 0;
+    for number in 0..25 {
+        let files = round(&codex, number);
+        // From before the first question to after the last rename.
+        let status = sync(Some(Duration::from_millis(number as u64 * 8)));
+        killed += usize::from(!status.success());
+        assert!(cached(&cache).iter().filter(|(path, _)| !path.ends_with("a.md")).all(|(_, data)| is_whole(data)));
+        if number % 3 == 2 {
+            assert!(sync(None).success());
+            let found = cached(&cache);
+            assert!(files.iter().all(|(path, contents)| found.get(path) == Some(contents)), "round {number}");
+        }
+    }
+    assert!(killed > 5, "{killed} of 25 runs were hit");
+    assert!(sync(None).success());
+    let status = sandbox.run(&["cache", "status", "--json"]).code(0).json();
+    assert_eq!(
+        (&status["caches"][0]["changed"], &status["caches"][0]["missing"]),
+        (&[0; 0][..].into(), &[0; 0][..].into())
+    );
+    assert!(
+        !cache.join(".fractary-codex/tmp").exists()
+            || fs::read_dir(cache.join(".fractary-codex/tmp")).unwrap().count() == 0
+    );
+}
+
+#[test]
+fn a_reader_sees_whole_files_and_misses_none() {
+    let (sandbox, codex) = world();
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    round(&codex, 0);
+    sandbox.run(&["sync", "--from-codex"]).code(0);
+    let done = AtomicBool::new(false);
+    let reads = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0;
+            while !done.load(Ordering::Relaxed) {
+                for n in 0..20 {
+                    let contents = fs::read(cache.join(format!("projects/core/docs/{n}.md"))).unwrap();
+                    assert!(is_whole(&contents), "{n}.md");
+                    reads += 1;
+                }
+            }
+            reads
+        });
+        for number in 1..=rounds() {
+            round(&codex, number);
+            sandbox.run(&["sync", "--from-codex"]).code(0);
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(reads > 1000);
+}
+
+/// `CODEX_STRESS` asks for the large size here too.
+fn rounds() -> usize {
+    if std::env::var_os("CODEX_STRESS").is_some() { 200 } else { 20 }
+}
+
+#[test]
+fn two_runs_in_one_workspace_wait_for_each_other() {
+    let (sandbox, codex) = world();
+    for number in 0..5 {
+        let files = round(&codex, number);
+        let start = || sandbox.program(&["sync", "--from-codex"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let children = [start().unwrap(), start().unwrap(), start().unwrap()];
+        for mut child in children {
+            assert!(child.wait().unwrap().success());
+        }
+        let found = cached(&sandbox.path("ws/.fractary/codex/cache"));
+        assert!(files.iter().all(|(path, contents)| found.get(path) == Some(contents)));
+    }
+}

@@ -1,0 +1,27 @@
+//! The older tool's routing by frontmatter.
+
+use super::*;
+
+#[test]
+fn documents_say_who_gets_them() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["billing"], "  sync: { routing: { use_frontmatter: true } }\n");
+    let with = |names: &str| format!("---\ntitle: x\ncodex_sync_include: {names}\n---\n# Text\n");
+    let (all, some, own) = (with("['*']"), with("[auth-*]"), with("['*']"));
+    codex.commit(
+        &[
+            ("100644", "projects/core/all.md", &all),
+            ("100644", "projects/core/some.md", &some),
+            ("100644", "projects/core/none.md", "# No frontmatter\n"),
+            ("100644", "projects/core/all.txt", &all),
+            ("100644", "projects/billing/own.md", &own),
+        ],
+        &[],
+    );
+    let output = sandbox.run(&["sync", "--from-codex"]).code(0);
+    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/all.md"]);
+    assert!(output.stderr.contains("deprecated"), "{}", output.stderr);
+    // Patterns, once there are some, decide alone.
+    sandbox.run(&["sync", "--from-codex", "--include", "codex://acme/core/none.md"]).code(0);
+    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/none.md"]);
+}
