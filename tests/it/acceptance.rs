@@ -1,6 +1,6 @@
 //! The acceptance criteria of the specification, by their numbers.
 
-use crate::support::Sandbox;
+use crate::support::{Codex, Sandbox};
 
 fn two_projects() -> (Sandbox, crate::support::Codex) {
     let sandbox = Sandbox::new();
@@ -76,6 +76,46 @@ fn ac_004_a_dry_run_counts_exactly_and_touches_nothing() {
         assert_eq!(planned["projects"][0][field], real["projects"][0][field], "{field}");
     }
     assert_eq!(planned["plan_id"], real["plan_id"]);
+}
+
+#[test]
+fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
+    let sandbox = Sandbox::new();
+    let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    let names = (0..197).map(|n| format!("project-{n}"));
+    let names = names.chain(["codex.acme.com", "codex", "press"].map(str::to_owned));
+    let files = ["docs/a.md", "docs/deep/b.md", "docs/.hidden", "docs/été/naïve.md", "README.md", "src/lib.rs"];
+    let more = ["docs/picture.png", ".fractary/codex/memory/decision.md", ".fractary/other.md", "docs.md"];
+    let contents = |path: &str| [path.as_bytes(), &[0, 0xff, b'\r', b'\n', 0x80]].concat();
+    let files: Vec<_> = names
+        .flat_map(|name| files.iter().chain(&more).map(move |file| format!("projects/{name}/{file}")))
+        .map(|path| (path.clone(), contents(&path)))
+        .collect();
+    codex.import(&files);
+    let (_, config) = crate::config::samples::SAMPLES[0];
+    sandbox.write("ws/.fractary/config.yaml", config);
+    let sync = |direction: &[&str]| {
+        let mut command = sandbox.program(direction);
+        command.env("FRACTARY_CODEX_REMOTE__URL", "../codex.git");
+        sandbox.finish(command).code(0).json()
+    };
+    // The patterns of the sample, as the older tool reads them: everything below these directories.
+    let wanted = ["codex.acme.com/docs/", "codex.acme.com/.fractary/codex/memory/", "codex/docs/", "press/docs/"];
+    let expected: Vec<_> = files
+        .into_iter()
+        .filter(|(path, _)| wanted.iter().any(|below| path.starts_with(&format!("projects/{below}"))))
+        .collect();
+    let output = sync(&["sync", "project", "ledger", "--from-codex", "--json"]);
+    assert_eq!(output["totals"]["added"], expected.len());
+    let cache = "ws/.fractary/codex/cache";
+    for (path, contents) in &expected {
+        assert_eq!(&std::fs::read(sandbox.path(cache).join(path)).unwrap(), contents, "{path}");
+    }
+    let found = sandbox.fingerprint(&format!("{cache}/projects"));
+    assert_eq!(found.iter().filter(|(path, ..)| path.is_file()).count(), expected.len());
+    let again = sync(&["sync", "ledger", "--direction", "from-codex", "--json"]);
+    assert_eq!((&again["totals"]["unchanged"], &again["totals"]["up_to_date"]), (&expected.len().into(), &1.into()));
+    assert_eq!(sandbox.fingerprint(&format!("{cache}/projects")), found);
 }
 
 #[test]

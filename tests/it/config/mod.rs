@@ -4,7 +4,7 @@ mod environment;
 mod keys;
 mod layers;
 mod mistakes;
-mod samples;
+pub(crate) mod samples;
 mod schema;
 
 use crate::support::{Output, Sandbox};

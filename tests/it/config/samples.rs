@@ -4,7 +4,7 @@ use super::run;
 use crate::support::{Codex, Sandbox};
 
 /// Projects of these names, and what their repositories' configuration says.
-pub(super) const SAMPLES: [(&str, &str); 2] = [
+pub(crate) const SAMPLES: [(&str, &str); 2] = [
     ("ledger", include_str!("samples/ledger.config.yaml")),
     ("storefront", include_str!("samples/storefront.config.yaml")),
 ];
