@@ -2,6 +2,8 @@
 //!
 //! ```sh
 //! cargo bench --bench compare -- S M        # sizes: S 10 × 100, M 50 × 400, L 100 × 1000 (projects × files)
+//! cargo bench --bench compare -- W          # the program alone: W 5000 × 4
+//! cargo bench --bench compare -- L floor    # below the table: the least that a first sync could take
 //! ```
 //!
 //! Beside it run a shell script (shallow clone, rsync, a commit a project, one push), an expert's script (no working tree,
@@ -17,6 +19,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use fractary_codex::codex::pack;
+use fractary_codex::object::{Kind, hash};
+use rayon::prelude::*;
 
 const SHELL: &str = r#"set -e
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
@@ -52,13 +58,20 @@ struct Size {
     files: usize,
     codex_files: usize,
     rounds: usize,
+    scripts: bool,
 }
 
-const SIZES: [Size; 3] = [
-    Size { name: "S", projects: 10, files: 100, codex_files: 200, rounds: 5 },
-    Size { name: "M", projects: 50, files: 400, codex_files: 2000, rounds: 5 },
-    Size { name: "L", projects: 100, files: 1000, codex_files: 20_000, rounds: 3 },
+const SIZES: [Size; 4] = [
+    Size { name: "S", projects: 10, files: 100, codex_files: 200, rounds: 5, scripts: true },
+    Size { name: "M", projects: 50, files: 400, codex_files: 2000, rounds: 5, scripts: true },
+    Size { name: "L", projects: 100, files: 1000, codex_files: 20_000, rounds: 3, scripts: true },
+    Size { name: "W", projects: 5000, files: 4, codex_files: 2000, rounds: 3, scripts: false },
 ];
+
+const CASES: [&str; 5] =
+    ["first sync", WITH_CACHE, "nothing changed", "nothing changed, no state", "one file a project"];
+/// The program writes the local cache as well; the others are not asked again.
+const WITH_CACHE: &str = "first sync, with the cache";
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -69,7 +82,11 @@ fn main() {
     for size in
         SIZES.iter().filter(|size| chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name))
     {
-        World::new(size).compare(size);
+        let world = World::new(size);
+        world.compare(size);
+        if chosen.iter().any(|c| c == "floor") {
+            world.floor();
+        }
     }
 }
 
@@ -127,29 +144,35 @@ impl World {
     }
 
     fn compare(&self, size: &Size) {
-        let all = [Contender::Program, Contender::Shell, Contender::Plumbing];
-        for case in ["first sync", "nothing changed", "nothing changed, no state", "one file a project"] {
+        let mut medians = [0.0; 4];
+        for case in CASES {
+            let contenders: &[Contender] = match case {
+                WITH_CACHE => &[Contender::Program],
+                _ if !size.scripts => &[Contender::Program],
+                _ => &[Contender::Program, Contender::Shell, Contender::Plumbing],
+            };
             let mut times: [Vec<f64>; 4] = Default::default();
             let mut memory = 0;
             for round in 0..size.rounds {
-                for (number, contender) in all.into_iter().enumerate() {
-                    self.prepare(case, contender, size, round);
+                for contender in contenders {
+                    self.prepare(case, *contender, size, round);
                     let start = Instant::now();
-                    memory = memory.max(self.run(contender));
-                    times[number].push(start.elapsed().as_secs_f64());
+                    memory = memory.max(self.run(*contender, case));
+                    times[*contender as usize].push(start.elapsed().as_secs_f64());
                 }
                 let start = Instant::now();
                 let url = format!("file://{}", self.path("program.git").display());
                 git(&self.path(""), &["clone", "-q", "--bare", "--depth", "1", &url, "floor.git"]);
                 times[3].push(start.elapsed().as_secs_f64());
                 fs::remove_dir_all(self.path("floor.git")).unwrap();
-                let trees = ["program", "shell", "plumbing"].map(|name| self.tree(name));
+                let trees: Vec<_> = contenders.iter().map(|contender| self.tree(contender.name())).collect();
                 assert!(trees.iter().all(|tree| *tree == trees[0]), "{case}: not the same tree");
             }
-            let [program, shell, plumbing, floor] = times.map(|mut times| {
+            for (median, mut times) in medians.iter_mut().zip(times) {
                 times.sort_by(f64::total_cmp);
-                times[times.len() / 2]
-            });
+                *median = times.get(times.len() / 2).copied().unwrap_or(*median);
+            }
+            let [program, shell, plumbing, floor] = medians;
             println!(
                 "| {} | {case} | {program:.3} s | {shell:.2} s | {plumbing:.2} s | {floor:.2} s | {:.1} | {:.1} | {} MB |",
                 size.name,
@@ -160,12 +183,48 @@ impl World {
         }
     }
 
+    /// What a first sync cannot do without: reading, hashing and compressing every file on two threads, and git's own push
+    /// of the ready objects.
+    fn floor(&self) {
+        let files: Vec<PathBuf> = ignore::WalkBuilder::new(self.path("ws"))
+            .build()
+            .map(|entry| entry.unwrap().into_path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+            .collect();
+        let start = Instant::now();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let bytes: u64 = pool.install(|| {
+            let packed = files.par_iter().map(|file| {
+                let contents = fs::read(file).unwrap();
+                let id = hash(Kind::Blob, &contents);
+                std::hint::black_box(pack::whole(id, Kind::Blob, &contents));
+                contents.len() as u64
+            });
+            packed.sum()
+        });
+        let packing = start.elapsed().as_secs_f64();
+        let (ready, target) = (self.path("program.git"), self.path("target.git"));
+        let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), target.clone()]).status().unwrap();
+        assert!(copied.success());
+        let start = Instant::now();
+        let url = format!("file://{}", target.display());
+        git(&ready, &["-c", "pack.window=0", "push", "-q", &url, "main"]);
+        let pushing = start.elapsed().as_secs_f64();
+        println!(
+            "floor of a first sync: {:.2} s ({} files of {} MB packed in {packing:.2} s, pushed in {pushing:.2} s)",
+            packing + pushing,
+            files.len(),
+            bytes >> 20
+        );
+    }
+
     /// Brings the contender's codex to the state that the case starts from, and the workspace to what it ends with.
     fn prepare(&self, case: &str, contender: Contender, size: &Size, round: usize) {
         let codex = self.path(&format!("{}.git", contender.name()));
-        if case == "first sync" {
+        if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path("state"));
+            let _ = fs::remove_dir_all(self.path("ws/.fractary/codex"));
             let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), codex]).status().unwrap();
             assert!(copied.success());
         }
@@ -181,7 +240,7 @@ impl World {
     }
 
     /// Runs a contender; the peak memory of the program itself in KiB, 0 for the scripts.
-    fn run(&self, contender: Contender) -> u64 {
+    fn run(&self, contender: Contender, case: &str) -> u64 {
         let url = format!("file://{}", self.path(&format!("{}.git", contender.name())).display());
         let script = |text: &str| {
             let mut command = Command::new("bash");
@@ -192,7 +251,8 @@ impl World {
             Contender::Program => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_fractary-codex"));
                 command.args(["sync", "--all"]).current_dir(self.path("ws"));
-                command.env("FRACTARY_CODEX_REMOTE__URL", &url).env("FRACTARY_CODEX_CACHE__ENABLED", "false");
+                command.env("FRACTARY_CODEX_REMOTE__URL", &url);
+                command.env("FRACTARY_CODEX_CACHE__ENABLED", (case == WITH_CACHE).to_string());
                 command.env("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['docs/**', 'README.md']");
                 command.env("FRACTARY_CODEX_STATE__DIR", self.path("state"));
                 command
