@@ -94,6 +94,8 @@ pub(crate) enum Command {
     /// The older name of `config validate`
     #[command(name = "config-validate", hide = true)]
     ConfigValidate,
+    /// Check configuration, roots, remote, credentials and the right to push; nothing is pushed
+    Doctor(DoctorArgs),
     /// Write a commented `.fractary/config.yaml` for what is here
     #[command(visible_alias = "config-init")]
     Init(InitArgs),
@@ -167,6 +169,17 @@ pub(crate) enum SchemaOf {
     Config,
     /// The document of `sync --json`.
     Sync,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// How results are written.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 /// `init`.

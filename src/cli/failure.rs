@@ -103,6 +103,16 @@ pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
     }
 }
 
+/// Of several exit statuses, the one that is told: usage, configuration, remote, push, some failed.
+pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
+    let rank = |status: &u8| match *status {
+        exit::DONE => u8::MAX,
+        exit::SOME_FAILED => exit::PUSH + 1,
+        other => other,
+    };
+    statuses.min_by_key(rank).unwrap_or(exit::DONE)
+}
+
 /// What ended a run.
 pub(crate) fn of_run(error: &SyncError) -> Failure {
     let (exit, kind, hints) = match error {

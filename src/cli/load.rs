@@ -1,6 +1,8 @@
 //! From the process to a workspace: where things are looked for, and what the flags say.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
 
@@ -10,8 +12,11 @@ use super::terminal::Terminal;
 use crate::codex::source;
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
+use crate::event::Reporter;
 use crate::interrupt::Interrupt;
-use crate::workspace::Workspace;
+use crate::plan::DeletePolicy;
+use crate::sync::SyncRequest;
+use crate::workspace::{Project, Workspace};
 
 /// What every command gets.
 pub(crate) struct Context {
@@ -53,6 +58,33 @@ impl Context {
         config::load(&self.request(None, Vec::new())?).map_err(|problems| of_configuration(&problems))
     }
 
+    /// A sync as it is when no flag says anything.
+    pub(crate) fn sync_request<'w>(
+        &self,
+        configuration: &'w Configuration,
+        workspace: &'w Workspace,
+        projects: Vec<&'w Project>,
+        reporter: Arc<dyn Reporter>,
+    ) -> SyncRequest<'w> {
+        SyncRequest {
+            workspace,
+            projects,
+            dry_run: false,
+            offline: false,
+            rescan: false,
+            deletes: DeletePolicy::Guarded,
+            atomic: false,
+            force: false,
+            work_id: None,
+            environment: configuration.environment(),
+            temporary: std::env::temp_dir(),
+            cache_home: etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("fractary-codex")),
+            now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
+            interrupt: self.interrupt.clone(),
+            reporter,
+        }
+    }
+
     fn request(&self, env_name: Option<&str>, flags: Vec<FlagValue>) -> Result<LoadRequest, Failure> {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
@@ -71,9 +103,4 @@ impl Context {
             cwd,
         })
     }
-}
-
-/// The user's cache directory for this program.
-pub(crate) fn cache_home() -> Option<PathBuf> {
-    Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("fractary-codex"))
 }

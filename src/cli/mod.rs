@@ -55,6 +55,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),
         Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments, context),
         Command::Init(arguments) => commands::init::run(&arguments, context),
     }
 }

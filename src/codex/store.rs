@@ -134,6 +134,18 @@ impl Store {
         Ok(id_of(found.tree_id()))
     }
 
+    /// When a commit was made, in seconds since the epoch.
+    pub fn commit_time(&self, commit: ObjectId) -> Option<i64> {
+        Some(self.repository.find_commit(oid_of(commit)).ok()?.time().seconds())
+    }
+
+    /// A commit of nothing, that no branch holds.
+    pub fn empty_commit(&self) -> Result<ObjectId, StoreError> {
+        let tree = self.repository.find_tree(self.repository.treebuilder(None)?.write()?)?;
+        let nobody = git2::Signature::new("nobody", "nobody", &git2::Time::new(0, 0))?;
+        Ok(id_of(self.repository.commit(None, &nobody, &nobody, "", &tree, &[])?))
+    }
+
     /// The bytes of a tree.
     pub fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         let odb = self.repository.odb().map_err(|_| TreeError::Missing(id))?;

@@ -4,6 +4,7 @@
 //! Promises (contract/guarantees.md): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
+pub mod doctor;
 mod from_codex;
 mod opened;
 mod publish;

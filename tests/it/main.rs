@@ -5,6 +5,7 @@ mod acceptance;
 mod commits;
 mod concurrency;
 mod config;
+mod doctor;
 mod from_codex;
 mod guards;
 mod known;

@@ -1,7 +1,6 @@
 //! `sync`: the job.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::args::{Format, SyncArgs};
 use super::super::failure::{self, Failure, exit};
@@ -43,10 +42,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
     for warning in &warnings {
         terminal.event(&crate::event::Event::Warning { project: None, message: warning.message.clone() });
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
     let mut outcome = sync::sync(&SyncRequest {
-        workspace: &workspace,
-        projects,
         dry_run: arguments.dry_run,
         offline: arguments.offline,
         rescan: arguments.rescan,
@@ -54,12 +50,7 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),
-        environment: configuration.environment(),
-        temporary: std::env::temp_dir(),
-        cache_home: super::super::load::cache_home(),
-        now,
-        interrupt: context.interrupt.clone(),
-        reporter: Arc::new(reporter),
+        ..context.sync_request(&configuration, &workspace, projects, Arc::new(reporter))
     });
     outcome.warnings.splice(0..0, warnings);
     Ok(outcome)

@@ -301,14 +301,24 @@ impl Transport for Git {
         if finished.status.success() { Ok(()) } else { Err(self.failure(&finished)) }
     }
 
+    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+        self.send(store, commit, branch, &["--dry-run"])
+    }
+
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
     fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+        self.send(store, commit, branch, &[])
+    }
+}
+
+impl Git {
+    fn send(&self, store: &Store, commit: ObjectId, branch: &str, options: &[&str]) -> Result<PushReply, RemoteError> {
         let timeout = self.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
         command.env("GIT_NO_LAZY_FETCH", "1").args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
         command.args(["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no"]);
-        command.args(["push", "--porcelain", "--progress", "--no-verify", REMOTE]);
+        command.args(["push", "--porcelain", "--progress", "--no-verify"]).args(options).arg(REMOTE);
         command.arg(format!("{commit}:refs/heads/{branch}"));
         let listen = |line: &str| self.progress(Stage::Push, "Writing objects:", line);
         let patience = |line: &str| {
@@ -334,9 +344,7 @@ impl Transport for Git {
             _ => Err(self.failure(&finished)),
         }
     }
-}
 
-impl Git {
     /// Reads `Receiving objects:  45% (12/27)`.
     fn progress(&self, stage: Stage, label: &str, line: &str) {
         let numbers = line.strip_prefix(label).and_then(|rest| rest.split_once('(')?.1.split_once(')'));

@@ -59,6 +59,9 @@ pub trait Transport: Send + Sync {
     /// Fetches the contents with these ids into `store`, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
+    /// Asks whether `commit` could be pushed to `branch`, and pushes nothing.
+    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
+
     /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
     fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
 }

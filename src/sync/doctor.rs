@@ -1,0 +1,180 @@
+//! Would a sync work? The same steps as its own, each looked at alone, and nothing is pushed.
+
+use std::path::Path;
+
+use bstr::ByteSlice;
+
+use super::SyncRequest;
+use super::opened::{Opened, look};
+use crate::codex::error::RemoteError;
+use crate::codex::store::Store;
+use crate::codex::transport::PushReply;
+use crate::object::ObjectId;
+use crate::outcome::SyncError;
+use crate::scan;
+
+/// Less free space than this is worth a warning, in bytes.
+const LITTLE_SPACE: u64 = 512 << 20;
+/// A clock may be behind the tip's commit by so many seconds.
+const SKEW: i64 = 300;
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub struct Check {
+    /// What.
+    pub subject: &'static str,
+    /// How it is.
+    pub verdict: Verdict,
+}
+
+/// How something is.
+#[derive(Debug)]
+pub enum Verdict {
+    /// As it should be.
+    Good(String),
+    /// Odd: what, and what to do.
+    Odd {
+        /// What is odd.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A sync would do a part of the job: what is wrong with the rest, and what to do.
+    Partly {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A sync would fail.
+    Bad(SyncError),
+    /// A sync could read the codex and not write it: the server's answer to who wants to push.
+    NotWritable(RemoteError),
+    /// Not looked at, for something before it failed.
+    Skipped,
+}
+
+/// Looks at everything from the roots to the right to push, in the order of a sync.
+pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut note = |subject, verdict| checks.push(Check { subject, verdict });
+    note("roots", roots(request));
+    note("disk", disk(request));
+    let mut opened = match look(request) {
+        Ok(opened) => opened,
+        Err(error @ SyncError::BranchMissing { .. }) => {
+            note("remote", Verdict::Good("reachable, credentials accepted".to_owned()));
+            note("branch", Verdict::Bad(error));
+            note("push", Verdict::Skipped);
+            return checks;
+        }
+        Err(error) => {
+            note("remote", Verdict::Bad(error));
+            note("branch", Verdict::Skipped);
+            note("push", Verdict::Skipped);
+            return checks;
+        }
+    };
+    let url = &request.workspace.remote.url;
+    note("remote", Verdict::Good(format!("{url} is reachable, credentials accepted for reading")));
+    note("branch", branch(&opened));
+    let fetched = opened.clone_of_tip(request).map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
+    match fetched {
+        Ok(time) => {
+            note("clock", clock(request.now, time));
+            note("push", may_push(&opened));
+        }
+        Err(error) => note("fetch", Verdict::Bad(error)),
+    }
+    checks
+}
+
+fn roots(request: &SyncRequest<'_>) -> Verdict {
+    let mut files = 0;
+    let (mut unreadable, mut empty) = (Vec::new(), Vec::new());
+    for project in &request.projects {
+        match scan::count(project) {
+            Ok(0) => empty.push(format!("`{}`", project.name)),
+            Ok(count) => files += count,
+            Err(error) => unreadable.push(format!("`{}`: {error}", project.name)),
+        }
+    }
+    if !unreadable.is_empty() {
+        let hint = "check `projects.NAME.root` and `workspace.members`".to_owned();
+        return Verdict::Partly { message: unreadable.join("; "), hint };
+    }
+    if !empty.is_empty() {
+        let message = format!("the patterns match no file of {}", empty.join(", "));
+        let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches".to_owned();
+        return Verdict::Odd { message, hint };
+    }
+    Verdict::Good(format!("{} with {files} matching files", counted(request.projects.len(), "project")))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Room in the places that a sync writes to.
+fn disk(request: &SyncRequest<'_>) -> Verdict {
+    let places = [("TMPDIR", &request.temporary), ("state.dir", &request.workspace.state_dir)];
+    for (name, place) in places {
+        if let Err(error) = tempfile::tempfile_in(existing(place)) {
+            let message = format!("`{}` cannot be written: {error}", place.display());
+            return Verdict::Odd { message, hint: format!("make it writable, or point `{name}` elsewhere") };
+        }
+        let free = rustix::fs::statvfs(existing(place)).map_or(u64::MAX, |stat| stat.f_bavail * stat.f_frsize);
+        if free < LITTLE_SPACE {
+            let message = format!("only {} MB are free in `{}`", free >> 20, place.display());
+            return Verdict::Odd { message, hint: format!("free some space, or point `{name}` elsewhere") };
+        }
+    }
+    Verdict::Good("the temporary and the state directory can be written and have room".to_owned())
+}
+
+/// The directory itself, or the nearest one above it that is there.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(path)
+}
+
+fn branch(opened: &Opened) -> Verdict {
+    let name = bstr::BStr::new(&opened.branch).as_bytes();
+    let name = crate::paths::escaped(name);
+    Verdict::Good(match opened.tip {
+        Some(tip) => format!("`{name}` is at {}", tip.short()),
+        None => format!("the codex is empty: the first sync makes `{name}`"),
+    })
+}
+
+fn clock(now: i64, tip: Option<i64>) -> Verdict {
+    match tip {
+        Some(time) if time > now + SKEW => Verdict::Odd {
+            message: format!("the codex's tip is {} minutes in the future", (time - now) / 60),
+            hint: "set this machine's clock, or find out whose was wrong".to_owned(),
+        },
+        _ => Verdict::Good("not behind the codex".to_owned()),
+    }
+}
+
+/// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
+fn may_push(opened: &Opened) -> Verdict {
+    let Some(store) = &opened.store else { return Verdict::Skipped };
+    let asked = commit_to_offer(store, opened.tip).map(|id| opened.transport.would_push(store, id, &opened.branch));
+    match asked {
+        Ok(Ok(PushReply::Accepted)) => Verdict::Good(
+            "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),
+        ),
+        Ok(Ok(PushReply::Refused { reason, .. })) => {
+            Verdict::Odd { message: format!("would be refused: {reason}"), hint: "run the check again".to_owned() }
+        }
+        Ok(Err(error)) => Verdict::NotWritable(error),
+        Err(error) => Verdict::Bad(error),
+    }
+}
+
+fn commit_to_offer(store: &Store, tip: Option<ObjectId>) -> Result<ObjectId, SyncError> {
+    Ok(match tip {
+        Some(tip) => tip,
+        None => store.empty_commit()?,
+    })
+}

@@ -1,0 +1,141 @@
+//! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
+
+use crate::support::http::{HttpServer, Reaction, Stage};
+use crate::support::{Codex, Sandbox};
+
+const TOKEN: &str = "t0ken-that-must-not-show";
+
+struct World {
+    sandbox: Sandbox,
+    codex: Codex,
+    server: HttpServer,
+}
+
+fn world() -> World {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
+    World { sandbox, codex, server }
+}
+
+impl World {
+    /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
+    fn examine(&self, subject: &str, variables: &[(&str, &str)]) -> (String, String, String, i32) {
+        let before = (self.sandbox.fingerprint("codex.git"), self.sandbox.fingerprint("ws"));
+        let mut command = self.sandbox.program(&["doctor", "--json"]);
+        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
+        command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN).envs(variables.iter().copied());
+        let output = self.sandbox.finish(command);
+        assert!(!output.stdout.contains(TOKEN) && output.stderr.is_empty(), "{}{}", output.stdout, output.stderr);
+        assert_eq!((self.sandbox.fingerprint("codex.git"), self.sandbox.fingerprint("ws")), before);
+        assert_eq!(self.sandbox.leftovers(), [""; 0]);
+        let document = output.json();
+        assert_eq!(document["exit_code"], output.code.unwrap());
+        let check = document["checks"].as_array().unwrap().iter().find(|check| check["subject"] == subject).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&check["verdict"]), text(&check["kind"]), text(&check["hints"][0]), output.code.unwrap())
+    }
+
+    #[track_caller]
+    fn shows(&self, subject: &str, variables: &[(&str, &str)], expected: (&str, &str, &str, i32)) {
+        let (verdict, kind, hint, code) = self.examine(subject, variables);
+        assert_eq!((verdict.as_str(), kind.as_str(), code), (expected.0, expected.1, expected.3), "{hint}");
+        assert!(hint.contains(expected.2), "{hint}");
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let world = world();
+    for subject in ["configuration", "roots", "disk", "remote", "branch", "clock", "push"] {
+        world.shows(subject, &[], ("ok", "ok", "", 0));
+    }
+    let output = world.sandbox.run(&["doctor"]).code(0);
+    assert_eq!(output.stdout.lines().filter(|line| line.starts_with("ok ")).count(), 7, "{}", output.stdout);
+}
+
+#[test]
+fn tokens_that_are_missing_or_wrong() {
+    let world = world();
+    let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
+    world.shows("remote", &[none], ("failed", "no-credentials", "`remote.token`", 4));
+    world.shows("push", &[none], ("skipped", "skipped", "", 4));
+    let wrong = ("FRACTARY_CODEX_REMOTE__TOKEN", "wrong");
+    world.shows("remote", &[wrong], ("failed", "wrong-credentials", "not expired", 4));
+}
+
+#[test]
+fn a_token_that_may_read_and_not_write() {
+    let world = world();
+    world.server.fail(Stage::ListToPush, Reaction::Status(403, "Write access to repository not granted."), 3);
+    world.shows("remote", &[], ("ok", "ok", "", 5));
+    world.shows("push", &[], ("failed", "forbidden", "lack a right or a scope", 5));
+    // The token that a job of GitHub Actions has writes to the job's own repository alone.
+    world.shows("push", &[("GITHUB_ACTIONS", "true")], ("failed", "forbidden", "as a secret", 5));
+}
+
+#[test]
+fn repositories_that_are_not_there_or_empty() {
+    let world = world();
+    let url = world.server.url("nothing.git");
+    world.shows("remote", &[("FRACTARY_CODEX_REMOTE__URL", &url)], ("failed", "not-found", "`remote.url`", 4));
+    Codex::empty(&world.sandbox.path("empty.git"), &world.sandbox);
+    let url = world.server.url("empty.git");
+    for subject in ["branch", "push"] {
+        world.shows(subject, &[("FRACTARY_CODEX_REMOTE__URL", &url)], ("ok", "ok", "", 0));
+    }
+}
+
+#[test]
+fn a_branch_that_is_missing() {
+    let missing = [("FRACTARY_CODEX_REMOTE__BRANCH", "staging")];
+    world().shows("branch", &missing, ("failed", "branch-missing", "`remote.create: true`", 4));
+}
+
+#[test]
+fn a_codex_of_somebody_else() {
+    let world = world();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can give the codex to somebody else");
+        return;
+    }
+    std::os::unix::fs::chown(world.codex.path(), Some(65534), Some(65534)).unwrap();
+    let path = world.codex.path().display().to_string();
+    world.shows(
+        "remote",
+        &[("FRACTARY_CODEX_REMOTE__URL", &path)],
+        ("failed", "dubious-ownership", "safe.directory", 4),
+    );
+}
+
+#[test]
+fn roots_and_patterns() {
+    let world = world();
+    world.shows(
+        "roots",
+        &[("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['nothing/**']")],
+        ("warning", "odd", "`projects`", 0),
+    );
+    world.sandbox.remove("ws/alpha");
+    world.shows("roots", &[], ("failed", "root", "`projects.NAME.root`", 1));
+}
+
+#[test]
+fn a_clock_that_is_behind() {
+    let world = world();
+    let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
+    let stamp = "Bob <b@b> 4102444800 +0000";
+    let commit = format!("tree {}\nauthor {stamp}\ncommitter {stamp}\n\nFrom the future\n", tree.trim());
+    std::fs::write(world.codex.path().join("future"), commit).unwrap();
+    let commit = world.codex.git(&["hash-object", "-t", "commit", "-w", "future"]);
+    world.codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    world.shows("clock", &[], ("warning", "odd", "clock", 0));
+}
+
+#[test]
+fn a_configuration_that_is_wrong() {
+    let world = world();
+    world.shows("configuration", &[("FRACTARY_CODEX_JOBS", "many")], ("failed", "configuration", "", 3));
+}
