@@ -1,7 +1,7 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, skipped};
 
 const TOKEN: &str = "t0ken-that-must-not-show";
 
@@ -98,8 +98,7 @@ fn a_branch_that_is_missing() {
 fn a_codex_of_somebody_else() {
     let world = world();
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can give the codex to somebody else");
-        return;
+        return skipped("only root can give the codex to somebody else");
     }
     std::os::unix::fs::chown(world.codex.path(), Some(65534), Some(65534)).unwrap();
     let path = world.codex.path().display().to_string();

@@ -9,3 +9,10 @@ pub(crate) mod ssh;
 pub(crate) use codex::Codex;
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
+
+/// Says that a test was left out, and why; fails where none may be.
+#[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]
+pub(crate) fn skipped(reason: &str) {
+    assert!(std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
+}
