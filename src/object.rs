@@ -112,8 +112,12 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// From the octal digits of a tree entry. Historic file modes (`100664`) count as what git reads them as.
+    /// From the octal digits of a tree entry. Historic modes (`100664`) and odd ones count as what git reads them as:
+    /// what is no file, link or directory is a submodule.
     pub fn from_octal(digits: &[u8]) -> Option<Self> {
+        if digits.is_empty() {
+            return None;
+        }
         let mode = digits
             .iter()
             .try_fold(0u32, |mode, d| matches!(d, b'0'..=b'7').then(|| (mode << 3) | u32::from(d - b'0')))?;
@@ -122,8 +126,7 @@ impl Mode {
             0o100_000 => Some(Self::File),
             0o120_000 => Some(Self::Link),
             0o040_000 => Some(Self::Directory),
-            0o160_000 => Some(Self::Submodule),
-            _ => None,
+            _ => Some(Self::Submodule),
         }
     }
 

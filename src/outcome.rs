@@ -11,7 +11,7 @@ use crate::codex::store::StoreError;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
-use crate::paths::CodexPath;
+use crate::paths::{CodexPath, escaped};
 use crate::plan::{self, ProjectPlan};
 use crate::scan::ScanError;
 use crate::url::RemoteUrl;
@@ -156,7 +156,7 @@ pub enum SyncError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server does not take the push.
-    #[error("push to `{branch}` declined by `{place}`: {reason}")]
+    #[error("push to `{}` declined by `{place}`: {reason}", escaped(branch.as_bytes()))]
     Declined {
         /// The host, or the path.
         place: String,
@@ -168,7 +168,7 @@ pub enum SyncError {
         words: Vec<String>,
     },
     /// The branch moved every time.
-    #[error("`{branch}` of `{place}` moved during each of {attempts} attempts; the last refusal: {last}")]
+    #[error("`{}` of `{place}` moved during each of {attempts} attempts; the last refusal: {last}", escaped(branch.as_bytes()))]
     RetriesExhausted {
         /// The host, or the path.
         place: String,
@@ -180,7 +180,7 @@ pub enum SyncError {
         last: String,
     },
     /// The push was accepted, and then the commits were gone.
-    #[error("landed, then removed: `{place}` accepted {commit}, but `{branch}` does not hold it any more")]
+    #[error("landed, then removed: `{place}` accepted {commit}, but `{}` does not hold it any more", escaped(branch.as_bytes()))]
     LandedThenRemoved {
         /// The host, or the path.
         place: String,
@@ -204,7 +204,7 @@ pub enum SyncError {
         path: String,
     },
     /// The branch is not there and `remote.create` is off.
-    #[error("branch `{branch}` is not in `{url}`")]
+    #[error("branch `{}` is not in `{url}`", escaped(branch.as_bytes()))]
     BranchMissing {
         /// The branch.
         branch: String,

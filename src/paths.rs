@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
-/// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` segment, no NUL.
+/// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` or `.gitmodules` segment, no NUL.
 ///
 /// Invariant: never empty, never starts or ends with `/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +28,9 @@ pub enum InvalidPath {
     /// A segment that git takes for its own directory, on this or another file system.
     #[error("the path has a `.git` segment")]
     DotGit,
+    /// A segment that git takes for its list of submodules: a link or other contents make a repository unsound.
+    #[error("the path has a `.gitmodules` segment, which git would read as its own")]
+    GitModules,
     /// A NUL byte, which no tree entry can hold.
     #[error("the path has a NUL byte")]
     Nul,
@@ -81,7 +84,8 @@ impl fmt::Display for CodexPath {
 pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
     match segment {
         b"" | b"." | b".." => Err(InvalidPath::Dots),
-        _ if is_dot_git(segment) => Err(InvalidPath::DotGit),
+        _ if is_gits_own(segment, b".git", &[b"git~1"]) => Err(InvalidPath::DotGit),
+        _ if is_gits_own(segment, b".gitmodules", &MODULES_ON_NTFS) => Err(InvalidPath::GitModules),
         _ if segment.contains(&0) => Err(InvalidPath::Nul),
         _ => Ok(()),
     }
@@ -95,8 +99,11 @@ pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     if drive || name.contains(&b'/') || name.contains(&b'\\') { Err(InvalidPath::Separator) } else { Ok(()) }
 }
 
-/// `.git` as NTFS and HFS+ would also read it: any case, `git~1`, trailing dots and spaces, ignorable code points.
-fn is_dot_git(segment: &[u8]) -> bool {
+/// What NTFS may call `.gitmodules` for short.
+const MODULES_ON_NTFS: [&[u8]; 5] = [b"gitmod~1", b"gitmod~2", b"gitmod~3", b"gitmod~4", b"gi7eba~1"];
+
+/// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces, ignorable code points.
+fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     let visible: Vec<u8> = segment
         .chars()
         .filter(
@@ -104,9 +111,12 @@ fn is_dot_git(segment: &[u8]) -> bool {
         )
         .flat_map(|c| c.to_string().into_bytes())
         .collect();
-    let name = visible.split(|b| *b == b':').next().unwrap_or(&visible);
-    let name = name.trim_end_with(|c| matches!(c, '.' | ' '));
-    name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1")
+    // What stands behind a `:` names a stream of the same file; a `\\` separates names.
+    visible.split(|b| *b == b'\\').any(|part| {
+        let part = part.split(|b| *b == b':').next().unwrap_or(part);
+        let part = part.trim_end_with(|c| matches!(c, '.' | ' '));
+        part.eq_ignore_ascii_case(name) || short.iter().any(|short| part.eq_ignore_ascii_case(short))
+    })
 }
 
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
@@ -173,6 +183,11 @@ mod tests {
             "a/.g\u{200c}it",
             "a\0b",
             ".git::$INDEX",
+            "a/.git\\x",
+            "x\\.GIT",
+            "docs/.gitmodules",
+            "docs/.gitMODULES ",
+            "gitmod~1",
         ] {
             assert!(CodexPath::new(bad.as_bytes()).is_err(), "{bad:?}");
         }

@@ -145,9 +145,10 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             vec![format!("set `remote.create: true` to make it, or make it with `git init --bare {path}`")],
         ),
         SyncError::BranchMissing { branch, head, .. } => {
+            let branch = escaped(branch.as_bytes());
             let mut hints = vec![format!("set `remote.create: true` to start `{branch}` from the remote's HEAD")];
             hints.extend(
-                head.as_ref().map(|head| {
+                head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
                     format!("or sync to `{head}`, the branch of its HEAD: `--config remote.branch={head}`")
                 }),
             );

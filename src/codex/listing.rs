@@ -4,7 +4,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::tree::{self, TreeEntry, TreeError};
 use crate::object::{Mode, ObjectId};
-use crate::paths::CodexPath;
+use crate::paths::{CodexPath, check_segment};
 use crate::plan::{Entry, Listing};
 
 /// Lists what `root` (a tree, or `None` for an empty codex) holds at and below `place`. `read` gives a tree's bytes.
@@ -47,6 +47,10 @@ fn list_below(
     let mut found = Vec::new();
     while let Some((prefix, id)) = pending.pop() {
         for entry in entries(read, id)? {
+            // No file of anybody's can have such a name: it is nothing to compare with, and stays as it is.
+            if check_segment(&entry.name).is_err() || entry.name.contains(&b'/') {
+                continue;
+            }
             let path = below(prefix.as_bstr(), entry.name.as_bstr());
             if entry.mode == Mode::Directory {
                 pending.push((path, entry.id));

@@ -129,9 +129,20 @@ impl Store {
 
     /// The tree of a commit.
     pub fn root_tree(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
-        let missing = |_| TreeError::Missing(commit);
-        let found = self.repository.find_commit(oid_of(commit)).map_err(missing)?;
-        Ok(id_of(found.tree_id()))
+        Ok(self.commit(commit).ok_or(TreeError::NoCommit(commit))?.0)
+    }
+
+    /// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
+    fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
+        let odb = self.repository.odb().ok()?;
+        let object = odb.read(oid_of(id)).ok().filter(|object| object.kind() == git2::ObjectType::Commit)?;
+        let mut lines = object.data().split(|byte| *byte == b'\n');
+        let id_after = |line: &[u8], label: &str| {
+            let hex = std::str::from_utf8(line).ok()?.strip_prefix(label)?;
+            ObjectId::from_hex(hex)
+        };
+        let tree = id_after(lines.next()?, "tree ")?;
+        Some((tree, lines.map_while(|line| id_after(line, "parent ")).collect()))
     }
 
     /// When a commit was made, in seconds since the epoch.
@@ -202,15 +213,15 @@ impl Store {
     /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
     pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
         let mut seen = std::collections::HashSet::new();
-        let mut pending = vec![oid_of(tip)];
+        let mut pending = vec![tip];
         while let Some(id) = pending.pop() {
-            if id_of(id) == ancestor {
+            if id == ancestor {
                 return true;
             }
             if seen.insert(id)
-                && let Ok(commit) = self.repository.find_commit(id)
+                && let Some((_, parents)) = self.commit(id)
             {
-                pending.extend(commit.parent_ids());
+                pending.extend(parents);
             }
         }
         false

@@ -128,7 +128,7 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let branch = remote.branch.as_deref()?;
     let tip = |tip: Option<crate::object::ObjectId>| tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-    let place = format!("`{branch}` of {}", remote.url);
+    let place = format!("`{}` of {}", escaped(branch.as_bytes()), remote.url);
     let commits = outcome.projects.iter().filter(|p| Status::of(&p.outcome) == Status::Synced).count();
     let noun = if commits == 1 { "commit" } else { "commits" };
     match outcome.pushed {

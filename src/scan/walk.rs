@@ -123,7 +123,7 @@ fn unwalkable(project: &Project, root: &Path, error: &ignore::Error) -> Result<O
     let reason = match error.io_error().map(io::Error::kind) {
         _ if !wanted => return Ok(None),
         _ if is_loop => SkipReason::Loop,
-        Some(io::ErrorKind::NotFound) if link => SkipReason::Dangling,
+        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) if link => SkipReason::Dangling,
         _ if link && fs::canonicalize(path).is_err_and(|e| e.raw_os_error() == Some(40)) => SkipReason::Loop,
         _ => {
             let source_error = error.io_error().map_or_else(

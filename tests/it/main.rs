@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod from_codex;
 mod guards;
+mod hostile;
 mod known;
 mod launcher;
 mod ownership;

@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::event::{Event, Reporter, Stage};
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
+use crate::paths::escaped;
 use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
@@ -164,7 +165,8 @@ impl Git {
         })?;
         // The part that git added, so that what is left can be set as the remote's URL.
         let url = location.split("/info/refs").next().unwrap_or_default();
-        RemoteUrl::parse(url, Path::new("/")).ok().map(|url| url.to_string())
+        let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
+        Some(self.redacted(&[url]).remove(0))
     }
 
     /// Only asked once something failed, to spare every other run a process.
@@ -224,7 +226,9 @@ impl Git {
     /// The branch that HEAD names, with its tip, where it exists.
     fn head(&self, lines: &[(String, String)]) -> Result<Option<(String, ObjectId)>, RemoteError> {
         let mut values = lines.iter().filter(|(name, _)| name == "HEAD").map(|(_, value)| value.as_str());
-        let target = values.clone().find_map(|value| value.strip_prefix("ref: refs/heads/"));
+        // What comes from a server is a name only if git would take it as one.
+        let named = |value: &&str| value.strip_prefix("ref: ").is_some_and(git2::Reference::is_valid_name);
+        let target = values.clone().filter(named).find_map(|value| value.strip_prefix("ref: refs/heads/"));
         let id = values.find(|value| !value.starts_with("ref: ")).map(|hex| self.id(hex)).transpose()?;
         Ok(target.map(str::to_owned).zip(id))
     }
@@ -338,7 +342,8 @@ impl Git {
         match verdict {
             Some((flag, reason)) if flag == "!" => {
                 let told = telling(&self.redacted(&words));
-                Ok(PushReply::Refused { reason: self.redacted(&[reason]).remove(0), words: told })
+                let reason = escaped(self.redacted(&[reason]).remove(0).as_bytes()).to_string();
+                Ok(PushReply::Refused { reason, words: told })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),
             _ => Err(self.failure(&finished)),
