@@ -1,5 +1,8 @@
 //! Reads what stands in the codex at one place, as owned values.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+
 use bstr::{BStr, BString, ByteSlice};
 
 use super::tree::{self, TreeEntry, TreeError};
@@ -7,30 +10,55 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::{CodexPath, check_segment};
 use crate::plan::{Entry, Listing};
 
-/// Lists what `root` (a tree, or `None` for an empty codex) holds at and below `place`. `read` gives a tree's bytes.
-pub fn list(
-    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+/// Reads listings of several places in one tree. The directories above the places are decoded once: thousands of
+/// projects have one.
+pub struct Lister<'r> {
+    read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     root: Option<ObjectId>,
-    place: &CodexPath,
-) -> Result<Listing, TreeError> {
-    let mut listing = Listing::default();
-    let Some(mut tree) = root else { return Ok(listing) };
-    let mut walked = BString::default();
-    for segment in place.as_bstr().split(|byte| *byte == b'/') {
-        if !walked.is_empty() {
-            walked.push(b'/');
-        }
-        walked.extend_from_slice(segment);
-        match entries(read, tree)?.into_iter().find(|entry| entry.name == segment) {
-            Some(entry) if entry.mode == Mode::Directory => tree = entry.id,
-            Some(entry) => {
-                listing.obstacle = Some((walked, entry.mode));
-                return Ok(listing);
-            }
-            None => return Ok(listing),
-        }
+    above: HashMap<ObjectId, HashMap<BString, TreeEntry>>,
+}
+
+impl<'r> Lister<'r> {
+    /// A reader of `root` (a tree, or `None` for an empty codex); `read` gives a tree's bytes.
+    pub fn new(read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, root: Option<ObjectId>) -> Self {
+        Self { read, root, above: HashMap::new() }
     }
-    list_below(read, tree, listing)
+
+    /// Lists what stands at and below `place`.
+    pub fn list(&mut self, place: &CodexPath) -> Result<Listing, TreeError> {
+        let mut listing = Listing::default();
+        let Some(mut tree) = self.root else { return Ok(listing) };
+        let mut walked = BString::default();
+        for segment in place.as_bstr().split(|byte| *byte == b'/') {
+            if !walked.is_empty() {
+                walked.push(b'/');
+            }
+            walked.extend_from_slice(segment);
+            match self.directory(tree)?.get(segment.as_bstr()) {
+                Some(entry) if entry.mode == Mode::Directory => tree = entry.id,
+                Some(entry) => {
+                    listing.obstacle = Some((walked, entry.mode));
+                    return Ok(listing);
+                }
+                None => return Ok(listing),
+            }
+        }
+        list_below(self.read, tree, listing)
+    }
+
+    fn directory(&mut self, id: ObjectId) -> Result<&HashMap<BString, TreeEntry>, TreeError> {
+        Ok(match self.above.entry(id) {
+            MapEntry::Occupied(known) => known.into_mut(),
+            MapEntry::Vacant(unknown) => {
+                let mut named = HashMap::new();
+                for entry in entries(self.read, id)? {
+                    // Of two entries of one name the first is the one that is found.
+                    named.entry(entry.name.clone()).or_insert(entry);
+                }
+                unknown.insert(named)
+            }
+        })
+    }
 }
 
 /// Lists everything in `tree`.

@@ -66,9 +66,9 @@ fn compress(data: &[u8]) -> Vec<u8> {
 
 /// A delta for contents that differ in one stretch: what is before, what is new, what is behind.
 fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
-    let prefix = base.iter().zip(data).take_while(|(a, b)| a == b).count();
+    let prefix = common_prefix(base, data);
     let rest = base.len().min(data.len()) - prefix;
-    let suffix = base.iter().rev().zip(data.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let suffix = common_suffix(&base[base.len() - rest..], &data[data.len() - rest..]);
     let mut out = Vec::new();
     push_size(&mut out, base.len());
     push_size(&mut out, data.len());
@@ -79,6 +79,21 @@ fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
     }
     push_copy(&mut out, base.len() - suffix, suffix);
     out
+}
+
+/// Compared whole, for speed: trees of thousands of entries differ in one.
+const BLOCK: usize = 4096;
+
+/// How many bytes both begin with.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let same = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
+}
+
+/// How many bytes both end with.
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    let same = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
+    same + a[..a.len() - same].iter().rev().zip(b[..b.len() - same].iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 fn push_size(out: &mut Vec<u8>, mut size: usize) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bstr::ByteSlice;
 
-use super::listing;
+use super::listing::{self, Lister};
 use super::tree::TreeError;
 use crate::object::ObjectId;
 use crate::paths::CodexPath;
@@ -67,7 +67,7 @@ fn is_dirty(
     };
     let below = below.as_os_str().as_encoded_bytes();
     let committed = match CodexPath::new(below) {
-        Ok(place) => listing::list(&read, Some(tree), &place),
+        Ok(place) => Lister::new(&read, Some(tree)).list(&place),
         Err(_) => listing::list_all(&read, tree),
     };
     let Ok(committed) = committed else { return true };

@@ -1,6 +1,7 @@
 //! Trees as bytes: decoded, edited and encoded without a working tree or an index, so that the cost of a change follows
 //! the depth of its path and not the size of the codex.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -44,39 +45,61 @@ pub struct TreeEntry {
 }
 
 /// Decodes a tree; `None` if the bytes are not one.
-pub fn decode(mut data: &[u8]) -> Option<Vec<TreeEntry>> {
-    let mut entries = Vec::new();
+pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
+    Some(slices(data)?.into_iter().map(|slice| slice.to_entry()).collect())
+}
+
+/// An entry where it stands in a tree's bytes. A commit of one project among thousands edits a tree of thousands of
+/// entries, and must not pay for a copy of each.
+#[derive(Clone, Copy)]
+struct Slice<'t> {
+    /// The entry whole.
+    bytes: &'t [u8],
+    octal: &'t [u8],
+    name: &'t BStr,
+    mode: Mode,
+    id: ObjectId,
+}
+
+fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
+    let mut slices = Vec::with_capacity(data.len() / 36);
     while !data.is_empty() {
         let space = data.find_byte(b' ')?;
         let nul = space + data[space..].find_byte(0)?;
         let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
-        let (octal, name) = (&data[..space], &data[space + 1..nul]);
-        entries.push(TreeEntry { name: name.into(), octal: octal.into(), mode: Mode::from_octal(octal)?, id });
-        data = &data[nul + 21..];
+        let (octal, name) = (&data[..space], data[space + 1..nul].as_bstr());
+        let (bytes, rest) = data.split_at(nul + 21);
+        slices.push(Slice { bytes, octal, name, mode: Mode::from_octal(octal)?, id });
+        data = rest;
     }
-    Some(entries)
+    Some(slices)
+}
+
+impl Slice<'_> {
+    fn to_entry(self) -> TreeEntry {
+        TreeEntry { name: self.name.to_owned(), octal: self.octal.into(), mode: self.mode, id: self.id }
+    }
 }
 
 /// Encodes entries that are in git's order.
 pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
     let mut data = Vec::with_capacity(entries.iter().map(|e| e.octal.len() + e.name.len() + 22).sum());
-    for entry in entries {
-        data.extend_from_slice(&entry.octal);
-        data.push(b' ');
-        data.extend_from_slice(&entry.name);
-        data.push(0);
-        data.extend_from_slice(&entry.id.0);
-    }
+    entries.iter().for_each(|entry| push(&mut data, entry));
     data
 }
 
+fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
+    data.extend_from_slice(&entry.octal);
+    data.push(b' ');
+    data.extend_from_slice(&entry.name);
+    data.push(0);
+    data.extend_from_slice(&entry.id.0);
+}
+
 /// Git's order: directories compare as if their name ended in `/`.
-fn sort_key(entry: &TreeEntry) -> Vec<u8> {
-    let mut key = entry.name.to_vec();
-    if entry.mode == Mode::Directory {
-        key.push(b'/');
-    }
-    key
+fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
+    let end = |mode| if mode == Mode::Directory { &b"/"[..] } else { b"" };
+    a.iter().chain(end(a_mode)).cmp(b.iter().chain(end(b_mode)))
 }
 
 /// What becomes of a path: another object, or nothing.
@@ -107,10 +130,11 @@ fn edit_below(
     base: Option<ObjectId>,
     edits: &[(&BStr, Edit)],
 ) -> Result<Option<ObjectId>, TreeError> {
-    let old = match base {
-        Some(id) => decode(&store.read(id)?).ok_or(TreeError::Damaged(id))?,
-        None => Vec::new(),
+    let (old, damaged) = match base {
+        Some(id) => (store.read(id)?, TreeError::Damaged(id)),
+        None => (Vec::new(), TreeError::Damaged(ObjectId([0; 20]))),
     };
+    let old = slices(&old).ok_or(damaged)?;
     // Edits of one directory are not neighbours in byte order (`a-b` sorts between `a` and `a/c`), so group first.
     let mut names: BTreeMap<&BStr, Named<'_>> = BTreeMap::new();
     for (path, edit) in edits {
@@ -123,25 +147,25 @@ fn edit_below(
         }
     }
     for entry in &old {
-        if let Some(named) = names.get_mut(entry.name.as_bstr())
-            && let (Some(_), Some(tree)) = (named.old.replace(entry), base)
+        if let Some(named) = names.get_mut(entry.name)
+            && let (Some(_), Some(tree)) = (named.old.replace(entry.to_entry()), base)
         {
             // Which of the two is meant nobody can tell, and the other would be lost.
-            return Err(TreeError::Ambiguous { tree, name: entry.name.clone() });
+            return Err(TreeError::Ambiguous { tree, name: entry.name.to_owned() });
         }
     }
     let mut edited = BTreeMap::new();
     for (name, named) in names {
         edited.insert(BString::from(name), named.edited(store, name)?);
     }
-    let entries = merge(&old, edited);
-    Ok((!entries.is_empty()).then(|| store.write(encode(&entries), base)))
+    let merged = merge(&old, edited);
+    Ok((!merged.is_empty()).then(|| store.write(merged, base)))
 }
 
 /// What is to become of one name in a tree.
 #[derive(Default)]
 struct Named<'e> {
-    old: Option<&'e TreeEntry>,
+    old: Option<TreeEntry>,
     itself: Option<Edit>,
     below: Vec<(&'e BStr, Edit)>,
 }
@@ -153,7 +177,7 @@ impl Named<'_> {
         if let Some(Some((mode, id))) = self.itself {
             return Ok(Some(entry(name, mode, id)));
         }
-        let directory = self.old.filter(|old| old.mode == Mode::Directory);
+        let directory = self.old.as_ref().filter(|old| old.mode == Mode::Directory);
         if self.below.is_empty() {
             // What is to go is a file: where a directory stands, there is none.
             return Ok(directory.cloned());
@@ -162,7 +186,7 @@ impl Named<'_> {
         Ok(match (tree, directory) {
             (Some(id), Some(old)) => Some(TreeEntry { id, ..old.clone() }),
             (Some(id), None) => Some(entry(name, Mode::Directory, id)),
-            (None, None) if self.itself.is_none() => self.old.cloned(),
+            (None, None) if self.itself.is_none() => self.old.clone(),
             (None, _) => None,
         })
     }
@@ -170,29 +194,36 @@ impl Named<'_> {
 
 /// Puts what was edited among the `old` entries. Those that were not named keep their order to the last, sorted or
 /// not: what is odd in a codex is not ours to put right.
-fn merge(old: &[TreeEntry], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<TreeEntry> {
-    let mut entries: Vec<TreeEntry> = Vec::with_capacity(old.len() + edited.len());
+fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
+    let mut kept: Vec<(Slice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
     // In the place of what it replaces, unless the two sort differently.
-    for entry in old {
-        match edited.get_mut(&entry.name) {
-            None => entries.push(entry.clone()),
-            Some(new) => entries.extend(new.take_if(|new| sort_key(new) == sort_key(entry))),
+    for slice in old {
+        match edited.get_mut(slice.name) {
+            None => kept.push((*slice, None)),
+            Some(new) => {
+                let is_dir = |mode| mode == Mode::Directory;
+                let new = new.take_if(|new| is_dir(new.mode) == is_dir(slice.mode));
+                kept.extend(new.map(|new| (*slice, Some(new))));
+            }
         }
     }
     let mut new: Vec<_> = edited.into_values().flatten().collect();
-    new.sort_by_cached_key(sort_key);
+    new.sort_by(|a, b| compare((a.name.as_bstr(), a.mode), (b.name.as_bstr(), b.mode)));
     let mut new = new.into_iter().peekable();
-    if new.peek().is_none() {
-        return entries;
+    let mut data = Vec::with_capacity(kept.iter().map(|(slice, _)| slice.bytes.len()).sum::<usize>() + 64);
+    for (slice, replaced) in kept {
+        let is_before =
+            |new: &TreeEntry| compare((new.name.as_bstr(), new.mode), (slice.name, slice.mode)) == Ordering::Less;
+        while let Some(entry) = new.next_if(is_before) {
+            push(&mut data, &entry);
+        }
+        match replaced {
+            Some(entry) => push(&mut data, &entry),
+            None => data.extend_from_slice(slice.bytes),
+        }
     }
-    let mut merged = Vec::with_capacity(entries.len() + new.len());
-    for entry in entries {
-        let key = sort_key(&entry);
-        merged.extend(std::iter::from_fn(|| new.next_if(|new| sort_key(new) < key)));
-        merged.push(entry);
-    }
-    merged.extend(new);
-    merged
+    new.for_each(|entry| push(&mut data, &entry));
+    data
 }
 
 fn entry(name: &BStr, mode: Mode, id: ObjectId) -> TreeEntry {

@@ -83,17 +83,10 @@ impl SyncRequest<'_> {
 /// fail as a whole, everything from it. Never fails as a call: what went wrong is in the outcome.
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
-<<<<<<< HEAD
-    let mut outcome = match rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs).build() {
-        Ok(pool) => pool.install(|| both_ways(request)),
-=======
-    let mut run = publish::Publish::new(request);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs);
     // Trees are edited level by level, and a path may have two thousand; what is not used costs nothing.
-    let pool = threads.stack_size(64 << 20).build();
-    let result = match pool {
-        Ok(pool) => pool.install(|| run.run()),
->>>>>>> c7171b0 (Hostile input: keep what is odd in the codex byte for byte, and publish nothing unsound)
+    let mut outcome = match threads.stack_size(64 << 20).build() {
+        Ok(pool) => pool.install(|| both_ways(request)),
         // Without threads of its own the run uses the shared ones.
         Err(_) => both_ways(request),
     };

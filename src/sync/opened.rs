@@ -8,9 +8,10 @@ use bstr::ByteSlice;
 
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::listing::Lister;
+use crate::codex::lock;
 use crate::codex::store::{self, Store, StoreError};
 use crate::codex::transport::{Depth, OnSignal, RemoteRefs, Transport};
-use crate::codex::{listing, lock};
 use crate::event::{Event, Stage};
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
@@ -165,7 +166,8 @@ impl Opened {
         let Some(store) = &self.store else { return Ok(std::mem::take(&mut self.recorded)) };
         let root = self.base.map(|base| store.root_tree(base)).transpose().map_err(StoreError::from)?;
         let read = |id| store.read_tree(id);
-        let listings = projects.iter().map(|project| listing::list(&read, root, &project.to));
+        let mut lister = Lister::new(&read, root);
+        let listings = projects.iter().map(|project| lister.list(&project.to));
         Ok(listings.collect::<Result<_, _>>().map_err(StoreError::from)?)
     }
 
