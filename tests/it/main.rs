@@ -6,6 +6,7 @@ mod commits;
 mod concurrency;
 mod config;
 mod doctor;
+mod examples;
 mod from_codex;
 mod guards;
 mod hostile;

@@ -1,0 +1,132 @@
+//! The examples, run as they stand, against a codex of this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Codex, Output, Sandbox};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A copy of an example in a sandbox.
+fn copy(name: &str) -> (Sandbox, PathBuf) {
+    let sandbox = Sandbox::new();
+    let to = sandbox.path(name);
+    let from = repository().join("examples").join(name);
+    assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+    (sandbox, to)
+}
+
+/// Runs a command with the program on PATH.
+fn run(sandbox: &Sandbox, mut command: Command, variables: &[(&str, &str)]) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_fractary-codex")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    command.env("PATH", path).envs(variables.iter().copied());
+    sandbox.finish(command)
+}
+
+fn script(sandbox: &Sandbox, directory: &Path, script: &str) -> Command {
+    let mut command = sandbox.command("bash");
+    command.args(["-eo", "pipefail", "-c", script]).current_dir(directory);
+    command
+}
+
+#[test]
+fn many_repositories_are_published_together_or_one_by_one() {
+    let (sandbox, at) = copy("many-repos");
+    run(&sandbox, script(&sandbox, &at.join("repos/ledger/docs"), "fractary-codex sync"), &[]).code(0);
+    let all = run(&sandbox, script(&sandbox, &at, "fractary-codex sync --all --json"), &[]).code(0).json();
+    assert_eq!((&all["totals"]["synced"], &all["totals"]["up_to_date"]), (&2.into(), &1.into()));
+    let listed = sandbox.git(&at.join("codex.git"), &["ls-tree", "-r", "--name-only", "main"]);
+    let landed: Vec<_> = listed.lines().collect();
+    assert_eq!(
+        landed,
+        [
+            "projects/api-gateway/CHANGELOG.md",
+            "projects/api-gateway/README.md",
+            "projects/api-gateway/docs/rate-limits.md",
+            "projects/ledger/README.md",
+            "projects/ledger/docs/closing.md",
+            "projects/website/README.md",
+            "projects/website/docs/style.md",
+        ]
+    );
+    // Each has a cache of its own, for each has a `.fractary/` of its own.
+    run(&sandbox, script(&sandbox, &at, "fractary-codex sync -p website --from-codex"), &[]).code(0);
+    assert!(at.join("repos/website/.fractary/codex/cache/projects/ledger/docs/closing.md").exists());
+}
+
+#[test]
+fn a_pipeline_needs_no_file() {
+    let (sandbox, at) = copy("ci-env");
+    let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    let url = format!("file://{}", codex.path().display());
+    let variables = [("CODEX_URL", url.as_str()), ("CI", "true")];
+    run(&sandbox, script(&sandbox, &at, "./publish.sh"), &variables).code(0);
+    assert_eq!(codex.paths(), ["handbook/web/docs/index.md", "projects/api/docs/index.md"]);
+    let job: serde_json::Value = yaml(&at.join("gitlab-ci.yml"));
+    let lines = job["publish-documentation"]["script"].as_array().unwrap();
+    let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+    let checkout = at.parent().unwrap();
+    fs::create_dir(checkout.join("examples")).unwrap();
+    fs::rename(&at, checkout.join("examples/ci-env")).unwrap();
+    let variables = [variables.as_slice(), &[("CI_PROJECT_DIR", checkout.to_str().unwrap())]].concat();
+    let again = run(&sandbox, script(&sandbox, checkout, &lines.join("\n")), &variables).code(0);
+    assert!(again.stdout.contains("nothing to push"), "{}", again.stdout);
+    assert!(checkout.join(".codex-state").exists());
+}
+
+fn yaml(path: &Path) -> serde_json::Value {
+    serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_actions_steps_run_with_a_workflows_inputs() {
+    let action = yaml(&repository().join("action.yml"));
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let workflow = yaml(&repository().join("examples/ci-env/github-workflow.yml"));
+    let given = &workflow["jobs"]["publish"]["steps"][1]["with"];
+    assert!(given.as_object().unwrap().keys().all(|input| action["inputs"].get(input).is_some()));
+    let variables = [
+        ("CODEX_ARGUMENTS", action["inputs"]["arguments"]["default"].as_str().unwrap()),
+        ("CODEX_TOKEN", "a-token"),
+        ("GITHUB_ACTION_PATH", repository().to_str().unwrap()),
+        ("GITHUB_ACTIONS", "true"),
+        ("CI", "true"),
+    ];
+    for step in action["runs"]["steps"].as_array().unwrap() {
+        if let Some(text) = step["run"].as_str() {
+            run(&sandbox, script(&sandbox, &sandbox.path("ws"), text), &variables).code(0);
+        }
+    }
+    assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
+}
+
+#[test]
+fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    let workspace = sandbox.path("ws");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let git = |arguments: &[&str]| sandbox.git(&workspace, arguments);
+    git(&["init", "-q", "-b", "main"]);
+    git(&["init", "-q", "--bare", "../origin.git"]);
+    git(&["remote", "add", "origin", "../origin.git"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "One"]);
+    let hook = workspace.join(".git/hooks/pre-push");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::copy(repository().join("examples/hooks/pre-push"), hook).unwrap();
+    // As git does it in a worktree or with `--git-dir`: its own variables point to this repository.
+    let push = "GIT_DIR=$PWD/.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$PWD/.git/index git push -q origin";
+    run(&sandbox, script(&sandbox, &workspace, &format!("{push} main:other")), &[]).code(0);
+    assert_eq!(codex.tip(), None);
+    run(&sandbox, script(&sandbox, &workspace, &format!("{push} main")), &[]).code(0);
+    assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
+    assert_eq!(git(&["rev-list", "--count", "--all"]).trim(), "1");
+    assert_eq!(git(&["status", "--porcelain"]), "");
+}
