@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -33,6 +34,8 @@ pub(super) enum OnDisk {
 /// The cache's directory.
 pub(super) struct Place {
     dir: Dir,
+    /// Where files are written before they get their name, once there is one.
+    unfinished: OnceLock<Dir>,
 }
 
 /// Why a path cannot be walked.
@@ -44,11 +47,12 @@ enum Walk {
     Io(io::Error),
 }
 
+const UNFINISHED: &str = "tmp";
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Place {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())? })
+        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?, unfinished: OnceLock::new() })
     }
 
     /// The directory for the cache's own files, made if need be.
@@ -107,7 +111,7 @@ impl Place {
                 Err(Walk::Io(error)) => return Err(error),
             }
         };
-        let unfinished = open_or_make(&self.control()?, OsStr::new("tmp"))?;
+        let unfinished = self.unfinished()?;
         let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let bits = if mode == Mode::Executable { 0o777 } else { 0o666 };
         let mut file = unfinished.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(bits))?;
@@ -139,10 +143,20 @@ impl Place {
         Ok(())
     }
 
-    /// What a killed run left unfinished.
+    fn unfinished(&self) -> io::Result<&Dir> {
+        match self.unfinished.get() {
+            Some(dir) => Ok(dir),
+            None => {
+                let opened = open_or_make(&self.control()?, OsStr::new(UNFINISHED))?;
+                Ok(self.unfinished.get_or_init(|| opened))
+            }
+        }
+    }
+
+    /// Removes what a killed run left unfinished. For the beginning and the end of a run.
     pub(super) fn tidy(&self) {
         if let Ok(control) = self.control() {
-            let _ = control.remove_dir_all("tmp");
+            let _ = control.remove_dir_all(UNFINISHED);
         }
     }
 
