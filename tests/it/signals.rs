@@ -7,26 +7,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Codex, Sandbox};
-
-/// Waits until `condition` holds; the test fails if it takes too long.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain until {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
+use crate::support::{Codex, Sandbox, wait_until};
 
 /// A codex whose hook says that it was reached and then waits until it is let go.
 fn held(sandbox: &Sandbox) -> Codex {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
-    let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
-    // It also ends when the test, and its world with it, is gone.
-    let (reached, go) = (reached.display(), go.display());
-    let script = format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do sleep 0.01; done");
-    codex.hook("pre-receive", &script);
+    codex.hold_pushes(sandbox);
     codex
 }
 
