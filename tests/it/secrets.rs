@@ -339,22 +339,12 @@ fn a_mistake_in_a_file_with_a_token_does_not_quote_it() {
     }
 }
 
-/// A `git` before the real one on PATH that records how it is called; gives the PATH.
-fn recording_git(sandbox: &Sandbox) -> String {
-    let real = sandbox.git(&sandbox.path("ws"), &["--exec-path"]);
-    let real = Path::new(real.trim()).join("git");
-    let here = sandbox.path("");
-    let (here, real) = (here.display(), real.display());
-    let script = format!("#!/bin/sh\necho \"$@\" >> {here}/arguments; env >> {here}/variables; exec {real} \"$@\"\n");
-    sandbox.write("bin/git", script);
-    sandbox.set_mode("bin/git", 0o755);
-    format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap())
-}
-
 #[test]
 fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
     let world = guarded();
-    let path = recording_git(&world.sandbox);
+    let here = world.sandbox.path("");
+    let here = here.display();
+    let path = world.sandbox.wrapped_git(&format!("echo \"$@\" >> {here}/arguments; env >> {here}/variables"));
     let dotenv = format!("FRACTARY_CODEX_REMOTE__TOKEN={MARKER}\nOTHER_SECRET=do-not-pass-on\n");
     world.sandbox.write("ws/.fractary/env/.env", dotenv);
     world.sandbox.finish(world.command(&["sync", "--all"], &[("PATH", &path)])).code(0);
@@ -479,4 +469,36 @@ fn a_program_that_answers_for_the_user_is_asked_and_one_that_does_not_is_not_wai
         world.sync(&[], &[(name, &askpass)], &["askpass"]).code(0);
         assert_eq!(world.codex.paths().len(), 2);
     }
+}
+
+#[test]
+fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let record = sandbox.path("ssh-arguments");
+    sandbox.write("bin/ssh", format!("#!/bin/sh\necho \"$@\" > {}\nexit 255\n", record.display()));
+    sandbox.set_mode("bin/ssh", 0o755);
+    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+    let arguments = |variables: &[(&str, &str)]| {
+        let mut command = sandbox.program(&["sync", "--all", "--config", "remote.url=ssh://git.acme.example/x.git"]);
+        command.env("PATH", &path).envs(variables.iter().copied());
+        sandbox.finish(command).code(4);
+        fs::read_to_string(&record).unwrap()
+    };
+    let ours = arguments(&[]);
+    assert!(ours.contains("BatchMode=yes") && !ours.contains("StrictHostKeyChecking"), "{ours}");
+    for variables in [
+        &[("GIT_SSH_COMMAND", "ssh -o MyOwn=yes")][..],
+        &[
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "core.sshCommand"),
+            ("GIT_CONFIG_VALUE_0", "ssh -o MyOwn=yes"),
+        ],
+    ] {
+        let theirs = arguments(variables);
+        assert!(theirs.contains("MyOwn=yes") && !theirs.contains("BatchMode"), "{theirs}");
+    }
+    sandbox.write("home/.gitconfig", "[core]\n\tsshCommand = ssh -o MyOwn=yes\n");
+    assert!(arguments(&[]).contains("MyOwn=yes"));
 }
