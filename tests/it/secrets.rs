@@ -178,7 +178,15 @@ fn every_way_to_give_a_token_works_and_shows_it_nowhere() {
         world.server.fail(Stage::ListToFetch, Reaction::Echo(403), 3);
         let output = world.sync(&arguments, &variables, &given).code(4);
         assert!(output.stderr.contains("was asked with Basic ***"), "{way}: {}", output.stderr);
-        for command in [&["config", "show", "--origin"][..], &["config", "explain", "remote.token"], &["projects"]] {
+        for command in [
+            &["config", "show", "--origin"][..],
+            &["config", "explain", "remote.token"],
+            &["projects"],
+            &["sync", "--all", "--from-codex", "--include", "codex://acme/alpha/**", "-vv"],
+            &["cache", "list"],
+            &["cache", "status"],
+            &["doctor"],
+        ] {
             for format in [&[][..], &["--json"]] {
                 let all = [command, format, &arguments].concat();
                 let output = world.sandbox.finish(world.command(&all, &variables)).code(0);
@@ -186,6 +194,8 @@ fn every_way_to_give_a_token_works_and_shows_it_nowhere() {
                 is_free(way, output.stderr.as_bytes());
             }
         }
+        assert!(world.sandbox.path("ws/.fractary/codex/cache").exists(), "{way}");
+        world.nowhere_on_disk(&given);
     }
 }
 
@@ -205,7 +215,12 @@ fn no_failure_of_a_remote_shows_the_token() {
             Reaction::LoseAnswer,
         ] {
             let world = guarded();
-            world.server.fail(stage, reaction.clone(), 10);
+            world.server.fail(stage, reaction.clone(), 20);
+            for command in [&["doctor"][..], &["sync", "--from-codex", "--include", "codex://acme/x/**"]] {
+                let output = world.sandbox.finish(world.command(command, &World::token()));
+                is_free("stdout", output.stdout.as_bytes());
+                is_free("stderr", output.stderr.as_bytes());
+            }
             let output = world.sync(&[], &World::token(), &[]);
             // A lost answer is asked for: then it is no failure.
             let landed = matches!((stage, &reaction), (Stage::Push, Reaction::LoseAnswer | Reaction::Truncate(_)));

@@ -196,11 +196,12 @@ impl Codex {
     }
 
     /// Holds every push: the hook makes the sandbox's file `reached` and waits for `go`, or until the test, and its world
-    /// with it, is gone.
+    /// with it, is gone. As long as it lives, `reached` grows.
     pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) {
         let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
         let (reached, go) = (reached.display(), go.display());
-        let script = format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do sleep 0.01; done");
+        let script =
+            format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done");
         self.hook("pre-receive", &script);
     }
 
