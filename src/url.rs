@@ -206,6 +206,8 @@ mod tests {
         assert_eq!(u.for_git(), "https://git.acme.com/docs/codex.git");
         assert_eq!(u.credentials().unwrap().1.reveal(), "s3cret");
         assert_eq!(u.repository(), "docs/codex");
+        let u = url("ssh://git:s3cret@h/x.git");
+        assert_eq!((u.to_string().as_str(), u.for_git().as_str()), ("ssh://git:***@h/x.git", "ssh://git@h/x.git"));
     }
 
     #[test]
