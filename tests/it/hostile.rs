@@ -112,8 +112,10 @@ fn repositories_inside_a_root_are_no_documents() {
     sandbox.write("ws/alpha/docs/deep/repository/.git/config", "[core]");
     symlink("repository/.git", sandbox.path("ws/alpha/docs/deep/link")).unwrap();
     symlink("repository/.git/config", sandbox.path("ws/alpha/docs/deep/config")).unwrap();
-    sandbox.run(&["sync", "--all"]).code(0);
+    let output = sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(codex.paths(), ["projects/alpha/docs/a.md", "projects/alpha/docs/deep/module/readme.md"]);
+    // What lies in such a directory is not even looked at.
+    assert!(!output.stderr.contains(".git/"), "{}", output.stderr);
 }
 
 #[test]

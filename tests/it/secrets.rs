@@ -431,10 +431,39 @@ fn the_users_own_credential_helpers_are_asked() {
         [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "credential.helper"), ("GIT_CONFIG_VALUE_0", helper.as_str())];
     world.sync(&[], &carried, &[]).code(0);
     assert_eq!(world.codex.paths().len(), 2);
-    // But where a token was given, that one is judged: a wrong one is not made good in silence.
+    // But where a token was given, that one is judged: what a helper holds is neither used nor, as git does with what was
+    // refused, erased.
     let world = guarded();
-    let wrong = [carried.as_slice(), &[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")]].concat();
-    world.sync(&[], &wrong, &[]).code(4);
+    let asked = world.sandbox.path("asked");
+    world.sandbox.write("home/.gitconfig", format!("[credential]\n\thelper = \"!touch {};\"\n", asked.display()));
+    world.sync(&[], &[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")], &[]).code(4);
+    assert!(!asked.exists());
+}
+
+#[test]
+fn a_trace_that_the_user_orders_from_git_shows_no_token() {
+    let world = guarded();
+    let here = world.sandbox.path("").display().to_string();
+    let files =
+        ["GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE_SETUP", "GIT_TRACE2", "GIT_TRACE2_EVENT"]
+            .map(|name| (name, format!("{here}{name}")));
+    let trace2 =
+        "[trace2]\n\tconfigParams = http.*\n\tenvVars = GIT_CONFIG_VALUE_6,GIT_CONFIG_VALUE_7,GIT_CONFIG_VALUE_8\n";
+    let mut variables: Vec<_> = files.iter().map(|(name, file)| (*name, file.as_str())).collect();
+    let values: Vec<_> = (0..20).map(|number| format!("GIT_CONFIG_VALUE_{number}")).collect();
+    let values = values.join(",");
+    variables.extend([
+        ("GIT_TRACE_REDACT", "0"),
+        ("GIT_TRACE2_ENV_VARS", values.as_str()),
+        ("GIT_TRACE2_CONFIG_PARAMS", "http.*,credential.*"),
+    ]);
+    world.sync(&[], &[variables.as_slice(), &World::token()].concat(), &[]).code(0);
+    // Or orders for good.
+    world.sandbox.write("home/.gitconfig", trace2);
+    world.sandbox.write("ws/alpha/README.md", "changed");
+    world.sync(&[], &[&variables[..files.len()], &World::token()].concat(), &[]).code(0);
+    let missing: Vec<_> = files.iter().filter(|(_, file)| !Path::new(file).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
