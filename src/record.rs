@@ -82,6 +82,11 @@ mod tests {
         assert_eq!(read(&path, "kind 1").as_deref(), Some(&b"body"[..]));
         assert_eq!(read(&path, "kind 2"), None);
         let whole = fs::read(&path).unwrap();
+        // Put in the place of the old one, never written over it: whoever reads that still has it whole.
+        let old = directory.path().join("old");
+        fs::hard_link(&path, &old).unwrap();
+        write(&path, "kind 1", b"other body").unwrap();
+        assert_eq!(fs::read(&old).unwrap(), whole);
         for damage in 0..whole.len() {
             let mut data = whole.clone();
             data[damage] ^= 1;

@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
-use gix_url::Scheme;
+use gix_url::{Scheme, Url};
 
 use crate::secret::Secret;
 
 /// A git URL or path. `Display` masks a password; [`RemoteUrl::for_git`] has none in it at all.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
-    url: gix_url::Url,
+    url: Url,
 }
 
 /// Why a text is not the URL of a remote.
@@ -23,6 +23,9 @@ pub enum InvalidUrl {
     /// A scheme that no transport here speaks.
     #[error("the scheme `{0}` is not supported: use https, http, ssh, git, file or a path")]
     Scheme(String),
+    /// User and password where a host or a path would be: a mistyped URL, which would be shown and passed on as it is.
+    #[error("a user and a password stand in it, but no scheme before them: write `https://…`")]
+    NoScheme,
     /// A host or path that a child program would read as an option.
     #[error("the {0} starts with `-`")]
     OptionLike(&'static str),
@@ -32,6 +35,9 @@ impl RemoteUrl {
     /// Reads `text`; a relative path is taken relative to `base`.
     pub fn parse(text: &str, base: &Path) -> Result<Self, InvalidUrl> {
         let mut url = gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
+        if url.serialize_alternative_form && names_password(&url) {
+            return Err(InvalidUrl::NoScheme);
+        }
         match &url.scheme {
             Scheme::File => {
                 let path = PathBuf::from(url.path.to_os_str_lossy().into_owned());
@@ -105,8 +111,19 @@ impl RemoteUrl {
 
     /// User and password written into an http URL.
     pub fn credentials(&self) -> Option<(String, Secret)> {
-        let password = self.url.password.clone().filter(|_| self.is_http())?;
-        Some((self.url.user.clone().unwrap_or_default(), Secret::new(password)))
+        let given = self.is_http() && (self.url.password.is_some() || self.user_is_secret());
+        let Url { user, password, .. } = &self.url;
+        given.then(|| (user.clone().unwrap_or_default(), Secret::new(password.clone().unwrap_or_default())))
+    }
+
+    /// Whether the user part is a token, as hosting services take it: with nothing or `x-oauth-basic` for a password, or
+    /// alone and such as no user is called.
+    pub fn user_is_secret(&self) -> bool {
+        let Some(user) = self.url.user.as_deref().filter(|_| self.is_http()) else { return false };
+        match self.url.password.as_deref() {
+            Some(password) => password.is_empty() || password == "x-oauth-basic",
+            None => user.len() >= 20 && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')),
+        }
     }
 
     /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a remote.
@@ -133,7 +150,7 @@ impl RemoteUrl {
     fn rendered(&self, strip_user: bool) -> String {
         let mut url = self.url.clone();
         url.password = None;
-        if strip_user || (self.is_http() && self.url.password.is_some()) {
+        if strip_user || self.credentials().is_some() {
             url.user = None;
         }
         if url.scheme == Scheme::File {
@@ -143,17 +160,26 @@ impl RemoteUrl {
     }
 }
 
+/// Whether what was read as `host:path`, or as a path, is `user:password@host` with a mistake before it.
+fn names_password(url: &Url) -> bool {
+    let path = url.path.to_str_lossy();
+    match url.scheme {
+        Scheme::File => {
+            path.split('/').any(|segment| segment.split_once(':').is_some_and(|(_, rest)| rest.contains('@')))
+        }
+        _ => url.user.is_none() && path.trim_start_matches('/').split('/').next().is_some_and(|s| s.contains('@')),
+    }
+}
+
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = match (self.local_path(), &self.url.password) {
-            (Some(_), _) => self.url.path.to_string(),
-            (None, None) => self.url.to_bstring().to_string(),
-            (None, Some(_)) => {
-                let mut masked = self.url.clone();
-                masked.password = Some("***".into());
-                masked.to_bstring().to_string()
-            }
-        };
+        let mut masked = self.url.clone();
+        if self.user_is_secret() {
+            (masked.user, masked.password) = (Some("***".into()), None);
+        }
+        masked.password = masked.password.map(|_| "***".into());
+        let shown =
+            if self.url.scheme == Scheme::File { self.url.path.to_string() } else { masked.to_bstring().to_string() };
         crate::paths::escaped(shown.as_bytes()).fmt(f)
     }
 }
@@ -180,6 +206,28 @@ mod tests {
         assert_eq!(u.for_git(), "https://git.acme.com/docs/codex.git");
         assert_eq!(u.credentials().unwrap().1.reveal(), "s3cret");
         assert_eq!(u.repository(), "docs/codex");
+        let u = url("ssh://git:s3cret@h/x.git");
+        assert_eq!((u.to_string().as_str(), u.for_git().as_str()), ("ssh://git:***@h/x.git", "ssh://git@h/x.git"));
+    }
+
+    #[test]
+    fn a_token_as_user_is_a_secret_too() {
+        let token = "ghp_0123456789abcdefghij";
+        for user in [format!("{token}:"), format!("{token}:x-oauth-basic"), token.to_owned()] {
+            let u = url(&format!("https://{user}@github.com/acme/codex.git"));
+            assert_eq!(u.to_string(), "https://***@github.com/acme/codex.git");
+            assert_eq!(u.for_git(), "https://github.com/acme/codex.git");
+            assert_eq!(u.credentials().unwrap().0, token);
+        }
+        let u = url("https://ada@github.com/acme/codex.git");
+        assert_eq!(
+            (u.to_string().as_str(), u.credentials().is_some()),
+            ("https://ada@github.com/acme/codex.git", false)
+        );
+        for bad in ["me:pw@host/x.git", "https:/me:pw@host/x.git", "https//me:pw@host/x.git"] {
+            assert!(matches!(RemoteUrl::parse(bad, Path::new("/ws")), Err(InvalidUrl::NoScheme)), "{bad}");
+        }
+        assert_eq!(url("git@host:~me/x@y.git").host(), Some("host"));
     }
 
     #[test]

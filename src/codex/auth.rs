@@ -14,6 +14,8 @@ pub struct Credential {
     /// User name and password or token.
     user: String,
     secret: Secret,
+    /// Whether the user name is the token.
+    user_is_secret: bool,
     /// Where it came from, for messages: `remote.token`, `GITHUB_TOKEN` …
     pub origin: &'static str,
 }
@@ -26,10 +28,12 @@ impl Credential {
     }
 
     /// Every form in which the secret could show up in what a child prints.
-    pub fn traces(&self) -> [String; 2] {
+    pub fn traces(&self) -> Vec<String> {
         let header = self.header();
         let encoded = header.reveal().rsplit(' ').next().unwrap_or_default().to_owned();
-        [self.secret.reveal().to_owned(), encoded]
+        let user = self.user_is_secret.then(|| self.user.clone());
+        let traces = [self.secret.reveal().to_owned(), encoded].into_iter().chain(user);
+        traces.filter(|trace| !trace.is_empty()).collect()
     }
 }
 
@@ -40,10 +44,14 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
         return None;
     }
     if let Some((user, secret)) = remote.url.credentials() {
-        return Some(Credential { user, secret, origin: "the URL" });
+        return Some(Credential { user, secret, user_is_secret: remote.url.user_is_secret(), origin: "the URL" });
     }
-    let with_token =
-        |secret: &Secret, origin| Credential { user: remote.username.clone(), secret: secret.clone(), origin };
+    let with_token = |secret: &Secret, origin| Credential {
+        user: remote.username.clone(),
+        secret: secret.clone(),
+        user_is_secret: false,
+        origin,
+    };
     if let Some(token) = &remote.token {
         return Some(with_token(token, "`remote.token`"));
     }

@@ -1,12 +1,37 @@
 //! Git's own configuration of the user, where git would look for it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::environment::Environment;
 
-/// Opens system, XDG and global configuration, honouring `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
-/// `GIT_CONFIG_NOSYSTEM` as git does. Files that are missing or broken count as empty: git itself will complain.
-pub fn open(environment: &Environment) -> Option<git2::Config> {
+/// The user's settings: files, and above them what the environment carries (`GIT_CONFIG_COUNT`).
+pub struct GitConfig {
+    files: Option<git2::Config>,
+    /// By key in lower case.
+    carried: BTreeMap<String, String>,
+}
+
+impl GitConfig {
+    /// Opens system, XDG and global configuration, honouring `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
+    /// `GIT_CONFIG_NOSYSTEM` as git does. Files that are missing or broken count as empty: git itself will complain.
+    pub fn open(environment: &Environment) -> Self {
+        let count = environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0u32);
+        let pair = |number| {
+            let part = |part| environment.get(&format!("GIT_CONFIG_{part}_{number}"));
+            Some((part("KEY")?.to_lowercase(), part("VALUE").unwrap_or_default().to_owned()))
+        };
+        Self { files: files(environment), carried: (0..count.min(1000)).filter_map(pair).collect() }
+    }
+
+    /// The value of a key without a subsection, if it is set to something.
+    pub fn text(&self, key: &str) -> Option<String> {
+        let carried = self.carried.get(key).cloned();
+        carried.or_else(|| self.files.as_ref()?.get_string(key).ok()).filter(|value| !value.is_empty())
+    }
+}
+
+fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
     let mut add = |path: &Path, level| config.add_file(path, level, false);
     if environment.get("GIT_CONFIG_NOSYSTEM").is_none() {
@@ -27,11 +52,12 @@ pub fn open(environment: &Environment) -> Option<git2::Config> {
 
 /// Whether git itself would sign commits: then a user should know that these are not.
 pub fn wants_signing(environment: &Environment) -> bool {
-    open(environment).is_some_and(|config| config.get_bool("commit.gpgsign").unwrap_or(false))
+    let value = GitConfig::open(environment).text("commit.gpgsign");
+    value.is_some_and(|value| git2::Config::parse_bool(value).unwrap_or(false))
 }
 
 /// Whether the user chose how ssh is run.
 pub fn has_ssh_command(environment: &Environment) -> bool {
     ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| environment.get(name).is_some())
-        || open(environment).is_some_and(|config| config.get_string("core.sshcommand").is_ok())
+        || GitConfig::open(environment).text("core.sshcommand").is_some()
 }

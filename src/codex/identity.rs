@@ -1,6 +1,6 @@
 //! Who commits, and when.
 
-use super::git_config;
+use super::git_config::GitConfig;
 use crate::environment::Environment;
 use crate::workspace::CommitPolicy;
 
@@ -33,13 +33,12 @@ pub struct Identity {
 /// is `SOURCE_DATE_EPOCH` where it is set, else `now` (seconds since the epoch), once for the whole run.
 pub fn identity(policy: &CommitPolicy, environment: &Environment, now: i64) -> Identity {
     let seconds = environment.get("SOURCE_DATE_EPOCH").and_then(|text| text.trim().parse().ok()).unwrap_or(now);
-    let configuration = git_config::open(environment);
-    let configured = |key: &str| configuration.as_ref()?.get_string(key).ok().filter(|value| !value.is_empty());
+    let configuration = GitConfig::open(environment);
     let pick = |role: &str, what: &str, fallback: &str| {
         let variable = |role: &str| environment.get(&format!("GIT_{role}_{what}")).map(str::to_owned);
         let other = if role == "AUTHOR" { "COMMITTER" } else { "AUTHOR" };
         variable(role)
-            .or_else(|| configured(&format!("user.{}", what.to_lowercase())))
+            .or_else(|| configuration.text(&format!("user.{}", what.to_lowercase())))
             .or_else(|| variable(other))
             .unwrap_or_else(|| fallback.to_owned())
     };

@@ -313,3 +313,20 @@ fn sweep(temporary: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_clone_is_gone_after_a_panic() {
+        let temporary = tempfile::tempdir().unwrap();
+        let clones = || fs::read_dir(temporary.path()).unwrap().count();
+        let unwound = std::panic::catch_unwind(|| {
+            let _store = Store::create(temporary.path()).unwrap();
+            assert_eq!(clones(), 2, "one clone is there, and this panics");
+        });
+        assert!(unwound.is_err());
+        assert_eq!(clones(), 0);
+    }
+}

@@ -213,9 +213,12 @@ impl Claims {
 
     fn takes(&self, rule: &Rule, source: &[u8]) -> bool {
         let candidate = candidate(source);
-        // The one source of a single file is the pattern's business: excludes can only speak of a literal one.
-        let matched = matches!(rule.place, Place::File(_)) || rule.glob.is_match_candidate(&candidate);
-        matched && !self.is_excluded(rule, &candidate)
+        match rule.place {
+            // Whatever file fills it: the pattern stands for all of them, and excludes can only speak of a literal one.
+            Place::File(_) if rule.pattern.contains(METACHARACTERS) => true,
+            Place::File(_) => !self.is_excluded(rule, &candidate),
+            Place::Directory(_) => rule.glob.is_match_candidate(&candidate) && !self.is_excluded(rule, &candidate),
+        }
     }
 
     fn is_excluded(&self, rule: &Rule, candidate: &Candidate<'_>) -> bool {
@@ -325,15 +328,14 @@ fn literal_lead(pattern: &str) -> Vec<u8> {
 }
 
 /// The patterns of the directories that lead to a match of `pattern`: each proper prefix of its segments, up to the
-/// first `**` or the first brace that crosses a `/`, behind which anything may follow.
+/// first `**` or the first that is no pattern by itself (a brace or class crosses its `/`), behind which anything may
+/// follow.
 fn prefixes(pattern: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut prefix = String::new();
     let segments: Vec<_> = pattern.split('/').collect();
     for segment in &segments[..segments.len() - 1] {
-        let unbalanced = |open, close| segment.matches::<char>(open).count() != segment.matches::<char>(close).count();
-        let crosses = unbalanced('{', '}') || unbalanced('[', ']');
-        if *segment == "**" || crosses {
+        if *segment == "**" || glob(&format!("{prefix}{segment}")).is_err() {
             found.push(format!("{prefix}**"));
             return found;
         }

@@ -90,4 +90,11 @@ fn identity_comes_from_configuration_then_variables_then_git() {
     assert_eq!(author(), "Ada <ada@acme.example> Ada");
     sync("4", true, &["--config", "commit.author={name='Bot', email='bot@acme.example'}"]);
     assert_eq!(author(), "Bot <bot@acme.example> Bot");
+    // As `git -c` and pipelines pass it on.
+    sandbox.write("ws/alpha/README.md", "5");
+    let mut command = sandbox.program(&["sync", "--all"]);
+    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "User.Name").env("GIT_CONFIG_VALUE_0", "Carried");
+    command.env_remove("GIT_AUTHOR_NAME").env_remove("GIT_COMMITTER_NAME");
+    sandbox.finish(command).code(0);
+    assert_eq!(author(), "Carried <ada@acme.example> Carried");
 }

@@ -31,6 +31,28 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
 }
 
 #[test]
+fn what_lands_between_fetch_and_push_is_never_overwritten() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    codex.commit(&[("100644", "README.md", "1")], &[]);
+    codex.commit(&[("100644", "theirs.md", "somebody's work")], &[]);
+    codex.git(&["update-ref", "refs/theirs", "main"]);
+    codex.git(&["update-ref", "refs/heads/main", "main~1"]);
+    // Before git asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
+    let path = sandbox.wrapped_git(&format!(
+        "case \"$*\" in *' push '*) git -C {} update-ref refs/heads/main refs/theirs;; esac",
+        codex.path().display()
+    ));
+    let mut command = sandbox.program(&["sync", "--all", "--json"]);
+    command.env("PATH", path);
+    let output = sandbox.finish(command).code(0).json();
+    assert_eq!(output["attempts"], 2);
+    assert_eq!(codex.paths(), ["README.md", "projects/alpha/README.md", "theirs.md"]);
+    assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else", "Somebody else"]);
+}
+
+#[test]
 fn when_tries_are_used_up_the_last_refusal_is_told() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");

@@ -112,8 +112,10 @@ fn repositories_inside_a_root_are_no_documents() {
     sandbox.write("ws/alpha/docs/deep/repository/.git/config", "[core]");
     symlink("repository/.git", sandbox.path("ws/alpha/docs/deep/link")).unwrap();
     symlink("repository/.git/config", sandbox.path("ws/alpha/docs/deep/config")).unwrap();
-    sandbox.run(&["sync", "--all"]).code(0);
+    let output = sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(codex.paths(), ["projects/alpha/docs/a.md", "projects/alpha/docs/deep/module/readme.md"]);
+    // What lies in such a directory is not even looked at.
+    assert!(!output.stderr.contains(".git/"), "{}", output.stderr);
 }
 
 #[test]
@@ -260,12 +262,6 @@ fn entry(mode: &str, name: &[u8], id: &str) -> Vec<u8> {
     [mode.as_bytes(), b" ", name, b"\0", &id].concat()
 }
 
-/// Puts a commit of `tree` on `main`, whatever it is.
-fn commit(codex: &Codex, tree: &str) {
-    let data = format!("tree {tree}\nauthor Bob <b@b> 1 +0000\ncommitter Bob <b@b> 1 +0000\n\nodd\n");
-    point(codex, &object(codex, "commit", data.as_bytes()));
-}
-
 /// Makes `main` name any object.
 fn point(codex: &Codex, id: &str) {
     fs::create_dir_all(codex.path().join("refs/heads")).unwrap();
@@ -351,8 +347,8 @@ fn root_of(codex: &Codex) -> String {
 #[track_caller]
 fn survives(sandbox: &Sandbox, codex: &Codex, station: usize, (label, word, odd): (&str, &str, Odd)) {
     let way = ["projects", "alpha", "docs"];
-    let blob = object(codex, "blob", b"odd");
-    let odd = odd(codex, &blob, &object(codex, "tree", &entry("100644", b"file", &blob)));
+    let blob = codex.blob(b"odd");
+    let odd = odd(codex, &blob, &codex.plant(&[("100644", b"file", &blob)]));
     let mut tree: Option<String> = None;
     for at in (0..=way.len()).rev() {
         let mut data = if at == station { odd.clone() } else { Vec::new() };
@@ -361,7 +357,7 @@ fn survives(sandbox: &Sandbox, codex: &Codex, station: usize, (label, word, odd)
         }
         tree = Some(object(codex, "tree", &data));
     }
-    commit(codex, &tree.unwrap());
+    codex.set_root(&tree.unwrap());
     let before = codex.tip();
     let output = sandbox.run(&["sync", "--all"]);
     let about = format!("{label} at {station}: {}{}", output.stdout, output.stderr);
@@ -410,15 +406,15 @@ fn an_entry_that_stands_twice_is_not_changed() {
     for (ours, change) in [("README.md", "docs/a.md"), ("docs", "docs/a.md")] {
         let (sandbox, codex) = workspace("");
         sandbox.write("ws/alpha/README.md", "r");
-        let blob = object(&codex, "blob", b"odd");
+        let blob = codex.blob(b"odd");
         let mut entries = [entry("100644", ours.as_bytes(), &blob), entry("100755", ours.as_bytes(), &blob)].concat();
         if ours == "docs" {
-            let tree = object(&codex, "tree", &entry("100644", b"b.md", &blob));
+            let tree = codex.plant(&[("100644", b"b.md", &blob)]);
             entries = [entry("40000", b"docs", &tree), entry("40000", b"docs", &tree)].concat();
         }
         let alpha = object(&codex, "tree", &entries);
-        let projects = object(&codex, "tree", &entry("40000", b"alpha", &alpha));
-        commit(&codex, &object(&codex, "tree", &entry("40000", b"projects", &projects)));
+        let projects = codex.plant(&[("40000", b"alpha", &alpha)]);
+        codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
         let before = codex.tip();
         let output = sandbox.run(&["sync", "--all", "--allow-mass-delete"]).code(4);
         assert!(output.stderr.contains(&format!("holds `{ours}` more than once")), "{change}: {}", output.stderr);
@@ -433,13 +429,13 @@ fn what_stands_where_a_directory_is_needed_withholds_the_project() {
     {
         let (sandbox, codex) = workspace("");
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let blob = object(&codex, "blob", b"odd");
+        let blob = codex.blob(b"odd");
         let id = if mode == "120000" { blob.as_str() } else { GONE };
-        let mut tree = object(&codex, "tree", &entry(mode, name.as_bytes(), id));
+        let mut tree = codex.plant(&[(mode, name.as_bytes(), id)]);
         if !parent.is_empty() {
-            tree = object(&codex, "tree", &entry("40000", parent.as_bytes(), &tree));
+            tree = codex.plant(&[("40000", parent.as_bytes(), &tree)]);
         }
-        commit(&codex, &tree);
+        codex.set_root(&tree);
         let before = codex.tip();
         let output = sandbox.run(&["sync", "--all"]).code(1);
         assert!(output.stderr.contains(&format!("`{path}` is a ")), "{path} {mode}: {}", output.stderr);
@@ -478,10 +474,10 @@ fn commits_with_strange_headers_are_built_upon() {
 fn a_branch_that_names_no_commit_is_an_error() {
     for kind in ["blob", "tree", "tag", "nothing"] {
         let (sandbox, codex) = workspace("");
-        let blob = object(&codex, "blob", b"odd");
+        let blob = codex.blob(b"odd");
         let id = match kind {
             "blob" => blob,
-            "tree" => object(&codex, "tree", &entry("100644", b"file", &blob)),
+            "tree" => codex.plant(&[("100644", b"file", &blob)]),
             "tag" => object(&codex, "tag", format!("object {blob}\ntype blob\ntag x\n\nx\n").as_bytes()),
             _ => GONE.to_owned(),
         };

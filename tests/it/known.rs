@@ -101,6 +101,19 @@ fn offline_without_records_is_an_error() {
 }
 
 #[test]
+fn what_is_recorded_of_one_remote_and_branch_is_nothing_to_another() {
+    let (sandbox, _codex) = synced();
+    let offline = |setting: &str| {
+        let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json", "--config", setting]);
+        (output.code, output.json()["error"]["kind"].clone())
+    };
+    assert_eq!(offline("remote.url=../codex.git"), (Some(0), serde_json::Value::Null));
+    for setting in ["remote.url=../other.git", "remote.branch=other"] {
+        assert_eq!(offline(setting), (Some(4), "nothing-recorded".into()), "{setting}");
+    }
+}
+
+#[test]
 fn a_kept_clone_is_used_again_and_heals_itself() {
     let (sandbox, codex) = synced();
     let cached = |content: &str| {

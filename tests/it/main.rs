@@ -14,6 +14,7 @@ mod known;
 mod launcher;
 mod ownership;
 mod remotes;
+mod secrets;
 mod signals;
 mod support;
 mod usage;

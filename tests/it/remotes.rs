@@ -55,19 +55,6 @@ impl World {
 }
 
 #[test]
-fn a_token_goes_in_a_header_and_nowhere_else() {
-    let world = world();
-    world.sync_with_token().code(0);
-    for request in world.server.requests() {
-        assert!(!request.target.contains(TOKEN));
-        assert!(request.headers["authorization"].starts_with("Basic "));
-    }
-    for (path, data, ..) in world.sandbox.fingerprint("") {
-        assert!(!String::from_utf8_lossy(&data).contains(TOKEN), "{}", path.display());
-    }
-}
-
-#[test]
 fn no_credentials() {
     let world = world();
     let output = world.sync(&[]);
@@ -283,29 +270,4 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
     let document = world.sandbox.finish(command).code(4).json();
     assert_eq!(document["error"]["kind"], "unverified");
     assert!(document["pushed"].is_null());
-}
-
-#[test]
-fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
-    let world = world();
-    let real = world.sandbox.git(&world.sandbox.path("ws"), &["--exec-path"]);
-    let real = std::path::Path::new(real.trim()).join("git");
-    let script = format!(
-        "#!/bin/sh\necho \"$@\" >> {0}/arguments; env >> {0}/variables; exec {1} \"$@\"\n",
-        world.sandbox.path("").display(),
-        real.display()
-    );
-    world.sandbox.write("bin/git", script);
-    world.sandbox.set_mode("bin/git", 0o755);
-    world
-        .sandbox
-        .write("ws/.fractary/env/.env", format!("FRACTARY_CODEX_REMOTE__TOKEN={TOKEN}\nOTHER_SECRET=do-not-pass-on\n"));
-    let path = std::env::var("PATH").unwrap();
-    world.sync(&[("PATH", &format!("{}:{path}", world.sandbox.path("bin").display()))]).code(0);
-    let read = |name: &str| std::fs::read_to_string(world.sandbox.path(name)).unwrap();
-    let (arguments, variables) = (read("arguments"), read("variables"));
-    assert!(arguments.contains("push") && !arguments.contains(TOKEN), "{arguments}");
-    // The header is all that a child gets to know.
-    assert!(variables.contains("Authorization: Basic ") && !variables.contains(TOKEN), "{variables}");
-    assert!(!variables.contains("do-not-pass-on"));
 }

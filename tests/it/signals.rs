@@ -7,26 +7,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Codex, Sandbox};
-
-/// Waits until `condition` holds; the test fails if it takes too long.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain until {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
+use crate::support::{Codex, Sandbox, wait_until};
 
 /// A codex whose hook says that it was reached and then waits until it is let go.
 fn held(sandbox: &Sandbox) -> Codex {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
-    let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
-    // It also ends when the test, and its world with it, is gone.
-    let (reached, go) = (reached.display(), go.display());
-    let script = format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do sleep 0.01; done");
-    codex.hook("pre-receive", &script);
+    codex.hold_pushes(sandbox);
     codex
 }
 
@@ -50,6 +37,10 @@ fn a_signal_during_the_push_waits_for_the_verdict_and_tells_it() {
         let child = start(&sandbox, &["sync", "--all", "--json"]);
         wait_until("the server has the push", || sandbox.path("reached").exists());
         send(&child, signal);
+        // A push that the signal ended would take the hook along.
+        let lived = || fs::metadata(sandbox.path("reached")).unwrap().len();
+        let until_now = lived();
+        wait_until("the push has gone on for a while", || lived() > until_now + 30);
         touch(&sandbox.path("go"));
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code));
@@ -107,6 +98,21 @@ fn a_signal_before_the_push_changes_nothing() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was pushed"));
+    assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
+}
+
+#[test]
+fn a_signal_during_the_fetch_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    let tip = codex.tip();
+    let path = sandbox.wrapped_git("case \"$*\" in *' fetch '*) kill -INT $PPID;; esac");
+    let mut command = sandbox.program(&["sync", "--all", "--json"]);
+    command.env("PATH", path);
+    let document = sandbox.finish(command).code(130).json();
+    assert_eq!((&document["pushed"], &document["exit_code"]), (&false.into(), &130.into()));
     assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
 }
 

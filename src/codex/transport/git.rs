@@ -192,8 +192,7 @@ impl Git {
     }
 
     fn redacted(&self, lines: &[String]) -> Vec<String> {
-        let traces = self.credential.iter().flat_map(Credential::traces).filter(|trace| !trace.is_empty());
-        let traces: Vec<_> = traces.collect();
+        let traces: Vec<_> = self.credential.iter().flat_map(Credential::traces).collect();
         lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
     }
 

@@ -60,8 +60,8 @@ pub(super) fn git(program: &str) -> Command {
         .env("LANGUAGE", "")
         // A trace must not print what we attach, whatever the user set.
         .env("GIT_TRACE_REDACT", "1")
-        .env_remove("GIT_TRACE2_CONFIG_PARAMS")
-        .env_remove("GIT_TRACE2_ENV_VARS")
+        .env("GIT_TRACE2_CONFIG_PARAMS", "none")
+        .env("GIT_TRACE2_ENV_VARS", "NONE")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

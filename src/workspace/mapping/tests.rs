@@ -377,6 +377,31 @@ fn excludes_hold_at_any_depth_and_stop_the_walk() {
 }
 
 #[test]
+fn a_brace_that_crosses_segments_hides_no_directory() {
+    for (pattern, source) in [
+        ("{x/y,z}/a.md", "x/y/a.md"),
+        ("{x\\},d/e}/a.md", "d/e/a.md"),
+        ("[}]{x/y,z}", "}x/y"),
+        ("{x[}]/y,z}", "x}/y"),
+        ("x[!/]y/a.md", "xzy/a.md"),
+    ] {
+        let claims = claims(&[pattern], &[], &[]);
+        assert!(!claims.claim(source.as_bytes()).is_empty(), "{pattern} {source}");
+        for (slash, _) in source.match_indices('/') {
+            assert!(claims.can_hold(&source.as_bytes()[..slash]), "{pattern} {source}");
+        }
+    }
+}
+
+#[test]
+fn a_single_file_filled_by_a_glob_stays_the_projects_own() {
+    // The exclude speaks of what one star stands for, and so of the pattern's own text, but not of every source.
+    let claims = claims(&[], &["docs/[*]/*.md"], &[("docs/*/a.md", "one.md")]);
+    assert_eq!(destinations(&claims, "docs/x/a.md"), ["one.md"]);
+    assert!(claims.owns(b"one.md"));
+}
+
+#[test]
 fn bad_patterns_are_all_told() {
     let patterns = ClaimPatterns {
         include: vec!["!docs".into(), "[".into(), "../x".into(), "/abs".into(), String::new()],

@@ -195,6 +195,16 @@ impl Codex {
         self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"]).trim().to_owned()
     }
 
+    /// Holds every push: the hook makes the sandbox's file `reached` and waits for `go`, or until the test, and its world
+    /// with it, is gone. As long as it lives, `reached` grows.
+    pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) {
+        let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
+        let (reached, go) = (reached.display(), go.display());
+        let script =
+            format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done");
+        self.hook("pre-receive", &script);
+    }
+
     /// Installs an executable hook.
     pub(crate) fn hook(&self, name: &str, script: &str) {
         let path = self.path.join("hooks").join(name);

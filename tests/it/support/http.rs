@@ -10,11 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 /// What happens to a request that a [`Fault`] is for.
 #[derive(Debug, Clone)]
 pub(crate) enum Reaction {
     /// An answer with this status and body.
     Status(u16, &'static str),
+    /// An answer with this status that repeats what it was sent: the header, what it holds, and the target.
+    Echo(u16),
     /// A redirect to this URL with the same path behind it.
     Redirect(String),
     /// The connection is reset at once.
@@ -80,10 +85,7 @@ impl HttpServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let authorization = credentials.map(|plain| {
-            use base64::Engine;
-            format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(plain))
-        });
+        let authorization = credentials.map(|plain| format!("Basic {}", BASE64_STANDARD.encode(plain)));
         let site = Site { root: root.to_owned(), authorization };
         let accept = {
             let shared = shared.clone();
@@ -164,6 +166,14 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     let reaction = stage(&method, &target).and_then(|stage| shared.take(stage));
     match &reaction {
         Some(Reaction::Status(status, body)) => {
+            let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
+            return write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        }
+        Some(Reaction::Echo(status)) => {
+            let sent = headers.get("authorization").cloned().unwrap_or_default();
+            let plain = sent.strip_prefix("Basic ").and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
+            let plain = String::from_utf8_lossy(&plain.unwrap_or_default()).into_owned();
+            let body = format!("{target} was asked with {sent}\nwhich is {plain}\n");
             let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
             return write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
         }

@@ -5,10 +5,12 @@ pub(crate) mod http;
 mod output;
 mod sandbox;
 pub(crate) mod ssh;
+mod wait;
 
 pub(crate) use codex::Codex;
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use wait::wait_until;
 
 /// Says that a test was left out, and why; fails where none may be.
 #[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]

@@ -1,0 +1,134 @@
+//! Patterns and paths of any kind: claims read the same in both directions, stay below `to`, and the walk enters every
+//! directory that leads to a claimed file.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use fractary_codex::paths::check_segment;
+use fractary_codex::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
+use libfuzzer_sys::fuzz_target;
+
+/// Pieces that mean something to a glob come up far more often than among bytes.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+enum Piece {
+    Text(Letter),
+    Slash,
+    Star,
+    Stars,
+    Any,
+    Open,
+    Comma,
+    Close,
+    ClassOpen,
+    Negation,
+    ClassClose,
+    Escape,
+}
+
+#[derive(Arbitrary, Debug, Clone, Copy)]
+enum Letter {
+    A,
+    B,
+    Dot,
+    Md,
+    Env,
+    Wide,
+    Dash,
+    Brace,
+}
+
+impl Letter {
+    fn text(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+            Self::Dot => ".",
+            Self::Md => ".md",
+            Self::Env => ".env",
+            Self::Wide => "ü",
+            Self::Dash => "-",
+            Self::Brace => "}",
+        }
+    }
+}
+
+impl Piece {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Text(letter) => letter.text(),
+            Self::Slash => "/",
+            Self::Star => "*",
+            Self::Stars => "**",
+            Self::Any => "?",
+            Self::Open => "{",
+            Self::Comma => ",",
+            Self::Close => "}",
+            Self::ClassOpen => "[",
+            Self::Negation => "!",
+            Self::ClassClose => "]",
+            Self::Escape => "\\",
+        }
+    }
+}
+
+type Pattern = Vec<Piece>;
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+    mappings: Vec<(Pattern, Vec<Letter>, bool, Vec<Pattern>)>,
+    default_excludes: bool,
+    source: Vec<Vec<Letter>>,
+    below: Vec<Vec<Letter>>,
+}
+
+fn pattern(pieces: &Pattern) -> String {
+    pieces.iter().map(|piece| piece.text()).collect()
+}
+
+fn patterns(list: &[Pattern]) -> Vec<String> {
+    list.iter().map(pattern).collect()
+}
+
+/// A path as a walk or a tree gives it; `None` if no file can have it.
+fn path(segments: &[Vec<Letter>]) -> Option<Vec<u8>> {
+    let segments: Vec<String> = segments.iter().map(|s| s.iter().map(|letter| letter.text()).collect()).collect();
+    (!segments.is_empty() && segments.iter().all(|s| check_segment(s.as_bytes()).is_ok()))
+        .then(|| segments.join("/").into_bytes())
+}
+
+fuzz_target!(|input: Input| {
+    let mappings = input.mappings.iter().map(|(from, to, directory, exclude)| MappingPatterns {
+        from: pattern(from),
+        to: to.iter().map(|letter| letter.text()).chain(directory.then_some("/")).collect(),
+        exclude: patterns(exclude),
+    });
+    let given = ClaimPatterns {
+        include: patterns(&input.include),
+        exclude: patterns(&input.exclude),
+        mappings: mappings.collect(),
+        default_excludes: input.default_excludes,
+    };
+    let Ok(claims) = Claims::new(given.clone()) else { return };
+    if let Some(source) = path(&input.source) {
+        for claim in claims.claim(&source) {
+            let to = &claim.destination;
+            assert!(to.split(|b| *b == b'/').all(|segment| check_segment(segment).is_ok()), "leaves the place");
+            assert!(claims.owns(to), "claimed, but not owned");
+            let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == to);
+            assert!(single || claims.sources(to).contains(&source), "claimed, but not a source");
+            for (slash, _) in source.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                assert!(claims.can_hold(&source[..slash]), "the walk does not get there");
+            }
+        }
+    }
+    if let Some(below) = path(&input.below) {
+        let sources = claims.sources(&below);
+        assert_eq!(claims.owns(&below), !sources.is_empty());
+        let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == below);
+        for source in sources.iter().filter(|_| !single) {
+            assert!(claims.claim(source).iter().any(|claim| claim.destination == below), "owned, but not claimed");
+        }
+        let _ = claims.is_excluded_path(&below);
+    }
+});
