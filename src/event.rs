@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The long stages of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Asking the remote and fetching its tip.
@@ -21,7 +21,7 @@ pub enum Stage {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A stage began.
@@ -55,6 +55,7 @@ pub enum Event {
         reason: String,
         /// Time waited first, in milliseconds.
         #[serde(serialize_with = "millis")]
+        #[schemars(with = "u64")]
         delay: Duration,
     },
     /// Something a user should know that stops nothing.

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "fractary-codex", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
-    4 remote · 5 push refused · 70 a bug")]
+    4 remote · 5 push refused · 6 out of date (`--check`) · 70 a bug")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -76,6 +76,8 @@ pub(crate) enum Format {
     Human,
     /// One document.
     Json,
+    /// A line an event, as they happen; the document is in the last.
+    Ndjson,
 }
 
 /// The commands.
@@ -83,6 +85,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Publish projects into the codex: one commit a project, one push, verified
     Sync(Box<SyncArgs>),
+    /// What a sync would do, a line a project; nothing is written
+    Status(StatusArgs),
     /// List the projects: root, place in the codex, matching files
     Projects(OutputArgs),
     /// Look at the local cache, or empty it
@@ -99,6 +103,37 @@ pub(crate) enum Command {
     /// Write a commented `.fractary/config.yaml` for what is here
     #[command(visible_alias = "config-init")]
     Init(InitArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual, or write a page a command into DIR
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Which projects.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Exit with 6 if anything is out of date
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Ask nobody, compare with what the last sync recorded
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// How results are written.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 /// `config`.
@@ -169,6 +204,8 @@ pub(crate) enum SchemaOf {
     Config,
     /// The document of `sync --json`.
     Sync,
+    /// A line of `sync --format ndjson`.
+    Events,
 }
 
 /// `doctor`.

@@ -28,6 +28,8 @@ pub(crate) mod exit {
     pub(crate) const REMOTE: u8 = 4;
     /// The push was refused, or retries are used up.
     pub(crate) const PUSH: u8 = 5;
+    /// `--check`: out of date.
+    pub(crate) const OUT_OF_DATE: u8 = 6;
     /// A bug.
     pub(crate) const BUG: u8 = 70;
 }

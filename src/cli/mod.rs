@@ -51,6 +51,9 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
+        Command::Status(arguments) => commands::status::run(&arguments, context),
+        Command::Completions { shell } => commands::generated::completions(shell, context),
+        Command::Man { directory } => commands::generated::man(directory.as_deref(), context),
         Command::Projects(output) => commands::projects::run(&output, context),
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, LogFormat, When};
 use crate::environment::Environment;
 use crate::event::Event;
-use crate::report::ErrorReport;
 use crate::report::style::Style;
+use crate::report::{ErrorReport, github};
 
 /// How this process's streams are written.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub(crate) struct Terminal {
     pub(crate) bars: bool,
     /// Whether more is told.
     pub(crate) verbose: bool,
+    /// Whether errors and warnings are also annotations of GitHub Actions.
+    annotates: bool,
     quiet: bool,
 }
 
@@ -41,6 +43,7 @@ impl Terminal {
             err: Style { color: color(err) },
             bars: err && !dumb && !global.no_progress && !global.quiet && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
+            annotates: environment.get("GITHUB_ACTIONS") == Some("true"),
             quiet: global.quiet,
         }
     }
@@ -65,6 +68,11 @@ impl Terminal {
         for hint in &error.hints {
             text.push_str(&format!("  {} {hint}\n", self.err.strong("hint:")));
         }
+        if self.annotates {
+            let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
+            text.push_str(&github::annotation("error", &format!("{about}{}", error.message)));
+            text.push('\n');
+        }
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
@@ -73,7 +81,12 @@ impl Terminal {
         let line = match event {
             Event::Warning { project, message } => {
                 let about = project.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-                format!("{} {about}{message}", self.err.warn("warning:"))
+                let mut line = format!("{} {about}{message}", self.err.warn("warning:"));
+                if self.annotates {
+                    line.push('\n');
+                    line.push_str(&github::annotation("warning", &format!("{about}{message}")));
+                }
+                line
             }
             Event::Waiting if !self.quiet => "waiting for another sync on this machine to finish".to_owned(),
             Event::Retrying { attempt, of, reason, .. } if !self.quiet => {

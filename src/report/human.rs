@@ -16,10 +16,10 @@ use crate::workspace::Direction;
 /// Changes a project that are shown without being asked for more.
 const FOLD: usize = 10;
 
-/// The whole text. `all` shows every change, and every change of a real run too.
-pub fn sync(outcome: &SyncOutcome, style: Style, all: bool) -> String {
+/// The whole text, with the changes of each project if `shown`: some of them, or `all`.
+pub fn sync(outcome: &SyncOutcome, style: Style, shown: bool, all: bool) -> String {
     let mut text = String::new();
-    if outcome.dry_run || all {
+    if shown {
         for project in &outcome.projects {
             changes(&mut text, project, style, all);
         }

@@ -1,7 +1,9 @@
 //! Outcomes and events, written for people and for machines. Everything that is printed is decided here.
 
+pub mod github;
 pub mod human;
 pub mod json;
+pub mod ndjson;
 pub mod progress;
 pub mod style;
 

@@ -94,10 +94,10 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         answer: None,
         _turn: turn,
     };
+    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
     if !known {
         opened.fetch(request)?;
     }
-    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
     Ok(opened)
 }
 
@@ -174,9 +174,7 @@ impl Opened {
     /// The clone, and the tip that is in it.
     pub(super) fn clone_of_tip(&mut self, request: &SyncRequest<'_>) -> Result<(&Store, Option<ObjectId>), SyncError> {
         if self.store.is_none() {
-            request.reporter.event(&Event::Started { stage: Stage::Fetch });
             self.fetch(request)?;
-            request.reporter.event(&Event::Finished { stage: Stage::Fetch });
         }
         match &self.store {
             Some(store) => Ok((store, self.base)),
@@ -201,6 +199,7 @@ impl Opened {
 
     /// Fetches the tip as it is now, into a clone that is made the first time.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
+        request.reporter.event(&Event::Started { stage: Stage::Fetch });
         let store = match self.store.take() {
             Some(store) => store,
             None => new_store(request)?,
@@ -231,6 +230,7 @@ impl Opened {
             self.base = Some(fetched);
             self.tip = self.tip.map(|_| fetched);
         }
+        request.reporter.event(&Event::Finished { stage: Stage::Fetch });
         Ok(())
     }
 

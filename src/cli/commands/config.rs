@@ -8,6 +8,7 @@ use super::super::load::Context;
 use super::{finish, is_json, to_json};
 use crate::config::{self, Configuration, Explanation};
 use crate::report::json::SyncDocument;
+use crate::report::ndjson::Line;
 use crate::report::style::Style;
 
 /// Runs the command and gives its exit status.
@@ -46,6 +47,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         }
         ConfigCommand::Schema { of } => Ok(to_json(&match of {
             super::super::args::SchemaOf::Config => config::schema(),
+            super::super::args::SchemaOf::Events => schemars::schema_for!(Line).to_value(),
             super::super::args::SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
         })),
         ConfigCommand::Path => {

@@ -3,9 +3,12 @@
 pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod generated;
 pub(crate) mod init;
 pub(crate) mod projects;
+pub(crate) mod status;
 pub(crate) mod sync;
+mod telling;
 
 use std::io::Write;
 

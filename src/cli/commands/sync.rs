@@ -1,47 +1,31 @@
 //! `sync`: the job.
 
-use std::sync::Arc;
-
-use super::super::args::{Format, SyncArgs};
+use super::super::args::SyncArgs;
 use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
+use super::telling::Telling;
 use crate::config::FlagValue;
-use crate::outcome::{SyncOutcome, Warning};
+use crate::outcome::SyncOutcome;
 use crate::plan::DeletePolicy;
-use crate::report::progress::Progress;
-use crate::report::{human, json};
 use crate::sync::{self, SyncRequest};
 use crate::workspace::select;
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
-    match sync(arguments, context) {
-        Ok(outcome) => print(&outcome, arguments, context),
-        Err(failure) => {
-            let exit = failure.exit;
-            if arguments.output.chosen() == Format::Json {
-                super::print_failed_document(failure);
-            } else {
-                context.terminal.error(None, &failure.report);
-            }
-            exit
-        }
-    }
+    let changes = arguments.dry_run || context.terminal.verbose;
+    let telling = Telling { command: "sync", format: arguments.output.chosen(), changes, check: false };
+    telling.tell(sync(arguments, telling, context), context)
 }
 
-fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure> {
+fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
     let deletes = delete_policy(arguments)?;
     let patterns = patterns(arguments);
     let (configuration, workspace) = context.load(arguments.env.as_deref(), flags(arguments))?;
     let directory = context.directory()?;
     let projects = select::select(&workspace, arguments.selection.all, &patterns, &directory)
         .map_err(|error| failure::of_selection(&error))?;
-    let terminal = context.terminal;
-    let warnings = configuration.warnings().map(|message| Warning { project: None, message }).collect::<Vec<_>>();
-    let reporter = Progress::new(terminal.bars, move |event| terminal.event(event));
-    for warning in &warnings {
-        terminal.event(&crate::event::Event::Warning { project: None, message: warning.message.clone() });
-    }
+    let reporter = telling.reporter(context);
+    let warnings = telling.warnings(&configuration, reporter.as_ref());
     let mut outcome = sync::sync(&SyncRequest {
         dry_run: arguments.dry_run,
         offline: arguments.offline,
@@ -50,31 +34,10 @@ fn sync(arguments: &SyncArgs, context: &Context) -> Result<SyncOutcome, Failure>
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),
-        ..context.sync_request(&configuration, &workspace, projects, Arc::new(reporter))
+        ..context.sync_request(&configuration, &workspace, projects, reporter)
     });
     outcome.warnings.splice(0..0, warnings);
     Ok(outcome)
-}
-
-fn print(outcome: &SyncOutcome, arguments: &SyncArgs, context: &Context) -> u8 {
-    let status = failure::exit_status(outcome, &context.interrupt);
-    let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
-    let terminal = &context.terminal;
-    if arguments.output.chosen() == Format::Json {
-        let document = json::document(outcome, ended, failure::of_project, status);
-        terminal.result(&super::to_json(&document));
-        return status;
-    }
-    terminal.result(&human::sync(outcome, terminal.out, terminal.verbose));
-    for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
-        if let Some(error) = failure::of_project(project) {
-            terminal.error(Some(project.name.as_str()), &error);
-        }
-    }
-    if let Some(error) = ended {
-        terminal.error(None, &error);
-    }
-    status
 }
 
 /// The flags that set a key, as values of the highest layer.

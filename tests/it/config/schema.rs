@@ -50,7 +50,7 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_schemas_in_the_repository_are_those_of_the_program() {
-    for of in ["config", "sync"] {
+    for of in ["config", "sync", "events"] {
         let path = repository(&format!("schemas/{of}.schema.json"));
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -96,7 +96,7 @@ fn what_looks_odd_and_is_right_is_accepted_by_both() {
         "remote: { url: ../codex.git }\n  sync: { max_file_size: '${SIZE:-1MB}', delete_guard: { percent: '${P:-5}' } }",
         "remote: { url: 'ssh+git://h/x.git', timeout: { connect: 1m 30s } }\n  sync: { max_file_size: 1.5 GiB }",
         "commit: { message: \"{count} {\\n}{ {}${NO:-{x\" }",
-        "projects: { 1.10: { to: .github/v..2/.gitmodules/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
+        "projects: { 1.10: { to: .github/v..2/.gitkeep/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
         "projects: { a: { mappings: [{ from: '{a,b}/[!x]/?.md', to: b.git/ }], root: ../elsewhere } }",
         "projects:\n    a:\n    b:",
         "workspace: { members: ['*/', '{x,y}-*/z'] }\n  remotes: { o/r: { token: '${T}', more: [1] } }",

@@ -1,0 +1,39 @@
+//! `completions` and `man`: made from the same definition that reads the command line.
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::super::args::Cli;
+use super::super::failure::{Failure, exit};
+use super::super::load::Context;
+use super::finish;
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "fractary-codex", &mut script);
+    finish(Ok(String::from_utf8_lossy(&script).into_owned()), false, context)
+}
+
+/// Prints the manual, or writes a page a command into a directory.
+pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
+    let result = match directory {
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map(|()| String::from_utf8_lossy(&page).into_owned())
+        }
+        Some(directory) => fs::create_dir_all(directory)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+            .map(|()| String::new()),
+    };
+    let result = result.map_err(|error| {
+        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", path.display()));
+        Failure::new(exit::USAGE, "usage", format!("cannot write {place}: {error}"), Vec::new())
+    });
+    finish(result, false, context)
+}

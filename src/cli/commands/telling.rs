@@ -1,0 +1,109 @@
+//! How the run of `sync` and of `status` is told, while it goes on and at its end.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::super::args::Format;
+use super::super::failure::{self, Failure, exit};
+use super::super::load::Context;
+use super::to_json;
+use crate::config::Configuration;
+use crate::event::{Event, Reporter};
+use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
+use crate::report::json::SyncDocument;
+use crate::report::ndjson::{Line, Lines, ResultTag, line};
+use crate::report::progress::Progress;
+use crate::report::{github, human, json};
+
+/// What is told, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Telling {
+    /// The command's name.
+    pub(super) command: &'static str,
+    pub(super) format: Format,
+    /// Whether every change is shown.
+    pub(super) changes: bool,
+    /// Whether it is a failure that something would change.
+    pub(super) check: bool,
+}
+
+impl Telling {
+    /// Who listens to the run.
+    pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
+        let terminal = context.terminal;
+        let progress = Progress::new(terminal.bars, move |event| terminal.event(event));
+        match self.format {
+            Format::Ndjson => Arc::new(Lines::new(io::stdout(), progress)),
+            Format::Human | Format::Json => Arc::new(progress),
+        }
+    }
+
+    /// The warnings of the configuration, which come before everything else.
+    pub(super) fn warnings(self, configuration: &Configuration, reporter: &dyn Reporter) -> Vec<Warning> {
+        let warnings: Vec<_> = configuration.warnings().map(|message| Warning { project: None, message }).collect();
+        for warning in &warnings {
+            reporter.event(&Event::Warning { project: None, message: warning.message.clone() });
+        }
+        warnings
+    }
+
+    /// Tells how the run ended, and gives the exit status.
+    pub(super) fn tell(self, result: Result<SyncOutcome, Failure>, context: &Context) -> u8 {
+        match result {
+            Ok(outcome) => self.outcome(&outcome, context),
+            Err(failure) => {
+                let exit = failure.exit;
+                if self.format == Format::Human {
+                    context.terminal.error(None, &failure.report);
+                } else {
+                    self.document(json::failed(Some(failure.report), exit), context);
+                }
+                exit
+            }
+        }
+    }
+
+    fn outcome(self, outcome: &SyncOutcome, context: &Context) -> u8 {
+        let mut status = failure::exit_status(outcome, &context.interrupt);
+        let differs = outcome.projects.iter().any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
+        if self.check && status == exit::DONE && differs {
+            status = exit::OUT_OF_DATE;
+        }
+        let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
+        let terminal = &context.terminal;
+        step_summary(outcome, context);
+        if self.format != Format::Human {
+            self.document(json::document(outcome, ended, failure::of_project, status), context);
+            return status;
+        }
+        terminal.result(&human::sync(outcome, terminal.out, self.changes, terminal.verbose));
+        for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
+            if let Some(error) = failure::of_project(project) {
+                terminal.error(Some(project.name.as_str()), &error);
+            }
+        }
+        if let Some(error) = ended {
+            terminal.error(None, &error);
+        }
+        status
+    }
+
+    fn document(self, document: SyncDocument, context: &Context) {
+        let document = SyncDocument { command: self.command, ..document };
+        context.terminal.result(&match self.format {
+            Format::Ndjson => line(&Line::Result { event: ResultTag::Result, document: Box::new(document) }),
+            Format::Human | Format::Json => to_json(&document),
+        });
+    }
+}
+
+/// Appends the table to the summary of a step of GitHub Actions.
+fn step_summary(outcome: &SyncOutcome, context: &Context) {
+    let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else { return };
+    let opened = File::options().append(true).create(true).open(path);
+    if let Err(error) = opened.and_then(|mut file| file.write_all(github::summary(outcome).as_bytes())) {
+        let message = format!("`GITHUB_STEP_SUMMARY` cannot be written: {error}");
+        context.terminal.event(&Event::Warning { project: None, message });
+    }
+}
