@@ -6,7 +6,7 @@ use std::time::Duration;
 use bstr::{BStr, BString};
 
 use crate::cache::CacheError;
-use crate::codex::error::RemoteError;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -232,6 +232,9 @@ pub enum SyncError {
 
 impl From<RemoteError> for SyncError {
     fn from(error: RemoteError) -> Self {
-        Self::Remote(Box::new(error))
+        match error.kind {
+            RemoteErrorKind::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            _ => Self::Remote(Box::new(error)),
+        }
     }
 }
