@@ -6,6 +6,7 @@ mod commits;
 mod concurrency;
 mod config;
 mod doctor;
+mod faults;
 mod from_codex;
 mod guards;
 mod known;

@@ -124,20 +124,6 @@ fn redirects_are_not_followed_with_a_token() {
 }
 
 #[test]
-fn faults_in_every_stage_are_told_and_leave_nothing() {
-    for stage in [Stage::ListToFetch, Stage::Fetch, Stage::ListToPush] {
-        for reaction in [Reaction::Reset, Reaction::Garbage, Reaction::Truncate(200), Reaction::Stall] {
-            let world = world();
-            world.server.fail(stage, reaction.clone(), 10);
-            let output = world.sync_with_token();
-            assert_eq!(output.code, Some(4), "{stage:?} {reaction:?}: {}{}", output.stdout, output.stderr);
-            assert!(output.stderr.contains("hint: "), "{}", output.stderr);
-            assert_eq!(world.codex.subjects().len(), 1);
-        }
-    }
-}
-
-#[test]
 fn a_push_whose_answer_is_lost_is_asked_for() {
     let world = world();
     world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
@@ -300,8 +286,7 @@ fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
     world
         .sandbox
         .write("ws/.fractary/env/.env", format!("FRACTARY_CODEX_REMOTE__TOKEN={TOKEN}\nOTHER_SECRET=do-not-pass-on\n"));
-    let path = std::env::var("PATH").unwrap();
-    world.sync(&[("PATH", &format!("{}:{path}", world.sandbox.path("bin").display()))]).code(0);
+    world.sync(&[]).code(0);
     let read = |name: &str| std::fs::read_to_string(world.sandbox.path(name)).unwrap();
     let (arguments, variables) = (read("arguments"), read("variables"));
     assert!(arguments.contains("push") && !arguments.contains(TOKEN), "{arguments}");

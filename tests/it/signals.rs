@@ -2,70 +2,28 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::support::gate::{Gate, send, wait_until};
 use crate::support::{Codex, Sandbox};
 
-/// Waits until `condition` holds; the test fails if it takes too long.
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain until {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-/// A codex whose hook says that it was reached and then waits until it is let go.
-fn held(sandbox: &Sandbox) -> Codex {
+/// A codex whose hook holds the push until the gate is opened.
+fn held(sandbox: &Sandbox) -> (Codex, Gate) {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
-    let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
-    // It also ends when the test, and its world with it, is gone.
-    let (reached, go) = (reached.display(), go.display());
-    let script = format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do sleep 0.01; done");
-    codex.hook("pre-receive", &script);
-    codex
-}
-
-fn start(sandbox: &Sandbox, arguments: &[&str]) -> Child {
-    sandbox.program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
-
-fn touch(path: &Path) {
-    fs::write(path, "").unwrap();
-}
-
-#[test]
-fn a_signal_during_the_push_waits_for_the_verdict_and_tells_it() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let sandbox = Sandbox::new();
-        let codex = held(&sandbox);
-        let child = start(&sandbox, &["sync", "--all", "--json"]);
-        wait_until("the server has the push", || sandbox.path("reached").exists());
-        send(&child, signal);
-        touch(&sandbox.path("go"));
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(code));
-        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&document["pushed"], &document["exit_code"]), (&true.into(), &code.into()));
-        assert_eq!(document["remote"]["after"].as_str(), codex.tip().as_deref());
-        assert_eq!(sandbox.leftovers(), [""; 0]);
-    }
+    let gate = Gate::new(sandbox);
+    codex.hook("pre-receive", &gate.script());
+    (codex, gate)
 }
 
 #[test]
 fn a_second_signal_ends_at_once() {
     let sandbox = Sandbox::new();
-    let _codex = held(&sandbox);
-    let mut child = start(&sandbox, &["sync", "--all"]);
-    wait_until("the server has the push", || sandbox.path("reached").exists());
+    let (_codex, gate) = held(&sandbox);
+    let mut child = sandbox.start(&["sync", "--all"]);
+    gate.wait();
     send(&child, Signal::INT);
     // The hook is still held: only the second signal can end it.
     let end = Instant::now() + Duration::from_secs(30);
@@ -78,7 +36,7 @@ fn a_second_signal_ends_at_once() {
         std::thread::park_timeout(Duration::from_millis(5));
     };
     assert_eq!(status.code(), Some(143));
-    touch(&sandbox.path("go"));
+    gate.open();
 }
 
 #[test]
@@ -93,7 +51,7 @@ fn a_signal_before_the_push_changes_nothing() {
     lock.lock().unwrap();
     let tip = codex.tip();
     sandbox.write("ws/alpha/README.md", "changed");
-    let child = start(&sandbox, &["sync", "--all"]);
+    let child = sandbox.start(&["sync", "--all"]);
     let waiting = format!("/proc/{}/wchan", child.id());
     wait_until("it waits", || {
         fs::read_to_string(format!("/proc/{}/status", child.id())).is_ok() && Path::new(&waiting).exists()
@@ -113,18 +71,18 @@ fn a_signal_before_the_push_changes_nothing() {
 #[test]
 fn what_a_killed_run_left_is_swept_by_the_next() {
     let sandbox = Sandbox::new();
-    let codex = held(&sandbox);
-    let mut child = start(&sandbox, &["sync", "--all"]);
-    wait_until("the server has the push", || sandbox.path("reached").exists());
+    let (codex, gate) = held(&sandbox);
+    let mut child = sandbox.start(&["sync", "--all"]);
+    gate.wait();
     send(&child, Signal::KILL);
     child.wait().unwrap();
     assert_eq!(sandbox.leftovers().len(), 1);
     // Neither a clone in use, nor a file, nor a link of that name is touched.
-    let other = start(&sandbox, &["sync", "--all"]);
+    let other = sandbox.start(&["sync", "--all"]);
     fs::write(sandbox.path("tmp/fractary-codex-clone-file"), "").unwrap();
     fs::create_dir(sandbox.path("precious")).unwrap();
     std::os::unix::fs::symlink(sandbox.path("precious"), sandbox.path("tmp/fractary-codex-clone-link")).unwrap();
-    touch(&sandbox.path("go"));
+    gate.open();
     let output = other.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     sandbox.run(&["sync", "--all"]).code(0);

@@ -1,6 +1,7 @@
 //! A sealed environment, the real binary in it, and repositories to look at.
 
 mod codex;
+pub(crate) mod gate;
 pub(crate) mod http;
 mod output;
 mod sandbox;

@@ -54,12 +54,12 @@ impl Sandbox {
         Codex::empty(&self.path("codex.git"), self)
     }
 
-    /// A command in the sealed environment.
+    /// A command in the sealed environment. What a test puts into `bin` comes first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("LC_ALL", "C")
