@@ -19,9 +19,9 @@ fn held(sandbox: &Sandbox) -> (Codex, Gate) {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_the_run_and_its_children_at_once() {
     let sandbox = Sandbox::new();
-    let (_codex, gate) = held(&sandbox);
+    let (codex, gate) = held(&sandbox);
     let mut child = sandbox.start(&["sync", "--all"]);
     gate.wait();
     send(&child, Signal::INT);
@@ -36,7 +36,15 @@ fn a_second_signal_ends_at_once() {
         std::thread::park_timeout(Duration::from_millis(5));
     };
     assert_eq!(status.code(), Some(143));
+    wait_until("nothing runs any more", || sandbox.processes() == 0);
+    // The codex is as it was, and nothing in it is locked.
+    assert_eq!(codex.tip(), None);
+    let files = sandbox.fingerprint("codex.git").into_iter().map(|(path, ..)| path.display().to_string());
+    assert_eq!(files.filter(|path| path.ends_with(".lock")).collect::<Vec<_>>(), [""; 0]);
     gate.open();
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+    codex.assert_sound();
 }
 
 #[test]

@@ -112,22 +112,17 @@ impl Git {
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished =
-            process::run(command, (on_signal == OnSignal::Stop).then_some(&self.interrupt), patience, listen).map_err(
-                |failed| {
-                    let (kind, detail) = match failed {
-                        Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
-                        Failed::Silent(limit) => (
-                            RemoteErrorKind::TimedOut,
-                            Some(format!("nothing moved for {}", humantime::format_duration(limit))),
-                        ),
-                        Failed::Start(error) => {
-                            (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}")))
-                        }
-                    };
-                    self.error(kind, detail.into_iter().collect())
-                },
-            )?;
+        let finished = process::run(command, &self.interrupt, on_signal, patience, listen).map_err(|failed| {
+            let (kind, detail) = match failed {
+                Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
+                Failed::Silent(limit) => (
+                    RemoteErrorKind::TimedOut,
+                    Some(format!("nothing moved for {}", humantime::format_duration(limit))),
+                ),
+                Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
+            };
+            self.error(kind, detail.into_iter().collect())
+        })?;
         tracing::debug!(status = %finished.status, stderr = ?self.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
@@ -157,7 +152,7 @@ impl Git {
         command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
         command.args(["ls-remote", "--", &self.remote.url.for_git(), "HEAD"]);
         let limit = timeout.connect + timeout.idle;
-        let said = process::run(command, Some(&self.interrupt), |_| limit, |_| {}).ok()?.stderr;
+        let said = process::run(command, &self.interrupt, OnSignal::Stop, |_| limit, |_| {}).ok()?.stderr;
         let location = said.iter().find_map(|line| {
             let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
             name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
@@ -171,7 +166,8 @@ impl Git {
     fn too_old(&self) -> Option<String> {
         let mut command = process::git("git");
         command.arg("version");
-        let said = process::run(command, None, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
+        let said =
+            process::run(command, &self.interrupt, OnSignal::GoOn, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
         let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
         let version = (numbers.next()?, numbers.next()?);
         (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
