@@ -247,6 +247,9 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
 fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     match error {
         ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
+        ScanError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ("read", Some("something removed it; run again when it is done".to_owned()))
+        }
         ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
         ScanError::Changed { .. } => ("changed", Some("something writes to it; run again when it is done".to_owned())),
         ScanError::Collision(_) => ("collision", Some("exclude one of them, or map it elsewhere".to_owned())),
@@ -282,13 +285,14 @@ fn is_full(error: &std::io::Error) -> bool {
 
 fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
     match error {
-        StoreError::Write(source) | StoreError::Create { source, .. } if is_full(source) => (
-            exit::REMOTE,
-            "disk-full",
-            vec!["free some space, or point `TMPDIR` elsewhere; nothing was pushed".to_owned()],
-        ),
-        StoreError::Create { .. } | StoreError::Write(_) => {
-            (exit::REMOTE, "temporary-clone", vec!["point `TMPDIR` at a directory that can be written".to_owned()])
+        StoreError::Write { kept, source, .. } => {
+            let elsewhere = if *kept { "set `clone.strategy: temp`" } else { "point `TMPDIR` elsewhere" };
+            let (kind, cure) = match is_full(source) {
+                true => ("disk-full", "free some space"),
+                false if *kept => ("kept-clone", "make it writable"),
+                false => ("temporary-clone", "make it a directory that can be written"),
+            };
+            (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}; nothing was pushed")])
         }
         StoreError::Git(_) | StoreError::Tree(_) => {
             (exit::REMOTE, "codex-unreadable", vec!["check the codex with `git fsck --strict`".to_owned()])

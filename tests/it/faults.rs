@@ -94,9 +94,8 @@ enum Held {
 impl Held {
     fn at(at: At, sandbox: &Sandbox, codex: &Codex) -> Self {
         let pipe = |path: &str, content: String| {
-            let path = sandbox.path(path);
-            rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-            Held::Pipe(path, content)
+            sandbox.pipe(path);
+            Held::Pipe(sandbox.path(path), content)
         };
         match at {
             At::Config => {
@@ -166,7 +165,8 @@ fn signal_in_every_stage(signal: Signal) {
             held.let_go(pipe);
             assert_whole(&sandbox, &codex, &case);
         } else {
-            assert_ends_by(signal, at, child, || held.let_go(pipe), &codex, &case);
+            let output = ended(at, &sandbox, child, || held.let_go(pipe));
+            assert_ended_by(signal, at, &output, &codex, &case);
             assert_eq!(assert_whole(&sandbox, &codex, &case), at.pushing(), "{case}");
             assert_eq!(sandbox.leftovers(), [""; 0], "{case}");
         }
@@ -174,24 +174,26 @@ fn signal_in_every_stage(signal: Signal) {
     }
 }
 
-/// The program ends with the signal's status and says truly what became of the push.
-#[track_caller]
-fn assert_ends_by(signal: Signal, at: At, child: Child, let_go: impl FnOnce(), codex: &Codex, case: &str) {
-    // Before the push it must not wait for the other side; at the verdict it must.
+/// Waits until the program has ended: before the push it must not wait for the other side, at the verdict it must.
+fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Output {
     let ends_by_itself = matches!(at, At::Git(GitStep::List | GitStep::Fetch, _));
-    let output = if ends_by_itself {
-        let output = child.wait_with_output().unwrap();
+    if ends_by_itself {
+        let output = sandbox.ended(child);
         let_go();
         output
     } else {
         let_go();
-        child.wait_with_output().unwrap()
-    };
+        sandbox.ended(child)
+    }
+}
+
+/// The program has ended with the signal's status and says truly what became of the push.
+#[track_caller]
+fn assert_ended_by(signal: Signal, at: At, output: &Output, codex: &Codex, case: &str) {
     let code = 128 + signal.as_raw();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let told = format!("{case}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    let document: Value = serde_json::from_str(&stdout).expect(&told);
+    let told = format!("{case}: {}{}", output.stdout, output.stderr);
+    assert_eq!(output.code, Some(code), "{told}");
+    let document = output.json();
     assert_eq!((&document["exit_code"], &document["pushed"]), (&json!(code), &json!(at.pushing())), "{told}");
     let statuses: Vec<_> = document["projects"].as_array().unwrap().iter().map(|p| p["status"].clone()).collect();
     if at.pushing() {

@@ -14,5 +14,6 @@ mod launcher;
 mod ownership;
 mod remotes;
 mod signals;
+mod storage;
 mod support;
 mod usage;

@@ -55,7 +55,11 @@ const SIGNS: [(&str, RemoteErrorKind); 45] = [
 
 /// The cause that git's messages point to.
 pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
-    let found = SIGNS.iter().find(|(sign, _)| lines.iter().any(|line| line.contains(sign)));
+    let points = |line: &String, (sign, kind): &(&str, RemoteErrorKind)| {
+        // A full disk of the server is the server's failure.
+        line.contains(sign) && !(*kind == RemoteErrorKind::DiskFull && line.starts_with("remote:"))
+    };
+    let found = SIGNS.iter().find(|sign| lines.iter().any(|line| points(line, sign)));
     match found {
         Some((_, kind)) => *kind,
         None if lines.iter().any(|line| line.contains("early EOF") || line.contains("RPC failed")) => {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -99,16 +99,6 @@ impl Sandbox {
         let gate = Gate::new(self);
         self.wrap_git(step, moment, &gate.script());
         gate
-    }
-
-    /// Starts the program in the background.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
-        self.spawn(self.program(arguments))
-    }
-
-    /// Starts a prepared command in the background.
-    pub(crate) fn spawn(&self, mut command: Command) -> Child {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// How many processes live in this sandbox's environment: the program and what it started, orphans too.

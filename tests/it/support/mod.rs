@@ -3,6 +3,7 @@
 mod codex;
 pub(crate) mod gate;
 pub(crate) mod http;
+mod mounts;
 mod output;
 mod sandbox;
 pub(crate) mod ssh;
