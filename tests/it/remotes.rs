@@ -3,6 +3,7 @@
 
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::ssh::SshServer;
+use crate::support::tls::TlsServer;
 use crate::support::{Codex, Output, Sandbox};
 
 const TOKEN: &str = "t0ken-that-must-not-show";
@@ -293,4 +294,39 @@ fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
     // The header is all that a child gets to know.
     assert!(variables.contains("Authorization: Basic ") && !variables.contains(TOKEN), "{variables}");
     assert!(!variables.contains("do-not-pass-on"));
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
+    let world = world();
+    let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/')) else { return };
+    let url = tls.url("codex.git");
+    let sync = |variables: &[(&str, &str)]| {
+        let own = [("FRACTARY_CODEX_REMOTE__URL", url.as_str()), ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)];
+        world.sync(&[&own, variables].concat())
+    };
+    let output = sync(&[]);
+    assert!(output.stderr.contains("caused by: ") && output.stderr.contains("certificate"), "{}", output.stderr);
+    // Nothing was asked, let alone told, without trust.
+    assert!(world.server.requests().is_empty());
+    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    // A server without TLS is no better, and a certificate for another name neither.
+    let output = sync(&[("FRACTARY_CODEX_REMOTE__URL", &world.server.url("codex.git").replace("http:", "https:"))]);
+    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    let output = sync(&[
+        ("FRACTARY_CODEX_REMOTE__URL", &url.replace("127.0.0.1", "localhost")),
+        ("GIT_SSL_CAINFO", tls.certificate()),
+    ]);
+    world.fails(output, 4, "no trusted TLS connection to `localhost:", "`http.sslCAInfo`");
+    // What a user told git to trust counts, wherever it was said.
+    for variables in [vec![("GIT_SSL_CAINFO", tls.certificate())], vec![("GIT_SSL_NO_VERIFY", "1")], vec![]] {
+        if variables.is_empty() {
+            let trusting = format!("[http]\n\tsslCAInfo = {}\n", tls.certificate());
+            world.sandbox.write("home/.gitconfig", trusting);
+        }
+        let content = format!("{variables:?}");
+        world.sandbox.write("ws/alpha/README.md", &content);
+        sync(&variables).code(0);
+        assert_eq!(world.codex.file("projects/alpha/README.md"), content);
+    }
 }

@@ -7,10 +7,17 @@ mod mounts;
 mod output;
 mod sandbox;
 pub(crate) mod ssh;
+pub(crate) mod tls;
 
 pub(crate) use codex::Codex;
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
+
+/// Waits until a server listens on this port of loopback.
+#[track_caller]
+fn listens(port: u16) {
+    gate::wait_until("a server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+}
 
 /// Says that a test was left out, and why; fails where none may be.
 #[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]
