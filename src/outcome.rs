@@ -65,7 +65,7 @@ pub enum Pushed {
     No,
     /// They did, and the remote confirmed it when asked again.
     Verified,
-    /// They were sent, and the remote could not be asked.
+    /// They were sent, and the remote could not be asked, or gave no verdict and may still take them.
     Unknown,
 }
 
@@ -195,6 +195,16 @@ pub enum SyncError {
         /// The host, or the path.
         place: String,
         /// Why.
+        source: Box<RemoteError>,
+    },
+    /// The push was sent, and the server never said what became of it.
+    #[error("the push was sent, but `{place}` did not say what became of it, and `{branch}` does not hold it so far")]
+    NoVerdict {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// How the answer got lost.
         source: Box<RemoteError>,
     },
     /// `remote.create` is off and nothing is there.

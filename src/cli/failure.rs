@@ -115,6 +115,7 @@ pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
 
 /// What ended a run.
 pub(crate) fn of_run(error: &SyncError) -> Failure {
+    let again = "run again: what landed is found up to date, what did not is pushed".to_owned();
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
@@ -136,8 +137,11 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             vec!["somebody else rewrote the branch just now; run again, and find out who force-pushes".to_owned()],
         ),
         SyncError::Unverified { source, .. } => {
-            let hint = "run again: what landed is found up to date, what did not is pushed".to_owned();
-            (exit::REMOTE, "unverified", [vec![hint], remote_hints(source)].concat())
+            (exit::REMOTE, "unverified", [vec![again], remote_hints(source)].concat())
+        }
+        SyncError::NoVerdict { .. } => {
+            let hint = "for hooks that take their time raise `remote.timeout.push_verdict`".to_owned();
+            (exit::REMOTE, "no-verdict", vec![again, hint])
         }
         SyncError::LocalMissing { path } => (
             exit::REMOTE,
@@ -170,8 +174,10 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     };
     let mut causes = Vec::new();
     match error {
-        SyncError::Remote(remote) | SyncError::Unverified { source: remote, .. } => {
-            if matches!(error, SyncError::Unverified { .. }) {
+        SyncError::Remote(remote)
+        | SyncError::Unverified { source: remote, .. }
+        | SyncError::NoVerdict { source: remote, .. } => {
+            if !matches!(error, SyncError::Remote(_)) {
                 causes.push(remote.to_string());
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
@@ -235,9 +241,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::NotLanded => {
             report("not-landed", "the run ended before it landed".to_owned(), Vec::new(), Vec::new())
         }
-        ProjectOutcome::Sent(_) => {
-            report("unverified", "sent, but the remote could not be asked".to_owned(), Vec::new(), Vec::new())
-        }
+        ProjectOutcome::Sent(_) => report("unverified", "sent, but not confirmed".to_owned(), Vec::new(), Vec::new()),
         ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) | ProjectOutcome::Brought => {
             None
         }

@@ -1,6 +1,9 @@
 //! Every error of a remote that a user can meet, against real servers: its own message, a hint, the right exit status,
 //! and nothing left behind.
 
+use serde_json::Value;
+
+use crate::support::gate::{Gate, wait_until};
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::ssh::SshServer;
 use crate::support::tls::TlsServer;
@@ -166,6 +169,28 @@ fn a_push_that_is_accepted_and_undone_is_no_success() {
     world.codex.hook("post-receive", "git update-ref refs/heads/main $(git rev-parse main~1)");
     let output = world.sync_with_token().code(5);
     assert!(output.stderr.contains("landed, then removed"), "{}", output.stderr);
+}
+
+#[test]
+fn a_push_without_a_verdict_is_not_called_a_failure() {
+    let world = world();
+    // The hook takes its time, and whatever stands between us and the server loses patience.
+    let gate = Gate::new(&world.sandbox);
+    world.codex.hook("pre-receive", &gate.script());
+    let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
+    command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+    command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+    command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='20s', idle='20s', push_verdict='1s'}");
+    let document = world.sandbox.finish(command).code(4).json();
+    assert_eq!((&document["error"]["kind"], &document["pushed"]), (&"no-verdict".into(), &Value::Null), "{document}");
+    assert!(document["error"]["hints"][0].as_str().unwrap().contains("run again"), "{document}");
+    assert_eq!(world.codex.subjects().len(), 1);
+    // Then the hook lets it through after all.
+    gate.open();
+    wait_until("it landed", || world.codex.subjects().len() == 2);
+    let next = world.sync_with_token().code(0);
+    assert!(next.stdout.contains("nothing to push"), "{}", next.stdout);
+    world.codex.assert_sound();
 }
 
 #[test]

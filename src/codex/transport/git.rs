@@ -1,6 +1,7 @@
 //! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
 //! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
 
+use std::cell::Cell;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::process::Command;
@@ -317,13 +318,21 @@ impl Git {
         command.args(["push", "--porcelain", "--progress", "--no-verify"]).args(options).arg(REMOTE);
         command.arg(format!("{commit}:refs/heads/{branch}"));
         let listen = |line: &str| self.progress(Stage::Push, "Writing objects:", line);
+        let sent = Cell::new(false);
         let patience = |line: &str| {
-            let sent =
-                line.starts_with("Writing objects: 100%") || line.starts_with("remote:") || line.starts_with("Total");
-            if sent { timeout.push_verdict } else { timeout.connect + timeout.idle }
+            sent.set(sent.get() || line.starts_with("Writing objects: 100%") || line.starts_with("Total"));
+            if sent.get() || line.starts_with("remote:") {
+                timeout.push_verdict
+            } else {
+                timeout.connect + timeout.idle
+            }
         };
+        let lost = |error: RemoteError| if sent.get() { Ok(PushReply::Lost(error)) } else { Err(error) };
         // Not to be interrupted: once it is sent, the verdict is awaited and told.
-        let finished = self.run(command, OnSignal::GoOn, patience, listen)?;
+        let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
+            Ok(finished) => finished,
+            Err(error) => return lost(error),
+        };
         let verdict = finished.stdout.lines().find_map(|line| {
             let (flag, rest) = line.split_once('\t')?;
             let (_, summary) = rest.split_once('\t')?;
@@ -337,7 +346,7 @@ impl Git {
                 Ok(PushReply::Refused { reason: self.redacted(&[reason]).remove(0), words: told })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),
-            _ => Err(self.failure(&finished)),
+            _ => lost(self.failure(&finished)),
         }
     }
 
