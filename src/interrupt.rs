@@ -1,13 +1,41 @@
-//! A request to stop, as a value: the command line sets it from a signal handler, long work asks for it.
+//! A request to stop, as a value: the command line sets it from a signal handler, long work asks for it. It also knows
+//! the children that run, so that none outlives an end at once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 /// Shared by everything that can take long. Cloning shares the same request.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicI32>);
+pub struct Interrupt(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    signal: AtomicI32,
+    /// The children that run, each the leader of a process group.
+    groups: Mutex<BTreeSet<u32>>,
+}
+
+/// A child that is known to an [`Interrupt`] as long as this value lives.
+#[derive(Debug)]
+pub struct Running<'i>(&'i Interrupt, u32);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.groups().remove(&self.1);
+    }
+}
+
+/// Sends `signal` to the process group of the child `leader`.
+pub fn signal_group(leader: u32, signal: Signal) {
+    if let Some(group) = Pid::from_raw(leader.cast_signed()) {
+        let _ = kill_process_group(group, signal);
+    }
+}
 
 /// Work stopped because signal `.0` asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +45,25 @@ pub struct Interrupted(pub i32);
 impl Interrupt {
     /// Asks to stop, on behalf of `signal`.
     pub fn request(&self, signal: i32) {
-        self.0.store(signal, Ordering::SeqCst);
+        self.0.signal.store(signal, Ordering::SeqCst);
+    }
+
+    /// Takes notice of a child that runs and leads a process group.
+    pub fn running(&self, leader: u32) -> Running<'_> {
+        self.groups().insert(leader);
+        Running(self, leader)
+    }
+
+    /// Asks every child and what it started to end. Asked, git takes its lock files away; killed, it would leave them in
+    /// a codex on this machine.
+    pub fn end_children(&self) {
+        for leader in self.groups().iter() {
+            signal_group(*leader, Signal::TERM);
+        }
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.0.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps for `duration`, or until somebody asks to stop.
@@ -34,7 +80,7 @@ impl Interrupt {
 
     /// An error if somebody asked to stop.
     pub fn check(&self) -> Result<(), Interrupted> {
-        match self.0.load(Ordering::SeqCst) {
+        match self.0.signal.load(Ordering::SeqCst) {
             0 => Ok(()),
             signal => Err(Interrupted(signal)),
         }

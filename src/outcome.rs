@@ -6,7 +6,7 @@ use std::time::Duration;
 use bstr::{BStr, BString};
 
 use crate::cache::CacheError;
-use crate::codex::error::RemoteError;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -65,7 +65,7 @@ pub enum Pushed {
     No,
     /// They did, and the remote confirmed it when asked again.
     Verified,
-    /// They were sent, and the remote could not be asked.
+    /// They were sent, and the remote could not be asked, or gave no verdict and may still take them.
     Unknown,
 }
 
@@ -197,6 +197,16 @@ pub enum SyncError {
         /// Why.
         source: Box<RemoteError>,
     },
+    /// The push was sent, and the server never said what became of it.
+    #[error("the push was sent, but `{place}` did not say what became of it, and `{branch}` does not hold it so far")]
+    NoVerdict {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// How the answer got lost.
+        source: Box<RemoteError>,
+    },
     /// `remote.create` is off and nothing is there.
     #[error("there is no repository at `{path}`")]
     LocalMissing {
@@ -232,6 +242,9 @@ pub enum SyncError {
 
 impl From<RemoteError> for SyncError {
     fn from(error: RemoteError) -> Self {
-        Self::Remote(Box::new(error))
+        match error.kind {
+            RemoteErrorKind::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            _ => Self::Remote(Box::new(error)),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! user asks for no network), and the plan is made from it by the same code as from a fetched tree. So it need not know
 //! the configuration or the sources of the time.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
@@ -69,10 +70,10 @@ impl State {
     }
 
     /// Records what stands at the project's place. State that cannot be kept only costs a fetch next time.
-    pub fn write(&self, project: &Project, recorded: &Recorded) {
+    pub fn write(&self, project: &Project, recorded: &Recorded) -> io::Result<()> {
         // What obstructs a place is rare and looked at anew each time.
         if recorded.listing.obstacle.is_some() {
-            return;
+            return Ok(());
         }
         let mut body = Vec::with_capacity(recorded.listing.entries.len() * 80);
         record::push_bytes(&mut body, project.to.as_bstr());
@@ -84,9 +85,6 @@ impl State {
             record::push_bytes(&mut body, entry.mode.octal());
             body.extend_from_slice(&entry.id.0);
         }
-        let path = self.path(project);
-        if let Err(error) = record::write(&path, HEAD, &body) {
-            tracing::debug!(path = %path.display(), %error, "the state is not kept");
-        }
+        record::write(&self.path(project), HEAD, &body)
     }
 }

@@ -117,6 +117,7 @@ pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
 
 /// What ended a run.
 pub(crate) fn of_run(error: &SyncError) -> Failure {
+    let again = "run again: what landed is found up to date, what did not is pushed".to_owned();
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
@@ -138,8 +139,11 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             vec!["somebody else rewrote the branch just now; run again, and find out who force-pushes".to_owned()],
         ),
         SyncError::Unverified { source, .. } => {
-            let hint = "run again: what landed is found up to date, what did not is pushed".to_owned();
-            (exit::REMOTE, "unverified", [vec![hint], remote_hints(source)].concat())
+            (exit::REMOTE, "unverified", [vec![again], remote_hints(source)].concat())
+        }
+        SyncError::NoVerdict { .. } => {
+            let hint = "for hooks that take their time raise `remote.timeout.push_verdict`".to_owned();
+            (exit::REMOTE, "no-verdict", vec![again, hint])
         }
         SyncError::LocalMissing { path } => (
             exit::REMOTE,
@@ -173,8 +177,10 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     };
     let mut causes = Vec::new();
     match error {
-        SyncError::Remote(remote) | SyncError::Unverified { source: remote, .. } => {
-            if matches!(error, SyncError::Unverified { .. }) {
+        SyncError::Remote(remote)
+        | SyncError::Unverified { source: remote, .. }
+        | SyncError::NoVerdict { source: remote, .. } => {
+            if !matches!(error, SyncError::Remote(_)) {
                 causes.push(remote.to_string());
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
@@ -238,9 +244,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::NotLanded => {
             report("not-landed", "the run ended before it landed".to_owned(), Vec::new(), Vec::new())
         }
-        ProjectOutcome::Sent(_) => {
-            report("unverified", "sent, but the remote could not be asked".to_owned(), Vec::new(), Vec::new())
-        }
+        ProjectOutcome::Sent(_) => report("unverified", "sent, but not confirmed".to_owned(), Vec::new(), Vec::new()),
         ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) | ProjectOutcome::Brought => {
             None
         }
@@ -250,6 +254,9 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
 fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     match error {
         ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
+        ScanError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ("read", Some("something removed it; run again when it is done".to_owned()))
+        }
         ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
         ScanError::Changed { .. } => ("changed", Some("something writes to it; run again when it is done".to_owned())),
         ScanError::Collision(_) => ("collision", Some("exclude one of them, or map it elsewhere".to_owned())),
@@ -285,13 +292,14 @@ fn is_full(error: &std::io::Error) -> bool {
 
 fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
     match error {
-        StoreError::Write(source) | StoreError::Create { source, .. } if is_full(source) => (
-            exit::REMOTE,
-            "disk-full",
-            vec!["free some space, or point `TMPDIR` elsewhere; nothing was pushed".to_owned()],
-        ),
-        StoreError::Create { .. } | StoreError::Write(_) => {
-            (exit::REMOTE, "temporary-clone", vec!["point `TMPDIR` at a directory that can be written".to_owned()])
+        StoreError::Write { kept, source, .. } => {
+            let elsewhere = if *kept { "set `clone.strategy: temp`" } else { "point `TMPDIR` elsewhere" };
+            let (kind, cure) = match is_full(source) {
+                true => ("disk-full", "free some space"),
+                false if *kept => ("kept-clone", "make it writable"),
+                false => ("temporary-clone", "make it a directory that can be written"),
+            };
+            (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}; nothing was pushed")])
         }
         StoreError::Git(_) | StoreError::Tree(_) => {
             (exit::REMOTE, "codex-unreadable", vec!["check the codex with `git fsck --strict`".to_owned()])

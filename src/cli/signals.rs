@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks the run to stop and clean up, the second ends it at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks the run to stop and clean up, the second ends it at once,
+//! with its children.
 
 use std::thread;
 
@@ -15,6 +16,7 @@ pub(crate) fn listen() -> Interrupt {
         thread::spawn(move || {
             for signal in signals.forever() {
                 if request.check().is_err() {
+                    request.end_children();
                     std::process::exit(128 + signal);
                 }
                 request.request(signal);

@@ -35,7 +35,7 @@ pub enum RemoteErrorKind {
     Refused,
     /// Nothing moved for too long.
     TimedOut,
-    /// The TLS certificate does not hold.
+    /// The TLS certificate does not hold, or there is no TLS.
     Tls,
     /// The server does not take the ssh key.
     SshKeyRefused,
@@ -112,7 +112,7 @@ impl RemoteError {
             RemoteErrorKind::HostUnknown => format!("the host of `{url}` is not known"),
             RemoteErrorKind::Refused => format!("cannot connect to `{place}`"),
             RemoteErrorKind::TimedOut => format!("`{place}` stopped answering"),
-            RemoteErrorKind::Tls => format!("the TLS certificate of `{place}` cannot be verified"),
+            RemoteErrorKind::Tls => format!("no trusted TLS connection to `{place}`"),
             RemoteErrorKind::SshKeyRefused => format!("`{place}` takes none of the ssh keys"),
             RemoteErrorKind::SshHostUnknown => format!("the ssh host key of `{place}` is not known"),
             RemoteErrorKind::SshHostChanged => format!("the ssh host key of `{place}` has changed"),

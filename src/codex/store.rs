@@ -32,19 +32,18 @@ pub const TIP: &str = "refs/codex/tip";
 /// A clone that could not be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The temporary directory will not have it.
-    #[error("cannot make a temporary clone in `{}`", directory.display())]
-    Create {
-        /// Where.
+    /// It cannot be made or written.
+    #[error("cannot write the {} clone in `{}`", if *kept { "kept" } else { "temporary" }, directory.display())]
+    Write {
+        /// Where: the directory for temporary files, or that of the kept clone.
         directory: PathBuf,
+        /// Whether it is a kept clone.
+        kept: bool,
         /// Why.
         source: io::Error,
     },
-    /// New objects could not be written.
-    #[error("cannot write new objects to the temporary clone")]
-    Write(#[source] io::Error),
     /// libgit2 cannot work with it.
-    #[error("cannot read the temporary clone: {}", .0.message())]
+    #[error("cannot read the clone of the codex: {}", .0.message())]
     Git(git2::Error),
     /// A tree is missing or damaged.
     #[error("cannot read the codex")]
@@ -61,26 +60,27 @@ impl From<git2::Error> for StoreError {
 pub struct Store {
     repository: git2::Repository,
     path: PathBuf,
+    /// What the user knows of the place: the directory for temporary files, or that of the kept clone.
+    place: PathBuf,
     // Dropped in this order: a temporary directory goes while it is still locked.
-    _directory: Option<Scratch>,
+    scratch: Option<Scratch>,
     _lock: File,
 }
 
 impl Store {
-    /// Makes an empty clone in `temporary`, after sweeping what dead runs left there.
+    /// Makes an empty clone in `temporary`.
     pub fn create(temporary: &Path) -> Result<Self, StoreError> {
-        sweep(temporary);
-        let error = |source| StoreError::Create { directory: temporary.to_owned(), source };
-        let (directory, lock) = Scratch::locked_in(temporary).map_err(error)?;
-        let path = directory.0.join("codex.git");
-        let repository = init(&path)?;
-        Ok(Self { repository, path, _directory: Some(directory), _lock: lock })
+        let error = |source| StoreError::Write { directory: temporary.to_owned(), kept: false, source };
+        let (scratch, lock) = Scratch::locked_in(temporary).map_err(error)?;
+        let path = scratch.0.join("codex.git");
+        let repository = init(&path).map_err(error)?;
+        Ok(Self { repository, path, place: temporary.to_owned(), scratch: Some(scratch), _lock: lock })
     }
 
     /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; waits while another run uses it. One
     /// that cannot be opened, or that has grown many packs, is thrown away: a new one costs a fetch.
     pub fn keep(directory: &Path) -> Result<Self, StoreError> {
-        let error = |source| StoreError::Create { directory: directory.to_owned(), source };
+        let error = |source| StoreError::Write { directory: directory.to_owned(), kept: true, source };
         fs::create_dir_all(directory).map_err(error)?;
         let lock = File::create(directory.join(LOCK)).map_err(error)?;
         lock.lock().map_err(error)?;
@@ -93,21 +93,25 @@ impl Store {
                 if path.exists() {
                     fs::remove_dir_all(&path).map_err(error)?;
                 }
-                init(&path)?
+                init(&path).map_err(error)?
             }
         };
-        Ok(Self { repository, path, _directory: None, _lock: lock })
+        Ok(Self { repository, path, place: directory.to_owned(), scratch: None, _lock: lock })
     }
 
     /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
     pub fn renew(&mut self) -> Result<bool, StoreError> {
-        if self._directory.is_some() {
+        if self.scratch.is_some() {
             return Ok(false);
         }
-        let error = |source| StoreError::Create { directory: self.path.clone(), source };
-        fs::remove_dir_all(&self.path).map_err(error)?;
-        self.repository = init(&self.path)?;
+        fs::remove_dir_all(&self.path).map_err(|source| self.unwritable(source))?;
+        self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
         Ok(true)
+    }
+
+    /// The error that it cannot be written.
+    pub fn unwritable(&self, source: io::Error) -> StoreError {
+        StoreError::Write { directory: self.place.clone(), kept: self.scratch.is_none(), source }
     }
 
     /// Where it lies.
@@ -117,9 +121,12 @@ impl Store {
 
     /// Names the remote, once. `url` holds no secret.
     pub fn set_remote(&self, url: &str) -> Result<(), StoreError> {
-        let mut config = self.repository.config()?;
-        config.set_str(&format!("remote.{REMOTE}.url"), url)?;
-        Ok(config.set_bool(&format!("remote.{REMOTE}.promisor"), true)?)
+        let set = || {
+            let mut config = self.repository.config()?;
+            config.set_str(&format!("remote.{REMOTE}.url"), url)?;
+            config.set_bool(&format!("remote.{REMOTE}.promisor"), true)
+        };
+        set().map_err(|error| self.unwritable(io_error(&error)))
     }
 
     /// The tip that the last fetch brought.
@@ -228,10 +235,20 @@ impl Store {
     }
 }
 
-fn init(path: &Path) -> Result<git2::Repository, StoreError> {
+fn init(path: &Path) -> io::Result<git2::Repository> {
     let mut options = git2::RepositoryInitOptions::new();
     options.bare(true).external_template(false);
-    Ok(git2::Repository::init_opts(path, &options)?)
+    git2::Repository::init_opts(path, &options).map_err(|error| io_error(&error))
+}
+
+/// What the system told libgit2, which keeps the words alone.
+fn io_error(error: &git2::Error) -> io::Error {
+    let kind = match error.message() {
+        message if message.contains("No space left on device") => io::ErrorKind::StorageFull,
+        message if message.contains("Disk quota exceeded") => io::ErrorKind::QuotaExceeded,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error.message().to_owned())
 }
 
 /// How many of the next blobs make a batch: a few megabytes, at least one.
@@ -291,7 +308,7 @@ impl Drop for Scratch {
 }
 
 /// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
-fn sweep(temporary: &Path) {
+pub fn sweep(temporary: &Path) {
     let own = rustix::process::geteuid().as_raw();
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(CLONE)) {

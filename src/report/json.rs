@@ -29,7 +29,7 @@ pub struct SyncDocument {
     pub projects: Vec<Project>,
     /// Sums over the projects.
     pub totals: Totals,
-    /// Whether commits arrived; `null` when they were sent and the remote could not be asked again.
+    /// Whether commits arrived; `null` when they were sent and nobody can say.
     pub pushed: Option<bool>,
     /// How many pushes were made.
     pub attempts: u32,

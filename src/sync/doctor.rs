@@ -167,7 +167,7 @@ fn may_push(opened: &Opened) -> Verdict {
         Ok(Ok(PushReply::Refused { reason, .. })) => {
             Verdict::Odd { message: format!("would be refused: {reason}"), hint: "run the check again".to_owned() }
         }
-        Ok(Err(error)) => Verdict::NotWritable(error),
+        Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::NotWritable(error),
         Err(error) => Verdict::Bad(error),
     }
 }

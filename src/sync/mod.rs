@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::codex::store;
 use crate::codex::transport::{Transport, git::Git};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter};
@@ -83,6 +84,9 @@ impl SyncRequest<'_> {
 /// fail as a whole, everything from it. Never fails as a call: what went wrong is in the outcome.
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
+    if !request.offline {
+        store::sweep(&request.temporary);
+    }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs);
     // Trees are edited level by level, and a path may have two thousand; what is not used costs nothing.
     let mut outcome = match threads.stack_size(64 << 20).build() {

@@ -1,6 +1,7 @@
 //! The codex's side of a run: which branch, at which tip, and what it holds.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -154,7 +155,7 @@ fn new_store(request: &SyncRequest<'_>) -> Result<Store, SyncError> {
 /// Whether a new clone may mend it: git or its data is at fault, not the way to the server.
 fn heals(error: &SyncError) -> bool {
     match error {
-        SyncError::Store(_) => true,
+        SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
         SyncError::Remote(error) => matches!(error.kind, RemoteErrorKind::Other | RemoteErrorKind::NotFound),
         _ => false,
     }
@@ -215,7 +216,15 @@ impl Opened {
         }
         if self.tip.is_some() || self.base.is_some() {
             let fetch = |store: &Store| -> Result<ObjectId, SyncError> {
-                let tip = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)?;
+                let fetched = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop);
+                let tip = fetched.map_err(|error| match error.kind {
+                    RemoteErrorKind::DiskFull => {
+                        let own = error.detail.iter().filter(|line| !line.starts_with("remote:"));
+                        let words = own.map(String::as_str).collect::<Vec<_>>().join("; ");
+                        store.unwritable(io::Error::new(io::ErrorKind::StorageFull, words)).into()
+                    }
+                    _ => SyncError::from(error),
+                })?;
                 store.root_tree(tip).and_then(|root| store.read_tree(root)).map_err(StoreError::from)?;
                 Ok(tip)
             };

@@ -265,8 +265,8 @@ impl<'r> Publish<'r> {
         self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (Some(&project.to), plan))));
     }
 
-    /// Records what the codex holds now, for a next run to compare with.
-    fn record(&self, opened: &Opened) {
+    /// Records what the codex holds now, for a next run to compare with. Whatever comes of it, the push is done.
+    fn record(&mut self, opened: &Opened) {
         let request = self.request;
         let landed = self.landing == Landing::Landed;
         let tip = if landed { self.outcome.remote.after } else { opened.tip };
@@ -276,14 +276,21 @@ impl<'r> Publish<'r> {
         let state = state(request);
         let branch = &opened.branch;
         let numbers: Vec<_> = (0..self.decisions.len()).filter(|number| !self.failed.contains_key(number)).collect();
-        numbers.into_par_iter().for_each(|number| {
+        let written: io::Result<()> = numbers.into_par_iter().try_for_each(|number| {
             let listing = match &self.decisions[number] {
                 Decision::Go(plan) if landed => self.listings[number].after(plan),
                 _ => self.listings[number].clone(),
             };
             let recorded = Recorded { branch: branch.clone(), tip, time: request.now, listing };
-            state.write(request.projects[number], &recorded);
+            state.write(request.projects[number], &recorded)
         });
+        if let Err(error) = written {
+            let place = escaped(request.workspace.state_dir.as_os_str().as_encoded_bytes());
+            let message = format!(
+                "the state cannot be kept in `{place}`, so the next sync fetches again (`state.dir` names another place): {error}"
+            );
+            request.warn(&mut self.outcome.warnings, None, message);
+        }
     }
 
     /// The projects that have something to do.
@@ -339,7 +346,7 @@ impl<'r> Publish<'r> {
                 self.commits = commits;
                 true
             }
-            Err(WriteError::Store(error)) => return Err(StoreError::Write(error).into()),
+            Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
             Err(WriteError::Source(number, error)) => {
                 self.failed.insert(number, error);
                 false

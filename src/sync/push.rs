@@ -48,10 +48,11 @@ impl Publish<'_> {
             // Refused, whatever else: it did not land.
             (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
             // It never got through, and it still does not.
-            (Err(_), Err(error)) if error.kind.precedes_sending() => return Err(error.into()),
+            (Err(_), Err(error) | Ok(PushReply::Lost(error))) if error.kind.precedes_sending() => {
+                return Err(error.into());
+            }
             (Err(source), _) => {
-                self.landing = Landing::Unknown;
-                self.outcome.pushed = Pushed::Unknown;
+                self.unknown();
                 return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
             }
         };
@@ -70,12 +71,24 @@ impl Publish<'_> {
             }
             Ok(PushReply::Refused { reason, .. }) if moved => Ok(Sent::Moved { reason }),
             Ok(PushReply::Refused { reason, words }) => Ok(Sent::SameTip { reason, words }),
-            Err(error) if moved => Ok(Sent::Moved { reason: error.to_string() }),
-            Err(error) if error.kind.is_transient() && self.outcome.attempts <= SAME_TIP_TRIES => {
+            Err(error) | Ok(PushReply::Lost(error)) if moved => Ok(Sent::Moved { reason: error.to_string() }),
+            Err(error) | Ok(PushReply::Lost(error))
+                if error.kind.is_transient() && self.outcome.attempts <= SAME_TIP_TRIES =>
+            {
                 Ok(Sent::Moved { reason: error.to_string() })
             }
-            Err(error) => Err(error.into()),
+            // It is not there, but a hook that takes long may still let it through.
+            Ok(PushReply::Lost(error)) if !error.kind.precedes_sending() => {
+                self.unknown();
+                Err(SyncError::NoVerdict { place: place(), branch: opened.branch.clone(), source: Box::new(error) })
+            }
+            Err(error) | Ok(PushReply::Lost(error)) => Err(error.into()),
         }
+    }
+
+    fn unknown(&mut self) {
+        self.landing = Landing::Unknown;
+        self.outcome.pushed = Pushed::Unknown;
     }
 }
 

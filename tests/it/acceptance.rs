@@ -1,5 +1,6 @@
 //! The acceptance criteria of the specification, by their numbers.
 
+use crate::support::http::HttpServer;
 use crate::support::{Codex, Sandbox};
 
 fn two_projects() -> (Sandbox, crate::support::Codex) {
@@ -116,6 +117,38 @@ fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
     let again = sync(&["sync", "ledger", "--direction", "from-codex", "--json"]);
     assert_eq!((&again["totals"]["unchanged"], &again["totals"]["up_to_date"]), (&expected.len().into(), &1.into()));
     assert_eq!(sandbox.fingerprint(&format!("{cache}/projects")), found);
+}
+
+#[test]
+fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
+    let (sandbox, codex) = two_projects();
+    codex.commit(&[("100644", "README.md", "the codex")], &[]);
+    let server = HttpServer::start(&sandbox.path(""), Some("somebody:secret"));
+    let (locked, missing) = (server.url("codex.git"), sandbox.path("nowhere.git"));
+    let sync = |url: &str, status: i32, error: &str, hint: &str| {
+        let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.url={url}")]).code(status);
+        let lines: Vec<_> = output.stderr.lines().collect();
+        assert!(lines.iter().any(|line| line.starts_with("error: ") && line.contains(error)), "{}", output.stderr);
+        assert!(lines.iter().any(|line| line.contains("hint: ") && line.contains(hint)), "{}", output.stderr);
+        // Nothing that sounds like success, nothing done, nothing left.
+        assert!(!output.stdout.contains("pushed ") && !output.stdout.contains(" synced"), "{}", output.stdout);
+        assert_eq!((codex.subjects(), sandbox.leftovers()), (vec!["Somebody else".to_owned()], Vec::new()));
+    };
+    sync(&locked, 4, "asks for credentials and none were given", "`remote.token`");
+    sync(missing.to_str().unwrap(), 4, "there is no repository at", "`remote.create: true`");
+    // The tip is there, but what it consists of is not.
+    let (objects, away) = (codex.path().join("objects"), sandbox.path("objects"));
+    std::fs::rename(&objects, &away).unwrap();
+    std::fs::create_dir(&objects).unwrap();
+    let output = sandbox.run(&["sync", "--all"]).code(4);
+    assert!(output.stderr.contains("error: ") && output.stderr.contains("hint: "), "{}", output.stderr);
+    std::fs::remove_dir_all(&objects).unwrap();
+    std::fs::rename(&away, &objects).unwrap();
+    codex.hook("pre-receive", "echo 'protected until the release' >&2; exit 1");
+    sync(codex.path().to_str().unwrap(), 5, "declined by", "a hook of the server refuses");
+    codex.hook("pre-receive", "exit 0");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.subjects().len(), 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::support::Sandbox;
+use crate::support::gate::{GitStep, Moment};
 use crate::support::http::HttpServer;
 
 #[test]
@@ -19,16 +20,16 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "1")], &[]);
     // The first push finds that somebody was faster: the hook itself makes the competing commit.
-    codex.hook(
-        "pre-receive",
-        "[ -e raced ] && exit 0; touch raced; unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
-         id=$(git commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id",
-    );
+    codex.hook("pre-receive", &format!("[ -e raced ] && exit 0; touch raced; {ALWAYS_FASTER}"));
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["attempts"], 2);
     assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "faster", "Somebody else"]);
     codex.assert_sound();
 }
+
+/// A hook during which somebody else is always faster.
+const ALWAYS_FASTER: &str = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+     id=$(git commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id";
 
 #[test]
 fn what_lands_between_fetch_and_push_is_never_overwritten() {
@@ -54,20 +55,58 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
 
 #[test]
 fn when_tries_are_used_up_the_last_refusal_is_told() {
+    // Git itself finds that the branch moved, or a hook does.
+    for (hook, script, refusal) in [
+        ("pre-receive", ALWAYS_FASTER.to_owned(), "failed to update ref"),
+        ("update", format!("{ALWAYS_FASTER}; echo 'somebody was faster' >&2; exit 1"), "hook declined"),
+    ] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        sandbox.write("ws/alpha/README.md", "alpha");
+        codex.commit(&[("100644", "README.md", "1")], &[]);
+        codex.hook(hook, &script);
+        let output = sandbox.run(&["sync", "--all", "--retries", "2", "--json"]).code(5);
+        for tries in 1..=2 {
+            let told = format!("trying again, {tries} of 3 tries used");
+            assert!(output.stderr.contains(&told), "{}", output.stderr);
+        }
+        let document = output.json();
+        let error = &document["error"];
+        assert_eq!(error["kind"], "retries-exhausted");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("3 attempts") && message.contains(refusal), "{message}");
+        assert!(error["hints"][0].as_str().is_some_and(|hint| hint.contains("--retries")), "{error}");
+        assert_eq!((&document["attempts"], &document["pushed"]), (&3.into(), &false.into()));
+        assert_eq!(document["projects"][0]["status"], "failed");
+        assert_eq!(codex.paths(), ["README.md"]);
+        assert_eq!(codex.subjects(), ["faster", "faster", "faster", "Somebody else"]);
+        assert_eq!(sandbox.leftovers(), [""; 0]);
+        codex.hook(hook, "exit 0");
+        sandbox.run(&["sync", "--all"]).code(0);
+        assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+        codex.assert_sound();
+    }
+}
+
+#[test]
+fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "1")], &[]);
-    codex.hook(
-        "pre-receive",
-        "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
-         id=$(git commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id",
-    );
-    let output = sandbox.run(&["sync", "--all", "--retries", "2", "--json"]).code(5).json();
-    assert_eq!(output["error"]["kind"], "retries-exhausted");
-    assert_eq!((&output["attempts"], &output["pushed"]), (&3.into(), &false.into()));
-    assert_eq!(output["projects"][0]["status"], "failed");
-    assert_eq!(codex.paths(), ["README.md"]);
+    let lock = codex.path().join("refs/heads/main.lock");
+    std::fs::write(&lock, "").unwrap();
+    let output = sandbox.run(&["sync", "--all"]).code(5);
+    assert!(output.stderr.contains("error: push to `main` declined by "), "{}", output.stderr);
+    assert!(output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"), "{}", output.stderr);
+    assert!(output.stderr.contains("hint: "), "{}", output.stderr);
+    assert_eq!((codex.subjects().len(), sandbox.leftovers()), (1, Vec::new()));
+    // Whoever held it is done after our first try.
+    sandbox.wrap_git(GitStep::Push, Moment::After, &format!("rm -f {}", lock.display()));
+    let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!((&document["attempts"], &document["pushed"]), (&2.into(), &true.into()));
+    assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
+    codex.assert_sound();
 }
 
 /// Many processes at once, in rounds, over `file://` and http; half of them with a state directory of their own, as on

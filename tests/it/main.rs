@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acceptance;
+mod changing;
 mod commits;
 mod concurrency;
 mod config;
 mod doctor;
 mod examples;
+mod faults;
 mod from_codex;
 mod guards;
 mod hostile;
@@ -16,5 +18,6 @@ mod ownership;
 mod remotes;
 mod secrets;
 mod signals;
+mod storage;
 mod support;
 mod usage;

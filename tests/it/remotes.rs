@@ -1,9 +1,13 @@
 //! Every error of a remote that a user can meet, against real servers: its own message, a hint, the right exit status,
 //! and nothing left behind.
 
+use serde_json::Value;
+
+use crate::support::gate::Gate;
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::ssh::SshServer;
-use crate::support::{Codex, Output, Sandbox};
+use crate::support::tls::TlsServer;
+use crate::support::{Codex, Output, Sandbox, wait_until};
 
 const TOKEN: &str = "t0ken-that-must-not-show";
 
@@ -111,20 +115,6 @@ fn redirects_are_not_followed_with_a_token() {
 }
 
 #[test]
-fn faults_in_every_stage_are_told_and_leave_nothing() {
-    for stage in [Stage::ListToFetch, Stage::Fetch, Stage::ListToPush] {
-        for reaction in [Reaction::Reset, Reaction::Garbage, Reaction::Truncate(200), Reaction::Stall] {
-            let world = world();
-            world.server.fail(stage, reaction.clone(), 10);
-            let output = world.sync_with_token();
-            assert_eq!(output.code, Some(4), "{stage:?} {reaction:?}: {}{}", output.stdout, output.stderr);
-            assert!(output.stderr.contains("hint: "), "{}", output.stderr);
-            assert_eq!(world.codex.subjects().len(), 1);
-        }
-    }
-}
-
-#[test]
 fn a_push_whose_answer_is_lost_is_asked_for() {
     let world = world();
     world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
@@ -166,6 +156,28 @@ fn a_push_that_is_accepted_and_undone_is_no_success() {
     world.codex.hook("post-receive", "git update-ref refs/heads/main $(git rev-parse main~1)");
     let output = world.sync_with_token().code(5);
     assert!(output.stderr.contains("landed, then removed"), "{}", output.stderr);
+}
+
+#[test]
+fn a_push_without_a_verdict_is_not_called_a_failure() {
+    let world = world();
+    // The hook takes its time, and whatever stands between us and the server loses patience.
+    let gate = Gate::new(&world.sandbox);
+    world.codex.hook("pre-receive", &gate.script());
+    let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
+    command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+    command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+    command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='20s', idle='20s', push_verdict='1s'}");
+    let document = world.sandbox.finish(command).code(4).json();
+    assert_eq!((&document["error"]["kind"], &document["pushed"]), (&"no-verdict".into(), &Value::Null), "{document}");
+    assert!(document["error"]["hints"][0].as_str().unwrap().contains("run again"), "{document}");
+    assert_eq!(world.codex.subjects().len(), 1);
+    // Then the hook lets it through after all.
+    gate.open();
+    wait_until("it landed", || world.codex.subjects().len() == 2);
+    let next = world.sync_with_token().code(0);
+    assert!(next.stdout.contains("nothing to push"), "{}", next.stdout);
+    world.codex.assert_sound();
 }
 
 #[test]
@@ -270,4 +282,39 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
     let document = world.sandbox.finish(command).code(4).json();
     assert_eq!(document["error"]["kind"], "unverified");
     assert!(document["pushed"].is_null());
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
+    let world = world();
+    let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/')) else { return };
+    let url = tls.url("codex.git");
+    let sync = |variables: &[(&str, &str)]| {
+        let own = [("FRACTARY_CODEX_REMOTE__URL", url.as_str()), ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)];
+        world.sync(&[&own, variables].concat())
+    };
+    let output = sync(&[]);
+    assert!(output.stderr.contains("caused by: ") && output.stderr.contains("certificate"), "{}", output.stderr);
+    // Nothing was asked, let alone told, without trust.
+    assert!(world.server.requests().is_empty());
+    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    // A server without TLS is no better, and a certificate for another name neither.
+    let output = sync(&[("FRACTARY_CODEX_REMOTE__URL", &world.server.url("codex.git").replace("http:", "https:"))]);
+    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    let output = sync(&[
+        ("FRACTARY_CODEX_REMOTE__URL", &url.replace("127.0.0.1", "localhost")),
+        ("GIT_SSL_CAINFO", tls.certificate()),
+    ]);
+    world.fails(output, 4, "no trusted TLS connection to `localhost:", "`http.sslCAInfo`");
+    // What a user told git to trust counts, wherever it was said.
+    for variables in [vec![("GIT_SSL_CAINFO", tls.certificate())], vec![("GIT_SSL_NO_VERIFY", "1")], vec![]] {
+        if variables.is_empty() {
+            let trusting = format!("[http]\n\tsslCAInfo = {}\n", tls.certificate());
+            world.sandbox.write("home/.gitconfig", trusting);
+        }
+        let content = format!("{variables:?}");
+        world.sandbox.write("ws/alpha/README.md", &content);
+        sync(&variables).code(0);
+        assert_eq!(world.codex.file("projects/alpha/README.md"), content);
+    }
 }

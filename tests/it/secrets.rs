@@ -376,7 +376,7 @@ fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
 fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
     for url in [None, Some(format!("x-access-token:{MARKER}@"))] {
         let world = guarded();
-        world.codex.hold_pushes(&world.sandbox);
+        let gate = world.codex.hold_pushes(&world.sandbox);
         let with_password = url.map(|user| world.server.url("codex.git").replace("http://", &format!("http://{user}")));
         let mut command = match &with_password {
             Some(url) => world.command(&["sync", "--all"], &[("FRACTARY_CODEX_REMOTE__URL", url)]),
@@ -384,7 +384,7 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
         };
         command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{push_verdict='1m'}");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_until("the server has the push", || world.sandbox.path("reached").exists());
+        gate.wait();
         let home = format!("HOME={}", world.sandbox.path("home").display());
         let mut seen = 0;
         for process in fs::read_dir("/proc").unwrap().flatten() {
@@ -397,7 +397,7 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
         // The program, git, and the helper that speaks http at least.
         assert!(seen >= 3, "{seen}");
         world.nowhere_on_disk(&[]);
-        world.sandbox.write("go", "");
+        gate.open();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -4,7 +4,7 @@
 use crate::codex::error::RemoteErrorKind;
 
 /// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
-const SIGNS: [(&str, RemoteErrorKind); 40] = [
+const SIGNS: [(&str, RemoteErrorKind); 45] = [
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
     ("detected dubious ownership", RemoteErrorKind::DubiousOwnership),
@@ -29,6 +29,7 @@ const SIGNS: [(&str, RemoteErrorKind); 40] = [
     ("returned error: 30", RemoteErrorKind::Redirected),
     ("unable to update url base from redirection", RemoteErrorKind::Redirected),
     ("does not appear to be a git repository", RemoteErrorKind::NotFound),
+    ("not valid: is this a git repository?", RemoteErrorKind::NotFound),
     ("does not exist", RemoteErrorKind::NotFound),
     ("not found", RemoteErrorKind::NotFound),
     ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
@@ -45,11 +46,20 @@ const SIGNS: [(&str, RemoteErrorKind); 40] = [
     ("Empty reply from server", RemoteErrorKind::ServerFailure),
     ("hung up unexpectedly", RemoteErrorKind::ServerFailure),
     ("Connection reset", RemoteErrorKind::ServerFailure),
+    // Answers that break off or are none of git's.
+    ("expected flush", RemoteErrorKind::ServerFailure),
+    ("protocol error", RemoteErrorKind::ServerFailure),
+    ("unexpected disconnect", RemoteErrorKind::ServerFailure),
+    ("invalid server response", RemoteErrorKind::ServerFailure),
 ];
 
 /// The cause that git's messages point to.
 pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
-    let found = SIGNS.iter().find(|(sign, _)| lines.iter().any(|line| line.contains(sign)));
+    let points = |line: &String, (sign, kind): &(&str, RemoteErrorKind)| {
+        // A full disk of the server is the server's failure.
+        line.contains(sign) && !(*kind == RemoteErrorKind::DiskFull && line.starts_with("remote:"))
+    };
+    let found = SIGNS.iter().find(|sign| lines.iter().any(|line| points(line, sign)));
     match found {
         Some((_, kind)) => *kind,
         None if lines.iter().any(|line| line.contains("early EOF") || line.contains("RPC failed")) => {

@@ -1,6 +1,7 @@
 //! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
 //! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
 
+use std::cell::Cell;
 use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::process::Command;
@@ -113,22 +114,17 @@ impl Git {
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished =
-            process::run(command, (on_signal == OnSignal::Stop).then_some(&self.interrupt), patience, listen).map_err(
-                |failed| {
-                    let (kind, detail) = match failed {
-                        Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
-                        Failed::Silent(limit) => (
-                            RemoteErrorKind::TimedOut,
-                            Some(format!("nothing moved for {}", humantime::format_duration(limit))),
-                        ),
-                        Failed::Start(error) => {
-                            (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}")))
-                        }
-                    };
-                    self.error(kind, detail.into_iter().collect())
-                },
-            )?;
+        let finished = process::run(command, &self.interrupt, on_signal, patience, listen).map_err(|failed| {
+            let (kind, detail) = match failed {
+                Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
+                Failed::Silent(limit) => (
+                    RemoteErrorKind::TimedOut,
+                    Some(format!("nothing moved for {}", humantime::format_duration(limit))),
+                ),
+                Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
+            };
+            self.error(kind, detail.into_iter().collect())
+        })?;
         tracing::debug!(status = %finished.status, stderr = ?self.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
@@ -158,7 +154,7 @@ impl Git {
         command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
         command.args(["ls-remote", "--", &self.remote.url.for_git(), "HEAD"]);
         let limit = timeout.connect + timeout.idle;
-        let said = process::run(command, Some(&self.interrupt), |_| limit, |_| {}).ok()?.stderr;
+        let said = process::run(command, &self.interrupt, OnSignal::Stop, |_| limit, |_| {}).ok()?.stderr;
         let location = said.iter().find_map(|line| {
             let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
             name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
@@ -173,7 +169,8 @@ impl Git {
     fn too_old(&self) -> Option<String> {
         let mut command = process::git("git");
         command.arg("version");
-        let said = process::run(command, None, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
+        let said =
+            process::run(command, &self.interrupt, OnSignal::GoOn, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
         let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
         let version = (numbers.next()?, numbers.next()?);
         (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
@@ -324,13 +321,21 @@ impl Git {
         command.args(["push", "--porcelain", "--progress", "--no-verify"]).args(options).arg(REMOTE);
         command.arg(format!("{commit}:refs/heads/{branch}"));
         let listen = |line: &str| self.progress(Stage::Push, "Writing objects:", line);
+        let sent = Cell::new(false);
         let patience = |line: &str| {
-            let sent =
-                line.starts_with("Writing objects: 100%") || line.starts_with("remote:") || line.starts_with("Total");
-            if sent { timeout.push_verdict } else { timeout.connect + timeout.idle }
+            sent.set(sent.get() || line.starts_with("Writing objects: 100%") || line.starts_with("Total"));
+            if sent.get() || line.starts_with("remote:") {
+                timeout.push_verdict
+            } else {
+                timeout.connect + timeout.idle
+            }
         };
+        let lost = |error: RemoteError| if sent.get() { Ok(PushReply::Lost(error)) } else { Err(error) };
         // Not to be interrupted: once it is sent, the verdict is awaited and told.
-        let finished = self.run(command, OnSignal::GoOn, patience, listen)?;
+        let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
+            Ok(finished) => finished,
+            Err(error) => return lost(error),
+        };
         let verdict = finished.stdout.lines().find_map(|line| {
             let (flag, rest) = line.split_once('\t')?;
             let (_, summary) = rest.split_once('\t')?;
@@ -345,7 +350,7 @@ impl Git {
                 Ok(PushReply::Refused { reason, words: told })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),
-            _ => Err(self.failure(&finished)),
+            _ => lost(self.failure(&finished)),
         }
     }
 

@@ -22,7 +22,7 @@ pub struct RemoteRefs {
 }
 
 /// A push that was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum PushReply {
     /// The server took it.
     Accepted,
@@ -33,6 +33,8 @@ pub enum PushReply {
         /// What the server said besides, a line each.
         words: Vec<String>,
     },
+    /// All of it was sent, and no verdict came: the server may still be working on it.
+    Lost(RemoteError),
 }
 
 /// How far back a fetch goes.

@@ -7,7 +7,10 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::interrupt::{Interrupt, Interrupted};
+use rustix::process::Signal;
+
+use super::OnSignal;
+use crate::interrupt::{Interrupt, Interrupted, signal_group};
 
 /// What `git rev-parse --local-env-vars` lists, without the variables that carry configuration: inside a hook these
 /// would point the child at another repository.
@@ -30,6 +33,8 @@ const LOCAL_VARIABLES: [&str; 14] = [
 
 /// How often a waiting parent looks up.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a child that is asked to end may take to tidy up.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What a child said and how it ended.
 pub(super) struct Finished {
@@ -76,15 +81,17 @@ enum Heard {
 }
 
 /// Runs `command` to its end. `patience` says, for the last line heard, how long the child may be silent after it;
-/// `stop` is asked for while waiting and ends the child's whole group.
+/// A signal ends the child's whole group, unless it is to go on.
 pub(super) fn run(
     mut command: Command,
-    stop: Option<&Interrupt>,
+    interrupt: &Interrupt,
+    on_signal: OnSignal,
     patience: impl Fn(&str) -> Duration,
     mut listen: impl FnMut(&str),
 ) -> Result<Finished, Failed> {
     tracing::debug!(arguments = ?command.get_args().collect::<Vec<_>>(), "git");
     let mut child = command.spawn().map_err(Failed::Start)?;
+    let _running = interrupt.running(child.id());
     let (sender, receiver) = mpsc::channel();
     let mut readers = 0;
     if let Some(out) = child.stdout.take() {
@@ -114,7 +121,9 @@ pub(super) fn run(
             Ok(Heard::End) => readers -= 1,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(Err(interrupted)) = stop.map(Interrupt::check) {
+                if on_signal == OnSignal::Stop
+                    && let Err(interrupted) = interrupt.check()
+                {
                     end(&mut child);
                     return Err(Failed::Interrupted(interrupted));
                 }
@@ -129,11 +138,15 @@ pub(super) fn run(
     Ok(Finished { status, stdout, stderr })
 }
 
-/// Ends a child with everything it started (`git-remote-https`, `ssh`).
+/// Ends a child with everything it started (`git-remote-https`, `ssh`): asked first, so that it takes its lock files
+/// away, then killed.
 fn end(child: &mut Child) {
-    if let Some(group) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    signal_group(child.id(), Signal::TERM);
+    let end = Instant::now() + GRACE;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
+        thread::park_timeout(TICK / 5);
     }
+    signal_group(child.id(), Signal::KILL);
     let _ = child.wait();
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Sandbox;
+use super::gate::Gate;
 
 /// The codex of a test.
 pub(crate) struct Codex {
@@ -195,14 +196,11 @@ impl Codex {
         self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"]).trim().to_owned()
     }
 
-    /// Holds every push: the hook makes the sandbox's file `reached` and waits for `go`, or until the test, and its world
-    /// with it, is gone. As long as it lives, `reached` grows.
-    pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) {
-        let (reached, go) = (sandbox.path("reached"), sandbox.path("go"));
-        let (reached, go) = (reached.display(), go.display());
-        let script =
-            format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done");
-        self.hook("pre-receive", &script);
+    /// Holds every push until the gate is opened.
+    pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) -> Gate {
+        let gate = Gate::new(sandbox);
+        self.hook("pre-receive", &gate.script());
+        gate
     }
 
     /// Installs an executable hook.

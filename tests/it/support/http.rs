@@ -118,6 +118,12 @@ impl HttpServer {
         self.shared.later.lock().unwrap().push((trigger, stage, reaction));
     }
 
+    /// Ends all faults that were ordered.
+    pub(crate) fn mend(&self) {
+        self.shared.faults.lock().unwrap().clear();
+        self.shared.later.lock().unwrap().clear();
+    }
+
     /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()

@@ -1,16 +1,25 @@
 //! A sealed environment, the real binary in it, and repositories to look at.
 
 mod codex;
+pub(crate) mod gate;
 pub(crate) mod http;
+mod mounts;
 mod output;
 mod sandbox;
 pub(crate) mod ssh;
+pub(crate) mod tls;
 mod wait;
 
 pub(crate) use codex::Codex;
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wait::wait_until;
+
+/// Waits until a server listens on this port of loopback.
+#[track_caller]
+fn listens(port: u16) {
+    wait_until("a server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+}
 
 /// Says that a test was left out, and why; fails where none may be.
 #[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]

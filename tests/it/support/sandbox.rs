@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -40,6 +40,12 @@ impl Sandbox {
         if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
     }
 
+    /// Makes a named pipe.
+    pub(crate) fn pipe(&self, relative: &str) {
+        let made = Command::new("mkfifo").arg(self.path(relative)).status().unwrap();
+        assert!(made.success());
+    }
+
     pub(crate) fn set_mode(&self, relative: &str, mode: u32) {
         fs::set_permissions(self.path(relative), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -54,12 +60,12 @@ impl Sandbox {
         Codex::empty(&self.path("codex.git"), self)
     }
 
-    /// A command in the sealed environment.
+    /// A command in the sealed environment. What a test puts into `bin` comes first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("LC_ALL", "C")
@@ -89,6 +95,21 @@ impl Sandbox {
     /// Runs a prepared command to its end.
     pub(crate) fn finish(&self, mut command: Command) -> Output {
         Output::new(command.output().unwrap(), self.directory.path())
+    }
+
+    /// Starts the program in the background.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.spawn(self.program(arguments))
+    }
+
+    /// Starts a prepared command in the background.
+    pub(crate) fn spawn(&self, mut command: Command) -> Child {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Waits until a command from the background has ended.
+    pub(crate) fn ended(&self, child: Child) -> Output {
+        Output::new(child.wait_with_output().unwrap(), self.directory.path())
     }
 
     /// Runs git and gives what it printed; it must succeed.

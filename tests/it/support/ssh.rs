@@ -1,11 +1,10 @@
 //! Git over ssh on loopback: an `sshd` of the test's own, with keys of the test's own.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::Sandbox;
+use super::{Sandbox, listens, skipped};
 
 /// A running `sshd`; ended when dropped.
 pub(crate) struct SshServer {
@@ -19,7 +18,7 @@ impl SshServer {
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
-            super::skipped(&format!("{program} is not installed"));
+            skipped(&format!("{program} is not installed"));
             return None;
         }
         let directory = sandbox.path("ssh");
@@ -51,11 +50,7 @@ impl SshServer {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "sshd does not listen");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        listens(port);
         Some(Self { child, port, directory })
     }
 

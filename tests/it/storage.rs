@@ -1,0 +1,194 @@
+//! Disks that are full, missing or not to be written: a clear error with place and cure, or a warning where nothing is
+//! lost; the codex as it was, or whole.
+
+use std::fs;
+
+use crate::support::{Codex, Output, Sandbox};
+
+const STATE: &str = "home/.local/state/fractary-codex";
+const KEPT: &str = "home/.cache/fractary-codex";
+
+/// A megabyte that does not compress.
+fn noise() -> String {
+    let mut state = 1u64;
+    let letters = (0..1_000_000).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (state >> 33) as u8 % 95)
+    });
+    letters.collect()
+}
+
+fn world() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    codex.commit(&[("100644", "README.md", "the codex")], &[]);
+    sandbox.write("ws/alpha/README.md", "alpha");
+    for directory in [STATE, KEPT] {
+        fs::create_dir_all(sandbox.path(directory)).unwrap();
+    }
+    (sandbox, codex)
+}
+
+/// Mounts a small disk there.
+fn small(sandbox: &Sandbox, directory: &str, options: &str) -> String {
+    format!("mount -t tmpfs -o {options} tmpfs {}", sandbox.path(directory).display())
+}
+
+/// Mounts what is there so that it cannot be written.
+fn read_only(sandbox: &Sandbox, directory: &str) -> String {
+    let path = sandbox.path(directory);
+    format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", path.display())
+}
+
+/// The run says what is wrong, where and what to do, and changed nothing; without the fault it does its job.
+#[track_caller]
+fn assert_fails(sandbox: &Sandbox, codex: &Codex, output: Output, kind: &str, place: &str, cure: &str) {
+    let document = output.code(4).json();
+    let error = &document["error"];
+    assert_eq!((&error["kind"], &document["pushed"]), (&kind.into(), &false.into()), "{error}");
+    let place = sandbox.path(place).display().to_string();
+    assert!(error["message"].as_str().is_some_and(|message| message.contains(&place)), "{error}");
+    assert!(error["hints"][0].as_str().is_some_and(|hint| hint.contains(cure)), "{error}");
+    assert!(!error["causes"].as_array().unwrap().is_empty(), "{error}");
+    assert_eq!(codex.subjects().len(), 1);
+    codex.assert_sound();
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!((codex.subjects().len(), sandbox.leftovers()), (2, Vec::new()));
+}
+
+/// The run does its job, and warns that something cannot be kept.
+#[track_caller]
+fn assert_warns(sandbox: &Sandbox, codex: &Codex, output: Output, about: &str) {
+    let document = output.code(0).json();
+    let warnings = document["warnings"].as_array().unwrap();
+    assert!(matches!(warnings.as_slice(), [one] if one["message"].as_str().unwrap().contains(about)), "{warnings:?}");
+    assert_eq!((&document["pushed"], codex.subjects().len()), (&true.into(), 2));
+    codex.assert_sound();
+    let next = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(next.stdout.contains("nothing to push"), "{}", next.stdout);
+}
+
+#[test]
+fn no_room_for_the_temporary_clone() {
+    // No room to make it; to set it up; for what is fetched; for what is to be sent.
+    for (disk, stage) in
+        [("nr_inodes=1", "made"), ("size=8k", "set up"), ("size=400k", "fetched"), ("size=2m", "written")]
+    {
+        let (sandbox, codex) = world();
+        if stage == "fetched" {
+            sandbox.write("message", noise());
+            let message = sandbox.path("message").display().to_string();
+            let commit = codex.git(&["commit-tree", "-F", &message, "main^{tree}"]);
+            codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
+        } else if stage == "written" {
+            sandbox.write("ws/alpha/docs/large.md", noise());
+            sandbox.write("ws/alpha/docs/larger.md", noise() + &noise());
+        }
+        let mounts = small(&sandbox, "tmp", disk);
+        let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+        assert_fails(&sandbox, &codex, output, "disk-full", "tmp", "`TMPDIR`");
+    }
+}
+
+#[test]
+fn no_room_for_the_kept_clone() {
+    for disk in ["nr_inodes=1", "size=8k", "size=400k"] {
+        let (sandbox, codex) = world();
+        sandbox.write("ws/alpha/docs/large.md", noise());
+        let arguments = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
+        let Some(output) = sandbox.run_with_mounts(&small(&sandbox, KEPT, disk), &arguments) else { return };
+        assert_fails(&sandbox, &codex, output, "disk-full", KEPT, "`clone.strategy: temp`");
+    }
+}
+
+#[test]
+fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
+    let (sandbox, codex) = world();
+    let kept = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
+    sandbox.run(&kept).code(0);
+    sandbox.write("message", noise());
+    let message = sandbox.path("message").display().to_string();
+    let commit = codex.git(&["commit-tree", "-p", "main", "-F", &message, "main^{tree}"]);
+    codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    sandbox.write("ws/alpha/README.md", "changed");
+    // The kept clone on a disk that has just room for it.
+    let (clones, disk) = (sandbox.path(KEPT), sandbox.path("disk"));
+    let mounts = format!(
+        "mkdir {1} && mount -t tmpfs -o size=400k tmpfs {1} && cp -r {0}/. {1} && mount --bind {1} {0}",
+        clones.display(),
+        disk.display()
+    );
+    let Some(output) = sandbox.run_with_mounts(&mounts, &kept) else { return };
+    assert_eq!(output.code(4).json()["error"]["kind"], "disk-full");
+    sandbox.run(&kept).code(0);
+    assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+    codex.assert_sound();
+}
+
+#[test]
+fn no_room_for_the_state_is_a_warning() {
+    let (sandbox, codex) = world();
+    let mounts = small(&sandbox, STATE, "nr_inodes=1");
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    assert_warns(&sandbox, &codex, output, "the state cannot be kept");
+}
+
+#[test]
+fn state_that_cannot_be_written_is_a_warning() {
+    let (sandbox, codex) = world();
+    let mounts = read_only(&sandbox, STATE);
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    assert_warns(&sandbox, &codex, output, "the state cannot be kept");
+}
+
+#[test]
+fn state_below_a_file_is_a_warning() {
+    let (sandbox, codex) = world();
+    sandbox.write("file", "");
+    let state = format!("state.dir={}", sandbox.path("file/state").display());
+    let output = sandbox.run(&["sync", "--all", "--json", "--config", &state]);
+    assert_warns(&sandbox, &codex, output, "`state.dir`");
+}
+
+#[test]
+fn a_workspace_that_cannot_be_written_is_published() {
+    let (sandbox, codex) = world();
+    let mounts = read_only(&sandbox, "ws");
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let document = output.code(0).json();
+    assert_eq!((&document["pushed"], codex.subjects().len()), (&true.into(), 2), "{document}");
+}
+
+#[test]
+fn a_temporary_directory_that_cannot_be_written_or_is_none() {
+    let (sandbox, codex) = world();
+    if let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, "tmp"), &["sync", "--all", "--json"]) {
+        assert_fails(&sandbox, &codex, output, "temporary-clone", "tmp", "`TMPDIR`");
+    }
+    for place in ["nowhere", "ws/alpha/README.md"] {
+        let (sandbox, codex) = world();
+        let mut command = sandbox.program(&["sync", "--all", "--json"]);
+        command.env("TMPDIR", sandbox.path(place));
+        let output = sandbox.finish(command);
+        assert_fails(&sandbox, &codex, output, "temporary-clone", place, "`TMPDIR`");
+    }
+}
+
+#[test]
+fn a_kept_clone_that_cannot_be_written() {
+    let (sandbox, codex) = world();
+    let arguments = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
+    let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, KEPT), &arguments) else { return };
+    assert_fails(&sandbox, &codex, output, "kept-clone", KEPT, "`clone.strategy: temp`");
+}
+
+#[test]
+fn what_a_killed_run_left_goes_with_the_next_though_it_needs_no_clone() {
+    let (sandbox, _codex) = world();
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.write("tmp/fractary-codex-clone-dead/lock", "");
+    sandbox.write("tmp/fractary-codex-clone-dead/codex.git/HEAD", "");
+    let output = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(output.stdout.contains("nothing to push"), "{}", output.stdout);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
+}

@@ -1,0 +1,111 @@
+//! Holds the program at a chosen moment, so that a test can do something to it just then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Sandbox, wait_until};
+
+/// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone.
+pub(crate) struct Gate {
+    reached: PathBuf,
+    go: PathBuf,
+}
+
+impl Gate {
+    pub(crate) fn new(sandbox: &Sandbox) -> Self {
+        Self { reached: sandbox.path("reached"), go: sandbox.path("go") }
+    }
+
+    /// The shell code that stops there. As long as it stands there, the file `reached` grows.
+    pub(crate) fn script(&self) -> String {
+        let (reached, go) = (self.reached.display(), self.go.display());
+        format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done")
+    }
+
+    /// Waits until somebody stands there.
+    #[track_caller]
+    pub(crate) fn wait(&self) {
+        wait_until("the gate is reached", || self.reached.exists());
+    }
+
+    /// For how long somebody stands there, in turns of the loop.
+    pub(crate) fn age(&self) -> u64 {
+        fs::metadata(&self.reached).unwrap().len()
+    }
+
+    /// Lets everybody through, now and later.
+    pub(crate) fn open(&self) {
+        fs::write(&self.go, "").unwrap();
+    }
+}
+
+/// What the program runs `git` for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GitStep {
+    /// Asking for the tip.
+    List,
+    Fetch,
+    Push,
+    /// Asking for the tip after a push.
+    Verify,
+}
+
+/// Where in a step of git.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Nothing of it was done.
+    Before,
+    /// All of it was done and said, but it has not ended.
+    After,
+}
+
+impl Sandbox {
+    /// Puts a `git` first on PATH that does what git does and runs `script` around `step`.
+    pub(crate) fn wrap_git(&self, step: GitStep, moment: Moment, script: &str) {
+        let exec_path = self.git(&self.path("ws"), &["--exec-path"]);
+        let real = Path::new(exec_path.trim()).join("git");
+        let (real, pushed) = (real.display(), self.path("pushed"));
+        let pushed = pushed.display();
+        let wanted = match step {
+            GitStep::List => "list",
+            GitStep::Fetch => "fetch",
+            GitStep::Push => "push",
+            GitStep::Verify => "verify",
+        };
+        let around = match moment {
+            Moment::Before => format!("{script}\nexec {real} \"$@\""),
+            Moment::After => format!("{real} \"$@\"; status=$?\n{script}\nexit $status"),
+        };
+        let wrapper = format!(
+            "#!/bin/sh\ncase \" $* \" in\n *' push '*) step=push; touch {pushed};;\n *' fetch '*) step=fetch;;\n \
+             *' ls-remote '*) step=list; [ -e {pushed} ] && step=verify;;\nesac\n\
+             [ \"$step\" = {wanted} ] || exec {real} \"$@\"\n{around}\n"
+        );
+        self.write("bin/git", wrapper);
+        self.set_mode("bin/git", 0o755);
+    }
+
+    /// Stops the program around a step of git.
+    pub(crate) fn hold_git(&self, step: GitStep, moment: Moment) -> Gate {
+        let gate = Gate::new(self);
+        self.wrap_git(step, moment, &gate.script());
+        gate
+    }
+
+    /// How many processes live in this sandbox's environment: the program and what it started, orphans too.
+    pub(crate) fn processes(&self) -> usize {
+        let home = format!("HOME={}", self.path("home").display());
+        let lives_here = |entry: &fs::DirEntry| {
+            let variables = fs::read(entry.path().join("environ")).unwrap_or_default();
+            variables.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+        };
+        fs::read_dir("/proc").unwrap().flatten().filter(lives_here).count()
+    }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
