@@ -40,6 +40,8 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
     codex.commit(&[("100644", "theirs.md", "somebody's work")], &[]);
     codex.git(&["update-ref", "refs/theirs", "main"]);
     codex.git(&["update-ref", "refs/heads/main", "main~1"]);
+    // A clone without contents could not even try: git would have to send those of the first commit again.
+    codex.git(&["config", "uploadpack.allowFilter", "false"]);
     // Before git asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
     let path = sandbox.wrapped_git(&format!(
         "case \"$*\" in *' push '*) git -C {} update-ref refs/heads/main refs/theirs;; esac",

@@ -498,3 +498,26 @@ fn what_a_server_says_cannot_drive_a_terminal() {
     is_harmless(&output);
     assert!(output.stderr.contains("the server said: clear \\u{1b}[2J"), "{}", output.stderr);
 }
+
+#[test]
+fn names_of_branches_cannot_drive_a_terminal() {
+    let (sandbox, codex) = workspace("");
+    // As no git would send it: a branch that git itself would not take.
+    let path = sandbox.wrapped_git(&format!(
+        "case \"$*\" in *ls-remote*) printf 'ref: refs/heads/\\033[31mred\\tHEAD\\n{GONE}\\tHEAD\\n'; exit;; esac"
+    ));
+    let mut command = sandbox.program(&["sync", "--all"]);
+    command.env("PATH", path);
+    let output = sandbox.finish(command).code(4);
+    is_harmless(&output);
+    assert!(output.stderr.contains("its HEAD leads to no branch"), "{}", output.stderr);
+    // And one that git takes, and that is not what it looks like.
+    let branch = "a\u{202e}niam";
+    let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.branch={branch}")]).code(0);
+    is_harmless(&output);
+    assert!(output.stdout.contains("`a\\u{202e}niam`"), "{}", output.stdout);
+    codex.hook("pre-receive", "exit 1");
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.branch={branch}")]).code(5);
+    is_harmless(&output);
+}
