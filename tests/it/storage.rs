@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use crate::support::gate::{GitStep, Moment};
 use crate::support::{Codex, Output, Sandbox};
 
 const STATE: &str = "home/.local/state/fractary-codex";
@@ -180,6 +181,22 @@ fn a_kept_clone_that_cannot_be_written() {
     let arguments = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
     let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, KEPT), &arguments) else { return };
     assert_fails(&sandbox, &codex, output, "kept-clone", KEPT, "`clone.strategy: temp`");
+}
+
+#[test]
+fn a_clone_that_cannot_be_removed_takes_nothing_back() {
+    let (sandbox, codex) = world();
+    // Something is mounted inside it.
+    let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
+    let script = format!("cd {} && mkdir busy && mount -t tmpfs tmpfs busy", clone.display());
+    sandbox.wrap_git(GitStep::Verify, Moment::After, &script);
+    let mounts = small(&sandbox, KEPT, "size=1m");
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    assert_eq!(output.code(0).json()["pushed"], true);
+    assert_eq!((codex.subjects().len(), sandbox.leftovers().len()), (2, 1));
+    sandbox.remove("bin/git");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(sandbox.leftovers(), [""; 0]);
 }
 
 #[test]

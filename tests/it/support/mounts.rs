@@ -7,11 +7,12 @@ const NO_MOUNTS: i32 = 99;
 
 impl Sandbox {
     /// Runs the program where `mounts` (shell) were made for it alone. `None`, and a line that says so, where this
-    /// machine allows no mounts. What is left in the temporary directory is a failure, also where that was mounted.
+    /// machine allows no mounts. A temporary directory that was mounted must be tidy at the end: nobody can look later.
     pub(crate) fn run_with_mounts(&self, mounts: &str, arguments: &[&str]) -> Option<Output> {
         let tmp = self.path("tmp");
         let script = format!(
-            "({mounts}) || exit {NO_MOUNTS}\n\"$@\"\nstatus=$?\n[ -z \"$(find {} -name '*fractary*')\" ] || exit 98\nexit $status",
+            "({mounts}) || exit {NO_MOUNTS}\n\"$@\"\nstatus=$?\n\
+             mountpoint -q {0} && [ -n \"$(find {0} -name '*fractary*')\" ] && exit 98\nexit $status",
             tmp.display()
         );
         let mut command = self.command("unshare");
