@@ -30,7 +30,7 @@ pub(crate) struct Global {
     #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
     pub(crate) config: Vec<String>,
     /// Read this workspace file instead of looking for one [env: FRACTARY_CODEX_CONFIG]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub(crate) config_file: Option<PathBuf>,
     /// Tell more; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -39,13 +39,13 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, hide_short_help = true)]
     pub(crate) color: When,
     /// Draw no progress bars
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
     /// How log lines are written
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
     pub(crate) log_format: LogFormat,
 }
 
@@ -279,10 +279,10 @@ pub(crate) struct SyncArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// With `--dry-run`: ask nobody, compare with what the last sync recorded
-    #[arg(long, requires = "dry_run")]
+    #[arg(long, requires = "dry_run", hide_short_help = true)]
     pub(crate) offline: bool,
     /// Read every file again, even if it looks unchanged
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) rescan: bool,
 
     /// Publish into the codex, which is also what is done where nothing is said
@@ -295,10 +295,10 @@ pub(crate) struct SyncArgs {
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) bidirectional: bool,
     /// `to-codex`, `from-codex` or `bidirectional` [env: FRACTARY_CODEX_SYNC__DIRECTION]
-    #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way")]
+    #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
     /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
-    #[arg(long, help_heading = "Direction")]
+    #[arg(long, help_heading = "Direction", hide_short_help = true)]
     pub(crate) no_cache: bool,
     /// Replace what was changed by hand in the local cache; never a forced push
     #[arg(long, help_heading = "Direction")]
@@ -308,22 +308,22 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
     pub(crate) env: Option<String>,
     /// Publish these instead of `sync.to_codex.include`; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
-    #[arg(long, value_name = "GLOB", help_heading = "Configuration")]
+    #[arg(long, value_name = "GLOB", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) include: Vec<String>,
     /// Leave these out as well; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]
-    #[arg(long, value_name = "GLOB", help_heading = "Configuration")]
+    #[arg(long, value_name = "GLOB", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) exclude: Vec<String>,
     /// Also delete what no pattern claims under the project's place [env: FRACTARY_CODEX_SYNC__PRUNE]
-    #[arg(long, help_heading = "Configuration")]
+    #[arg(long, help_heading = "Configuration", hide_short_help = true)]
     pub(crate) prune: bool,
     /// How often to try again when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]
-    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    #[arg(long, value_name = "N", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) retries: Option<u32>,
     /// Threads; 0 is one a core [env: FRACTARY_CODEX_JOBS]
-    #[arg(long, value_name = "N", help_heading = "Configuration")]
+    #[arg(long, value_name = "N", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) jobs: Option<usize>,
     /// The commit message's template [env: FRACTARY_CODEX_COMMIT__MESSAGE]
-    #[arg(long, value_name = "TEXT", help_heading = "Configuration")]
+    #[arg(long, value_name = "TEXT", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) message: Option<String>,
 
     /// Let through at most N deletions a project, or P% of its files
@@ -333,10 +333,10 @@ pub(crate) struct SyncArgs {
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
     /// Push nothing if any project failed or is withheld
-    #[arg(long, help_heading = "Safety")]
+    #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) atomic: bool,
     /// Record ID in the commits, as `Codex-Work-Id`
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", hide_short_help = true)]
     pub(crate) work_id: Option<String>,
     /// How results are written.
     #[command(flatten)]

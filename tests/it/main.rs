@@ -14,6 +14,7 @@ mod guards;
 mod hostile;
 mod known;
 mod launcher;
+mod output;
 mod ownership;
 mod remotes;
 mod secrets;

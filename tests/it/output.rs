@@ -1,0 +1,202 @@
+//! What people, pipes and machines get to see.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{Codex, Sandbox};
+
+fn world() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/beta/README.md", "beta");
+    (sandbox, codex)
+}
+
+#[test]
+fn transcripts() {
+    let (sandbox, codex) = world();
+    let show = |name: &str, arguments: &[&str], code: i32| {
+        insta::assert_snapshot!(name, sandbox.run(arguments).code(code).shown());
+    };
+    show("dry-run", &["sync", "--all", "--dry-run"], 0);
+    show("first-sync", &["sync", "--all"], 0);
+    show("nothing-to-do", &["sync", "--all"], 0);
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    show("status", &["status", "--all"], 0);
+    sandbox.remove("ws/beta");
+    show("partial-failure", &["sync", "--all"], 1);
+    sandbox.write("ws/beta/README.md", "beta");
+    sandbox.write("ws/alpha/docs/a.md", "again");
+    codex.hook("pre-receive", "echo 'documents are frozen until Monday' >&2; exit 1");
+    show("declined", &["sync", "--all"], 5);
+    show("help-short", &["sync", "-h"], 0);
+    show("help", &["--help"], 0);
+}
+
+#[test]
+fn short_help_fits_a_screen() {
+    let (sandbox, _codex) = world();
+    for arguments in [&["-h"][..], &["sync", "-h"], &["status", "-h"], &["doctor", "-h"]] {
+        let lines = sandbox.run(arguments).code(0).stdout.lines().count();
+        assert!(lines <= 40, "{arguments:?}: {lines} lines");
+    }
+}
+
+#[test]
+fn check_says_whether_anything_is_out_of_date() {
+    let (sandbox, codex) = world();
+    let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"));
+    sandbox.run(&["status", "--all", "--check"]).code(6);
+    assert_eq!((sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git")), before);
+    sandbox.run(&["status", "--all"]).code(0);
+    sandbox.run(&["sync", "--all"]).code(0);
+    let document = sandbox.run(&["status", "--all", "--check", "--json"]).code(0).json();
+    assert_eq!((&document["command"], &document["dry_run"]), (&"status".into(), &true.into()));
+    sandbox.run(&["status", "--all", "--check", "--offline"]).code(0);
+    // A project that cannot be read outweighs one that is out of date.
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    sandbox.remove("ws/beta");
+    sandbox.run(&["status", "--all", "--check"]).code(1);
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
+fn events_are_lines_and_the_last_is_the_document() {
+    let (sandbox, codex) = world();
+    let schema = serde_json::from_str(&sandbox.run(&["config", "schema", "events"]).code(0).stdout).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let lines = |arguments: &[&str], code: i32| {
+        let output = sandbox.run(&[arguments, &["--format", "ndjson"]].concat()).code(code);
+        let lines: Vec<serde_json::Value> =
+            output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for line in &lines {
+            assert!(schema.is_valid(line), "{line}");
+        }
+        let (last, events) = lines.split_last().unwrap();
+        assert_eq!((&last["event"], &last["document"]["exit_code"]), (&"result".into(), &code.into()));
+        assert!(events.iter().all(|event| event["event"] != "result"));
+        (events.to_vec(), last["document"].clone())
+    };
+    let (events, document) = lines(&["sync", "--all"], 0);
+    assert_eq!(document["remote"]["after"].as_str(), codex.tip().as_deref());
+    for stage in ["scan", "fetch", "commit", "push", "verify"] {
+        for event in ["started", "finished"] {
+            assert!(events.iter().any(|e| e["event"] == event && e["stage"] == stage), "{event} {stage}");
+        }
+    }
+    sandbox.remove("ws/beta");
+    lines(&["sync", "--all"], 1);
+    assert!(lines(&["sync", "--all", "--config", "remote.url=../nothing.git"], 4).0.len() < 10);
+    assert!(lines(&["sync", "--all", "--config", "nonsense=1"], 3).0.is_empty());
+    assert!(lines(&["sync", "-p", "nobody"], 2).0.is_empty());
+}
+
+#[test]
+fn github_actions_get_a_summary_and_annotations() {
+    let (sandbox, codex) = world();
+    sandbox.remove("ws/beta");
+    let run = |arguments: &[&str], code: i32| {
+        let mut command = sandbox.program(arguments);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", sandbox.path("summary.md"));
+        sandbox.finish(command).code(code)
+    };
+    let output = run(&["sync", "--all"], 1);
+    assert!(!output.stdout.contains("::error"));
+    let annotations: Vec<_> = output.stderr.lines().filter(|line| line.starts_with("::")).collect();
+    assert_eq!(annotations.len(), 1, "{annotations:?}");
+    assert!(annotations[0].starts_with("::error title=fractary-codex::beta: the root"), "{annotations:?}");
+    let summary = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
+    assert!(
+        summary.contains("| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | 0 | 0 | 0 | 0 | **failed** |\n"),
+        "{summary}"
+    );
+    run(&["sync", "--all", "--json"], 1).json();
+    assert!(std::fs::read_to_string(sandbox.path("summary.md")).unwrap().len() > summary.len());
+    assert_eq!(codex.subjects().len(), 1);
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_whoever_asks() {
+    let (sandbox, _codex) = world();
+    sandbox.run(&["sync", "--all"]).code(0);
+    let colours = |on_terminal: bool, variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = if on_terminal {
+            let mut command = sandbox.command("script");
+            let program = format!("{} {}", env!("CARGO_BIN_EXE_fractary-codex"), arguments.join(" "));
+            command.args(["-qec", &program, "/dev/null"]).env("TERM", "xterm");
+            command
+        } else {
+            sandbox.program(arguments)
+        };
+        command.envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        output.stdout.contains(&0x1b)
+    };
+    let plain = ["status", "--all"];
+    for (on_terminal, variables, arguments, expected) in [
+        (true, &[][..], &plain[..], true),
+        (false, &[], &plain, false),
+        (true, &[("NO_COLOR", "1")], &plain, false),
+        (false, &[("CLICOLOR_FORCE", "1")], &plain, true),
+        (false, &[("CLICOLOR_FORCE", "0")], &plain, false),
+        (false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &plain, false),
+        (true, &[("TERM", "dumb")], &plain, false),
+        (false, &[("CI", "true")], &plain, false),
+        (true, &[], &["status", "--all", "--color", "never"], false),
+        (false, &[("NO_COLOR", "1")], &["status", "--all", "--color", "always"], true),
+    ] {
+        assert_eq!(colours(on_terminal, variables, arguments), expected, "{on_terminal} {variables:?} {arguments:?}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let (sandbox, codex) = world();
+    for arguments in ["sync --all --dry-run", "status --all --json", "config show", "sync --all --format ndjson"] {
+        let script = format!("{} {arguments} | head -c 1 >/dev/null", env!("CARGO_BIN_EXE_fractary-codex"));
+        let mut command: Command = sandbox.command("bash");
+        let output = command.args(["-o", "pipefail", "-c", &script]).stdout(Stdio::null()).output().unwrap();
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (Some(0), ""),
+            "{arguments}"
+        );
+    }
+    // Nobody listening is no reason to do half the job.
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
+fn verbosity_changes_what_is_told_beside_and_never_the_result() {
+    let (sandbox, codex) = world();
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    let plan = |more: &[&str]| sandbox.run(&[&["sync", "--all", "--dry-run", "--json"], more].concat()).code(0);
+    let mut plain = plan(&[]).json();
+    plain["duration_ms"] = 0.into();
+    for more in ["-q", "-v", "-vv", "--log-format=json"] {
+        let mut other = plan(&[more]).json();
+        other["duration_ms"] = 0.into();
+        assert_eq!(other, plain, "{more}");
+    }
+    assert_eq!(plan(&["-q"]).stderr, "");
+    let logged = plan(&["-vv"]).stderr;
+    for span in ["scan", "clone", "plan", "cleanup"] {
+        assert!(logged.contains(span), "{span}: {logged}");
+    }
+}
+
+#[test]
+fn completions_and_manual_are_made() {
+    let (sandbox, _codex) = world();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(sandbox.run(&["completions", shell]).code(0).stdout.contains("from-codex"), "{shell}");
+    }
+    assert!(sandbox.run(&["man"]).code(0).stdout.contains(".TH fractary-codex 1"));
+    sandbox.run(&["man", "pages"]).code(0);
+    let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
+    assert!(page.contains("max\\-delete"));
+    sandbox.write("ws/file", "");
+    sandbox.run(&["man", "file/pages"]).code(2);
+}
