@@ -43,13 +43,11 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
     // A clone without contents could not even try: git would have to send those of the first commit again.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
     // Before git asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
-    let path = sandbox.wrapped_git(&format!(
+    sandbox.wrap_git(&format!(
         "case \"$*\" in *' push '*) git -C {} update-ref refs/heads/main refs/theirs;; esac",
         codex.path().display()
     ));
-    let mut command = sandbox.program(&["sync", "--all", "--json"]);
-    command.env("PATH", path);
-    let output = sandbox.finish(command).code(0).json();
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["attempts"], 2);
     assert_eq!(codex.paths(), ["README.md", "projects/alpha/README.md", "theirs.md"]);
     assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else", "Somebody else"]);
@@ -104,7 +102,7 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
     assert!(output.stderr.contains("hint: "), "{}", output.stderr);
     assert_eq!((codex.subjects().len(), sandbox.leftovers()), (1, Vec::new()));
     // Whoever held it is done after our first try.
-    sandbox.wrap_git(GitStep::Push, Moment::After, &format!("rm -f {}", lock.display()));
+    sandbox.wrap_git_at(GitStep::Push, Moment::After, &format!("rm -f {}", lock.display()));
     let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!((&document["attempts"], &document["pushed"]), (&2.into(), &true.into()));
     assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);

@@ -1,8 +1,5 @@
 //! What withholds or fails one project, and lets the others land.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
-
 use crate::support::{Codex, Sandbox};
 
 /// Two projects, ten files each, synced once.
@@ -108,39 +105,6 @@ fn both_sides_empty_is_a_warning() {
     sandbox.write("ws/alpha/src/a.rs", "code");
     let output = sandbox.run(&["sync", "--all"]).code(0);
     assert!(output.stderr.contains("warning: alpha: no source file matches"), "{}", output.stderr);
-}
-
-#[test]
-fn a_file_that_changes_or_vanishes_after_it_was_read_fails_its_project() {
-    for change in ["changed", "vanished"] {
-        let sandbox = Sandbox::new();
-        let codex = sandbox.workspace(&["alpha", "beta"], "");
-        codex.commit(&[("100644", "README.md", "codex")], &[]);
-        sandbox.write("ws/alpha/README.md", "alpha");
-        sandbox.write("ws/beta/README.md", "beta");
-        // The fetch waits until the sources were read, and what is to be published is read again behind it.
-        let go = sandbox.path("go");
-        let path = sandbox.wrapped_git(&format!(
-            "case \"$*\" in *' fetch '*) while [ ! -e {0} ] && [ -e {1} ]; do sleep 0.01; done;; esac",
-            go.display(),
-            sandbox.path("ws").display()
-        ));
-        let mut command = sandbox.program(&["sync", "--all"]);
-        command.env("PATH", path).env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
-        let read = |line: &String| line.contains("scan{") && line.contains("close");
-        assert_eq!(told.by_ref().map_while(Result::ok).filter(read).take(2).count(), 2);
-        match change {
-            "changed" => sandbox.write("ws/alpha/README.md", "alphb"),
-            _ => sandbox.remove("ws/alpha/README.md"),
-        }
-        sandbox.write("go", "");
-        let told: String = told.map_while(Result::ok).map(|line| line + "\n").collect();
-        assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
-        assert!(told.contains("error: alpha: "), "{told}");
-        assert_eq!(codex.paths(), ["README.md", "projects/beta/README.md"]);
-    }
 }
 
 #[test]

@@ -503,12 +503,11 @@ fn what_a_server_says_cannot_drive_a_terminal() {
 fn names_of_branches_cannot_drive_a_terminal() {
     let (sandbox, codex) = workspace("");
     // As no git would send it: a branch that git itself would not take.
-    let path = sandbox.wrapped_git(&format!(
+    sandbox.wrap_git(&format!(
         "case \"$*\" in *ls-remote*) printf 'ref: refs/heads/\\033[31mred\\tHEAD\\n{GONE}\\tHEAD\\n'; exit;; esac"
     ));
-    let mut command = sandbox.program(&["sync", "--all"]);
-    command.env("PATH", path);
-    let output = sandbox.finish(command).code(4);
+    let output = sandbox.run(&["sync", "--all"]).code(4);
+    sandbox.remove("bin/git");
     is_harmless(&output);
     assert!(output.stderr.contains("its HEAD leads to no branch"), "{}", output.stderr);
     // And one that git takes, and that is not what it looks like.

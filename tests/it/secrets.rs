@@ -359,10 +359,10 @@ fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
     let world = guarded();
     let here = world.sandbox.path("");
     let here = here.display();
-    let path = world.sandbox.wrapped_git(&format!("echo \"$@\" >> {here}/arguments; env >> {here}/variables"));
+    world.sandbox.wrap_git(&format!("echo \"$@\" >> {here}/arguments; env >> {here}/variables"));
     let dotenv = format!("FRACTARY_CODEX_REMOTE__TOKEN={MARKER}\nOTHER_SECRET=do-not-pass-on\n");
     world.sandbox.write("ws/.fractary/env/.env", dotenv);
-    world.sandbox.finish(world.command(&["sync", "--all"], &[("PATH", &path)])).code(0);
+    world.sandbox.finish(world.command(&["sync", "--all"], &[])).code(0);
     let read = |name: &str| fs::read_to_string(world.sandbox.path(name)).unwrap();
     let (arguments, variables) = (read("arguments"), read("variables"));
     assert!(arguments.contains("push"));

@@ -18,27 +18,6 @@ fn held(sandbox: &Sandbox) -> (Codex, Gate) {
 }
 
 #[test]
-fn a_signal_during_the_push_waits_for_the_verdict_and_tells_it() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        let sandbox = Sandbox::new();
-        let (codex, gate) = held(&sandbox);
-        let child = sandbox.start(&["sync", "--all", "--json"]);
-        gate.wait();
-        send(&child, signal);
-        // A push that the signal ended would take the hook along.
-        let until_now = gate.age();
-        wait_until("the push has gone on for a while", || gate.age() > until_now + 30);
-        gate.open();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(code));
-        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&document["pushed"], &document["exit_code"]), (&true.into(), &code.into()));
-        assert_eq!(document["remote"]["after"].as_str(), codex.tip().as_deref());
-        assert_eq!(sandbox.leftovers(), [""; 0]);
-    }
-}
-
-#[test]
 fn a_second_signal_ends_the_run_and_its_children_at_once() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
@@ -93,6 +72,19 @@ fn a_signal_before_the_push_changes_nothing() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was pushed"));
+    assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
+}
+
+#[test]
+fn a_signal_that_a_fetch_outruns_is_heeded_before_the_push() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    let tip = codex.tip();
+    sandbox.wrap_git("case \"$*\" in *' fetch '*) kill -INT $PPID;; esac");
+    let document = sandbox.run(&["sync", "--all", "--json"]).code(130).json();
+    assert_eq!((&document["pushed"], &document["exit_code"]), (&false.into(), &130.into()));
     assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
 }
 

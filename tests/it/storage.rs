@@ -189,7 +189,7 @@ fn a_clone_that_cannot_be_removed_takes_nothing_back() {
     // Something is mounted inside it.
     let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
     let script = format!("cd {} && mkdir busy && mount -t tmpfs tmpfs busy", clone.display());
-    sandbox.wrap_git(GitStep::Verify, Moment::After, &script);
+    sandbox.wrap_git_at(GitStep::Verify, Moment::After, &script);
     let mounts = small(&sandbox, KEPT, "size=1m");
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
     assert_eq!(output.code(0).json()["pushed"], true);

@@ -1,14 +1,15 @@
 //! Holds the program at a chosen moment, so that a test can do something to it just then.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Sandbox, wait_until};
 
-/// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone.
+/// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone. As long as somebody
+/// waits there, the file `reached` grows.
 pub(crate) struct Gate {
     reached: PathBuf,
     go: PathBuf,
@@ -19,7 +20,7 @@ impl Gate {
         Self { reached: sandbox.path("reached"), go: sandbox.path("go") }
     }
 
-    /// The shell code that stops there. As long as it stands there, the file `reached` grows.
+    /// The shell code that stops there.
     pub(crate) fn script(&self) -> String {
         let (reached, go) = (self.reached.display(), self.go.display());
         format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done")
@@ -31,9 +32,12 @@ impl Gate {
         wait_until("the gate is reached", || self.reached.exists());
     }
 
-    /// For how long somebody stands there, in turns of the loop.
-    pub(crate) fn age(&self) -> u64 {
-        fs::metadata(&self.reached).unwrap().len()
+    /// Waits until somebody has gone on standing there for a while.
+    #[track_caller]
+    pub(crate) fn wait_on(&self) {
+        let stood = || fs::metadata(&self.reached).map_or(0, |meta| meta.len());
+        let until_now = stood();
+        wait_until("somebody stands there for a while", || stood() > until_now + 20);
     }
 
     /// Lets everybody through, now and later.
@@ -63,11 +67,9 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Puts a `git` first on PATH that does what git does and runs `script` around `step`.
-    pub(crate) fn wrap_git(&self, step: GitStep, moment: Moment, script: &str) {
-        let exec_path = self.git(&self.path("ws"), &["--exec-path"]);
-        let real = Path::new(exec_path.trim()).join("git");
-        let (real, pushed) = (real.display(), self.path("pushed"));
+    /// Runs `script` around one step of git.
+    pub(crate) fn wrap_git_at(&self, step: GitStep, moment: Moment, script: &str) {
+        let pushed = self.path("pushed");
         let pushed = pushed.display();
         let wanted = match step {
             GitStep::List => "list",
@@ -76,22 +78,20 @@ impl Sandbox {
             GitStep::Verify => "verify",
         };
         let around = match moment {
-            Moment::Before => format!("{script}\nexec {real} \"$@\""),
-            Moment::After => format!("{real} \"$@\"; status=$?\n{script}\nexit $status"),
+            Moment::Before => script.to_owned(),
+            Moment::After => format!("\"$(git --exec-path)/git\" \"$@\"; status=$?\n{script}\nexit $status"),
         };
-        let wrapper = format!(
-            "#!/bin/sh\ncase \" $* \" in\n *' push '*) step=push; touch {pushed};;\n *' fetch '*) step=fetch;;\n \
+        self.wrap_git(&format!(
+            "case \" $* \" in\n *' push '*) step=push; touch {pushed};;\n *' fetch '*) step=fetch;;\n \
              *' ls-remote '*) step=list; [ -e {pushed} ] && step=verify;;\nesac\n\
-             [ \"$step\" = {wanted} ] || exec {real} \"$@\"\n{around}\n"
-        );
-        self.write("bin/git", wrapper);
-        self.set_mode("bin/git", 0o755);
+             if [ \"$step\" = {wanted} ]; then\n{around}\nfi"
+        ));
     }
 
     /// Stops the program around a step of git.
     pub(crate) fn hold_git(&self, step: GitStep, moment: Moment) -> Gate {
         let gate = Gate::new(self);
-        self.wrap_git(step, moment, &gate.script());
+        self.wrap_git_at(step, moment, &gate.script());
         gate
     }
 

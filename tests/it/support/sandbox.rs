@@ -121,13 +121,12 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Puts a shell script before the real `git` on PATH, which it ends by running; gives the PATH.
-    pub(crate) fn wrapped_git(&self, script: &str) -> String {
+    /// Puts a shell script before the real `git` on PATH, which it ends by running.
+    pub(crate) fn wrap_git(&self, script: &str) {
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
         self.write("bin/git", format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display()));
         self.set_mode("bin/git", 0o755);
-        format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap())
     }
 
     /// What lies in the temporary directory.
