@@ -103,7 +103,11 @@ impl Place {
         let (directory, leaf) = loop {
             match self.walk(path, true) {
                 Ok(found) => break found,
-                Err(Walk::NoDirectory(at)) if force => self.unlink(at.as_bstr())?,
+                Err(Walk::NoDirectory(at)) if force => match self.unlink(at.as_bstr()) {
+                    // Files are written by many at once: somebody else was faster, with a directory in its place.
+                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {}
+                    unlinked => unlinked?,
+                },
                 Err(Walk::NoDirectory(at)) => {
                     return Err(io::Error::other(format!("`{}` is in the way", crate::paths::escaped(&at))));
                 }

@@ -7,6 +7,7 @@ use crate::support::gate::{GitStep, Moment};
 use crate::support::{Codex, Output, Sandbox};
 
 const STATE: &str = "home/.local/state/fractary-codex";
+const CACHE: &str = "ws/.fractary/codex/cache";
 const KEPT: &str = "home/.cache/fractary-codex";
 
 /// A megabyte that does not compress.
@@ -149,6 +150,51 @@ fn state_below_a_file_is_a_warning() {
     let state = format!("state.dir={}", sandbox.path("file/state").display());
     let output = sandbox.run(&["sync", "--all", "--json", "--config", &state]);
     assert_warns(&sandbox, &codex, output, "`state.dir`");
+}
+
+#[test]
+fn no_room_in_the_cache_after_a_publication_is_a_warning() {
+    let (sandbox, codex) = world();
+    fs::create_dir_all(sandbox.path(CACHE)).unwrap();
+    let mounts = small(&sandbox, CACHE, "nr_inodes=1");
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    assert_warns(&sandbox, &codex, output, "the codex itself is up to date");
+}
+
+#[test]
+fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
+    let (sandbox, codex) = world();
+    let (noise, include) = (noise(), "sync.from_codex.include=['codex://acme/core/**']");
+    let bring = ["sync", "--all", "--from-codex", "--json", "--config", include];
+    let file = |name: &str| format!("projects/core/{name}.md");
+    codex.commit(&[("100644", &file("a"), "old"), ("100644", &file("b"), "old")], &[]);
+    sandbox.run(&bring).code(0);
+    let (a, b, large) = (file("a"), file("b"), file("large"));
+    codex.commit(&[("100644", &a, "new"), ("100644", &b, &noise), ("100644", &large, &noise)], &[]);
+    // The cache on a disk that has room for one of the large files.
+    let (cache, disk, after) = (sandbox.path(CACHE), sandbox.path("disk"), sandbox.path("after"));
+    let (cache, disk) = (cache.display(), disk.display());
+    let mounts = format!(
+        "mkdir {disk} && mount -t tmpfs -o size=1400k tmpfs {disk} && cp -a {cache}/. {disk} && mount --bind {disk} {cache}"
+    );
+    let look = format!("cp -a {cache} {}", after.display());
+    let Some(output) = sandbox.run_between_mounts(&mounts, &bring, &look) else { return };
+    let error = output.code(1).json()["projects"][0]["error"].take();
+    assert_eq!(error["kind"], "disk-full", "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains(&cache.to_string()) && error["hints"][0].is_string(),
+        "{error}"
+    );
+    // Every file is the old one or the new one.
+    for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
+        let is = fs::read_to_string(after.join(path)).unwrap_or_else(|_| "none".to_owned());
+        let before = if *path == large { "none" } else { "old" };
+        assert!(is == before || is == new, "{path}: {} bytes", is.len());
+    }
+    sandbox.run(&bring).code(0);
+    for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
+        assert!(fs::read_to_string(sandbox.path(CACHE).join(path)).unwrap() == *new, "{path}");
+    }
 }
 
 #[test]

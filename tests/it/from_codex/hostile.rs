@@ -86,6 +86,28 @@ fn links_that_stand_in_the_cache_are_not_written_through() {
 }
 
 #[test]
+fn a_link_in_the_way_of_many_files_goes_once() {
+    let (sandbox, codex) = world();
+    let blob = codex.blob(b"many");
+    let names: Vec<_> = (100..300).map(|n| format!("{n}.md").into_bytes()).collect();
+    let files: Vec<_> = names.iter().map(|name| ("100644", name.as_slice(), blob.as_str())).collect();
+    let core = codex.plant(&[("40000", b"docs", &codex.plant(&files))]);
+    codex.set_root(&codex.plant(&[("40000", b"projects", &codex.plant(&[("40000", b"core", &core)]))]));
+    sandbox.write("outside/docs/100.md", "precious");
+    let before = sandbox.fingerprint("outside");
+    let cache = sandbox.path("ws/.fractary/codex/cache");
+    // They are written by many at once, who all find the link.
+    for _ in 0..10 {
+        sandbox.write("ws/.fractary/codex/cache/projects/x", "");
+        let _ = std::fs::remove_dir_all(cache.join("projects/core"));
+        std::os::unix::fs::symlink(sandbox.path("outside"), cache.join("projects/core")).unwrap();
+        sandbox.run(&["sync", "--from-codex", "--force", "--jobs", "8"]).code(0);
+        assert_eq!(cached(&cache).values().filter(|data| *data == b"many").count(), 200);
+    }
+    assert_eq!(sandbox.fingerprint("outside"), before);
+}
+
+#[test]
 fn the_caches_own_names_are_its_own() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(

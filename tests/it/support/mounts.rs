@@ -9,11 +9,16 @@ impl Sandbox {
     /// Runs the program where `mounts` (shell) were made for it alone. `None`, and a line that says so, where this
     /// machine allows no mounts. A temporary directory that was mounted must be tidy at the end: nobody can look later.
     pub(crate) fn run_with_mounts(&self, mounts: &str, arguments: &[&str]) -> Option<Output> {
+        self.run_between_mounts(mounts, arguments, "")
+    }
+
+    /// The same, with some shell after the run, before the mounts go.
+    pub(crate) fn run_between_mounts(&self, mounts: &str, arguments: &[&str], after: &str) -> Option<Output> {
         let tmp = self.path("tmp");
         let script = format!(
-            "({mounts}) || exit {NO_MOUNTS}\n\"$@\"\nstatus=$?\n\
-             mountpoint -q {0} && [ -n \"$(find {0} -name '*fractary*')\" ] && exit 98\nexit $status",
-            tmp.display()
+            "({mounts}) || exit {NO_MOUNTS}\n\"$@\"\nstatus=$?\n{after}\n\
+             mountpoint -q {tmp} && [ -n \"$(find {tmp} -name '*fractary*')\" ] && exit 98\nexit $status",
+            tmp = tmp.display()
         );
         let mut command = self.command("unshare");
         if !rustix::process::geteuid().is_root() {
