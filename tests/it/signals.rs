@@ -34,7 +34,8 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
         assert!(Instant::now() < end);
         std::thread::park_timeout(Duration::from_millis(5));
     };
-    assert_eq!(status.code(), Some(143));
+    // Two signals at once may be taken in either order.
+    assert!(matches!(status.code(), Some(130 | 143)), "{status}");
     wait_until("nothing runs any more", || sandbox.processes() == 0);
     // The codex is as it was, and nothing in it is locked.
     assert_eq!(codex.tip(), None);
