@@ -318,3 +318,19 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         assert_eq!(world.codex.file("projects/alpha/README.md"), content);
     }
 }
+
+#[test]
+fn a_path_where_nothing_is_is_made_only_where_that_is_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let sync = |create: &str| {
+        let create = format!("remote.create={create}");
+        sandbox.run(&["sync", "--all", "--config", "remote.url=../new.git", "--config", &create])
+    };
+    let refused = sync("false").code(4);
+    assert!(refused.stderr.contains("there is no repository at") && refused.stderr.contains("`remote.create: true`"));
+    assert!(!sandbox.path("new.git").exists());
+    sync("true").code(0);
+    assert!(sandbox.path("new.git").exists());
+}
