@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use super::{Sandbox, listens, skipped};
+use super::{Sandbox, listens, not_installed};
 
 /// A running `sshd`; ended when dropped.
 pub(crate) struct SshServer {
@@ -18,7 +18,7 @@ impl SshServer {
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
-            skipped(&format!("{program} is not installed"));
+            not_installed(program);
             return None;
         }
         let directory = sandbox.path("ssh");

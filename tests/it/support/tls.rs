@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Sandbox, listens, skipped};
+use super::{Sandbox, listens, not_installed};
 
 /// A running `nginx`; ended when dropped.
 pub(crate) struct TlsServer {
@@ -20,7 +20,7 @@ impl TlsServer {
     pub(crate) fn start(sandbox: &Sandbox, upstream: &str) -> Option<Self> {
         let program = "/usr/sbin/nginx";
         if !Path::new(program).exists() || Command::new("openssl").arg("version").output().is_err() {
-            skipped("nginx or openssl is not installed");
+            not_installed("nginx or openssl");
             return None;
         }
         let directory = sandbox.path("tls");
