@@ -298,7 +298,7 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
     /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
-    #[arg(long, help_heading = "Direction", hide_short_help = true)]
+    #[arg(long, conflicts_with_all = ["from_codex", "bidirectional"], help_heading = "Direction", hide_short_help = true)]
     pub(crate) no_cache: bool,
     /// Replace what was changed by hand in the local cache; never a forced push
     #[arg(long, help_heading = "Direction")]

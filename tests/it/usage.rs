@@ -10,6 +10,9 @@ fn exit_statuses() {
     sandbox.write("ws/beta/README.md", "beta");
     for (arguments, code) in [
         (&["sync", "--no-such-flag"][..], 2),
+        (&["sync", "--all", "--from-codex", "--no-cache"], 2),
+        (&["sync", "--all", "--from-codex", "--to-codex"], 2),
+        (&["sync", "--all", "--offline"], 2),
         (&["sync", "-p", "gamma"], 2),
         (&["sync", "-p", "g*"], 2),
         (&["sync"], 2),
