@@ -224,7 +224,8 @@ impl World {
         if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path("state"));
-            let _ = fs::remove_dir_all(self.path("ws/.fractary/codex"));
+            // Moved, not removed: a file system is slow to take names anew that have just been given up.
+            let _ = fs::rename(self.path("ws/.fractary/codex"), self.path(&format!("earlier-cache-{round}")));
             let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), codex]).status().unwrap();
             assert!(copied.success());
         }

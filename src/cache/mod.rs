@@ -31,6 +31,8 @@ use crate::stat::{self, Stat};
 pub const CONTROL: &str = ".fractary-codex";
 /// Names at the top of the cache that are its own.
 const OWN_NAMES: [&str; 3] = [CONTROL, ".gitignore", "CACHEDIR.TAG"];
+/// How many files of one directory are written after walking to it once: the rest is left to another thread.
+const ONE_WALK: usize = 64;
 const CACHEDIR_TAG: &str =
     "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is written by fractary-codex.\n";
 
@@ -192,12 +194,19 @@ impl Cache {
                 failed.insert(change.path.clone(), error.to_string());
             }
         }
-        let put = |file: &SourceFile| -> Result<Stat, io::Error> {
-            let contents = contents(file).map_err(io::Error::other)?;
-            place.write(file.source.as_bstr(), file.mode, &contents, force)
+        let mut files: Vec<_> = taken.iter().flat_map(writes).map(|file| (split(&file.source), file)).collect();
+        files.sort_unstable_by_key(|(at, _)| *at);
+        let together: Vec<_> =
+            files.chunk_by(|((a, _), _), ((b, _), _)| a == b).flat_map(|same| same.chunks(ONE_WALK)).collect();
+        let put = |files: &[((&BStr, &BStr), &SourceFile)]| -> Vec<(BString, io::Result<Stat>)> {
+            let folder = place.folder(files[0].0.0, force);
+            let put = |leaf: &BStr, file: &SourceFile| {
+                let folder = folder.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+                folder.write(leaf, file.mode, &contents(file).map_err(io::Error::other)?)
+            };
+            files.iter().map(|((_, leaf), file)| (file.source.clone(), put(leaf, file))).collect()
         };
-        let files: Vec<_> = taken.iter().flat_map(writes).collect();
-        let results: Vec<_> = files.into_par_iter().map(|file| (file.source.clone(), put(file))).collect();
+        let results: Vec<_> = together.into_par_iter().flat_map_iter(put).collect();
         for (path, result) in results {
             match result {
                 Ok(stat) => drop(looked.insert(path, stat)),
@@ -325,6 +334,12 @@ impl Cache {
 
 fn writes(taken: &Taken) -> impl Iterator<Item = &SourceFile> {
     taken.plan.changes.iter().filter_map(|change| change.op.file())
+}
+
+/// The directory of a path in the codex, empty at its top, and the last segment.
+fn split(path: &BString) -> (&BStr, &BStr) {
+    let (directory, leaf) = path.rsplit_once_str("/").unwrap_or((b"", path));
+    (directory.as_bstr(), leaf.as_bstr())
 }
 
 /// Whether no other file would fare better.

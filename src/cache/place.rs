@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -34,8 +33,13 @@ pub(super) enum OnDisk {
 /// The cache's directory.
 pub(super) struct Place {
     dir: Dir,
-    /// Where files are written before they get their name, once there is one.
-    unfinished: OnceLock<Dir>,
+}
+
+/// A directory of the cache that is written to.
+pub(super) struct Folder {
+    directory: Dir,
+    /// Where files are written before they get their name.
+    unfinished: Dir,
 }
 
 /// Why a path cannot be walked.
@@ -52,7 +56,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Place {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?, unfinished: OnceLock::new() })
+        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())? })
     }
 
     /// The directory for the cache's own files, made if need be.
@@ -97,12 +101,16 @@ impl Place {
         Ok(OnDisk::File { mode, id, stat })
     }
 
-    /// Puts `contents` at `path`: whole under another name first, then renamed. With `force`, a link that stands in the
-    /// way goes; nothing is ever written through it.
-    pub(super) fn write(&self, path: &BStr, mode: Mode, contents: &[u8], force: bool) -> io::Result<Stat> {
-        let (directory, leaf) = loop {
-            match self.walk(path, true) {
-                Ok(found) => break found,
+    /// Opens `directory` of the cache for writing, made if need be. With `force`, a link or a file that stands in the way
+    /// goes; nothing is ever written through it.
+    pub(super) fn folder(&self, directory: &BStr, force: bool) -> io::Result<Folder> {
+        let mut below = directory.to_owned();
+        if !below.is_empty() {
+            below.push(b'/');
+        }
+        let directory = loop {
+            match self.walk(below.as_bstr(), true) {
+                Ok((directory, _)) => break directory,
                 Err(Walk::NoDirectory(at)) if force => match self.unlink(at.as_bstr()) {
                     // Files are written by many at once: somebody else was faster, with a directory in its place.
                     Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {}
@@ -115,24 +123,7 @@ impl Place {
                 Err(Walk::Io(error)) => return Err(error),
             }
         };
-        let unfinished = self.unfinished()?;
-        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let bits = if mode == Mode::Executable { 0o777 } else { 0o666 };
-        let mut file = unfinished.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(bits))?;
-        let written = file.write_all(contents).and_then(|()| {
-            // An empty directory in the way is what is left of files that went.
-            if rustix::fs::statat(&directory, leaf, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|raw| FileType::from_raw_mode(raw.st_mode) == FileType::Directory)
-            {
-                directory.remove_dir(leaf)?;
-            }
-            unfinished.rename(&name, &directory, leaf)
-        });
-        if let Err(error) = written {
-            let _ = unfinished.remove_file(&name);
-            return Err(error);
-        }
-        Ok(Stat::of(&rustix::fs::fstat(&file)?))
+        Ok(Folder { directory, unfinished: self.unfinished()? })
     }
 
     /// Removes the file at `path`, and the directories above it that hold nothing else.
@@ -147,14 +138,11 @@ impl Place {
         Ok(())
     }
 
-    fn unfinished(&self) -> io::Result<&Dir> {
-        match self.unfinished.get() {
-            Some(dir) => Ok(dir),
-            None => {
-                let opened = open_or_make(&self.control()?, OsStr::new(UNFINISHED))?;
-                Ok(self.unfinished.get_or_init(|| opened))
-            }
-        }
+    /// Where this thread begins its files: one directory for all would have them wait for each other.
+    fn unfinished(&self) -> io::Result<Dir> {
+        let all = open_or_make(&self.control()?, OsStr::new(UNFINISHED))?;
+        let thread = rayon::current_thread_index().unwrap_or_default();
+        open_or_make(&all, OsStr::new(&thread.to_string()))
     }
 
     /// Removes what a killed run left unfinished. For the beginning and the end of a run.
@@ -188,6 +176,30 @@ impl Place {
             walked = slash + 1;
         }
         Ok((directory, Path::new(OsStr::from_bytes(&path[walked..]))))
+    }
+}
+
+impl Folder {
+    /// Puts `contents` at `leaf`: whole under another name first, then renamed.
+    pub(super) fn write(&self, leaf: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
+        let leaf = Path::new(OsStr::from_bytes(leaf));
+        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let bits = if mode == Mode::Executable { 0o777 } else { 0o666 };
+        let mut file = self.unfinished.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(bits))?;
+        let written = file.write_all(contents).and_then(|()| {
+            // An empty directory in the way is what is left of files that went.
+            if rustix::fs::statat(&self.directory, leaf, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|raw| FileType::from_raw_mode(raw.st_mode) == FileType::Directory)
+            {
+                self.directory.remove_dir(leaf)?;
+            }
+            self.unfinished.rename(&name, &self.directory, leaf)
+        });
+        if let Err(error) = written {
+            let _ = self.unfinished.remove_file(&name);
+            return Err(error);
+        }
+        Ok(Stat::of(&rustix::fs::fstat(&file)?))
     }
 }
 
