@@ -4,6 +4,7 @@
 //! cargo bench --bench compare -- S M        # sizes: S 10 × 100, M 50 × 400, L 100 × 1000 (projects × files)
 //! cargo bench --bench compare -- W          # the program alone: W 5000 × 4
 //! cargo bench --bench compare -- L floor    # below the table: the least that a first sync could take
+//! cargo bench --bench compare -- start      # nothing but starting, beside `true`
 //! ```
 //!
 //! Beside it run a shell script (shallow clone, rsync, a commit a project, one push), an expert's script (no working tree,
@@ -75,6 +76,9 @@ const WITH_CACHE: &str = "first sync, with the cache";
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if chosen.iter().any(|c| c == "start") {
+        start();
+    }
     println!(
         "| size | case | program | shell script | plumbing script | plain clone | against shell | against plumbing | own memory |"
     );
@@ -87,6 +91,24 @@ fn main() {
         if chosen.iter().any(|c| c == "floor") {
             world.floor();
         }
+    }
+}
+
+/// Prints what starting costs.
+fn start() {
+    const RUNS: usize = 101;
+    let program = env!("CARGO_BIN_EXE_fractary-codex");
+    for command in [&["true"][..], &[program, "--version"], &[program, "--help"], &[program, "sync", "-h"]] {
+        let mut times: Vec<f64> = (0..RUNS)
+            .map(|_| {
+                let start = Instant::now();
+                let status = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status().unwrap();
+                assert!(status.success());
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!("{}: {:.2} ms", command[1..].join(" "), times[RUNS / 2] * 1e3);
     }
 }
 
@@ -156,6 +178,7 @@ impl World {
             for round in 0..size.rounds {
                 for contender in contenders {
                     self.prepare(case, *contender, size, round);
+                    self.warm();
                     let start = Instant::now();
                     memory = memory.max(self.run(*contender, case));
                     times[*contender as usize].push(start.elapsed().as_secs_f64());
@@ -236,6 +259,16 @@ impl World {
             for project in 0..size.projects {
                 // Of another length each time: rsync takes the same length within the same second for the same file.
                 write(&self.path(&format!("ws/proj-{project:03}/README.md")), &"word ".repeat(round + 1));
+            }
+        }
+    }
+
+    /// Has the system keep the sources at hand: whoever runs after minutes of something else would wait for the disk.
+    fn warm(&self) {
+        for entry in ignore::WalkBuilder::new(self.path("ws")).build() {
+            let path = entry.unwrap().into_path();
+            if path.is_file() {
+                std::hint::black_box(fs::read(path).unwrap());
             }
         }
     }

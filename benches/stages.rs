@@ -6,11 +6,11 @@ use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use fractary_codex::codex::pack::{PackWriter, whole};
-use fractary_codex::event::Silent;
+use fractary_codex::event::{Counter, Silent, Stage};
 use fractary_codex::interrupt::Interrupt;
 use fractary_codex::object::{Kind, hash};
 use fractary_codex::plan::{DeletePolicy, Listing, ProjectPlan, plan};
-use fractary_codex::scan::{Counter, StatCachePolicy, count, scan};
+use fractary_codex::scan::{StatCachePolicy, count, scan};
 use fractary_codex::workspace::Project;
 use fractary_codex::{config, environment::Environment};
 
@@ -41,7 +41,9 @@ fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory.path().canonicalize().unwrap());
     let caches = |trust, keep| StatCachePolicy { directory: directory.path().join("state"), trust, keep };
-    let run = |policy: &StatCachePolicy| scan(&project, policy, &Interrupt::default(), &Counter::new(&Silent)).unwrap();
+    let run = |policy: &StatCachePolicy| {
+        scan(&project, policy, &Interrupt::default(), &Counter::new(&Silent, Stage::Scan, None)).unwrap()
+    };
     let snapshot = run(&caches(false, true));
     criterion.bench_function("walk", |bench| bench.iter(|| count(&project).unwrap()));
     criterion.bench_function("scan, every file read", |bench| bench.iter(|| run(&caches(false, false))));

@@ -1,5 +1,6 @@
 //! What happens while it happens, as values. The library tells; a [`Reporter`] decides what is shown.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The long stages of a run.
@@ -33,10 +34,16 @@ pub enum Event {
     Progress {
         /// Which.
         stage: Stage,
-        /// Files or objects done so far.
+        /// Done so far: objects when fetching and pushing, projects when scanning, else files.
         done: u64,
         /// Of how many.
         total: Option<u64>,
+        /// Files looked at so far, when scanning.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<u64>,
+        /// Bytes moved so far, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// A stage ended.
     Finished {
@@ -78,6 +85,48 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn event(&self, _: &Event) {}
+}
+
+/// Counts what many threads do in a stage and tells now and then.
+pub struct Counter<'a> {
+    reporter: &'a dyn Reporter,
+    stage: Stage,
+    total: Option<u64>,
+    done: AtomicU64,
+    files: AtomicU64,
+}
+
+impl<'a> Counter<'a> {
+    /// How many files make it worth telling.
+    const STEP: u64 = 64;
+
+    /// At zero of `total`.
+    pub fn new(reporter: &'a dyn Reporter, stage: Stage, total: Option<usize>) -> Self {
+        let total = total.map(|total| total as u64);
+        Self { reporter, stage, total, done: AtomicU64::new(0), files: AtomicU64::new(0) }
+    }
+
+    /// A file was looked at or written. Where files are what is counted, it is also one done.
+    pub fn file(&self) {
+        if (self.files.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(Self::STEP) {
+            self.tell();
+        }
+    }
+
+    /// A project was scanned.
+    pub fn project(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let files = self.files.load(Ordering::Relaxed);
+        let (done, files) = match self.stage {
+            Stage::Scan => (self.done.load(Ordering::Relaxed), Some(files)),
+            _ => (files, None),
+        };
+        self.reporter.event(&Event::Progress { stage: self.stage, done, total: self.total, files, bytes: None });
+    }
 }
 
 fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

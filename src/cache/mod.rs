@@ -156,8 +156,12 @@ impl Cache {
         paths.extend(leaving.keys());
         paths.sort_unstable();
         paths.dedup();
-        let look = |path: &'_ BStr| Ok((path.to_owned(), self.on_disk(path)?));
-        let found: HashMap<BString, OnDisk> = paths.into_par_iter().map(look).collect::<Result<_, CacheError>>()?;
+        let look = |path: &'_ BStr| match self.on_disk(path) {
+            Ok(OnDisk::Absent) => None,
+            found => Some(found.map(|found| (path.to_owned(), found))),
+        };
+        let found: HashMap<BString, OnDisk> =
+            paths.into_par_iter().filter_map(look).collect::<Result<_, CacheError>>()?;
         let taken = plan::plan(&self.manifest, &questions, &found, force);
         let news = |(path, found): (BString, OnDisk)| match found {
             OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat) => Some((path, stat)),

@@ -10,6 +10,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "fractary-codex", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
     4 remote · 5 push refused · 6 out of date (`--check`) · 70 a bug")]
+#[command(after_long_help = "Examples:
+  fractary-codex init                 write a configuration for what is here
+  fractary-codex doctor               see whether all that a sync needs is there
+  fractary-codex sync --all --dry-run see what would be published
+  fractary-codex sync --all           publish it
+  fractary-codex status --check       is anything out of date? (exit status 6)
+
+Exit status:
+    0  done, or nothing to do
+    1  some projects failed or were withheld; the others are done
+    2  usage
+    3  configuration
+    4  remote: cannot be reached, found, read, or authenticated to
+    5  push refused, or retries used up
+    6  `--check`: out of date
+   70  a bug, please report it
+128+n  ended by signal n, cleaned up")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -268,6 +285,13 @@ impl OutputArgs {
 
 /// `sync`.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex sync                      the project that holds this directory
+  fractary-codex sync -p 'billing-*'       every project whose name matches
+  fractary-codex sync --all --dry-run -v   every file that would change, and nothing is done
+  fractary-codex sync --all --from-codex   bring shared documents into the local cache
+  fractary-codex sync --all --json | jq -r '.projects[] | select(.error) | .name'
+  fractary-codex sync -p old --max-delete 200")]
 pub(crate) struct SyncArgs {
     /// The older forms: `sync NAME`, `sync project [NAME]`
     #[arg(value_name = "NAME", num_args = 0..=2, conflicts_with_all = ["all", "project"])]

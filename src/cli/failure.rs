@@ -186,6 +186,7 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
         }
         SyncError::Declined { words, .. } => causes.extend(words.iter().map(|line| format!("the server said: {line}"))),
+        SyncError::Interrupted(_) => {}
         _ => causes.extend(sources(error)),
     }
     Failure { report: ErrorReport { kind, message: error.to_string(), hints, causes }, exit }

@@ -8,14 +8,15 @@ mod signals;
 mod terminal;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Parser, ValueEnum};
 
 use crate::environment::Environment;
-use args::{Cli, Command, ConfigCommand};
+use args::{Cli, Command, ConfigCommand, Format};
 use failure::{Failure, exit};
 use load::Context;
 use terminal::Terminal;
@@ -63,15 +64,24 @@ fn dispatch(command: Command, context: &Context) -> u8 {
     }
 }
 
+/// The format that a command line asks for which cannot be read as a whole.
+fn format_asked(arguments: &[OsString]) -> Format {
+    let words: Vec<_> = arguments.iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
+    let named = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1]);
+    let joined = words.iter().filter_map(|word| word.strip_prefix("--format="));
+    let mut formats = named.chain(joined).filter_map(|name| Format::from_str(name, false).ok());
+    if words.contains(&"--json") { Format::Json } else { formats.next().unwrap_or(Format::Human) }
+}
+
 /// Help and version are results; anything else is wrong usage, in JSON where that was asked for.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let json = arguments.iter().any(|argument| argument == "--json" || argument == "--format=json");
-    if json && !asked {
+    let format = format_asked(arguments);
+    if format != Format::Human && !asked {
         let message = error.to_string();
         let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
         let failure = Failure::new(exit::USAGE, "usage", message, vec!["see `fractary-codex --help`".to_owned()]);
-        commands::print_failed_document(failure);
+        let _ = io::stdout().lock().write_all(commands::failed_document(failure, format).as_bytes());
     } else {
         let _ = error.print();
     }

@@ -17,6 +17,8 @@ pub(crate) struct Terminal {
     pub(crate) out: Style,
     /// Standard error.
     pub(crate) err: Style,
+    /// Columns of the terminal that standard output is, if it is one.
+    pub(crate) width: Option<usize>,
     /// Whether bars are drawn.
     pub(crate) bars: bool,
     /// Whether more is told.
@@ -41,6 +43,7 @@ impl Terminal {
         Self {
             out: Style { color: color(io::stdout().is_terminal()) },
             err: Style { color: color(err) },
+            width: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into()),
             bars: err && !dumb && !global.no_progress && !global.quiet && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
             annotates: environment.get("GITHUB_ACTIONS") == Some("true"),

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bstr::ByteSlice;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::json::{Status, totals};
 use super::style::Style;
+use super::table::table;
+use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Op;
@@ -15,30 +16,44 @@ use crate::workspace::Direction;
 
 /// Changes a project that are shown without being asked for more.
 const FOLD: usize = 10;
+/// Projects that are all shown on a terminal without being asked for more.
+const FOLD_PROJECTS: usize = 40;
 
-/// The whole text, with the changes of each project if `shown`: some of them, or `all`.
-pub fn sync(outcome: &SyncOutcome, style: Style, shown: bool, all: bool) -> String {
+/// How much is shown, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Whether escape codes are written.
+    pub style: Style,
+    /// Columns of the terminal that it is for, where it is for one: a long table is made to fit.
+    pub width: Option<usize>,
+    /// Whether the changes of each project are shown.
+    pub changes: bool,
+    /// Whether all is shown, however long.
+    pub all: bool,
+}
+
+/// The whole text.
+pub fn sync(outcome: &SyncOutcome, view: View) -> String {
     let mut text = String::new();
-    if shown {
+    if view.changes {
         for project in &outcome.projects {
-            changes(&mut text, project, style, all);
+            changes(&mut text, project, view);
         }
     }
     // Before there was a plan, only what projects themselves did is worth a line.
     if outcome.plan_id.is_some() || outcome.projects.iter().any(|project| project.outcome.is_own_fault()) {
-        text.push_str(&table(outcome, style));
-        text.push('\n');
+        text.push_str(&projects(outcome, view));
         text.push_str(&summary(outcome));
         text.push('\n');
     }
-    if let Some(line) = destination(outcome, style) {
+    if let Some(line) = destination(outcome, view.style) {
         text.push_str(&line);
         text.push('\n');
     }
     text
 }
 
-fn changes(text: &mut String, project: &ProjectReport, style: Style, all: bool) {
+fn changes(text: &mut String, project: &ProjectReport, View { style, all, .. }: View) {
     if project.plan.changes.is_empty() {
         return;
     }
@@ -59,32 +74,38 @@ fn changes(text: &mut String, project: &ProjectReport, style: Style, all: bool) 
     text.push('\n');
 }
 
-fn table(outcome: &SyncOutcome, style: Style) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+/// A line a project. On a narrow terminal the headings of the numbers are signs, and of very many projects those that
+/// are up to date are only counted.
+fn projects(outcome: &SyncOutcome, view: View) -> String {
+    let folds = view.width.is_some() && !view.all && outcome.projects.len() > FOLD_PROJECTS;
+    let is_folded = |project: &&ProjectReport| folds && matches!(project.outcome, ProjectOutcome::UpToDate);
     let both = outcome.direction == Direction::Bidirectional;
-    let mut header = vec!["project", "added", "modified", "deleted", "unchanged", "result"];
-    header.extend(both.then_some("direction"));
-    table.set_header(header);
-    for project in &outcome.projects {
-        let counts = project.plan.counts();
-        let numbers = [counts.added, counts.modified, counts.deleted, project.plan.unchanged];
-        let mut row = vec![project.name.to_string()];
-        row.extend(numbers.map(|number| number.to_string()));
-        row.push(result(&project.outcome, style));
-        row.extend(both.then(|| match project.direction {
-            Direction::FromCodex => "from the codex".to_owned(),
-            _ => "to the codex".to_owned(),
-        }));
-        table.add_row(row);
+    let rows = || {
+        outcome.projects.iter().filter(|project| !is_folded(project)).map(|project| {
+            let counts = project.plan.counts();
+            let numbers = [counts.added, counts.modified, counts.deleted, project.plan.unchanged];
+            let [added, modified, deleted, unchanged] = numbers.map(|number| number.to_string());
+            let way = match project.direction {
+                _ if !both => "",
+                Direction::FromCodex => ", from the codex",
+                _ => ", to the codex",
+            };
+            let result = format!("{}{way}", result(&project.outcome, view.style));
+            [project.name.to_string(), added, modified, deleted, unchanged, result]
+        })
+    };
+    let numbers = [1, 2, 3, 4];
+    let wide = table(["project", "added", "modified", "deleted", "unchanged", "result"], rows(), &numbers);
+    let fits = |width| wide.lines().all(|line| anstream::adapter::strip_str(line).to_string().len() <= width);
+    let mut text = match view.width {
+        Some(width) if !fits(width) => table(["project", "+", "~", "-", "=", "result"], rows(), &numbers),
+        _ => wide,
+    };
+    let folded = outcome.projects.iter().filter(is_folded).count();
+    if folded > 0 {
+        let _ = writeln!(text, " {}", view.style.faint(format!("… and {folded} up to date; -v shows all")));
     }
-    for column in 1..=4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    text
 }
 
 /// The last column, so that its escape codes move nothing.
@@ -127,7 +148,9 @@ fn summary(outcome: &SyncOutcome) -> String {
 fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let branch = remote.branch.as_deref()?;
-    let tip = |tip: Option<crate::object::ObjectId>| tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
+    let tip = |tip: Option<ObjectId>| tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
+    let at =
+        |tip: Option<ObjectId>| tip.map_or(", which has no commits".to_owned(), |tip| format!(" at {}", tip.short()));
     let place = format!("`{}` of {}", escaped(branch.as_bytes()), remote.url);
     let commits = outcome.projects.iter().filter(|p| Status::of(&p.outcome) == Status::Synced).count();
     let noun = if commits == 1 { "commit" } else { "commits" };
@@ -141,11 +164,11 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
         Pushed::No if outcome.dry_run => {
             let recorded = outcome.recorded.and_then(|time| jiff::Timestamp::from_second(time).ok());
             let recorded = recorded.map(|time| format!(", as recorded at {time}")).unwrap_or_default();
-            Some(format!("dry run: nothing was written; compared with {place} at {}{recorded}", tip(remote.before)))
+            Some(format!("dry run: nothing was written; compared with {place}{}{recorded}", at(remote.before)))
         }
         Pushed::No if outcome.direction == Direction::FromCodex => {
             let complete = !outcome.projects.iter().any(|project| project.outcome.is_own_fault());
-            complete.then(|| format!("the local cache holds {place} at {}", tip(remote.before)))
+            complete.then(|| format!("the local cache holds {place}{}", at(remote.before)))
         }
         Pushed::No => Some(format!("nothing to push: {place} stays at {}", tip(remote.before))),
     }

@@ -6,6 +6,7 @@ pub mod json;
 pub mod ndjson;
 pub mod progress;
 pub mod style;
+pub mod table;
 
 use serde::Serialize;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Reporter, Stage};
@@ -25,22 +26,32 @@ impl Progress {
         Self { bars: MultiProgress::with_draw_target(target), stages: Mutex::default(), spoken: Box::new(speak) }
     }
 
-    fn bar(&self, stage: Stage, done: u64, total: Option<u64>) {
+    fn bar(&self, stage: Stage, done: u64, total: Option<u64>, files: Option<u64>, bytes: Option<u64>) {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((since, bar)) = stages.get_mut(&stage) else { return };
         if since.elapsed() < DELAY {
             return;
         }
         let bar = bar.get_or_insert_with(|| {
-            let template = if total.is_some() { "{msg:9} [{bar:30}] {pos}/{len}" } else { "{msg:9} {spinner} {pos}" };
+            // The bar takes what the line has left, so that it fits a narrow screen.
+            let counted = "{prefix} [{wide_bar}] {pos}/{len} {msg}";
+            let template = if total.is_some() { counted } else { "{prefix} {spinner} {pos} {msg}" };
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = self.bars.add(ProgressBar::no_length().with_style(style.progress_chars("=> ")));
-            bar.set_message(label(stage));
+            bar.set_prefix(label(stage));
             bar
         });
         if let Some(total) = total {
             bar.set_length(total);
         }
+        let unit = match stage {
+            Stage::Fetch | Stage::Push | Stage::Verify => "objects",
+            Stage::Scan => "projects",
+            Stage::Commit | Stage::Write => "files",
+        };
+        let files = files.map(|files| format!(", {files} files")).unwrap_or_default();
+        let moved = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().iec())).unwrap_or_default();
+        bar.set_message(format!("{unit}{files}{moved}"));
         bar.set_position(done);
     }
 }
@@ -52,7 +63,7 @@ impl Reporter for Progress {
                 let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
                 stages.insert(*stage, (Instant::now(), None));
             }
-            Event::Progress { stage, done, total } => self.bar(*stage, *done, *total),
+            Event::Progress { stage, done, total, files, bytes } => self.bar(*stage, *done, *total, *files, *bytes),
             Event::Finished { stage } => {
                 let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some((_, Some(bar))) = stages.remove(stage) {
@@ -70,9 +81,9 @@ fn label(stage: Stage) -> &'static str {
     match stage {
         Stage::Fetch => "fetching",
         Stage::Scan => "scanning",
-        Stage::Commit => "writing",
+        Stage::Commit => "writing commits",
         Stage::Push => "pushing",
         Stage::Verify => "verifying",
-        Stage::Write => "writing the cache",
+        Stage::Write => "filling the cache",
     }
 }

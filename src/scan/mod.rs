@@ -12,13 +12,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::event::{Event, Reporter, Stage};
+use crate::event::Counter;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::object::{Mode, ObjectId};
 use crate::paths::escaped;
@@ -187,7 +186,7 @@ pub fn scan(
         .map(|file| {
             interrupt.check()?;
             let content = root.hash(file.source.as_bstr(), &project.scan, &cache)?;
-            progress.add(1);
+            progress.file();
             Ok((file, content))
         })
         .collect::<Result<_, ScanError>>()?;
@@ -214,26 +213,6 @@ pub fn count(project: &Project) -> Result<usize, ScanError> {
     let root = SourceRoot::open(project)?;
     let (found, _) = walk::walk(project, root.path())?;
     Ok(found.iter().map(|file| file.claims.len()).sum())
-}
-
-/// Counts files over all projects and tells the reporter now and then.
-pub struct Counter<'a> {
-    done: AtomicU64,
-    reporter: &'a dyn Reporter,
-}
-
-impl<'a> Counter<'a> {
-    /// A counter at zero.
-    pub fn new(reporter: &'a dyn Reporter) -> Self {
-        Self { done: AtomicU64::new(0), reporter }
-    }
-
-    fn add(&self, files: u64) {
-        let done = self.done.fetch_add(files, Ordering::Relaxed) + files;
-        if done.is_multiple_of(64) {
-            self.reporter.event(&Event::Progress { stage: Stage::Scan, done, total: None });
-        }
-    }
 }
 
 /// Refuses two files for one place, for places that a case- or normalization-insensitive file system merges, and for

@@ -12,7 +12,7 @@ use super::opened::{Opened, look};
 use super::routing;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
-use crate::event::{Event, Stage};
+use crate::event::{Counter, Event, Stage};
 use crate::object::{Kind, Mode, hash};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
 use crate::paths::escaped;
@@ -210,7 +210,9 @@ fn put(
             } else {
                 request.reporter.event(&Event::Started { stage: Stage::Write });
                 let contents = opened.store.as_ref().map(Store::contents);
+                let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
                 let taken = cache.apply(plan, |file| {
+                    counter.file();
                     let contents = contents.as_ref().ok_or("it was not fetched")?;
                     contents.read(file.id).map_err(|error| error.to_string())
                 });

@@ -17,7 +17,7 @@ use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
 use crate::codex::source::{self, SourceRevision};
 use crate::codex::store::StoreError;
-use crate::event::{Event, Stage};
+use crate::event::{Counter, Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::paths::escaped;
@@ -72,7 +72,7 @@ impl<'r> Publish<'r> {
             commits: BTreeMap::new(),
             revisions: BTreeMap::new(),
             written: HashSet::new(),
-            landing: if request.dry_run { Landing::Planned } else { Landing::NotLanded },
+            landing: Landing::NotLanded,
         }
     }
 
@@ -262,6 +262,9 @@ impl<'r> Publish<'r> {
         }
         self.decisions = decisions;
         self.listings = listings;
+        if request.dry_run {
+            self.landing = Landing::Planned;
+        }
         self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (Some(&project.to), plan))));
     }
 
@@ -334,8 +337,10 @@ impl<'r> Publish<'r> {
             }
         }
         let roots = Roots::new(&request.projects);
+        let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
         let read = |(number, file): &(usize, &SourceFile)| {
             let contents = roots.get(*number).and_then(|root| root.contents(file));
+            counter.file();
             contents.map_err(|error| WriteError::Source(*number, error))
         };
         let written = store.write_pack(&built.objects, &blobs, read);

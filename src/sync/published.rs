@@ -9,7 +9,7 @@ use bstr::{BString, ByteSlice};
 use super::SyncRequest;
 use super::sources::Roots;
 use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason};
-use crate::event::Event;
+use crate::event::{Counter, Event, Stage};
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
@@ -86,11 +86,16 @@ fn keep_one(
         questions.push(Question { owner: owner(one), asked: asked(digest), files });
     }
     let plan = cache.plan(questions, request.force)?;
+    request.reporter.event(&Event::Started { stage: Stage::Write });
+    let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
     let taken = cache.apply(plan, |wanted| {
+        counter.file();
         let (number, file) = sources.get(&wanted.source).ok_or("it is not a source")?;
         let contents = roots.get(*number).and_then(|root| root.contents(file));
         contents.map_err(|error| error.to_string())
-    })?;
+    });
+    request.reporter.event(&Event::Finished { stage: Stage::Write });
+    let taken = taken?;
     for (one, taken) in group.iter().zip(taken) {
         let left = taken.kept.len() + taken.refused.len();
         if let Some(first) = taken.kept.first().or(taken.refused.first().map(|(path, _)| path)) {

@@ -6,20 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::SyncRequest;
-use crate::event::{Event, Stage};
-use crate::scan::{Counter, ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
+use crate::event::{Counter, Event, Stage};
+use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
 use crate::workspace::Project;
 
 /// Scans every chosen project, in parallel.
 pub(super) fn scan_all(request: &SyncRequest<'_>) -> Vec<Result<Snapshot, ScanError>> {
     request.reporter.event(&Event::Started { stage: Stage::Scan });
-    let counter = Counter::new(request.reporter.as_ref());
+    let counter = Counter::new(request.reporter.as_ref(), Stage::Scan, Some(request.projects.len()));
     let caches = StatCachePolicy {
         directory: request.workspace.state_dir.clone(),
         trust: !request.rescan,
         keep: !request.dry_run,
     };
-    let scan = |project: &&Project| scan(project, &caches, &request.interrupt, &counter);
+    let scan = |project: &&Project| {
+        let scanned = scan(project, &caches, &request.interrupt, &counter);
+        counter.project();
+        scanned
+    };
     let scanned = request.projects.par_iter().map(scan).collect();
     request.reporter.event(&Event::Finished { stage: Stage::Scan });
     scanned

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Codex, Output, Sandbox};
+use crate::support::{Codex, Output, Sandbox, masked};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -129,4 +129,29 @@ fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
     assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
     assert_eq!(git(&["rev-list", "--count", "--all"]).trim(), "1");
     assert_eq!(git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_readmes_first_five_minutes() {
+    let sandbox = Sandbox::new();
+    let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    for (name, files) in [("click", 43), ("flask", 88), ("werkzeug", 47)] {
+        sandbox.write(&format!("ws/{name}/README.md"), name);
+        (1..files).for_each(|file| sandbox.write(&format!("ws/{name}/docs/{file}.rst"), format!("{name} {file}")));
+        let git = |arguments: &[&str]| sandbox.git(&sandbox.path(&format!("ws/{name}")), arguments);
+        git(&["init", "-q"]);
+        git(&["remote", "add", "origin", &format!("https://git.example/pallets/{name}.git")]);
+    }
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let transcript = readme.split("<!-- transcript -->\n```console\n").nth(1).unwrap().split("```").next().unwrap();
+    let transcript = transcript
+        .replace("/home/ada/pallets", &sandbox.path("ws").to_string_lossy())
+        .replace("/srv/pallets/codex.git", &codex.path().to_string_lossy());
+    let steps: Vec<_> = transcript.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap()).collect();
+    assert_eq!(steps.len(), 4);
+    for (command, expected) in steps {
+        let output = run(&sandbox, script(&sandbox, &sandbox.path("ws"), command), &[]).code(0);
+        assert_eq!(masked(&output.stdout), masked(expected), "{command}");
+    }
+    assert_eq!(codex.paths().len(), 178);
 }

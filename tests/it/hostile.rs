@@ -96,7 +96,7 @@ fn what_would_make_the_codex_unsound_is_told_and_not_published() {
     fs::create_dir(&links).unwrap();
     symlink("../a.md", links.join(".gitmodules")).unwrap();
     symlink("../a.md", links.join("fine.md")).unwrap();
-    let output = sandbox.run(&["sync", "--all"]).code(0);
+    let output = sandbox.run(&["sync", "--all", "-v"]).code(0);
     is_harmless(&output);
     assert_eq!(codex.paths(), ["projects/alpha/docs/a.md", "projects/alpha/docs/links/fine.md"]);
     codex.assert_sound();

@@ -8,6 +8,7 @@ mod concurrency;
 mod config;
 mod doctor;
 mod examples;
+mod exits;
 mod faults;
 mod from_codex;
 mod guards;

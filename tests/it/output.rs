@@ -152,6 +152,61 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
 }
 
 #[test]
+fn long_lists_are_folded_until_all_is_asked_for() {
+    let (sandbox, _codex) = world();
+    for file in 0..25 {
+        sandbox.write(&format!("ws/alpha/docs/{file:02}.md"), "a");
+        std::os::unix::fs::symlink("nowhere", sandbox.path(&format!("ws/beta/docs-{file:02}"))).unwrap();
+    }
+    let plan = |more: &[&str]| {
+        let include = ["--config", "sync.to_codex.include=['docs/**', 'README.md', 'docs-*']"];
+        let output = sandbox.run(&[&["sync", "--all", "--dry-run"], &include[..], more].concat()).code(0);
+        let count = |text: &str, word: &str| text.lines().filter(|line| line.contains(word)).count();
+        (count(&output.stdout, "added    "), count(&output.stderr, "warning: beta: "), output)
+    };
+    let (changes, warnings, output) = plan(&[]);
+    assert_eq!((changes, warnings), (11, 21), "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("… and 17 more; -v shows all"), "{}", output.stdout);
+    assert!(output.stderr.contains("warning: beta: and 5 more warnings; -v shows all"), "{}", output.stderr);
+    let (changes, warnings, _) = plan(&["-v"]);
+    assert_eq!((changes, warnings), (28, 25));
+    assert_eq!(plan(&["--json"]).2.json()["warnings"].as_array().unwrap().len(), 25);
+}
+
+/// Runs the program on a terminal of this many columns.
+fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_fractary-codex");
+    let mut command = sandbox.command("script");
+    command.args(["-qec", &format!("stty cols {columns} rows 50; exec {program} {arguments}"), "/dev/null"]);
+    command.env("TERM", "xterm").env("NO_COLOR", "1");
+    sandbox.finish(command).code(0).stdout.replace('\r', "")
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (0..50).map(|number| format!("a-project-of-some-length-{number:02}")).collect();
+    let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    for name in &names {
+        sandbox.write(&format!("ws/{name}/README.md"), name);
+    }
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.write("ws/a-project-of-some-length-07/README.md", "changed");
+    for (columns, head) in [(60, " project                      +  ~  -  =  result"), (100, " project  ")] {
+        let shown = on_terminal(&sandbox, columns, "status --all");
+        assert!(shown.starts_with(head), "{shown}");
+        // Of so many, what is up to date is only counted; a pipe gets it all.
+        assert_eq!(shown.lines().filter(|line| line.contains("a-project-of")).count(), 1, "{shown}");
+        assert!(shown.contains("… and 49 up to date; -v shows all"), "{shown}");
+        let table = shown.lines().take_while(|line| !line.contains("50 projects"));
+        assert!(table.clone().all(|line| line.chars().count() <= columns), "{shown}");
+    }
+    assert_eq!(on_terminal(&sandbox, 100, "status --all -v").matches("a-project-of-some-length").count(), 50);
+    assert_eq!(sandbox.run(&["status", "--all"]).code(0).stdout.matches("a-project-of-some-length").count(), 50);
+    assert_eq!(codex.subjects().len(), 50);
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let (sandbox, codex) = world();
     for arguments in ["sync --all --dry-run", "status --all --json", "config show", "sync --all --format ndjson"] {

@@ -3,44 +3,6 @@
 use crate::support::Sandbox;
 
 #[test]
-fn exit_statuses() {
-    let sandbox = Sandbox::new();
-    sandbox.workspace(&["alpha", "beta"], "");
-    sandbox.write("ws/alpha/README.md", "alpha");
-    sandbox.write("ws/beta/README.md", "beta");
-    for (arguments, code) in [
-        (&["sync", "--no-such-flag"][..], 2),
-        (&["sync", "--all", "--from-codex", "--no-cache"], 2),
-        (&["sync", "--all", "--from-codex", "--to-codex"], 2),
-        (&["sync", "--all", "--offline"], 2),
-        (&["sync", "-p", "gamma"], 2),
-        (&["sync", "-p", "g*"], 2),
-        (&["sync"], 2),
-        (&["sync", "--all", "--max-delete", "many"], 2),
-        (&["-C", "nowhere", "sync"], 2),
-        (&["sync", "--all", "--config", "remote.timeot=1"], 3),
-        (&["sync", "--all", "--env", "prd"], 3),
-        (&["sync", "--all", "--config", "remote.url=../nothing.git"], 4),
-        (&["sync", "--all"], 0),
-        (&["sync", "--all", "--config", "remote.branch=missing"], 4),
-        (&["codex", "sync", "--all", "--dry-run"], 0),
-    ] {
-        for json in [false, true] {
-            let mut arguments = arguments.to_vec();
-            arguments.extend(json.then_some("--json"));
-            let output = sandbox.run(&arguments).code(code);
-            if json {
-                assert_eq!(output.json()["exit_code"], code, "{arguments:?}");
-                assert_eq!(output.json()["error"].is_null(), code == 0, "{arguments:?}");
-            } else if code != 0 {
-                assert!(output.stderr.starts_with("error: "), "{}", output.stderr);
-                assert_eq!(output.stdout, "");
-            }
-        }
-    }
-}
-
-#[test]
 fn a_close_name_is_suggested() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["billing"], "");

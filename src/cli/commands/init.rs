@@ -31,8 +31,9 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
         let hint = "change it by hand, or replace it with `--force`".to_owned();
         return Err(Failure::new(exit::USAGE, "usage", format!("`{}` is there already", there.display()), vec![hint]));
     }
-    let organization = arguments.organization.clone().or_else(|| source::organization(&root));
-    let text = configuration(arguments, &root, organization.as_deref());
+    let members = Members::find(&root);
+    let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
+    let text = configuration(arguments, &root, &members, organization.as_deref());
     let path = mark.join("config.yaml");
     write(&mark, &path, &text).map_err(|error| {
         Failure::new(
@@ -46,7 +47,8 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     if organization.is_none() {
         told.push_str("the organization could not be detected: set `organization` in it\n");
     }
-    told.push_str("next: `fractary codex sync --all --dry-run` shows what would be published\n");
+    told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
+    told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
     Ok(told)
 }
 
@@ -59,7 +61,17 @@ fn write(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-fn configuration(arguments: &InitArgs, root: &Path, organization: Option<&str>) -> String {
+/// The organization of this repository, or the one of every repository here.
+fn organization(root: &Path, members: &Members) -> Option<String> {
+    let mut all: Vec<_> = members.directories.iter().map(|directory| source::organization(directory)).collect();
+    all.dedup();
+    match (source::organization(root), all.as_mut_slice()) {
+        (None, [only]) => only.take(),
+        (found, _) => found,
+    }
+}
+
+fn configuration(arguments: &InitArgs, root: &Path, members: &Members, organization: Option<&str>) -> String {
     let org = organization.unwrap_or("my-organization");
     let repo = arguments.codex_repo.clone().unwrap_or_else(|| format!("codex.{org}.com"));
     let remote = match &arguments.url {
@@ -68,22 +80,22 @@ fn configuration(arguments: &InitArgs, root: &Path, organization: Option<&str>) 
             "  # remote:\n  #   url: https://git.example.com/docs/codex.git   # default: https://github.com/{org}/{repo}.git\n"
         ),
     };
-    let members = members(root);
-    let projects = if members.is_empty() {
+    let projects = if members.globs.is_empty() {
         let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = name.parse::<ProjectName>().map_or_else(|_| "my-project".to_owned(), |name| name.to_string());
         format!("  project: {}                     # this repository is one project\n", quoted(&name))
     } else {
-        let globs = members.iter().map(|glob| quoted(glob)).collect::<Vec<_>>().join(", ");
+        let globs = members.globs.iter().map(|glob| quoted(glob)).collect::<Vec<_>>().join(", ");
         format!("  workspace:\n    members: [{globs}]     # each directory is a project, named after itself\n")
     };
-    let sample = members.first().map_or(root.to_owned(), |glob| first_match(root, glob));
+    let samples = if members.directories.is_empty() { &[root.to_owned()][..] } else { &members.directories };
+    let any = |is_there: &dyn Fn(&PathBuf) -> bool| samples.iter().any(is_there);
     let mut include: Vec<String> = DOCUMENTATION
         .iter()
-        .filter(|name| sample.join(name).is_dir())
+        .filter(|name| any(&|sample| sample.join(name).is_dir()))
         .map(|name| quoted(&format!("{name}/**")))
         .collect();
-    include.extend(FILES.iter().filter(|name| sample.join(name).is_file()).map(|name| quoted(name)));
+    include.extend(FILES.iter().filter(|name| any(&|sample| sample.join(name).is_file())).map(|name| quoted(name)));
     if include.is_empty() {
         include = ["docs/**", "README.md", "CLAUDE.md"].map(quoted).into();
     }
@@ -109,19 +121,37 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Globs of the directories that look like a collection of projects: `services/*` where two or more of its directories
-/// have documentation of their own.
-fn members(root: &Path) -> Vec<String> {
-    let collections = directories(root)
-        .into_iter()
-        .filter(|directory| directories(directory).iter().filter(|project| has_documentation(project)).count() >= 2);
-    let name = |path: PathBuf| Some(format!("{}/*", path.file_name()?.to_str()?));
-    collections.filter_map(name).collect()
+/// The directories below a workspace that look like projects.
+#[derive(Default)]
+struct Members {
+    globs: Vec<String>,
+    directories: Vec<PathBuf>,
 }
 
-fn first_match(root: &Path, glob: &str) -> PathBuf {
-    let collection = root.join(glob.trim_end_matches("/*"));
-    directories(&collection).into_iter().find(|path| has_documentation(path)).unwrap_or(collection)
+impl Members {
+    /// `services/*` where two or more directories there have documentation of their own; else, where `root` is no
+    /// repository but holds some, those.
+    fn find(root: &Path) -> Self {
+        let mut members = Self::default();
+        for collection in directories(root) {
+            let documented = documented(&collection);
+            if let Some(name) = collection.file_name().and_then(|name| name.to_str()).filter(|_| documented.len() >= 2)
+            {
+                members.globs.push(format!("{name}/*"));
+                members.directories.extend(documented);
+            }
+        }
+        if members.globs.is_empty() && !root.join(".git").exists() {
+            members.directories = documented(root).into_iter().filter(|path| path.join(".git").exists()).collect();
+            let names = members.directories.iter().filter_map(|path| path.file_name()?.to_str());
+            members.globs = names.map(str::to_owned).collect();
+        }
+        members
+    }
+}
+
+fn documented(collection: &Path) -> Vec<PathBuf> {
+    directories(collection).into_iter().filter(|project| has_documentation(project)).collect()
 }
 
 fn has_documentation(path: &Path) -> bool {

@@ -10,12 +10,11 @@ pub(crate) mod status;
 pub(crate) mod sync;
 mod telling;
 
-use std::io::Write;
-
 use super::args::{Format, OutputArgs};
 use super::failure::{Failure, exit};
 use super::load::Context;
-use crate::report::json;
+use crate::report::json::{self, SyncDocument};
+use crate::report::ndjson::{Line, ResultTag, line};
 
 /// Prints a result, or the error that came instead, and gives the exit status.
 fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 {
@@ -48,9 +47,16 @@ fn to_json(document: &impl serde::Serialize) -> String {
     text
 }
 
-/// Writes the document of a run that never began.
-pub(crate) fn print_failed_document(failure: Failure) {
+/// A document of a run, as a format for machines has it.
+fn in_format(document: SyncDocument, format: Format) -> String {
+    match format {
+        Format::Ndjson => line(&Line::Result { event: ResultTag::Result, document: Box::new(document) }),
+        Format::Human | Format::Json => to_json(&document),
+    }
+}
+
+/// The document of a run that never began.
+pub(crate) fn failed_document(failure: Failure, format: Format) -> String {
     let exit = failure.exit;
-    let text = to_json(&json::failed(Some(failure.report), exit));
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    in_format(json::failed(Some(failure.report), exit), format)
 }

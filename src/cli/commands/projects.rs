@@ -1,12 +1,12 @@
 //! `projects`: the projects as resolved.
 
-use comfy_table::{ContentArrangement, Table};
 use rayon::prelude::*;
 
 use super::super::args::OutputArgs;
 use super::super::failure::Failure;
 use super::super::load::Context;
 use super::{finish, is_json, to_json};
+use crate::report::table::table;
 use crate::scan;
 
 /// Runs the command and gives its exit status.
@@ -35,13 +35,9 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
         });
         return Ok(to_json(&serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() })));
     }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["project", "root", "in the codex", "files"]);
-    for (project, files) in &counted {
+    let rows = counted.iter().map(|(project, files)| {
         let files = files.as_ref().map_or_else(ToString::to_string, ToString::to_string);
-        table.add_row([project.name.to_string(), root(&project.root), project.to.to_string(), files]);
-    }
-    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    Ok(format!("{}\n", lines.join("\n")))
+        [project.name.to_string(), root(&project.root), project.to.to_string(), files]
+    });
+    Ok(table(["project", "root", "in the codex", "files"], rows, &[]))
 }

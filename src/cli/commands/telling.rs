@@ -1,18 +1,21 @@
 //! How the run of `sync` and of `status` is told, while it goes on and at its end.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::args::Format;
 use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
-use super::to_json;
+use super::in_format;
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
+use crate::names::ProjectName;
 use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
+use crate::report::human::View;
 use crate::report::json::SyncDocument;
-use crate::report::ndjson::{Line, Lines, ResultTag, line};
+use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
 use crate::report::{github, human, json};
 
@@ -32,7 +35,13 @@ impl Telling {
     /// Who listens to the run.
     pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
         let terminal = context.terminal;
-        let progress = Progress::new(terminal.bars, move |event| terminal.event(event));
+        let fold = Fold::new(self.format == Format::Human && !terminal.verbose);
+        let speak = move |event: &Event| {
+            if !fold.hides(event) {
+                terminal.event(event);
+            }
+        };
+        let progress = Progress::new(terminal.bars, speak);
         match self.format {
             Format::Ndjson => Arc::new(Lines::new(io::stdout(), progress)),
             Format::Human | Format::Json => Arc::new(progress),
@@ -70,6 +79,9 @@ impl Telling {
         if self.check && status == exit::DONE && differs {
             status = exit::OUT_OF_DATE;
         }
+        if self.format == Format::Human && !context.terminal.verbose {
+            Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
+        }
         let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
         let terminal = &context.terminal;
         step_summary(outcome, context);
@@ -77,7 +89,8 @@ impl Telling {
             self.document(json::document(outcome, ended, failure::of_project, status), context);
             return status;
         }
-        terminal.result(&human::sync(outcome, terminal.out, self.changes, terminal.verbose));
+        let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
+        terminal.result(&human::sync(outcome, view));
         for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
             if let Some(error) = failure::of_project(project) {
                 terminal.error(Some(project.name.as_str()), &error);
@@ -91,10 +104,43 @@ impl Telling {
 
     fn document(self, document: SyncDocument, context: &Context) {
         let document = SyncDocument { command: self.command, ..document };
-        context.terminal.result(&match self.format {
-            Format::Ndjson => line(&Line::Result { event: ResultTag::Result, document: Box::new(document) }),
-            Format::Human | Format::Json => to_json(&document),
+        context.terminal.result(&in_format(document, self.format));
+    }
+}
+
+/// Leaves out the warnings of a project beyond the first few, for people who did not ask for all.
+struct Fold {
+    folds: bool,
+    seen: Mutex<BTreeMap<Option<String>, usize>>,
+}
+
+impl Fold {
+    const LIMIT: usize = 20;
+
+    fn new(folds: bool) -> Self {
+        Self { folds, seen: Mutex::default() }
+    }
+
+    fn hides(&self, event: &Event) -> bool {
+        let Event::Warning { project, .. } = event else { return false };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = seen.entry(project.clone()).or_default();
+        *count += 1;
+        self.folds && *count > Self::LIMIT
+    }
+
+    /// How many were left out, a warning a project.
+    fn rest(warnings: &[Warning]) -> Vec<Event> {
+        let mut counts: BTreeMap<Option<&ProjectName>, usize> = BTreeMap::new();
+        for warning in warnings {
+            *counts.entry(warning.project.as_ref()).or_default() += 1;
+        }
+        let beyond = counts.into_iter().filter_map(|(project, count)| Some((project, count.checked_sub(Self::LIMIT)?)));
+        let told = beyond.filter(|(_, rest)| *rest > 0).map(|(project, rest)| Event::Warning {
+            project: project.map(ToString::to_string),
+            message: format!("and {rest} more warnings; -v shows all"),
         });
+        told.collect()
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod tls;
 mod wait;
 
 pub(crate) use codex::Codex;
-pub(crate) use output::Output;
+pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wait::wait_until;
 

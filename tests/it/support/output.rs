@@ -38,9 +38,13 @@ impl Output {
     /// Both streams for a snapshot: the sandbox's path, object ids and times replaced.
     pub(crate) fn shown(&self) -> String {
         let both = format!("{}---\n{}", self.stdout, self.stderr);
-        let both = both.replace(&*self.sandbox.to_string_lossy(), "[sandbox]");
-        both.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(mask).collect()
+        masked(&both.replace(&*self.sandbox.to_string_lossy(), "[sandbox]"))
     }
+}
+
+/// A text with its object ids, whole or short, replaced.
+pub(crate) fn masked(text: &str) -> String {
+    text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(mask).collect()
 }
 
 /// Replaces a word that is an object id, whole or short.

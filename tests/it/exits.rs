@@ -1,0 +1,196 @@
+//! Exit statuses, a case for each and for several at once; and that every document of a run is as its schema says, with
+//! nothing else on standard output, however much is told.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::support::{Codex, Sandbox};
+
+/// What a run is told to do, and how it must end.
+struct Case {
+    name: &'static str,
+    prepare: fn(&Sandbox, &Codex),
+    arguments: &'static [&'static str],
+    exit: i32,
+    /// What became of the projects, in the order of the document.
+    projects: &'static [&'static str],
+    /// What ended the run.
+    error: Option<&'static str>,
+}
+
+const ALL: &[&str] = &["sync", "--all"];
+const ELSEWHERE: &[&str] = &["sync", "--all", "--config", "remote.url=../nothing.git"];
+const CHECK: &[&str] = &["status", "--all", "--check"];
+const BOTH: &[&str] =
+    &["sync", "--all", "--bidirectional", "--config", "sync.from_codex.include=['codex://acme/alpha/**']"];
+
+fn nothing(_: &Sandbox, _: &Codex) {}
+
+fn change(sandbox: &Sandbox, _: &Codex) {
+    sandbox.write("ws/alpha/docs/0.md", "changed");
+}
+
+fn lose_beta(sandbox: &Sandbox, _: &Codex) {
+    sandbox.remove("ws/beta");
+}
+
+fn change_and_lose_beta(sandbox: &Sandbox, codex: &Codex) {
+    change(sandbox, codex);
+    lose_beta(sandbox, codex);
+}
+
+fn change_and_decline(sandbox: &Sandbox, codex: &Codex) {
+    change(sandbox, codex);
+    codex.hook("pre-receive", "exit 1");
+}
+
+/// A project of somebody's with a file that no workspace may have.
+fn plant(_: &Sandbox, codex: &Codex) {
+    let blob = codex.blob(b"planted");
+    let other = codex.plant(&[("100644", b"..", &blob), ("100644", b"a.md", &blob)]);
+    let projects = codex.plant(&[("40000", b"other", &other)]);
+    codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
+}
+
+/// The question after a push, the only one that names the branch, finds nobody.
+fn silence(sandbox: &Sandbox) {
+    sandbox.wrap_git(
+        "case \"$*\" in *ls-remote*refs/heads/main*) echo 'fatal: Could not resolve host: codex' >&2; exit 128;; esac",
+    );
+}
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case { name: "changed", prepare: change, arguments: ALL, exit: 0, projects: &["synced", "up-to-date"], error: None },
+    Case { name: "nothing changed", prepare: nothing, arguments: ALL, exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
+    Case { name: "dry run", prepare: change, arguments: &["sync", "--all", "--dry-run"], exit: 0, projects: &["would-sync", "up-to-date"], error: None },
+    Case { name: "both ways", prepare: change, arguments: BOTH, exit: 0, projects: &["synced", "up-to-date", "up-to-date", "up-to-date"], error: None },
+    Case { name: "brought", prepare: |_, codex| codex.commit(&[("100644", "projects/other/a.md", "a")], &[]),
+        arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 0, projects: &["synced"], error: None },
+    Case { name: "not all of it could be brought", prepare: plant,
+        arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 1, projects: &["failed"], error: None },
+    Case { name: "the tool's name said twice", prepare: nothing, arguments: &["codex", "sync", "--all"], exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
+
+    Case { name: "a project failed", prepare: change_and_lose_beta, arguments: ALL, exit: 1, projects: &["synced", "failed"], error: None },
+    Case { name: "a project is withheld", prepare: |sandbox, _| sandbox.remove("ws/alpha/docs"), arguments: ALL, exit: 1, projects: &["withheld", "up-to-date"], error: None },
+    Case { name: "all or nothing", prepare: change_and_lose_beta, arguments: &["sync", "--all", "--atomic"], exit: 1, projects: &["withheld", "failed"], error: Some("atomic") },
+
+    Case { name: "no such flag", prepare: nothing, arguments: &["sync", "--no-such-flag"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "flags at odds", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--to-codex"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "a flag at odds with a direction", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--no-cache"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "a flag without its other", prepare: nothing, arguments: &["sync", "--all", "--offline"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "no such project", prepare: nothing, arguments: &["sync", "-p", "gamma"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "a glob that matches no project", prepare: nothing, arguments: &["sync", "-p", "g*"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "which project is unclear", prepare: nothing, arguments: &["sync"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "no number", prepare: nothing, arguments: &["sync", "--all", "--max-delete", "many"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "nowhere", prepare: nothing, arguments: &["-C", "nowhere", "sync"], exit: 2, projects: &[], error: Some("usage") },
+
+    Case { name: "no such key", prepare: nothing, arguments: &["sync", "--all", "--config", "remote.timeot=1"], exit: 3, projects: &[], error: Some("configuration") },
+    Case { name: "no such environment", prepare: nothing, arguments: &["sync", "--all", "--env", "prd"], exit: 3, projects: &[], error: Some("configuration") },
+
+    Case { name: "no such remote", prepare: change, arguments: ELSEWHERE, exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
+    Case { name: "no such branch", prepare: change, arguments: &["sync", "--all", "--config", "remote.branch=missing"], exit: 4, projects: &["failed", "failed"], error: Some("branch-missing") },
+    Case { name: "nothing recorded", prepare: |sandbox, _| sandbox.remove("home/.local"), arguments: &["sync", "--all", "--dry-run", "--offline"], exit: 4, projects: &["failed", "failed"], error: Some("nothing-recorded") },
+    Case { name: "not confirmed", prepare: |sandbox, codex| { change(sandbox, codex); silence(sandbox); }, arguments: ALL, exit: 4, projects: &["failed", "up-to-date"], error: Some("unverified") },
+
+    Case { name: "declined", prepare: change_and_decline, arguments: ALL, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
+    Case { name: "out of date", prepare: change, arguments: CHECK, exit: 6, projects: &["would-sync", "up-to-date"], error: None },
+    Case { name: "up to date", prepare: nothing, arguments: CHECK, exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
+    Case { name: "a signal", prepare: |sandbox, codex| { change(sandbox, codex); sandbox.wrap_git("case \"$*\" in *fetch*) kill -INT $PPID; exec tail -f /dev/null;; esac"); },
+        arguments: ALL, exit: 130, projects: &["failed", "up-to-date"], error: Some("interrupted") },
+
+    Case { name: "2 before 3", prepare: nothing, arguments: &["sync", "--no-such-flag", "--config", "nonsense=1"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "3 before 4", prepare: change, arguments: &["sync", "--all", "--config", "nonsense=1", "--config", "remote.url=../nothing.git"], exit: 3, projects: &[], error: Some("configuration") },
+    Case { name: "4 before 5", prepare: |sandbox, codex| { change_and_decline(sandbox, codex); silence(sandbox); }, arguments: ALL, exit: 4, projects: &["failed", "up-to-date"], error: Some("host-unknown") },
+    Case { name: "4 before 1", prepare: lose_beta, arguments: ELSEWHERE, exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
+    Case { name: "4 before 6", prepare: change, arguments: &["status", "--all", "--check", "--config", "remote.url=../nothing.git"], exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
+    Case { name: "5 before 1", prepare: |sandbox, codex| { change_and_decline(sandbox, codex); lose_beta(sandbox, codex); }, arguments: ALL, exit: 5, projects: &["failed", "failed"], error: Some("declined") },
+    Case { name: "5 before nothing brought", prepare: change_and_decline, arguments: BOTH, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
+    Case { name: "1 before 6", prepare: change_and_lose_beta, arguments: CHECK, exit: 1, projects: &["would-sync", "failed"], error: None },
+];
+
+/// Two projects, synced.
+fn world() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    for file in 0..10 {
+        sandbox.write(&format!("ws/alpha/docs/{file}.md"), format!("alpha {file}"));
+    }
+    sandbox.write("ws/beta/README.md", "beta");
+    sandbox.run(ALL).code(0);
+    (sandbox, codex)
+}
+
+/// A schema of the program's, with no field allowed that it does not tell of.
+fn strict(of: &str) -> Validator {
+    fn close(schema: &mut Value) {
+        match schema {
+            Value::Object(object) => {
+                object.values_mut().for_each(close);
+                if object.get("properties").is_some_and(Value::is_object) {
+                    object.insert("additionalProperties".to_owned(), false.into());
+                }
+            }
+            Value::Array(list) => list.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    let mut schema = serde_json::from_str(&Sandbox::new().run(&["config", "schema", of]).code(0).stdout).unwrap();
+    close(&mut schema);
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn every_exit_status_and_every_document() {
+    let schemas = [strict("sync"), strict("events")];
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(String::new()));
+    let work = || {
+        while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for more in [&["--json", "-vv"][..], &["--format", "ndjson", "-q"], &[]] {
+                if let Err(error) = case.check(more, &schemas) {
+                    *wrong.lock().unwrap() += &format!("{} {more:?}: {error}\n", case.name);
+                }
+            }
+        }
+    };
+    thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+impl Case {
+    fn check(&self, more: &[&str], [document, line]: &[Validator; 2]) -> Result<(), String> {
+        let (sandbox, codex) = world();
+        (self.prepare)(&sandbox, &codex);
+        let output = sandbox.run(&[self.arguments, more].concat());
+        let all = format!("exit status {:?}\n{}\n{}", output.code, output.stdout, output.stderr);
+        let told: Vec<Value> = match more {
+            [] => {
+                let names_an_error = output.stderr.contains("error: ");
+                let right = output.code == Some(self.exit) && names_an_error != matches!(self.exit, 0 | 6);
+                return if right { Ok(()) } else { Err(all) };
+            }
+            ["--json", ..] => vec![serde_json::from_str(&output.stdout).map_err(|error| format!("{error}: {all}"))?],
+            _ => output.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|_| all.clone())?,
+        };
+        let (schema, last) = match (more, told.last()) {
+            (_, None) => return Err(all),
+            (["--json", ..], Some(last)) => (document, last),
+            (_, Some(last)) => (line, &last["document"]),
+        };
+        for value in &told {
+            if let Some(error) = schema.iter_errors(value).next() {
+                return Err(format!("{error}: {value:#}"));
+            }
+        }
+        let projects = last["projects"].as_array().into_iter().flatten();
+        let projects: Vec<_> = projects.filter_map(|project| project["status"].as_str()).collect();
+        let right = projects == self.projects && last["error"]["kind"].as_str() == self.error;
+        let exits = output.code == Some(self.exit) && last["exit_code"] == self.exit;
+        if right && exits { Ok(()) } else { Err(all) }
+    }
+}
