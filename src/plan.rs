@@ -189,7 +189,8 @@ impl fmt::Display for Withheld {
                 write!(f, "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex")
             }
             Self::NothingMatches { claimed } => {
-                write!(f, "no source file matches, and {claimed} files would be deleted from the codex")
+                let noun = if *claimed == 1 { "file" } else { "files" };
+                write!(f, "no source file matches, and {claimed} {noun} would be deleted from the codex")
             }
             Self::TooManyDeletions { deleted, claimed } => {
                 write!(f, "{deleted} of {claimed} files would be deleted from the codex")

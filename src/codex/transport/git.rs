@@ -322,7 +322,10 @@ impl Git {
         command.args(["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no"]);
         command.args(["push", "--porcelain", "--progress", "--no-verify"]).args(options).arg(REMOTE);
         command.arg(format!("{commit}:refs/heads/{branch}"));
-        let listen = |line: &str| self.progress(Stage::Push, "Writing objects:", line);
+        let listen = |line: &str| {
+            self.progress(Stage::Push, "Counting objects:", line);
+            self.progress(Stage::Push, "Writing objects:", line);
+        };
         let sent = Cell::new(false);
         let patience = |line: &str| {
             sent.set(sent.get() || line.starts_with("Writing objects: 100%") || line.starts_with("Total"));
