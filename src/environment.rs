@@ -3,7 +3,16 @@
 
 use std::collections::BTreeMap;
 
-/// Variables by name. Values that are not UTF-8 are not kept: no key of ours can hold them.
+/// Variables by name.
+///
+/// ```
+/// use fractary_codex::environment::Environment;
+///
+/// let environment = Environment::from_iter([("CI".to_owned(), "true".to_owned()), ("TOKEN".to_owned(), String::new())]);
+/// assert_eq!((environment.get("CI"), environment.get("TOKEN")), (Some("true"), None));
+/// ```
+///
+/// Values that are not UTF-8 are not kept: no key of ours can hold them.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 

@@ -75,6 +75,26 @@ pub enum Event {
 }
 
 /// Listens to events; called from several threads.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use fractary_codex::event::{Event, Reporter};
+///
+/// #[derive(Default)]
+/// struct Warnings(Mutex<Vec<String>>);
+///
+/// impl Reporter for Warnings {
+///     fn event(&self, event: &Event) {
+///         if let Event::Warning { message, .. } = event {
+///             self.0.lock().unwrap().push(message.clone());
+///         }
+///     }
+/// }
+///
+/// let warnings = Warnings::default();
+/// warnings.event(&Event::Warning { project: None, message: "look here".to_owned() });
+/// assert_eq!(warnings.0.into_inner().unwrap(), ["look here"]);
+/// ```
 pub trait Reporter: Send + Sync {
     /// Takes notice of `event`.
     fn event(&self, event: &Event);

@@ -7,9 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use crate::platform;
 
 /// Shared by everything that can take long. Cloning shares the same request.
+///
+/// ```
+/// use fractary_codex::interrupt::{Interrupt, Interrupted};
+///
+/// let interrupt = Interrupt::default();
+/// assert_eq!(interrupt.check(), Ok(()));
+/// interrupt.clone().request(15);
+/// assert_eq!(interrupt.check(), Err(Interrupted(15)));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<Shared>);
 
@@ -27,13 +36,6 @@ pub struct Running<'i>(&'i Interrupt, u32);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.groups().remove(&self.1);
-    }
-}
-
-/// Sends `signal` to the process group of the child `leader`.
-pub fn signal_group(leader: u32, signal: Signal) {
-    if let Some(group) = Pid::from_raw(leader.cast_signed()) {
-        let _ = kill_process_group(group, signal);
     }
 }
 
@@ -58,7 +60,7 @@ impl Interrupt {
     /// a codex on this machine.
     pub fn end_children(&self) {
         for leader in self.groups().iter() {
-            signal_group(*leader, Signal::TERM);
+            platform::ask_to_end(*leader);
         }
     }
 

@@ -1,9 +1,53 @@
 //! Publishes the shared documents of many projects into one git repository, the codex: one clone, one commit per
 //! project, one push, and no success told that the remote did not confirm.
 //!
+//! A sync from end to end, as the command line does it:
+//!
+//! ```
+//! use fractary_codex::{config, environment::Environment, outcome::Pushed, sync::{self, SyncRequest}};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let root = directory.path().canonicalize()?;
+//! # std::fs::create_dir_all(root.join("workspace/billing/docs"))?;
+//! # std::fs::write(root.join("workspace/billing/docs/ledger.md"), "# Ledger\n")?;
+//! let variables = [
+//!     ("FRACTARY_CODEX_WORKSPACE__MEMBERS", "['*']"),
+//!     ("FRACTARY_CODEX_REMOTE__URL", "../codex.git"),
+//!     ("FRACTARY_CODEX_REMOTE__CREATE", "true"),
+//!     ("GIT_AUTHOR_NAME", "Ada"),
+//!     ("GIT_AUTHOR_EMAIL", "ada@acme.example"),
+//! ];
+//! let request = config::LoadRequest {
+//!     cwd: root.join("workspace"),
+//!     environment: Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))),
+//!     state_home: Some(root.join("state")),
+//!     ..config::LoadRequest::default()
+//! };
+//! let (configuration, workspace) = config::load_workspace(&request).expect("a workspace");
+//! let request = SyncRequest::new(&configuration, &workspace, std::env::temp_dir(), 1_700_000_000);
+//! let outcome = sync::sync(&request);
+//! assert_eq!(outcome.pushed, Pushed::Verified);
+//! assert_eq!(outcome.projects[0].plan.counts().added, 1);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! The modules stand in the order in which data flows; a module uses only what stands before it, and the small types:
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
+//!
+//! Where to look, to find or to change something:
+//!
+//! | | |
+//! |---|---|
+//! | a glob becomes a path in the codex | `workspace::mapping` |
+//! | what is added, modified, deleted or withheld | [`plan`] |
+//! | a token enters, and where it may go | `codex::auth`, and each transport in `codex::transport` |
+//! | a refused push is told from a moved branch | `sync::push` |
+//! | a new way to talk to a remote | the trait in `codex::transport`, chosen in [`sync`] |
+//! | a new output format | a file in `report`, a `Format` in `cli::args`, an arm in `cli::commands::telling` |
+//! | an error's words, hint and exit status | the module's error type, `cli::failure` |
+//!
+//! What programs may build upon is documented here; modules that are not shown are open for benchmarks and fuzzing alone.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on has failed"))]
 
@@ -11,25 +55,38 @@
 pub mod environment;
 pub mod event;
 pub mod interrupt;
+#[doc(hidden)]
 pub mod lock;
 pub mod names;
 pub mod object;
+#[doc(hidden)]
 pub mod paths;
+#[doc(hidden)]
+pub mod platform;
+#[doc(hidden)]
 pub mod record;
+#[doc(hidden)]
 pub mod secret;
+#[doc(hidden)]
 pub mod stat;
 pub mod url;
 
 // The flow.
+#[doc(hidden)]
 pub mod cache;
+#[doc(hidden)]
 pub mod codex;
 pub mod outcome;
 pub mod plan;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod state;
 
+#[doc(hidden)]
 pub mod cli;
 pub mod config;
+#[doc(hidden)]
 pub mod pull;
 pub mod scan;
 pub mod sync;

@@ -6,6 +6,13 @@ use std::str::FromStr;
 /// A valid project name: 1 to 100 of letters, digits, `.`, `_`, `-`, starting with a letter or digit.
 ///
 /// The rule keeps a name a single, harmless path segment on every platform, and `.`, `..`, `.git` out.
+///
+/// ```
+/// use fractary_codex::names::ProjectName;
+///
+/// assert!("billing-api".parse::<ProjectName>().is_ok());
+/// assert!("../billing".parse::<ProjectName>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectName(String);
 

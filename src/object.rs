@@ -90,6 +90,12 @@ impl Hasher {
 }
 
 /// The id that git gives to `data`.
+///
+/// ```
+/// use fractary_codex::object::{Kind, hash};
+///
+/// assert_eq!(hash(Kind::Blob, b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+/// ```
 pub fn hash(kind: Kind, data: &[u8]) -> ObjectId {
     let mut hasher = Hasher::new(kind, data.len() as u64);
     hasher.update(data);

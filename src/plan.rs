@@ -215,6 +215,23 @@ pub enum DeletePolicy {
 }
 
 /// Compares what a project has with what the codex holds of it.
+///
+/// ```
+/// use fractary_codex::config::{LoadRequest, load_workspace};
+/// use fractary_codex::plan::{Decision, DeletePolicy, Listing, plan};
+/// use fractary_codex::scan::Snapshot;
+///
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::create_dir(root.path().join(".fractary"))?;
+/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
+/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
+/// # let cwd = root.path().to_owned();
+/// let request = LoadRequest { cwd, ..LoadRequest::default() };
+/// let (_, workspace) = load_workspace(&request).expect("no mistakes");
+/// let nothing = plan(&workspace.projects[0], &Snapshot::default(), &Listing::default(), DeletePolicy::Guarded);
+/// assert!(matches!(nothing, Decision::UpToDate(plan) if plan.changes.is_empty()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn plan(project: &Project, snapshot: &Snapshot, listing: &Listing, deletes: DeletePolicy) -> Decision {
     let kept = Kept::new(project, snapshot);
     let mut plan = ProjectPlan::default();

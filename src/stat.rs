@@ -4,9 +4,6 @@
 //! before the moment of the look as the file's own file system tells it: a file written again within the clock's
 //! resolution looks the same, so such a look is not believed (git's "racy" rule).
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
 use crate::record::Reader;
 
 /// Seconds and nanoseconds.
@@ -17,22 +14,15 @@ pub type Time = (i64, i64);
 pub struct Stat {
     /// Bytes.
     pub size: u64,
-    inode: u64,
-    modified: Time,
-    changed: Time,
+    /// Its number on its file system.
+    pub inode: u64,
+    /// When it was written.
+    pub modified: Time,
+    /// When anything about it was changed.
+    pub changed: Time,
 }
 
 impl Stat {
-    /// Takes what counts from the system's answer.
-    pub fn of(stat: &rustix::fs::Stat) -> Self {
-        Self {
-            size: stat.st_size.cast_unsigned(),
-            inode: stat.st_ino,
-            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
-            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
-        }
-    }
-
     /// Whether a later write would show, if the look was taken when the file system's time was `taken`.
     pub fn is_settled(&self, taken: Time) -> bool {
         self.modified < taken && self.changed < taken
@@ -62,10 +52,4 @@ pub fn push_time(body: &mut Vec<u8>, time: Time) {
 /// Reads it back.
 pub fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
     Some((reader.number()?.cast_signed(), reader.number()?.cast_signed()))
-}
-
-/// The file system's own idea of now: the time of a file without a name. `None` where it cannot have one.
-pub fn file_system_time(directory: &Path) -> Option<Time> {
-    let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
-    Some((meta.mtime(), meta.mtime_nsec()))
 }

@@ -33,6 +33,15 @@ pub enum InvalidUrl {
 
 impl RemoteUrl {
     /// Reads `text`; a relative path is taken relative to `base`.
+    ///
+    /// ```
+    /// use fractary_codex::url::RemoteUrl;
+    ///
+    /// let url = RemoteUrl::parse("https://ada:secret@git.acme.com/docs/codex.git", "/".as_ref())?;
+    /// assert!(!url.to_string().contains("secret"));
+    /// assert_eq!((url.host(), url.for_git()), (Some("git.acme.com"), "https://git.acme.com/docs/codex.git".to_owned()));
+    /// # Ok::<(), fractary_codex::url::InvalidUrl>(())
+    /// ```
     pub fn parse(text: &str, base: &Path) -> Result<Self, InvalidUrl> {
         let mut url = gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
         if url.serialize_alternative_form && names_password(&url) {

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -58,9 +56,34 @@ fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitC
         };
         return finish(io::stderr(), &format!("error: there is no `{PREFIX}{shown}` to run\n  hint: {hint}\n"), 2);
     };
-    // The tool takes this process's place: signals and exit status need no passing on.
-    let error = Command::new(path).args(arguments).exec();
-    finish(io::stderr(), &format!("error: cannot run `{}`: {error}\n", path.display()), 126)
+    match run(Command::new(path).args(arguments)) {
+        Ok(status) => status,
+        Err(error) => finish(io::stderr(), &format!("error: cannot run `{}`: {error}\n", path.display()), 126),
+    }
+}
+
+/// The tool takes this process's place: signals and exit status need no passing on.
+#[cfg(unix)]
+fn run(command: &mut Command) -> io::Result<ExitCode> {
+    Err(std::os::unix::process::CommandExt::exec(command))
+}
+
+/// Runs the tool and ends as it does; a console sends its signals to both.
+#[cfg(not(unix))]
+fn run(command: &mut Command) -> io::Result<ExitCode> {
+    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
 }
 
 /// Every tool by name. What lies beside this program wins over PATH, and PATH's earlier directories over its later ones.
@@ -73,11 +96,14 @@ fn tools() -> BTreeMap<String, PathBuf> {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
             let file = entry.file_name();
-            let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else { continue };
-            let runs = path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+            let Some(name) =
+                file.to_str().and_then(|file| file.strip_suffix(env::consts::EXE_SUFFIX)?.strip_prefix(PREFIX))
+            else {
+                continue;
+            };
             // A link to this very program would dispatch to itself for ever.
             let itself = path.canonicalize().ok() == own;
-            if runs && !itself && !name.is_empty() && !name.contains('.') {
+            if is_program(&path) && !itself && !name.is_empty() && !name.contains('.') {
                 tools.entry(name.to_owned()).or_insert(path);
             }
         }

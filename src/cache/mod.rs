@@ -23,9 +23,10 @@ use place::{OnDisk, Place};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock::lock;
 use crate::plan::{Entry, ProjectPlan};
+use crate::platform;
 use crate::record::{self, Reader};
 use crate::scan::SourceFile;
-use crate::stat::{self, Stat};
+use crate::stat::Stat;
 
 /// The directory in the cache that holds what the cache knows of itself. No path of the codex may begin with it.
 pub const CONTROL: &str = ".fractary-codex";
@@ -328,7 +329,7 @@ impl Cache {
     }
 
     fn save(&mut self) -> io::Result<()> {
-        self.manifest.taken = stat::file_system_time(&self.path).unwrap_or_default();
+        self.manifest.taken = platform::file_system_time(&self.path).unwrap_or_default();
         record::write(&self.control().join("manifest"), manifest::HEAD, &manifest::encode(&self.manifest))?;
         let _ = std::fs::remove_file(self.control().join("begun"));
         self.place.iter().for_each(Place::tidy);

@@ -3,18 +3,16 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bstr::{BStr, BString, ByteSlice};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType};
-use rustix::io::Errno;
+use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::CONTROL;
 use crate::object::{Hasher, Kind, Mode, ObjectId};
+use crate::platform::{self, FileKind, Look, path_of};
 use crate::stat::Stat;
 
 /// What stands at a path.
@@ -81,19 +79,13 @@ impl Place {
             Err(Walk::NoDirectory(at)) => return Ok(OnDisk::Blocked(at)),
             Err(Walk::Io(error)) => return Err(error),
         };
-        let raw = match rustix::fs::statat(&directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(raw) => raw,
-            Err(Errno::NOENT) => return Ok(OnDisk::Absent),
-            Err(error) => return Err(error.into()),
-        };
-        let mode = if raw.st_mode & 0o100 == 0 { Mode::File } else { Mode::Executable };
-        match FileType::from_raw_mode(raw.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Ok(OnDisk::Other("directory")),
-            FileType::Symlink => return Ok(OnDisk::Other("symlink")),
-            _ => return Ok(OnDisk::Other("special file")),
+        let Some(Look { kind, mode, stat }) = platform::look(&directory, leaf)? else { return Ok(OnDisk::Absent) };
+        match kind {
+            FileKind::File => {}
+            FileKind::Directory => return Ok(OnDisk::Other("directory")),
+            FileKind::Link => return Ok(OnDisk::Other("symlink")),
+            FileKind::Special => return Ok(OnDisk::Other("special file")),
         }
-        let stat = Stat::of(&raw);
         let id = match known(&stat) {
             Some(id) => id,
             None => hash(&directory, leaf, stat.size)?,
@@ -165,32 +157,28 @@ impl Place {
         let mut directory = self.dir.try_clone().map_err(Walk::Io)?;
         let mut walked = 0;
         for slash in path.find_iter(b"/") {
-            let segment = OsStr::from_bytes(&path[walked..slash]);
+            let segment = path_of(&path[walked..slash]).as_os_str();
             let opened = if make { open_or_make(&directory, segment) } else { directory.open_dir_nofollow(segment) };
-            directory = opened.map_err(|error| match Errno::from_io_error(&error) {
-                Some(Errno::NOENT) => Walk::Missing,
-                // A link that must not be followed looks like a loop.
-                Some(Errno::NOTDIR | Errno::LOOP) => Walk::NoDirectory(path[..slash].into()),
+            directory = opened.map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Walk::Missing,
+                _ if platform::is_no_directory(&error) => Walk::NoDirectory(path[..slash].into()),
                 _ => Walk::Io(error),
             })?;
             walked = slash + 1;
         }
-        Ok((directory, Path::new(OsStr::from_bytes(&path[walked..]))))
+        Ok((directory, path_of(&path[walked..])))
     }
 }
 
 impl Folder {
     /// Puts `contents` at `leaf`: whole under another name first, then renamed.
     pub(super) fn write(&self, leaf: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
-        let leaf = Path::new(OsStr::from_bytes(leaf));
+        let leaf = path_of(leaf);
         let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let bits = if mode == Mode::Executable { 0o777 } else { 0o666 };
-        let mut file = self.unfinished.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(bits))?;
+        let mut file = self.unfinished.open_with(&name, &platform::making(mode))?;
         let written = file.write_all(contents).and_then(|()| {
             // An empty directory in the way is what is left of files that went.
-            if rustix::fs::statat(&self.directory, leaf, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|raw| FileType::from_raw_mode(raw.st_mode) == FileType::Directory)
-            {
+            if platform::look(&self.directory, leaf)?.is_some_and(|look| look.kind == FileKind::Directory) {
                 self.directory.remove_dir(leaf)?;
             }
             self.unfinished.rename(&name, &self.directory, leaf)
@@ -199,7 +187,7 @@ impl Folder {
             let _ = self.unfinished.remove_file(&name);
             return Err(error);
         }
-        Ok(Stat::of(&rustix::fs::fstat(&file)?))
+        Ok(platform::look_at(&file)?.stat)
     }
 }
 
@@ -218,10 +206,7 @@ fn open_or_make(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
 
 /// Opens a file for reading, if it is one and no link.
 fn open_file(directory: &Dir, leaf: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    // A pipe put in a file's place must not hold the run up.
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).follow(FollowSymlinks::No);
-    directory.open_with(leaf, &options)
+    directory.open_with(leaf, platform::reading().follow(FollowSymlinks::No))
 }
 
 fn hash(directory: &Dir, leaf: &Path, size: u64) -> io::Result<ObjectId> {

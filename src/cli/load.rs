@@ -14,7 +14,6 @@ use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
-use crate::plan::DeletePolicy;
 use crate::sync::SyncRequest;
 use crate::workspace::{Project, Workspace};
 
@@ -66,22 +65,13 @@ impl Context {
         projects: Vec<&'w Project>,
         reporter: Arc<dyn Reporter>,
     ) -> SyncRequest<'w> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         SyncRequest {
-            workspace,
             projects,
-            dry_run: false,
-            offline: false,
-            rescan: false,
-            deletes: DeletePolicy::Guarded,
-            atomic: false,
-            force: false,
-            work_id: None,
-            environment: configuration.environment(),
-            temporary: std::env::temp_dir(),
             cache_home: etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("fractary-codex")),
-            now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
             interrupt: self.interrupt.clone(),
             reporter,
+            ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), now)
         }
     }
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -16,6 +15,7 @@ use super::contents::Contents;
 use super::pack::{self, Encoded, PackWriter};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
+use crate::platform;
 
 const MAKING: &str = ".fractary-codex-making-";
 const CLONE: &str = "fractary-codex-clone-";
@@ -309,12 +309,11 @@ impl Drop for Scratch {
 
 /// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
 pub fn sweep(temporary: &Path) {
-    let own = rustix::process::geteuid().as_raw();
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(CLONE)) {
         // Of the entry itself, not of what a link leads to.
         let Ok(meta) = entry.metadata() else { continue };
-        if !meta.is_dir() || meta.uid() != own {
+        if !meta.is_dir() || !platform::is_own(&meta) {
             continue;
         }
         let free = match File::open(entry.path().join(LOCK)) {

@@ -102,7 +102,7 @@ impl FlagValue {
     }
 }
 
-/// The loaded configuration: its layers, and what they come to.
+/// The loaded configuration: its layers, and what they come to. See [`load`].
 pub struct Configuration {
     /// The workspace: the directory that holds `.fractary/`, or the current one where there is no file.
     pub root: PathBuf,
@@ -192,6 +192,25 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
 }
 
 /// Loads the configuration and resolves the workspace; every mistake of both is told.
+///
+/// ```
+/// use fractary_codex::config::{LoadRequest, load_workspace};
+///
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::create_dir(root.path().join(".fractary"))?;
+/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
+/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
+/// # let cwd = root.path().to_owned();
+/// let request = LoadRequest { cwd, config_arguments: vec!["jobs=2".to_owned()], ..LoadRequest::default() };
+/// let (configuration, workspace) = load_workspace(&request).expect("no mistakes");
+/// let names: Vec<_> = workspace.projects.iter().map(|project| project.name.as_str()).collect();
+/// assert_eq!((names, workspace.jobs), (vec!["billing", "ledger"], 2));
+///
+/// let request = LoadRequest { config_arguments: vec!["jobs=many".to_owned()], ..request };
+/// let problems = load_workspace(&request).map(drop).unwrap_err();
+/// assert!(problems.iter().next().is_some_and(|problem| problem.to_string().contains("jobs")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn load_workspace(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
     crate::workspace::resolve::load(request)
 }

@@ -1,18 +1,15 @@
 //! Opens and reads files below a project's root, and nowhere else.
 
-use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bstr::BStr;
-use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType};
+use cap_std::fs::{Dir, File};
 
 use super::stat_cache::StatCache;
 use super::{ScanError, SkipReason, SourceFile};
 use crate::object::{self, Hasher, Kind, Mode, ObjectId};
-use crate::stat::Stat;
+use crate::platform::{self, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
 use crate::workspace::project::{ScanPolicy, Symlinks};
 
@@ -42,42 +39,40 @@ impl SourceRoot {
 
     /// Reads the file at `source` and hashes it.
     pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy, cache: &StatCache) -> Result<Content, ScanError> {
-        let path = Path::new(OsStr::from_bytes(source));
+        let path = path_of(source);
         let error = |error| ScanError::Read { path: source.into(), source: error };
         // Of the entry itself, for what a link leads to is not in the cache; from the root's handle, for a short way.
-        let there = rustix::fs::statat(&self.dir, path, AtFlags::SYMLINK_NOFOLLOW).ok();
-        let there = there.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-        let stat = there.as_ref().map(Stat::of);
-        if let Some((raw, stat)) = there.as_ref().zip(stat)
+        let there = platform::look(&self.dir, path).ok().flatten().filter(|look| look.kind == FileKind::File);
+        if let Some(Look { mode, stat, .. }) = there
             && stat.size <= policy.max_file_size
             && let Some(id) = cache.lookup(source, stat)
         {
             cache.note(source, stat, id, false);
-            return Ok(Ok((id, mode(raw.st_mode), stat.size)));
+            return Ok(Ok((id, mode, stat.size)));
         }
         if policy.symlinks == Symlinks::Preserve && self.dir.symlink_metadata(path).map_err(error)?.is_symlink() {
             return self.hash_link(path).map_err(error);
         }
         let file = self.open_file(path).map_err(error)?;
-        let before = file.metadata().map_err(error)?;
-        if !before.is_file() {
+        let before = platform::look_at(&file).map_err(error)?;
+        if before.kind != FileKind::File {
             return Ok(Err(SkipReason::Special));
         }
-        let (size, limit) = (before.len(), policy.max_file_size);
+        let (size, limit) = (before.stat.size, policy.max_file_size);
         if size > limit {
             return Ok(Err(SkipReason::TooLarge { size, limit }));
         }
         let mut hasher = Hasher::new(Kind::Blob, size);
         let total = read_all(&file, size, |data| hasher.update(data)).map_err(error)?;
-        if total != size || stamp(&before) != stamp(&file.metadata().map_err(error)?) {
+        if total != size || before != platform::look_at(&file).map_err(error)? {
             return Err(ScanError::Changed { path: source.into() });
         }
         let id = hasher.finish();
         // Noted as it was before it was read: if it was written since, it will not look the same.
-        if let Some(stat) = stat {
-            cache.note(source, stat, id, true);
+        if let Some(look) = there {
+            cache.note(source, look.stat, id, true);
         }
-        Ok(Ok((id, mode(before.mode()), size)))
+        Ok(Ok((id, before.mode, size)))
     }
 
     fn hash_link(&self, path: &Path) -> io::Result<Content> {
@@ -86,7 +81,7 @@ impl SourceRoot {
         if target.is_absolute() || !real.starts_with(&self.path) {
             return Ok(Err(SkipReason::LeavesRoot));
         }
-        let target = target.as_os_str().as_bytes();
+        let target = bytes_of(&target);
         Ok(Ok((object::hash(Kind::Blob, target), Mode::Link, target.len() as u64)))
     }
 
@@ -94,7 +89,7 @@ impl SourceRoot {
     /// written is exactly what was planned.
     pub fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
         let error = |source| ScanError::Read { path: file.source.clone(), source };
-        let path = Path::new(OsStr::from_bytes(&file.source));
+        let path = path_of(&file.source);
         let data = if file.mode == Mode::Link {
             self.dir.read_link_contents(path).map_err(error)?.into_os_string().into_encoded_bytes()
         } else {
@@ -112,9 +107,7 @@ impl SourceRoot {
     /// Opens a file inside the root. A link with an absolute target inside the root is resolved first, for the handle
     /// refuses absolute targets whatever they lead to.
     fn open_file(&self, path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        // A pipe put in a file's place must not hold the run up.
-        options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        let options = platform::reading();
         self.dir.open_with(path, &options).or_else(|refused| {
             let real = self.path.join(path).canonicalize().map_err(|_| io::Error::from(refused.kind()))?;
             match real.strip_prefix(&self.path) {
@@ -141,13 +134,4 @@ fn read_all(mut file: &File, size: u64, mut sink: impl FnMut(&[u8])) -> io::Resu
             Err(error) => return Err(error),
         }
     }
-}
-
-fn mode(bits: u32) -> Mode {
-    if bits & 0o100 != 0 { Mode::Executable } else { Mode::File }
-}
-
-/// What changes when a file is written.
-fn stamp(meta: &Metadata) -> (u64, i64, i64, i64, i64) {
-    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

@@ -1,13 +1,13 @@
 //! What is known of files from the last scan, so that an unchanged file is not read again.
 
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::object::{Kind, ObjectId, hash};
+use crate::platform::{self, bytes_of};
 use crate::record::{self, Reader};
 use crate::stat::{self, Stat, Time};
 
@@ -47,11 +47,11 @@ pub struct StatCachePolicy {
 impl StatCache {
     /// Opens the cache for the directory at `root`, empty where there is none or where it is not to be believed.
     pub fn open(policy: &StatCachePolicy, root: &Path) -> Self {
-        let key = hash(Kind::Blob, root.as_os_str().as_bytes());
+        let key = hash(Kind::Blob, bytes_of(root));
         let path = policy.directory.join("stat").join(key.to_string());
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
         let (taken, known) = policy.trust.then(read).flatten().unwrap_or_default();
-        let now = policy.keep.then(|| stat::file_system_time(root)).flatten();
+        let now = policy.keep.then(|| platform::file_system_time(root)).flatten();
         Self { path: policy.keep.then_some(path), known, taken, now, seen: Mutex::default() }
     }
 
@@ -86,7 +86,7 @@ impl StatCache {
 
 fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<u8> {
     let mut body = Vec::with_capacity(entries.len() * 140);
-    record::push_bytes(&mut body, root.as_os_str().as_bytes());
+    record::push_bytes(&mut body, bytes_of(root));
     stat::push_time(&mut body, now);
     for (source, stat, id) in entries {
         record::push_bytes(&mut body, source);
@@ -98,7 +98,7 @@ fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<
 
 fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     let mut reader = Reader(body);
-    if reader.bytes()? != root.as_os_str().as_bytes() {
+    if reader.bytes()? != bytes_of(root) {
         return None;
     }
     let taken = stat::read_time(&mut reader)?;

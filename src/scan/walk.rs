@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::{Found, ScanError, SkipReason, Skipped};
 use crate::paths::check_segment;
+use crate::platform::bytes_of;
 use crate::workspace::Project;
 use crate::workspace::project::Symlinks;
 
@@ -152,7 +152,7 @@ fn leads_to_never(never: &HashSet<BString>, path: &BStr) -> bool {
 }
 
 fn below(root: &Path, path: &Path) -> BString {
-    path.strip_prefix(root).unwrap_or(path).as_os_str().as_bytes().into()
+    bytes_of(path.strip_prefix(root).unwrap_or(path)).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,6 +11,7 @@ use crate::codex::store::Store;
 use crate::codex::transport::PushReply;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
+use crate::platform;
 use crate::scan;
 
 /// Less free space than this is worth a warning, in bytes.
@@ -123,7 +124,7 @@ fn disk(request: &SyncRequest<'_>) -> Verdict {
             let message = format!("`{}` cannot be written: {error}", place.display());
             return Verdict::Odd { message, hint: format!("make it writable, or point `{name}` elsewhere") };
         }
-        let free = rustix::fs::statvfs(existing(place)).map_or(u64::MAX, |stat| stat.f_bavail * stat.f_frsize);
+        let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);
         if free < LITTLE_SPACE {
             let message = format!("only {} MB are free in `{}`", free >> 20, place.display());
             return Verdict::Odd { message, hint: format!("free some space, or point `{name}` elsewhere") };

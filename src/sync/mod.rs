@@ -19,8 +19,9 @@ use std::time::Instant;
 
 use crate::codex::store;
 use crate::codex::transport::{Transport, git::Git};
+use crate::config::Configuration;
 use crate::environment::Environment;
-use crate::event::{Event, Reporter};
+use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
 use crate::plan::{Decision, DeletePolicy};
@@ -61,7 +62,29 @@ pub struct SyncRequest<'w> {
     pub reporter: Arc<dyn Reporter>,
 }
 
-impl SyncRequest<'_> {
+impl<'w> SyncRequest<'w> {
+    /// A sync of every project as it is where no flag says anything: clones lie below `temporary`, `now` is in seconds
+    /// since the epoch, nobody listens.
+    pub fn new(configuration: &'w Configuration, workspace: &'w Workspace, temporary: PathBuf, now: i64) -> Self {
+        Self {
+            workspace,
+            projects: workspace.projects.iter().collect(),
+            dry_run: false,
+            offline: false,
+            rescan: false,
+            deletes: DeletePolicy::Guarded,
+            atomic: false,
+            force: false,
+            work_id: None,
+            environment: configuration.environment(),
+            temporary,
+            cache_home: None,
+            now,
+            interrupt: Interrupt::default(),
+            reporter: Arc::new(Silent),
+        }
+    }
+
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
         let remote = &self.workspace.remote;
         match remote.transport {

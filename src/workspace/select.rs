@@ -39,6 +39,24 @@ pub enum SelectError {
 
 /// Selects projects, in name order, each once. Without `all` and `patterns`: the innermost project whose root holds
 /// `cwd`, or the only one there is.
+///
+/// ```
+/// use fractary_codex::config::{LoadRequest, load_workspace};
+/// use fractary_codex::workspace::select::{SelectError, select};
+///
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::create_dir(root.path().join(".fractary"))?;
+/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
+/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
+/// # let cwd = root.path().to_owned();
+/// let request = LoadRequest { cwd: cwd.clone(), ..LoadRequest::default() };
+/// let (_, workspace) = load_workspace(&request).expect("no mistakes");
+/// let selected = select(&workspace, false, &["bill*".to_owned()], &cwd).expect("one matches");
+/// assert_eq!(selected[0].name.as_str(), "billing");
+/// let unknown = select(&workspace, false, &["legder".to_owned()], &cwd);
+/// assert!(matches!(unknown, Err(SelectError::Unknown { close: Some(close), .. }) if close == "ledger"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn select<'w>(
     workspace: &'w Workspace,
     all: bool,

@@ -1,24 +1,7 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
-use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Sandbox, skipped};
-
-const TOKEN: &str = "t0ken-that-must-not-show";
-
-struct World {
-    sandbox: Sandbox,
-    codex: Codex,
-    server: HttpServer,
-}
-
-fn world() -> World {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "");
-    codex.commit(&[("100644", "README.md", "codex")], &[]);
-    sandbox.write("ws/alpha/README.md", "alpha");
-    let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
-    World { sandbox, codex, server }
-}
+use crate::support::http::{Reaction, Stage, TOKEN, World};
+use crate::support::{Codex, skipped};
 
 impl World {
     /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
@@ -48,7 +31,7 @@ impl World {
 
 #[test]
 fn all_is_well() {
-    let world = world();
+    let world = World::new();
     for subject in ["configuration", "roots", "disk", "remote", "branch", "clock", "push"] {
         world.shows(subject, &[], ("ok", "ok", "", 0));
     }
@@ -58,7 +41,7 @@ fn all_is_well() {
 
 #[test]
 fn tokens_that_are_missing_or_wrong() {
-    let world = world();
+    let world = World::new();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
     world.shows("remote", &[none], ("failed", "no-credentials", "`remote.token`", 4));
     world.shows("push", &[none], ("skipped", "skipped", "", 4));
@@ -68,7 +51,7 @@ fn tokens_that_are_missing_or_wrong() {
 
 #[test]
 fn a_token_that_may_read_and_not_write() {
-    let world = world();
+    let world = World::new();
     world.server.fail(Stage::ListToPush, Reaction::Status(403, "Write access to repository not granted."), 3);
     world.shows("remote", &[], ("ok", "ok", "", 5));
     world.shows("push", &[], ("failed", "forbidden", "lack a right or a scope", 5));
@@ -78,7 +61,7 @@ fn a_token_that_may_read_and_not_write() {
 
 #[test]
 fn repositories_that_are_not_there_or_empty() {
-    let world = world();
+    let world = World::new();
     let url = world.server.url("nothing.git");
     world.shows("remote", &[("FRACTARY_CODEX_REMOTE__URL", &url)], ("failed", "not-found", "`remote.url`", 4));
     Codex::empty(&world.sandbox.path("empty.git"), &world.sandbox);
@@ -91,12 +74,12 @@ fn repositories_that_are_not_there_or_empty() {
 #[test]
 fn a_branch_that_is_missing() {
     let missing = [("FRACTARY_CODEX_REMOTE__BRANCH", "staging")];
-    world().shows("branch", &missing, ("failed", "branch-missing", "`remote.create: true`", 4));
+    World::new().shows("branch", &missing, ("failed", "branch-missing", "`remote.create: true`", 4));
 }
 
 #[test]
 fn a_codex_of_somebody_else() {
-    let world = world();
+    let world = World::new();
     if !rustix::process::geteuid().is_root() {
         return skipped("only root can give the codex to somebody else");
     }
@@ -111,7 +94,7 @@ fn a_codex_of_somebody_else() {
 
 #[test]
 fn roots_and_patterns() {
-    let world = world();
+    let world = World::new();
     world.shows(
         "roots",
         &[("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['nothing/**']")],
@@ -123,7 +106,7 @@ fn roots_and_patterns() {
 
 #[test]
 fn a_clock_that_is_behind() {
-    let world = world();
+    let world = World::new();
     let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
     let stamp = "Bob <b@b> 4102444800 +0000";
     let commit = format!("tree {}\nauthor {stamp}\ncommitter {stamp}\n\nFrom the future\n", tree.trim());
@@ -135,6 +118,6 @@ fn a_clock_that_is_behind() {
 
 #[test]
 fn a_configuration_that_is_wrong() {
-    let world = world();
+    let world = World::new();
     world.shows("configuration", &[("FRACTARY_CODEX_JOBS", "many")], ("failed", "configuration", "", 3));
 }

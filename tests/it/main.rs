@@ -13,6 +13,8 @@ mod faults;
 mod from_codex;
 mod guards;
 mod hostile;
+mod house;
+mod init;
 mod known;
 mod launcher;
 mod output;

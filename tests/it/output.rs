@@ -248,6 +248,28 @@ fn completions_and_manual_are_made() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(sandbox.run(&["completions", shell]).code(0).stdout.contains("from-codex"), "{shell}");
     }
+    // As bash does it when a tab is typed; through the launcher as well.
+    sandbox.write("completion", sandbox.run(&["completions", "bash"]).code(0).stdout);
+    let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/fractary.bash");
+    for (line, function, expected) in [
+        ("fractary-codex sy", "_fractary__codex", "sync"),
+        ("fractary-codex sync --from", "_fractary__codex", "--from-codex"),
+        ("fractary-codex config exp", "_fractary__codex", "explain"),
+        ("fractary hel", "_fractary", "help"),
+        ("fractary codex cache st", "_fractary", "status"),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let [.., before, typed] = words.as_slice() else { unreachable!() };
+        let script = format!(
+            "source ../completion; source {launcher}; COMP_WORDS=({line}); COMP_CWORD={}; \
+             {function} {} {typed} {before}; echo \"${{COMPREPLY[*]}}\"",
+            words.len() - 1,
+            words[0],
+        );
+        let mut command: Command = sandbox.command("bash");
+        command.args(["-c", &script]);
+        assert_eq!(sandbox.finish(command).code(0).stdout.trim(), expected, "{line}");
+    }
     assert!(sandbox.run(&["man"]).code(0).stdout.contains(".TH fractary-codex 1"));
     sandbox.run(&["man", "pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();

@@ -4,28 +4,10 @@
 use serde_json::Value;
 
 use crate::support::gate::Gate;
-use crate::support::http::{HttpServer, Reaction, Stage};
+use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
 use crate::support::ssh::SshServer;
 use crate::support::tls::TlsServer;
-use crate::support::{Codex, Output, Sandbox, wait_until};
-
-const TOKEN: &str = "t0ken-that-must-not-show";
-
-struct World {
-    sandbox: Sandbox,
-    codex: Codex,
-    server: HttpServer,
-}
-
-/// One project with a change to publish, and a codex behind http that wants a token.
-fn world() -> World {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "");
-    codex.commit(&[("100644", "README.md", "codex")], &[]);
-    sandbox.write("ws/alpha/README.md", "alpha");
-    let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
-    World { sandbox, codex, server }
-}
+use crate::support::{Output, Sandbox, wait_until};
 
 impl World {
     fn sync(&self, variables: &[(&str, &str)]) -> Output {
@@ -60,21 +42,21 @@ impl World {
 
 #[test]
 fn no_credentials() {
-    let world = world();
+    let world = World::new();
     let output = world.sync(&[]);
     world.fails(output, 4, "asks for credentials and none were given", "`remote.token`");
 }
 
 #[test]
 fn wrong_token() {
-    let world = world();
+    let world = World::new();
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")]);
     world.fails(output, 4, "refused the credentials", "not expired");
 }
 
 #[test]
 fn a_token_for_github_goes_to_github_only() {
-    let world = world();
+    let world = World::new();
     let output = world.sync(&[("GITHUB_TOKEN", TOKEN)]);
     assert!(world.server.requests().iter().all(|request| !request.headers.contains_key("authorization")));
     world.fails(output, 4, "none were given", "`remote.token`");
@@ -82,7 +64,7 @@ fn a_token_for_github_goes_to_github_only() {
 
 #[test]
 fn a_password_in_the_url_is_used_and_masked() {
-    let world = world();
+    let world = World::new();
     let url = world.server.url("codex.git").replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url)]).code(0);
     assert!(output.stdout.contains("http://x-access-token:***@127.0.0.1"), "{}", output.stdout);
@@ -95,7 +77,7 @@ fn forbidden_not_found_and_broken_servers() {
         (404, "not found", "`remote.url`"),
         (503, "failed to answer", "try again"),
     ] {
-        let world = world();
+        let world = World::new();
         world.server.fail(Stage::ListToFetch, Reaction::Status(status, "words of the server"), 1);
         let output = world.sync_with_token();
         world.fails(output, 4, error, hint);
@@ -104,7 +86,7 @@ fn forbidden_not_found_and_broken_servers() {
 
 #[test]
 fn redirects_are_not_followed_with_a_token() {
-    let world = world();
+    let world = World::new();
     let other = HttpServer::start(&world.sandbox.path(""), None);
     // The second time is for the error message, which names the new URL.
     world.server.fail(Stage::ListToFetch, Reaction::Redirect(other.url("").trim_end_matches('/').to_owned()), 2);
@@ -116,7 +98,7 @@ fn redirects_are_not_followed_with_a_token() {
 
 #[test]
 fn a_push_whose_answer_is_lost_is_asked_for() {
-    let world = world();
+    let world = World::new();
     world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
     let output = world.sync_with_token().code(0);
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
@@ -126,7 +108,7 @@ fn a_push_whose_answer_is_lost_is_asked_for() {
 
 #[test]
 fn a_push_that_is_cut_off_is_made_again() {
-    let world = world();
+    let world = World::new();
     world.server.fail(Stage::Push, Reaction::Reset, 1);
     world.sync_with_token().code(0);
     assert_eq!(world.codex.subjects().len(), 2);
@@ -134,7 +116,7 @@ fn a_push_that_is_cut_off_is_made_again() {
 
 #[test]
 fn when_the_remote_cannot_be_asked_again_that_is_said() {
-    let world = world();
+    let world = World::new();
     // The push lands; every question after the first goes unanswered.
     let output = {
         let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
@@ -152,7 +134,7 @@ fn when_the_remote_cannot_be_asked_again_that_is_said() {
 
 #[test]
 fn a_push_that_is_accepted_and_undone_is_no_success() {
-    let world = world();
+    let world = World::new();
     world.codex.hook("post-receive", "git update-ref refs/heads/main $(git rev-parse main~1)");
     let output = world.sync_with_token().code(5);
     assert!(output.stderr.contains("landed, then removed"), "{}", output.stderr);
@@ -160,7 +142,7 @@ fn a_push_that_is_accepted_and_undone_is_no_success() {
 
 #[test]
 fn a_push_without_a_verdict_is_not_called_a_failure() {
-    let world = world();
+    let world = World::new();
     // The hook takes its time, and whatever stands between us and the server loses patience.
     let gate = Gate::new(&world.sandbox);
     world.codex.hook("pre-receive", &gate.script());
@@ -182,7 +164,7 @@ fn a_push_without_a_verdict_is_not_called_a_failure() {
 
 #[test]
 fn others_may_push_right_after_us() {
-    let world = world();
+    let world = World::new();
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
     let output = world.sync_with_token().code(0);
@@ -192,7 +174,7 @@ fn others_may_push_right_after_us() {
 
 #[test]
 fn a_hook_that_declines_is_quoted() {
-    let world = world();
+    let world = World::new();
     world.codex.hook("pre-receive", "echo 'documents are frozen until Monday' >&2; exit 1");
     let output = world.sync_with_token().code(5);
     assert!(output.stderr.contains("declined by `127.0.0.1:"), "{}", output.stderr);
@@ -202,7 +184,7 @@ fn a_hook_that_declines_is_quoted() {
 
 #[test]
 fn nobody_there() {
-    let world = world();
+    let world = World::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &format!("http://{free}/codex.git"))]);
     world.fails(output, 4, "cannot connect to", "host and port");
@@ -212,7 +194,7 @@ fn nobody_there() {
 
 #[test]
 fn a_token_over_plain_http_stays_here() {
-    let world = world();
+    let world = World::new();
     let url = ("FRACTARY_CODEX_REMOTE__URL", "http://git.acme.invalid/codex.git");
     let output = world.sync(&[url, ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)]);
     world.fails(output, 4, "over plain http", "`remote.allow_insecure: true`");
@@ -220,7 +202,7 @@ fn a_token_over_plain_http_stays_here() {
 
 #[test]
 fn a_server_without_partial_clone_is_fetched_whole() {
-    let world = world();
+    let world = World::new();
     world.codex.git(&["config", "uploadpack.allowFilter", "false"]);
     world.sync_with_token().code(0);
     assert_eq!(world.codex.subjects().len(), 2);
@@ -229,7 +211,7 @@ fn a_server_without_partial_clone_is_fetched_whole() {
 
 #[test]
 fn ssh_keys_and_hosts() {
-    let world = world();
+    let world = World::new();
     let Some(ssh) = SshServer::start(&world.sandbox) else { return };
     let url = ssh.url(world.codex.path());
     let sync = |key: &str, hosts: &str| {
@@ -250,7 +232,7 @@ fn ssh_keys_and_hosts() {
 
 #[test]
 fn what_moves_follows_the_change_and_not_the_codex() {
-    let world = world();
+    let world = World::new();
     // Six megabytes that do not compress.
     let mut random = 1u64;
     let mut noise = || {
@@ -270,7 +252,7 @@ fn what_moves_follows_the_change_and_not_the_codex() {
 
 #[test]
 fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
-    let world = world();
+    let world = World::new();
     // Ours lands, somebody is right behind, and then the server has nothing more to say.
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
@@ -286,7 +268,7 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
 
 #[test]
 fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
-    let world = world();
+    let world = World::new();
     let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/')) else { return };
     let url = tls.url("codex.git");
     let sync = |variables: &[(&str, &str)]| {

@@ -15,7 +15,9 @@ use super::finish;
 pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "fractary-codex", &mut script);
-    finish(Ok(String::from_utf8_lossy(&script).into_owned()), false, context)
+    let script = String::from_utf8_lossy(&script);
+    // For bash, a hyphen in the program's name is written in two ways that never meet (clap-rs/clap#6421).
+    finish(Ok(script.replace("fractary__subcmd__codex", "fractary__codex")), false, context)
 }
 
 /// Prints the manual, or writes a page a command into a directory.

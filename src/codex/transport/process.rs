@@ -1,16 +1,14 @@
 //! Runs `git` as a child that cannot hang, prompt, or be led astray by the environment it inherits.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
 use super::OnSignal;
-use crate::interrupt::{Interrupt, Interrupted, signal_group};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::platform;
 
 /// What `git rev-parse --local-env-vars` lists, without the variables that carry configuration: inside a hook these
 /// would point the child at another repository.
@@ -69,8 +67,8 @@ pub(super) fn git(program: &str) -> Command {
         .env("GIT_TRACE2_ENV_VARS", "NONE")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
+    platform::lead_group(&mut command);
     command
 }
 
@@ -141,12 +139,12 @@ pub(super) fn run(
 /// Ends a child with everything it started (`git-remote-https`, `ssh`): asked first, so that it takes its lock files
 /// away, then killed.
 fn end(child: &mut Child) {
-    signal_group(child.id(), Signal::TERM);
+    platform::ask_to_end(child.id());
     let end = Instant::now() + GRACE;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
         thread::park_timeout(TICK / 5);
     }
-    signal_group(child.id(), Signal::KILL);
+    platform::kill(child.id());
     let _ = child.wait();
 }
 

@@ -13,6 +13,8 @@ use std::thread::{self, JoinHandle};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::{Codex, Sandbox};
+
 /// What happens to a request that a [`Fault`] is for.
 #[derive(Debug, Clone)]
 pub(crate) enum Reaction {
@@ -304,4 +306,25 @@ fn backend(
             .into_bytes();
     answer.extend_from_slice(content);
     Ok(answer)
+}
+
+/// What [`World`]'s server wants.
+pub(crate) const TOKEN: &str = "t0ken-that-must-not-show";
+
+/// One project with a change to publish, and a codex behind http that wants a token.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) codex: Codex,
+    pub(crate) server: HttpServer,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        codex.commit(&[("100644", "README.md", "codex")], &[]);
+        sandbox.write("ws/alpha/README.md", "alpha");
+        let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
+        Self { sandbox, codex, server }
+    }
 }

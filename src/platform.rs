@@ -1,0 +1,147 @@
+//! What is asked of the operating system in its own terms: names as bytes, what a file is, who owns it, groups of
+//! processes. No other module of the library names an operating system (`tests/it/house.rs` holds it to that), so a
+//! port is written here.
+//!
+//! What stands here is Unix: Linux is tested, macOS has the same calls. Windows has no process groups and names that
+//! are no bytes; it is not supported.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::object::Mode;
+use crate::stat::{Stat, Time};
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A pipe, a socket, a device.
+    Special,
+}
+
+/// A look at what stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// What it is.
+    pub kind: FileKind,
+    /// The mode that git would give a file there.
+    pub mode: Mode,
+    /// What tells it from its later self.
+    pub stat: Stat,
+}
+
+impl From<rustix::fs::Stat> for Look {
+    fn from(raw: rustix::fs::Stat) -> Self {
+        let kind = match FileType::from_raw_mode(raw.st_mode) {
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Link,
+            _ => FileKind::Special,
+        };
+        let stat = Stat {
+            size: raw.st_size.cast_unsigned(),
+            inode: raw.st_ino,
+            modified: (raw.st_mtime, raw.st_mtime_nsec.cast_signed()),
+            changed: (raw.st_ctime, raw.st_ctime_nsec.cast_signed()),
+        };
+        Self { kind, mode: if raw.st_mode & 0o100 == 0 { Mode::File } else { Mode::Executable }, stat }
+    }
+}
+
+/// What stands at `path` below `directory`: a link itself, not what it leads to. `None` where nothing does.
+pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
+    match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(raw) => Ok(Some(raw.into())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A look at an open file.
+pub fn look_at(file: &File) -> io::Result<Look> {
+    Ok(rustix::fs::fstat(file)?.into())
+}
+
+/// Options to read a file with; a pipe put in its place does not hold the run up.
+pub fn reading() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+/// Options to make a file with that is to have `mode`.
+pub fn making(mode: Mode) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(if mode == Mode::Executable { 0o777 } else { 0o666 });
+    options
+}
+
+/// Whether a directory could not be opened as one, for something else stands there: with a link that must not be
+/// followed the system speaks of a loop.
+pub fn is_no_directory(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))
+}
+
+/// The file system's own idea of now: the time of a file without a name. `None` where it cannot have one.
+pub fn file_system_time(directory: &Path) -> Option<Time> {
+    let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
+    Some((meta.mtime(), meta.mtime_nsec()))
+}
+
+/// A path as the bytes that git has for it.
+pub fn bytes_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+/// The path that git has these bytes for.
+pub fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Whether something belongs to the user that this process acts for.
+pub fn is_own(meta: &Metadata) -> bool {
+    meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Bytes that this user may still write at `place`, if the system can tell.
+pub fn free_space(place: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(place).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
+/// Has a child lead a group of its own, which is told to end as a whole.
+pub fn lead_group(command: &mut Command) -> &mut Command {
+    command.process_group(0)
+}
+
+/// Asks the child `leader` and what it started to end.
+pub fn ask_to_end(leader: u32) {
+    signal_group(leader, Signal::TERM);
+}
+
+/// Ends the child `leader` and what it started.
+pub fn kill(leader: u32) {
+    signal_group(leader, Signal::KILL);
+}
+
+fn signal_group(leader: u32, signal: Signal) {
+    if let Some(group) = Pid::from_raw(leader.cast_signed()) {
+        let _ = kill_process_group(group, signal);
+    }
+}
