@@ -2,6 +2,7 @@
 //! lets nothing in that a name or a commit message might bring along: everything that is shown is escaped by the
 //! template, and the page's own policy runs the one script and the one style that stand in it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use askama::Template;
@@ -160,12 +161,14 @@ fn told(status: Status) -> (&'static str, &'static str, u8) {
 
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
     let sums = totals(&outcome.projects);
+    // One that goes both ways stands there twice.
+    let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len() as u64;
     let of = |status, count| {
         let (state, label, _) = told(status);
         Tile { state, label, count }
     };
     vec![
-        Tile { state: "", label: if sums.projects == 1 { "project" } else { "projects" }, count: sums.projects },
+        Tile { state: "", label: if count == 1 { "project" } else { "projects" }, count },
         of(Status::UpToDate, sums.up_to_date + sums.synced),
         of(Status::WouldSync, sums.would_sync),
         of(Status::Withheld, sums.withheld),
