@@ -276,7 +276,7 @@ struct Parts;
 impl Parts {
     fn of(prose: &str) -> impl Iterator<Item = (bool, &str)> {
         // An odd one is no quotation mark.
-        let is_paired = prose.matches('`').count() % 2 == 0;
+        let is_paired = prose.matches('`').count().is_multiple_of(2);
         let parts = if is_paired { prose.split('`').collect() } else { vec![prose] };
         parts.into_iter().enumerate().map(|(number, part)| (number % 2 == 1, part)).filter(|(_, part)| !part.is_empty())
     }

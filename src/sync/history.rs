@@ -114,6 +114,6 @@ fn brought(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -
         Some(asked) if asked.remote == url && Some(asked.branch.as_str()) == branch => {
             LastSync::Brought { time: asked.time, tip: asked.tip }
         }
-        _ => LastSync::Unknown("the local cache holds nothing of this branch for it".to_owned()),
+        _ => LastSync::Unknown("the local cache holds nothing of it".to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::page;
+use crate::support::gate::{GitStep, Moment};
 use crate::support::{Codex, Sandbox};
 
 /// One project in a repository of its own, synced from a clean tree.
@@ -49,7 +50,21 @@ fn the_codex_tells_when_and_from_which_revision() {
     assert_eq!(last_syncs(&sandbox, &[])[0], expected(commit(0), true));
     let page = page(&sandbox, 0, &[]);
     assert!(page.contains("<td class=\"when\" data-key=\"1700000000\""), "{page}");
-    assert!(page.contains("git.acme.example/acme/alpha</span>") && !page.contains("ada"));
+    assert!(page.contains("git.acme.example/<wbr>acme/<wbr>alpha</span>") && !page.contains("ada"));
+}
+
+#[test]
+fn what_others_push_meanwhile_is_not_what_was_compared() {
+    let (sandbox, codex, _) = synced();
+    let before = last_syncs(&sandbox, &[]);
+    let message = "Later\n\nCodex-Project: alpha\n";
+    let later = codex.git(&["commit-tree", "-p", "main", "-m", message, "main^{tree}"]);
+    let (path, later) = (codex.path().display(), later.trim());
+    let push = format!("\"$(git --exec-path)/git\" -C {path} update-ref refs/heads/main {later}");
+    sandbox.wrap_git_at(GitStep::Fetch, Moment::Before, &push);
+    assert_eq!(last_syncs(&sandbox, &[]), before);
+    assert_eq!(codex.tip().as_deref(), Some(later));
+    assert_ne!(last_syncs(&sandbox, &[]), before);
 }
 
 #[test]
@@ -102,7 +117,7 @@ fn what_was_brought_is_told_by_the_cache() {
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "projects/core/a.md", "a")], &[]);
     let known = |code: i32| sandbox.run(&["status", "--all", "--json", "--html", "page.html"]).code(code).json();
-    let unknown = "the local cache holds nothing of this branch for it";
+    let unknown = "the local cache holds nothing of it";
     assert_eq!(known(0)["projects"][0]["last_sync"]["unknown"], unknown);
     sandbox.run(&["sync", "--all"]).code(0);
     let document = known(0);

@@ -142,8 +142,8 @@ fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
         "docs/bytes\\xff.md",
         "docs/]]&#62;&#38;lt;&#38;amp;{{ 7 }}{% raw %}.md",
         "main&#60;b&#62;&#34;&#39;&#38;",
-        "projects/&#60;i&#62;&#34;&#38;",
-        "h/%3Cscript%3Ewindow.pwned=1%3C/script%3E</span>",
+        "projects/<wbr>&#60;i&#62;&#34;&#38;</span>",
+        "h/<wbr>%3Cscript%3Ewindow.pwned=1%3C/<wbr>script%3E</span>",
         "&#60;b class=pwned&#62;.md</code> is not published",
     ] {
         assert!(body.contains(shown), "{shown}\n{body}");
