@@ -116,6 +116,9 @@ fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
         json!(["undefined", 0])
     );
     assert_eq!(browser.run("return document.querySelectorAll('img, i, .pwned').length"), 0);
+    // Nor does a name of a hundred letters make a phone scroll sideways.
+    browser.screen(360, 800, "light");
+    assert_eq!(browser.run("return document.documentElement.scrollWidth"), 360);
     let text = browser.run("return document.body.innerText").as_str().unwrap().to_owned();
     for shown in
         ["docs/<script>window.pwned=1</script>.md", "docs/' onmouseover='window.pwned=1.md", "docs/bytes\\xff.md"]

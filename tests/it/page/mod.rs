@@ -101,7 +101,9 @@ fn the_table_and_the_document_are_what_they_are_without_a_page() {
 pub(super) fn hostile() -> Sandbox {
     let sandbox = Sandbox::new();
     let branch = "main<b>\"'&";
-    let codex = sandbox.workspace(&[], "    alpha: { to: 'projects/<i>\"&' }\n    beta: {}\n");
+    let long = "x".repeat(100);
+    let codex = sandbox.workspace(&["beta", &long], "    alpha: { to: 'projects/<i>\"&' }\n");
+    sandbox.write(&format!("ws/{long}/docs/{long}.md"), "long");
     sandbox.write("ws/alpha/README.md", "alpha");
     sandbox.write("ws/beta/README.md", "beta");
     let setting = format!("remote.branch={branch}");
