@@ -142,9 +142,6 @@ pub(crate) struct StatusArgs {
     /// Exit with 6 if anything is out of date
     #[arg(long)]
     pub(crate) check: bool,
-    /// Also write a page for the team: one file of HTML, with when and from which revision each was last synced
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
     /// Ask nobody, compare with what the last sync recorded
     #[arg(long)]
     pub(crate) offline: bool,

@@ -8,7 +8,6 @@ pub mod commit;
 pub mod contents;
 pub mod error;
 pub mod git_config;
-pub mod history;
 pub mod identity;
 pub mod listing;
 pub mod lock;

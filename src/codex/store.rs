@@ -4,7 +4,7 @@
 //! sweeps it. It is made and locked under a name that the sweep does not look at and then renamed, so that a swept
 //! clone is always one whose owner is gone (contract/guarantees.md, 11).
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -155,20 +155,6 @@ impl Store {
     /// When a commit was made, in seconds since the epoch.
     pub fn commit_time(&self, commit: ObjectId) -> Option<i64> {
         Some(self.repository.find_commit(oid_of(commit)).ok()?.time().seconds())
-    }
-
-    /// The commits from `tip` back as far as they were fetched: id, time in seconds since the epoch, message.
-    pub fn history(&self, tip: ObjectId) -> impl Iterator<Item = (ObjectId, i64, String)> {
-        let (mut seen, mut pending) = (HashSet::from([tip]), VecDeque::from([tip]));
-        std::iter::from_fn(move || {
-            loop {
-                let id = pending.pop_front()?;
-                let Ok(commit) = self.repository.find_commit(oid_of(id)) else { continue };
-                pending.extend(commit.parent_ids().map(id_of).filter(|parent| seen.insert(*parent)));
-                let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-                return Some((id, commit.time().seconds(), message));
-            }
-        })
     }
 
     /// A commit of nothing, that no branch holds.

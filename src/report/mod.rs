@@ -4,7 +4,6 @@ pub mod github;
 pub mod human;
 pub mod json;
 pub mod ndjson;
-pub mod page;
 pub mod progress;
 pub mod style;
 pub mod table;

@@ -6,15 +6,12 @@
 
 pub mod doctor;
 mod from_codex;
-mod history;
 mod opened;
 mod publish;
 mod published;
 mod push;
 mod routing;
 mod sources;
-
-pub use history::last_syncs;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -19,7 +19,6 @@ mod known;
 mod launcher;
 mod output;
 mod ownership;
-mod page;
 mod remotes;
 mod secrets;
 mod signals;

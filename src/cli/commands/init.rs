@@ -1,12 +1,13 @@
 //! `init`: a first configuration, from what is here.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::super::args::InitArgs;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
-use super::{finish, write_whole};
+use super::finish;
 use crate::codex::source;
 use crate::names::ProjectName;
 
@@ -34,7 +35,7 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
     let text = configuration(arguments, &root, &members, organization.as_deref());
     let path = mark.join("config.yaml");
-    fs::create_dir_all(&mark).and_then(|()| write_whole(&path, &text)).map_err(|error| {
+    write(&mark, &path, &text).map_err(|error| {
         Failure::new(
             exit::CONFIGURATION,
             "configuration",
@@ -49,6 +50,15 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
     told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
     Ok(told)
+}
+
+/// Whole or not at all.
+fn write(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// The organization of this repository, or the one of every repository here.

@@ -10,10 +10,6 @@ pub(crate) mod status;
 pub(crate) mod sync;
 mod telling;
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
-
 use super::args::{Format, OutputArgs};
 use super::failure::{Failure, exit};
 use super::load::Context;
@@ -42,16 +38,6 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
 
 fn is_json(output: &OutputArgs) -> bool {
     output.chosen() == Format::Json
-}
-
-/// Writes a file for the user, whole or not at all, with the rights that files of theirs have.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let make = |path: &Path| File::options().write(true).create_new(true).open(path);
-    let mut temporary = tempfile::Builder::new().make_in(directory, make)?;
-    temporary.as_file_mut().write_all(text.as_bytes())?;
-    temporary.persist(path)?;
-    Ok(())
 }
 
 /// Writes a JSON document as a result.

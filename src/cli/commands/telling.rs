@@ -66,35 +66,27 @@ impl Telling {
                 if self.format == Format::Human {
                     context.terminal.error(None, &failure.report);
                 } else {
-                    let document = SyncDocument { command: self.command, ..json::failed(Some(failure.report), exit) };
-                    context.terminal.result(&in_format(document, self.format));
+                    self.document(json::failed(Some(failure.report), exit), context);
                 }
                 exit
             }
         }
     }
 
-    /// What the document of an outcome says, and the exit status.
-    pub(super) fn describe(self, outcome: &SyncOutcome, context: &Context) -> (SyncDocument, u8) {
+    fn outcome(self, outcome: &SyncOutcome, context: &Context) -> u8 {
         let mut status = failure::exit_status(outcome, &context.interrupt);
         let differs = outcome.projects.iter().any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
         if self.check && status == exit::DONE && differs {
             status = exit::OUT_OF_DATE;
         }
-        let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
-        let document = json::document(outcome, ended, failure::of_project, status);
-        (SyncDocument { command: self.command, ..document }, status)
-    }
-
-    fn outcome(self, outcome: &SyncOutcome, context: &Context) -> u8 {
         if self.format == Format::Human && !context.terminal.verbose {
             Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
         }
-        let (document, status) = self.describe(outcome, context);
+        let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
         let terminal = &context.terminal;
         step_summary(outcome, context);
         if self.format != Format::Human {
-            context.terminal.result(&in_format(document, self.format));
+            self.document(json::document(outcome, ended, failure::of_project, status), context);
             return status;
         }
         let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
@@ -104,10 +96,15 @@ impl Telling {
                 terminal.error(Some(project.name.as_str()), &error);
             }
         }
-        if let Some(error) = document.error {
+        if let Some(error) = ended {
             terminal.error(None, &error);
         }
         status
+    }
+
+    fn document(self, document: SyncDocument, context: &Context) {
+        let document = SyncDocument { command: self.command, ..document };
+        context.terminal.result(&in_format(document, self.format));
     }
 }
 

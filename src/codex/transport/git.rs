@@ -8,9 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use super::classify::{classify, telling};
 use super::process::{self, Failed, Finished};
-use super::progress;
 use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use crate::codex::auth::{self, Credential};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -272,12 +273,17 @@ impl Transport for Git {
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
     fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError> {
-        self.fetch_filtered(store, branch, depth, "blob:none", on_signal)
-    }
-
-    #[tracing::instrument(level = "debug", name = "history", skip_all, fields(branch, depth = depth.0))]
-    fn fetch_history(&self, store: &Store, branch: &str, depth: Depth) -> Result<ObjectId, RemoteError> {
-        self.fetch_filtered(store, branch, depth, "tree:0", OnSignal::Stop)
+        let idle = self.remote.timeout.idle;
+        let mut command = self.command(Some(store), idle);
+        command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
+        command.args(["--filter=blob:none", &format!("--depth={}", depth.0), REMOTE]);
+        command.arg(format!("+refs/heads/{branch}:{TIP}"));
+        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
+        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, listen)?;
+        if !finished.status.success() {
+            return Err(self.failure(&finished));
+        }
+        store.tip().map_err(|error| self.error(RemoteErrorKind::Other, vec![error.to_string()]))
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
@@ -308,27 +314,6 @@ impl Transport for Git {
 }
 
 impl Git {
-    fn fetch_filtered(
-        &self,
-        store: &Store,
-        branch: &str,
-        depth: Depth,
-        filter: &str,
-        on_signal: OnSignal,
-    ) -> Result<ObjectId, RemoteError> {
-        let idle = self.remote.timeout.idle;
-        let mut command = self.command(Some(store), idle);
-        command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
-        command.args([&format!("--filter={filter}"), &format!("--depth={}", depth.0), REMOTE]);
-        command.arg(format!("+refs/heads/{branch}:{TIP}"));
-        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, listen)?;
-        if !finished.status.success() {
-            return Err(self.failure(&finished));
-        }
-        store.tip().map_err(|error| self.error(RemoteErrorKind::Other, vec![error.to_string()]))
-    }
-
     fn send(&self, store: &Store, commit: ObjectId, branch: &str, options: &[&str]) -> Result<PushReply, RemoteError> {
         let timeout = self.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
@@ -375,8 +360,35 @@ impl Git {
     }
 
     fn progress(&self, stage: Stage, label: &str, line: &str) {
-        if let Some((done, total, bytes)) = line.strip_prefix(label).and_then(progress::read) {
+        if let Some((done, total, bytes)) = line.strip_prefix(label).and_then(progress) {
             self.reporter.event(&Event::Progress { stage, done, total: Some(total), files: None, bytes });
+        }
+    }
+}
+
+/// Reads what git says behind a label: `  45% (12/27), 1.20 MiB | 3.10 MiB/s`. Bytes are told once there are some.
+fn progress(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (numbers, rest) = text.split_once('(')?.1.split_once(')')?;
+    let (done, total) = numbers.split_once('/')?;
+    let moved = rest.strip_prefix(", ").and_then(|rest| rest.split([',', '|']).next());
+    let bytes = moved.and_then(|moved| moved.trim().replace("bytes", "B").parse::<ByteSize>().ok());
+    Some((done.parse().ok()?, total.parse().ok()?, bytes.map(|bytes| bytes.as_u64())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::progress;
+
+    #[test]
+    fn progress_is_read_as_git_writes_it() {
+        for (text, expected) in [
+            ("   3% (1/27)", Some((1, 27, None))),
+            (" 100% (27/27), done.", Some((27, 27, None))),
+            ("  45% (12/27), 740 bytes | 740.00 KiB/s", Some((12, 27, Some(740)))),
+            (" 100% (27/27), 1.50 MiB | 3.10 MiB/s, done.", Some((27, 27, Some(1_572_864)))),
+            (" all of them", None),
+        ] {
+            assert_eq!(progress(text), expected, "{text}");
         }
     }
 }

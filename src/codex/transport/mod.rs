@@ -3,7 +3,6 @@
 mod classify;
 pub mod git;
 mod process;
-mod progress;
 
 use super::error::RemoteError;
 use super::store::Store;
@@ -58,11 +57,6 @@ pub trait Transport: Send + Sync {
 
     /// Fetches the tip of `branch` into `store` and says which commit that is.
     fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError>;
-
-    /// Fetches the commits behind the tip of `branch`, and as little else as the way allows.
-    fn fetch_history(&self, store: &Store, branch: &str, depth: Depth) -> Result<ObjectId, RemoteError> {
-        self.fetch(store, branch, depth, OnSignal::Stop)
-    }
 
     /// Fetches the contents with these ids into `store`, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
