@@ -27,6 +27,12 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The time that is written into what a run makes: `SOURCE_DATE_EPOCH` where it is set, else `now`. Seconds since the
+    /// epoch.
+    pub fn time(&self, now: i64) -> i64 {
+        self.get("SOURCE_DATE_EPOCH").and_then(|text| text.trim().parse().ok()).unwrap_or(now)
+    }
+
     /// Adds a variable unless it is there already.
     pub fn set_default(&mut self, name: String, value: String) {
         self.0.entry(name).or_insert(value);

@@ -7,6 +7,7 @@ use bstr::{BStr, BString};
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::history::SyncCommit;
 use crate::codex::store::StoreError;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -82,6 +83,28 @@ pub struct ProjectReport {
     pub outcome: ProjectOutcome,
     /// What was, or would have been, changed.
     pub plan: ProjectPlan,
+    /// When it was synced before.
+    pub last_sync: LastSync,
+}
+
+/// When a project was last synced, and from which revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastSync {
+    /// Nobody asked.
+    NotAsked,
+    /// Into the codex, by this commit.
+    Published(SyncCommit),
+    /// Into the local cache.
+    Brought {
+        /// When, in seconds since the epoch.
+        time: i64,
+        /// The codex's tip of that time; `None` where it had no commits.
+        tip: Option<ObjectId>,
+    },
+    /// It never was: no commit says so, and the codex holds none of its files.
+    Never,
+    /// It is not known here, for this reason.
+    Unknown(String),
 }
 
 impl ProjectReport {

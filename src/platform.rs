@@ -6,10 +6,10 @@
 //! are no bytes; it is not supported.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -90,6 +90,11 @@ pub fn making(mode: Mode) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(if mode == Mode::Executable { 0o777 } else { 0o666 });
     options
+}
+
+/// What a file for everybody is made with; the user's mask takes away from it.
+pub fn permissions_of_a_new_file() -> Permissions {
+    Permissions::from_mode(0o666)
 }
 
 /// Whether a directory could not be opened as one, for something else stands there: with a link that must not be

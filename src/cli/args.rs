@@ -102,7 +102,7 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Publish projects into the codex: one commit a project, one push, verified
     Sync(Box<SyncArgs>),
-    /// What a sync would do, a line a project; nothing is written
+    /// What a sync would do, a line a project; nothing is synced
     Status(StatusArgs),
     /// List the projects: root, place in the codex, matching files
     Projects(OutputArgs),
@@ -142,6 +142,12 @@ pub(crate) struct StatusArgs {
     /// Exit with 6 if anything is out of date
     #[arg(long)]
     pub(crate) check: bool,
+    /// Also write a page for a browser, with when and from which revision each project was last synced
+    ///
+    /// One file that needs nothing else: it can be mailed, put on any web server or kept by a pipeline. `-` writes it to
+    /// standard output in place of the table. When a project was last synced is read in the codex's history.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Ask nobody, compare with what the last sync recorded
     #[arg(long)]
     pub(crate) offline: bool,

@@ -65,14 +65,18 @@ impl Context {
         projects: Vec<&'w Project>,
         reporter: Arc<dyn Reporter>,
     ) -> SyncRequest<'w> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
         SyncRequest {
             projects,
             cache_home: etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("fractary-codex")),
             interrupt: self.interrupt.clone(),
             reporter,
-            ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), now)
+            ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), self.now())
         }
+    }
+
+    /// Seconds since the epoch.
+    pub(crate) fn now(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
     }
 
     fn request(&self, env_name: Option<&str>, flags: Vec<FlagValue>) -> Result<LoadRequest, Failure> {

@@ -32,7 +32,7 @@ pub struct Identity {
 /// `commit.author`, else git's variables, else git's own configuration, else a fallback that says what it is. The time
 /// is `SOURCE_DATE_EPOCH` where it is set, else `now` (seconds since the epoch), once for the whole run.
 pub fn identity(policy: &CommitPolicy, environment: &Environment, now: i64) -> Identity {
-    let seconds = environment.get("SOURCE_DATE_EPOCH").and_then(|text| text.trim().parse().ok()).unwrap_or(now);
+    let seconds = environment.time(now);
     let configuration = GitConfig::open(environment);
     let pick = |role: &str, what: &str, fallback: &str| {
         let variable = |role: &str| environment.get(&format!("GIT_{role}_{what}")).map(str::to_owned);

@@ -1,13 +1,14 @@
 //! The codex: the only part of the program that knows git.
 //!
 //! [`store`] is the clone, [`transport`] moves objects between it and the remote, [`listing`] reads trees, [`commit`]
-//! turns plans into objects and [`pack`] writes them. What leaves this module is owned and free of git handles.
+//! turns plans into objects, [`pack`] writes them and [`history`] reads them back. What leaves this module is owned and free of git handles.
 
 pub mod auth;
 pub mod commit;
 pub mod contents;
 pub mod error;
 pub mod git_config;
+pub mod history;
 pub mod identity;
 pub mod listing;
 pub mod lock;

@@ -65,6 +65,7 @@ pub struct Store {
     // Dropped in this order: a temporary directory goes while it is still locked.
     scratch: Option<Scratch>,
     _lock: File,
+    commits_alone: bool,
 }
 
 impl Store {
@@ -74,7 +75,14 @@ impl Store {
         let (scratch, lock) = Scratch::locked_in(temporary).map_err(error)?;
         let path = scratch.0.join("codex.git");
         let repository = init(&path).map_err(error)?;
-        Ok(Self { repository, path, place: temporary.to_owned(), scratch: Some(scratch), _lock: lock })
+        Ok(Self {
+            repository,
+            path,
+            place: temporary.to_owned(),
+            scratch: Some(scratch),
+            _lock: lock,
+            commits_alone: false,
+        })
     }
 
     /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; waits while another run uses it. One
@@ -96,7 +104,17 @@ impl Store {
                 init(&path).map_err(error)?
             }
         };
-        Ok(Self { repository, path, place: directory.to_owned(), scratch: None, _lock: lock })
+        Ok(Self { repository, path, place: directory.to_owned(), scratch: None, _lock: lock, commits_alone: false })
+    }
+
+    /// As a clone of history: fetches bring commits and, where the server can leave them out, no trees.
+    pub fn of_commits_alone(self) -> Self {
+        Self { commits_alone: true, ..self }
+    }
+
+    /// What a fetch leaves out.
+    pub fn filter(&self) -> &'static str {
+        if self.commits_alone { "tree:0" } else { "blob:none" }
     }
 
     /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
@@ -141,15 +159,21 @@ impl Store {
 
     /// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
     fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
-        let odb = self.repository.odb().ok()?;
-        let object = odb.read(oid_of(id)).ok().filter(|object| object.kind() == git2::ObjectType::Commit)?;
-        let mut lines = object.data().split(|byte| *byte == b'\n');
+        let data = self.read_commit(id)?;
+        let mut lines = data.split(|byte| *byte == b'\n');
         let id_after = |line: &[u8], label: &str| {
             let hex = std::str::from_utf8(line).ok()?.strip_prefix(label)?;
             ObjectId::from_hex(hex)
         };
         let tree = id_after(lines.next()?, "tree ")?;
         Some((tree, lines.map_while(|line| id_after(line, "parent ")).collect()))
+    }
+
+    /// The bytes of a commit; `None` where the clone lacks it.
+    pub fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
+        let odb = self.repository.odb().ok()?;
+        let object = odb.read(oid_of(id)).ok().filter(|object| object.kind() == git2::ObjectType::Commit)?;
+        Some(object.data().to_vec())
     }
 
     /// When a commit was made, in seconds since the epoch.

@@ -15,7 +15,7 @@ use crate::plan::Op;
 use crate::workspace::Direction;
 
 /// Changes a project that are shown without being asked for more.
-const FOLD: usize = 10;
+pub(super) const FOLD: usize = 10;
 /// Projects that are all shown on a terminal without being asked for more.
 const FOLD_PROJECTS: usize = 40;
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
-use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
+use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Change;
 use crate::workspace::Direction;
@@ -83,6 +83,51 @@ pub struct Project {
     pub error: Option<ErrorReport>,
     /// Every change.
     pub changes: Vec<FileChange>,
+    /// When it was last synced; only there where that was asked (`status --html`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub last_sync: Option<LastSync>,
+}
+
+/// When a project was last synced, and from which revision. What is not known is `null`.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct LastSync {
+    /// RFC 3339, UTC.
+    pub time: Option<String>,
+    /// The commit of the codex: the one that synced it, or, from the codex, the tip that was brought.
+    pub commit: Option<String>,
+    /// The URL of the repository that it came from, without its user part.
+    pub source: Option<String>,
+    /// The commit of that repository.
+    pub revision: Option<String>,
+    /// Whether files differed from that commit.
+    pub dirty: Option<bool>,
+    /// Why the time is not known.
+    pub unknown: Option<String>,
+}
+
+impl LastSync {
+    fn of(known: &outcome::LastSync) -> Option<Self> {
+        let time = |seconds| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
+        match known {
+            outcome::LastSync::NotAsked => None,
+            outcome::LastSync::Published(commit) => Some(Self {
+                time: time(commit.time),
+                commit: Some(commit.id.to_string()),
+                source: commit.source.as_ref().and_then(|source| source.url.clone()),
+                revision: commit.source.as_ref().map(|source| source.commit.to_string()),
+                dirty: commit.source.as_ref().map(|source| source.dirty),
+                unknown: None,
+            }),
+            outcome::LastSync::Brought { time: seconds, tip } => {
+                Some(Self { time: time(*seconds), commit: tip.map(|tip| tip.to_string()), ..Self::default() })
+            }
+            outcome::LastSync::Never => {
+                Some(Self { unknown: Some("it never was synced".to_owned()), ..Self::default() })
+            }
+            outcome::LastSync::Unknown(reason) => Some(Self { unknown: Some(reason.clone()), ..Self::default() }),
+        }
+    }
 }
 
 /// What became of a project.
@@ -270,6 +315,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
         commit,
         error,
         changes: report.plan.changes.iter().map(|change| self::change(report, change)).collect(),
+        last_sync: LastSync::of(&report.last_sync),
     }
 }
 

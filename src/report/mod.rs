@@ -4,6 +4,7 @@ pub mod github;
 pub mod human;
 pub mod json;
 pub mod ndjson;
+pub mod page;
 pub mod progress;
 pub mod style;
 pub mod table;

@@ -14,7 +14,7 @@ use crate::cache::{Asked, Cache, CacheError, CachePlan, Owner, Question, Reason,
 use crate::codex::store::{Store, StoreError};
 use crate::event::{Counter, Event, Stage};
 use crate::object::{Kind, Mode, hash};
-use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
+use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
 use crate::pull::Wants;
@@ -284,5 +284,6 @@ fn tell(
 }
 
 fn report(project: &Project, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
-    ProjectReport { name: project.name.clone(), direction: Direction::FromCodex, to: None, outcome, plan }
+    let last_sync = LastSync::NotAsked;
+    ProjectReport { name: project.name.clone(), direction: Direction::FromCodex, to: None, outcome, plan, last_sync }
 }

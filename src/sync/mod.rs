@@ -6,6 +6,7 @@
 
 pub mod doctor;
 mod from_codex;
+pub mod history;
 mod opened;
 mod publish;
 mod published;
@@ -23,7 +24,7 @@ use crate::config::Configuration;
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
-use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
+use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
 use crate::plan::{Decision, DeletePolicy};
 use crate::workspace::{Direction, Project, TransportChoice, Workspace};
 
@@ -199,6 +200,7 @@ fn report(
         to: Some(project.to.clone()),
         outcome,
         plan,
+        last_sync: LastSync::NotAsked,
     }
 }
 

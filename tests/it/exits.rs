@@ -71,6 +71,7 @@ const CASES: &[Case] = &[
     Case { name: "both ways", prepare: change, arguments: BOTH, exit: 0, projects: &["synced", "up-to-date", "up-to-date", "up-to-date"], error: None },
     Case { name: "brought", prepare: |_, codex| codex.commit(&[("100644", "projects/other/a.md", "a")], &[]),
         arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 0, projects: &["synced"], error: None },
+    Case { name: "a page", prepare: change, arguments: &["status", "--all", "--html", "page.html"], exit: 0, projects: &["would-sync", "up-to-date"], error: None },
     Case { name: "not all of it could be brought", prepare: plant,
         arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 1, projects: &["failed"], error: None },
     Case { name: "the tool's name said twice", prepare: nothing, arguments: &["codex", "sync", "--all"], exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
@@ -87,6 +88,7 @@ const CASES: &[Case] = &[
     Case { name: "a glob that matches no project", prepare: nothing, arguments: &["sync", "-p", "g*"], exit: 2, projects: &[], error: Some("usage") },
     Case { name: "which project is unclear", prepare: nothing, arguments: &["sync"], exit: 2, projects: &[], error: Some("usage") },
     Case { name: "no number", prepare: nothing, arguments: &["sync", "--all", "--max-delete", "many"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "a directory for a page", prepare: nothing, arguments: &["status", "--all", "--html", "."], exit: 2, projects: &[], error: Some("page") },
     Case { name: "nowhere", prepare: nothing, arguments: &["-C", "nowhere", "sync"], exit: 2, projects: &[], error: Some("usage") },
 
     Case { name: "no such key", prepare: nothing, arguments: &["sync", "--all", "--config", "remote.timeot=1"], exit: 3, projects: &[], error: Some("configuration") },

@@ -19,6 +19,7 @@ mod known;
 mod launcher;
 mod output;
 mod ownership;
+mod page;
 mod remotes;
 mod secrets;
 mod signals;

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod generated;
+mod html;
 pub(crate) mod init;
 pub(crate) mod projects;
 pub(crate) mod status;

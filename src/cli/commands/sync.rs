@@ -14,7 +14,7 @@ use crate::workspace::select;
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     let changes = arguments.dry_run || context.terminal.verbose;
     let telling = Telling { command: "sync", format: arguments.output.chosen(), changes, check: false };
-    telling.tell(sync(arguments, telling, context), context)
+    telling.tell(sync(arguments, telling, context), None, context)
 }
 
 fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {

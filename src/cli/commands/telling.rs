@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::super::args::Format;
 use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
+use super::html::Target;
 use super::in_format;
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
@@ -17,7 +18,7 @@ use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
-use crate::report::{github, human, json};
+use crate::report::{github, human, json, page};
 
 /// What is told, and how.
 #[derive(Clone, Copy)]
@@ -57,10 +58,10 @@ impl Telling {
         warnings
     }
 
-    /// Tells how the run ended, and gives the exit status.
-    pub(super) fn tell(self, result: Result<SyncOutcome, Failure>, context: &Context) -> u8 {
+    /// Tells how the run ended, on a page too where one is wanted, and gives the exit status.
+    pub(super) fn tell(self, result: Result<SyncOutcome, Failure>, page: Option<&Target>, context: &Context) -> u8 {
         match result {
-            Ok(outcome) => self.outcome(&outcome, context),
+            Ok(outcome) => self.outcome(&outcome, page, context),
             Err(failure) => {
                 let exit = failure.exit;
                 if self.format == Format::Human {
@@ -73,7 +74,7 @@ impl Telling {
         }
     }
 
-    fn outcome(self, outcome: &SyncOutcome, context: &Context) -> u8 {
+    fn outcome(self, outcome: &SyncOutcome, target: Option<&Target>, context: &Context) -> u8 {
         let mut status = failure::exit_status(outcome, &context.interrupt);
         let differs = outcome.projects.iter().any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
         if self.check && status == exit::DONE && differs {
@@ -82,15 +83,31 @@ impl Telling {
         if self.format == Format::Human && !context.terminal.verbose {
             Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
         }
-        let ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
+        let mut ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
         let terminal = &context.terminal;
+        // A run that ended early knows nothing that a page should say; the last one stays.
+        let page = target.filter(|_| ended.is_none()).map(|target| {
+            let now = context.environment.time(context.now());
+            let page = page::page(outcome, failure::of_project, now, terminal.verbose);
+            (target, target.write(&page), page)
+        });
+        if let Some((_, Err(unwritten), _)) = &page {
+            status = failure::first_exit([unwritten.exit, status].into_iter());
+            ended = Some(unwritten.report.clone());
+        }
         step_summary(outcome, context);
         if self.format != Format::Human {
             self.document(json::document(outcome, ended, failure::of_project, status), context);
             return status;
         }
         let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
-        terminal.result(&human::sync(outcome, view));
+        match &page {
+            Some((Target::Output, _, page)) => terminal.result(page),
+            Some((Target::File { name, .. }, Ok(()), _)) => {
+                terminal.result(&format!("{}the page is in {name}\n", human::sync(outcome, view)));
+            }
+            _ => terminal.result(&human::sync(outcome, view)),
+        }
         for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
             if let Some(error) = failure::of_project(project) {
                 terminal.error(Some(project.name.as_str()), &error);

@@ -276,7 +276,7 @@ impl Transport for Git {
         let idle = self.remote.timeout.idle;
         let mut command = self.command(Some(store), idle);
         command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
-        command.args(["--filter=blob:none", &format!("--depth={}", depth.0), REMOTE]);
+        command.args([&format!("--filter={}", store.filter()), &format!("--depth={}", depth.0), REMOTE]);
         command.arg(format!("+refs/heads/{branch}:{TIP}"));
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
         let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, listen)?;

@@ -160,6 +160,18 @@ impl Codex {
             stream.extend_from_slice(contents);
             stream.push(b'\n');
         }
+        self.fast_import(&stream);
+    }
+
+    /// So many commits by somebody else that change nothing.
+    pub(crate) fn go_on(&self, commits: usize) {
+        let tip = self.tip().unwrap();
+        let commit = "commit refs/heads/main\ncommitter Bob <b@b> 1700000000 +0000\ndata 5\nAgain\n";
+        let first = format!("{commit}from {tip}\n\n");
+        self.fast_import(format!("{first}{}", format!("{commit}\n").repeat(commits - 1)).as_bytes());
+    }
+
+    fn fast_import(&self, stream: &[u8]) {
         let input = self.path.join("somebody.stream");
         fs::write(&input, stream).unwrap();
         let mut command = Command::new("git");

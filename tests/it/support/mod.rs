@@ -1,5 +1,6 @@
 //! A sealed environment, the real binary in it, and repositories to look at.
 
+pub(crate) mod browser;
 mod codex;
 pub(crate) mod gate;
 pub(crate) mod http;

@@ -1,6 +1,8 @@
 //! One temporary directory that holds a test's whole world: home, workspace, codex and temporary files.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,6 +33,13 @@ impl Sandbox {
     /// Writes a file, with its directories.
     pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
         let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Writes a file whose path below a directory may be any bytes.
+    pub(crate) fn write_bytes(&self, directory: &str, relative: &[u8], content: &str) {
+        let path = self.path(directory).join(OsStr::from_bytes(relative));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }

@@ -1,0 +1,72 @@
+//! `--html FILE`: where a page goes.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::super::args::Format;
+use super::super::failure::{Failure, exit};
+use super::super::load::Context;
+use crate::paths::escaped;
+use crate::platform;
+
+/// A place for a page.
+pub(super) enum Target {
+    /// Standard output, in place of the table.
+    Output,
+    /// A file, which is replaced as a whole or not at all.
+    File {
+        /// As it was given.
+        name: String,
+        /// Absolute, at the end of any links.
+        path: PathBuf,
+    },
+}
+
+impl Target {
+    /// The place that `file` names. What can never become a page is told at once, before there is any work.
+    pub(super) fn new(file: &Path, format: Format, context: &Context) -> Result<Self, Failure> {
+        if file == Path::new("-") {
+            return match format {
+                Format::Human => Ok(Self::Output),
+                Format::Json | Format::Ndjson => {
+                    let message = "`--html -` and a document for machines cannot both go to standard output";
+                    Err(Failure::new(exit::USAGE, "usage", message, vec!["name a file for the page".to_owned()]))
+                }
+            };
+        }
+        let name = escaped(platform::bytes_of(file)).to_string();
+        let path = context.directory()?.join(file);
+        // A link stays, and what it leads to is replaced.
+        let path = path.canonicalize().unwrap_or(path);
+        let refused = |why: &str| Err(unwritable(&name, why));
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => return refused("it is a directory"),
+            Ok(meta) if !meta.is_file() => return refused("it is not a regular file"),
+            Ok(_) => {}
+            Err(_) if !path.parent().is_some_and(Path::is_dir) => return refused("its directory is not there"),
+            Err(_) => {}
+        }
+        Ok(Self::File { name, path })
+    }
+
+    /// Writes a page into a file: under another name first, then renamed.
+    pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
+        let Self::File { name, path } = self else { return Ok(()) };
+        let write = || {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            let mut file = tempfile::Builder::new()
+                .prefix(".fractary-codex-page-")
+                .permissions(platform::permissions_of_a_new_file())
+                .tempfile_in(directory)?;
+            file.write_all(page.as_bytes())?;
+            file.persist(path)?;
+            std::io::Result::Ok(())
+        };
+        write().map_err(|error| unwritable(name, &error.to_string()))
+    }
+}
+
+fn unwritable(name: &str, why: &str) -> Failure {
+    Failure::new(exit::USAGE, "page", format!("the page `{name}` cannot be written: {why}"), Vec::new())
+}
