@@ -82,7 +82,7 @@ impl Terminal {
     /// Writes an event that stays on the screen.
     pub(crate) fn event(&self, event: &Event) {
         let line = match event {
-            Event::Warning { project, message } => {
+            Event::Warning { project, message } if !self.quiet => {
                 let about = project.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
                 let mut line = format!("{} {about}{message}", self.err.warn("warning:"));
                 if self.annotates {

@@ -1,5 +1,8 @@
 //! What withholds or fails one project, and lets the others land.
 
+use std::fs;
+use std::process::Command;
+
 use crate::support::{Codex, Sandbox};
 
 /// Two projects, ten files each, synced once.
@@ -88,14 +91,27 @@ fn atomic_pushes_nothing_unless_all_are_ready() {
 
 #[test]
 fn an_unreadable_file_fails_its_project() {
-    // Root reads everything.
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
     let (sandbox, _codex) = synced();
     sandbox.set_mode("ws/alpha/docs/1.md", 0o000);
-    let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
+    sandbox.write("ws/beta/docs/0.md", "changed");
+    let program = env!("CARGO_BIN_EXE_fractary-codex");
+    let mut command = if rustix::process::geteuid().is_root() {
+        // Root reads everything: nobody does it, to whom all of it is given.
+        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(sandbox.path("")).status().unwrap();
+        assert!(given.success());
+        let copy = sandbox.path("program");
+        fs::copy(program, &copy).unwrap();
+        let mut command = sandbox.command("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
+        command
+    } else {
+        sandbox.command(program)
+    };
+    command.args(["sync", "--all", "--json"]);
+    let output = sandbox.finish(command).code(1).json();
     assert_eq!(output["projects"][0]["error"]["kind"], "read");
+    assert_eq!(output["projects"][1]["status"], "synced");
+    assert_eq!((&output["projects"][0]["deleted"], &output["pushed"]), (&0.into(), &true.into()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::super::load::Context;
 use super::finish;
 use crate::codex::source;
 use crate::names::ProjectName;
+use crate::platform;
 
 /// Directories that hold documentation of the directory around them.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
@@ -55,7 +56,8 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
 /// Whole or not at all.
 fn write(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     fs::create_dir_all(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    let mut file =
+        tempfile::Builder::new().permissions(platform::permissions_of_a_new_file()).tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
