@@ -89,9 +89,9 @@ impl Telling {
         let page = target.filter(|_| ended.is_none()).map(|target| {
             let now = context.environment.time(context.now());
             let page = page::page(outcome, failure::of_project, now, terminal.verbose);
-            (target, target.write(&page), page)
+            (target.write(&page), page)
         });
-        if let Some((_, Err(unwritten), _)) = &page {
+        if let Some((Err(unwritten), _)) = &page {
             status = failure::first_exit([unwritten.exit, status].into_iter());
             ended = Some(unwritten.report.clone());
         }
@@ -101,9 +101,11 @@ impl Telling {
             return status;
         }
         let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
-        match &page {
-            Some((Target::Output, _, page)) => terminal.result(page),
-            Some((Target::File { name, .. }, Ok(()), _)) => {
+        match (target, &page) {
+            (Some(Target::Output), Some((_, page))) => terminal.result(page),
+            // Whoever reads a page there is not to get a table for it.
+            (Some(Target::Output), None) => {}
+            (Some(Target::File { name, .. }), Some((Ok(()), _))) => {
                 terminal.result(&format!("{}the page is in {name}\n", human::sync(outcome, view)));
             }
             _ => terminal.result(&human::sync(outcome, view)),

@@ -105,6 +105,8 @@ fn a_page_on_standard_output_stands_there_alone() {
     let output = sandbox.run(&["status", "--all", "--html", "-"]).code(1);
     assert_eq!(output.stdout, fs::read_to_string(sandbox.path("ws/page.html")).unwrap());
     assert!(!sandbox.path("ws/-").exists());
+    let output = sandbox.run(&["status", "--all", "--html", "-", "--config", "remote.url=../nothing.git"]).code(4);
+    assert!(output.stdout.is_empty() && output.stderr.contains("error: there is no repository"), "{}", output.stderr);
     let document = sandbox.run(&["status", "--all", "--html", "-", "--json"]).code(2).json();
     assert_eq!(document["error"]["kind"], "usage");
 }
