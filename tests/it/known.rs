@@ -149,3 +149,41 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     cached("4");
     codex.assert_sound();
 }
+
+/// Has somebody change a file of alpha's just before our first push, and after that fetch a `signal` sent.
+fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
+    let before = codex.tip().unwrap();
+    codex.commit(&[("100644", "projects/alpha/README.md", "somebody's")], &[]);
+    codex.git(&["update-ref", "refs/heads/other", "refs/heads/main"]);
+    codex.git(&["update-ref", "refs/heads/main", &before]);
+    let (mark, path) = (sandbox.path("pushed"), codex.path().display());
+    let mark = mark.display();
+    sandbox.wrap_git(&format!(
+        "real=${{PATH#*:}}; case \"$*\" in\n\
+         *' push '*) [ -e {mark} ] || {{ touch {mark}; PATH=$real git --git-dir={path} update-ref refs/heads/main \
+         refs/heads/other; }};;\n\
+         *' fetch '*) if [ -e {mark} ]; then PATH=$real git \"$@\"; status=$?; {signal}; exit $status; fi;;\nesac"
+    ));
+}
+
+#[test]
+fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
+    let (sandbox, codex) = synced();
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    overtaken(&sandbox, &codex, "kill -INT $PPID");
+    sandbox.run(&["sync", "--all"]).code(130);
+    sandbox.remove("bin/git");
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!(output["projects"][0]["modified"], 2, "{output:#}");
+    assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
+}
+
+#[test]
+fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
+    let (sandbox, codex) = synced();
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    overtaken(&sandbox, &codex, ":");
+    let output = sandbox.run(&["sync", "--all", "--json", "--config", "cache.enabled=false"]).code(0).json();
+    let theirs = codex.git(&["rev-parse", "refs/heads/other"]);
+    assert_eq!((output["remote"]["before"].as_str(), &output["attempts"]), (Some(theirs.trim()), &2.into()));
+}

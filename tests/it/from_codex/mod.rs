@@ -208,3 +208,18 @@ fn a_codex_that_is_not_there_is_an_error_and_leaves_the_cache() {
     assert_eq!(sandbox.fingerprint("ws/.fractary/codex/cache"), before);
     assert_eq!(sandbox.leftovers(), [""; 0]);
 }
+
+#[test]
+fn forced_a_published_cache_is_as_published_again() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/docs/a.md", "published");
+    sandbox.run(&["sync", "--all"]).code(0);
+    let cached = "ws/.fractary/codex/cache/projects/alpha/docs/a.md";
+    sandbox.write(cached, "by hand");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(std::fs::read_to_string(sandbox.path(cached)).unwrap(), "by hand");
+    sandbox.run(&["sync", "--all", "--force"]).code(0);
+    assert_eq!(std::fs::read_to_string(sandbox.path(cached)).unwrap(), "published");
+    assert_eq!(codex.subjects().len(), 1);
+}
