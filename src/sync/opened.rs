@@ -136,15 +136,16 @@ pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
 }
 
 /// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
-fn new_store(request: &SyncRequest<'_>) -> Result<Store, SyncError> {
-    let url = request.workspace.remote.url.for_git();
+fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Store, SyncError> {
     let kept =
         request.cache_home.as_ref().filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
     let store = match kept {
-        Some(home) => Store::keep(&home.join("clones").join(hash(Kind::Blob, url.as_bytes()).to_string()))?,
+        Some(home) => {
+            Store::keep(&home.join("clones").join(hash(Kind::Blob, transport.clone_key().as_bytes()).to_string()))?
+        }
         None => Store::create(&request.temporary)?,
     };
-    store.set_remote(&url)?;
+    transport.prepare(&store)?;
     Ok(store)
 }
 
@@ -201,7 +202,7 @@ impl Opened {
         request.reporter.event(&Event::Started { stage: Stage::Fetch });
         let store = match self.store.take() {
             Some(store) => store,
-            None => new_store(request)?,
+            None => new_store(request, self.transport.as_ref())?,
         };
         let store = self.store.insert(store);
         if let Some(refs) = self.answer.take() {
@@ -230,7 +231,7 @@ impl Opened {
                 Err(error) if heals(&error) && store.renew()? => {
                     tracing::debug!(%error, "the kept clone is fetched anew");
                     renewed = true;
-                    store.set_remote(&request.workspace.remote.url.for_git())?;
+                    self.transport.prepare(store)?;
                     fetch(store)?
                 }
                 fetched => fetched?,
