@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, needs_git};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -170,6 +170,9 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 
 #[test]
 fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
+    if needs_git("a signal after a fetch of git's") {
+        return;
+    }
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");
@@ -183,6 +186,9 @@ fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
 
 #[test]
 fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
+    if needs_git("a push that git is held up in") {
+        return;
+    }
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, ":");
