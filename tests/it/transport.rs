@@ -135,24 +135,25 @@ mod embedded {
         let (sandbox, codex) = world();
         let tree = sandbox.path("tree");
         sandbox.git(&sandbox.path(""), &["clone", "-q", "codex.git", "tree"]);
-        let sync = || {
+        let sync = |more: &[&str]| {
             let config = ["--config", "remote.transport=libgit2", "--config", "remote.url=../tree"];
-            sandbox.run(&[&["sync", "--all"], &config[..]].concat())
+            sandbox.run(&[&["sync", "--all"], &config[..], more].concat())
         };
-        let output = sync().code(5);
+        let output = sync(&[]).code(5);
         assert!(output.stderr.contains("branch is currently checked out"), "{}", output.stderr);
         sandbox.git(&tree, &["checkout", "-q", "--detach"]);
-        let branch = ["--config", "remote.branch=main"];
-        sandbox
-            .run(
-                &[
-                    &["sync", "--all", "--config", "remote.transport=libgit2", "--config", "remote.url=../tree"],
-                    &branch[..],
-                ]
-                .concat(),
-            )
-            .code(0);
+        sync(&["--config", "remote.branch=main"]).code(0);
         assert_eq!(sandbox.git(&tree, &["log", "--format=%s", "main"]).lines().count(), codex.subjects().len() + 1);
+    }
+
+    #[test]
+    fn a_branch_that_is_another_ones_second_name_stays_that() {
+        let (sandbox, codex) = world();
+        codex.git(&["symbolic-ref", "refs/heads/docs", "refs/heads/main"]);
+        let config = ["--config", "remote.transport=libgit2", "--config", "remote.branch=docs"];
+        sandbox.run(&[&["sync", "--all"], &config[..]].concat()).code(0);
+        assert_eq!(codex.git(&["symbolic-ref", "refs/heads/docs"]).trim(), "refs/heads/main");
+        assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
     }
 
     #[test]

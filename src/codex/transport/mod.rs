@@ -1,10 +1,10 @@
 //! Moves objects between a clone and the remote: one trait, an implementation each.
 //!
-//! A new transport implements [`Transport`] in a file or folder here, gets a name in
-//! [`TransportChoice`] and a line in [`open`]. It keeps a `Bound`, which
-//! holds the remote and its credential, says errors in the words of all and reads what a remote lists, and it sorts its
-//! failures into [`RemoteErrorKind`](super::error::RemoteErrorKind): what is tried again, what a push may have come to
-//! and what a user is told to do go by that alone. `CODEX_TEST_TRANSPORT` makes the tests use it.
+//! A new transport implements [`Transport`] in a file or folder here and gets a name in [`TransportChoice`] and a line in
+//! [`open`]. It keeps a `Bound`, which holds the remote and its credential, says errors in the words of all and reads what
+//! a remote lists; and it sorts its failures into [`RemoteErrorKind`](super::error::RemoteErrorKind), for what is tried
+//! again, what a push may have come to and what a user is told to do go by that alone. A name for it in
+//! `tests/it/support/transport.rs` has every test run on it.
 
 mod answer;
 mod bound;

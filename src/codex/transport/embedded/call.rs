@@ -92,11 +92,13 @@ impl Call {
     /// Callbacks that notice what moves and tell how far `stage` is.
     pub(super) fn callbacks(self: &Arc<Self>, stage: Option<Stage>) -> RemoteCallbacks<'static> {
         let mut callbacks = RemoteCallbacks::new();
-        let (call, mut keys) = (self.clone(), Keys::new(&self.bound));
-        callbacks.credentials(move |_, user, allowed| {
-            call.moved();
-            keys.next(user, allowed)
-        });
+        if self.bound.remote.url.is_ssh() {
+            let (call, mut keys) = (self.clone(), Keys::new(&self.bound));
+            callbacks.credentials(move |_, user, allowed| {
+                call.moved();
+                keys.next(user, allowed)
+            });
+        }
         let call = self.clone();
         // Over ssh this is all that is heard of a fetch: once for each object and every 100 KB.
         callbacks.transfer_progress(move |progress| {

@@ -165,26 +165,14 @@ impl Shared {
                 request = request.header("Authorization", value);
             }
             let response = request.call().map_err(|error| self.broken(&error))?;
-            match self.followed(&response, &base) {
+            // Nothing is followed while a token is attached.
+            let location = location(&response).filter(|_| self.call.bound.credential.is_none());
+            match location.and_then(|location| leads_on(&base, location)) {
                 Some(next) => *self.base() = next,
                 None => return self.accept(response, &format!("application/x-{service}-advertisement")),
             }
         }
         Err(self.call.fails(RemoteErrorKind::Redirected, vec!["it redirects again and again".to_owned()]))
-    }
-
-    /// The repository's new URL, where a redirect may be followed: without a token, and never from https to http.
-    fn followed(&self, response: &Response<Body>, base: &str) -> Option<String> {
-        let location = location(response).filter(|_| self.call.bound.credential.is_none())?;
-        let next = if location.starts_with('/') {
-            let host = base.match_indices('/').nth(2).map_or(base, |(at, _)| &base[..at]);
-            format!("{host}{location}")
-        } else {
-            location.to_owned()
-        };
-        let may = next.starts_with("https://") || (next.starts_with("http://") && base.starts_with("http://"));
-        let (next, _) = next.split_once("/info/refs")?;
-        may.then(|| next.to_owned())
     }
 
     /// Sends a request whose body is whole.
@@ -239,6 +227,16 @@ impl Shared {
     fn broken(&self, error: &ureq::Error) -> git2::Error {
         self.call.fails(cause(error), vec![error.to_string()])
     }
+}
+
+/// The repository's new URL behind a redirect of the question what it has; `None` where it leads to nothing of git's, or
+/// from https to http.
+fn leads_on(base: &str, location: &str) -> Option<String> {
+    let host = base.match_indices('/').nth(2).map_or(base, |(at, _)| &base[..at]);
+    let next = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
+    let is_as_safe = next.starts_with("https://") || (next.starts_with("http://") && base.starts_with("http://"));
+    let (next, _) = next.split_once("/info/refs?")?;
+    is_as_safe.then(|| next.to_owned())
 }
 
 fn location(response: &Response<Body>) -> Option<&str> {
@@ -333,6 +331,20 @@ fn given_up() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redirects_lead_to_repositories_that_are_as_safe() {
+        for (base, location, expected) in [
+            ("http://h/x.git", "https://g/y.git/info/refs?service=s", Some("https://g/y.git")),
+            ("http://h:1/x.git", "http://h:2/y/info/refs?service=s", Some("http://h:2/y")),
+            ("https://h:1/x.git", "/y.git/info/refs?service=s", Some("https://h:1/y.git")),
+            ("https://h/x.git", "http://h/x.git/info/refs?service=s", None),
+            ("https://h/x.git", "file:///x.git/info/refs?service=s", None),
+            ("https://h/x.git", "https://h/login?next=x", None),
+        ] {
+            assert_eq!(leads_on(base, location).as_deref(), expected, "{base} {location}");
+        }
+    }
 
     #[test]
     fn each_failure_of_a_request_has_its_cause() {

@@ -48,12 +48,16 @@ impl Local {
         self.bound.error(classify::kind(error, &lines, &self.bound), lines)
     }
 
-    /// The tip of `branch`, if it is there.
-    fn tip(&self, repository: &Repository, branch: &str) -> Result<Option<git2::Oid>, RemoteError> {
-        match repository.refname_to_id(&format!("refs/heads/{branch}")) {
-            Ok(id) => Ok(Some(id)),
+    /// The tip of `branch`, if it is there, and the name that it stands under: a branch may be another's second name.
+    fn tip(&self, repository: &Repository, branch: &str) -> Result<Option<(String, git2::Oid)>, RemoteError> {
+        let found = repository.find_reference(&format!("refs/heads/{branch}")).and_then(|found| found.resolve());
+        let named = found.and_then(|found| {
+            let name = found.name()?.to_owned();
+            Ok(found.target().map(|id| (name, id)))
+        });
+        match named {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(self.failure(&error)),
+            named => named.map_err(|error| self.failure(&error)),
         }
     }
 
@@ -71,8 +75,9 @@ impl Local {
         }
         for reference in repository.references_glob("refs/heads/*")? {
             let reference = reference?;
-            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
-                lines.push((name.to_owned(), id.to_string()));
+            // One whose name is no text is nobody's `remote.branch`.
+            if let (Ok(name), Ok(found)) = (reference.name(), reference.resolve()) {
+                lines.extend(found.target().map(|id| (name.to_owned(), id.to_string())));
             }
         }
         Ok(lines)
@@ -128,7 +133,7 @@ impl Transport for Local {
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch))]
     fn fetch(&self, _: &Store, branch: &str, _: Depth, _: OnSignal) -> Result<ObjectId, RemoteError> {
         let tip = self.tip(&self.open()?, branch)?;
-        tip.map(id_of).ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))
+        tip.map(|(_, id)| id_of(id)).ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))
     }
 
     fn fetch_contents(&self, _: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
@@ -141,9 +146,8 @@ impl Transport for Local {
         if let Some(reason) = self.refusal(&repository, branch) {
             return Ok(PushReply::rejected(&reason, Vec::new()));
         }
-        match self.tip(&repository, branch)? {
-            Some(tip) if !store.is_ancestor(id_of(tip), commit) => return Ok(PushReply::moved()),
-            _ => {}
+        if self.tip(&repository, branch)?.is_some_and(|(_, tip)| !store.is_ancestor(id_of(tip), commit)) {
+            return Ok(PushReply::moved());
         }
         match tempfile::tempfile_in(objects(&repository)) {
             Ok(_) => Ok(PushReply::Accepted),
@@ -158,7 +162,7 @@ impl Transport for Local {
             return Ok(PushReply::rejected(&reason, Vec::new()));
         }
         let tip = self.tip(&repository, branch)?;
-        if tip.is_some_and(|tip| !store.is_ancestor(id_of(tip), commit)) {
+        if tip.as_ref().is_some_and(|(_, tip)| !store.is_ancestor(id_of(*tip), commit)) {
             return Ok(PushReply::moved());
         }
         move_packs(&store.path().join("objects/pack"), &objects(&repository).join("pack")).map_err(|error| {
@@ -169,11 +173,10 @@ impl Transport for Local {
             };
             self.bound.error(kind, vec![error.to_string()])
         })?;
-        let (name, id) = (format!("refs/heads/{branch}"), oid_of(commit));
         let updated = match tip {
             // Only if it is still the same.
-            Some(tip) => repository.reference_matching(&name, id, true, tip, LOGGED),
-            None => repository.reference(&name, id, false, LOGGED),
+            Some((name, tip)) => repository.reference_matching(&name, oid_of(commit), true, tip, LOGGED),
+            None => repository.reference(&format!("refs/heads/{branch}"), oid_of(commit), false, LOGGED),
         };
         Ok(match updated {
             Ok(_) => PushReply::Accepted,
