@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::{Codex, Sandbox, needs_git};
+use crate::support::gate::{Moment, Step};
+use crate::support::{Codex, Sandbox, needs_git, without_git};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -160,6 +161,10 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     codex.git(&["update-ref", "refs/heads/main", &before]);
     let (mark, path) = (sandbox.path("pushed"), codex.path().display());
     let mark = mark.display();
+    if without_git() {
+        let others = format!("git --git-dir={path} update-ref refs/heads/main refs/heads/other");
+        return sandbox.run_at(Step::Push, Moment::Before, &format!("[ -e {mark} ] || {{ touch {mark}; {others}; }}"));
+    }
     sandbox.wrap_git(&format!(
         "real=${{PATH#*:}}; case \"$*\" in\n\
          *' push '*) [ -e {mark} ] || {{ touch {mark}; PATH=$real git --git-dir={path} update-ref refs/heads/main \
@@ -170,7 +175,7 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 
 #[test]
 fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
-    if needs_git("a signal after a fetch of git's") {
+    if needs_git("a signal that comes as a fetch ends") {
         return;
     }
     let (sandbox, codex) = synced();
@@ -186,9 +191,6 @@ fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
 
 #[test]
 fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
-    if needs_git("a push that git is held up in") {
-        return;
-    }
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, ":");
