@@ -31,7 +31,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The modules stand in the order in which data flows; a module uses only what stands before it, and the small types:
+//! Data flows one way; the small types below know nothing of it:
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!

@@ -246,9 +246,6 @@ pub enum SyncError {
         /// The branch that its HEAD names.
         head: Option<String>,
     },
-    /// `remote.transport: libgit2` in a build without it.
-    #[error("`remote.transport: libgit2` is not built into this program")]
-    NoEmbeddedTransport,
     /// `--offline`, and nothing was recorded to compare with.
     #[error("nothing is recorded of {}, so there is nothing to compare with offline", projects.join(", "))]
     NothingRecorded {

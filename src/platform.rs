@@ -10,6 +10,8 @@ use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+#[cfg(feature = "embedded-transport")]
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -128,6 +130,36 @@ pub fn is_own(meta: &Metadata) -> bool {
 pub fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
+}
+
+/// Whether something is a file that may be executed.
+#[cfg(feature = "embedded-transport")]
+pub fn is_program(meta: &Metadata) -> bool {
+    meta.is_file() && meta.permissions().mode() & 0o111 != 0
+}
+
+/// What git gives its files of objects: to be read by everybody and written by nobody.
+#[cfg(feature = "embedded-transport")]
+pub fn permissions_of_an_object() -> Permissions {
+    Permissions::from_mode(0o444)
+}
+
+/// Whether a socket at this path has somebody at its other end.
+#[cfg(feature = "embedded-transport")]
+pub fn somebody_listens(socket: &str) -> bool {
+    UnixStream::connect(socket).is_ok()
+}
+
+/// The name of the user that this process acts for, where the system's own list has it.
+#[cfg(feature = "embedded-transport")]
+pub fn user_name() -> Option<String> {
+    let own = rustix::process::geteuid().as_raw().to_string();
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == own).then(|| name.to_owned())
+    };
+    std::fs::read_to_string("/etc/passwd").ok()?.lines().find_map(named)
 }
 
 /// Has a child lead a group of its own, which is told to end as a whole.

@@ -160,9 +160,6 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             );
             (exit::REMOTE, "branch-missing", hints)
         }
-        SyncError::NoEmbeddedTransport => {
-            (exit::REMOTE, "no-transport", vec!["use `remote.transport: git`".to_owned()])
-        }
         SyncError::NothingRecorded { .. } => (
             exit::REMOTE,
             "nothing-recorded",
@@ -351,7 +348,12 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
         RemoteErrorKind::ServerFailure => "try again later; nothing was changed unless it is said above".to_owned(),
-        RemoteErrorKind::NoTransport => "install git 2.31 or newer".to_owned(),
+        RemoteErrorKind::NoTransport => {
+            "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
+        }
+        RemoteErrorKind::NotBuiltIn => {
+            "use `remote.transport: git`, or a build with the cargo feature `embedded-transport`".to_owned()
+        }
         RemoteErrorKind::DiskFull => "free some space, or point `TMPDIR` elsewhere".to_owned(),
         RemoteErrorKind::Interrupted(_) => return Vec::new(),
         RemoteErrorKind::Other => "run again with `-vv` to see what git did".to_owned(),

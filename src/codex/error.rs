@@ -55,6 +55,8 @@ pub enum RemoteErrorKind {
     ServerFailure,
     /// No transport is at hand: `git` is missing or too old.
     NoTransport,
+    /// `remote.transport: libgit2` in a build without it.
+    NotBuiltIn,
     /// The disk is full.
     DiskFull,
     /// Stopped by a signal.
@@ -93,7 +95,7 @@ impl RemoteErrorKind {
             Self::BranchMissing => "branch-missing",
             Self::DubiousOwnership => "dubious-ownership",
             Self::ServerFailure => "server-failure",
-            Self::NoTransport => "no-transport",
+            Self::NoTransport | Self::NotBuiltIn => "no-transport",
             Self::DiskFull => "disk-full",
             Self::Interrupted(_) => "interrupted",
             Self::Other => "remote",
@@ -122,6 +124,9 @@ impl RemoteError {
             RemoteErrorKind::DubiousOwnership => format!("git refuses `{url}`: it belongs to another user"),
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to answer"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
+            RemoteErrorKind::NotBuiltIn => {
+                "`remote.transport: libgit2` is not built into this program: it has no embedded transport".to_owned()
+            }
             RemoteErrorKind::DiskFull => "the disk is full".to_owned(),
             RemoteErrorKind::Interrupted(Interrupted(signal)) => format!("interrupted by signal {signal}"),
             RemoteErrorKind::Other => format!("git failed on `{url}`"),

@@ -24,8 +24,6 @@ const LOCK: &str = "lock";
 const BATCH: u64 = 8 << 20;
 /// A kept clone with more files of packs than this is fetched anew: cheaper than tidying it.
 const MANY_PACKS: usize = 300;
-/// The remote's name inside the clone.
-pub const REMOTE: &str = "codex";
 /// Where the fetched tip is kept inside the clone.
 pub const TIP: &str = "refs/codex/tip";
 
@@ -137,14 +135,30 @@ impl Store {
         &self.path
     }
 
-    /// Names the remote, once. `url` holds no secret.
-    pub fn set_remote(&self, url: &str) -> Result<(), StoreError> {
+    /// Names a remote, once, that has what a partial clone lacks. `url` holds no secret.
+    pub fn set_promisor(&self, name: &str, url: &str) -> Result<(), StoreError> {
         let set = || {
             let mut config = self.repository.config()?;
-            config.set_str(&format!("remote.{REMOTE}.url"), url)?;
-            config.set_bool(&format!("remote.{REMOTE}.promisor"), true)
+            config.set_str(&format!("remote.{name}.url"), url)?;
+            config.set_bool(&format!("remote.{name}.promisor"), true)
         };
         set().map_err(|error| self.unwritable(io_error(&error)))
+    }
+
+    /// Reads whatever is missing from another repository's directory of objects, once; what the clone itself held is
+    /// thrown away.
+    #[cfg(feature = "embedded-transport")]
+    pub fn borrow(&self, objects: &Path) -> Result<(), StoreError> {
+        let own = self.path.join("objects");
+        let mut packs = fs::read_dir(own.join("pack")).into_iter().flatten().flatten();
+        let mut borrow = || {
+            packs.try_for_each(|entry| fs::remove_file(entry.path()))?;
+            // For handles that are opened later.
+            fs::create_dir_all(own.join("info"))?;
+            fs::write(own.join("info/alternates"), [objects.as_os_str().as_encoded_bytes(), b"\n"].concat())
+        };
+        borrow().map_err(|source| self.unwritable(source))?;
+        Ok(self.repository.odb()?.add_disk_alternate(&objects.to_string_lossy())?)
     }
 
     /// The tip that the last fetch brought.
@@ -293,7 +307,7 @@ pub fn create_remote(path: &Path, branch: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn id_of(oid: git2::Oid) -> ObjectId {
+pub(super) fn id_of(oid: git2::Oid) -> ObjectId {
     let mut id = [0; 20];
     id.copy_from_slice(oid.as_bytes());
     ObjectId(id)

@@ -57,11 +57,19 @@ pub enum Verdict {
 
 /// Looks at everything from the roots to the right to push, in the order of a sync.
 pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
+    // Nothing is made.
+    let request = &SyncRequest { dry_run: true, ..request.clone() };
+    let remote = &request.workspace.remote;
     let mut checks = Vec::new();
     let mut note = |subject, verdict| checks.push(Check { subject, verdict });
     note("roots", roots(request));
     note("disk", disk(request));
-    let mut opened = match look(request) {
+    if let Some(path) = remote.url.local_path().filter(|path| remote.create && !path.exists()) {
+        let path = crate::paths::escaped(path.as_os_str().as_encoded_bytes()).to_string();
+        note("remote", Verdict::Good(format!("`{path}` is not there yet: the first sync makes it")));
+        return checks;
+    }
+    let mut opened = match look(request, remote.create) {
         Ok(opened) => opened,
         Err(error @ SyncError::BranchMissing { .. }) => {
             note("remote", Verdict::Good("reachable, credentials accepted".to_owned()));
@@ -76,7 +84,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             return checks;
         }
     };
-    let url = &request.workspace.remote.url;
+    let url = &remote.url;
     note("remote", Verdict::Good(format!("{url} is reachable, credentials accepted for reading")));
     note("branch", branch(&opened));
     let fetched = opened.clone_of_tip(request).map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
@@ -141,9 +149,11 @@ fn existing(path: &Path) -> &Path {
 fn branch(opened: &Opened) -> Verdict {
     let name = bstr::BStr::new(&opened.branch).as_bytes();
     let name = crate::paths::escaped(name);
-    Verdict::Good(match opened.tip {
-        Some(tip) => format!("`{name}` is at {}", tip.short()),
-        None => format!("the codex is empty: the first sync makes `{name}`"),
+    let start = crate::paths::escaped(opened.base_branch.as_bytes());
+    Verdict::Good(match (opened.tip, opened.base) {
+        (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
+        (None, Some(_)) => format!("`{name}` is not there yet: the first sync starts it from `{start}`"),
+        (None, None) => format!("the codex is empty: the first sync makes `{name}`"),
     })
 }
 
@@ -160,7 +170,7 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 /// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
 fn may_push(opened: &Opened) -> Verdict {
     let Some(store) = &opened.store else { return Verdict::Skipped };
-    let asked = commit_to_offer(store, opened.tip).map(|id| opened.transport.would_push(store, id, &opened.branch));
+    let asked = commit_to_offer(store, opened.base).map(|id| opened.transport.would_push(store, id, &opened.branch));
     match asked {
         Ok(Ok(PushReply::Accepted)) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),

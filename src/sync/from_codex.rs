@@ -40,7 +40,7 @@ pub(super) fn bring<'r>(
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    let mut opened = look(request)?;
+    let mut opened = look(request, false)?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
     if remote.before.is_none() {

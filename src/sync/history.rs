@@ -76,7 +76,7 @@ fn look(
 fn fetch(request: &SyncRequest<'_>, branch: &str, tip: ObjectId, names: &BTreeSet<&str>) -> Result<History, SyncError> {
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
-    store.set_remote(&request.workspace.remote.url.for_git())?;
+    transport.prepare(&store)?;
     let mut history = History::default();
     for depth in DEPTHS {
         let fetched = transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)?;

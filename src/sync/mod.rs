@@ -19,14 +19,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codex::store;
-use crate::codex::transport::{Transport, git::Git};
+use crate::codex::transport::{self, Transport};
 use crate::config::Configuration;
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
 use crate::plan::{Decision, DeletePolicy};
-use crate::workspace::{Direction, Project, TransportChoice, Workspace};
+use crate::workspace::{Direction, Project, Workspace};
 
 /// What is asked for.
 #[derive(Clone)]
@@ -88,12 +88,7 @@ impl<'w> SyncRequest<'w> {
 
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
         let remote = &self.workspace.remote;
-        match remote.transport {
-            TransportChoice::Auto | TransportChoice::Git => {
-                Ok(Box::new(Git::new(remote, self.environment, &self.interrupt, self.reporter.clone())?))
-            }
-            TransportChoice::Libgit2 => Err(SyncError::NoEmbeddedTransport),
-        }
+        Ok(transport::open(remote, self.environment, &self.interrupt, self.reporter.clone())?)
     }
 
     fn warn(&self, warnings: &mut Vec<Warning>, project: Option<&Project>, message: String) {

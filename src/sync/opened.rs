@@ -43,23 +43,22 @@ pub(super) struct Opened {
     pub(super) _turn: Option<lock::RemoteLock>,
 }
 
-/// Finds the branch, to read from it. Nothing is fetched yet.
-pub(super) fn look(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
+/// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
+pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, SyncError> {
     let transport = request.transport()?;
-    let refs = find_branch(request, transport.as_ref(), false)?;
+    let refs = find_branch(request, transport.as_ref(), may_make)?;
+    let (base_branch, base) = base_of(&refs);
     let (branch, tip) = (refs.branch, refs.tip);
     let (store, recorded) = (None, Vec::new());
-    Ok(Opened {
-        transport,
-        store,
-        recorded,
-        base_branch: branch.clone(),
-        branch,
-        tip,
-        base: tip,
-        answer: None,
-        _turn: None,
-    })
+    Ok(Opened { transport, store, recorded, base_branch, branch, tip, base, answer: None, _turn: None })
+}
+
+/// What commits go on top of, and on which branch that is: for a new branch, the remote's HEAD.
+fn base_of(refs: &RemoteRefs) -> (String, Option<ObjectId>) {
+    match (refs.tip, &refs.head) {
+        (None, Some((head, id))) => (head.clone(), Some(*id)),
+        (tip, _) => (refs.branch.clone(), tip),
+    }
 }
 
 /// Finds the branch and, unless what it holds is known, fetches its tip into a clone.
@@ -74,10 +73,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         Some(lock::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
     };
     let refs = find_branch(request, transport.as_ref(), remote.create)?;
-    let (base_branch, base) = match (refs.tip, refs.head) {
-        (None, Some((head, id))) => (head, Some(id)),
-        (tip, _) => (refs.branch.clone(), tip),
-    };
+    let (base_branch, base) = base_of(&refs);
     let matching = |recorded: Recorded| {
         let true_of_tip = recorded.tip == refs.tip && recorded.branch == refs.branch;
         (true_of_tip && !request.rescan).then_some(recorded.listing)
@@ -140,15 +136,16 @@ pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
 }
 
 /// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
-fn new_store(request: &SyncRequest<'_>) -> Result<Store, SyncError> {
-    let url = request.workspace.remote.url.for_git();
+fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Store, SyncError> {
     let kept =
         request.cache_home.as_ref().filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
     let store = match kept {
-        Some(home) => Store::keep(&home.join("clones").join(hash(Kind::Blob, url.as_bytes()).to_string()))?,
+        Some(home) => {
+            Store::keep(&home.join("clones").join(hash(Kind::Blob, transport.clone_key().as_bytes()).to_string()))?
+        }
         None => Store::create(&request.temporary)?,
     };
-    store.set_remote(&url)?;
+    transport.prepare(&store)?;
     Ok(store)
 }
 
@@ -198,12 +195,14 @@ impl Opened {
         Ok(())
     }
 
-    /// Fetches the tip as it is now, into a clone that is made the first time.
-    pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
+    /// Fetches the tip as it is now, into a clone that is made the first time, and tells whether that had to be thrown away
+    /// and made again.
+    pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+        let mut renewed = false;
         request.reporter.event(&Event::Started { stage: Stage::Fetch });
         let store = match self.store.take() {
             Some(store) => store,
-            None => new_store(request)?,
+            None => new_store(request, self.transport.as_ref())?,
         };
         let store = self.store.insert(store);
         if let Some(refs) = self.answer.take() {
@@ -231,7 +230,8 @@ impl Opened {
             let fetched = match fetch(store) {
                 Err(error) if heals(&error) && store.renew()? => {
                     tracing::debug!(%error, "the kept clone is fetched anew");
-                    store.set_remote(&request.workspace.remote.url.for_git())?;
+                    renewed = true;
+                    self.transport.prepare(store)?;
                     fetch(store)?
                 }
                 fetched => fetched?,
@@ -240,7 +240,7 @@ impl Opened {
             self.tip = self.tip.map(|_| fetched);
         }
         request.reporter.event(&Event::Finished { stage: Stage::Fetch });
-        Ok(())
+        Ok(renewed)
     }
 
     /// Whether the branch, on which others may have pushed since, holds `commit`.

@@ -36,6 +36,8 @@ pub(super) struct Publish<'r> {
     /// What the codex held of each project when `decisions` were made.
     listings: Vec<Listing>,
     decisions: Vec<Decision>,
+    /// What `decisions` were made on.
+    planned_on: Option<ObjectId>,
     pub(super) commits: BTreeMap<usize, ObjectId>,
     revisions: BTreeMap<usize, Option<SourceRevision>>,
     written: HashSet<ObjectId>,
@@ -69,6 +71,7 @@ impl<'r> Publish<'r> {
             failed: BTreeMap::new(),
             listings: Vec::new(),
             decisions: Vec::new(),
+            planned_on: None,
             commits: BTreeMap::new(),
             revisions: BTreeMap::new(),
             written: HashSet::new(),
@@ -138,7 +141,7 @@ impl<'r> Publish<'r> {
                 return Err(SyncError::Atomic);
             }
             if opened.store.is_none() {
-                opened.fetch(request)?;
+                self.fetch(opened)?;
                 continue;
             }
             if !self.commit(opened, &identity)? {
@@ -172,8 +175,19 @@ impl<'r> Publish<'r> {
                 }
             };
             request.interrupt.wait(delay)?;
-            opened.fetch(request)?;
+            self.fetch(opened)?;
         }
+    }
+
+    /// Fetches the tip as it is now, for another plan.
+    fn fetch(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
+        let renewed = opened.fetch(self.request)?;
+        if renewed {
+            self.written.clear();
+        }
+        self.outcome.remote.before = opened.tip;
+        self.outcome.remote.after = opened.tip;
+        Ok(())
     }
 
     fn into_outcome(mut self, failure: Option<SyncError>) -> SyncOutcome {
@@ -207,7 +221,7 @@ impl<'r> Publish<'r> {
             }
             self.snapshots.push(snapshot);
         }
-        if request.workspace.commit.trailers && !request.dry_run && git_config::wants_signing(request.environment) {
+        if !request.dry_run && git_config::wants_signing(request.environment) {
             let message = "`commit.gpgsign` is set, but commits to the codex are not signed".to_owned();
             request.warn(&mut self.outcome.warnings, None, message);
         }
@@ -262,6 +276,7 @@ impl<'r> Publish<'r> {
         }
         self.decisions = decisions;
         self.listings = listings;
+        self.planned_on = base;
         if request.dry_run {
             self.landing = Landing::Planned;
         }
@@ -273,7 +288,9 @@ impl<'r> Publish<'r> {
         let request = self.request;
         let landed = self.landing == Landing::Landed;
         let tip = if landed { self.outcome.remote.after } else { opened.tip };
-        if opened.base != opened.tip || (opened.store.is_none() && !landed) {
+        // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
+        let planned = opened.base == self.planned_on && opened.store.is_some();
+        if opened.base != opened.tip || !(landed || planned) {
             return;
         }
         let state = state(request);

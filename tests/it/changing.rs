@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::gate::{GitStep, Moment};
+use crate::support::gate::{Moment, Step};
 use crate::support::{Codex, Output, Sandbox, wait_until};
 
 /// Two projects, synced once, and changed since.
@@ -24,7 +24,7 @@ fn world() -> (Sandbox, Codex) {
 
 /// Syncs, and makes `change` when everything is scanned and nothing is read again.
 fn sync_with(sandbox: &Sandbox, change: impl FnOnce(&Sandbox), arguments: &[&str]) -> Output {
-    let gate = sandbox.hold_git(GitStep::List, Moment::Before);
+    let gate = sandbox.hold_at(Step::List, Moment::Before);
     let mut command = sandbox.program(&["sync", "--all", "--json"]);
     command.args(arguments).env("FRACTARY_CODEX_STATE__DIR", sandbox.path("state"));
     let child = sandbox.spawn(command);

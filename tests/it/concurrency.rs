@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::support::Sandbox;
-use crate::support::gate::{GitStep, Moment};
+use crate::support::gate::{Moment, Step};
 use crate::support::http::HttpServer;
 
 #[test]
@@ -19,6 +19,7 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "1")], &[]);
+    sandbox.serve_without_git();
     // The first push finds that somebody was faster: the hook itself makes the competing commit.
     codex.hook("pre-receive", &format!("[ -e raced ] && exit 0; touch raced; {ALWAYS_FASTER}"));
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
@@ -29,7 +30,7 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
 
 /// A hook during which somebody else is always faster.
 const ALWAYS_FASTER: &str = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
-     id=$(git commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id";
+     id=$(git -c user.name=x -c user.email=x commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id";
 
 #[test]
 fn what_lands_between_fetch_and_push_is_never_overwritten() {
@@ -42,11 +43,9 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
     codex.git(&["update-ref", "refs/heads/main", "main~1"]);
     // A clone without contents could not even try: git would have to send those of the first commit again.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
-    // Before git asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
-    sandbox.wrap_git(&format!(
-        "case \"$*\" in *' push '*) git -C {} update-ref refs/heads/main refs/theirs;; esac",
-        codex.path().display()
-    ));
+    // Before it asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
+    let moved = format!("git -C {} update-ref refs/heads/main refs/theirs", codex.path().display());
+    sandbox.run_at(Step::Push, Moment::Before, &moved);
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["attempts"], 2);
     assert_eq!(codex.paths(), ["README.md", "projects/alpha/README.md", "theirs.md"]);
@@ -64,6 +63,7 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
         let codex = sandbox.workspace(&["alpha"], "");
         sandbox.write("ws/alpha/README.md", "alpha");
         codex.commit(&[("100644", "README.md", "1")], &[]);
+        sandbox.serve_without_git();
         codex.hook(hook, &script);
         let output = sandbox.run(&["sync", "--all", "--retries", "2", "--json"]).code(5);
         for tries in 1..=2 {
@@ -102,7 +102,7 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
     assert!(output.stderr.contains("hint: "), "{}", output.stderr);
     assert_eq!((codex.subjects().len(), sandbox.leftovers()), (1, Vec::new()));
     // Whoever held it is done after our first try.
-    sandbox.wrap_git_at(GitStep::Push, Moment::After, &format!("rm -f {}", lock.display()));
+    sandbox.run_at(Step::Push, Moment::After, &format!("rm -f {}", lock.display()));
     let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!((&document["attempts"], &document["pushed"]), (&2.into(), &true.into()));
     assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);

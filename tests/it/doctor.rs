@@ -121,3 +121,20 @@ fn a_configuration_that_is_wrong() {
     let world = World::new();
     world.shows("configuration", &[("FRACTARY_CODEX_JOBS", "many")], ("failed", "configuration", "", 3));
 }
+
+#[test]
+fn what_the_first_sync_makes_is_not_missing() {
+    let world = World::new();
+    let run = |more: &[&str]| {
+        let arguments = [&["doctor", "--config", "remote.create=true"], more].concat();
+        let output = world.sandbox.run(&arguments).code(0);
+        assert!(!world.sandbox.path("new.git").exists());
+        output.stdout
+    };
+    let told = run(&["--config", "remote.url=../new.git"]);
+    assert!(told.contains("new.git` is not there yet: the first sync makes it"), "{told}");
+    let told = run(&["--config", "remote.branch=next"]);
+    assert!(told.contains("`next` is not there yet: the first sync starts it from `main`"), "{told}");
+    assert!(told.contains("push: allowed"), "{told}");
+    assert_eq!(world.codex.git(&["branch", "--list", "next"]), "");
+}

@@ -10,7 +10,7 @@ use std::process::Child;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::gate::{Gate, GitStep, Moment, send};
+use crate::support::gate::{Gate, Moment, Step, send};
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::{Codex, Output, Sandbox, wait_until};
 
@@ -58,7 +58,7 @@ enum At {
     Config,
     /// It walks a project.
     Scan,
-    Git(GitStep, Moment),
+    Step(Step, Moment),
     /// The server asks this hook.
     Hook(&'static str),
 }
@@ -66,21 +66,21 @@ enum At {
 const STAGES: [At; 11] = [
     At::Config,
     At::Scan,
-    At::Git(GitStep::List, Moment::Before),
-    At::Git(GitStep::Fetch, Moment::Before),
-    At::Git(GitStep::Fetch, Moment::After),
-    At::Git(GitStep::Push, Moment::Before),
+    At::Step(Step::List, Moment::Before),
+    At::Step(Step::Fetch, Moment::Before),
+    At::Step(Step::Fetch, Moment::After),
+    At::Step(Step::Push, Moment::Before),
     At::Hook("pre-receive"),
     At::Hook("post-receive"),
-    At::Git(GitStep::Push, Moment::After),
-    At::Git(GitStep::Verify, Moment::Before),
-    At::Git(GitStep::Verify, Moment::After),
+    At::Step(Step::Push, Moment::After),
+    At::Step(Step::Verify, Moment::Before),
+    At::Step(Step::Verify, Moment::After),
 ];
 
 impl At {
     /// Whether the push is on its way, so that its verdict is awaited.
     fn pushing(self) -> bool {
-        matches!(self, At::Hook(_) | At::Git(GitStep::Push | GitStep::Verify, _))
+        matches!(self, At::Hook(_) | At::Step(Step::Push | Step::Verify, _))
     }
 }
 
@@ -105,8 +105,9 @@ impl Held {
             }
             // The walk reads this file as it comes by.
             At::Scan => pipe("ws/alpha/.gitignore", "nothing\n".to_owned()),
-            At::Git(step, moment) => Held::At(sandbox.hold_git(step, moment)),
+            At::Step(step, moment) => Held::At(sandbox.hold_at(step, moment)),
             At::Hook(name) => {
+                sandbox.serve_without_git();
                 let gate = Gate::new(sandbox);
                 codex.hook(name, &gate.script());
                 Held::At(gate)
@@ -186,7 +187,7 @@ fn signal_in_every_stage(signal: Signal) {
 
 /// Waits until the program has ended: before the push it must not wait for the other side, at the verdict it must.
 fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Output {
-    let ends_by_itself = matches!(at, At::Git(GitStep::List | GitStep::Fetch, _));
+    let ends_by_itself = matches!(at, At::Step(Step::List | Step::Fetch, _));
     if ends_by_itself {
         let output = sandbox.ended(child);
         let_go();

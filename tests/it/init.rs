@@ -75,7 +75,10 @@ fn what_is_there_is_not_replaced_unless_it_is_meant() {
     let refused = sandbox.run(&["init"]).code(2).stderr;
     assert!(refused.contains("is there already") && refused.contains("--force"), "{refused}");
     assert_eq!(std::fs::read_to_string(sandbox.path("ws/.fractary/config.yml")).unwrap().lines().count(), 1);
-    sandbox.remove("ws/.fractary/config.yml");
+    sandbox.run(&["init", "--force", "--organization", "acme"]).code(0);
+    sandbox.run(&["config", "validate"]).code(0);
+    assert!(!sandbox.path("ws/.fractary/config.yml").exists());
+    sandbox.remove("ws/.fractary/config.yaml");
     let arguments = ["--organization", "acme", "--codex-repo", "knowledge: base", "--url", "/srv/co dex.git"];
     let (organization, _) = found(&sandbox, &arguments);
     assert_eq!(organization, "acme");

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::{Codex, Sandbox};
+use crate::support::gate::{Moment, Step};
+use crate::support::{Codex, Sandbox, needs_git, without_git};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -15,30 +16,31 @@ fn synced() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Runs with a log of every child, and tells which git commands there were.
-fn git_commands(sandbox: &Sandbox, arguments: &[&str]) -> Vec<String> {
+/// Runs with a log, and tells what was asked of the codex.
+fn asked(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
     let mut command = sandbox.program(arguments);
     command.env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
     let output = sandbox.finish(command).code(0);
-    let commands = ["ls-remote", "fetch", "push"];
-    let calls = output.stderr.lines().filter(|line| line.contains("arguments="));
-    calls
-        .map(|line| commands.iter().find(|c| line.contains(&format!("\"{c}\""))).map_or("other", |c| c).to_owned())
-        .collect()
+    // The last span of a line is the one that ended.
+    let spans = [("ls-remote", "list"), ("clone", "fetch"), ("contents", "contents"), ("push", "push")];
+    let ended = output.stderr.lines().filter(|line| line.contains(": close "));
+    let is =
+        |line: &str, span: &str| line.contains(&format!("{span}: fractary")) || line.contains(&format!("{span}{{"));
+    ended.filter_map(|line| spans.iter().find(|(span, _)| is(line, span)).map(|(_, asked)| *asked)).collect()
 }
 
 #[test]
 fn nothing_changed_costs_one_question() {
     let (sandbox, codex) = synced();
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
     // Somebody else's commit makes what is known a thing of the past, once.
     codex.commit(&[("100644", "other.md", "x")], &[]);
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch"]);
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
     // A change is pushed on top of a fetched tip, and then known again.
     sandbox.write("ws/alpha/README.md", "changed");
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch", "push", "ls-remote"]);
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch", "push", "list"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn what_is_known_is_ignored_when_it_is_damaged() {
             }
         }
     }
-    assert_eq!(git_commands(&sandbox, &["sync", "--all"]), ["ls-remote", "fetch"]);
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
     fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "a file where the directory should be").unwrap();
     sandbox.write("ws/alpha/README.md", "changed");
@@ -87,7 +89,7 @@ fn an_offline_dry_run_compares_with_what_was_recorded() {
     assert_eq!(offline["remote"]["before"].as_str(), tip.as_deref());
     let human = sandbox.run(&["sync", "--all", "--dry-run", "--offline"]).code(0);
     assert!(human.stdout.contains(", as recorded at 20"), "{}", human.stdout);
-    assert_eq!(git_commands(&sandbox, &["sync", "--all", "--dry-run", "--offline"]), [""; 0]);
+    assert_eq!(asked(&sandbox, &["sync", "--all", "--dry-run", "--offline"]), [""; 0]);
 }
 
 #[test]
@@ -122,6 +124,7 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
         assert_eq!(codex.file("projects/alpha/README.md"), content);
         assert_eq!(sandbox.leftovers(), [""; 0]);
     };
+    sandbox.serve_without_git();
     cached("1");
     let clones = "home/.cache/fractary-codex/clones";
     let packs = || {
@@ -148,4 +151,50 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     }
     cached("4");
     codex.assert_sound();
+}
+
+/// Has somebody change a file of alpha's just before our first push, and after that fetch a `signal` sent.
+fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
+    let before = codex.tip().unwrap();
+    codex.commit(&[("100644", "projects/alpha/README.md", "somebody's")], &[]);
+    codex.git(&["update-ref", "refs/heads/other", "refs/heads/main"]);
+    codex.git(&["update-ref", "refs/heads/main", &before]);
+    let (mark, path) = (sandbox.path("pushed"), codex.path().display());
+    let mark = mark.display();
+    if without_git() {
+        let others = format!("git --git-dir={path} update-ref refs/heads/main refs/heads/other");
+        return sandbox.run_at(Step::Push, Moment::Before, &format!("[ -e {mark} ] || {{ touch {mark}; {others}; }}"));
+    }
+    sandbox.wrap_git(&format!(
+        "real=${{PATH#*:}}; case \"$*\" in\n\
+         *' push '*) [ -e {mark} ] || {{ touch {mark}; PATH=$real git --git-dir={path} update-ref refs/heads/main \
+         refs/heads/other; }};;\n\
+         *' --depth=1 '*) if [ -e {mark} ]; then PATH=$real git \"$@\"; status=$?; {signal}; exit $status; fi;;\nesac"
+    ));
+}
+
+#[test]
+fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
+    if needs_git("a signal that comes as a fetch ends") {
+        return;
+    }
+    let (sandbox, codex) = synced();
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");
+    sandbox.run(&["sync", "--all"]).code(130);
+    sandbox.remove("bin/git");
+    // Nothing of ours is to be done: only a record that is not true would call it up to date.
+    sandbox.write("ws/alpha/docs/a.md", "alpha");
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
+}
+
+#[test]
+fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
+    let (sandbox, codex) = synced();
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    overtaken(&sandbox, &codex, ":");
+    let output = sandbox.run(&["sync", "--all", "--json", "--config", "cache.enabled=false"]).code(0).json();
+    let theirs = codex.git(&["rev-parse", "refs/heads/other"]);
+    assert_eq!((output["remote"]["before"].as_str(), &output["attempts"]), (Some(theirs.trim()), &2.into()));
 }

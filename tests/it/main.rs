@@ -25,4 +25,5 @@ mod secrets;
 mod signals;
 mod storage;
 mod support;
+mod transport;
 mod usage;

@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use crate::support::gate::{GitStep, Moment};
-use crate::support::{Codex, Output, Sandbox};
+use crate::support::gate::{Moment, Step};
+use crate::support::{Codex, Output, Sandbox, needs_git};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
@@ -86,6 +86,7 @@ fn no_room_for_the_temporary_clone() {
             sandbox.write("ws/alpha/docs/large.md", noise());
             sandbox.write("ws/alpha/docs/larger.md", noise() + &noise());
         }
+        sandbox.serve_without_git();
         let mounts = small(&sandbox, "tmp", disk);
         let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
         assert_fails(&sandbox, &codex, output, "disk-full", "tmp", "`TMPDIR`");
@@ -106,6 +107,7 @@ fn no_room_for_the_kept_clone() {
 #[test]
 fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
     let (sandbox, codex) = world();
+    sandbox.serve_without_git();
     let kept = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
     sandbox.run(&kept).code(0);
     sandbox.write("message", noise());
@@ -232,10 +234,13 @@ fn a_kept_clone_that_cannot_be_written() {
 #[test]
 fn a_clone_that_cannot_be_removed_takes_nothing_back() {
     let (sandbox, codex) = world();
+    if needs_git("code that runs between two questions, where the clone is") {
+        return;
+    }
     // Something is mounted inside it.
     let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
     let script = format!("cd {} && mkdir busy && mount -t tmpfs tmpfs busy", clone.display());
-    sandbox.wrap_git_at(GitStep::Verify, Moment::After, &script);
+    sandbox.run_at(Step::Verify, Moment::After, &script);
     let mounts = small(&sandbox, KEPT, "size=1m");
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
     assert_eq!(output.code(0).json()["pushed"], true);

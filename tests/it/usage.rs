@@ -24,6 +24,7 @@ fn the_project_around_the_current_directory_is_meant() {
 fn a_declined_push_is_told_in_the_servers_words() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.serve_without_git();
     codex.hook("pre-receive", "echo 'GL-HOOK: documents are frozen' >&2; exit 1");
     sandbox.write("ws/alpha/README.md", "alpha");
     let output = sandbox.run(&["sync", "--all"]).code(5);

@@ -44,6 +44,13 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
             Vec::new(),
         )
     })?;
+    // Two files would be two answers.
+    for other in existing.iter().filter(|other| **other != path && other.symlink_metadata().is_ok()) {
+        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", other.display());
+        fs::remove_file(other).map_err(unremoved).map_err(|message| {
+            Failure::new(exit::CONFIGURATION, "configuration", message, vec!["remove it by hand".to_owned()])
+        })?;
+    }
     let mut told = format!("wrote {}\n", path.display());
     if organization.is_none() {
         told.push_str("the organization could not be detected: set `organization` in it\n");

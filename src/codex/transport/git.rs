@@ -3,60 +3,47 @@
 
 use std::cell::Cell;
 use std::io::{self, Seek, Write};
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::bound::Bound;
 use super::classify::{classify, telling};
 use super::process::{self, Failed, Finished};
 use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
-use crate::codex::auth::{self, Credential};
+use crate::codex::auth::Helpers;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config;
-use crate::codex::store::{REMOTE, Store, TIP};
+use crate::codex::store::{Store, StoreError, TIP};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Stage};
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
 use crate::paths::escaped;
-use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
 /// `git`, bound to one remote.
-pub struct Git {
-    remote: Remote,
-    environment: Environment,
-    credential: Option<Credential>,
-    interrupt: Interrupt,
-    reporter: Arc<dyn Reporter>,
+pub(super) struct Git {
+    bound: Bound,
 }
 
 /// The oldest git that takes configuration from the environment.
 const OLDEST: (u32, u32) = (2, 31);
 
+/// The remote's name inside a clone.
+const REMOTE: &str = "codex";
+
 impl Git {
     /// Binds git to `remote`. An error if a token would travel in the clear.
-    pub fn new(
+    pub(super) fn new(
         remote: &Remote,
         environment: &Environment,
         interrupt: &Interrupt,
         reporter: Arc<dyn Reporter>,
     ) -> Result<Self, RemoteError> {
-        let git = Self {
-            remote: remote.clone(),
-            environment: environment.clone(),
-            credential: auth::credential(remote, environment),
-            interrupt: interrupt.clone(),
-            reporter,
-        };
-        let exposed = remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
-        if exposed && git.credential.is_some() {
-            return Err(git.error(RemoteErrorKind::Insecure, Vec::new()));
-        }
-        Ok(git)
+        Ok(Self { bound: Bound::new(remote, environment, interrupt, reporter, Helpers::OfGit)? })
     }
 
     /// A child with our settings; `silence` is how long an http connection may be still.
@@ -78,8 +65,8 @@ impl Git {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
         settings.push(("http.lowSpeedTime".to_owned(), silence.as_secs().max(1).to_string()));
-        if let Some(credential) = &self.credential {
-            let url = self.remote.url.for_git();
+        if let Some(credential) = &self.bound.credential {
+            let url = self.bound.remote.url.for_git();
             settings.push((format!("http.{url}.extraHeader"), credential.header().reveal().to_owned()));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
             // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
@@ -87,9 +74,9 @@ impl Git {
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
         self.configure(&mut command, &settings);
-        if self.remote.url.is_ssh() && !git_config::has_ssh_command(&self.environment) {
-            let connect = self.remote.timeout.connect.as_secs().max(1);
-            let alive = (self.remote.timeout.idle.as_secs() / 3).max(1);
+        if self.bound.remote.url.is_ssh() && !git_config::has_ssh_command(&self.bound.environment) {
+            let connect = self.bound.remote.timeout.connect.as_secs().max(1);
+            let alive = (self.bound.remote.timeout.idle.as_secs() / 3).max(1);
             let ssh = format!(
                 "ssh -o BatchMode=yes -o ConnectTimeout={connect} -o ServerAliveInterval={alive} -o ServerAliveCountMax=3"
             );
@@ -100,7 +87,8 @@ impl Git {
 
     /// Appends settings to those that the user's environment already carries.
     fn configure(&self, command: &mut Command, settings: &[(String, String)]) {
-        let given = self.environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0usize);
+        let given =
+            self.bound.environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0usize);
         for (number, (key, value)) in settings.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{}", given + number), key);
             command.env(format!("GIT_CONFIG_VALUE_{}", given + number), value);
@@ -116,7 +104,7 @@ impl Git {
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished = process::run(command, &self.interrupt, on_signal, patience, listen).map_err(|failed| {
+        let finished = process::run(command, &self.bound.interrupt, on_signal, patience, listen).map_err(|failed| {
             let (kind, detail) = match failed {
                 Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
                 Failed::Silent(limit) => (
@@ -125,171 +113,120 @@ impl Git {
                 ),
                 Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
             };
-            self.error(kind, detail.into_iter().collect())
+            self.bound.error(kind, detail.into_iter().collect())
         })?;
-        tracing::debug!(status = %finished.status, stderr = ?self.redacted(&finished.stderr), "git ended");
+        tracing::debug!(status = %finished.status, stderr = ?self.bound.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
 
     /// What a child that ended badly means.
     fn failure(&self, finished: &Finished) -> RemoteError {
         let mut kind = classify(&finished.stderr);
-        if kind == RemoteErrorKind::NoCredentials && self.credential.is_some() {
+        if kind == RemoteErrorKind::NoCredentials && self.bound.credential.is_some() {
             kind = RemoteErrorKind::WrongCredentials;
         }
-        let mut detail = telling(&self.redacted(&finished.stderr));
+        let mut detail = telling(&self.bound.redacted(&finished.stderr));
+        // Only asked once something failed, to spare every other run a process.
         if kind == RemoteErrorKind::Other
-            && let Some(old) = self.too_old()
+            && let Some(old) = unusable(&self.bound.interrupt)
         {
             (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
         }
         if kind == RemoteErrorKind::Redirected {
             detail.extend(self.redirect_target().map(|url| format!("it leads to {url}")));
         }
-        self.error(kind, detail)
+        self.bound.error(kind, detail)
     }
 
     /// Where the server leads to: git itself does not say, but its trace does. Nothing is followed.
     fn redirect_target(&self) -> Option<String> {
-        let timeout = &self.remote.timeout;
+        let timeout = &self.bound.remote.timeout;
         let mut command = self.command(None, timeout.idle);
         command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
-        command.args(["ls-remote", "--", &self.remote.url.for_git(), "HEAD"]);
+        command.args(["ls-remote", "--", &self.bound.remote.url.for_git(), "HEAD"]);
         let limit = timeout.connect + timeout.idle;
-        let said = process::run(command, &self.interrupt, OnSignal::Stop, |_| limit, |_| {}).ok()?.stderr;
+        let said = process::run(command, &self.bound.interrupt, OnSignal::Stop, |_| limit, |_| {}).ok()?.stderr;
         let location = said.iter().find_map(|line| {
             let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
             name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
         })?;
-        // The part that git added, so that what is left can be set as the remote's URL.
-        let url = location.split("/info/refs").next().unwrap_or_default();
-        let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
-        Some(self.redacted(&[url]).remove(0))
-    }
-
-    /// Only asked once something failed, to spare every other run a process.
-    fn too_old(&self) -> Option<String> {
-        let mut command = process::git("git");
-        command.arg("version");
-        let said =
-            process::run(command, &self.interrupt, OnSignal::GoOn, |_| Duration::from_secs(10), |_| {}).ok()?.stdout;
-        let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
-        let version = (numbers.next()?, numbers.next()?);
-        (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
-    }
-
-    fn error(&self, kind: RemoteErrorKind, detail: Vec<String>) -> RemoteError {
-        let about_access = matches!(
-            kind,
-            RemoteErrorKind::NoCredentials
-                | RemoteErrorKind::WrongCredentials
-                | RemoteErrorKind::Forbidden
-                | RemoteErrorKind::NotFound
-        );
-        let tried = if about_access { auth::tried(&self.remote, &self.environment) } else { Vec::new() };
-        RemoteError { kind, place: self.remote.url.place(), url: self.remote.url.to_string(), detail, tried }
-    }
-
-    fn redacted(&self, lines: &[String]) -> Vec<String> {
-        let traces: Vec<_> = self.credential.iter().flat_map(Credential::traces).collect();
-        lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
+        self.bound.leads_to(&location)
     }
 
     fn list(&self, patterns: &[&str], on_signal: OnSignal) -> Result<Vec<(String, String)>, RemoteError> {
-        let idle = self.remote.timeout.idle;
+        let idle = self.bound.remote.timeout.idle;
         let mut command = self.command(None, idle);
-        command.args(["ls-remote", "--symref", "--", &self.remote.url.for_git()]).args(patterns);
-        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, |_| {})?;
+        command.args(["ls-remote", "--symref", "--", &self.bound.remote.url.for_git()]).args(patterns);
+        let finished = self.run(command, on_signal, |_| self.bound.remote.timeout.connect + idle, |_| {})?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
         let pairs = finished.stdout.lines().filter_map(|line| line.split_once('\t'));
         Ok(pairs.map(|(value, name)| (name.to_owned(), value.to_owned())).collect())
     }
+}
 
-    /// The branch in an answer; `None` if it is not there.
-    fn find(&self, lines: &[(String, String)], branch: Option<&str>) -> Result<Option<RemoteRefs>, RemoteError> {
-        let head = self.head(lines)?;
-        let found = match branch {
-            Some(branch) => {
-                let name = format!("refs/heads/{branch}");
-                let hex = lines.iter().find(|(line, value)| *line == name && !value.starts_with("ref: "));
-                hex.map(|(_, hex)| self.id(hex)).transpose()?.map(|tip| (branch.to_owned(), tip))
-            }
-            None => head.clone(),
-        };
-        Ok(found.map(|(branch, tip)| RemoteRefs { branch, tip: Some(tip), head, is_empty: false }))
-    }
-
-    /// The branch that HEAD names, with its tip, where it exists.
-    fn head(&self, lines: &[(String, String)]) -> Result<Option<(String, ObjectId)>, RemoteError> {
-        let mut values = lines.iter().filter(|(name, _)| name == "HEAD").map(|(_, value)| value.as_str());
-        // What comes from a server is a name only if git would take it as one.
-        let named = |value: &&str| value.strip_prefix("ref: ").is_some_and(git2::Reference::is_valid_name);
-        let target = values.clone().filter(named).find_map(|value| value.strip_prefix("ref: refs/heads/"));
-        let id = values.find(|value| !value.starts_with("ref: ")).map(|hex| self.id(hex)).transpose()?;
-        Ok(target.map(str::to_owned).zip(id))
-    }
-
-    fn id(&self, hex: &str) -> Result<ObjectId, RemoteError> {
-        ObjectId::from_hex(hex).ok_or_else(|| {
-            let detail = if hex.len() == 64 {
-                "it stores SHA-256 objects, which are not supported yet"
-            } else {
-                "it sent an id that is none"
-            };
-            self.error(RemoteErrorKind::Other, vec![detail.to_owned()])
-        })
-    }
+/// Why there is no `git` to work with: it is missing, or too old. `None` where all is well.
+pub(super) fn unusable(interrupt: &Interrupt) -> Option<String> {
+    let mut command = process::git("git");
+    command.arg("version");
+    let said = match process::run(command, interrupt, OnSignal::GoOn, |_| Duration::from_secs(10), |_| {}) {
+        Ok(finished) if !finished.status.success() => return Some("`git version` fails".to_owned()),
+        Ok(finished) => finished.stdout,
+        Err(Failed::Start(error)) => return Some(format!("`git` cannot be run: {error}")),
+        Err(_) => return None,
+    };
+    let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
+    let version = (numbers.next()?, numbers.next()?);
+    (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
 }
 
 impl Transport for Git {
+    fn clone_key(&self) -> String {
+        self.bound.remote.url.for_git()
+    }
+
+    fn prepare(&self, store: &Store) -> Result<(), StoreError> {
+        store.set_promisor(REMOTE, &self.bound.remote.url.for_git())
+    }
+
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let wanted = branch.map(|branch| format!("refs/heads/{branch}"));
         let mut patterns = vec!["HEAD"];
         patterns.extend(wanted.as_deref());
         let lines = self.list(&patterns, on_signal)?;
-        if let Some(refs) = self.find(&lines, branch)? {
+        if let Some(refs) = self.bound.find(&lines, branch)? {
             return Ok(refs);
         }
         // Rare: no such branch, or no branch at all. One more answer that shows all of them decides, by itself: between
         // two questions somebody may have made the first.
         let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
-        if let Some(refs) = self.find(&lines, branch)? {
+        if let Some(refs) = self.bound.find(&lines, branch)? {
             return Ok(refs);
         }
-        let is_empty = lines.is_empty();
-        let branch = match branch {
-            Some(branch) => branch.to_owned(),
-            None if is_empty => "main".to_owned(),
-            None => {
-                let detail = "its HEAD leads to no branch".to_owned();
-                return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
-            }
-        };
-        Ok(RemoteRefs { branch, tip: None, head: self.head(&lines)?, is_empty })
+        self.bound.not_found(&lines, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
     fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError> {
-        let idle = self.remote.timeout.idle;
+        let idle = self.bound.remote.timeout.idle;
         let mut command = self.command(Some(store), idle);
         command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
         command.args([&format!("--filter={}", store.filter()), &format!("--depth={}", depth.0), REMOTE]);
         command.arg(format!("+refs/heads/{branch}:{TIP}"));
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, on_signal, |_| self.remote.timeout.connect + idle, listen)?;
+        let finished = self.run(command, on_signal, |_| self.bound.remote.timeout.connect + idle, listen)?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
-        store.tip().map_err(|error| self.error(RemoteErrorKind::Other, vec![error.to_string()]))
+        store.tip().map_err(|error| self.bound.error(RemoteErrorKind::Other, vec![error.to_string()]))
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        let idle = self.remote.timeout.idle;
-        let failed = |error: io::Error| self.error(RemoteErrorKind::Other, vec![error.to_string()]);
+        let idle = self.bound.remote.timeout.idle;
+        let failed = |error: io::Error| self.bound.error(RemoteErrorKind::Other, vec![error.to_string()]);
         let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
         list.write_all(lines.as_bytes()).and_then(|()| list.rewind()).map_err(failed)?;
@@ -299,7 +236,7 @@ impl Transport for Git {
         command.args(["--no-write-fetch-head", "--no-recurse-submodules", "--filter=blob:none", "--stdin", REMOTE]);
         command.stdin(list);
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, OnSignal::Stop, |_| self.remote.timeout.connect + idle, listen)?;
+        let finished = self.run(command, OnSignal::Stop, |_| self.bound.remote.timeout.connect + idle, listen)?;
         if finished.status.success() { Ok(()) } else { Err(self.failure(&finished)) }
     }
 
@@ -315,7 +252,7 @@ impl Transport for Git {
 
 impl Git {
     fn send(&self, store: &Store, commit: ObjectId, branch: &str, options: &[&str]) -> Result<PushReply, RemoteError> {
-        let timeout = self.remote.timeout;
+        let timeout = self.bound.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
         command.env("GIT_NO_LAZY_FETCH", "1").args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
@@ -350,8 +287,8 @@ impl Git {
         let words: Vec<_> = words.filter(|line| !line.is_empty()).map(str::to_owned).collect();
         match verdict {
             Some((flag, reason)) if flag == "!" => {
-                let told = telling(&self.redacted(&words));
-                let reason = escaped(self.redacted(&[reason]).remove(0).as_bytes()).to_string();
+                let told = telling(&self.bound.redacted(&words));
+                let reason = escaped(self.bound.redacted(&[reason]).remove(0).as_bytes()).to_string();
                 Ok(PushReply::Refused { reason, words: told })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),
@@ -361,7 +298,7 @@ impl Git {
 
     fn progress(&self, stage: Stage, label: &str, line: &str) {
         if let Some((done, total, bytes)) = line.strip_prefix(label).and_then(progress) {
-            self.reporter.event(&Event::Progress { stage, done, total: Some(total), files: None, bytes });
+            self.bound.reporter.event(&Event::Progress { stage, done, total: Some(total), files: None, bytes });
         }
     }
 }

@@ -1,12 +1,29 @@
 //! Moves objects between a clone and the remote: one trait, an implementation each.
+//!
+//! A new transport implements [`Transport`] in a file or folder here and gets a name in [`TransportChoice`] and a line in
+//! [`open`]. It keeps a `Bound`, which holds the remote and its credential, says errors in the words of all and reads what
+//! a remote lists; and it sorts its failures into [`RemoteErrorKind`](super::error::RemoteErrorKind), for what is tried
+//! again, what a push may have come to and what a user is told to do go by that alone. A name for it in
+//! `tests/it/support/transport.rs` has every test run on it.
 
+mod answer;
+mod bound;
 mod classify;
-pub mod git;
+#[cfg(feature = "embedded-transport")]
+mod embedded;
+mod git;
 mod process;
 
+use std::sync::Arc;
+
 use super::error::RemoteError;
-use super::store::Store;
+use super::store::{Store, StoreError};
+use crate::environment::Environment;
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
+use crate::workspace::{Remote, TransportChoice};
+use git::Git;
 
 /// What the remote says it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +54,19 @@ pub enum PushReply {
     Lost(RemoteError),
 }
 
+#[cfg(feature = "embedded-transport")]
+impl PushReply {
+    /// The refusal of a push that does not go on top of the tip, in git's words.
+    fn moved() -> Self {
+        Self::Refused { reason: "[rejected] (fetch first)".to_owned(), words: Vec::new() }
+    }
+
+    /// The refusal by who holds the branch.
+    fn rejected(why: &str, words: Vec<String>) -> Self {
+        Self::Refused { reason: format!("[remote rejected] ({why})"), words }
+    }
+}
+
 /// How far back a fetch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth(pub u32);
@@ -52,13 +82,19 @@ pub enum OnSignal {
 
 /// One way to talk to a remote. Implementations are bound to one remote and its credentials.
 pub trait Transport: Send + Sync {
+    /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
+    fn clone_key(&self) -> String;
+
+    /// Makes a new clone ready for what follows, once.
+    fn prepare(&self, store: &Store) -> Result<(), StoreError>;
+
     /// Asks for the tip of `branch`, or of the branch that HEAD names.
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
     /// Fetches the tip of `branch` into `store` and says which commit that is.
     fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError>;
 
-    /// Fetches the contents with these ids into `store`, all in one request.
+    /// Fetches the contents with these ids, which the tip holds and `store` lacks, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
     /// Asks whether `commit` could be pushed to `branch`, and pushes nothing.
@@ -66,4 +102,55 @@ pub trait Transport: Send + Sync {
 
     /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
     fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
+}
+
+/// The transport that `remote.transport` names, bound to `remote`. An error where it is not there, or if a token would
+/// travel in the clear.
+pub fn open(
+    remote: &Remote,
+    environment: &Environment,
+    interrupt: &Interrupt,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Box<dyn Transport>, RemoteError> {
+    if chooses_embedded(remote.transport, interrupt) {
+        return open_embedded(remote, environment, interrupt, reporter);
+    }
+    Ok(Box::new(Git::new(remote, environment, interrupt, reporter)?))
+}
+
+/// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
+fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
+    match choice {
+        TransportChoice::Git => false,
+        TransportChoice::Libgit2 => true,
+        TransportChoice::Auto => {
+            let unusable = if cfg!(feature = "embedded-transport") { git::unusable(interrupt) } else { None };
+            if let Some(reason) = &unusable {
+                tracing::debug!(%reason, "going on with libgit2");
+            }
+            unusable.is_some()
+        }
+    }
+}
+
+#[cfg(feature = "embedded-transport")]
+fn open_embedded(
+    remote: &Remote,
+    environment: &Environment,
+    interrupt: &Interrupt,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Box<dyn Transport>, RemoteError> {
+    embedded::open(remote, environment, interrupt, reporter)
+}
+
+#[cfg(not(feature = "embedded-transport"))]
+fn open_embedded(
+    remote: &Remote,
+    environment: &Environment,
+    interrupt: &Interrupt,
+    reporter: Arc<dyn Reporter>,
+) -> Result<Box<dyn Transport>, RemoteError> {
+    use super::{auth::Helpers, error::RemoteErrorKind};
+    let bound = bound::Bound::new(remote, environment, interrupt, reporter, Helpers::None)?;
+    Err(bound.error(RemoteErrorKind::NotBuiltIn, Vec::new()))
 }

@@ -30,7 +30,7 @@ const LOCAL_VARIABLES: [&str; 14] = [
 ];
 
 /// How often a waiting parent looks up.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How long a child that is asked to end may take to tidy up.
 const GRACE: Duration = Duration::from_secs(2);
 

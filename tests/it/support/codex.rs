@@ -210,6 +210,7 @@ impl Codex {
 
     /// Holds every push until the gate is opened.
     pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) -> Gate {
+        sandbox.serve_without_git();
         let gate = Gate::new(sandbox);
         self.hook("pre-receive", &gate.script());
         gate

@@ -6,7 +6,8 @@ use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Sandbox, wait_until};
+use super::http::{Reaction, Stage};
+use super::{Sandbox, wait_until, without_git};
 
 /// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone. As long as somebody
 /// waits there, the file `reached` grows.
@@ -46,9 +47,9 @@ impl Gate {
     }
 }
 
-/// What the program runs `git` for.
+/// What the program asks of the codex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GitStep {
+pub(crate) enum Step {
     /// Asking for the tip.
     List,
     Fetch,
@@ -57,25 +58,39 @@ pub(crate) enum GitStep {
     Verify,
 }
 
-/// Where in a step of git.
+/// Where in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// Nothing of it was done.
     Before,
-    /// All of it was done and said, but it has not ended.
+    /// All of it was done, but it has not ended.
     After,
 }
 
 impl Sandbox {
-    /// Runs `script` around one step of git.
-    pub(crate) fn wrap_git_at(&self, step: GitStep, moment: Moment, script: &str) {
+    /// Runs `script` around one step: in git, or, where git is hidden, in the server that then stands before the codex.
+    pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
+        if without_git() {
+            let server = self.serve();
+            let reaction = match moment {
+                Moment::Before => Reaction::Before(script.to_owned()),
+                Moment::After => Reaction::After(script.to_owned()),
+            };
+            return match (step, moment) {
+                (Step::List, _) => server.fail(Stage::ListToFetch, reaction, usize::MAX),
+                (Step::Fetch, _) => server.fail(Stage::Fetch, reaction, usize::MAX),
+                (Step::Push, Moment::Before) => server.fail(Stage::ListToPush, reaction, usize::MAX),
+                (Step::Push, Moment::After) => server.fail(Stage::Push, reaction, usize::MAX),
+                (Step::Verify, _) => server.fail_after(Stage::Push, Stage::ListToFetch, reaction),
+            };
+        }
         let pushed = self.path("pushed");
         let pushed = pushed.display();
         let wanted = match step {
-            GitStep::List => "list",
-            GitStep::Fetch => "fetch",
-            GitStep::Push => "push",
-            GitStep::Verify => "verify",
+            Step::List => "list",
+            Step::Fetch => "fetch",
+            Step::Push => "push",
+            Step::Verify => "verify",
         };
         let around = match moment {
             Moment::Before => script.to_owned(),
@@ -88,10 +103,10 @@ impl Sandbox {
         ));
     }
 
-    /// Stops the program around a step of git.
-    pub(crate) fn hold_git(&self, step: GitStep, moment: Moment) -> Gate {
+    /// Stops the program around a step.
+    pub(crate) fn hold_at(&self, step: Step, moment: Moment) -> Gate {
         let gate = Gate::new(self);
-        self.wrap_git_at(step, moment, &gate.script());
+        self.run_at(step, moment, &gate.script());
         gate
     }
 

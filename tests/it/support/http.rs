@@ -34,6 +34,10 @@ pub(crate) enum Reaction {
     Stall,
     /// Git does its work, and the answer is lost.
     LoseAnswer,
+    /// This shell code runs, and then git does its work.
+    Before(String),
+    /// Git does its work, and then this shell code runs before the answer is sent.
+    After(String),
 }
 
 /// The part of a sync that a request belongs to.
@@ -108,6 +112,11 @@ impl HttpServer {
     /// The URL of the repository at `path` below the root.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
+    }
+
+    /// Host and port.
+    pub(crate) fn place(&self) -> String {
+        self.address.to_string()
     }
 
     /// Orders a fault for the next `times` requests of `stage`.
@@ -200,9 +209,13 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
             shared.stalled.lock().unwrap().push(stream);
             return Ok(());
         }
+        Some(Reaction::Before(script)) => run(script)?,
         _ => {}
     }
     let answer = backend(site, &method, &target, &headers, &body)?;
+    if let Some(Reaction::After(script)) = &reaction {
+        run(script)?;
+    }
     let answer = match reaction {
         Some(Reaction::LoseAnswer) => return reset(&stream),
         Some(Reaction::Truncate(bytes)) => &answer[..bytes.min(answer.len())],
@@ -210,6 +223,10 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     };
     shared.requests.lock().unwrap()[number].bytes_down = answer.len();
     stream.write_all(answer)
+}
+
+fn run(script: &str) -> std::io::Result<()> {
+    Command::new("sh").args(["-c", script]).status().map(drop)
 }
 
 /// Closes so that the other side sees a reset and not an end.

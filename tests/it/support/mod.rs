@@ -9,11 +9,13 @@ mod output;
 mod sandbox;
 pub(crate) mod ssh;
 pub(crate) mod tls;
+mod transport;
 mod wait;
 
 pub(crate) use codex::Codex;
 pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
+pub(crate) use transport::{needs_git, without_git};
 pub(crate) use wait::wait_until;
 
 /// Waits until a server listens on this port of loopback.

@@ -24,7 +24,9 @@ impl Sandbox {
         if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
         }
-        command.args(["--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")]).args(arguments);
+        let path = format!("PATH={}", self.program_path());
+        command.args(["--mount", "sh", "-c", &script, "sh", "env", &path]);
+        command.arg(env!("CARGO_BIN_EXE_fractary-codex")).args(arguments);
         let output = self.finish(command);
         // `unshare` itself ends with 1 where it may not.
         if output.code == Some(NO_MOUNTS) || output.stderr.starts_with("unshare: ") {

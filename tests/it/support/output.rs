@@ -1,22 +1,28 @@
 //! What a finished program said.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::http::HttpServer;
 
 /// Status and streams, with helpers that show both when a test fails.
 pub(crate) struct Output {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    sandbox: PathBuf,
+    /// What a snapshot shows as `[sandbox]`.
+    names: Vec<(String, &'static str)>,
 }
 
 impl Output {
-    pub(crate) fn new(output: std::process::Output, sandbox: &Path) -> Self {
+    pub(crate) fn new(output: std::process::Output, sandbox: &Path, server: Option<&HttpServer>) -> Self {
+        let codex = "[sandbox]/codex.git";
+        let served = server.into_iter().flat_map(|server| [(server.url("codex.git"), codex), (server.place(), codex)]);
+        let names = served.chain([(sandbox.to_string_lossy().into_owned(), "[sandbox]")]).collect();
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-            sandbox: sandbox.to_owned(),
+            names,
         }
     }
 
@@ -38,7 +44,7 @@ impl Output {
     /// Both streams for a snapshot: the sandbox's path, object ids and times replaced.
     pub(crate) fn shown(&self) -> String {
         let both = format!("{}---\n{}", self.stdout, self.stderr);
-        masked(&both.replace(&*self.sandbox.to_string_lossy(), "[sandbox]"))
+        masked(&self.names.iter().fold(both, |both, (name, shown)| both.replace(name, shown)))
     }
 }
 

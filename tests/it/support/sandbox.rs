@@ -6,13 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use super::{Codex, Output};
+use super::http::HttpServer;
+use super::{Codex, Output, without_git};
 
 /// The world of one test; gone when dropped.
 pub(crate) struct Sandbox {
+    // Before the directory that it serves is gone.
+    server: OnceLock<HttpServer>,
     directory: TempDir,
 }
 
@@ -22,7 +26,7 @@ impl Sandbox {
         for name in ["home", "tmp", "ws"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
-        Self { directory }
+        Self { server: OnceLock::new(), directory }
     }
 
     /// A path inside.
@@ -69,6 +73,25 @@ impl Sandbox {
         Codex::empty(&self.path("codex.git"), self)
     }
 
+    /// A server before the workspace's codex, which is synced to through it from now on.
+    pub(crate) fn serve(&self) -> &HttpServer {
+        self.server.get_or_init(|| {
+            let server = HttpServer::start(self.directory.path(), None);
+            let config = fs::read_to_string(self.path("ws/.fractary/config.yaml")).unwrap();
+            assert!(config.contains("../codex.git"), "{config}");
+            self.write("ws/.fractary/config.yaml", config.replace("../codex.git", &server.url("codex.git")));
+            server
+        })
+    }
+
+    /// Where git is hidden, puts the codex behind a server: nobody runs the hooks of a path then, and nothing is fetched
+    /// from one.
+    pub(crate) fn serve_without_git(&self) {
+        if without_git() {
+            self.serve();
+        }
+    }
+
     /// A command in the sealed environment. What a test puts into `bin` comes first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -92,8 +115,14 @@ impl Sandbox {
     /// The program itself, not yet started.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_fractary-codex"));
-        command.args(arguments);
+        command.env("PATH", self.program_path()).args(arguments);
         command
+    }
+
+    /// The program's PATH; nothing but `bin` where git is hidden.
+    pub(crate) fn program_path(&self) -> String {
+        let own = self.path("bin").display().to_string();
+        if without_git() { own } else { format!("{own}:{}", std::env::var("PATH").unwrap()) }
     }
 
     /// Runs the program in the workspace.
@@ -103,7 +132,7 @@ impl Sandbox {
 
     /// Runs a prepared command to its end.
     pub(crate) fn finish(&self, mut command: Command) -> Output {
-        Output::new(command.output().unwrap(), self.directory.path())
+        self.output(command.output().unwrap())
     }
 
     /// Starts the program in the background.
@@ -118,7 +147,11 @@ impl Sandbox {
 
     /// Waits until a command from the background has ended.
     pub(crate) fn ended(&self, child: Child) -> Output {
-        Output::new(child.wait_with_output().unwrap(), self.directory.path())
+        self.output(child.wait_with_output().unwrap())
+    }
+
+    fn output(&self, output: std::process::Output) -> Output {
+        Output::new(output, self.directory.path(), self.server.get())
     }
 
     /// Runs git and gives what it printed; it must succeed.
@@ -132,6 +165,7 @@ impl Sandbox {
 
     /// Puts a shell script before the real `git` on PATH, which it ends by running.
     pub(crate) fn wrap_git(&self, script: &str) {
+        assert!(!without_git(), "a test of what git itself does");
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
         self.write("bin/git", format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display()));

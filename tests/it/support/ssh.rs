@@ -34,6 +34,8 @@ impl SshServer {
         fs::copy(directory.join("user.pub"), directory.join("authorized_keys")).unwrap();
         let host = fs::read_to_string(directory.join("host.pub")).unwrap();
         fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        let other = fs::read_to_string(directory.join("stranger.pub")).unwrap();
+        fs::write(directory.join("others_known_hosts"), format!("[127.0.0.1]:{port} {other}")).unwrap();
         // A separation directory is wanted by sshd when it is started by root.
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
@@ -59,8 +61,12 @@ impl SshServer {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())
     }
 
-    /// A client configuration (as `~/.ssh/config` would be) with this key and these known hosts.
-    pub(crate) fn client(&self, key: &str, known_hosts: &str) -> String {
+    /// A client configuration (as `~/.ssh/config` would be) with this key and these known hosts. They are also put where
+    /// libgit2 looks for them.
+    pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
+        for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
+            sandbox.write(&format!("home/.ssh/{name}"), fs::read(self.directory.join(file)).unwrap_or_default());
+        }
         let path = |name: &str| self.directory.join(name).display().to_string();
         format!(
             "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile={} -o UserKnownHostsFile={}",

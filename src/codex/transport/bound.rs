@@ -1,0 +1,76 @@
+//! What every transport is bound to, and what all of them say in the same words.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codex::auth::{self, Credential};
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::environment::Environment;
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
+use crate::url::RemoteUrl;
+use crate::workspace::Remote;
+
+/// One remote, its credential, who may stop the work and who hears of it.
+#[derive(Clone)]
+pub(super) struct Bound {
+    pub(super) remote: Remote,
+    pub(super) environment: Environment,
+    pub(super) credential: Option<Credential>,
+    pub(super) interrupt: Interrupt,
+    pub(super) reporter: Arc<dyn Reporter>,
+    /// Who is asked for credentials where no token applies.
+    pub(super) helpers: auth::Helpers,
+}
+
+impl Bound {
+    /// Binds to `remote`. An error if a token would travel in the clear.
+    pub(super) fn new(
+        remote: &Remote,
+        environment: &Environment,
+        interrupt: &Interrupt,
+        reporter: Arc<dyn Reporter>,
+        helpers: auth::Helpers,
+    ) -> Result<Self, RemoteError> {
+        let bound = Self {
+            remote: remote.clone(),
+            environment: environment.clone(),
+            credential: auth::credential(remote, environment),
+            interrupt: interrupt.clone(),
+            reporter,
+            helpers,
+        };
+        let exposed = remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
+        if exposed && bound.credential.is_some() {
+            return Err(bound.error(RemoteErrorKind::Insecure, Vec::new()));
+        }
+        Ok(bound)
+    }
+
+    pub(super) fn error(&self, kind: RemoteErrorKind, detail: Vec<String>) -> RemoteError {
+        let about_access = matches!(
+            kind,
+            RemoteErrorKind::NoCredentials
+                | RemoteErrorKind::WrongCredentials
+                | RemoteErrorKind::Forbidden
+                | RemoteErrorKind::NotFound
+        );
+        let tried = if about_access { auth::tried(&self.remote, &self.environment, self.helpers) } else { Vec::new() };
+        RemoteError { kind, place: self.remote.url.place(), url: self.remote.url.to_string(), detail, tried }
+    }
+
+    /// Lines without what would give the credential away.
+    pub(super) fn redacted(&self, lines: &[String]) -> Vec<String> {
+        let traces: Vec<_> = self.credential.iter().flat_map(Credential::traces).collect();
+        lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
+    }
+
+    /// Where a `Location` header leads to, such that it can be set as the remote's URL.
+    pub(super) fn leads_to(&self, location: &str) -> Option<String> {
+        // Without the part that git's protocol adds.
+        let url = location.split("/info/refs").next().unwrap_or_default();
+        let url = url.trim_end_matches("/git-upload-pack").trim_end_matches("/git-receive-pack");
+        let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
+        Some(self.redacted(&[url]).remove(0))
+    }
+}
