@@ -59,8 +59,12 @@ pub struct Asked {
 impl Asked {
     /// Whether `other` is the same question about the same tip, and all of it was had.
     pub fn answers(&self, other: &Self) -> bool {
-        let place = |asked: &Self| (asked.remote.clone(), asked.branch.clone(), asked.tip, asked.question);
-        self.complete && place(self) == place(other)
+        self.tip == other.tip && self.answers_at_any_tip(other)
+    }
+
+    /// Whether `other` is the same question about the same branch, and all of it was had.
+    pub fn answers_at_any_tip(&self, other: &Self) -> bool {
+        self.complete && (&self.remote, &self.branch, self.question) == (&other.remote, &other.branch, other.question)
     }
 }
 

@@ -68,9 +68,7 @@ fn keep_one(
     let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
-        let same_place = |before: &Asked, now: &Asked| before.remote == now.remote && before.branch == now.branch;
-        before
-            .is_some_and(|before| before.complete && before.question == *digest && same_place(before, &asked(*digest)))
+        before.is_some_and(|before| before.answers_at_any_tip(&asked(*digest)))
     };
     // With `--force` and `--rescan` the files themselves are looked at.
     if !request.force && !request.rescan && group.iter().zip(&digests).all(is_there) {

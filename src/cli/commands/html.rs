@@ -1,12 +1,12 @@
 //! `--html FILE`: where a page goes.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::super::args::Format;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
+use super::write_whole;
 use crate::paths::escaped;
 use crate::platform;
 
@@ -53,17 +53,7 @@ impl Target {
     /// Writes a page into a file: under another name first, then renamed.
     pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
         let Self::File { name, path } = self else { return Ok(()) };
-        let write = || {
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            let mut file = tempfile::Builder::new()
-                .prefix(".fractary-codex-page-")
-                .permissions(platform::permissions_of_a_new_file())
-                .tempfile_in(directory)?;
-            file.write_all(page.as_bytes())?;
-            file.persist(path)?;
-            std::io::Result::Ok(())
-        };
-        write().map_err(|error| unwritable(name, &error.to_string()))
+        write_whole(path, page).map_err(|error| unwritable(name, &error.to_string()))
     }
 }
 

@@ -1,16 +1,14 @@
 //! `init`: a first configuration, from what is here.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::super::args::InitArgs;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
-use super::finish;
+use super::{finish, write_whole};
 use crate::codex::source;
 use crate::names::ProjectName;
-use crate::platform;
 
 /// Directories that hold documentation of the directory around them.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
@@ -36,7 +34,7 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
     let text = configuration(arguments, &root, &members, organization.as_deref());
     let path = mark.join("config.yaml");
-    write(&mark, &path, &text).map_err(|error| {
+    fs::create_dir_all(&mark).and_then(|()| write_whole(&path, &text)).map_err(|error| {
         Failure::new(
             exit::CONFIGURATION,
             "configuration",
@@ -58,16 +56,6 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
     told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
     Ok(told)
-}
-
-/// Whole or not at all.
-fn write(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let mut file =
-        tempfile::Builder::new().permissions(platform::permissions_of_a_new_file()).tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// The organization of this repository, or the one of every repository here.

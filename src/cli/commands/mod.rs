@@ -11,9 +11,13 @@ pub(crate) mod status;
 pub(crate) mod sync;
 mod telling;
 
+use std::io::{self, Write};
+use std::path::Path;
+
 use super::args::{Format, OutputArgs};
 use super::failure::{Failure, exit};
 use super::load::Context;
+use crate::platform;
 use crate::report::json::{self, SyncDocument};
 use crate::report::ndjson::{Line, ResultTag, line};
 
@@ -39,6 +43,17 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
 
 fn is_json(output: &OutputArgs) -> bool {
     output.chosen() == Format::Json
+}
+
+/// Puts a file of the user's at `path`, whole or not at all, with the rights that new files of theirs have.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".fractary-codex-")
+        .permissions(platform::permissions_of_a_new_file())
+        .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Writes a JSON document as a result.

@@ -36,7 +36,7 @@ impl Telling {
     /// Who listens to the run.
     pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
         let terminal = context.terminal;
-        let fold = Fold::new(self.format == Format::Human && !terminal.verbose);
+        let fold = Fold::new(self.folds(context));
         let speak = move |event: &Event| {
             if !fold.hides(event) {
                 terminal.event(event);
@@ -56,6 +56,11 @@ impl Telling {
             reporter.event(&Event::Warning { project: None, message: warning.message.clone() });
         }
         warnings
+    }
+
+    /// Whether long lists of warnings are cut: for people who did not ask for all.
+    fn folds(self, context: &Context) -> bool {
+        self.format == Format::Human && !context.terminal.verbose
     }
 
     /// Tells how the run ended, on a page too where one is wanted, and gives the exit status.
@@ -80,7 +85,7 @@ impl Telling {
         if self.check && status == exit::DONE && differs {
             status = exit::OUT_OF_DATE;
         }
-        if self.format == Format::Human && !context.terminal.verbose {
+        if self.folds(context) {
             Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
         }
         let mut ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);

@@ -16,6 +16,7 @@ mod process;
 
 use std::sync::Arc;
 
+use super::auth::Helpers;
 use super::error::RemoteError;
 use super::store::{Store, StoreError};
 use crate::environment::Environment;
@@ -23,6 +24,7 @@ use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
 use crate::workspace::{Remote, TransportChoice};
+use bound::Bound;
 use git::Git;
 
 /// What the remote says it has.
@@ -113,7 +115,7 @@ pub fn open(
     reporter: Arc<dyn Reporter>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
     if chooses_embedded(remote.transport, interrupt) {
-        return open_embedded(remote, environment, interrupt, reporter);
+        return open_embedded(Bound::new(remote, environment, interrupt, reporter, Helpers::None)?);
     }
     Ok(Box::new(Git::new(remote, environment, interrupt, reporter)?))
 }
@@ -134,23 +136,11 @@ fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
 }
 
 #[cfg(feature = "embedded-transport")]
-fn open_embedded(
-    remote: &Remote,
-    environment: &Environment,
-    interrupt: &Interrupt,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Box<dyn Transport>, RemoteError> {
-    embedded::open(remote, environment, interrupt, reporter)
+fn open_embedded(bound: Bound) -> Result<Box<dyn Transport>, RemoteError> {
+    Ok(embedded::open(bound))
 }
 
 #[cfg(not(feature = "embedded-transport"))]
-fn open_embedded(
-    remote: &Remote,
-    environment: &Environment,
-    interrupt: &Interrupt,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Box<dyn Transport>, RemoteError> {
-    use super::{auth::Helpers, error::RemoteErrorKind};
-    let bound = bound::Bound::new(remote, environment, interrupt, reporter, Helpers::None)?;
-    Err(bound.error(RemoteErrorKind::NotBuiltIn, Vec::new()))
+fn open_embedded(bound: Bound) -> Result<Box<dyn Transport>, RemoteError> {
+    Err(bound.error(super::error::RemoteErrorKind::NotBuiltIn, Vec::new()))
 }

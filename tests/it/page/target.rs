@@ -72,7 +72,7 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
     };
     let output = output.code(2);
     assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
-    assert!(!output.stdout.contains(".fractary-codex-page-"), "{}", output.stdout);
+    assert!(!output.stdout.contains(".fractary-codex-"), "{}", output.stdout);
     assert_eq!(fs::read_to_string(out.join("page.html")).unwrap(), "old");
 }
 

@@ -12,29 +12,15 @@ mod local;
 mod network;
 mod ssh;
 
-use std::sync::Arc;
-
 use super::Transport;
 use super::bound::Bound;
-use crate::codex::auth::Helpers;
-use crate::codex::error::RemoteError;
-use crate::environment::Environment;
-use crate::event::Reporter;
-use crate::interrupt::Interrupt;
-use crate::workspace::Remote;
 use local::Local;
 use network::Network;
 
-/// Binds libgit2 to `remote`. An error if a token would travel in the clear.
-pub(super) fn open(
-    remote: &Remote,
-    environment: &Environment,
-    interrupt: &Interrupt,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Box<dyn Transport>, RemoteError> {
-    let bound = Bound::new(remote, environment, interrupt, reporter, Helpers::None)?;
-    Ok(match remote.url.local_path() {
+/// Libgit2, for the remote that it is bound to.
+pub(super) fn open(bound: Bound) -> Box<dyn Transport> {
+    match bound.remote.url.local_path() {
         Some(path) => Box::new(Local::new(bound, path)),
         None => Box::new(Network::new(bound)),
-    })
+    }
 }
