@@ -12,7 +12,7 @@ use fractary_codex::object::{Kind, hash};
 use fractary_codex::plan::{DeletePolicy, Listing, ProjectPlan, plan};
 use fractary_codex::scan::{StatCachePolicy, count, scan};
 use fractary_codex::workspace::Project;
-use fractary_codex::{config, environment::Environment};
+use fractary_codex::{config, environment::Environment, workspace};
 
 const FILES: usize = 2000;
 
@@ -34,7 +34,7 @@ fn project(root: &Path) -> Project {
         ]),
         ..config::LoadRequest::default()
     };
-    config::load_workspace(&request).unwrap().1.projects.remove(0)
+    workspace::load(&request).unwrap().1.projects.remove(0)
 }
 
 fn stages(criterion: &mut Criterion) {
@@ -89,7 +89,7 @@ fn members(criterion: &mut Criterion) {
     fs::write(root.join(".fractary/config.yaml"), workspace).unwrap();
     let request = config::LoadRequest { cwd: root.clone(), ..config::LoadRequest::default() };
     criterion.bench_function("resolve 1000 members", |bench| {
-        bench.iter(|| assert_eq!(config::load_workspace(&request).unwrap().1.projects.len(), 1000));
+        bench.iter(|| assert_eq!(workspace::load(&request).unwrap().1.projects.len(), 1000));
     });
     criterion.bench_function("a plain walk over 1000 members", |bench| {
         bench.iter(|| assert!(ignore::WalkBuilder::new(&root).hidden(false).build().flatten().count() > 3000));

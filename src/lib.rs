@@ -4,7 +4,7 @@
 //! A sync from end to end, as the command line does it:
 //!
 //! ```
-//! use fractary_codex::{config, environment::Environment, outcome::Pushed, sync::{self, SyncRequest}};
+//! use fractary_codex::{config, environment::Environment, outcome::Pushed, sync::{self, SyncRequest}, workspace};
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let root = directory.path().canonicalize()?;
@@ -23,7 +23,7 @@
 //!     state_home: Some(root.join("state")),
 //!     ..config::LoadRequest::default()
 //! };
-//! let (configuration, workspace) = config::load_workspace(&request).expect("a workspace");
+//! let (configuration, workspace) = workspace::load(&request).expect("a workspace");
 //! let request = SyncRequest::new(&configuration, &workspace, std::env::temp_dir(), 1_700_000_000);
 //! let outcome = sync::sync(&request);
 //! assert_eq!(outcome.pushed, Pushed::Verified);

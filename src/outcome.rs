@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bstr::{BStr, BString};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -139,7 +141,108 @@ pub enum ProjectOutcome {
     NotLanded,
 }
 
+/// What became of a project, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Its commit landed and was confirmed.
+    Synced,
+    /// It would change; this is a dry run.
+    WouldSync,
+    /// Nothing to do.
+    UpToDate,
+    /// Held back.
+    Withheld,
+    /// It did not land.
+    Failed,
+}
+
+/// Sums over the projects.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Totals {
+    /// How many entries there are: one that goes both ways has two.
+    pub projects: u64,
+    /// With this status.
+    pub synced: u64,
+    /// With this status.
+    pub up_to_date: u64,
+    /// With this status.
+    pub withheld: u64,
+    /// With this status.
+    pub failed: u64,
+    /// New files.
+    pub added: u64,
+    /// Changed files.
+    pub modified: u64,
+    /// Deleted files.
+    pub deleted: u64,
+    /// Equal files.
+    pub unchanged: u64,
+    /// With this status (dry run).
+    pub would_sync: u64,
+}
+
+impl SyncOutcome {
+    /// The sums over its projects.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for project in &self.projects {
+            let status = project.outcome.status();
+            totals.projects += 1;
+            *match status {
+                Status::Synced => &mut totals.synced,
+                Status::WouldSync => &mut totals.would_sync,
+                Status::UpToDate => &mut totals.up_to_date,
+                Status::Withheld => &mut totals.withheld,
+                Status::Failed => &mut totals.failed,
+            } += 1;
+            let some_arrived = matches!(project.outcome, ProjectOutcome::Incomplete(_));
+            if !status.is_held_up() || some_arrived {
+                let counts = project.plan.counts();
+                totals.added += counts.added;
+                totals.modified += counts.modified;
+                totals.deleted += counts.deleted;
+            }
+            totals.unchanged += project.plan.unchanged;
+        }
+        totals
+    }
+}
+
+impl Totals {
+    /// How many there are of each status that there is: `2 synced, 1 failed`.
+    pub fn by_status(&self) -> String {
+        let counts = [
+            (self.synced, "synced"),
+            (self.would_sync, "would sync"),
+            (self.up_to_date, "up to date"),
+            (self.withheld, "withheld"),
+            (self.failed, "failed"),
+        ];
+        let there = counts.iter().filter(|(count, _)| *count > 0);
+        there.map(|(count, status)| format!("{count} {status}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Status {
+    /// Whether the project is not where it should be.
+    pub fn is_held_up(self) -> bool {
+        matches!(self, Self::Withheld | Self::Failed)
+    }
+}
+
 impl ProjectOutcome {
+    /// In one word.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Synced(_) | Self::Brought => Status::Synced,
+            Self::WouldSync => Status::WouldSync,
+            Self::UpToDate => Status::UpToDate,
+            Self::Withheld(_) | Self::WithheldByOthers => Status::Withheld,
+            Self::Failed(_) | Self::Incomplete(_) | Self::NotLanded | Self::Sent(_) => Status::Failed,
+        }
+    }
+
     /// Whether the project itself has something to be told, rather than the run as a whole.
     pub fn is_own_fault(&self) -> bool {
         matches!(self, Self::Withheld(_) | Self::Failed(_) | Self::Incomplete(_))

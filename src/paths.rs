@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use unicode_normalization::UnicodeNormalization;
 
 /// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` or `.gitmodules` segment, no NUL.
 ///
@@ -55,22 +56,9 @@ impl CodexPath {
         Ok(Self(bytes.into()))
     }
 
-    /// `self/rest`, with `rest` checked.
-    pub fn join(&self, rest: &[u8]) -> Result<Self, InvalidPath> {
-        let mut joined = self.0.to_vec();
-        joined.push(b'/');
-        joined.extend_from_slice(rest);
-        Self::new(&joined)
-    }
-
     /// The bytes, without leading or trailing `/`.
     pub fn as_bstr(&self) -> &BStr {
         self.0.as_bstr()
-    }
-
-    /// What is left of `path` below this directory, or `None` when it does not lie below it.
-    pub fn strip<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
-        path.strip_prefix(self.0.as_slice())?.strip_prefix(b"/")
     }
 }
 
@@ -97,6 +85,15 @@ pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
     let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
     if drive || name.contains(&b'/') || name.contains(&b'\\') { Err(InvalidPath::Separator) } else { Ok(()) }
+}
+
+/// A path as a file system would compare it that ignores case and Unicode form.
+pub fn folded(path: &[u8]) -> BString {
+    match path.to_str() {
+        Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
+        Ok(text) => text.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into(),
+        Err(_) => path.to_ascii_lowercase().into(),
+    }
 }
 
 /// What NTFS may call `.gitmodules` for short.
@@ -199,13 +196,5 @@ mod tests {
     #[test]
     fn shown_names_cannot_drive_a_terminal() {
         assert_eq!(escaped(b"a\x1b[31m\n\xff\xc3\xa9").to_string(), "a\\u{1b}[31m\\n\\xff\u{e9}");
-    }
-
-    #[test]
-    fn strip_only_below() {
-        let dir = CodexPath::new(b"projects/a").unwrap();
-        assert_eq!(dir.strip(b"projects/a/b/c"), Some(&b"b/c"[..]));
-        assert_eq!(dir.strip(b"projects/ab"), None);
-        assert_eq!(dir.strip(b"projects/a"), None);
     }
 }

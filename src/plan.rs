@@ -1,5 +1,5 @@
 //! What a sync of one project would change, and whether it may: a pure comparison of a snapshot with a listing of the
-//! codex. The rules are those of contract/config.md, "Which paths a project owns".
+//! codex. Which paths a project owns is told in [`crate::workspace::mapping`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -217,9 +217,10 @@ pub enum DeletePolicy {
 /// Compares what a project has with what the codex holds of it.
 ///
 /// ```
-/// use fractary_codex::config::{LoadRequest, load_workspace};
+/// use fractary_codex::config::LoadRequest;
 /// use fractary_codex::plan::{Decision, DeletePolicy, Listing, plan};
 /// use fractary_codex::scan::Snapshot;
+/// use fractary_codex::workspace;
 ///
 /// # let root = tempfile::tempdir()?;
 /// # std::fs::create_dir(root.path().join(".fractary"))?;
@@ -227,7 +228,7 @@ pub enum DeletePolicy {
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
 /// let request = LoadRequest { cwd, ..LoadRequest::default() };
-/// let (_, workspace) = load_workspace(&request).expect("no mistakes");
+/// let (_, workspace) = workspace::load(&request).expect("no mistakes");
 /// let nothing = plan(&workspace.projects[0], &Snapshot::default(), &Listing::default(), DeletePolicy::Guarded);
 /// assert!(matches!(nothing, Decision::UpToDate(plan) if plan.changes.is_empty()));
 /// # Ok::<(), std::io::Error>(())

@@ -105,6 +105,11 @@ pub fn is_no_directory(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))
 }
 
+/// Whether links lead to each other without end.
+pub fn is_link_loop(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
 /// The file system's own idea of now: the time of a file without a name. `None` where it cannot have one.
 pub fn file_system_time(directory: &Path) -> Option<Time> {
     let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;

@@ -12,16 +12,13 @@ use bstr::{BString, ByteSlice};
 
 use crate::cache;
 use crate::codex::tree::{self, TreeError};
+use crate::config::layers;
 use crate::object::{Kind, Mode, ObjectId, hash};
-use crate::paths::{check_file_name, escaped};
+use crate::paths::{check_file_name, escaped, folded};
 use crate::plan::Entry;
-use crate::scan::folded;
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::SCHEME;
-use crate::workspace::{Project, Workspace};
-
-/// Where projects stand in the codex, unless their configuration says otherwise.
-const PROJECTS: &str = "projects";
+use crate::workspace::{Project, Workspace, template};
 
 /// The patterns of one project, compiled.
 pub struct Wants {
@@ -51,7 +48,7 @@ impl Wants {
     pub fn markdown(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let own = format!("{}/**", globset::escape(&project.to.as_bstr().to_string()));
         let exclude = [project.from_codex.exclude.as_slice(), &[own]].concat();
-        Self::of_globs(vec![format!("{PROJECTS}/**/*.md")], &exclude, workspace)
+        Self::of_globs(vec![format!("{}/*.md", place_of("**"))], &exclude, workspace)
     }
 
     fn of_globs(include: Vec<String>, exclude: &[String], workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
@@ -62,7 +59,7 @@ impl Wants {
             let places = workspace.projects.iter().map(|project| globset::escape(&project.to.as_bstr().to_string()));
             let mut below: Vec<_> = places.map(|place| format!("{place}/{pattern}")).collect();
             below.sort();
-            [vec![pattern.clone(), format!("{PROJECTS}/*/{pattern}")], below].concat()
+            [vec![pattern.clone(), format!("{}/{pattern}", place_of("*"))], below].concat()
         });
         let exclude = exclude.collect();
         Ok(Self { claims: Claims::new(ClaimPatterns { include, exclude, ..ClaimPatterns::default() })? })
@@ -142,8 +139,14 @@ fn in_codex(pattern: &str, workspace: &Workspace) -> String {
     let placed = workspace.projects.iter().find(|known| known.name.as_str() == project);
     let place = match placed {
         Some(known) => globset::escape(&known.to.as_bstr().to_string()),
-        None => format!("{PROJECTS}/{project}"),
+        None => place_of(project),
     };
     let all = if path.is_empty() || path.ends_with('/') { "**" } else { "" };
     format!("{place}/{path}{all}")
+}
+
+/// Where projects of this name, or that match this glob, stand in the codex, unless their configuration says otherwise.
+fn place_of(project: &str) -> String {
+    let place = layers::derived("project_to");
+    template::fill(place, &[("project", Some(project))]).unwrap_or_else(|_| unreachable!("`{place}` cannot be filled"))
 }

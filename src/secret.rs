@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives it away, and is called where it
-/// is handed to the transport and nowhere else (contract/guarantees.md, 15).
+/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives it away, and is called where a
+/// credential becomes a header and where what it would look like is searched for, to be masked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -1,6 +1,6 @@
 //! The local cache: files of the codex in the checkout, at the paths that they have in the codex.
 //!
-//! Promises (contract/guarantees.md, 13, 14 and 18): every file is written whole under another name and renamed, the
+//! Promises: every file is written whole under another name and renamed, the
 //! manifest last; runs wait for each other; nothing is written outside the directory or through a link in it. Only what
 //! the cache itself wrote is replaced or removed: a file that was changed by hand is kept and told, unless forced.
 

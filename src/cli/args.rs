@@ -1,9 +1,13 @@
 //! The command line's shape. Flags that set a configuration key become values of the highest layer; nothing here reads
 //! a file or decides anything.
 
+mod output;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 
 /// Publish the documentation of many projects into one git repository, the codex.
 #[derive(Debug, Parser)]
@@ -66,37 +70,6 @@ pub(crate) struct Global {
     pub(crate) log_format: LogFormat,
 }
 
-/// `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
-    /// Where the stream is a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// An object a line.
-    Json,
-}
-
-/// `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A table.
-    Human,
-    /// One document.
-    Json,
-    /// A line an event, as they happen; the document is in the last.
-    Ndjson,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -105,7 +78,7 @@ pub(crate) enum Command {
     /// What a sync would do, a line a project; nothing is synced
     Status(StatusArgs),
     /// List the projects: root, place in the codex, matching files
-    Projects(OutputArgs),
+    Projects(DocumentArgs),
     /// Look at the local cache, or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -169,7 +142,7 @@ pub(crate) enum ConfigCommand {
         origin: bool,
         /// How results are written.
         #[command(flatten)]
-        output: OutputArgs,
+        output: DocumentArgs,
     },
     /// Tell who gave a key its value, and who was overridden
     Explain {
@@ -177,7 +150,7 @@ pub(crate) enum ConfigCommand {
         key: String,
         /// How results are written.
         #[command(flatten)]
-        output: OutputArgs,
+        output: DocumentArgs,
     },
     /// Check the configuration; all mistakes at once
     Validate,
@@ -217,7 +190,7 @@ pub(crate) struct CacheArgs {
     pub(crate) project: Vec<String>,
     /// How results are written.
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) output: DocumentArgs,
 }
 
 /// What has a schema.
@@ -239,7 +212,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) env: Option<String>,
     /// How results are written.
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) output: DocumentArgs,
 }
 
 /// `init`.
@@ -268,25 +241,6 @@ pub(crate) struct Selection {
     /// A project by name, or several by glob; repeatable
     #[arg(short, long = "project", value_name = "NAME")]
     pub(crate) project: Vec<String>,
-}
-
-/// How results are written.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct OutputArgs {
-    /// The same as `--format json`
-    #[arg(long, conflicts_with = "format")]
-    pub(crate) json: bool,
-    /// How the result is written to standard output
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-}
-
-impl OutputArgs {
-    /// The format asked for in either way.
-    pub(crate) fn chosen(&self) -> Format {
-        if self.json { Format::Json } else { self.format }
-    }
 }
 
 /// `sync`.

@@ -12,9 +12,9 @@ use crate::paths::escaped;
 use crate::plan::Withheld;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
-use crate::workspace::select::SelectError;
+use crate::workspace::SelectError;
 
-/// Exit statuses (contract/cli.md).
+/// Exit statuses, as `--help` and the README tell them.
 pub(crate) mod exit {
     /// Done, or nothing to do.
     pub(crate) const DONE: u8 = 0;
@@ -92,12 +92,7 @@ pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
     if let Err(interrupted) = interrupt.check() {
         return signal_exit(interrupted);
     }
-    let unready = |project: &ProjectReport| {
-        !matches!(
-            project.outcome,
-            ProjectOutcome::Synced(_) | ProjectOutcome::Brought | ProjectOutcome::UpToDate | ProjectOutcome::WouldSync
-        )
-    };
+    let unready = |project: &ProjectReport| project.outcome.status().is_held_up();
     match &outcome.failure {
         Some(error) => of_run(error).exit,
         None if outcome.projects.iter().any(unready) => exit::SOME_FAILED,
@@ -223,13 +218,15 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                 }
                 Withheld::NothingMatches { .. } => {
                     format!(
-                        "check the patterns (`sync.to_codex.include`); if it is meant: `sync -p {name} --allow-mass-delete`"
+                        "check the patterns (`sync.to_codex.include`); if it is meant: `fractary-codex sync -p {name} --allow-mass-delete`"
                     )
                 }
                 Withheld::TooManyDeletions { deleted, .. } => {
-                    format!("if it is meant: `sync -p {name} --max-delete {deleted}`")
+                    format!("if it is meant: `fractary-codex sync -p {name} --max-delete {deleted}`")
                 }
-                Withheld::NoneSurvives { .. } => format!("if it is meant: `sync -p {name} --allow-mass-delete`"),
+                Withheld::NoneSurvives { .. } => {
+                    format!("if it is meant: `fractary-codex sync -p {name} --allow-mass-delete`")
+                }
             };
             report("withheld", reason.to_string(), vec![hint], Vec::new())
         }
@@ -335,10 +332,12 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteErrorKind::Refused => "check host and port in `remote.url`, and that the server runs".to_owned(),
         RemoteErrorKind::TimedOut => "try again; for a slow server raise `remote.timeout.idle`".to_owned(),
         RemoteErrorKind::Tls => "install the server's certificate authority, or point `http.sslCAInfo` of git at it".to_owned(),
-        RemoteErrorKind::SshKeyRefused => format!("check which key is used: `ssh -v {place}`; in CI, start an agent with the deploy key"),
+        RemoteErrorKind::SshKeyRefused => {
+            format!("check which key is used: `ssh -v {}`; in CI, start an agent with the deploy key", ssh_place(place))
+        }
         RemoteErrorKind::SshHostUnknown => {
-            let (host, port) = place.split_once(':').map_or((place.as_str(), String::new()), |(h, p)| (h, format!("-p {p} ")));
-            format!("compare its key with the published one, then add it: `ssh-keyscan {port}{host} >> ~/.ssh/known_hosts`")
+            let scan = format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place));
+            format!("compare its key with the published one, then add it: `{scan}`")
         }
         RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
         RemoteErrorKind::Redirected => "set `remote.url` to the new URL named above".to_owned(),
@@ -359,6 +358,14 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteErrorKind::Other => "run again with `-vv` to see what git did".to_owned(),
     };
     vec![hint]
+}
+
+/// A host, with its port if it has one, as arguments of ssh's programs.
+fn ssh_place(place: &str) -> String {
+    match place.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => format!("-p {port} {host}"),
+        _ => place.to_owned(),
+    }
 }
 
 /// The chain behind an error, outermost first.

@@ -15,7 +15,7 @@ use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::sync::SyncRequest;
-use crate::workspace::{Project, Workspace};
+use crate::workspace::{self, Project, Workspace};
 
 /// What every command gets.
 pub(crate) struct Context {
@@ -49,7 +49,7 @@ impl Context {
         flags: Vec<FlagValue>,
     ) -> Result<(Configuration, Workspace), Failure> {
         let request = self.request(env_name, flags)?;
-        config::load_workspace(&request).map_err(|problems| of_configuration(&problems))
+        workspace::load(&request).map_err(|problems| of_configuration(&problems))
     }
 
     /// Loads the layers alone: what they come to may still be no workspace.

@@ -1,5 +1,5 @@
 //! Which token, for which host. A token enters here and leaves only as a header for the one URL it is for
-//! (contract/guarantees.md, 15); git's own helpers and agents stay untouched where no token of ours applies.
+//! (SECURITY.md tells why); git's own helpers and agents stay untouched where no token of ours applies.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,8 +8,8 @@ use crate::environment::Environment;
 use crate::secret::Secret;
 use crate::workspace::Remote;
 
-/// A credential for one remote.
-#[derive(Debug, Clone)]
+/// A credential for one remote. It cannot be printed: even its user may be the token.
+#[derive(Clone)]
 pub struct Credential {
     /// User name and password or token.
     user: String,

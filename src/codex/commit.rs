@@ -11,7 +11,7 @@ use super::store::Store;
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::object::{self, Kind, ObjectId};
 use crate::plan::{ProjectPlan, in_codex};
-use crate::workspace::{Project, Workspace};
+use crate::workspace::{Project, Workspace, template};
 
 /// A commit to be made.
 pub struct NewCommit<'p> {
@@ -74,16 +74,19 @@ pub fn message(
     work_id: Option<&str>,
 ) -> String {
     let count = plan.counts().total().to_string();
+    let text = |value: &'_ Option<String>| value.clone().unwrap_or_default();
+    let (organization, codex_repo) = (text(&workspace.organization), text(&workspace.codex_repo));
+    let environment = text(&workspace.environment);
     let values = [
-        ("{count}", count.as_str()),
-        ("{project}", project.name.as_str()),
-        ("{org}", workspace.organization.as_deref().unwrap_or_default()),
-        ("{codex_repo}", workspace.codex_repo.as_deref().unwrap_or_default()),
-        ("{env}", workspace.environment.as_deref().unwrap_or_default()),
-        ("{branch}", branch),
+        ("count", Some(count.as_str())),
+        ("project", Some(project.name.as_str())),
+        ("org", Some(organization.as_str())),
+        ("codex_repo", Some(codex_repo.as_str())),
+        ("env", Some(environment.as_str())),
+        ("branch", Some(branch)),
     ];
-    let mut message =
-        values.iter().fold(workspace.commit.message.clone(), |text, (key, value)| text.replace(key, value));
+    let template = &workspace.commit.message;
+    let mut message = template::fill(template, &values).unwrap_or_else(|_| template.clone());
     message.retain(|c| c != '\0');
     message.truncate(message.trim_end().len());
     message.push('\n');

@@ -71,9 +71,17 @@ impl RemoteErrorKind {
         matches!(self, Self::TimedOut | Self::ServerFailure | Self::Refused)
     }
 
-    /// Whether a push that failed so failed before anything could have been sent.
+    /// Whether a push that failed so failed before all of it could have been sent.
     pub fn precedes_sending(self) -> bool {
         !self.is_transient() && self != Self::Other
+    }
+
+    /// Whether a push that failed so did not land, even if all of it was sent: the server's own answer says so.
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::NoCredentials | Self::WrongCredentials | Self::Forbidden | Self::NotFound | Self::Redirected
+        )
     }
 
     /// A stable name for machines.

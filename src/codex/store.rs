@@ -2,7 +2,7 @@
 //!
 //! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
 //! sweeps it. It is made and locked under a name that the sweep does not look at and then renamed, so that a swept
-//! clone is always one whose owner is gone (contract/guarantees.md, 11).
+//! clone is always one whose owner is gone.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -62,7 +62,7 @@ pub struct Store {
     place: PathBuf,
     // Dropped in this order: a temporary directory goes while it is still locked.
     scratch: Option<Scratch>,
-    _lock: File,
+    _lock: Option<File>,
     commits_alone: bool,
 }
 
@@ -78,18 +78,20 @@ impl Store {
             path,
             place: temporary.to_owned(),
             scratch: Some(scratch),
-            _lock: lock,
+            _lock: Some(lock),
             commits_alone: false,
         })
     }
 
-    /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; waits while another run uses it. One
-    /// that cannot be opened, or that has grown many packs, is thrown away: a new one costs a fetch.
-    pub fn keep(directory: &Path) -> Result<Self, StoreError> {
+    /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits while another run uses it.
+    /// One that cannot be opened, or that has grown many packs, is thrown away: a new one costs a fetch.
+    pub fn keep<E: From<StoreError>>(
+        directory: &Path,
+        lock: impl FnOnce(File) -> Result<Option<File>, E>,
+    ) -> Result<Self, E> {
         let error = |source| StoreError::Write { directory: directory.to_owned(), kept: true, source };
         fs::create_dir_all(directory).map_err(error)?;
-        let lock = File::create(directory.join(LOCK)).map_err(error)?;
-        lock.lock().map_err(error)?;
+        let lock = lock(File::create(directory.join(LOCK)).map_err(error)?)?;
         let path = directory.join("codex.git");
         let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
         let opened = if packs > MANY_PACKS { None } else { git2::Repository::open(&path).ok() };

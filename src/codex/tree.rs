@@ -351,7 +351,16 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_are_refused(data in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn what_is_damaged_decodes_to_what_it_says_or_is_refused(
+            names in prop::collection::btree_set("[a-c]{1,3}", 1..6),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let id = object::hash(Kind::Blob, b"");
+            let octal = || BString::from("100644");
+            let entries = names.into_iter().map(|name| TreeEntry { name: name.into(), octal: octal(), mode: Mode::File, id });
+            let mut data = encode(&entries.collect::<Vec<_>>());
+            *at.get_mut(&mut data) = byte;
             if let Some(entries) = decode(&data) {
                 prop_assert_eq!(encode(&entries), data);
             }

@@ -10,7 +10,7 @@ use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
 
 /// The endings a configuration file may have.
-const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
+pub(crate) const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
 /// The file `directory/STEM.*`, if there is one. Two of them are a problem: which one would win is not to be guessed.
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
@@ -25,7 +25,7 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
     Some(first)
 }
 
-/// Reads the section `codex` of the file at `path`; an empty map where the file has none. `Err` is told by `problems`.
+/// Reads the section `codex` of the file at `path`; `None` where the file has none.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
     let source = Arc::new(Source { layer, place: Place::File(path.to_owned()), base: base.to_owned() });
     let whole = Origin::whole(&source);

@@ -89,7 +89,7 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
             MapEntry::Vacant(place) => {
                 place.insert(member);
             }
-            MapEntry::Occupied(mut first) => {
+            MapEntry::Occupied(first) => {
                 // A name without a root of its own adds to the member that is called so.
                 let explicit = outline.projects.get(first.key()).is_some_and(|project| project.root.is_some());
                 let is_default = |member: &Member| member.directory == absolute(root, Path::new(first.key()));
@@ -101,7 +101,6 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
                     continue;
                 }
                 told.problems.push(twice(first.key(), first.get(), &member));
-                first.get_mut();
             }
         }
     }

@@ -10,7 +10,7 @@
 //! | environment | `FRACTARY_CODEX_*` |
 //! | flags | options and `--config KEY=VALUE` |
 //!
-//! Nothing here knows what a key means, only its type: [`mod@crate::workspace::resolve`] does. All problems of a load are
+//! Nothing here knows what a key means, only its type: [`crate::workspace`] does. All problems of a load are
 //! told together; a layer with a problem goes on without the key that has it.
 
 pub(crate) mod check;
@@ -38,8 +38,8 @@ use std::sync::Arc;
 use figment::Figment;
 
 use crate::environment::Environment;
-use crate::workspace::Workspace;
 
+pub(crate) use document::ENDINGS;
 pub use layers::Layer;
 pub use members::Member;
 pub use origin::{Explanation, Given};
@@ -108,8 +108,6 @@ pub struct Configuration {
     pub root: PathBuf,
     /// The workspace's file.
     pub file: Option<PathBuf>,
-    /// The current directory.
-    pub cwd: PathBuf,
     /// The layers, lowest first.
     pub layers: Vec<Layer>,
     /// What they come to.
@@ -191,30 +189,6 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
     Ok(configuration)
 }
 
-/// Loads the configuration and resolves the workspace; every mistake of both is told.
-///
-/// ```
-/// use fractary_codex::config::{LoadRequest, load_workspace};
-///
-/// # let root = tempfile::tempdir()?;
-/// # std::fs::create_dir(root.path().join(".fractary"))?;
-/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
-/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
-/// # let cwd = root.path().to_owned();
-/// let request = LoadRequest { cwd, config_arguments: vec!["jobs=2".to_owned()], ..LoadRequest::default() };
-/// let (configuration, workspace) = load_workspace(&request).expect("no mistakes");
-/// let names: Vec<_> = workspace.projects.iter().map(|project| project.name.as_str()).collect();
-/// assert_eq!((names, workspace.jobs), (vec!["billing", "ledger"], 2));
-///
-/// let request = LoadRequest { config_arguments: vec!["jobs=many".to_owned()], ..request };
-/// let problems = load_workspace(&request).map(drop).unwrap_err();
-/// assert!(problems.iter().next().is_some_and(|problem| problem.to_string().contains("jobs")));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn load_workspace(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
-    crate::workspace::resolve::load(request)
-}
-
 /// Loads what can be loaded, and tells what is wrong with the rest.
 pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let mut told = Told::default();
@@ -267,7 +241,6 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
         figment,
         file: found.file,
-        cwd: request.cwd.clone(),
         environment_name,
         environment_origin,
         members: members.by_name,

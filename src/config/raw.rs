@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema as shown;
-use super::text::{ByteSize, CacheSwitch, Percent, read};
+use super::text::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use crate::secret::Secret;
 use crate::workspace::{CloneStrategy, Direction, TransportChoice, project::Symlinks};
 
@@ -50,8 +50,8 @@ pub struct RawConfig {
     pub state: RawState,
     /// How many threads work; 0 is one a core.
     #[serde(deserialize_with = "read")]
-    #[schemars(schema_with = "shown::number")]
-    pub jobs: Option<usize>,
+    #[schemars(schema_with = "shown::jobs")]
+    pub jobs: Option<Jobs>,
     /// Of the older tool. Only `token` is used, for the repository that the key names.
     #[schemars(example = shown::remotes_example())]
     pub remotes: BTreeMap<String, RawOlderRemote>,

@@ -198,6 +198,10 @@ pub(super) fn number(_: &mut SchemaGenerator) -> Schema {
     or_variable(json!({ "type": "integer", "minimum": 0 }))
 }
 
+pub(super) fn jobs(_: &mut SchemaGenerator) -> Schema {
+    or_variable(json!({ "type": "integer", "minimum": 0, "maximum": 1024 }))
+}
+
 pub(super) fn percent(_: &mut SchemaGenerator) -> Schema {
     or_variable(json!({ "type": "integer", "minimum": 0, "maximum": 100 }))
 }

@@ -65,14 +65,6 @@ impl FromText for u64 {
     }
 }
 
-impl FromText for usize {
-    const EXPECTED: &'static str = "a whole number";
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-}
-
 impl FromText for Duration {
     const EXPECTED: &'static str = "a duration such as `30s` or `5m`";
 
@@ -86,6 +78,18 @@ impl FromText for Secret {
 
     fn from_text(text: &str) -> Option<Self> {
         Some(Secret::new(text))
+    }
+}
+
+/// A number of threads; 0 is one a core. A thousand are more than any machine gains by, and a hundred thousand hold it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jobs(pub usize);
+
+impl FromText for Jobs {
+    const EXPECTED: &'static str = "a number of threads from 0 to 1024";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|jobs| *jobs <= 1024).map(Self)
     }
 }
 
@@ -150,5 +154,6 @@ mod tests {
         }
         assert_eq!(Percent::from_text("50%"), Some(Percent(50)));
         assert_eq!(Percent::from_text("101"), None);
+        assert_eq!((Jobs::from_text("1024"), Jobs::from_text("1025")), (Some(Jobs(1024)), None));
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::json::{Status, totals};
-use crate::outcome::SyncOutcome;
+use crate::outcome::{Status, SyncOutcome};
 use crate::workspace::Direction;
 
 /// The table, and what was pushed where.
@@ -12,7 +11,7 @@ pub fn summary(outcome: &SyncOutcome) -> String {
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
     for project in &outcome.projects {
         let counts = project.plan.counts();
-        let status = match Status::of(&project.outcome) {
+        let status = match project.outcome.status() {
             Status::Synced => "synced",
             Status::WouldSync => "would sync",
             Status::UpToDate => "up to date",
@@ -26,15 +25,11 @@ pub fn summary(outcome: &SyncOutcome) -> String {
             project.name, counts.added, counts.modified, counts.deleted, project.plan.unchanged
         );
     }
-    let sums = totals(&outcome.projects);
     let (url, branch) = (outcome.remote.url.to_string(), outcome.remote.branch.as_deref().unwrap_or("?"));
     let _ = writeln!(
         text,
-        "\n{} synced, {} up to date, {} withheld, {} failed; `{}` of `{}`\n",
-        sums.synced + sums.would_sync,
-        sums.up_to_date,
-        sums.withheld,
-        sums.failed,
+        "\n{}; `{}` of `{}`\n",
+        outcome.totals().by_status(),
         branch.replace('`', "'"),
         url.replace('`', "'")
     );

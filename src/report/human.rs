@@ -5,7 +5,6 @@ use std::fmt::Write;
 
 use bstr::ByteSlice;
 
-use super::json::{Status, totals};
 use super::style::Style;
 use super::table::table;
 use crate::object::ObjectId;
@@ -124,24 +123,13 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
 }
 
 fn summary(outcome: &SyncOutcome) -> String {
-    let sums = totals(&outcome.projects);
-    let by_status: Vec<_> = [
-        (sums.synced, "synced"),
-        (sums.would_sync, "would sync"),
-        (sums.up_to_date, "up to date"),
-        (sums.withheld, "withheld"),
-        (sums.failed, "failed"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, status)| format!("{count} {status}"))
-    .collect();
+    let sums = outcome.totals();
     let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
     let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len();
     let noun = if count == 1 { "project" } else { "projects" };
     let both = if outcome.direction == Direction::Bidirectional { ", both ways" } else { "" };
     let files = format!("{added} added, {modified} modified, {deleted} deleted");
-    format!("{count} {noun}{both}: {}; files: {files}", by_status.join(", "))
+    format!("{count} {noun}{both}: {}; files: {files}", sums.by_status())
 }
 
 /// What was pushed where, or that nothing was.
@@ -152,7 +140,7 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let at =
         |tip: Option<ObjectId>| tip.map_or(", which has no commits".to_owned(), |tip| format!(" at {}", tip.short()));
     let place = format!("`{}` of {}", escaped(branch.as_bytes()), remote.url);
-    let commits = outcome.projects.iter().filter(|p| Status::of(&p.outcome) == Status::Synced).count();
+    let commits = outcome.projects.iter().filter(|p| matches!(p.outcome, ProjectOutcome::Synced(_))).count();
     let noun = if commits == 1 { "commit" } else { "commits" };
     match outcome.pushed {
         Pushed::Verified => {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
-use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
+use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome, Totals};
 use crate::paths::escaped;
 use crate::plan::Change;
 use crate::workspace::Direction;
@@ -130,38 +130,6 @@ impl LastSync {
     }
 }
 
-/// What became of a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Its commit landed and was confirmed.
-    Synced,
-    /// It would change; this is a dry run.
-    WouldSync,
-    /// Nothing to do.
-    UpToDate,
-    /// Held back.
-    Withheld,
-    /// It did not land.
-    Failed,
-}
-
-impl Status {
-    /// The status of an outcome.
-    pub fn of(outcome: &ProjectOutcome) -> Self {
-        match outcome {
-            ProjectOutcome::Synced(_) | ProjectOutcome::Brought => Self::Synced,
-            ProjectOutcome::WouldSync => Self::WouldSync,
-            ProjectOutcome::UpToDate => Self::UpToDate,
-            ProjectOutcome::Withheld(_) | ProjectOutcome::WithheldByOthers => Self::Withheld,
-            ProjectOutcome::Failed(_)
-            | ProjectOutcome::Incomplete(_)
-            | ProjectOutcome::NotLanded
-            | ProjectOutcome::Sent(_) => Self::Failed,
-        }
-    }
-}
-
 /// One changed file.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FileChange {
@@ -175,31 +143,6 @@ pub struct FileChange {
     pub size: Option<u64>,
 }
 
-/// Sums over the projects.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Totals {
-    /// How many there are.
-    pub projects: u64,
-    /// With this status.
-    pub synced: u64,
-    /// With this status.
-    pub up_to_date: u64,
-    /// With this status.
-    pub withheld: u64,
-    /// With this status.
-    pub failed: u64,
-    /// New files.
-    pub added: u64,
-    /// Changed files.
-    pub modified: u64,
-    /// Deleted files.
-    pub deleted: u64,
-    /// Equal files.
-    pub unchanged: u64,
-    /// With this status (dry run).
-    pub would_sync: u64,
-}
-
 /// A warning.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Warning {
@@ -207,31 +150,6 @@ pub struct Warning {
     pub project: Option<String>,
     /// What.
     pub message: String,
-}
-
-/// The sums over `projects`.
-pub fn totals<'p>(projects: impl IntoIterator<Item = &'p ProjectReport>) -> Totals {
-    let mut totals = Totals::default();
-    for project in projects {
-        let counts = project.plan.counts();
-        totals.projects += 1;
-        *match Status::of(&project.outcome) {
-            Status::Synced => &mut totals.synced,
-            Status::WouldSync => &mut totals.would_sync,
-            Status::UpToDate => &mut totals.up_to_date,
-            Status::Withheld => &mut totals.withheld,
-            Status::Failed => &mut totals.failed,
-        } += 1;
-        let some_arrived = matches!(project.outcome, ProjectOutcome::Incomplete(_));
-        let done = matches!(Status::of(&project.outcome), Status::Synced | Status::WouldSync | Status::UpToDate);
-        if done || some_arrived {
-            totals.added += counts.added;
-            totals.modified += counts.modified;
-            totals.deleted += counts.deleted;
-        }
-        totals.unchanged += project.plan.unchanged;
-    }
-    totals
 }
 
 /// The document of `outcome`. `errors` gives each project's error and `error` that of the run, as the one table of
@@ -254,7 +172,7 @@ pub fn document(
             after: remote.after.map(|id| id.to_string()),
         }),
         projects: outcome.projects.iter().map(|project| self::project(project, errors(project))).collect(),
-        totals: totals(&outcome.projects),
+        totals: outcome.totals(),
         pushed: match outcome.pushed {
             Pushed::No => Some(false),
             Pushed::Verified => Some(true),
@@ -305,7 +223,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
     Project {
         name: report.name.to_string(),
         direction: report.direction,
-        status: Status::of(&report.outcome),
+        status: report.outcome.status(),
         added: counts.added,
         modified: counts.modified,
         deleted: counts.deleted,

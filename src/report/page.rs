@@ -12,11 +12,10 @@ use bstr::ByteSlice;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::ErrorReport;
 use super::human::FOLD;
-use super::json::{Status, totals};
+use super::{ErrorReport, ago};
 use crate::object::ObjectId;
-use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, SyncOutcome};
+use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::workspace::Direction;
 
@@ -160,7 +159,7 @@ fn told(status: Status) -> (&'static str, &'static str, u8) {
 }
 
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
-    let sums = totals(&outcome.projects);
+    let sums = outcome.totals();
     // One that goes both ways stands there twice.
     let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len() as u64;
     let of = |status, count| {
@@ -178,7 +177,7 @@ fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
 
 impl Row {
     fn new(report: &ProjectReport, error: Option<ErrorReport>, now: i64, all: bool) -> Self {
-        let (state, label, rank) = told(Status::of(&report.outcome));
+        let (state, label, rank) = told(report.outcome.status());
         let counts = report.plan.counts();
         let from_codex = report.direction == Direction::FromCodex;
         let total = report.plan.changes.len();
@@ -254,17 +253,6 @@ impl Moment {
     }
 }
 
-/// `3 days ago`; the same words as the script's.
-fn ago(seconds: i64) -> String {
-    let units = [("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)];
-    let Some((unit, size)) = units.into_iter().find(|(_, size)| seconds.saturating_abs() >= *size) else {
-        return "just now".to_owned();
-    };
-    let count = (seconds / size).saturating_abs();
-    let plural = if count == 1 { "" } else { "s" };
-    if seconds < 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
-}
-
 /// A URL as people say it.
 fn brief(url: &str) -> String {
     text(url.strip_prefix("https://").unwrap_or(url).trim_end_matches(".git"))
@@ -297,25 +285,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_ago_is_told_in_the_largest_unit() {
-        for (seconds, expected) in [
-            (0, "just now"),
-            (59, "just now"),
-            (60, "1 minute ago"),
-            (7_199, "1 hour ago"),
-            (3 * 86_400, "3 days ago"),
-            (40 * 86_400, "1 month ago"),
-            (800 * 86_400, "2 years ago"),
-            (-120, "in 2 minutes"),
-            (i64::MIN, "in 292271023045 years"),
-        ] {
-            assert_eq!(ago(seconds), expected, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn what_the_policy_names_is_what_the_page_holds() {
-        // A template engine that touched them, or a closing tag in them, would leave the page without both.
+    fn nothing_in_style_or_script_ends_it() {
+        // Then the page would hold something else than what its policy names, and run neither.
         for contents in [STYLE, SCRIPT] {
             assert!(!contents.contains("</") && !contents.contains('\r'));
         }

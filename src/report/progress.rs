@@ -1,7 +1,8 @@
 //! Progress on a terminal: a line a stage, drawn only when a stage takes longer than a blink, gone at the end.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
@@ -12,37 +13,77 @@ use crate::event::{Event, Reporter, Stage};
 /// Work shorter than this shows nothing.
 const DELAY: Duration = Duration::from_millis(250);
 
+/// How often a stage that tells nothing is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Draws events on standard error.
 pub struct Progress {
-    bars: MultiProgress,
-    stages: Mutex<HashMap<Stage, (Instant, Option<ProgressBar>)>>,
+    bars: Arc<Bars>,
     spoken: Box<dyn Fn(&Event) + Send + Sync>,
+}
+
+/// The stages under way and the line of each.
+struct Bars {
+    lines: MultiProgress,
+    stages: Mutex<HashMap<Stage, (Instant, Option<ProgressBar>)>>,
 }
 
 impl Progress {
     /// Bars where `draw`; `speak` is given the events that stay on the screen as lines.
     pub fn new(draw: bool, speak: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let target = if draw { ProgressDrawTarget::stderr_with_hz(20) } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), stages: Mutex::default(), spoken: Box::new(speak) }
+        let bars = Arc::new(Bars { lines: MultiProgress::with_draw_target(target), stages: Mutex::default() });
+        if draw {
+            let bars = Arc::downgrade(&bars);
+            // Whoever waits for a server that says nothing sees that it is waited for. Without a thread they see nothing.
+            let _ = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+                while let Some(bars) = bars.upgrade() {
+                    bars.tick();
+                    drop(bars);
+                    thread::park_timeout(TICK);
+                }
+            });
+        }
+        Self { bars, spoken: Box::new(speak) }
+    }
+}
+
+impl Bars {
+    fn stages(&self) -> MutexGuard<'_, HashMap<Stage, (Instant, Option<ProgressBar>)>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bar(&self, stage: Stage, done: u64, total: Option<u64>, files: Option<u64>, bytes: Option<u64>) {
-        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Shows the stages that have nothing to count yet.
+    fn tick(&self) {
+        for (stage, (since, bar)) in self.stages().iter_mut() {
+            if since.elapsed() >= DELAY {
+                bar.get_or_insert_with(|| self.line(*stage)).tick();
+            }
+        }
+    }
+
+    /// A new line, for who waits.
+    fn line(&self, stage: Stage) -> ProgressBar {
+        let bar = self.lines.add(ProgressBar::no_length().with_style(style("{prefix} {spinner} {elapsed}")));
+        bar.set_prefix(label(stage));
+        bar
+    }
+
+    fn count(&self, stage: Stage, done: u64, total: Option<u64>, files: Option<u64>, bytes: Option<u64>) {
+        let mut stages = self.stages();
         let Some((since, bar)) = stages.get_mut(&stage) else { return };
         if since.elapsed() < DELAY {
             return;
         }
-        let bar = bar.get_or_insert_with(|| {
+        let bar = bar.get_or_insert_with(|| self.line(stage));
+        match total {
             // The bar takes what the line has left, so that it fits a narrow screen.
-            let counted = "{prefix} [{wide_bar}] {pos}/{len} {msg}";
-            let template = if total.is_some() { counted } else { "{prefix} {spinner} {pos} {msg}" };
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = self.bars.add(ProgressBar::no_length().with_style(style.progress_chars("=> ")));
-            bar.set_prefix(label(stage));
-            bar
-        });
-        if let Some(total) = total {
-            bar.set_length(total);
+            Some(total) if bar.length() != Some(total) => {
+                bar.set_style(style("{prefix} [{wide_bar}] {pos}/{len} {msg}"));
+                bar.set_length(total);
+            }
+            None if bar.position() == 0 => bar.set_style(style("{prefix} {spinner} {pos} {msg}")),
+            _ => {}
         }
         let unit = match stage {
             Stage::Fetch | Stage::Push | Stage::Verify => "objects",
@@ -59,22 +100,25 @@ impl Progress {
 impl Reporter for Progress {
     fn event(&self, event: &Event) {
         match event {
-            Event::Started { stage } => {
-                let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-                stages.insert(*stage, (Instant::now(), None));
+            Event::Started { stage } => drop(self.bars.stages().insert(*stage, (Instant::now(), None))),
+            Event::Progress { stage, done, total, files, bytes } => {
+                self.bars.count(*stage, *done, *total, *files, *bytes);
             }
-            Event::Progress { stage, done, total, files, bytes } => self.bar(*stage, *done, *total, *files, *bytes),
             Event::Finished { stage } => {
-                let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((_, Some(bar))) = stages.remove(stage) {
+                if let Some((_, Some(bar))) = self.bars.stages().remove(stage) {
                     bar.finish_and_clear();
                 }
             }
             Event::Waiting | Event::Retrying { .. } | Event::Warning { .. } => {
-                self.bars.suspend(|| (self.spoken)(event));
+                self.bars.lines.suspend(|| (self.spoken)(event));
             }
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ")
 }
 
 fn label(stage: Stage) -> &'static str {

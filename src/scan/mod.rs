@@ -1,6 +1,6 @@
 //! Reads a project's claimed files and gives each the id that git would give it. No repository is needed.
 //!
-//! Promises (contract/guarantees.md, 6, 7 and 17): a missing or unreadable root is an error and never an empty
+//! Promises: a missing or unreadable root is an error and never an empty
 //! project; a file that changes while it is read is an error; nothing outside the root is ever opened, for every file
 //! is opened relative to a handle of the root that refuses to leave it, whatever links are planted meanwhile.
 
@@ -15,12 +15,11 @@ use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::event::Counter;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::object::{Mode, ObjectId};
-use crate::paths::escaped;
+use crate::paths::{escaped, folded};
 use crate::workspace::Project;
 
 pub use read::SourceRoot;
@@ -240,13 +239,4 @@ fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError>
         }
     }
     Ok(())
-}
-
-/// A path as a file system would compare it that ignores case and Unicode form.
-pub fn folded(path: &[u8]) -> BString {
-    match path.to_str() {
-        Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
-        Ok(text) => text.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into(),
-        Err(_) => path.to_ascii_lowercase().into(),
-    }
 }

@@ -10,7 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::{Found, ScanError, SkipReason, Skipped};
 use crate::paths::check_segment;
-use crate::platform::bytes_of;
+use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
 use crate::workspace::project::Symlinks;
 
@@ -124,7 +124,7 @@ fn unwalkable(project: &Project, root: &Path, error: &ignore::Error) -> Result<O
         _ if !wanted => return Ok(None),
         _ if is_loop => SkipReason::Loop,
         Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) if link => SkipReason::Dangling,
-        _ if link && fs::canonicalize(path).is_err_and(|e| e.raw_os_error() == Some(40)) => SkipReason::Loop,
+        _ if link && fs::canonicalize(path).is_err_and(|e| platform::is_link_loop(&e)) => SkipReason::Loop,
         _ => {
             let source_error = error.io_error().map_or_else(
                 || io::Error::other(error.to_string()),

@@ -93,7 +93,10 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             note("clock", clock(request.now, time));
             note("push", may_push(&opened));
         }
-        Err(error) => note("fetch", Verdict::Bad(error)),
+        Err(error) => {
+            note("fetch", Verdict::Bad(error));
+            note("push", Verdict::Skipped);
+        }
     }
     checks
 }
@@ -169,7 +172,7 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 
 /// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
 fn may_push(opened: &Opened) -> Verdict {
-    let Some(store) = &opened.store else { return Verdict::Skipped };
+    let store = opened.store();
     let asked = commit_to_offer(store, opened.base).map(|id| opened.transport.would_push(store, id, &opened.branch));
     match asked {
         Ok(Ok(PushReply::Accepted)) => Verdict::Good(

@@ -43,7 +43,8 @@ pub(super) fn bring<'r>(
     let mut opened = look(request, false)?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
-    if remote.before.is_none() {
+    // Where this run published first, the remote is told as it was before and after that.
+    if outcome.direction == Direction::FromCodex {
         (remote.before, remote.after) = (opened.tip, opened.tip);
     }
     let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();

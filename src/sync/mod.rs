@@ -1,7 +1,7 @@
 //! The one orchestrator: scan and fetch side by side, plan, commit, push, verify; again on the new tip when the branch
 //! moved, without reading the sources again.
 //!
-//! Promises (contract/guarantees.md): success is only said of commits that the remote was seen to hold; a project that
+//! Promises (README, *What you can rely on*): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
 pub mod doctor;
@@ -119,8 +119,8 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
 
 fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let chosen = |direction| {
-        let other = move |project: &&&Project| ![direction, Direction::Bidirectional].contains(&project.direction);
-        request.projects.iter().filter(move |project| !other(project)).copied().collect::<Vec<_>>()
+        let goes = |project: &&Project| [direction, Direction::Bidirectional].contains(&project.direction);
+        request.projects.iter().copied().filter(goes).collect::<Vec<_>>()
     };
     let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
     let mut outcome = if publishing.is_empty() {

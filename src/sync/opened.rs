@@ -10,10 +10,11 @@ use bstr::ByteSlice;
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::listing::Lister;
-use crate::codex::lock;
+use crate::codex::lock as turn;
 use crate::codex::store::{self, Store, StoreError};
-use crate::codex::transport::{Depth, OnSignal, RemoteRefs, Transport};
+use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Transport};
 use crate::event::{Event, Stage};
+use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::paths::escaped;
@@ -40,7 +41,7 @@ pub(super) struct Opened {
     /// What the remote answered after the last push; the next fetch goes by it.
     pub(super) answer: Option<RemoteRefs>,
     /// This machine's turn at the remote.
-    pub(super) _turn: Option<lock::RemoteLock>,
+    pub(super) _turn: Option<turn::RemoteLock>,
 }
 
 /// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
@@ -70,7 +71,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
         None
     } else {
         let key = remote.url.for_git();
-        Some(lock::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
+        Some(turn::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
     };
     let refs = find_branch(request, transport.as_ref(), remote.create)?;
     let (base_branch, base) = base_of(&refs);
@@ -102,7 +103,7 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
 fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: bool) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
     if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
-        let branch = remote.branch.clone().unwrap_or_else(|| "main".to_owned());
+        let branch = remote.branch.clone().unwrap_or_else(|| FIRST_BRANCH.to_owned());
         if !may_make {
             let path = escaped(path.as_os_str().as_encoded_bytes().as_bstr()).to_string();
             return Err(SyncError::LocalMissing { path });
@@ -141,7 +142,10 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
         request.cache_home.as_ref().filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
     let store = match kept {
         Some(home) => {
-            Store::keep(&home.join("clones").join(hash(Kind::Blob, transport.clone_key().as_bytes()).to_string()))?
+            let name = hash(Kind::Blob, transport.clone_key().as_bytes()).to_string();
+            Store::keep(&home.join("clones").join(name), |file| -> Result<_, SyncError> {
+                Ok(lock(file, &request.interrupt, || request.reporter.event(&Event::Waiting))?)
+            })?
         }
         None => Store::create(&request.temporary)?,
     };
@@ -174,10 +178,12 @@ impl Opened {
         if self.store.is_none() {
             self.fetch(request)?;
         }
-        match &self.store {
-            Some(store) => Ok((store, self.base)),
-            None => unreachable!("a fetch makes the clone"),
-        }
+        Ok((self.store(), self.base))
+    }
+
+    /// The clone, of who fetched before.
+    pub(super) fn store(&self) -> &Store {
+        self.store.as_ref().unwrap_or_else(|| unreachable!("a fetch makes the clone"))
     }
 
     /// Fetches the contents with these ids, as far as the clone lacks them.
@@ -187,9 +193,9 @@ impl Opened {
         ids: &BTreeSet<ObjectId>,
     ) -> Result<(), SyncError> {
         let missing = self.clone_of_tip(request)?.0.missing(ids)?;
-        if let Some(store) = self.store.as_ref().filter(|_| !missing.is_empty()) {
+        if !missing.is_empty() {
             request.reporter.event(&Event::Started { stage: Stage::Fetch });
-            self.transport.fetch_contents(store, &missing)?;
+            self.transport.fetch_contents(self.store(), &missing)?;
             request.reporter.event(&Event::Finished { stage: Stage::Fetch });
         }
         Ok(())
@@ -245,7 +251,7 @@ impl Opened {
 
     /// Whether the branch, on which others may have pushed since, holds `commit`.
     pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, RemoteError> {
-        let Some(store) = &self.store else { return Ok(false) };
+        let store = self.store();
         match self.transport.fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn) {
             Ok(tip) => Ok(store.is_ancestor(commit, tip)),
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),

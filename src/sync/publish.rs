@@ -342,7 +342,7 @@ impl<'r> Publish<'r> {
                 NewCommit { project, plan, message }
             })
             .collect();
-        let Some(store) = &opened.store else { return Ok(false) };
+        let store = opened.store();
         let built = commit::build(store, opened.base, &new, identity).map_err(StoreError::from)?;
         let mut blobs = Vec::new();
         let mut seen = HashSet::new();

@@ -27,12 +27,12 @@ impl Publish<'_> {
     /// Sends the last commit and finds out what became of it.
     pub(super) fn push(&mut self, opened: &mut Opened) -> Result<Sent, SyncError> {
         let request = self.request;
-        let Some((commit, store)) = self.commits.values().next_back().copied().zip(opened.store.as_ref()) else {
-            return Ok(Sent::Landed);
+        let Some(commit) = self.commits.values().next_back().copied() else {
+            unreachable!("a push follows the commits that it sends");
         };
         self.outcome.attempts += 1;
         request.reporter.event(&Event::Started { stage: Stage::Push });
-        let reply = opened.transport.push(store, commit, &opened.branch);
+        let reply = opened.transport.push(opened.store(), commit, &opened.branch);
         request.reporter.event(&Event::Finished { stage: Stage::Push });
         let _span = tracing::debug_span!("verify").entered();
         request.reporter.event(&Event::Started { stage: Stage::Verify });
@@ -48,9 +48,8 @@ impl Publish<'_> {
             // Refused, whatever else: it did not land.
             (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
             // It never got through, and it still does not.
-            (Err(_), Err(error) | Ok(PushReply::Lost(error))) if error.kind.precedes_sending() => {
-                return Err(error.into());
-            }
+            (Err(_), Err(error)) if error.kind.precedes_sending() => return Err(error.into()),
+            (Err(_), Ok(PushReply::Lost(error))) if error.kind.is_refusal() => return Err(error.into()),
             (Err(source), _) => {
                 self.unknown();
                 return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
@@ -78,7 +77,7 @@ impl Publish<'_> {
                 Ok(Sent::Moved { reason: error.to_string() })
             }
             // It is not there, but a hook that takes long may still let it through.
-            Ok(PushReply::Lost(error)) if !error.kind.precedes_sending() => {
+            Ok(PushReply::Lost(error)) if !error.kind.is_refusal() => {
                 self.unknown();
                 Err(SyncError::NoVerdict { place: place(), branch: opened.branch.clone(), source: Box::new(error) })
             }

@@ -1,6 +1,7 @@
 //! Globs: which source file goes where in the codex, and, read backwards, which path of the codex is a project's own.
 //!
-//! The rules are those of contract/config.md, "Which paths a project owns": `*` and `?` stay inside a segment, `**`
+//! A project owns a path of the codex when it lies under its `to` and the source that would become it is matched by its
+//! include or a mapping and by no exclude; nothing else there is ever touched. `*` and `?` stay inside a segment, `**`
 //! crosses them, a pattern without `/` matches at the root only, dot files match like any other. Everything here is
 //! pure and works on `/`-separated bytes.
 
@@ -41,18 +42,6 @@ pub enum InvalidPattern {
         /// What is wrong with it.
         reason: crate::paths::InvalidPath,
     },
-}
-
-impl InvalidPattern {
-    /// The pattern, or destination, as written.
-    pub fn pattern(&self) -> &str {
-        match self {
-            Self::Empty => "",
-            Self::Negated(pattern) | Self::Outside(pattern) => pattern,
-            Self::Syntax { pattern, .. } => pattern,
-            Self::Destination { to, .. } => to,
-        }
-    }
 }
 
 /// The patterns of one project as the configuration gives them.

@@ -5,9 +5,9 @@
 
 pub mod mapping;
 pub mod project;
-pub mod resolve;
-pub mod select;
-mod template;
+mod resolve;
+mod select;
+pub(crate) mod template;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
 pub use project::{Direction, Project};
-pub use resolve::{load, resolve};
+pub use resolve::load;
 pub use select::{SelectError, select};
 
 /// Everything a command needs to know, resolved.

@@ -13,7 +13,26 @@ use crate::url::RemoteUrl;
 use crate::workspace::template::{self, Unfilled};
 use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
 
-/// Loads the configuration and resolves it. `Err` holds what is wrong with either.
+/// Loads the configuration and resolves the workspace; every mistake of both is told.
+///
+/// ```
+/// use fractary_codex::{config::LoadRequest, workspace};
+///
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::create_dir(root.path().join(".fractary"))?;
+/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
+/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
+/// # let cwd = root.path().to_owned();
+/// let request = LoadRequest { cwd, config_arguments: vec!["jobs=2".to_owned()], ..LoadRequest::default() };
+/// let (configuration, workspace) = workspace::load(&request).expect("no mistakes");
+/// let names: Vec<_> = workspace.projects.iter().map(|project| project.name.as_str()).collect();
+/// assert_eq!((names, workspace.jobs), (vec!["billing", "ledger"], 2));
+///
+/// let request = LoadRequest { config_arguments: vec!["jobs=many".to_owned()], ..request };
+/// let problems = workspace::load(&request).map(drop).unwrap_err();
+/// assert!(problems.iter().next().is_some_and(|problem| problem.to_string().contains("jobs")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
     let (mut configuration, mut problems) = config::gather(request);
     let mut resolver = Resolver { configuration: &configuration, problems: Vec::new(), warnings: Vec::new() };
@@ -43,14 +62,6 @@ fn nothing_given(configuration: &Configuration) -> Problem {
         None => Problem::new("there is no configuration: no `.fractary/config.yaml` here or further up")
             .hint("`fractary-codex init` writes one; `FRACTARY_CODEX_*` variables can stand for it"),
     }
-}
-
-/// Resolves a configuration that was loaded without problems. [`load`] also keeps what is odd but not wrong.
-pub fn resolve(configuration: &Configuration) -> Result<Workspace, Problems> {
-    let mut resolver = Resolver { configuration, problems: Vec::new(), warnings: Vec::new() };
-    let workspace = resolver.workspace();
-    Problems::none_of(resolver.problems.into_iter().map(|found| found.problem).collect())?;
-    workspace.ok_or_else(|| Problem::new("the configuration is incomplete").into())
 }
 
 struct Found {
@@ -119,7 +130,7 @@ impl Resolver<'_> {
             caches_published: self.caches_published(),
             state_dir,
             shared_state_dir,
-            jobs: given(raw.jobs, "jobs"),
+            jobs: given(raw.jobs, "jobs").0,
         })
     }
 

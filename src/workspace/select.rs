@@ -41,8 +41,8 @@ pub enum SelectError {
 /// `cwd`, or the only one there is.
 ///
 /// ```
-/// use fractary_codex::config::{LoadRequest, load_workspace};
-/// use fractary_codex::workspace::select::{SelectError, select};
+/// use fractary_codex::config::LoadRequest;
+/// use fractary_codex::workspace::{self, SelectError, select};
 ///
 /// # let root = tempfile::tempdir()?;
 /// # std::fs::create_dir(root.path().join(".fractary"))?;
@@ -50,7 +50,7 @@ pub enum SelectError {
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
 /// let request = LoadRequest { cwd: cwd.clone(), ..LoadRequest::default() };
-/// let (_, workspace) = load_workspace(&request).expect("no mistakes");
+/// let (_, workspace) = workspace::load(&request).expect("no mistakes");
 /// let selected = select(&workspace, false, &["bill*".to_owned()], &cwd).expect("one matches");
 /// assert_eq!(selected[0].name.as_str(), "billing");
 /// let unknown = select(&workspace, false, &["legder".to_owned()], &cwd);

@@ -9,16 +9,17 @@ use serde_json::json;
 use super::super::args::{CacheArgs, CacheCommand};
 use super::super::failure::{self, Failure};
 use super::super::load::Context;
-use super::{finish, is_json, to_json};
+use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason};
 use crate::paths::escaped;
+use crate::report::ago;
 use crate::workspace::{Project, select};
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     let (CacheCommand::List(arguments) | CacheCommand::Status(arguments) | CacheCommand::Clear { arguments, .. }) =
         command;
-    let json = is_json(&arguments.output);
+    let json = arguments.output.is_json();
     let result = chosen(arguments, context).and_then(|chosen| match command {
         CacheCommand::List(_) => chosen.each(json, |path, projects| Ok(list(path, projects, json))),
         CacheCommand::Status(_) => chosen.each(json, |path, projects| status(path, projects, json, context)),
@@ -38,7 +39,7 @@ fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Chosen, Failure> {
         workspace.projects.iter().collect()
     } else {
         let directory = context.directory()?;
-        select::select(&workspace, false, &arguments.project, &directory).map_err(|e| failure::of_selection(&e))?
+        select(&workspace, false, &arguments.project, &directory).map_err(|e| failure::of_selection(&e))?
     };
     let mut caches: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for project in projects {
@@ -91,18 +92,6 @@ fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
     }))
 }
 
-/// When, how long ago in words.
-fn age(seconds: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
-    let minutes = now.saturating_sub(seconds).max(0) / 60;
-    match minutes {
-        0 => "just now".to_owned(),
-        1..60 => format!("{minutes} min ago"),
-        60..2880 => format!("{} h ago", minutes / 60),
-        _ => format!("{} days ago", minutes / 1440),
-    }
-}
-
 fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) -> Result<Told, CacheError> {
     let cache = Cache::look(path);
     let manifest: &Manifest = cache.manifest();
@@ -135,7 +124,8 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
     }
     for (owner, asked) in owners {
         let tip = asked.tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let (why, files, when) = (reason(owner.reason), files(count(owner)), age(asked.time));
+        let (why, files, when) =
+            (reason(owner.reason), files(count(owner)), ago(context.now().saturating_sub(asked.time)));
         let partly = if asked.complete { "" } else { ", incomplete" };
         let _ = writeln!(text, "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}", owner.project, asked.branch);
     }

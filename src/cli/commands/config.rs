@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::args::ConfigCommand;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
-use super::{finish, is_json, to_json};
+use super::{finish, to_json};
 use crate::config::{self, Configuration, Explanation};
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Line;
@@ -14,7 +14,7 @@ use crate::report::style::Style;
 /// Runs the command and gives its exit status.
 pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
     let json = match command {
-        ConfigCommand::Show { output, .. } | ConfigCommand::Explain { output, .. } => is_json(output),
+        ConfigCommand::Show { output, .. } | ConfigCommand::Explain { output, .. } => output.is_json(),
         _ => false,
     };
     finish(result(command, json, context), json, context)

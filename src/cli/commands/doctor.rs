@@ -8,10 +8,9 @@ use serde_json::json;
 use super::super::args::DoctorArgs;
 use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
-use super::{is_json, to_json};
+use super::to_json;
 use crate::event::Silent;
 use crate::report::ErrorReport;
-use crate::sync::SyncRequest;
 use crate::sync::doctor::{Check, Verdict, examine};
 
 /// A check as it is told.
@@ -33,7 +32,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
             let found = if files.is_empty() { "from variables alone".to_owned() } else { format!("valid: {files}") };
             let projects = workspace.projects.iter().collect();
             let request = context.sync_request(&configuration, &workspace, projects, Arc::new(Silent));
-            let checks = examine(&SyncRequest { dry_run: true, ..request });
+            let checks = examine(&request);
             let of_actions = configuration.environment().get("GITHUB_ACTIONS").is_some();
             std::iter::once(good("configuration", found))
                 .chain(checks.into_iter().map(|check| tell(check, of_actions)))
@@ -41,7 +40,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
         }
     };
     let status = failure::first_exit(told.iter().map(|check| check.exit));
-    context.terminal.result(&if is_json(&arguments.output) { as_json(&told, status) } else { as_text(&told, context) });
+    context.terminal.result(&if arguments.output.is_json() { as_json(&told, status) } else { as_text(&told, context) });
     status
 }
 

@@ -8,6 +8,7 @@ use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::{finish, write_whole};
 use crate::codex::source;
+use crate::config::ENDINGS;
 use crate::names::ProjectName;
 
 /// Directories that hold documentation of the directory around them.
@@ -23,7 +24,7 @@ pub(crate) fn run(arguments: &InitArgs, context: &Context) -> u8 {
 fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let root = context.directory()?;
     let mark = root.join(".fractary");
-    let existing = ["yaml", "yml", "toml", "json"].map(|extension| mark.join(format!("config.{extension}")));
+    let existing = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
     if let Some(there) = existing.iter().find(|path| path.exists())
         && !arguments.force
     {

@@ -14,7 +14,7 @@ mod telling;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::args::{Format, OutputArgs};
+use super::args::Format;
 use super::failure::{Failure, exit};
 use super::load::Context;
 use crate::platform;
@@ -39,10 +39,6 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
             failure.exit
         }
     }
-}
-
-fn is_json(output: &OutputArgs) -> bool {
-    output.chosen() == Format::Json
 }
 
 /// Puts a file of the user's at `path`, whole or not at all, with the rights that new files of theirs have.

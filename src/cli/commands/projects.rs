@@ -2,16 +2,16 @@
 
 use rayon::prelude::*;
 
-use super::super::args::OutputArgs;
+use super::super::args::DocumentArgs;
 use super::super::failure::Failure;
 use super::super::load::Context;
-use super::{finish, is_json, to_json};
+use super::{finish, to_json};
 use crate::report::table::table;
 use crate::scan;
 
 /// Runs the command and gives its exit status.
-pub(crate) fn run(output: &OutputArgs, context: &Context) -> u8 {
-    let json = is_json(output);
+pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
+    let json = output.is_json();
     finish(list(json, context), json, context)
 }
 

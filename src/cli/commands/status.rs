@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
 fn status(arguments: &StatusArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
     let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
     let selection = &arguments.selection;
-    let projects = select::select(&workspace, selection.all, &selection.project, &context.directory()?)
+    let projects = select(&workspace, selection.all, &selection.project, &context.directory()?)
         .map_err(|error| failure::of_selection(&error))?;
     let reporter = telling.reporter(context);
     let warnings = telling.warnings(&configuration, reporter.as_ref());

@@ -19,10 +19,10 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
 
 fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
     let deletes = delete_policy(arguments)?;
-    let patterns = patterns(arguments);
+    let patterns = patterns(arguments)?;
     let (configuration, workspace) = context.load(arguments.env.as_deref(), flags(arguments))?;
     let directory = context.directory()?;
-    let projects = select::select(&workspace, arguments.selection.all, &patterns, &directory)
+    let projects = select(&workspace, arguments.selection.all, &patterns, &directory)
         .map_err(|error| failure::of_selection(&error))?;
     let reporter = telling.reporter(context);
     let warnings = telling.warnings(&configuration, reporter.as_ref());
@@ -73,12 +73,17 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
 }
 
 /// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.
-fn patterns(arguments: &SyncArgs) -> Vec<String> {
+fn patterns(arguments: &SyncArgs) -> Result<Vec<String>, Failure> {
     match arguments.names.as_slice() {
-        [] => arguments.selection.project.clone(),
-        [word] if word == "project" => Vec::new(),
-        [name] => vec![name.clone()],
-        [_, name, ..] => vec![name.clone()],
+        [] => Ok(arguments.selection.project.clone()),
+        [word] if word == "project" => Ok(Vec::new()),
+        [name] => Ok(vec![name.clone()]),
+        [word, name] if word == "project" => Ok(vec![name.clone()]),
+        names => {
+            let named: String = names.iter().map(|name| format!(" -p {name}")).collect();
+            let hint = format!("name several with `-p`: `fractary-codex sync{named}`");
+            Err(Failure::new(exit::USAGE, "usage", "`sync` takes one name without `-p`", vec![hint]))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads what a remote lists: names with the value of each, as `git ls-remote --symref` prints them.
 
-use super::RemoteRefs;
 use super::bound::Bound;
+use super::{FIRST_BRANCH, RemoteRefs};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
@@ -23,13 +23,22 @@ impl Bound {
         Ok(found.map(|(branch, tip)| RemoteRefs { branch, tip: Some(tip), head, is_empty: false }))
     }
 
-    /// What it means that the branch is not in an answer that holds every branch.
-    pub(super) fn not_found(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+    /// The branch in an answer that holds every branch, there or not.
+    pub(super) fn refs_in(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+        self.find(lines, branch)?.map_or_else(|| self.not_found(lines, branch), Ok)
+    }
+
+    /// What it means that the branch is not in an answer that holds every branch. Where none was asked for and HEAD leads
+    /// to none, it is the one that a sync makes in an empty remote, whatever name its HEAD was given.
+    fn not_found(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         let is_empty = lines.is_empty();
         let branch = match branch {
             Some(branch) => branch.to_owned(),
-            None if is_empty => "main".to_owned(),
+            None if is_empty => FIRST_BRANCH.to_owned(),
             None => {
+                if let Some(refs) = self.find(lines, Some(FIRST_BRANCH))? {
+                    return Ok(refs);
+                }
                 let detail = "its HEAD leads to no branch".to_owned();
                 return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
             }

@@ -4,7 +4,7 @@
 use crate::codex::error::RemoteErrorKind;
 
 /// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
-const SIGNS: [(&str, RemoteErrorKind); 45] = [
+const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
     ("detected dubious ownership", RemoteErrorKind::DubiousOwnership),
@@ -34,8 +34,7 @@ const SIGNS: [(&str, RemoteErrorKind); 45] = [
     ("not found", RemoteErrorKind::NotFound),
     ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
     ("certificate", RemoteErrorKind::Tls),
-    ("SSL", RemoteErrorKind::Tls),
-    ("TLS", RemoteErrorKind::Tls),
+    ("handshake", RemoteErrorKind::Tls),
     ("Operation too slow", RemoteErrorKind::TimedOut),
     ("timed out", RemoteErrorKind::TimedOut),
     ("Timed out", RemoteErrorKind::TimedOut),
@@ -51,6 +50,14 @@ const SIGNS: [(&str, RemoteErrorKind); 45] = [
     ("protocol error", RemoteErrorKind::ServerFailure),
     ("unexpected disconnect", RemoteErrorKind::ServerFailure),
     ("invalid server response", RemoteErrorKind::ServerFailure),
+    ("early EOF", RemoteErrorKind::ServerFailure),
+    ("RPC failed", RemoteErrorKind::ServerFailure),
+    // A connection that was there and broke off, in the words of the libraries of TLS.
+    ("non-properly terminated", RemoteErrorKind::ServerFailure),
+    ("unexpected eof while reading", RemoteErrorKind::ServerFailure),
+    // What is left of TLS is its beginning.
+    ("SSL", RemoteErrorKind::Tls),
+    ("TLS", RemoteErrorKind::Tls),
 ];
 
 /// The cause that git's messages point to.
@@ -60,14 +67,11 @@ pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
         line.contains(sign) && !(*kind == RemoteErrorKind::DiskFull && line.starts_with("remote:"))
     };
     let found = SIGNS.iter().find(|sign| lines.iter().any(|line| points(line, sign)));
-    match found {
-        Some((_, kind)) => *kind,
-        None if lines.iter().any(|line| line.contains("early EOF") || line.contains("RPC failed")) => {
-            RemoteErrorKind::ServerFailure
-        }
-        None => RemoteErrorKind::Other,
-    }
+    found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
+
+/// How lines begin that tell how far git is.
+const PROGRESS: [&str; 3] = ["Enumerating objects:", "Counting objects:", "Delta compression using"];
 
 /// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
 pub(super) fn telling(lines: &[String]) -> Vec<String> {
@@ -76,6 +80,8 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
         !line.is_empty()
             && !line.starts_with("hint:")
             && !line.contains("% (")
+            && !line.contains(" (delta ")
+            && !PROGRESS.iter().any(|progress| line.starts_with(progress))
             && !line.starts_with("Please make sure you have the correct access rights")
             && !line.starts_with("and the repository exists")
             && !line.starts_with("warning: templates not found")

@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::io::{self, Seek, Write};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -13,16 +12,13 @@ use super::bound::Bound;
 use super::classify::{classify, telling};
 use super::process::{self, Failed, Finished};
 use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
-use crate::codex::auth::Helpers;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config;
 use crate::codex::store::{Store, StoreError, TIP};
-use crate::environment::Environment;
-use crate::event::{Event, Reporter, Stage};
+use crate::event::{Event, Stage};
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
 use crate::paths::escaped;
-use crate::workspace::Remote;
 
 /// `git`, bound to one remote.
 pub(super) struct Git {
@@ -36,14 +32,8 @@ const OLDEST: (u32, u32) = (2, 31);
 const REMOTE: &str = "codex";
 
 impl Git {
-    /// Binds git to `remote`. An error if a token would travel in the clear.
-    pub(super) fn new(
-        remote: &Remote,
-        environment: &Environment,
-        interrupt: &Interrupt,
-        reporter: Arc<dyn Reporter>,
-    ) -> Result<Self, RemoteError> {
-        Ok(Self { bound: Bound::new(remote, environment, interrupt, reporter, Helpers::OfGit)? })
+    pub(super) fn new(bound: Bound) -> Self {
+        Self { bound }
     }
 
     /// A child with our settings; `silence` is how long an http connection may be still.
@@ -201,11 +191,7 @@ impl Transport for Git {
         }
         // Rare: no such branch, or no branch at all. One more answer that shows all of them decides, by itself: between
         // two questions somebody may have made the first.
-        let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
-        if let Some(refs) = self.bound.find(&lines, branch)? {
-            return Ok(refs);
-        }
-        self.bound.not_found(&lines, branch)
+        self.bound.refs_in(&self.list(&["HEAD", "refs/heads/*"], on_signal)?, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]

@@ -27,6 +27,9 @@ use crate::workspace::{Remote, TransportChoice};
 use bound::Bound;
 use git::Git;
 
+/// The branch that a sync makes in a remote without any, where none is named.
+pub const FIRST_BRANCH: &str = "main";
+
 /// What the remote says it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteRefs {
@@ -114,10 +117,10 @@ pub fn open(
     interrupt: &Interrupt,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
-    if chooses_embedded(remote.transport, interrupt) {
-        return open_embedded(Bound::new(remote, environment, interrupt, reporter, Helpers::None)?);
-    }
-    Ok(Box::new(Git::new(remote, environment, interrupt, reporter)?))
+    let embedded = chooses_embedded(remote.transport, interrupt);
+    let helpers = if embedded { Helpers::None } else { Helpers::OfGit };
+    let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
+    if embedded { open_embedded(bound) } else { Ok(Box::new(Git::new(bound))) }
 }
 
 /// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.

@@ -78,8 +78,8 @@ enum Heard {
     End,
 }
 
-/// Runs `command` to its end. `patience` says, for the last line heard, how long the child may be silent after it;
-/// A signal ends the child's whole group, unless it is to go on.
+/// Runs `command` to its end. `patience` says, for the last line heard, how long the child may be silent after it. A
+/// signal ends the child's whole group, unless it is to go on.
 pub(super) fn run(
     mut command: Command,
     interrupt: &Interrupt,

@@ -3,21 +3,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use bstr::BString;
 use rayon::prelude::*;
-use unicode_normalization::UnicodeNormalization;
 
 use super::{Resolver, given};
 use crate::config::tree::key_path;
-use crate::config::{LayerKind, Origin, Problem, layers};
+use crate::config::{ENDINGS, LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, absolute, escaped};
+use crate::paths::{CodexPath, absolute, escaped, folded};
 use crate::workspace::Project;
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
 use crate::workspace::template;
-
-/// The files of local configuration, which is nobody else's business.
-const LOCAL_FILES: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
 impl<'c> Resolver<'c> {
     /// All projects, in name order.
@@ -213,7 +210,8 @@ impl<'c> Resolver<'c> {
         for holder in [root, workspace] {
             never.push(absolute(holder, Path::new(layers::derived("project_cache_dir"))));
             never.push(holder.join(".fractary/env"));
-            never.extend(LOCAL_FILES.iter().map(|ending| holder.join(format!(".fractary/config.local.{ending}"))));
+            // Local configuration is nobody else's business.
+            never.extend(ENDINGS.map(|ending| holder.join(format!(".fractary/config.local.{ending}"))));
         }
         never.into_iter().filter(|path| path.starts_with(root)).collect()
     }
@@ -221,15 +219,16 @@ impl<'c> Resolver<'c> {
     /// No two projects in one place, one below the other, or in places that only some file systems tell apart.
     fn check_places(&mut self, projects: &[Project]) {
         let folded = |project: &Project| {
-            let text = project.to.as_bstr().to_string();
-            format!("{}/", text.nfc().collect::<String>().to_lowercase().nfc().collect::<String>())
+            let mut place = folded(project.to.as_bstr());
+            place.push(b'/');
+            place
         };
-        let mut places: Vec<(String, &Project)> = projects.iter().map(|project| (folded(project), project)).collect();
+        let mut places: Vec<(BString, &Project)> = projects.iter().map(|project| (folded(project), project)).collect();
         places.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
         // Everything below a place follows it directly, so the last place that was not below another is enough.
-        let mut upper: Option<&(String, &Project)> = None;
+        let mut upper: Option<&(BString, &Project)> = None;
         for place in &places {
-            let Some((above, first)) = upper.filter(|(above, _)| place.0.starts_with(above)) else {
+            let Some((above, first)) = upper.filter(|(above, _)| place.0.starts_with(above.as_slice())) else {
                 upper = Some(place);
                 continue;
             };

@@ -124,10 +124,7 @@ impl Transport for Local {
     fn refs(&self, branch: Option<&str>, _: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let repository = self.open()?;
         let lines = self.list(&repository).map_err(|error| self.failure(&error))?;
-        match self.bound.find(&lines, branch)? {
-            Some(refs) => Ok(refs),
-            None => self.bound.not_found(&lines, branch),
-        }
+        self.bound.refs_in(&lines, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch))]

@@ -89,11 +89,7 @@ impl Transport for Network {
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
-        let lines = self.list(Direction::Fetch, on_signal)?;
-        match self.bound.find(&lines, branch)? {
-            Some(refs) => Ok(refs),
-            None => self.bound.not_found(&lines, branch),
-        }
+        self.bound.refs_in(&self.list(Direction::Fetch, on_signal)?, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
