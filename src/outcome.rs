@@ -358,8 +358,8 @@ pub enum SyncError {
     /// Some project was not ready and the run is `--atomic`.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,
-    /// Stopped by a signal before anything was sent.
-    #[error("{0}; nothing was pushed")]
+    /// Stopped by a signal.
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
 }
 

@@ -9,8 +9,8 @@ use crate::record::Reader;
 /// Seconds and nanoseconds.
 pub type Time = (i64, i64);
 
-/// A file as it was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A file as it was seen. The default is that of none: it is like no other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stat {
     /// Bytes.
     pub size: u64,

@@ -108,6 +108,8 @@ pub struct Cache {
     /// Not there where the directory is not, and this is only a look.
     place: Option<Place>,
     manifest: Manifest,
+    /// What stands at paths once a plan that is only assumed is carried out.
+    assumed: BTreeMap<BString, OnDisk>,
     _lock: Option<File>,
 }
 
@@ -126,17 +128,14 @@ impl Cache {
         place.sign(".gitignore", "*\n").map_err(error)?;
         place.sign("CACHEDIR.TAG", CACHEDIR_TAG).map_err(error)?;
         place.tidy();
-        Ok(Self { manifest: read(path), path: path.to_owned(), place: Some(place), _lock: lock })
+        let (manifest, assumed) = (read(path), BTreeMap::new());
+        Ok(Self { manifest, path: path.to_owned(), place: Some(place), assumed, _lock: lock })
     }
 
     /// Looks at the cache in `path`, which may not be there, and writes nothing.
     pub fn look(path: &Path) -> Self {
-        Self { path: path.to_owned(), place: Place::open(path).ok(), manifest: read(path), _lock: None }
-    }
-
-    /// The directory.
-    pub fn path(&self) -> &Path {
-        &self.path
+        let (place, assumed) = (Place::open(path).ok(), BTreeMap::new());
+        Self { path: path.to_owned(), place, manifest: read(path), assumed, _lock: None }
     }
 
     /// What it holds.
@@ -234,6 +233,19 @@ impl Cache {
         Ok(taken)
     }
 
+    /// Goes on as if a plan had been carried out, and writes nothing: what a run would do after it is planned on that.
+    pub fn assume(&mut self, plan: CachePlan) {
+        for change in plan.taken.iter().flat_map(|one| &one.plan.changes) {
+            let then = change.op.file().map_or(OnDisk::Absent, |file| OnDisk::File {
+                mode: file.mode,
+                id: file.id,
+                stat: Stat::default(),
+            });
+            self.assumed.insert(change.path.clone(), then);
+        }
+        self.note(plan.questions, &plan.taken, &HashMap::new());
+    }
+
     /// How the files are that are not as they were written.
     pub fn conditions(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
         let condition = |(path, file): (&BString, &Cached)| {
@@ -299,6 +311,9 @@ impl Cache {
 
     /// What stands at a path.
     fn on_disk(&self, path: &BStr) -> Result<OnDisk, CacheError> {
+        if let Some(assumed) = self.assumed.get(path) {
+            return Ok(assumed.clone());
+        }
         let Some(place) = &self.place else { return Ok(OnDisk::Absent) };
         let known = self.manifest.files.get(path);
         let hashed = |stat: &Stat| known.filter(|_| self.is_known(path, stat)).map(|known| known.entry.id);

@@ -291,7 +291,8 @@ pub(crate) struct SyncArgs {
     /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
     pub(crate) env: Option<String>,
-    /// Publish these instead of `sync.to_codex.include`; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
+    /// Take these instead of `sync.to_codex.include`, or `sync.from_codex.include`; repeatable [env:
+    /// FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
     #[arg(long, value_name = "GLOB", help_heading = "Configuration", hide_short_help = true)]
     pub(crate) include: Vec<String>,
     /// Leave these out as well; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]

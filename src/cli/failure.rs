@@ -7,12 +7,12 @@ use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::config::problem::Problems;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
+use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
-use crate::workspace::SelectError;
+use crate::workspace::{Direction, SelectError};
 
 /// Exit statuses, as `--help` and the README tell them.
 pub(crate) mod exit {
@@ -110,7 +110,18 @@ pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
     statuses.min_by_key(rank).unwrap_or(exit::DONE)
 }
 
-/// What ended a run.
+/// What ended a run. That nothing was pushed is said where a user would ask: only the outcome knows it.
+pub(crate) fn of_outcome(outcome: &SyncOutcome) -> Option<Failure> {
+    let error = outcome.failure.as_ref()?;
+    let mut failure = of_run(error);
+    let is_asked = matches!(error, SyncError::Interrupted(_) | SyncError::Store(_));
+    if is_asked && outcome.pushed == Pushed::No && outcome.direction != Direction::FromCodex {
+        failure.report.message.push_str("; nothing was pushed");
+    }
+    Some(failure)
+}
+
+/// What ended a run, or one of its steps.
 pub(crate) fn of_run(error: &SyncError) -> Failure {
     let again = "run again: what landed is found up to date, what did not is pushed".to_owned();
     let (exit, kind, hints) = match error {
@@ -294,7 +305,7 @@ fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
                 false if *kept => ("kept-clone", "make it writable"),
                 false => ("temporary-clone", "make it a directory that can be written"),
             };
-            (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}; nothing was pushed")])
+            (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}")])
         }
         StoreError::Git(_) | StoreError::Tree(_) => {
             (exit::REMOTE, "codex-unreadable", vec!["check the codex with `git fsck --strict`".to_owned()])

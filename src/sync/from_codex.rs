@@ -2,7 +2,7 @@
 //! write. Where a cache already holds the answer to the same question about the same tip, nothing is fetched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
@@ -33,11 +33,13 @@ struct Shelf<'r> {
     planned: Result<(Cache, CachePlan), Vec<ProjectError>>,
 }
 
-/// Brings to `projects` what they want. `published` is what this run would have published before, were it not dry.
+/// Brings to `projects` what they want. `published` is what this run would have published before, were it not dry, and
+/// `caches` are those that would not be now as they are.
 pub(super) fn bring<'r>(
     request: &SyncRequest<'r>,
     projects: &[&'r Project],
     published: &[(&Project, &ProjectPlan)],
+    caches: &mut BTreeMap<PathBuf, Cache>,
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
     let mut opened = look(request, false)?;
@@ -54,10 +56,20 @@ pub(super) fn bring<'r>(
     // In the order of their paths, so that two runs never wait for each other in a ring.
     let mut shelves = Vec::new();
     for (path, projects) in groups {
-        shelves.push(shelf(request, &mut opened, path, projects, published, outcome)?);
+        let cache = match caches.remove(path) {
+            Some(assumed) => Ok(assumed),
+            None if request.dry_run => Ok(Cache::look(path)),
+            None => Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting)),
+        };
+        shelves.push(match cache {
+            Ok(cache) => shelf(request, &mut opened, cache, projects, published, outcome)?,
+            Err(error) => failed(projects, error)?,
+        });
     }
+    // Of a run that went the other way before, the plan is of the tip that it found.
+    let planned_on = if outcome.direction == Direction::FromCodex { opened.base } else { outcome.remote.before };
     let plans = shelves.iter().filter_map(|shelf| Some(&shelf.planned.as_ref().ok()?.1));
-    let id = plan_id(opened.base, plans.flat_map(|plan| &plan.taken).map(|taken| (None, &taken.plan)));
+    let id = plan_id(planned_on, plans.flat_map(|plan| &plan.taken).map(|taken| (None, &taken.plan)));
     // Of both directions, where there are two.
     let both = |first| hash(Kind::Blob, format!("{first} {id}").as_bytes());
     outcome.plan_id = Some(outcome.plan_id.map_or(id, both));
@@ -83,24 +95,15 @@ fn files(plan: &ProjectPlan) -> impl Iterator<Item = &SourceFile> {
     plan.changes.iter().filter_map(|change| change.op.file())
 }
 
-/// Opens one cache and plans what its projects come to.
+/// Plans what the projects of one cache come to.
 fn shelf<'r>(
     request: &SyncRequest<'r>,
     opened: &mut Opened,
-    path: &Path,
+    cache: Cache,
     projects: Vec<&'r Project>,
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
 ) -> Result<Shelf<'r>, SyncError> {
-    let cache = if request.dry_run {
-        Ok(Cache::look(path))
-    } else {
-        Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting))
-    };
-    let cache = match cache {
-        Ok(cache) => cache,
-        Err(error) => return failed(projects, error),
-    };
     let mut questions = Vec::new();
     let mut refused = Vec::new();
     let mut unusable = Vec::new();

@@ -14,6 +14,7 @@ mod push;
 mod routing;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,12 +124,16 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         request.projects.iter().copied().filter(goes).collect::<Vec<_>>()
     };
     let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
-    let mut outcome = if publishing.is_empty() {
-        SyncOutcome { direction: Direction::FromCodex, ..empty_outcome(request) }
+    let (mut outcome, mut caches) = if publishing.is_empty() {
+        (SyncOutcome { direction: Direction::FromCodex, ..empty_outcome(request) }, BTreeMap::new())
     } else {
         publish::publish(&SyncRequest { projects: publishing.clone(), ..request.clone() })
     };
     if bringing.is_empty() || outcome.failure.is_some() {
+        return outcome;
+    }
+    if let Err(interrupted) = request.interrupt.check() {
+        outcome.failure = Some(interrupted.into());
         return outcome;
     }
     if request.offline {
@@ -143,7 +148,7 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let reports = std::mem::take(&mut outcome.projects);
     let planned = publishing.iter().zip(&reports).filter(|(_, report)| would_land(report));
     let planned: Vec<_> = planned.map(|(project, report)| (*project, &report.plan)).collect();
-    let brought = from_codex::bring(request, &bringing, &planned, &mut outcome);
+    let brought = from_codex::bring(request, &bringing, &planned, &mut caches, &mut outcome);
     outcome.projects = reports;
     match brought {
         Ok(reports) => outcome.projects.extend(reports),

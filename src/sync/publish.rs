@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use super::published::{self, Published};
 use super::push::{SAME_TIP_DELAY, SAME_TIP_TRIES, Sent, backoff};
 use super::sources::{Roots, scan_all};
 use super::{Landing, SyncRequest, empty_outcome, report};
+use crate::cache::Cache;
 use crate::codex::commit::{self, NewCommit};
 use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
@@ -24,7 +26,7 @@ use crate::paths::escaped;
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, SourceFile};
 use crate::state::Recorded;
-use crate::workspace::Project;
+use crate::workspace::{Direction, Project};
 
 /// One run to the codex.
 pub(super) struct Publish<'r> {
@@ -42,6 +44,8 @@ pub(super) struct Publish<'r> {
     revisions: BTreeMap<usize, Option<SourceRevision>>,
     written: HashSet<ObjectId>,
     pub(super) landing: Landing,
+    /// Of a dry run: the caches as they would be.
+    caches: BTreeMap<PathBuf, Cache>,
 }
 
 enum WriteError {
@@ -55,8 +59,9 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// Publishes the chosen projects, whatever their direction, or plans it.
-pub(super) fn publish(request: &SyncRequest<'_>) -> SyncOutcome {
+/// Publishes the chosen projects, whatever their direction, or plans it. Where a dry run goes on from there, it gets the
+/// local caches as they would be, by their paths.
+pub(super) fn publish(request: &SyncRequest<'_>) -> (SyncOutcome, BTreeMap<PathBuf, Cache>) {
     let mut run = Publish::new(request);
     let result = run.run();
     run.into_outcome(result.err())
@@ -76,6 +81,7 @@ impl<'r> Publish<'r> {
             revisions: BTreeMap::new(),
             written: HashSet::new(),
             landing: Landing::NotLanded,
+            caches: BTreeMap::new(),
         }
     }
 
@@ -100,14 +106,23 @@ impl<'r> Publish<'r> {
         if !request.dry_run && self.landing != Landing::Unknown {
             self.record(&opened);
         }
-        if result.is_ok() && !request.dry_run && request.workspace.caches_published {
-            self.cache(&opened);
+        if result.is_ok() && request.workspace.caches_published && (!request.dry_run || self.goes_both_ways()) {
+            let branch = opened.branch.clone();
+            // Whoever waits for a cache holds neither the clone nor the turn: another run may have that cache and wait for
+            // one of these.
+            drop(opened);
+            self.cache(&branch);
         }
         result
     }
 
+    /// Whether something is brought after this, which a dry run then plans on the caches as they would be.
+    fn goes_both_ways(&self) -> bool {
+        self.request.projects.iter().any(|project| project.direction == Direction::Bidirectional)
+    }
+
     /// Puts what the codex now holds of the projects into their caches.
-    fn cache(&mut self, opened: &Opened) {
+    fn cache(&mut self, branch: &str) {
         let there = self.decisions.iter().enumerate().filter(|(number, decision)| {
             !self.failed.contains_key(number) && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
         });
@@ -119,7 +134,7 @@ impl<'r> Publish<'r> {
             })
             .collect();
         let (tip, roots) = (self.outcome.remote.after, Roots::new(&self.request.projects));
-        published::keep(self.request, &published, &opened.branch, tip, &roots, &mut self.outcome.warnings);
+        self.caches = published::keep(self.request, &published, branch, tip, &roots, &mut self.outcome.warnings);
     }
 
     /// Plans, and pushes until it landed or cannot.
@@ -133,12 +148,15 @@ impl<'r> Publish<'r> {
             request.interrupt.check()?;
             self.plan(opened)?;
             let unready = !self.failed.is_empty() || self.decisions.iter().any(|d| matches!(d, Decision::Withheld(..)));
-            if request.dry_run || !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
+            if !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
                 return Ok(());
             }
             if request.atomic && unready {
                 self.landing = Landing::HeldByOthers;
                 return Err(SyncError::Atomic);
+            }
+            if request.dry_run {
+                return Ok(());
             }
             if opened.store.is_none() {
                 self.fetch(opened)?;
@@ -190,7 +208,7 @@ impl<'r> Publish<'r> {
         Ok(())
     }
 
-    fn into_outcome(mut self, failure: Option<SyncError>) -> SyncOutcome {
+    fn into_outcome(mut self, failure: Option<SyncError>) -> (SyncOutcome, BTreeMap<PathBuf, Cache>) {
         self.decisions.resize(self.request.projects.len(), Decision::Go(ProjectPlan::default()));
         let decisions = self.decisions.into_iter().enumerate();
         self.outcome.projects = decisions
@@ -201,7 +219,7 @@ impl<'r> Publish<'r> {
             })
             .collect();
         self.outcome.failure = failure;
-        self.outcome
+        (self.outcome, self.caches)
     }
 
     fn take_scanned(&mut self, scanned: Vec<Result<Snapshot, ScanError>>) -> Result<(), SyncError> {

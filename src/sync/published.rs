@@ -2,7 +2,7 @@
 //! the remote holds, so whatever goes wrong here is a warning.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
@@ -25,7 +25,8 @@ pub(super) struct Published<'r> {
     pub(super) snapshot: &'r Snapshot,
 }
 
-/// Brings the caches of the projects up to date with what the codex holds of them at `tip`.
+/// Brings the caches of the projects up to date with what the codex holds of them at `tip`. A dry run gives back those that
+/// would change, as they then would be.
 pub(super) fn keep(
     request: &SyncRequest<'_>,
     published: &[Published<'_>],
@@ -33,7 +34,8 @@ pub(super) fn keep(
     tip: Option<ObjectId>,
     roots: &Roots<'_>,
     warnings: &mut Vec<Warning>,
-) {
+) -> BTreeMap<PathBuf, Cache> {
+    let mut assumed = BTreeMap::new();
     let mut groups: BTreeMap<&Path, Vec<&Published<'_>>> = BTreeMap::new();
     for one in published {
         groups.entry(&one.project.cache_dir).or_default().push(one);
@@ -47,11 +49,16 @@ pub(super) fn keep(
             complete: true,
             time: request.now,
         };
-        if let Err(error) = keep_one(request, path, &group, roots, asked, warnings) {
-            let causes = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            request.warn(warnings, None, format!("{error}{causes}; the codex itself is up to date"));
+        match keep_one(request, path, &group, roots, asked, warnings) {
+            Ok(cache) => assumed.extend(cache.map(|cache| (path.to_owned(), cache))),
+            Err(_) if request.dry_run => {}
+            Err(error) => {
+                let causes = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                request.warn(warnings, None, format!("{error}{causes}; the codex itself is up to date"));
+            }
         }
     }
+    assumed
 }
 
 fn keep_one(
@@ -61,7 +68,7 @@ fn keep_one(
     roots: &Roots<'_>,
     asked: impl Fn(ObjectId) -> Asked,
     warnings: &mut Vec<Warning>,
-) -> Result<(), CacheError> {
+) -> Result<Option<Cache>, CacheError> {
     let owner = |one: &Published<'_>| Owner { project: one.project.name.clone(), reason: Reason::Published };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
     let look = Cache::look(path);
@@ -72,9 +79,13 @@ fn keep_one(
     };
     // With `--force` and `--rescan` the files themselves are looked at.
     if !request.force && !request.rescan && group.iter().zip(&digests).all(is_there) {
-        return Ok(());
+        return Ok(None);
     }
-    let mut cache = Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting))?;
+    let mut cache = if request.dry_run {
+        look
+    } else {
+        Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting))?
+    };
     let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
     let mut questions = Vec::new();
     for (one, digest) in group.iter().zip(digests) {
@@ -87,6 +98,10 @@ fn keep_one(
         questions.push(Question { owner: owner(one), asked: asked(digest), files });
     }
     let plan = cache.plan(questions, request.force)?;
+    if request.dry_run {
+        cache.assume(plan);
+        return Ok(Some(cache));
+    }
     request.reporter.event(&Event::Started { stage: Stage::Write });
     let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
     let taken = cache.apply(plan, |wanted| {
@@ -107,7 +122,7 @@ fn keep_one(
             request.warn(warnings, Some(one.project), message);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// A digest of all that a project publishes.

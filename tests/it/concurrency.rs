@@ -1,10 +1,11 @@
 //! Many runs at once into one codex.
 
+use std::fs;
 use std::process::Stdio;
 
-use crate::support::Sandbox;
 use crate::support::gate::{Moment, Step};
 use crate::support::http::HttpServer;
+use crate::support::{Sandbox, wait_until};
 
 #[test]
 fn eight_syncs_at_once_all_land() {
@@ -154,4 +155,29 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
     assert_eq!(tree.len(), others.len() + processes * rounds);
     assert!(others.iter().all(|(path, entry)| tree.get(path) == Some(entry)));
     assert_eq!(sandbox.leftovers(), [""; 0]);
+}
+
+#[test]
+fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha"],
+        "  clone: { strategy: cached }\n  sync: { from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    sandbox.write("ws/alpha/README.md", "alpha");
+    codex.commit(&[("100644", "projects/core/a.md", "core")], &[]);
+    let gate = codex.hold_pushes(&sandbox);
+    // This one has the clone, and will want the cache.
+    let publishing = sandbox.start(&["sync", "--all"]);
+    gate.wait();
+    // This one has the cache, and wants the clone.
+    let bringing = sandbox.start(&["sync", "--all", "--from-codex"]);
+    let lock = sandbox.path("ws/.fractary/codex/cache/.fractary-codex/lock");
+    wait_until("the cache is taken", || fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err()));
+    gate.open();
+    for mut child in [publishing, bringing] {
+        wait_until("it ends", || child.try_wait().unwrap().is_some());
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(sandbox.run(&["sync", "--all", "--json"]).code(0).json()["totals"]["up_to_date"], 1);
 }

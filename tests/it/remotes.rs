@@ -85,6 +85,22 @@ fn forbidden_not_found_and_broken_servers() {
 }
 
 #[test]
+fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
+    for body in ["", "<html>please log in</html>"] {
+        let world = World::new();
+        world.server.fail(Stage::ListToFetch, Reaction::Status(200, body), usize::MAX);
+        for arguments in [&["sync", "--all"][..], &["sync", "--all", "--from-codex"], &["status", "--check"]] {
+            let mut command = world.sandbox.program(arguments);
+            command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+            command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+            let output = world.sandbox.finish(command).code(4);
+            assert!(output.stderr.contains("not found"), "{}", output.stderr);
+            assert!(output.stderr.contains("is this a git repository?"), "{}", output.stderr);
+        }
+    }
+}
+
+#[test]
 fn redirects_are_not_followed_with_a_token() {
     let world = World::new();
     let other = HttpServer::start(&world.sandbox.path(""), None);

@@ -48,6 +48,26 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
 }
 
 #[test]
+fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_nothing_back() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha"],
+        "  sync: { direction: bidirectional, from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let gate = codex.hold_pushes(&sandbox);
+    let child = sandbox.start(&["sync", "--all", "--json", "--config", "cache.enabled=false"]);
+    gate.wait();
+    send(&child, Signal::TERM);
+    gate.open();
+    let output = child.wait_with_output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &told["exit_code"], &told["pushed"]), (Some(143), &143.into(), &true.into()));
+    assert_eq!(told["error"]["message"], "interrupted by signal 15");
+    assert!(codex.tip().is_some() && !sandbox.path("ws/.fractary/codex/cache").exists());
+}
+
+#[test]
 fn a_signal_before_the_push_changes_nothing() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");

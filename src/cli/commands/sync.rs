@@ -8,7 +8,7 @@ use crate::config::FlagValue;
 use crate::outcome::SyncOutcome;
 use crate::plan::DeletePolicy;
 use crate::sync::{self, SyncRequest};
-use crate::workspace::select;
+use crate::workspace::{Direction, Project, Workspace, select};
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
@@ -19,11 +19,19 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
 
 fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
     let deletes = delete_policy(arguments)?;
-    let patterns = patterns(arguments)?;
-    let (configuration, workspace) = context.load(arguments.env.as_deref(), flags(arguments))?;
-    let directory = context.directory()?;
-    let projects = select(&workspace, arguments.selection.all, &patterns, &directory)
-        .map_err(|error| failure::of_selection(&error))?;
+    let load = |flags| context.load(arguments.env.as_deref(), flags);
+    let mut flags = flags(arguments);
+    if !arguments.include.is_empty() || !arguments.exclude.is_empty() {
+        // Which way they are meant is known once it is known which way the projects go.
+        let (_, workspace) = load(flags.clone())?;
+        flags.extend(lists(arguments, &chosen(arguments, &workspace, context)?)?);
+    }
+    let (configuration, workspace) = load(flags)?;
+    let projects = chosen(arguments, &workspace, context)?;
+    if arguments.no_cache && projects.iter().any(|project| project.direction != Direction::ToCodex) {
+        let message = "`--no-cache` leaves the local cache alone, and to bring from the codex is to fill it".to_owned();
+        return Err(Failure::new(exit::USAGE, "usage", message, vec!["add `--to-codex`".to_owned()]));
+    }
     let reporter = telling.reporter(context);
     let warnings = telling.warnings(&configuration, reporter.as_ref());
     let mut outcome = sync::sync(&SyncRequest {
@@ -59,17 +67,30 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     text("--retries", "push.retries", arguments.retries.map(|n| n.to_string()));
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());
-    let from_codex = arguments.from_codex || arguments.direction.as_deref() == Some("from-codex");
-    let side = if from_codex { "from_codex" } else { "to_codex" };
-    for (flag, key, list) in [
-        ("--include", format!("sync.{side}.include"), &arguments.include),
-        ("--exclude", format!("sync.{side}.exclude"), &arguments.exclude),
-    ] {
-        if !list.is_empty() {
-            flags.push(FlagValue::list(flag, &key, list.clone()));
-        }
-    }
     flags
+}
+
+/// `--include` and `--exclude` as values of the way that `projects` go.
+fn lists(arguments: &SyncArgs, projects: &[&Project]) -> Result<Vec<FlagValue>, Failure> {
+    let all_go = |direction| projects.iter().all(|project| project.direction == direction);
+    let side = if all_go(Direction::ToCodex) {
+        "to_codex"
+    } else if all_go(Direction::FromCodex) {
+        "from_codex"
+    } else {
+        let message = "`--include` and `--exclude` are meant for one way, and this goes both".to_owned();
+        let hint = "add `--to-codex` or `--from-codex`".to_owned();
+        return Err(Failure::new(exit::USAGE, "usage", message, vec![hint]));
+    };
+    let given = [("--include", "include", &arguments.include), ("--exclude", "exclude", &arguments.exclude)];
+    let given = given.into_iter().filter(|(.., list)| !list.is_empty());
+    Ok(given.map(|(flag, key, list)| FlagValue::list(flag, &format!("sync.{side}.{key}"), list.clone())).collect())
+}
+
+/// The projects that are meant.
+fn chosen<'w>(arguments: &SyncArgs, workspace: &'w Workspace, context: &Context) -> Result<Vec<&'w Project>, Failure> {
+    select(workspace, arguments.selection.all, &patterns(arguments)?, &context.directory()?)
+        .map_err(|error| failure::of_selection(&error))
 }
 
 /// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.

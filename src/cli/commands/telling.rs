@@ -88,7 +88,7 @@ impl Telling {
         if self.folds(context) {
             Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
         }
-        let mut ended = outcome.failure.as_ref().map(|error| failure::of_run(error).report);
+        let mut ended = failure::of_outcome(outcome).map(|failure| failure.report);
         let terminal = &context.terminal;
         // A run that ended early knows nothing that a page should say; the last one stays.
         let page = target.filter(|_| ended.is_none()).map(|target| {

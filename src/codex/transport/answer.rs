@@ -64,5 +64,8 @@ impl Bound {
     }
 }
 
+/// What is said of an answer that is none of git's.
+pub(super) const NOT_GIT: &str = "its answer is not valid: is this a git repository?";
+
 /// What is said of a remote that stores other objects than ours.
 pub(super) const SHA_256: &str = "it stores SHA-256 objects, which are not supported yet";

@@ -88,3 +88,53 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
     };
     lines.iter().filter(wanted).map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a push may have landed goes by this: a connection that breaks off is another thing than one that is not
+    /// trusted.
+    #[test]
+    fn the_end_of_a_tls_connection_is_told_from_its_beginning() {
+        use RemoteErrorKind::{ServerFailure, Tls};
+        for (lines, expected) in [
+            (
+                &[
+                    "error: RPC failed; curl 56 GnuTLS recv error (-110): The TLS connection was non-properly terminated.",
+                    "send-pack: unexpected disconnect while reading sideband packet",
+                    "fatal: the remote end hung up unexpectedly",
+                ][..],
+                ServerFailure,
+            ),
+            (
+                &[
+                    "error: RPC failed; curl 56 OpenSSL SSL_read: error:0A000126:SSL routines::unexpected eof while reading",
+                ],
+                ServerFailure,
+            ),
+            (
+                &[
+                    "fatal: unable to access 'https://h/': gnutls_handshake() failed: The TLS connection was non-properly terminated.",
+                ],
+                Tls,
+            ),
+            (
+                &[
+                    "fatal: unable to access 'https://h/': server certificate verification failed. CAfile: none CRLfile: none",
+                ],
+                Tls,
+            ),
+            (&["fatal: unable to access 'https://h/': error:0A00010B:SSL routines::wrong version number"], Tls),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(classify(&lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn how_far_git_is_tells_nothing() {
+        let lines = ["Enumerating objects: 10, done.", "Total 10 (delta 0), reused 0 (delta 0)", "fatal: it broke"];
+        assert_eq!(telling(&lines.map(str::to_owned)), ["fatal: it broke"]);
+    }
+}

@@ -1,5 +1,7 @@
 //! Publishing and then bringing, and the cache after publishing alone.
 
+use serde_json::Value;
+
 use super::*;
 
 fn both() -> (Sandbox, Codex) {
@@ -17,8 +19,7 @@ fn both() -> (Sandbox, Codex) {
 #[test]
 fn both_ways_publishes_first_and_brings_from_the_new_tip() {
     let (sandbox, codex) = both();
-    let plan = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
-    let output = sandbox.run(&["sync", "--all", "--no-cache", "--json"]).code(0).json();
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     let entries: Vec<_> = output["projects"].as_array().unwrap().iter().collect();
     let told = entries.iter().map(|entry| (entry["name"].as_str().unwrap(), entry["direction"].as_str().unwrap()));
     let told: Vec<_> = told.collect();
@@ -26,11 +27,65 @@ fn both_ways_publishes_first_and_brings_from_the_new_tip() {
     assert_eq!((&output["direction"], &output["pushed"]), (&"bidirectional".into(), &true.into()));
     let cache = sandbox.path("ws/.fractary/codex/cache");
     assert_eq!(names(&cache), ["projects/alpha/README.md", "projects/beta/README.md", "projects/core/a.md"]);
-    // The dry run told what was to come, what this very run would publish included.
-    for (planned, done) in plan["projects"].as_array().unwrap().iter().zip(entries) {
-        assert_eq!(planned["changes"], done["changes"]);
-    }
     assert_eq!(codex.subjects().len(), 3);
+    let human = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(human.stdout.contains("nothing to push"), "{}", human.stdout);
+    sandbox.write("ws/alpha/README.md", "again");
+    let human = sandbox.run(&["sync", "--all"]).code(0);
+    assert!(human.stdout.contains("\npushed 1 commit to `main`"), "{}", human.stdout);
+}
+
+#[test]
+fn a_dry_run_tells_both_ways_what_a_run_would_do() {
+    for cache in ["cache.enabled=true", "cache.enabled=false"] {
+        let (sandbox, codex) = both();
+        let told = |output: &Value| {
+            let of = |entry: &Value| {
+                let counts = ["added", "modified", "deleted", "unchanged", "unmanaged"].map(|key| entry[key].clone());
+                (entry["name"].clone(), entry["direction"].clone(), entry["changes"].clone(), counts)
+            };
+            let entries: Vec<_> = output["projects"].as_array().unwrap().iter().map(of).collect();
+            (output["plan_id"].clone(), entries)
+        };
+        let compare = |round: &str| {
+            let plan = sandbox.run(&["sync", "--all", "--config", cache, "--dry-run", "--json"]).code(0).json();
+            let done = sandbox.run(&["sync", "--all", "--config", cache, "--json"]).code(0).json();
+            assert_eq!(told(&plan), told(&done), "{cache}, {round}");
+        };
+        compare("first");
+        compare("nothing changed");
+        // One goes that nobody else wants, one comes, one changes, on both sides.
+        sandbox.write("ws/alpha/README.md", "changed");
+        fs::remove_file(sandbox.path("ws/beta/README.md")).unwrap();
+        sandbox.write("ws/beta/docs/b.md", "b");
+        sandbox.write("ws/beta/docs/c.md", "c");
+        codex.commit(&[("100644", "projects/core/b.md", "core")], &["projects/core/a.md"]);
+        compare("changes");
+    }
+}
+
+#[test]
+fn into_an_empty_codex_before_is_before() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(
+        &["alpha"],
+        "  sync: { direction: bidirectional, from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!((&output["remote"]["before"], &output["pushed"]), (&Value::Null, &true.into()));
+    assert_eq!(output["remote"]["after"], output["projects"][0]["commit"]);
+}
+
+#[test]
+fn lists_are_meant_for_the_way_that_the_projects_go() {
+    let (sandbox, _codex) = both();
+    let include = ["sync", "-p", "alpha", "--include", "codex://acme/core/**"];
+    let clash = sandbox.run(&include).code(2);
+    assert!(clash.stderr.contains("hint: add `--to-codex` or `--from-codex`"), "{}", clash.stderr);
+    sandbox.run(&[&include[..], &["--config", "sync.direction=from-codex"]].concat()).code(0);
+    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/a.md"]);
+    sandbox.run(&["sync", "--all", "--no-cache"]).code(2);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body, BodyReader, Proxy, SendBody};
 
+use super::super::answer::NOT_GIT;
 use super::call::Call;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::git_config::GitConfig;
@@ -209,7 +210,7 @@ impl Shared {
             _ => RemoteErrorKind::Other,
         };
         let mut detail = match status {
-            200 => vec!["its answer is not valid: is this a git repository?".to_owned()],
+            200 => vec![NOT_GIT.to_owned()],
             _ => vec![format!("the server answered {status}")],
         };
         let target = location(&response).and_then(|location| self.call.bound.leads_to(location));
