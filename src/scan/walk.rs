@@ -1,12 +1,13 @@
 //! Finds the files that a project's patterns claim, entering only directories that can hold one.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 
 use super::{Found, ScanError, SkipReason, Skipped};
 use crate::paths::check_segment;
@@ -26,11 +27,9 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
         .git_exclude(policy.respect_gitignore)
         .follow_links(policy.symlinks == Symlinks::FollowInside)
         .filter_entry({
-            let (project, root, skipped) = (project.clone(), real_root.to_owned(), skipped.clone());
-            let below_root =
-                |path: &PathBuf| path.strip_prefix(&project.root).ok().map(|path| below(Path::new(""), path));
-            let never: HashSet<BString> = project.scan.never.iter().filter_map(below_root).collect();
-            move |entry| enters(&project, &never, &root, entry, &skipped)
+            let (project, skipped) = (project.clone(), skipped.clone());
+            let never = Never::new(&project, real_root);
+            move |entry| enters(&project, &never, entry, &skipped)
         })
         .build();
     let mut found = Vec::new();
@@ -75,22 +74,17 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
 }
 
 /// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
-fn enters(
-    project: &Project,
-    never: &HashSet<BString>,
-    root: &Path,
-    entry: &ignore::DirEntry,
-    skipped: &Mutex<Vec<Skipped>>,
-) -> bool {
+fn enters(project: &Project, never: &Never, entry: &ignore::DirEntry, skipped: &Mutex<Vec<Skipped>>) -> bool {
     if entry.depth() == 0 {
         return true;
     }
+    let root = never.root.as_path();
     let source = below(root, entry.path());
     let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
     if directory && (!project.claims.can_hold(&source) || entry.file_name() == ".git") {
         return false;
     }
-    if never.contains(source.as_bstr()) {
+    if never.holds(entry.path(), directory) {
         return false;
     }
     if !entry.path_is_symlink() || project.scan.symlinks != Symlinks::FollowInside {
@@ -105,7 +99,7 @@ fn enters(
         Ok(real) if real.components().any(|c| c.as_os_str() == ".git") && below(root, &real).contains_str(".git") => {
             SkipReason::NeverASource
         }
-        Ok(real) if leads_to_never(never, below(root, &real).as_bstr()) => SkipReason::NeverASource,
+        Ok(real) if never.leads_to(&real) => SkipReason::NeverASource,
         Ok(_) => return true,
     };
     push(skipped, Skipped { source, reason });
@@ -145,10 +139,56 @@ fn error_path(error: &ignore::Error) -> Option<(&Path, bool)> {
     }
 }
 
-/// Whether `path` is, or lies below, what is never a source. The walk itself only needs to ask for the path alone, for
-/// it does not go below.
-fn leads_to_never(never: &HashSet<BString>, path: &BStr) -> bool {
-    never.contains(path) || path.find_iter(b"/").any(|slash| never.contains(path[..slash].as_bstr()))
+/// What is never a source, whatever the patterns say.
+struct Never {
+    /// The project's own root, with every link resolved.
+    root: PathBuf,
+    paths: HashSet<PathBuf>,
+    marks: Vec<PathBuf>,
+    roots: Arc<HashSet<PathBuf>>,
+}
+
+impl Never {
+    fn new(project: &Project, root: &Path) -> Self {
+        let policy = &project.scan;
+        let real = |paths: &mut dyn Iterator<Item = &PathBuf>| paths.map(|path| resolved(path)).collect::<Vec<_>>();
+        Self {
+            root: root.to_owned(),
+            // Usually none is below: then every question is answered without a look at the path.
+            paths: real(&mut policy.never.iter()).into_iter().filter(|path| path.starts_with(root)).collect(),
+            marks: real(&mut policy.marks.iter()),
+            roots: policy.roots.clone(),
+        }
+    }
+
+    /// Whether this very path, below the root, is none. The walk does not go below it.
+    fn holds(&self, path: &Path, is_directory: bool) -> bool {
+        self.paths.contains(path) || (is_directory && self.roots.contains(path)) || self.is_private(path)
+    }
+
+    /// Whether `real` is, or lies below, what is none.
+    fn leads_to(&self, real: &Path) -> bool {
+        real.ancestors().take_while(|path| *path != self.root).any(|path| self.holds(path, true))
+    }
+
+    /// Local configuration and variables, and what editors leave beside them.
+    fn is_private(&self, path: &Path) -> bool {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        if directory.file_name() != Some(OsStr::new(".fractary")) && self.marks.iter().all(|mark| mark != directory) {
+            return false;
+        }
+        let name = name.as_encoded_bytes().to_ascii_lowercase();
+        name == b"env" || name.trim_start_with(|c| c == '.').starts_with(b"config.local.")
+    }
+}
+
+/// A path with its links resolved, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => path.strip_prefix(above).map_or_else(|_| real.clone(), |rest| real.join(rest)),
+        None => path.to_owned(),
+    }
 }
 
 fn below(root: &Path, path: &Path) -> BString {

@@ -1,7 +1,8 @@
 //! One project: its root, its place in the codex and the rules between the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
@@ -67,9 +68,13 @@ pub struct ScanPolicy {
     pub max_file_size: u64,
     /// Whether `.gitignore` files count.
     pub respect_gitignore: bool,
-    /// Absolute paths that are never a source: the cache, the state, `.fractary/env`, local configuration, and the
-    /// roots of other projects inside this one.
+    /// Absolute paths that are never a source, whatever links lead there: the caches, the state, local configuration.
     pub never: BTreeSet<PathBuf>,
+    /// The directories `.fractary` of the project and of the workspace. In them, and in any other of that name, `env` and
+    /// `config.local.*` are never a source.
+    pub marks: Vec<PathBuf>,
+    /// The roots of all projects, with every link resolved: what lies in another one is that one's.
+    pub roots: Arc<HashSet<PathBuf>>,
 }
 
 /// `sync.symlinks`.

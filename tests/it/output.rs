@@ -112,6 +112,9 @@ fn github_actions_get_a_summary_and_annotations() {
         summary.contains("| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | 0 | 0 | 0 | 0 | **failed** |\n"),
         "{summary}"
     );
+    run(&["sync", "--all", "--dry-run", "--rescan"], 1);
+    let dry = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
+    assert!(dry.contains("\n1 up to date, 1 failed; `main` of"), "{dry}");
     run(&["sync", "--all", "--json"], 1).json();
     assert!(std::fs::read_to_string(sandbox.path("summary.md")).unwrap().len() > summary.len());
     assert_eq!(codex.subjects().len(), 1);

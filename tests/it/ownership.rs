@@ -183,3 +183,41 @@ fn a_file_where_another_needs_a_directory_is_refused() {
     assert!(output.stderr.contains("as a file and as a directory"), "{}", output.stderr);
     assert_eq!(codex.tip(), None);
 }
+
+#[test]
+fn what_is_never_a_source_is_none_whatever_way_leads_there() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&[], "");
+    let codex = crate::support::Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    let secret = "SECRET=s3cret";
+    sandbox.write(
+        "ws/ci.yaml",
+        "codex:
+  organization: acme
+  codex_repo: codex
+  remote: { url: ../codex.git }
+  cache: { dir: services/cachedir, enabled: true }
+  state: { dir: services/statedir }
+  projects: { a: { root: lnk }, b: { root: services/b }, whole: { root: . } }
+  sync: { default_excludes: false, to_codex: { include: ['**'], exclude: ['**/*.sock'] } }
+",
+    );
+    sandbox.remove("ws/.fractary");
+    // Beside the file that `--config-file` names, it is the local layer.
+    sandbox.write("ws/config.local.yaml", "codex: { remote: { token: s3cret } }");
+    for private in ["config.local.yaml~", ".config.local.yml.swp", "Config.Local.toml", "env/.env", "env/deep/x"] {
+        sandbox.write(&format!("ws/real/{private}"), secret);
+        sandbox.write(&format!("ws/services/b/nested/.fractary/{private}"), secret);
+    }
+    sandbox.write("ws/services/b/nested/.fractary/config.yaml", "");
+    symlink("real", sandbox.path("ws/.fractary")).unwrap();
+    symlink("services", sandbox.path("ws/lnk")).unwrap();
+    sandbox.write("ws/services/own.md", "a");
+    sandbox.write("ws/services/b/b.md", "b");
+    for _ in 0..2 {
+        sandbox.run(&["--config-file", "ci.yaml", "sync", "--all"]).code(0);
+    }
+    let expected =
+        ["projects/a/own.md", "projects/b/b.md", "projects/b/nested/.fractary/config.yaml", "projects/whole/ci.yaml"];
+    assert_eq!(codex.paths(), expected);
+}

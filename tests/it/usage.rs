@@ -31,3 +31,38 @@ fn a_declined_push_is_told_in_the_servers_words() {
     insta::assert_snapshot!(output.shown());
     assert_eq!(codex.tip(), None);
 }
+
+#[test]
+fn two_names_are_no_name_and_something_to_pass_over() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha", "beta"], "");
+    let output = sandbox.run(&["sync", "alpha", "beta"]).code(2);
+    let expected = "error: `sync` takes one name without `-p`
+  hint: name several with `-p`: `fractary-codex sync -p alpha -p beta`
+";
+    assert_eq!(output.stderr, expected);
+}
+
+#[test]
+fn places_that_some_file_systems_merge_are_one() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&[], "");
+    let mut command = sandbox.program(&["config", "validate"]);
+    command.env("FRACTARY_CODEX_PROJECTS", "{ a = { root = '.', to = 'ΟΔΟΣ' }, b = { root = '.', to = 'οδοσ' } }");
+    let output = sandbox.finish(command).code(3);
+    assert!(output.stderr.contains("differ only in case or Unicode form"), "{}", output.stderr);
+}
+
+#[test]
+fn what_the_first_sync_makes_the_next_one_finds() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    // As `git init --bare` makes it where nobody said otherwise: HEAD names a branch that no sync makes.
+    codex.git(&["symbolic-ref", "HEAD", "refs/heads/master"]);
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.write("ws/alpha/README.md", "again");
+    sandbox.run(&["doctor"]).code(0);
+    sandbox.run(&["sync", "--all"]).code(0);
+    assert_eq!(codex.subjects().len(), 2);
+}

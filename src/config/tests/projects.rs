@@ -119,17 +119,15 @@ fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
 }
 
 #[test]
-fn a_walk_never_enters_another_root() {
+fn every_project_knows_the_roots_of_all_and_what_is_never_a_source() {
     let text = format!("{ONE}  projects: {{ a: {{ root: x }}, b: {{ root: x/y }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let workspace = world.workspace();
-    let never = |number: usize| &workspace.projects[number].scan.never;
     let at = |path: &str| world.request.cwd.join(path);
-    assert!(never(0).contains(&at("x/y")) && !never(0).contains(&at("x")));
-    assert!(!never(1).contains(&at("x/y")));
-    assert!(never(2).contains(&at("x")) && never(2).contains(&at("x/y")) && !never(2).contains(&world.request.cwd));
-    for own in [".fractary/env", ".fractary/config.local.toml", ".fractary/codex/cache"] {
-        assert!(never(2).contains(&at(own)), "{own}");
+    for project in &workspace.projects {
+        assert_eq!(*project.scan.roots, ["x", "x/y", ""].map(at).into());
+        assert!(project.scan.never.contains(&at(".fractary/codex/cache")));
+        assert!(project.scan.marks.contains(&at(".fractary")));
     }
 }
 

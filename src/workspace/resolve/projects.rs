@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bstr::BString;
 use rayon::prelude::*;
 
 use super::{Resolver, given};
 use crate::config::tree::key_path;
-use crate::config::{ENDINGS, LayerKind, Origin, Problem, layers};
+use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, absolute, escaped, folded};
 use crate::workspace::Project;
@@ -109,6 +110,8 @@ impl<'c> Resolver<'c> {
                 max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
                 never: self.never(&root, &cache_dir, state),
+                marks: [&root, &configuration.root].map(|holder| holder.join(".fractary")).to_vec(),
+                roots: Arc::default(),
             },
             prune: given(sync.prune, "sync.prune"),
             delete_guard: DeleteGuard {
@@ -202,18 +205,15 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    /// What lies below `root` and is never a source.
+    /// What is never a source, beside what the directories `.fractary` hold.
     fn never(&self, root: &Path, cache: &Path, state: &Path) -> BTreeSet<PathBuf> {
-        let workspace = &self.configuration.root;
+        let configuration = self.configuration;
         let shared_cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
-        let mut never = vec![state.to_owned(), cache.to_owned(), shared_cache];
-        for holder in [root, workspace] {
-            never.push(absolute(holder, Path::new(layers::derived("project_cache_dir"))));
-            never.push(holder.join(".fractary/env"));
-            // Local configuration is nobody else's business.
-            never.extend(ENDINGS.map(|ending| holder.join(format!(".fractary/config.local.{ending}"))));
-        }
-        never.into_iter().filter(|path| path.starts_with(root)).collect()
+        let own_cache = |holder: &Path| absolute(holder, Path::new(layers::derived("project_cache_dir")));
+        let caches = [cache.to_owned(), shared_cache, own_cache(root), own_cache(&configuration.root)];
+        // Local configuration is nobody else's business, wherever `--config-file` found it.
+        let local = configuration.files().into_iter().filter(|(layer, _)| *layer == LayerKind::Local);
+        caches.into_iter().chain([state.to_owned()]).chain(local.map(|(_, file)| file)).collect()
     }
 
     /// No two projects in one place, one below the other, or in places that only some file systems tell apart.
@@ -262,13 +262,11 @@ fn compiled(patterns: &[ClaimPatterns]) -> HashMap<&ClaimPatterns, Result<Claims
     different.into_par_iter().map(|patterns| (patterns, Claims::new(patterns.clone()))).collect()
 }
 
-/// A project's walk never enters another project's root.
+/// A project's walk never enters another project's root: each is told of all.
 fn keep_out_of_each_other(projects: &mut [Project]) {
-    let roots: BTreeSet<PathBuf> = projects.iter().map(|project| project.root.clone()).collect();
+    let real = |project: &Project| project.root.canonicalize().unwrap_or_else(|_| project.root.clone());
+    let roots: Arc<HashSet<PathBuf>> = Arc::new(projects.par_iter().map(real).collect());
     for project in projects {
-        let root = project.root.clone();
-        // Paths are ordered by component: what lies below a root follows it directly.
-        let inner = roots.range(root.clone()..).skip(1).take_while(|other| other.starts_with(&root));
-        project.scan.never.extend(inner.cloned());
+        project.scan.roots = roots.clone();
     }
 }
