@@ -35,23 +35,29 @@
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!
+//! The way back is shorter: workspace → what a project wants of the codex (`pull`) → the local cache (`cache`), with
+//! `sync` as the orchestrator of both.
+//!
 //! Where to look, to find or to change something:
 //!
 //! | | |
 //! |---|---|
-//! | a glob becomes a path in the codex | `workspace::mapping` |
+//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to`; and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
-//! | a token enters, and where it may go | `codex::auth`, and each transport in `codex::transport` |
-//! | a refused push is told from a moved branch | `sync::push` |
-//! | a new way to talk to a remote | the trait in `codex::transport`, chosen in [`sync`] |
-//! | a new output format | a file in `report`, a `Format` in `cli::args`, an arm in `cli::commands::telling` |
-//! | an error's words, hint and exit status | the module's error type, `cli::failure` |
+//! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
+//! | a token enters | `config` (`remote.token`, whatever layer), the remote's URL, `GITHUB_TOKEN`; `codex::auth` chooses |
+//! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it; SECURITY.md tells why |
+//! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |
+//! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
+//! | an error's words, hint and exit status | the module's error type; `cli::failure` |
+//! | a default, or what a key means | `config/defaults.yaml`; `config::raw` |
+//! | the page of `status --html` | `templates/`, `report::page` |
 //!
 //! What programs may build upon is documented here; modules that are not shown are open for benchmarks and fuzzing alone.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on has failed"))]
 
-// Small types that depend on nothing.
+// Small types that know nothing of the flow.
 pub mod environment;
 pub mod event;
 pub mod interrupt;
@@ -71,23 +77,26 @@ pub mod secret;
 pub mod stat;
 pub mod url;
 
-// The flow.
+// From the configuration to a plan.
+pub mod config;
+pub mod plan;
+pub mod scan;
+pub mod workspace;
+
+// The codex, the local cache, and what is remembered of both.
 #[doc(hidden)]
 pub mod cache;
 #[doc(hidden)]
 pub mod codex;
-pub mod outcome;
-pub mod plan;
 #[doc(hidden)]
-pub mod report;
+pub mod pull;
 #[doc(hidden)]
 pub mod state;
 
+// A run, and what is told of it.
 #[doc(hidden)]
 pub mod cli;
-pub mod config;
+pub mod outcome;
 #[doc(hidden)]
-pub mod pull;
-pub mod scan;
+pub mod report;
 pub mod sync;
-pub mod workspace;

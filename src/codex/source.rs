@@ -39,7 +39,7 @@ pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision
     Some(SourceRevision { url, commit: ObjectId(head.id().as_bytes().try_into().ok()?), dirty })
 }
 
-/// The organization that the repository around `directory` belongs to: the first segment of its remote's path.
+/// The organization that the repository around `directory` belongs to: the segment before its name in the remote's path.
 pub fn organization(directory: &Path) -> Option<String> {
     let repository = git2::Repository::discover(directory).ok()?;
     let remote = repository.find_remote("origin").ok()?;

@@ -14,17 +14,15 @@ use super::push::{SAME_TIP_DELAY, SAME_TIP_TRIES, Sent, backoff};
 use super::sources::{Roots, scan_all};
 use super::{Landing, SyncRequest, empty_outcome, report};
 use crate::cache::Cache;
-use crate::codex::commit::{self, NewCommit};
 use crate::codex::git_config;
-use crate::codex::identity::{Identity, identity};
-use crate::codex::source::{self, SourceRevision};
-use crate::codex::store::StoreError;
-use crate::event::{Counter, Event, Stage};
+use crate::codex::identity::identity;
+use crate::codex::source::SourceRevision;
+use crate::event::Event;
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
-use crate::scan::{ScanError, Snapshot, SourceFile};
+use crate::scan::{ScanError, Snapshot};
 use crate::state::Recorded;
 use crate::workspace::{Direction, Project};
 
@@ -32,31 +30,20 @@ use crate::workspace::{Direction, Project};
 pub(super) struct Publish<'r> {
     pub(super) request: &'r SyncRequest<'r>,
     pub(super) outcome: SyncOutcome,
-    snapshots: Vec<Snapshot>,
+    pub(super) snapshots: Vec<Snapshot>,
     /// Projects that could not be read, by number.
-    failed: BTreeMap<usize, ScanError>,
+    pub(super) failed: BTreeMap<usize, ScanError>,
     /// What the codex held of each project when `decisions` were made.
     listings: Vec<Listing>,
     decisions: Vec<Decision>,
     /// What `decisions` were made on.
     planned_on: Option<ObjectId>,
     pub(super) commits: BTreeMap<usize, ObjectId>,
-    revisions: BTreeMap<usize, Option<SourceRevision>>,
-    written: HashSet<ObjectId>,
+    pub(super) revisions: BTreeMap<usize, Option<SourceRevision>>,
+    pub(super) written: HashSet<ObjectId>,
     pub(super) landing: Landing,
     /// Of a dry run: the caches as they would be.
     caches: BTreeMap<PathBuf, Cache>,
-}
-
-enum WriteError {
-    Source(usize, ScanError),
-    Store(io::Error),
-}
-
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        Self::Store(error)
-    }
 }
 
 /// Publishes the chosen projects, whatever their direction, or plans it. Where a dry run goes on from there, it gets the
@@ -332,67 +319,10 @@ impl<'r> Publish<'r> {
     }
 
     /// The projects that have something to do.
-    fn going(&self) -> impl Iterator<Item = (usize, &'r Project, &ProjectPlan)> {
+    pub(super) fn going(&self) -> impl Iterator<Item = (usize, &'r Project, &ProjectPlan)> {
         self.decisions.iter().enumerate().filter_map(|(number, decision)| match decision {
             Decision::Go(plan) => Some((number, self.request.projects[number], plan)),
             _ => None,
         })
-    }
-
-    /// Writes the commits; `false` if a project failed meanwhile, so that there is another plan to make.
-    #[tracing::instrument(level = "debug", skip_all)]
-    fn commit(&mut self, opened: &Opened, identity: &Identity) -> Result<bool, SyncError> {
-        let request = self.request;
-        request.reporter.event(&Event::Started { stage: Stage::Commit });
-        let unknown: Vec<_> =
-            self.going().map(|(n, p, _)| (n, p)).filter(|(n, _)| !self.revisions.contains_key(n)).collect();
-        let snapshots = &self.snapshots;
-        let found: Vec<_> =
-            unknown.into_par_iter().map(|(n, project)| (n, source::revision(project, &snapshots[n]))).collect();
-        self.revisions.extend(found);
-        let going: Vec<_> = self.going().collect();
-        let new: Vec<_> = going
-            .iter()
-            .map(|(number, project, plan)| {
-                let revision = self.revisions.get(number).and_then(Option::as_ref);
-                let work_id = request.work_id.as_deref();
-                let message = commit::message(request.workspace, &opened.branch, project, plan, revision, work_id);
-                NewCommit { project, plan, message }
-            })
-            .collect();
-        let store = opened.store();
-        let built = commit::build(store, opened.base, &new, identity).map_err(StoreError::from)?;
-        let mut blobs = Vec::new();
-        let mut seen = HashSet::new();
-        for (number, _, plan) in &going {
-            for file in plan.changes.iter().filter_map(|change| change.op.file()) {
-                if !self.written.contains(&file.id) && seen.insert(file.id) {
-                    blobs.push((file.id, file.size, (*number, file)));
-                }
-            }
-        }
-        let roots = Roots::new(&request.projects);
-        let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
-        let read = |(number, file): &(usize, &SourceFile)| {
-            let contents = roots.get(*number).and_then(|root| root.contents(file));
-            counter.file();
-            contents.map_err(|error| WriteError::Source(*number, error))
-        };
-        let written = store.write_pack(&built.objects, &blobs, read);
-        let commits = going.iter().map(|(number, ..)| *number).zip(built.commits).collect();
-        let unchanged = match written {
-            Ok(()) => {
-                self.written.extend(seen);
-                self.commits = commits;
-                true
-            }
-            Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
-            Err(WriteError::Source(number, error)) => {
-                self.failed.insert(number, error);
-                false
-            }
-        };
-        request.reporter.event(&Event::Finished { stage: Stage::Commit });
-        Ok(unchanged)
     }
 }

@@ -4,7 +4,8 @@
 //! [`open`]. It keeps a `Bound`, which holds the remote and its credential, says errors in the words of all and reads what
 //! a remote lists; and it sorts its failures into [`RemoteErrorKind`](super::error::RemoteErrorKind), for what is tried
 //! again, what a push may have come to and what a user is told to do go by that alone. A name for it in
-//! `tests/it/support/transport.rs` has every test run on it.
+//! `tests/it/support/transport.rs` has every test run on it. Users meet its name in `defaults.yaml`, in the schema
+//! (`config::raw`) and in the README.
 
 mod answer;
 mod bound;
