@@ -116,6 +116,15 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     })
 }
 
+/// A path with its links resolved, as far as it is there.
+pub fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => path.strip_prefix(above).map_or_else(|_| real.clone(), |rest| real.join(rest)),
+        None => path.to_owned(),
+    }
+}
+
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
 pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut absolute = PathBuf::new();

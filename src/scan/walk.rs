@@ -151,14 +151,10 @@ struct Never {
 impl Never {
     fn new(project: &Project, root: &Path) -> Self {
         let policy = &project.scan;
-        let real = |paths: &mut dyn Iterator<Item = &PathBuf>| paths.map(|path| resolved(path)).collect::<Vec<_>>();
-        Self {
-            root: root.to_owned(),
-            // Usually none is below: then every question is answered without a look at the path.
-            paths: real(&mut policy.never.iter()).into_iter().filter(|path| path.starts_with(root)).collect(),
-            marks: real(&mut policy.marks.iter()),
-            roots: policy.roots.clone(),
-        }
+        // Usually none is below: then every question is answered without a look at the path.
+        let paths = policy.never.iter().filter(|path| path.starts_with(root)).cloned().collect();
+        let (root, marks, roots) = (root.to_owned(), policy.marks.clone(), policy.roots.clone());
+        Self { root, paths, marks, roots }
     }
 
     /// Whether this very path, below the root, is none. The walk does not go below it.
@@ -179,15 +175,6 @@ impl Never {
         }
         let name = name.as_encoded_bytes().to_ascii_lowercase();
         name == b"env" || name.trim_start_with(|c| c == '.').starts_with(b"config.local.")
-    }
-}
-
-/// A path with its links resolved, as far as it is there.
-fn resolved(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
-        Some((above, real)) => path.strip_prefix(above).map_or_else(|_| real.clone(), |rest| real.join(rest)),
-        None => path.to_owned(),
     }
 }
 

@@ -68,9 +68,9 @@ pub struct ScanPolicy {
     pub max_file_size: u64,
     /// Whether `.gitignore` files count.
     pub respect_gitignore: bool,
-    /// Absolute paths that are never a source, whatever links lead there: the caches, the state, local configuration.
+    /// What is never a source, with every link resolved: the caches, the state, local configuration.
     pub never: BTreeSet<PathBuf>,
-    /// The directories `.fractary` of the project and of the workspace. In them, and in any other of that name, `env` and
+    /// The directories `.fractary` of the project and of the workspace, with every link resolved. In them, and in any other of that name, `env` and
     /// `config.local.*` are never a source.
     pub marks: Vec<PathBuf>,
     /// The roots of all projects, with every link resolved: what lies in another one is that one's.

@@ -11,7 +11,7 @@ use super::{Resolver, given};
 use crate::config::tree::key_path;
 use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, absolute, escaped, folded};
+use crate::paths::{CodexPath, absolute, escaped, folded, resolved};
 use crate::workspace::Project;
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
@@ -32,10 +32,11 @@ impl<'c> Resolver<'c> {
         let patterns: Vec<ClaimPatterns> =
             names.iter().map(|name| self.patterns(name, &self.values(name, branch))).collect();
         let compiled = compiled(&patterns);
+        let shared = self.never(state);
         let mut projects = Vec::new();
         for (name, patterns) in names.iter().zip(&patterns) {
             let values = self.values(name, branch);
-            let project = self.project(name, &values, &compiled[patterns], state);
+            let project = self.project(name, &values, &compiled[patterns], &shared);
             projects.extend(project);
         }
         projects.sort_by(|a, b| a.name.cmp(&b.name));
@@ -59,7 +60,7 @@ impl<'c> Resolver<'c> {
         name: &str,
         values: &template::Values<'_>,
         claims: &Result<Claims, Vec<InvalidPattern>>,
-        state: &Path,
+        shared: &(BTreeSet<PathBuf>, PathBuf),
     ) -> Option<Project> {
         let configuration = self.configuration;
         let named_at = self.named_at(name);
@@ -94,7 +95,15 @@ impl<'c> Resolver<'c> {
                 return None;
             }
         };
-        let cache_dir = self.cache_dir(&root);
+        let mark = root.join(".fractary");
+        let has_mark = mark.is_dir();
+        let cache_dir = self.cache_dir(&root, has_mark);
+        let (mut never, mut marks) = (shared.0.clone(), vec![shared.1.clone()]);
+        // Where there is no such directory, there is nothing of its own to leave out.
+        if has_mark {
+            never.insert(resolved(&own_cache(&root)));
+            marks.push(resolved(&mark));
+        }
         Some(Project {
             name: parsed,
             to: to?,
@@ -109,8 +118,8 @@ impl<'c> Resolver<'c> {
                 symlinks: given(sync.symlinks, "sync.symlinks"),
                 max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
-                never: self.never(&root, &cache_dir, state),
-                marks: [&root, &configuration.root].map(|holder| holder.join(".fractary")).to_vec(),
+                never,
+                marks,
                 roots: Arc::default(),
             },
             prune: given(sync.prune, "sync.prune"),
@@ -195,25 +204,25 @@ impl<'c> Resolver<'c> {
     }
 
     /// A project with a `.fractary/` of its own keeps its cache there, unless the configuration names one for all.
-    fn cache_dir(&self, root: &Path) -> PathBuf {
+    fn cache_dir(&self, root: &Path, has_mark: bool) -> PathBuf {
         let at = self.configuration.origin_of(&["cache", "dir"]);
         let is_default = at.is_none_or(|at| at.source.layer == LayerKind::Defaults);
-        if is_default && root.join(".fractary").is_dir() {
-            absolute(root, Path::new(layers::derived("project_cache_dir")))
+        if is_default && has_mark {
+            own_cache(root)
         } else {
             PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"))
         }
     }
 
-    /// What is never a source, beside what the directories `.fractary` hold.
-    fn never(&self, root: &Path, cache: &Path, state: &Path) -> BTreeSet<PathBuf> {
+    /// What is never a source of any project, and the workspace's own mark.
+    fn never(&self, state: &Path) -> (BTreeSet<PathBuf>, PathBuf) {
         let configuration = self.configuration;
         let shared_cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
-        let own_cache = |holder: &Path| absolute(holder, Path::new(layers::derived("project_cache_dir")));
-        let caches = [cache.to_owned(), shared_cache, own_cache(root), own_cache(&configuration.root)];
         // Local configuration is nobody else's business, wherever `--config-file` found it.
         let local = configuration.files().into_iter().filter(|(layer, _)| *layer == LayerKind::Local);
-        caches.into_iter().chain([state.to_owned()]).chain(local.map(|(_, file)| file)).collect()
+        let places = [state.to_owned(), shared_cache, own_cache(&configuration.root)].into_iter();
+        let never = places.chain(local.map(|(_, file)| file)).map(|path| resolved(&path)).collect();
+        (never, resolved(&configuration.root.join(".fractary")))
     }
 
     /// No two projects in one place, one below the other, or in places that only some file systems tell apart.
@@ -254,6 +263,11 @@ impl<'c> Resolver<'c> {
             self.wrong(problem);
         }
     }
+}
+
+/// The cache of a project or a workspace that has a directory `.fractary`, unless its configuration says otherwise.
+fn own_cache(holder: &Path) -> PathBuf {
+    absolute(holder, Path::new(layers::derived("project_cache_dir")))
 }
 
 /// Compiles the patterns of all projects, the same ones once: most projects say nothing of their own.
