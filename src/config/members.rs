@@ -186,19 +186,21 @@ fn same_remote(one: &str, other: &str) -> bool {
 
 /// The directories that `workspace.members` names and `workspace.exclude` does not, in order, each once.
 fn matching(root: &Path, layers: &[Layer], told: &mut Told) -> Vec<PathBuf> {
-    let lists = |key: &'static str| layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key])?.as_list());
+    let lists = |key: &'static str| {
+        layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key]).filter(|n| n.is_list()))
+    };
     let base = |node: &Node| {
         let base = &node.at.source.base;
         if base.as_os_str().is_empty() { root.to_owned() } else { base.clone() }
     };
     let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
-    for node in lists("exclude").flatten() {
+    for node in lists("exclude").flat_map(Node::elements) {
         if let Some(set) = compiled(node, "workspace.exclude", told) {
             excluded.push((base(node), set));
         }
     }
     let mut found = Vec::new();
-    for node in lists("members").next().into_iter().flatten() {
+    for node in lists("members").next().into_iter().flat_map(Node::elements) {
         if compiled(node, "workspace.members", told).is_none() {
             continue;
         }

@@ -226,7 +226,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         layers.push(Layer::new(kind, tree));
     }
 
-    let outline = extract(&layers::merge(&layers), &mut told.problems);
+    let outline = extract(&layers, &mut told.problems);
     let members = members::read(&loader, &layers, &outline, &mut told);
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
@@ -235,9 +235,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
     let configuration = Configuration {
-        raw: extract(&figment, &mut told.problems),
-        without_flags: extract(&layers::merge(lower), &mut told.problems),
-        flags: extract(&layers::merge([last]), &mut told.problems),
+        raw: extract(&layers, &mut told.problems),
+        without_flags: extract(lower, &mut told.problems),
+        flags: extract(std::slice::from_ref(last), &mut told.problems),
         merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
         figment,
         file: found.file,
@@ -273,11 +273,11 @@ fn chosen(
     Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
 }
 
-/// Each layer was checked alone, so this fails only where two of them cannot be merged.
-fn extract(figment: &Figment, problems: &mut Vec<Problem>) -> RawConfig {
-    figment.extract().unwrap_or_else(|error| {
+/// Each layer was checked alone, so this fails only where two of them cannot be merged; then the lowest stands for all.
+fn extract(layers: &[Layer], problems: &mut Vec<Problem>) -> RawConfig {
+    layers::merge(layers).extract().unwrap_or_else(|error| {
         problems.push(Problem::new(format!("`{}`: the layers do not agree", tree::key_path(&error.path))));
-        RawConfig::default()
+        layers::merge(layers.first()).extract().unwrap_or_default()
     })
 }
 

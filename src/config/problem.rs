@@ -208,7 +208,7 @@ impl Problems {
 }
 
 /// Layer first, so that a cause stands before what it breaks; problems without place come last.
-fn sort_key(problem: &Problem) -> impl Ord + '_ {
+pub(super) fn sort_key(problem: &Problem) -> impl Ord + '_ {
     let place = problem.origin.as_ref().map(|o| (o.source.layer, &o.source.place, o.line, o.column));
     (place.is_none(), place, problem.message.as_str())
 }

@@ -18,7 +18,7 @@ pub(crate) struct Node {
 
 #[derive(Clone)]
 pub(crate) enum NodeValue {
-    /// A key without a value.
+    /// A key without a value, or what was taken out of a list, whose other elements keep their numbers.
     Nothing,
     Text(String),
     List(Vec<Node>),
@@ -71,6 +71,19 @@ impl Node {
         }
     }
 
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, NodeValue::List(_))
+    }
+
+    pub(crate) fn is_something(&self) -> bool {
+        !matches!(self.value, NodeValue::Nothing)
+    }
+
+    /// The elements of a list that were not taken out.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Node> {
+        self.as_list().into_iter().flatten().filter(|element| element.is_something())
+    }
+
     /// The node at `path`; a list's elements are reached by number.
     pub(crate) fn get<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
@@ -107,8 +120,9 @@ impl Node {
         match &mut self.get_mut(parents)?.value {
             NodeValue::Map(map) => map.remove(last.as_ref()).map(|entry| entry.node),
             NodeValue::List(list) => {
-                let index = last.as_ref().parse::<usize>().ok().filter(|index| *index < list.len())?;
-                Some(list.remove(index))
+                let element = list.get_mut(last.as_ref().parse::<usize>().ok()?)?;
+                let nothing = Node { value: NodeValue::Nothing, at: element.at.clone() };
+                Some(std::mem::replace(element, nothing))
             }
             NodeValue::Text(_) | NodeValue::Nothing => None,
         }
@@ -151,7 +165,7 @@ impl Node {
         match &self.value {
             NodeValue::Nothing => Value::String(Tag::Default, String::new()),
             NodeValue::Text(text) => Value::String(Tag::Default, text.clone()),
-            NodeValue::List(list) => Value::Array(Tag::Default, list.iter().map(Node::to_value).collect()),
+            NodeValue::List(_) => Value::Array(Tag::Default, self.elements().map(Node::to_value).collect()),
             NodeValue::Map(_) => Value::Dict(Tag::Default, self.to_dict(Part::All)),
         }
     }

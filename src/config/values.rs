@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::problem::Problem;
-use super::tree::{Node, NodeValue, key_path};
+use super::tree::{Map, Node, NodeValue, key_path};
 use crate::environment::Environment;
 use crate::paths::absolute;
 use crate::url::RemoteUrl;
@@ -65,14 +65,15 @@ fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&
             kept
         }),
         NodeValue::List(list) => {
-            let mut number = 0;
-            list.retain_mut(|element| {
+            for (number, element) in list.iter_mut().enumerate() {
                 path.push(number.to_string());
-                number += 1;
-                let kept = expand_below(element, path, keep);
+                let keys = element.as_map().map(Map::len);
+                // An element of which a part is not known is no element.
+                if !expand_below(element, path, keep) || element.as_map().map(Map::len) != keys {
+                    element.value = NodeValue::Nothing;
+                }
                 path.pop();
-                kept
-            });
+            }
         }
     }
     true

@@ -4,6 +4,7 @@ mod layers;
 mod problems;
 mod projects;
 mod robust;
+mod shapes;
 
 use std::fs;
 

@@ -18,7 +18,7 @@ impl<'c> Resolver<'c> {
                 for list in [["to_codex", "include"], ["to_codex", "exclude"], ["from_codex", "exclude"]] {
                     let path: Vec<String> =
                         parent.iter().cloned().chain(["sync"].iter().chain(&list).map(|s| (*s).to_owned())).collect();
-                    for node in layer.tree.get(&path).and_then(Node::as_list).into_iter().flatten() {
+                    for node in layer.tree.get(&path).into_iter().flat_map(Node::elements) {
                         self.check_glob(&key_path(&path), node);
                     }
                 }
@@ -36,7 +36,11 @@ impl<'c> Resolver<'c> {
     pub(super) fn mappings(&mut self, name: &str, values: &Values<'_>) -> Vec<MappingPatterns> {
         let raw = self.configuration.raw.projects.get(name).and_then(|project| project.mappings.clone());
         let mut mappings = Vec::new();
-        for (number, mapping) in raw.unwrap_or_default().into_iter().enumerate() {
+        // The numbers are those of the file, where some of its mappings may have been told and taken out already.
+        let layers = self.configuration.layers.iter().rev();
+        let list = layers.filter_map(|layer| layer.tree.get(&["projects", name, "mappings"])?.as_list()).next();
+        let there = list.into_iter().flatten().enumerate().filter(|(_, element)| element.is_something());
+        for ((number, _), mapping) in there.zip(raw.unwrap_or_default()) {
             let number = number.to_string();
             let path = ["projects", name, "mappings", number.as_str()];
             let to = match template::fill(&mapping.to, values) {
@@ -103,7 +107,7 @@ impl<'c> Resolver<'c> {
             .chain(flags().map(|layer| layer.tree.get(&general)))
             .chain(lower().map(|layer| layer.tree.get(&own)))
             .chain(lower().map(|layer| layer.tree.get(&general)));
-        nodes.flatten().find_map(Node::as_list).into_iter().flatten().collect()
+        nodes.flatten().find(|node| node.is_list()).into_iter().flat_map(Node::elements).collect()
     }
 }
 
