@@ -3,6 +3,7 @@
 use figment::error::{Actual, Kind};
 use serde::Deserialize;
 
+use super::compat;
 use super::problem::{Origin, Place, Problem, closest, did_you_mean, sort_key};
 use super::raw::RawConfig;
 use super::schema::{self, Shape};
@@ -28,7 +29,8 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
             } else {
                 settle_below(&mut entry.node, path);
             }
-            let kept = !is_empty || is_project || schema::shape(path).is_none();
+            let exists = schema::shape(path).is_some() || compat::renamed(path).is_some();
+            let kept = !is_empty || is_project || !exists;
             path.pop();
             kept
         }),

@@ -31,10 +31,15 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 const RESERVED: [&[&str]; 5] =
     [&["commit", "sign"], &["push", "branch"], &["push", "mode"], &["sync", "checks"], &["sync", "on_drift"]];
 
-/// Where an older key is read as another one, the other.
-pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<&'static [&'static str]> {
-    let same = |old: &[&str]| old.len() == path.len() && old.iter().zip(path).all(|(old, new)| *old == new.as_ref());
-    RENAMED.iter().find(|(old, _)| same(old)).map(|(_, new)| *new)
+/// Where an older key is read as another one, the other. A project's own keys are as old.
+pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    let (parent, key) = match path.as_slice() {
+        ["projects", _, key @ ..] => path.split_at(path.len() - key.len()),
+        _ => path.split_at(0),
+    };
+    let (_, new) = RENAMED.iter().find(|(old, _)| *old == key)?;
+    Some(parent.iter().chain(*new).map(|segment| (*segment).to_owned()).collect())
 }
 
 /// Whether the key belongs to the older tool and is left alone.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
@@ -31,6 +31,11 @@ pub(crate) fn closest(name: &str) -> Option<String> {
     let rests: Vec<String> = known.iter().filter(|known| *known != name).map(|known| rest(known)).collect();
     let found = problem::closest(&rest(name), rests.iter().map(String::as_str))?;
     Some(format!("did you mean `{PREFIX}{found}`?"))
+}
+
+/// The file of variables that belongs to the workspace at `root`.
+pub(crate) fn file_of(root: &Path) -> PathBuf {
+    root.join(".fractary/env/.env")
 }
 
 /// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
@@ -140,7 +145,7 @@ fn assign(tree: &mut Node, path: &[String], text: &str, at: &Origin, problems: &
     if compat::is_left_alone(path) {
         return;
     }
-    let shape = compat::renamed(path).map_or_else(|| schema::shape(path), schema::shape);
+    let shape = schema::shape(&compat::renamed(path).unwrap_or_else(|| path.to_vec()));
     let (open, kind) = match shape {
         Some(Shape::Map { .. }) => ('{', "map"),
         Some(Shape::List) => ('[', "list"),

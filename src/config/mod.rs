@@ -195,7 +195,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let found = discover::workspace(request, &mut told.problems);
     let root = found.root;
     let mut environment = request.environment.clone();
-    let env_file = root.join(".fractary/env/.env");
+    let env_file = env::file_of(&root);
     let from_file = match found.file {
         Some(_) => env::dotenv(&env_file, &mut environment, &mut told.problems),
         None => Default::default(),
@@ -303,8 +303,8 @@ impl Loader<'_> {
             told.problems.push(problem);
             None
         })?;
-        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
         check::settle(&mut tree);
+        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
         values::expand(&mut tree, self.environment, &mut told.problems, unset);
         check::check(&mut tree, &mut told.problems);
         values::make_absolute(&mut tree, base);
