@@ -48,7 +48,7 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
 /// Reads `tree`; what is wrong is told and taken out, until the rest is right.
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     let mut found = Vec::new();
-    refuse_empty_paths(tree, &mut found);
+    refuse_bad_paths(tree, &mut found);
     // Serde reads a list as a struct, field by field, so the shapes are compared before it is asked for the scalars.
     let mut wrong = Vec::new();
     compare(tree, schema::Key::root(), &mut Vec::new(), &mut found, &mut wrong);
@@ -167,19 +167,24 @@ fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     found
 }
 
-/// An empty path would be that of the process, wherever it happens to run.
-fn refuse_empty_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
-    let mut paths = [["cache", "dir"], ["state", "dir"]].map(|path| path.map(str::to_owned).to_vec()).to_vec();
+/// An empty path would be that of the process, wherever it happens to run; one with a NUL is nobody's.
+fn refuse_bad_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
+    let fixed = [["cache", "dir"], ["state", "dir"], ["remote", "url"]];
+    let mut paths = fixed.map(|path| path.map(str::to_owned).to_vec()).to_vec();
     let names = tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(name, _)| name.clone());
     paths.extend(names.map(|name| vec!["projects".to_owned(), name, "root".to_owned()]));
     for path in paths {
-        let Some(at) = tree.get(&path).filter(|node| node.as_text() == Some("")).map(|node| node.at.clone()) else {
-            continue;
-        };
-        tree.remove(&path);
+        let Some(node) = tree.get(&path) else { continue };
         let key = key_path(&path);
-        let problem = Problem::new(format!("`{key}`: the path is empty")).key(key).at(&at);
-        problems.push(problem.hint("`.` is the directory that holds `.fractary/`"));
+        let problem = match node.as_text() {
+            Some("") if key != "remote.url" => {
+                Problem::new(format!("`{key}`: the path is empty")).hint("`.` is the directory that holds `.fractary/`")
+            }
+            Some(text) if text.contains('\0') => Problem::new(format!("`{key}`: no path or URL holds a NUL character")),
+            _ => continue,
+        };
+        problems.push(problem.key(key).at(&node.at));
+        tree.remove(&path);
     }
 }
 

@@ -6,9 +6,12 @@ use super::layers::Layer;
 use super::members::{self, Told};
 use super::problem::{LayerKind, Problem};
 use super::tree::Node;
-use super::{LoadRequest, document, env, values};
+use super::{LoadRequest, document, dotenv, values};
 use crate::environment::Environment;
 use crate::paths::absolute;
+
+/// The variable that names the workspace's file.
+pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
 
 /// The workspace's directory and file.
 pub(crate) struct Found {
@@ -21,7 +24,7 @@ pub(crate) struct Found {
 /// directory.
 pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> Found {
     let named = request.config_file.clone();
-    let variable = || request.environment.get("FRACTARY_CODEX_CONFIG").map(PathBuf::from);
+    let variable = || request.environment.get(CONFIG).map(PathBuf::from);
     if let Some(file) = named.or_else(variable) {
         let file = absolute(&request.cwd, &file);
         return Found { root: base_of(&file), file: Some(file) };
@@ -77,7 +80,7 @@ fn covers(
     let local = document::find(&root.join(".fractary"), "config.local", &mut Vec::new());
     let local = local.and_then(|file| document::section(&file, LayerKind::Local, root).ok().flatten());
     let mut environment = environment.clone();
-    env::dotenv(&env::file_of(root), &mut environment, &mut Vec::new());
+    dotenv::read(&dotenv::file_of(root), &mut environment, &mut Told::default());
     let mut unset = Vec::new();
     let mut layer = |mut tree: Node, kind| {
         values::expand(&mut tree, &environment, &mut unset, &mut Vec::new());

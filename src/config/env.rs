@@ -1,9 +1,7 @@
 //! Values that stand in no file of ours: `.env`, `FRACTARY_CODEX_*`, options and `--config KEY=VALUE`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::problem::{LayerKind, Origin, Place, Problem, Source};
@@ -31,46 +29,6 @@ pub(crate) fn closest(name: &str) -> Option<String> {
     let rests: Vec<String> = known.iter().filter(|known| *known != name).map(|known| rest(known)).collect();
     let found = problem::closest(&rest(name), rests.iter().map(String::as_str))?;
     Some(format!("did you mean `{PREFIX}{found}`?"))
-}
-
-/// The file of variables that belongs to the workspace at `root`.
-pub(crate) fn file_of(root: &Path) -> PathBuf {
-    root.join(".fractary/env/.env")
-}
-
-/// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
-pub(crate) fn dotenv(path: &Path, environment: &mut Environment, problems: &mut Vec<Problem>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
-    let whole = Origin::whole(&Arc::new(source));
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
-        Err(error) => {
-            problems.push(Problem::new(format!("the file cannot be read: {error}")).at(&whole));
-            return names;
-        }
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let known: BTreeSet<String> = environment.iter().map(|(name, _)| name.to_owned()).collect();
-    for line in dotenvy::from_read_iter(text.as_bytes()) {
-        match line {
-            Ok((name, value)) => {
-                if !known.contains(&name) && names.insert(name.clone()) {
-                    environment.set_default(name, value);
-                }
-            }
-            // The line itself is not told: it may hold a secret.
-            Err(dotenvy::Error::LineParse(line, _)) => {
-                let number =
-                    text.lines().position(|candidate| candidate.contains(line.trim_end())).map_or(0, |n| n + 1);
-                let at = Origin { line: u32::try_from(number).unwrap_or(0), ..whole.clone() };
-                problems.push(Problem::new("not a line of the form NAME=VALUE").at(&at));
-            }
-            Err(_) => problems.push(Problem::new("the file cannot be read").at(&whole)),
-        }
-    }
-    names
 }
 
 /// The layer of the environment. `from_file` are the variables that `file` set.

@@ -61,6 +61,7 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
         let section = file.as_ref().and_then(|file| file.section.as_ref());
         if let Some(section) = section {
             own.compare(section, &mut told.problems);
+            told.warnings.extend(without_effect(section));
         }
         let own_name = section.and_then(|section| section.get(&["project"]));
         let own_name = own_name.and_then(|node| Some((node.as_text()?.to_owned(), node.at.clone())));
@@ -115,6 +116,26 @@ fn twice(name: &str, first: &Member, second: &Member) -> Problem {
         Some(at) => problem.at(at),
         None => problem,
     }
+}
+
+/// The keys of a member's file that say nothing here, though they may where its directory is the workspace. `remotes` are
+/// the older tool's.
+fn without_effect(section: &Node) -> Option<Problem> {
+    let keys = |node: &Node| -> Vec<String> { node.as_map().into_iter().flatten().map(|(k, _)| k.clone()).collect() };
+    let counts = ["project", "sync", "organization", "codex_repo", "remotes"];
+    let mut paths: Vec<Vec<String>> = Vec::new();
+    for name in keys(section).into_iter().filter(|name| !counts.contains(&name.as_str())) {
+        if name == "remote" {
+            let below = section.get(&[&name]).map(keys).unwrap_or_default().into_iter().filter(|below| below != "url");
+            paths.extend(below.map(|below| vec![name.clone(), below]));
+        } else {
+            paths.push(vec![name]);
+        }
+    }
+    let at = section.key_at(paths.first()?)?;
+    let named: Vec<String> = paths.iter().map(|path| format!("`{}`", key_path(path))).collect();
+    let message = format!("without effect in the file of a project of a workspace: {}", named.join(", "));
+    Some(Problem::new(message).key(key_path(&paths[0])).at(at).hint("the workspace's own file can say it"))
 }
 
 /// What is told while reading.

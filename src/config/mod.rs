@@ -17,6 +17,7 @@ pub(crate) mod check;
 pub(crate) mod compat;
 mod discover;
 mod document;
+mod dotenv;
 pub(crate) mod env;
 pub(crate) mod layers;
 mod members;
@@ -195,9 +196,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let found = discover::workspace(request, &mut told.problems);
     let root = found.root;
     let mut environment = request.environment.clone();
-    let env_file = env::file_of(&root);
+    let env_file = dotenv::file_of(&root);
     let from_file = match found.file {
-        Some(_) => env::dotenv(&env_file, &mut environment, &mut told.problems),
+        Some(_) => dotenv::read(&env_file, &mut environment, &mut told),
         None => Default::default(),
     };
     let loader = Loader { root: root.clone(), environment: &environment };
@@ -306,6 +307,7 @@ impl Loader<'_> {
         check::settle(&mut tree);
         compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
         values::expand(&mut tree, self.environment, &mut told.problems, unset);
+        values::drop_empty_tokens(&mut tree);
         check::check(&mut tree, &mut told.problems);
         values::make_absolute(&mut tree, base);
         Some(tree)
@@ -314,6 +316,7 @@ impl Loader<'_> {
     /// The same for values that no file gives: they are taken as they stand.
     fn finish(&self, tree: &mut Node, told: &mut Told) {
         compat::modernize(tree, &mut told.problems, &mut told.warnings);
+        values::drop_empty_tokens(tree);
         check::check(tree, &mut told.problems);
         values::make_absolute(tree, &self.root);
     }

@@ -148,6 +148,9 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
     });
     let mut section = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
     tidy(&mut section);
+    // A run has one branch, so no project has environments of its own.
+    let of_project = section.pointer_mut("/properties/projects/additionalProperties/properties/sync/properties");
+    of_project.and_then(Value::as_object_mut).and_then(|sync| sync.shift_remove("environments"));
     for (path, default) in super::layers::default_values() {
         add_default(&mut section, &path, default);
     }

@@ -19,7 +19,15 @@ pub struct UnsetToken {
 
 /// Whether the value at `path` is a secret.
 pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
-    path.last().is_some_and(|last| last.as_ref() == "token")
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    matches!(path.as_slice(), ["remote", "token"] | ["remotes", _, "token"])
+}
+
+/// Takes out tokens that are empty: CI systems pass what is not set on as empty.
+pub(crate) fn drop_empty_tokens(tree: &mut Node) {
+    retain_texts(tree, &mut Vec::new(), &mut |path, node| {
+        !is_secret(path) || node.as_text().is_none_or(|text| !text.trim().is_empty())
+    });
 }
 
 /// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. A token whose variable is not set
@@ -30,7 +38,7 @@ pub(crate) fn expand(
     problems: &mut Vec<Problem>,
     unset: &mut Vec<UnsetToken>,
 ) {
-    expand_below(tree, &mut Vec::new(), &mut |path, node| {
+    retain_texts(tree, &mut Vec::new(), &mut |path, node| {
         let NodeValue::Text(text) = &mut node.value else { return true };
         match expanded(text, environment) {
             Ok(expanded) => {
@@ -54,13 +62,13 @@ pub(crate) fn expand(
 }
 
 /// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
-fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
+fn retain_texts(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
     match &mut node.value {
         NodeValue::Nothing => {}
         NodeValue::Text(_) => return keep(path, node),
         NodeValue::Map(map) => map.retain(|name, entry| {
             path.push(name.clone());
-            let kept = expand_below(&mut entry.node, path, keep);
+            let kept = retain_texts(&mut entry.node, path, keep);
             path.pop();
             kept
         }),
@@ -69,7 +77,7 @@ fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&
                 path.push(number.to_string());
                 let keys = element.as_map().map(Map::len);
                 // An element of which a part is not known is no element.
-                if !expand_below(element, path, keep) || element.as_map().map(Map::len) != keys {
+                if !retain_texts(element, path, keep) || element.as_map().map(Map::len) != keys {
                     element.value = NodeValue::Nothing;
                 }
                 path.pop();

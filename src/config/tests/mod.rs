@@ -1,5 +1,6 @@
 //! Whole loads, from files, variables and flags to the workspace.
 
+mod explain;
 mod layers;
 mod problems;
 mod projects;

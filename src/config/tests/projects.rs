@@ -222,3 +222,27 @@ fn an_older_key_without_a_value_says_nothing() {
         assert_eq!([&patterns.exclude[1], &patterns.include[0]], expected, "{sync}");
     }
 }
+
+#[test]
+fn what_a_members_file_cannot_say_is_told() {
+    let outer = "codex: { remote: { url: /c.git }, workspace: { members: ['*'] } }";
+    let own = "codex:\n  organization: acme\n  remote: { url: /c.git, branch: x }\n  remotes: { a/b: { token: t } }\n  jobs: 3\n  \
+               sync: { prune: true }\n  schema_version: 2\n";
+    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/.fractary/config.yaml", own)]);
+    let (configuration, _) = world.load();
+    let expected = "/ws/a/.fractary/config.yaml:5:3: without effect in the file of a project of a workspace: `jobs`, `remote.branch`";
+    let warnings: Vec<String> = configuration.warnings().collect();
+    assert!(warnings.len() == 1 && warnings[0].ends_with(expected), "{warnings:?}");
+}
+
+#[test]
+fn a_run_has_one_branch() {
+    let outer = "codex:\n  remote: { url: /c.git }\n  workspace: { members: ['*'] }\n  projects:\n    a: { sync: { environments: { x: y } } }\n";
+    let own = "codex: { sync: { environments: { x: y } } }";
+    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/b/.fractary/config.yaml", own), ("ws/a/x", "")]);
+    let expected = "\
+/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: a run has one branch [put it under `sync.environments`]
+/T/ws/b/.fractary/config.yaml:1:18: `sync.environments`: a run has one branch [put it under `sync.environments` of the workspace's file]
+";
+    assert_eq!(world.problems(), expected);
+}

@@ -71,3 +71,28 @@ fn a_key_inside_a_variables_map_is_no_variable() {
                     `projects.a.root`?]\n";
     assert_eq!(problems, expected);
 }
+
+#[test]
+fn values_that_would_fail_later_are_told_at_once() {
+    for (more, expected) in [
+        (
+            "remote: { branch: refs/heads/main }",
+            "`remote.branch`: `refs/heads/main` is not the name of a branch [give the short name, `main`]",
+        ),
+        ("remote: { branch: HEAD }", "`remote.branch`: `HEAD` is not the name of a branch"),
+        ("remote: { url: \"/a\\0b\" }", "`remote.url`: no path or URL holds a NUL character"),
+        ("cache: { dir: \"a\\0b\" }", "`cache.dir`: no path or URL holds a NUL character"),
+        ("state: { dir: \"a\\0b\" }", "`state.dir`: no path or URL holds a NUL character"),
+        ("projects: { a: { root: \"a\\0b\" } }", "`projects.a.root`: no path or URL holds a NUL character"),
+        ("commit: { message: '' }", "`commit.message` is empty"),
+        ("commit: { author: { name: ' ', email: e } }", "`commit.author.name` is empty"),
+        ("commit: { author: { name: n, email: '' } }", "`commit.author.email` is empty"),
+        (
+            "remote: { timeout: { idle: 18446744073709551615s } }",
+            "`remote.timeout.idle`: expected a duration of at most 24h",
+        ),
+    ] {
+        let problems = told(more);
+        assert!(problems.contains(expected) && problems.lines().count() == 1, "{more}: {problems}");
+    }
+}
