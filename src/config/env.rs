@@ -75,8 +75,11 @@ pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, proble
     for setting in settings {
         let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));
         let Some((key, mut path, value)) = parsed else {
-            let problem = Problem::new("expected KEY=VALUE, as in `sync.prune=true`").at(&origin("--config"));
-            problems.push(problem);
+            // What stands behind the key may be a secret.
+            let key = setting.split(['=', ':', ' ']).next().unwrap_or_default();
+            let more = if key.len() < setting.len() { "…" } else { "" };
+            let at = origin(&format!("--config {key}{more}"));
+            problems.push(Problem::new("expected KEY=VALUE, as in `sync.prune=true`").at(&at));
             continue;
         };
         if path.len() > 1 && path[0] == "codex" {

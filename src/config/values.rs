@@ -45,16 +45,24 @@ pub(crate) fn expand(
                 *text = expanded;
                 true
             }
-            Err(variable) => {
-                if is_secret(path) {
-                    unset.push(UnsetToken { path: path.to_vec(), variable });
-                } else {
-                    let key = key_path(path);
-                    let shown = crate::paths::escaped(variable.as_bytes());
-                    let problem = Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"));
-                    let hint = format!("set `{shown}`, or give a default: `${{{shown}:-…}}`");
-                    problems.push(problem.key(key).at(&node.at).hint(hint));
-                }
+            Err(Unexpanded::Unset(variable)) if is_secret(path) => {
+                unset.push(UnsetToken { path: path.to_vec(), variable });
+                false
+            }
+            Err(unexpanded) => {
+                let key = key_path(path);
+                let problem = match unexpanded {
+                    Unexpanded::Unset(variable) => {
+                        let shown = crate::paths::escaped(variable.as_bytes());
+                        Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"))
+                            .hint(format!("set `{shown}`, or give a default: `${{{shown}:-…}}`"))
+                    }
+                    Unexpanded::Unreadable(reference) => {
+                        Problem::new(format!("`{key}`: `{reference}` names no variable"))
+                            .hint("only `${VAR}` and `${VAR:-default}` are read")
+                    }
+                };
+                problems.push(problem.key(key).at(&node.at));
                 false
             }
         }
@@ -87,18 +95,32 @@ fn retain_texts(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&
     true
 }
 
-/// `text` with its variables put in, or the name of one that is not set and has no default.
-fn expanded(text: &str, environment: &Environment) -> Result<String, String> {
+/// Why a text's variables cannot be put in.
+#[derive(Debug, PartialEq, Eq)]
+enum Unexpanded {
+    /// This variable is not set and has no default.
+    Unset(String),
+    /// This is no reference: a shell's other forms are not ours.
+    Unreadable(String),
+}
+
+/// `text` with its variables put in.
+fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
-    while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}') else { break };
-        let (before, from) = rest.split_at(start);
-        let (reference, after) = from.split_at(length + 1);
+    while let Some((before, from)) = rest.split_once("${") {
+        let Some((reference, after)) = from.split_once('}') else { break };
         result.push_str(before);
-        let value = shellexpand::env_with_context(reference, |name| environment.get(name).map(Some).ok_or(()));
-        result.push_str(&value.map_err(|error| error.var_name)?);
+        let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            // What follows the name may be anybody's secret.
+            let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let more = if name.len() < reference.len() { "…" } else { "" };
+            return Err(Unexpanded::Unreadable(format!("${{{name}{more}}}")));
+        }
+        let value = environment.get(name).or(default);
+        result.push_str(value.ok_or_else(|| Unexpanded::Unset(name.to_owned()))?);
         rest = after;
     }
     result.push_str(rest);
@@ -154,17 +176,23 @@ mod tests {
     fn only_the_form_with_braces_is_replaced_and_only_once() {
         let environment: Environment =
             [("A", "1"), ("B", "${A}"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+        let unset = |name: &str| Err(Unexpanded::Unset(name.to_owned()));
+        let unreadable = |reference: &str| Err(Unexpanded::Unreadable(reference.to_owned()));
         for (text, expected) in [
             ("x${A}y${A}", Ok("x1y1")),
             ("${B}", Ok("${A}")),
             ("${C:-d}", Ok("d")),
             ("${C:-}", Ok("")),
+            ("${C:-a:-b$}", Ok("a:-b$")),
             ("$A $$ ${A", Ok("$A $$ ${A")),
-            ("${C}", Err("C")),
-            ("${E}", Err("E")),
+            ("${C}", unset("C")),
+            ("${E}", unset("E")),
             ("${E:-f}", Ok("f")),
+            ("${A:?s3cret}", unreadable("${A…}")),
+            ("${A-s3cret}", unreadable("${A…}")),
+            ("${}", unreadable("${}")),
         ] {
-            assert_eq!(expanded(text, &environment).as_deref().map_err(String::as_str), expected, "{text}");
+            assert_eq!(expanded(text, &environment), expected.map(str::to_owned), "{text}");
         }
     }
 }
