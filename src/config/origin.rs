@@ -72,7 +72,7 @@ impl Configuration {
             let message = format!("`{}` is a key of the older tool, which is left alone", key_path(&path));
             return Err(Problem::new(message));
         }
-        let shape = schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
+        schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
         if let [section, name, ..] = path.as_slice()
             && section == "projects"
             && !self.project_names().contains(name.as_str())
@@ -81,13 +81,7 @@ impl Configuration {
             return Err(Problem::new(message).maybe_hint(did_you_mean(name, self.project_names())));
         }
         let below: Vec<Explanation> = self.effective().into_iter().filter(|e| e.path.starts_with(&path)).collect();
-        match shape {
-            _ if !below.is_empty() => Ok(below),
-            Shape::Map { .. } if !path.iter().any(is_number) => {
-                Ok(vec![Explanation { key: key_path(&path), path, value: None, given: Vec::new() }])
-            }
-            _ => Ok(vec![self.explained(&path)]),
-        }
+        Ok(if below.is_empty() { vec![self.explained(&path)] } else { below })
     }
 
     fn project_names(&self) -> BTreeSet<&str> {
@@ -159,11 +153,8 @@ impl Configuration {
 
 /// The key under `sync` that says for every project what the one at `path` says for its own.
 fn general(path: &[String]) -> Option<&[String]> {
-    (path.len() > 3 && path[0] == "projects" && path[2] == "sync").then(|| &path[2..])
-}
-
-fn is_number(segment: &String) -> bool {
-    segment.parse::<usize>().is_ok()
+    let is_own = path.len() > 3 && path[0] == "projects" && path[2] == "sync";
+    (is_own && !matches!(schema::shape(path), Some(Shape::Map { .. }))).then(|| &path[2..])
 }
 
 /// The key with `[0]`, as it is written in messages, turned into `.0`.
