@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::layers::Layer;
-use super::members::{self, Told};
-use super::problem::{LayerKind, Problem};
+use super::members;
+use super::problem::{LayerKind, Problem, Told};
 use super::tree::Node;
 use super::{LoadRequest, document, dotenv, values};
 use crate::environment::Environment;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use super::discover::CONFIG;
 use super::document;
-use super::members::Told;
-use super::problem::{LayerKind, Origin, Place, Problem, Source};
+use super::problem::{LayerKind, Origin, Place, Problem, Source, Told};
 use crate::environment::Environment;
 
 /// The file of variables that belongs to the workspace at `root`.

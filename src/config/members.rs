@@ -9,7 +9,7 @@ use globset::GlobSet;
 use rayon::prelude::*;
 
 use super::layers::Layer;
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
@@ -121,7 +121,12 @@ fn twice(name: &str, first: &Member, second: &Member) -> Problem {
 /// The keys of a member's file that say nothing here, though they may where its directory is the workspace. `remotes` are
 /// the older tool's.
 fn without_effect(section: &Node) -> Option<Problem> {
-    let keys = |node: &Node| -> Vec<String> { node.as_map().into_iter().flatten().map(|(k, _)| k.clone()).collect() };
+    // A map of which nothing is left held older keys alone.
+    let is_said = |node: &Node| node.as_map().is_none_or(|map| !map.is_empty());
+    let keys = |node: &Node| -> Vec<String> {
+        let entries = node.as_map().into_iter().flatten();
+        entries.filter(|(_, entry)| is_said(&entry.node)).map(|(name, _)| name.clone()).collect()
+    };
     let counts = ["project", "sync", "organization", "codex_repo", "remotes"];
     let mut paths: Vec<Vec<String>> = Vec::new();
     for name in keys(section).into_iter().filter(|name| !counts.contains(&name.as_str())) {
@@ -136,13 +141,6 @@ fn without_effect(section: &Node) -> Option<Problem> {
     let named: Vec<String> = paths.iter().map(|path| format!("`{}`", key_path(path))).collect();
     let message = format!("without effect in the file of a project of a workspace: {}", named.join(", "));
     Some(Problem::new(message).key(key_path(&paths[0])).at(at).hint("the workspace's own file can say it"))
-}
-
-/// What is told while reading.
-#[derive(Default)]
-pub(crate) struct Told {
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) warnings: Vec<Problem>,
 }
 
 struct File {

@@ -49,7 +49,7 @@ pub use raw::RawConfig;
 pub use schema::schema;
 pub use values::UnsetToken;
 
-use members::Told;
+use problem::Told;
 use tree::Node;
 
 /// What a load starts from; the command line fills it in.

@@ -181,6 +181,13 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What is told while reading.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
 /// Everything that is wrong, in the order of places, each once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);

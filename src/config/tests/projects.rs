@@ -227,12 +227,13 @@ fn an_older_key_without_a_value_says_nothing() {
 fn what_a_members_file_cannot_say_is_told() {
     let outer = "codex: { remote: { url: /c.git }, workspace: { members: ['*'] } }";
     let own = "codex:\n  organization: acme\n  remote: { url: /c.git, branch: x }\n  remotes: { a/b: { token: t } }\n  jobs: 3\n  \
-               sync: { prune: true }\n  schema_version: 2\n";
+               sync: { prune: true }\n  schema_version: 2\n  cache: { ttl: 1 }\n";
     let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/.fractary/config.yaml", own)]);
     let (configuration, _) = world.load();
     let expected = "/ws/a/.fractary/config.yaml:5:3: without effect in the file of a project of a workspace: `jobs`, `remote.branch`";
     let warnings: Vec<String> = configuration.warnings().collect();
-    assert!(warnings.len() == 1 && warnings[0].ends_with(expected), "{warnings:?}");
+    assert!(warnings.len() == 2 && warnings[0].ends_with(expected), "{warnings:?}");
+    assert!(warnings[1].ends_with("`cache.ttl` is not a key of ours and is left alone"), "{warnings:?}");
 }
 
 #[test]
