@@ -3,9 +3,10 @@
 use figment::error::{Actual, Kind};
 use serde::Deserialize;
 
-use super::problem::{Origin, Place, Problem, closest, did_you_mean};
+use super::compat;
+use super::problem::{Origin, Place, Problem, closest, did_you_mean, sort_key};
 use super::raw::RawConfig;
-use super::schema;
+use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 
 /// So many problems of one layer are told; the rest would be noise.
@@ -28,7 +29,8 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
             } else {
                 settle_below(&mut entry.node, path);
             }
-            let kept = !is_empty || is_project || schema::shape(path).is_none();
+            let exists = schema::shape(path).is_some() || compat::renamed(path).is_some();
+            let kept = !is_empty || is_project || !exists;
             path.pop();
             kept
         }),
@@ -45,100 +47,191 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
 
 /// Reads `tree`; what is wrong is told and taken out, until the rest is right.
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
-    refuse_empty_paths(tree, problems);
-    for _ in 0..MOST {
-        let Err(error) = RawConfig::deserialize(&tree.to_value()) else { return };
-        problems.push(problem(tree, &error));
-        if tree.remove(&error.path).is_none() {
-            break;
-        }
+    let mut found = Vec::new();
+    refuse_bad_paths(tree, &mut found);
+    // Serde reads a list as a struct, field by field, so the shapes are compared before it is asked for the scalars.
+    let mut wrong = Vec::new();
+    compare(tree, schema::Key::root(), &mut Vec::new(), &mut found, &mut wrong);
+    for path in wrong {
+        tree.remove(&path);
     }
-    *tree = Node::map(&tree.at.clone());
+    let is_right = (0..=MOST).any(|_| match RawConfig::deserialize(&tree.to_value()) {
+        Ok(_) => true,
+        Err(error) => {
+            let path = in_tree(tree, &error.path);
+            found.push(problem(tree, &path, &error));
+            // An element of a list is nothing without the key that is wrong.
+            let element = (1..=path.len()).find(|length| tree.get(&path[..*length - 1]).is_some_and(Node::is_list));
+            tree.remove(&path[..element.unwrap_or(path.len())]);
+            false
+        }
+    });
+    if !is_right {
+        *tree = Node::map(&tree.at.clone());
+    }
+    found.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    if let Some(first) = found.get(MOST) {
+        let more = Problem::new(format!("and more: only the first {MOST} mistakes are told"));
+        let more = first.origin.iter().fold(more, |more, at| more.at(at));
+        found.truncate(MOST);
+        found.push(more);
+    }
+    problems.extend(found);
 }
 
-/// An empty path would be that of the process, wherever it happens to run.
-fn refuse_empty_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
-    let mut paths = [["cache", "dir"], ["state", "dir"]].map(|path| path.map(str::to_owned).to_vec()).to_vec();
+/// Compares maps, lists and the names in them with the schema. What is wrong is added to `wrong`.
+fn compare(
+    node: &Node,
+    key: schema::Key,
+    path: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+    wrong: &mut Vec<Vec<String>>,
+) {
+    let before = wrong.len();
+    match (key.shape(), &node.value) {
+        (Shape::Map { .. }, NodeValue::Map(map)) => {
+            for (name, entry) in map {
+                path.push(name.clone());
+                match key.below(name) {
+                    Some(below) => compare(&entry.node, below, path, problems, wrong),
+                    None if key.is_closed() => {
+                        problems.push(unknown_key(path, &key.names(), &entry.key));
+                        wrong.push(path.clone());
+                    }
+                    None => {}
+                }
+                path.pop();
+            }
+            // What a misspelled key was to say is not missing as well.
+            let missing = key.required().into_iter().find(|name| wrong.len() == before && !map.contains_key(*name));
+            if let Some(name) = missing {
+                let key = key_path(path);
+                problems.push(Problem::new(format!("`{key}` lacks `{name}`")).key(key).at(&node.at));
+                wrong.push(path.clone());
+            }
+        }
+        (Shape::List, NodeValue::List(list)) => {
+            for (number, element) in list.iter().enumerate().filter(|(_, element)| element.is_something()) {
+                path.push(number.to_string());
+                let before = wrong.len();
+                key.below(&path[path.len() - 1]).into_iter().for_each(|k| compare(element, k, path, problems, wrong));
+                if wrong.len() > before {
+                    wrong.push(path.clone());
+                }
+                path.pop();
+            }
+        }
+        (Shape::Map { .. }, found) => {
+            problems.push(mismatch(path, "a map", found, &node.at));
+            wrong.push(path.clone());
+        }
+        (Shape::List, found) => {
+            problems.push(mismatch(path, "a list", found, &node.at));
+            wrong.push(path.clone());
+        }
+        (Shape::Choice, found @ (NodeValue::Map(_) | NodeValue::List(_))) => {
+            problems.push(mismatch(path, &one_of(&key.choices()), found, &node.at));
+            wrong.push(path.clone());
+        }
+        _ => {}
+    }
+}
+
+fn mismatch(path: &[String], expected: &str, found: &NodeValue, at: &Origin) -> Problem {
+    let found = match found {
+        NodeValue::Map(_) => "a map",
+        NodeValue::List(_) => "a list",
+        // The text itself is left out: a URL with a password may stand where a map is expected.
+        NodeValue::Text(_) | NodeValue::Nothing => "a text",
+    };
+    let key = key_path(path);
+    let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).key(key).at(at);
+    problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(at)))
+}
+
+fn one_of(choices: &[&str]) -> String {
+    let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+    format!("one of {}", choices.join(", "))
+}
+
+/// The path in the tree of what stands at `path` in the value made from it, where elements that were taken out of a
+/// list are not counted.
+fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for segment in path {
+        let list = tree.get(&found).and_then(Node::as_list).unwrap_or_default();
+        let mut there = list.iter().enumerate().filter(|(_, element)| element.is_something());
+        let number = segment.parse().ok().and_then(|number| there.nth(number));
+        found.push(number.map_or_else(|| segment.clone(), |(number, _)| number.to_string()));
+    }
+    found
+}
+
+/// An empty path would be that of the process, wherever it happens to run; one with a NUL is nobody's.
+fn refuse_bad_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
+    let fixed = [["cache", "dir"], ["state", "dir"], ["remote", "url"]];
+    let mut paths = fixed.map(|path| path.map(str::to_owned).to_vec()).to_vec();
     let names = tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(name, _)| name.clone());
     paths.extend(names.map(|name| vec!["projects".to_owned(), name, "root".to_owned()]));
     for path in paths {
-        let Some(at) = tree.get(&path).filter(|node| node.as_text() == Some("")).map(|node| node.at.clone()) else {
-            continue;
-        };
-        tree.remove(&path);
+        let Some(node) = tree.get(&path) else { continue };
         let key = key_path(&path);
-        let problem = Problem::new(format!("`{key}`: the path is empty")).key(key).at(&at);
-        problems.push(problem.hint("`.` is the directory that holds `.fractary/`"));
+        let problem = match node.as_text() {
+            Some("") if key != "remote.url" => {
+                Problem::new(format!("`{key}`: the path is empty")).hint("`.` is the directory that holds `.fractary/`")
+            }
+            Some(text) if text.contains('\0') => Problem::new(format!("`{key}`: no path or URL holds a NUL character")),
+            _ => continue,
+        };
+        problems.push(problem.key(key).at(&node.at));
+        tree.remove(&path);
     }
 }
 
-fn problem(tree: &Node, error: &figment::Error) -> Problem {
-    let key = key_path(&error.path);
-    let value_at = tree.get(&error.path).map_or(&tree.at, |node| &node.at);
-    let key_at = tree.key_at(&error.path).unwrap_or(value_at);
+fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
+    let key = key_path(path);
+    let node = tree.get(path).unwrap_or(tree);
     match &error.kind {
-        Kind::UnknownField(name, known) => unknown_key(&error.path, name, known, key_at),
-        Kind::MissingField(name) => Problem::new(format!("`{key}` lacks `{name}`")).at(value_at),
         Kind::UnknownVariant(name, known) => {
-            let choices = known.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ");
-            Problem::new(format!("`{key}`: expected one of {choices}, found {}", quoted(name)))
+            Problem::new(format!("`{key}`: expected {}, found {}", one_of(known), quoted(name)))
                 .maybe_hint(did_you_mean(name, known.iter().copied()))
-                .at(value_at)
+                .at(&node.at)
         }
         Kind::InvalidValue(Actual::Str(text), expected) => {
-            Problem::new(format!("`{key}`: expected {expected}, found {}", quoted(text))).at(value_at)
+            Problem::new(format!("`{key}`: expected {expected}, found {}", quoted(text))).at(&node.at)
         }
-        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            let expected = plain(expected);
-            let found = match found {
-                Actual::Map => "a map",
-                Actual::Seq => "a list",
-                // The text itself is left out: a URL with a password may stand where a map is expected.
-                _ => "a text",
-            };
-            let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).at(value_at);
-            problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(value_at)))
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            let expected = if expected == "a string" { "a text" } else { expected };
+            mismatch(path, expected, &node.value, &node.at)
         }
-        other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(value_at),
+        other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(&node.at),
     }
     .key(key)
 }
 
-/// An unknown key, or an unknown variable if it comes from one.
-fn unknown_key(path: &[String], name: &str, known: &[&str], at: &Origin) -> Problem {
-    let siblings = closest(name, known.iter().copied()).map(|sibling| {
-        let mut better = path.to_vec();
-        better.pop();
-        better.push(sibling.to_owned());
-        better
-    });
-    // A key that exists elsewhere stands at the wrong depth.
-    let elsewhere = || schema::keys().into_iter().filter(|key| key.last().is_some_and(|last| last == name)).collect();
-    let better: Vec<Vec<String>> = siblings.map_or_else(elsewhere, |sibling| vec![sibling]);
+/// An unknown key, or an unknown variable if its own name says it, rather than the map that is its value.
+fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let key = key_path(path);
-    if let Place::Variable { name, .. } = &at.source.place {
-        return Problem::new(format!("there is no key `{key}`")).maybe_hint(super::env::closest(name)).at(at);
+    if let Place::Variable { name, .. } = &at.source.place
+        && name.strip_prefix(&super::env::variable(path)).is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
+    {
+        let problem = Problem::new(format!("there is no key `{key}`")).key(key);
+        return problem.maybe_hint(super::env::closest(name)).at(at);
     }
+    let Some((name, parent)) = path.split_last() else { return Problem::new("unknown key").at(at) };
+    let sibling = closest(name, known.iter().copied()).map(|sibling| [parent, &[sibling.to_owned()]].concat());
+    // A key that exists elsewhere stands at the wrong depth.
+    let elsewhere = || schema::keys().into_iter().filter(|key| key.last() == Some(name)).collect();
+    let better: Vec<Vec<String>> = sibling.map_or_else(elsewhere, |sibling| vec![sibling]);
     let better: Vec<String> = better.iter().map(|better| format!("`{}`", key_path(better))).collect();
     let hint = (!better.is_empty()).then(|| format!("did you mean {}?", better.join(" or ")));
-    Problem::new(format!("unknown key `{key}`")).maybe_hint(hint).at(at)
+    Problem::new(format!("unknown key `{key}`")).key(key).maybe_hint(hint).at(at)
 }
 
 fn list_hint(at: &Origin) -> String {
     match at.source.place {
         Place::Variable { .. } | Place::Flag(_) => "lists are TOML: `[\"docs/**\"]`".to_owned(),
         _ => "put it into brackets: `[ … ]`".to_owned(),
-    }
-}
-
-/// The field's terms for what serde expects.
-fn plain(expected: &str) -> &str {
-    match expected {
-        "a sequence" => "a list",
-        "a string" => "a text",
-        other if other.starts_with("struct ") || other.starts_with("a map") => "a map",
-        other if other.starts_with("enum ") => "one of the key's words",
-        other => other,
     }
 }
 

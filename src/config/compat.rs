@@ -1,8 +1,8 @@
 //! The older tool's configuration: its keys that are read under another name, its keys that are left alone, and the
 //! keys that are reserved for later.
 
-use super::problem::{Origin, Problem};
-use super::tree::{Node, NodeValue, key_path};
+use super::problem::{LayerKind, Origin, Problem};
+use super::tree::{Node, NodeValue, adds_up, key_path};
 
 /// Older key, and the key it is read as.
 pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
@@ -31,10 +31,18 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 const RESERVED: [&[&str]; 5] =
     [&["commit", "sign"], &["push", "branch"], &["push", "mode"], &["sync", "checks"], &["sync", "on_drift"]];
 
-/// Where an older key is read as another one, the other.
-pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<&'static [&'static str]> {
-    let same = |old: &[&str]| old.len() == path.len() && old.iter().zip(path).all(|(old, new)| *old == new.as_ref());
-    RENAMED.iter().find(|(old, _)| same(old)).map(|(_, new)| *new)
+/// Chooses the branch of a run, which is that of all its projects.
+const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];
+
+/// Where an older key is read as another one, the other. A project's own keys are as old.
+pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    let (parent, key) = match path.as_slice() {
+        ["projects", _, key @ ..] => path.split_at(path.len() - key.len()),
+        _ => path.split_at(0),
+    };
+    let (_, new) = RENAMED.iter().find(|(old, _)| *old == key)?;
+    Some(parent.iter().chain(*new).map(|segment| (*segment).to_owned()).collect())
 }
 
 /// Whether the key belongs to the older tool and is left alone.
@@ -78,14 +86,22 @@ fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>) {
     let mut parents: Vec<Vec<String>> = vec![Vec::new()];
     let projects = tree.get(&["projects"]).and_then(Node::as_map);
     parents.extend(projects.into_iter().flatten().map(|(name, _)| vec!["projects".to_owned(), name.clone()]));
+    let is_member = tree.at.source.layer == LayerKind::Member;
     for parent in parents {
-        for reserved in RESERVED {
-            let path: Vec<String> = parent.iter().cloned().chain(reserved.iter().map(|s| (*s).to_owned())).collect();
-            let Some(at) = tree.key_at(&path).cloned() else { continue };
+        let mut refuse = |key: &[&str], why: &str, hint: &str| {
+            let path: Vec<String> = parent.iter().cloned().chain(key.iter().map(|s| (*s).to_owned())).collect();
+            let Some(at) = tree.key_at(&path).cloned() else { return };
             tree.remove(&path);
             let key = key_path(&path);
-            let problem = Problem::new(format!("`{key}` is reserved for a later version")).key(key).at(&at);
-            problems.push(problem.hint("remove it until then"));
+            problems.push(Problem::new(format!("`{key}`{why}")).key(key).at(&at).hint(hint));
+        };
+        for reserved in RESERVED {
+            refuse(reserved, " is reserved for a later version", "remove it until then");
+        }
+        if !parent.is_empty() {
+            refuse(&ENVIRONMENTS, ": a run has one branch", "put it under `sync.environments`");
+        } else if is_member {
+            refuse(&ENVIRONMENTS, ": a run has one branch", "put it under `sync.environments` of the workspace's file");
         }
     }
 }
@@ -96,7 +112,7 @@ fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
         let new: Vec<&str> = parent.iter().chain(new).copied().collect();
         let Some(at) = tree.key_at(&old).cloned() else { continue };
         let Some(node) = tree.remove(&old) else { continue };
-        let taken = tree.get(&new).is_some() && new.last() != Some(&"exclude");
+        let taken = tree.get(&new).is_some() && !adds_up(&new);
         warnings.push(warning(&old, &new, taken, &at));
         if !taken {
             tree.set(&new, node);

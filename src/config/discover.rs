@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::members::is_member;
-use super::problem::{LayerKind, Problem};
+use super::layers::Layer;
+use super::members;
+use super::problem::{LayerKind, Problem, Told};
 use super::tree::Node;
-use super::{LoadRequest, document};
+use super::{LoadRequest, document, dotenv, values};
+use crate::environment::Environment;
 use crate::paths::absolute;
+
+/// The variable that names the workspace's file.
+pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
 
 /// The workspace's directory and file.
 pub(crate) struct Found {
@@ -19,7 +24,7 @@ pub(crate) struct Found {
 /// directory.
 pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> Found {
     let named = request.config_file.clone();
-    let variable = || request.environment.get("FRACTARY_CODEX_CONFIG").map(PathBuf::from);
+    let variable = || request.environment.get(CONFIG).map(PathBuf::from);
     if let Some(file) = named.or_else(variable) {
         let file = absolute(&request.cwd, &file);
         return Found { root: base_of(&file), file: Some(file) };
@@ -41,10 +46,12 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
                 nearest = Some(found());
             }
             (Some(inner), Ok(Some(section))) => {
-                if covers(directory, &section, &inner.root) {
+                let mut unclear = Vec::new();
+                if covers(directory, section, &inner.root, &request.environment, &mut unclear) {
                     problems.extend(ambiguous);
                     return found();
                 }
+                problems.extend(unclear);
             }
             (Some(_), Ok(None)) => {}
             // It might be the one that covers: going on without it might publish to another place.
@@ -62,23 +69,34 @@ fn base_of(file: &Path) -> PathBuf {
 }
 
 /// Whether the workspace at `root`, described by `section` and what stands beside it, has `directory` as a member or
-/// as a project's root.
-fn covers(root: &Path, section: &Node, directory: &Path) -> bool {
+/// as a project's root. Where that cannot be said, for want of a variable, it is a problem.
+fn covers(
+    root: &Path,
+    section: Node,
+    directory: &Path,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> bool {
     let local = document::find(&root.join(".fractary"), "config.local", &mut Vec::new());
     let local = local.and_then(|file| document::section(&file, LayerKind::Local, root).ok().flatten());
-    let sections: Vec<&Node> = local.iter().chain([section]).collect();
-    let texts = |key: &str| -> Vec<Vec<String>> {
-        let lists = sections.iter().filter_map(|section| section.get(&["workspace", key])?.as_list());
-        lists.map(|list| list.iter().filter_map(Node::as_text).map(str::to_owned).collect()).collect()
+    let mut environment = environment.clone();
+    dotenv::read(&dotenv::file_of(root), &mut environment, &mut Told::default());
+    let mut unset = Vec::new();
+    let mut layer = |mut tree: Node, kind| {
+        values::expand(&mut tree, &environment, &mut unset, &mut Vec::new());
+        Layer::new(kind, tree)
     };
-    let members = texts("members").into_iter().next().unwrap_or_default();
-    let exclude = texts("exclude").concat();
-    if is_member(root, &members, &exclude, directory) {
+    let mut layers = vec![layer(section, LayerKind::Workspace)];
+    layers.extend(local.map(|local| layer(local, LayerKind::Local)));
+    if members::matching(root, &layers, Some(directory), &mut Told::default()).contains(&directory.to_owned()) {
         return true;
     }
-    let projects = sections.iter().filter_map(|section| section.get(&["projects"])?.as_map()).flatten();
-    projects.into_iter().any(|(name, entry)| {
+    let mut projects = layers.iter().filter_map(|layer| layer.tree.get(&["projects"])?.as_map()).flatten();
+    let is_root = projects.any(|(name, entry)| {
         let given = entry.node.get(&["root"]).and_then(Node::as_text).unwrap_or(name);
         absolute(root, Path::new(given)) == directory
-    })
+    });
+    let decides = |key: &str| key.starts_with("workspace.") || (key.starts_with("projects.") && key.ends_with(".root"));
+    problems.extend(unset.into_iter().filter(|problem| !is_root && problem.key.as_deref().is_some_and(decides)));
+    is_root
 }

@@ -41,7 +41,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
 }
 
 fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
+    let bytes = bytes(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -69,7 +69,16 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     })
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
+/// The content of a file; what is none, such as a pipe, might never end or never begin.
+pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let kind = fs::metadata(path)?;
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    fs::read(path)
+}
+
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(match error.kind() {
         io::ErrorKind::NotFound if path.is_symlink() => "the file cannot be read: a symlink to nothing".to_owned(),
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -1,8 +1,6 @@
 //! Values that stand in no file of ours: `.env`, `FRACTARY_CODEX_*`, options and `--config KEY=VALUE`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,41 +29,6 @@ pub(crate) fn closest(name: &str) -> Option<String> {
     let rests: Vec<String> = known.iter().filter(|known| *known != name).map(|known| rest(known)).collect();
     let found = problem::closest(&rest(name), rests.iter().map(String::as_str))?;
     Some(format!("did you mean `{PREFIX}{found}`?"))
-}
-
-/// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
-pub(crate) fn dotenv(path: &Path, environment: &mut Environment, problems: &mut Vec<Problem>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
-    let whole = Origin::whole(&Arc::new(source));
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
-        Err(error) => {
-            problems.push(Problem::new(format!("the file cannot be read: {error}")).at(&whole));
-            return names;
-        }
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let known: BTreeSet<String> = environment.iter().map(|(name, _)| name.to_owned()).collect();
-    for line in dotenvy::from_read_iter(text.as_bytes()) {
-        match line {
-            Ok((name, value)) => {
-                if !known.contains(&name) && names.insert(name.clone()) {
-                    environment.set_default(name, value);
-                }
-            }
-            // The line itself is not told: it may hold a secret.
-            Err(dotenvy::Error::LineParse(line, _)) => {
-                let number =
-                    text.lines().position(|candidate| candidate.contains(line.trim_end())).map_or(0, |n| n + 1);
-                let at = Origin { line: u32::try_from(number).unwrap_or(0), ..whole.clone() };
-                problems.push(Problem::new("not a line of the form NAME=VALUE").at(&at));
-            }
-            Err(_) => problems.push(Problem::new("the file cannot be read").at(&whole)),
-        }
-    }
-    names
 }
 
 /// The layer of the environment. `from_file` are the variables that `file` set.
@@ -112,8 +75,11 @@ pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, proble
     for setting in settings {
         let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));
         let Some((key, mut path, value)) = parsed else {
-            let problem = Problem::new("expected KEY=VALUE, as in `sync.prune=true`").at(&origin("--config"));
-            problems.push(problem);
+            // What stands behind the key may be a secret.
+            let key = setting.split(['=', ':', ' ']).next().unwrap_or_default();
+            let more = if key.len() < setting.len() { "…" } else { "" };
+            let at = origin(&format!("--config {key}{more}"));
+            problems.push(Problem::new("expected KEY=VALUE, as in `sync.prune=true`").at(&at));
             continue;
         };
         if path.len() > 1 && path[0] == "codex" {
@@ -140,7 +106,7 @@ fn assign(tree: &mut Node, path: &[String], text: &str, at: &Origin, problems: &
     if compat::is_left_alone(path) {
         return;
     }
-    let shape = compat::renamed(path).map_or_else(|| schema::shape(path), schema::shape);
+    let shape = schema::shape(&compat::renamed(path).unwrap_or_else(|| path.to_vec()));
     let (open, kind) = match shape {
         Some(Shape::Map { .. }) => ('{', "map"),
         Some(Shape::List) => ('[', "list"),

@@ -101,7 +101,7 @@ pub(crate) fn to_json(node: &Node) -> Value {
     match &node.value {
         NodeValue::Nothing => Value::Null,
         NodeValue::Text(text) => Value::String(text.clone()),
-        NodeValue::List(list) => Value::Array(list.iter().map(to_json).collect()),
+        NodeValue::List(_) => Value::Array(node.elements().map(to_json).collect()),
         NodeValue::Map(map) => map.iter().map(|(name, entry)| (name.clone(), to_json(&entry.node))).collect(),
     }
 }

@@ -9,7 +9,7 @@ use globset::GlobSet;
 use rayon::prelude::*;
 
 use super::layers::Layer;
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
@@ -44,7 +44,7 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
         let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
         named.entry(directory).or_insert_with(|| name.clone());
     }
-    let matched = matching(root, layers, told);
+    let matched = matching(root, layers, None, told);
     let unnamed = matched.into_iter().filter(|directory| !named.contains_key(directory)).map(|d| (d, None));
     let mut directories: Vec<(PathBuf, Option<String>)> = unnamed.collect();
     directories.extend(named.into_iter().map(|(directory, name)| (directory, Some(name))));
@@ -61,6 +61,7 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
         let section = file.as_ref().and_then(|file| file.section.as_ref());
         if let Some(section) = section {
             own.compare(section, &mut told.problems);
+            told.warnings.extend(without_effect(section));
         }
         let own_name = section.and_then(|section| section.get(&["project"]));
         let own_name = own_name.and_then(|node| Some((node.as_text()?.to_owned(), node.at.clone())));
@@ -117,11 +118,29 @@ fn twice(name: &str, first: &Member, second: &Member) -> Problem {
     }
 }
 
-/// What is told while reading.
-#[derive(Default)]
-pub(crate) struct Told {
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) warnings: Vec<Problem>,
+/// The keys of a member's file that say nothing here, though they may where its directory is the workspace. `remotes` are
+/// the older tool's.
+fn without_effect(section: &Node) -> Option<Problem> {
+    // A map of which nothing is left held older keys alone.
+    let is_said = |node: &Node| node.as_map().is_none_or(|map| !map.is_empty());
+    let keys = |node: &Node| -> Vec<String> {
+        let entries = node.as_map().into_iter().flatten();
+        entries.filter(|(_, entry)| is_said(&entry.node)).map(|(name, _)| name.clone()).collect()
+    };
+    let counts = ["project", "sync", "organization", "codex_repo", "remotes"];
+    let mut paths: Vec<Vec<String>> = Vec::new();
+    for name in keys(section).into_iter().filter(|name| !counts.contains(&name.as_str())) {
+        if name == "remote" {
+            let below = section.get(&[&name]).map(keys).unwrap_or_default().into_iter().filter(|below| below != "url");
+            paths.extend(below.map(|below| vec![name.clone(), below]));
+        } else {
+            paths.push(vec![name]);
+        }
+    }
+    let at = section.key_at(paths.first()?)?;
+    let named: Vec<String> = paths.iter().map(|path| format!("`{}`", key_path(path))).collect();
+    let message = format!("without effect in the file of a project of a workspace: {}", named.join(", "));
+    Some(Problem::new(message).key(key_path(&paths[0])).at(at).hint("the workspace's own file can say it"))
 }
 
 struct File {
@@ -184,28 +203,31 @@ fn same_remote(one: &str, other: &str) -> bool {
     is_url(one) && is_url(other) && parsed(one).is_some_and(|one| parsed(other) == Some(one))
 }
 
-/// The directories that `workspace.members` names and `workspace.exclude` does not, in order, each once.
-fn matching(root: &Path, layers: &[Layer], told: &mut Told) -> Vec<PathBuf> {
-    let lists = |key: &'static str| layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key])?.as_list());
+/// The directories that `workspace.members` names and `workspace.exclude` does not, in order, each once. Where only
+/// `one` is asked for, no other is looked at.
+pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: &mut Told) -> Vec<PathBuf> {
+    let lists = |key: &'static str| {
+        layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key]).filter(|node| node.is_list()))
+    };
     let base = |node: &Node| {
         let base = &node.at.source.base;
         if base.as_os_str().is_empty() { root.to_owned() } else { base.clone() }
     };
     let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
-    for node in lists("exclude").flatten() {
+    for node in lists("exclude").flat_map(Node::elements) {
         if let Some(set) = compiled(node, "workspace.exclude", told) {
             excluded.push((base(node), set));
         }
     }
-    let mut found = Vec::new();
-    for node in lists("members").next().into_iter().flatten() {
+    let mut search = Search { one, found: Vec::new() };
+    for node in lists("members").next().into_iter().flat_map(Node::elements) {
         if compiled(node, "workspace.members", told).is_none() {
             continue;
         }
         let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
-        let before = found.len();
-        expand(&base(node), &pattern.split('/').collect::<Vec<_>>(), &mut found);
-        if found.len() == before {
+        let before = search.found.len();
+        search.expand(&base(node), &pattern.split('/').collect::<Vec<_>>());
+        if search.found.len() == before {
             let message = format!("`workspace.members`: `{pattern}` matches no directory");
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
@@ -213,9 +235,13 @@ fn matching(root: &Path, layers: &[Layer], told: &mut Told) -> Vec<PathBuf> {
             list.push(problem);
         }
     }
+    let mut found = search.found;
     found.sort();
     found.dedup();
-    found.retain(|directory| !excluded.iter().any(|(base, set)| is_below(base, set, directory)));
+    let is_below = |(base, set): &(PathBuf, GlobSet), directory: &Path| {
+        directory.strip_prefix(base).is_ok_and(|relative| set.is_match(relative))
+    };
+    found.retain(|directory| !excluded.iter().any(|excluded| is_below(excluded, directory)));
     found
 }
 
@@ -230,68 +256,67 @@ fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
     (!bad).then_some(set)
 }
 
-fn is_below(base: &Path, set: &GlobSet, directory: &Path) -> bool {
-    directory.strip_prefix(base).is_ok_and(|relative| set.is_match(relative))
-}
-
-/// Whether `directory` would be a member of the workspace at `root`. Bad globs match nothing here.
-pub(crate) fn is_member(root: &Path, members: &[String], exclude: &[String], directory: &Path) -> bool {
-    let set = |patterns: &[String]| {
-        let trimmed: Vec<String> = patterns.iter().map(|pattern| pattern.trim_end_matches('/').to_owned()).collect();
-        mapping::set(&trimmed, &mut Vec::new())
-    };
-    is_below(root, &set(members), directory) && !is_below(root, &set(exclude), directory)
-}
-
 fn is_literal(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '[', '{', '\\'])
 }
 
-/// Adds the directories below `directory` that match `segments`, one segment a level.
-fn expand(directory: &Path, segments: &[&str], found: &mut Vec<PathBuf>) {
-    let Some((segment, rest)) = segments.split_first() else {
-        if directory.is_dir() {
-            found.push(directory.to_owned());
-        }
-        return;
-    };
-    if is_literal(segment) {
-        return expand(&directory.join(segment), rest, found);
-    }
-    // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
-    let crosses = segment.matches('{').count() != segment.matches('}').count();
-    if *segment == "**" || crosses {
-        let Ok(glob) = mapping::glob(&segments.join("/")) else { return };
-        return below(directory, directory, &glob.compile_matcher(), found);
-    }
-    let Ok(glob) = mapping::glob(segment) else { return };
-    let glob = glob.compile_matcher();
-    for (path, name) in subdirectories(directory, true) {
-        let hidden = name.starts_with('.') && !segment.starts_with('.');
-        if !hidden && glob.is_match(&name) {
-            expand(&path, rest, found);
-        }
-    }
+/// The directories that patterns match, as they are found.
+struct Search<'s> {
+    one: Option<&'s Path>,
+    found: Vec<PathBuf>,
 }
 
-fn below(base: &Path, directory: &Path, glob: &globset::GlobMatcher, found: &mut Vec<PathBuf>) {
-    for (path, name) in subdirectories(directory, false) {
-        if name.starts_with('.') || name == "node_modules" {
-            continue;
+impl Search<'_> {
+    /// Adds the directories below `directory` that match `segments`, one segment a level. What is hidden and
+    /// `node_modules` is found by its name alone: no wildcard means it.
+    fn expand(&mut self, directory: &Path, segments: &[&str]) {
+        let Some((segment, rest)) = segments.split_first() else {
+            if directory.is_dir() {
+                self.found.push(directory.to_owned());
+            }
+            return;
+        };
+        if is_literal(segment) {
+            return self.expand(&directory.join(segment), rest);
         }
-        if path.strip_prefix(base).is_ok_and(|relative| glob.is_match(relative)) {
-            found.push(path.clone());
+        // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
+        let crosses = segment.matches('{').count() != segment.matches('}').count();
+        if *segment == "**" || crosses {
+            let Ok(glob) = mapping::glob(&segments.join("/")) else { return };
+            return self.below(directory, directory, &glob.compile_matcher());
         }
-        below(base, &path, glob, found);
+        let Ok(glob) = mapping::glob(segment) else { return };
+        let glob = glob.compile_matcher();
+        for (path, name) in self.subdirectories(directory, true, segment.starts_with('.')) {
+            if glob.is_match(&name) {
+                self.expand(&path, rest);
+            }
+        }
     }
-}
 
-/// The directories in `directory`, links to directories with them if `follow`. One that cannot be read has none.
-fn subdirectories(directory: &Path, follow: bool) -> impl Iterator<Item = (PathBuf, String)> {
-    fs::read_dir(directory).into_iter().flatten().flatten().filter_map(move |entry| {
-        let kind = entry.file_type().ok()?;
-        let path = entry.path();
-        (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir()))
-            .then(|| (path, entry.file_name().to_string_lossy().into_owned()))
-    })
+    fn below(&mut self, base: &Path, directory: &Path, glob: &globset::GlobMatcher) {
+        for (path, _) in self.subdirectories(directory, false, false) {
+            if path.strip_prefix(base).is_ok_and(|relative| glob.is_match(relative)) {
+                self.found.push(path.clone());
+            }
+            self.below(base, &path, glob);
+        }
+    }
+
+    /// The directories in `directory` that a wildcard may mean, links to directories with them if `follow`, hidden
+    /// ones if `hidden`. One that cannot be read has none.
+    fn subdirectories(&self, directory: &Path, follow: bool, hidden: bool) -> Vec<(PathBuf, String)> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let wanted = entries.filter_map(|entry| {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if (name.starts_with('.') && !hidden) || name == "node_modules" {
+                return None;
+            }
+            self.one.is_none_or(|one| one.starts_with(&path)).then_some(())?;
+            let kind = entry.file_type().ok()?;
+            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir())).then_some((path, name))
+        });
+        wanted.collect()
+    }
 }

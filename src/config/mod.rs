@@ -17,6 +17,7 @@ pub(crate) mod check;
 pub(crate) mod compat;
 mod discover;
 mod document;
+mod dotenv;
 pub(crate) mod env;
 pub(crate) mod layers;
 mod members;
@@ -48,7 +49,7 @@ pub use raw::RawConfig;
 pub use schema::schema;
 pub use values::UnsetToken;
 
-use members::Told;
+use problem::Told;
 use tree::Node;
 
 /// What a load starts from; the command line fills it in.
@@ -195,9 +196,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let found = discover::workspace(request, &mut told.problems);
     let root = found.root;
     let mut environment = request.environment.clone();
-    let env_file = root.join(".fractary/env/.env");
+    let env_file = dotenv::file_of(&root);
     let from_file = match found.file {
-        Some(_) => env::dotenv(&env_file, &mut environment, &mut told.problems),
+        Some(_) => dotenv::read(&env_file, &mut environment, &mut told),
         None => Default::default(),
     };
     let loader = Loader { root: root.clone(), environment: &environment };
@@ -226,7 +227,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         layers.push(Layer::new(kind, tree));
     }
 
-    let outline = extract(&layers::merge(&layers), &mut told.problems);
+    let outline = extract(&layers, &mut told.problems);
     let members = members::read(&loader, &layers, &outline, &mut told);
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
@@ -235,9 +236,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
     let configuration = Configuration {
-        raw: extract(&figment, &mut told.problems),
-        without_flags: extract(&layers::merge(lower), &mut told.problems),
-        flags: extract(&layers::merge([last]), &mut told.problems),
+        raw: extract(&layers, &mut told.problems),
+        without_flags: extract(lower, &mut told.problems),
+        flags: extract(std::slice::from_ref(last), &mut told.problems),
         merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
         figment,
         file: found.file,
@@ -273,11 +274,11 @@ fn chosen(
     Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
 }
 
-/// Each layer was checked alone, so this fails only where two of them cannot be merged.
-fn extract(figment: &Figment, problems: &mut Vec<Problem>) -> RawConfig {
-    figment.extract().unwrap_or_else(|error| {
+/// Each layer was checked alone, so this fails only where two of them cannot be merged; then the lowest stands for all.
+fn extract(layers: &[Layer], problems: &mut Vec<Problem>) -> RawConfig {
+    layers::merge(layers).extract().unwrap_or_else(|error| {
         problems.push(Problem::new(format!("`{}`: the layers do not agree", tree::key_path(&error.path))));
-        RawConfig::default()
+        layers::merge(layers.first()).extract().unwrap_or_default()
     })
 }
 
@@ -303,9 +304,10 @@ impl Loader<'_> {
             told.problems.push(problem);
             None
         })?;
-        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
         check::settle(&mut tree);
+        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
         values::expand(&mut tree, self.environment, &mut told.problems, unset);
+        values::drop_empty_tokens(&mut tree);
         check::check(&mut tree, &mut told.problems);
         values::make_absolute(&mut tree, base);
         Some(tree)
@@ -314,6 +316,7 @@ impl Loader<'_> {
     /// The same for values that no file gives: they are taken as they stand.
     fn finish(&self, tree: &mut Node, told: &mut Told) {
         compat::modernize(tree, &mut told.problems, &mut told.warnings);
+        values::drop_empty_tokens(tree);
         check::check(tree, &mut told.problems);
         values::make_absolute(tree, &self.root);
     }

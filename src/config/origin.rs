@@ -1,5 +1,6 @@
 //! Where a value came from: for every key the value that counts, the layer that gave it, and the layers it overrode.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
@@ -7,9 +8,9 @@ use serde_json::Value;
 use super::layers::to_json;
 use super::problem::{LayerKind, Origin, Problem, did_you_mean};
 use super::schema::{self, Shape};
-use super::tree::{Node, NodeValue, key_path};
+use super::tree::{Node, NodeValue, adds_up, key_path};
 use super::values::is_secret;
-use super::{Configuration, toml};
+use super::{Configuration, compat, toml};
 use crate::url::RemoteUrl;
 
 /// One key, explained. Secrets are masked.
@@ -59,16 +60,33 @@ impl Configuration {
             let shown = path.map_or_else(|| crate::paths::escaped(key.as_bytes()).to_string(), key_path);
             Problem::new(format!("unknown key `{shown}`")).maybe_hint(hint)
         };
-        let mut path = toml::key(key).ok_or_else(|| unknown(None))?;
+        let mut path = toml::key(&with_dots(key)).ok_or_else(|| unknown(None))?;
         if path[0] == "codex" {
             path.remove(0);
         }
-        let shape = schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
-        let below: Vec<Explanation> = self.effective().into_iter().filter(|e| e.path.starts_with(&path)).collect();
-        if below.is_empty() && !matches!(shape, Shape::Map { .. }) {
-            return Ok(vec![Explanation { key: key_path(&path), path, value: None, given: Vec::new() }]);
+        if let Some(new) = compat::renamed(&path) {
+            let (old, new) = (key_path(&path), key_path(&new));
+            return Err(Problem::new(format!("`{old}` is an older key")).hint(format!("it is now `{new}`")));
         }
-        Ok(below)
+        if compat::is_left_alone(&path) {
+            let message = format!("`{}` is a key of the older tool, which is left alone", key_path(&path));
+            return Err(Problem::new(message));
+        }
+        schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
+        if let [section, name, ..] = path.as_slice()
+            && section == "projects"
+            && !self.project_names().contains(name.as_str())
+        {
+            let message = format!("there is no project `{}`", crate::paths::escaped(name.as_bytes()));
+            return Err(Problem::new(message).maybe_hint(did_you_mean(name, self.project_names())));
+        }
+        let below: Vec<Explanation> = self.effective().into_iter().filter(|e| e.path.starts_with(&path)).collect();
+        Ok(if below.is_empty() { vec![self.explained(&path)] } else { below })
+    }
+
+    fn project_names(&self) -> BTreeSet<&str> {
+        let named = self.raw.projects.keys().chain(self.members.keys()).chain(&self.raw.project);
+        named.map(String::as_str).collect()
     }
 
     /// Explains every key that has a value, in the order of the keys.
@@ -87,8 +105,11 @@ impl Configuration {
     }
 
     fn explained(&self, path: &[String]) -> Explanation {
-        let adds_up = path.last().is_some_and(|last| last == "exclude");
-        let merged = self.merged_at(path);
+        // An element counts where its list does.
+        let in_list = (1..path.len()).find(|length| schema::shape(&path[..*length]) == Some(Shape::List));
+        let owner = &path[..in_list.unwrap_or(path.len())];
+        let adds_up = adds_up(owner);
+        let merged = self.merged_at(owner);
         // Figment keeps with every value the layer that won.
         let winner =
             merged.and_then(|value| self.figment.get_metadata(value.tag())).map(|metadata| metadata.name.clone());
@@ -96,10 +117,13 @@ impl Configuration {
         for layer in self.layers.iter().rev() {
             let Some(node) = layer.tree.get(path) else { continue };
             let is_winner = winner.as_deref() == Some(layer.kind.to_string().as_str());
-            let counts = is_winner || (adds_up && node.as_list().is_some_and(|list| !list.is_empty()));
+            let counts = is_winner || (adds_up && node.elements().next().is_some());
             given.push(Given { layer: layer.kind, origin: node.at.clone(), value: masked(path, node), counts });
         }
-        let value = if adds_up {
+        if let Some(general) = general(path).filter(|_| !adds_up) {
+            self.weigh_general(general, &mut given);
+        }
+        let value = if adds_up && in_list.is_none() && !given.is_empty() {
             let lists = given.iter().rev().filter_map(|given| given.value.as_array()).flatten();
             Some(Value::Array(lists.cloned().collect()))
         } else {
@@ -108,9 +132,46 @@ impl Configuration {
         Explanation { key: key_path(path), path: path.to_vec(), value, given }
     }
 
+    /// What is said for every project counts where nothing is said for this one, and a flag counts in any case, unless
+    /// there is one for this project as well.
+    fn weigh_general(&self, general: &[String], given: &mut Vec<Given>) {
+        let for_all = self.explained(general).given;
+        if given.is_empty() {
+            *given = for_all;
+        } else if given[0].layer != LayerKind::Flags
+            && let Some(flag) = for_all.into_iter().find(|given| given.layer == LayerKind::Flags)
+        {
+            given.iter_mut().for_each(|given| given.counts = false);
+            given.insert(0, flag);
+        }
+    }
+
     fn merged_at(&self, path: &[String]) -> Option<&figment::value::Value> {
         path.iter().try_fold(&self.merged, |value, segment| value.as_dict()?.get(segment))
     }
+}
+
+/// The key under `sync` that says for every project what the one at `path` says for its own.
+fn general(path: &[String]) -> Option<&[String]> {
+    let is_own = path.len() > 3 && path[0] == "projects" && path[2] == "sync";
+    (is_own && !matches!(schema::shape(path), Some(Shape::Map { .. }))).then(|| &path[2..])
+}
+
+/// The key with `[0]`, as it is written in messages, turned into `.0`.
+fn with_dots(key: &str) -> String {
+    let mut dotted = String::with_capacity(key.len());
+    let mut quote = None;
+    for c in key.chars() {
+        match (c, quote) {
+            ('[', None) => dotted.push('.'),
+            (']', None) => {}
+            _ => dotted.push(c),
+        }
+        if matches!(c, '"' | '\'') && quote.is_none_or(|open| open == c) {
+            quote = if quote.is_some() { None } else { Some(c) };
+        }
+    }
+    dotted
 }
 
 /// The paths of everything below `node` that is not a map.

@@ -181,6 +181,13 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What is told while reading.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
 /// Everything that is wrong, in the order of places, each once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
@@ -208,7 +215,7 @@ impl Problems {
 }
 
 /// Layer first, so that a cause stands before what it breaks; problems without place come last.
-fn sort_key(problem: &Problem) -> impl Ord + '_ {
+pub(super) fn sort_key(problem: &Problem) -> impl Ord + '_ {
     let place = problem.origin.as_ref().map(|o| (o.source.layer, &o.source.place, o.line, o.column));
     (place.is_none(), place, problem.message.as_str())
 }

@@ -85,7 +85,7 @@ pub struct RawRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::switch")]
     pub allow_insecure: Option<bool>,
-    /// Time limits.
+    /// Time limits, of at most 24h each.
     pub timeout: RawTimeout,
 }
 

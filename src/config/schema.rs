@@ -58,30 +58,71 @@ pub(crate) enum Shape {
     List,
     Boolean,
     Number,
+    /// One of a few words.
+    Choice,
     Text,
+}
+
+/// A key as the schema has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Key(&'static Value);
+
+impl Key {
+    /// Section `codex` itself.
+    pub(crate) fn root() -> Self {
+        Self(&SECTION)
+    }
+
+    /// The key `name` of this map, or the element of this list, `None` if there is no such key.
+    pub(crate) fn below(self, name: &str) -> Option<Self> {
+        let property = self.0.get("properties").and_then(|properties| properties.get(name));
+        let element = || self.0.get("items").filter(|_| name.parse::<usize>().is_ok());
+        let any = || self.0.get("additionalProperties").filter(|schema| schema.is_object());
+        property.or_else(element).or_else(any).map(Self)
+    }
+
+    /// The kind of value it takes.
+    pub(crate) fn shape(self) -> Shape {
+        // A key that reads several spellings names the plain one first.
+        let kind = self.0.get("type").or_else(|| self.0.pointer("/anyOf/0/type"));
+        let kind = kind.and_then(|kind| if kind.is_array() { kind.get(0) } else { Some(kind) });
+        match kind.and_then(Value::as_str) {
+            Some("object") => Shape::Map { free: self.0.get("additionalProperties").is_some_and(Value::is_object) },
+            Some("array") => Shape::List,
+            Some("boolean") => Shape::Boolean,
+            Some("integer") => Shape::Number,
+            _ if !self.choices().is_empty() => Shape::Choice,
+            _ => Shape::Text,
+        }
+    }
+
+    /// The names in this map that are not the user's.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let properties = self.0.get("properties").and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether this map has no other names than [`Key::names`].
+    pub(crate) fn is_closed(self) -> bool {
+        self.0.get("additionalProperties") == Some(&Value::Bool(false))
+    }
+
+    /// The names without which this map means nothing.
+    pub(crate) fn required(self) -> Vec<&'static str> {
+        let required = self.0.get("required").and_then(Value::as_array);
+        required.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// The words of a [`Shape::Choice`].
+    pub(crate) fn choices(self) -> Vec<&'static str> {
+        let choices = self.0.get("oneOf").and_then(Value::as_array);
+        choices.into_iter().flatten().filter_map(|choice| choice["const"].as_str()).collect()
+    }
 }
 
 /// The kind of value at `path`; `None` if there is no such key.
 pub(crate) fn shape<S: AsRef<str>>(path: &[S]) -> Option<Shape> {
-    let mut at = &*SECTION;
-    for segment in path {
-        let segment = segment.as_ref();
-        at = match at.pointer("/properties").and_then(|properties| properties.get(segment)) {
-            Some(property) => property,
-            None if at["type"] == "array" && segment.parse::<usize>().is_ok() => &at["items"],
-            None => at.get("additionalProperties").filter(|schema| schema.is_object())?,
-        };
-    }
-    // A key that reads several spellings names the plain one first.
-    let kind = at.get("type").or_else(|| at.pointer("/anyOf/0/type"));
-    let kind = kind.and_then(|kind| if kind.is_array() { kind.get(0) } else { Some(kind) });
-    Some(match kind.and_then(Value::as_str) {
-        Some("object") => Shape::Map { free: at.get("additionalProperties").is_some_and(Value::is_object) },
-        Some("array") => Shape::List,
-        Some("boolean") => Shape::Boolean,
-        Some("integer") => Shape::Number,
-        _ => Shape::Text,
-    })
+    path.iter().try_fold(Key::root(), |key, segment| key.below(segment.as_ref())).map(Key::shape)
 }
 
 /// Every key that has a fixed name, as a path.
@@ -107,6 +148,9 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
     });
     let mut section = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
     tidy(&mut section);
+    // A run has one branch, so no project has environments of its own.
+    let of_project = section.pointer_mut("/properties/projects/additionalProperties/properties/sync/properties");
+    of_project.and_then(Value::as_object_mut).and_then(|sync| sync.shift_remove("environments"));
     for (path, default) in super::layers::default_values() {
         add_default(&mut section, &path, default);
     }

@@ -65,11 +65,14 @@ impl FromText for u64 {
     }
 }
 
+/// Nobody waits longer for a server, and clocks can still add it up.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl FromText for Duration {
-    const EXPECTED: &'static str = "a duration such as `30s` or `5m`";
+    const EXPECTED: &'static str = "a duration of at most 24h, such as `30s` or `5m`";
 
     fn from_text(text: &str) -> Option<Self> {
-        humantime::parse_duration(text).ok()
+        humantime::parse_duration(text).ok().filter(|duration| *duration <= LONGEST)
     }
 }
 
@@ -154,6 +157,9 @@ mod tests {
         }
         assert_eq!(Percent::from_text("50%"), Some(Percent(50)));
         assert_eq!(Percent::from_text("101"), None);
+        let longest = Duration::from_text("24h");
+        assert_eq!((longest, Duration::from_text("86401s")), (Some(LONGEST), None));
+        assert_eq!(Duration::from_text("18446744073709551615s"), None);
         assert_eq!((Jobs::from_text("1024"), Jobs::from_text("1025")), (Some(Jobs(1024)), None));
     }
 }

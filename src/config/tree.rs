@@ -3,7 +3,7 @@
 //! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged;
 //! the key's own type reads the text. A key without a value is kept until [`super::check::settle`] says what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use figment::value::{Dict, Tag, Value};
 
@@ -18,7 +18,7 @@ pub(crate) struct Node {
 
 #[derive(Clone)]
 pub(crate) enum NodeValue {
-    /// A key without a value.
+    /// A key without a value, or what was taken out of a list, whose other elements keep their numbers.
     Nothing,
     Text(String),
     List(Vec<Node>),
@@ -71,6 +71,19 @@ impl Node {
         }
     }
 
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, NodeValue::List(_))
+    }
+
+    pub(crate) fn is_something(&self) -> bool {
+        !matches!(self.value, NodeValue::Nothing)
+    }
+
+    /// The elements of a list that were not taken out.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Node> {
+        self.as_list().into_iter().flatten().filter(|element| element.is_something())
+    }
+
     /// The node at `path`; a list's elements are reached by number.
     pub(crate) fn get<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
         let Some((first, rest)) = path.split_first() else { return Some(self) };
@@ -107,42 +120,39 @@ impl Node {
         match &mut self.get_mut(parents)?.value {
             NodeValue::Map(map) => map.remove(last.as_ref()).map(|entry| entry.node),
             NodeValue::List(list) => {
-                let index = last.as_ref().parse::<usize>().ok().filter(|index| *index < list.len())?;
-                Some(list.remove(index))
+                let element = list.get_mut(last.as_ref().parse::<usize>().ok()?)?;
+                let nothing = Node { value: NodeValue::Nothing, at: element.at.clone() };
+                Some(std::mem::replace(element, nothing))
             }
             NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
 
-    /// Puts `node` at `path`, making the maps on the way; a text or list on the way gives way. `exclude` lists add up.
+    /// Puts `node` at `path`, making the maps on the way; a text or list on the way gives way.
     pub(crate) fn set<S: AsRef<str>>(&mut self, path: &[S], node: Node) {
-        let Some((first, rest)) = path.split_first() else {
-            match (&mut self.value, node) {
-                (NodeValue::Map(map), Node { value: NodeValue::Map(more), .. }) => map.extend(more),
-                (_, node) => *self = node,
-            }
-            return;
-        };
         let at = node.at.clone();
-        if self.as_map().is_none() {
-            *self = Node::map(&at);
-        }
-        let Some(map) = self.as_map_mut() else { return };
-        let name = first.as_ref();
-        match map.get_mut(name) {
-            Some(entry) if rest.is_empty() && name == "exclude" => {
-                if let (NodeValue::List(list), NodeValue::List(more)) = (&mut entry.node.value, &node.value) {
-                    list.extend(more.iter().cloned());
-                } else {
-                    entry.node = node;
+        let around = |inner: Node, name: &S| {
+            let entry = Entry { key: at.clone(), node: inner };
+            Node { value: NodeValue::Map(Map::from([(name.as_ref().to_owned(), entry)])), at: at.clone() }
+        };
+        self.merge(path.iter().rev().fold(node, around), &mut Vec::new());
+    }
+
+    /// Takes over what `node` says of `path`, as a higher layer's word is taken.
+    fn merge(&mut self, node: Node, path: &mut Vec<String>) {
+        match (&mut self.value, node) {
+            (NodeValue::Map(map), Node { value: NodeValue::Map(more), .. }) => {
+                for (name, entry) in more {
+                    path.push(name.clone());
+                    match map.entry(name) {
+                        btree_map::Entry::Occupied(mut known) => known.get_mut().node.merge(entry.node, path),
+                        btree_map::Entry::Vacant(place) => drop(place.insert(entry)),
+                    }
+                    path.pop();
                 }
             }
-            Some(entry) => entry.node.set(rest, node),
-            None => {
-                let mut made = Node::map(&at);
-                made.set(rest, node);
-                map.insert(name.to_owned(), Entry { key: at, node: made });
-            }
+            (NodeValue::List(list), Node { value: NodeValue::List(more), .. }) if adds_up(path) => list.extend(more),
+            (_, node) => *self = node,
         }
     }
 
@@ -151,38 +161,54 @@ impl Node {
         match &self.value {
             NodeValue::Nothing => Value::String(Tag::Default, String::new()),
             NodeValue::Text(text) => Value::String(Tag::Default, text.clone()),
-            NodeValue::List(list) => Value::Array(Tag::Default, list.iter().map(Node::to_value).collect()),
-            NodeValue::Map(_) => Value::Dict(Tag::Default, self.to_dict(Part::All)),
-        }
-    }
-
-    /// A map as figment's, whole or in the parts that [`super::layers`] merges in different ways.
-    pub(crate) fn to_dict(&self, part: Part) -> Dict {
-        let entries = self.as_map().into_iter().flatten();
-        entries.filter_map(|(name, entry)| Some((name.clone(), entry.node.part(name, part)?))).collect()
-    }
-
-    fn part(&self, name: &str, part: Part) -> Option<Value> {
-        let adds_up = name == "exclude" && self.as_list().is_some();
-        match (&self.value, part) {
-            (NodeValue::Map(map), Part::Excludes) => {
-                let dict = self.to_dict(part);
-                (!dict.is_empty() && !map.is_empty()).then_some(Value::Dict(Tag::Default, dict))
+            NodeValue::List(_) => Value::Array(Tag::Default, self.elements().map(Node::to_value).collect()),
+            NodeValue::Map(map) => {
+                let entries = map.iter().map(|(name, entry)| (name.clone(), entry.node.to_value()));
+                Value::Dict(Tag::Default, entries.collect())
             }
-            (NodeValue::Map(_), _) => Some(Value::Dict(Tag::Default, self.to_dict(part))),
-            (_, Part::All) => Some(self.to_value()),
-            (_, Part::Excludes) => adds_up.then(|| self.to_value()),
-            (_, Part::WithoutExcludes) => (!adds_up).then(|| self.to_value()),
         }
     }
+
+    /// A section as figment's map, in the parts that [`super::layers`] merges in different ways.
+    pub(crate) fn to_dict(&self, part: Part) -> Dict {
+        self.dict(part, &mut Vec::new())
+    }
+
+    fn dict<'n>(&'n self, part: Part, path: &mut Vec<&'n str>) -> Dict {
+        let mut dict = Dict::new();
+        for (name, entry) in self.as_map().into_iter().flatten() {
+            path.push(name);
+            dict.extend(entry.node.part(part, path).map(|value| (name.clone(), value)));
+            path.pop();
+        }
+        dict
+    }
+
+    fn part<'n>(&'n self, part: Part, path: &mut Vec<&'n str>) -> Option<Value> {
+        if self.as_map().is_some() {
+            let dict = self.dict(part, path);
+            return (part == Part::WithoutExcludes || !dict.is_empty()).then_some(Value::Dict(Tag::Default, dict));
+        }
+        let is_exclude = self.is_list() && adds_up(path);
+        (is_exclude == (part == Part::Excludes)).then(|| self.to_value())
+    }
+}
+
+/// Whether the lists of the key at `path` add up, over the layers and within one; elsewhere the last word counts.
+pub(crate) fn adds_up<S: AsRef<str>>(path: &[S]) -> bool {
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    let general = match path.as_slice() {
+        ["projects", _, general @ ..] => general,
+        general => general,
+    };
+    // `sync.exclude` is the older name of `sync.to_codex.exclude`.
+    matches!(general, ["workspace" | "sync", "exclude"] | ["sync", "to_codex" | "from_codex", "exclude"])
 }
 
 /// Which values of a map are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Every one.
-    All,
-    /// The lists called `exclude`, which add up over the layers.
+    /// The lists that add up over the layers.
     Excludes,
     /// The others, of which the highest layer's wins.
     WithoutExcludes,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::problem::Problem;
-use super::tree::{Node, NodeValue, key_path};
+use super::tree::{Map, Node, NodeValue, key_path};
 use crate::environment::Environment;
 use crate::paths::absolute;
 use crate::url::RemoteUrl;
@@ -19,7 +19,15 @@ pub struct UnsetToken {
 
 /// Whether the value at `path` is a secret.
 pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
-    path.last().is_some_and(|last| last.as_ref() == "token")
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    matches!(path.as_slice(), ["remote", "token"] | ["remotes", _, "token"])
+}
+
+/// Takes out tokens that are empty: CI systems pass what is not set on as empty.
+pub(crate) fn drop_empty_tokens(tree: &mut Node) {
+    retain_texts(tree, &mut Vec::new(), &mut |path, node| {
+        !is_secret(path) || node.as_text().is_none_or(|text| !text.trim().is_empty())
+    });
 }
 
 /// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. A token whose variable is not set
@@ -30,23 +38,31 @@ pub(crate) fn expand(
     problems: &mut Vec<Problem>,
     unset: &mut Vec<UnsetToken>,
 ) {
-    expand_below(tree, &mut Vec::new(), &mut |path, node| {
+    retain_texts(tree, &mut Vec::new(), &mut |path, node| {
         let NodeValue::Text(text) = &mut node.value else { return true };
         match expanded(text, environment) {
             Ok(expanded) => {
                 *text = expanded;
                 true
             }
-            Err(variable) => {
-                if is_secret(path) {
-                    unset.push(UnsetToken { path: path.to_vec(), variable });
-                } else {
-                    let key = key_path(path);
-                    let shown = crate::paths::escaped(variable.as_bytes());
-                    let problem = Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"));
-                    let hint = format!("set `{shown}`, or give a default: `${{{shown}:-…}}`");
-                    problems.push(problem.key(key).at(&node.at).hint(hint));
-                }
+            Err(Unexpanded::Unset(variable)) if is_secret(path) => {
+                unset.push(UnsetToken { path: path.to_vec(), variable });
+                false
+            }
+            Err(unexpanded) => {
+                let key = key_path(path);
+                let problem = match unexpanded {
+                    Unexpanded::Unset(variable) => {
+                        let shown = crate::paths::escaped(variable.as_bytes());
+                        Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"))
+                            .hint(format!("set `{shown}`, or give a default: `${{{shown}:-…}}`"))
+                    }
+                    Unexpanded::Unreadable(reference) => {
+                        Problem::new(format!("`{key}`: `{reference}` names no variable"))
+                            .hint("only `${VAR}` and `${VAR:-default}` are read")
+                    }
+                };
+                problems.push(problem.key(key).at(&node.at));
                 false
             }
         }
@@ -54,42 +70,57 @@ pub(crate) fn expand(
 }
 
 /// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
-fn expand_below(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
+fn retain_texts(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
     match &mut node.value {
         NodeValue::Nothing => {}
         NodeValue::Text(_) => return keep(path, node),
         NodeValue::Map(map) => map.retain(|name, entry| {
             path.push(name.clone());
-            let kept = expand_below(&mut entry.node, path, keep);
+            let kept = retain_texts(&mut entry.node, path, keep);
             path.pop();
             kept
         }),
         NodeValue::List(list) => {
-            let mut number = 0;
-            list.retain_mut(|element| {
+            for (number, element) in list.iter_mut().enumerate() {
                 path.push(number.to_string());
-                number += 1;
-                let kept = expand_below(element, path, keep);
+                let keys = element.as_map().map(Map::len);
+                // An element of which a part is not known is no element.
+                if !retain_texts(element, path, keep) || element.as_map().map(Map::len) != keys {
+                    element.value = NodeValue::Nothing;
+                }
                 path.pop();
-                kept
-            });
+            }
         }
     }
     true
 }
 
-/// `text` with its variables put in, or the name of one that is not set and has no default.
-fn expanded(text: &str, environment: &Environment) -> Result<String, String> {
+/// Why a text's variables cannot be put in.
+#[derive(Debug, PartialEq, Eq)]
+enum Unexpanded {
+    /// This variable is not set and has no default.
+    Unset(String),
+    /// This is no reference: a shell's other forms are not ours.
+    Unreadable(String),
+}
+
+/// `text` with its variables put in.
+fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
-    while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}') else { break };
-        let (before, from) = rest.split_at(start);
-        let (reference, after) = from.split_at(length + 1);
+    while let Some((before, from)) = rest.split_once("${") {
+        let Some((reference, after)) = from.split_once('}') else { break };
         result.push_str(before);
-        let value = shellexpand::env_with_context(reference, |name| environment.get(name).map(Some).ok_or(()));
-        result.push_str(&value.map_err(|error| error.var_name)?);
+        let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            // What follows the name may be anybody's secret.
+            let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let more = if name.len() < reference.len() { "…" } else { "" };
+            return Err(Unexpanded::Unreadable(format!("${{{name}{more}}}")));
+        }
+        let value = environment.get(name).or(default);
+        result.push_str(value.ok_or_else(|| Unexpanded::Unset(name.to_owned()))?);
         rest = after;
     }
     result.push_str(rest);
@@ -145,17 +176,23 @@ mod tests {
     fn only_the_form_with_braces_is_replaced_and_only_once() {
         let environment: Environment =
             [("A", "1"), ("B", "${A}"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+        let unset = |name: &str| Err(Unexpanded::Unset(name.to_owned()));
+        let unreadable = |reference: &str| Err(Unexpanded::Unreadable(reference.to_owned()));
         for (text, expected) in [
             ("x${A}y${A}", Ok("x1y1")),
             ("${B}", Ok("${A}")),
             ("${C:-d}", Ok("d")),
             ("${C:-}", Ok("")),
+            ("${C:-a:-b$}", Ok("a:-b$")),
             ("$A $$ ${A", Ok("$A $$ ${A")),
-            ("${C}", Err("C")),
-            ("${E}", Err("E")),
+            ("${C}", unset("C")),
+            ("${E}", unset("E")),
             ("${E:-f}", Ok("f")),
+            ("${A:?s3cret}", unreadable("${A…}")),
+            ("${A-s3cret}", unreadable("${A…}")),
+            ("${}", unreadable("${}")),
         ] {
-            assert_eq!(expanded(text, &environment).as_deref().map_err(String::as_str), expected, "{text}");
+            assert_eq!(expanded(text, &environment), expected.map(str::to_owned), "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Spanned};
 
@@ -74,7 +74,17 @@ enum Yaml {
     Inferred(String),
     Text(String),
     List(Vec<Spanned<Yaml>>),
-    Map(Vec<(Spanned<String>, Spanned<Yaml>)>),
+    Map(Vec<(Spanned<Key>, Spanned<Yaml>)>),
+}
+
+/// A key, as the text that was written; YAML would take anything for one.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer);
+        text.map(Self).map_err(|_| de::Error::custom("a key must be a text, in quotes if need be"))
+    }
 }
 
 impl<'de> Deserialize<'de> for Yaml {
@@ -174,7 +184,7 @@ impl Reader<'_> {
                 let mut map = Map::new();
                 for (key, value) in entries {
                     let at = self.at(key.referenced);
-                    map.insert(key.value, Entry { key: at, node: self.node(value) });
+                    map.insert(key.value.0, Entry { key: at, node: self.node(value) });
                 }
                 NodeValue::Map(map)
             }
@@ -256,6 +266,9 @@ mod tests {
         assert_eq!(error("a: 1\nb: 2\na: 3\n"), "3:1: the key `a` stands twice");
         assert_eq!(error("a: 1\n---\nb: 2\n"), "3:1: more than one document in the file");
         assert!(error("a: [1\nb: 2\n").starts_with("2:2: "), "{}", error("a: [1\nb: 2\n"));
+        for key in ["~", "[b]", "{b: c}"] {
+            assert_eq!(error(&format!("a:\n  {key}: 1\n")), "2:3: a key must be a text, in quotes if need be", "{key}");
+        }
         assert!(error("a: \u{0}").starts_with("1:4: "));
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::config::problem::did_you_mean;
 use crate::config::raw::{RawConfig, RawSync};
 use crate::config::text::CacheSwitch;
+use crate::config::tree::key_path;
 use crate::config::{self, Configuration, LoadRequest, Origin, Problem, Problems, layers};
 use crate::url::RemoteUrl;
 use crate::workspace::template::{self, Unfilled};
@@ -139,12 +140,7 @@ impl Resolver<'_> {
         let raw = self.raw();
         let Some(name) = &self.configuration.environment_name else {
             let branch = raw.remote.branch.clone()?;
-            if !is_branch_name(&branch) {
-                let shown = crate::paths::escaped(branch.as_bytes()).to_string();
-                let problem = Problem::new(format!("`remote.branch`: `{shown}` is not the name of a branch"));
-                let problem = self.at(&["remote", "branch"], problem.key("remote.branch"));
-                self.wrong(problem);
-            }
+            self.check_branch(&branch, &["remote", "branch"], "remote.branch");
             return Some(branch);
         };
         let environments = raw.sync.environments.clone().unwrap_or_default();
@@ -161,15 +157,21 @@ impl Resolver<'_> {
                 let problem = at.map_or(problem.clone(), |at| problem.at(at));
                 self.wrong(problem);
             }
-            Some(branch) if !is_branch_name(branch) => {
-                let shown = crate::paths::escaped(branch.as_bytes()).to_string();
-                let problem = Problem::new(format!("`sync.environments`: `{shown}` is not the name of a branch"));
-                let problem = self.at(&["sync", "environments", name], problem.key("sync.environments"));
-                self.wrong(problem);
-            }
-            Some(_) => {}
+            Some(branch) => self.check_branch(branch, &["sync", "environments", name], "sync.environments"),
         }
         branch
+    }
+
+    fn check_branch(&mut self, branch: &str, path: &[&str], key: &str) {
+        let short = branch.strip_prefix("refs/heads/");
+        if short.is_none() && is_branch_name(branch) {
+            return;
+        }
+        let shown = crate::paths::escaped(branch.as_bytes()).to_string();
+        let problem = Problem::new(format!("`{key}`: `{shown}` is not the name of a branch"));
+        let problem = problem.maybe_hint(short.map(|short| format!("give the short name, `{short}`")));
+        let problem = self.at(path, problem.key(key));
+        self.wrong(problem);
     }
 
     fn remote(&mut self, branch: Option<String>) -> Option<Remote> {
@@ -251,6 +253,16 @@ impl Resolver<'_> {
             let problem = self.at(&["commit", "message"], template::problem("commit.message", unfilled));
             self.wrong(problem);
         }
+        let texts = [
+            (["commit", "message"].as_slice(), Some(&message)),
+            (&["commit", "author", "name"], commit.author.name.as_ref()),
+            (&["commit", "author", "email"], commit.author.email.as_ref()),
+        ];
+        for (path, _) in texts.into_iter().filter(|(_, text)| text.is_some_and(|text| text.trim().is_empty())) {
+            let key = key_path(path);
+            let problem = self.at(path, Problem::new(format!("`{key}` is empty")).key(key));
+            self.wrong(problem.hint("remove the key to have the default"));
+        }
         let author = match (commit.author.name, commit.author.email) {
             (Some(name), Some(email)) => Some(Author { name, email }),
             (None, None) => None,
@@ -315,7 +327,7 @@ fn is_branch_name(text: &str) -> bool {
     let segments = || text.split('/');
     !text.starts_with('-')
         && !text.ends_with('.')
-        && text != "@"
+        && !["@", "HEAD"].contains(&text)
         && !text.contains(bad)
         && !["..", "@{"].iter().any(|part| text.contains(part))
         && segments().all(|segment| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock"))

@@ -169,8 +169,13 @@ proptest! {
 
         let explained = configuration.explain("projects.p.sync.delete_guard.files").unwrap().remove(0);
         let given: Vec<LayerKind> = explained.given.iter().map(|given| given.layer).collect();
-        prop_assert_eq!(given, expected.iter().map(|layer| LAYERS[*layer]).collect::<Vec<_>>());
-        prop_assert_eq!(explained.winner().map(|given| given.layer), expected.first().map(|layer| LAYERS[*layer]));
+        let mut layers: Vec<LayerKind> = expected.iter().map(|layer| LAYERS[*layer]).collect();
+        if layers.is_empty() {
+            // What is said for all projects counts then.
+            layers.push(LayerKind::Defaults);
+        }
+        prop_assert_eq!(explained.winner().map(|given| given.layer), Some(layers[0]));
+        prop_assert_eq!(given, layers);
         prop_assert_eq!(explained.overridden().count(), expected.len().saturating_sub(1));
 
         let added: Vec<String> = expected.iter().rev().map(|layer| format!("x{layer}")).collect();
@@ -205,4 +210,31 @@ fn a_detected_organization_is_the_lowest_word() {
     assert_eq!(workspace.remote.url.to_string(), "https://github.com/seen/c.git");
     let explained = configuration.explain("organization").unwrap();
     assert_eq!(explained[0].winner().unwrap().origin.to_string(), "the git remote of the workspace");
+}
+
+#[test]
+fn maps_given_twice_in_one_layer_merge_by_key() {
+    let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).set(&[
+        "projects={a={root='x', sync={to_codex={exclude=['one']}}}}",
+        "projects={a={to='y', sync={to_codex={exclude=['two'], include=['i']}}}}",
+        "projects.a.sync.exclude=['three']",
+        "projects.a.sync.prune=true",
+    ]);
+    let project = &world.workspace().projects[0];
+    assert_eq!((&project.root, project.to.to_string()), (&world.request.cwd.join("x"), "y".to_owned()));
+    assert_eq!(project.claims.patterns().exclude, ["**/*.tmp", "one", "two", "three"]);
+    assert!(project.prune);
+}
+
+#[test]
+fn an_empty_token_is_none() {
+    let text = format!("{ONE}  remotes: {{ acme/codex.acme.com: {{ token: '${{T:-}}' }} }}\n");
+    let world = World::new(&[
+        ("home/config/fractary/config.yaml", "codex: { remote: { token: kept } }"),
+        ("ws/.fractary/config.yaml", &format!("{text}  remote: {{ token: ' ' }}\n")),
+    ]);
+    for world in [world.set(&["remote.token="]), World::new(&[("ws/.fractary/config.yaml", &text)])] {
+        let remote = world.workspace().remote;
+        assert!(remote.token.is_none_or(|token| token.reveal() == "kept") && remote.repository_token.is_none());
+    }
 }

@@ -1,9 +1,11 @@
 //! Whole loads, from files, variables and flags to the workspace.
 
+mod explain;
 mod layers;
 mod problems;
 mod projects;
 mod robust;
+mod shapes;
 
 use std::fs;
 

@@ -12,7 +12,7 @@ fn all_problems_are_told_at_once_with_place_and_cure() {
 /T/ws/.fractary/config.yaml:2:3: unknown key `organisation` [did you mean `organization`?]
 /T/ws/.fractary/config.yaml:4:12: `../up` is not a project name: 1 to 100 letters, digits, `.`, `_` or `-`, starting with a letter or digit
 /T/ws/.fractary/config.yaml:6:5: unknown key `remote.brunch` [did you mean `remote.branch`?]
-/T/ws/.fractary/config.yaml:7:22: `remote.timeout.idle`: expected a duration such as `30s` or `5m`, found `soon`
+/T/ws/.fractary/config.yaml:7:22: `remote.timeout.idle`: expected a duration of at most 24h, such as `30s` or `5m`, found `soon`
 /T/ws/.fractary/config.yaml:9:27: `sync.to_codex.include`: `[a`: unclosed character class; missing ']'
 /T/ws/.fractary/config.yaml:9:34: unknown key `sync.to_codex.exclud` [did you mean `sync.to_codex.exclude`?]
 /T/ws/.fractary/config.yaml:10:16: `sync.direction`: expected one of `to-codex`, `from-codex`, `bidirectional`, found `to-codx` [did you mean `to-codex`?]

@@ -138,3 +138,110 @@ fn the_cache_is_off_in_ci() {
     let world = world.set(&["cache.enabled=true"]);
     assert!(world.workspace().caches_published);
 }
+
+#[test]
+fn an_outer_workspace_may_say_by_variables_what_it_covers() {
+    let inner = ONE.replace("billing", "inner");
+    let world = |outer: &str, dotenv: &str| {
+        let files = [
+            ("ws/.fractary/config.yaml", outer),
+            ("ws/.fractary/env/.env", dotenv),
+            ("ws/a/b/.fractary/config.yaml", &inner),
+        ];
+        World::new(&files).at("ws/a/b")
+    };
+    for more in ["workspace: { members: ['${DIR}/*'] }", "projects: { inner: { root: '${DIR}/b' } }"] {
+        let outer = format!("{ONE}  {more}\n");
+        assert_eq!(names(&world(&outer, "DIR=a").workspace()), ["billing", "inner"], "{more}");
+        assert_eq!(names(&world(&outer, "DIR=x").workspace()), ["inner"], "{more}");
+        let problems = world(&outer, "").problems();
+        assert!(problems.contains("needs the variable `DIR`") && problems.lines().count() == 1, "{problems}");
+    }
+    // Another key of a workspace that does not cover is nobody's business.
+    assert_eq!(names(&world(&format!("{ONE}  jobs: '${{DIR}}'\n"), "").workspace()), ["inner"]);
+}
+
+#[test]
+fn who_is_a_member_is_one_rule_wherever_one_stands() {
+    let inner = ONE.replace("billing", "inner");
+    for (members, place, is_member) in [
+        ("*", "x", true),
+        ("*", ".x", false),
+        (".x*", ".xy", true),
+        (".x", ".x", true),
+        ("*", "node_modules", false),
+        ("node_modules", "node_modules", true),
+        ("*/*", "node_modules/x", false),
+        ("**", "a/b/c", true),
+        ("**", "a/.b/c", false),
+        ("**/c", "a/node_modules/c", false),
+        ("{a,b/c}", "b/c", true),
+    ] {
+        let outer = format!("{ONE}  workspace: {{ members: ['{members}'] }}\n");
+        let path = format!("ws/{place}/.fractary/config.yaml");
+        let world = World::new(&[("ws/.fractary/config.yaml", &outer), (&path, &inner)]);
+        let from_above = names(&world.workspace()).contains(&"inner");
+        let from_inside = world.at(&format!("ws/{place}")).load().0.root.ends_with("ws");
+        assert_eq!((from_above, from_inside), (is_member, is_member), "{members} {place}");
+    }
+}
+
+#[test]
+fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
+    let text =
+        |exclude: &str| format!("{ONE}  sync: {{ from_codex: {{ exclude: ['{exclude}', '{{project}}-x/**'] }} }}\n");
+    let world = World::new(&[("ws/.fractary/config.yaml", &text("codex://{org}/core/{project}/**"))]);
+    assert_eq!(world.workspace().projects[0].from_codex.exclude, ["codex://acme/core/billing/**", "billing-x/**"]);
+    for (exclude, expected) in [
+        ("{projekt}/**", "`sync.from_codex.exclude`: unknown placeholder `{projekt}` [did you mean `{project}`?]"),
+        ("http://x/y", "`sync.from_codex.exclude`: `http://x/y`: expected `codex://ORGANIZATION/PROJECT/PATH`"),
+        ("[a", "`sync.from_codex.exclude`: `[a`: unclosed character class"),
+    ] {
+        let problems = World::new(&[("ws/.fractary/config.yaml", &text(exclude))]).problems();
+        assert!(problems.contains(expected), "{problems}");
+    }
+    for include in ["http://x/y", "CODEX://a/b"] {
+        let text = format!("{ONE}  sync: {{ from_codex: {{ include: ['{include}'] }} }}\n");
+        let problems = World::new(&[("ws/.fractary/config.yaml", &text)]).problems();
+        assert!(problems.contains("expected `codex://ORGANIZATION/PROJECT/PATH`"), "{include}: {problems}");
+    }
+}
+
+#[test]
+fn an_older_key_without_a_value_says_nothing() {
+    for (sync, expected) in [
+        ("exclude:\n    to_codex: { exclude: [a] }", ["a", "docs/**"]),
+        ("to_codex:\n      include:\n    include: [x]\n    exclude: [a]", ["a", "x"]),
+        ("to_codex:\n    default_to_codex: [y]\n    exclude: [b]", ["b", "y"]),
+    ] {
+        let world = World::new(&[("ws/.fractary/config.yaml", &format!("{ONE}  sync:\n    {sync}\n"))]);
+        let workspace = world.workspace();
+        let patterns = workspace.projects[0].claims.patterns();
+        assert_eq!([&patterns.exclude[1], &patterns.include[0]], expected, "{sync}");
+    }
+}
+
+#[test]
+fn what_a_members_file_cannot_say_is_told() {
+    let outer = "codex: { remote: { url: /c.git }, workspace: { members: ['*'] } }";
+    let own = "codex:\n  organization: acme\n  remote: { url: /c.git, branch: x }\n  remotes: { a/b: { token: t } }\n  jobs: 3\n  \
+               sync: { prune: true }\n  schema_version: 2\n  cache: { ttl: 1 }\n";
+    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/.fractary/config.yaml", own)]);
+    let (configuration, _) = world.load();
+    let expected = "/ws/a/.fractary/config.yaml:5:3: without effect in the file of a project of a workspace: `jobs`, `remote.branch`";
+    let warnings: Vec<String> = configuration.warnings().collect();
+    assert!(warnings.len() == 2 && warnings[0].ends_with(expected), "{warnings:?}");
+    assert!(warnings[1].ends_with("`cache.ttl` is not a key of ours and is left alone"), "{warnings:?}");
+}
+
+#[test]
+fn a_run_has_one_branch() {
+    let outer = "codex:\n  remote: { url: /c.git }\n  workspace: { members: ['*'] }\n  projects:\n    a: { sync: { environments: { x: y } } }\n";
+    let own = "codex: { sync: { environments: { x: y } } }";
+    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/b/.fractary/config.yaml", own), ("ws/a/x", "")]);
+    let expected = "\
+/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: a run has one branch [put it under `sync.environments`]
+/T/ws/b/.fractary/config.yaml:1:18: `sync.environments`: a run has one branch [put it under `sync.environments` of the workspace's file]
+";
+    assert_eq!(world.problems(), expected);
+}

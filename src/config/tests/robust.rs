@@ -47,6 +47,11 @@ fn piece() -> impl Strategy<Value = String> {
         "codex: ",
         "exclude: [",
         "root: ",
+        "[]",
+        "{}",
+        "[x]",
+        "{a: b}",
+        "[[x], {from: ",
     ];
     prop_oneof![proptest::sample::select(odd.to_vec()).prop_map(str::to_owned), ".{0,3}"]
 }
@@ -67,7 +72,8 @@ proptest! {
         }
         let text: String = text.into_iter().collect();
         let path = format!("ws/.fractary/config.{ending}");
-        let world = World::new(&[(&path, &text), ("ws/m/.fractary/config.yaml", &text)]);
+        let files = [(path.as_str(), text.as_str()), ("ws/m/.fractary/config.yaml", &text), ("ws/.fractary/config.local.yaml", RICH)];
+        let world = World::new(&files);
         match workspace::load(&world.request) {
             Ok((configuration, _)) => prop_assert!(!configuration.effective().is_empty()),
             Err(problems) => {

@@ -8,17 +8,17 @@ use crate::workspace::resolve::Resolver;
 use crate::workspace::template::{self, Unfilled, Values};
 
 impl<'c> Resolver<'c> {
-    /// Checks every glob under `sync` of every layer, the overridden ones as well.
+    /// Checks every glob under `sync.to_codex` of every layer, the overridden ones as well.
     pub(super) fn check_patterns(&mut self) {
         let configuration = self.configuration;
         for layer in &configuration.layers {
             let projects = layer.tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten();
             let own = projects.map(|(name, _)| vec!["projects".to_owned(), name.clone()]);
             for parent in std::iter::once(Vec::new()).chain(own) {
-                for list in [["to_codex", "include"], ["to_codex", "exclude"], ["from_codex", "exclude"]] {
+                for list in [["to_codex", "include"], ["to_codex", "exclude"]] {
                     let path: Vec<String> =
                         parent.iter().cloned().chain(["sync"].iter().chain(&list).map(|s| (*s).to_owned())).collect();
-                    for node in layer.tree.get(&path).and_then(Node::as_list).into_iter().flatten() {
+                    for node in layer.tree.get(&path).into_iter().flat_map(Node::elements) {
                         self.check_glob(&key_path(&path), node);
                     }
                 }
@@ -36,7 +36,11 @@ impl<'c> Resolver<'c> {
     pub(super) fn mappings(&mut self, name: &str, values: &Values<'_>) -> Vec<MappingPatterns> {
         let raw = self.configuration.raw.projects.get(name).and_then(|project| project.mappings.clone());
         let mut mappings = Vec::new();
-        for (number, mapping) in raw.unwrap_or_default().into_iter().enumerate() {
+        // The numbers are those of the file, where some of its mappings may have been told and taken out already.
+        let layers = self.configuration.layers.iter().rev();
+        let list = layers.filter_map(|layer| layer.tree.get(&["projects", name, "mappings"])?.as_list()).next();
+        let there = list.into_iter().flatten().enumerate().filter(|(_, element)| element.is_something());
+        for ((number, _), mapping) in there.zip(raw.unwrap_or_default()) {
             let number = number.to_string();
             let path = ["projects", name, "mappings", number.as_str()];
             let to = match template::fill(&mapping.to, values) {
@@ -77,19 +81,48 @@ impl<'c> Resolver<'c> {
                 let problem = Problem::new(format!("`{key}`: `{written}` is an older form of `{modern}`"));
                 self.warnings.push(problem.key(key).at(&node.at).hint(format!("write `{modern}`")));
             }
-            match template::fill(modern.as_deref().unwrap_or(written), values) {
-                Ok(filled) => match checked(&filled) {
-                    Ok(()) => patterns.push(filled),
-                    Err(reason) => {
-                        self.wrong(Problem::new(format!("`{key}`: {reason}")).key(key).at(&node.at));
-                    }
-                },
-                Err(unfilled @ Unfilled::Unknown { .. }) => self.wrong(template::problem(key, unfilled).at(&node.at)),
-                // A pattern about something that is not there matches nothing.
-                Err(unfilled) => self.warnings.push(template::problem(key, unfilled).at(&node.at)),
-            }
+            patterns.extend(self.filled(key, modern.as_deref().unwrap_or(written), node, values, checked));
         }
         patterns
+    }
+
+    /// The patterns of `from_codex.exclude`, of all layers, placeholders replaced.
+    pub(super) fn codex_excludes(&mut self, name: &str, values: &Values<'_>) -> Vec<String> {
+        let layers: &'c [Layer] = &self.configuration.layers;
+        let list = ["sync", "from_codex", "exclude"];
+        let own = [&["projects", name], list.as_slice()].concat();
+        let nodes = layers.iter().flat_map(|layer| layer.tree.get(&list).into_iter().chain(layer.tree.get(&own)));
+        let check = |filled: &str| {
+            let is_plain = !filled.contains("://");
+            if is_plain { mapping::glob(filled).map(drop).map_err(|error| error.to_string()) } else { checked(filled) }
+        };
+        let mut patterns = Vec::new();
+        for node in nodes.flat_map(Node::elements) {
+            let written = node.as_text().unwrap_or_default();
+            patterns.extend(self.filled("sync.from_codex.exclude", written, node, values, check));
+        }
+        patterns
+    }
+
+    /// A pattern with its placeholders replaced, if it passes `check`.
+    fn filled(
+        &mut self,
+        key: &str,
+        pattern: &str,
+        node: &Node,
+        values: &Values<'_>,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<String> {
+        match template::fill(pattern, values) {
+            Ok(filled) => match check(&filled) {
+                Ok(()) => return Some(filled),
+                Err(reason) => self.wrong(Problem::new(format!("`{key}`: {reason}")).key(key).at(&node.at)),
+            },
+            Err(unfilled @ Unfilled::Unknown { .. }) => self.wrong(template::problem(key, unfilled).at(&node.at)),
+            // A pattern about something that is not there matches nothing.
+            Err(unfilled) => self.warnings.push(template::problem(key, unfilled).at(&node.at)),
+        }
+        None
     }
 
     /// The elements of the list that counts for a project, with their places: the order of [`Resolver::sync_of`].
@@ -103,13 +136,13 @@ impl<'c> Resolver<'c> {
             .chain(flags().map(|layer| layer.tree.get(&general)))
             .chain(lower().map(|layer| layer.tree.get(&own)))
             .chain(lower().map(|layer| layer.tree.get(&general)));
-        nodes.flatten().find_map(Node::as_list).into_iter().flatten().collect()
+        nodes.flatten().find(|node| node.is_list()).into_iter().flat_map(Node::elements).collect()
     }
 }
 
 /// An older form of a `from_codex` pattern in today's, or `None` if it is today's.
 fn modern(pattern: &str) -> Option<String> {
-    if pattern.starts_with(SCHEME) || pattern.is_empty() {
+    if pattern.contains("://") || pattern.is_empty() {
         return None;
     }
     if let Some(rest) = pattern.strip_prefix("projects/").filter(|rest| !rest.is_empty()) {
@@ -131,7 +164,7 @@ fn modern(pattern: &str) -> Option<String> {
 /// Whether a pattern of the codex can be used: `codex://ORG/PROJECT`, and a glob behind it if it likes.
 fn checked(pattern: &str) -> Result<(), String> {
     let shown = || crate::paths::escaped(pattern.as_bytes()).to_string();
-    let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
+    let rest = pattern.strip_prefix(SCHEME).unwrap_or_default();
     let mut parts = rest.splitn(3, '/');
     let (organization, project) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if organization.is_empty() || project.is_empty() {
@@ -166,7 +199,16 @@ mod tests {
         for good in ["codex://a/b", "codex://a/b/", "codex://a/b/docs/**", "codex://a/b.c/*.{md,txt}"] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
-        for bad in ["codex://", "codex://a", "codex:///b/x", "codex://a/b/../c", "codex://a/b/[", "codex://a/../x"] {
+        for bad in [
+            "codex://",
+            "codex://a",
+            "codex:///b/x",
+            "codex://a/b/../c",
+            "codex://a/b/[",
+            "codex://a/../x",
+            "http://a/b",
+            "CODEX://a/b",
+        ] {
             assert!(checked(bad).is_err(), "{bad}");
         }
     }

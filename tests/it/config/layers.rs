@@ -141,6 +141,24 @@ fn dotenv_feeds_what_is_not_set() {
 }
 
 #[test]
+fn dotenv_values_are_taken_as_they_stand() {
+    let sandbox = workspace(format!("{ONE}  commit: {{ message: \"${{TEXT}}\" }}\n"));
+    for (written, expected) in [
+        ("abc$def", "abc$def"),
+        ("${HOME} {count} $1  # why", "${HOME} {count} $1"),
+        ("'a $b' ", "a $b"),
+        ("\"two words\"", "two words"),
+    ] {
+        sandbox.write("ws/.fractary/env/.env", format!("TEXT={written}\n"));
+        let key = explained(sandbox.run(&["config", "explain", "commit.message", "--json"]));
+        assert_eq!(key["value"], expected, "{written}");
+    }
+    sandbox.write("ws/.fractary/env/.env", "TEXT=x\nFRACTARY_CODEX_CONFIG=other.yaml\n");
+    let output = sandbox.run(&["config", "validate"]).code(0);
+    assert!(output.stderr.contains("`FRACTARY_CODEX_CONFIG` has no effect here"), "{}", output.stderr);
+}
+
+#[test]
 fn variables_are_put_in_once_and_only_in_our_section() {
     let sandbox = workspace(format!("other: ${{NOT_SET}}\n{ONE}  commit: {{ message: \"${{A}} ${{B:-b}} $C\" }}\n"));
     let key = explained(run(&sandbox, &[("A", "${B}")], &["config", "explain", "commit.message", "--json"]));

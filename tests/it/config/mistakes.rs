@@ -95,6 +95,18 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ("section is a list", "codex: [a]\n", true),
     ("not YAML", "codex:\n  organization: [acme\n  codex_repo: codex\n", false),
     ("a tab", "codex:\n\torganization: acme\n", false),
+    ("a list for a map", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync: [docs/**]\n", true),
+    ("a key that is no text", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  ~: 1\n", false),
+    (
+        "a shell's own forms",
+        "codex:\n  organization: \"${ORG:?none}\"\n  codex_repo: ${REPO-codex}\n  project: \"${}\"\n",
+        false,
+    ),
+    (
+        "environments of a project",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p: { sync: { environments: { prod: main } } }\n",
+        true,
+    ),
     (
         "unknown placeholder",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: projects/{projekt}\n  \
@@ -250,6 +262,25 @@ fn a_wrong_line_in_dotenv() {
     let sandbox = workspace(ONE);
     sandbox.write("ws/.fractary/env/.env", "A=1\nnot a variable s3cret\n");
     told("a wrong dotenv", sandbox.run(&["config", "validate"]));
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    for place in ["ws/.fractary/config.yaml", "ws/.fractary/config.local.yaml", "ws/.fractary/env/.env"] {
+        let sandbox = workspace(ONE);
+        sandbox.write("ws/.fractary/env/README", "");
+        sandbox.remove("ws/.fractary/config.yaml");
+        sandbox.write("ws/elsewhere.yaml", ONE);
+        symlink("../elsewhere.yaml", sandbox.path("ws/.fractary/config.yaml")).unwrap();
+        sandbox.run(&["config", "validate"]).code(0);
+        if place.ends_with("config.yaml") {
+            sandbox.remove(place);
+        }
+        rustix::fs::mkfifoat(rustix::fs::CWD, sandbox.path(place), rustix::fs::Mode::RWXU).unwrap();
+        let output = sandbox.run(&["config", "validate"]).code(3);
+        let expected = format!("{}: the file cannot be read: it is no regular file", sandbox.path(place).display());
+        assert!(output.stderr.contains(&expected), "{}", output.stderr);
+    }
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! `.env` files, read as node's dotenv reads them: a value is what stands there, `$` and all. (The crates that read them
+//! put variables in, which takes a part of many a password.)
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::discover::CONFIG;
+use super::document;
+use super::problem::{LayerKind, Origin, Place, Problem, Source, Told};
+use crate::environment::Environment;
+
+/// The file of variables that belongs to the workspace at `root`.
+pub(super) fn file_of(root: &Path) -> PathBuf {
+    root.join(".fractary/env/.env")
+}
+
+/// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
+pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
+    let whole = Origin::whole(&Arc::new(source));
+    let bytes = match document::bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
+        Err(error) => {
+            told.problems.push(document::unreadable(path, &error).at(&whole));
+            return names;
+        }
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        told.problems.push(Problem::new("the file is not UTF-8 text").at(&whole));
+        return names;
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let known: BTreeSet<String> = environment.iter().map(|(name, _)| name.to_owned()).collect();
+    for variable in parse(text) {
+        match variable {
+            Ok((name, _)) if name == CONFIG => {
+                let message = format!("`{name}` has no effect here: this file is found by the workspace's");
+                told.warnings.push(Problem::new(message).at(&whole).hint("set it in the environment of the process"));
+            }
+            Ok((name, value)) => {
+                if !known.contains(&name) && names.insert(name.clone()) {
+                    environment.set_default(name, value);
+                }
+            }
+            Err(unreadable) => {
+                let at = Origin { line: u32::try_from(unreadable.line).unwrap_or(0), ..whole.clone() };
+                told.problems.push(Problem::new(unreadable.reason).at(&at).hint(unreadable.hint));
+            }
+        }
+    }
+    names
+}
+
+/// A line that cannot be read, from 1, and what to do about it. Never what stands in it: it may be a secret.
+#[derive(Debug, PartialEq, Eq)]
+struct Unreadable {
+    line: usize,
+    reason: &'static str,
+    hint: &'static str,
+}
+
+/// The variables of `text` in their order, and the lines that are none.
+fn parse(text: &str) -> Vec<Result<(String, String), Unreadable>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    let mut line = 1;
+    while !rest.is_empty() {
+        let here = rest.trim_start_matches([' ', '\t']);
+        let end = here.find('\n').map_or(here.len(), |end| end + 1);
+        let length = if here[..end].trim().is_empty() || here.starts_with('#') {
+            end
+        } else {
+            let (variable, length) = variable(here, end);
+            found.push(variable.map_err(|(reason, hint)| Unreadable { line, reason, hint }));
+            length
+        };
+        line += here[..length].matches('\n').count();
+        rest = &here[length..];
+    }
+    found
+}
+
+type Variable = Result<(String, String), (&'static str, &'static str)>;
+
+/// The variable at the start of `text`, whose first line ends at `end`, and the length of what was read.
+fn variable(text: &str, end: usize) -> (Variable, usize) {
+    let form = ("not a line of the form NAME=VALUE", "write NAME=VALUE, or put `#` before what is a remark");
+    let Some((name, value)) = text[..end].split_once('=') else { return (Err(form), end) };
+    let start = end - value.len();
+    let name = name.trim();
+    let name =
+        name.strip_prefix("export").map(str::trim_start).filter(|rest| name.len() > rest.len() + 6).unwrap_or(name);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
+        return (Err(form), end);
+    }
+    let given = value.trim_start();
+    let Some(quote) = given.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        let remark = value.match_indices('#').find(|(at, _)| *at == 0 || value[..*at].ends_with([' ', '\t']));
+        let value = &value[..remark.map_or(value.len(), |(at, _)| at)];
+        return (Ok((name.to_owned(), value.trim().to_owned())), end);
+    };
+    // What is quoted may go on over lines.
+    let inside = start + (value.len() - given.len()) + 1;
+    let Some((value, length)) = quoted(&text[inside..], quote) else {
+        return (
+            Err(("a quote is not closed", "close it, or put a value that holds one into quotes of the other kind")),
+            end,
+        );
+    };
+    let after = &text[inside + length..];
+    let end = inside + length + after.find('\n').map_or(after.len(), |end| end + 1);
+    let behind = text[inside + length..end].trim();
+    if !behind.is_empty() && !behind.starts_with('#') {
+        return (
+            Err(("something stands behind the closing quote", "put the whole value into quotes of the other kind")),
+            end,
+        );
+    }
+    (Ok((name.to_owned(), value)), end)
+}
+
+/// The text up to the closing `quote`, and the length with it. Double quotes know `\n`, `\r`, `\t`, `\"`, `\\` and `\$`;
+/// any other backslash is one.
+fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        if c == quote {
+            return Some((value, at + 1));
+        }
+        if c != '\\' || quote == '\'' {
+            value.push(c);
+            continue;
+        }
+        match characters.next()?.1 {
+            'n' => value.push('\n'),
+            'r' => value.push('\r'),
+            't' => value.push('\t'),
+            c @ ('"' | '\\' | '$') => value.push(c),
+            other => value.extend(['\\', other]),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_as_they_stand() {
+        for (line, expected) in [
+            ("A=abc$def", "abc$def"),
+            ("A=${B} {x} $1", "${B} {x} $1"),
+            ("A=two words", "two words"),
+            ("  export A = x  # why", "x"),
+            ("A=x#y", "x#y"),
+            ("A=# nothing", ""),
+            ("A=", ""),
+            ("A=a=b\\n", "a=b\\n"),
+            ("A='a \"b\" $c \\n' # why", "a \"b\" $c \\n"),
+            ("A=\"a 'b' $c\\n\\\"\\\\\\d\"", "a 'b' $c\n\"\\\\d"),
+            ("A=it's", "it's"),
+            ("A='one\ntwo'", "one\ntwo"),
+            ("A=\"x\"\r", "x"),
+            ("A=ü\r", "ü"),
+        ] {
+            assert_eq!(parse(&format!("# first\n\n{line}\nB=after")), both(expected), "{line}");
+        }
+    }
+
+    fn both(expected: &str) -> [Result<(String, String), Unreadable>; 2] {
+        [("A", expected), ("B", "after")].map(|(name, value)| Ok((name.to_owned(), value.to_owned())))
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_its_line() {
+        for (text, line, reason) in [
+            ("A=1\nno variable\n", 2, "not a line of the form NAME=VALUE"),
+            ("A='1\n2'\n\n=x", 4, "not a line of the form NAME=VALUE"),
+            ("1A=x", 1, "not a line of the form NAME=VALUE"),
+            ("A=\"x", 1, "a quote is not closed"),
+            ("A='it's'", 1, "something stands behind the closing quote"),
+        ] {
+            let told: Vec<_> = parse(text).into_iter().filter_map(Result::err).collect();
+            assert_eq!((told[0].line, told[0].reason), (line, reason), "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Where a value came from, for every way in which a key can be asked for.
+
+use super::*;
+
+/// What a key comes to, and the layers that count, highest first.
+fn explained(world: &World, key: &str) -> String {
+    match world.load().0.explain(key) {
+        Ok(keys) => keys.iter().map(line).collect::<Vec<_>>().join("\n"),
+        Err(problem) => format!("{problem} [{}]", problem.hint.as_deref().unwrap_or_default()),
+    }
+}
+
+fn line(key: &Explanation) -> String {
+    let value = key.value.as_ref().map_or("not set".to_owned(), ToString::to_string);
+    let counts = key.given.iter().filter(|given| given.counts).map(|given| given.layer.to_string());
+    let from: Vec<String> = counts.collect();
+    format!("{} = {value} {}", key.key, from.join(" ")).trim_end().to_owned()
+}
+
+fn world() -> World {
+    let text = format!(
+        "{ONE}  remote: {{ token: s3cret }}\n  projects:\n    p:\n      mappings: [{{ from: a, to: b, exclude: [c] }}]\n      \
+         sync: {{ direction: from-codex }}\n    token: {{ root: t }}\n    exclude: {{ root: e }}\n  \
+         sync:\n    environments: {{ exclude: none, token: open }}\n    to_codex: {{ exclude: [x] }}\n"
+    );
+    World::new(&[("ws/.fractary/config.yaml", &text)])
+}
+
+#[test]
+fn what_is_not_there_is_said_not_to_be() {
+    let world = world();
+    for (key, expected) in [
+        ("commit.author", "commit.author = not set"),
+        ("remotes", "remotes = not set"),
+        ("remote.branch", "remote.branch = not set"),
+        ("projects.billing", "projects.billing = not set"),
+        ("projects.zz", "there is no project `zz` []"),
+        ("projects.tokn.root", "there is no project `tokn` [did you mean `token`?]"),
+        ("sync.exclude", "`sync.exclude` is an older key [it is now `sync.to_codex.exclude`]"),
+        (
+            "projects.p.sync.include",
+            "`projects.p.sync.include` is an older key [it is now `projects.p.sync.to_codex.include`]",
+        ),
+        ("schema_version", "`schema_version` is a key of the older tool, which is left alone []"),
+        ("storage.path", "`storage.path` is a key of the older tool, which is left alone []"),
+        ("projects.p.sync.environments", "unknown key `projects.p.sync.environments` []"),
+    ] {
+        assert_eq!(explained(&world, key), expected, "{key}");
+    }
+}
+
+#[test]
+fn keys_are_read_as_they_are_written_in_messages() {
+    let world = world();
+    for (key, expected) in [
+        ("projects.p.mappings[0].to", "projects.p.mappings[0].to = \"b\" workspace"),
+        ("projects.p.mappings[0].exclude[0]", "projects.p.mappings[0].exclude[0] = \"c\" workspace"),
+        ("projects.p.mappings[1]", "projects.p.mappings[1] = not set"),
+        ("sync.to_codex.include[1]", "sync.to_codex.include[1] = \"README.md\" default"),
+        ("sync.to_codex.exclude", "sync.to_codex.exclude = [\"**/*.tmp\",\"x\"] workspace default"),
+    ] {
+        assert_eq!(explained(&world, key), expected, "{key}");
+    }
+}
+
+#[test]
+fn a_name_of_the_users_is_neither_a_secret_nor_a_list() {
+    let world = world();
+    assert_eq!(explained(&world, "sync.environments.token"), "sync.environments.token = \"open\" workspace");
+    assert_eq!(explained(&world, "sync.environments.exclude"), "sync.environments.exclude = \"none\" workspace");
+    assert_eq!(explained(&world, "remote.token"), "remote.token = \"***\" workspace");
+    assert!(explained(&world, "projects.token").starts_with("projects.token.root = \""));
+    let empty =
+        World::new(&[("ws/.fractary/config.yaml", "codex: { remote: { url: /c }, projects: { exclude: {} } }")]);
+    assert_eq!(explained(&empty, "projects"), "projects.exclude = {} workspace");
+}
+
+#[test]
+fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
+    let direction = "projects.p.sync.direction";
+    assert_eq!(explained(&world(), direction), format!("{direction} = \"from-codex\" workspace"));
+    let world = world().set(&["sync.direction=bidirectional"]);
+    assert_eq!(explained(&world, direction), format!("{direction} = \"bidirectional\" flag"));
+    // Where nothing is said for the project, what is said for all counts.
+    assert_eq!(
+        explained(&world, "projects.p.sync.prune"),
+        "projects.p.sync.prune = \"false\" default".replace('"', "")
+    );
+    let world = world.set(&["sync.direction=bidirectional", "projects.p.sync.direction=to-codex"]);
+    assert_eq!(explained(&world, direction), format!("{direction} = \"to-codex\" flag"));
+}
