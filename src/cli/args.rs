@@ -41,7 +41,7 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Work as if started in DIR
@@ -278,8 +278,9 @@ pub(crate) struct SyncArgs {
     /// Publish, and once that is confirmed, bring
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) bidirectional: bool,
-    /// `to-codex`, `from-codex` or `bidirectional` [env: FRACTARY_CODEX_SYNC__DIRECTION]
-    #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way", hide_short_help = true)]
+    /// One of these by name [env: FRACTARY_CODEX_SYNC__DIRECTION]
+    #[arg(long, value_name = "DIR", value_parser = ["to-codex", "from-codex", "bidirectional"])]
+    #[arg(help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
     /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
     #[arg(long, conflicts_with_all = ["from_codex", "bidirectional"], help_heading = "Direction", hide_short_help = true)]
