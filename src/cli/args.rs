@@ -5,6 +5,7 @@ mod output;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
@@ -186,7 +187,7 @@ pub(crate) enum CacheCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
     /// Only that of these projects, by name or glob; repeatable
-    #[arg(short, long = "project", value_name = "NAME")]
+    #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
     /// How results are written.
     #[command(flatten)]
@@ -222,13 +223,13 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// The organization, where it is not to be detected
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) organization: Option<String>,
     /// The repository of the codex; default: codex.ORGANIZATION.com
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) codex_repo: Option<String>,
     /// The codex's URL, where it is not on github.com
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) url: Option<String>,
 }
 
@@ -239,7 +240,7 @@ pub(crate) struct Selection {
     #[arg(long, conflicts_with = "project")]
     pub(crate) all: bool,
     /// A project by name, or several by glob; repeatable
-    #[arg(short, long = "project", value_name = "NAME")]
+    #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
 }
 

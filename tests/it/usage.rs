@@ -96,3 +96,32 @@ fn a_filter_of_logs_that_cannot_be_read_is_told() {
     let output = sandbox.finish(command).code(0);
     assert!(output.stderr.starts_with("warning: `FRACTARY_CODEX_LOG` is not heeded: "), "{}", output.stderr);
 }
+
+#[test]
+fn texts_for_commits_are_one_line_and_say_something() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    for id in ["X\nCodex-Project: evil", "X\r", "X\u{1b}[31m", "", " "] {
+        let told = sandbox.run(&["sync", "--all", "--work-id", id]).code(2).stderr;
+        assert_eq!(told, "error: `--work-id` needs one line of text, without control characters\n");
+    }
+    for message in ["", " \n"] {
+        let told = sandbox.run(&["sync", "--all", "--message", message]).code(2).stderr;
+        assert_eq!(told, "error: `--message` needs a text\n");
+    }
+    assert_eq!(codex.tip(), None);
+    sandbox.run(&["sync", "--all", "--work-id", "WORK 12 / \u{e9}"]).code(0);
+    let message = codex.git(&["log", "-1", "--format=%B", "main"]);
+    assert!(message.ends_with("\nCodex-Work-Id: WORK 12 / \u{e9}\n\n"), "{message:?}");
+}
+
+#[test]
+fn names_that_are_empty_name_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    for arguments in [&["sync", "-p", ""][..], &["status", "-p", ""], &["cache", "list", "-p", ""]] {
+        let told = sandbox.run(arguments).code(2).stderr;
+        assert!(told.contains("a value is required for '--project <NAME>' but none was supplied"), "{told}");
+    }
+}
