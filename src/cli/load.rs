@@ -14,6 +14,7 @@ use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
+use crate::paths::shown;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
@@ -33,7 +34,7 @@ impl Context {
     /// The directory the run works in, absolute.
     pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
         let unusable = |path: &Path, error: std::io::Error| {
-            let message = format!("cannot work in `{}`: {error}", path.display());
+            let message = format!("cannot work in `{}`: {error}", shown(path));
             Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
         };
         let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;

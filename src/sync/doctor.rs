@@ -11,6 +11,7 @@ use crate::codex::store::Store;
 use crate::codex::transport::PushReply;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
+use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan;
 
@@ -65,8 +66,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     note("roots", roots(request));
     note("disk", disk(request));
     if let Some(path) = remote.url.local_path().filter(|path| remote.create && !path.exists()) {
-        let path = crate::paths::escaped(path.as_os_str().as_encoded_bytes()).to_string();
-        note("remote", Verdict::Good(format!("`{path}` is not there yet: the first sync makes it")));
+        note("remote", Verdict::Good(format!("`{}` is not there yet: the first sync makes it", shown(&path))));
         return checks;
     }
     let mut opened = match look(request, remote.create) {
@@ -132,12 +132,12 @@ fn disk(request: &SyncRequest<'_>) -> Verdict {
     let places = [("TMPDIR", &request.temporary), ("state.dir", &request.workspace.state_dir)];
     for (name, place) in places {
         if let Err(error) = tempfile::tempfile_in(existing(place)) {
-            let message = format!("`{}` cannot be written: {error}", place.display());
+            let message = format!("`{}` cannot be written: {error}", shown(place));
             return Verdict::Odd { message, hint: format!("make it writable, or point `{name}` elsewhere") };
         }
         let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);
         if free < LITTLE_SPACE {
-            let message = format!("only {} MB are free in `{}`", free >> 20, place.display());
+            let message = format!("only {} MB are free in `{}`", free >> 20, shown(place));
             return Verdict::Odd { message, hint: format!("free some space, or point `{name}` elsewhere") };
         }
     }
@@ -151,8 +151,8 @@ fn existing(path: &Path) -> &Path {
 
 fn branch(opened: &Opened) -> Verdict {
     let name = bstr::BStr::new(&opened.branch).as_bytes();
-    let name = crate::paths::escaped(name);
-    let start = crate::paths::escaped(opened.base_branch.as_bytes());
+    let name = escaped(name);
+    let start = escaped(opened.base_branch.as_bytes());
     Verdict::Good(match (opened.tip, opened.base) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => format!("`{name}` is not there yet: the first sync starts it from `{start}`"),

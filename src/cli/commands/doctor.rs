@@ -10,6 +10,7 @@ use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
 use super::to_json;
 use crate::event::Silent;
+use crate::paths::shown;
 use crate::report::ErrorReport;
 use crate::sync::doctor::{Check, Verdict, examine};
 
@@ -27,7 +28,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     let told = match context.load(arguments.env.as_deref(), Vec::new()) {
         Err(failure) => vec![failed("configuration", failure)],
         Ok((configuration, workspace)) => {
-            let files: Vec<_> = configuration.files().iter().map(|(_, file)| file.display().to_string()).collect();
+            let files: Vec<_> = configuration.files().iter().map(|(_, file)| shown(file).to_string()).collect();
             let files = files.join(", ");
             let found = if files.is_empty() { "from variables alone".to_owned() } else { format!("valid: {files}") };
             let projects = workspace.projects.iter().collect();

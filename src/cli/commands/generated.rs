@@ -10,6 +10,7 @@ use super::super::args::Cli;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::finish;
+use crate::paths::shown;
 
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
@@ -34,7 +35,7 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
             .map(|()| String::new()),
     };
     let result = result.map_err(|error| {
-        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", path.display()));
+        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", shown(path)));
         Failure::new(exit::USAGE, "usage", format!("cannot write {place}: {error}"), Vec::new())
     });
     finish(result, false, context)

@@ -7,8 +7,7 @@ use super::super::args::Format;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::write_whole;
-use crate::paths::escaped;
-use crate::platform;
+use crate::paths::shown;
 
 /// A place for a page.
 pub(super) enum Target {
@@ -35,7 +34,7 @@ impl Target {
                 }
             };
         }
-        let name = escaped(platform::bytes_of(file)).to_string();
+        let name = shown(file).to_string();
         let path = context.directory()?.join(file);
         // A link stays, and what it leads to is replaced.
         let path = path.canonicalize().unwrap_or(path);

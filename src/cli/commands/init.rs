@@ -10,6 +10,7 @@ use super::{finish, write_whole};
 use crate::codex::source;
 use crate::config::ENDINGS;
 use crate::names::ProjectName;
+use crate::paths::shown;
 
 /// Directories that hold documentation of the directory around them.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
@@ -29,7 +30,7 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
         && !arguments.force
     {
         let hint = "change it by hand, or replace it with `--force`".to_owned();
-        return Err(Failure::new(exit::USAGE, "usage", format!("`{}` is there already", there.display()), vec![hint]));
+        return Err(Failure::new(exit::USAGE, "usage", format!("`{}` is there already", shown(there)), vec![hint]));
     }
     let members = Members::find(&root);
     let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
@@ -39,18 +40,18 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
         Failure::new(
             exit::CONFIGURATION,
             "configuration",
-            format!("cannot write `{}`: {error}", path.display()),
+            format!("cannot write `{}`: {error}", shown(&path)),
             Vec::new(),
         )
     })?;
     // Two files would be two answers.
     for other in existing.iter().filter(|other| **other != path && other.symlink_metadata().is_ok()) {
-        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", other.display());
+        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", shown(other));
         fs::remove_file(other).map_err(unremoved).map_err(|message| {
             Failure::new(exit::CONFIGURATION, "configuration", message, vec!["remove it by hand".to_owned()])
         })?;
     }
-    let mut told = format!("wrote {}\n", path.display());
+    let mut told = format!("wrote {}\n", shown(&path));
     if organization.is_none() {
         told.push_str("the organization could not be detected: set `organization` in it\n");
     }
