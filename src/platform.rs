@@ -137,6 +137,15 @@ pub fn free_space(place: &Path) -> Option<u64> {
     Some(stat.f_bavail * stat.f_frsize)
 }
 
+/// What the system said, without the name of a temporary file that `tempfile` puts behind it: it tells a user nothing.
+pub fn words_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at path \"").filter(|_| error.raw_os_error().is_none()) {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
 /// Whether something is a file that may be executed.
 #[cfg(feature = "embedded-transport")]
 pub fn is_program(meta: &Metadata) -> bool {

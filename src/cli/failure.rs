@@ -1,6 +1,7 @@
 //! Every error that a user can meet: its kind, its exit status and what to do about it. The one table of all three.
 
 use std::error::Error;
+use std::io;
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -10,6 +11,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
+use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
 use crate::workspace::SelectError;
@@ -100,10 +102,12 @@ pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
     }
 }
 
-/// Of several exit statuses, the one that is told: usage, configuration, remote, push, some failed.
+/// Of several exit statuses, the one that is told: a signal, usage, configuration, remote, push, some failed.
 pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
     let rank = |status: &u8| match *status {
         exit::DONE => u8::MAX,
+        // A run that a signal asked to stop ends with that signal.
+        signal if signal > 128 => 0,
         exit::SOME_FAILED => exit::PUSH + 1,
         other => other,
     };
@@ -249,7 +253,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
 fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     match error {
         ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
-        ScanError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+        ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             ("read", Some("something removed it; run again when it is done".to_owned()))
         }
         ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
@@ -281,8 +285,8 @@ fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
     }
 }
 
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
@@ -370,6 +374,7 @@ fn ssh_place(place: &str) -> String {
 
 /// The chain behind an error, outermost first.
 pub(crate) fn sources(error: &dyn Error) -> Vec<String> {
-    let chain = std::iter::successors(error.source(), |error: &&dyn Error| (*error).source());
-    chain.map(|error| error.to_string()).collect()
+    let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source());
+    let of_system = |error: &(dyn Error + 'static)| error.downcast_ref().map(platform::words_of);
+    chain.map(|error| of_system(error).unwrap_or_else(|| error.to_string())).collect()
 }

@@ -132,7 +132,7 @@ fn disk(request: &SyncRequest<'_>) -> Verdict {
     let places = [("TMPDIR", &request.temporary), ("state.dir", &request.workspace.state_dir)];
     for (name, place) in places {
         if let Err(error) = tempfile::tempfile_in(existing(place)) {
-            let message = format!("`{}` cannot be written: {error}", shown(place));
+            let message = format!("`{}` cannot be written: {}", shown(place), platform::words_of(&error));
             return Verdict::Odd { message, hint: format!("make it writable, or point `{name}` elsewhere") };
         }
         let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);

@@ -125,3 +125,14 @@ fn names_that_are_empty_name_nothing() {
         assert!(told.contains("a value is required for '--project <NAME>' but none was supplied"), "{told}");
     }
 }
+
+#[test]
+fn a_file_is_no_place_to_work_in() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/file", "");
+    for command in [&["sync", "--all"][..], &["config", "show"], &["init"]] {
+        let told = sandbox.run(&[&["-C", "file"], command].concat()).code(2).stderr;
+        assert!(told.contains("file`: not a directory"), "{told}");
+    }
+}
