@@ -176,6 +176,13 @@ pub fn user_name() -> Option<String> {
     std::fs::read_to_string("/etc/passwd").ok()?.lines().find_map(named)
 }
 
+/// Whether whoever started this process had it ignore `signal`, as far as the system can tell.
+pub fn ignores(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// Has a child lead a group of its own, which is told to end as a whole.
 pub fn lead_group(command: &mut Command) -> &mut Command {
     command.process_group(0)

@@ -66,7 +66,7 @@ pub(crate) struct Global {
     /// Draw no progress bars
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
-    /// How log lines are written
+    /// How log lines are written; `FRACTARY_CODEX_LOG` filters them
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
     pub(crate) log_format: LogFormat,
 }

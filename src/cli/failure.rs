@@ -124,7 +124,8 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             exit::PUSH,
             "declined",
             vec![
-                "the branch may be protected, or a hook of the server refuses the push: see its words above".to_owned(),
+                "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
+                    .to_owned(),
             ],
         ),
         SyncError::RetriesExhausted { .. } => (
@@ -167,7 +168,9 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
         SyncError::Atomic => (
             exit::SOME_FAILED,
             "atomic",
-            vec!["mend the projects named above, or leave `--atomic` out to land the others".to_owned()],
+            vec![
+                "mend the projects that failed or are withheld, or leave `--atomic` out to land the others".to_owned(),
+            ],
         ),
         SyncError::Interrupted(interrupted) => (signal_exit(*interrupted), "interrupted", Vec::new()),
     };
@@ -344,13 +347,13 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("compare its key with the published one, then add it: `{scan}`")
         }
         RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
-        RemoteErrorKind::Redirected => "set `remote.url` to the new URL named above".to_owned(),
+        RemoteErrorKind::Redirected => "set `remote.url` to the URL that it leads to".to_owned(),
         RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
         RemoteErrorKind::BranchMissing => "name a branch that exists with `remote.branch`".to_owned(),
         RemoteErrorKind::DubiousOwnership => {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
-        RemoteErrorKind::ServerFailure => "try again later; nothing was changed unless it is said above".to_owned(),
+        RemoteErrorKind::ServerFailure => "try again later".to_owned(),
         RemoteErrorKind::NoTransport => {
             "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
+use tracing::field::Empty;
 
 use super::args::Global;
 use super::failure::{Failure, of_configuration};
@@ -54,13 +55,20 @@ impl Context {
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
     ) -> Result<(Configuration, Workspace), Failure> {
+        let span = tracing::debug_span!("config", files = Empty, projects = Empty).entered();
         let request = self.request(env_name, flags)?;
-        workspace::load(&request).map_err(|problems| of_configuration(&problems))
+        let loaded = workspace::load(&request).map_err(|problems| of_configuration(&problems))?;
+        span.record("files", loaded.0.files().len()).record("projects", loaded.1.projects.len());
+        Ok(loaded)
     }
 
     /// Loads the layers alone: what they come to may still be no workspace.
     pub(crate) fn load_layers(&self) -> Result<Configuration, Failure> {
-        config::load(&self.request(None, Vec::new())?).map_err(|problems| of_configuration(&problems))
+        let span = tracing::debug_span!("config", files = Empty).entered();
+        let request = self.request(None, Vec::new())?;
+        let configuration = config::load(&request).map_err(|problems| of_configuration(&problems))?;
+        span.record("files", configuration.files().len());
+        Ok(configuration)
     }
 
     /// The layers that are found from here, however wrong they may be, where neither a flag nor a variable names a file.

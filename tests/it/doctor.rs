@@ -172,6 +172,9 @@ fn a_codex_of_somebody_else() {
         &[("FRACTARY_CODEX_REMOTE__URL", &path)],
         ("failed", "dubious-ownership", "safe.directory", 4),
     );
+    // Git's own advice is our hint, told once.
+    let (check, _) = world.check("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]);
+    assert!(!check["causes"].to_string().contains("exception") && !check["causes"].to_string().contains("git config"));
 }
 
 #[test]

@@ -324,7 +324,8 @@ fn verbosity_changes_what_is_told_beside_and_never_the_result() {
     }
     assert_eq!(plan(&["-q"]).stderr, "");
     let logged = plan(&["-vv"]).stderr;
-    for span in ["scan", "clone", "plan", "cleanup"] {
+    assert!(logged.contains("config{files=1 projects=2}: fractary_codex"), "{logged}");
+    for span in ["config", "scan", "clone", "plan", "cleanup"] {
         assert!(logged.contains(span), "{span}: {logged}");
     }
 }

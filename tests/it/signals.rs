@@ -48,6 +48,21 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
 }
 
 #[test]
+fn a_run_that_was_started_to_outlive_its_terminal_does() {
+    let sandbox = Sandbox::new();
+    let (codex, gate) = held(&sandbox);
+    let mut command = sandbox.command("sh");
+    let script = format!("trap '' HUP; exec {} sync --all", env!("CARGO_BIN_EXE_fractary-codex"));
+    command.env("PATH", sandbox.program_path()).args(["-c", &script]);
+    let child = sandbox.spawn(command);
+    gate.wait();
+    send(&child, Signal::HUP);
+    gate.open();
+    sandbox.ended(child).code(0);
+    assert!(codex.tip().is_some());
+}
+
+#[test]
 fn a_signal_before_the_push_changes_nothing() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
