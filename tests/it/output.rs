@@ -362,6 +362,9 @@ fn completions_and_manual_are_made() {
     sandbox.run(&["man", "pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
+    // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.
+    assert!(page.contains("Threads; 0 is one a core"), "{page}");
+    assert!(page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."), "{page}");
     sandbox.write("ws/file", "");
     sandbox.run(&["man", "file/pages"]).code(2);
 }
