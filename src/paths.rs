@@ -146,6 +146,11 @@ pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
     Escaped(bytes)
 }
 
+/// A path of this machine, made fit to be shown in the same way.
+pub fn shown(path: &Path) -> impl fmt::Display + '_ {
+    escaped(path.as_os_str().as_encoded_bytes())
+}
+
 struct Escaped<'a>(&'a [u8]);
 
 impl fmt::Display for Escaped<'_> {

@@ -137,6 +137,15 @@ pub fn free_space(place: &Path) -> Option<u64> {
     Some(stat.f_bavail * stat.f_frsize)
 }
 
+/// What the system said, without the name of a temporary file that `tempfile` puts behind it: it tells a user nothing.
+pub fn words_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at path \"").filter(|_| error.raw_os_error().is_none()) {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
 /// Whether something is a file that may be executed.
 #[cfg(feature = "embedded-transport")]
 pub fn is_program(meta: &Metadata) -> bool {
@@ -165,6 +174,13 @@ pub fn user_name() -> Option<String> {
         (fields.nth(1)? == own).then(|| name.to_owned())
     };
     std::fs::read_to_string("/etc/passwd").ok()?.lines().find_map(named)
+}
+
+/// Whether whoever started this process had it ignore `signal`, as far as the system can tell.
+pub fn ignores(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Has a child lead a group of its own, which is told to end as a whole.

@@ -34,11 +34,15 @@ fn main() -> ExitCode {
             let lines: String = tools().iter().map(|(name, path)| format!("{name}\t{}\n", path.display())).collect();
             finish(io::stdout(), &lines, 0)
         }
-        // `fractary help codex` is `fractary codex --help`.
+        // `fractary help codex sync` is `fractary codex sync --help`.
         Some("help") => match arguments.next() {
-            Some(name) => dispatch(&name, [OsString::from("--help")].into_iter()),
+            Some(name) => dispatch(&name, arguments.chain([OsString::from("--help")])),
             None => finish(io::stdout(), USAGE, 0),
         },
+        Some(option) if option.starts_with('-') => {
+            let told = format!("error: unknown option `{}`; see `fractary --help`\n", option.escape_debug());
+            finish(io::stderr(), &told, 2)
+        }
         _ => dispatch(&name, arguments),
     }
 }
@@ -47,7 +51,8 @@ fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitC
     let tools = tools();
     let text = name.to_string_lossy();
     let Some(path) = tools.get(text.as_ref()) else {
-        let close = tools.keys().map(|tool| (strsim::jaro_winkler(tool, &text), tool));
+        let wanted = text.to_lowercase();
+        let close = tools.keys().map(|tool| (strsim::jaro_winkler(&tool.to_lowercase(), &wanted), tool));
         let close = close.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
         let shown = text.escape_debug();
         let hint = match close {
@@ -58,7 +63,22 @@ fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitC
     };
     match run(Command::new(path).args(arguments)) {
         Ok(status) => status,
-        Err(error) => finish(io::stderr(), &format!("error: cannot run `{}`: {error}\n", path.display()), 126),
+        Err(error) => {
+            // A program that is there and still not found: what the system missed is what it is to be run by.
+            let missing = error.kind() == io::ErrorKind::NotFound && path.exists();
+            let why = if missing { interpreter(path) } else { error.to_string() };
+            finish(io::stderr(), &format!("error: cannot run `{}`: {why}\n", path.display()), 126)
+        }
+    }
+}
+
+/// Whose absence keeps the program at `path` from running.
+fn interpreter(path: &Path) -> String {
+    let start = std::fs::read(path).unwrap_or_default();
+    let line = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next());
+    match line {
+        Some(line) => format!("its interpreter `{}` is missing", String::from_utf8_lossy(line).trim().escape_debug()),
+        None => "the program that loads it is missing".to_owned(),
     }
 }
 
@@ -103,7 +123,7 @@ fn tools() -> BTreeMap<String, PathBuf> {
             };
             // A link to this very program would dispatch to itself for ever.
             let itself = path.canonicalize().ok() == own;
-            if is_program(&path) && !itself && !name.is_empty() && !name.contains('.') {
+            if is_program(&path) && !itself && !name.is_empty() {
                 tools.entry(name.to_owned()).or_insert(path);
             }
         }
@@ -112,6 +132,12 @@ fn tools() -> BTreeMap<String, PathBuf> {
 }
 
 fn finish(mut stream: impl Write, text: &str, status: u8) -> ExitCode {
-    let _ = stream.write_all(text.as_bytes());
-    ExitCode::from(status)
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        // A reader that went away is no error.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: standard output cannot be written: {error}");
+            ExitCode::from(status.max(1))
+        }
+        _ => ExitCode::from(status),
+    }
 }

@@ -5,6 +5,7 @@ mod output;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
@@ -41,7 +42,7 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Work as if started in DIR
@@ -65,7 +66,7 @@ pub(crate) struct Global {
     /// Draw no progress bars
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
-    /// How log lines are written
+    /// How log lines are written; `FRACTARY_CODEX_LOG` filters them
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
     pub(crate) log_format: LogFormat,
 }
@@ -186,7 +187,7 @@ pub(crate) enum CacheCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
     /// Only that of these projects, by name or glob; repeatable
-    #[arg(short, long = "project", value_name = "NAME")]
+    #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
     /// How results are written.
     #[command(flatten)]
@@ -222,13 +223,13 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// The organization, where it is not to be detected
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) organization: Option<String>,
     /// The repository of the codex; default: codex.ORGANIZATION.com
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) codex_repo: Option<String>,
     /// The codex's URL, where it is not on github.com
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) url: Option<String>,
 }
 
@@ -239,7 +240,7 @@ pub(crate) struct Selection {
     #[arg(long, conflicts_with = "project")]
     pub(crate) all: bool,
     /// A project by name, or several by glob; repeatable
-    #[arg(short, long = "project", value_name = "NAME")]
+    #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
 }
 
@@ -278,8 +279,9 @@ pub(crate) struct SyncArgs {
     /// Publish, and once that is confirmed, bring
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) bidirectional: bool,
-    /// `to-codex`, `from-codex` or `bidirectional` [env: FRACTARY_CODEX_SYNC__DIRECTION]
-    #[arg(long, value_name = "DIR", help_heading = "Direction", group = "way", hide_short_help = true)]
+    /// One of these by name [env: FRACTARY_CODEX_SYNC__DIRECTION]
+    #[arg(long, value_name = "DIR", value_parser = ["to-codex", "from-codex", "bidirectional"])]
+    #[arg(help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
     /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
     #[arg(long, conflicts_with_all = ["from_codex", "bidirectional"], help_heading = "Direction", hide_short_help = true)]

@@ -1,6 +1,7 @@
 //! Every error that a user can meet: its kind, its exit status and what to do about it. The one table of all three.
 
 use std::error::Error;
+use std::io;
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -10,6 +11,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
+use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
 use crate::workspace::{Direction, SelectError};
@@ -100,10 +102,12 @@ pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
     }
 }
 
-/// Of several exit statuses, the one that is told: usage, configuration, remote, push, some failed.
+/// Of several exit statuses, the one that is told: a signal, usage, configuration, remote, push, some failed.
 pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
     let rank = |status: &u8| match *status {
         exit::DONE => u8::MAX,
+        // A run that a signal asked to stop ends with that signal.
+        signal if signal > 128 => 0,
         exit::SOME_FAILED => exit::PUSH + 1,
         other => other,
     };
@@ -131,7 +135,8 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             exit::PUSH,
             "declined",
             vec![
-                "the branch may be protected, or a hook of the server refuses the push: see its words above".to_owned(),
+                "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
+                    .to_owned(),
             ],
         ),
         SyncError::RetriesExhausted { .. } => (
@@ -174,7 +179,9 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
         SyncError::Atomic => (
             exit::SOME_FAILED,
             "atomic",
-            vec!["mend the projects named above, or leave `--atomic` out to land the others".to_owned()],
+            vec![
+                "mend the projects that failed or are withheld, or leave `--atomic` out to land the others".to_owned(),
+            ],
         ),
         SyncError::Interrupted(interrupted) => (signal_exit(*interrupted), "interrupted", Vec::new()),
     };
@@ -260,7 +267,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
 fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     match error {
         ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
-        ScanError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+        ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             ("read", Some("something removed it; run again when it is done".to_owned()))
         }
         ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
@@ -292,8 +299,8 @@ fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
     }
 }
 
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
@@ -351,13 +358,13 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("compare its key with the published one, then add it: `{scan}`")
         }
         RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
-        RemoteErrorKind::Redirected => "set `remote.url` to the new URL named above".to_owned(),
+        RemoteErrorKind::Redirected => "set `remote.url` to the URL that it leads to".to_owned(),
         RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
         RemoteErrorKind::BranchMissing => "name a branch that exists with `remote.branch`".to_owned(),
         RemoteErrorKind::DubiousOwnership => {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
-        RemoteErrorKind::ServerFailure => "try again later; nothing was changed unless it is said above".to_owned(),
+        RemoteErrorKind::ServerFailure => "try again later".to_owned(),
         RemoteErrorKind::NoTransport => {
             "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
         }
@@ -381,6 +388,7 @@ fn ssh_place(place: &str) -> String {
 
 /// The chain behind an error, outermost first.
 pub(crate) fn sources(error: &dyn Error) -> Vec<String> {
-    let chain = std::iter::successors(error.source(), |error: &&dyn Error| (*error).source());
-    chain.map(|error| error.to_string()).collect()
+    let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source());
+    let of_system = |error: &(dyn Error + 'static)| error.downcast_ref().map(platform::words_of);
+    chain.map(|error| of_system(error).unwrap_or_else(|| error.to_string())).collect()
 }

@@ -1,10 +1,12 @@
 //! From the process to a workspace: where things are looked for, and what the flags say.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy;
+use tracing::field::Empty;
 
 use super::args::Global;
 use super::failure::{Failure, of_configuration};
@@ -14,6 +16,7 @@ use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
+use crate::paths::shown;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
@@ -32,14 +35,18 @@ pub(crate) struct Context {
 impl Context {
     /// The directory the run works in, absolute.
     pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
-        let unusable = |path: &Path, error: std::io::Error| {
-            let message = format!("cannot work in `{}`: {error}", path.display());
+        let unusable = |path: &Path, error: io::Error| {
+            let message = format!("cannot work in `{}`: {error}", shown(path));
             Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
         };
         let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;
         let Some(directory) = &self.global.directory else { return Ok(here) };
         let directory = here.join(directory);
-        directory.canonicalize().map_err(|error| unusable(&directory, error))
+        let found = directory.canonicalize().and_then(|path| match path.is_dir() {
+            true => Ok(path),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        });
+        found.map_err(|error| unusable(&directory, error))
     }
 
     /// Loads configuration and workspace; `flags` are the command's own.
@@ -48,13 +55,26 @@ impl Context {
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
     ) -> Result<(Configuration, Workspace), Failure> {
+        let span = tracing::debug_span!("config", files = Empty, projects = Empty).entered();
         let request = self.request(env_name, flags)?;
-        workspace::load(&request).map_err(|problems| of_configuration(&problems))
+        let loaded = workspace::load(&request).map_err(|problems| of_configuration(&problems))?;
+        span.record("files", loaded.0.files().len()).record("projects", loaded.1.projects.len());
+        Ok(loaded)
     }
 
     /// Loads the layers alone: what they come to may still be no workspace.
     pub(crate) fn load_layers(&self) -> Result<Configuration, Failure> {
-        config::load(&self.request(None, Vec::new())?).map_err(|problems| of_configuration(&problems))
+        let span = tracing::debug_span!("config", files = Empty).entered();
+        let request = self.request(None, Vec::new())?;
+        let configuration = config::load(&request).map_err(|problems| of_configuration(&problems))?;
+        span.record("files", configuration.files().len());
+        Ok(configuration)
+    }
+
+    /// The layers that are found from here, however wrong they may be, where neither a flag nor a variable names a file.
+    pub(crate) fn surroundings(&self) -> Result<Configuration, Failure> {
+        let request = self.request(None, Vec::new())?;
+        Ok(config::gather(&LoadRequest { config_file: None, environment: Environment::default(), ..request }).0)
     }
 
     /// A sync as it is when no flag says anything.

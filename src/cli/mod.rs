@@ -6,17 +6,17 @@ mod failure;
 mod load;
 mod signals;
 mod terminal;
+mod usage;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use crate::environment::Environment;
-use args::{Cli, Command, ConfigCommand, Format};
+use crate::event::Event;
+use args::{Cli, Command, ConfigCommand};
 use failure::{Failure, exit};
 use load::Context;
 use terminal::Terminal;
@@ -28,25 +28,25 @@ pub fn run() -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == "codex") {
         arguments.remove(1);
     }
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error, &arguments),
-    };
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    terminal::start_logging(&cli.global, &environment);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(usage::answer(&error, &arguments, &environment)),
+    };
     let terminal = Terminal::new(&cli.global, &environment);
-    let context = Context { global: cli.global, environment, terminal, interrupt: signals::listen() };
-    // A bug must not look like one of the documented outcomes; unwinding still cleans up.
-    match panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context))) {
-        Ok(status) => ExitCode::from(status),
-        Err(_) => {
-            let hint = "please report it, with the command and what it printed".to_owned();
-            terminal.error(None, &Failure::new(exit::BUG, "bug", "this is a bug in fractary-codex", vec![hint]).report);
-            ExitCode::from(exit::BUG)
-        }
+    if let Err(message) = terminal::start_logging(&cli.global, &environment) {
+        terminal.event(&Event::Warning { project: None, message });
     }
+    let context = Context { global: cli.global, environment, terminal: terminal.clone(), interrupt: signals::listen() };
+    // A bug must not look like one of the documented outcomes; unwinding still cleans up.
+    let status = panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context))).unwrap_or_else(|_| {
+        let hint = "please report it, with the command and what it printed".to_owned();
+        terminal.error(None, &Failure::new(exit::BUG, "bug", "this is a bug in fractary-codex", vec![hint]).report);
+        exit::BUG
+    });
+    ExitCode::from(terminal.close(status))
 }
 
 fn dispatch(command: Command, context: &Context) -> u8 {
@@ -62,28 +62,4 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Doctor(arguments) => commands::doctor::run(&arguments, context),
         Command::Init(arguments) => commands::init::run(&arguments, context),
     }
-}
-
-/// The format that a command line asks for which cannot be read as a whole.
-fn format_asked(arguments: &[OsString]) -> Format {
-    let words: Vec<_> = arguments.iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
-    let named = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1]);
-    let joined = words.iter().filter_map(|word| word.strip_prefix("--format="));
-    let mut formats = named.chain(joined).filter_map(|name| Format::from_str(name, false).ok());
-    if words.contains(&"--json") { Format::Json } else { formats.next().unwrap_or(Format::Human) }
-}
-
-/// Help and version are results; anything else is wrong usage, in JSON where that was asked for.
-fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let format = format_asked(arguments);
-    if format != Format::Human && !asked {
-        let message = error.to_string();
-        let message = message.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
-        let failure = Failure::new(exit::USAGE, "usage", message, vec!["see `fractary-codex --help`".to_owned()]);
-        let _ = io::stdout().lock().write_all(commands::failed_document(failure, format).as_bytes());
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(if asked { exit::DONE } else { exit::USAGE })
 }

@@ -1,18 +1,48 @@
 //! The process's streams: where colour and bars make sense, how errors are written, how logs are filtered.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
+use super::failure::{Failure, exit};
 use crate::environment::Environment;
 use crate::event::Event;
+use crate::paths::escaped;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
 
+/// Standard output, which remembers the first thing that kept it from being written. A reader that went away
+/// (`| head -1`) is none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Results(Arc<OnceLock<String>>);
+
+impl Results {
+    fn noted<T>(&self, written: io::Result<T>) -> io::Result<T> {
+        written.inspect_err(|error| {
+            if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted) {
+                let _ = self.0.set(error.to_string());
+            }
+        })
+    }
+}
+
+impl Write for Results {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.noted(io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.noted(io::stdout().flush())
+    }
+}
+
 /// How this process's streams are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terminal {
+    /// Where results go.
+    pub(crate) results: Results,
     /// Standard output.
     pub(crate) out: Style,
     /// Standard error.
@@ -41,6 +71,7 @@ impl Terminal {
         };
         let err = io::stderr().is_terminal();
         Self {
+            results: Results::default(),
             out: Style { color: color(io::stdout().is_terminal()) },
             err: Style { color: color(err) },
             width: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into()),
@@ -51,10 +82,24 @@ impl Terminal {
         }
     }
 
-    /// Writes the result. A reader that went away (`| head -1`) is no error.
+    /// Writes the result.
     pub(crate) fn result(&self, text: &str) {
-        let mut out = io::stdout().lock();
+        let mut out = self.results.clone();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Ends with `status`, unless a result could not be written: then nothing was done as far as the caller can tell.
+    pub(crate) fn close(&self, status: u8) -> u8 {
+        let Some(error) = self.results.0.get() else { return status };
+        let message = format!("standard output cannot be written: {error}");
+        let failure = Failure::new(exit::SOME_FAILED, "output", message, Vec::new());
+        self.error(None, &failure.report);
+        if status == exit::DONE { failure.exit } else { status }
+    }
+
+    /// Writes a text to standard error.
+    pub(crate) fn beside(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// Writes an error with its causes and hints.
@@ -71,49 +116,60 @@ impl Terminal {
         for hint in &error.hints {
             text.push_str(&format!("  {} {hint}\n", self.err.strong("hint:")));
         }
-        if self.annotates {
-            let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
-            text.push_str(&github::annotation("error", &format!("{about}{}", error.message)));
-            text.push('\n');
-        }
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        self.beside(&text);
+        self.annotate(about, error);
     }
 
-    /// Writes an event that stays on the screen.
+    /// Writes an error, which stands in a document, for GitHub Actions as well.
+    pub(crate) fn annotate(&self, about: Option<&str>, error: &ErrorReport) {
+        if self.annotates {
+            self.beside(&github::errors(about, error));
+        }
+    }
+
+    /// Writes an event that stays on the screen. Annotations are no part of it: no flag takes them away.
     pub(crate) fn event(&self, event: &Event) {
-        let line = match event {
-            Event::Warning { project, message } if !self.quiet => {
+        let text = match event {
+            Event::Warning { project, message } => {
                 let about = project.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-                let mut line = format!("{} {about}{message}", self.err.warn("warning:"));
-                if self.annotates {
-                    line.push('\n');
-                    line.push_str(&github::annotation("warning", &format!("{about}{message}")));
-                }
-                line
+                let line = if self.quiet {
+                    String::new()
+                } else {
+                    format!("{} {about}{message}\n", self.err.warn("warning:"))
+                };
+                let annotation = github::annotation("warning", &format!("{about}{message}"));
+                if self.annotates { format!("{line}{annotation}\n") } else { line }
             }
-            Event::Waiting if !self.quiet => "waiting for another sync on this machine to finish".to_owned(),
-            Event::Retrying { attempt, of, reason, .. } if !self.quiet => {
-                format!("the push did not land ({reason}); trying again, {attempt} of {of} tries used")
+            _ if self.quiet => return,
+            Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
+            Event::Retrying { attempt, of, reason, .. } => {
+                format!("the push did not land ({reason}); trying again, {attempt} of {of} tries used\n")
             }
             _ => return,
         };
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        self.beside(&text);
     }
 }
 
-/// Sends log lines to standard error: `FRACTARY_CODEX_LOG` filters, else `-v` counts.
-pub(crate) fn start_logging(global: &Global, environment: &Environment) {
+/// Sends log lines to standard error: `FRACTARY_CODEX_LOG` filters, else `-v` counts. An error says why the variable
+/// is not heeded.
+pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Result<(), String> {
     let fallback = match global.verbose {
         0 => "off",
         1 => "fractary_codex=info",
         _ => "fractary_codex=debug",
     };
-    let filter = environment.get("FRACTARY_CODEX_LOG").unwrap_or(fallback);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(fallback));
+    let wanted = environment.get("FRACTARY_CODEX_LOG").map_or(Ok(None), |text| EnvFilter::try_new(text).map(Some));
+    let heeded = wanted.as_ref().map(drop).map_err(|error| {
+        let error = error.to_string();
+        format!("`FRACTARY_CODEX_LOG` is not heeded: {}", escaped(error.as_bytes()))
+    });
+    let filter = wanted.ok().flatten().unwrap_or_else(|| EnvFilter::new(fallback));
     let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_span_events(spans);
     let _ = match global.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    heeded
 }

@@ -92,7 +92,10 @@ pub fn message(
     message.push('\n');
     if workspace.commit.trailers {
         message.push('\n');
-        let mut trailer = |key: &str, value: &str| message.push_str(&format!("{key}: {value}\n"));
+        // What comes from elsewhere must not begin a line of its own: that would be another trailer.
+        let mut trailer = |key: &str, value: &str| {
+            message.push_str(&format!("{key}: {}\n", value.replace(char::is_control, " ")));
+        };
         trailer("Codex-Project", project.name.as_str());
         if let Some(revision) = revision {
             if let Some(url) = &revision.url {

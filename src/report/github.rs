@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::ErrorReport;
 use crate::outcome::{Status, SyncOutcome};
 use crate::workspace::Direction;
 
@@ -40,6 +41,14 @@ pub fn summary(outcome: &SyncOutcome) -> String {
 pub fn annotation(level: &str, message: &str) -> String {
     let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     format!("::{level} title=fractary-codex::{message}")
+}
+
+/// An error as annotations, a line each. Mistakes of a configuration are only counted in its message: each is one.
+pub fn errors(about: Option<&str>, error: &ErrorReport) -> String {
+    let mistakes = if error.kind == "configuration" { error.causes.as_slice() } else { &[] };
+    let messages = if mistakes.is_empty() { std::slice::from_ref(&error.message) } else { mistakes };
+    let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
+    messages.iter().map(|message| annotation("error", &format!("{about}{message}")) + "\n").collect()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use crate::event::Counter;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::object::{Mode, ObjectId};
-use crate::paths::{escaped, folded};
+use crate::paths::{escaped, folded, shown};
 use crate::workspace::Project;
 
 pub use read::SourceRoot;
@@ -94,7 +94,7 @@ pub enum SkipReason {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The root is not there or cannot be opened.
-    #[error("the root `{}` cannot be read", root.display())]
+    #[error("the root `{}` cannot be read", shown(root))]
     Root {
         /// The directory.
         root: PathBuf,

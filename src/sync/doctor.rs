@@ -1,18 +1,22 @@
 //! Would a sync work? The same steps as its own, each looked at alone, and nothing is pushed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use bstr::ByteSlice;
 
 use super::SyncRequest;
 use super::opened::{Opened, look};
-use crate::codex::error::RemoteError;
+use crate::codex::auth;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::Store;
 use crate::codex::transport::PushReply;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
+use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan;
+use crate::workspace::{CloneStrategy, Direction, Project};
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE: u64 = 512 << 20;
@@ -65,27 +69,27 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     note("roots", roots(request));
     note("disk", disk(request));
     if let Some(path) = remote.url.local_path().filter(|path| remote.create && !path.exists()) {
-        let path = crate::paths::escaped(path.as_os_str().as_encoded_bytes()).to_string();
-        note("remote", Verdict::Good(format!("`{path}` is not there yet: the first sync makes it")));
+        note("remote", Verdict::Good(format!("`{}` is not there yet: the first sync makes it", shown(&path))));
         return checks;
     }
     let mut opened = match look(request, remote.create) {
         Ok(opened) => opened,
         Err(error @ SyncError::BranchMissing { .. }) => {
-            note("remote", Verdict::Good("reachable, credentials accepted".to_owned()));
+            note("remote", reachable(request));
             note("branch", Verdict::Bad(error));
+            note("clock", Verdict::Skipped);
             note("push", Verdict::Skipped);
             return checks;
         }
         Err(error) => {
             note("remote", Verdict::Bad(error));
             note("branch", Verdict::Skipped);
+            note("clock", Verdict::Skipped);
             note("push", Verdict::Skipped);
             return checks;
         }
     };
-    let url = &remote.url;
-    note("remote", Verdict::Good(format!("{url} is reachable, credentials accepted for reading")));
+    note("remote", reachable(request));
     note("branch", branch(&opened));
     let fetched = opened.clone_of_tip(request).map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
     match fetched {
@@ -95,6 +99,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
         }
         Err(error) => {
             note("fetch", Verdict::Bad(error));
+            note("clock", Verdict::Skipped);
             note("push", Verdict::Skipped);
         }
     }
@@ -129,19 +134,28 @@ fn counted(count: usize, noun: &str) -> String {
 
 /// Room in the places that a sync writes to.
 fn disk(request: &SyncRequest<'_>) -> Verdict {
-    let places = [("TMPDIR", &request.temporary), ("state.dir", &request.workspace.state_dir)];
-    for (name, place) in places {
+    let workspace = request.workspace;
+    let elsewhere = |name: &str| format!("point `{name}` elsewhere");
+    let mut places =
+        vec![(request.temporary.clone(), elsewhere("TMPDIR")), (workspace.state_dir.clone(), elsewhere("state.dir"))];
+    if let Some(home) = request.cache_home.as_ref().filter(|_| workspace.clone == CloneStrategy::Cached) {
+        places.push((home.join("clones"), "set `clone.strategy: temp`".to_owned()));
+    }
+    let caching = |project: &&&Project| workspace.caches_published || project.direction != Direction::ToCodex;
+    let caches: BTreeSet<_> = request.projects.iter().filter(caching).map(|project| &project.cache_dir).collect();
+    places.extend(caches.into_iter().map(|cache| (cache.clone(), elsewhere("cache.dir"))));
+    for (place, otherwise) in &places {
         if let Err(error) = tempfile::tempfile_in(existing(place)) {
-            let message = format!("`{}` cannot be written: {error}", place.display());
-            return Verdict::Odd { message, hint: format!("make it writable, or point `{name}` elsewhere") };
+            let message = format!("`{}` cannot be written: {}", shown(place), platform::words_of(&error));
+            return Verdict::Odd { message, hint: format!("make it writable, or {otherwise}") };
         }
         let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);
         if free < LITTLE_SPACE {
-            let message = format!("only {} MB are free in `{}`", free >> 20, place.display());
-            return Verdict::Odd { message, hint: format!("free some space, or point `{name}` elsewhere") };
+            let message = format!("only {} MB are free in `{}`", free >> 20, shown(place));
+            return Verdict::Odd { message, hint: format!("free some space, or {otherwise}") };
         }
     }
-    Verdict::Good("the temporary and the state directory can be written and have room".to_owned())
+    Verdict::Good("the directories that a sync writes to can be written and have room".to_owned())
 }
 
 /// The directory itself, or the nearest one above it that is there.
@@ -149,10 +163,20 @@ fn existing(path: &Path) -> &Path {
     path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
+/// What an answer of the remote says about who asked: a path of this machine asks for no credentials, and a server may
+/// let anybody read.
+fn reachable(request: &SyncRequest<'_>) -> Verdict {
+    let remote = &request.workspace.remote;
+    let by_key = !remote.url.is_http() && remote.url.local_path().is_none();
+    let known = by_key || auth::credential(remote, request.environment).is_some();
+    let credentials = if known { ", credentials accepted for reading" } else { "" };
+    Verdict::Good(format!("{} is reachable{credentials}", remote.url))
+}
+
 fn branch(opened: &Opened) -> Verdict {
     let name = bstr::BStr::new(&opened.branch).as_bytes();
-    let name = crate::paths::escaped(name);
-    let start = crate::paths::escaped(opened.base_branch.as_bytes());
+    let name = escaped(name);
+    let start = escaped(opened.base_branch.as_bytes());
     Verdict::Good(match (opened.tip, opened.base) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => format!("`{name}` is not there yet: the first sync starts it from `{start}`"),
@@ -181,9 +205,15 @@ fn may_push(opened: &Opened) -> Verdict {
         Ok(Ok(PushReply::Refused { reason, .. })) => {
             Verdict::Odd { message: format!("would be refused: {reason}"), hint: "run the check again".to_owned() }
         }
-        Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::NotWritable(error),
+        Ok(Err(error) | Ok(PushReply::Lost(error))) if refuses(error.kind) => Verdict::NotWritable(error),
+        Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Bad(error.into()),
         Err(error) => Verdict::Bad(error),
     }
+}
+
+/// Whether who may read was told not to write, rather than that nobody can now. Over ssh the answer is in words alone.
+fn refuses(kind: RemoteErrorKind) -> bool {
+    kind.is_refusal() || matches!(kind, RemoteErrorKind::SshKeyRefused | RemoteErrorKind::Other)
 }
 
 fn commit_to_offer(store: &Store, tip: Option<ObjectId>) -> Result<ObjectId, SyncError> {

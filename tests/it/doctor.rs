@@ -1,11 +1,22 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
-use crate::support::http::{Reaction, Stage, TOKEN, World};
-use crate::support::{Codex, skipped};
+use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
+use crate::support::{Codex, needs_git, skipped};
 
 impl World {
     /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
     fn examine(&self, subject: &str, variables: &[(&str, &str)]) -> (String, String, String, i32) {
+        let (check, code) = self.check(subject, variables);
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&check["verdict"]), text(&check["kind"]), text(&check["hints"][0]), code)
+    }
+
+    /// What is said about `subject`.
+    fn message(&self, subject: &str, variables: &[(&str, &str)]) -> String {
+        self.check(subject, variables).0["message"].as_str().unwrap().to_owned()
+    }
+
+    fn check(&self, subject: &str, variables: &[(&str, &str)]) -> (serde_json::Value, i32) {
         let before = (self.sandbox.fingerprint("codex.git"), self.sandbox.fingerprint("ws"));
         let mut command = self.sandbox.program(&["doctor", "--json"]);
         command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
@@ -17,8 +28,7 @@ impl World {
         let document = output.json();
         assert_eq!(document["exit_code"], output.code.unwrap());
         let check = document["checks"].as_array().unwrap().iter().find(|check| check["subject"] == subject).unwrap();
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        (text(&check["verdict"]), text(&check["kind"]), text(&check["hints"][0]), output.code.unwrap())
+        (check.clone(), output.code.unwrap())
     }
 
     #[track_caller]
@@ -60,6 +70,78 @@ fn a_token_that_may_read_and_not_write() {
 }
 
 #[test]
+fn a_server_that_wants_credentials_for_pushing_alone() {
+    let world = World::new();
+    let world = World { server: HttpServer::start(&world.sandbox.path(""), None), ..world };
+    let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
+    world.server.fail(Stage::ListToPush, Reaction::Status(401, ""), 2);
+    world.shows("push", &[none], ("failed", "no-credentials", "set `remote.token`", 5));
+    // Where none were given, none were accepted.
+    assert_eq!(world.message("remote", &[none]), format!("{} is reachable", world.server.url("codex.git")));
+    let path = world.codex.path().display().to_string();
+    assert_eq!(world.message("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]), format!("{path} is reachable"));
+    assert!(world.message("remote", &[]).ends_with(" is reachable, credentials accepted for reading"));
+}
+
+#[test]
+fn a_server_that_cannot_say_who_may_push() {
+    let world = World::new();
+    world.server.fail(Stage::ListToPush, Reaction::Status(503, "later"), 1);
+    world.shows("push", &[], ("failed", "server-failure", "try again later", 4));
+    if !needs_git("a time-out that git tells") {
+        world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
+        let idle = ("FRACTARY_CODEX_REMOTE__TIMEOUT__IDLE", "1s");
+        world.shows("push", &[idle], ("failed", "timed-out", "try again", 4));
+    }
+}
+
+#[test]
+fn a_fetch_that_fails_leaves_nothing_out() {
+    let world = World::new();
+    if needs_git("a fetch that fails") {
+        return;
+    }
+    let failing =
+        "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
+    world.sandbox.wrap_git(failing);
+    world.shows("fetch", &[], ("failed", "server-failure", "", 4));
+    for subject in ["clock", "push"] {
+        world.shows(subject, &[], ("skipped", "skipped", "", 4));
+    }
+}
+
+#[test]
+fn a_signal_is_told_before_what_else_is_wrong() {
+    let world = World::new();
+    if needs_git("a signal while git runs") {
+        return;
+    }
+    world.sandbox.remove("ws/alpha");
+    world.sandbox.wrap_git("case \"$*\" in *fetch*) kill -TERM $PPID; exec tail -f /dev/null;; esac");
+    world.shows("roots", &[], ("failed", "root", "", 143));
+}
+
+#[test]
+fn places_that_a_sync_could_not_write_to() {
+    let world = World::new();
+    let odd = |arguments: &[(&str, &str)], place: &str, cure: &str| {
+        let message = world.message("disk", arguments);
+        assert!(message.contains(place) && message.contains("cannot be written: "), "{message}");
+        assert!(!message.contains(" at path "), "{message}");
+        world.shows("disk", arguments, ("warning", "odd", cure, 0));
+    };
+    let nowhere = "/proc/none";
+    odd(&[("FRACTARY_CODEX_CACHE__DIR", nowhere)], nowhere, "or point `cache.dir` elsewhere");
+    let unused = [("FRACTARY_CODEX_CACHE__DIR", nowhere), ("FRACTARY_CODEX_CACHE__ENABLED", "false")];
+    world.shows("disk", &unused, ("ok", "ok", "", 0));
+    let brought = [unused[0], unused[1], ("FRACTARY_CODEX_SYNC__DIRECTION", "from-codex")];
+    odd(&brought, nowhere, "or point `cache.dir` elsewhere");
+    let clones = [("XDG_CACHE_HOME", nowhere), ("FRACTARY_CODEX_CLONE__STRATEGY", "cached")];
+    odd(&clones, nowhere, "or set `clone.strategy: temp`");
+    world.shows("disk", &clones[..1], ("ok", "ok", "", 0));
+}
+
+#[test]
 fn repositories_that_are_not_there_or_empty() {
     let world = World::new();
     let url = world.server.url("nothing.git");
@@ -90,6 +172,9 @@ fn a_codex_of_somebody_else() {
         &[("FRACTARY_CODEX_REMOTE__URL", &path)],
         ("failed", "dubious-ownership", "safe.directory", 4),
     );
+    // Git's own advice is our hint, told once.
+    let (check, _) = world.check("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]);
+    assert!(!check["causes"].to_string().contains("exception") && !check["causes"].to_string().contains("git config"));
 }
 
 #[test]

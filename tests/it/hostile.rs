@@ -523,3 +523,58 @@ fn names_of_branches_cannot_drive_a_terminal() {
     let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.branch={branch}")]).code(5);
     is_harmless(&output);
 }
+
+#[test]
+fn names_of_directories_and_values_cannot_drive_a_terminal() {
+    let sandbox = Sandbox::new();
+    let (place, root) = ("\u{1b}[31m\u{202e}ws", "ro\u{1b}ot\u{9b}");
+    let config = "codex:\n  organization: acme\n  codex_repo: codex\n  remote: { url: ../codex.git }\n  projects:\n    \
+                  a: { root: \"ro\\eot\\u009b\", to: \"places/\\e[1m\" }\n    gone: { root: \"go\\ene\" }\n  \
+                  commit: { message: \"a\\u202e\\u009b\" }\n  cache: { dir: \"ca\\eche\" }\n";
+    sandbox.write(&format!("{place}/.fractary/config.yaml"), config);
+    sandbox.write(&format!("{place}/{root}/README.md"), "a");
+    Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    let inside = sandbox.path(place);
+    let run = |arguments: &[&str], code: i32| {
+        let mut command = sandbox.program(arguments);
+        command.current_dir(&inside);
+        let output = sandbox.finish(command).code(code);
+        is_harmless(&output);
+        output
+    };
+    for (arguments, code) in [
+        (&["sync", "-p", "a"][..], 0),
+        (&["sync", "--all"], 1),
+        (&["projects"], 0),
+        (&["doctor"], 1),
+        (&["config", "path"], 0),
+        (&["config", "show"], 0),
+        (&["config", "show", "--origin"], 0),
+        (&["config", "explain", "commit.message"], 0),
+        (&["cache", "status"], 0),
+        (&["cache", "list"], 0),
+        (&["cache", "clear"], 0),
+        (&["init"], 2),
+        (&["init", "--force", "--organization", "acme"], 0),
+        (&["-C", "\u{1b}none", "sync"], 2),
+        (&["man", ".fractary/config.yaml/\u{1b}none"], 2),
+        (&["sync", "--all", "--max-delete", "\u{1b}1"], 2),
+        (&["sync", "\u{1b}a", "b"], 2),
+    ] {
+        run(arguments, code);
+    }
+}
+
+#[test]
+fn documents_show_paths_in_one_way() {
+    let (sandbox, _codex) = workspace("");
+    let more = "    odd: { root: \"ro\\eot\", to: \"places/\\e[1m\" }\n";
+    let config = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    sandbox.write("ws/.fractary/config.yaml", config.replace("  projects:\n", &format!("  projects:\n{more}")));
+    sandbox.write("ws/ro\u{1b}ot/README.md", "a");
+    let listed = sandbox.run(&["projects", "--json"]).code(0).json();
+    let project = listed["projects"].as_array().unwrap().iter().find(|project| project["name"] == "odd").unwrap();
+    assert_eq!((&project["root"], &project["to"]), (&r"ro\u{1b}ot".into(), &r"places/\u{1b}[1m".into()));
+    let planned = sandbox.run(&["sync", "-p", "odd", "--dry-run", "--json"]).code(0).json();
+    assert_eq!(planned["projects"][0]["changes"][0]["path"], r"places/\u{1b}[1m/README.md");
+}

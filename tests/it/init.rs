@@ -84,3 +84,55 @@ fn what_is_there_is_not_replaced_unless_it_is_meant() {
     assert_eq!(organization, "acme");
     assert_eq!(value(&sandbox, "remote.url"), "/srv/co dex.git");
 }
+
+#[test]
+fn a_project_of_a_workspace_is_not_made_one_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "  workspace: { members: ['services/*'] }\n");
+    for path in ["alpha/docs/a.md", "services/api/docs/a.md", "tools/docs/a.md"] {
+        sandbox.write(&format!("ws/{path}"), "a");
+    }
+    for (directory, name) in [("alpha", "alpha"), ("services/api", "api")] {
+        let told = sandbox.run(&["-C", directory, "init"]).code(2).stderr;
+        let message = format!("error: this is the project `{name}` of the workspace in `");
+        assert!(told.starts_with(&message) && told.contains("--force"), "{told}");
+        assert!(!sandbox.path(&format!("ws/{directory}/.fractary")).exists());
+    }
+    sandbox.run(&["config", "validate"]).code(0);
+    sandbox.run(&["-C", "alpha", "init", "--force", "--organization", "acme"]).code(0);
+    // What no workspace counts among its projects may be one.
+    sandbox.run(&["-C", "tools", "init", "--organization", "acme"]).code(0);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_not_replaced_unless_it_is_meant() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("ws/.fractary/config.yaml");
+    std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
+    std::os::unix::fs::symlink("elsewhere.yaml", &file).unwrap();
+    let told = sandbox.run(&["init", "--organization", "acme"]).code(2).stderr;
+    assert!(told.contains("is there already"), "{told}");
+    assert!(file.is_symlink());
+    sandbox.run(&["init", "--organization", "acme", "--force"]).code(0);
+    sandbox.run(&["config", "validate"]).code(0);
+}
+
+#[test]
+fn an_organization_has_a_name() {
+    let sandbox = Sandbox::new();
+    for option in ["--organization", "--codex-repo", "--url"] {
+        let told = sandbox.run(&["init", option, ""]).code(2).stderr;
+        assert!(told.contains("a value is required"), "{told}");
+    }
+    assert!(!sandbox.path("ws/.fractary").exists());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
+    let read_only = format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", sandbox.path("ws").display());
+    let Some(output) = sandbox.run_with_mounts(&read_only, &["init", "--organization", "acme"]) else { return };
+    let told = output.code(3).stderr;
+    assert!(told.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"), "{told}");
+}

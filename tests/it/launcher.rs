@@ -31,6 +31,8 @@ fn arguments_and_exit_status_pass_through() {
     assert_eq!(output.stdout, "a b --flag -x\n");
     let output = launch(&sandbox, &["help", "echo"]).code(7);
     assert_eq!(output.stdout, "--help\n");
+    let output = launch(&sandbox, &["help", "echo", "sync", "deep"]).code(7);
+    assert_eq!(output.stdout, "sync deep --help\n");
 }
 
 #[test]
@@ -51,7 +53,38 @@ fn tools_are_listed_and_unknown_ones_told() {
     assert!(!names.contains(&"notes") && !names.contains(&"self"), "{names:?}");
     let output = launch(&sandbox, &["codx"]).code(2);
     assert!(output.stderr.contains("did you mean `fractary codex`?"), "{}", output.stderr);
+    let output = launch(&sandbox, &["CODEX"]).code(2);
+    assert!(output.stderr.contains("did you mean `fractary codex`?"), "{}", output.stderr);
+    let output = launch(&sandbox, &["-x"]).code(2);
+    assert_eq!(output.stderr, "error: unknown option `-x`; see `fractary --help`\n");
     let output = launch(&sandbox, &["self"]).code(2);
     assert!(output.stderr.contains("there is no `fractary-self` to run"), "{}", output.stderr);
     assert!(launch(&sandbox, &[]).code(2).stderr.starts_with("Run a fractary tool"));
+}
+
+#[test]
+fn names_with_dots_are_names() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bin/fractary-with.dot", "#!/bin/sh\necho dotted\n");
+    sandbox.set_mode("bin/fractary-with.dot", 0o755);
+    assert_eq!(launch(&sandbox, &["with.dot"]).code(0).stdout, "dotted\n");
+}
+
+#[test]
+fn an_interpreter_that_is_missing_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bin/fractary-old", "#!/no/such/python -u\n");
+    sandbox.set_mode("bin/fractary-old", 0o755);
+    let told = launch(&sandbox, &["old"]).code(126).stderr;
+    assert!(told.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"), "{told}");
+}
+
+#[test]
+fn help_that_cannot_be_written_is_no_success() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_fractary"));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let child = command.arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let told = sandbox.ended(child).code(1).stderr;
+    assert!(told.starts_with("error: standard output cannot be written: No space left"), "{told}");
 }

@@ -121,6 +121,40 @@ fn github_actions_get_a_summary_and_annotations() {
 }
 
 #[test]
+fn errors_and_warnings_are_annotated_however_results_are_written() {
+    let (sandbox, _codex) = world();
+    sandbox.remove("ws/beta");
+    std::os::unix::fs::symlink("nowhere", sandbox.path("ws/alpha/docs/link.md")).unwrap();
+    let annotations = |arguments: &[&str], code: i32| {
+        let mut command = sandbox.program(arguments);
+        command.env("GITHUB_ACTIONS", "true");
+        let output = sandbox.finish(command).code(code);
+        assert!(!output.stdout.contains("::error"), "{}", output.stdout);
+        let lines = output.stderr.lines().filter_map(|line| line.strip_prefix("::"));
+        lines.map(|line| line.replace(" title=fractary-codex::", ": ")).collect::<Vec<_>>()
+    };
+    #[track_caller]
+    fn are(found: &[String], expected: &[&str]) {
+        let like =
+            found.len() == expected.len() && found.iter().zip(expected).all(|(line, start)| line.starts_with(start));
+        assert!(like, "{found:#?}");
+    }
+    let failed = ["warning: alpha: ", "error: beta: the root"];
+    for more in [&[][..], &["--json"], &["--format", "ndjson"], &["-q"], &["-q", "--json"]] {
+        are(&annotations(&[&["sync", "--all", "--dry-run"], more].concat(), 1), &failed);
+        are(&annotations(&[&["sync", "-p", "none"], more].concat(), 2), &["error: there is no project `none`"]);
+        are(&annotations(&[&["sync", "--bogus"], more].concat(), 2), &["error: unexpected argument '--bogus' found"]);
+        let mistakes = ["--config", "jobs=many", "--config", "nonsense=1"];
+        let told = annotations(&[&["sync", "--all"], &mistakes[..], more].concat(), 3);
+        assert!(told.len() == 2 && told.iter().all(|line| line.starts_with("error: `--config")), "{told:#?}");
+        let nowhere = ["--config", "remote.url=../nothing.git"];
+        let told = annotations(&[&["sync", "-p", "alpha"], &nowhere[..], more].concat(), 4);
+        are(&told[told.len() - 1..], &["error: "]);
+    }
+    are(&annotations(&["projects", "--json", "--config", "jobs=many"], 3), &["error: `--config"]);
+}
+
+#[test]
 fn colour_is_for_terminals_and_for_whoever_asks() {
     let (sandbox, _codex) = world();
     sandbox.run(&["sync", "--all"]).code(0);
@@ -177,6 +211,27 @@ fn long_lists_are_folded_until_all_is_asked_for() {
     assert_eq!(plan(&["--json"]).2.json()["warnings"].as_array().unwrap().len(), 25);
 }
 
+#[test]
+fn colour_is_chosen_for_help_and_for_mistakes_as_well() {
+    let (sandbox, _codex) = world();
+    for (variables, arguments, expected) in [
+        (&[][..], &[][..], false),
+        (&[], &["--color", "always"], true),
+        (&[], &["--color=always"], true),
+        (&[("CLICOLOR_FORCE", "1")], &[], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &[], false),
+        (&[("CLICOLOR_FORCE", "1")], &["--color", "never"], false),
+    ] {
+        for (asked, code) in [("--help", 0), ("--bogus", 2)] {
+            let mut command = sandbox.program(&[&["sync", asked], arguments].concat());
+            command.envs(variables.iter().copied());
+            let output = sandbox.finish(command).code(code);
+            let coloured = format!("{}{}", output.stdout, output.stderr).contains('\u{1b}');
+            assert_eq!(coloured, expected, "{variables:?} {arguments:?} {asked}");
+        }
+    }
+}
+
 /// Runs the program on a terminal of this many columns.
 fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
     let program = env!("CARGO_BIN_EXE_fractary-codex");
@@ -228,6 +283,37 @@ fn a_closed_pipe_ends_quietly() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let (sandbox, codex) = world();
+    let full = |arguments: &[&str], code: i32| {
+        let mut command = sandbox.program(arguments);
+        let device = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = sandbox.ended(command.stdout(device).stderr(Stdio::piped()).spawn().unwrap()).code(code);
+        let told = output.stderr.matches("error: standard output cannot be written: No space left on device").count();
+        assert_eq!(told, 1, "{arguments:?}: {}", output.stderr);
+    };
+    for arguments in [
+        &["sync", "--all", "--json"][..],
+        &["sync", "--all", "--format", "ndjson"],
+        &["status", "--all"],
+        &["status", "--all", "--html", "-"],
+        &["config", "show"],
+        &["doctor"],
+        &["man"],
+        &["completions", "bash"],
+        &["--help"],
+        &["--version"],
+    ] {
+        full(arguments, 1);
+    }
+    // What else went wrong is told as ever.
+    full(&["sync", "--json", "--bogus"], 2);
+    full(&["sync", "--all", "--json", "--config", "remote.url=../nothing.git"], 4);
+    // The job itself is done.
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
 fn verbosity_changes_what_is_told_beside_and_never_the_result() {
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
@@ -241,7 +327,8 @@ fn verbosity_changes_what_is_told_beside_and_never_the_result() {
     }
     assert_eq!(plan(&["-q"]).stderr, "");
     let logged = plan(&["-vv"]).stderr;
-    for span in ["scan", "clone", "plan", "cleanup"] {
+    assert!(logged.contains("config{files=1 projects=2}: fractary_codex"), "{logged}");
+    for span in ["config", "scan", "clone", "plan", "cleanup"] {
         assert!(logged.contains(span), "{span}: {logged}");
     }
 }
@@ -278,6 +365,9 @@ fn completions_and_manual_are_made() {
     sandbox.run(&["man", "pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
+    // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.
+    assert!(page.contains("Threads; 0 is one a core"), "{page}");
+    assert!(page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."), "{page}");
     sandbox.write("ws/file", "");
     sandbox.run(&["man", "file/pages"]).code(2);
 }

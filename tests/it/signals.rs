@@ -68,6 +68,21 @@ fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_not
 }
 
 #[test]
+fn a_run_that_was_started_to_outlive_its_terminal_does() {
+    let sandbox = Sandbox::new();
+    let (codex, gate) = held(&sandbox);
+    let mut command = sandbox.command("sh");
+    let script = format!("trap '' HUP; exec {} sync --all", env!("CARGO_BIN_EXE_fractary-codex"));
+    command.env("PATH", sandbox.program_path()).args(["-c", &script]);
+    let child = sandbox.spawn(command);
+    gate.wait();
+    send(&child, Signal::HUP);
+    gate.open();
+    sandbox.ended(child).code(0);
+    assert!(codex.tip().is_some());
+}
+
+#[test]
 fn a_signal_before_the_push_changes_nothing() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");

@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 
 /// `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
     /// Where the stream is a terminal.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -14,9 +15,10 @@ pub(crate) enum When {
 }
 
 /// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// An object a line.
     Json,

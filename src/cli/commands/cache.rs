@@ -11,7 +11,7 @@ use super::super::failure::{self, Failure};
 use super::super::load::Context;
 use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason};
-use crate::paths::escaped;
+use crate::paths::{escaped, shown};
 use crate::report::ago;
 use crate::workspace::{Project, select};
 
@@ -84,7 +84,7 @@ fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
     });
     if as_json {
         let files: Vec<_> = files.map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of })).collect();
-        return Told::Value(json!({ "path": path.display().to_string(), "files": files }));
+        return Told::Value(json!({ "path": shown(path).to_string(), "files": files }));
     }
     Told::Text(files.fold(String::new(), |mut text, (path, ..)| {
         let _ = writeln!(text, "{path}");
@@ -113,12 +113,12 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
             })
         });
         return Ok(Told::Value(json!({
-            "path": path.display().to_string(), "projects": owners.collect::<Vec<_>>(),
+            "path": shown(path).to_string(), "projects": owners.collect::<Vec<_>>(),
             "changed": named(Condition::Changed), "missing": named(Condition::Missing),
         })));
     }
     let style = context.terminal.out;
-    let mut text = format!("{}\n", style.strong(path.display()));
+    let mut text = format!("{}\n", style.strong(shown(path)));
     if owners.is_empty() {
         text.push_str("  empty\n");
     }
@@ -159,11 +159,11 @@ fn clear(path: &Path, projects: &[String], force: bool, as_json: bool, context: 
             kept.extend(one.kept.into_iter().chain(refused).map(|path| escaped(&path).to_string()));
         }
     }
-    let shown = path.display().to_string();
+    let place = shown(path).to_string();
     if as_json {
-        return Ok(Told::Value(json!({ "path": shown, "removed": removed, "kept": kept })));
+        return Ok(Told::Value(json!({ "path": place, "removed": removed, "kept": kept })));
     }
-    let mut text = format!("{shown}: {} removed\n", files(removed));
+    let mut text = format!("{place}: {} removed\n", files(removed));
     for path in kept {
         let _ = writeln!(text, "  kept {path}: it was changed by hand; `--force` removes it too");
     }

@@ -7,6 +7,7 @@ use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::{finish, to_json};
 use crate::config::{self, Configuration, Explanation};
+use crate::paths::{escaped, shown};
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
@@ -24,14 +25,14 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
     match command {
         ConfigCommand::Show { origin, .. } => {
             let configuration = context.load_layers()?;
-            Ok(shown(&configuration, &configuration.effective(), *origin, json, context.terminal.out))
+            Ok(told(&configuration, &configuration.effective(), *origin, json, context.terminal.out))
         }
         ConfigCommand::Explain { key, .. } => {
             let configuration = context.load_layers()?;
             let explained = configuration.explain(key).map_err(|problem| {
                 Failure::new(exit::USAGE, "usage", problem.message.clone(), problem.hint.into_iter().collect())
             })?;
-            Ok(shown(&configuration, &explained, true, json, context.terminal.out))
+            Ok(told(&configuration, &explained, true, json, context.terminal.out))
         }
         ConfigCommand::Validate => {
             let (configuration, workspace) = context.load(None, Vec::new())?;
@@ -52,13 +53,13 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         })),
         ConfigCommand::Path => {
             let configuration = context.load_layers()?;
-            let lines = configuration.files().into_iter().map(|(_, path)| format!("{}\n", path.display()));
+            let lines = configuration.files().into_iter().map(|(_, path)| format!("{}\n", shown(&path)));
             Ok(lines.collect())
         }
     }
 }
 
-fn shown(configuration: &Configuration, keys: &[Explanation], origin: bool, json: bool, style: Style) -> String {
+fn told(configuration: &Configuration, keys: &[Explanation], origin: bool, json: bool, style: Style) -> String {
     if json {
         let entries = keys.iter().map(|key| {
             let given = key.given.iter().map(|given| {
@@ -69,21 +70,26 @@ fn shown(configuration: &Configuration, keys: &[Explanation], origin: bool, json
             });
             serde_json::json!({ "key": key.key, "value": key.value, "given": given.collect::<Vec<_>>() })
         });
-        let root = configuration.root.display().to_string();
+        let root = shown(&configuration.root).to_string();
         return to_json(&serde_json::json!({ "schema_version": 1, "root": root, "keys": entries.collect::<Vec<_>>() }));
     }
     let mut text = String::new();
     for key in keys {
-        let value = key.value.as_ref().map_or_else(|| "not set".to_owned(), ToString::to_string);
-        let _ = writeln!(text, "{} = {value}", style.strong(&key.key));
+        let value = key.value.as_ref().map_or_else(|| "not set".to_owned(), for_people);
+        let _ = writeln!(text, "{} = {value}", style.strong(escaped(key.key.as_bytes())));
         if origin {
             for given in &key.given {
                 let verdict = if given.counts { "from" } else { "overrides" };
-                let value = if given.counts { String::new() } else { format!(": {}", given.value) };
+                let value = if given.counts { String::new() } else { format!(": {}", for_people(&given.value)) };
                 let line = format!("  {verdict} {} ({}){value}", given.origin, given.layer);
                 let _ = writeln!(text, "{}", style.faint(line));
             }
         }
     }
     text
+}
+
+/// A value as JSON has it, which lets through more than a terminal should get.
+fn for_people(value: &serde_json::Value) -> String {
+    escaped(value.to_string().as_bytes()).to_string()
 }

@@ -9,7 +9,9 @@ use super::super::args::DoctorArgs;
 use super::super::failure::{self, Failure, exit};
 use super::super::load::Context;
 use super::to_json;
+use crate::codex::error::RemoteErrorKind;
 use crate::event::Silent;
+use crate::paths::shown;
 use crate::report::ErrorReport;
 use crate::sync::doctor::{Check, Verdict, examine};
 
@@ -27,7 +29,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     let told = match context.load(arguments.env.as_deref(), Vec::new()) {
         Err(failure) => vec![failed("configuration", failure)],
         Ok((configuration, workspace)) => {
-            let files: Vec<_> = configuration.files().iter().map(|(_, file)| file.display().to_string()).collect();
+            let files: Vec<_> = configuration.files().iter().map(|(_, file)| shown(file).to_string()).collect();
             let files = files.join(", ");
             let found = if files.is_empty() { "from variables alone".to_owned() } else { format!("valid: {files}") };
             let projects = workspace.projects.iter().collect();
@@ -66,15 +68,21 @@ fn tell(check: Check, of_actions: bool) -> Told {
         }
         Verdict::Bad(error) => failed(subject, failure::of_run(&error)),
         Verdict::NotWritable(error) => {
+            let hint = match error.kind {
+                RemoteErrorKind::NoCredentials | RemoteErrorKind::WrongCredentials => None,
+                _ if of_actions => Some(
+                    "the token that Actions gives a job writes to the job's own repository alone: give the codex's own, as \
+                     a secret, with `FRACTARY_CODEX_REMOTE__TOKEN`",
+                ),
+                _ => Some(
+                    "reading works, so the credentials lack a right or a scope: give them write access to the codex",
+                ),
+            };
             let mut failure = failure::of_run(&error.into());
             failure.report.message = format!("not allowed: {}", failure.report.message);
-            let hint = if of_actions {
-                "the token that Actions gives a job writes to the job's own repository alone: give the codex's own, as a \
-                 secret, with `FRACTARY_CODEX_REMOTE__TOKEN`"
-            } else {
-                "reading works, so the credentials lack a right or a scope: give them write access to the codex"
-            };
-            failure.report.hints = vec![hint.to_owned()];
+            if let Some(hint) = hint {
+                failure.report.hints = vec![hint.to_owned()];
+            }
             failed(subject, Failure { exit: exit::PUSH, ..failure })
         }
         Verdict::Skipped => {

@@ -10,6 +10,7 @@ use super::super::args::Cli;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::finish;
+use crate::paths::shown;
 
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
@@ -22,20 +23,30 @@ pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
 
 /// Prints the manual, or writes a page a command into a directory.
 pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
+    let mut command = Cli::command();
+    command.build();
+    let command = for_manual(command);
     let result = match directory {
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map(|()| String::from_utf8_lossy(&page).into_owned())
+            clap_mangen::Man::new(command).render(&mut page).map(|()| String::from_utf8_lossy(&page).into_owned())
         }
         Some(directory) => fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+            .and_then(|()| clap_mangen::generate_to(command, directory))
             .map(|()| String::new()),
     };
     let result = result.map_err(|error| {
-        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", path.display()));
+        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", shown(path)));
         Failure::new(exit::USAGE, "usage", format!("cannot write {place}: {error}"), Vec::new())
     });
     finish(result, false, context)
+}
+
+/// A command as its page needs it: the usage as `--help` has it, where the generator leaves out what options take, and
+/// every option told, where it takes those that `-h` leaves out for such as are not to be told at all.
+fn for_manual(mut command: clap::Command) -> clap::Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    let command = command.override_usage(usage).mut_args(|option| option.hide_short_help(false));
+    command.mut_subcommands(for_manual)
 }

@@ -7,7 +7,7 @@ use super::super::args::Format;
 use super::super::failure::{Failure, exit};
 use super::super::load::Context;
 use super::write_whole;
-use crate::paths::escaped;
+use crate::paths::shown;
 use crate::platform;
 
 /// A place for a page.
@@ -35,28 +35,30 @@ impl Target {
                 }
             };
         }
-        let name = escaped(platform::bytes_of(file)).to_string();
+        let name = shown(file).to_string();
         let path = context.directory()?.join(file);
         // A link stays, and what it leads to is replaced.
         let path = path.canonicalize().unwrap_or(path);
-        let refused = |why: &str| Err(unwritable(&name, why));
+        let refused = |why: &str| Err(unwritable(&name, why, exit::USAGE));
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return refused("it is a directory"),
             Ok(meta) if !meta.is_file() => return refused("it is not a regular file"),
             Ok(_) => {}
             Err(_) if !path.parent().is_some_and(Path::is_dir) => return refused("its directory is not there"),
+            Err(_) if path.is_symlink() => return refused("it is a link that leads nowhere"),
             Err(_) => {}
         }
         Ok(Self::File { name, path })
     }
 
-    /// Writes a page into a file: under another name first, then renamed.
+    /// Writes a page into a file: under another name first, then renamed. A failure is one of the run: it had all that
+    /// could be asked for before.
     pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
         let Self::File { name, path } = self else { return Ok(()) };
-        write_whole(path, page).map_err(|error| unwritable(name, &error.to_string()))
+        write_whole(path, page).map_err(|error| unwritable(name, &platform::words_of(&error), exit::SOME_FAILED))
     }
 }
 
-fn unwritable(name: &str, why: &str) -> Failure {
-    Failure::new(exit::USAGE, "page", format!("the page `{name}` cannot be written: {why}"), Vec::new())
+fn unwritable(name: &str, why: &str, exit: u8) -> Failure {
+    Failure::new(exit, "page", format!("the page `{name}` cannot be written: {why}"), Vec::new())
 }

@@ -10,6 +10,8 @@ use super::{finish, write_whole};
 use crate::codex::source;
 use crate::config::ENDINGS;
 use crate::names::ProjectName;
+use crate::paths::shown;
+use crate::platform;
 
 /// Directories that hold documentation of the directory around them.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
@@ -25,38 +27,49 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let root = context.directory()?;
     let mark = root.join(".fractary");
     let existing = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
-    if let Some(there) = existing.iter().find(|path| path.exists())
-        && !arguments.force
-    {
-        let hint = "change it by hand, or replace it with `--force`".to_owned();
-        return Err(Failure::new(exit::USAGE, "usage", format!("`{}` is there already", there.display()), vec![hint]));
+    if !arguments.force {
+        let refused = |message, hint: &str| Err(Failure::new(exit::USAGE, "usage", message, vec![hint.to_owned()]));
+        // A link that leads nowhere is somebody's, too.
+        if let Some(there) = existing.iter().find(|path| path.symlink_metadata().is_ok()) {
+            let message = format!("`{}` is there already", shown(there));
+            return refused(message, "change it by hand, or replace it with `--force`");
+        }
+        if let Some((project, workspace)) = covering(&root, context)? {
+            let message = format!("this is the project `{project}` of the workspace in `{}`", shown(&workspace));
+            return refused(message, "change that one's configuration, or write one here all the same with `--force`");
+        }
     }
     let members = Members::find(&root);
     let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
     let text = configuration(arguments, &root, &members, organization.as_deref());
     let path = mark.join("config.yaml");
     fs::create_dir_all(&mark).and_then(|()| write_whole(&path, &text)).map_err(|error| {
-        Failure::new(
-            exit::CONFIGURATION,
-            "configuration",
-            format!("cannot write `{}`: {error}", path.display()),
-            Vec::new(),
-        )
+        let message = format!("cannot write `{}`: {}", shown(&path), platform::words_of(&error));
+        Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new())
     })?;
     // Two files would be two answers.
     for other in existing.iter().filter(|other| **other != path && other.symlink_metadata().is_ok()) {
-        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", other.display());
+        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", shown(other));
         fs::remove_file(other).map_err(unremoved).map_err(|message| {
             Failure::new(exit::CONFIGURATION, "configuration", message, vec!["remove it by hand".to_owned()])
         })?;
     }
-    let mut told = format!("wrote {}\n", path.display());
+    let mut told = format!("wrote {}\n", shown(&path));
     if organization.is_none() {
         told.push_str("the organization could not be detected: set `organization` in it\n");
     }
     told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
     told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
     Ok(told)
+}
+
+/// The project that `root` is of a workspace further out, and that workspace: a configuration of its own would be read
+/// as a part of the workspace's.
+fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, Failure> {
+    let outer = context.surroundings()?;
+    let same = |directory: &Path| directory.canonicalize().is_ok_and(|directory| directory == *root);
+    let project = outer.members.into_iter().find(|(_, member)| same(&member.directory));
+    Ok(project.filter(|_| !same(&outer.root)).map(|(name, _)| (name, outer.root)))
 }
 
 /// The organization of this repository, or the one of every repository here.

@@ -30,9 +30,8 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
         }
         Err(failure) => {
             if json {
-                context.terminal.result(&to_json(&serde_json::json!({
-                    "schema_version": 1, "error": failure.report, "exit_code": failure.exit,
-                })));
+                context.terminal.annotate(None, &failure.report);
+                context.terminal.result(&error_document(&failure));
             } else {
                 context.terminal.error(None, &failure.report);
             }
@@ -67,8 +66,18 @@ fn in_format(document: SyncDocument, format: Format) -> String {
     }
 }
 
-/// The document of a run that never began.
-pub(crate) fn failed_document(failure: Failure, format: Format) -> String {
-    let exit = failure.exit;
-    in_format(json::failed(Some(failure.report), exit), format)
+/// The document of a command that is no run and failed.
+fn error_document(failure: &Failure) -> String {
+    to_json(&serde_json::json!({ "schema_version": 1, "error": failure.report, "exit_code": failure.exit }))
+}
+
+/// The document of a command line that could not be read, as `command` would have written it.
+pub(crate) fn unread_document(failure: Failure, command: Option<&str>, format: Format) -> String {
+    match ["sync", "status"].into_iter().find(|run| command == Some(run)) {
+        Some(command) => {
+            let exit = failure.exit;
+            in_format(SyncDocument { command, ..json::failed(Some(failure.report), exit) }, format)
+        }
+        None => error_document(&failure),
+    }
 }

@@ -6,6 +6,7 @@ use super::super::args::DocumentArgs;
 use super::super::failure::Failure;
 use super::super::load::Context;
 use super::{finish, to_json};
+use crate::paths::shown;
 use crate::report::table::table;
 use crate::scan;
 
@@ -20,7 +21,7 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
     let counted: Vec<_> = workspace.projects.par_iter().map(|project| (project, scan::count(project))).collect();
     let root = |path: &std::path::Path| {
         let below = path.strip_prefix(&configuration.root).unwrap_or(path);
-        if below.as_os_str().is_empty() { ".".to_owned() } else { below.display().to_string() }
+        if below.as_os_str().is_empty() { ".".to_owned() } else { shown(below).to_string() }
     };
     if json {
         let projects = counted.iter().map(|(project, files)| {

@@ -6,6 +6,7 @@ use super::super::load::Context;
 use super::telling::Telling;
 use crate::config::FlagValue;
 use crate::outcome::SyncOutcome;
+use crate::paths::escaped;
 use crate::plan::DeletePolicy;
 use crate::sync::{self, SyncRequest};
 use crate::workspace::{Direction, Project, Workspace, select};
@@ -18,6 +19,7 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
 }
 
 fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
+    check_texts(arguments)?;
     let deletes = delete_policy(arguments)?;
     let load = |flags| context.load(arguments.env.as_deref(), flags);
     let mut flags = flags(arguments);
@@ -101,11 +103,24 @@ fn patterns(arguments: &SyncArgs) -> Result<Vec<String>, Failure> {
         [name] => Ok(vec![name.clone()]),
         [word, name] if word == "project" => Ok(vec![name.clone()]),
         names => {
-            let named: String = names.iter().map(|name| format!(" -p {name}")).collect();
+            let named: String = names.iter().map(|name| format!(" -p {}", escaped(name.as_bytes()))).collect();
             let hint = format!("name several with `-p`: `fractary-codex sync{named}`");
             Err(Failure::new(exit::USAGE, "usage", "`sync` takes one name without `-p`", vec![hint]))
         }
     }
+}
+
+/// Refuses what would make a commit without a subject, or a trailer that says more than its name.
+fn check_texts(arguments: &SyncArgs) -> Result<(), Failure> {
+    let empty = |text: &str| text.trim().is_empty();
+    let refused = |message| Err(Failure::new(exit::USAGE, "usage", message, Vec::new()));
+    if arguments.message.as_deref().is_some_and(empty) {
+        return refused("`--message` needs a text");
+    }
+    if arguments.work_id.as_deref().is_some_and(|id| empty(id) || id.contains(char::is_control)) {
+        return refused("`--work-id` needs one line of text, without control characters");
+    }
+    Ok(())
 }
 
 fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
@@ -118,7 +133,8 @@ fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
         None => text.parse().ok().map(DeletePolicy::AtMost),
     };
     parsed.ok_or_else(|| {
-        let message = format!("`--max-delete {text}`: give a number of files, or a share such as `10%`");
+        let message =
+            format!("`--max-delete {}`: give a number of files, or a share such as `10%`", escaped(text.as_bytes()));
         Failure::new(exit::USAGE, "usage", message, Vec::new())
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::args::Format;
@@ -18,7 +18,7 @@ use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
-use crate::report::{github, human, json, page};
+use crate::report::{ErrorReport, github, human, json, page};
 
 /// What is told, and how.
 #[derive(Clone, Copy)]
@@ -35,16 +35,16 @@ pub(super) struct Telling {
 impl Telling {
     /// Who listens to the run.
     pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
-        let terminal = context.terminal;
+        let terminal = context.terminal.clone();
         let fold = Fold::new(self.folds(context));
         let speak = move |event: &Event| {
             if !fold.hides(event) {
                 terminal.event(event);
             }
         };
-        let progress = Progress::new(terminal.bars, speak);
+        let progress = Progress::new(context.terminal.bars, speak);
         match self.format {
-            Format::Ndjson => Arc::new(Lines::new(io::stdout(), progress)),
+            Format::Ndjson => Arc::new(Lines::new(context.terminal.results.clone(), progress)),
             Format::Human | Format::Json => Arc::new(progress),
         }
     }
@@ -69,9 +69,8 @@ impl Telling {
             Ok(outcome) => self.outcome(&outcome, page, context),
             Err(failure) => {
                 let exit = failure.exit;
-                if self.format == Format::Human {
-                    context.terminal.error(None, &failure.report);
-                } else {
+                self.error(None, &failure.report, context);
+                if self.format != Format::Human {
                     self.document(json::failed(Some(failure.report), exit), context);
                 }
                 exit
@@ -101,12 +100,34 @@ impl Telling {
             ended = Some(unwritten.report.clone());
         }
         step_summary(outcome, context);
+        if self.format == Format::Human {
+            self.text(outcome, target, page.as_ref(), context);
+        }
+        for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
+            if let Some(error) = failure::of_project(project) {
+                self.error(Some(project.name.as_str()), &error, context);
+            }
+        }
+        if let Some(error) = &ended {
+            self.error(None, error, context);
+        }
         if self.format != Format::Human {
             self.document(json::document(outcome, ended, failure::of_project, status), context);
-            return status;
         }
+        status
+    }
+
+    /// The result for people; `page` is what became of it and its text.
+    fn text(
+        self,
+        outcome: &SyncOutcome,
+        target: Option<&Target>,
+        page: Option<&(Result<(), Failure>, String)>,
+        context: &Context,
+    ) {
+        let terminal = &context.terminal;
         let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
-        match (target, &page) {
+        match (target, page) {
             (Some(Target::Output), Some((_, page))) => terminal.result(page),
             // Whoever reads a page there is not to get a table for it.
             (Some(Target::Output), None) => {}
@@ -115,15 +136,15 @@ impl Telling {
             }
             _ => terminal.result(&human::sync(outcome, view)),
         }
-        for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
-            if let Some(error) = failure::of_project(project) {
-                terminal.error(Some(project.name.as_str()), &error);
-            }
+    }
+
+    /// Tells an error; one that stands in the document too is only annotated.
+    fn error(self, about: Option<&str>, error: &ErrorReport, context: &Context) {
+        if self.format == Format::Human {
+            context.terminal.error(about, error);
+        } else {
+            context.terminal.annotate(about, error);
         }
-        if let Some(error) = ended {
-            terminal.error(None, &error);
-        }
-        status
     }
 
     fn document(self, document: SyncDocument, context: &Context) {

@@ -85,6 +85,8 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
             && !line.starts_with("Please make sure you have the correct access rights")
             && !line.starts_with("and the repository exists")
             && !line.starts_with("warning: templates not found")
+            && !line.starts_with("To add an exception for this directory")
+            && !line.starts_with("git config --global --add safe.directory")
     };
     lines.iter().filter(wanted).map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string()).collect()
 }

@@ -51,6 +51,9 @@ fn what_can_be_no_page_is_told_before_any_work() {
     refused(&sandbox, "directory", "it is a directory");
     refused(&sandbox, "nowhere/page.html", "its directory is not there");
     refused(&sandbox, "pipe", "it is not a regular file");
+    symlink("not-there.html", sandbox.path("ws/link.html")).unwrap();
+    refused(&sandbox, "link.html", "it is a link that leads nowhere");
+    assert!(fs::symlink_metadata(sandbox.path("ws/link.html")).unwrap().is_symlink());
     assert!(fs::symlink_metadata(sandbox.path("ws/pipe")).unwrap().file_type().is_fifo());
 }
 
@@ -62,7 +65,8 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
     let read_only = format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", out.display());
     let arguments = ["status", "--all", "--check", "--html", "out/page.html"];
     let Some(output) = sandbox.run_with_mounts(&read_only, &arguments) else { return };
-    let output = output.code(2);
+    let output = output.code(1);
+    assert!(!output.stderr.contains(".fractary-codex-"), "{}", output.stderr);
     assert!(output.stdout.contains("1 would sync") && !output.stdout.contains("the page is in"), "{}", output.stdout);
     let why = "error: the page `out/page.html` cannot be written: Read-only file system";
     assert!(output.stderr.contains(why), "{}", output.stderr);
@@ -70,10 +74,28 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
     let Some(output) = sandbox.run_between_mounts(&full, &arguments, &format!("ls -A {}", out.display())) else {
         return;
     };
-    let output = output.code(2);
+    let output = output.code(1);
     assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
     assert!(!output.stdout.contains(".fractary-codex-"), "{}", output.stdout);
     assert_eq!(fs::read_to_string(out.join("page.html")).unwrap(), "old");
+}
+
+#[test]
+fn a_page_that_could_not_be_written_hides_no_other_failure() {
+    let (sandbox, _codex) = world();
+    // The directory goes while the run is on.
+    sandbox.write("ws/out/.keep", "");
+    if needs_git("something that happens during a run") {
+        return;
+    }
+    sandbox.wrap_git(&format!("rm -rf {}", sandbox.path("ws/out").display()));
+    let arguments = ["status", "--all", "--check", "--html", "out/page.html"];
+    let told = sandbox.run(&arguments).code(1).stderr;
+    let why = "error: the page `out/page.html` cannot be written: No such file or directory (os error 2)\n";
+    assert!(told.contains(why), "{told}");
+    sandbox.write("ws/out/.keep", "");
+    let document = sandbox.run(&[&arguments[..], &["--json"]].concat()).code(1).json();
+    assert_eq!((&document["error"]["kind"], &document["exit_code"]), (&"page".into(), &1.into()));
 }
 
 #[test]
