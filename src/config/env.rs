@@ -108,7 +108,7 @@ fn assign(tree: &mut Node, path: &[String], text: &str, at: &Origin, problems: &
     }
     let shape = schema::shape(&compat::renamed(path).unwrap_or_else(|| path.to_vec()));
     let (open, kind) = match shape {
-        Some(Shape::Map { .. }) => ('{', "map"),
+        Some(Shape::Map) => ('{', "map"),
         Some(Shape::List) => ('[', "list"),
         _ => return tree.set(path, Node::text(text, at)),
     };
