@@ -88,8 +88,8 @@ fn compare(
     wrong: &mut Vec<Vec<String>>,
 ) {
     let before = wrong.len();
-    match (key.shape(), &node.value) {
-        (Shape::Map { .. }, NodeValue::Map(map)) => {
+    let expected = match (key.shape(), &node.value) {
+        (Shape::Map, NodeValue::Map(map)) => {
             for (name, entry) in map {
                 path.push(name.clone());
                 match key.below(name) {
@@ -109,44 +109,42 @@ fn compare(
                 problems.push(Problem::new(format!("`{key}` lacks `{name}`")).key(key).at(&node.at));
                 wrong.push(path.clone());
             }
+            return;
         }
         (Shape::List, NodeValue::List(list)) => {
             for (number, element) in list.iter().enumerate().filter(|(_, element)| element.is_something()) {
-                path.push(number.to_string());
+                let number = number.to_string();
+                let Some(below) = key.below(&number) else { continue };
                 let before = wrong.len();
-                key.below(&path[path.len() - 1]).into_iter().for_each(|k| compare(element, k, path, problems, wrong));
+                path.push(number);
+                compare(element, below, path, problems, wrong);
+                // An element is nothing without a part of it.
                 if wrong.len() > before {
                     wrong.push(path.clone());
                 }
                 path.pop();
             }
+            return;
         }
-        (Shape::Map { .. }, found) => {
-            problems.push(mismatch(path, "a map", found, &node.at));
-            wrong.push(path.clone());
-        }
-        (Shape::List, found) => {
-            problems.push(mismatch(path, "a list", found, &node.at));
-            wrong.push(path.clone());
-        }
-        (Shape::Choice, found @ (NodeValue::Map(_) | NodeValue::List(_))) => {
-            problems.push(mismatch(path, &one_of(&key.choices()), found, &node.at));
-            wrong.push(path.clone());
-        }
-        _ => {}
-    }
+        (Shape::Map, _) => "a map".to_owned(),
+        (Shape::List, _) => "a list".to_owned(),
+        (Shape::Choice, NodeValue::Map(_) | NodeValue::List(_)) => one_of(&key.choices()),
+        _ => return,
+    };
+    problems.push(mismatch(path, &expected, node));
+    wrong.push(path.clone());
 }
 
-fn mismatch(path: &[String], expected: &str, found: &NodeValue, at: &Origin) -> Problem {
-    let found = match found {
+fn mismatch(path: &[String], expected: &str, node: &Node) -> Problem {
+    let found = match node.value {
         NodeValue::Map(_) => "a map",
         NodeValue::List(_) => "a list",
         // The text itself is left out: a URL with a password may stand where a map is expected.
         NodeValue::Text(_) | NodeValue::Nothing => "a text",
     };
     let key = key_path(path);
-    let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).key(key).at(at);
-    problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(at)))
+    let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).key(key).at(&node.at);
+    problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(&node.at)))
 }
 
 fn one_of(choices: &[&str]) -> String {
@@ -202,7 +200,7 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
         }
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let expected = if expected == "a string" { "a text" } else { expected };
-            mismatch(path, expected, &node.value, &node.at)
+            mismatch(path, expected, node)
         }
         other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(&node.at),
     }

@@ -71,57 +71,58 @@ fn parse(text: &str) -> Vec<Result<(String, String), Unreadable>> {
     while !rest.is_empty() {
         let here = rest.trim_start_matches([' ', '\t']);
         let end = here.find('\n').map_or(here.len(), |end| end + 1);
-        let length = if here[..end].trim().is_empty() || here.starts_with('#') {
-            end
-        } else {
-            let (variable, length) = variable(here, end);
-            found.push(variable.map_err(|(reason, hint)| Unreadable { line, reason, hint }));
-            length
-        };
+        let mut length = end;
+        if !here[..end].trim().is_empty() && !here.starts_with('#') {
+            match variable(here, end) {
+                Ok((name, value, whole)) => {
+                    found.push(Ok((name, value)));
+                    length = whole;
+                }
+                Err((reason, hint)) => found.push(Err(Unreadable { line, reason, hint })),
+            }
+        }
         line += here[..length].matches('\n').count();
         rest = &here[length..];
     }
     found
 }
 
-type Variable = Result<(String, String), (&'static str, &'static str)>;
+/// What cannot be read, and what to do about it.
+type Complaint = (&'static str, &'static str);
 
-/// The variable at the start of `text`, whose first line ends at `end`, and the length of what was read.
-fn variable(text: &str, end: usize) -> (Variable, usize) {
-    let form = ("not a line of the form NAME=VALUE", "write NAME=VALUE, or put `#` before what is a remark");
-    let Some((name, value)) = text[..end].split_once('=') else { return (Err(form), end) };
-    let start = end - value.len();
-    let name = name.trim();
-    let name =
-        name.strip_prefix("export").map(str::trim_start).filter(|rest| name.len() > rest.len() + 6).unwrap_or(name);
+const NO_VARIABLE: Complaint =
+    ("not a line of the form NAME=VALUE", "write NAME=VALUE, or put `#` before what is a remark");
+const OPEN: Complaint =
+    ("a quote is not closed", "close it, or put a value that holds one into quotes of the other kind");
+const BEHIND: Complaint =
+    ("something stands behind the closing quote", "put the whole value into quotes of the other kind");
+
+/// Name and value at the start of `text`, whose first line ends at `end`, and the length of what was read.
+fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint> {
+    let (name, value) = text[..end].split_once('=').ok_or(NO_VARIABLE)?;
+    let name = match name.trim().strip_prefix("export") {
+        Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
+        _ => name.trim(),
+    };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
-        return (Err(form), end);
+        return Err(NO_VARIABLE);
     }
     let given = value.trim_start();
     let Some(quote) = given.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         let remark = value.match_indices('#').find(|(at, _)| *at == 0 || value[..*at].ends_with([' ', '\t']));
         let value = &value[..remark.map_or(value.len(), |(at, _)| at)];
-        return (Ok((name.to_owned(), value.trim().to_owned())), end);
+        return Ok((name.to_owned(), value.trim().to_owned(), end));
     };
     // What is quoted may go on over lines.
-    let inside = start + (value.len() - given.len()) + 1;
-    let Some((value, length)) = quoted(&text[inside..], quote) else {
-        return (
-            Err(("a quote is not closed", "close it, or put a value that holds one into quotes of the other kind")),
-            end,
-        );
-    };
+    let inside = end - given.len() + 1;
+    let (value, length) = quoted(&text[inside..], quote).ok_or(OPEN)?;
     let after = &text[inside + length..];
-    let end = inside + length + after.find('\n').map_or(after.len(), |end| end + 1);
-    let behind = text[inside + length..end].trim();
-    if !behind.is_empty() && !behind.starts_with('#') {
-        return (
-            Err(("something stands behind the closing quote", "put the whole value into quotes of the other kind")),
-            end,
-        );
+    let behind = &after[..after.find('\n').map_or(after.len(), |end| end + 1)];
+    if !behind.trim().is_empty() && !behind.trim().starts_with('#') {
+        return Err(BEHIND);
     }
-    (Ok((name.to_owned(), value)), end)
+    Ok((name.to_owned(), value, inside + length + behind.len()))
 }
 
 /// The text up to the closing `quote`, and the length with it. Double quotes know `\n`, `\r`, `\t`, `\"`, `\\` and `\$`;

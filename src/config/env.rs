@@ -108,16 +108,18 @@ fn assign(tree: &mut Node, path: &[String], text: &str, at: &Origin, problems: &
     }
     let shape = schema::shape(&compat::renamed(path).unwrap_or_else(|| path.to_vec()));
     let (open, kind) = match shape {
-        Some(Shape::Map { .. }) => ('{', "map"),
+        Some(Shape::Map) => ('{', "map"),
         Some(Shape::List) => ('[', "list"),
         _ => return tree.set(path, Node::text(text, at)),
     };
-    // What is no map or list at all is told by the check, with the key's own expectation.
-    if !text.trim_start().starts_with(open) {
+    // What is no map or list at all, or the other of the two, is told by the check, with the key's own expectation.
+    let written = text.trim();
+    if !written.starts_with(['{', '[']) {
         return tree.set(path, Node::text(text, at));
     }
-    match toml::value(text.trim(), at) {
+    match toml::value(written, at) {
         Ok(node) => tree.set(path, node),
+        Err(_) if !written.starts_with(open) => tree.set(path, Node::text(text, at)),
         Err(malformed) => {
             let key = key_path(path);
             let message = format!("`{key}`: expected a TOML {kind}: {}", malformed.reason);

@@ -154,7 +154,7 @@ impl Configuration {
 /// The key under `sync` that says for every project what the one at `path` says for its own.
 fn general(path: &[String]) -> Option<&[String]> {
     let is_own = path.len() > 3 && path[0] == "projects" && path[2] == "sync";
-    (is_own && !matches!(schema::shape(path), Some(Shape::Map { .. }))).then(|| &path[2..])
+    (is_own && !matches!(schema::shape(path), Some(Shape::Map))).then(|| &path[2..])
 }
 
 /// The key with `[0]`, as it is written in messages, turned into `.0`.

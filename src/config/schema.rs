@@ -51,10 +51,7 @@ pub fn schema() -> Value {
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// A map; `free` where the names in it are the user's.
-    Map {
-        free: bool,
-    },
+    Map,
     List,
     Boolean,
     Number,
@@ -87,7 +84,7 @@ impl Key {
         let kind = self.0.get("type").or_else(|| self.0.pointer("/anyOf/0/type"));
         let kind = kind.and_then(|kind| if kind.is_array() { kind.get(0) } else { Some(kind) });
         match kind.and_then(Value::as_str) {
-            Some("object") => Shape::Map { free: self.0.get("additionalProperties").is_some_and(Value::is_object) },
+            Some("object") => Shape::Map,
             Some("array") => Shape::List,
             Some("boolean") => Shape::Boolean,
             Some("integer") => Shape::Number,

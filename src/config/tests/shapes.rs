@@ -29,10 +29,18 @@ fn a_list_is_no_map() {
         let problems = told(more);
         assert!(problems.contains(expected) && problems.lines().count() == 1, "{more}: {problems}");
     }
-    for (name, value) in [("SYNC", "{to_codex=[]}"), ("SYNC", "[]"), ("REMOTE", "{timeout=['1s']}")] {
+    for (name, value, expected) in [
+        ("SYNC", "{to_codex=[]}", "`sync.to_codex`: expected a map, found a list"),
+        ("SYNC", "[]", "`sync`: expected a map, found a list"),
+        ("REMOTE", "{timeout=['1s']}", "`remote.timeout`: expected a map, found a list"),
+        ("REMOTE", "x", "`remote`: expected a map, found a text"),
+        ("WORKSPACE__MEMBERS", "{a='b'}", "`workspace.members`: expected a list, found a map"),
+        ("WORKSPACE__MEMBERS", "{a,b}/*", "`workspace.members`: expected a list, found a text"),
+        ("WORKSPACE__MEMBERS", "['a'", "`workspace.members`: expected a TOML list: "),
+    ] {
         let name = format!("FRACTARY_CODEX_{name}");
-        let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[(&name, value)]);
-        assert!(world.problems().contains("expected a map, found a"), "{value}: {}", world.problems());
+        let problems = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[(&name, value)]).problems();
+        assert!(problems.contains(expected) && problems.lines().count() == 1, "{value}: {problems}");
     }
 }
 

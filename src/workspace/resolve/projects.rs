@@ -82,7 +82,7 @@ impl<'c> Resolver<'c> {
         };
         let root = self.root(name);
         let to = self.place(name, values);
-        let from_codex = (self.codex_patterns(name, values), self.codex_excludes(name, values));
+        let (wanted, unwanted) = (self.codex_patterns(name, values), self.codex_excludes(name, values));
         let sync = self.sync_of(name);
         let claims = match claims {
             Ok(claims) => claims.clone(),
@@ -110,8 +110,8 @@ impl<'c> Resolver<'c> {
             direction: given(sync.direction, "sync.direction"),
             claims,
             from_codex: FromCodex {
-                include: from_codex.0,
-                exclude: from_codex.1,
+                include: wanted,
+                exclude: unwanted,
                 use_frontmatter: given(sync.routing.use_frontmatter, "sync.routing.use_frontmatter"),
             },
             scan: ScanPolicy {
