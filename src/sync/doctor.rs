@@ -125,7 +125,7 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
         let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches".to_owned();
         return Verdict::Odd { message, hint };
     }
-    Verdict::Good(format!("{} with {files} matching files", counted(request.projects.len(), "project")))
+    Verdict::Good(format!("{} with {}", counted(request.projects.len(), "project"), counted(files, "matching file")))
 }
 
 fn counted(count: usize, noun: &str) -> String {

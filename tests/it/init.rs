@@ -130,6 +130,12 @@ fn an_organization_has_a_name() {
 #[test]
 fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
     let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    let mut command = sandbox.program(&["sync", "--all", "--dry-run"]);
+    command.env("TMPDIR", "/proc/none");
+    let told = sandbox.finish(command).code(4).stderr;
+    assert!(told.contains("in `/proc/none`\n  caused by: No such file or directory (os error 2)\n"), "{told}");
+    sandbox.remove("ws/.fractary");
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
     let read_only = format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", sandbox.path("ws").display());
     let Some(output) = sandbox.run_with_mounts(&read_only, &["init", "--organization", "acme"]) else { return };
