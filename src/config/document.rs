@@ -41,7 +41,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
 }
 
 fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
-    let bytes = bytes(path).map_err(|error| unreadable(path, &error).at(whole))?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -67,15 +67,6 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
         let problem = Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at);
         problem.maybe_hint(malformed.duplicate.then(|| "keep one of them".to_owned()))
     })
-}
-
-/// The content of a file; what is none, such as a pipe, might never end or never begin.
-pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let kind = fs::metadata(path)?;
-    if !kind.is_file() && !kind.is_dir() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    fs::read(path)
 }
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {

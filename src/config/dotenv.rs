@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) 
     let mut names = BTreeSet::new();
     let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
     let whole = Origin::whole(&Arc::new(source));
-    let bytes = match document::bytes(path) {
+    let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
         Err(error) => {

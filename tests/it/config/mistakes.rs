@@ -265,25 +265,6 @@ fn a_wrong_line_in_dotenv() {
 }
 
 #[test]
-fn what_is_no_file_is_not_waited_for() {
-    for place in ["ws/.fractary/config.yaml", "ws/.fractary/config.local.yaml", "ws/.fractary/env/.env"] {
-        let sandbox = workspace(ONE);
-        sandbox.write("ws/.fractary/env/README", "");
-        sandbox.remove("ws/.fractary/config.yaml");
-        sandbox.write("ws/elsewhere.yaml", ONE);
-        symlink("../elsewhere.yaml", sandbox.path("ws/.fractary/config.yaml")).unwrap();
-        sandbox.run(&["config", "validate"]).code(0);
-        if place.ends_with("config.yaml") {
-            sandbox.remove(place);
-        }
-        rustix::fs::mkfifoat(rustix::fs::CWD, sandbox.path(place), rustix::fs::Mode::RWXU).unwrap();
-        let output = sandbox.run(&["config", "validate"]).code(3);
-        let expected = format!("{}: the file cannot be read: it is no regular file", sandbox.path(place).display());
-        assert!(output.stderr.contains(&expected), "{}", output.stderr);
-    }
-}
-
-#[test]
 fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
     for text in [ONE.replace('\n', "\r\n"), format!("\u{feff}{ONE}"), format!("\u{feff}{ONE}").replace('\n', "\r\n")] {
         workspace(&text).run(&["config", "validate"]).code(0);
