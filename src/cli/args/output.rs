@@ -35,6 +35,16 @@ pub(crate) enum Format {
     Ndjson,
 }
 
+impl Format {
+    /// Whether it is text for people, and not a document for programs.
+    pub(crate) fn is_for_people(self) -> bool {
+        match self {
+            Self::Human => true,
+            Self::Json | Self::Ndjson => false,
+        }
+    }
+}
+
 /// `--format` of a command that has no events to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DocumentFormat {

@@ -60,7 +60,7 @@ impl Telling {
 
     /// Whether long lists of warnings are cut: for people who did not ask for all.
     fn folds(self, context: &Context) -> bool {
-        self.format == Format::Human && !context.terminal.verbose
+        self.format.is_for_people() && !context.terminal.verbose
     }
 
     /// Tells how the run ended, on a page too where one is wanted, and gives the exit status.
@@ -70,7 +70,7 @@ impl Telling {
             Err(failure) => {
                 let exit = failure.exit;
                 self.error(None, &failure.report, context);
-                if self.format != Format::Human {
+                if !self.format.is_for_people() {
                     self.document(json::failed(Some(failure.report), exit), context);
                 }
                 exit
@@ -100,7 +100,7 @@ impl Telling {
             ended = Some(unwritten.report.clone());
         }
         step_summary(outcome, context);
-        if self.format == Format::Human {
+        if self.format.is_for_people() {
             self.text(outcome, target, page.as_ref(), context);
         }
         for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
@@ -111,7 +111,7 @@ impl Telling {
         if let Some(error) = &ended {
             self.error(None, error, context);
         }
-        if self.format != Format::Human {
+        if !self.format.is_for_people() {
             self.document(json::document(outcome, ended, failure::of_project, status), context);
         }
         status
@@ -140,7 +140,7 @@ impl Telling {
 
     /// Tells an error; one that stands in the document too is only annotated.
     fn error(self, about: Option<&str>, error: &ErrorReport, context: &Context) {
-        if self.format == Format::Human {
+        if self.format.is_for_people() {
             context.terminal.error(about, error);
         } else {
             context.terminal.annotate(about, error);
