@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench --bench compare -- S M        # sizes: S 10 × 100, M 50 × 400, L 100 × 1000 (projects × files)
 //! cargo bench --bench compare -- W          # the program alone: W 5000 × 4
+//! cargo bench --bench compare -- L alone    # without the scripts
 //! cargo bench --bench compare -- L floor    # below the table: the least that a first sync could take
 //! cargo bench --bench compare -- start      # nothing but starting, beside `true`
 //! ```
@@ -88,7 +89,7 @@ fn main() {
         SIZES.iter().filter(|size| chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name))
     {
         let world = World::new(size);
-        world.compare(size);
+        world.compare(size, size.scripts && !chosen.iter().any(|c| c == "alone"));
         if chosen.iter().any(|c| c == "floor") {
             world.floor();
         }
@@ -166,12 +167,12 @@ impl World {
         self.directory.path().join(relative)
     }
 
-    fn compare(&self, size: &Size) {
+    fn compare(&self, size: &Size, with_scripts: bool) {
         let mut medians = [0.0; 4];
         for case in CASES {
             let contenders: &[Contender] = match case {
                 WITH_CACHE | NO_STATE => &[Contender::Program],
-                _ if !size.scripts => &[Contender::Program],
+                _ if !with_scripts => &[Contender::Program],
                 _ => &[Contender::Program, Contender::Shell, Contender::Plumbing],
             };
             let mut times: [Vec<f64>; 4] = Default::default();

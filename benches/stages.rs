@@ -40,7 +40,7 @@ fn project(root: &Path) -> Project {
 fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory.path().canonicalize().unwrap());
-    let caches = |trust, keep| StatCachePolicy { directory: directory.path().join("state"), trust, keep };
+    let caches = |trust, keep| StatCachePolicy { directory: directory.path().join("state"), trust, keep, news: None };
     let run = |policy: &StatCachePolicy| {
         scan(&project, policy, &Interrupt::default(), &Counter::new(&Silent, Stage::Scan, None)).unwrap()
     };

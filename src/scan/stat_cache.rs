@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -25,6 +26,7 @@ pub struct StatCache {
     /// The file system's time at the start of this scan; without it nothing is kept.
     now: Option<Time>,
     seen: Mutex<Seen>,
+    news: Option<Sender<()>>,
 }
 
 #[derive(Default)]
@@ -42,6 +44,9 @@ pub struct StatCachePolicy {
     pub trust: bool,
     /// Whether they are written; a dry run writes nothing.
     pub keep: bool,
+    /// Is told of each file whose contents are found to be others than at the last scan: whoever needs to know whether
+    /// anything changed need not wait for the end.
+    pub news: Option<Sender<()>>,
 }
 
 impl StatCache {
@@ -52,7 +57,8 @@ impl StatCache {
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
         let (taken, known) = policy.trust.then(read).flatten().unwrap_or_default();
         let now = policy.keep.then(|| platform::file_system_time(root)).flatten();
-        Self { path: policy.keep.then_some(path), known, taken, now, seen: Mutex::default() }
+        let (seen, news) = (Mutex::default(), policy.news.clone());
+        Self { path: policy.keep.then_some(path), known, taken, now, seen, news }
     }
 
     /// The id of the file at `source`, if it is the one that was hashed before.
@@ -63,6 +69,11 @@ impl StatCache {
 
     /// Takes notice of a file; `fresh` if it was read just now.
     pub(super) fn note(&self, source: &BStr, stat: Stat, id: ObjectId, fresh: bool) {
+        let is_another = || self.known.get(source).map_or(!self.known.is_empty(), |(_, before)| *before != id);
+        if let Some(news) = self.news.as_ref().filter(|_| fresh && is_another()) {
+            // Nobody listens any more once they know.
+            let _ = news.send(());
+        }
         if self.now.is_some() {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.entries.push((source.into(), stat, id));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::mpsc::Receiver;
 use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -62,8 +63,9 @@ fn base_of(refs: &RemoteRefs) -> (String, Option<ObjectId>) {
     }
 }
 
-/// Finds the branch and, unless what it holds is known, fetches its tip into a clone.
-pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
+/// Finds the branch and fetches its tip into a clone, unless what it holds is known and there is no news: then there may be
+/// nothing to do.
+pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Opened, SyncError> {
     let remote = &request.workspace.remote;
     request.reporter.event(&Event::Started { stage: Stage::Fetch });
     let transport = request.transport()?;
@@ -95,6 +97,10 @@ pub(super) fn open(request: &SyncRequest<'_>) -> Result<Opened, SyncError> {
     request.reporter.event(&Event::Finished { stage: Stage::Fetch });
     if !known {
         opened.fetch(request)?;
+    } else if !request.dry_run && news.recv().is_ok() {
+        opened.fetch(request)?;
+        // True of the tip before.
+        opened.recorded.clear();
     }
     Ok(opened)
 }

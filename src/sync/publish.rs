@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
@@ -75,13 +76,14 @@ impl<'r> Publish<'r> {
     fn run(&mut self) -> Result<(), SyncError> {
         let request = self.request;
         if request.offline {
-            let scanned = scan_all(request);
+            let scanned = scan_all(request, None);
             self.take_scanned(scanned)?;
             return self.plan_offline();
         }
         let (scanned, opened) = thread::scope(|scope| {
-            let opening = scope.spawn(|| open(request));
-            let scanned = scan_all(request);
+            let (tell, news) = mpsc::channel();
+            let opening = scope.spawn(|| open(request, news));
+            let scanned = scan_all(request, Some(tell));
             (scanned, opening.join())
         });
         self.take_scanned(scanned)?;

@@ -1,6 +1,7 @@
 //! The projects' side of a run: scanning them, and reading again what is to be published.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -10,14 +11,15 @@ use crate::event::{Counter, Event, Stage};
 use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
 use crate::workspace::Project;
 
-/// Scans every chosen project, in parallel.
-pub(super) fn scan_all(request: &SyncRequest<'_>) -> Vec<Result<Snapshot, ScanError>> {
+/// Scans every chosen project, in parallel. `news` is told as soon as something is seen to have changed.
+pub(super) fn scan_all(request: &SyncRequest<'_>, news: Option<Sender<()>>) -> Vec<Result<Snapshot, ScanError>> {
     request.reporter.event(&Event::Started { stage: Stage::Scan });
     let counter = Counter::new(request.reporter.as_ref(), Stage::Scan, Some(request.projects.len()));
     let caches = StatCachePolicy {
         directory: request.workspace.state_dir.clone(),
         trust: !request.rescan,
         keep: !request.dry_run,
+        news,
     };
     let scan = |project: &&Project| {
         let scanned = scan(project, &caches, &request.interrupt, &counter);

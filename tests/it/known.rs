@@ -37,6 +37,13 @@ fn nothing_changed_costs_one_question() {
     codex.commit(&[("100644", "other.md", "x")], &[]);
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
+    // As a fresh checkout has them: the same contents, written now.
+    for path in ["ws/alpha/README.md", "ws/alpha/docs/a.md", "ws/beta/README.md", "ws/beta/docs/a.md"] {
+        let same = fs::read(sandbox.path(path)).unwrap();
+        sandbox.remove(path);
+        sandbox.write(path, same);
+    }
+    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
     // A change is pushed on top of a fetched tip, and then known again.
     sandbox.write("ws/alpha/README.md", "changed");
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch", "push", "list"]);
