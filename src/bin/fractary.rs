@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -74,7 +74,9 @@ fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitC
 
 /// Whose absence keeps the program at `path` from running.
 fn interpreter(path: &Path) -> String {
-    let start = std::fs::read(path).unwrap_or_default();
+    let mut start = Vec::new();
+    // Enough for a first line; a program may be large.
+    let _ = std::fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
     let line = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next());
     match line {
         Some(line) => format!("its interpreter `{}` is missing", String::from_utf8_lossy(line).trim().escape_debug()),
@@ -135,7 +137,7 @@ fn finish(mut stream: impl Write, text: &str, status: u8) -> ExitCode {
     match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
         // A reader that went away is no error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(io::stderr(), "error: standard output cannot be written: {error}");
+            let _ = writeln!(io::stderr(), "error: the output cannot be written: {error}");
             ExitCode::from(status.max(1))
         }
         _ => ExitCode::from(status),

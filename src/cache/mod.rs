@@ -22,6 +22,7 @@ use place::{OnDisk, Place};
 
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock::lock;
+use crate::paths::shown;
 use crate::plan::{Entry, ProjectPlan};
 use crate::platform;
 use crate::record::{self, Reader};
@@ -41,7 +42,7 @@ const CACHEDIR_TAG: &str =
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// It cannot be made, opened or read.
-    #[error("the cache `{}` cannot be used", path.display())]
+    #[error("the cache `{}` cannot be used", shown(path))]
     Open {
         /// The directory.
         path: PathBuf,
@@ -49,7 +50,7 @@ pub enum CacheError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("the cache `{}` cannot be written", path.display())]
+    #[error("the cache `{}` cannot be written", shown(path))]
     Write {
         /// The directory.
         path: PathBuf,

@@ -109,6 +109,7 @@ pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
         // A run that a signal asked to stop ends with that signal.
         signal if signal > 128 => 0,
         exit::SOME_FAILED => exit::PUSH + 1,
+        exit::OUT_OF_DATE => exit::PUSH + 2,
         other => other,
     };
     statuses.min_by_key(rank).unwrap_or(exit::DONE)
@@ -119,7 +120,8 @@ pub(crate) fn of_outcome(outcome: &SyncOutcome) -> Option<Failure> {
     let error = outcome.failure.as_ref()?;
     let mut failure = of_run(error);
     let is_asked = matches!(error, SyncError::Interrupted(_) | SyncError::Store(_));
-    if is_asked && outcome.pushed == Pushed::No && outcome.direction != Direction::FromCodex {
+    let pushes = outcome.direction != Direction::FromCodex && !outcome.dry_run;
+    if is_asked && pushes && outcome.pushed == Pushed::No {
         failure.report.message.push_str("; nothing was pushed");
     }
     Some(failure)

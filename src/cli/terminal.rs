@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
-use super::failure::{Failure, exit};
+use super::failure::{Failure, exit, first_exit};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;
@@ -94,7 +94,7 @@ impl Terminal {
         let message = format!("standard output cannot be written: {error}");
         let failure = Failure::new(exit::SOME_FAILED, "output", message, Vec::new());
         self.error(None, &failure.report);
-        if status == exit::DONE { failure.exit } else { status }
+        first_exit([failure.exit, status].into_iter())
     }
 
     /// Writes a text to standard error.

@@ -15,6 +15,7 @@ use super::contents::Contents;
 use super::pack::{self, Encoded, PackWriter};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
+use crate::paths::shown;
 use crate::platform;
 
 const MAKING: &str = ".fractary-codex-making-";
@@ -31,7 +32,7 @@ pub const TIP: &str = "refs/codex/tip";
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be made or written.
-    #[error("cannot write the {} clone in `{}`", if *kept { "kept" } else { "temporary" }, directory.display())]
+    #[error("cannot write the {} clone in `{}`", if *kept { "kept" } else { "temporary" }, shown(directory))]
     Write {
         /// Where: the directory for temporary files, or that of the kept clone.
         directory: PathBuf,

@@ -61,7 +61,7 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
             remote.retain(|name, _| name == "token");
         }
     }
-    refuse_reserved(tree, problems);
+    refuse_reserved(tree, problems, warnings);
     rename(tree, &[], warnings);
     let projects: Vec<String> =
         tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(n, _)| n.clone()).collect();
@@ -82,7 +82,7 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
     }
 }
 
-fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>) {
+fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
     let mut parents: Vec<Vec<String>> = vec![Vec::new()];
     let projects = tree.get(&["projects"]).and_then(Node::as_map);
     parents.extend(projects.into_iter().flatten().map(|(name, _)| vec!["projects".to_owned(), name.clone()]));
@@ -100,8 +100,12 @@ fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>) {
         }
         if !parent.is_empty() {
             refuse(&ENVIRONMENTS, ": a run has one branch", "put it under `sync.environments`");
-        } else if is_member {
-            refuse(&ENVIRONMENTS, ": a run has one branch", "put it under `sync.environments` of the workspace's file");
+        } else if is_member && let Some(at) = tree.key_at(&ENVIRONMENTS).cloned() {
+            // A checkout may well be a workspace of its own at other times.
+            tree.remove(&ENVIRONMENTS);
+            let key = key_path(&ENVIRONMENTS);
+            let problem = Problem::new(format!("without effect in the file of a project of a workspace: `{key}`"));
+            warnings.push(problem.key(key).at(&at).hint("the workspace's own file can say it"));
         }
     }
 }

@@ -227,7 +227,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         layers.push(Layer::new(kind, tree));
     }
 
-    let outline = extract(&layers, &mut told.problems);
+    let outline = extract(&layers::merge(&layers), &layers[0], &mut told.problems);
     let members = members::read(&loader, &layers, &outline, &mut told);
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
@@ -235,10 +235,11 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let (environment_name, environment_origin) = chosen(request, &environment, &from_file, &env_file).unzip();
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
+    let lowest = &layers[0];
     let configuration = Configuration {
-        raw: extract(&layers, &mut told.problems),
-        without_flags: extract(lower, &mut told.problems),
-        flags: extract(std::slice::from_ref(last), &mut told.problems),
+        raw: extract(&figment, lowest, &mut told.problems),
+        without_flags: extract(&layers::merge(lower), lowest, &mut told.problems),
+        flags: extract(&layers::merge([last]), last, &mut told.problems),
         merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
         figment,
         file: found.file,
@@ -274,11 +275,11 @@ fn chosen(
     Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
 }
 
-/// Each layer was checked alone, so this fails only where two of them cannot be merged; then the lowest stands for all.
-fn extract(layers: &[Layer], problems: &mut Vec<Problem>) -> RawConfig {
-    layers::merge(layers).extract().unwrap_or_else(|error| {
+/// Each layer was checked alone, so this fails only where two of them cannot be merged; then the `lowest` stands for all.
+fn extract(merged: &Figment, lowest: &Layer, problems: &mut Vec<Problem>) -> RawConfig {
+    merged.extract().unwrap_or_else(|error| {
         problems.push(Problem::new(format!("`{}`: the layers do not agree", tree::key_path(&error.path))));
-        layers::merge(layers.first()).extract().unwrap_or_default()
+        layers::merge([lowest]).extract().unwrap_or_default()
     })
 }
 

@@ -151,7 +151,7 @@ struct Never {
 impl Never {
     fn new(project: &Project, root: &Path) -> Self {
         let policy = &project.scan;
-        // Usually none is below: then every question is answered without a look at the path.
+        // Usually none is below: then nothing is compared with them.
         let paths = policy.never.iter().filter(|path| path.starts_with(root)).cloned().collect();
         let (root, marks, roots) = (root.to_owned(), policy.marks.clone(), policy.roots.clone());
         Self { root, paths, marks, roots }

@@ -53,14 +53,17 @@ pub(super) fn bring<'r>(
     for project in projects {
         groups.entry(&project.cache_dir).or_default().push(project);
     }
-    // In the order of their paths, so that two runs never wait for each other in a ring.
-    let mut shelves = Vec::new();
-    for (path, projects) in groups {
+    // All of them before the clone, and in the order of their paths, so that two runs never wait for each other in a ring.
+    let open = |(path, projects): (&Path, _)| {
         let cache = match caches.remove(path) {
             Some(assumed) => Ok(assumed),
             None if request.dry_run => Ok(Cache::look(path)),
             None => Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting)),
         };
+        (cache, projects)
+    };
+    let mut shelves = Vec::new();
+    for (cache, projects) in groups.into_iter().map(open).collect::<Vec<_>>() {
         shelves.push(match cache {
             Ok(cache) => shelf(request, &mut opened, cache, projects, published, outcome)?,
             Err(error) => failed(projects, error)?,

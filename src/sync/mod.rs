@@ -133,6 +133,9 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     if bringing.is_empty() || outcome.failure.is_some() {
         return outcome;
     }
+    if !publishing.is_empty() {
+        outcome.direction = Direction::Bidirectional;
+    }
     if let Err(interrupted) = request.interrupt.check() {
         outcome.failure = Some(interrupted.into());
         return outcome;
@@ -141,9 +144,6 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         let projects = bringing.iter().map(|project| format!("what the codex has for `{}`", project.name)).collect();
         outcome.failure = Some(SyncError::NothingRecorded { projects });
         return outcome;
-    }
-    if !publishing.is_empty() {
-        outcome.direction = Direction::Bidirectional;
     }
     let would_land = |report: &ProjectReport| matches!(report.outcome, ProjectOutcome::WouldSync);
     let reports = std::mem::take(&mut outcome.projects);

@@ -39,6 +39,8 @@ pub(super) struct Opened {
     pub(super) tip: Option<ObjectId>,
     /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
     pub(super) base: Option<ObjectId>,
+    /// Why the tip could not be fetched ahead of need. It is told once the need is there.
+    failed: Option<SyncError>,
     /// What the remote answered after the last push; the next fetch goes by it.
     pub(super) answer: Option<RemoteRefs>,
     /// This machine's turn at the remote.
@@ -52,7 +54,7 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
     let (base_branch, base) = base_of(&refs);
     let (branch, tip) = (refs.branch, refs.tip);
     let (store, recorded) = (None, Vec::new());
-    Ok(Opened { transport, store, recorded, base_branch, branch, tip, base, answer: None, _turn: None })
+    Ok(Opened { transport, store, recorded, base_branch, branch, tip, base, failed: None, answer: None, _turn: None })
 }
 
 /// What commits go on top of, and on which branch that is: for a new branch, the remote's HEAD.
@@ -91,6 +93,7 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         base_branch,
         tip: refs.tip,
         base,
+        failed: None,
         answer: None,
         _turn: turn,
     };
@@ -98,9 +101,11 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
     if !known {
         opened.fetch(request)?;
     } else if !request.dry_run && news.recv().is_ok() {
-        opened.fetch(request)?;
-        // True of the tip before.
-        opened.recorded.clear();
+        match opened.fetch(request) {
+            // What was recorded is true of the tip before.
+            Ok(_) => opened.recorded.clear(),
+            Err(error) => (opened.store, opened.failed) = (None, Some(error)),
+        }
     }
     Ok(opened)
 }
@@ -210,6 +215,9 @@ impl Opened {
     /// Fetches the tip as it is now, into a clone that is made the first time, and tells whether that had to be thrown away
     /// and made again.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut renewed = false;
         request.reporter.event(&Event::Started { stage: Stage::Fetch });
         let store = match self.store.take() {

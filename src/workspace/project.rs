@@ -70,8 +70,8 @@ pub struct ScanPolicy {
     pub respect_gitignore: bool,
     /// What is never a source, with every link resolved: the caches, the state, local configuration.
     pub never: BTreeSet<PathBuf>,
-    /// The directories `.fractary` of the project and of the workspace, with every link resolved. In them, and in any other of that name, `env` and
-    /// `config.local.*` are never a source.
+    /// The directories `.fractary` of the project and of the workspace, with every link resolved. In them, and in any
+    /// other of that name, `env` and `config.local.*` are never a source.
     pub marks: Vec<PathBuf>,
     /// The roots of all projects, with every link resolved: what lies in another one is that one's.
     pub roots: Arc<HashSet<PathBuf>>,

@@ -181,3 +181,42 @@ fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
     }
     assert_eq!(sandbox.run(&["sync", "--all", "--json"]).code(0).json()["totals"]["up_to_date"], 1);
 }
+
+#[test]
+fn who_waits_for_a_cache_does_not_have_the_clone() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "beta", "gamma"],
+        "  clone: { strategy: cached }\n  sync: { direction: from-codex, from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    codex.commit(&[("100644", "projects/core/a.md", "core")], &[]);
+    for project in ["alpha", "beta", "gamma"] {
+        sandbox.write(&format!("ws/{project}/.fractary/config.yaml"), "");
+    }
+    sandbox.run(&["sync", "-p", "beta"]).code(0);
+    let lock = fs::File::open(sandbox.path("ws/beta/.fractary/codex/cache/.fractary-codex/lock")).unwrap();
+    lock.lock().unwrap();
+    let all = sandbox.start(&["sync", "--all"]);
+    let taken = sandbox.path("ws/alpha/.fractary/codex/cache/.fractary-codex/lock");
+    wait_until("the first cache is taken", || fs::File::open(&taken).is_ok_and(|lock| lock.try_lock().is_err()));
+    // Nobody has this one's cache, and nobody who waits has the clone.
+    sandbox.run(&["sync", "-p", "gamma"]).code(0);
+    drop(lock);
+    sandbox.ended(all).code(0);
+}
+
+#[test]
+fn two_ways_to_one_cache_are_one() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "beta"],
+        "  sync: { direction: from-codex, from_codex: { include: ['codex://acme/*/**'] } }\n",
+    );
+    codex.commit(&[("100644", "projects/core/a.md", "core")], &[]);
+    sandbox.write("ws/alpha/.fractary/config.yaml", "");
+    sandbox.write("ws/beta/README.md", "");
+    std::os::unix::fs::symlink("../alpha/.fractary", sandbox.path("ws/beta/.fractary")).unwrap();
+    let mut child = sandbox.start(&["sync", "--all"]);
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    sandbox.ended(child).code(0);
+}

@@ -86,5 +86,5 @@ fn help_that_cannot_be_written_is_no_success() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let child = command.arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let told = sandbox.ended(child).code(1).stderr;
-    assert!(told.starts_with("error: standard output cannot be written: No space left"), "{told}");
+    assert!(told.starts_with("error: the output cannot be written: No space left"), "{told}");
 }

@@ -24,9 +24,12 @@ fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<Syn
     let load = |flags| context.load(arguments.env.as_deref(), flags);
     let mut flags = flags(arguments);
     if !arguments.include.is_empty() || !arguments.exclude.is_empty() {
-        // Which way they are meant is known once it is known which way the projects go.
-        let (_, workspace) = load(flags.clone())?;
-        flags.extend(lists(arguments, &chosen(arguments, &workspace, context)?)?);
+        let only_brings = only_brings(arguments, || {
+            let (_, workspace) = load(flags.clone())?;
+            let projects = chosen(arguments, &workspace, context)?;
+            Ok(projects.iter().all(|project| project.direction == Direction::FromCodex))
+        })?;
+        flags.extend(lists(arguments, only_brings));
     }
     let (configuration, workspace) = load(flags)?;
     let projects = chosen(arguments, &workspace, context)?;
@@ -72,21 +75,24 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     flags
 }
 
-/// `--include` and `--exclude` as values of the way that `projects` go.
-fn lists(arguments: &SyncArgs, projects: &[&Project]) -> Result<Vec<FlagValue>, Failure> {
-    let all_go = |direction| projects.iter().all(|project| project.direction == direction);
-    let side = if all_go(Direction::ToCodex) {
-        "to_codex"
-    } else if all_go(Direction::FromCodex) {
-        "from_codex"
-    } else {
-        let message = "`--include` and `--exclude` are meant for one way, and this goes both".to_owned();
-        let hint = "add `--to-codex` or `--from-codex`".to_owned();
-        return Err(Failure::new(exit::USAGE, "usage", message, vec![hint]));
-    };
+/// Whether nothing is published: a flag says so, or what the projects are `configured` for.
+fn only_brings(arguments: &SyncArgs, configured: impl FnOnce() -> Result<bool, Failure>) -> Result<bool, Failure> {
+    if arguments.to_codex || arguments.bidirectional {
+        return Ok(false);
+    }
+    match &arguments.direction {
+        Some(direction) => Ok(direction == "from-codex"),
+        None if arguments.from_codex => Ok(true),
+        None => configured(),
+    }
+}
+
+/// `--include` and `--exclude` as values: of what is published, unless nothing is.
+fn lists(arguments: &SyncArgs, only_brings: bool) -> Vec<FlagValue> {
+    let side = if only_brings { "from_codex" } else { "to_codex" };
     let given = [("--include", "include", &arguments.include), ("--exclude", "exclude", &arguments.exclude)];
     let given = given.into_iter().filter(|(.., list)| !list.is_empty());
-    Ok(given.map(|(flag, key, list)| FlagValue::list(flag, &format!("sync.{side}.{key}"), list.clone())).collect())
+    given.map(|(flag, key, list)| FlagValue::list(flag, &format!("sync.{side}.{key}"), list.clone())).collect()
 }
 
 /// The projects that are meant.

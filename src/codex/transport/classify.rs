@@ -62,11 +62,9 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
 
 /// The cause that git's messages point to.
 pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
-    let points = |line: &String, (sign, kind): &(&str, RemoteErrorKind)| {
-        // A full disk of the server is the server's failure.
-        line.contains(sign) && !(*kind == RemoteErrorKind::DiskFull && line.starts_with("remote:"))
-    };
-    let found = SIGNS.iter().find(|sign| lines.iter().any(|line| points(line, sign)));
+    // What the server says besides may be the words of anybody's hook, and a full disk there is none of ours.
+    let own: Vec<_> = lines.iter().filter(|line| !line.starts_with("remote:")).collect();
+    let found = SIGNS.iter().find(|(sign, _)| own.iter().any(|line| line.contains(sign)));
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
 
@@ -132,6 +130,12 @@ mod tests {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
             assert_eq!(classify(&lines), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn the_words_of_hooks_sort_nothing() {
+        let lines = ["remote: sh: policy-check: not found", "fatal: the remote end hung up unexpectedly"];
+        assert_eq!(classify(&lines.map(str::to_owned)), RemoteErrorKind::ServerFailure);
     }
 
     #[test]

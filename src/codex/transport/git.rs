@@ -124,7 +124,11 @@ impl Git {
             (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
         }
         if kind == RemoteErrorKind::Redirected {
-            let target = self.headers("location").pop().and_then(|location| self.bound.leads_to(&location));
+            let target = self
+                .headers("location")
+                .ok()
+                .and_then(|mut headers| headers.pop())
+                .and_then(|location| self.bound.leads_to(&location));
             detail.extend(target.map(|url| format!("it leads to {url}")));
         }
         self.bound.error(kind, detail)
@@ -132,27 +136,25 @@ impl Git {
 
     /// What the server's answers to the question what the repository has say in a header: git itself does not show it, but
     /// its trace does.
-    fn headers(&self, wanted: &str) -> Vec<String> {
+    fn headers(&self, wanted: &str) -> Result<Vec<String>, RemoteError> {
         let timeout = &self.bound.remote.timeout;
         let mut command = self.command(None, timeout.idle);
         command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
         command.args(["ls-remote", "--", &self.bound.remote.url.for_git(), "HEAD"]);
         let limit = timeout.connect + timeout.idle;
-        let Ok(traced) = process::run(command, &self.bound.interrupt, OnSignal::Stop, |_| limit, |_| {}) else {
-            return Vec::new();
-        };
+        let traced = self.run(command, OnSignal::Stop, |_| limit, |_| {})?;
         let header = |line: &String| {
             let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
             name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
         };
-        traced.stderr.iter().filter_map(header).collect()
+        Ok(traced.stderr.iter().filter_map(header).collect())
     }
 
     /// Whether an answer without any branch is one of git's. Over http git takes what is empty, or has no line in it, for a
     /// repository without branches: a page of some proxy's, say. Rare, so it may cost another question.
-    fn is_of_git(&self) -> bool {
+    fn is_of_git(&self) -> Result<bool, RemoteError> {
         let smart = |value: &String| value.starts_with("application/x-git-upload-pack-");
-        !self.bound.remote.url.is_http() || self.headers("content-type").iter().any(smart)
+        Ok(!self.bound.remote.url.is_http() || self.headers("content-type")?.iter().any(smart))
     }
 
     fn list(&self, patterns: &[&str], on_signal: OnSignal) -> Result<Vec<(String, String)>, RemoteError> {
@@ -204,7 +206,7 @@ impl Transport for Git {
         // Rare: no such branch, or no branch at all. One more answer that shows all of them decides, by itself: between
         // two questions somebody may have made the first.
         let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
-        if lines.is_empty() && !self.is_of_git() {
+        if lines.is_empty() && !self.is_of_git()? {
             return Err(self.bound.error(RemoteErrorKind::NotFound, vec![NOT_GIT.to_owned()]));
         }
         self.bound.refs_in(&lines, branch)

@@ -236,12 +236,18 @@ fn what_a_members_file_cannot_say_is_told() {
 
 #[test]
 fn a_run_has_one_branch() {
-    let outer = "codex:\n  remote: { url: /c.git }\n  workspace: { members: ['*'] }\n  projects:\n    a: { sync: { environments: { x: y } } }\n";
-    let own = "codex: { sync: { environments: { x: y } } }";
-    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/b/.fractary/config.yaml", own), ("ws/a/x", "")]);
-    let expected = "\
-/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: a run has one branch [put it under `sync.environments`]
-/T/ws/b/.fractary/config.yaml:1:18: `sync.environments`: a run has one branch [put it under `sync.environments` of the workspace's file]
-";
+    let outer = "codex:\n  remote: { url: /c.git }\n  workspace: { members: ['*'] }\n";
+    let named = format!("{outer}  projects:\n    a: {{ sync: {{ environments: {{ x: y }} }} }}\n");
+    let world = World::new(&[("ws/.fractary/config.yaml", &named), ("ws/a/x", "")]);
+    let expected = "/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: a run has one branch [put it under `sync.environments`]\n";
     assert_eq!(world.problems(), expected);
+    // A member may be a workspace of its own at other times.
+    let own = "codex: { sync: { environments: { x: y }, prune: true } }";
+    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/b/.fractary/config.yaml", own)]);
+    let (configuration, workspace) = world.load();
+    let expected =
+        "/ws/b/.fractary/config.yaml:1:18: without effect in the file of a project of a workspace: `sync.environments`";
+    let warnings: Vec<String> = configuration.warnings().collect();
+    assert!(warnings.len() == 1 && warnings[0].contains(expected), "{warnings:?}");
+    assert!(workspace.projects[0].prune);
 }

@@ -17,6 +17,18 @@ use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
 use crate::workspace::template;
 
+/// What holds for all projects, every link resolved.
+struct Shared {
+    /// What is never a source of any.
+    never: BTreeSet<PathBuf>,
+    /// The workspace's own `.fractary`.
+    mark: PathBuf,
+    /// The workspace's cache.
+    cache: PathBuf,
+    /// Whether the configuration names it for all: else a project with a `.fractary/` of its own keeps its cache there.
+    one_cache: bool,
+}
+
 impl<'c> Resolver<'c> {
     /// All projects, in name order.
     pub(super) fn projects(&mut self, branch: Option<&str>, state: &Path) -> Vec<Project> {
@@ -32,7 +44,7 @@ impl<'c> Resolver<'c> {
         let patterns: Vec<ClaimPatterns> =
             names.iter().map(|name| self.patterns(name, &self.values(name, branch))).collect();
         let compiled = compiled(&patterns);
-        let shared = self.never(state);
+        let shared = self.shared(state);
         let mut projects = Vec::new();
         for (name, patterns) in names.iter().zip(&patterns) {
             let values = self.values(name, branch);
@@ -60,7 +72,7 @@ impl<'c> Resolver<'c> {
         name: &str,
         values: &template::Values<'_>,
         claims: &Result<Claims, Vec<InvalidPattern>>,
-        shared: &(BTreeSet<PathBuf>, PathBuf),
+        shared: &Shared,
     ) -> Option<Project> {
         let configuration = self.configuration;
         let named_at = self.named_at(name);
@@ -95,13 +107,16 @@ impl<'c> Resolver<'c> {
                 return None;
             }
         };
+        let (mut never, mut marks) = (shared.never.clone(), vec![shared.mark.clone()]);
+        let mut cache_dir = shared.cache.clone();
         let mark = root.join(".fractary");
-        let has_mark = mark.is_dir();
-        let cache_dir = self.cache_dir(&root, has_mark);
-        let (mut never, mut marks) = (shared.0.clone(), vec![shared.1.clone()]);
         // Where there is no such directory, there is nothing of its own to leave out.
-        if has_mark {
-            never.insert(resolved(&own_cache(&root)));
+        if mark.is_dir() {
+            let own = resolved(&own_cache(&root));
+            if !shared.one_cache {
+                cache_dir.clone_from(&own);
+            }
+            never.insert(own);
             marks.push(resolved(&mark));
         }
         Some(Project {
@@ -203,26 +218,19 @@ impl<'c> Resolver<'c> {
         None
     }
 
-    /// A project with a `.fractary/` of its own keeps its cache there, unless the configuration names one for all.
-    fn cache_dir(&self, root: &Path, has_mark: bool) -> PathBuf {
-        let at = self.configuration.origin_of(&["cache", "dir"]);
-        let is_default = at.is_none_or(|at| at.source.layer == LayerKind::Defaults);
-        if is_default && has_mark {
-            own_cache(root)
-        } else {
-            PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"))
-        }
-    }
-
-    /// What is never a source of any project, and the workspace's own mark.
-    fn never(&self, state: &Path) -> (BTreeSet<PathBuf>, PathBuf) {
+    fn shared(&self, state: &Path) -> Shared {
         let configuration = self.configuration;
-        let shared_cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
+        let cache = resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")));
+        let named = self.configuration.origin_of(&["cache", "dir"]);
         // Local configuration is nobody else's business, wherever `--config-file` found it.
         let local = configuration.files().into_iter().filter(|(layer, _)| *layer == LayerKind::Local);
-        let places = [state.to_owned(), shared_cache, own_cache(&configuration.root)].into_iter();
-        let never = places.chain(local.map(|(_, file)| file)).map(|path| resolved(&path)).collect();
-        (never, resolved(&configuration.root.join(".fractary")))
+        let places = [state.to_owned(), cache.clone(), own_cache(&configuration.root)].into_iter();
+        Shared {
+            never: places.chain(local.map(|(_, file)| file)).map(|path| resolved(&path)).collect(),
+            mark: resolved(&configuration.root.join(".fractary")),
+            cache,
+            one_cache: named.is_some_and(|at| at.source.layer != LayerKind::Defaults),
+        }
     }
 
     /// No two projects in one place, one below the other, or in places that only some file systems tell apart.

@@ -81,10 +81,14 @@ fn into_an_empty_codex_before_is_before() {
 fn lists_are_meant_for_the_way_that_the_projects_go() {
     let (sandbox, _codex) = both();
     let include = ["sync", "-p", "alpha", "--include", "codex://acme/core/**"];
-    let clash = sandbox.run(&include).code(2);
-    assert!(clash.stderr.contains("hint: add `--to-codex` or `--from-codex`"), "{}", clash.stderr);
-    sandbox.run(&[&include[..], &["--config", "sync.direction=from-codex"]].concat()).code(0);
-    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/a.md"]);
+    for direction in [["--config", "sync.direction=from-codex"], ["--direction", "from-codex"]] {
+        sandbox.run(&[&include[..], &direction].concat()).code(0);
+        assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/a.md"]);
+        sandbox.remove("ws/.fractary/codex");
+    }
+    // Where something is published, they say what.
+    let both = sandbox.run(&["sync", "-p", "alpha", "--include", "none.md", "--json"]).code(0).json();
+    assert_eq!((&both["direction"], &both["pushed"]), (&"bidirectional".into(), &false.into()));
     sandbox.run(&["sync", "--all", "--no-cache"]).code(2);
 }
 

@@ -17,6 +17,7 @@ use super::call::Call;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::git_config::GitConfig;
 use crate::environment::Environment;
+use crate::paths::shown;
 
 /// Stands before `http` and `https` in the URLs that libgit2 is given, so that this client is asked for them alone.
 const MARK: &str = "codex+";
@@ -104,8 +105,7 @@ fn tls(environment: &Environment, config: &GitConfig) -> Result<TlsConfig, Strin
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let error =
-        |error: &dyn std::fmt::Display| format!("no certificates can be read from `{}`: {error}", path.display());
+    let error = |error: &dyn std::fmt::Display| format!("no certificates can be read from `{}`: {error}", shown(path));
     let data = std::fs::read(path).map_err(|e| error(&e))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&data) {
