@@ -71,7 +71,7 @@ fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_not
 fn a_run_that_was_started_to_outlive_its_terminal_does() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
-    let mut command = sandbox.command("sh");
+    let mut command = sandbox.command("/bin/sh");
     let script = format!("trap '' HUP; exec {} sync --all", env!("CARGO_BIN_EXE_fractary-codex"));
     command.env("PATH", sandbox.program_path()).args(["-c", &script]);
     let child = sandbox.spawn(command);
