@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::paths::escaped;
+use crate::paths::{escaped, shown};
 
 /// The layers, lowest first: the order is the precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,10 +101,10 @@ impl fmt::Display for Place {
         match self {
             Self::Default => f.write_str("the built-in defaults"),
             Self::Detected => f.write_str("the git remote of the workspace"),
-            Self::File(path) => escaped(path.as_os_str().as_encoded_bytes()).fmt(f),
+            Self::File(path) => shown(path).fmt(f),
             Self::Variable { name, file: None } => write!(f, "environment variable `{}`", escaped(name.as_bytes())),
             Self::Variable { name, file: Some(file) } => {
-                let file = escaped(file.as_os_str().as_encoded_bytes());
+                let file = shown(file);
                 write!(f, "environment variable `{}` from {file}", escaped(name.as_bytes()))
             }
             Self::Flag(flag) => write!(f, "`{}`", escaped(flag.as_bytes())),

@@ -6,7 +6,6 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bstr::ByteSlice;
 
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -18,7 +17,7 @@ use crate::event::{Event, Stage};
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
-use crate::paths::escaped;
+use crate::paths::shown;
 use crate::plan::Listing;
 use crate::state::{Recorded, State};
 use crate::workspace::{CloneStrategy, Project};
@@ -116,7 +115,7 @@ fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: b
     if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
         let branch = remote.branch.clone().unwrap_or_else(|| FIRST_BRANCH.to_owned());
         if !may_make {
-            let path = escaped(path.as_os_str().as_encoded_bytes().as_bstr()).to_string();
+            let path = shown(&path).to_string();
             return Err(SyncError::LocalMissing { path });
         }
         if request.dry_run {

@@ -21,7 +21,7 @@ use crate::codex::source::SourceRevision;
 use crate::event::Event;
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
-use crate::paths::escaped;
+use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot};
 use crate::state::Recorded;
@@ -312,7 +312,7 @@ impl<'r> Publish<'r> {
             state.write(request.projects[number], &recorded)
         });
         if let Err(error) = written {
-            let place = escaped(request.workspace.state_dir.as_os_str().as_encoded_bytes());
+            let place = shown(&request.workspace.state_dir);
             let message = format!(
                 "the state cannot be kept in `{place}`, so the next sync fetches again (`state.dir` names another place): {error}"
             );

@@ -11,7 +11,7 @@ use super::{Resolver, given};
 use crate::config::tree::key_path;
 use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, absolute, escaped, folded, resolved};
+use crate::paths::{CodexPath, absolute, escaped, folded, resolved, shown};
 use crate::workspace::Project;
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
@@ -83,7 +83,7 @@ impl<'c> Resolver<'c> {
                 let problem = match (&named_at, configuration.members.get(name)) {
                     (Some(at), _) => problem.at(at),
                     (None, Some(member)) => {
-                        let directory = escaped(member.directory.as_os_str().as_encoded_bytes()).to_string();
+                        let directory = shown(&member.directory).to_string();
                         problem.hint(format!("give `{directory}` a name of its own: `codex.project`"))
                     }
                     (None, None) => problem,
@@ -188,7 +188,7 @@ impl<'c> Resolver<'c> {
             Some(root) => PathBuf::from(root),
             None if is_workspace => {
                 if let Some(directory) = member.filter(|directory| *directory != configuration.root) {
-                    let directory = escaped(directory.as_os_str().as_encoded_bytes()).to_string();
+                    let directory = shown(&directory).to_string();
                     let message =
                         format!("two directories are the project `{name}`: the workspace itself and {directory}");
                     let problem = self.at(&["project"], Problem::new(message).key("project"));
