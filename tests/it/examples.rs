@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Codex, Output, Sandbox, masked};
+use crate::support::{Codex, Output, Sandbox, executable, masked};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -119,8 +119,7 @@ fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
     git(&["add", "-A"]);
     git(&["commit", "-qm", "One"]);
     let hook = workspace.join(".git/hooks/pre-push");
-    fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::copy(repository().join("examples/hooks/pre-push"), hook).unwrap();
+    executable::copy(&repository().join("examples/hooks/pre-push"), &hook);
     // As git does it in a worktree or with `--git-dir`: its own variables point to this repository.
     let push = "GIT_DIR=$PWD/.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$PWD/.git/index git push -q origin";
     run(&sandbox, script(&sandbox, &workspace, &format!("{push} main:other")), &[]).code(0);

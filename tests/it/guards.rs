@@ -1,9 +1,9 @@
 //! What withholds or fails one project, and lets the others land.
 
-use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, executable};
 
 /// Two projects, ten files each, synced once.
 fn synced() -> (Sandbox, Codex) {
@@ -100,7 +100,7 @@ fn an_unreadable_file_fails_its_project() {
         let given = Command::new("chown").args(["-R", "65534:65534"]).arg(sandbox.path("")).status().unwrap();
         assert!(given.success());
         let copy = sandbox.path("program");
-        fs::copy(program, &copy).unwrap();
+        executable::copy(Path::new(program), &copy);
         let mut command = sandbox.command("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
         command

@@ -1,20 +1,19 @@
 //! The launcher: `fractary NAME …` runs `fractary-NAME …`.
 
 use std::fs;
+use std::path::Path;
 
-use crate::support::{Output, Sandbox};
+use crate::support::{Output, Sandbox, executable};
 
 /// The launcher, copied beside nothing, with a tool on PATH that says what it was given.
 fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     for (name, body) in [("fractary-echo", "echo \"$@\"; exit 7"), ("fractary-codex", "echo the one on PATH: \"$@\"")] {
-        sandbox.write(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
-        sandbox.set_mode(&format!("bin/{name}"), 0o755);
+        executable::script(&sandbox.path("bin").join(name), body);
     }
     sandbox.write("bin/fractary-notes", "not executable");
     let launcher = sandbox.path("own/fractary");
-    fs::create_dir_all(launcher.parent().unwrap()).unwrap();
     if !launcher.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_fractary"), &launcher).unwrap();
+        executable::copy(Path::new(env!("CARGO_BIN_EXE_fractary")), &launcher);
         // A link to itself must not be run for ever.
         std::os::unix::fs::symlink(&launcher, sandbox.path("own/fractary-self")).unwrap();
     }
@@ -39,7 +38,7 @@ fn arguments_and_exit_status_pass_through() {
 fn what_lies_beside_the_launcher_comes_first() {
     let sandbox = Sandbox::new();
     assert!(launch(&sandbox, &["codex", "x"]).code(0).stdout.starts_with("the one on PATH"));
-    fs::copy(env!("CARGO_BIN_EXE_fractary-codex"), sandbox.path("own/fractary-codex")).unwrap();
+    executable::copy(Path::new(env!("CARGO_BIN_EXE_fractary-codex")), &sandbox.path("own/fractary-codex"));
     let output = launch(&sandbox, &["codex", "--version"]).code(0);
     assert_eq!(output.stdout, format!("fractary-codex {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -65,16 +64,14 @@ fn tools_are_listed_and_unknown_ones_told() {
 #[test]
 fn names_with_dots_are_names() {
     let sandbox = Sandbox::new();
-    sandbox.write("bin/fractary-with.dot", "#!/bin/sh\necho dotted\n");
-    sandbox.set_mode("bin/fractary-with.dot", 0o755);
+    executable::script(&sandbox.path("bin/fractary-with.dot"), "echo dotted");
     assert_eq!(launch(&sandbox, &["with.dot"]).code(0).stdout, "dotted\n");
 }
 
 #[test]
 fn an_interpreter_that_is_missing_is_named() {
     let sandbox = Sandbox::new();
-    sandbox.write("bin/fractary-old", "#!/no/such/python -u\n");
-    sandbox.set_mode("bin/fractary-old", 0o755);
+    executable::write(&sandbox.path("bin/fractary-old"), "#!/no/such/python -u\n");
     let told = launch(&sandbox, &["old"]).code(126).stderr;
     assert!(told.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"), "{told}");
 }

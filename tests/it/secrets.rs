@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Output, Sandbox, needs_git, wait_until, without_git};
+use crate::support::{Codex, Output, Sandbox, executable, needs_git, wait_until, without_git};
 
 const MARKER: &str = "m4rker-token-0123456789";
 
@@ -506,9 +506,9 @@ fn a_program_that_answers_for_the_user_is_asked_and_one_that_does_not_is_not_wai
     for name in ["GIT_ASKPASS", "SSH_ASKPASS"] {
         let world = guarded();
         let script = |text: &str| {
-            world.sandbox.write("askpass", format!("#!/bin/sh\n{text}\n"));
-            world.sandbox.set_mode("askpass", 0o755);
-            world.sandbox.path("askpass").display().to_string()
+            let path = world.sandbox.path("askpass");
+            executable::script(&path, text);
+            path.display().to_string()
         };
         // Where a token was given, nobody is asked.
         let asked = world.sandbox.path("asked");
@@ -536,8 +536,7 @@ fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     let record = sandbox.path("ssh-arguments");
-    sandbox.write("bin/ssh", format!("#!/bin/sh\necho \"$@\" > {}\nexit 255\n", record.display()));
-    sandbox.set_mode("bin/ssh", 0o755);
+    executable::script(&sandbox.path("bin/ssh"), &format!("echo \"$@\" > {}\nexit 255", record.display()));
     let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
     let arguments = |variables: &[(&str, &str)]| {
         let mut command = sandbox.program(&["sync", "--all", "--config", "remote.url=ssh://git.acme.example/x.git"]);

@@ -1,7 +1,7 @@
 //! Which transport is chosen, and what the embedded one does in its own way.
 
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Output, Sandbox};
+use crate::support::{Codex, Output, Sandbox, executable};
 
 /// One project with a change to publish.
 fn world() -> (Sandbox, Codex) {
@@ -15,8 +15,8 @@ fn world() -> (Sandbox, Codex) {
 /// Syncs by the transport of this name, with no other `git` than a script that leaves a trace and then does this.
 fn sync(sandbox: &Sandbox, transport: &str, git: Option<&str>) -> Output {
     if let Some(script) = git {
-        sandbox.write("bin/git", format!("#!/bin/sh\necho >> {}\n{script}\n", sandbox.path("asked").display()));
-        sandbox.set_mode("bin/git", 0o755);
+        let traced = format!("echo >> {}\n{script}", sandbox.path("asked").display());
+        executable::script(&sandbox.path("bin/git"), &traced);
     }
     let transport = format!("remote.transport={transport}");
     let mut command = sandbox.program(&["sync", "--all", "--json", "--config", &transport]);

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Sandbox;
 use super::gate::Gate;
+use super::{Sandbox, executable};
 
 /// The codex of a test.
 pub(crate) struct Codex {
@@ -218,9 +217,6 @@ impl Codex {
 
     /// Installs an executable hook.
     pub(crate) fn hook(&self, name: &str, script: &str) {
-        let path = self.path.join("hooks").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        executable::script(&self.path.join("hooks").join(name), script);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod browser;
 mod codex;
+pub(crate) mod executable;
 pub(crate) mod gate;
 pub(crate) mod http;
 mod mounts;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use super::http::HttpServer;
-use super::{Codex, Output, without_git};
+use super::{Codex, Output, executable, without_git};
 
 /// The world of one test; gone when dropped.
 pub(crate) struct Sandbox {
@@ -168,8 +168,7 @@ impl Sandbox {
         assert!(!without_git(), "a test of what git itself does");
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
-        self.write("bin/git", format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display()));
-        self.set_mode("bin/git", 0o755);
+        executable::script(&self.path("bin/git"), &format!("{script}\nexec {} \"$@\"", real.display()));
     }
 
     /// What lies in the temporary directory.
