@@ -42,14 +42,16 @@
 //!
 //! | | |
 //! |---|---|
-//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to`; and `codex://…` backwards in `pull` |
+//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
-//! | a token enters | `config` (`remote.token`, whatever layer), the remote's URL, `GITHUB_TOKEN`; `codex::auth` chooses |
-//! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it; SECURITY.md tells why |
+//! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
+//! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
 //! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
-//! | an error's words, hint and exit status | the module's error type; `cli::failure` |
+//! | an error's words, hint and exit status | the module's error type; `cli::failure`, for every command |
+//! | a killed run's clone is removed | `codex::scratch` |
+//! | a file of the cache was changed by hand, and stays | `cache::plan` |
 //! | a default, or what a key means | `config/defaults.yaml`; `config::raw` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
@@ -60,6 +62,7 @@
 // Small types that know nothing of the flow.
 pub mod environment;
 pub mod event;
+pub mod glob;
 pub mod interrupt;
 #[doc(hidden)]
 pub mod lock;
@@ -76,6 +79,8 @@ pub mod secret;
 #[doc(hidden)]
 pub mod stat;
 pub mod url;
+#[doc(hidden)]
+pub mod words;
 
 // From the configuration to a plan.
 pub mod config;

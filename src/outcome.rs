@@ -11,6 +11,7 @@ use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::history::SyncCommit;
 use crate::codex::store::StoreError;
+use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
@@ -18,7 +19,6 @@ use crate::paths::{CodexPath, escaped};
 use crate::plan::{self, ProjectPlan};
 use crate::scan::ScanError;
 use crate::url::RemoteUrl;
-use crate::workspace::Direction;
 use crate::workspace::mapping::InvalidPattern;
 
 /// A whole run.

@@ -7,11 +7,12 @@ use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
 use crate::paths::{CodexPath, escaped};
 use crate::scan::{Snapshot, SourceFile};
+use crate::words::counted;
 use crate::workspace::Project;
-use crate::workspace::project::Symlinks;
 
 /// What stands in the codex at and below one project's place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -189,8 +190,8 @@ impl fmt::Display for Withheld {
                 write!(f, "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex")
             }
             Self::NothingMatches { claimed } => {
-                let noun = if *claimed == 1 { "file" } else { "files" };
-                write!(f, "no source file matches, and {claimed} {noun} would be deleted from the codex")
+                let files = counted(*claimed, "file");
+                write!(f, "no source file matches, and {files} would be deleted from the codex")
             }
             Self::TooManyDeletions { deleted, claimed } => {
                 write!(f, "{deleted} of {claimed} files would be deleted from the codex")

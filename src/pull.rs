@@ -40,7 +40,7 @@ impl Wants {
     /// Compiles the patterns of `project`.
     pub fn new(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let rules = &project.from_codex;
-        let include: Vec<String> = rules.include.iter().map(|pattern| in_codex(pattern, workspace)).collect();
+        let include: Vec<String> = rules.include.iter().map(|pattern| glob_of(pattern, workspace)).collect();
         Self::of_globs(include, &rules.exclude, workspace)
     }
 
@@ -54,7 +54,7 @@ impl Wants {
     fn of_globs(include: Vec<String>, exclude: &[String], workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let exclude = exclude.iter().flat_map(|pattern| {
             if pattern.starts_with(SCHEME) {
-                return vec![in_codex(pattern, workspace)];
+                return vec![glob_of(pattern, workspace)];
             }
             let places = workspace.projects.iter().map(|project| globset::escape(&project.to.as_bstr().to_string()));
             let mut below: Vec<_> = places.map(|place| format!("{place}/{pattern}")).collect();
@@ -132,7 +132,7 @@ impl Found {
 }
 
 /// A pattern `codex://ORG/PROJECT/PATH` as a glob from the codex's root.
-fn in_codex(pattern: &str, workspace: &Workspace) -> String {
+fn glob_of(pattern: &str, workspace: &Workspace) -> String {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
     let mut parts = rest.splitn(3, '/').skip(1);
     let (project, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

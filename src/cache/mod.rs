@@ -260,7 +260,8 @@ impl Cache {
         self.manifest.files.iter().filter_map(|file| condition(file).transpose()).collect()
     }
 
-    /// Removes what was written for the owners that `whose` names and for nobody else.
+    /// Removes what was written for the owners that `whose` names and for nobody else. An owner of files that stay is not
+    /// forgotten.
     pub fn clear(&mut self, whose: impl Fn(&Owner) -> bool, force: bool) -> Result<Vec<Taken>, CacheError> {
         let owners: Vec<_> = self.manifest.owners.iter().filter(|(owner, _)| whose(owner)).collect();
         let nothing = |(owner, asked): (&Owner, &Asked)| {
@@ -269,7 +270,8 @@ impl Cache {
         };
         let plan = self.plan(owners.into_iter().map(nothing).collect(), force)?;
         let taken = self.apply(plan, |_| Err(String::new()))?;
-        self.manifest.owners.retain(|owner, _| !whose(owner));
+        let Manifest { owners, files, .. } = &mut self.manifest;
+        owners.retain(|owner, _| !whose(owner) || files.values().any(|file| file.owners.contains(owner)));
         self.save().map_err(|source| CacheError::Write { path: self.path.clone(), source })?;
         Ok(taken)
     }
@@ -281,7 +283,9 @@ impl Cache {
             taken.iter().flat_map(|one| one.kept.iter().chain(one.refused.iter().map(|(path, _)| path))).collect();
         for (mut question, one) in questions.into_iter().zip(taken) {
             let owner = &question.owner;
-            files.values_mut().for_each(|file| file.owners.retain(|other| other != owner));
+            // What is to go and stays is known further on: it is told again, and goes with `--force`.
+            let stays = |path: &BString| not_ours.contains(path) && !question.files.contains_key(path);
+            files.iter_mut().for_each(|(path, file)| file.owners.retain(|other| other != owner || stays(path)));
             for (path, entry) in question.files {
                 let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
                 let file = match files.entry(path) {

@@ -57,15 +57,18 @@ pub(super) fn plan(
         }
         for (path, _) in leaving.iter().filter(|(path, owner)| **owner == &question.owner && !wanted.contains(*path)) {
             let Some(known) = manifest.files.get(*path) else { continue };
-            match look.get(*path).unwrap_or(&OnDisk::Absent) {
-                OnDisk::File { mode, id, .. } if force || known.is_ours(*mode, *id) => {
-                    one.plan.changes.push(Change { path: BString::from(path.to_vec()), op: Op::Deleted });
-                }
-                OnDisk::File { .. } | OnDisk::Other(_) => {
-                    one.plan.unmanaged += 1;
-                    one.kept.push(BString::from(path.to_vec()));
-                }
-                _ => {}
+            let is_ours = match look.get(*path).unwrap_or(&OnDisk::Absent) {
+                OnDisk::File { mode, id, .. } => known.is_ours(*mode, *id),
+                // The file is gone, and a directory in its place is somebody's.
+                OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory") => continue,
+                OnDisk::Other(_) => false,
+            };
+            let path = BString::from(path.to_vec());
+            if is_ours || force {
+                one.plan.changes.push(Change { path, op: Op::Deleted });
+            } else {
+                one.plan.unmanaged += 1;
+                one.kept.push(path);
             }
         }
         one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));

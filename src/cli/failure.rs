@@ -6,6 +6,7 @@ use std::io;
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
+use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
@@ -14,7 +15,8 @@ use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
-use crate::workspace::{Direction, SelectError};
+use crate::words::counted;
+use crate::workspace::SelectError;
 
 /// Exit statuses, as `--help` and the README tell them.
 pub(crate) mod exit {
@@ -222,8 +224,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             report(kind, error.to_string(), hint.into_iter().collect(), causes)
         }
         ProjectOutcome::Incomplete(entries) => {
-            let noun = if entries.len() == 1 { "entry" } else { "entries" };
-            let message = format!("{} {noun} of the codex could not be brought", entries.len());
+            let message = format!("{} of the codex could not be brought", counted(entries.len(), "path"));
             let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`".to_owned();
             let mut causes: Vec<_> =
                 entries.iter().take(20).map(|(path, reason)| format!("`{}`: {reason}", escaped(path))).collect();

@@ -1,4 +1,4 @@
-//! The codex: the only part of the program that knows git.
+//! The codex: the only part of the program that talks to git.
 //!
 //! [`store`] is the clone, [`transport`] moves objects between it and the remote, [`listing`] reads trees, [`commit`]
 //! turns plans into objects, [`pack`] writes them and [`history`] reads them back. What leaves this module is owned and free of git handles.
@@ -11,9 +11,10 @@ pub mod git_config;
 pub mod history;
 pub mod identity;
 pub mod listing;
-pub mod lock;
 pub mod pack;
+pub mod scratch;
 pub mod source;
 pub mod store;
 pub mod transport;
 pub mod tree;
+pub mod turn;

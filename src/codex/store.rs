@@ -1,8 +1,7 @@
 //! The clone of the codex that a run works in: bare, shallow, without file contents where the server allows it.
 //!
 //! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
-//! sweeps it. It is made and locked under a name that the sweep does not look at and then renamed, so that a swept
-//! clone is always one whose owner is gone.
+//! sweeps it (see [`super::scratch`]).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,14 +12,11 @@ use rayon::prelude::*;
 
 use super::contents::Contents;
 use super::pack::{self, Encoded, PackWriter};
+use super::scratch::{LOCK, Scratch};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
 use crate::paths::shown;
-use crate::platform;
 
-const MAKING: &str = ".fractary-codex-making-";
-const CLONE: &str = "fractary-codex-clone-";
-const LOCK: &str = "lock";
 /// Bytes of contents that are in memory at a time, twice: read and compressed, and about to be written.
 const BATCH: u64 = 8 << 20;
 /// A kept clone with more files of packs than this is fetched anew: cheaper than tidying it.
@@ -72,7 +68,7 @@ impl Store {
     pub fn create(temporary: &Path) -> Result<Self, StoreError> {
         let error = |source| StoreError::Write { directory: temporary.to_owned(), kept: false, source };
         let (scratch, lock) = Scratch::locked_in(temporary).map_err(error)?;
-        let path = scratch.0.join("codex.git");
+        let path = scratch.path().join("codex.git");
         let repository = init(&path).map_err(error)?;
         Ok(Self {
             repository,
@@ -318,57 +314,6 @@ pub(super) fn id_of(oid: git2::Oid) -> ObjectId {
 
 pub(super) fn oid_of(id: ObjectId) -> git2::Oid {
     git2::Oid::from_bytes(&id.0).unwrap_or(git2::Oid::ZERO_SHA1)
-}
-
-/// A directory that goes with the value.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Under its final name, locked before it got that name.
-    fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
-        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(temporary)?;
-        let lock = File::create(making.path().join(LOCK))?;
-        lock.lock()?;
-        let unique = making.path().file_name().and_then(|name| name.to_str()?.strip_prefix(MAKING)).unwrap_or_default();
-        let path = temporary.join(format!("{CLONE}{unique}"));
-        fs::rename(making.path(), &path)?;
-        drop(making.keep());
-        Ok((Self(path), lock))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _span = tracing::debug_span!("cleanup").entered();
-        if let Err(error) = fs::remove_dir_all(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.0.display(), %error, "cannot remove the temporary clone");
-        }
-    }
-}
-
-/// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
-pub fn sweep(temporary: &Path) {
-    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(CLONE)) {
-        // Of the entry itself, not of what a link leads to.
-        let Ok(meta) = entry.metadata() else { continue };
-        if !meta.is_dir() || !platform::is_own(&meta) {
-            continue;
-        }
-        let free = match File::open(entry.path().join(LOCK)) {
-            Ok(lock) => lock.try_lock().is_ok(),
-            // Locked before it was renamed: without its lock a clone is already half removed.
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if free {
-            tracing::debug!(path = %entry.path().display(), "removing the clone of a dead run");
-            if let Err(error) = fs::remove_dir_all(entry.path()) {
-                tracing::debug!(%error, "cannot remove it");
-            }
-        }
-    }
 }
 
 #[cfg(test)]

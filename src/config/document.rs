@@ -3,9 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::problem::{LayerKind, Origin, Place, Problem, Source};
+use super::problem::{LayerKind, Origin, Place, Problem};
 use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
 
@@ -27,8 +26,7 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
 
 /// Reads the section `codex` of the file at `path`; `None` where the file has none.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
-    let source = Arc::new(Source { layer, place: Place::File(path.to_owned()), base: base.to_owned() });
-    let whole = Origin::whole(&source);
+    let whole = Origin::whole(layer, Place::File(path.to_owned()), base);
     let Some(mut document) = read(path, &whole)? else { return Ok(None) };
     if document.as_map().is_none() {
         return Err(Problem::new("expected a map with the section `codex`").at(&document.at));

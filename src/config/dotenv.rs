@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::discover::CONFIG;
 use super::document;
-use super::problem::{LayerKind, Origin, Place, Problem, Source, Told};
+use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use crate::environment::Environment;
 
 /// The file of variables that belongs to the workspace at `root`.
@@ -19,8 +18,7 @@ pub(super) fn file_of(root: &Path) -> PathBuf {
 /// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
 pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let source = Source { layer: LayerKind::Environment, place: Place::File(path.to_owned()), base: path.to_owned() };
-    let whole = Origin::whole(&Arc::new(source));
+    let whole = Origin::whole(LayerKind::Environment, Place::File(path.to_owned()), path);
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::problem::{LayerKind, Origin, Place, Problem, Source};
+use super::problem::{LayerKind, Origin, Place, Problem};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 use super::{FlagText, FlagValue, compat, problem, toml};
@@ -41,10 +40,7 @@ pub(crate) fn variables(
 ) -> Node {
     let place =
         |name: &str| Place::Variable { name: name.to_owned(), file: from_file.contains(name).then(|| file.to_owned()) };
-    let origin = |name: &str| {
-        let source = Source { layer: LayerKind::Environment, place: place(name), base: cwd.to_owned() };
-        Origin::whole(&Arc::new(source))
-    };
+    let origin = |name: &str| Origin::whole(LayerKind::Environment, place(name), cwd);
     let mut tree = Node::map(&origin(PREFIX));
     for (name, value) in environment.iter() {
         let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !NO_KEYS.contains(rest)) else { continue };
@@ -67,10 +63,7 @@ pub(crate) fn variables(
 
 /// The layer of flags: `--config KEY=VALUE` first, then the options that have a name, which win.
 pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, problems: &mut Vec<Problem>) -> Node {
-    let origin = |flag: &str| {
-        let source = Source { layer: LayerKind::Flags, place: Place::Flag(flag.to_owned()), base: cwd.to_owned() };
-        Origin::whole(&Arc::new(source))
-    };
+    let origin = |flag: &str| Origin::whole(LayerKind::Flags, Place::Flag(flag.to_owned()), cwd);
     let mut tree = Node::map(&origin("--config"));
     for setting in settings {
         let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));

@@ -1,13 +1,13 @@
 //! The layers, and how they become one configuration.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::path::Path;
+use std::sync::LazyLock;
 
 use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value;
 
-use super::problem::{LayerKind, Origin, Place, Source};
+use super::problem::{LayerKind, Origin, Place};
 use super::tree::{Node, NodeValue, Part};
 
 /// One layer: its rank and its values. A layer may have many sources, as that of the members has.
@@ -61,8 +61,8 @@ pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
     let mut tree = DEFAULTS.get(&["codex"]).cloned().unwrap_or_else(|| DEFAULTS.clone());
     super::values::make_absolute(&mut tree, root);
     if let Some(organization) = organization {
-        let source = Source { layer: LayerKind::Defaults, place: Place::Detected, base: root.to_owned() };
-        tree.set(&["organization"], Node::text(organization, &Origin::whole(&Arc::new(source))));
+        let detected = Origin::whole(LayerKind::Defaults, Place::Detected, root);
+        tree.set(&["organization"], Node::text(organization, &detected));
     }
     Layer::new(LayerKind::Defaults, tree)
 }
@@ -107,8 +107,8 @@ pub(crate) fn to_json(node: &Node) -> Value {
 }
 
 static DEFAULTS: LazyLock<Node> = LazyLock::new(|| {
-    let source = Source { layer: LayerKind::Defaults, place: Place::Default, base: PathBuf::new() };
-    match super::yaml::parse(include_str!("defaults.yaml"), &Origin::whole(&Arc::new(source))) {
+    let built_in = Origin::whole(LayerKind::Defaults, Place::Default, Path::new(""));
+    match super::yaml::parse(include_str!("defaults.yaml"), &built_in) {
         Ok(Some(node)) => node,
         _ => unreachable!("defaults.yaml is well-formed"),
     }

@@ -9,13 +9,14 @@ use globset::GlobSet;
 use rayon::prelude::*;
 
 use super::layers::Layer;
+use super::origin::without_secrets;
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
+use crate::glob::{self, InvalidGlob};
 use crate::paths::absolute;
 use crate::url::RemoteUrl;
-use crate::workspace::mapping;
 
 /// A project's own directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +185,7 @@ impl<'l> Own<'l> {
                 continue;
             }
             let written = key_path(key);
-            let (given, expected) = (super::origin::shown(key, given), super::origin::shown(key, expected));
+            let (given, expected) = (without_secrets(key, given), without_secrets(key, expected));
             let message = format!("`{written}` is `{given}` here, but the workspace says `{expected}`: {at}");
             let hint = "a project of a workspace is published where the workspace says; remove the key here";
             problems.push(Problem::new(message).key(written).at(&node.at).hint(hint));
@@ -231,7 +232,7 @@ pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: 
             let message = format!("`workspace.members`: `{pattern}` matches no directory");
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
-            let list = if is_literal(pattern) { &mut told.problems } else { &mut told.warnings };
+            let list = if glob::is_literal(pattern) { &mut told.problems } else { &mut told.warnings };
             list.push(problem);
         }
     }
@@ -247,17 +248,11 @@ pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: 
 
 fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
     let pattern = node.as_text().unwrap_or_default().trim_end_matches('/').to_owned();
-    let mut errors = Vec::new();
-    let set = mapping::set(&[pattern], &mut errors);
-    let bad = !errors.is_empty();
-    for error in errors {
-        told.problems.push(Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
-    }
-    (!bad).then_some(set)
-}
-
-fn is_literal(pattern: &str) -> bool {
-    !pattern.contains(['*', '?', '[', '{', '\\'])
+    let bad = |errors: Vec<InvalidGlob>| {
+        let problems = errors.into_iter().map(|error| Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
+        told.problems.extend(problems);
+    };
+    glob::set(&[pattern]).map_err(bad).ok()
 }
 
 /// The directories that patterns match, as they are found.
@@ -276,16 +271,16 @@ impl Search<'_> {
             }
             return;
         };
-        if is_literal(segment) {
+        if glob::is_literal(segment) {
             return self.expand(&directory.join(segment), rest);
         }
         // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
         let crosses = segment.matches('{').count() != segment.matches('}').count();
         if *segment == "**" || crosses {
-            let Ok(glob) = mapping::glob(&segments.join("/")) else { return };
+            let Ok(glob) = glob::compile(&segments.join("/")) else { return };
             return self.below(directory, directory, &glob.compile_matcher());
         }
-        let Ok(glob) = mapping::glob(segment) else { return };
+        let Ok(glob) = glob::compile(segment) else { return };
         let glob = glob.compile_matcher();
         for (path, name) in self.subdirectories(directory, true, segment.starts_with('.')) {
             if glob.is_match(&name) {

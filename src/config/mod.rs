@@ -14,6 +14,7 @@
 //! told together; a layer with a problem goes on without the key that has it.
 
 pub(crate) mod check;
+mod choices;
 pub(crate) mod compat;
 mod discover;
 mod document;
@@ -34,12 +35,12 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use figment::Figment;
 
 use crate::environment::Environment;
 
+pub use choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
 pub(crate) use document::ENDINGS;
 pub use layers::Layer;
 pub use members::Member;
@@ -272,7 +273,7 @@ fn chosen(
             (name, LayerKind::Environment, Place::Variable { name: variable, file })
         }
     };
-    Some((name, Origin::whole(&Arc::new(Source { layer, place, base: request.cwd.clone() }))))
+    Some((name, Origin::whole(layer, place, &request.cwd)))
 }
 
 /// Each layer was checked alone, so this fails only where two of them cannot be merged; then the `lowest` stands for all.

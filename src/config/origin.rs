@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::layers::to_json;
+use super::layers::{Layer, to_json};
 use super::problem::{LayerKind, Origin, Problem, did_you_mean};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, adds_up, key_path};
@@ -105,25 +105,16 @@ impl Configuration {
     }
 
     fn explained(&self, path: &[String]) -> Explanation {
-        // An element counts where its list does.
         let in_list = (1..path.len()).find(|length| schema::shape(&path[..*length]) == Some(Shape::List));
-        let owner = &path[..in_list.unwrap_or(path.len())];
-        let adds_up = adds_up(owner);
-        let merged = self.merged_at(owner);
-        // Figment keeps with every value the layer that won.
-        let winner =
-            merged.and_then(|value| self.figment.get_metadata(value.tag())).map(|metadata| metadata.name.clone());
-        let mut given = Vec::new();
-        for layer in self.layers.iter().rev() {
-            let Some(node) = layer.tree.get(path) else { continue };
-            let is_winner = winner.as_deref() == Some(layer.kind.to_string().as_str());
-            let counts = is_winner || (adds_up && node.elements().next().is_some());
-            given.push(Given { layer: layer.kind, origin: node.at.clone(), value: masked(path, node), counts });
-        }
-        if let Some(general) = general(path).filter(|_| !adds_up) {
-            self.weigh_general(general, &mut given);
-        }
-        let value = if adds_up && in_list.is_none() && !given.is_empty() {
+        let (list, element) = path.split_at(in_list.unwrap_or(path.len()));
+        // An element counts where its list does.
+        let given = self.said(list).into_iter().filter_map(|said| {
+            let node = said.node.get(element)?;
+            let value = masked(path, node);
+            Some(Given { layer: said.layer, origin: node.at.clone(), value, counts: said.counts })
+        });
+        let given: Vec<Given> = given.collect();
+        let value = if adds_up(path) && !given.is_empty() {
             let lists = given.iter().rev().filter_map(|given| given.value.as_array()).flatten();
             Some(Value::Array(lists.cloned().collect()))
         } else {
@@ -132,23 +123,47 @@ impl Configuration {
         Explanation { key: key_path(path), path: path.to_vec(), value, given }
     }
 
+    /// What the layers say of a key that is no element of a list, highest first.
+    ///
     /// What is said for every project counts where nothing is said for this one, and a flag counts in any case, unless
-    /// there is one for this project as well.
-    fn weigh_general(&self, general: &[String], given: &mut Vec<Given>) {
-        let for_all = self.explained(general).given;
-        if given.is_empty() {
-            *given = for_all;
-        } else if given[0].layer != LayerKind::Flags
-            && let Some(flag) = for_all.into_iter().find(|given| given.layer == LayerKind::Flags)
-        {
-            given.iter_mut().for_each(|given| given.counts = false);
-            given.insert(0, flag);
+    /// there is one for this project as well. Lists that add up count all.
+    fn said(&self, path: &[String]) -> Vec<Said<'_>> {
+        let adds_up = adds_up(path);
+        // Figment keeps with every value the layer that won.
+        let winner = self.merged_at(path).and_then(|value| self.figment.get_metadata(value.tag()));
+        let winner = winner.map(|metadata| metadata.name.as_ref());
+        let mut said: Vec<Said<'_>> = Vec::new();
+        for Layer { kind, tree } in self.layers.iter().rev() {
+            let Some(node) = tree.get(path) else { continue };
+            let is_winner = winner == Some(kind.to_string().as_str());
+            let counts = is_winner || (adds_up && node.elements().next().is_some());
+            said.push(Said { layer: *kind, node, counts });
         }
+        let Some(general) = general(path) else { return said };
+        let mut for_all = self.said(general);
+        if adds_up {
+            said.append(&mut for_all);
+        } else if said.is_empty() {
+            said = for_all;
+        } else if said[0].layer != LayerKind::Flags
+            && let Some(flag) = for_all.into_iter().find(|said| said.layer == LayerKind::Flags)
+        {
+            said.iter_mut().for_each(|said| said.counts = false);
+            said.insert(0, flag);
+        }
+        said
     }
 
     fn merged_at(&self, path: &[String]) -> Option<&figment::value::Value> {
         path.iter().try_fold(&self.merged, |value, segment| value.as_dict()?.get(segment))
     }
+}
+
+/// What a layer says of a key, and whether it counts.
+struct Said<'a> {
+    layer: LayerKind,
+    node: &'a Node,
+    counts: bool,
 }
 
 /// The key under `sync` that says for every project what the one at `path` says for its own.
@@ -193,7 +208,7 @@ fn leaves(node: &Node, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
 fn masked(path: &[String], node: &Node) -> Value {
     match &node.value {
         NodeValue::Text(text) => {
-            let text = shown(path, text);
+            let text = without_secrets(path, text);
             match schema::shape(path) {
                 Some(Shape::Boolean | Shape::Number) => text.parse().unwrap_or(Value::String(text)),
                 _ => Value::String(text),
@@ -204,7 +219,7 @@ fn masked(path: &[String], node: &Node) -> Value {
 }
 
 /// A value as it may be shown: tokens and passwords as `***`.
-pub(crate) fn shown<S: AsRef<str>>(path: &[S], text: &str) -> String {
+pub(crate) fn without_secrets<S: AsRef<str>>(path: &[S], text: &str) -> String {
     if is_secret(path) {
         return "***".to_owned();
     }

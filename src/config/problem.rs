@@ -82,9 +82,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The source as a whole.
-    pub fn whole(source: &Arc<Source>) -> Self {
-        Self { source: Arc::clone(source), line: 0, column: 0 }
+    /// A source as a whole; relative paths in it start from `base`.
+    pub fn whole(layer: LayerKind, place: Place, base: &Path) -> Self {
+        Self { source: Arc::new(Source { layer, place, base: base.to_owned() }), line: 0, column: 0 }
     }
 
     /// The file, where it is one.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
 use super::schema as shown;
 use super::text::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use crate::secret::Secret;
-use crate::workspace::{CloneStrategy, Direction, TransportChoice, project::Symlinks};
 
 /// The documents of many projects, published into one git repository, the codex.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

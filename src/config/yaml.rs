@@ -204,15 +204,14 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::sync::Arc;
+    use std::path::{Path, PathBuf};
 
-    use super::super::problem::{LayerKind, Place, Source};
+    use super::super::problem::{LayerKind, Place};
     use super::*;
 
     fn origin() -> Origin {
         let place = Place::File(PathBuf::from("f"));
-        Origin::whole(&Arc::new(Source { layer: LayerKind::Workspace, place, base: PathBuf::new() }))
+        Origin::whole(LayerKind::Workspace, place, Path::new(""))
     }
 
     fn node(text: &str) -> Node {

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Direction;
 use crate::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
-use crate::workspace::project::{DeleteGuard, Direction, ScanPolicy};
+use crate::workspace::project::{DeleteGuard, ScanPolicy};
 
 fn project(include: Vec<String>, exclude: Vec<String>, mapping: Option<(String, String)>, prune: bool) -> Project {
     let mappings = mapping.into_iter().map(|(from, to)| MappingPatterns { from, to, exclude: Vec::new() }).collect();

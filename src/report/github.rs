@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::ErrorReport;
+use crate::config::Direction;
 use crate::outcome::{Status, SyncOutcome};
-use crate::workspace::Direction;
 
 /// The table, and what was pushed where.
 pub fn summary(outcome: &SyncOutcome) -> String {

@@ -7,11 +7,12 @@ use bstr::ByteSlice;
 
 use super::style::Style;
 use super::table::table;
+use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Op;
-use crate::workspace::Direction;
+use crate::words::counted;
 
 /// Changes a project that are shown without being asked for more.
 pub(super) const FOLD: usize = 10;
@@ -126,10 +127,9 @@ fn summary(outcome: &SyncOutcome) -> String {
     let sums = outcome.totals();
     let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
     let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len();
-    let noun = if count == 1 { "project" } else { "projects" };
     let both = if outcome.direction == Direction::Bidirectional { ", both ways" } else { "" };
     let files = format!("{added} added, {modified} modified, {deleted} deleted");
-    format!("{count} {noun}{both}: {}; files: {files}", sums.by_status())
+    format!("{}{both}: {}; files: {files}", counted(count, "project"), sums.by_status())
 }
 
 /// What was pushed where, or that nothing was.
@@ -141,11 +141,13 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
         |tip: Option<ObjectId>| tip.map_or(", which has no commits".to_owned(), |tip| format!(" at {}", tip.short()));
     let place = format!("`{}` of {}", escaped(branch.as_bytes()), remote.url);
     let commits = outcome.projects.iter().filter(|p| matches!(p.outcome, ProjectOutcome::Synced(_))).count();
-    let noun = if commits == 1 { "commit" } else { "commits" };
     match outcome.pushed {
         Pushed::Verified => {
             let (before, after) = (tip(remote.before), tip(remote.after));
-            Some(style.strong(format!("pushed {commits} {noun} to {place}: {before} → {after}, confirmed")))
+            Some(
+                style
+                    .strong(format!("pushed {} to {place}: {before} → {after}, confirmed", counted(commits, "commit"))),
+            )
         }
         Pushed::Unknown => Some(style.bad(format!("sent to {place}, but not confirmed"))),
         Pushed::No if outcome.failure.is_some() => None,

@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
+use crate::config::Direction;
 use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome, Totals};
 use crate::paths::escaped;
 use crate::plan::Change;
-use crate::workspace::Direction;
 
 /// The document.
 #[derive(Debug, Serialize, JsonSchema)]

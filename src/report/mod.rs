@@ -9,6 +9,7 @@ pub mod progress;
 pub mod style;
 pub mod table;
 
+use crate::words::counted;
 use serde::Serialize;
 
 /// An error as every output shows it.
@@ -33,8 +34,7 @@ pub fn ago(seconds: i64) -> String {
         return "just now".to_owned();
     };
     let count = (seconds / size).saturating_abs();
-    let plural = if count == 1 { "" } else { "s" };
-    if seconds < 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
+    if seconds < 0 { format!("in {}", counted(count, unit)) } else { format!("{} ago", counted(count, unit)) }
 }
 
 #[cfg(test)]

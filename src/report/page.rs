@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::human::FOLD;
 use super::{ErrorReport, ago};
+use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Status, SyncOutcome};
 use crate::paths::escaped;
-use crate::workspace::Direction;
+use crate::words::counted;
 
 const STYLE: &str = include_str!("../../templates/status.css");
 const SCRIPT: &str = include_str!("../../templates/status.js");
@@ -212,7 +213,7 @@ impl Row {
                 hints: error.hints.iter().map(|hint| text(hint)).collect(),
                 ..error
             }),
-            summary: if total == 1 { "1 file".to_owned() } else { format!("{total} files") },
+            summary: counted(total, "file"),
             changes: changes.collect(),
             folded: total.saturating_sub(shown),
             all: format!("fractary-codex sync{way} -p {} --dry-run -v", report.name),

@@ -8,10 +8,11 @@ use cap_std::fs::{Dir, File};
 
 use super::stat_cache::StatCache;
 use super::{ScanError, SkipReason, SourceFile};
+use crate::config::Symlinks;
 use crate::object::{self, Hasher, Kind, Mode, ObjectId};
 use crate::platform::{self, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
-use crate::workspace::project::{ScanPolicy, Symlinks};
+use crate::workspace::project::ScanPolicy;
 
 /// A handle of a project's root that refuses to leave it.
 pub struct SourceRoot {

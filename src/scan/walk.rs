@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bstr::{BString, ByteSlice};
 
 use super::{Found, ScanError, SkipReason, Skipped};
+use crate::config::Symlinks;
 use crate::paths::check_segment;
 use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
-use crate::workspace::project::Symlinks;
 
 /// The walk: enters only directories that can hold a claimed file.
 pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {

@@ -11,12 +11,14 @@ use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::Store;
 use crate::codex::transport::PushReply;
+use crate::config::{CloneStrategy, Direction};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan;
-use crate::workspace::{CloneStrategy, Direction, Project};
+use crate::words::counted;
+use crate::workspace::Project;
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE: u64 = 512 << 20;
@@ -126,10 +128,6 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
         return Verdict::Odd { message, hint };
     }
     Verdict::Good(format!("{} with {}", counted(request.projects.len(), "project"), counted(files, "matching file")))
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Room in the places that a sync writes to.

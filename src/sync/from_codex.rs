@@ -12,6 +12,7 @@ use super::opened::{Opened, look};
 use super::routing;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
+use crate::config::Direction;
 use crate::event::{Counter, Event, Stage};
 use crate::object::{Kind, Mode, hash};
 use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
@@ -19,7 +20,7 @@ use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
 use crate::pull::Wants;
 use crate::scan::SourceFile;
-use crate::workspace::{Direction, Project};
+use crate::workspace::Project;
 
 /// How many files a warning names.
 const NAMED: usize = 10;
@@ -271,7 +272,7 @@ fn tell(
 ) -> ProjectReport {
     for path in taken.kept.iter().take(NAMED) {
         let message =
-            format!("`{}` in the cache was changed by hand and is kept; `--force` replaces it", escaped(path));
+            format!("`{}` in the cache was changed by hand and is kept; `--force` gives it up", escaped(path));
         request.warn(&mut outcome.warnings, Some(project), message);
     }
     if let Some(rest) = taken.kept.len().checked_sub(NAMED).filter(|rest| *rest > 0) {

@@ -10,10 +10,11 @@ use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;
 use crate::codex::transport::{Depth, OnSignal};
+use crate::config::Direction;
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectReport, SyncError, SyncOutcome};
-use crate::workspace::{Direction, Project};
+use crate::workspace::Project;
 
 /// How many commits back the history is fetched, step by step, as long as a project is not found.
 const DEPTHS: [u32; 3] = [256, 4096, 65_536];

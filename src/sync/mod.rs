@@ -20,15 +20,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::codex::store;
+use crate::codex::scratch;
 use crate::codex::transport::{self, Transport};
-use crate::config::Configuration;
+use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
 use crate::plan::{Decision, DeletePolicy};
-use crate::workspace::{Direction, Project, Workspace};
+use crate::workspace::{Project, Workspace};
 
 /// What is asked for.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl<'w> SyncRequest<'w> {
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
     if !request.offline {
-        store::sweep(&request.temporary);
+        scratch::sweep(&request.temporary);
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs);
     // Trees are edited level by level, and a path may have two thousand; what is not used costs nothing.

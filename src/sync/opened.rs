@@ -10,9 +10,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::listing::Lister;
-use crate::codex::lock as turn;
 use crate::codex::store::{self, Store, StoreError};
 use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Transport};
+use crate::codex::turn;
+use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
@@ -20,7 +21,7 @@ use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::plan::Listing;
 use crate::state::{Recorded, State};
-use crate::workspace::{CloneStrategy, Project};
+use crate::workspace::Project;
 
 /// How far back the remote's history is searched for our commits when others pushed after us.
 const VERIFY_DEPTH: Depth = Depth(256);
@@ -43,7 +44,7 @@ pub(super) struct Opened {
     /// What the remote answered after the last push; the next fetch goes by it.
     pub(super) answer: Option<RemoteRefs>,
     /// This machine's turn at the remote.
-    pub(super) _turn: Option<turn::RemoteLock>,
+    pub(super) _turn: Option<turn::Turn>,
 }
 
 /// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.

@@ -18,6 +18,7 @@ use crate::cache::Cache;
 use crate::codex::git_config;
 use crate::codex::identity::identity;
 use crate::codex::source::SourceRevision;
+use crate::config::Direction;
 use crate::event::Event;
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
@@ -25,7 +26,7 @@ use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot};
 use crate::state::Recorded;
-use crate::workspace::{Direction, Project};
+use crate::workspace::Project;
 
 /// One run to the codex.
 pub(super) struct Publish<'r> {

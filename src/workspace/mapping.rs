@@ -1,46 +1,32 @@
-//! Globs: which source file goes where in the codex, and, read backwards, which path of the codex is a project's own.
+//! Which source file goes where in the codex, and, read backwards, which path of the codex is a project's own.
 //!
 //! A project owns a path of the codex when it lies under its `to` and the source that would become it is matched by its
-//! include or a mapping and by no exclude; nothing else there is ever touched. `*` and `?` stay inside a segment, `**`
-//! crosses them, a pattern without `/` matches at the root only, dot files match like any other. Everything here is
-//! pure and works on `/`-separated bytes.
+//! include or a mapping and by no exclude; nothing else there is ever touched. Everything here is pure and works on
+//! `/`-separated bytes.
 
 use std::collections::BTreeSet;
 
-use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Candidate, GlobSet};
 
-use crate::paths::CodexPath;
+use crate::glob::{self, InvalidGlob};
+use crate::paths::{CodexPath, InvalidPath};
 
 /// What `default_excludes` leaves out, at any depth.
 pub const DEFAULT_EXCLUDES: [&str; 6] = ["node_modules", ".git", ".DS_Store", "Thumbs.db", "*.log", ".env*"];
 
-/// A glob that cannot be used, and why.
+/// A pattern that cannot be used, and why.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidPattern {
-    /// The pattern is empty.
-    #[error("the pattern is empty")]
-    Empty,
-    /// A leading `!`: there is no negation, `exclude` says it.
-    #[error("`{0}`: `!` does not negate here; put the pattern under `exclude`")]
-    Negated(String),
-    /// A pattern that could only match outside the root.
-    #[error("`{0}`: a pattern is relative to the project's root, without `.` and `..` segments")]
-    Outside(String),
-    /// The glob engine's own words.
-    #[error("`{pattern}`: {reason}")]
-    Syntax {
-        /// The pattern as written.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A glob.
+    #[error(transparent)]
+    Glob(InvalidGlob),
     /// A mapping's destination.
     #[error("`{to}`: {reason}")]
     Destination {
         /// The destination as written.
         to: String,
         /// What is wrong with it.
-        reason: crate::paths::InvalidPath,
+        reason: InvalidPath,
     },
 }
 
@@ -204,7 +190,7 @@ impl Claims {
         let candidate = candidate(source);
         match rule.place {
             // Whatever file fills it: the pattern stands for all of them, and excludes can only speak of a literal one.
-            Place::File(_) if rule.pattern.contains(METACHARACTERS) => true,
+            Place::File(_) if !glob::is_literal(&rule.pattern) => true,
             Place::File(_) => !self.is_excluded(rule, &candidate),
             Place::Directory(_) => rule.glob.is_match_candidate(&candidate) && !self.is_excluded(rule, &candidate),
         }
@@ -253,41 +239,10 @@ impl Rule {
     }
 }
 
-/// Compiles one glob under the rules of this module.
-pub fn glob(pattern: &str) -> Result<Glob, InvalidPattern> {
-    if pattern.is_empty() {
-        return Err(InvalidPattern::Empty);
-    }
-    if pattern.starts_with('!') {
-        return Err(InvalidPattern::Negated(pattern.to_owned()));
-    }
-    if pattern.starts_with('/') || pattern.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(InvalidPattern::Outside(pattern.to_owned()));
-    }
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .empty_alternates(true)
-        .build()
-        .map_err(|error| InvalidPattern::Syntax { pattern: pattern.to_owned(), reason: error.kind().to_string() })
-}
-
 /// Compiles many globs into one set; the ones that fail are added to `errors`.
-pub fn set(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> GlobSet {
-    let mut builder = GlobSetBuilder::new();
-    for pattern in patterns {
-        match glob(pattern) {
-            Ok(glob) => {
-                builder.add(glob);
-            }
-            Err(error) => errors.push(error),
-        }
-    }
-    builder.build().unwrap_or_else(|error| {
-        errors.push(InvalidPattern::Syntax {
-            pattern: error.glob().unwrap_or("").to_owned(),
-            reason: error.kind().to_string(),
-        });
+fn set(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> GlobSet {
+    glob::set(patterns).unwrap_or_else(|bad| {
+        errors.extend(bad.into_iter().map(InvalidPattern::Glob));
         GlobSet::empty()
     })
 }
@@ -308,11 +263,9 @@ fn destination(to: &str) -> Result<Place, InvalidPattern> {
     })
 }
 
-const METACHARACTERS: [char; 6] = ['*', '?', '[', '{', '\\', ']'];
-
 /// The directories before the first segment with a metacharacter; without one, the parent directory.
 fn literal_lead(pattern: &str) -> Vec<u8> {
-    let literal = pattern.find(METACHARACTERS).map_or(pattern, |at| &pattern[..at]);
+    let literal = pattern.find(glob::METACHARACTERS).map_or(pattern, |at| &pattern[..at]);
     literal.rfind('/').map_or(Vec::new(), |slash| literal.as_bytes()[..=slash].to_vec())
 }
 
@@ -324,7 +277,7 @@ fn prefixes(pattern: &str) -> Vec<String> {
     let mut prefix = String::new();
     let segments: Vec<_> = pattern.split('/').collect();
     for segment in &segments[..segments.len() - 1] {
-        if *segment == "**" || glob(&format!("{prefix}{segment}")).is_err() {
+        if *segment == "**" || glob::compile(&format!("{prefix}{segment}")).is_err() {
             found.push(format!("{prefix}**"));
             return found;
         }

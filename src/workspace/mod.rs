@@ -12,10 +12,11 @@ pub(crate) mod template;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::{CloneStrategy, TransportChoice};
 use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
-pub use project::{Direction, Project};
+pub use project::Project;
 pub use resolve::load;
 pub use select::{SelectError, select};
 
@@ -75,18 +76,6 @@ pub struct Remote {
     pub timeout: Timeouts,
 }
 
-/// `remote.transport`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TransportChoice {
-    /// git where it is found, else libgit2 where it is built in.
-    Auto,
-    /// The `git` program.
-    Git,
-    /// libgit2.
-    Libgit2,
-}
-
 /// `remote.timeout.*`.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -116,14 +105,4 @@ pub struct Author {
     pub name: String,
     /// E-mail address.
     pub email: String,
-}
-
-/// `clone.strategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CloneStrategy {
-    /// A temporary clone, gone afterwards.
-    Temp,
-    /// A kept clone in the user's cache directory.
-    Cached,
 }

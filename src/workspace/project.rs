@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
 use crate::workspace::mapping::Claims;
@@ -31,18 +32,6 @@ pub struct Project {
     pub delete_guard: DeleteGuard,
     /// Where the codex's files are put: its own cache, or one that it shares with others.
     pub cache_dir: PathBuf,
-}
-
-/// `sync.direction`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Publish.
-    ToCodex,
-    /// Bring back.
-    FromCodex,
-    /// Publish, then bring back.
-    Bidirectional,
 }
 
 /// `sync.from_codex`.
@@ -75,18 +64,6 @@ pub struct ScanPolicy {
     pub marks: Vec<PathBuf>,
     /// The roots of all projects, with every link resolved: what lies in another one is that one's.
     pub roots: Arc<HashSet<PathBuf>>,
-}
-
-/// `sync.symlinks`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Symlinks {
-    /// Read what the link leads to, if that lies inside the root.
-    FollowInside,
-    /// Leave links out.
-    Skip,
-    /// Store the link itself, if it leads to a place inside the root.
-    Preserve,
 }
 
 /// `sync.delete_guard`: a sync is withheld when its deletions exceed both.

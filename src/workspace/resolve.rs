@@ -309,8 +309,7 @@ impl Configuration {
         let in_layer = self.layers.iter().find(|layer| layer.kind == config::LayerKind::Workspace);
         in_layer.map(|layer| Origin { line: 0, column: 0, ..layer.tree.at.clone() }).or_else(|| {
             let place = config::Place::File(self.file.clone()?);
-            let source = config::Source { layer: config::LayerKind::Workspace, place, base: self.root.clone() };
-            Some(Origin::whole(&std::sync::Arc::new(source)))
+            Some(Origin::whole(config::LayerKind::Workspace, place, &self.root))
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::config::problem::closest;
-use crate::workspace::{Project, Workspace, mapping};
+use crate::glob;
+use crate::workspace::{Project, Workspace};
 
 /// Why no projects could be selected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub fn select<'w>(
 }
 
 fn compiled(pattern: &str) -> Result<globset::GlobMatcher, SelectError> {
-    let glob = mapping::glob(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
+    let glob = glob::compile(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
     Ok(glob.compile_matcher())
 }
 

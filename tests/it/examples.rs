@@ -104,6 +104,11 @@ fn the_actions_steps_run_with_a_workflows_inputs() {
         }
     }
     assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
+    sandbox.write("ws/alpha/README.md", "changed");
+    let step = action["runs"]["steps"].as_array().unwrap().last().unwrap();
+    let given = [("CODEX_ARGUMENTS", "sync -p 'a*'\n--message \"Two  words\"\n"), ("CODEX_TOKEN", "")];
+    run(&sandbox, script(&sandbox, &sandbox.path("ws"), step["run"].as_str().unwrap()), &given).code(0);
+    assert_eq!(codex.subjects()[0], "Two  words");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! lost; the codex as it was, or whole.
 
 use std::fs;
+use std::process::Command;
 
 use crate::support::gate::{Moment, Step};
 use crate::support::{Codex, Output, Sandbox, needs_git};
@@ -256,7 +257,13 @@ fn what_a_killed_run_left_goes_with_the_next_though_it_needs_no_clone() {
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.write("tmp/fractary-codex-clone-dead/lock", "");
     sandbox.write("tmp/fractary-codex-clone-dead/codex.git/HEAD", "");
+    // Killed before the clone had its name: another run may be at it just now, but not for days.
+    for (name, made) in [("old", "2 days ago"), ("new", "now")] {
+        sandbox.write(&format!("tmp/.fractary-codex-making-{name}/lock"), "");
+        let directory = sandbox.path(&format!("tmp/.fractary-codex-making-{name}"));
+        assert!(Command::new("touch").args(["-d", made]).arg(directory).status().unwrap().success());
+    }
     let output = sandbox.run(&["sync", "--all"]).code(0);
     assert!(output.stdout.contains("nothing to push"), "{}", output.stdout);
-    assert_eq!(sandbox.leftovers(), [""; 0]);
+    assert_eq!(sandbox.leftovers(), [".fractary-codex-making-new"]);
 }

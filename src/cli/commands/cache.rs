@@ -1,18 +1,20 @@
 //! `cache`: what the local cache holds, how it is, and emptying it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::json;
 
-use super::super::args::{CacheArgs, CacheCommand};
-use super::super::failure::{self, Failure};
-use super::super::load::Context;
 use super::{finish, to_json};
-use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason};
+use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, Taken};
+use crate::cli::args::{CacheArgs, CacheCommand};
+use crate::cli::failure::{self, Failure, exit};
+use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
+use crate::words::counted;
 use crate::workspace::{Project, select};
 
 /// Runs the command and gives its exit status.
@@ -20,14 +22,20 @@ pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     let (CacheCommand::List(arguments) | CacheCommand::Status(arguments) | CacheCommand::Clear { arguments, .. }) =
         command;
     let json = arguments.output.is_json();
+    let all_went = Cell::new(true);
     let result = chosen(arguments, context).and_then(|chosen| match command {
         CacheCommand::List(_) => chosen.each(json, |path, projects| Ok(list(path, projects, json))),
         CacheCommand::Status(_) => chosen.each(json, |path, projects| status(path, projects, json, context)),
-        CacheCommand::Clear { force, .. } => {
-            chosen.each(json, |path, projects| clear(path, projects, *force, json, context))
-        }
+        CacheCommand::Clear { force, .. } => chosen.each(json, |path, projects| {
+            let taken = clear(path, projects, *force, context)?;
+            all_went.set(all_went.get() && taken.iter().all(|one| one.refused.is_empty()));
+            Ok(cleared(path, &taken, json))
+        }),
     });
-    finish(result, json, context)
+    match finish(result, json, context) {
+        exit::DONE if !all_went.get() => exit::SOME_FAILED,
+        status => status,
+    }
 }
 
 /// The chosen projects' names by the cache that they use.
@@ -125,7 +133,7 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
     for (owner, asked) in owners {
         let tip = asked.tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
         let (why, files, when) =
-            (reason(owner.reason), files(count(owner)), ago(context.now().saturating_sub(asked.time)));
+            (reason(owner.reason), counted(count(owner), "file"), ago(context.now().saturating_sub(asked.time)));
         let partly = if asked.complete { "" } else { ", incomplete" };
         let _ = writeln!(text, "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}", owner.project, asked.branch);
     }
@@ -137,10 +145,6 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
     Ok(Told::Text(text))
 }
 
-fn files(count: usize) -> String {
-    format!("{count} {}", if count == 1 { "file" } else { "files" })
-}
-
 fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Published => "published",
@@ -148,24 +152,28 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn clear(path: &Path, projects: &[String], force: bool, as_json: bool, context: &Context) -> Result<Told, CacheError> {
-    let (mut removed, mut kept) = (0, Vec::new());
-    if path.exists() {
-        let mut cache = Cache::open(path, &context.interrupt, || {})?;
-        let taken = cache.clear(|owner| is_of(owner, projects), force)?;
-        for one in taken {
-            removed += one.plan.changes.len();
-            let refused = one.refused.into_iter().map(|(path, _)| path);
-            kept.extend(one.kept.into_iter().chain(refused).map(|path| escaped(&path).to_string()));
-        }
+fn clear(path: &Path, projects: &[String], force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
+    if !path.exists() {
+        return Ok(Vec::new());
     }
+    Cache::open(path, &context.interrupt, || {})?.clear(|owner| is_of(owner, projects), force)
+}
+
+fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
+    let removed: usize = taken.iter().map(|one| one.plan.changes.len()).sum();
+    let kept: Vec<_> = taken.iter().flat_map(|one| &one.kept).map(|path| escaped(path).to_string()).collect();
+    let refused = taken.iter().flat_map(|one| &one.refused).map(|(path, why)| (escaped(path).to_string(), why));
     let place = shown(path).to_string();
     if as_json {
-        return Ok(Told::Value(json!({ "path": place, "removed": removed, "kept": kept })));
+        let failed: Vec<_> = refused.map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        return Told::Value(json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }));
     }
-    let mut text = format!("{place}: {} removed\n", files(removed));
+    let mut text = format!("{place}: {} removed\n", counted(removed, "file"));
     for path in kept {
         let _ = writeln!(text, "  kept {path}: it was changed by hand; `--force` removes it too");
     }
-    Ok(Told::Text(text))
+    for (path, why) in refused {
+        let _ = writeln!(text, "  {path} cannot be removed: {why}");
+    }
+    Told::Text(text)
 }

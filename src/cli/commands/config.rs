@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use super::super::args::ConfigCommand;
-use super::super::failure::{Failure, exit};
-use super::super::load::Context;
 use super::{finish, to_json};
+use crate::cli::args::{ConfigCommand, SchemaOf};
+use crate::cli::failure::{Failure, exit};
+use crate::cli::load::Context;
 use crate::config::{self, Configuration, Explanation};
 use crate::paths::{escaped, shown};
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
+use crate::words::counted;
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
@@ -39,17 +40,13 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             for warning in configuration.warnings() {
                 context.terminal.event(&crate::event::Event::Warning { project: None, message: warning });
             }
-            let noun = if workspace.projects.len() == 1 { "project" } else { "projects" };
-            Ok(format!(
-                "the configuration is valid: {} {noun}, codex {}\n",
-                workspace.projects.len(),
-                workspace.remote.url
-            ))
+            let projects = counted(workspace.projects.len(), "project");
+            Ok(format!("the configuration is valid: {projects}, codex {}\n", workspace.remote.url))
         }
         ConfigCommand::Schema { of } => Ok(to_json(&match of {
-            super::super::args::SchemaOf::Config => config::schema(),
-            super::super::args::SchemaOf::Events => schemars::schema_for!(Line).to_value(),
-            super::super::args::SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
+            SchemaOf::Config => config::schema(),
+            SchemaOf::Events => schemars::schema_for!(Line).to_value(),
+            SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
         })),
         ConfigCommand::Path => {
             let configuration = context.load_layers()?;

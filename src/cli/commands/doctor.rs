@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::args::DoctorArgs;
-use super::super::failure::{self, Failure, exit};
-use super::super::load::Context;
 use super::to_json;
+use crate::cli::args::DoctorArgs;
+use crate::cli::failure::{self, Failure, exit};
+use crate::cli::load::Context;
 use crate::codex::error::RemoteErrorKind;
 use crate::event::Silent;
 use crate::paths::shown;

@@ -6,10 +6,10 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::super::args::Cli;
-use super::super::failure::{Failure, exit};
-use super::super::load::Context;
 use super::finish;
+use crate::cli::args::Cli;
+use crate::cli::failure::{Failure, exit};
+use crate::cli::load::Context;
 use crate::paths::shown;
 
 /// Prints a completion script.

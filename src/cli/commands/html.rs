@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::args::Format;
-use super::super::failure::{Failure, exit};
-use super::super::load::Context;
 use super::write_whole;
+use crate::cli::args::Format;
+use crate::cli::failure::{Failure, exit};
+use crate::cli::load::Context;
 use crate::paths::shown;
 use crate::platform;
 

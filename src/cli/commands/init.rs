@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::args::InitArgs;
-use super::super::failure::{Failure, exit};
-use super::super::load::Context;
 use super::{finish, write_whole};
+use crate::cli::args::InitArgs;
+use crate::cli::failure::{Failure, exit};
+use crate::cli::load::Context;
 use crate::codex::source;
 use crate::config::ENDINGS;
 use crate::names::ProjectName;

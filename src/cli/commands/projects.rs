@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::super::args::DocumentArgs;
-use super::super::failure::Failure;
-use super::super::load::Context;
 use super::{finish, to_json};
+use crate::cli::args::DocumentArgs;
+use crate::cli::failure::Failure;
+use crate::cli::load::Context;
 use crate::paths::shown;
 use crate::report::table::table;
 use crate::scan;

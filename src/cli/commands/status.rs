@@ -1,11 +1,11 @@
 //! `status`: what a sync would do, a line a project. It is the plan of a dry run, told more briefly,
 //! or on a page.
 
-use super::super::args::StatusArgs;
-use super::super::failure::{self, Failure};
-use super::super::load::Context;
 use super::html::Target;
 use super::telling::Telling;
+use crate::cli::args::StatusArgs;
+use crate::cli::failure::{self, Failure};
+use crate::cli::load::Context;
 use crate::outcome::SyncOutcome;
 use crate::sync::{self, SyncRequest, history};
 use crate::workspace::select;

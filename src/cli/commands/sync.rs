@@ -1,15 +1,15 @@
 //! `sync`: the job.
 
-use super::super::args::SyncArgs;
-use super::super::failure::{self, Failure, exit};
-use super::super::load::Context;
 use super::telling::Telling;
-use crate::config::FlagValue;
+use crate::cli::args::SyncArgs;
+use crate::cli::failure::{self, Failure, exit};
+use crate::cli::load::Context;
+use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
 use crate::paths::escaped;
 use crate::plan::DeletePolicy;
 use crate::sync::{self, SyncRequest};
-use crate::workspace::{Direction, Project, Workspace, select};
+use crate::workspace::{Project, Workspace, select};
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::args::Format;
-use super::super::failure::{self, Failure, exit};
-use super::super::load::Context;
 use super::html::Target;
 use super::in_format;
+use crate::cli::args::Format;
+use crate::cli::failure::{self, Failure, exit};
+use crate::cli::load::Context;
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
 use crate::names::ProjectName;

@@ -61,8 +61,13 @@ impl Bound {
 
     /// Lines without what would give the credential away.
     pub(super) fn redacted(&self, lines: &[String]) -> Vec<String> {
-        let traces: Vec<_> = self.credential.iter().flat_map(Credential::traces).collect();
-        lines.iter().map(|line| traces.iter().fold(line.clone(), |line, trace| line.replace(trace, "***"))).collect()
+        lines.iter().map(|line| self.redacted_line(line)).collect()
+    }
+
+    /// The same for one line.
+    pub(super) fn redacted_line(&self, line: &str) -> String {
+        let traces = self.credential.iter().flat_map(Credential::traces);
+        traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"))
     }
 
     /// Where a `Location` header leads to, such that it can be set as the remote's URL.
@@ -71,6 +76,6 @@ impl Bound {
         let url = location.split("/info/refs").next().unwrap_or_default();
         let url = url.trim_end_matches("/git-upload-pack").trim_end_matches("/git-receive-pack");
         let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
-        Some(self.redacted(&[url]).remove(0))
+        Some(self.redacted_line(&url))
     }
 }

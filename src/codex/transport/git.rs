@@ -292,7 +292,7 @@ impl Git {
         match verdict {
             Some((flag, reason)) if flag == "!" => {
                 let told = telling(&self.bound.redacted(&words));
-                let reason = escaped(self.bound.redacted(&[reason]).remove(0).as_bytes()).to_string();
+                let reason = escaped(self.bound.redacted_line(&reason).as_bytes()).to_string();
                 Ok(PushReply::Refused { reason, words: told })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),

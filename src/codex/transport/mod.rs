@@ -20,11 +20,12 @@ use std::sync::Arc;
 use super::auth::Helpers;
 use super::error::RemoteError;
 use super::store::{Store, StoreError};
+use crate::config::TransportChoice;
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
-use crate::workspace::{Remote, TransportChoice};
+use crate::workspace::Remote;
 use bound::Bound;
 use git::Git;
 

@@ -58,6 +58,7 @@ fn keys_are_read_as_they_are_written_in_messages() {
         ("projects.p.mappings[1]", "projects.p.mappings[1] = not set"),
         ("sync.to_codex.include[1]", "sync.to_codex.include[1] = \"README.md\" default"),
         ("sync.to_codex.exclude", "sync.to_codex.exclude = [\"**/*.tmp\",\"x\"] workspace default"),
+        ("sync.to_codex.exclude[0]", "sync.to_codex.exclude[0] = \"x\" workspace default"),
     ] {
         assert_eq!(explained(&world, key), expected, "{key}");
     }
@@ -88,4 +89,27 @@ fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
     );
     let world = world.set(&["sync.direction=bidirectional", "projects.p.sync.direction=to-codex"]);
     assert_eq!(explained(&world, direction), format!("{direction} = \"to-codex\" flag"));
+}
+
+#[test]
+fn the_lists_of_a_project_are_those_that_its_run_follows() {
+    let own = "projects: { p: { sync: { to_codex: { include: [a], exclude: [own] } } }, q: {} }";
+    let text = format!("{ONE}  {own}\n  sync: {{ to_codex: {{ include: [b, c], exclude: [x] }} }}\n");
+    let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
+    let include = "projects.p.sync.to_codex.include";
+    // What is said for all adds to the project's own, whether it has one or not.
+    for (key, expected) in [
+        ("projects.p.sync.to_codex.exclude", "[\"**/*.tmp\",\"x\",\"own\"] workspace workspace default"),
+        ("projects.q.sync.to_codex.exclude", "[\"**/*.tmp\",\"x\"] workspace default"),
+        (include, "[\"a\"] workspace"),
+        ("projects.q.sync.to_codex.include", "[\"b\",\"c\"] workspace"),
+        // An element of a list that another replaces is none.
+        (&format!("{include}[0]"), "\"a\" workspace"),
+        (&format!("{include}[1]"), "not set"),
+        ("projects.q.sync.to_codex.include[1]", "\"c\" workspace"),
+    ] {
+        assert_eq!(explained(&world, key), format!("{key} = {expected}"));
+    }
+    let world = world.set(&["sync.to_codex.include=['flag']"]);
+    assert_eq!(explained(&world, &format!("{include}[0]")), format!("{include}[0] = \"flag\" flag"));
 }

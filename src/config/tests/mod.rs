@@ -12,7 +12,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::workspace::{self, Direction, Workspace};
+use crate::config::Direction;
+use crate::workspace::{self, Workspace};
 
 /// A directory with files in it, and what a load starts from.
 struct World {

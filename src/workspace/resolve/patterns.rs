@@ -2,7 +2,8 @@
 
 use crate::config::tree::{Node, key_path};
 use crate::config::{Layer, LayerKind, Problem};
-use crate::workspace::mapping::{self, ClaimPatterns, Claims, MappingPatterns};
+use crate::glob;
+use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
 use crate::workspace::project::SCHEME;
 use crate::workspace::resolve::Resolver;
 use crate::workspace::template::{self, Unfilled, Values};
@@ -27,7 +28,7 @@ impl<'c> Resolver<'c> {
     }
 
     fn check_glob(&mut self, key: &str, node: &Node) {
-        if let Err(error) = mapping::glob(node.as_text().unwrap_or_default()) {
+        if let Err(error) = glob::compile(node.as_text().unwrap_or_default()) {
             self.wrong(Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
         }
     }
@@ -56,8 +57,8 @@ impl<'c> Resolver<'c> {
             let alone = ClaimPatterns { mappings: vec![mapping.clone()], ..ClaimPatterns::default() };
             for error in Claims::new(alone).err().unwrap_or_default() {
                 let leaf = match &error {
-                    mapping::InvalidPattern::Destination { .. } => "to",
-                    _ if mapping::glob(&mapping.from).is_err() => "from",
+                    InvalidPattern::Destination { .. } => "to",
+                    _ if glob::compile(&mapping.from).is_err() => "from",
                     _ => "exclude",
                 };
                 let path = [path.as_slice(), &[leaf]].concat();
@@ -94,7 +95,7 @@ impl<'c> Resolver<'c> {
         let nodes = layers.iter().flat_map(|layer| layer.tree.get(&list).into_iter().chain(layer.tree.get(&own)));
         let check = |filled: &str| {
             let is_plain = !filled.contains("://");
-            if is_plain { mapping::glob(filled).map(drop).map_err(|error| error.to_string()) } else { checked(filled) }
+            if is_plain { glob::compile(filled).map(drop).map_err(|error| error.to_string()) } else { checked(filled) }
         };
         let mut patterns = Vec::new();
         for node in nodes.flat_map(Node::elements) {
@@ -171,7 +172,7 @@ fn checked(pattern: &str) -> Result<(), String> {
         return Err(format!("`{}`: expected `codex://ORGANIZATION/PROJECT/PATH`", shown()));
     }
     for glob in [organization, project].into_iter().chain(parts.next().filter(|path| !path.is_empty())) {
-        mapping::glob(glob).map_err(|error| error.to_string())?;
+        glob::compile(glob).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

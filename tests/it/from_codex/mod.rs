@@ -102,6 +102,11 @@ fn what_was_changed_by_hand_is_kept_and_told() {
     let kept = sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(kept.stderr.contains("`projects/core/docs/a.md`"), "{}", kept.stderr);
     assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"notes in the margin");
+    // It stays known, and is told again, until it is given up.
+    let again = sandbox.run(&["sync", "--from-codex"]).code(0);
+    assert!(again.stderr.contains("`projects/core/docs/a.md`"), "{}", again.stderr);
+    sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
+    assert!(!names(&cache).contains(&"projects/core/docs/a.md".to_owned()));
     // What is missing comes back.
     fs::remove_file(cache.join("projects/core/docs/run.sh")).unwrap();
     sandbox.run(&["sync", "--from-codex"]).code(0);

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use git2::RemoteCallbacks;
 
-use super::super::bound::Bound;
-use super::super::classify::telling;
-use super::super::{OnSignal, process::TICK};
 use super::classify;
 use super::ssh::Keys;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::transport::bound::Bound;
+use crate::codex::transport::classify::telling;
+use crate::codex::transport::{OnSignal, process::TICK};
 use crate::event::{Event, Stage};
 
 /// How long a call that is given up may take to notice, so that it leaves nothing behind.

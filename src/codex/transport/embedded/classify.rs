@@ -2,10 +2,10 @@
 
 use git2::{ErrorClass, ErrorCode};
 
-use super::super::bound::Bound;
-use super::super::classify::classify;
 use super::ssh;
 use crate::codex::error::RemoteErrorKind;
+use crate::codex::transport::bound::Bound;
+use crate::codex::transport::classify::classify;
 
 /// The cause that an error points to; `lines` are its message and what the server said.
 pub(super) fn kind(error: &git2::Error, lines: &[String], bound: &Bound) -> RemoteErrorKind {
@@ -52,11 +52,12 @@ mod tests {
 
     use super::*;
     use crate::codex::auth::Helpers;
+    use crate::config::TransportChoice;
     use crate::environment::Environment;
     use crate::event::Silent;
     use crate::interrupt::Interrupt;
     use crate::url::RemoteUrl;
-    use crate::workspace::{Remote, Timeouts, TransportChoice};
+    use crate::workspace::{Remote, Timeouts};
 
     fn bound(url: &str, home: &Path) -> Bound {
         let timeout = std::time::Duration::from_secs(1);

@@ -12,10 +12,10 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body, BodyReader, Proxy, SendBody};
 
-use super::super::answer::NOT_GIT;
 use super::call::Call;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::git_config::GitConfig;
+use crate::codex::transport::answer::NOT_GIT;
 use crate::environment::Environment;
 use crate::paths::shown;
 

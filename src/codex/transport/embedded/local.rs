@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Repository};
 
-use super::super::bound::Bound;
-use super::super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use super::classify;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, id_of, oid_of};
+use crate::codex::transport::bound::Bound;
+use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::platform;

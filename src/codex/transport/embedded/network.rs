@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{AutotagOption, Direction, ErrorCode, FetchOptions, Odb, PushOptions, Repository};
 
-use super::super::bound::Bound;
-use super::super::classify::telling;
-use super::super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use super::call::Call;
 use super::http;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, TIP, id_of};
+use crate::codex::transport::bound::Bound;
+use crate::codex::transport::classify::telling;
+use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
 use crate::event::Stage;
 use crate::object::ObjectId;
 use crate::paths::escaped;
@@ -161,7 +161,7 @@ impl Transport for Network {
             Ok(Verdict::Accepted) => Ok(PushReply::Accepted),
             Ok(Verdict::Moved) => Ok(PushReply::moved()),
             Ok(Verdict::Refused(why)) => {
-                let why = escaped(self.bound.redacted(&[why]).remove(0).as_bytes()).to_string();
+                let why = escaped(self.bound.redacted_line(&why).as_bytes()).to_string();
                 Ok(PushReply::rejected(&why, telling(&self.bound.redacted(&call.words()))))
             }
             Err(error) if call.is_sent() => Ok(PushReply::Lost(error)),

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use git2::{Cred, CredentialType, ErrorClass, ErrorCode};
 use sha1::{Digest, Sha1};
 
-use super::super::bound::Bound;
+use crate::codex::transport::bound::Bound;
 use crate::environment::Environment;
 use crate::platform;
 use crate::url::RemoteUrl;

@@ -9,18 +9,13 @@ use crate::lock::lock;
 use crate::object::{Kind, hash};
 
 /// Held until dropped; the system lets go of it when the process ends, however it ends.
-pub struct RemoteLock {
+pub struct Turn {
     _file: Option<File>,
 }
 
 /// Waits for this machine's turn at the remote `key`. Where no lock file can be made (a read-only home) the run goes
 /// on without: the push itself is safe against others, only slower.
-pub fn acquire(
-    state: &Path,
-    key: &str,
-    interrupt: &Interrupt,
-    reporter: &dyn Reporter,
-) -> Result<RemoteLock, Interrupted> {
+pub fn acquire(state: &Path, key: &str, interrupt: &Interrupt, reporter: &dyn Reporter) -> Result<Turn, Interrupted> {
     let directory = state.join("locks");
     let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
     let opened = fs::create_dir_all(&directory)
@@ -29,9 +24,9 @@ pub fn acquire(
         Ok(file) => file,
         Err(error) => {
             tracing::debug!(path = %path.display(), %error, "going on without a lock");
-            return Ok(RemoteLock { _file: None });
+            return Ok(Turn { _file: None });
         }
     };
     let file = lock(file, interrupt, || reporter.event(&Event::Waiting))?;
-    Ok(RemoteLock { _file: file })
+    Ok(Turn { _file: file })
 }

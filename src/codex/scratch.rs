@@ -1,0 +1,82 @@
+//! The directory of a temporary clone, and the sweep of those that nobody is left to remove.
+//!
+//! It is made and locked under another name and then renamed, so that a swept clone is always one whose owner is gone; what
+//! has kept that other name for a day goes as well.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::platform;
+
+/// The file whose lock says that the directory is in use.
+pub(super) const LOCK: &str = "lock";
+const MAKING: &str = ".fractary-codex-making-";
+const CLONE: &str = "fractary-codex-clone-";
+
+/// A directory that goes with the value.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Under its final name, locked before it got that name.
+    pub(super) fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
+        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(temporary)?;
+        let lock = File::create(making.path().join(LOCK))?;
+        lock.lock()?;
+        let unique = making.path().file_name().and_then(|name| name.to_str()?.strip_prefix(MAKING)).unwrap_or_default();
+        let path = temporary.join(format!("{CLONE}{unique}"));
+        fs::rename(making.path(), &path)?;
+        drop(making.keep());
+        Ok((Self(path), lock))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _span = tracing::debug_span!("cleanup").entered();
+        if let Err(error) = fs::remove_dir_all(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.0.display(), %error, "cannot remove the temporary clone");
+        }
+    }
+}
+
+/// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
+pub fn sweep(temporary: &Path) {
+    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let being_made = name.starts_with(MAKING);
+        if !being_made && !name.starts_with(CLONE) {
+            continue;
+        }
+        // Of the entry itself, not of what a link leads to.
+        let Ok(meta) = entry.metadata() else { continue };
+        if !meta.is_dir() || !platform::is_own(&meta) || (being_made && !is_old(&meta)) {
+            continue;
+        }
+        let free = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // Locked before it was renamed: without its lock a clone is already half removed.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if free {
+            tracing::debug!(path = %entry.path().display(), "removing the clone of a dead run");
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::debug!(%error, "cannot remove it");
+            }
+        }
+    }
+}
+
+/// Whether nothing was made in the directory for a day; a clone is renamed within moments.
+fn is_old(directory: &fs::Metadata) -> bool {
+    let age = directory.modified().ok().and_then(|made| made.elapsed().ok());
+    age.is_some_and(|age| age > Duration::from_secs(24 * 60 * 60))
+}

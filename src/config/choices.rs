@@ -1,0 +1,50 @@
+//! Keys that are one word of several.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `sync.direction`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Publish.
+    ToCodex,
+    /// Bring back.
+    FromCodex,
+    /// Publish, then bring back.
+    Bidirectional,
+}
+
+/// `sync.symlinks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symlinks {
+    /// Read what the link leads to, if that lies inside the root.
+    FollowInside,
+    /// Leave links out.
+    Skip,
+    /// Store the link itself, if it leads to a place inside the root.
+    Preserve,
+}
+
+/// `remote.transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportChoice {
+    /// git where it is found, else libgit2 where it is built in.
+    Auto,
+    /// The `git` program.
+    Git,
+    /// libgit2.
+    Libgit2,
+}
+
+/// `clone.strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloneStrategy {
+    /// A temporary clone, gone afterwards.
+    Temp,
+    /// A kept clone in the user's cache directory.
+    Cached,
+}
