@@ -90,8 +90,8 @@ fn a_server_that_cannot_say_who_may_push() {
     world.shows("push", &[], ("failed", "server-failure", "try again later", 4));
     if !needs_git("a time-out that git tells") {
         world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
-        let idle = ("FRACTARY_CODEX_REMOTE__TIMEOUT__IDLE", "1s");
-        world.shows("push", &[idle], ("failed", "timed-out", "try again", 4));
+        let patience = ("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='1s', idle='1s'}");
+        world.shows("push", &[patience], ("failed", "timed-out", "try again", 4));
     }
 }
 

@@ -2,11 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::gate::Gate;
 use super::{Sandbox, executable};
+
+const CONFIG: &str = "
+[uploadpack]
+    allowFilter = true
+    allowAnySHA1InWant = true
+[core]
+    logAllRefUpdates = always
+[http]
+    receivepack = true
+";
 
 /// The codex of a test.
 pub(crate) struct Codex {
@@ -18,15 +30,9 @@ impl Codex {
     pub(crate) fn empty(path: &Path, sandbox: &Sandbox) -> Self {
         let codex = Self { path: path.to_owned(), home: sandbox.path("home") };
         fs::create_dir_all(path).unwrap();
-        codex.git(&["init", "-q", "--bare", "-b", "main"]);
-        for (key, value) in [
-            ("uploadpack.allowFilter", "true"),
-            ("uploadpack.allowAnySHA1InWant", "true"),
-            ("core.logAllRefUpdates", "always"),
-            ("http.receivepack", "true"),
-        ] {
-            codex.git(&["config", key, value]);
-        }
+        codex.git(&["init", "-q", "--bare", "-b", "main", "--template="]);
+        let mut config = fs::File::options().append(true).open(path.join("config")).unwrap();
+        config.write_all(CONFIG.as_bytes()).unwrap();
         codex
     }
 
@@ -36,12 +42,12 @@ impl Codex {
 
     /// Runs git in the codex; it must succeed.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let (status, out, err) = self.try_git(arguments, &[]);
+        let (status, out, err) = self.try_git(arguments);
         assert!(status, "git {arguments:?}: {err}");
         out
     }
 
-    fn try_git(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (bool, String, String) {
+    fn try_git(&self, arguments: &[&str]) -> (bool, String, String) {
         let output = Command::new("git")
             .args(arguments)
             .current_dir(&self.path)
@@ -50,33 +56,33 @@ impl Codex {
             .env_remove("GIT_DIR")
             .envs([("GIT_AUTHOR_NAME", "Bob"), ("GIT_AUTHOR_EMAIL", "b@b"), ("GIT_COMMITTER_NAME", "Bob")])
             .env("GIT_COMMITTER_EMAIL", "b@b")
-            .envs(variables.iter().copied())
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (output.status.success(), text(output.stdout), text(output.stderr))
     }
 
+    /// What git prints about `main`; nothing, where there is none yet.
+    fn of_main(&self, arguments: &[&str]) -> String {
+        let (done, out, err) = self.try_git(arguments);
+        assert!(done || self.tip().is_none(), "git {arguments:?}: {err}");
+        out
+    }
+
     /// The tip of `main`, if it has one.
     pub(crate) fn tip(&self) -> Option<String> {
-        let (found, out, _) = self.try_git(&["rev-parse", "-q", "--verify", "refs/heads/main"], &[]);
+        let (found, out, _) = self.try_git(&["rev-parse", "-q", "--verify", "refs/heads/main"]);
         found.then(|| out.trim().to_owned())
     }
 
     /// Subjects of `main`, newest first.
     pub(crate) fn subjects(&self) -> Vec<String> {
-        if self.tip().is_none() {
-            return Vec::new();
-        }
-        self.git(&["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
+        self.of_main(&["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
     }
 
     /// Path → mode and id.
     pub(crate) fn tree(&self) -> BTreeMap<String, (String, String)> {
-        if self.tip().is_none() {
-            return BTreeMap::new();
-        }
-        let listing = self.git(&["ls-tree", "-r", "-z", "main"]);
+        let listing = self.of_main(&["ls-tree", "-r", "-z", "main"]);
         let entry = |line: &str| {
             let (meta, path) = line.split_once('\t').unwrap();
             let words: Vec<_> = meta.split(' ').collect();
@@ -100,7 +106,6 @@ impl Codex {
 
     /// The history is one line, every object is sound, and nothing is missing.
     pub(crate) fn assert_sound(&self) {
-        self.git(&["fsck", "--strict", "--connectivity-only"]);
         self.git(&["fsck", "--strict"]);
         assert_eq!(self.git(&["rev-list", "--merges", "main"]), "");
         assert_eq!(self.git(&["rev-list", "--max-parents=0", "main"]).lines().count(), 1);
@@ -108,66 +113,33 @@ impl Codex {
 
     /// A commit by somebody else: files to write (mode, path, content) and paths to delete.
     pub(crate) fn commit(&self, files: &[(&str, &str, &str)], deletions: &[&str]) {
-        let index = self.path.join("somebody.index");
-        let index = [("GIT_INDEX_FILE", index.to_str().unwrap())];
-        let git = |arguments: &[&str]| {
-            let (done, out, err) = self.try_git(arguments, &index);
-            assert!(done, "git {arguments:?}: {err}");
-            out.trim().to_owned()
-        };
-        let tip = self.tip();
-        if tip.is_some() {
-            git(&["read-tree", "main"]);
-        }
+        let mut changes = Vec::new();
         for (mode, path, content) in files {
-            let id = if *mode == "160000" {
-                (*content).to_owned()
-            } else {
-                fs::write(self.path.join("somebody.blob"), content).unwrap();
-                git(&["hash-object", "-w", "--no-filters", "somebody.blob"])
-            };
-            git(&["update-index", "--add", "--replace", "--cacheinfo", &format!("{mode},{id},{path}")]);
+            match *mode {
+                "160000" => changes.extend(format!("M {mode} {content} {path}\n").bytes()),
+                _ => changes.extend(written(mode, path, content.as_bytes())),
+            }
         }
-        for path in deletions {
-            // Mode 0 takes a path out, even where there is no working tree.
-            fs::write(self.path.join("somebody.blob"), format!("0 {}\t{path}\n", "0".repeat(40))).unwrap();
-            let done = Command::new("git")
-                .args(["update-index", "--index-info"])
-                .current_dir(&self.path)
-                .envs(index)
-                .stdin(fs::File::open(self.path.join("somebody.blob")).unwrap())
-                .status()
-                .unwrap();
-            assert!(done.success());
-        }
-        let tree = git(&["write-tree"]);
-        let mut arguments = vec!["commit-tree", "-m", "Somebody else", &tree];
-        arguments.extend(tip.iter().flat_map(|tip| ["-p", tip.as_str()]));
-        let commit = git(&arguments);
-        git(&["update-ref", "refs/heads/main", &commit]);
-        fs::remove_file(self.path.join("somebody.index")).unwrap();
+        changes.extend(deletions.iter().flat_map(|path| format!("D {path}\n").into_bytes()));
+        self.fast_import(&[self.next("Somebody else"), changes].concat());
     }
 
     /// Many files in one commit by somebody else.
     pub(crate) fn import(&self, files: &[(String, Vec<u8>)]) {
-        let mut stream = b"commit refs/heads/main\ncommitter Bob <b@b> 1700000000 +0000\ndata 6\nImport\n".to_vec();
-        if let Some(tip) = self.tip() {
-            stream.extend(format!("from {tip}\n").bytes());
-        }
-        for (path, contents) in files {
-            stream.extend(format!("M 100644 inline \"{path}\"\ndata {}\n", contents.len()).bytes());
-            stream.extend_from_slice(contents);
-            stream.push(b'\n');
-        }
-        self.fast_import(&stream);
+        let changes = files.iter().flat_map(|(path, contents)| written("100644", path, contents));
+        self.fast_import(&[self.next("Import"), changes.collect()].concat());
     }
 
     /// So many commits by somebody else that change nothing.
     pub(crate) fn go_on(&self, commits: usize) {
-        let tip = self.tip().unwrap();
-        let commit = "commit refs/heads/main\ncommitter Bob <b@b> 1700000000 +0000\ndata 5\nAgain\n";
-        let first = format!("{commit}from {tip}\n\n");
-        self.fast_import(format!("{first}{}", format!("{commit}\n").repeat(commits - 1)).as_bytes());
+        let others = [head("Again"), b"\n".to_vec()].concat().repeat(commits - 1);
+        self.fast_import(&[self.next("Again"), b"\n".to_vec(), others].concat());
+    }
+
+    /// The beginning of a commit on top of `main`, as `git fast-import` reads it.
+    fn next(&self, subject: &str) -> Vec<u8> {
+        let from = self.tip().map(|tip| format!("from {tip}\n")).unwrap_or_default();
+        [head(subject), from.into_bytes()].concat()
     }
 
     fn fast_import(&self, stream: &[u8]) {
@@ -219,4 +191,15 @@ impl Codex {
     pub(crate) fn hook(&self, name: &str, script: &str) {
         executable::script(&self.path.join("hooks").join(name), script);
     }
+}
+
+/// How a commit of somebody else's begins, as `git fast-import` reads it.
+fn head(subject: &str) -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!("commit refs/heads/main\ncommitter Bob <b@b> {now} +0000\ndata {}\n{subject}\n", subject.len()).into()
+}
+
+/// A file of a commit, as `git fast-import` reads it.
+fn written(mode: &str, path: &str, contents: &[u8]) -> Vec<u8> {
+    [format!("M {mode} inline {path}\ndata {}\n", contents.len()).as_bytes(), contents, b"\n"].concat()
 }
