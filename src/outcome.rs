@@ -324,7 +324,10 @@ pub enum SyncError {
         source: Box<RemoteError>,
     },
     /// The push was sent, and the server never said what became of it.
-    #[error("the push was sent, but `{place}` did not say what became of it, and `{branch}` does not hold it so far")]
+    #[error(
+        "the push was sent, but `{place}` did not say what became of it, and `{}` does not hold it so far",
+        escaped(branch.as_bytes())
+    )]
     NoVerdict {
         /// The host, or the path.
         place: String,
@@ -348,6 +351,8 @@ pub enum SyncError {
         url: String,
         /// The branch that its HEAD names.
         head: Option<String>,
+        /// The environment that chose the branch.
+        environment: Option<String>,
     },
     /// `--offline`, and nothing was recorded to compare with.
     #[error("nothing is recorded of {}, so there is nothing to compare with offline", projects.join(", "))]

@@ -115,6 +115,11 @@ impl Counts {
 }
 
 impl ProjectPlan {
+    /// The files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.changes.iter().filter_map(|change| change.op.file())
+    }
+
     /// The changes, counted.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
@@ -130,7 +135,7 @@ impl ProjectPlan {
 
     /// Bytes of the files that would be written.
     pub fn bytes(&self) -> u64 {
-        self.changes.iter().filter_map(|change| change.op.file()).map(|file| file.size).sum()
+        self.files().map(|file| file.size).sum()
     }
 }
 

@@ -151,6 +151,17 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
     Some(Manifest { taken, owners: owners.into_iter().collect(), files: files.into_iter().collect() })
 }
 
+impl Manifest {
+    /// The list of files that runs which did not end were about to write.
+    pub(super) fn begun(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (path, file) in &self.files {
+            file.begun.iter().for_each(|entry| push_entry(&mut body, path, entry));
+        }
+        body
+    }
+}
+
 /// Adds a path and what is to stand there.
 pub(super) fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
     push_bytes(body, path);

@@ -5,11 +5,11 @@
 //! the cache itself wrote is replaced or removed: a file that was changed by hand is kept and told, unless forced.
 
 mod manifest;
+mod note;
 mod place;
 mod plan;
 
-use std::collections::btree_map::Entry as MapEntry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ use crate::stat::Stat;
 
 /// The directory in the cache that holds what the cache knows of itself. No path of the codex may begin with it.
 pub const CONTROL: &str = ".fractary-codex";
+/// In it, the list of files that a run is about to write.
+const BEGUN: &str = "begun";
 /// Names at the top of the cache that are its own.
 const OWN_NAMES: [&str; 3] = [CONTROL, ".gitignore", "CACHEDIR.TAG"];
 /// How many files of one directory are written after walking to it once: the rest is left to another thread.
@@ -185,13 +187,14 @@ impl Cache {
         let error = |source| CacheError::Write { path: path.clone(), source };
         let all_known = questions.iter().zip(&taken).all(|(question, one)| {
             let before = self.manifest.owners.get(&question.owner);
-            one.plan.changes.is_empty() && before.is_some_and(|before| before.answers(&question.asked))
+            let is_known = question.asked.complete && before.is_some_and(|before| before.answers(&question.asked));
+            one.plan.changes.is_empty() && is_known
         });
         if all_known && looked.is_empty() {
             return Ok(taken);
         }
-        if taken.iter().flat_map(writes).next().is_some() {
-            self.begin(taken.iter().flat_map(writes)).map_err(error)?;
+        if taken.iter().flat_map(|one| one.plan.files()).next().is_some() {
+            self.begin(taken.iter().flat_map(|one| one.plan.files())).map_err(error)?;
         }
         let mut failed = HashMap::new();
         for change in taken.iter().flat_map(|one| &one.plan.changes).filter(|change| change.op.file().is_none()) {
@@ -199,7 +202,8 @@ impl Cache {
                 failed.insert(change.path.clone(), error.to_string());
             }
         }
-        let mut files: Vec<_> = taken.iter().flat_map(writes).map(|file| (split(&file.source), file)).collect();
+        let mut files: Vec<_> =
+            taken.iter().flat_map(|one| one.plan.files()).map(|file| (split(&file.source), file)).collect();
         files.sort_unstable_by_key(|(at, _)| *at);
         let together: Vec<_> =
             files.chunk_by(|((a, _), _), ((b, _), _)| a == b).flat_map(|same| same.chunks(ONE_WALK)).collect();
@@ -229,7 +233,7 @@ impl Cache {
                 None => true,
             });
         }
-        self.note(questions, &taken, &looked);
+        self.manifest.note(questions, &taken, &looked);
         self.save().map_err(error)?;
         Ok(taken)
     }
@@ -244,7 +248,7 @@ impl Cache {
             });
             self.assumed.insert(change.path.clone(), then);
         }
-        self.note(plan.questions, &plan.taken, &HashMap::new());
+        self.manifest.note(plan.questions, &plan.taken, &HashMap::new());
     }
 
     /// How the files are that are not as they were written.
@@ -276,44 +280,6 @@ impl Cache {
         Ok(taken)
     }
 
-    /// Takes the answered questions into the manifest.
-    fn note(&mut self, questions: Vec<Question>, taken: &[Taken], looked: &HashMap<BString, Stat>) {
-        let files = &mut self.manifest.files;
-        let not_ours: BTreeSet<&BString> =
-            taken.iter().flat_map(|one| one.kept.iter().chain(one.refused.iter().map(|(path, _)| path))).collect();
-        for (mut question, one) in questions.into_iter().zip(taken) {
-            let owner = &question.owner;
-            // What is to go and stays is known further on: it is told again, and goes with `--force`.
-            let stays = |path: &BString| not_ours.contains(path) && !question.files.contains_key(path);
-            files.iter_mut().for_each(|(path, file)| file.owners.retain(|other| other != owner || stays(path)));
-            for (path, entry) in question.files {
-                let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
-                let file = match files.entry(path) {
-                    // What the cache did not write does not become its own.
-                    MapEntry::Vacant(vacant) if not_ours.contains(vacant.key()) => continue,
-                    MapEntry::Vacant(vacant) => vacant.insert(fresh),
-                    MapEntry::Occupied(occupied) => {
-                        let is_ours = !not_ours.contains(occupied.key());
-                        let file = occupied.into_mut();
-                        if is_ours {
-                            (file.entry, file.begun) = (entry, Vec::new());
-                        }
-                        file
-                    }
-                };
-                file.owners.push(owner.clone());
-            }
-            question.asked.complete &= one.refused.is_empty() && one.kept.is_empty();
-            self.manifest.owners.insert(question.owner, question.asked);
-        }
-        files.retain(|_, file| !file.owners.is_empty());
-        for (path, stat) in looked {
-            if let Some(file) = files.get_mut(path).filter(|_| !not_ours.contains(path)) {
-                file.stat = Some(*stat);
-            }
-        }
-    }
-
     /// What stands at a path.
     fn on_disk(&self, path: &BStr) -> Result<OnDisk, CacheError> {
         if let Some(assumed) = self.assumed.get(path) {
@@ -338,27 +304,24 @@ impl Cache {
     /// Notes what is about to be written, beside what earlier runs had begun: whatever of it a kill leaves is still known
     /// to be ours.
     fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
-        let mut body = Vec::new();
-        for (path, file) in &self.manifest.files {
-            file.begun.iter().for_each(|entry| manifest::push_entry(&mut body, path, entry));
-        }
+        let mut body = self.manifest.begun();
         for file in files {
             manifest::push_entry(&mut body, &file.source, &Entry { mode: file.mode, id: file.id });
         }
-        record::write(&self.control().join("begun"), manifest::BEGUN_HEAD, &body)
+        record::write(&self.control().join(BEGUN), manifest::BEGUN_HEAD, &body)
     }
 
     fn save(&mut self) -> io::Result<()> {
         self.manifest.taken = platform::file_system_time(&self.path).unwrap_or_default();
         record::write(&self.control().join("manifest"), manifest::HEAD, &manifest::encode(&self.manifest))?;
-        let _ = std::fs::remove_file(self.control().join("begun"));
+        // What this run was not asked about is still as an earlier one left it.
+        match self.manifest.begun() {
+            none if none.is_empty() => drop(std::fs::remove_file(self.control().join(BEGUN))),
+            begun => record::write(&self.control().join(BEGUN), manifest::BEGUN_HEAD, &begun)?,
+        }
         self.place.iter().for_each(Place::tidy);
         Ok(())
     }
-}
-
-fn writes(taken: &Taken) -> impl Iterator<Item = &SourceFile> {
-    taken.plan.changes.iter().filter_map(|change| change.op.file())
 }
 
 /// The directory of a path in the codex, empty at its top, and the last segment.
@@ -387,7 +350,7 @@ fn read(path: &Path) -> Manifest {
     let mut manifest = record::read(&control.join("manifest"), manifest::HEAD)
         .and_then(|body| manifest::decode(&body))
         .unwrap_or_default();
-    if let Some(body) = record::read(&control.join("begun"), manifest::BEGUN_HEAD) {
+    if let Some(body) = record::read(&control.join(BEGUN), manifest::BEGUN_HEAD) {
         let mut reader = Reader(&body);
         while let Some((path, entry)) = manifest::read_entry(&mut reader) {
             let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
@@ -395,4 +358,37 @@ fn read(path: &Path) -> Manifest {
         }
     }
     manifest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Kind, Mode, hash};
+
+    fn asks(project: &str, path: &str, contents: &str) -> Question {
+        let owner = Owner { project: project.parse().unwrap(), reason: Reason::Wanted };
+        let (id, remote, branch) = (hash(Kind::Blob, contents.as_bytes()), String::new(), String::new());
+        let asked = Asked { remote, branch, tip: None, question: id, complete: true, time: 0 };
+        Question { owner, asked, files: [(path.into(), Entry { mode: Mode::File, id })].into() }
+    }
+
+    #[test]
+    fn what_a_killed_run_had_begun_is_known_until_its_owner_is_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
+        let put = |cache: &mut Cache, question: Question, contents: &str| {
+            let plan = cache.plan(vec![question], false).unwrap();
+            cache.apply(plan, |_| Ok(contents.into())).unwrap();
+        };
+        put(&mut open(), asks("a", "a.md", "one"), "one");
+        let cache = open();
+        let killed = cache.plan(vec![asks("a", "a.md", "two")], false).unwrap();
+        cache.begin(killed.taken.iter().flat_map(|one| one.plan.files())).unwrap();
+        std::fs::write(directory.path().join("a.md"), "two").unwrap();
+        drop(cache);
+        put(&mut open(), asks("b", "b.md", "b"), "b");
+        assert_eq!(open().conditions().unwrap(), []);
+        put(&mut open(), asks("a", "a.md", "three"), "three");
+        assert_eq!(std::fs::read(directory.path().join("a.md")).unwrap(), b"three");
+    }
 }

@@ -21,7 +21,11 @@ pub(super) fn plan(
 ) -> Vec<Taken> {
     let wanted: BTreeSet<&BStr> = questions.iter().flat_map(|q| q.files.keys()).map(|path| path.as_bstr()).collect();
     let leaving = leaving(manifest, questions);
-    let goes = |path: &BStr| leaving.contains_key(path) && !wanted.contains(path);
+    let is_ours = |path: &BStr| match (manifest.files.get(path), look.get(path)) {
+        (Some(known), Some(OnDisk::File { mode, id, .. })) => known.is_ours(*mode, *id),
+        _ => false,
+    };
+    let goes = |path: &BStr| leaving.contains_key(path) && !wanted.contains(path) && (force || is_ours(path));
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
     let mut taken = Vec::new();
     for question in questions {
@@ -38,7 +42,7 @@ pub(super) fn plan(
                 OnDisk::Absent => Op::Added(file()),
                 // What is in the way goes with this run: then the path is free.
                 OnDisk::Blocked(above) if goes(above.as_bstr()) => Op::Added(file()),
-                OnDisk::Other("directory") if all_below_go(&leaving, path.as_bstr()) => Op::Added(file()),
+                OnDisk::Other("directory") if all_below(&leaving, path.as_bstr(), goes) => Op::Added(file()),
                 OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                     one.plan.unchanged += 1;
                     continue;
@@ -56,15 +60,12 @@ pub(super) fn plan(
             one.plan.changes.push(Change { path: path.clone(), op });
         }
         for (path, _) in leaving.iter().filter(|(path, owner)| **owner == &question.owner && !wanted.contains(*path)) {
-            let Some(known) = manifest.files.get(*path) else { continue };
-            let is_ours = match look.get(*path).unwrap_or(&OnDisk::Absent) {
-                OnDisk::File { mode, id, .. } => known.is_ours(*mode, *id),
-                // The file is gone, and a directory in its place is somebody's.
-                OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory") => continue,
-                OnDisk::Other(_) => false,
-            };
+            // The file is gone, and a directory in its place is somebody's.
+            if let None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory")) = look.get(*path) {
+                continue;
+            }
             let path = BString::from(path.to_vec());
-            if is_ours || force {
+            if goes(path.as_bstr()) {
                 one.plan.changes.push(Change { path, op: Op::Deleted });
             } else {
                 one.plan.unmanaged += 1;
@@ -92,10 +93,11 @@ pub(super) fn leaving<'m>(manifest: &'m Manifest, questions: &'m [Question]) -> 
     manifest.files.iter().filter_map(orphan).collect()
 }
 
-/// Whether a directory holds nothing that stays.
-fn all_below_go(leaving: &BTreeMap<&BStr, &Owner>, path: &BStr) -> bool {
+/// Whether a directory holds files of the cache, and each of them goes.
+fn all_below(leaving: &BTreeMap<&BStr, &Owner>, path: &BStr, goes: impl Fn(&BStr) -> bool) -> bool {
     let inside = [path.as_bytes(), b"/"].concat();
-    leaving.range(inside.as_bstr()..).next().is_some_and(|(below, _)| below.starts_with(&inside))
+    let mut below = leaving.range(inside.as_bstr()..).take_while(|(below, _)| below.starts_with(&inside)).peekable();
+    below.peek().is_some() && below.all(|(below, _)| goes(below))
 }
 
 impl Cached {

@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Man {
         /// Where to
         #[arg(value_name = "DIR")]
-        directory: Option<PathBuf>,
+        pages: Option<PathBuf>,
     },
 }
 

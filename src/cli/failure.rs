@@ -8,6 +8,7 @@ use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::config::Direction;
 use crate::config::problem::Problems;
+use crate::config::tree::key_path;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
@@ -165,14 +166,15 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             "not-found",
             vec![format!("set `remote.create: true` to make it, or make it with `git init --bare {path}`")],
         ),
-        SyncError::BranchMissing { branch, head, .. } => {
+        SyncError::BranchMissing { branch, head, environment, .. } => {
             let branch = escaped(branch.as_bytes());
             let mut hints = vec![format!("set `remote.create: true` to start `{branch}` from the remote's HEAD")];
-            hints.extend(
-                head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
-                    format!("or sync to `{head}`, the branch of its HEAD: `--config remote.branch={head}`")
-                }),
-            );
+            hints.extend(head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
+                let key = environment
+                    .as_ref()
+                    .map_or("remote.branch".to_owned(), |environment| key_path(&["sync", "environments", environment]));
+                format!("or sync to `{head}`, the branch of its HEAD: `--config {key}={head}`")
+            }));
             (exit::REMOTE, "branch-missing", hints)
         }
         SyncError::NothingRecorded { .. } => (
@@ -239,14 +241,14 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                 }
                 Withheld::NothingMatches { .. } => {
                     format!(
-                        "check the patterns (`sync.to_codex.include`); if it is meant: `fractary-codex sync -p {name} --allow-mass-delete`"
+                        "check the patterns (`sync.to_codex.include`); if it is meant: sync again with `-p {name} --allow-mass-delete`"
                     )
                 }
-                Withheld::TooManyDeletions { deleted, .. } => {
-                    format!("if it is meant: `fractary-codex sync -p {name} --max-delete {deleted}`")
+                Withheld::TooManyDeletions { deleted, claimed } if deleted < claimed => {
+                    format!("if it is meant: sync again with `-p {name} --max-delete {deleted}`")
                 }
-                Withheld::NoneSurvives { .. } => {
-                    format!("if it is meant: `fractary-codex sync -p {name} --allow-mass-delete`")
+                Withheld::TooManyDeletions { .. } | Withheld::NoneSurvives { .. } => {
+                    format!("if it is meant: sync again with `-p {name} --allow-mass-delete`")
                 }
             };
             report("withheld", reason.to_string(), vec![hint], Vec::new())

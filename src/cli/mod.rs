@@ -31,10 +31,11 @@ pub fn run() -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage::answer(&error, &arguments, &environment)),
     };
+    cli.global.config = usage::settings(&arguments);
     let terminal = Terminal::new(&cli.global, &environment);
     if let Err(message) = terminal::start_logging(&cli.global, &environment) {
         terminal.event(&Event::Warning { project: None, message });
@@ -54,7 +55,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
         Command::Status(arguments) => commands::status::run(&arguments, context),
         Command::Completions { shell } => commands::generated::completions(shell, context),
-        Command::Man { directory } => commands::generated::man(directory.as_deref(), context),
+        Command::Man { pages } => commands::generated::man(pages.as_deref(), context),
         Command::Projects(output) => commands::projects::run(&output, context),
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),

@@ -40,7 +40,7 @@ pub(super) fn answer(error: &clap::Error, arguments: &[OsString], environment: &
             terminal.beside(&rendered(error, terminal.err));
             terminal.annotate(None, &failure.report);
         }
-        format => {
+        format @ (Format::Json | Format::Ndjson) => {
             terminal.annotate(None, &failure.report);
             terminal.result(&commands::unread_document(failure, command.as_deref(), format));
         }
@@ -76,6 +76,11 @@ fn worded(error: &clap::Error, command: Option<&str>) -> Failure {
     Failure::new(exit::USAGE, "usage", message, hints)
 }
 
+/// What `--config` says, before the command as well as behind it: clap keeps of a global option what stands deepest.
+pub(crate) fn settings(arguments: &[OsString]) -> Vec<String> {
+    Words::new(arguments).values("--config").map(str::to_owned).collect()
+}
+
 /// The words after the program's name, up to a `--`.
 struct Words(Vec<String>);
 
@@ -85,11 +90,18 @@ impl Words {
         Self(words.take_while(|word| word != "--").collect())
     }
 
+    /// The values of `option`, in order.
+    fn values<'w>(&'w self, option: &'w str) -> impl Iterator<Item = &'w str> {
+        let next = self.0.iter().skip(1).map(String::as_str).chain([""]);
+        self.0.iter().zip(next).filter_map(move |(word, next)| match word.strip_prefix(option)? {
+            "" => Some(next),
+            joined => joined.strip_prefix('='),
+        })
+    }
+
     /// The first value of `option` that it can have.
     fn chosen<V: ValueEnum>(&self, option: &str) -> Option<V> {
-        let apart = self.0.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].as_str());
-        let joined = self.0.iter().filter_map(|word| word.strip_prefix(option)?.strip_prefix('='));
-        apart.chain(joined).find_map(|value| V::from_str(value, false).ok())
+        self.values(option).find_map(|value| V::from_str(value, false).ok())
     }
 
     fn format(&self) -> Format {

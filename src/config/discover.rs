@@ -27,7 +27,7 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
     let variable = || request.environment.get(CONFIG).map(PathBuf::from);
     if let Some(file) = named.or_else(variable) {
         let file = absolute(&request.cwd, &file);
-        return Found { root: base_of(&file), file: Some(file) };
+        return Found { root: base_of(&file, &request.cwd), file: Some(file) };
     }
     let mut nearest: Option<Found> = None;
     let mut without_section: Option<Found> = None;
@@ -61,11 +61,15 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
     nearest.or(without_section).unwrap_or_else(|| Found { root: request.cwd.clone(), file: None })
 }
 
-/// The directory that relative paths of `file` start from: the one that holds its `.fractary/`, else its own.
-fn base_of(file: &Path) -> PathBuf {
+/// The directory that relative paths of `file` start from: the one that holds its `.fractary/`, else its own; for what
+/// comes through a pipe of the shell's, the current one.
+fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     let directory = file.parent().unwrap_or(file);
-    let holder = directory.file_name().filter(|name| *name == ".fractary").and_then(|_| directory.parent());
-    holder.unwrap_or(directory).to_owned()
+    match directory.parent() {
+        Some(holder) if directory.ends_with(".fractary") => holder.to_owned(),
+        _ if directory == Path::new("/dev/fd") || directory == Path::new("/dev") => cwd.to_owned(),
+        _ => directory.to_owned(),
+    }
 }
 
 /// Whether the workspace at `root`, described by `section` and what stands beside it, has `directory` as a member or

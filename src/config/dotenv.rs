@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::discover::CONFIG;
 use super::document;
+use super::env::PREFIX;
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use crate::environment::Environment;
 
@@ -51,6 +52,12 @@ pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) 
         }
     }
     names
+}
+
+/// Whether a variable of the file is more than what `${…}` stands for: a key of ours, or a token. Nothing else in it has a
+/// say in a run: not where a token may go, and not in what git does.
+pub(super) fn reaches_the_run(name: &str) -> bool {
+    name.starts_with(PREFIX) || ["GITHUB_TOKEN", "GH_TOKEN"].contains(&name)
 }
 
 /// A line that cannot be read, from 1, and what to do about it. Never what stands in it: it may be a secret.

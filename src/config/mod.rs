@@ -233,6 +233,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
 
+    let in_run = |name: &str| !from_file.contains(name) || dotenv::reaches_the_run(name);
+    let of_run = environment.iter().filter(|(name, _)| in_run(name));
+    let of_run = of_run.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (environment_name, environment_origin) = chosen(request, &environment, &from_file, &env_file).unzip();
     let figment = layers::merge(&layers);
     let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
@@ -252,7 +255,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         state_home: request.state_home.clone(),
         root,
         layers,
-        environment,
+        environment: of_run,
     };
     (configuration, told.problems)
 }

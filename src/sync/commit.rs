@@ -54,7 +54,7 @@ impl Publish<'_> {
         let mut blobs = Vec::new();
         let mut seen = HashSet::new();
         for (number, _, plan) in &going {
-            for file in plan.changes.iter().filter_map(|change| change.op.file()) {
+            for file in plan.files() {
                 if !self.written.contains(&file.id) && seen.insert(file.id) {
                     blobs.push((file.id, file.size, (*number, file)));
                 }

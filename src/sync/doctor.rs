@@ -97,7 +97,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     match fetched {
         Ok(time) => {
             note("clock", clock(request.now, time));
-            note("push", may_push(&opened));
+            note("push", if publishing(request).next().is_some() { may_push(&opened) } else { nothing_published() });
         }
         Err(error) => {
             note("fetch", Verdict::Bad(error));
@@ -108,10 +108,21 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     checks
 }
 
+fn publishing<'r>(request: &'r SyncRequest<'_>) -> impl Iterator<Item = &'r Project> {
+    request.projects.iter().copied().filter(|project| project.direction != Direction::FromCodex)
+}
+
+fn nothing_published() -> Verdict {
+    Verdict::Good("nothing is published from here".to_owned())
+}
+
 fn roots(request: &SyncRequest<'_>) -> Verdict {
+    if publishing(request).next().is_none() {
+        return nothing_published();
+    }
     let mut files = 0;
     let (mut unreadable, mut empty) = (Vec::new(), Vec::new());
-    for project in &request.projects {
+    for project in publishing(request) {
         match scan::count(project) {
             Ok(0) => empty.push(format!("`{}`", project.name)),
             Ok(count) => files += count,
@@ -127,7 +138,11 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
         let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches".to_owned();
         return Verdict::Odd { message, hint };
     }
-    Verdict::Good(format!("{} with {}", counted(request.projects.len(), "project"), counted(files, "matching file")))
+    Verdict::Good(format!(
+        "{} with {}",
+        counted(publishing(request).count(), "project"),
+        counted(files, "matching file")
+    ))
 }
 
 /// Room in the places that a sync writes to.

@@ -19,7 +19,6 @@ use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport, Sync
 use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
 use crate::pull::Wants;
-use crate::scan::SourceFile;
 use crate::workspace::Project;
 
 /// How many files a warning names.
@@ -30,8 +29,15 @@ struct Shelf<'r> {
     projects: Vec<&'r Project>,
     /// Entries that match and cannot be brought, by project.
     refused: Vec<Vec<(BString, String)>>,
-    /// The cache and what would become of it; or why that cannot be said, for each of the projects.
-    planned: Result<(Cache, CachePlan), Vec<ProjectError>>,
+    /// The cache and what would become of it; or why that cannot be said, by project: nothing of those that only share it.
+    planned: Result<(Cache, CachePlan), Vec<Option<ProjectError>>>,
+}
+
+impl Shelf<'_> {
+    /// What would become of the cache, if that can be said.
+    fn taken(&self) -> impl Iterator<Item = &Taken> {
+        self.planned.iter().flat_map(|(_, plan)| &plan.taken)
+    }
 }
 
 /// Brings to `projects` what they want. `published` is what this run would have published before, were it not dry, and
@@ -43,7 +49,8 @@ pub(super) fn bring<'r>(
     caches: &mut BTreeMap<PathBuf, Cache>,
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    let mut opened = look(request, false)?;
+    // What a dry run did not publish has made no branch either.
+    let mut opened = look(request, !published.is_empty() && request.workspace.remote.create)?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
@@ -72,19 +79,13 @@ pub(super) fn bring<'r>(
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
     let planned_on = if outcome.direction == Direction::FromCodex { opened.base } else { outcome.remote.before };
-    let plans = shelves.iter().filter_map(|shelf| Some(&shelf.planned.as_ref().ok()?.1));
-    let id = plan_id(planned_on, plans.flat_map(|plan| &plan.taken).map(|taken| (None, &taken.plan)));
+    let id = plan_id(planned_on, shelves.iter().flat_map(Shelf::taken).map(|taken| (None, &taken.plan)));
     // Of both directions, where there are two.
     let both = |first| hash(Kind::Blob, format!("{first} {id}").as_bytes());
     outcome.plan_id = Some(outcome.plan_id.map_or(id, both));
-    let new: BTreeSet<_> = published.iter().flat_map(|(_, plan)| files(plan)).map(|file| file.id).collect();
-    let plans = shelves.iter().filter_map(|shelf| Some(&shelf.planned.as_ref().ok()?.1));
-    let ids: BTreeSet<_> = plans
-        .flat_map(|plan| &plan.taken)
-        .flat_map(|taken| files(&taken.plan))
-        .map(|file| file.id)
-        .filter(|id| !new.contains(id))
-        .collect();
+    let new: BTreeSet<_> = published.iter().flat_map(|(_, plan)| plan.files()).map(|file| file.id).collect();
+    let wanted = shelves.iter().flat_map(Shelf::taken).flat_map(|taken| taken.plan.files()).map(|file| file.id);
+    let ids: BTreeSet<_> = wanted.filter(|id| !new.contains(id)).collect();
     if !ids.is_empty() {
         opened.fetch_contents(request, &ids)?;
     }
@@ -93,10 +94,6 @@ pub(super) fn bring<'r>(
         reports.extend(put(request, &opened, shelf, published, outcome)?);
     }
     Ok(reports)
-}
-
-fn files(plan: &ProjectPlan) -> impl Iterator<Item = &SourceFile> {
-    plan.changes.iter().filter_map(|change| change.op.file())
 }
 
 /// Plans what the projects of one cache come to.
@@ -116,11 +113,12 @@ fn shelf<'r>(
             Ok((question, entries)) => {
                 questions.push(question);
                 refused.push(entries);
+                unusable.push(None);
             }
-            Err(error) => unusable.push(error),
+            Err(error) => unusable.push(Some(error)),
         }
     }
-    if !unusable.is_empty() {
+    if unusable.iter().any(Option::is_some) {
         return Ok(Shelf { projects, refused, planned: Err(unusable) });
     }
     match cache.plan(questions, request.force) {
@@ -133,9 +131,14 @@ fn failed(projects: Vec<&Project>, error: CacheError) -> Result<Shelf<'_>, SyncE
     if let CacheError::Interrupted(interrupted) = error {
         return Err(interrupted.into());
     }
-    let error = Arc::new(error);
-    let errors = projects.iter().map(|_| ProjectError::Cache(error.clone())).collect();
+    let errors = of_all(&projects, error);
     Ok(Shelf { projects, refused: Vec::new(), planned: Err(errors) })
+}
+
+/// The error of a cache as that of each project that shares it.
+fn of_all(projects: &[&Project], error: CacheError) -> Vec<Option<ProjectError>> {
+    let error = Arc::new(error);
+    projects.iter().map(|_| Some(ProjectError::Cache(error.clone()))).collect()
 }
 
 type Asking = Result<(Question, Vec<(BString, String)>), ProjectError>;
@@ -151,11 +154,8 @@ fn question(
 ) -> Result<Asking, SyncError> {
     let rules = &project.from_codex;
     let by_frontmatter = rules.include.is_empty() && rules.use_frontmatter;
-    let wants = match if by_frontmatter {
-        Wants::markdown(project, request.workspace)
-    } else {
-        Wants::new(project, request.workspace)
-    } {
+    let wants = if by_frontmatter { Wants::markdown } else { Wants::new };
+    let wants = match wants(project, request.workspace) {
         Ok(wants) => wants,
         Err(errors) => return Ok(Err(ProjectError::Patterns(errors))),
     };
@@ -189,13 +189,13 @@ fn question(
     let changes = published.iter().flat_map(|(project, plan)| plan.changes.iter().map(move |change| (project, change)));
     for (project, change) in changes {
         let path = crate::plan::in_codex(&project.to, change.path.as_bstr());
-        match change.op.file().filter(|_| wants.wants(&path)) {
+        match change.op.file().filter(|file| file.mode.is_file() && wants.wants(&path)) {
             Some(file) => drop(found.files.insert(path, Entry { mode: file.mode, id: file.id })),
             None => drop(found.files.remove(&path)),
         }
     }
     if by_frontmatter {
-        routing::keep_routed(request, opened, project, &mut found.files, outcome)?;
+        routing::keep_routed(request, opened, project, published, &mut found.files, outcome)?;
     }
     asked.complete = found.refused.is_empty();
     Ok(Ok((Question { owner, asked, files: found.files }, found.refused)))
@@ -234,18 +234,14 @@ fn put(
                         .map(|((project, taken), refused)| tell(request, project, taken, refused, outcome))
                         .collect());
                 }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    projects.iter().map(|_| ProjectError::Cache(error.clone())).collect()
-                }
+                Err(error) => of_all(&projects, error),
             }
         }
         Err(errors) => errors,
     };
     // Projects that share a cache share its fate.
-    let mut errors = errors.into_iter();
-    let reports = projects.into_iter().map(|project| {
-        let outcome = errors.next().map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
+    let reports = projects.into_iter().zip(errors).map(|(project, error)| {
+        let outcome = error.map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
         report(project, outcome, ProjectPlan::default())
     });
     Ok(reports.collect())
@@ -254,7 +250,7 @@ fn put(
 /// Notes how large the files are.
 fn measure(plan: &mut CachePlan, store: Option<&Store>, published: &[(&Project, &ProjectPlan)]) {
     let new: BTreeMap<_, _> =
-        published.iter().flat_map(|(_, plan)| files(plan)).map(|file| (file.id, file.size)).collect();
+        published.iter().flat_map(|(_, plan)| plan.files()).map(|file| (file.id, file.size)).collect();
     for change in plan.taken.iter_mut().flat_map(|taken| &mut taken.plan.changes) {
         if let Op::Added(file) | Op::Modified(file) = &mut change.op {
             let size = new.get(&file.id).copied().or_else(|| store?.size(file.id));

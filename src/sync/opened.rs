@@ -130,6 +130,7 @@ fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: b
             branch: refs.branch,
             url: remote.url.to_string(),
             head: refs.head.map(|(name, _)| name),
+            environment: request.workspace.environment.clone(),
         });
     }
     Ok(refs)

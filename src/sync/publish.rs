@@ -168,7 +168,7 @@ impl<'r> Publish<'r> {
                     None
                 }
             };
-            let (attempt, of) = (self.outcome.attempts, request.workspace.retries + 1);
+            let (attempt, of) = (self.outcome.attempts, request.workspace.retries.saturating_add(1));
             let delays = delays.get_or_insert_with(|| backoff(request.workspace.retries, started.elapsed()));
             let delay = match (delays.next(), moved) {
                 (Some(delay), Some(reason)) => {
@@ -253,10 +253,14 @@ impl<'r> Publish<'r> {
             return Err(SyncError::NothingRecorded { projects });
         }
         let recorded: Vec<_> = recorded.into_iter().flatten().collect();
-        if let Some(latest) = recorded.iter().max_by_key(|recorded| recorded.time) {
+        if let Some(oldest) = recorded.iter().min_by_key(|recorded| recorded.time) {
             let remote = &mut self.outcome.remote;
-            (remote.branch, remote.before, remote.after) = (Some(latest.branch.clone()), latest.tip, latest.tip);
-            self.outcome.recorded = Some(latest.time);
+            (remote.branch, remote.before, remote.after) = (Some(oldest.branch.clone()), oldest.tip, oldest.tip);
+            self.outcome.recorded = Some(oldest.time);
+            if recorded.iter().any(|recorded| recorded.tip != oldest.tip) {
+                let message = "what is recorded of the projects is of several tips; the oldest is told".to_owned();
+                request.warn(&mut self.outcome.warnings, None, message);
+            }
         }
         let tip = self.outcome.remote.before;
         self.decide(recorded.into_iter().map(|recorded| recorded.listing).collect(), tip);

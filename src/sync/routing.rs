@@ -4,7 +4,7 @@
 //! `codex_sync_include` and `codex_sync_exclude` are globs for names of projects; an exclude wins, without an include
 //! nobody gets the file, its own project never does, nor does the codex.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bstr::{BString, ByteSlice};
 use globset::GlobBuilder;
@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::SyncRequest;
 use super::opened::Opened;
+use super::sources::Roots;
 use crate::outcome::{SyncError, SyncOutcome};
-use crate::plan::Entry;
+use crate::plan::{Entry, ProjectPlan};
 use crate::workspace::Project;
 
 /// What is read of a frontmatter; everything else in it is somebody else's.
@@ -52,11 +53,12 @@ impl Names {
     }
 }
 
-/// Leaves of `files` those that are routed to `project`.
+/// Leaves of `files` those that are routed to `project`. What is in `published` stands in the projects, not yet in the codex.
 pub(super) fn keep_routed(
     request: &SyncRequest<'_>,
     opened: &mut Opened,
     project: &Project,
+    published: &[(&Project, &ProjectPlan)],
     files: &mut BTreeMap<BString, Entry>,
     outcome: &mut SyncOutcome,
 ) -> Result<(), SyncError> {
@@ -66,11 +68,20 @@ pub(super) fn keep_routed(
         files.clear();
         return Ok(());
     }
-    let ids: BTreeSet<_> = files.values().map(|entry| entry.id).collect();
+    let publishing: Vec<&Project> = published.iter().map(|(project, _)| *project).collect();
+    let roots = Roots::new(&publishing);
+    let plans =
+        published.iter().enumerate().flat_map(|(number, (_, plan))| plan.files().map(move |file| (number, file)));
+    let new: HashMap<_, _> = plans.map(|(number, file)| (file.id, (number, file))).collect();
+    let ids: BTreeSet<_> = files.values().map(|entry| entry.id).filter(|id| !new.contains_key(id)).collect();
     opened.fetch_contents(request, &ids)?;
     let contents = opened.clone_of_tip(request)?.0.contents();
     files.retain(|_, entry| {
-        let document = contents.read(entry.id).unwrap_or_default();
+        let document = match new.get(&entry.id) {
+            Some((number, file)) => roots.get(*number).and_then(|root| root.contents(file)).ok(),
+            None => contents.read(entry.id).ok(),
+        };
+        let document = document.unwrap_or_default();
         frontmatter(&document).is_some_and(|said| {
             said.codex_sync_include.matches(project.name.as_str())
                 && !said.codex_sync_exclude.matches(project.name.as_str())

@@ -59,8 +59,8 @@ pub(crate) fn problem(key: &str, unfilled: Unfilled) -> Problem {
             let cure = match name.as_str() {
                 "org" => "give `organization`",
                 "codex_repo" => "give `codex_repo`",
-                "env" => "choose an environment: `--env NAME`",
-                "branch" => "give `remote.branch`, or choose an environment: `--env NAME`",
+                "env" => "choose an environment: `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
+                "branch" => "give `remote.branch`, or choose an environment: `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
                 _ => "remove it",
             };
             Problem::new(format!("`{key}`: `{{{name}}}` has no value")).hint(cure)

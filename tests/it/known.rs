@@ -100,6 +100,19 @@ fn an_offline_dry_run_compares_with_what_was_recorded() {
 }
 
 #[test]
+fn that_records_are_of_several_tips_is_told() {
+    let (sandbox, _codex) = synced();
+    let offline = |warned: bool| {
+        let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(0).json();
+        assert_eq!(output["warnings"].to_string().contains("of several tips"), warned, "{output}");
+    };
+    offline(false);
+    sandbox.write("ws/alpha/docs/new.md", "new");
+    sandbox.run(&["sync", "-p", "alpha"]).code(0);
+    offline(true);
+}
+
+#[test]
 fn offline_without_records_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");

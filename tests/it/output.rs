@@ -362,7 +362,8 @@ fn completions_and_manual_are_made() {
         assert_eq!(sandbox.finish(command).code(0).stdout.trim(), expected, "{line}");
     }
     assert!(sandbox.run(&["man"]).code(0).stdout.contains(".TH fractary-codex 1"));
-    sandbox.run(&["man", "pages"]).code(0);
+    std::fs::create_dir(sandbox.path("ws/below")).unwrap();
+    sandbox.run(&["-C", "below", "man", "../pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
     // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.

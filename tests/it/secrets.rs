@@ -560,3 +560,14 @@ fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
     sandbox.write("home/.gitconfig", "[core]\n\tsshCommand = ssh -o MyOwn=yes\n");
     assert!(arguments(&[]).contains("MyOwn=yes"));
 }
+
+#[test]
+fn a_file_of_variables_sends_the_jobs_token_nowhere() {
+    let world = guarded();
+    let host = world.server.url("");
+    world.sandbox.write("ws/.fractary/env/.env", format!("GITHUB_SERVER_URL={host}\n"));
+    world.sync(&[], &[("GITHUB_TOKEN", MARKER)], &[]).code(4);
+    assert!(world.server.requests().iter().all(|request| !request.headers.contains_key("authorization")));
+    // Of the process, it names the host that the token is for.
+    world.sync(&[], &[("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", &host)], &[]).code(0);
+}

@@ -135,7 +135,12 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
         let (why, files, when) =
             (reason(owner.reason), counted(count(owner), "file"), ago(context.now().saturating_sub(asked.time)));
         let partly = if asked.complete { "" } else { ", incomplete" };
-        let _ = writeln!(text, "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}", owner.project, asked.branch);
+        let _ = writeln!(
+            text,
+            "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}",
+            owner.project,
+            escaped(asked.branch.as_bytes())
+        );
     }
     for (condition, label) in [(Condition::Changed, "changed by hand"), (Condition::Missing, "missing")] {
         for path in named(condition) {

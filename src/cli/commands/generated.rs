@@ -31,9 +31,15 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
             let mut page = Vec::new();
             clap_mangen::Man::new(command).render(&mut page).map(|()| String::from_utf8_lossy(&page).into_owned())
         }
-        Some(directory) => fs::create_dir_all(directory)
-            .and_then(|()| clap_mangen::generate_to(command, directory))
-            .map(|()| String::new()),
+        Some(directory) => {
+            let directory = match context.directory() {
+                Ok(here) => here.join(directory),
+                Err(failure) => return finish(Err(failure), false, context),
+            };
+            fs::create_dir_all(&directory)
+                .and_then(|()| clap_mangen::generate_to(command, directory))
+                .map(|()| String::new())
+        }
     };
     let result = result.map_err(|error| {
         let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", shown(path)));

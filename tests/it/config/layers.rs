@@ -259,3 +259,24 @@ fn secrets_are_stars_everywhere() {
     let token = sandbox.run(&["config", "explain", "remote.token"]).code(0).stdout;
     assert!(token.starts_with("remote.token = \"***\"\n"), "{token}");
 }
+
+#[test]
+fn settings_before_and_behind_the_command_count() {
+    let sandbox = workspace(ONE);
+    let shown =
+        sandbox.run(&["--config", "jobs=3", "config", "--config=push.retries=8", "show", "--config", "push.retries=7"]);
+    let shown = shown.code(0).stdout;
+    assert!(shown.contains("jobs = 3\n") && shown.contains("push.retries = 7\n"), "{shown}");
+}
+
+#[test]
+fn dotenv_has_a_say_in_keys_and_tokens_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "  commit: { message: '${TEXT}' }\n");
+    sandbox.write("ws/.fractary/env/.env", "TEXT=from the file\nCI=true\nGIT_CONFIG_COUNT=1\nFRACTARY_CODEX_JOBS=2\n");
+    let value = |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
+    assert_eq!((value("commit.message"), value("jobs")), ("from the file".into(), 2.into()));
+    // With what git reads set, and nothing that it counts, git would refuse to run.
+    sandbox.write("ws/alpha/README.md", "x");
+    sandbox.run(&["sync", "--all"]).code(0);
+}

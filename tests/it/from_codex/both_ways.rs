@@ -155,3 +155,44 @@ fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
     let brought = sandbox.run(&["sync", "--all", "--from-codex", "--json"]).code(1).json();
     assert_eq!(brought["projects"][0]["error"]["kind"], "cache");
 }
+
+#[test]
+fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
+    let (sandbox, _codex) = both();
+    let made = ["--config", "remote.branch=new", "--config", "remote.create=true"];
+    let told = |more: &[&str]| {
+        let output = sandbox.run(&[&["sync", "--all", "--json"], &made[..], more].concat()).code(0).json();
+        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
+    };
+    let plan = told(&["--dry-run"]);
+    assert_eq!(plan, told(&[]));
+    // Without anything to publish there is nothing to make it for.
+    sandbox.run(&["sync", "--all", "--from-codex", "--dry-run", "--config", "remote.branch=newer"]).code(4);
+}
+
+#[test]
+fn links_that_are_published_are_not_brought_and_so_not_planned() {
+    let (sandbox, _codex) = both();
+    std::os::unix::fs::symlink("README.md", sandbox.path("ws/alpha/docs.md")).unwrap();
+    let lists = ["--config", "sync.symlinks=preserve", "--config", "sync.to_codex.include=['*.md']"];
+    let told = |more: &[&str]| {
+        let output = sandbox.run(&[&["sync", "--all", "--json"], &lists[..], more].concat()).code(0).json();
+        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
+    };
+    let plan = told(&["--dry-run"]);
+    assert_eq!(plan, told(&[]));
+}
+
+#[test]
+fn what_is_in_the_way_and_stays_is_no_place_for_another() {
+    let (sandbox, codex) = both();
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.write("ws/.fractary/codex/cache/projects/core/a.md", "notes in the margin");
+    codex.commit(&[("100644", "projects/core/a.md/b.md", "below")], &["projects/core/a.md"]);
+    let output = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    let added: u64 = output["projects"].as_array().unwrap().iter().map(|entry| entry["added"].as_u64().unwrap()).sum();
+    assert_eq!(added, 0, "{output}");
+    sandbox.run(&["sync", "--all"]).code(0);
+    sandbox.run(&["sync", "--all", "--force"]).code(0);
+    assert!(names(&sandbox.path("ws/.fractary/codex/cache")).contains(&"projects/core/a.md/b.md".to_owned()));
+}

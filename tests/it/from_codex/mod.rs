@@ -5,6 +5,7 @@ mod command;
 mod hostile;
 mod interrupted;
 mod routing;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -25,3 +25,21 @@ fn documents_say_who_gets_them() {
     sandbox.run(&["sync", "--from-codex", "--include", "codex://acme/core/none.md"]).code(0);
     assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["projects/core/none.md"]);
 }
+
+#[test]
+fn what_a_dry_run_would_publish_is_routed_as_well() {
+    let sandbox = Sandbox::new();
+    let more =
+        "  cache: { enabled: false }\n  sync: { direction: bidirectional, routing: { use_frontmatter: true } }\n";
+    let codex = sandbox.workspace(&["billing", "core"], more);
+    codex.commit(&[("100644", "README.md", "the codex")], &[]);
+    sandbox.write("ws/core/docs/all.md", "---\ncodex_sync_include: ['billing']\n---\n# Text\n");
+    sandbox.write("ws/billing/docs/own.md", "# Own\n");
+    let changes = |more: &[&str]| {
+        let output = sandbox.run(&[&["sync", "--all", "--json"], more].concat()).code(0).json();
+        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
+    };
+    let plan = changes(&["--dry-run"]);
+    assert!(plan[1].to_string().contains("projects/core/docs/all.md"), "{plan:?}");
+    assert_eq!(plan, changes(&[]));
+}

@@ -113,14 +113,14 @@ impl Codex {
 
     /// A commit by somebody else: files to write (mode, path, content) and paths to delete.
     pub(crate) fn commit(&self, files: &[(&str, &str, &str)], deletions: &[&str]) {
-        let mut changes = Vec::new();
+        // Deletions first: a file may go where a directory is to be.
+        let mut changes: Vec<u8> = deletions.iter().flat_map(|path| format!("D {path}\n").into_bytes()).collect();
         for (mode, path, content) in files {
             match *mode {
                 "160000" => changes.extend(format!("M {mode} {content} {path}\n").bytes()),
                 _ => changes.extend(written(mode, path, content.as_bytes())),
             }
         }
-        changes.extend(deletions.iter().flat_map(|path| format!("D {path}\n").into_bytes()));
         self.fast_import(&[self.next("Somebody else"), changes].concat());
     }
 
