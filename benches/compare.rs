@@ -180,7 +180,7 @@ impl World {
             for round in 0..size.rounds {
                 for contender in contenders {
                     self.prepare(case, *contender, size, round);
-                    self.warm();
+                    self.settle();
                     let start = Instant::now();
                     memory = memory.max(self.run(*contender, case));
                     times[*contender as usize].push(start.elapsed().as_secs_f64());
@@ -265,8 +265,10 @@ impl World {
         }
     }
 
-    /// Has the system keep the sources at hand: whoever runs after minutes of something else would wait for the disk.
-    fn warm(&self) {
+    /// Has the system keep the sources at hand and write out what came before: whoever runs after minutes of something else
+    /// would wait for the disk, and git's own waiting for the disk would be for what another contender wrote.
+    fn settle(&self) {
+        assert!(Command::new("sync").status().unwrap().success());
         for entry in ignore::WalkBuilder::new(self.path("ws")).build() {
             let path = entry.unwrap().into_path();
             if path.is_file() {
