@@ -38,7 +38,13 @@ pub enum InvalidPath {
     /// A name with a separator in it, or one that Windows takes for a drive.
     #[error("the name has a `/`, a `\\` or a drive letter in it")]
     Separator,
+    /// A name that no usual file system holds.
+    #[error("the name has more than {LONGEST_NAME} bytes")]
+    TooLong,
 }
+
+/// Bytes that a name of a file may have on Linux; elsewhere it is about as much.
+const LONGEST_NAME: usize = 255;
 
 impl CodexPath {
     /// Checks `bytes`; one trailing `/` is accepted and dropped.
@@ -80,9 +86,12 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
 }
 
 /// Checks one name from a tree of the codex that is to become a file or a directory here: as [`check_segment`], and
-/// nothing that any platform would read as more than one name.
+/// nothing that any platform would read as more than one name, or that is too long for one.
 pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
+    if name.len() > LONGEST_NAME {
+        return Err(InvalidPath::TooLong);
+    }
     let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
     if drive || name.contains(&b'/') || name.contains(&b'\\') { Err(InvalidPath::Separator) } else { Ok(()) }
 }

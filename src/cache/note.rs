@@ -1,6 +1,6 @@
 //! What the manifest says once questions are answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use bstr::BString;
 
@@ -21,13 +21,15 @@ impl Manifest {
                 lacking.insert(owner.clone());
             }
         };
-        let asking: BTreeMap<&Owner, &Question> =
-            questions.iter().map(|question| (&question.owner, question)).collect();
+        let asking: BTreeSet<&Owner> = questions.iter().map(|question| &question.owner).collect();
         for (path, file) in &mut self.files {
             file.owners.retain(|owner| {
-                let Some(question) = asking.get(owner) else { return true };
+                if !asking.contains(owner) {
+                    return true;
+                }
                 // What is to go and stays is known further on: it is told again, and goes with `--force`.
-                let stays = not_ours.contains(path) && !question.files.contains_key(path);
+                let is_wanted = || questions.iter().any(|question| question.files.contains_key(path));
+                let stays = not_ours.contains(path) && !is_wanted();
                 if stays {
                     lacks(owner);
                 }

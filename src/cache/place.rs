@@ -26,6 +26,8 @@ pub(super) enum OnDisk {
     Other(&'static str),
     /// Something above it that is no directory.
     Blocked(BString),
+    /// Nothing that could be looked at, or be there at all, and why: other paths fare better.
+    Unusable(String),
 }
 
 /// The cache's directory.
@@ -73,15 +75,13 @@ impl Place {
 
     /// What stands at `path`. `known` is asked first whether a file with this stat was hashed before.
     pub(super) fn look(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
-        self.found(path, known).or_else(|error| match error.kind() {
-            // Nothing stands at a name that is too long here; what cannot be looked at is somebody's. Other files fare better.
-            io::ErrorKind::InvalidFilename => Ok(OnDisk::Absent),
-            io::ErrorKind::PermissionDenied => Ok(OnDisk::Other("unreadable file")),
+        self.look_closely(path, known).or_else(|error| match error.kind() {
+            io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied => Ok(OnDisk::Unusable(error.to_string())),
             _ => Err(error),
         })
     }
 
-    fn found(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
+    fn look_closely(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
         let (directory, leaf) = match self.walk(path, false) {
             Ok(found) => found,
             Err(Walk::Missing) => return Ok(OnDisk::Absent),

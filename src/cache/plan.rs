@@ -1,6 +1,7 @@
 //! What a run would change in a cache: pure, from the manifest, what was asked for, and a look at the disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -23,7 +24,9 @@ pub(super) fn plan(
     let leaving = leaving(manifest, questions);
     let is_ours = |path: &BStr| match (manifest.files.get(path), look.get(path)) {
         (Some(known), Some(OnDisk::File { mode, id, .. })) => known.is_ours(*mode, *id),
-        _ => false,
+        // What is not there is in nobody's way.
+        (Some(_), on_disk) => on_disk.is_none(),
+        (None, _) => false,
     };
     let goes = |path: &BStr| leaving.contains_key(path) && !wanted.contains(path) && (force || is_ours(path));
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
@@ -39,10 +42,14 @@ pub(super) fn plan(
             let known = manifest.files.get(path);
             let file = || SourceFile { source: path.clone(), id: entry.id, mode: entry.mode, size: 0 };
             let op = match on_disk {
+                OnDisk::Unusable(why) => {
+                    one.refused.push((path.clone(), why.clone()));
+                    continue;
+                }
                 OnDisk::Absent => Op::Added(file()),
                 // What is in the way goes with this run: then the path is free.
                 OnDisk::Blocked(above) if goes(above.as_bstr()) => Op::Added(file()),
-                OnDisk::Other("directory") if all_below(&leaving, path.as_bstr(), goes) => Op::Added(file()),
+                OnDisk::Other("directory") if all_below(manifest, path.as_bstr(), goes) => Op::Added(file()),
                 OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                     one.plan.unchanged += 1;
                     continue;
@@ -60,11 +67,17 @@ pub(super) fn plan(
             one.plan.changes.push(Change { path: path.clone(), op });
         }
         for (path, _) in leaving.iter().filter(|(path, owner)| **owner == &question.owner && !wanted.contains(*path)) {
-            // The file is gone, and a directory in its place is somebody's.
-            if let None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory")) = look.get(*path) {
-                continue;
-            }
+            let on_disk = look.get(*path);
             let path = BString::from(path.to_vec());
+            match on_disk {
+                // The file is gone, and a directory in its place is somebody's.
+                None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory")) => continue,
+                Some(OnDisk::Unusable(why)) => {
+                    one.refused.push((path, why.clone()));
+                    continue;
+                }
+                Some(OnDisk::File { .. } | OnDisk::Other(_)) => {}
+            }
             if goes(path.as_bstr()) {
                 one.plan.changes.push(Change { path, op: Op::Deleted });
             } else {
@@ -94,10 +107,12 @@ pub(super) fn leaving<'m>(manifest: &'m Manifest, questions: &'m [Question]) -> 
 }
 
 /// Whether a directory holds files of the cache, and each of them goes.
-fn all_below(leaving: &BTreeMap<&BStr, &Owner>, path: &BStr, goes: impl Fn(&BStr) -> bool) -> bool {
+fn all_below(manifest: &Manifest, path: &BStr, goes: impl Fn(&BStr) -> bool) -> bool {
     let inside = [path.as_bytes(), b"/"].concat();
-    let mut below = leaving.range(inside.as_bstr()..).take_while(|(below, _)| below.starts_with(&inside)).peekable();
-    below.peek().is_some() && below.all(|(below, _)| goes(below))
+    let behind = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
+    let files = manifest.files.range::<BStr, _>(behind).map(|(below, _)| below.as_bstr());
+    let mut below = files.take_while(|below| below.starts_with(&inside)).peekable();
+    below.peek().is_some() && below.all(goes)
 }
 
 impl Cached {

@@ -77,7 +77,7 @@ fn worded(error: &clap::Error, command: Option<&str>) -> Failure {
 }
 
 /// What `--config` says, before the command as well as behind it: clap keeps of a global option what stands deepest.
-pub(crate) fn settings(arguments: &[OsString]) -> Vec<String> {
+pub(super) fn settings(arguments: &[OsString]) -> Vec<String> {
     Words::new(arguments).values("--config").map(str::to_owned).collect()
 }
 

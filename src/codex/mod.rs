@@ -5,7 +5,6 @@
 
 pub mod auth;
 pub mod commit;
-pub mod contents;
 pub mod error;
 pub mod git_config;
 pub mod history;

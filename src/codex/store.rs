@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::contents::Contents;
 use super::pack::{self, Encoded, PackWriter};
 use super::scratch::{LOCK, Scratch};
 use super::tree::TreeError;
@@ -222,7 +222,7 @@ impl Store {
 
     /// A reader of blobs that threads can share.
     pub fn contents(&self) -> Contents {
-        Contents::new(self.path.clone())
+        Contents { path: self.path.clone(), idle: Mutex::default() }
     }
 
     /// Writes a pack of `objects` and of the blobs of `sources`. A blob's contents come from `read` only when their turn
@@ -269,6 +269,24 @@ impl Store {
             }
         }
         false
+    }
+}
+
+/// Reads contents for several threads at once, each with a handle of its own.
+pub struct Contents {
+    path: PathBuf,
+    idle: Mutex<Vec<git2::Repository>>,
+}
+
+impl Contents {
+    /// The contents with this id; an error if the clone does not hold them.
+    pub fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle().pop();
+        let repository = waiting.map_or_else(|| git2::Repository::open(&self.path), Ok)?;
+        let contents = repository.find_blob(oid_of(id)).map(|blob| blob.content().to_vec());
+        idle().push(repository);
+        Ok(contents?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::env::CONFIG;
 use super::layers::Layer;
 use super::members;
 use super::problem::{LayerKind, Problem, Told};
@@ -9,9 +10,6 @@ use super::tree::Node;
 use super::{LoadRequest, document, dotenv, values};
 use crate::environment::Environment;
 use crate::paths::absolute;
-
-/// The variable that names the workspace's file.
-pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
 
 /// The workspace's directory and file.
 pub(crate) struct Found {

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::discover::CONFIG;
 use super::document;
-use super::env::PREFIX;
+use super::env::{CONFIG, PREFIX};
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use crate::environment::Environment;
 

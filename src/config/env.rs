@@ -12,6 +12,9 @@ use crate::environment::Environment;
 /// What all our variables start with.
 pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
 
+/// The variable that names the workspace's file.
+pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
+
 /// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter.
 const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
 

@@ -143,6 +143,7 @@ impl Configuration {
         let mut for_all = self.said(general);
         if adds_up {
             said.append(&mut for_all);
+            said.sort_by_key(|said| std::cmp::Reverse(said.layer));
         } else if said.is_empty() {
             said = for_all;
         } else if said[0].layer != LayerKind::Flags

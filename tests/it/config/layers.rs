@@ -276,7 +276,8 @@ fn dotenv_has_a_say_in_keys_and_tokens_alone() {
     sandbox.write("ws/.fractary/env/.env", "TEXT=from the file\nCI=true\nGIT_CONFIG_COUNT=1\nFRACTARY_CODEX_JOBS=2\n");
     let value = |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
     assert_eq!((value("commit.message"), value("jobs")), ("from the file".into(), 2.into()));
-    // With what git reads set, and nothing that it counts, git would refuse to run.
+    // With what git counts set, and nothing to count, git would refuse to run; in CI there would be no cache.
     sandbox.write("ws/alpha/README.md", "x");
     sandbox.run(&["sync", "--all"]).code(0);
+    assert!(sandbox.path("ws/.fractary/codex/cache/projects/alpha/README.md").exists());
 }

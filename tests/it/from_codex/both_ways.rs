@@ -167,7 +167,8 @@ fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
     let plan = told(&["--dry-run"]);
     assert_eq!(plan, told(&[]));
     // Without anything to publish there is nothing to make it for.
-    sandbox.run(&["sync", "--all", "--from-codex", "--dry-run", "--config", "remote.branch=newer"]).code(4);
+    let newer = ["--config", "remote.branch=newer", "--config", "remote.create=true"];
+    sandbox.run(&[&["sync", "--all", "--from-codex", "--dry-run"], &newer[..]].concat()).code(4);
 }
 
 #[test]

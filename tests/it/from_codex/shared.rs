@@ -66,7 +66,28 @@ fn a_name_that_is_too_long_here_is_refused_alone() {
     let (sandbox, codex) = shared();
     let long = format!("projects/core/docs/{}.md", "n".repeat(300));
     codex.commit(&[("100644", &long, "long")], &[]);
-    let output = sandbox.run(&["sync", "--all", "--from-codex"]).code(1);
-    assert!(output.stderr.contains("nnn.md"), "{}", output.stderr);
+    for more in ["--dry-run", "--force", "--no-progress"] {
+        let output = sandbox.run(&["sync", "--all", "--from-codex", more]).code(1);
+        assert!(output.stderr.contains("nnn.md"), "{}", output.stderr);
+    }
     assert_eq!(names(&sandbox.path(CACHE)), ["projects/core/docs/f.md", "projects/core/docs/g.md"]);
+}
+
+#[test]
+fn a_file_goes_where_a_directory_is_that_holds_nothing_else() {
+    let (sandbox, codex) = shared();
+    codex.commit(&[("100644", "projects/core/docs/d/x.md", "x"), ("100644", "projects/core/docs/d/y.md", "y")], &[]);
+    sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+    fs::remove_file(sandbox.path(CACHE).join("projects/core/docs/d/y.md")).unwrap();
+    codex.commit(
+        &[("100644", "projects/core/docs/d", "a file")],
+        &["projects/core/docs/d/x.md", "projects/core/docs/d/y.md"],
+    );
+    // As long as one of them wants what is in it, it stays, and a dry run knows.
+    let alone = ["sync", "-p", "a", "--from-codex", "--json"];
+    let plan = sandbox.run(&[&alone[..], &["--dry-run"]].concat()).code(0).json();
+    let done = sandbox.run(&alone).code(0).json();
+    assert_eq!(plan["projects"][0]["changes"], done["projects"][0]["changes"]);
+    sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+    assert_eq!(fs::read_to_string(sandbox.path(CACHE).join("projects/core/docs/d")).unwrap(), "a file");
 }
