@@ -1,7 +1,5 @@
 //! Publishing and then bringing, and the cache after publishing alone.
 
-use serde_json::Value;
-
 use super::*;
 
 fn both() -> (Sandbox, Codex) {
@@ -160,12 +158,8 @@ fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
 fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
     let (sandbox, _codex) = both();
     let made = ["--config", "remote.branch=new", "--config", "remote.create=true"];
-    let told = |more: &[&str]| {
-        let output = sandbox.run(&[&["sync", "--all", "--json"], &made[..], more].concat()).code(0).json();
-        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
-    };
-    let plan = told(&["--dry-run"]);
-    assert_eq!(plan, told(&[]));
+    let plan = changes(&sandbox, &[&made[..], &["--dry-run"]].concat());
+    assert_eq!(plan, changes(&sandbox, &made));
     // Without anything to publish there is nothing to make it for.
     let newer = ["--config", "remote.branch=newer", "--config", "remote.create=true"];
     sandbox.run(&[&["sync", "--all", "--from-codex", "--dry-run"], &newer[..]].concat()).code(4);
@@ -176,12 +170,8 @@ fn links_that_are_published_are_not_brought_and_so_not_planned() {
     let (sandbox, _codex) = both();
     std::os::unix::fs::symlink("README.md", sandbox.path("ws/alpha/docs.md")).unwrap();
     let lists = ["--config", "sync.symlinks=preserve", "--config", "sync.to_codex.include=['*.md']"];
-    let told = |more: &[&str]| {
-        let output = sandbox.run(&[&["sync", "--all", "--json"], &lists[..], more].concat()).code(0).json();
-        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
-    };
-    let plan = told(&["--dry-run"]);
-    assert_eq!(plan, told(&[]));
+    let plan = changes(&sandbox, &[&lists[..], &["--dry-run"]].concat());
+    assert_eq!(plan, changes(&sandbox, &lists));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::support::http::HttpServer;
 use crate::support::{Codex, Sandbox, needs_git, without_git};
 
@@ -48,6 +50,12 @@ fn cached(cache: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// What a sync of all projects changes, or would, an entry after the other.
+fn changes(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Value> {
+    let output = sandbox.run(&[&["sync", "--all", "--json"], arguments].concat()).code(0).json();
+    output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect()
 }
 
 fn names(cache: &Path) -> Vec<String> {

@@ -35,11 +35,7 @@ fn what_a_dry_run_would_publish_is_routed_as_well() {
     codex.commit(&[("100644", "README.md", "the codex")], &[]);
     sandbox.write("ws/core/docs/all.md", "---\ncodex_sync_include: ['billing']\n---\n# Text\n");
     sandbox.write("ws/billing/docs/own.md", "# Own\n");
-    let changes = |more: &[&str]| {
-        let output = sandbox.run(&[&["sync", "--all", "--json"], more].concat()).code(0).json();
-        output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect::<Vec<_>>()
-    };
-    let plan = changes(&["--dry-run"]);
+    let plan = changes(&sandbox, &["--dry-run"]);
     assert!(plan[1].to_string().contains("projects/core/docs/all.md"), "{plan:?}");
-    assert_eq!(plan, changes(&[]));
+    assert_eq!(plan, changes(&sandbox, &[]));
 }
