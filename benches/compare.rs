@@ -64,20 +64,57 @@ struct Size {
 }
 
 const SIZES: [Size; 4] = [
-    Size { name: "S", projects: 10, files: 100, codex_files: 200, rounds: 5, scripts: true },
-    Size { name: "M", projects: 50, files: 400, codex_files: 2000, rounds: 5, scripts: true },
-    Size { name: "L", projects: 100, files: 1000, codex_files: 20_000, rounds: 3, scripts: true },
-    Size { name: "W", projects: 5000, files: 4, codex_files: 2000, rounds: 3, scripts: false },
+    Size {
+        name: "S",
+        projects: 10,
+        files: 100,
+        codex_files: 200,
+        rounds: 5,
+        scripts: true,
+    },
+    Size {
+        name: "M",
+        projects: 50,
+        files: 400,
+        codex_files: 2000,
+        rounds: 5,
+        scripts: true,
+    },
+    Size {
+        name: "L",
+        projects: 100,
+        files: 1000,
+        codex_files: 20_000,
+        rounds: 3,
+        scripts: true,
+    },
+    Size {
+        name: "W",
+        projects: 5000,
+        files: 4,
+        codex_files: 2000,
+        rounds: 3,
+        scripts: false,
+    },
 ];
 
-const CASES: [&str; 5] = ["first sync", WITH_CACHE, "nothing changed", NO_STATE, "one file a project"];
+const CASES: [&str; 5] = [
+    "first sync",
+    WITH_CACHE,
+    "nothing changed",
+    NO_STATE,
+    "one file a project",
+];
 /// The program knows nothing of earlier runs, as the scripts never do: they are not asked again.
 const NO_STATE: &str = "nothing changed, no state";
 /// The program writes the local cache as well; the others are not asked again.
 const WITH_CACHE: &str = "first sync, with the cache";
 
 fn main() {
-    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let chosen: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     if chosen.iter().any(|c| c == "start") {
         start();
     }
@@ -85,9 +122,9 @@ fn main() {
         "| size | case | program | shell script | plumbing script | plain clone | against shell | against plumbing | own memory |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for size in
-        SIZES.iter().filter(|size| chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name))
-    {
+    for size in SIZES.iter().filter(|size| {
+        chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name)
+    }) {
         let world = World::new(size);
         world.compare(size, size.scripts && !chosen.iter().any(|c| c == "alone"));
         if chosen.iter().any(|c| c == "floor") {
@@ -100,17 +137,30 @@ fn main() {
 fn start() {
     const RUNS: usize = 101;
     let program = env!("CARGO_BIN_EXE_fractary-codex");
-    for command in [&["true"][..], &[program, "--version"], &[program, "--help"], &[program, "-h"]] {
+    for command in [
+        &["true"][..],
+        &[program, "--version"],
+        &[program, "--help"],
+        &[program, "-h"],
+    ] {
         let mut times: Vec<f64> = (0..RUNS)
             .map(|_| {
                 let start = Instant::now();
-                let status = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status().unwrap();
+                let status = Command::new(command[0])
+                    .args(&command[1..])
+                    .stdout(Stdio::null())
+                    .status()
+                    .unwrap();
                 assert!(status.success());
                 start.elapsed().as_secs_f64()
             })
             .collect();
         times.sort_by(f64::total_cmp);
-        println!("{}: {:.2} ms", command.last().unwrap(), times[RUNS / 2] * 1e3);
+        println!(
+            "{}: {:.2} ms",
+            command.last().unwrap(),
+            times[RUNS / 2] * 1e3
+        );
     }
 }
 
@@ -128,26 +178,46 @@ enum Contender {
 
 impl World {
     fn new(size: &Size) -> Self {
-        let world = Self { directory: tempfile::tempdir().unwrap() };
+        let world = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
         let mut random = Random(1);
         for project in 0..size.projects {
             for file in 0..size.files {
-                let path =
-                    if file == 0 { "README.md".to_owned() } else { format!("docs/part-{}/{file}.md", file % 23) };
-                write(&world.path(&format!("ws/proj-{project:03}/{path}")), &random.document());
+                let path = if file == 0 {
+                    "README.md".to_owned()
+                } else {
+                    format!("docs/part-{}/{file}.md", file % 23)
+                };
+                write(
+                    &world.path(&format!("ws/proj-{project:03}/{path}")),
+                    &random.document(),
+                );
             }
             for file in 0..size.files / 4 {
-                write(&world.path(&format!("ws/proj-{project:03}/src/{file}.ts")), "export const x = 1;\n");
+                write(
+                    &world.path(&format!("ws/proj-{project:03}/src/{file}.ts")),
+                    "export const x = 1;\n",
+                );
             }
         }
         let config = "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['proj-*'] }\n";
         write(&world.path("ws/.fractary/config.yaml"), config);
-        git(&world.path(""), &["init", "-q", "--bare", "-b", "main", "origin.git"]);
+        git(
+            &world.path(""),
+            &["init", "-q", "--bare", "-b", "main", "origin.git"],
+        );
         let origin = world.path("origin.git");
-        for (key, value) in [("uploadpack.allowFilter", "true"), ("gc.auto", "0"), ("receive.autogc", "false")] {
+        for (key, value) in [
+            ("uploadpack.allowFilter", "true"),
+            ("gc.auto", "0"),
+            ("receive.autogc", "false"),
+        ] {
             git(&origin, &["config", key, value]);
         }
-        let mut stream = String::from("commit refs/heads/main\ncommitter b <b@b> 1700000000 +0000\ndata 5\nstart\n");
+        let mut stream = String::from(
+            "commit refs/heads/main\ncommitter b <b@b> 1700000000 +0000\ndata 5\nstart\n",
+        );
         for file in 0..size.codex_files {
             let content = random.document();
             stream.push_str(&format!(
@@ -158,7 +228,11 @@ impl World {
         }
         write(&world.path("stream"), &stream);
         let input = fs::File::open(world.path("stream")).unwrap();
-        let imported = Command::new("git").args(["fast-import", "--quiet"]).current_dir(&origin).stdin(input).status();
+        let imported = Command::new("git")
+            .args(["fast-import", "--quiet"])
+            .current_dir(&origin)
+            .stdin(input)
+            .status();
         assert!(imported.unwrap().success());
         world
     }
@@ -187,11 +261,20 @@ impl World {
                 }
                 let start = Instant::now();
                 let url = format!("file://{}", self.path("program.git").display());
-                git(&self.path(""), &["clone", "-q", "--bare", "--depth", "1", &url, "floor.git"]);
+                git(
+                    &self.path(""),
+                    &["clone", "-q", "--bare", "--depth", "1", &url, "floor.git"],
+                );
                 times[3].push(start.elapsed().as_secs_f64());
                 fs::remove_dir_all(self.path("floor.git")).unwrap();
-                let trees: Vec<_> = contenders.iter().map(|contender| self.tree(contender.name())).collect();
-                assert!(trees.iter().all(|tree| *tree == trees[0]), "{case}: not the same tree");
+                let trees: Vec<_> = contenders
+                    .iter()
+                    .map(|contender| self.tree(contender.name()))
+                    .collect();
+                assert!(
+                    trees.iter().all(|tree| *tree == trees[0]),
+                    "{case}: not the same tree"
+                );
             }
             for (median, mut times) in medians.iter_mut().zip(times) {
                 times.sort_by(f64::total_cmp);
@@ -217,7 +300,10 @@ impl World {
             .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
             .collect();
         let start = Instant::now();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(2)
+            .build()
+            .unwrap();
         let bytes: u64 = pool.install(|| {
             let packed = files.par_iter().map(|file| {
                 let contents = fs::read(file).unwrap();
@@ -229,7 +315,11 @@ impl World {
         });
         let packing = start.elapsed().as_secs_f64();
         let (ready, target) = (self.path("program.git"), self.path("target.git"));
-        let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), target.clone()]).status().unwrap();
+        let copied = Command::new("cp")
+            .arg("-r")
+            .args([self.path("origin.git"), target.clone()])
+            .status()
+            .unwrap();
         assert!(copied.success());
         let start = Instant::now();
         let url = format!("file://{}", target.display());
@@ -250,8 +340,15 @@ impl World {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path("state"));
             // Moved, not removed: a file system is slow to take names anew that have just been given up.
-            let _ = fs::rename(self.path("ws/.fractary/codex"), self.path(&format!("earlier-cache-{round}")));
-            let copied = Command::new("cp").arg("-r").args([self.path("origin.git"), codex]).status().unwrap();
+            let _ = fs::rename(
+                self.path("ws/.fractary/codex"),
+                self.path(&format!("earlier-cache-{round}")),
+            );
+            let copied = Command::new("cp")
+                .arg("-r")
+                .args([self.path("origin.git"), codex])
+                .status()
+                .unwrap();
             assert!(copied.success());
         }
         if case == NO_STATE {
@@ -260,7 +357,10 @@ impl World {
         if case == "one file a project" && contender == Contender::Program {
             for project in 0..size.projects {
                 // Of another length each time: rsync takes the same length within the same second for the same file.
-                write(&self.path(&format!("ws/proj-{project:03}/README.md")), &"word ".repeat(round + 1));
+                write(
+                    &self.path(&format!("ws/proj-{project:03}/README.md")),
+                    &"word ".repeat(round + 1),
+                );
             }
         }
     }
@@ -279,10 +379,16 @@ impl World {
 
     /// Runs a contender; the peak memory of the program itself in KiB, 0 for the scripts.
     fn run(&self, contender: Contender, case: &str) -> u64 {
-        let url = format!("file://{}", self.path(&format!("{}.git", contender.name())).display());
+        let url = format!(
+            "file://{}",
+            self.path(&format!("{}.git", contender.name())).display()
+        );
         let script = |text: &str| {
             let mut command = Command::new("bash");
-            command.args(["-c", text, "bash"]).arg(self.path("ws")).arg(&url);
+            command
+                .args(["-c", text, "bash"])
+                .arg(self.path("ws"))
+                .arg(&url);
             command
         };
         let mut command = match contender {
@@ -290,8 +396,14 @@ impl World {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_fractary-codex"));
                 command.args(["sync", "--all"]).current_dir(self.path("ws"));
                 command.env("FRACTARY_CODEX_REMOTE__URL", &url);
-                command.env("FRACTARY_CODEX_CACHE__ENABLED", (case == WITH_CACHE).to_string());
-                command.env("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['docs/**', 'README.md']");
+                command.env(
+                    "FRACTARY_CODEX_CACHE__ENABLED",
+                    (case == WITH_CACHE).to_string(),
+                );
+                command.env(
+                    "FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE",
+                    "['docs/**', 'README.md']",
+                );
                 command.env("FRACTARY_CODEX_STATE__DIR", self.path("state"));
                 command
             }
@@ -299,7 +411,9 @@ impl World {
             Contender::Plumbing => script(PLUMBING),
         };
         for role in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{role}_NAME"), "b").env(format!("GIT_{role}_EMAIL"), "b@b");
+            command
+                .env(format!("GIT_{role}_NAME"), "b")
+                .env(format!("GIT_{role}_EMAIL"), "b@b");
         }
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
@@ -307,14 +421,20 @@ impl World {
         let ended = loop {
             let read = fs::read_to_string(&status).unwrap_or_default();
             let line = read.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+            peak = line
+                .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+                .unwrap_or(peak);
             match child.try_wait().unwrap() {
                 Some(ended) => break ended,
                 None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
             }
         };
         assert!(ended.success());
-        if contender == Contender::Program { peak } else { 0 }
+        if contender == Contender::Program {
+            peak
+        } else {
+            0
+        }
     }
 
     fn tree(&self, name: &str) -> String {
@@ -341,21 +461,28 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
     fn document(&mut self) -> String {
         const WORDS: [&str; 24] = [
-            "service", "queue", "owner", "table", "index", "retry", "metric", "alert", "deploy", "cluster", "schema",
-            "branch", "the", "of", "and", "with", "before", "after", "must", "should", "every", "each", "between",
-            "under",
+            "service", "queue", "owner", "table", "index", "retry", "metric", "alert", "deploy",
+            "cluster", "schema", "branch", "the", "of", "and", "with", "before", "after", "must",
+            "should", "every", "each", "between", "under",
         ];
         let length = 1024 + (self.next() % 11_000) as usize;
         let mut text = String::with_capacity(length + 16);
         while text.len() < length {
             text.push_str(WORDS[(self.next() % 24) as usize]);
-            text.push(if self.next().is_multiple_of(12) { '\n' } else { ' ' });
+            text.push(if self.next().is_multiple_of(12) {
+                '\n'
+            } else {
+                ' '
+            });
         }
         text
     }
@@ -368,7 +495,12 @@ fn write(path: &Path, content: &str) {
 
 fn git(directory: &Path, arguments: &[&str]) {
     assert!(
-        Command::new("git").args(arguments).current_dir(directory).status().unwrap().success(),
+        Command::new("git")
+            .args(arguments)
+            .current_dir(directory)
+            .status()
+            .unwrap()
+            .success(),
         "git {arguments:?}"
     );
 }

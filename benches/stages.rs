@@ -1,5 +1,8 @@
 //! The stages of a sync alone: `cargo bench --bench stages`.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on has failed"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -22,15 +25,24 @@ fn project(root: &Path) -> Project {
         for (directory, name) in [("docs", "md"), ("src", "rs")] {
             let path = root.join(format!("{directory}/part-{}/{number}.{name}", number % 40));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, format!("# Document {number}\n\n{}", "Words that could be read. ".repeat(number % 200)))
-                .unwrap();
+            fs::write(
+                path,
+                format!(
+                    "# Document {number}\n\n{}",
+                    "Words that could be read. ".repeat(number % 200)
+                ),
+            )
+            .unwrap();
         }
     }
     let request = config::LoadRequest {
         cwd: root.to_owned(),
         environment: Environment::from_iter([
             ("FRACTARY_CODEX_PROJECT".to_owned(), "bench".to_owned()),
-            ("FRACTARY_CODEX_REMOTE__URL".to_owned(), "/nowhere".to_owned()),
+            (
+                "FRACTARY_CODEX_REMOTE__URL".to_owned(),
+                "/nowhere".to_owned(),
+            ),
         ]),
         ..config::LoadRequest::default()
     };
@@ -40,16 +52,36 @@ fn project(root: &Path) -> Project {
 fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory.path().canonicalize().unwrap());
-    let caches = |trust, keep| StatCachePolicy { directory: directory.path().join("state"), trust, keep, news: None };
+    let caches = |trust, keep| StatCachePolicy {
+        directory: directory.path().join("state"),
+        trust,
+        keep,
+        news: None,
+    };
     let run = |policy: &StatCachePolicy| {
-        scan(&project, policy, &Interrupt::default(), &Counter::new(&Silent, Stage::Scan, None)).unwrap()
+        scan(
+            &project,
+            policy,
+            &Interrupt::default(),
+            &Counter::new(&Silent, Stage::Scan, None),
+        )
+        .unwrap()
     };
     let snapshot = run(&caches(false, true));
     criterion.bench_function("walk", |bench| bench.iter(|| count(&project).unwrap()));
-    criterion.bench_function("scan, every file read", |bench| bench.iter(|| run(&caches(false, false))));
-    criterion.bench_function("scan, files known", |bench| bench.iter(|| run(&caches(true, false))));
+    criterion.bench_function("scan, every file read", |bench| {
+        bench.iter(|| run(&caches(false, false)))
+    });
+    criterion.bench_function("scan, files known", |bench| {
+        bench.iter(|| run(&caches(true, false)))
+    });
     let empty = ProjectPlan::default();
-    let all = match plan(&project, &snapshot, &Listing::default(), DeletePolicy::Guarded) {
+    let all = match plan(
+        &project,
+        &snapshot,
+        &Listing::default(),
+        DeletePolicy::Guarded,
+    ) {
         fractary_codex::plan::Decision::Go(plan) => plan,
         _ => empty,
     };
@@ -57,14 +89,18 @@ fn stages(criterion: &mut Criterion) {
     criterion.bench_function("plan, nothing changed", |bench| {
         bench.iter(|| plan(&project, &snapshot, &listing, DeletePolicy::Guarded));
     });
-    let contents: Vec<_> = (0..FILES).map(|n| format!("{n} {}", "some words ".repeat(n % 300)).into_bytes()).collect();
+    let contents: Vec<_> = (0..FILES)
+        .map(|n| format!("{n} {}", "some words ".repeat(n % 300)).into_bytes())
+        .collect();
     criterion.bench_function("pack", |bench| {
         bench.iter_batched(
             || tempfile::tempdir().unwrap(),
             |target| {
                 let mut writer = PackWriter::create(target.path(), FILES as u32).unwrap();
                 for data in &contents {
-                    writer.append(&whole(hash(Kind::Blob, data), Kind::Blob, data)).unwrap();
+                    writer
+                        .append(&whole(hash(Kind::Blob, data), Kind::Blob, data))
+                        .unwrap();
                 }
                 writer.finish().unwrap();
                 target
@@ -81,18 +117,34 @@ fn members(criterion: &mut Criterion) {
     for number in 0..1000 {
         let mark = root.join(format!("services/s{number}/.fractary"));
         fs::create_dir_all(&mark).unwrap();
-        fs::write(mark.join("config.yaml"), "codex:\n  sync:\n    to_codex:\n      include: [\"docs/**\", \"*.md\"]\n")
-            .unwrap();
+        fs::write(
+            mark.join("config.yaml"),
+            "codex:\n  sync:\n    to_codex:\n      include: [\"docs/**\", \"*.md\"]\n",
+        )
+        .unwrap();
     }
     fs::create_dir(root.join(".fractary")).unwrap();
-    let workspace = "codex:\n  remote: { url: /nowhere }\n  workspace: { members: ['services/*'] }\n";
+    let workspace =
+        "codex:\n  remote: { url: /nowhere }\n  workspace: { members: ['services/*'] }\n";
     fs::write(root.join(".fractary/config.yaml"), workspace).unwrap();
-    let request = config::LoadRequest { cwd: root.clone(), ..config::LoadRequest::default() };
+    let request = config::LoadRequest {
+        cwd: root.clone(),
+        ..config::LoadRequest::default()
+    };
     criterion.bench_function("resolve 1000 members", |bench| {
         bench.iter(|| assert_eq!(workspace::load(&request).unwrap().1.projects.len(), 1000));
     });
     criterion.bench_function("a plain walk over 1000 members", |bench| {
-        bench.iter(|| assert!(ignore::WalkBuilder::new(&root).hidden(false).build().flatten().count() > 3000));
+        bench.iter(|| {
+            assert!(
+                ignore::WalkBuilder::new(&root)
+                    .hidden(false)
+                    .build()
+                    .flatten()
+                    .count()
+                    > 3000
+            )
+        });
     });
 }
 

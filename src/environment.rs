@@ -19,18 +19,25 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// The value of `name`; an empty one counts as not set, as CI systems pass unset secrets on as empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// All variables, in name order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The time that is written into what a run makes: `SOURCE_DATE_EPOCH` where it is set, else `now`. Seconds since the
     /// epoch.
     pub fn time(&self, now: i64) -> i64 {
-        self.get("SOURCE_DATE_EPOCH").and_then(|text| text.trim().parse().ok()).unwrap_or(now)
+        self.get("SOURCE_DATE_EPOCH")
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(now)
     }
 
     /// Adds a variable unless it is there already.

@@ -123,7 +123,13 @@ impl<'a> Counter<'a> {
     /// At zero of `total`.
     pub fn new(reporter: &'a dyn Reporter, stage: Stage, total: Option<usize>) -> Self {
         let total = total.map(|total| total as u64);
-        Self { reporter, stage, total, done: AtomicU64::new(0), files: AtomicU64::new(0) }
+        Self {
+            reporter,
+            stage,
+            total,
+            done: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+        }
     }
 
     /// A file was looked at or written. Where files are what is counted, it is also one done.
@@ -145,7 +151,13 @@ impl<'a> Counter<'a> {
             Stage::Scan => (self.done.load(Ordering::Relaxed), Some(files)),
             _ => (files, None),
         };
-        self.reporter.event(&Event::Progress { stage: self.stage, done, total: self.total, files, bytes: None });
+        self.reporter.event(&Event::Progress {
+            stage: self.stage,
+            done,
+            total: self.total,
+            files,
+            bytes: None,
+        });
     }
 }
 

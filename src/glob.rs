@@ -43,7 +43,11 @@ pub(crate) fn compile(pattern: &str) -> Result<Glob, InvalidGlob> {
     if pattern.starts_with('!') {
         return Err(InvalidGlob::Negated(pattern.to_owned()));
     }
-    if pattern.starts_with('/') || pattern.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if pattern.starts_with('/')
+        || pattern
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+    {
         return Err(InvalidGlob::Outside(pattern.to_owned()));
     }
     GlobBuilder::new(pattern)
@@ -51,7 +55,10 @@ pub(crate) fn compile(pattern: &str) -> Result<Glob, InvalidGlob> {
         .backslash_escape(true)
         .empty_alternates(true)
         .build()
-        .map_err(|error| InvalidGlob::Syntax { pattern: pattern.to_owned(), reason: error.kind().to_string() })
+        .map_err(|error| InvalidGlob::Syntax {
+            pattern: pattern.to_owned(),
+            reason: error.kind().to_string(),
+        })
 }
 
 /// Compiles many globs into one set. Every bad one is told.
@@ -71,6 +78,9 @@ pub(crate) fn set(patterns: &[String]) -> Result<GlobSet, Vec<InvalidGlob>> {
     }
     builder.build().map_err(|error| {
         let pattern = error.glob().unwrap_or("").to_owned();
-        vec![InvalidGlob::Syntax { pattern, reason: error.kind().to_string() }]
+        vec![InvalidGlob::Syntax {
+            pattern,
+            reason: error.kind().to_string(),
+        }]
     })
 }

@@ -74,7 +74,9 @@ impl Interrupt {
         loop {
             self.check()?;
             match end.checked_duration_since(Instant::now()) {
-                Some(rest) if !rest.is_zero() => thread::park_timeout(rest.min(Duration::from_millis(50))),
+                Some(rest) if !rest.is_zero() => {
+                    thread::park_timeout(rest.min(Duration::from_millis(50)))
+                }
                 _ => return Ok(()),
             }
         }

@@ -57,7 +57,10 @@
 //!
 //! What programs may build upon is documented here; modules that are not shown are open for benchmarks and fuzzing alone.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that cannot go on has failed"))]
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")
+)]
 
 // Small types that know nothing of the flow.
 pub mod environment;

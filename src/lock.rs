@@ -9,7 +9,11 @@ use crate::interrupt::{Interrupt, Interrupted};
 
 /// Locks `file` against other processes; held until the value is dropped, or the process ends however it ends. Calls
 /// `waiting` if somebody else has it. `None` where the file system knows no locks.
-pub fn lock(file: File, interrupt: &Interrupt, waiting: impl FnOnce()) -> Result<Option<File>, Interrupted> {
+pub fn lock(
+    file: File,
+    interrupt: &Interrupt,
+    waiting: impl FnOnce(),
+) -> Result<Option<File>, Interrupted> {
     if file.try_lock().is_ok() {
         return Ok(Some(file));
     }

@@ -54,10 +54,30 @@ mod tests {
 
     #[test]
     fn names_are_single_harmless_segments() {
-        for good in ["a", "billing-api", "codex.acme.com", "0x10", "A_b", &"x".repeat(100)] {
+        for good in [
+            "a",
+            "billing-api",
+            "codex.acme.com",
+            "0x10",
+            "A_b",
+            &"x".repeat(100),
+        ] {
             assert!(good.parse::<ProjectName>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", ".git", "-x", "_x", "a/b", "a\\b", "a b", "p$(touch x)", "é", &"x".repeat(101)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".git",
+            "-x",
+            "_x",
+            "a/b",
+            "a\\b",
+            "a b",
+            "p$(touch x)",
+            "é",
+            &"x".repeat(101),
+        ] {
             assert!(bad.parse::<ProjectName>().is_err(), "{bad}");
         }
     }

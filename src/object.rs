@@ -124,9 +124,9 @@ impl Mode {
         if digits.is_empty() {
             return None;
         }
-        let mode = digits
-            .iter()
-            .try_fold(0u32, |mode, d| matches!(d, b'0'..=b'7').then(|| (mode << 3) | u32::from(d - b'0')))?;
+        let mode = digits.iter().try_fold(0u32, |mode, d| {
+            matches!(d, b'0'..=b'7').then(|| (mode << 3) | u32::from(d - b'0'))
+        })?;
         match mode & 0o170_000 {
             0o100_000 if mode & 0o100 != 0 => Some(Self::Executable),
             0o100_000 => Some(Self::File),
@@ -159,8 +159,14 @@ mod tests {
 
     #[test]
     fn ids_are_gits_own() {
-        assert_eq!(hash(Kind::Blob, b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
-        assert_eq!(hash(Kind::Tree, b"").to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+        assert_eq!(
+            hash(Kind::Blob, b"").to_string(),
+            "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+        );
+        assert_eq!(
+            hash(Kind::Tree, b"").to_string(),
+            "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+        );
         let id = hash(Kind::Blob, b"hello\n");
         assert_eq!(ObjectId::from_hex(&id.to_string()), Some(id));
         assert_eq!(ObjectId::from_hex("x"), None);

@@ -112,7 +112,9 @@ pub enum LastSync {
 impl ProjectReport {
     /// A path of the plan as a path of the codex.
     pub fn in_codex(&self, path: &BStr) -> BString {
-        self.to.as_ref().map_or_else(|| path.to_owned(), |to| plan::in_codex(to, path))
+        self.to
+            .as_ref()
+            .map_or_else(|| path.to_owned(), |to| plan::in_codex(to, path))
     }
 }
 
@@ -220,7 +222,10 @@ impl Totals {
             (self.failed, "failed"),
         ];
         let there = counts.iter().filter(|(count, _)| *count > 0);
-        there.map(|(count, status)| format!("{count} {status}")).collect::<Vec<_>>().join(", ")
+        there
+            .map(|(count, status)| format!("{count} {status}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -239,13 +244,18 @@ impl ProjectOutcome {
             Self::WouldSync => Status::WouldSync,
             Self::UpToDate => Status::UpToDate,
             Self::Withheld(_) | Self::WithheldByOthers => Status::Withheld,
-            Self::Failed(_) | Self::Incomplete(_) | Self::NotLanded | Self::Sent(_) => Status::Failed,
+            Self::Failed(_) | Self::Incomplete(_) | Self::NotLanded | Self::Sent(_) => {
+                Status::Failed
+            }
         }
     }
 
     /// Whether the project itself has something to be told, rather than the run as a whole.
     pub fn is_own_fault(&self) -> bool {
-        matches!(self, Self::Withheld(_) | Self::Failed(_) | Self::Incomplete(_))
+        matches!(
+            self,
+            Self::Withheld(_) | Self::Failed(_) | Self::Incomplete(_)
+        )
     }
 }
 

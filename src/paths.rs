@@ -93,20 +93,35 @@ pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
         return Err(InvalidPath::TooLong);
     }
     let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
-    if drive || name.contains(&b'/') || name.contains(&b'\\') { Err(InvalidPath::Separator) } else { Ok(()) }
+    if drive || name.contains(&b'/') || name.contains(&b'\\') {
+        Err(InvalidPath::Separator)
+    } else {
+        Ok(())
+    }
 }
 
 /// A path as a file system would compare it that ignores case and Unicode form.
 pub fn folded(path: &[u8]) -> BString {
     match path.to_str() {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
-        Ok(text) => text.nfd().flat_map(char::to_lowercase).nfc().collect::<String>().into(),
+        Ok(text) => text
+            .nfd()
+            .flat_map(char::to_lowercase)
+            .nfc()
+            .collect::<String>()
+            .into(),
         Err(_) => path.to_ascii_lowercase().into(),
     }
 }
 
 /// What NTFS may call `.gitmodules` for short.
-const MODULES_ON_NTFS: [&[u8]; 5] = [b"gitmod~1", b"gitmod~2", b"gitmod~3", b"gitmod~4", b"gi7eba~1"];
+const MODULES_ON_NTFS: [&[u8]; 5] = [
+    b"gitmod~1",
+    b"gitmod~2",
+    b"gitmod~3",
+    b"gitmod~4",
+    b"gi7eba~1",
+];
 
 /// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces, ignorable code points.
 fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
@@ -121,15 +136,20 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     visible.split(|b| *b == b'\\').any(|part| {
         let part = part.split(|b| *b == b':').next().unwrap_or(part);
         let part = part.trim_end_with(|c| matches!(c, '.' | ' '));
-        part.eq_ignore_ascii_case(name) || short.iter().any(|short| part.eq_ignore_ascii_case(short))
+        part.eq_ignore_ascii_case(name)
+            || short.iter().any(|short| part.eq_ignore_ascii_case(short))
     })
 }
 
 /// A path with its links resolved, as far as it is there.
 pub fn resolved(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let there = path
+        .ancestors()
+        .find_map(|above| Some((above, above.canonicalize().ok()?)));
     match there {
-        Some((above, real)) => path.strip_prefix(above).map_or_else(|_| real.clone(), |rest| real.join(rest)),
+        Some((above, real)) => path
+            .strip_prefix(above)
+            .map_or_else(|_| real.clone(), |rest| real.join(rest)),
         None => path.to_owned(),
     }
 }
@@ -211,13 +231,25 @@ mod tests {
         ] {
             assert!(CodexPath::new(bad.as_bytes()).is_err(), "{bad:?}");
         }
-        for good in ["a", "a/", "projects/x", ".github/x", ".gitignore", "a b/ü", "...", "x.git"] {
+        for good in [
+            "a",
+            "a/",
+            "projects/x",
+            ".github/x",
+            ".gitignore",
+            "a b/ü",
+            "...",
+            "x.git",
+        ] {
             assert!(CodexPath::new(good.as_bytes()).is_ok(), "{good:?}");
         }
     }
 
     #[test]
     fn shown_names_cannot_drive_a_terminal() {
-        assert_eq!(escaped(b"a\x1b[31m\n\xff\xc3\xa9").to_string(), "a\\u{1b}[31m\\n\\xff\u{e9}");
+        assert_eq!(
+            escaped(b"a\x1b[31m\n\xff\xc3\xa9").to_string(),
+            "a\\u{1b}[31m\\n\\xff\u{e9}"
+        );
     }
 }

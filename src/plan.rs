@@ -88,7 +88,13 @@ impl Listing {
         let mut after = self.clone();
         for Change { path, op } in &plan.changes {
             match op.file() {
-                Some(file) => after.entries.insert(path.clone(), Entry { mode: file.mode, id: file.id }),
+                Some(file) => after.entries.insert(
+                    path.clone(),
+                    Entry {
+                        mode: file.mode,
+                        id: file.id,
+                    },
+                ),
                 None => after.entries.remove(path),
             };
         }
@@ -184,7 +190,11 @@ pub enum Withheld {
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Obstructed { claimed, obstacle, mode } => {
+            Self::Obstructed {
+                claimed,
+                obstacle,
+                mode,
+            } => {
                 let what = match mode {
                     Mode::Directory => "directory",
                     Mode::Link => "symlink",
@@ -192,16 +202,27 @@ impl fmt::Display for Withheld {
                     Mode::File | Mode::Executable => "file",
                 };
                 let (claimed, obstacle) = (escaped(claimed), escaped(obstacle));
-                write!(f, "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex")
+                write!(
+                    f,
+                    "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex"
+                )
             }
             Self::NothingMatches { claimed } => {
                 let files = counted(*claimed, "file");
-                write!(f, "no source file matches, and {files} would be deleted from the codex")
+                write!(
+                    f,
+                    "no source file matches, and {files} would be deleted from the codex"
+                )
             }
             Self::TooManyDeletions { deleted, claimed } => {
-                write!(f, "{deleted} of {claimed} files would be deleted from the codex")
+                write!(
+                    f,
+                    "{deleted} of {claimed} files would be deleted from the codex"
+                )
             }
-            Self::NoneSurvives { claimed } => write!(f, "all {claimed} files in the codex would be deleted"),
+            Self::NoneSurvives { claimed } => {
+                write!(f, "all {claimed} files in the codex would be deleted")
+            }
         }
     }
 }
@@ -239,22 +260,31 @@ pub enum DeletePolicy {
 /// assert!(matches!(nothing, Decision::UpToDate(plan) if plan.changes.is_empty()));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn plan(project: &Project, snapshot: &Snapshot, listing: &Listing, deletes: DeletePolicy) -> Decision {
+pub fn plan(
+    project: &Project,
+    snapshot: &Snapshot,
+    listing: &Listing,
+    deletes: DeletePolicy,
+) -> Decision {
     let kept = Kept::new(project, snapshot);
     let mut plan = ProjectPlan::default();
     let mut claimed = 0;
-    let mut obstruction = listing.obstacle.as_ref().map(|(obstacle, mode)| Withheld::Obstructed {
-        claimed: project.to.as_bstr().into(),
-        obstacle: obstacle.clone(),
-        mode: *mode,
-    });
+    let mut obstruction = listing
+        .obstacle
+        .as_ref()
+        .map(|(obstacle, mode)| Withheld::Obstructed {
+            claimed: project.to.as_bstr().into(),
+            obstacle: obstacle.clone(),
+            mode: *mode,
+        });
     // Entries that stay and that a source file does not replace: they must not be in a source file's way.
     let mut standing: BTreeMap<BString, Mode> = BTreeMap::new();
     for (path, entry) in &listing.entries {
         let file = snapshot.files.get(path);
         let owned = file.is_some() || project.claims.owns(path);
         claimed += u64::from(owned);
-        let ours = entry.mode.is_file() || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
+        let ours = entry.mode.is_file()
+            || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
         if owned && !ours {
             let place = in_codex(&project.to, path.as_bstr());
             obstruction.get_or_insert(Withheld::Obstructed {
@@ -266,14 +296,20 @@ pub fn plan(project: &Project, snapshot: &Snapshot, listing: &Listing, deletes: 
         }
         match file {
             Some(file) if file.id == entry.id && file.mode == entry.mode => plan.unchanged += 1,
-            Some(file) => plan.changes.push(Change { path: path.clone(), op: Op::Modified(file.clone()) }),
+            Some(file) => plan.changes.push(Change {
+                path: path.clone(),
+                op: Op::Modified(file.clone()),
+            }),
             None if owned && kept.holds(project, path) => {
                 plan.unchanged += 1;
                 standing.insert(path.clone(), entry.mode);
             }
             None if owned || (project.prune && !project.claims.is_excluded_path(path)) => {
                 claimed += u64::from(!owned);
-                plan.changes.push(Change { path: path.clone(), op: Op::Deleted });
+                plan.changes.push(Change {
+                    path: path.clone(),
+                    op: Op::Deleted,
+                });
             }
             None => {
                 plan.unmanaged += 1;
@@ -286,10 +322,18 @@ pub fn plan(project: &Project, snapshot: &Snapshot, listing: &Listing, deletes: 
             continue;
         }
         if let Some((obstacle, mode)) = in_the_way(&standing, path.as_bstr()) {
-            let [claimed, obstacle] = [path.as_bstr(), obstacle].map(|path| in_codex(&project.to, path));
-            obstruction.get_or_insert(Withheld::Obstructed { claimed, obstacle, mode });
+            let [claimed, obstacle] =
+                [path.as_bstr(), obstacle].map(|path| in_codex(&project.to, path));
+            obstruction.get_or_insert(Withheld::Obstructed {
+                claimed,
+                obstacle,
+                mode,
+            });
         }
-        plan.changes.push(Change { path: path.clone(), op: Op::Added(file.clone()) });
+        plan.changes.push(Change {
+            path: path.clone(),
+            op: Op::Added(file.clone()),
+        });
     }
     plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
     let deleted = plan.counts().deleted;
@@ -316,7 +360,9 @@ fn guard(
     }
     let exceeds_share = |percent: u8| deleted * 100 > claimed * u64::from(percent);
     let exceeded = match deletes {
-        DeletePolicy::Guarded => deleted > project.delete_guard.files && exceeds_share(project.delete_guard.percent),
+        DeletePolicy::Guarded => {
+            deleted > project.delete_guard.files && exceeds_share(project.delete_guard.percent)
+        }
         DeletePolicy::AtMost(files) => deleted > files,
         DeletePolicy::AtMostPercent(percent) => exceeds_share(percent),
         DeletePolicy::Unlimited => false,
@@ -332,13 +378,18 @@ fn guard(
 
 /// What stands where `path` needs a directory, or below where it needs a file.
 fn in_the_way<'s>(standing: &'s BTreeMap<BString, Mode>, path: &BStr) -> Option<(&'s BStr, Mode)> {
-    let above = path.find_iter(b"/").find_map(|slash| standing.get_key_value(path[..slash].as_bstr()));
+    let above = path
+        .find_iter(b"/")
+        .find_map(|slash| standing.get_key_value(path[..slash].as_bstr()));
     if let Some((path, mode)) = above {
         return Some((path.as_bstr(), *mode));
     }
     let directory = [path.as_bytes(), b"/"].concat();
-    let mut behind = standing.range::<BStr, _>((Bound::Included(directory.as_bstr()), Bound::Unbounded));
-    let (below, _) = behind.next().filter(|(below, _)| below.starts_with(&directory))?;
+    let mut behind =
+        standing.range::<BStr, _>((Bound::Included(directory.as_bstr()), Bound::Unbounded));
+    let (below, _) = behind
+        .next()
+        .filter(|(below, _)| below.starts_with(&directory))?;
     Some((below[..path.len()].as_bstr(), Mode::Directory))
 }
 
@@ -350,16 +401,33 @@ struct Kept<'s> {
 
 impl<'s> Kept<'s> {
     fn new(project: &Project, snapshot: &'s Snapshot) -> Self {
-        let sources: BTreeSet<_> = snapshot.skipped.iter().map(|skipped| skipped.source.as_bstr()).collect();
-        let claims = sources.iter().flat_map(|source| project.claims.claim(source));
-        Self { destinations: claims.map(|claim| claim.destination.into()).collect(), sources }
+        let sources: BTreeSet<_> = snapshot
+            .skipped
+            .iter()
+            .map(|skipped| skipped.source.as_bstr())
+            .collect();
+        let claims = sources
+            .iter()
+            .flat_map(|source| project.claims.claim(source));
+        Self {
+            destinations: claims.map(|claim| claim.destination.into()).collect(),
+            sources,
+        }
     }
 
     fn holds(&self, project: &Project, path: &BString) -> bool {
-        let below_skipped =
-            |source: &[u8]| source.find_iter(b"/").any(|slash| self.sources.contains(source[..slash].as_bstr()));
+        let below_skipped = |source: &[u8]| {
+            source
+                .find_iter(b"/")
+                .any(|slash| self.sources.contains(source[..slash].as_bstr()))
+        };
         !self.sources.is_empty()
-            && (self.destinations.contains(path) || project.claims.sources(path).iter().any(|s| below_skipped(s)))
+            && (self.destinations.contains(path)
+                || project
+                    .claims
+                    .sources(path)
+                    .iter()
+                    .any(|s| below_skipped(s)))
     }
 }
 
@@ -374,11 +442,18 @@ pub fn plan_id<'p>(
     tip: Option<ObjectId>,
     plans: impl Iterator<Item = (Option<&'p CodexPath>, &'p ProjectPlan)>,
 ) -> ObjectId {
-    let mut text: Vec<u8> = tip.map(|tip| tip.to_string()).unwrap_or_default().into_bytes();
+    let mut text: Vec<u8> = tip
+        .map(|tip| tip.to_string())
+        .unwrap_or_default()
+        .into_bytes();
     for (place, plan) in plans {
         for change in &plan.changes {
             text.extend_from_slice(b"\0");
-            text.extend(place.iter().flat_map(|place| [place.as_bstr().as_bytes(), b"/"].concat()));
+            text.extend(
+                place
+                    .iter()
+                    .flat_map(|place| [place.as_bstr().as_bytes(), b"/"].concat()),
+            );
             text.extend_from_slice(&change.path);
             text.extend_from_slice(b"\0");
             text.extend_from_slice(change.op.name().as_bytes());

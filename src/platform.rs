@@ -62,7 +62,15 @@ impl From<rustix::fs::Stat> for Look {
             modified: (raw.st_mtime, raw.st_mtime_nsec.cast_signed()),
             changed: (raw.st_ctime, raw.st_ctime_nsec.cast_signed()),
         };
-        Self { kind, mode: if raw.st_mode & 0o100 == 0 { Mode::File } else { Mode::Executable }, stat }
+        Self {
+            kind,
+            mode: if raw.st_mode & 0o100 == 0 {
+                Mode::File
+            } else {
+                Mode::Executable
+            },
+            stat,
+        }
     }
 }
 
@@ -83,14 +91,23 @@ pub fn look_at(file: &File) -> io::Result<Look> {
 /// Options to read a file with; a pipe put in its place does not hold the run up.
 pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     options
 }
 
 /// Options to make a file with that is to have `mode`.
 pub fn making(mode: Mode) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(if mode == Mode::Executable { 0o777 } else { 0o666 });
+    options
+        .write(true)
+        .create_new(true)
+        .mode(if mode == Mode::Executable {
+            0o777
+        } else {
+            0o666
+        });
     options
 }
 
@@ -102,7 +119,10 @@ pub fn permissions_of_a_new_file() -> Permissions {
 /// Whether a directory could not be opened as one, for something else stands there: with a link that must not be
 /// followed the system speaks of a loop.
 pub fn is_no_directory(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOTDIR | Errno::LOOP)
+    )
 }
 
 /// Whether links lead to each other without end.
@@ -140,7 +160,10 @@ pub fn free_space(place: &Path) -> Option<u64> {
 /// What the system said, without the name of a temporary file that `tempfile` puts behind it: it tells a user nothing.
 pub fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at path \"").filter(|_| error.raw_os_error().is_none()) {
+    match text
+        .rfind(" at path \"")
+        .filter(|_| error.raw_os_error().is_none())
+    {
         Some(end) => text[..end].to_owned(),
         None => text,
     }
@@ -173,14 +196,18 @@ pub fn user_name() -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)? == own).then(|| name.to_owned())
     };
-    std::fs::read_to_string("/etc/passwd").ok()?.lines().find_map(named)
+    std::fs::read_to_string("/etc/passwd")
+        .ok()?
+        .lines()
+        .find_map(named)
 }
 
 /// Whether whoever started this process had it ignore `signal`, as far as the system can tell.
 pub fn ignores(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Has a child lead a group of its own, which is told to end as a whole.

@@ -40,7 +40,11 @@ impl Wants {
     /// Compiles the patterns of `project`.
     pub fn new(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let rules = &project.from_codex;
-        let include: Vec<String> = rules.include.iter().map(|pattern| glob_of(pattern, workspace)).collect();
+        let include: Vec<String> = rules
+            .include
+            .iter()
+            .map(|pattern| glob_of(pattern, workspace))
+            .collect();
         Self::of_globs(include, &rules.exclude, workspace)
     }
 
@@ -48,27 +52,51 @@ impl Wants {
     pub fn markdown(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let own = format!("{}/**", globset::escape(&project.to.as_bstr().to_string()));
         let exclude = [project.from_codex.exclude.as_slice(), &[own]].concat();
-        Self::of_globs(vec![format!("{}/*.md", place_of("**"))], &exclude, workspace)
+        Self::of_globs(
+            vec![format!("{}/*.md", place_of("**"))],
+            &exclude,
+            workspace,
+        )
     }
 
-    fn of_globs(include: Vec<String>, exclude: &[String], workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
+    fn of_globs(
+        include: Vec<String>,
+        exclude: &[String],
+        workspace: &Workspace,
+    ) -> Result<Self, Vec<InvalidPattern>> {
         let exclude = exclude.iter().flat_map(|pattern| {
             if pattern.starts_with(SCHEME) {
                 return vec![glob_of(pattern, workspace)];
             }
-            let places = workspace.projects.iter().map(|project| globset::escape(&project.to.as_bstr().to_string()));
+            let places = workspace
+                .projects
+                .iter()
+                .map(|project| globset::escape(&project.to.as_bstr().to_string()));
             let mut below: Vec<_> = places.map(|place| format!("{place}/{pattern}")).collect();
             below.sort();
-            [vec![pattern.clone(), format!("{}/{pattern}", place_of("*"))], below].concat()
+            [
+                vec![pattern.clone(), format!("{}/{pattern}", place_of("*"))],
+                below,
+            ]
+            .concat()
         });
         let exclude = exclude.collect();
-        Ok(Self { claims: Claims::new(ClaimPatterns { include, exclude, ..ClaimPatterns::default() })? })
+        Ok(Self {
+            claims: Claims::new(ClaimPatterns {
+                include,
+                exclude,
+                ..ClaimPatterns::default()
+            })?,
+        })
     }
 
     /// A digest of the patterns: the same ones want the same.
     pub fn digest(&self) -> ObjectId {
         let patterns = self.claims.patterns();
-        hash(Kind::Blob, format!("{:?}\n{:?}", patterns.include, patterns.exclude).as_bytes())
+        hash(
+            Kind::Blob,
+            format!("{:?}\n{:?}", patterns.include, patterns.exclude).as_bytes(),
+        )
     }
 
     /// Whether the path of the codex is wanted.
@@ -83,22 +111,37 @@ impl Wants {
         root: Option<ObjectId>,
     ) -> Result<Found, TreeError> {
         let mut found = Found::default();
-        let mut pending: Vec<_> = root.map(|root| (BString::default(), root)).into_iter().collect();
+        let mut pending: Vec<_> = root
+            .map(|root| (BString::default(), root))
+            .into_iter()
+            .collect();
         while let Some((prefix, id)) = pending.pop() {
             for entry in tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))? {
                 let path = BString::from([prefix.as_slice(), &entry.name].concat());
                 let is_directory = entry.mode == Mode::Directory;
-                if !(if is_directory { self.claims.can_hold(&path) } else { self.wants(&path) }) {
+                if !(if is_directory {
+                    self.claims.can_hold(&path)
+                } else {
+                    self.wants(&path)
+                }) {
                     continue;
                 }
                 if let Err(reason) = check_file_name(&entry.name) {
                     found.refused.push((path, reason.to_string()));
                 } else if cache::is_own_name(path.as_bstr()) {
-                    found.refused.push((path, "the name is the cache's own".to_owned()));
+                    found
+                        .refused
+                        .push((path, "the name is the cache's own".to_owned()));
                 } else if is_directory {
                     pending.push((BString::from([path.as_slice(), b"/"].concat()), entry.id));
                 } else if entry.mode.is_file() {
-                    found.files.insert(path, Entry { mode: entry.mode, id: entry.id });
+                    found.files.insert(
+                        path,
+                        Entry {
+                            mode: entry.mode,
+                            id: entry.id,
+                        },
+                    );
                 } else {
                     found.passed_over.push((path, entry.mode));
                 }
@@ -118,9 +161,14 @@ impl Found {
         let mut twins = Vec::new();
         for path in self.files.keys() {
             let ends = path.find_iter(b"/").chain([path.len()]);
-            let other = ends.filter_map(|end| seen.get(&folded(&path[..end]))).next();
+            let other = ends
+                .filter_map(|end| seen.get(&folded(&path[..end])))
+                .next();
             match other {
-                Some(other) => twins.push((path.clone(), format!("`{}` is there under that name", escaped(other)))),
+                Some(other) => twins.push((
+                    path.clone(),
+                    format!("`{}` is there under that name", escaped(other)),
+                )),
                 None => drop(seen.insert(folded(path), path.clone())),
             }
         }
@@ -135,18 +183,29 @@ impl Found {
 fn glob_of(pattern: &str, workspace: &Workspace) -> String {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
     let mut parts = rest.splitn(3, '/').skip(1);
-    let (project, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let placed = workspace.projects.iter().find(|known| known.name.as_str() == project);
+    let (project, path) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let placed = workspace
+        .projects
+        .iter()
+        .find(|known| known.name.as_str() == project);
     let place = match placed {
         Some(known) => globset::escape(&known.to.as_bstr().to_string()),
         None => place_of(project),
     };
-    let all = if path.is_empty() || path.ends_with('/') { "**" } else { "" };
+    let all = if path.is_empty() || path.ends_with('/') {
+        "**"
+    } else {
+        ""
+    };
     format!("{place}/{path}{all}")
 }
 
 /// Where projects of this name, or that match this glob, stand in the codex, unless their configuration says otherwise.
 fn place_of(project: &str) -> String {
     let place = layers::derived("project_to");
-    template::fill(place, &[("project", Some(project))]).unwrap_or_else(|_| unreachable!("`{place}` cannot be filled"))
+    template::fill(place, &[("project", Some(project))])
+        .unwrap_or_else(|_| unreachable!("`{place}` cannot be filled"))
 }

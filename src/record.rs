@@ -17,7 +17,10 @@ pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
         return None;
     }
     data.truncate(end);
-    let body = data.strip_prefix(head.as_bytes())?.strip_prefix(b"\n")?.len();
+    let body = data
+        .strip_prefix(head.as_bytes())?
+        .strip_prefix(b"\n")?
+        .len();
     data.drain(..end - body);
     Some(data)
 }

@@ -39,7 +39,12 @@ impl Stat {
     /// Reads it back.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (size, inode) = (reader.number()?, reader.number()?);
-        Some(Self { size, inode, modified: read_time(reader)?, changed: read_time(reader)? })
+        Some(Self {
+            size,
+            inode,
+            modified: read_time(reader)?,
+            changed: read_time(reader)?,
+        })
     }
 }
 
@@ -51,5 +56,8 @@ pub fn push_time(body: &mut Vec<u8>, time: Time) {
 
 /// Reads it back.
 pub fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
-    Some((reader.number()?.cast_signed(), reader.number()?.cast_signed()))
+    Some((
+        reader.number()?.cast_signed(),
+        reader.number()?.cast_signed(),
+    ))
 }

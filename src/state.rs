@@ -40,13 +40,19 @@ impl State {
     /// The records below `state_dir` for the remote whose URL without secrets is `url`, and the branch that was asked
     /// for, or `None` for whatever its HEAD names.
     pub fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
-        let key = hash(Kind::Blob, format!("{url}\n{}", branch.unwrap_or_default()).as_bytes());
-        Self { directory: state_dir.join("codex").join(key.to_string()) }
+        let key = hash(
+            Kind::Blob,
+            format!("{url}\n{}", branch.unwrap_or_default()).as_bytes(),
+        );
+        Self {
+            directory: state_dir.join("codex").join(key.to_string()),
+        }
     }
 
     fn path(&self, project: &Project) -> PathBuf {
         // Places differ in more than case, names may not.
-        self.directory.join(hash(Kind::Blob, project.to.as_bstr()).to_string())
+        self.directory
+            .join(hash(Kind::Blob, project.to.as_bstr()).to_string())
     }
 
     /// What is recorded of `project`; `None` if nothing is, or if it is damaged.
@@ -63,10 +69,24 @@ impl State {
         while !reader.0.is_empty() {
             let path = reader.bytes()?;
             let mode = Mode::from_octal(reader.bytes()?)?;
-            entries.push((path.into(), Entry { mode, id: ObjectId(reader.array()?) }));
+            entries.push((
+                path.into(),
+                Entry {
+                    mode,
+                    id: ObjectId(reader.array()?),
+                },
+            ));
         }
-        let listing = Listing { entries: entries.into_iter().collect(), obstacle: None };
-        Some(Recorded { branch, tip: Some(tip).filter(|tip| tip.0 != [0; 20]), time, listing })
+        let listing = Listing {
+            entries: entries.into_iter().collect(),
+            obstacle: None,
+        };
+        Some(Recorded {
+            branch,
+            tip: Some(tip).filter(|tip| tip.0 != [0; 20]),
+            time,
+            listing,
+        })
     }
 
     /// Records what stands at the project's place. State that cannot be kept only costs a fetch next time.

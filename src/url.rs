@@ -43,14 +43,18 @@ impl RemoteUrl {
     /// # Ok::<(), fractary_codex::url::InvalidUrl>(())
     /// ```
     pub fn parse(text: &str, base: &Path) -> Result<Self, InvalidUrl> {
-        let mut url = gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
+        let mut url =
+            gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
         if url.serialize_alternative_form && names_password(&url) {
             return Err(InvalidUrl::NoScheme);
         }
         match &url.scheme {
             Scheme::File => {
                 let path = PathBuf::from(url.path.to_os_str_lossy().into_owned());
-                url.path = crate::paths::absolute(base, &path).into_os_string().into_encoded_bytes().into();
+                url.path = crate::paths::absolute(base, &path)
+                    .into_os_string()
+                    .into_encoded_bytes()
+                    .into();
             }
             Scheme::Https | Scheme::Http | Scheme::Ssh | Scheme::Git => {
                 if url.host.as_deref().unwrap_or_default().is_empty() {
@@ -65,7 +69,9 @@ impl RemoteUrl {
             }
             Scheme::Ext | Scheme::Helper(_) | Scheme::HelperUrl(_) => {
                 let scheme = text.split(':').next().unwrap_or_default();
-                return Err(InvalidUrl::Scheme(crate::paths::escaped(scheme.as_bytes()).to_string()));
+                return Err(InvalidUrl::Scheme(
+                    crate::paths::escaped(scheme.as_bytes()).to_string(),
+                ));
             }
         }
         Ok(Self { url })
@@ -73,7 +79,8 @@ impl RemoteUrl {
 
     /// The path of a remote on this machine.
     pub fn local_path(&self) -> Option<PathBuf> {
-        (self.url.scheme == Scheme::File).then(|| PathBuf::from(self.url.path.to_os_str_lossy().into_owned()))
+        (self.url.scheme == Scheme::File)
+            .then(|| PathBuf::from(self.url.path.to_os_str_lossy().into_owned()))
     }
 
     /// Whether the remote is reached over http or https, where a token can be sent.
@@ -93,7 +100,11 @@ impl RemoteUrl {
 
     /// The host's name, without port; `None` for a path.
     pub fn host(&self) -> Option<&str> {
-        if self.url.scheme == Scheme::File { None } else { self.url.host.as_deref() }
+        if self.url.scheme == Scheme::File {
+            None
+        } else {
+            self.url.host.as_deref()
+        }
     }
 
     /// The port, where the URL names one.
@@ -114,7 +125,10 @@ impl RemoteUrl {
     pub fn is_loopback(&self) -> bool {
         self.host().is_some_and(|host| {
             let bare = host.trim_start_matches('[').trim_end_matches(']');
-            host.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            host.eq_ignore_ascii_case("localhost")
+                || bare
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|ip| ip.is_loopback())
         })
     }
 
@@ -122,16 +136,28 @@ impl RemoteUrl {
     pub fn credentials(&self) -> Option<(String, Secret)> {
         let given = self.is_http() && (self.url.password.is_some() || self.user_is_secret());
         let Url { user, password, .. } = &self.url;
-        given.then(|| (user.clone().unwrap_or_default(), Secret::new(password.clone().unwrap_or_default())))
+        given.then(|| {
+            (
+                user.clone().unwrap_or_default(),
+                Secret::new(password.clone().unwrap_or_default()),
+            )
+        })
     }
 
     /// Whether the user part is a token, as hosting services take it: with nothing or `x-oauth-basic` for a password, or
     /// alone and such as no user is called.
     pub fn user_is_secret(&self) -> bool {
-        let Some(user) = self.url.user.as_deref().filter(|_| self.is_http()) else { return false };
+        let Some(user) = self.url.user.as_deref().filter(|_| self.is_http()) else {
+            return false;
+        };
         match self.url.password.as_deref() {
             Some(password) => password.is_empty() || password == "x-oauth-basic",
-            None => user.len() >= 20 && user.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')),
+            None => {
+                user.len() >= 20
+                    && user
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+            }
         }
     }
 
@@ -173,10 +199,19 @@ impl RemoteUrl {
 fn names_password(url: &Url) -> bool {
     let path = url.path.to_str_lossy();
     match url.scheme {
-        Scheme::File => {
-            path.split('/').any(|segment| segment.split_once(':').is_some_and(|(_, rest)| rest.contains('@')))
+        Scheme::File => path.split('/').any(|segment| {
+            segment
+                .split_once(':')
+                .is_some_and(|(_, rest)| rest.contains('@'))
+        }),
+        _ => {
+            url.user.is_none()
+                && path
+                    .trim_start_matches('/')
+                    .split('/')
+                    .next()
+                    .is_some_and(|s| s.contains('@'))
         }
-        _ => url.user.is_none() && path.trim_start_matches('/').split('/').next().is_some_and(|s| s.contains('@')),
     }
 }
 
@@ -187,8 +222,11 @@ impl fmt::Display for RemoteUrl {
             (masked.user, masked.password) = (Some("***".into()), None);
         }
         masked.password = masked.password.map(|_| "***".into());
-        let shown =
-            if self.url.scheme == Scheme::File { self.url.path.to_string() } else { masked.to_bstring().to_string() };
+        let shown = if self.url.scheme == Scheme::File {
+            self.url.path.to_string()
+        } else {
+            masked.to_bstring().to_string()
+        };
         crate::paths::escaped(shown.as_bytes()).fmt(f)
     }
 }
@@ -216,13 +254,20 @@ mod tests {
         assert_eq!(u.credentials().unwrap().1.reveal(), "s3cret");
         assert_eq!(u.repository(), "docs/codex");
         let u = url("ssh://git:s3cret@h/x.git");
-        assert_eq!((u.to_string().as_str(), u.for_git().as_str()), ("ssh://git:***@h/x.git", "ssh://git@h/x.git"));
+        assert_eq!(
+            (u.to_string().as_str(), u.for_git().as_str()),
+            ("ssh://git:***@h/x.git", "ssh://git@h/x.git")
+        );
     }
 
     #[test]
     fn a_token_as_user_is_a_secret_too() {
         let token = "ghp_0123456789abcdefghij";
-        for user in [format!("{token}:"), format!("{token}:x-oauth-basic"), token.to_owned()] {
+        for user in [
+            format!("{token}:"),
+            format!("{token}:x-oauth-basic"),
+            token.to_owned(),
+        ] {
             let u = url(&format!("https://{user}@github.com/acme/codex.git"));
             assert_eq!(u.to_string(), "https://***@github.com/acme/codex.git");
             assert_eq!(u.for_git(), "https://github.com/acme/codex.git");
@@ -233,24 +278,54 @@ mod tests {
             (u.to_string().as_str(), u.credentials().is_some()),
             ("https://ada@github.com/acme/codex.git", false)
         );
-        for bad in ["me:pw@host/x.git", "https:/me:pw@host/x.git", "https//me:pw@host/x.git"] {
-            assert!(matches!(RemoteUrl::parse(bad, Path::new("/ws")), Err(InvalidUrl::NoScheme)), "{bad}");
+        for bad in [
+            "me:pw@host/x.git",
+            "https:/me:pw@host/x.git",
+            "https//me:pw@host/x.git",
+        ] {
+            assert!(
+                matches!(
+                    RemoteUrl::parse(bad, Path::new("/ws")),
+                    Err(InvalidUrl::NoScheme)
+                ),
+                "{bad}"
+            );
         }
         assert_eq!(url("git@host:~me/x@y.git").host(), Some("host"));
     }
 
     #[test]
     fn every_form_that_git_reads() {
-        assert_eq!(url("git@github.com:acme/codex.git").for_git(), "git@github.com:acme/codex.git");
-        assert_eq!(url("git@github.com:acme/codex.git").public().unwrap(), "github.com:acme/codex.git");
+        assert_eq!(
+            url("git@github.com:acme/codex.git").for_git(),
+            "git@github.com:acme/codex.git"
+        );
+        assert_eq!(
+            url("git@github.com:acme/codex.git").public().unwrap(),
+            "github.com:acme/codex.git"
+        );
         assert_eq!(url("ssh://git@h:2222/x.git").place(), "h:2222");
-        assert_eq!(url("codex.git").local_path().unwrap(), Path::new("/ws/codex.git"));
+        assert_eq!(
+            url("codex.git").local_path().unwrap(),
+            Path::new("/ws/codex.git")
+        );
         assert_eq!(url("/srv/codex.git").for_git(), "file:///srv/codex.git");
-        assert_eq!(url("file:///srv/codex.git").local_path().unwrap(), Path::new("/srv/codex.git"));
+        assert_eq!(
+            url("file:///srv/codex.git").local_path().unwrap(),
+            Path::new("/srv/codex.git")
+        );
         assert_eq!(url("/srv/codex.git").public(), None);
-        assert!(url("http://127.0.0.1:8080/x").is_loopback() && url("http://[::1]/x").is_loopback());
+        assert!(
+            url("http://127.0.0.1:8080/x").is_loopback() && url("http://[::1]/x").is_loopback()
+        );
         assert!(!url("https://example.com/x").is_loopback());
-        for bad in ["", "https://", "ftp://h/x", "ext::sh -c x", "ssh://-oProxyCommand=x/y"] {
+        for bad in [
+            "",
+            "https://",
+            "ftp://h/x",
+            "ext::sh -c x",
+            "ssh://-oProxyCommand=x/y",
+        ] {
             assert!(RemoteUrl::parse(bad, Path::new("/ws")).is_err(), "{bad}");
         }
     }

@@ -64,7 +64,9 @@ impl Asked {
 
     /// Whether `other` is the same question about the same branch, and all of it was had.
     pub fn answers_at_any_tip(&self, other: &Self) -> bool {
-        self.complete && (&self.remote, &self.branch, self.question) == (&other.remote, &other.branch, other.question)
+        self.complete
+            && (&self.remote, &self.branch, self.question)
+                == (&other.remote, &other.branch, other.question)
     }
 }
 
@@ -111,9 +113,15 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
             }
             None => body.push(0),
         }
-        let owners: Vec<_> = file.owners.iter().filter_map(|owner| numbers.get(owner)).collect();
+        let owners: Vec<_> = file
+            .owners
+            .iter()
+            .filter_map(|owner| numbers.get(owner))
+            .collect();
         body.extend_from_slice(&(owners.len() as u64).to_le_bytes());
-        owners.into_iter().for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
+        owners
+            .into_iter()
+            .for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
     }
     body
 }
@@ -126,7 +134,11 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
         let text = |reader: &mut Reader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
         let flag = |reader: &mut Reader<'_>| reader.array().map(|[flag]| flag == 1);
         let project = text(&mut reader)?.parse().ok()?;
-        let reason = if flag(&mut reader)? { Reason::Wanted } else { Reason::Published };
+        let reason = if flag(&mut reader)? {
+            Reason::Wanted
+        } else {
+            Reason::Published
+        };
         let asked = Asked {
             remote: text(&mut reader)?,
             branch: text(&mut reader)?,
@@ -141,14 +153,35 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
     while !reader.0.is_empty() {
         let (path, entry) = read_entry(&mut reader)?;
         let [known] = reader.array()?;
-        let stat = if known == 1 { Some(Stat::read(&mut reader)?) } else { None };
+        let stat = if known == 1 {
+            Some(Stat::read(&mut reader)?)
+        } else {
+            None
+        };
         let mut of = Vec::new();
         for _ in 0..reader.number()? {
-            of.push(owners.get(usize::try_from(reader.number()?).ok()?)?.0.clone());
+            of.push(
+                owners
+                    .get(usize::try_from(reader.number()?).ok()?)?
+                    .0
+                    .clone(),
+            );
         }
-        files.push((path, Cached { entry, stat, owners: of, begun: Vec::new() }));
+        files.push((
+            path,
+            Cached {
+                entry,
+                stat,
+                owners: of,
+                begun: Vec::new(),
+            },
+        ));
     }
-    Some(Manifest { taken, owners: owners.into_iter().collect(), files: files.into_iter().collect() })
+    Some(Manifest {
+        taken,
+        owners: owners.into_iter().collect(),
+        files: files.into_iter().collect(),
+    })
 }
 
 impl Manifest {
@@ -156,7 +189,9 @@ impl Manifest {
     pub(super) fn begun(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for (path, file) in &self.files {
-            file.begun.iter().for_each(|entry| push_entry(&mut body, path, entry));
+            file.begun
+                .iter()
+                .for_each(|entry| push_entry(&mut body, path, entry));
         }
         body
     }
@@ -172,5 +207,11 @@ pub(super) fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
 pub(super) fn read_entry(reader: &mut Reader<'_>) -> Option<(BString, Entry)> {
     let path = reader.bytes()?.into();
     let mode = Mode::from_octal(reader.bytes()?)?;
-    Some((path, Entry { mode, id: ObjectId(reader.array()?) }))
+    Some((
+        path,
+        Entry {
+            mode,
+            id: ObjectId(reader.array()?),
+        },
+    ))
 }

@@ -118,27 +118,49 @@ pub struct Cache {
 
 impl Cache {
     /// Opens the cache in `path`, made if need be; waits while another run has it.
-    pub fn open(path: &Path, interrupt: &Interrupt, waiting: impl FnOnce()) -> Result<Self, CacheError> {
-        let error = |source| CacheError::Open { path: path.to_owned(), source };
+    pub fn open(
+        path: &Path,
+        interrupt: &Interrupt,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, CacheError> {
+        let error = |source| CacheError::Open {
+            path: path.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(path).map_err(error)?;
         let place = Place::open(path).map_err(error)?;
         let control = place.control().map_err(error)?;
         let file = {
             let mut options = cap_std::fs::OpenOptions::new();
-            control.open_with("lock", options.create(true).write(true)).map_err(error)?.into_std()
+            control
+                .open_with("lock", options.create(true).write(true))
+                .map_err(error)?
+                .into_std()
         };
         let lock = lock(file, interrupt, waiting)?;
         place.sign(".gitignore", "*\n").map_err(error)?;
         place.sign("CACHEDIR.TAG", CACHEDIR_TAG).map_err(error)?;
         place.tidy();
         let (manifest, assumed) = (read(path), BTreeMap::new());
-        Ok(Self { manifest, path: path.to_owned(), place: Some(place), assumed, _lock: lock })
+        Ok(Self {
+            manifest,
+            path: path.to_owned(),
+            place: Some(place),
+            assumed,
+            _lock: lock,
+        })
     }
 
     /// Looks at the cache in `path`, which may not be there, and writes nothing.
     pub fn look(path: &Path) -> Self {
         let (place, assumed) = (Place::open(path).ok(), BTreeMap::new());
-        Self { path: path.to_owned(), place, manifest: read(path), assumed, _lock: None }
+        Self {
+            path: path.to_owned(),
+            place,
+            manifest: read(path),
+            assumed,
+            _lock: None,
+        }
     }
 
     /// What it holds.
@@ -148,14 +170,23 @@ impl Cache {
 
     /// The files that are there for `owner`.
     pub fn files_of(&self, owner: &Owner) -> BTreeMap<BString, Entry> {
-        let files = self.manifest.files.iter().filter(|(_, file)| file.owners.contains(owner));
-        files.map(|(path, file)| (path.clone(), file.entry)).collect()
+        let files = self
+            .manifest
+            .files
+            .iter()
+            .filter(|(_, file)| file.owners.contains(owner));
+        files
+            .map(|(path, file)| (path.clone(), file.entry))
+            .collect()
     }
 
     /// Plans what `questions` come to. Nothing is written. With `force`, what was changed by hand is replaced.
     pub fn plan(&self, questions: Vec<Question>, force: bool) -> Result<CachePlan, CacheError> {
         let leaving = plan::leaving(&self.manifest, &questions);
-        let mut paths: Vec<&BStr> = questions.iter().flat_map(|q| q.files.keys().map(|path| path.as_bstr())).collect();
+        let mut paths: Vec<&BStr> = questions
+            .iter()
+            .flat_map(|q| q.files.keys().map(|path| path.as_bstr()))
+            .collect();
         paths.extend(leaving.keys());
         paths.sort_unstable();
         paths.dedup();
@@ -163,15 +194,24 @@ impl Cache {
             Ok(OnDisk::Absent) => None,
             found => Some(found.map(|found| (path.to_owned(), found))),
         };
-        let found: HashMap<BString, OnDisk> =
-            paths.into_par_iter().filter_map(look).collect::<Result<_, CacheError>>()?;
+        let found: HashMap<BString, OnDisk> = paths
+            .into_par_iter()
+            .filter_map(look)
+            .collect::<Result<_, CacheError>>()?;
         let taken = plan::plan(&self.manifest, &questions, &found, force);
         let news = |(path, found): (BString, OnDisk)| match found {
-            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat) => Some((path, stat)),
+            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat) => {
+                Some((path, stat))
+            }
             _ => None,
         };
         let looked = found.into_iter().filter_map(news).collect();
-        Ok(CachePlan { taken, questions, force, looked })
+        Ok(CachePlan {
+            taken,
+            questions,
+            force,
+            looked,
+        })
     }
 
     /// Carries out a plan. `contents` gives a file's bytes; what cannot be had or written is noted in `refused`, and
@@ -181,39 +221,70 @@ impl Cache {
         plan: CachePlan,
         contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
     ) -> Result<Vec<Taken>, CacheError> {
-        let CachePlan { questions, mut taken, force, mut looked } = plan;
-        let Some(place) = &self.place else { return Ok(taken) };
+        let CachePlan {
+            questions,
+            mut taken,
+            force,
+            mut looked,
+        } = plan;
+        let Some(place) = &self.place else {
+            return Ok(taken);
+        };
         let path = self.path.clone();
-        let error = |source| CacheError::Write { path: path.clone(), source };
+        let error = |source| CacheError::Write {
+            path: path.clone(),
+            source,
+        };
         let all_known = questions.iter().zip(&taken).all(|(question, one)| {
             let before = self.manifest.owners.get(&question.owner);
-            let is_known = question.asked.complete && before.is_some_and(|before| before.answers(&question.asked));
+            let is_known = question.asked.complete
+                && before.is_some_and(|before| before.answers(&question.asked));
             one.plan.changes.is_empty() && is_known
         });
         if all_known && looked.is_empty() {
             return Ok(taken);
         }
-        if taken.iter().flat_map(|one| one.plan.files()).next().is_some() {
-            self.begin(taken.iter().flat_map(|one| one.plan.files())).map_err(error)?;
+        if taken
+            .iter()
+            .flat_map(|one| one.plan.files())
+            .next()
+            .is_some()
+        {
+            self.begin(taken.iter().flat_map(|one| one.plan.files()))
+                .map_err(error)?;
         }
         let mut failed = HashMap::new();
-        for change in taken.iter().flat_map(|one| &one.plan.changes).filter(|change| change.op.file().is_none()) {
+        for change in taken
+            .iter()
+            .flat_map(|one| &one.plan.changes)
+            .filter(|change| change.op.file().is_none())
+        {
             if let Err(error) = place.remove(change.path.as_bstr()) {
                 failed.insert(change.path.clone(), error.to_string());
             }
         }
-        let mut files: Vec<_> =
-            taken.iter().flat_map(|one| one.plan.files()).map(|file| (split(&file.source), file)).collect();
+        let mut files: Vec<_> = taken
+            .iter()
+            .flat_map(|one| one.plan.files())
+            .map(|file| (split(&file.source), file))
+            .collect();
         files.sort_unstable_by_key(|(at, _)| *at);
-        let together: Vec<_> =
-            files.chunk_by(|((a, _), _), ((b, _), _)| a == b).flat_map(|same| same.chunks(ONE_WALK)).collect();
+        let together: Vec<_> = files
+            .chunk_by(|((a, _), _), ((b, _), _)| a == b)
+            .flat_map(|same| same.chunks(ONE_WALK))
+            .collect();
         let put = |files: &[((&BStr, &BStr), &SourceFile)]| -> Vec<(BString, io::Result<Stat>)> {
             let folder = place.folder(files[0].0.0, force);
             let put = |leaf: &BStr, file: &SourceFile| {
-                let folder = folder.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+                let folder = folder
+                    .as_ref()
+                    .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
                 folder.write(leaf, file.mode, &contents(file).map_err(io::Error::other)?)
             };
-            files.iter().map(|((_, leaf), file)| (file.source.clone(), put(leaf, file))).collect()
+            files
+                .iter()
+                .map(|((_, leaf), file)| (file.source.clone(), put(leaf, file)))
+                .collect()
         };
         let results: Vec<_> = together.into_par_iter().flat_map_iter(put).collect();
         for (path, result) in results {
@@ -225,13 +296,14 @@ impl Cache {
         }
         for one in &mut taken {
             let Taken { plan, refused, .. } = one;
-            plan.changes.retain(|change| match failed.remove_entry(&change.path) {
-                Some(failure) => {
-                    refused.push(failure);
-                    false
-                }
-                None => true,
-            });
+            plan.changes
+                .retain(|change| match failed.remove_entry(&change.path) {
+                    Some(failure) => {
+                        refused.push(failure);
+                        false
+                    }
+                    None => true,
+                });
         }
         self.manifest.note(questions, &taken, &looked);
         self.save().map_err(error)?;
@@ -241,14 +313,18 @@ impl Cache {
     /// Goes on as if a plan had been carried out, and writes nothing: what a run would do after it is planned on that.
     pub fn assume(&mut self, plan: CachePlan) {
         for change in plan.taken.iter().flat_map(|one| &one.plan.changes) {
-            let then = change.op.file().map_or(OnDisk::Absent, |file| OnDisk::File {
-                mode: file.mode,
-                id: file.id,
-                stat: Stat::default(),
-            });
+            let then = change
+                .op
+                .file()
+                .map_or(OnDisk::Absent, |file| OnDisk::File {
+                    mode: file.mode,
+                    id: file.id,
+                    stat: Stat::default(),
+                });
             self.assumed.insert(change.path.clone(), then);
         }
-        self.manifest.note(plan.questions, &plan.taken, &HashMap::new());
+        self.manifest
+            .note(plan.questions, &plan.taken, &HashMap::new());
     }
 
     /// How the files are that are not as they were written.
@@ -261,22 +337,47 @@ impl Cache {
             };
             Ok(Some((path.clone(), condition)))
         };
-        self.manifest.files.iter().filter_map(|file| condition(file).transpose()).collect()
+        self.manifest
+            .files
+            .iter()
+            .filter_map(|file| condition(file).transpose())
+            .collect()
     }
 
     /// Removes what was written for the owners that `whose` names and for nobody else. An owner of files that stay is not
     /// forgotten.
-    pub fn clear(&mut self, whose: impl Fn(&Owner) -> bool, force: bool) -> Result<Vec<Taken>, CacheError> {
-        let owners: Vec<_> = self.manifest.owners.iter().filter(|(owner, _)| whose(owner)).collect();
+    pub fn clear(
+        &mut self,
+        whose: impl Fn(&Owner) -> bool,
+        force: bool,
+    ) -> Result<Vec<Taken>, CacheError> {
+        let owners: Vec<_> = self
+            .manifest
+            .owners
+            .iter()
+            .filter(|(owner, _)| whose(owner))
+            .collect();
         let nothing = |(owner, asked): (&Owner, &Asked)| {
-            let asked = Asked { complete: false, ..asked.clone() };
-            Question { owner: owner.clone(), asked, files: BTreeMap::new() }
+            let asked = Asked {
+                complete: false,
+                ..asked.clone()
+            };
+            Question {
+                owner: owner.clone(),
+                asked,
+                files: BTreeMap::new(),
+            }
         };
         let plan = self.plan(owners.into_iter().map(nothing).collect(), force)?;
         let taken = self.apply(plan, |_| Err(String::new()))?;
         let Manifest { owners, files, .. } = &mut self.manifest;
-        owners.retain(|owner, _| !whose(owner) || files.values().any(|file| file.owners.contains(owner)));
-        self.save().map_err(|source| CacheError::Write { path: self.path.clone(), source })?;
+        owners.retain(|owner, _| {
+            !whose(owner) || files.values().any(|file| file.owners.contains(owner))
+        });
+        self.save().map_err(|source| CacheError::Write {
+            path: self.path.clone(),
+            source,
+        })?;
         Ok(taken)
     }
 
@@ -285,10 +386,19 @@ impl Cache {
         if let Some(assumed) = self.assumed.get(path) {
             return Ok(assumed.clone());
         }
-        let Some(place) = &self.place else { return Ok(OnDisk::Absent) };
+        let Some(place) = &self.place else {
+            return Ok(OnDisk::Absent);
+        };
         let known = self.manifest.files.get(path);
-        let hashed = |stat: &Stat| known.filter(|_| self.is_known(path, stat)).map(|known| known.entry.id);
-        place.look(path, hashed).map_err(|source| CacheError::Open { path: self.path.clone(), source })
+        let hashed = |stat: &Stat| {
+            known
+                .filter(|_| self.is_known(path, stat))
+                .map(|known| known.entry.id)
+        };
+        place.look(path, hashed).map_err(|source| CacheError::Open {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Whether a file with this stat is surely the one that the manifest tells of.
@@ -306,14 +416,25 @@ impl Cache {
     fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
         let mut body = self.manifest.begun();
         for file in files {
-            manifest::push_entry(&mut body, &file.source, &Entry { mode: file.mode, id: file.id });
+            manifest::push_entry(
+                &mut body,
+                &file.source,
+                &Entry {
+                    mode: file.mode,
+                    id: file.id,
+                },
+            );
         }
         record::write(&self.control().join(BEGUN), manifest::BEGUN_HEAD, &body)
     }
 
     fn save(&mut self) -> io::Result<()> {
         self.manifest.taken = platform::file_system_time(&self.path).unwrap_or_default();
-        record::write(&self.control().join("manifest"), manifest::HEAD, &manifest::encode(&self.manifest))?;
+        record::write(
+            &self.control().join("manifest"),
+            manifest::HEAD,
+            &manifest::encode(&self.manifest),
+        )?;
         // What this run was not asked about is still as an earlier one left it.
         match self.manifest.begun() {
             none if none.is_empty() => drop(std::fs::remove_file(self.control().join(BEGUN))),
@@ -334,14 +455,18 @@ fn split(path: &BString) -> (&BStr, &BStr) {
 fn concerns_all(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
     )
 }
 
 /// Whether a path of the codex is one of the cache's own at its top.
 pub fn is_own_name(path: &BStr) -> bool {
     let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-    OWN_NAMES.iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
+    OWN_NAMES
+        .iter()
+        .any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The manifest of the cache in `path`, with what a run that did not end had begun.
@@ -353,8 +478,18 @@ fn read(path: &Path) -> Manifest {
     if let Some(body) = record::read(&control.join(BEGUN), manifest::BEGUN_HEAD) {
         let mut reader = Reader(&body);
         while let Some((path, entry)) = manifest::read_entry(&mut reader) {
-            let fresh = Cached { entry, stat: None, owners: Vec::new(), begun: Vec::new() };
-            manifest.files.entry(path).or_insert(fresh).begun.push(entry);
+            let fresh = Cached {
+                entry,
+                stat: None,
+                owners: Vec::new(),
+                begun: Vec::new(),
+            };
+            manifest
+                .files
+                .entry(path)
+                .or_insert(fresh)
+                .begun
+                .push(entry);
         }
     }
     manifest
@@ -366,10 +501,35 @@ mod tests {
     use crate::object::{Kind, Mode, hash};
 
     fn asks(project: &str, path: &str, contents: &str) -> Question {
-        let owner = Owner { project: project.parse().unwrap(), reason: Reason::Wanted };
-        let (id, remote, branch) = (hash(Kind::Blob, contents.as_bytes()), String::new(), String::new());
-        let asked = Asked { remote, branch, tip: None, question: id, complete: true, time: 0 };
-        Question { owner, asked, files: [(path.into(), Entry { mode: Mode::File, id })].into() }
+        let owner = Owner {
+            project: project.parse().unwrap(),
+            reason: Reason::Wanted,
+        };
+        let (id, remote, branch) = (
+            hash(Kind::Blob, contents.as_bytes()),
+            String::new(),
+            String::new(),
+        );
+        let asked = Asked {
+            remote,
+            branch,
+            tip: None,
+            question: id,
+            complete: true,
+            time: 0,
+        };
+        Question {
+            owner,
+            asked,
+            files: [(
+                path.into(),
+                Entry {
+                    mode: Mode::File,
+                    id,
+                },
+            )]
+            .into(),
+        }
     }
 
     #[test]
@@ -383,12 +543,17 @@ mod tests {
         put(&mut open(), asks("a", "a.md", "one"), "one");
         let cache = open();
         let killed = cache.plan(vec![asks("a", "a.md", "two")], false).unwrap();
-        cache.begin(killed.taken.iter().flat_map(|one| one.plan.files())).unwrap();
+        cache
+            .begin(killed.taken.iter().flat_map(|one| one.plan.files()))
+            .unwrap();
         std::fs::write(directory.path().join("a.md"), "two").unwrap();
         drop(cache);
         put(&mut open(), asks("b", "b.md", "b"), "b");
         assert_eq!(open().conditions().unwrap(), []);
         put(&mut open(), asks("a", "a.md", "three"), "three");
-        assert_eq!(std::fs::read(directory.path().join("a.md")).unwrap(), b"three");
+        assert_eq!(
+            std::fs::read(directory.path().join("a.md")).unwrap(),
+            b"three"
+        );
     }
 }

@@ -12,9 +12,20 @@ use crate::stat::Stat;
 impl Manifest {
     /// Takes in `questions`, what was `taken` of each, and files as they now stand. An owner that lacks something of what it
     /// asked for, or has it in the version of another, has no complete answer: it is given one by the next run.
-    pub(super) fn note(&mut self, questions: Vec<Question>, taken: &[Taken], looked: &HashMap<BString, Stat>) {
-        let not_ours: BTreeSet<&BString> =
-            taken.iter().flat_map(|one| one.kept.iter().chain(one.refused.iter().map(|(path, _)| path))).collect();
+    pub(super) fn note(
+        &mut self,
+        questions: Vec<Question>,
+        taken: &[Taken],
+        looked: &HashMap<BString, Stat>,
+    ) {
+        let not_ours: BTreeSet<&BString> = taken
+            .iter()
+            .flat_map(|one| {
+                one.kept
+                    .iter()
+                    .chain(one.refused.iter().map(|(path, _)| path))
+            })
+            .collect();
         let mut lacking: BTreeSet<Owner> = BTreeSet::new();
         let mut lacks = |owner: &Owner| {
             if !lacking.contains(owner) {
@@ -28,7 +39,11 @@ impl Manifest {
                     return true;
                 }
                 // What is to go and stays is known further on: it is told again, and goes with `--force`.
-                let is_wanted = || questions.iter().any(|question| question.files.contains_key(path));
+                let is_wanted = || {
+                    questions
+                        .iter()
+                        .any(|question| question.files.contains_key(path))
+                };
                 let stays = not_ours.contains(path) && !is_wanted();
                 if stays {
                     lacks(owner);
@@ -58,21 +73,36 @@ impl Manifest {
                     // What the cache did not write does not become its own.
                     None if !is_ours => {}
                     None => {
-                        let fresh = Cached { entry, stat: None, owners: vec![owner.clone()], begun: Vec::new() };
+                        let fresh = Cached {
+                            entry,
+                            stat: None,
+                            owners: vec![owner.clone()],
+                            begun: Vec::new(),
+                        };
                         self.files.insert(path.clone(), fresh);
                     }
                 }
             }
         }
         for (path, stat) in looked {
-            if let Some(file) = self.files.get_mut(path).filter(|_| !not_ours.contains(path)) {
+            if let Some(file) = self
+                .files
+                .get_mut(path)
+                .filter(|_| !not_ours.contains(path))
+            {
                 file.stat = Some(*stat);
             }
         }
         self.files.retain(|_, file| !file.owners.is_empty());
-        self.owners.extend(questions.into_iter().map(|question| (question.owner, question.asked)));
+        self.owners.extend(
+            questions
+                .into_iter()
+                .map(|question| (question.owner, question.asked)),
+        );
         for owner in lacking {
-            self.owners.entry(owner).and_modify(|asked| asked.complete = false);
+            self.owners
+                .entry(owner)
+                .and_modify(|asked| asked.complete = false);
         }
     }
 }

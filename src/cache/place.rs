@@ -21,7 +21,11 @@ pub(super) enum OnDisk {
     /// Nothing.
     Absent,
     /// A file.
-    File { mode: Mode, id: ObjectId, stat: Stat },
+    File {
+        mode: Mode,
+        id: ObjectId,
+        stat: Stat,
+    },
     /// A link, a directory, or something special.
     Other(&'static str),
     /// Something above it that is no directory.
@@ -56,7 +60,9 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Place {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())? })
+        Ok(Self {
+            dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?,
+        })
     }
 
     /// The directory for the cache's own files, made if need be.
@@ -66,7 +72,10 @@ impl Place {
 
     /// Writes a file of the cache's own at its top, unless there is one.
     pub(super) fn sign(&self, name: &str, text: &str) -> io::Result<()> {
-        match self.dir.open_with(name, OpenOptions::new().write(true).create_new(true)) {
+        match self
+            .dir
+            .open_with(name, OpenOptions::new().write(true).create_new(true))
+        {
             Ok(mut file) => file.write_all(text.as_bytes()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
@@ -74,21 +83,34 @@ impl Place {
     }
 
     /// What stands at `path`. `known` is asked first whether a file with this stat was hashed before.
-    pub(super) fn look(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
-        self.look_closely(path, known).or_else(|error| match error.kind() {
-            io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied => Ok(OnDisk::Unusable(error.to_string())),
-            _ => Err(error),
-        })
+    pub(super) fn look(
+        &self,
+        path: &BStr,
+        known: impl Fn(&Stat) -> Option<ObjectId>,
+    ) -> io::Result<OnDisk> {
+        self.look_closely(path, known)
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied => {
+                    Ok(OnDisk::Unusable(error.to_string()))
+                }
+                _ => Err(error),
+            })
     }
 
-    fn look_closely(&self, path: &BStr, known: impl Fn(&Stat) -> Option<ObjectId>) -> io::Result<OnDisk> {
+    fn look_closely(
+        &self,
+        path: &BStr,
+        known: impl Fn(&Stat) -> Option<ObjectId>,
+    ) -> io::Result<OnDisk> {
         let (directory, leaf) = match self.walk(path, false) {
             Ok(found) => found,
             Err(Walk::Missing) => return Ok(OnDisk::Absent),
             Err(Walk::NoDirectory(at)) => return Ok(OnDisk::Blocked(at)),
             Err(Walk::Io(error)) => return Err(error),
         };
-        let Some(Look { kind, mode, stat }) = platform::look(&directory, leaf)? else { return Ok(OnDisk::Absent) };
+        let Some(Look { kind, mode, stat }) = platform::look(&directory, leaf)? else {
+            return Ok(OnDisk::Absent);
+        };
         match kind {
             FileKind::File => {}
             FileKind::Directory => return Ok(OnDisk::Other("directory")),
@@ -114,24 +136,36 @@ impl Place {
                 Ok((directory, _)) => break directory,
                 Err(Walk::NoDirectory(at)) if force => match self.unlink(at.as_bstr()) {
                     // Files are written by many at once: somebody else was faster, with a directory in its place.
-                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {}
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+                        ) => {}
                     unlinked => unlinked?,
                 },
                 Err(Walk::NoDirectory(at)) => {
-                    return Err(io::Error::other(format!("`{}` is in the way", crate::paths::escaped(&at))));
+                    return Err(io::Error::other(format!(
+                        "`{}` is in the way",
+                        crate::paths::escaped(&at)
+                    )));
                 }
                 Err(Walk::Missing) => return Err(io::ErrorKind::NotFound.into()),
                 Err(Walk::Io(error)) => return Err(error),
             }
         };
-        Ok(Folder { directory, unfinished: self.unfinished()? })
+        Ok(Folder {
+            directory,
+            unfinished: self.unfinished()?,
+        })
     }
 
     /// Removes the file at `path`, and the directories above it that hold nothing else.
     pub(super) fn remove(&self, path: &BStr) -> io::Result<()> {
         self.unlink(path)?;
         for slash in path.rfind_iter(b"/") {
-            let Ok((directory, leaf)) = self.walk(path[..slash].as_bstr(), false) else { break };
+            let Ok((directory, leaf)) = self.walk(path[..slash].as_bstr(), false) else {
+                break;
+            };
             if directory.remove_dir(leaf).is_err() {
                 break;
             }
@@ -167,7 +201,11 @@ impl Place {
         let mut walked = 0;
         for slash in path.find_iter(b"/") {
             let segment = path_of(&path[walked..slash]).as_os_str();
-            let opened = if make { open_or_make(&directory, segment) } else { directory.open_dir_nofollow(segment) };
+            let opened = if make {
+                open_or_make(&directory, segment)
+            } else {
+                directory.open_dir_nofollow(segment)
+            };
             directory = opened.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Walk::Missing,
                 _ if platform::is_no_directory(&error) => Walk::NoDirectory(path[..slash].into()),
@@ -183,11 +221,17 @@ impl Folder {
     /// Puts `contents` at `leaf`: whole under another name first, then renamed.
     pub(super) fn write(&self, leaf: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
         let leaf = path_of(leaf);
-        let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let mut file = self.unfinished.open_with(&name, &platform::making(mode))?;
         let written = file.write_all(contents).and_then(|()| {
             // An empty directory in the way is what is left of files that went.
-            if platform::look(&self.directory, leaf)?.is_some_and(|look| look.kind == FileKind::Directory) {
+            if platform::look(&self.directory, leaf)?
+                .is_some_and(|look| look.kind == FileKind::Directory)
+            {
                 self.directory.remove_dir(leaf)?;
             }
             self.unfinished.rename(&name, &self.directory, leaf)

@@ -12,9 +12,16 @@ pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 
 /// Publish the documentation of many projects into one git repository, the codex.
 #[derive(Debug, Parser)]
-#[command(name = "fractary-codex", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
-    4 remote · 5 push refused · 6 out of date (`--check`) · 70 a bug")]
+#[command(
+    name = "fractary-codex",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
+    4 remote · 5 push refused · 6 out of date (`--check`) · 70 a bug"
+)]
 #[command(after_long_help = "Examples:
   fractary-codex init                 write a configuration for what is here
   fractary-codex doctor               see whether all that a sync needs is there
@@ -61,13 +68,25 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        hide_short_help = true
+    )]
     pub(crate) color: When,
     /// Draw no progress bars
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
     /// How log lines are written; `FRACTARY_CODEX_LOG` filters them
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true,
+        hide_short_help = true
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -295,26 +314,56 @@ pub(crate) struct SyncArgs {
     pub(crate) env: Option<String>,
     /// Take these instead of `sync.to_codex.include`, or `sync.from_codex.include`; repeatable [env:
     /// FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
-    #[arg(long, value_name = "GLOB", help_heading = "Configuration", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "GLOB",
+        help_heading = "Configuration",
+        hide_short_help = true
+    )]
     pub(crate) include: Vec<String>,
     /// Leave these out as well; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]
-    #[arg(long, value_name = "GLOB", help_heading = "Configuration", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "GLOB",
+        help_heading = "Configuration",
+        hide_short_help = true
+    )]
     pub(crate) exclude: Vec<String>,
     /// Also delete what no pattern claims under the project's place [env: FRACTARY_CODEX_SYNC__PRUNE]
     #[arg(long, help_heading = "Configuration", hide_short_help = true)]
     pub(crate) prune: bool,
     /// How often to try again when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]
-    #[arg(long, value_name = "N", help_heading = "Configuration", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Configuration",
+        hide_short_help = true
+    )]
     pub(crate) retries: Option<u32>,
     /// Threads; 0 is one a core [env: FRACTARY_CODEX_JOBS]
-    #[arg(long, value_name = "N", help_heading = "Configuration", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Configuration",
+        hide_short_help = true
+    )]
     pub(crate) jobs: Option<usize>,
     /// The commit message's template [env: FRACTARY_CODEX_COMMIT__MESSAGE]
-    #[arg(long, value_name = "TEXT", help_heading = "Configuration", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help_heading = "Configuration",
+        hide_short_help = true
+    )]
     pub(crate) message: Option<String>,
 
     /// Let through at most N deletions a project, or P% of its files
-    #[arg(long, value_name = "N|P%", help_heading = "Safety", conflicts_with = "allow_mass_delete")]
+    #[arg(
+        long,
+        value_name = "N|P%",
+        help_heading = "Safety",
+        conflicts_with = "allow_mass_delete"
+    )]
     pub(crate) max_delete: Option<String>,
     /// Let any number of deletions through
     #[arg(long, help_heading = "Safety")]

@@ -50,16 +50,37 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// An error that has no deeper cause.
-    pub(crate) fn new(exit: u8, kind: &'static str, message: impl Into<String>, hints: Vec<String>) -> Self {
-        Self { report: ErrorReport { kind, message: message.into(), hints, causes: Vec::new() }, exit }
+    pub(crate) fn new(
+        exit: u8,
+        kind: &'static str,
+        message: impl Into<String>,
+        hints: Vec<String>,
+    ) -> Self {
+        Self {
+            report: ErrorReport {
+                kind,
+                message: message.into(),
+                hints,
+                causes: Vec::new(),
+            },
+            exit,
+        }
     }
 }
 
 /// What is wrong with the configuration, all of it.
 pub(crate) fn of_configuration(problems: &Problems) -> Failure {
-    let told: Vec<_> = problems.iter().map(|problem| (problem.to_string(), problem.hint.clone())).collect();
+    let told: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.to_string(), problem.hint.clone()))
+        .collect();
     if let [(message, hint)] = told.as_slice() {
-        return Failure::new(exit::CONFIGURATION, "configuration", message, hint.iter().cloned().collect());
+        return Failure::new(
+            exit::CONFIGURATION,
+            "configuration",
+            message,
+            hint.iter().cloned().collect(),
+        );
     }
     let message = format!("the configuration has {} mistakes", told.len());
     let mut failure = Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new());
@@ -76,17 +97,33 @@ pub(crate) fn of_configuration(problems: &Problems) -> Failure {
 /// Which projects were meant cannot be told.
 pub(crate) fn of_selection(error: &SelectError) -> Failure {
     let listed = |known: &[String]| {
-        let shown = known.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let shown = known
+            .iter()
+            .take(20)
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let rest = known.len().saturating_sub(20);
-        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let more = if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        };
         format!("the projects are {shown}{more}")
     };
     let hints = match error {
-        SelectError::Unknown { close: Some(close), .. } => vec![format!("did you mean `{close}`?")],
-        SelectError::Unknown { known, .. } | SelectError::NoMatch { known, .. } => vec![listed(known)],
+        SelectError::Unknown {
+            close: Some(close), ..
+        } => vec![format!("did you mean `{close}`?")],
+        SelectError::Unknown { known, .. } | SelectError::NoMatch { known, .. } => {
+            vec![listed(known)]
+        }
         SelectError::BadPattern(_) => Vec::new(),
         SelectError::Unclear { known } => {
-            vec!["name some with `-p NAME`, or take all with `--all`".to_owned(), listed(known)]
+            vec![
+                "name some with `-p NAME`, or take all with `--all`".to_owned(),
+                listed(known),
+            ]
         }
     };
     Failure::new(exit::USAGE, "usage", error.to_string(), hints)
@@ -201,23 +238,42 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
         }
-        SyncError::Declined { words, .. } => causes.extend(words.iter().map(|line| format!("the server said: {line}"))),
+        SyncError::Declined { words, .. } => {
+            causes.extend(words.iter().map(|line| format!("the server said: {line}")))
+        }
         SyncError::Interrupted(_) => {}
         _ => causes.extend(sources(error)),
     }
-    Failure { report: ErrorReport { kind, message: error.to_string(), hints, causes }, exit }
+    Failure {
+        report: ErrorReport {
+            kind,
+            message: error.to_string(),
+            hints,
+            causes,
+        },
+        exit,
+    }
 }
 
 /// Why a project failed or was withheld.
 pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
     let name = &project.name;
-    let report = |kind, message, hints, causes| Some(ErrorReport { kind, message, hints, causes });
+    let report = |kind, message, hints, causes| {
+        Some(ErrorReport {
+            kind,
+            message,
+            hints,
+            causes,
+        })
+    };
     match &project.outcome {
         ProjectOutcome::Failed(error) => {
             let (kind, hint) = match error {
                 ProjectError::Scan(error) => scan_failure(error),
                 ProjectError::Cache(error) => cache_failure(error),
-                ProjectError::Patterns(_) => ("patterns", Some("mend `sync.from_codex`".to_owned())),
+                ProjectError::Patterns(_) => {
+                    ("patterns", Some("mend `sync.from_codex`".to_owned()))
+                }
             };
             let causes = match error {
                 ProjectError::Cache(error) => sources(error.as_ref()),
@@ -226,18 +282,33 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             report(kind, error.to_string(), hint.into_iter().collect(), causes)
         }
         ProjectOutcome::Incomplete(entries) => {
-            let message = format!("{} of the codex could not be brought", counted(entries.len(), "path"));
-            let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`".to_owned();
-            let mut causes: Vec<_> =
-                entries.iter().take(20).map(|(path, reason)| format!("`{}`: {reason}", escaped(path))).collect();
-            causes
-                .extend(entries.len().checked_sub(20).filter(|rest| *rest > 0).map(|rest| format!("and {rest} more")));
+            let message = format!(
+                "{} of the codex could not be brought",
+                counted(entries.len(), "path")
+            );
+            let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`"
+                .to_owned();
+            let mut causes: Vec<_> = entries
+                .iter()
+                .take(20)
+                .map(|(path, reason)| format!("`{}`: {reason}", escaped(path)))
+                .collect();
+            causes.extend(
+                entries
+                    .len()
+                    .checked_sub(20)
+                    .filter(|rest| *rest > 0)
+                    .map(|rest| format!("and {rest} more")),
+            );
             report("incomplete", message, vec![hint], causes)
         }
         ProjectOutcome::Withheld(reason) => {
             let hint = match reason {
                 Withheld::Obstructed { obstacle, .. } => {
-                    format!("move `{}` away in the codex, or exclude the path", escaped(obstacle))
+                    format!(
+                        "move `{}` away in the codex, or exclude the path",
+                        escaped(obstacle)
+                    )
                 }
                 Withheld::NothingMatches { .. } => {
                     format!(
@@ -259,25 +330,47 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             Vec::new(),
             Vec::new(),
         ),
-        ProjectOutcome::NotLanded => {
-            report("not-landed", "the run ended before it landed".to_owned(), Vec::new(), Vec::new())
-        }
-        ProjectOutcome::Sent(_) => report("unverified", "sent, but not confirmed".to_owned(), Vec::new(), Vec::new()),
-        ProjectOutcome::UpToDate | ProjectOutcome::WouldSync | ProjectOutcome::Synced(_) | ProjectOutcome::Brought => {
-            None
-        }
+        ProjectOutcome::NotLanded => report(
+            "not-landed",
+            "the run ended before it landed".to_owned(),
+            Vec::new(),
+            Vec::new(),
+        ),
+        ProjectOutcome::Sent(_) => report(
+            "unverified",
+            "sent, but not confirmed".to_owned(),
+            Vec::new(),
+            Vec::new(),
+        ),
+        ProjectOutcome::UpToDate
+        | ProjectOutcome::WouldSync
+        | ProjectOutcome::Synced(_)
+        | ProjectOutcome::Brought => None,
     }
 }
 
 fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
     match error {
-        ScanError::Root { .. } => ("root", Some("check `projects.NAME.root`, or leave the project out".to_owned())),
-        ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            ("read", Some("something removed it; run again when it is done".to_owned()))
-        }
-        ScanError::Read { .. } => ("read", Some("check the file's permissions, or exclude it".to_owned())),
-        ScanError::Changed { .. } => ("changed", Some("something writes to it; run again when it is done".to_owned())),
-        ScanError::Collision(_) => ("collision", Some("exclude one of them, or map it elsewhere".to_owned())),
+        ScanError::Root { .. } => (
+            "root",
+            Some("check `projects.NAME.root`, or leave the project out".to_owned()),
+        ),
+        ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => (
+            "read",
+            Some("something removed it; run again when it is done".to_owned()),
+        ),
+        ScanError::Read { .. } => (
+            "read",
+            Some("check the file's permissions, or exclude it".to_owned()),
+        ),
+        ScanError::Changed { .. } => (
+            "changed",
+            Some("something writes to it; run again when it is done".to_owned()),
+        ),
+        ScanError::Collision(_) => (
+            "collision",
+            Some("exclude one of them, or map it elsewhere".to_owned()),
+        ),
         ScanError::Interrupted(_) => ("interrupted", None),
     }
 }
@@ -290,28 +383,44 @@ pub(crate) fn of_cache(error: &CacheError) -> Failure {
         _ => exit::SOME_FAILED,
     };
     let hints = hint.into_iter().collect();
-    Failure { report: ErrorReport { kind, message: error.to_string(), hints, causes: sources(error) }, exit }
+    Failure {
+        report: ErrorReport {
+            kind,
+            message: error.to_string(),
+            hints,
+            causes: sources(error),
+        },
+        exit,
+    }
 }
 
 fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
     let writable = "make it writable, or point `cache.dir` elsewhere".to_owned();
     match error {
-        CacheError::Write { source, .. } if is_full(source) => {
-            ("disk-full", Some("free some space; what was there before is whole".to_owned()))
-        }
+        CacheError::Write { source, .. } if is_full(source) => (
+            "disk-full",
+            Some("free some space; what was there before is whole".to_owned()),
+        ),
         CacheError::Open { .. } | CacheError::Write { .. } => ("cache", Some(writable)),
         CacheError::Interrupted(_) => ("interrupted", None),
     }
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
     match error {
         StoreError::Write { kept, source, .. } => {
-            let elsewhere = if *kept { "set `clone.strategy: temp`" } else { "point `TMPDIR` elsewhere" };
+            let elsewhere = if *kept {
+                "set `clone.strategy: temp`"
+            } else {
+                "point `TMPDIR` elsewhere"
+            };
             let (kind, cure) = match is_full(source) {
                 true => ("disk-full", "free some space"),
                 false if *kept => ("kept-clone", "make it writable"),
@@ -319,9 +428,11 @@ fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
             };
             (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}")])
         }
-        StoreError::Git(_) | StoreError::Tree(_) => {
-            (exit::REMOTE, "codex-unreadable", vec!["check the codex with `git fsck --strict`".to_owned()])
-        }
+        StoreError::Git(_) | StoreError::Tree(_) => (
+            exit::REMOTE,
+            "codex-unreadable",
+            vec!["check the codex with `git fsck --strict`".to_owned()],
+        ),
     }
 }
 
@@ -338,8 +449,7 @@ fn signal_exit(Interrupted(signal): Interrupted) -> u8 {
 
 fn remote_hints(error: &RemoteError) -> Vec<String> {
     let RemoteError { place, url, .. } = error;
-    let token =
-        "set `remote.token` (or `FRACTARY_CODEX_REMOTE__TOKEN`), or store credentials with `git credential approve`";
+    let token = "set `remote.token` (or `FRACTARY_CODEX_REMOTE__TOKEN`), or store credentials with `git credential approve`";
     let hint = match error.kind {
         RemoteErrorKind::NoCredentials => token.to_owned(),
         RemoteErrorKind::WrongCredentials => {
@@ -393,7 +503,11 @@ fn ssh_place(place: &str) -> String {
 
 /// The chain behind an error, outermost first.
 pub(crate) fn sources(error: &dyn Error) -> Vec<String> {
-    let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source());
+    let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| {
+        (*error).source()
+    });
     let of_system = |error: &(dyn Error + 'static)| error.downcast_ref().map(platform::words_of);
-    chain.map(|error| of_system(error).unwrap_or_else(|| error.to_string())).collect()
+    chain
+        .map(|error| of_system(error).unwrap_or_else(|| error.to_string()))
+        .collect()
 }

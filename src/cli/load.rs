@@ -40,12 +40,16 @@ impl Context {
             Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
         };
         let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;
-        let Some(directory) = &self.global.directory else { return Ok(here) };
+        let Some(directory) = &self.global.directory else {
+            return Ok(here);
+        };
         let directory = here.join(directory);
-        let found = directory.canonicalize().and_then(|path| match path.is_dir() {
-            true => Ok(path),
-            false => Err(io::ErrorKind::NotADirectory.into()),
-        });
+        let found = directory
+            .canonicalize()
+            .and_then(|path| match path.is_dir() {
+                true => Ok(path),
+                false => Err(io::ErrorKind::NotADirectory.into()),
+            });
         found.map_err(|error| unusable(&directory, error))
     }
 
@@ -58,7 +62,8 @@ impl Context {
         let span = tracing::debug_span!("config", files = Empty, projects = Empty).entered();
         let request = self.request(env_name, flags)?;
         let loaded = workspace::load(&request).map_err(|problems| of_configuration(&problems))?;
-        span.record("files", loaded.0.files().len()).record("projects", loaded.1.projects.len());
+        span.record("files", loaded.0.files().len())
+            .record("projects", loaded.1.projects.len());
         Ok(loaded)
     }
 
@@ -66,7 +71,8 @@ impl Context {
     pub(crate) fn load_layers(&self) -> Result<Configuration, Failure> {
         let span = tracing::debug_span!("config", files = Empty).entered();
         let request = self.request(None, Vec::new())?;
-        let configuration = config::load(&request).map_err(|problems| of_configuration(&problems))?;
+        let configuration =
+            config::load(&request).map_err(|problems| of_configuration(&problems))?;
         span.record("files", configuration.files().len());
         Ok(configuration)
     }
@@ -74,7 +80,12 @@ impl Context {
     /// The layers that are found from here, however wrong they may be, where neither a flag nor a variable names a file.
     pub(crate) fn surroundings(&self) -> Result<Configuration, Failure> {
         let request = self.request(None, Vec::new())?;
-        Ok(config::gather(&LoadRequest { config_file: None, environment: Environment::default(), ..request }).0)
+        Ok(config::gather(&LoadRequest {
+            config_file: None,
+            environment: Environment::default(),
+            ..request
+        })
+        .0)
     }
 
     /// A sync as it is when no flag says anything.
@@ -87,7 +98,9 @@ impl Context {
     ) -> SyncRequest<'w> {
         SyncRequest {
             projects,
-            cache_home: etcetera::choose_base_strategy().ok().map(|places| places.cache_dir().join("fractary-codex")),
+            cache_home: etcetera::choose_base_strategy()
+                .ok()
+                .map(|places| places.cache_dir().join("fractary-codex")),
             interrupt: self.interrupt.clone(),
             reporter,
             ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), self.now())
@@ -96,10 +109,16 @@ impl Context {
 
     /// Seconds since the epoch.
     pub(crate) fn now(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() as i64)
     }
 
-    fn request(&self, env_name: Option<&str>, flags: Vec<FlagValue>) -> Result<LoadRequest, Failure> {
+    fn request(
+        &self,
+        env_name: Option<&str>,
+        flags: Vec<FlagValue>,
+    ) -> Result<LoadRequest, Failure> {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {

@@ -38,15 +38,33 @@ pub fn run() -> ExitCode {
     cli.global.config = usage::settings(&arguments);
     let terminal = Terminal::new(&cli.global, &environment);
     if let Err(message) = terminal::start_logging(&cli.global, &environment) {
-        terminal.event(&Event::Warning { project: None, message });
+        terminal.event(&Event::Warning {
+            project: None,
+            message,
+        });
     }
-    let context = Context { global: cli.global, environment, terminal: terminal.clone(), interrupt: signals::listen() };
+    let context = Context {
+        global: cli.global,
+        environment,
+        terminal: terminal.clone(),
+        interrupt: signals::listen(),
+    };
     // A bug must not look like one of the documented outcomes; unwinding still cleans up.
-    let status = panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context))).unwrap_or_else(|_| {
-        let hint = "please report it, with the command and what it printed".to_owned();
-        terminal.error(None, &Failure::new(exit::BUG, "bug", "this is a bug in fractary-codex", vec![hint]).report);
-        exit::BUG
-    });
+    let status = panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context)))
+        .unwrap_or_else(|_| {
+            let hint = "please report it, with the command and what it printed".to_owned();
+            terminal.error(
+                None,
+                &Failure::new(
+                    exit::BUG,
+                    "bug",
+                    "this is a bug in fractary-codex",
+                    vec![hint],
+                )
+                .report,
+            );
+            exit::BUG
+        });
     ExitCode::from(terminal.close(status))
 }
 

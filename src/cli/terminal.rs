@@ -21,7 +21,10 @@ pub(crate) struct Results(Arc<OnceLock<String>>);
 impl Results {
     fn noted<T>(&self, written: io::Result<T>) -> io::Result<T> {
         written.inspect_err(|error| {
-            if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted) {
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted
+            ) {
                 let _ = self.0.set(error.to_string());
             }
         })
@@ -62,7 +65,9 @@ impl Terminal {
     /// From flags and variables: `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the stream itself.
     pub(crate) fn new(global: &Global, environment: &Environment) -> Self {
         let dumb = environment.get("TERM") == Some("dumb");
-        let forced = environment.get("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let forced = environment
+            .get("CLICOLOR_FORCE")
+            .is_some_and(|value| value != "0");
         let color = |terminal: bool| match global.color {
             When::Always => true,
             When::Never => false,
@@ -72,10 +77,16 @@ impl Terminal {
         let err = io::stderr().is_terminal();
         Self {
             results: Results::default(),
-            out: Style { color: color(io::stdout().is_terminal()) },
+            out: Style {
+                color: color(io::stdout().is_terminal()),
+            },
             err: Style { color: color(err) },
             width: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into()),
-            bars: err && !dumb && !global.no_progress && !global.quiet && environment.get("CI").is_none(),
+            bars: err
+                && !dumb
+                && !global.no_progress
+                && !global.quiet
+                && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
             annotates: environment.get("GITHUB_ACTIONS") == Some("true"),
             quiet: global.quiet,
@@ -90,7 +101,9 @@ impl Terminal {
 
     /// Ends with `status`, unless a result could not be written: then nothing was done as far as the caller can tell.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(error) = self.results.0.get() else { return status };
+        let Some(error) = self.results.0.get() else {
+            return status;
+        };
         let message = format!("standard output cannot be written: {error}");
         let failure = Failure::new(exit::SOME_FAILED, "output", message, Vec::new());
         self.error(None, &failure.report);
@@ -131,19 +144,33 @@ impl Terminal {
     pub(crate) fn event(&self, event: &Event) {
         let text = match event {
             Event::Warning { project, message } => {
-                let about = project.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+                let about = project
+                    .as_ref()
+                    .map(|name| format!("{name}: "))
+                    .unwrap_or_default();
                 let line = if self.quiet {
                     String::new()
                 } else {
                     format!("{} {about}{message}\n", self.err.warn("warning:"))
                 };
                 let annotation = github::annotation("warning", &format!("{about}{message}"));
-                if self.annotates { format!("{line}{annotation}\n") } else { line }
+                if self.annotates {
+                    format!("{line}{annotation}\n")
+                } else {
+                    line
+                }
             }
             _ if self.quiet => return,
             Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
-            Event::Retrying { attempt, of, reason, .. } => {
-                format!("the push did not land ({reason}); trying again, {attempt} of {of} tries used\n")
+            Event::Retrying {
+                attempt,
+                of,
+                reason,
+                ..
+            } => {
+                format!(
+                    "the push did not land ({reason}); trying again, {attempt} of {of} tries used\n"
+                )
             }
             _ => return,
         };
@@ -159,14 +186,25 @@ pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Resul
         1 => "fractary_codex=info",
         _ => "fractary_codex=debug",
     };
-    let wanted = environment.get("FRACTARY_CODEX_LOG").map_or(Ok(None), |text| EnvFilter::try_new(text).map(Some));
+    let wanted = environment
+        .get("FRACTARY_CODEX_LOG")
+        .map_or(Ok(None), |text| EnvFilter::try_new(text).map(Some));
     let heeded = wanted.as_ref().map(drop).map_err(|error| {
         let error = error.to_string();
-        format!("`FRACTARY_CODEX_LOG` is not heeded: {}", escaped(error.as_bytes()))
+        format!(
+            "`FRACTARY_CODEX_LOG` is not heeded: {}",
+            escaped(error.as_bytes())
+        )
     });
-    let filter = wanted.ok().flatten().unwrap_or_else(|| EnvFilter::new(fallback));
+    let filter = wanted
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| EnvFilter::new(fallback));
     let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_span_events(spans);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_span_events(spans);
     let _ = match global.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -24,15 +24,25 @@ impl Credential {
     /// The value of an `Authorization` header.
     pub fn header(&self) -> Secret {
         let plain = format!("{}:{}", self.user, self.secret.reveal());
-        Secret::new(format!("Authorization: Basic {}", BASE64_STANDARD.encode(plain)))
+        Secret::new(format!(
+            "Authorization: Basic {}",
+            BASE64_STANDARD.encode(plain)
+        ))
     }
 
     /// Every form in which the secret could show up in what a child prints.
     pub fn traces(&self) -> Vec<String> {
         let header = self.header();
-        let encoded = header.reveal().rsplit(' ').next().unwrap_or_default().to_owned();
+        let encoded = header
+            .reveal()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let user = self.user_is_secret.then(|| self.user.clone());
-        let traces = [self.secret.reveal().to_owned(), encoded].into_iter().chain(user);
+        let traces = [self.secret.reveal().to_owned(), encoded]
+            .into_iter()
+            .chain(user);
         traces.filter(|trace| !trace.is_empty()).collect()
     }
 }
@@ -44,7 +54,12 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
         return None;
     }
     if let Some((user, secret)) = remote.url.credentials() {
-        return Some(Credential { user, secret, user_is_secret: remote.url.user_is_secret(), origin: "the URL" });
+        return Some(Credential {
+            user,
+            secret,
+            user_is_secret: remote.url.user_is_secret(),
+            origin: "the URL",
+        });
     }
     let with_token = |secret: &Secret, origin| Credential {
         user: remote.username.clone(),
@@ -61,7 +76,8 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
     if !is_github(remote, environment) {
         return None;
     }
-    let from_variable = |name: &'static str| Some(with_token(&Secret::new(environment.get(name)?), name));
+    let from_variable =
+        |name: &'static str| Some(with_token(&Secret::new(environment.get(name)?), name));
     from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
 }
 
@@ -96,10 +112,13 @@ pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Ve
 }
 
 fn is_github(remote: &Remote, environment: &Environment) -> bool {
-    let Some(host) = remote.url.host() else { return false };
+    let Some(host) = remote.url.host() else {
+        return false;
+    };
     let server = environment.get("GITHUB_SERVER_URL").and_then(|url| {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         rest.split(['/', ':']).next()
     });
-    host.eq_ignore_ascii_case("github.com") || server.is_some_and(|server| server.eq_ignore_ascii_case(host))
+    host.eq_ignore_ascii_case("github.com")
+        || server.is_some_and(|server| server.eq_ignore_ascii_case(host))
 }

@@ -38,7 +38,12 @@ pub fn build(
     new: &[NewCommit<'_>],
     identity: &Identity,
 ) -> Result<Built, TreeError> {
-    let mut builder = Builder { store, trees: HashMap::new(), chains: HashMap::new(), objects: Vec::new() };
+    let mut builder = Builder {
+        store,
+        trees: HashMap::new(),
+        chains: HashMap::new(),
+        objects: Vec::new(),
+    };
     let mut root = parent.map(|commit| store.root_tree(commit)).transpose()?;
     let mut tip = parent;
     let mut commits = Vec::with_capacity(new.len());
@@ -61,7 +66,10 @@ pub fn build(
         tip = Some(id);
         commits.push(id);
     }
-    Ok(Built { commits, objects: builder.objects })
+    Ok(Built {
+        commits,
+        objects: builder.objects,
+    })
 }
 
 /// The message of a project's commit: the template filled in, then the trailers.
@@ -94,7 +102,10 @@ pub fn message(
         message.push('\n');
         // What comes from elsewhere must not begin a line of its own: that would be another trailer.
         let mut trailer = |key: &str, value: &str| {
-            message.push_str(&format!("{key}: {}\n", value.replace(char::is_control, " ")));
+            message.push_str(&format!(
+                "{key}: {}\n",
+                value.replace(char::is_control, " ")
+            ));
         };
         trailer("Codex-Project", project.name.as_str());
         if let Some(revision) = revision {
@@ -102,7 +113,10 @@ pub fn message(
                 trailer("Codex-Source", url);
             }
             let dirty = if revision.dirty { "-dirty" } else { "" };
-            trailer("Codex-Source-Commit", &format!("{}{dirty}", revision.commit));
+            trailer(
+                "Codex-Source-Commit",
+                &format!("{}{dirty}", revision.commit),
+            );
         }
         if let Some(id) = work_id {
             trailer("Codex-Work-Id", id);
@@ -133,21 +147,31 @@ impl Builder<'_> {
             data.push_str(&format!("parent {parent}\n"));
         }
         let Identity { author, committer } = identity;
-        data.push_str(&format!("author {}\ncommitter {}\n\n{message}", author.header(), committer.header()));
+        data.push_str(&format!(
+            "author {}\ncommitter {}\n\n{message}",
+            author.header(),
+            committer.header()
+        ));
         let id = object::hash(Kind::Commit, data.as_bytes());
-        self.objects.push(pack::whole(id, Kind::Commit, data.as_bytes()));
+        self.objects
+            .push(pack::whole(id, Kind::Commit, data.as_bytes()));
         id
     }
 }
 
 impl TreeStore for Builder<'_> {
     fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
-        self.trees.get(&id).cloned().map_or_else(|| self.store.read_tree(id), Ok)
+        self.trees
+            .get(&id)
+            .cloned()
+            .map_or_else(|| self.store.read_tree(id), Ok)
     }
 
     fn write(&mut self, data: Vec<u8>, base: Option<ObjectId>) -> ObjectId {
         let id = object::hash(Kind::Tree, &data);
-        let replaced = base.filter(|base| *base != id).and_then(|base| Some((base, self.trees.remove(&base)?)));
+        let replaced = base
+            .filter(|base| *base != id)
+            .and_then(|base| Some((base, self.trees.remove(&base)?)));
         if !self.chains.contains_key(&id) {
             let delta = replaced.and_then(|(base, base_data)| {
                 let chain = self.chains.get(&base)? + 1;

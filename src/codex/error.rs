@@ -80,7 +80,11 @@ impl RemoteErrorKind {
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
-            Self::NoCredentials | Self::WrongCredentials | Self::Forbidden | Self::NotFound | Self::Redirected
+            Self::NoCredentials
+                | Self::WrongCredentials
+                | Self::Forbidden
+                | Self::NotFound
+                | Self::Redirected
         )
     }
 

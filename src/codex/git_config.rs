@@ -16,18 +16,29 @@ impl GitConfig {
     /// Opens system, XDG and global configuration, honouring `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
     /// `GIT_CONFIG_NOSYSTEM` as git does. Files that are missing or broken count as empty: git itself will complain.
     pub fn open(environment: &Environment) -> Self {
-        let count = environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0u32);
+        let count = environment
+            .get("GIT_CONFIG_COUNT")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0u32);
         let pair = |number| {
             let part = |part| environment.get(&format!("GIT_CONFIG_{part}_{number}"));
-            Some((part("KEY")?.to_lowercase(), part("VALUE").unwrap_or_default().to_owned()))
+            Some((
+                part("KEY")?.to_lowercase(),
+                part("VALUE").unwrap_or_default().to_owned(),
+            ))
         };
-        Self { files: files(environment), carried: (0..count.min(1000)).filter_map(pair).collect() }
+        Self {
+            files: files(environment),
+            carried: (0..count.min(1000)).filter_map(pair).collect(),
+        }
     }
 
     /// The value of a key without a subsection, if it is set to something.
     pub fn text(&self, key: &str) -> Option<String> {
         let carried = self.carried.get(key).cloned();
-        carried.or_else(|| self.files.as_ref()?.get_string(key).ok()).filter(|value| !value.is_empty())
+        carried
+            .or_else(|| self.files.as_ref()?.get_string(key).ok())
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -35,7 +46,10 @@ fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
     let mut add = |path: &Path, level| config.add_file(path, level, false);
     if environment.get("GIT_CONFIG_NOSYSTEM").is_none() {
-        let system = environment.get("GIT_CONFIG_SYSTEM").map(Into::into).or_else(|| git2::Config::find_system().ok());
+        let system = environment
+            .get("GIT_CONFIG_SYSTEM")
+            .map(Into::into)
+            .or_else(|| git2::Config::find_system().ok());
         let _ = system.map(|path| add(&path, git2::ConfigLevel::System));
     }
     match environment.get("GIT_CONFIG_GLOBAL") {
@@ -58,6 +72,10 @@ pub fn wants_signing(environment: &Environment) -> bool {
 
 /// Whether the user chose how ssh is run.
 pub fn has_ssh_command(environment: &Environment) -> bool {
-    ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| environment.get(name).is_some())
-        || GitConfig::open(environment).text("core.sshcommand").is_some()
+    ["GIT_SSH_COMMAND", "GIT_SSH"]
+        .iter()
+        .any(|name| environment.get(name).is_some())
+        || GitConfig::open(environment)
+            .text("core.sshcommand")
+            .is_some()
 }

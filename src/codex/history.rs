@@ -34,7 +34,11 @@ pub struct History {
 
 /// Walks back from `tip`, newest first, until every one of `projects` is found or there is no more. `read` gives the
 /// contents of a commit, or `None` where it is not there.
-pub fn search(tip: ObjectId, projects: &BTreeSet<&str>, read: impl Fn(ObjectId) -> Option<Vec<u8>>) -> History {
+pub fn search(
+    tip: ObjectId,
+    projects: &BTreeSet<&str>,
+    read: impl Fn(ObjectId) -> Option<Vec<u8>>,
+) -> History {
     let mut history = History::default();
     let mut seen = HashSet::from([tip]);
     let mut pending = BTreeMap::new();
@@ -46,10 +50,17 @@ pub fn search(tip: ObjectId, projects: &BTreeSet<&str>, read: impl Fn(ObjectId) 
                 None => history.is_cut = true,
             }
         }
-        let Some(((time, id), Commit { parents, sync, .. })) = pending.pop_last() else { return history };
+        let Some(((time, id), Commit { parents, sync, .. })) = pending.pop_last() else {
+            return history;
+        };
         history.commits += 1;
-        if let Some((project, source)) = sync.filter(|(project, _)| projects.contains(project.as_str())) {
-            history.syncs.entry(project).or_insert(SyncCommit { id, time, source });
+        if let Some((project, source)) =
+            sync.filter(|(project, _)| projects.contains(project.as_str()))
+        {
+            history
+                .syncs
+                .entry(project)
+                .or_insert(SyncCommit { id, time, source });
             if history.syncs.len() == projects.len() {
                 return history;
             }
@@ -69,21 +80,45 @@ impl Commit {
     fn parse(data: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(data);
         let (headers, message) = text.split_once("\n\n")?;
-        let values = |label: &'static str| headers.lines().filter_map(move |line| line.strip_prefix(label));
+        let values = |label: &'static str| {
+            headers
+                .lines()
+                .filter_map(move |line| line.strip_prefix(label))
+        };
         // `Ada <ada@acme.example> 1700000000 +0000`
-        let time = values("committer ").next()?.rsplit(' ').nth(1)?.parse().ok()?;
+        let time = values("committer ")
+            .next()?
+            .rsplit(' ')
+            .nth(1)?
+            .parse()
+            .ok()?;
         let parents = values("parent ").filter_map(ObjectId::from_hex).collect();
         let trailers = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
-        let trailer = |key: &str| trailers.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        let trailer = |key: &str| {
+            trailers
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+        };
         let sync = trailer("Codex-Project").map(|project| {
             let revision = trailer("Codex-Source-Commit").and_then(|text| {
-                let (id, dirty) = text.strip_suffix("-dirty").map_or((text, false), |id| (id, true));
-                let url = trailer("Codex-Source").and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok()?.public());
-                Some(SourceRevision { url, commit: ObjectId::from_hex(id)?, dirty })
+                let (id, dirty) = text
+                    .strip_suffix("-dirty")
+                    .map_or((text, false), |id| (id, true));
+                let url = trailer("Codex-Source")
+                    .and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok()?.public());
+                Some(SourceRevision {
+                    url,
+                    commit: ObjectId::from_hex(id)?,
+                    dirty,
+                })
             });
             (project.to_owned(), revision)
         });
-        Some(Self { time, parents, sync })
+        Some(Self {
+            time,
+            parents,
+            sync,
+        })
     }
 }
 
@@ -99,7 +134,10 @@ mod tests {
         for (number, message) in messages.iter().enumerate() {
             let parent = tip.map(|tip| format!("parent {tip}\n")).unwrap_or_default();
             let who = format!("Ada <a@a> {} +0000", 1000 + number);
-            let data = format!("tree {}\n{parent}author {who}\ncommitter {who}\n\n{message}", "1".repeat(40));
+            let data = format!(
+                "tree {}\n{parent}author {who}\ncommitter {who}\n\n{message}",
+                "1".repeat(40)
+            );
             let id = hash(Kind::Commit, data.as_bytes());
             commits.insert(id, data.into_bytes());
             tip = Some(id);
@@ -114,19 +152,37 @@ mod tests {
         let trailers = format!(
             "Sync\n\nCodex-Project: a\nCodex-Source: https://h/o/r.git\nCodex-Source-Commit: {REVISION}-dirty\n"
         );
-        let messages = ["Sync\n\nCodex-Project: a\n", "Sync\n\nCodex-Project: b\n", &trailers, "By hand\n"];
+        let messages = [
+            "Sync\n\nCodex-Project: a\n",
+            "Sync\n\nCodex-Project: b\n",
+            &trailers,
+            "By hand\n",
+        ];
         let (tip, mut commits) = history(&messages);
         let wanted = BTreeSet::from(["a", "b", "c"]);
         let found = search(tip, &wanted, |id| commits.get(&id).cloned());
         assert_eq!((found.commits, found.is_cut), (4, false));
-        let times: Vec<_> = found.syncs.iter().map(|(name, sync)| (name.as_str(), sync.time)).collect();
+        let times: Vec<_> = found
+            .syncs
+            .iter()
+            .map(|(name, sync)| (name.as_str(), sync.time))
+            .collect();
         assert_eq!(times, [("a", 1002), ("b", 1001)]);
         let source = found.syncs["a"].source.clone().unwrap();
-        assert_eq!((source.url.as_deref(), source.dirty), (Some("https://h/o/r.git"), true));
+        assert_eq!(
+            (source.url.as_deref(), source.dirty),
+            (Some("https://h/o/r.git"), true)
+        );
         assert_eq!(source.commit.to_string(), REVISION);
         // With nobody left to look for, the rest is not read.
-        assert_eq!(search(tip, &BTreeSet::from(["a"]), |id| commits.get(&id).cloned()).commits, 2);
-        let first = *commits.keys().find(|id| commits[*id].windows(6).all(|part| part != b"parent")).unwrap();
+        assert_eq!(
+            search(tip, &BTreeSet::from(["a"]), |id| commits.get(&id).cloned()).commits,
+            2
+        );
+        let first = *commits
+            .keys()
+            .find(|id| commits[*id].windows(6).all(|part| part != b"parent"))
+            .unwrap();
         commits.remove(&first);
         assert!(search(tip, &wanted, |id| commits.get(&id).cloned()).is_cut);
     }
@@ -136,18 +192,32 @@ mod tests {
         for (message, expected) in [
             ("Codex-Project: a\n\nmore", None),
             ("Sync\n\nCodex-Project:a", None),
-            ("Sync\n\nCodex-Project: a\nCodex-Source-Commit: HEAD", Some(None)),
-            ("Sync\n\nCodex-Project: a\nCodex-Source-Commit: ", Some(None)),
+            (
+                "Sync\n\nCodex-Project: a\nCodex-Source-Commit: HEAD",
+                Some(None),
+            ),
+            (
+                "Sync\n\nCodex-Project: a\nCodex-Source-Commit: ",
+                Some(None),
+            ),
             ("Sync\n\nCodex-Project: <b>", None),
         ] {
             let (tip, commits) = history(&[message]);
             let mut found = search(tip, &BTreeSet::from(["a"]), |id| commits.get(&id).cloned());
-            assert_eq!(found.syncs.remove("a").map(|sync| sync.source), expected, "{message}");
+            assert_eq!(
+                found.syncs.remove("a").map(|sync| sync.source),
+                expected,
+                "{message}"
+            );
         }
-        let secret =
-            format!("x\n\nCodex-Project: a\nCodex-Source: https://u:pw@h/r\nCodex-Source-Commit: {REVISION}\n");
+        let secret = format!(
+            "x\n\nCodex-Project: a\nCodex-Source: https://u:pw@h/r\nCodex-Source-Commit: {REVISION}\n"
+        );
         let (tip, commits) = history(&[&secret]);
         let found = search(tip, &BTreeSet::from(["a"]), |id| commits.get(&id).cloned());
-        assert_eq!(found.syncs["a"].source.clone().unwrap().url.as_deref(), Some("https://h/r"));
+        assert_eq!(
+            found.syncs["a"].source.clone().unwrap().url.as_deref(),
+            Some("https://h/r")
+        );
     }
 }

@@ -35,25 +35,44 @@ pub fn identity(policy: &CommitPolicy, environment: &Environment, now: i64) -> I
     let seconds = environment.time(now);
     let configuration = GitConfig::open(environment);
     let pick = |role: &str, what: &str, fallback: &str| {
-        let variable = |role: &str| environment.get(&format!("GIT_{role}_{what}")).map(str::to_owned);
-        let other = if role == "AUTHOR" { "COMMITTER" } else { "AUTHOR" };
+        let variable = |role: &str| {
+            environment
+                .get(&format!("GIT_{role}_{what}"))
+                .map(str::to_owned)
+        };
+        let other = if role == "AUTHOR" {
+            "COMMITTER"
+        } else {
+            "AUTHOR"
+        };
         variable(role)
             .or_else(|| configuration.text(&format!("user.{}", what.to_lowercase())))
             .or_else(|| variable(other))
             .unwrap_or_else(|| fallback.to_owned())
     };
     let signature = |role: &str| match &policy.author {
-        Some(author) => Signature { name: clean(&author.name), email: clean(&author.email), seconds },
+        Some(author) => Signature {
+            name: clean(&author.name),
+            email: clean(&author.email),
+            seconds,
+        },
         None => Signature {
             name: clean(&pick(role, "NAME", "fractary-codex")),
             email: clean(&pick(role, "EMAIL", "fractary-codex@localhost")),
             seconds,
         },
     };
-    Identity { author: signature("AUTHOR"), committer: signature("COMMITTER") }
+    Identity {
+        author: signature("AUTHOR"),
+        committer: signature("COMMITTER"),
+    }
 }
 
 /// Without the characters that would break a commit's header.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect::<String>().trim().to_owned()
+    text.chars()
+        .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }

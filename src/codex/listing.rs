@@ -20,14 +20,23 @@ pub struct Lister<'r> {
 
 impl<'r> Lister<'r> {
     /// A reader of `root` (a tree, or `None` for an empty codex); `read` gives a tree's bytes.
-    pub fn new(read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, root: Option<ObjectId>) -> Self {
-        Self { read, root, above: HashMap::new() }
+    pub fn new(
+        read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+        root: Option<ObjectId>,
+    ) -> Self {
+        Self {
+            read,
+            root,
+            above: HashMap::new(),
+        }
     }
 
     /// Lists what stands at and below `place`.
     pub fn list(&mut self, place: &CodexPath) -> Result<Listing, TreeError> {
         let mut listing = Listing::default();
-        let Some(mut tree) = self.root else { return Ok(listing) };
+        let Some(mut tree) = self.root else {
+            return Ok(listing);
+        };
         let mut walked = BString::default();
         for segment in place.as_bstr().split(|byte| *byte == b'/') {
             if !walked.is_empty() {
@@ -62,7 +71,10 @@ impl<'r> Lister<'r> {
 }
 
 /// Lists everything in `tree`.
-pub fn list_all(read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, tree: ObjectId) -> Result<Listing, TreeError> {
+pub fn list_all(
+    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+    tree: ObjectId,
+) -> Result<Listing, TreeError> {
     list_below(read, tree, Listing::default())
 }
 
@@ -83,7 +95,13 @@ fn list_below(
             if entry.mode == Mode::Directory {
                 pending.push((path, entry.id));
             } else {
-                found.push((path, Entry { mode: entry.mode, id: entry.id }));
+                found.push((
+                    path,
+                    Entry {
+                        mode: entry.mode,
+                        id: entry.id,
+                    },
+                ));
             }
         }
     }
@@ -92,10 +110,17 @@ fn list_below(
     Ok(listing)
 }
 
-fn entries(read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>, id: ObjectId) -> Result<Vec<TreeEntry>, TreeError> {
+fn entries(
+    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+    id: ObjectId,
+) -> Result<Vec<TreeEntry>, TreeError> {
     tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))
 }
 
 fn below(prefix: &BStr, name: &BStr) -> BString {
-    if prefix.is_empty() { name.into() } else { bstr::join("/", [prefix, name]).into() }
+    if prefix.is_empty() {
+        name.into()
+    } else {
+        bstr::join("/", [prefix, name]).into()
+    }
 }

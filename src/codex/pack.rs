@@ -39,13 +39,23 @@ enum Form {
 
 /// Compresses `data`, whose id is known.
 pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
-    Encoded { id, form: Form::Whole(kind), size: data.len(), compressed: compress(data) }
+    Encoded {
+        id,
+        form: Form::Whole(kind),
+        size: data.len(),
+        compressed: compress(data),
+    }
 }
 
 /// Compresses `data` as a delta of `base`, an object of the same kind that stands earlier in the pack.
 pub fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
     let instructions = delta_instructions(base_data, data);
-    Encoded { id, form: Form::Delta(base), size: instructions.len(), compressed: compress(&instructions) }
+    Encoded {
+        id,
+        form: Form::Delta(base),
+        size: instructions.len(),
+        compressed: compress(&instructions),
+    }
 }
 
 fn compress(data: &[u8]) -> Vec<u8> {
@@ -86,14 +96,33 @@ const BLOCK: usize = 4096;
 
 /// How many bytes both begin with.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let same = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
+    let same = a
+        .chunks_exact(BLOCK)
+        .zip(b.chunks_exact(BLOCK))
+        .take_while(|(a, b)| a == b)
+        .count()
+        * BLOCK;
+    same + a[same..]
+        .iter()
+        .zip(&b[same..])
+        .take_while(|(a, b)| a == b)
+        .count()
 }
 
 /// How many bytes both end with.
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
-    let same = a.rchunks_exact(BLOCK).zip(b.rchunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;
-    same + a[..a.len() - same].iter().rev().zip(b[..b.len() - same].iter().rev()).take_while(|(a, b)| a == b).count()
+    let same = a
+        .rchunks_exact(BLOCK)
+        .zip(b.rchunks_exact(BLOCK))
+        .take_while(|(a, b)| a == b)
+        .count()
+        * BLOCK;
+    same + a[..a.len() - same]
+        .iter()
+        .rev()
+        .zip(b[..b.len() - same].iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count()
 }
 
 fn push_size(out: &mut Vec<u8>, mut size: usize) {
@@ -109,8 +138,11 @@ fn push_copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
         let step = length.min(0xff_ffff);
         let command = out.len();
         out.push(0x80);
-        for (bit, byte) in
-            (offset as u32).to_le_bytes().into_iter().chain((step as u32).to_le_bytes().into_iter().take(3)).enumerate()
+        for (bit, byte) in (offset as u32)
+            .to_le_bytes()
+            .into_iter()
+            .chain((step as u32).to_le_bytes().into_iter().take(3))
+            .enumerate()
         {
             if byte != 0 {
                 out[command] |= 1 << bit;
@@ -142,7 +174,9 @@ impl PackWriter {
     /// Starts a pack of exactly `count` objects in `directory` (a repository's `objects/pack`).
     pub fn create(directory: &Path, count: u32) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let file = tempfile::Builder::new().prefix("tmp_pack_").tempfile_in(directory)?;
+        let file = tempfile::Builder::new()
+            .prefix("tmp_pack_")
+            .tempfile_in(directory)?;
         let mut writer = Self {
             file: BufWriter::with_capacity(1 << 18, file),
             sha: Sha1::new(),
@@ -192,7 +226,11 @@ impl PackWriter {
         let mut crc = libdeflater::Crc::new();
         crc.update(&head);
         crc.update(&object.compressed);
-        self.index.push(IndexEntry { id: object.id, crc: crc.sum(), offset });
+        self.index.push(IndexEntry {
+            id: object.id,
+            crc: crc.sum(),
+            offset,
+        });
         self.put(&head)?;
         self.put(&object.compressed)
     }
@@ -200,19 +238,27 @@ impl PackWriter {
     /// Writes trailer and index and puts both in place under the pack's name.
     pub fn finish(mut self) -> io::Result<()> {
         if self.index.len() != self.expected as usize {
-            return Err(io::Error::other("the pack does not hold the announced number of objects"));
+            return Err(io::Error::other(
+                "the pack does not hold the announced number of objects",
+            ));
         }
         let checksum: [u8; 20] = self.sha.clone().finalize().into();
         self.file.write_all(&checksum)?;
-        let pack = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let pack = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         let directory = pack.path().parent().map(Path::to_owned).unwrap_or_default();
-        let mut index = tempfile::Builder::new().prefix("tmp_idx_").tempfile_in(&directory)?;
+        let mut index = tempfile::Builder::new()
+            .prefix("tmp_idx_")
+            .tempfile_in(&directory)?;
         self.index.sort_by_key(|entry| entry.id);
         index.write_all(&encode_index(&self.index, checksum))?;
         let name = directory.join(format!("pack-{}", ObjectId(checksum)));
         // The index last: git takes a pack for there once its index is.
         for (file, extension) in [(pack, "pack"), (index, "idx")] {
-            file.persist(name.with_extension(extension)).map_err(|error| error.error)?;
+            file.persist(name.with_extension(extension))
+                .map_err(|error| error.error)?;
         }
         Ok(())
     }
@@ -258,10 +304,13 @@ fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     }
     let mut large: Vec<u64> = Vec::new();
     for entry in entries {
-        let short = u32::try_from(entry.offset).ok().filter(|offset| offset >> 31 == 0).unwrap_or_else(|| {
-            large.push(entry.offset);
-            0x8000_0000 | (large.len() - 1) as u32
-        });
+        let short = u32::try_from(entry.offset)
+            .ok()
+            .filter(|offset| offset >> 31 == 0)
+            .unwrap_or_else(|| {
+                large.push(entry.offset);
+                0x8000_0000 | (large.len() - 1) as u32
+            });
         out.extend_from_slice(&short.to_be_bytes());
     }
     for offset in large {
@@ -286,17 +335,29 @@ mod tests {
     fn read_back(objects: &[(Kind, Vec<u8>)], encoded: &[Encoded]) {
         let directory = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
-            let output = Command::new("git").args(arguments).env("GIT_DIR", directory.path()).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let output = Command::new("git")
+                .args(arguments)
+                .env("GIT_DIR", directory.path())
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             output.stdout
         };
         git(&["init", "-q", "--bare"]);
         let packs = directory.path().join("objects/pack");
         let mut writer = PackWriter::create(&packs, encoded.len() as u32).unwrap();
-        encoded.iter().for_each(|object| writer.append(object).unwrap());
+        encoded
+            .iter()
+            .for_each(|object| writer.append(object).unwrap());
         writer.finish().unwrap();
-        let index =
-            fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path()).find(|p| p.extension().unwrap() == "idx");
+        let index = fs::read_dir(&packs)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|p| p.extension().unwrap() == "idx");
         git(&["verify-pack", index.unwrap().to_str().unwrap()]);
         for (kind, data) in objects {
             let id = hash(*kind, data).to_string();
@@ -345,7 +406,12 @@ mod tests {
         let encoded = [
             whole(hash(Kind::Tree, b""), Kind::Tree, b""),
             whole(hash(Kind::Commit, &base), Kind::Commit, &base),
-            delta(hash(Kind::Commit, &next), &next, hash(Kind::Commit, &base), &base),
+            delta(
+                hash(Kind::Commit, &next),
+                &next,
+                hash(Kind::Commit, &base),
+                &base,
+            ),
         ];
         assert!(encoded[2].compressed.len() < 200);
         read_back(&[(Kind::Commit, next)], &encoded);
@@ -354,6 +420,11 @@ mod tests {
     #[test]
     fn the_announced_number_is_kept() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(PackWriter::create(directory.path(), 1).unwrap().finish().is_err());
+        assert!(
+            PackWriter::create(directory.path(), 1)
+                .unwrap()
+                .finish()
+                .is_err()
+        );
     }
 }

@@ -21,10 +21,16 @@ pub(super) struct Scratch(PathBuf);
 impl Scratch {
     /// Under its final name, locked before it got that name.
     pub(super) fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
-        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(temporary)?;
+        let making = tempfile::Builder::new()
+            .prefix(MAKING)
+            .tempdir_in(temporary)?;
         let lock = File::create(making.path().join(LOCK))?;
         lock.lock()?;
-        let unique = making.path().file_name().and_then(|name| name.to_str()?.strip_prefix(MAKING)).unwrap_or_default();
+        let unique = making
+            .path()
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix(MAKING))
+            .unwrap_or_default();
         let path = temporary.join(format!("{CLONE}{unique}"));
         fs::rename(making.path(), &path)?;
         drop(making.keep());
@@ -77,6 +83,9 @@ pub fn sweep(temporary: &Path) {
 
 /// Whether nothing was made in the directory for a day; a clone is renamed within moments.
 fn is_old(directory: &fs::Metadata) -> bool {
-    let age = directory.modified().ok().and_then(|made| made.elapsed().ok());
+    let age = directory
+        .modified()
+        .ok()
+        .and_then(|made| made.elapsed().ok());
     age.is_some_and(|age| age > Duration::from_secs(24 * 60 * 60))
 }

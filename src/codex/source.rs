@@ -29,14 +29,36 @@ pub struct SourceRevision {
 pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision> {
     let repository = git2::Repository::discover(&project.root).ok()?;
     let head = repository.head().ok()?.peel_to_commit().ok()?;
-    let url = ["origin"].into_iter().map(str::to_owned).chain(remotes(&repository)).find_map(|name| {
-        let remote = repository.find_remote(&name).ok()?;
-        RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?.public()
-    });
+    let url = ["origin"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(remotes(&repository))
+        .find_map(|name| {
+            let remote = repository.find_remote(&name).ok()?;
+            RemoteUrl::parse(remote.url().ok()?, Path::new("/"))
+                .ok()?
+                .public()
+        });
     let workdir = repository.workdir()?.canonicalize().ok()?;
-    let below = project.root.canonicalize().ok()?.strip_prefix(&workdir).ok()?.to_owned();
-    let dirty = is_dirty(&repository, ObjectId(head.tree_id().as_bytes().try_into().ok()?), &below, project, snapshot);
-    Some(SourceRevision { url, commit: ObjectId(head.id().as_bytes().try_into().ok()?), dirty })
+    let below = project
+        .root
+        .canonicalize()
+        .ok()?
+        .strip_prefix(&workdir)
+        .ok()?
+        .to_owned();
+    let dirty = is_dirty(
+        &repository,
+        ObjectId(head.tree_id().as_bytes().try_into().ok()?),
+        &below,
+        project,
+        snapshot,
+    );
+    Some(SourceRevision {
+        url,
+        commit: ObjectId(head.id().as_bytes().try_into().ok()?),
+        dirty,
+    })
 }
 
 /// The organization that the repository around `directory` belongs to: the segment before its name in the remote's path.
@@ -45,12 +67,17 @@ pub fn organization(directory: &Path) -> Option<String> {
     let remote = repository.find_remote("origin").ok()?;
     let url = RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?;
     url.host()?;
-    url.repository().split_once('/').map(|(organization, _)| organization.to_owned())
+    url.repository()
+        .split_once('/')
+        .map(|(organization, _)| organization.to_owned())
 }
 
 fn remotes(repository: &git2::Repository) -> Vec<String> {
     let names = repository.remotes().ok();
-    names.iter().flat_map(|names| names.iter().flatten().flatten().map(str::to_owned)).collect()
+    names
+        .iter()
+        .flat_map(|names| names.iter().flatten().flatten().map(str::to_owned))
+        .collect()
 }
 
 fn is_dirty(
@@ -60,23 +87,37 @@ fn is_dirty(
     project: &Project,
     snapshot: &Snapshot,
 ) -> bool {
-    let Ok(odb) = repository.odb() else { return true };
+    let Ok(odb) = repository.odb() else {
+        return true;
+    };
     let read = |id: ObjectId| {
         let oid = git2::Oid::from_bytes(&id.0).map_err(|_| TreeError::Missing(id))?;
-        odb.read(oid).map(|object| object.data().to_vec()).map_err(|_| TreeError::Missing(id))
+        odb.read(oid)
+            .map(|object| object.data().to_vec())
+            .map_err(|_| TreeError::Missing(id))
     };
     let below = below.as_os_str().as_encoded_bytes();
     let committed = match CodexPath::new(below) {
         Ok(place) => Lister::new(&read, Some(tree)).list(&place),
         Err(_) => listing::list_all(&read, tree),
     };
-    let Ok(committed) = committed else { return true };
-    let published: HashMap<_, _> =
-        snapshot.files.values().map(|file| (file.source.as_bstr(), (file.id, file.mode))).collect();
-    committed.entries.iter().filter(|(path, entry)| entry.mode.is_file() && !project.claims.claim(path).is_empty()).any(
-        |(path, entry)| match published.get(path.as_bstr()) {
+    let Ok(committed) = committed else {
+        return true;
+    };
+    let published: HashMap<_, _> = snapshot
+        .files
+        .values()
+        .map(|file| (file.source.as_bstr(), (file.id, file.mode)))
+        .collect();
+    committed
+        .entries
+        .iter()
+        .filter(|(path, entry)| entry.mode.is_file() && !project.claims.claim(path).is_empty())
+        .any(|(path, entry)| match published.get(path.as_bstr()) {
             Some(file) => *file != (entry.id, entry.mode),
-            None => snapshot.skipped.iter().all(|skipped| skipped.source != *path),
-        },
-    )
+            None => snapshot
+                .skipped
+                .iter()
+                .all(|skipped| skipped.source != *path),
+        })
 }

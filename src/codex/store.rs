@@ -66,7 +66,11 @@ pub struct Store {
 impl Store {
     /// Makes an empty clone in `temporary`.
     pub fn create(temporary: &Path) -> Result<Self, StoreError> {
-        let error = |source| StoreError::Write { directory: temporary.to_owned(), kept: false, source };
+        let error = |source| StoreError::Write {
+            directory: temporary.to_owned(),
+            kept: false,
+            source,
+        };
         let (scratch, lock) = Scratch::locked_in(temporary).map_err(error)?;
         let path = scratch.path().join("codex.git");
         let repository = init(&path).map_err(error)?;
@@ -86,12 +90,20 @@ impl Store {
         directory: &Path,
         lock: impl FnOnce(File) -> Result<Option<File>, E>,
     ) -> Result<Self, E> {
-        let error = |source| StoreError::Write { directory: directory.to_owned(), kept: true, source };
+        let error = |source| StoreError::Write {
+            directory: directory.to_owned(),
+            kept: true,
+            source,
+        };
         fs::create_dir_all(directory).map_err(error)?;
         let lock = lock(File::create(directory.join(LOCK)).map_err(error)?)?;
         let path = directory.join("codex.git");
         let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
-        let opened = if packs > MANY_PACKS { None } else { git2::Repository::open(&path).ok() };
+        let opened = if packs > MANY_PACKS {
+            None
+        } else {
+            git2::Repository::open(&path).ok()
+        };
         let repository = match opened {
             Some(repository) => repository,
             None => {
@@ -101,17 +113,31 @@ impl Store {
                 init(&path).map_err(error)?
             }
         };
-        Ok(Self { repository, path, place: directory.to_owned(), scratch: None, _lock: lock, commits_alone: false })
+        Ok(Self {
+            repository,
+            path,
+            place: directory.to_owned(),
+            scratch: None,
+            _lock: lock,
+            commits_alone: false,
+        })
     }
 
     /// As a clone of history: fetches bring commits and, where the server can leave them out, no trees.
     pub fn of_commits_alone(self) -> Self {
-        Self { commits_alone: true, ..self }
+        Self {
+            commits_alone: true,
+            ..self
+        }
     }
 
     /// What a fetch leaves out.
     pub fn filter(&self) -> &'static str {
-        if self.commits_alone { "tree:0" } else { "blob:none" }
+        if self.commits_alone {
+            "tree:0"
+        } else {
+            "blob:none"
+        }
     }
 
     /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
@@ -126,7 +152,11 @@ impl Store {
 
     /// The error that it cannot be written.
     pub fn unwritable(&self, source: io::Error) -> StoreError {
-        StoreError::Write { directory: self.place.clone(), kept: self.scratch.is_none(), source }
+        StoreError::Write {
+            directory: self.place.clone(),
+            kept: self.scratch.is_none(),
+            source,
+        }
     }
 
     /// Where it lies.
@@ -149,15 +179,24 @@ impl Store {
     #[cfg(feature = "embedded-transport")]
     pub fn borrow(&self, objects: &Path) -> Result<(), StoreError> {
         let own = self.path.join("objects");
-        let mut packs = fs::read_dir(own.join("pack")).into_iter().flatten().flatten();
+        let mut packs = fs::read_dir(own.join("pack"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let mut borrow = || {
             packs.try_for_each(|entry| fs::remove_file(entry.path()))?;
             // For handles that are opened later.
             fs::create_dir_all(own.join("info"))?;
-            fs::write(own.join("info/alternates"), [objects.as_os_str().as_encoded_bytes(), b"\n"].concat())
+            fs::write(
+                own.join("info/alternates"),
+                [objects.as_os_str().as_encoded_bytes(), b"\n"].concat(),
+            )
         };
         borrow().map_err(|source| self.unwritable(source))?;
-        Ok(self.repository.odb()?.add_disk_alternate(&objects.to_string_lossy())?)
+        Ok(self
+            .repository
+            .odb()?
+            .add_disk_alternate(&objects.to_string_lossy())?)
     }
 
     /// The tip that the last fetch brought.
@@ -179,39 +218,68 @@ impl Store {
             ObjectId::from_hex(hex)
         };
         let tree = id_after(lines.next()?, "tree ")?;
-        Some((tree, lines.map_while(|line| id_after(line, "parent ")).collect()))
+        Some((
+            tree,
+            lines.map_while(|line| id_after(line, "parent ")).collect(),
+        ))
     }
 
     /// The bytes of a commit; `None` where the clone lacks it.
     pub fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
         let odb = self.repository.odb().ok()?;
-        let object = odb.read(oid_of(id)).ok().filter(|object| object.kind() == git2::ObjectType::Commit)?;
+        let object = odb
+            .read(oid_of(id))
+            .ok()
+            .filter(|object| object.kind() == git2::ObjectType::Commit)?;
         Some(object.data().to_vec())
     }
 
     /// When a commit was made, in seconds since the epoch.
     pub fn commit_time(&self, commit: ObjectId) -> Option<i64> {
-        Some(self.repository.find_commit(oid_of(commit)).ok()?.time().seconds())
+        Some(
+            self.repository
+                .find_commit(oid_of(commit))
+                .ok()?
+                .time()
+                .seconds(),
+        )
     }
 
     /// A commit of nothing, that no branch holds.
     pub fn empty_commit(&self) -> Result<ObjectId, StoreError> {
-        let tree = self.repository.find_tree(self.repository.treebuilder(None)?.write()?)?;
+        let tree = self
+            .repository
+            .find_tree(self.repository.treebuilder(None)?.write()?)?;
         let nobody = git2::Signature::new("nobody", "nobody", &git2::Time::new(0, 0))?;
-        Ok(id_of(self.repository.commit(None, &nobody, &nobody, "", &tree, &[])?))
+        Ok(id_of(self.repository.commit(
+            None,
+            &nobody,
+            &nobody,
+            "",
+            &tree,
+            &[],
+        )?))
     }
 
     /// The bytes of a tree.
     pub fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         let odb = self.repository.odb().map_err(|_| TreeError::Missing(id))?;
         let object = odb.read(oid_of(id)).map_err(|_| TreeError::Missing(id))?;
-        if object.kind() == git2::ObjectType::Tree { Ok(object.data().to_vec()) } else { Err(TreeError::Damaged(id)) }
+        if object.kind() == git2::ObjectType::Tree {
+            Ok(object.data().to_vec())
+        } else {
+            Err(TreeError::Damaged(id))
+        }
     }
 
     /// Those of `ids` that the clone does not hold.
     pub fn missing(&self, ids: &BTreeSet<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
         let odb = self.repository.odb()?;
-        Ok(ids.iter().filter(|id| !odb.exists(oid_of(**id))).copied().collect())
+        Ok(ids
+            .iter()
+            .filter(|id| !odb.exists(oid_of(**id)))
+            .copied()
+            .collect())
     }
 
     /// The size of a blob that the clone holds.
@@ -222,7 +290,10 @@ impl Store {
 
     /// A reader of blobs that threads can share.
     pub fn contents(&self) -> Contents {
-        Contents { path: self.path.clone(), idle: Mutex::default() }
+        Contents {
+            path: self.path.clone(),
+            idle: Mutex::default(),
+        }
     }
 
     /// Writes a pack of `objects` and of the blobs of `sources`. A blob's contents come from `read` only when their turn
@@ -233,12 +304,18 @@ impl Store {
         sources: &[(ObjectId, u64, S)],
         read: impl Fn(&S) -> Result<Vec<u8>, E> + Sync,
     ) -> Result<(), E> {
-        let mut writer = PackWriter::create(&self.path.join("objects/pack"), (objects.len() + sources.len()) as u32)?;
+        let mut writer = PackWriter::create(
+            &self.path.join("objects/pack"),
+            (objects.len() + sources.len()) as u32,
+        )?;
         for object in objects {
             writer.append(object)?;
         }
         let encode = |batch: &[(ObjectId, u64, S)]| -> Result<Vec<Encoded>, E> {
-            batch.par_iter().map(|(id, _, source)| Ok(pack::whole(*id, Kind::Blob, &read(source)?))).collect()
+            batch
+                .par_iter()
+                .map(|(id, _, source)| Ok(pack::whole(*id, Kind::Blob, &read(source)?)))
+                .collect()
         };
         let mut ready: Vec<Encoded> = Vec::new();
         let mut rest = sources;
@@ -284,7 +361,9 @@ impl Contents {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
         let repository = waiting.map_or_else(|| git2::Repository::open(&self.path), Ok)?;
-        let contents = repository.find_blob(oid_of(id)).map(|blob| blob.content().to_vec());
+        let contents = repository
+            .find_blob(oid_of(id))
+            .map(|blob| blob.content().to_vec());
         idle().push(repository);
         Ok(contents?)
     }
@@ -319,7 +398,11 @@ fn batch_length<S>(sources: &[(ObjectId, u64, S)]) -> usize {
 /// Makes an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).
 pub fn create_remote(path: &Path, branch: &str) -> Result<(), StoreError> {
     let mut options = git2::RepositoryInitOptions::new();
-    options.bare(true).mkpath(true).external_template(false).initial_head(branch);
+    options
+        .bare(true)
+        .mkpath(true)
+        .external_template(false)
+        .initial_head(branch);
     git2::Repository::init_opts(path, &options)?;
     Ok(())
 }

@@ -46,7 +46,12 @@ pub struct TreeEntry {
 
 /// Decodes a tree; `None` if the bytes are not one.
 pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
-    Some(slices(data)?.into_iter().map(|slice| slice.to_entry()).collect())
+    Some(
+        slices(data)?
+            .into_iter()
+            .map(|slice| slice.to_entry())
+            .collect(),
+    )
 }
 
 /// An entry where it stands in a tree's bytes. A commit of one project among thousands edits a tree of thousands of
@@ -69,7 +74,13 @@ fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
         let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
         let (octal, name) = (&data[..space], data[space + 1..nul].as_bstr());
         let (bytes, rest) = data.split_at(nul + 21);
-        slices.push(Slice { bytes, octal, name, mode: Mode::from_octal(octal)?, id });
+        slices.push(Slice {
+            bytes,
+            octal,
+            name,
+            mode: Mode::from_octal(octal)?,
+            id,
+        });
         data = rest;
     }
     Some(slices)
@@ -77,13 +88,23 @@ fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
 
 impl Slice<'_> {
     fn to_entry(self) -> TreeEntry {
-        TreeEntry { name: self.name.to_owned(), octal: self.octal.into(), mode: self.mode, id: self.id }
+        TreeEntry {
+            name: self.name.to_owned(),
+            octal: self.octal.into(),
+            mode: self.mode,
+            id: self.id,
+        }
     }
 }
 
 /// Encodes entries that are in git's order.
 pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(entries.iter().map(|e| e.octal.len() + e.name.len() + 22).sum());
+    let mut data = Vec::with_capacity(
+        entries
+            .iter()
+            .map(|e| e.octal.len() + e.name.len() + 22)
+            .sum(),
+    );
     entries.iter().for_each(|entry| push(&mut data, entry));
     data
 }
@@ -98,7 +119,13 @@ fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
 
 /// Git's order: directories compare as if their name ended in `/`.
 fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
-    let end = |mode| if mode == Mode::Directory { &b"/"[..] } else { b"" };
+    let end = |mode| {
+        if mode == Mode::Directory {
+            &b"/"[..]
+        } else {
+            b""
+        }
+    };
     a.iter().chain(end(a_mode)).cmp(b.iter().chain(end(b_mode)))
 }
 
@@ -121,7 +148,10 @@ pub fn edit(
     base: Option<ObjectId>,
     edits: &BTreeMap<BString, Edit>,
 ) -> Result<Option<ObjectId>, TreeError> {
-    let edits: Vec<_> = edits.iter().map(|(path, edit)| (path.as_bstr(), *edit)).collect();
+    let edits: Vec<_> = edits
+        .iter()
+        .map(|(path, edit)| (path.as_bstr(), *edit))
+        .collect();
     edit_below(store, base, &edits)
 }
 
@@ -151,7 +181,10 @@ fn edit_below(
             && let (Some(_), Some(tree)) = (named.old.replace(entry.to_entry()), base)
         {
             // Which of the two is meant nobody can tell, and the other would be lost.
-            return Err(TreeError::Ambiguous { tree, name: entry.name.to_owned() });
+            return Err(TreeError::Ambiguous {
+                tree,
+                name: entry.name.to_owned(),
+            });
         }
     }
     let mut edited = BTreeMap::new();
@@ -173,7 +206,11 @@ struct Named<'e> {
 impl Named<'_> {
     /// The entry that then stands there. What comes replaces what goes: a file may become a directory in one plan, and
     /// the other way round.
-    fn edited(&self, store: &mut impl TreeStore, name: &BStr) -> Result<Option<TreeEntry>, TreeError> {
+    fn edited(
+        &self,
+        store: &mut impl TreeStore,
+        name: &BStr,
+    ) -> Result<Option<TreeEntry>, TreeError> {
         if let Some(Some((mode, id))) = self.itself {
             return Ok(Some(entry(name, mode, id)));
         }
@@ -210,10 +247,16 @@ fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) ->
     let mut new: Vec<_> = edited.into_values().flatten().collect();
     new.sort_by(|a, b| compare((a.name.as_bstr(), a.mode), (b.name.as_bstr(), b.mode)));
     let mut new = new.into_iter().peekable();
-    let mut data = Vec::with_capacity(kept.iter().map(|(slice, _)| slice.bytes.len()).sum::<usize>() + 64);
+    let mut data = Vec::with_capacity(
+        kept.iter()
+            .map(|(slice, _)| slice.bytes.len())
+            .sum::<usize>()
+            + 64,
+    );
     for (slice, replaced) in kept {
-        let is_before =
-            |new: &TreeEntry| compare((new.name.as_bstr(), new.mode), (slice.name, slice.mode)) == Ordering::Less;
+        let is_before = |new: &TreeEntry| {
+            compare((new.name.as_bstr(), new.mode), (slice.name, slice.mode)) == Ordering::Less
+        };
         while let Some(entry) = new.next_if(is_before) {
             push(&mut data, &entry);
         }
@@ -227,7 +270,12 @@ fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) ->
 }
 
 fn entry(name: &BStr, mode: Mode, id: ObjectId) -> TreeEntry {
-    TreeEntry { name: name.into(), octal: mode.octal().into(), mode, id }
+    TreeEntry {
+        name: name.into(),
+        octal: mode.octal().into(),
+        mode,
+        id,
+    }
 }
 
 #[cfg(test)]
@@ -266,24 +314,35 @@ mod tests {
             let Some(file) = edit else { continue };
             let directory = [path.as_slice(), b"/"].concat();
             files.retain(|other, _| {
-                !other.starts_with(&directory) && !path.starts_with(&[other.as_slice(), b"/"].concat())
+                !other.starts_with(&directory)
+                    && !path.starts_with(&[other.as_slice(), b"/"].concat())
             });
             files.insert(path.clone(), *file);
         }
     }
 
     fn listed(memory: &Memory, tree: Option<ObjectId>) -> Files {
-        let Some(tree) = tree else { return Files::new() };
+        let Some(tree) = tree else {
+            return Files::new();
+        };
         let listing = listing::list_all(&|id| memory.read(id), tree).unwrap();
-        listing.entries.into_iter().map(|(path, entry)| (path, (entry.mode, entry.id))).collect()
+        listing
+            .entries
+            .into_iter()
+            .map(|(path, entry)| (path, (entry.mode, entry.id)))
+            .collect()
     }
 
     fn path() -> impl Strategy<Value = BString> {
-        prop::collection::vec("(a|b|a-b|a\\.b|ab)", 1..4).prop_map(|segments| segments.join("/").into())
+        prop::collection::vec("(a|b|a-b|a\\.b|ab)", 1..4)
+            .prop_map(|segments| segments.join("/").into())
     }
 
     fn file() -> impl Strategy<Value = (Mode, ObjectId)> {
-        (prop_oneof![Just(Mode::File), Just(Mode::Executable), Just(Mode::Link)], any::<u8>())
+        (
+            prop_oneof![Just(Mode::File), Just(Mode::Executable), Just(Mode::Link)],
+            any::<u8>(),
+        )
             .prop_map(|(mode, byte)| (mode, object::hash(Kind::Blob, &[byte])))
     }
 
@@ -292,10 +351,15 @@ mod tests {
         let mut kept: BTreeMap<BString, Edit> = BTreeMap::new();
         for (path, edit) in paths {
             let clash = |other: &BString, other_edit: &Edit| {
-                let below = |a: &BString, b: &BString| a.starts_with(&[b.as_slice(), b"/"].concat());
-                (edit.is_some() && other_edit.is_some()) && (below(&path, other) || below(other, &path))
+                let below =
+                    |a: &BString, b: &BString| a.starts_with(&[b.as_slice(), b"/"].concat());
+                (edit.is_some() && other_edit.is_some())
+                    && (below(&path, other) || below(other, &path))
             };
-            if !kept.iter().any(|(other, other_edit)| clash(other, other_edit)) {
+            if !kept
+                .iter()
+                .any(|(other, other_edit)| clash(other, other_edit))
+            {
                 kept.insert(path, edit);
             }
         }

@@ -15,11 +15,21 @@ pub struct Turn {
 
 /// Waits for this machine's turn at the remote `key`. Where no lock file can be made (a read-only home) the run goes
 /// on without: the push itself is safe against others, only slower.
-pub fn acquire(state: &Path, key: &str, interrupt: &Interrupt, reporter: &dyn Reporter) -> Result<Turn, Interrupted> {
+pub fn acquire(
+    state: &Path,
+    key: &str,
+    interrupt: &Interrupt,
+    reporter: &dyn Reporter,
+) -> Result<Turn, Interrupted> {
     let directory = state.join("locks");
     let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
-    let opened = fs::create_dir_all(&directory)
-        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+    let opened = fs::create_dir_all(&directory).and_then(|()| {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+    });
     let file = match opened {
         Ok(file) => file,
         Err(error) => {

@@ -51,7 +51,13 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     refuse_bad_paths(tree, &mut found);
     // Serde reads a list as a struct, field by field, so the shapes are compared before it is asked for the scalars.
     let mut wrong = Vec::new();
-    compare(tree, schema::Key::root(), &mut Vec::new(), &mut found, &mut wrong);
+    compare(
+        tree,
+        schema::Key::root(),
+        &mut Vec::new(),
+        &mut found,
+        &mut wrong,
+    );
     for path in wrong {
         tree.remove(&path);
     }
@@ -61,7 +67,8 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
             let path = in_tree(tree, &error.path);
             found.push(problem(tree, &path, &error));
             // An element of a list is nothing without the key that is wrong.
-            let element = (1..=path.len()).find(|length| tree.get(&path[..*length - 1]).is_some_and(Node::is_list));
+            let element = (1..=path.len())
+                .find(|length| tree.get(&path[..*length - 1]).is_some_and(Node::is_list));
             tree.remove(&path[..element.unwrap_or(path.len())]);
             false
         }
@@ -103,18 +110,31 @@ fn compare(
                 path.pop();
             }
             // What a misspelled key was to say is not missing as well.
-            let missing = key.required().into_iter().find(|name| wrong.len() == before && !map.contains_key(*name));
+            let missing = key
+                .required()
+                .into_iter()
+                .find(|name| wrong.len() == before && !map.contains_key(*name));
             if let Some(name) = missing {
                 let key = key_path(path);
-                problems.push(Problem::new(format!("`{key}` lacks `{name}`")).key(key).at(&node.at));
+                problems.push(
+                    Problem::new(format!("`{key}` lacks `{name}`"))
+                        .key(key)
+                        .at(&node.at),
+                );
                 wrong.push(path.clone());
             }
             return;
         }
         (Shape::List, NodeValue::List(list)) => {
-            for (number, element) in list.iter().enumerate().filter(|(_, element)| element.is_something()) {
+            for (number, element) in list
+                .iter()
+                .enumerate()
+                .filter(|(_, element)| element.is_something())
+            {
                 let number = number.to_string();
-                let Some(below) = key.below(&number) else { continue };
+                let Some(below) = key.below(&number) else {
+                    continue;
+                };
                 let before = wrong.len();
                 path.push(number);
                 compare(element, below, path, problems, wrong);
@@ -143,7 +163,9 @@ fn mismatch(path: &[String], expected: &str, node: &Node) -> Problem {
         NodeValue::Text(_) | NodeValue::Nothing => "a text",
     };
     let key = key_path(path);
-    let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}")).key(key).at(&node.at);
+    let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}"))
+        .key(key)
+        .at(&node.at);
     problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(&node.at)))
 }
 
@@ -158,7 +180,10 @@ fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for segment in path {
         let list = tree.get(&found).and_then(Node::as_list).unwrap_or_default();
-        let mut there = list.iter().enumerate().filter(|(_, element)| element.is_something());
+        let mut there = list
+            .iter()
+            .enumerate()
+            .filter(|(_, element)| element.is_something());
         let number = segment.parse().ok().and_then(|number| there.nth(number));
         found.push(number.map_or_else(|| segment.clone(), |(number, _)| number.to_string()));
     }
@@ -169,16 +194,24 @@ fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
 fn refuse_bad_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
     let fixed = [["cache", "dir"], ["state", "dir"], ["remote", "url"]];
     let mut paths = fixed.map(|path| path.map(str::to_owned).to_vec()).to_vec();
-    let names = tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(name, _)| name.clone());
+    let names = tree
+        .get(&["projects"])
+        .and_then(Node::as_map)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone());
     paths.extend(names.map(|name| vec!["projects".to_owned(), name, "root".to_owned()]));
     for path in paths {
-        let Some(node) = tree.get(&path) else { continue };
+        let Some(node) = tree.get(&path) else {
+            continue;
+        };
         let key = key_path(&path);
         let problem = match node.as_text() {
-            Some("") if key != "remote.url" => {
-                Problem::new(format!("`{key}`: the path is empty")).hint("`.` is the directory that holds `.fractary/`")
+            Some("") if key != "remote.url" => Problem::new(format!("`{key}`: the path is empty"))
+                .hint("`.` is the directory that holds `.fractary/`"),
+            Some(text) if text.contains('\0') => {
+                Problem::new(format!("`{key}`: no path or URL holds a NUL character"))
             }
-            Some(text) if text.contains('\0') => Problem::new(format!("`{key}`: no path or URL holds a NUL character")),
             _ => continue,
         };
         problems.push(problem.key(key).at(&node.at));
@@ -190,16 +223,24 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
     let key = key_path(path);
     let node = tree.get(path).unwrap_or(tree);
     match &error.kind {
-        Kind::UnknownVariant(name, known) => {
-            Problem::new(format!("`{key}`: expected {}, found {}", one_of(known), quoted(name)))
-                .maybe_hint(did_you_mean(name, known.iter().copied()))
-                .at(&node.at)
-        }
-        Kind::InvalidValue(Actual::Str(text), expected) => {
-            Problem::new(format!("`{key}`: expected {expected}, found {}", quoted(text))).at(&node.at)
-        }
+        Kind::UnknownVariant(name, known) => Problem::new(format!(
+            "`{key}`: expected {}, found {}",
+            one_of(known),
+            quoted(name)
+        ))
+        .maybe_hint(did_you_mean(name, known.iter().copied()))
+        .at(&node.at),
+        Kind::InvalidValue(Actual::Str(text), expected) => Problem::new(format!(
+            "`{key}`: expected {expected}, found {}",
+            quoted(text)
+        ))
+        .at(&node.at),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            let expected = if expected == "a string" { "a text" } else { expected };
+            let expected = if expected == "a string" {
+                "a text"
+            } else {
+                expected
+            };
             mismatch(path, expected, node)
         }
         other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(&node.at),
@@ -211,19 +252,35 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
 fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let key = key_path(path);
     if let Place::Variable { name, .. } = &at.source.place
-        && name.strip_prefix(&super::env::variable(path)).is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
+        && name
+            .strip_prefix(&super::env::variable(path))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
     {
         let problem = Problem::new(format!("there is no key `{key}`")).key(key);
         return problem.maybe_hint(super::env::closest(name)).at(at);
     }
-    let Some((name, parent)) = path.split_last() else { return Problem::new("unknown key").at(at) };
-    let sibling = closest(name, known.iter().copied()).map(|sibling| [parent, &[sibling.to_owned()]].concat());
+    let Some((name, parent)) = path.split_last() else {
+        return Problem::new("unknown key").at(at);
+    };
+    let sibling = closest(name, known.iter().copied())
+        .map(|sibling| [parent, &[sibling.to_owned()]].concat());
     // A key that exists elsewhere stands at the wrong depth.
-    let elsewhere = || schema::keys().into_iter().filter(|key| key.last() == Some(name)).collect();
+    let elsewhere = || {
+        schema::keys()
+            .into_iter()
+            .filter(|key| key.last() == Some(name))
+            .collect()
+    };
     let better: Vec<Vec<String>> = sibling.map_or_else(elsewhere, |sibling| vec![sibling]);
-    let better: Vec<String> = better.iter().map(|better| format!("`{}`", key_path(better))).collect();
+    let better: Vec<String> = better
+        .iter()
+        .map(|better| format!("`{}`", key_path(better)))
+        .collect();
     let hint = (!better.is_empty()).then(|| format!("did you mean {}?", better.join(" or ")));
-    Problem::new(format!("unknown key `{key}`")).key(key).maybe_hint(hint).at(at)
+    Problem::new(format!("unknown key `{key}`"))
+        .key(key)
+        .maybe_hint(hint)
+        .at(at)
 }
 
 fn list_hint(at: &Origin) -> String {

@@ -7,9 +7,15 @@ use super::tree::{Node, NodeValue, adds_up, key_path};
 /// Older key, and the key it is read as.
 pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
     (&["sync", "include"], &["sync", "to_codex", "include"]),
-    (&["sync", "default_to_codex"], &["sync", "to_codex", "include"]),
+    (
+        &["sync", "default_to_codex"],
+        &["sync", "to_codex", "include"],
+    ),
     (&["sync", "exclude"], &["sync", "to_codex", "exclude"]),
-    (&["sync", "default_from_codex"], &["sync", "from_codex", "include"]),
+    (
+        &["sync", "default_from_codex"],
+        &["sync", "from_codex", "include"],
+    ),
 ];
 
 /// Keys of the older tool that mean nothing here. (`remotes` is another of its own; its tokens are used.)
@@ -28,8 +34,13 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys that will mean something one day. Refused until then, so that nobody believes them to work.
-const RESERVED: [&[&str]; 5] =
-    [&["commit", "sign"], &["push", "branch"], &["push", "mode"], &["sync", "checks"], &["sync", "on_drift"]];
+const RESERVED: [&[&str]; 5] = [
+    &["commit", "sign"],
+    &["push", "branch"],
+    &["push", "mode"],
+    &["sync", "checks"],
+    &["sync", "on_drift"],
+];
 
 /// Chooses the branch of a run, which is that of all its projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];
@@ -42,12 +53,19 @@ pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
         _ => path.split_at(0),
     };
     let (_, new) = RENAMED.iter().find(|(old, _)| *old == key)?;
-    Some(parent.iter().chain(*new).map(|segment| (*segment).to_owned()).collect())
+    Some(
+        parent
+            .iter()
+            .chain(*new)
+            .map(|segment| (*segment).to_owned())
+            .collect(),
+    )
 }
 
 /// Whether the key belongs to the older tool and is left alone.
 pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
-    path.first().is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
+    path.first()
+        .is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
 }
 
 /// Brings a layer's section into today's form.
@@ -56,15 +74,25 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
         tree.remove(&[name]);
     }
     // Of the older tool's remotes only the tokens mean something.
-    for (_, entry) in tree.get_mut(&["remotes"]).and_then(Node::as_map_mut).into_iter().flatten() {
+    for (_, entry) in tree
+        .get_mut(&["remotes"])
+        .and_then(Node::as_map_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Some(remote) = entry.node.as_map_mut() {
             remote.retain(|name, _| name == "token");
         }
     }
     refuse_reserved(tree, problems, warnings);
     rename(tree, &[], warnings);
-    let projects: Vec<String> =
-        tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten().map(|(n, _)| n.clone()).collect();
+    let projects: Vec<String> = tree
+        .get(&["projects"])
+        .and_then(Node::as_map)
+        .into_iter()
+        .flatten()
+        .map(|(n, _)| n.clone())
+        .collect();
     for name in &projects {
         rename(tree, &["projects", name], warnings);
     }
@@ -75,7 +103,9 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
             if let Some(entry) = cache.remove(&name) {
                 let key = key_path(&["cache", &name]);
                 warnings.push(
-                    Problem::new(format!("`{key}` is not a key of ours and is left alone")).key(key).at(&entry.key),
+                    Problem::new(format!("`{key}` is not a key of ours and is left alone"))
+                        .key(key)
+                        .at(&entry.key),
                 );
             }
         }
@@ -85,27 +115,58 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
 fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
     let mut parents: Vec<Vec<String>> = vec![Vec::new()];
     let projects = tree.get(&["projects"]).and_then(Node::as_map);
-    parents.extend(projects.into_iter().flatten().map(|(name, _)| vec!["projects".to_owned(), name.clone()]));
+    parents.extend(
+        projects
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| vec!["projects".to_owned(), name.clone()]),
+    );
     let is_member = tree.at.source.layer == LayerKind::Member;
     for parent in parents {
         let mut refuse = |key: &[&str], why: &str, hint: &str| {
-            let path: Vec<String> = parent.iter().cloned().chain(key.iter().map(|s| (*s).to_owned())).collect();
-            let Some(at) = tree.key_at(&path).cloned() else { return };
+            let path: Vec<String> = parent
+                .iter()
+                .cloned()
+                .chain(key.iter().map(|s| (*s).to_owned()))
+                .collect();
+            let Some(at) = tree.key_at(&path).cloned() else {
+                return;
+            };
             tree.remove(&path);
             let key = key_path(&path);
-            problems.push(Problem::new(format!("`{key}`{why}")).key(key).at(&at).hint(hint));
+            problems.push(
+                Problem::new(format!("`{key}`{why}"))
+                    .key(key)
+                    .at(&at)
+                    .hint(hint),
+            );
         };
         for reserved in RESERVED {
-            refuse(reserved, " is reserved for a later version", "remove it until then");
+            refuse(
+                reserved,
+                " is reserved for a later version",
+                "remove it until then",
+            );
         }
         if !parent.is_empty() {
-            refuse(&ENVIRONMENTS, ": a run has one branch", "put it under `sync.environments`");
+            refuse(
+                &ENVIRONMENTS,
+                ": a run has one branch",
+                "put it under `sync.environments`",
+            );
         } else if is_member && let Some(at) = tree.key_at(&ENVIRONMENTS).cloned() {
             // A checkout may well be a workspace of its own at other times.
             tree.remove(&ENVIRONMENTS);
             let key = key_path(&ENVIRONMENTS);
-            let problem = Problem::new(format!("without effect in the file of a project of a workspace: `{key}`"));
-            warnings.push(problem.key(key).at(&at).hint("the workspace's own file can say it"));
+            let problem = Problem::new(format!(
+                "without effect in the file of a project of a workspace: `{key}`"
+            ));
+            warnings.push(
+                problem
+                    .key(key)
+                    .at(&at)
+                    .hint("the workspace's own file can say it"),
+            );
         }
     }
 }
@@ -114,8 +175,12 @@ fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
     for (old, new) in RENAMED {
         let old: Vec<&str> = parent.iter().chain(old).copied().collect();
         let new: Vec<&str> = parent.iter().chain(new).copied().collect();
-        let Some(at) = tree.key_at(&old).cloned() else { continue };
-        let Some(node) = tree.remove(&old) else { continue };
+        let Some(at) = tree.key_at(&old).cloned() else {
+            continue;
+        };
+        let Some(node) = tree.remove(&old) else {
+            continue;
+        };
         let taken = tree.get(&new).is_some() && !adds_up(&new);
         warnings.push(warning(&old, &new, taken, &at));
         if !taken {
@@ -126,6 +191,13 @@ fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
 
 fn warning(old: &[&str], new: &[&str], taken: bool, at: &Origin) -> Problem {
     let (old, new) = (key_path(old), key_path(new));
-    let what = if taken { format!("`{old}` gives way to `{new}`") } else { format!("`{old}` is now `{new}`") };
-    Problem::new(what).key(old).at(at).hint(format!("write `{new}`"))
+    let what = if taken {
+        format!("`{old}` gives way to `{new}`")
+    } else {
+        format!("`{old}` is now `{new}`")
+    };
+    Problem::new(what)
+        .key(old)
+        .at(at)
+        .hint(format!("write `{new}`"))
 }

@@ -25,15 +25,24 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
     let variable = || request.environment.get(CONFIG).map(PathBuf::from);
     if let Some(file) = named.or_else(variable) {
         let file = absolute(&request.cwd, &file);
-        return Found { root: base_of(&file, &request.cwd), file: Some(file) };
+        return Found {
+            root: base_of(&file, &request.cwd),
+            file: Some(file),
+        };
     }
     let mut nearest: Option<Found> = None;
     let mut without_section: Option<Found> = None;
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
-        let Some(file) = document::find(&directory.join(".fractary"), "config", &mut ambiguous) else { continue };
+        let Some(file) = document::find(&directory.join(".fractary"), "config", &mut ambiguous)
+        else {
+            continue;
+        };
         let section = document::section(&file, LayerKind::Workspace, directory);
-        let found = || Found { root: directory.to_owned(), file: Some(file.clone()) };
+        let found = || Found {
+            root: directory.to_owned(),
+            file: Some(file.clone()),
+        };
         match (&nearest, section) {
             (None, Ok(None)) => {
                 without_section.get_or_insert_with(found);
@@ -45,7 +54,13 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
             }
             (Some(inner), Ok(Some(section))) => {
                 let mut unclear = Vec::new();
-                if covers(directory, section, &inner.root, &request.environment, &mut unclear) {
+                if covers(
+                    directory,
+                    section,
+                    &inner.root,
+                    &request.environment,
+                    &mut unclear,
+                ) {
                     problems.extend(ambiguous);
                     return found();
                 }
@@ -56,7 +71,10 @@ pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> F
             (Some(_), Err(problem)) => problems.push(problem),
         }
     }
-    nearest.or(without_section).unwrap_or_else(|| Found { root: request.cwd.clone(), file: None })
+    nearest.or(without_section).unwrap_or_else(|| Found {
+        root: request.cwd.clone(),
+        file: None,
+    })
 }
 
 /// The directory that relative paths of `file` start from: the one that holds its `.fractary/`, else its own; for what
@@ -80,9 +98,17 @@ fn covers(
     problems: &mut Vec<Problem>,
 ) -> bool {
     let local = document::find(&root.join(".fractary"), "config.local", &mut Vec::new());
-    let local = local.and_then(|file| document::section(&file, LayerKind::Local, root).ok().flatten());
+    let local = local.and_then(|file| {
+        document::section(&file, LayerKind::Local, root)
+            .ok()
+            .flatten()
+    });
     let mut environment = environment.clone();
-    dotenv::read(&dotenv::file_of(root), &mut environment, &mut Told::default());
+    dotenv::read(
+        &dotenv::file_of(root),
+        &mut environment,
+        &mut Told::default(),
+    );
     let mut unset = Vec::new();
     let mut layer = |mut tree: Node, kind| {
         values::expand(&mut tree, &environment, &mut unset, &mut Vec::new());
@@ -90,15 +116,30 @@ fn covers(
     };
     let mut layers = vec![layer(section, LayerKind::Workspace)];
     layers.extend(local.map(|local| layer(local, LayerKind::Local)));
-    if members::matching(root, &layers, Some(directory), &mut Told::default()).contains(&directory.to_owned()) {
+    if members::matching(root, &layers, Some(directory), &mut Told::default())
+        .contains(&directory.to_owned())
+    {
         return true;
     }
-    let mut projects = layers.iter().filter_map(|layer| layer.tree.get(&["projects"])?.as_map()).flatten();
+    let mut projects = layers
+        .iter()
+        .filter_map(|layer| layer.tree.get(&["projects"])?.as_map())
+        .flatten();
     let is_root = projects.any(|(name, entry)| {
-        let given = entry.node.get(&["root"]).and_then(Node::as_text).unwrap_or(name);
+        let given = entry
+            .node
+            .get(&["root"])
+            .and_then(Node::as_text)
+            .unwrap_or(name);
         absolute(root, Path::new(given)) == directory
     });
-    let decides = |key: &str| key.starts_with("workspace.") || (key.starts_with("projects.") && key.ends_with(".root"));
-    problems.extend(unset.into_iter().filter(|problem| !is_root && problem.key.as_deref().is_some_and(decides)));
+    let decides = |key: &str| {
+        key.starts_with("workspace.") || (key.starts_with("projects.") && key.ends_with(".root"))
+    };
+    problems.extend(
+        unset
+            .into_iter()
+            .filter(|problem| !is_root && problem.key.as_deref().is_some_and(decides)),
+    );
     is_root
 }

@@ -14,7 +14,9 @@ pub(crate) const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 /// The file `directory/STEM.*`, if there is one. Two of them are a problem: which one would win is not to be guessed.
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
     let candidates = ENDINGS.map(|ending| directory.join(format!("{stem}.{ending}")));
-    let mut found = candidates.into_iter().filter(|path| path.symlink_metadata().is_ok());
+    let mut found = candidates
+        .into_iter()
+        .filter(|path| path.symlink_metadata().is_ok());
     let first = found.next()?;
     for second in found {
         let (one, other) = (Place::File(first.clone()), Place::File(second));
@@ -27,14 +29,22 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
 /// Reads the section `codex` of the file at `path`; `None` where the file has none.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
     let whole = Origin::whole(layer, Place::File(path.to_owned()), base);
-    let Some(mut document) = read(path, &whole)? else { return Ok(None) };
+    let Some(mut document) = read(path, &whole)? else {
+        return Ok(None);
+    };
     if document.as_map().is_none() {
         return Err(Problem::new("expected a map with the section `codex`").at(&document.at));
     }
     match document.remove(&["codex"]) {
-        None | Some(Node { value: NodeValue::Nothing, .. }) => Ok(None),
+        None
+        | Some(Node {
+            value: NodeValue::Nothing,
+            ..
+        }) => Ok(None),
         Some(section) if section.as_map().is_some() => Ok(Some(section)),
-        Some(section) => Err(Problem::new("`codex`: expected a map").key("codex").at(&section.at)),
+        Some(section) => Err(Problem::new("`codex`: expected a map")
+            .key("codex")
+            .at(&section.at)),
     }
 }
 
@@ -44,12 +54,22 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let at = Origin { line: u32::try_from(line).unwrap_or(0), ..whole.clone() };
+            let line = bytes[..error.valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            let at = Origin {
+                line: u32::try_from(line).unwrap_or(0),
+                ..whole.clone()
+            };
             return Err(Problem::new("the file is not UTF-8 text").at(&at));
         }
     };
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
     let parsed = match ending {
         "toml" => toml::document(text, whole).map(Some),
         "json" => json(text, whole),
@@ -61,7 +81,11 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
             "json" => "JSON",
             _ => "YAML",
         };
-        let at = Origin { line: malformed.line, column: malformed.column, ..whole.clone() };
+        let at = Origin {
+            line: malformed.line,
+            column: malformed.column,
+            ..whole.clone()
+        };
         let problem = Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at);
         problem.maybe_hint(malformed.duplicate.then(|| "keep one of them".to_owned()))
     })
@@ -69,7 +93,9 @@ fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(match error.kind() {
-        io::ErrorKind::NotFound if path.is_symlink() => "the file cannot be read: a symlink to nothing".to_owned(),
+        io::ErrorKind::NotFound if path.is_symlink() => {
+            "the file cannot be read: a symlink to nothing".to_owned()
+        }
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "the file cannot be read: permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "the file cannot be read: it is a directory".to_owned(),
@@ -83,11 +109,22 @@ fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(0);
         let reason = error.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or(&reason).to_owned();
-        yaml::Malformed { reason, line: narrow(error.line()), column: narrow(error.column()), duplicate: false }
+        let reason = reason
+            .split(" at line ")
+            .next()
+            .unwrap_or(&reason)
+            .to_owned();
+        yaml::Malformed {
+            reason,
+            line: narrow(error.line()),
+            column: narrow(error.column()),
+            duplicate: false,
+        }
     })?;
     match yaml::parse(text, whole) {
-        Err(malformed) if !malformed.duplicate => Ok(Some(from_json(&value, whole)).filter(|_| !value.is_null())),
+        Err(malformed) if !malformed.duplicate => {
+            Ok(Some(from_json(&value, whole)).filter(|_| !value.is_null()))
+        }
         parsed => parsed,
     }
 }
@@ -100,15 +137,30 @@ fn from_json(value: &serde_json::Value, at: &Origin) -> Node {
         Value::Number(value) => NodeValue::Text(value.to_string()),
         Value::String(value) => NodeValue::Text(value.clone()),
         Value::Array(list) => {
-            let element = |value: &Value| if value.is_null() { Node::text("", at) } else { from_json(value, at) };
+            let element = |value: &Value| {
+                if value.is_null() {
+                    Node::text("", at)
+                } else {
+                    from_json(value, at)
+                }
+            };
             NodeValue::List(list.iter().map(element).collect())
         }
         Value::Object(object) => {
             let entry = |(name, value): (&String, &Value)| {
-                (name.clone(), Entry { key: at.clone(), node: from_json(value, at) })
+                (
+                    name.clone(),
+                    Entry {
+                        key: at.clone(),
+                        node: from_json(value, at),
+                    },
+                )
             };
             NodeValue::Map(object.iter().map(entry).collect::<Map>())
         }
     };
-    Node { value, at: at.clone() }
+    Node {
+        value,
+        at: at.clone(),
+    }
 }

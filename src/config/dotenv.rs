@@ -16,28 +16,49 @@ pub(super) fn file_of(root: &Path) -> PathBuf {
 }
 
 /// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
-pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) -> BTreeSet<String> {
+pub(super) fn read(
+    path: &Path,
+    environment: &mut Environment,
+    told: &mut Told,
+) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let whole = Origin::whole(LayerKind::Environment, Place::File(path.to_owned()), path);
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return names,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return names;
+        }
         Err(error) => {
-            told.problems.push(document::unreadable(path, &error).at(&whole));
+            told.problems
+                .push(document::unreadable(path, &error).at(&whole));
             return names;
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        told.problems.push(Problem::new("the file is not UTF-8 text").at(&whole));
+        told.problems
+            .push(Problem::new("the file is not UTF-8 text").at(&whole));
         return names;
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let known: BTreeSet<String> = environment.iter().map(|(name, _)| name.to_owned()).collect();
+    let known: BTreeSet<String> = environment
+        .iter()
+        .map(|(name, _)| name.to_owned())
+        .collect();
     for variable in parse(text) {
         match variable {
             Ok((name, _)) if name == CONFIG => {
-                let message = format!("`{name}` has no effect here: this file is found by the workspace's");
-                told.warnings.push(Problem::new(message).at(&whole).hint("set it in the environment of the process"));
+                let message =
+                    format!("`{name}` has no effect here: this file is found by the workspace's");
+                told.warnings.push(
+                    Problem::new(message)
+                        .at(&whole)
+                        .hint("set it in the environment of the process"),
+                );
             }
             Ok((name, value)) => {
                 if !known.contains(&name) && names.insert(name.clone()) {
@@ -45,8 +66,15 @@ pub(super) fn read(path: &Path, environment: &mut Environment, told: &mut Told) 
                 }
             }
             Err(unreadable) => {
-                let at = Origin { line: u32::try_from(unreadable.line).unwrap_or(0), ..whole.clone() };
-                told.problems.push(Problem::new(unreadable.reason).at(&at).hint(unreadable.hint));
+                let at = Origin {
+                    line: u32::try_from(unreadable.line).unwrap_or(0),
+                    ..whole.clone()
+                };
+                told.problems.push(
+                    Problem::new(unreadable.reason)
+                        .at(&at)
+                        .hint(unreadable.hint),
+                );
             }
         }
     }
@@ -94,12 +122,18 @@ fn parse(text: &str) -> Vec<Result<(String, String), Unreadable>> {
 /// What cannot be read, and what to do about it.
 type Complaint = (&'static str, &'static str);
 
-const NO_VARIABLE: Complaint =
-    ("not a line of the form NAME=VALUE", "write NAME=VALUE, or put `#` before what is a remark");
-const OPEN: Complaint =
-    ("a quote is not closed", "close it, or put a value that holds one into quotes of the other kind");
-const BEHIND: Complaint =
-    ("something stands behind the closing quote", "put the whole value into quotes of the other kind");
+const NO_VARIABLE: Complaint = (
+    "not a line of the form NAME=VALUE",
+    "write NAME=VALUE, or put `#` before what is a remark",
+);
+const OPEN: Complaint = (
+    "a quote is not closed",
+    "close it, or put a value that holds one into quotes of the other kind",
+);
+const BEHIND: Complaint = (
+    "something stands behind the closing quote",
+    "put the whole value into quotes of the other kind",
+);
 
 /// Name and value at the start of `text`, whose first line ends at `end`, and the length of what was read.
 fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint> {
@@ -109,12 +143,17 @@ fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint
         _ => name.trim(),
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
+    if name.is_empty()
+        || name.starts_with(|c: char| c.is_ascii_digit())
+        || !name.chars().all(is_name)
+    {
         return Err(NO_VARIABLE);
     }
     let given = value.trim_start();
     let Some(quote) = given.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-        let remark = value.match_indices('#').find(|(at, _)| *at == 0 || value[..*at].ends_with([' ', '\t']));
+        let remark = value
+            .match_indices('#')
+            .find(|(at, _)| *at == 0 || value[..*at].ends_with([' ', '\t']));
         let value = &value[..remark.map_or(value.len(), |(at, _)| at)];
         return Ok((name.to_owned(), value.trim().to_owned(), end));
     };
@@ -175,12 +214,17 @@ mod tests {
             ("A=\"x\"\r", "x"),
             ("A=ü\r", "ü"),
         ] {
-            assert_eq!(parse(&format!("# first\n\n{line}\nB=after")), both(expected), "{line}");
+            assert_eq!(
+                parse(&format!("# first\n\n{line}\nB=after")),
+                both(expected),
+                "{line}"
+            );
         }
     }
 
     fn both(expected: &str) -> [Result<(String, String), Unreadable>; 2] {
-        [("A", expected), ("B", "after")].map(|(name, value)| Ok((name.to_owned(), value.to_owned())))
+        [("A", expected), ("B", "after")]
+            .map(|(name, value)| Ok((name.to_owned(), value.to_owned())))
     }
 
     #[test]

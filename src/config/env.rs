@@ -20,7 +20,10 @@ const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
 
 /// The variable of the key at `path`.
 pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
-    let segments: Vec<String> = path.iter().map(|segment| segment.as_ref().to_uppercase()).collect();
+    let segments: Vec<String> = path
+        .iter()
+        .map(|segment| segment.as_ref().to_uppercase())
+        .collect();
     format!("{PREFIX}{}", segments.join("__"))
 }
 
@@ -28,7 +31,11 @@ pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
 pub(crate) fn closest(name: &str) -> Option<String> {
     let known: Vec<String> = schema::keys().iter().map(|key| variable(key)).collect();
     let rest = |name: &'_ str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
-    let rests: Vec<String> = known.iter().filter(|known| *known != name).map(|known| rest(known)).collect();
+    let rests: Vec<String> = known
+        .iter()
+        .filter(|known| *known != name)
+        .map(|known| rest(known))
+        .collect();
     let found = problem::closest(&rest(name), rests.iter().map(String::as_str))?;
     Some(format!("did you mean `{PREFIX}{found}`?"))
 }
@@ -41,12 +48,19 @@ pub(crate) fn variables(
     cwd: &Path,
     problems: &mut Vec<Problem>,
 ) -> Node {
-    let place =
-        |name: &str| Place::Variable { name: name.to_owned(), file: from_file.contains(name).then(|| file.to_owned()) };
+    let place = |name: &str| Place::Variable {
+        name: name.to_owned(),
+        file: from_file.contains(name).then(|| file.to_owned()),
+    };
     let origin = |name: &str| Origin::whole(LayerKind::Environment, place(name), cwd);
     let mut tree = Node::map(&origin(PREFIX));
     for (name, value) in environment.iter() {
-        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !NO_KEYS.contains(rest)) else { continue };
+        let Some(rest) = name
+            .strip_prefix(PREFIX)
+            .filter(|rest| !NO_KEYS.contains(rest))
+        else {
+            continue;
+        };
         // CI systems pass what is not set on as empty.
         if value.is_empty() {
             continue;
@@ -56,7 +70,11 @@ pub(crate) fn variables(
         if path.len() > 1 && matches!(path[0].as_str(), "projects" | "remotes") {
             let inline = variable(&path[..1]);
             let hint = format!("write `{inline}='{{name={{…}}}}'`");
-            problems.push(Problem::new("names can only stand inside an inline map").at(&at).hint(hint));
+            problems.push(
+                Problem::new("names can only stand inside an inline map")
+                    .at(&at)
+                    .hint(hint),
+            );
             continue;
         }
         assign(&mut tree, &path, value, &at, problems);
@@ -65,11 +83,18 @@ pub(crate) fn variables(
 }
 
 /// The layer of flags: `--config KEY=VALUE` first, then the options that have a name, which win.
-pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, problems: &mut Vec<Problem>) -> Node {
+pub(crate) fn flags(
+    settings: &[String],
+    flags: &[FlagValue],
+    cwd: &Path,
+    problems: &mut Vec<Problem>,
+) -> Node {
     let origin = |flag: &str| Origin::whole(LayerKind::Flags, Place::Flag(flag.to_owned()), cwd);
     let mut tree = Node::map(&origin("--config"));
     for setting in settings {
-        let parsed = setting.split_once('=').and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));
+        let parsed = setting
+            .split_once('=')
+            .and_then(|(key, value)| Some((key.trim(), toml::key(key.trim())?, value)));
         let Some((key, mut path, value)) = parsed else {
             // What stands behind the key may be a secret.
             let key = setting.split(['=', ':', ' ']).next().unwrap_or_default();
@@ -81,7 +106,13 @@ pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, proble
         if path.len() > 1 && path[0] == "codex" {
             path.remove(0);
         }
-        assign(&mut tree, &path, value, &origin(&format!("--config {key}")), problems);
+        assign(
+            &mut tree,
+            &path,
+            value,
+            &origin(&format!("--config {key}")),
+            problems,
+        );
     }
     for flag in flags {
         let at = origin(&flag.flag);
@@ -89,7 +120,10 @@ pub(crate) fn flags(settings: &[String], flags: &[FlagValue], cwd: &Path, proble
             FlagText::One(text) => Node::text(text, &at),
             FlagText::Many(list) => {
                 let list = list.iter().map(|text| Node::text(text, &at)).collect();
-                Node { value: NodeValue::List(list), at: at.clone() }
+                Node {
+                    value: NodeValue::List(list),
+                    at: at.clone(),
+                }
             }
         };
         tree.set(&flag.key.split('.').collect::<Vec<_>>(), node);

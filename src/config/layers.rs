@@ -27,15 +27,23 @@ impl Layer {
 impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The values stay out: they may be secret.
-        f.debug_struct("Layer").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Layer")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
 /// Merges `layers`, lowest first: maps by key, lists whole, except that `exclude` lists add up.
 pub(crate) fn merge<'l>(layers: impl IntoIterator<Item = &'l Layer>) -> Figment {
     layers.into_iter().fold(Figment::new(), |figment, layer| {
-        let whole = Slice { layer, part: Part::WithoutExcludes };
-        let excludes = Slice { layer, part: Part::Excludes };
+        let whole = Slice {
+            layer,
+            part: Part::WithoutExcludes,
+        };
+        let excludes = Slice {
+            layer,
+            part: Part::Excludes,
+        };
         figment.merge(whole).admerge(excludes)
     })
 }
@@ -58,7 +66,10 @@ impl Provider for Slice<'_> {
 
 /// The layer of defaults for a workspace at `root`; an organization that was detected is one, too.
 pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
-    let mut tree = DEFAULTS.get(&["codex"]).cloned().unwrap_or_else(|| DEFAULTS.clone());
+    let mut tree = DEFAULTS
+        .get(&["codex"])
+        .cloned()
+        .unwrap_or_else(|| DEFAULTS.clone());
     super::values::make_absolute(&mut tree, root);
     if let Some(organization) = organization {
         let detected = Origin::whole(LayerKind::Defaults, Place::Detected, root);
@@ -102,7 +113,10 @@ pub(crate) fn to_json(node: &Node) -> Value {
         NodeValue::Nothing => Value::Null,
         NodeValue::Text(text) => Value::String(text.clone()),
         NodeValue::List(_) => Value::Array(node.elements().map(to_json).collect()),
-        NodeValue::Map(map) => map.iter().map(|(name, entry)| (name.clone(), to_json(&entry.node))).collect(),
+        NodeValue::Map(map) => map
+            .iter()
+            .map(|(name, entry)| (name.clone(), to_json(&entry.node)))
+            .collect(),
     }
 }
 

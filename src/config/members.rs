@@ -36,24 +36,47 @@ pub(crate) struct Members {
 }
 
 /// Finds the directories of all projects and reads their files. `outline` is the configuration without this layer.
-pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, told: &mut Told) -> Members {
+pub(crate) fn read(
+    loader: &Loader<'_>,
+    layers: &[Layer],
+    outline: &RawConfig,
+    told: &mut Told,
+) -> Members {
     let root = &loader.root;
     let mut named: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (name, project) in &outline.projects {
-        let default =
-            || if outline.project.as_ref() == Some(name) { root.clone() } else { absolute(root, Path::new(name)) };
+        let default = || {
+            if outline.project.as_ref() == Some(name) {
+                root.clone()
+            } else {
+                absolute(root, Path::new(name))
+            }
+        };
         let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
         named.entry(directory).or_insert_with(|| name.clone());
     }
     let matched = matching(root, layers, None, told);
-    let unnamed = matched.into_iter().filter(|directory| !named.contains_key(directory)).map(|d| (d, None));
+    let unnamed = matched
+        .into_iter()
+        .filter(|directory| !named.contains_key(directory))
+        .map(|d| (d, None));
     let mut directories: Vec<(PathBuf, Option<String>)> = unnamed.collect();
-    directories.extend(named.into_iter().map(|(directory, name)| (directory, Some(name))));
+    directories.extend(
+        named
+            .into_iter()
+            .map(|(directory, name)| (directory, Some(name))),
+    );
 
-    let files: Vec<(Option<File>, Told)> = directories.par_iter().map(|(dir, _)| file_of(loader, dir)).collect();
+    let files: Vec<(Option<File>, Told)> = directories
+        .par_iter()
+        .map(|(dir, _)| file_of(loader, dir))
+        .collect();
 
     let whole = layers.first().map(|layer| layer.tree.at.clone());
-    let mut tree = whole.map_or_else(|| unreachable!("there are always defaults"), |at| Node::map(&at));
+    let mut tree = whole.map_or_else(
+        || unreachable!("there are always defaults"),
+        |at| Node::map(&at),
+    );
     let own = Own::of(layers);
     let mut by_name: BTreeMap<String, Member> = BTreeMap::new();
     for ((directory, given), (file, more)) in directories.into_iter().zip(files) {
@@ -65,11 +88,15 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
             told.warnings.extend(without_effect(section));
         }
         let own_name = section.and_then(|section| section.get(&["project"]));
-        let own_name = own_name.and_then(|node| Some((node.as_text()?.to_owned(), node.at.clone())));
+        let own_name =
+            own_name.and_then(|node| Some((node.as_text()?.to_owned(), node.at.clone())));
         let (name, named_at) = match (given, own_name) {
             (Some(name), Some((other, at))) if name != other => {
-                let message = format!("`project` is `{other}` here, but `{name}` in the workspace, which counts");
-                told.warnings.push(Problem::new(message).key("project").at(&at));
+                let message = format!(
+                    "`project` is `{other}` here, but `{name}` in the workspace, which counts"
+                );
+                told.warnings
+                    .push(Problem::new(message).key("project").at(&at));
                 (name, None)
             }
             (Some(name), own) => (name, own.map(|(_, at)| at)),
@@ -78,7 +105,9 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
                 Some(name) => (name.to_owned(), None),
                 None => {
                     let message = format!("the name of {} is not UTF-8", Place::File(directory));
-                    told.problems.push(Problem::new(message).hint("give the project a name: `codex.project`"));
+                    told.problems.push(
+                        Problem::new(message).hint("give the project a name: `codex.project`"),
+                    );
                     continue;
                 }
             },
@@ -86,15 +115,23 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
         if let Some(sync) = section.and_then(|section| section.get(&["sync"])) {
             tree.set(&["projects", &name, "sync"], sync.clone());
         }
-        let member = Member { directory, file: file.map(|file| file.path), named_at };
+        let member = Member {
+            directory,
+            file: file.map(|file| file.path),
+            named_at,
+        };
         match by_name.entry(name) {
             MapEntry::Vacant(place) => {
                 place.insert(member);
             }
             MapEntry::Occupied(first) => {
                 // A name without a root of its own adds to the member that is called so.
-                let explicit = outline.projects.get(first.key()).is_some_and(|project| project.root.is_some());
-                let is_default = |member: &Member| member.directory == absolute(root, Path::new(first.key()));
+                let explicit = outline
+                    .projects
+                    .get(first.key())
+                    .is_some_and(|project| project.root.is_some());
+                let is_default =
+                    |member: &Member| member.directory == absolute(root, Path::new(first.key()));
                 if !explicit
                     && outline.projects.contains_key(first.key())
                     && is_default(&member)
@@ -106,13 +143,22 @@ pub(crate) fn read(loader: &Loader<'_>, layers: &[Layer], outline: &RawConfig, t
             }
         }
     }
-    Members { by_name, layer: Layer::new(LayerKind::Member, tree) }
+    Members {
+        by_name,
+        layer: Layer::new(LayerKind::Member, tree),
+    }
 }
 
 fn twice(name: &str, first: &Member, second: &Member) -> Problem {
-    let (one, other) = (Place::File(first.directory.clone()), Place::File(second.directory.clone()));
-    let problem = Problem::new(format!("two directories are the project `{name}`: {one} and {other}"));
-    let problem = problem.hint("give one of them another name: `codex.project` in its `.fractary/config.yaml`");
+    let (one, other) = (
+        Place::File(first.directory.clone()),
+        Place::File(second.directory.clone()),
+    );
+    let problem = Problem::new(format!(
+        "two directories are the project `{name}`: {one} and {other}"
+    ));
+    let problem = problem
+        .hint("give one of them another name: `codex.project` in its `.fractary/config.yaml`");
     match second.named_at.as_ref().or(first.named_at.as_ref()) {
         Some(at) => problem.at(at),
         None => problem,
@@ -126,22 +172,44 @@ fn without_effect(section: &Node) -> Option<Problem> {
     let is_said = |node: &Node| node.as_map().is_none_or(|map| !map.is_empty());
     let keys = |node: &Node| -> Vec<String> {
         let entries = node.as_map().into_iter().flatten();
-        entries.filter(|(_, entry)| is_said(&entry.node)).map(|(name, _)| name.clone()).collect()
+        entries
+            .filter(|(_, entry)| is_said(&entry.node))
+            .map(|(name, _)| name.clone())
+            .collect()
     };
     let counts = ["project", "sync", "organization", "codex_repo", "remotes"];
     let mut paths: Vec<Vec<String>> = Vec::new();
-    for name in keys(section).into_iter().filter(|name| !counts.contains(&name.as_str())) {
+    for name in keys(section)
+        .into_iter()
+        .filter(|name| !counts.contains(&name.as_str()))
+    {
         if name == "remote" {
-            let below = section.get(&[&name]).map(keys).unwrap_or_default().into_iter().filter(|below| below != "url");
+            let below = section
+                .get(&[&name])
+                .map(keys)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|below| below != "url");
             paths.extend(below.map(|below| vec![name.clone(), below]));
         } else {
             paths.push(vec![name]);
         }
     }
     let at = section.key_at(paths.first()?)?;
-    let named: Vec<String> = paths.iter().map(|path| format!("`{}`", key_path(path))).collect();
-    let message = format!("without effect in the file of a project of a workspace: {}", named.join(", "));
-    Some(Problem::new(message).key(key_path(&paths[0])).at(at).hint("the workspace's own file can say it"))
+    let named: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", key_path(path)))
+        .collect();
+    let message = format!(
+        "without effect in the file of a project of a workspace: {}",
+        named.join(", ")
+    );
+    Some(
+        Problem::new(message)
+            .key(key_path(&paths[0]))
+            .at(at)
+            .hint("the workspace's own file can say it"),
+    )
 }
 
 struct File {
@@ -156,8 +224,16 @@ fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
     if *directory == loader.root || !own.is_dir() {
         return (None, told);
     }
-    let Some(path) = document::find(&own, "config", &mut told.problems) else { return (None, told) };
-    let section = loader.section(&path, LayerKind::Member, directory, &mut told, &mut Vec::new());
+    let Some(path) = document::find(&own, "config", &mut told.problems) else {
+        return (None, told);
+    };
+    let section = loader.section(
+        &path,
+        LayerKind::Member,
+        directory,
+        &mut told,
+        &mut Vec::new(),
+    );
     (Some(File { path, section }), told)
 }
 
@@ -168,25 +244,38 @@ struct Own<'l> {
 
 impl<'l> Own<'l> {
     fn of(layers: &'l [Layer]) -> Self {
-        let keys: [&'static [&'static str]; 3] = [&["organization"], &["codex_repo"], &["remote", "url"]];
-        let files = || layers.iter().rev().filter(|l| (LayerKind::User..=LayerKind::Local).contains(&l.kind));
+        let keys: [&'static [&'static str]; 3] =
+            [&["organization"], &["codex_repo"], &["remote", "url"]];
+        let files = || {
+            layers
+                .iter()
+                .rev()
+                .filter(|l| (LayerKind::User..=LayerKind::Local).contains(&l.kind))
+        };
         let value = |key: &'static [&'static str]| {
             let node = files().find_map(|layer| layer.tree.get(key))?;
             Some((key, node.as_text()?, &node.at))
         };
-        Self { values: keys.into_iter().filter_map(value).collect() }
+        Self {
+            values: keys.into_iter().filter_map(value).collect(),
+        }
     }
 
     fn compare(&self, section: &Node, problems: &mut Vec<Problem>) {
         for (key, expected, at) in &self.values {
-            let Some(node) = section.get(key) else { continue };
-            let Some(given) = node.as_text() else { continue };
+            let Some(node) = section.get(key) else {
+                continue;
+            };
+            let Some(given) = node.as_text() else {
+                continue;
+            };
             if given == *expected || same_remote(given, expected) {
                 continue;
             }
             let written = key_path(key);
             let (given, expected) = (without_secrets(key, given), without_secrets(key, expected));
-            let message = format!("`{written}` is `{given}` here, but the workspace says `{expected}`: {at}");
+            let message =
+                format!("`{written}` is `{given}` here, but the workspace says `{expected}`: {at}");
             let hint = "a project of a workspace is published where the workspace says; remove the key here";
             problems.push(Problem::new(message).key(written).at(&node.at).hint(hint));
         }
@@ -206,13 +295,26 @@ fn same_remote(one: &str, other: &str) -> bool {
 
 /// The directories that `workspace.members` names and `workspace.exclude` does not, in order, each once. Where only
 /// `one` is asked for, no other is looked at.
-pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: &mut Told) -> Vec<PathBuf> {
+pub(crate) fn matching(
+    root: &Path,
+    layers: &[Layer],
+    one: Option<&Path>,
+    told: &mut Told,
+) -> Vec<PathBuf> {
     let lists = |key: &'static str| {
-        layers.iter().rev().filter_map(move |l| l.tree.get(&["workspace", key]).filter(|node| node.is_list()))
+        layers.iter().rev().filter_map(move |l| {
+            l.tree
+                .get(&["workspace", key])
+                .filter(|node| node.is_list())
+        })
     };
     let base = |node: &Node| {
         let base = &node.at.source.base;
-        if base.as_os_str().is_empty() { root.to_owned() } else { base.clone() }
+        if base.as_os_str().is_empty() {
+            root.to_owned()
+        } else {
+            base.clone()
+        }
     };
     let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
     for node in lists("exclude").flat_map(Node::elements) {
@@ -220,7 +322,10 @@ pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: 
             excluded.push((base(node), set));
         }
     }
-    let mut search = Search { one, found: Vec::new() };
+    let mut search = Search {
+        one,
+        found: Vec::new(),
+    };
     for node in lists("members").next().into_iter().flat_map(Node::elements) {
         if compiled(node, "workspace.members", told).is_none() {
             continue;
@@ -232,7 +337,11 @@ pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: 
             let message = format!("`workspace.members`: `{pattern}` matches no directory");
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
-            let list = if glob::is_literal(pattern) { &mut told.problems } else { &mut told.warnings };
+            let list = if glob::is_literal(pattern) {
+                &mut told.problems
+            } else {
+                &mut told.warnings
+            };
             list.push(problem);
         }
     }
@@ -240,16 +349,30 @@ pub(crate) fn matching(root: &Path, layers: &[Layer], one: Option<&Path>, told: 
     found.sort();
     found.dedup();
     let is_below = |(base, set): &(PathBuf, GlobSet), directory: &Path| {
-        directory.strip_prefix(base).is_ok_and(|relative| set.is_match(relative))
+        directory
+            .strip_prefix(base)
+            .is_ok_and(|relative| set.is_match(relative))
     };
-    found.retain(|directory| !excluded.iter().any(|excluded| is_below(excluded, directory)));
+    found.retain(|directory| {
+        !excluded
+            .iter()
+            .any(|excluded| is_below(excluded, directory))
+    });
     found
 }
 
 fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
-    let pattern = node.as_text().unwrap_or_default().trim_end_matches('/').to_owned();
+    let pattern = node
+        .as_text()
+        .unwrap_or_default()
+        .trim_end_matches('/')
+        .to_owned();
     let bad = |errors: Vec<InvalidGlob>| {
-        let problems = errors.into_iter().map(|error| Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
+        let problems = errors.into_iter().map(|error| {
+            Problem::new(format!("`{key}`: {error}"))
+                .key(key)
+                .at(&node.at)
+        });
         told.problems.extend(problems);
     };
     glob::set(&[pattern]).map_err(bad).ok()
@@ -277,10 +400,14 @@ impl Search<'_> {
         // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
         let crosses = segment.matches('{').count() != segment.matches('}').count();
         if *segment == "**" || crosses {
-            let Ok(glob) = glob::compile(&segments.join("/")) else { return };
+            let Ok(glob) = glob::compile(&segments.join("/")) else {
+                return;
+            };
             return self.below(directory, directory, &glob.compile_matcher());
         }
-        let Ok(glob) = glob::compile(segment) else { return };
+        let Ok(glob) = glob::compile(segment) else {
+            return;
+        };
         let glob = glob.compile_matcher();
         for (path, name) in self.subdirectories(directory, true, segment.starts_with('.')) {
             if glob.is_match(&name) {
@@ -291,7 +418,10 @@ impl Search<'_> {
 
     fn below(&mut self, base: &Path, directory: &Path, glob: &globset::GlobMatcher) {
         for (path, _) in self.subdirectories(directory, false, false) {
-            if path.strip_prefix(base).is_ok_and(|relative| glob.is_match(relative)) {
+            if path
+                .strip_prefix(base)
+                .is_ok_and(|relative| glob.is_match(relative))
+            {
                 self.found.push(path.clone());
             }
             self.below(base, &path, glob);
@@ -300,7 +430,12 @@ impl Search<'_> {
 
     /// The directories in `directory` that a wildcard may mean, links to directories with them if `follow`, hidden
     /// ones if `hidden`. One that cannot be read has none.
-    fn subdirectories(&self, directory: &Path, follow: bool, hidden: bool) -> Vec<(PathBuf, String)> {
+    fn subdirectories(
+        &self,
+        directory: &Path,
+        follow: bool,
+        hidden: bool,
+    ) -> Vec<(PathBuf, String)> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let wanted = entries.filter_map(|entry| {
             let path = entry.path();
@@ -308,9 +443,12 @@ impl Search<'_> {
             if (name.starts_with('.') && !hidden) || name == "node_modules" {
                 return None;
             }
-            self.one.is_none_or(|one| one.starts_with(&path)).then_some(())?;
+            self.one
+                .is_none_or(|one| one.starts_with(&path))
+                .then_some(())?;
             let kind = entry.file_type().ok()?;
-            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir())).then_some((path, name))
+            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir()))
+                .then_some((path, name))
         });
         wanted.collect()
     }

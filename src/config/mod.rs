@@ -95,12 +95,20 @@ enum FlagText {
 impl FlagValue {
     /// A flag with a text, which its key's type reads.
     pub fn text(flag: &str, key: &str, value: String) -> Self {
-        Self { flag: flag.to_owned(), key: key.to_owned(), value: FlagText::One(value) }
+        Self {
+            flag: flag.to_owned(),
+            key: key.to_owned(),
+            value: FlagText::One(value),
+        }
     }
 
     /// A flag that is a list of texts.
     pub fn list(flag: &str, key: &str, value: Vec<String>) -> Self {
-        Self { flag: flag.to_owned(), key: key.to_owned(), value: FlagText::Many(value) }
+        Self {
+            flag: flag.to_owned(),
+            key: key.to_owned(),
+            value: FlagText::Many(value),
+        }
     }
 }
 
@@ -135,7 +143,10 @@ pub struct Configuration {
 
 impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configuration").field("root", &self.root).field("layers", &self.layers).finish_non_exhaustive()
+        f.debug_struct("Configuration")
+            .field("root", &self.root)
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,7 +167,10 @@ impl Configuration {
         for layer in &self.layers {
             match layer.kind {
                 LayerKind::Member => {
-                    let members = self.members.values().filter_map(|member| member.file.clone());
+                    let members = self
+                        .members
+                        .values()
+                        .filter_map(|member| member.file.clone());
                     files.extend(members.map(|file| (layer.kind, file)));
                 }
                 kind => files.extend(layer.tree.at.file().map(|file| (kind, file.to_owned()))),
@@ -169,18 +183,28 @@ impl Configuration {
     pub(crate) fn warn(&mut self, warnings: Vec<Problem>) {
         self.warnings.extend(warnings);
         let warnings = std::mem::take(&mut self.warnings);
-        self.warnings = Problems::none_of(warnings).err().map(Problems::into_vec).unwrap_or_default();
+        self.warnings = Problems::none_of(warnings)
+            .err()
+            .map(Problems::into_vec)
+            .unwrap_or_default();
     }
 
     /// Whether nobody has said anything: no file, variable or flag gives a key.
     pub(crate) fn is_silent(&self) -> bool {
         let given = |layer: &Layer| layer.tree.as_map().is_some_and(|map| !map.is_empty());
-        !self.layers.iter().any(|layer| layer.kind != LayerKind::Defaults && given(layer))
+        !self
+            .layers
+            .iter()
+            .any(|layer| layer.kind != LayerKind::Defaults && given(layer))
     }
 
     /// Where the value at `path` was given, by the highest layer that gives one.
     pub(crate) fn origin_of<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
-        self.layers.iter().rev().find_map(|layer| layer.tree.get(path)).map(|node| &node.at)
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.tree.get(path))
+            .map(|node| &node.at)
     }
 }
 
@@ -202,18 +226,38 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         Some(_) => dotenv::read(&env_file, &mut environment, &mut told),
         None => Default::default(),
     };
-    let loader = Loader { root: root.clone(), environment: &environment };
+    let loader = Loader {
+        root: root.clone(),
+        environment: &environment,
+    };
     let mut unset_tokens = Vec::new();
-    let mut layers =
-        vec![layers::defaults(&root, request.detect_organization.and_then(|detect| detect(&root)).as_deref())];
+    let mut layers = vec![layers::defaults(
+        &root,
+        request
+            .detect_organization
+            .and_then(|detect| detect(&root))
+            .as_deref(),
+    )];
 
-    let user = request.user_config_dir.as_ref().map(|directory| directory.join("fractary"));
-    let user = user.and_then(|directory| Some((document::find(&directory, "config", &mut told.problems)?, directory)));
+    let user = request
+        .user_config_dir
+        .as_ref()
+        .map(|directory| directory.join("fractary"));
+    let user = user.and_then(|directory| {
+        Some((
+            document::find(&directory, "config", &mut told.problems)?,
+            directory,
+        ))
+    });
     let beside = found.file.as_deref().and_then(Path::parent);
-    let local = beside.and_then(|directory| document::find(directory, "config.local", &mut told.problems));
+    let local =
+        beside.and_then(|directory| document::find(directory, "config.local", &mut told.problems));
     let files = [
         user.map(|(file, directory)| (LayerKind::User, file, directory)),
-        found.file.clone().map(|file| (LayerKind::Workspace, file, root.clone())),
+        found
+            .file
+            .clone()
+            .map(|file| (LayerKind::Workspace, file, root.clone())),
         local.map(|file| (LayerKind::Local, file, root.clone())),
     ];
     for (kind, file, base) in files.into_iter().flatten() {
@@ -221,9 +265,23 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
             layers.push(Layer::new(kind, tree));
         }
     }
-    let variables = env::variables(&environment, &from_file, &env_file, &request.cwd, &mut told.problems);
-    let flags = env::flags(&request.config_arguments, &request.flags, &request.cwd, &mut told.problems);
-    for (kind, mut tree) in [(LayerKind::Environment, variables), (LayerKind::Flags, flags)] {
+    let variables = env::variables(
+        &environment,
+        &from_file,
+        &env_file,
+        &request.cwd,
+        &mut told.problems,
+    );
+    let flags = env::flags(
+        &request.config_arguments,
+        &request.flags,
+        &request.cwd,
+        &mut told.problems,
+    );
+    for (kind, mut tree) in [
+        (LayerKind::Environment, variables),
+        (LayerKind::Flags, flags),
+    ] {
         loader.finish(&mut tree, &mut told);
         layers.push(Layer::new(kind, tree));
     }
@@ -235,16 +293,23 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
 
     let in_run = |name: &str| !from_file.contains(name) || dotenv::reaches_the_run(name);
     let of_run = environment.iter().filter(|(name, _)| in_run(name));
-    let of_run = of_run.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let (environment_name, environment_origin) = chosen(request, &environment, &from_file, &env_file).unzip();
+    let of_run = of_run
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let (environment_name, environment_origin) =
+        chosen(request, &environment, &from_file, &env_file).unzip();
     let figment = layers::merge(&layers);
-    let (last, lower) = layers.split_last().unwrap_or_else(|| unreachable!("there are always layers"));
+    let (last, lower) = layers
+        .split_last()
+        .unwrap_or_else(|| unreachable!("there are always layers"));
     let lowest = &layers[0];
     let configuration = Configuration {
         raw: extract(&figment, lowest, &mut told.problems),
         without_flags: extract(&layers::merge(lower), lowest, &mut told.problems),
         flags: extract(&layers::merge([last]), last, &mut told.problems),
-        merged: figment.extract().unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
+        merged: figment
+            .extract()
+            .unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
         figment,
         file: found.file,
         environment_name,
@@ -268,12 +333,23 @@ fn chosen(
     env_file: &Path,
 ) -> Option<(String, Origin)> {
     let (name, layer, place) = match &request.env_name {
-        Some(name) => (name.clone(), LayerKind::Flags, Place::Flag("--env".to_owned())),
+        Some(name) => (
+            name.clone(),
+            LayerKind::Flags,
+            Place::Flag("--env".to_owned()),
+        ),
         None => {
             let variable = format!("{}ENV", env::PREFIX);
             let name = environment.get(&variable)?.to_owned();
             let file = from_file.contains(&variable).then(|| env_file.to_owned());
-            (name, LayerKind::Environment, Place::Variable { name: variable, file })
+            (
+                name,
+                LayerKind::Environment,
+                Place::Variable {
+                    name: variable,
+                    file,
+                },
+            )
         }
     };
     Some((name, Origin::whole(layer, place, &request.cwd)))
@@ -282,7 +358,10 @@ fn chosen(
 /// Each layer was checked alone, so this fails only where two of them cannot be merged; then the `lowest` stands for all.
 fn extract(merged: &Figment, lowest: &Layer, problems: &mut Vec<Problem>) -> RawConfig {
     merged.extract().unwrap_or_else(|error| {
-        problems.push(Problem::new(format!("`{}`: the layers do not agree", tree::key_path(&error.path))));
+        problems.push(Problem::new(format!(
+            "`{}`: the layers do not agree",
+            tree::key_path(&error.path)
+        )));
         layers::merge([lowest]).extract().unwrap_or_default()
     })
 }

@@ -57,7 +57,10 @@ impl Configuration {
         let unknown = |path: Option<&[String]>| {
             let keys: Vec<String> = schema::keys().iter().map(|key| key_path(key)).collect();
             let hint = did_you_mean(key, keys.iter().map(String::as_str));
-            let shown = path.map_or_else(|| crate::paths::escaped(key.as_bytes()).to_string(), key_path);
+            let shown = path.map_or_else(
+                || crate::paths::escaped(key.as_bytes()).to_string(),
+                key_path,
+            );
             Problem::new(format!("unknown key `{shown}`")).maybe_hint(hint)
         };
         let mut path = toml::key(&with_dots(key)).ok_or_else(|| unknown(None))?;
@@ -66,10 +69,15 @@ impl Configuration {
         }
         if let Some(new) = compat::renamed(&path) {
             let (old, new) = (key_path(&path), key_path(&new));
-            return Err(Problem::new(format!("`{old}` is an older key")).hint(format!("it is now `{new}`")));
+            return Err(
+                Problem::new(format!("`{old}` is an older key")).hint(format!("it is now `{new}`"))
+            );
         }
         if compat::is_left_alone(&path) {
-            let message = format!("`{}` is a key of the older tool, which is left alone", key_path(&path));
+            let message = format!(
+                "`{}` is a key of the older tool, which is left alone",
+                key_path(&path)
+            );
             return Err(Problem::new(message));
         }
         schema::shape(&path).ok_or_else(|| unknown(Some(&path)))?;
@@ -77,15 +85,31 @@ impl Configuration {
             && section == "projects"
             && !self.project_names().contains(name.as_str())
         {
-            let message = format!("there is no project `{}`", crate::paths::escaped(name.as_bytes()));
+            let message = format!(
+                "there is no project `{}`",
+                crate::paths::escaped(name.as_bytes())
+            );
             return Err(Problem::new(message).maybe_hint(did_you_mean(name, self.project_names())));
         }
-        let below: Vec<Explanation> = self.effective().into_iter().filter(|e| e.path.starts_with(&path)).collect();
-        Ok(if below.is_empty() { vec![self.explained(&path)] } else { below })
+        let below: Vec<Explanation> = self
+            .effective()
+            .into_iter()
+            .filter(|e| e.path.starts_with(&path))
+            .collect();
+        Ok(if below.is_empty() {
+            vec![self.explained(&path)]
+        } else {
+            below
+        })
     }
 
     fn project_names(&self) -> BTreeSet<&str> {
-        let named = self.raw.projects.keys().chain(self.members.keys()).chain(&self.raw.project);
+        let named = self
+            .raw
+            .projects
+            .keys()
+            .chain(self.members.keys())
+            .chain(&self.raw.project);
         named.map(String::as_str).collect()
     }
 
@@ -98,29 +122,53 @@ impl Configuration {
         paths.sort();
         paths.dedup();
         // An empty map that another layer fills is no key of its own; in this order the filling follows it directly.
-        let filled =
-            |number: usize| paths.get(number + 1).is_some_and(|next: &Vec<String>| next.starts_with(&paths[number]));
-        let keys = paths.iter().enumerate().filter(|(number, _)| !filled(*number));
+        let filled = |number: usize| {
+            paths
+                .get(number + 1)
+                .is_some_and(|next: &Vec<String>| next.starts_with(&paths[number]))
+        };
+        let keys = paths
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| !filled(*number));
         keys.map(|(_, path)| self.explained(path)).collect()
     }
 
     fn explained(&self, path: &[String]) -> Explanation {
-        let in_list = (1..path.len()).find(|length| schema::shape(&path[..*length]) == Some(Shape::List));
+        let in_list =
+            (1..path.len()).find(|length| schema::shape(&path[..*length]) == Some(Shape::List));
         let (list, element) = path.split_at(in_list.unwrap_or(path.len()));
         // An element counts where its list does.
         let given = self.said(list).into_iter().filter_map(|said| {
             let node = said.node.get(element)?;
             let value = masked(path, node);
-            Some(Given { layer: said.layer, origin: node.at.clone(), value, counts: said.counts })
+            Some(Given {
+                layer: said.layer,
+                origin: node.at.clone(),
+                value,
+                counts: said.counts,
+            })
         });
         let given: Vec<Given> = given.collect();
         let value = if adds_up(path) && !given.is_empty() {
-            let lists = given.iter().rev().filter_map(|given| given.value.as_array()).flatten();
+            let lists = given
+                .iter()
+                .rev()
+                .filter_map(|given| given.value.as_array())
+                .flatten();
             Some(Value::Array(lists.cloned().collect()))
         } else {
-            given.iter().find(|given| given.counts).map(|given| given.value.clone())
+            given
+                .iter()
+                .find(|given| given.counts)
+                .map(|given| given.value.clone())
         };
-        Explanation { key: key_path(path), path: path.to_vec(), value, given }
+        Explanation {
+            key: key_path(path),
+            path: path.to_vec(),
+            value,
+            given,
+        }
     }
 
     /// What the layers say of a key that is no element of a list, highest first.
@@ -130,16 +178,24 @@ impl Configuration {
     fn said(&self, path: &[String]) -> Vec<Said<'_>> {
         let adds_up = adds_up(path);
         // Figment keeps with every value the layer that won.
-        let winner = self.merged_at(path).and_then(|value| self.figment.get_metadata(value.tag()));
+        let winner = self
+            .merged_at(path)
+            .and_then(|value| self.figment.get_metadata(value.tag()));
         let winner = winner.map(|metadata| metadata.name.as_ref());
         let mut said: Vec<Said<'_>> = Vec::new();
         for Layer { kind, tree } in self.layers.iter().rev() {
             let Some(node) = tree.get(path) else { continue };
             let is_winner = winner == Some(kind.to_string().as_str());
             let counts = is_winner || (adds_up && node.elements().next().is_some());
-            said.push(Said { layer: *kind, node, counts });
+            said.push(Said {
+                layer: *kind,
+                node,
+                counts,
+            });
         }
-        let Some(general) = general(path) else { return said };
+        let Some(general) = general(path) else {
+            return said;
+        };
         let mut for_all = self.said(general);
         if adds_up {
             said.append(&mut for_all);
@@ -147,7 +203,9 @@ impl Configuration {
         } else if said.is_empty() {
             said = for_all;
         } else if said[0].layer != LayerKind::Flags
-            && let Some(flag) = for_all.into_iter().find(|said| said.layer == LayerKind::Flags)
+            && let Some(flag) = for_all
+                .into_iter()
+                .find(|said| said.layer == LayerKind::Flags)
         {
             said.iter_mut().for_each(|said| said.counts = false);
             said.insert(0, flag);
@@ -156,7 +214,8 @@ impl Configuration {
     }
 
     fn merged_at(&self, path: &[String]) -> Option<&figment::value::Value> {
-        path.iter().try_fold(&self.merged, |value, segment| value.as_dict()?.get(segment))
+        path.iter()
+            .try_fold(&self.merged, |value, segment| value.as_dict()?.get(segment))
     }
 }
 

@@ -84,7 +84,15 @@ pub struct Origin {
 impl Origin {
     /// A source as a whole; relative paths in it start from `base`.
     pub fn whole(layer: LayerKind, place: Place, base: &Path) -> Self {
-        Self { source: Arc::new(Source { layer, place, base: base.to_owned() }), line: 0, column: 0 }
+        Self {
+            source: Arc::new(Source {
+                layer,
+                place,
+                base: base.to_owned(),
+            }),
+            line: 0,
+            column: 0,
+        }
     }
 
     /// The file, where it is one.
@@ -102,10 +110,19 @@ impl fmt::Display for Place {
             Self::Default => f.write_str("the built-in defaults"),
             Self::Detected => f.write_str("the git remote of the workspace"),
             Self::File(path) => shown(path).fmt(f),
-            Self::Variable { name, file: None } => write!(f, "environment variable `{}`", escaped(name.as_bytes())),
-            Self::Variable { name, file: Some(file) } => {
+            Self::Variable { name, file: None } => {
+                write!(f, "environment variable `{}`", escaped(name.as_bytes()))
+            }
+            Self::Variable {
+                name,
+                file: Some(file),
+            } => {
                 let file = shown(file);
-                write!(f, "environment variable `{}` from {file}", escaped(name.as_bytes()))
+                write!(
+                    f,
+                    "environment variable `{}` from {file}",
+                    escaped(name.as_bytes())
+                )
             }
             Self::Flag(flag) => write!(f, "`{}`", escaped(flag.as_bytes())),
         }
@@ -142,7 +159,12 @@ impl Problem {
     /// A problem without place.
     /// Its text, and that of the hint, may quote a file or variable: what could drive a terminal is escaped.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: escaped(message.into().as_bytes()).to_string(), key: None, origin: None, hint: None }
+        Self {
+            message: escaped(message.into().as_bytes()).to_string(),
+            key: None,
+            origin: None,
+            hint: None,
+        }
     }
 
     /// Adds the place.
@@ -216,7 +238,10 @@ impl Problems {
 
 /// Layer first, so that a cause stands before what it breaks; problems without place come last.
 pub(super) fn sort_key(problem: &Problem) -> impl Ord + '_ {
-    let place = problem.origin.as_ref().map(|o| (o.source.layer, &o.source.place, o.line, o.column));
+    let place = problem
+        .origin
+        .as_ref()
+        .map(|o| (o.source.layer, &o.source.place, o.line, o.column));
     (place.is_none(), place, problem.message.as_str())
 }
 
@@ -250,17 +275,30 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The candidate that `given` was most likely meant to be, if one is close.
-pub(crate) fn closest<'c>(given: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn closest<'c>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let allowed = (given.chars().count() / 3).max(1) + 1;
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&given.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&given.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| {
+            *distance <= allowed && *distance < candidate.chars().count()
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
 
 /// "did you mean", for [`closest`].
-pub(crate) fn did_you_mean<'c>(given: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+pub(crate) fn did_you_mean<'c>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<String> {
     closest(given, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }

@@ -320,7 +320,12 @@ impl RawSync {
             from_codex: self.from_codex.over(lower.from_codex),
             default_excludes: self.default_excludes.or(lower.default_excludes),
             respect_gitignore: self.respect_gitignore.or(lower.respect_gitignore),
-            routing: RawRouting { use_frontmatter: self.routing.use_frontmatter.or(lower.routing.use_frontmatter) },
+            routing: RawRouting {
+                use_frontmatter: self
+                    .routing
+                    .use_frontmatter
+                    .or(lower.routing.use_frontmatter),
+            },
             symlinks: self.symlinks.or(lower.symlinks),
             max_file_size: self.max_file_size.or(lower.max_file_size),
             prune: self.prune.or(lower.prune),

@@ -14,20 +14,32 @@ pub fn schema() -> Value {
     let mut codex = SECTION.clone();
     if let Some(properties) = codex.get_mut("properties").and_then(Value::as_object_mut) {
         for name in compat::OLDER_TOOLS {
-            properties
-                .entry(name)
-                .or_insert_with(|| json!({ "description": "Of the older tool; left alone.", "deprecated": true }));
+            properties.entry(name).or_insert_with(
+                || json!({ "description": "Of the older tool; left alone.", "deprecated": true }),
+            );
         }
     }
     for (path, new) in compat::RENAMED {
         let (name, parents) = path.split_last().unwrap_or((&"", &[]));
-        let pointer: String = parents.iter().map(|parent| format!("/properties/{parent}")).collect();
-        if let Some(properties) = codex.pointer_mut(&(pointer + "/properties")).and_then(Value::as_object_mut) {
+        let pointer: String = parents
+            .iter()
+            .map(|parent| format!("/properties/{parent}"))
+            .collect();
+        if let Some(properties) = codex
+            .pointer_mut(&(pointer + "/properties"))
+            .and_then(Value::as_object_mut)
+        {
             let description = format!("Older name of `{}`.", new.join("."));
             let list = json!({ "type": "array", "items": { "type": "string" } });
             properties.insert(
                 (*name).to_owned(),
-                with(list, &[("description", json!(description)), ("deprecated", json!(true))]),
+                with(
+                    list,
+                    &[
+                        ("description", json!(description)),
+                        ("deprecated", json!(true)),
+                    ],
+                ),
             );
         }
     }
@@ -35,7 +47,10 @@ pub fn schema() -> Value {
         // `NAME:` alone is a project that has nothing to say.
         *kind = json!(["object", "null"]);
     }
-    if let Some(cache) = codex.pointer_mut("/properties/cache").and_then(Value::as_object_mut) {
+    if let Some(cache) = codex
+        .pointer_mut("/properties/cache")
+        .and_then(Value::as_object_mut)
+    {
         // Unknown keys in here are a warning, not an error.
         cache.remove("additionalProperties");
     }
@@ -72,17 +87,37 @@ impl Key {
 
     /// The key `name` of this map, or the element of this list, `None` if there is no such key.
     pub(crate) fn below(self, name: &str) -> Option<Self> {
-        let property = self.0.get("properties").and_then(|properties| properties.get(name));
-        let element = || self.0.get("items").filter(|_| name.parse::<usize>().is_ok());
-        let any = || self.0.get("additionalProperties").filter(|schema| schema.is_object());
+        let property = self
+            .0
+            .get("properties")
+            .and_then(|properties| properties.get(name));
+        let element = || {
+            self.0
+                .get("items")
+                .filter(|_| name.parse::<usize>().is_ok())
+        };
+        let any = || {
+            self.0
+                .get("additionalProperties")
+                .filter(|schema| schema.is_object())
+        };
         property.or_else(element).or_else(any).map(Self)
     }
 
     /// The kind of value it takes.
     pub(crate) fn shape(self) -> Shape {
         // A key that reads several spellings names the plain one first.
-        let kind = self.0.get("type").or_else(|| self.0.pointer("/anyOf/0/type"));
-        let kind = kind.and_then(|kind| if kind.is_array() { kind.get(0) } else { Some(kind) });
+        let kind = self
+            .0
+            .get("type")
+            .or_else(|| self.0.pointer("/anyOf/0/type"));
+        let kind = kind.and_then(|kind| {
+            if kind.is_array() {
+                kind.get(0)
+            } else {
+                Some(kind)
+            }
+        });
         match kind.and_then(Value::as_str) {
             Some("object") => Shape::Map,
             Some("array") => Shape::List,
@@ -96,7 +131,11 @@ impl Key {
     /// The names in this map that are not the user's.
     pub(crate) fn names(self) -> Vec<&'static str> {
         let properties = self.0.get("properties").and_then(Value::as_object);
-        properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     /// Whether this map has no other names than [`Key::names`].
@@ -107,25 +146,40 @@ impl Key {
     /// The names without which this map means nothing.
     pub(crate) fn required(self) -> Vec<&'static str> {
         let required = self.0.get("required").and_then(Value::as_array);
-        required.into_iter().flatten().filter_map(Value::as_str).collect()
+        required
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     /// The words of a [`Shape::Choice`].
     pub(crate) fn choices(self) -> Vec<&'static str> {
         let choices = self.0.get("oneOf").and_then(Value::as_array);
-        choices.into_iter().flatten().filter_map(|choice| choice["const"].as_str()).collect()
+        choices
+            .into_iter()
+            .flatten()
+            .filter_map(|choice| choice["const"].as_str())
+            .collect()
     }
 }
 
 /// The kind of value at `path`; `None` if there is no such key.
 pub(crate) fn shape<S: AsRef<str>>(path: &[S]) -> Option<Shape> {
-    path.iter().try_fold(Key::root(), |key, segment| key.below(segment.as_ref())).map(Key::shape)
+    path.iter()
+        .try_fold(Key::root(), |key, segment| key.below(segment.as_ref()))
+        .map(Key::shape)
 }
 
 /// Every key that has a fixed name, as a path.
 pub(crate) fn keys() -> Vec<Vec<String>> {
     fn collect(at: &Value, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
-        for (name, property) in at.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (name, property) in at
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             path.push(name.clone());
             found.push(path.clone());
             collect(property, path, found);
@@ -143,11 +197,17 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut section = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    let mut section = settings
+        .into_generator()
+        .into_root_schema_for::<RawConfig>()
+        .to_value();
     tidy(&mut section);
     // A run has one branch, so no project has environments of its own.
-    let of_project = section.pointer_mut("/properties/projects/additionalProperties/properties/sync/properties");
-    of_project.and_then(Value::as_object_mut).and_then(|sync| sync.shift_remove("environments"));
+    let of_project =
+        section.pointer_mut("/properties/projects/additionalProperties/properties/sync/properties");
+    of_project
+        .and_then(Value::as_object_mut)
+        .and_then(|sync| sync.shift_remove("environments"));
     for (path, default) in super::layers::default_values() {
         add_default(&mut section, &path, default);
     }
@@ -156,16 +216,26 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
 
 /// Writes the default of the key at `path` into its schema; where the names are the user's, into that of the map.
 fn add_default(schema: &mut Value, path: &[String], default: Value) {
-    let next = path.split_first().map(|(first, rest)| (first, rest, format!("/properties/{first}")));
+    let next = path
+        .split_first()
+        .map(|(first, rest)| (first, rest, format!("/properties/{first}")));
     if let Some((_, rest, pointer)) = &next
         && let Some(property) = schema.pointer_mut(pointer)
     {
         return add_default(property, rest, default);
     }
-    let default = if next.is_none() { typed(schema, default) } else { default };
-    let Some(schema) = schema.as_object_mut() else { return };
+    let default = if next.is_none() {
+        typed(schema, default)
+    } else {
+        default
+    };
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
     match next {
-        Some((name, ..)) => schema.entry("default").or_insert_with(|| json!({}))[name.as_str()] = default,
+        Some((name, ..)) => {
+            schema.entry("default").or_insert_with(|| json!({}))[name.as_str()] = default
+        }
         None => {
             schema.insert("default".to_owned(), default);
         }
@@ -174,9 +244,14 @@ fn add_default(schema: &mut Value, path: &[String], default: Value) {
 
 /// A default as the schema's type has it; all texts are texts so far.
 fn typed(schema: &Value, value: Value) -> Value {
-    let kind = schema.get("type").or_else(|| schema.pointer("/anyOf/0/type")).and_then(Value::as_str);
+    let kind = schema
+        .get("type")
+        .or_else(|| schema.pointer("/anyOf/0/type"))
+        .and_then(Value::as_str);
     match (kind, value) {
-        (Some("boolean" | "integer"), Value::String(text)) => text.parse().unwrap_or(Value::String(text)),
+        (Some("boolean" | "integer"), Value::String(text)) => {
+            text.parse().unwrap_or(Value::String(text))
+        }
         (_, value) => value,
     }
 }
@@ -221,7 +296,10 @@ fn tidy(schema: &mut Value) {
 
 fn with(mut schema: Value, more: &[(&str, Value)]) -> Value {
     if let Some(object) = schema.as_object_mut() {
-        object.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        object.extend(
+            more.iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone())),
+        );
     }
     schema
 }
@@ -289,7 +367,8 @@ pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
 /// A path in the codex: relative, without segments that lead elsewhere or that git keeps for itself.
 pub(super) fn place(_: &mut SchemaGenerator) -> Schema {
     let placeholders = placeholders("project|org|codex_repo|env|branch");
-    let pattern = format!(r"^(?!/)(?!.*//)(?!(?:.*/)?(?:\.{{1,2}}|\.[gG][iI][tT])(?:/|$)){placeholders}.");
+    let pattern =
+        format!(r"^(?!/)(?!.*//)(?!(?:.*/)?(?:\.{{1,2}}|\.[gG][iI][tT])(?:/|$)){placeholders}.");
     json_schema!({ "type": "string", "pattern": pattern })
 }
 

@@ -18,7 +18,9 @@ pub(crate) trait FromText: Sized {
 }
 
 /// `deserialize_with` for an optional key of such a type.
-pub(crate) fn read<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn read<'de, D: Deserializer<'de>, T: FromText>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     struct TextVisitor<T>(PhantomData<T>);
 
     impl<T: FromText> Visitor<'_> for TextVisitor<T> {
@@ -30,7 +32,8 @@ pub(crate) fn read<'de, D: Deserializer<'de>, T: FromText>(deserializer: D) -> R
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
             let read = T::from_text(text.trim());
-            read.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            read.map(Some)
+                .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
         }
     }
 
@@ -72,7 +75,9 @@ impl FromText for Duration {
     const EXPECTED: &'static str = "a duration of at most 24h, such as `30s` or `5m`";
 
     fn from_text(text: &str) -> Option<Self> {
-        humantime::parse_duration(text).ok().filter(|duration| *duration <= LONGEST)
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| *duration <= LONGEST)
     }
 }
 
@@ -117,7 +122,9 @@ impl FromText for ByteSize {
     const EXPECTED: &'static str = "a size such as `50MB` or `512KiB`";
 
     fn from_text(text: &str) -> Option<Self> {
-        text.parse::<bytesize::ByteSize>().ok().map(|size| Self(size.as_u64()))
+        text.parse::<bytesize::ByteSize>()
+            .ok()
+            .map(|size| Self(size.as_u64()))
     }
 }
 
@@ -158,8 +165,14 @@ mod tests {
         assert_eq!(Percent::from_text("50%"), Some(Percent(50)));
         assert_eq!(Percent::from_text("101"), None);
         let longest = Duration::from_text("24h");
-        assert_eq!((longest, Duration::from_text("86401s")), (Some(LONGEST), None));
+        assert_eq!(
+            (longest, Duration::from_text("86401s")),
+            (Some(LONGEST), None)
+        );
         assert_eq!(Duration::from_text("18446744073709551615s"), None);
-        assert_eq!((Jobs::from_text("1024"), Jobs::from_text("1025")), (Some(Jobs(1024)), None));
+        assert_eq!(
+            (Jobs::from_text("1024"), Jobs::from_text("1025")),
+            (Some(Jobs(1024)), None)
+        );
     }
 }

@@ -9,15 +9,26 @@ use super::yaml::Malformed;
 
 /// Reads a document.
 pub(crate) fn document(text: &str, whole: &Origin) -> Result<Node, Malformed> {
-    let reader = Reader { text, whole, places: true };
+    let reader = Reader {
+        text,
+        whole,
+        places: true,
+    };
     let table = DeTable::parse(text).map_err(|error| reader.malformed(&error))?;
     let at = reader.at(table.span().start);
-    Ok(Node { value: NodeValue::Map(reader.table(table.into_inner())), at })
+    Ok(Node {
+        value: NodeValue::Map(reader.table(table.into_inner())),
+        at,
+    })
 }
 
 /// Reads one value, as it stands in a variable or behind `--config KEY=`: its place is `at` as a whole.
 pub(crate) fn value(text: &str, at: &Origin) -> Result<Node, Malformed> {
-    let reader = Reader { text, whole: at, places: false };
+    let reader = Reader {
+        text,
+        whole: at,
+        places: false,
+    };
     let value = DeValue::parse(text).map_err(|error| reader.malformed(&error))?;
     Ok(reader.node(value))
 }
@@ -51,8 +62,17 @@ impl Reader<'_> {
     fn position(&self, offset: usize) -> (u32, u32) {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (u32::try_from(line).unwrap_or(0), u32::try_from(column).unwrap_or(0))
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
+        (
+            u32::try_from(line).unwrap_or(0),
+            u32::try_from(column).unwrap_or(0),
+        )
     }
 
     fn at(&self, offset: usize) -> Origin {
@@ -60,22 +80,39 @@ impl Reader<'_> {
             return self.whole.clone();
         }
         let (line, column) = self.position(offset);
-        Origin { line, column, ..self.whole.clone() }
+        Origin {
+            line,
+            column,
+            ..self.whole.clone()
+        }
     }
 
     fn malformed(&self, error: &::toml::de::Error) -> Malformed {
-        let (line, column) = error.span().map_or((0, 0), |span| self.position(span.start));
+        let (line, column) = error
+            .span()
+            .map_or((0, 0), |span| self.position(span.start));
         let reason = error.message().lines().next().unwrap_or_default();
         let reason = crate::paths::escaped(reason.as_bytes()).to_string();
         let duplicate = reason.contains("duplicate key");
-        Malformed { reason, line, column, duplicate }
+        Malformed {
+            reason,
+            line,
+            column,
+            duplicate,
+        }
     }
 
     fn table(&self, table: DeTable<'_>) -> Map {
         let entry = |(key, value): (Spanned<_>, _)| {
             let at = self.at(key.span().start);
             let name: std::borrow::Cow<'_, str> = key.into_inner();
-            (name.into_owned(), Entry { key: at, node: self.node(value) })
+            (
+                name.into_owned(),
+                Entry {
+                    key: at,
+                    node: self.node(value),
+                },
+            )
         };
         table.into_iter().map(entry).collect()
     }
@@ -86,12 +123,20 @@ impl Reader<'_> {
         let written = self.text.get(span).map(str::to_owned);
         let value = match value.into_inner() {
             DeValue::String(text) => NodeValue::Text(text.into_owned()),
-            DeValue::Array(list) => NodeValue::List(list.into_iter().map(|element| self.node(element)).collect()),
+            DeValue::Array(list) => {
+                NodeValue::List(list.into_iter().map(|element| self.node(element)).collect())
+            }
             DeValue::Table(table) => NodeValue::Map(self.table(table)),
-            DeValue::Integer(number) => NodeValue::Text(written.unwrap_or_else(|| number.to_string())),
-            DeValue::Float(number) => NodeValue::Text(written.unwrap_or_else(|| number.to_string())),
+            DeValue::Integer(number) => {
+                NodeValue::Text(written.unwrap_or_else(|| number.to_string()))
+            }
+            DeValue::Float(number) => {
+                NodeValue::Text(written.unwrap_or_else(|| number.to_string()))
+            }
             DeValue::Boolean(value) => NodeValue::Text(value.to_string()),
-            DeValue::Datetime(value) => NodeValue::Text(written.unwrap_or_else(|| value.to_string())),
+            DeValue::Datetime(value) => {
+                NodeValue::Text(written.unwrap_or_else(|| value.to_string()))
+            }
         };
         Node { value, at }
     }
@@ -104,8 +149,14 @@ mod tests {
     #[test]
     fn dotted_keys_with_quoted_segments() {
         let split = |text| key(text).map(|path| path.join("|"));
-        assert_eq!(split("sync.to_codex.include").as_deref(), Some("sync|to_codex|include"));
-        assert_eq!(split("projects.\"codex.acme.com\".to").as_deref(), Some("projects|codex.acme.com|to"));
+        assert_eq!(
+            split("sync.to_codex.include").as_deref(),
+            Some("sync|to_codex|include")
+        );
+        assert_eq!(
+            split("projects.\"codex.acme.com\".to").as_deref(),
+            Some("projects|codex.acme.com|to")
+        );
         assert_eq!(split("a b"), None);
         assert_eq!(split(""), None);
         assert_eq!(split("a=1\nb"), None);

@@ -36,11 +36,17 @@ pub(crate) struct Entry {
 
 impl Node {
     pub(crate) fn text(text: impl Into<String>, at: &Origin) -> Self {
-        Self { value: NodeValue::Text(text.into()), at: at.clone() }
+        Self {
+            value: NodeValue::Text(text.into()),
+            at: at.clone(),
+        }
     }
 
     pub(crate) fn map(at: &Origin) -> Self {
-        Self { value: NodeValue::Map(Map::new()), at: at.clone() }
+        Self {
+            value: NodeValue::Map(Map::new()),
+            at: at.clone(),
+        }
     }
 
     pub(crate) fn as_map(&self) -> Option<&Map> {
@@ -81,12 +87,17 @@ impl Node {
 
     /// The elements of a list that were not taken out.
     pub(crate) fn elements(&self) -> impl Iterator<Item = &Node> {
-        self.as_list().into_iter().flatten().filter(|element| element.is_something())
+        self.as_list()
+            .into_iter()
+            .flatten()
+            .filter(|element| element.is_something())
     }
 
     /// The node at `path`; a list's elements are reached by number.
     pub(crate) fn get<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
-        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        let Some((first, rest)) = path.split_first() else {
+            return Some(self);
+        };
         match &self.value {
             NodeValue::Map(map) => map.get(first.as_ref())?.node.get(rest),
             NodeValue::List(list) => list.get(first.as_ref().parse::<usize>().ok()?)?.get(rest),
@@ -96,10 +107,14 @@ impl Node {
 
     /// As [`Node::get`], to change it.
     pub(crate) fn get_mut<S: AsRef<str>>(&mut self, path: &[S]) -> Option<&mut Node> {
-        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        let Some((first, rest)) = path.split_first() else {
+            return Some(self);
+        };
         match &mut self.value {
             NodeValue::Map(map) => map.get_mut(first.as_ref())?.node.get_mut(rest),
-            NodeValue::List(list) => list.get_mut(first.as_ref().parse::<usize>().ok()?)?.get_mut(rest),
+            NodeValue::List(list) => list
+                .get_mut(first.as_ref().parse::<usize>().ok()?)?
+                .get_mut(rest),
             NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
@@ -109,7 +124,9 @@ impl Node {
         let (last, parents) = path.split_last()?;
         match &self.get(parents)?.value {
             NodeValue::Map(map) => map.get(last.as_ref()).map(|entry| &entry.key),
-            NodeValue::List(list) => list.get(last.as_ref().parse::<usize>().ok()?).map(|node| &node.at),
+            NodeValue::List(list) => list
+                .get(last.as_ref().parse::<usize>().ok()?)
+                .map(|node| &node.at),
             NodeValue::Text(_) | NodeValue::Nothing => None,
         }
     }
@@ -121,7 +138,10 @@ impl Node {
             NodeValue::Map(map) => map.remove(last.as_ref()).map(|entry| entry.node),
             NodeValue::List(list) => {
                 let element = list.get_mut(last.as_ref().parse::<usize>().ok()?)?;
-                let nothing = Node { value: NodeValue::Nothing, at: element.at.clone() };
+                let nothing = Node {
+                    value: NodeValue::Nothing,
+                    at: element.at.clone(),
+                };
                 Some(std::mem::replace(element, nothing))
             }
             NodeValue::Text(_) | NodeValue::Nothing => None,
@@ -132,8 +152,14 @@ impl Node {
     pub(crate) fn set<S: AsRef<str>>(&mut self, path: &[S], node: Node) {
         let at = node.at.clone();
         let around = |inner: Node, name: &S| {
-            let entry = Entry { key: at.clone(), node: inner };
-            Node { value: NodeValue::Map(Map::from([(name.as_ref().to_owned(), entry)])), at: at.clone() }
+            let entry = Entry {
+                key: at.clone(),
+                node: inner,
+            };
+            Node {
+                value: NodeValue::Map(Map::from([(name.as_ref().to_owned(), entry)])),
+                at: at.clone(),
+            }
         };
         self.merge(path.iter().rev().fold(node, around), &mut Vec::new());
     }
@@ -141,17 +167,31 @@ impl Node {
     /// Takes over what `node` says of `path`, as a higher layer's word is taken.
     fn merge(&mut self, node: Node, path: &mut Vec<String>) {
         match (&mut self.value, node) {
-            (NodeValue::Map(map), Node { value: NodeValue::Map(more), .. }) => {
+            (
+                NodeValue::Map(map),
+                Node {
+                    value: NodeValue::Map(more),
+                    ..
+                },
+            ) => {
                 for (name, entry) in more {
                     path.push(name.clone());
                     match map.entry(name) {
-                        btree_map::Entry::Occupied(mut known) => known.get_mut().node.merge(entry.node, path),
+                        btree_map::Entry::Occupied(mut known) => {
+                            known.get_mut().node.merge(entry.node, path)
+                        }
                         btree_map::Entry::Vacant(place) => drop(place.insert(entry)),
                     }
                     path.pop();
                 }
             }
-            (NodeValue::List(list), Node { value: NodeValue::List(more), .. }) if adds_up(path) => list.extend(more),
+            (
+                NodeValue::List(list),
+                Node {
+                    value: NodeValue::List(more),
+                    ..
+                },
+            ) if adds_up(path) => list.extend(more),
             (_, node) => *self = node,
         }
     }
@@ -161,9 +201,13 @@ impl Node {
         match &self.value {
             NodeValue::Nothing => Value::String(Tag::Default, String::new()),
             NodeValue::Text(text) => Value::String(Tag::Default, text.clone()),
-            NodeValue::List(_) => Value::Array(Tag::Default, self.elements().map(Node::to_value).collect()),
+            NodeValue::List(_) => {
+                Value::Array(Tag::Default, self.elements().map(Node::to_value).collect())
+            }
             NodeValue::Map(map) => {
-                let entries = map.iter().map(|(name, entry)| (name.clone(), entry.node.to_value()));
+                let entries = map
+                    .iter()
+                    .map(|(name, entry)| (name.clone(), entry.node.to_value()));
                 Value::Dict(Tag::Default, entries.collect())
             }
         }
@@ -178,7 +222,12 @@ impl Node {
         let mut dict = Dict::new();
         for (name, entry) in self.as_map().into_iter().flatten() {
             path.push(name);
-            dict.extend(entry.node.part(part, path).map(|value| (name.clone(), value)));
+            dict.extend(
+                entry
+                    .node
+                    .part(part, path)
+                    .map(|value| (name.clone(), value)),
+            );
             path.pop();
         }
         dict
@@ -187,7 +236,8 @@ impl Node {
     fn part<'n>(&'n self, part: Part, path: &mut Vec<&'n str>) -> Option<Value> {
         if self.as_map().is_some() {
             let dict = self.dict(part, path);
-            return (part == Part::WithoutExcludes || !dict.is_empty()).then_some(Value::Dict(Tag::Default, dict));
+            return (part == Part::WithoutExcludes || !dict.is_empty())
+                .then_some(Value::Dict(Tag::Default, dict));
         }
         let is_exclude = self.is_list() && adds_up(path);
         (is_exclude == (part == Part::Excludes)).then(|| self.to_value())
@@ -202,7 +252,10 @@ pub(crate) fn adds_up<S: AsRef<str>>(path: &[S]) -> bool {
         general => general,
     };
     // `sync.exclude` is the older name of `sync.to_codex.exclude`.
-    matches!(general, ["workspace" | "sync", "exclude"] | ["sync", "to_codex" | "from_codex", "exclude"])
+    matches!(
+        general,
+        ["workspace" | "sync", "exclude"] | ["sync", "to_codex" | "from_codex", "exclude"]
+    )
 }
 
 /// Which values of a map are taken.
@@ -218,9 +271,16 @@ pub(crate) enum Part {
 pub(crate) fn key_path<S: AsRef<str>>(path: &[S]) -> String {
     let mut written = String::new();
     for (depth, segment) in path.iter().map(AsRef::as_ref).enumerate() {
-        let bare = !segment.is_empty() && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let bare = !segment.is_empty()
+            && segment
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         let is_index = segment.chars().all(|c| c.is_ascii_digit()) && !segment.is_empty();
-        let in_list = depth > 0 && matches!(path[depth - 1].as_ref(), "mappings" | "include" | "exclude" | "members");
+        let in_list = depth > 0
+            && matches!(
+                path[depth - 1].as_ref(),
+                "mappings" | "include" | "exclude" | "members"
+            );
         if is_index && in_list {
             written.push_str(&format!("[{segment}]"));
             continue;
@@ -231,7 +291,10 @@ pub(crate) fn key_path<S: AsRef<str>>(path: &[S]) -> String {
         if bare {
             written.push_str(segment);
         } else {
-            written.push_str(&format!("\"{}\"", crate::paths::escaped(segment.as_bytes())));
+            written.push_str(&format!(
+                "\"{}\"",
+                crate::paths::escaped(segment.as_bytes())
+            ));
         }
     }
     written

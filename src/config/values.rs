@@ -20,7 +20,10 @@ pub struct UnsetToken {
 /// Whether the value at `path` is a secret.
 pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
-    matches!(path.as_slice(), ["remote", "token"] | ["remotes", _, "token"])
+    matches!(
+        path.as_slice(),
+        ["remote", "token"] | ["remotes", _, "token"]
+    )
 }
 
 /// Takes out tokens that are empty: CI systems pass what is not set on as empty.
@@ -39,14 +42,19 @@ pub(crate) fn expand(
     unset: &mut Vec<UnsetToken>,
 ) {
     retain_texts(tree, &mut Vec::new(), &mut |path, node| {
-        let NodeValue::Text(text) = &mut node.value else { return true };
+        let NodeValue::Text(text) = &mut node.value else {
+            return true;
+        };
         match expanded(text, environment) {
             Ok(expanded) => {
                 *text = expanded;
                 true
             }
             Err(Unexpanded::Unset(variable)) if is_secret(path) => {
-                unset.push(UnsetToken { path: path.to_vec(), variable });
+                unset.push(UnsetToken {
+                    path: path.to_vec(),
+                    variable,
+                });
                 false
             }
             Err(unexpanded) => {
@@ -54,8 +62,12 @@ pub(crate) fn expand(
                 let problem = match unexpanded {
                     Unexpanded::Unset(variable) => {
                         let shown = crate::paths::escaped(variable.as_bytes());
-                        Problem::new(format!("`{key}` needs the variable `{shown}`, which is not set"))
-                            .hint(format!("set `{shown}`, or give a default: `${{{shown}:-…}}`"))
+                        Problem::new(format!(
+                            "`{key}` needs the variable `{shown}`, which is not set"
+                        ))
+                        .hint(format!(
+                            "set `{shown}`, or give a default: `${{{shown}:-…}}`"
+                        ))
                     }
                     Unexpanded::Unreadable(reference) => {
                         Problem::new(format!("`{key}`: `{reference}` names no variable"))
@@ -70,7 +82,11 @@ pub(crate) fn expand(
 }
 
 /// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
-fn retain_texts(node: &mut Node, path: &mut Vec<String>, keep: &mut impl FnMut(&[String], &mut Node) -> bool) -> bool {
+fn retain_texts(
+    node: &mut Node,
+    path: &mut Vec<String>,
+    keep: &mut impl FnMut(&[String], &mut Node) -> bool,
+) -> bool {
     match &mut node.value {
         NodeValue::Nothing => {}
         NodeValue::Text(_) => return keep(path, node),
@@ -110,13 +126,24 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
     let mut rest = text;
     // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
     while let Some((before, from)) = rest.split_once("${") {
-        let Some((reference, after)) = from.split_once('}') else { break };
+        let Some((reference, after)) = from.split_once('}') else {
+            break;
+        };
         result.push_str(before);
-        let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
+        let (name, default) = reference
+            .split_once(":-")
+            .map_or((reference, None), |(name, text)| (name, Some(text)));
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             // What follows the name may be anybody's secret.
-            let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            let more = if name.len() < reference.len() { "…" } else { "" };
+            let name: String = name
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            let more = if name.len() < reference.len() {
+                "…"
+            } else {
+                ""
+            };
             return Err(Unexpanded::Unreadable(format!("${{{name}{more}}}")));
         }
         let value = environment.get(name).or(default);
@@ -131,7 +158,11 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
 /// the defaults, which stand nowhere.
 pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     let against = |node: &Node| {
-        if node.at.source.base.as_os_str().is_empty() { base.to_owned() } else { node.at.source.base.clone() }
+        if node.at.source.base.as_os_str().is_empty() {
+            base.to_owned()
+        } else {
+            node.at.source.base.clone()
+        }
     };
     for path in [["cache", "dir"], ["state", "dir"]] {
         if let Some(node) = tree.get_mut(&path) {
@@ -150,7 +181,9 @@ pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
                 .map(|_| absolute(&base, Path::new(text)))
         });
     }
-    let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else { return };
+    let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else {
+        return;
+    };
     for entry in projects.values_mut() {
         if let Some(node) = entry.node.get_mut(&["root"]) {
             let base = against(node);
@@ -174,8 +207,10 @@ mod tests {
 
     #[test]
     fn only_the_form_with_braces_is_replaced_and_only_once() {
-        let environment: Environment =
-            [("A", "1"), ("B", "${A}"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+        let environment: Environment = [("A", "1"), ("B", "${A}"), ("E", "")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into_iter()
+            .collect();
         let unset = |name: &str| Err(Unexpanded::Unset(name.to_owned()));
         let unreadable = |reference: &str| Err(Unexpanded::Unreadable(reference.to_owned()));
         for (text, expected) in [
@@ -192,7 +227,11 @@ mod tests {
             ("${A-s3cret}", unreadable("${A…}")),
             ("${}", unreadable("${}")),
         ] {
-            assert_eq!(expanded(text, &environment), expected.map(str::to_owned), "{text}");
+            assert_eq!(
+                expanded(text, &environment),
+                expected.map(str::to_owned),
+                "{text}"
+            );
         }
     }
 }

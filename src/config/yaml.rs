@@ -29,12 +29,18 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
         // Far more than a file of people has, and little enough that a bomb fails at once.
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
     };
-    let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let error = error.without_snippet();
-        let (line, column) = error.location().map_or((0, 0), position);
-        let duplicate = matches!(error, Error::DuplicateMappingKey { .. });
-        Malformed { reason: reason(error), line, column, duplicate }
-    })?;
+    let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| {
+            let error = error.without_snippet();
+            let (line, column) = error.location().map_or((0, 0), position);
+            let duplicate = matches!(error, Error::DuplicateMappingKey { .. });
+            Malformed {
+                reason: reason(error),
+                line,
+                column,
+                duplicate,
+            }
+        })?;
     let node = parsed.map(|value| Reader { text, whole }.node(value));
     Ok(node.filter(|node| !matches!(node.value, NodeValue::Nothing)))
 }
@@ -42,10 +48,14 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
 /// The library's words without the place, which is told in our own form.
 fn reason(error: &Error) -> String {
     let words = match error {
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice"),
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` stands twice")
+        }
         Error::DuplicateMappingKey { key: None, .. } => "a key stands twice".to_owned(),
         Error::MultipleDocuments { .. } => "more than one document in the file".to_owned(),
-        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasExpansionLimitExceeded { .. } => {
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. } => {
             "too large: too many values or aliases".to_owned()
         }
         Error::AliasError { error, .. } => return reason(error),
@@ -53,7 +63,9 @@ fn reason(error: &Error) -> String {
             let text = other.to_string();
             let first = text.lines().next().unwrap_or_default();
             let first = first.strip_prefix("error: ").unwrap_or(first);
-            first[..first.find(" at line ").unwrap_or(first.len())].trim().to_owned()
+            first[..first.find(" at line ").unwrap_or(first.len())]
+                .trim()
+                .to_owned()
         }
     };
     let mut words = crate::paths::escaped(words.as_bytes()).to_string();
@@ -83,7 +95,8 @@ struct Key(String);
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer);
-        text.map(Self).map_err(|_| de::Error::custom("a key must be a text, in quotes if need be"))
+        text.map(Self)
+            .map_err(|_| de::Error::custom("a key must be a text, in quotes if need be"))
     }
 }
 
@@ -163,7 +176,11 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn at(&self, location: Location) -> Origin {
         let (line, column) = position(location);
-        Origin { source: self.whole.source.clone(), line, column }
+        Origin {
+            source: self.whole.source.clone(),
+            line,
+            column,
+        }
     }
 
     fn node(&self, value: Spanned<Yaml>) -> Node {
@@ -175,7 +192,10 @@ impl Reader<'_> {
             Yaml::List(list) => {
                 // An element without a value is an empty text: it is told as the bad pattern that it is.
                 let node = |value: Spanned<Yaml>| match self.node(value) {
-                    Node { value: NodeValue::Nothing, at } => Node::text("", &at),
+                    Node {
+                        value: NodeValue::Nothing,
+                        at,
+                    } => Node::text("", &at),
                     node => node,
                 };
                 NodeValue::List(list.into_iter().map(node).collect())
@@ -184,7 +204,13 @@ impl Reader<'_> {
                 let mut map = Map::new();
                 for (key, value) in entries {
                     let at = self.at(key.referenced);
-                    map.insert(key.value.0, Entry { key: at, node: self.node(value) });
+                    map.insert(
+                        key.value.0,
+                        Entry {
+                            key: at,
+                            node: self.node(value),
+                        },
+                    );
                 }
                 NodeValue::Map(map)
             }
@@ -215,7 +241,10 @@ mod tests {
     }
 
     fn node(text: &str) -> Node {
-        parse(text, &origin()).map_err(|e| format!("{}:{} {}", e.line, e.column, e.reason)).unwrap().unwrap()
+        parse(text, &origin())
+            .map_err(|e| format!("{}:{} {}", e.line, e.column, e.reason))
+            .unwrap()
+            .unwrap()
     }
 
     fn error(text: &str) -> String {
@@ -246,9 +275,16 @@ mod tests {
             ("p", "yes"),
         ] {
             let path: Vec<_> = key.split('.').collect();
-            assert_eq!(node.get(&path).and_then(Node::as_text), Some(expected), "{key}");
+            assert_eq!(
+                node.get(&path).and_then(Node::as_text),
+                Some(expected),
+                "{key}"
+            );
         }
-        assert!(matches!(node.get(&["k"]).unwrap().value, NodeValue::Nothing));
+        assert!(matches!(
+            node.get(&["k"]).unwrap().value,
+            NodeValue::Nothing
+        ));
     }
 
     #[test]
@@ -263,10 +299,21 @@ mod tests {
     #[test]
     fn what_is_not_to_be_trusted_is_refused() {
         assert_eq!(error("a: 1\nb: 2\na: 3\n"), "3:1: the key `a` stands twice");
-        assert_eq!(error("a: 1\n---\nb: 2\n"), "3:1: more than one document in the file");
-        assert!(error("a: [1\nb: 2\n").starts_with("2:2: "), "{}", error("a: [1\nb: 2\n"));
+        assert_eq!(
+            error("a: 1\n---\nb: 2\n"),
+            "3:1: more than one document in the file"
+        );
+        assert!(
+            error("a: [1\nb: 2\n").starts_with("2:2: "),
+            "{}",
+            error("a: [1\nb: 2\n")
+        );
         for key in ["~", "[b]", "{b: c}"] {
-            assert_eq!(error(&format!("a:\n  {key}: 1\n")), "2:3: a key must be a text, in quotes if need be", "{key}");
+            assert_eq!(
+                error(&format!("a:\n  {key}: 1\n")),
+                "2:3: a key must be a text, in quotes if need be",
+                "{key}"
+            );
         }
         assert!(error("a: \u{0}").starts_with("1:4: "));
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
@@ -275,6 +322,9 @@ mod tests {
             bomb += &format!("a{level}: &a{level} [{}]\n", [last.as_str(); 10].join(","));
         }
         let told = error(&bomb);
-        assert!(told.ends_with("too large: too many values or aliases"), "{told}");
+        assert!(
+            told.ends_with("too large: too many values or aliases"),
+            "{told}"
+        );
     }
 }

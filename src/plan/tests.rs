@@ -5,9 +5,26 @@ use crate::config::Direction;
 use crate::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
 use crate::workspace::project::{DeleteGuard, ScanPolicy};
 
-fn project(include: Vec<String>, exclude: Vec<String>, mapping: Option<(String, String)>, prune: bool) -> Project {
-    let mappings = mapping.into_iter().map(|(from, to)| MappingPatterns { from, to, exclude: Vec::new() }).collect();
-    let patterns = ClaimPatterns { include, exclude, mappings, default_excludes: false };
+fn project(
+    include: Vec<String>,
+    exclude: Vec<String>,
+    mapping: Option<(String, String)>,
+    prune: bool,
+) -> Project {
+    let mappings = mapping
+        .into_iter()
+        .map(|(from, to)| MappingPatterns {
+            from,
+            to,
+            exclude: Vec::new(),
+        })
+        .collect();
+    let patterns = ClaimPatterns {
+        include,
+        exclude,
+        mappings,
+        default_excludes: false,
+    };
     Project {
         name: "alpha".parse().unwrap(),
         root: "/nowhere".into(),
@@ -24,14 +41,26 @@ fn project(include: Vec<String>, exclude: Vec<String>, mapping: Option<(String, 
             roots: Default::default(),
         },
         prune,
-        delete_guard: DeleteGuard { files: 20, percent: 50 },
+        delete_guard: DeleteGuard {
+            files: 20,
+            percent: 50,
+        },
         cache_dir: Default::default(),
     }
 }
 
 fn file(source: &str, content: u8, executable: bool) -> SourceFile {
-    let mode = if executable { Mode::Executable } else { Mode::File };
-    SourceFile { source: source.into(), id: object::hash(Kind::Blob, &[content]), mode, size: 1 }
+    let mode = if executable {
+        Mode::Executable
+    } else {
+        Mode::File
+    };
+    SourceFile {
+        source: source.into(),
+        id: object::hash(Kind::Blob, &[content]),
+        mode,
+        size: 1,
+    }
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -39,19 +68,35 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["**", "a/**", "*.md", "**/*.md", "b/*", "{a,b}/**", "c/**/a.md"]).prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "**",
+        "a/**",
+        "*.md",
+        "**/*.md",
+        "b/*",
+        "{a,b}/**",
+        "c/**/a.md",
+    ])
+    .prop_map(str::to_owned)
 }
 
 /// Paths of files: none lies below another.
 fn tree(paths: BTreeMap<String, (u8, bool)>) -> BTreeMap<String, (u8, bool)> {
     let below = |a: &str, b: &str| a.starts_with(&format!("{b}/"));
     let clean = |path: &String| !paths.keys().any(|other| below(path, other));
-    paths.iter().filter(|(path, _)| clean(path)).map(|(path, file)| (path.clone(), *file)).collect()
+    paths
+        .iter()
+        .filter(|(path, _)| clean(path))
+        .map(|(path, file)| (path.clone(), *file))
+        .collect()
 }
 
 fn entry((content, executable): (u8, bool)) -> Entry {
     let file = file("", content, executable);
-    Entry { mode: file.mode, id: file.id }
+    Entry {
+        mode: file.mode,
+        id: file.id,
+    }
 }
 
 proptest! {

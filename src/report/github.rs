@@ -19,14 +19,21 @@ pub fn summary(outcome: &SyncOutcome) -> String {
             Status::Withheld => "withheld",
             Status::Failed => "**failed**",
         };
-        let from = if project.direction == Direction::FromCodex { " (from the codex)" } else { "" };
+        let from = if project.direction == Direction::FromCodex {
+            " (from the codex)"
+        } else {
+            ""
+        };
         let _ = writeln!(
             text,
             "| {}{from} | {} | {} | {} | {} | {status} |",
             project.name, counts.added, counts.modified, counts.deleted, project.plan.unchanged
         );
     }
-    let (url, branch) = (outcome.remote.url.to_string(), outcome.remote.branch.as_deref().unwrap_or("?"));
+    let (url, branch) = (
+        outcome.remote.url.to_string(),
+        outcome.remote.branch.as_deref().unwrap_or("?"),
+    );
     let _ = writeln!(
         text,
         "\n{}; `{}` of `{}`\n",
@@ -39,16 +46,30 @@ pub fn summary(outcome: &SyncOutcome) -> String {
 
 /// A workflow command: `level` is `error` or `warning`.
 pub fn annotation(level: &str, message: &str) -> String {
-    let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let message = message
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
     format!("::{level} title=fractary-codex::{message}")
 }
 
 /// An error as annotations, a line each. Mistakes of a configuration are only counted in its message: each is one.
 pub fn errors(about: Option<&str>, error: &ErrorReport) -> String {
-    let mistakes = if error.kind == "configuration" { error.causes.as_slice() } else { &[] };
-    let messages = if mistakes.is_empty() { std::slice::from_ref(&error.message) } else { mistakes };
+    let mistakes = if error.kind == "configuration" {
+        error.causes.as_slice()
+    } else {
+        &[]
+    };
+    let messages = if mistakes.is_empty() {
+        std::slice::from_ref(&error.message)
+    } else {
+        mistakes
+    };
     let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
-    messages.iter().map(|message| annotation("error", &format!("{about}{message}")) + "\n").collect()
+    messages
+        .iter()
+        .map(|message| annotation("error", &format!("{about}{message}")) + "\n")
+        .collect()
 }
 
 #[cfg(test)]
@@ -57,6 +78,9 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line_whatever_is_in_it() {
-        assert_eq!(annotation("error", "100 %\n::set-x::"), "::error title=fractary-codex::100 %25%0A::set-x::");
+        assert_eq!(
+            annotation("error", "100 %\n::set-x::"),
+            "::error title=fractary-codex::100 %25%0A::set-x::"
+        );
     }
 }

@@ -108,24 +108,37 @@ pub struct LastSync {
 
 impl LastSync {
     fn of(known: &outcome::LastSync) -> Option<Self> {
-        let time = |seconds| jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string());
+        let time = |seconds| {
+            jiff::Timestamp::from_second(seconds)
+                .ok()
+                .map(|time| time.to_string())
+        };
         match known {
             outcome::LastSync::NotAsked => None,
             outcome::LastSync::Published(commit) => Some(Self {
                 time: time(commit.time),
                 commit: Some(commit.id.to_string()),
                 source: commit.source.as_ref().and_then(|source| source.url.clone()),
-                revision: commit.source.as_ref().map(|source| source.commit.to_string()),
+                revision: commit
+                    .source
+                    .as_ref()
+                    .map(|source| source.commit.to_string()),
                 dirty: commit.source.as_ref().map(|source| source.dirty),
                 unknown: None,
             }),
-            outcome::LastSync::Brought { time: seconds, tip } => {
-                Some(Self { time: time(*seconds), commit: tip.map(|tip| tip.to_string()), ..Self::default() })
-            }
-            outcome::LastSync::Never => {
-                Some(Self { unknown: Some("it never was synced".to_owned()), ..Self::default() })
-            }
-            outcome::LastSync::Unknown(reason) => Some(Self { unknown: Some(reason.clone()), ..Self::default() }),
+            outcome::LastSync::Brought { time: seconds, tip } => Some(Self {
+                time: time(*seconds),
+                commit: tip.map(|tip| tip.to_string()),
+                ..Self::default()
+            }),
+            outcome::LastSync::Never => Some(Self {
+                unknown: Some("it never was synced".to_owned()),
+                ..Self::default()
+            }),
+            outcome::LastSync::Unknown(reason) => Some(Self {
+                unknown: Some(reason.clone()),
+                ..Self::default()
+            }),
         }
     }
 }
@@ -171,7 +184,11 @@ pub fn document(
             before: remote.before.map(|id| id.to_string()),
             after: remote.after.map(|id| id.to_string()),
         }),
-        projects: outcome.projects.iter().map(|project| self::project(project, errors(project))).collect(),
+        projects: outcome
+            .projects
+            .iter()
+            .map(|project| self::project(project, errors(project)))
+            .collect(),
         totals: outcome.totals(),
         pushed: match outcome.pushed {
             Pushed::No => Some(false),
@@ -232,7 +249,12 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
         bytes: report.plan.bytes(),
         commit,
         error,
-        changes: report.plan.changes.iter().map(|change| self::change(report, change)).collect(),
+        changes: report
+            .plan
+            .changes
+            .iter()
+            .map(|change| self::change(report, change))
+            .collect(),
         last_sync: LastSync::of(&report.last_sync),
     }
 }

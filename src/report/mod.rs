@@ -29,12 +29,25 @@ pub struct ErrorReport {
 
 /// `3 days ago`, for so many seconds; the same words as those of the page's script.
 pub fn ago(seconds: i64) -> String {
-    let units = [("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)];
-    let Some((unit, size)) = units.into_iter().find(|(_, size)| seconds.saturating_abs() >= *size) else {
+    let units = [
+        ("year", 31_557_600),
+        ("month", 2_629_800),
+        ("day", 86_400),
+        ("hour", 3_600),
+        ("minute", 60),
+    ];
+    let Some((unit, size)) = units
+        .into_iter()
+        .find(|(_, size)| seconds.saturating_abs() >= *size)
+    else {
         return "just now".to_owned();
     };
     let count = (seconds / size).saturating_abs();
-    if seconds < 0 { format!("in {}", counted(count, unit)) } else { format!("{} ago", counted(count, unit)) }
+    if seconds < 0 {
+        format!("in {}", counted(count, unit))
+    } else {
+        format!("{} ago", counted(count, unit))
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,10 @@ pub struct Lines<W> {
 impl<W: Write + Send> Lines<W> {
     /// Lines on `out`, flushed one by one.
     pub fn new(out: W, next: impl Reporter + 'static) -> Self {
-        Self { out: Mutex::new(out), next: Box::new(next) }
+        Self {
+            out: Mutex::new(out),
+            next: Box::new(next),
+        }
     }
 }
 

@@ -33,7 +33,11 @@ pub fn page(
     now: i64,
     all: bool,
 ) -> String {
-    let mut rows: Vec<_> = outcome.projects.iter().map(|report| Row::new(report, errors(report), now, all)).collect();
+    let mut rows: Vec<_> = outcome
+        .projects
+        .iter()
+        .map(|report| Row::new(report, errors(report), now, all))
+        .collect();
     // What needs somebody comes first; otherwise in name order, as it comes.
     rows.sort_by_key(|row| row.rank);
     let shown_warnings = if all { usize::MAX } else { FOLD_WARNINGS };
@@ -54,7 +58,14 @@ pub fn page(
         recorded: outcome.recorded.map(|time| Moment::new(time, now)),
         tiles: tiles(outcome),
         rows,
-        warnings: warnings.map(|w| (w.project.as_ref().map(ToString::to_string), text(&w.message))).collect(),
+        warnings: warnings
+            .map(|w| {
+                (
+                    w.project.as_ref().map(ToString::to_string),
+                    text(&w.message),
+                )
+            })
+            .collect(),
         folded_warnings: outcome.warnings.len().saturating_sub(shown_warnings),
     };
     // Writing to a string cannot fail.
@@ -162,13 +173,26 @@ fn told(status: Status) -> (&'static str, &'static str, u8) {
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
     let sums = outcome.totals();
     // One that goes both ways stands there twice.
-    let count = outcome.projects.iter().map(|project| &project.name).collect::<BTreeSet<_>>().len() as u64;
+    let count = outcome
+        .projects
+        .iter()
+        .map(|project| &project.name)
+        .collect::<BTreeSet<_>>()
+        .len() as u64;
     let of = |status, count| {
         let (state, label, _) = told(status);
-        Tile { state, label, count }
+        Tile {
+            state,
+            label,
+            count,
+        }
     };
     vec![
-        Tile { state: "", label: if count == 1 { "project" } else { "projects" }, count },
+        Tile {
+            state: "",
+            label: if count == 1 { "project" } else { "projects" },
+            count,
+        },
         of(Status::UpToDate, sums.up_to_date + sums.synced),
         of(Status::WouldSync, sums.would_sync),
         of(Status::Withheld, sums.withheld),
@@ -187,7 +211,10 @@ impl Row {
             op: change.op.name(),
             path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
         });
-        let is_planned = !matches!(report.outcome, ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded);
+        let is_planned = !matches!(
+            report.outcome,
+            ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded
+        );
         let way = if from_codex { " --from-codex" } else { "" };
         Self {
             name: report.name.to_string(),
@@ -223,14 +250,21 @@ impl Row {
 
 impl Last {
     fn new(known: &LastSync, now: i64) -> Self {
-        let unknown = |label, why: &str| Self::Unknown { label, why: text(why) };
+        let unknown = |label, why: &str| Self::Unknown {
+            label,
+            why: text(why),
+        };
         match known {
             LastSync::Published(commit) => Self::Known {
                 when: Moment::new(commit.time, now),
                 commit: Some(Id(commit.id)),
                 revision: commit.source.as_ref().map(|source| Id(source.commit)),
                 dirty: commit.source.as_ref().is_some_and(|source| source.dirty),
-                source: commit.source.as_ref().and_then(|source| source.url.as_deref()).map(brief),
+                source: commit
+                    .source
+                    .as_ref()
+                    .and_then(|source| source.url.as_deref())
+                    .map(brief),
             },
             LastSync::Brought { time, tip } => Self::Known {
                 when: Moment::new(*time, now),
@@ -249,14 +283,27 @@ impl Last {
 impl Moment {
     fn new(seconds: i64, now: i64) -> Self {
         let time = Timestamp::from_second(seconds).unwrap_or_default();
-        let (date, clock) = (time.strftime("%-d %b %Y").to_string(), time.strftime("%H:%M UTC").to_string());
-        Self { seconds, iso: time.to_string(), date, clock, ago: ago(now.saturating_sub(seconds)) }
+        let (date, clock) = (
+            time.strftime("%-d %b %Y").to_string(),
+            time.strftime("%H:%M UTC").to_string(),
+        );
+        Self {
+            seconds,
+            iso: time.to_string(),
+            date,
+            clock,
+            ago: ago(now.saturating_sub(seconds)),
+        }
     }
 }
 
 /// A URL as people say it.
 fn brief(url: &str) -> String {
-    text(url.strip_prefix("https://").unwrap_or(url).trim_end_matches(".git"))
+    text(
+        url.strip_prefix("https://")
+            .unwrap_or(url)
+            .trim_end_matches(".git"),
+    )
 }
 
 /// Prose as our messages have it, in parts: what stands between backticks is code.
@@ -266,8 +313,16 @@ impl Parts {
     fn of(prose: &str) -> impl Iterator<Item = (bool, &str)> {
         // An odd one is no quotation mark.
         let is_paired = prose.matches('`').count().is_multiple_of(2);
-        let parts = if is_paired { prose.split('`').collect() } else { vec![prose] };
-        parts.into_iter().enumerate().map(|(number, part)| (number % 2 == 1, part)).filter(|(_, part)| !part.is_empty())
+        let parts = if is_paired {
+            prose.split('`').collect()
+        } else {
+            vec![prose]
+        };
+        parts
+            .into_iter()
+            .enumerate()
+            .map(|(number, part)| (number % 2 == 1, part))
+            .filter(|(_, part)| !part.is_empty())
     }
 }
 
@@ -278,7 +333,10 @@ fn text(words: &str) -> String {
 
 /// What a page's policy knows a script or a style by.
 fn digest(contents: &str) -> String {
-    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(contents)))
+    format!(
+        "sha256-{}",
+        BASE64_STANDARD.encode(Sha256::digest(contents))
+    )
 }
 
 #[cfg(test)]

@@ -31,20 +31,32 @@ struct Bars {
 impl Progress {
     /// Bars where `draw`; `speak` is given the events that stay on the screen as lines.
     pub fn new(draw: bool, speak: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        let target = if draw { ProgressDrawTarget::stderr_with_hz(20) } else { ProgressDrawTarget::hidden() };
-        let bars = Arc::new(Bars { lines: MultiProgress::with_draw_target(target), stages: Mutex::default() });
+        let target = if draw {
+            ProgressDrawTarget::stderr_with_hz(20)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bars = Arc::new(Bars {
+            lines: MultiProgress::with_draw_target(target),
+            stages: Mutex::default(),
+        });
         if draw {
             let bars = Arc::downgrade(&bars);
             // Whoever waits for a server that says nothing sees that it is waited for. Without a thread they see nothing.
-            let _ = thread::Builder::new().name("progress".to_owned()).spawn(move || {
-                while let Some(bars) = bars.upgrade() {
-                    bars.tick();
-                    drop(bars);
-                    thread::park_timeout(TICK);
-                }
-            });
+            let _ = thread::Builder::new()
+                .name("progress".to_owned())
+                .spawn(move || {
+                    while let Some(bars) = bars.upgrade() {
+                        bars.tick();
+                        drop(bars);
+                        thread::park_timeout(TICK);
+                    }
+                });
         }
-        Self { bars, spoken: Box::new(speak) }
+        Self {
+            bars,
+            spoken: Box::new(speak),
+        }
     }
 }
 
@@ -64,14 +76,25 @@ impl Bars {
 
     /// A new line, for who waits.
     fn line(&self, stage: Stage) -> ProgressBar {
-        let bar = self.lines.add(ProgressBar::no_length().with_style(style("{prefix} {spinner} {elapsed}")));
+        let bar = self
+            .lines
+            .add(ProgressBar::no_length().with_style(style("{prefix} {spinner} {elapsed}")));
         bar.set_prefix(label(stage));
         bar
     }
 
-    fn count(&self, stage: Stage, done: u64, total: Option<u64>, files: Option<u64>, bytes: Option<u64>) {
+    fn count(
+        &self,
+        stage: Stage,
+        done: u64,
+        total: Option<u64>,
+        files: Option<u64>,
+        bytes: Option<u64>,
+    ) {
         let mut stages = self.stages();
-        let Some((since, bar)) = stages.get_mut(&stage) else { return };
+        let Some((since, bar)) = stages.get_mut(&stage) else {
+            return;
+        };
         if since.elapsed() < DELAY {
             return;
         }
@@ -90,8 +113,12 @@ impl Bars {
             Stage::Scan => "projects",
             Stage::Commit | Stage::Write => "files",
         };
-        let files = files.map(|files| format!(", {files} files")).unwrap_or_default();
-        let moved = bytes.map(|bytes| format!(", {}", ByteSize(bytes).display().iec())).unwrap_or_default();
+        let files = files
+            .map(|files| format!(", {files} files"))
+            .unwrap_or_default();
+        let moved = bytes
+            .map(|bytes| format!(", {}", ByteSize(bytes).display().iec()))
+            .unwrap_or_default();
         bar.set_message(format!("{unit}{files}{moved}"));
         bar.set_position(done);
     }
@@ -100,8 +127,16 @@ impl Bars {
 impl Reporter for Progress {
     fn event(&self, event: &Event) {
         match event {
-            Event::Started { stage } => drop(self.bars.stages().insert(*stage, (Instant::now(), None))),
-            Event::Progress { stage, done, total, files, bytes } => {
+            Event::Started { stage } => {
+                drop(self.bars.stages().insert(*stage, (Instant::now(), None)))
+            }
+            Event::Progress {
+                stage,
+                done,
+                total,
+                files,
+                bytes,
+            } => {
                 self.bars.count(*stage, *done, *total, *files, *bytes);
             }
             Event::Finished { stage } => {
@@ -117,7 +152,8 @@ impl Reporter for Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("=> ")
 }
 

@@ -151,7 +151,12 @@ impl fmt::Display for Collision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second] = [&self.first, &self.second];
         write!(f, "`{}` (pattern `{}`) and ", escaped(&first.0), first.1)?;
-        write!(f, "`{}` (pattern `{}`) would both become ", escaped(&second.0), second.1)?;
+        write!(
+            f,
+            "`{}` (pattern `{}`) would both become ",
+            escaped(&second.0),
+            second.1
+        )?;
         write!(f, "`{}` in the codex", escaped(&self.destination))?;
         f.write_str(match self.clash {
             Clash::Same => "",
@@ -194,10 +199,21 @@ pub fn scan(
     for (file, content) in read {
         let destinations = file.claims.into_iter().map(|(destination, _)| destination);
         match content {
-            Ok((id, mode, size)) => {
-                files.extend(destinations.map(|to| (to, SourceFile { source: file.source.clone(), id, mode, size })))
-            }
-            Err(reason) => skipped.push(Skipped { source: file.source, reason }),
+            Ok((id, mode, size)) => files.extend(destinations.map(|to| {
+                (
+                    to,
+                    SourceFile {
+                        source: file.source.clone(),
+                        id,
+                        mode,
+                        size,
+                    },
+                )
+            })),
+            Err(reason) => skipped.push(Skipped {
+                source: file.source,
+                reason,
+            }),
         }
     }
     // Built in one go, a map's nodes are full; grown in order, they are half empty.
@@ -218,24 +234,47 @@ pub fn count(project: &Project) -> Result<usize, ScanError> {
 /// places of which one lies below the other.
 fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError> {
     let mut seen: BTreeMap<BString, (&Found, &BString, usize)> = BTreeMap::new();
-    let collision = |first: (&Found, usize), second: (&Found, usize), destination: &BString, clash: Clash| {
-        let name = |(file, pattern): (&Found, usize)| (file.source.clone(), project.claims.pattern(pattern).to_owned());
-        let (first, second) = (name(first), name(second));
-        Err(ScanError::Collision(Box::new(Collision { first, second, destination: destination.clone(), clash })))
-    };
+    let collision =
+        |first: (&Found, usize), second: (&Found, usize), destination: &BString, clash: Clash| {
+            let name = |(file, pattern): (&Found, usize)| {
+                (
+                    file.source.clone(),
+                    project.claims.pattern(pattern).to_owned(),
+                )
+            };
+            let (first, second) = (name(first), name(second));
+            Err(ScanError::Collision(Box::new(Collision {
+                first,
+                second,
+                destination: destination.clone(),
+                clash,
+            })))
+        };
     for file in found {
         for (destination, pattern) in &file.claims {
-            if let Some((other, place, other_pattern)) = seen.insert(folded(destination), (file, destination, *pattern))
+            if let Some((other, place, other_pattern)) =
+                seen.insert(folded(destination), (file, destination, *pattern))
             {
-                let clash = if place == destination { Clash::Same } else { Clash::Spelling };
+                let clash = if place == destination {
+                    Clash::Same
+                } else {
+                    Clash::Spelling
+                };
                 return collision((other, other_pattern), (file, *pattern), destination, clash);
             }
         }
     }
     for (place, (file, _, pattern)) in &seen {
-        let above = place.find_iter(b"/").find_map(|slash| seen.get(place[..slash].as_bstr()));
+        let above = place
+            .find_iter(b"/")
+            .find_map(|slash| seen.get(place[..slash].as_bstr()));
         if let Some((other, destination, other_pattern)) = above {
-            return collision((other, *other_pattern), (file, *pattern), destination, Clash::Nested);
+            return collision(
+                (other, *other_pattern),
+                (file, *pattern),
+                destination,
+                Clash::Nested,
+            );
         }
     }
     Ok(())

@@ -26,7 +26,10 @@ pub(super) type Content = Result<(ObjectId, Mode, u64), SkipReason>;
 impl SourceRoot {
     /// Opens the root; an error if it is missing or unreadable.
     pub fn open(project: &Project) -> Result<Self, ScanError> {
-        let error = |source| ScanError::Root { root: project.root.clone(), source };
+        let error = |source| ScanError::Root {
+            root: project.root.clone(),
+            source,
+        };
         let path = project.root.canonicalize().map_err(error)?;
         let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).map_err(error)?;
         dir.entries().map_err(error)?;
@@ -39,11 +42,22 @@ impl SourceRoot {
     }
 
     /// Reads the file at `source` and hashes it.
-    pub(super) fn hash(&self, source: &BStr, policy: &ScanPolicy, cache: &StatCache) -> Result<Content, ScanError> {
+    pub(super) fn hash(
+        &self,
+        source: &BStr,
+        policy: &ScanPolicy,
+        cache: &StatCache,
+    ) -> Result<Content, ScanError> {
         let path = path_of(source);
-        let error = |error| ScanError::Read { path: source.into(), source: error };
+        let error = |error| ScanError::Read {
+            path: source.into(),
+            source: error,
+        };
         // Of the entry itself, for what a link leads to is not in the cache; from the root's handle, for a short way.
-        let there = platform::look(&self.dir, path).ok().flatten().filter(|look| look.kind == FileKind::File);
+        let there = platform::look(&self.dir, path)
+            .ok()
+            .flatten()
+            .filter(|look| look.kind == FileKind::File);
         if let Some(Look { mode, stat, .. }) = there
             && stat.size <= policy.max_file_size
             && let Some(id) = cache.lookup(source, stat)
@@ -51,7 +65,9 @@ impl SourceRoot {
             cache.note(source, stat, id, false);
             return Ok(Ok((id, mode, stat.size)));
         }
-        if policy.symlinks == Symlinks::Preserve && self.dir.symlink_metadata(path).map_err(error)?.is_symlink() {
+        if policy.symlinks == Symlinks::Preserve
+            && self.dir.symlink_metadata(path).map_err(error)?.is_symlink()
+        {
             return self.hash_link(path).map_err(error);
         }
         let file = self.open_file(path).map_err(error)?;
@@ -66,7 +82,9 @@ impl SourceRoot {
         let mut hasher = Hasher::new(Kind::Blob, size);
         let total = read_all(&file, size, |data| hasher.update(data)).map_err(error)?;
         if total != size || before != platform::look_at(&file).map_err(error)? {
-            return Err(ScanError::Changed { path: source.into() });
+            return Err(ScanError::Changed {
+                path: source.into(),
+            });
         }
         let id = hasher.finish();
         // Noted as it was before it was read: if it was written since, it will not look the same.
@@ -78,30 +96,49 @@ impl SourceRoot {
 
     fn hash_link(&self, path: &Path) -> io::Result<Content> {
         let target = self.dir.read_link_contents(path)?;
-        let Ok(real) = self.path.join(path).canonicalize() else { return Ok(Err(SkipReason::Dangling)) };
+        let Ok(real) = self.path.join(path).canonicalize() else {
+            return Ok(Err(SkipReason::Dangling));
+        };
         if target.is_absolute() || !real.starts_with(&self.path) {
             return Ok(Err(SkipReason::LeavesRoot));
         }
         let target = bytes_of(&target);
-        Ok(Ok((object::hash(Kind::Blob, target), Mode::Link, target.len() as u64)))
+        Ok(Ok((
+            object::hash(Kind::Blob, target),
+            Mode::Link,
+            target.len() as u64,
+        )))
     }
 
     /// Reads a scanned file again, to publish it. Contents that are not those of the scan are an error: what is
     /// written is exactly what was planned.
     pub fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
-        let error = |source| ScanError::Read { path: file.source.clone(), source };
+        let error = |source| ScanError::Read {
+            path: file.source.clone(),
+            source,
+        };
         let path = path_of(&file.source);
         let data = if file.mode == Mode::Link {
-            self.dir.read_link_contents(path).map_err(error)?.into_os_string().into_encoded_bytes()
+            self.dir
+                .read_link_contents(path)
+                .map_err(error)?
+                .into_os_string()
+                .into_encoded_bytes()
         } else {
             let mut data = Vec::with_capacity(file.size as usize + 1);
-            self.open_file(path).map_err(error)?.take(file.size + 1).read_to_end(&mut data).map_err(error)?;
+            self.open_file(path)
+                .map_err(error)?
+                .take(file.size + 1)
+                .read_to_end(&mut data)
+                .map_err(error)?;
             data
         };
         if object::hash(Kind::Blob, &data) == file.id {
             Ok(data)
         } else {
-            Err(ScanError::Changed { path: file.source.clone() })
+            Err(ScanError::Changed {
+                path: file.source.clone(),
+            })
         }
     }
 
@@ -110,7 +147,11 @@ impl SourceRoot {
     fn open_file(&self, path: &Path) -> io::Result<File> {
         let options = platform::reading();
         self.dir.open_with(path, &options).or_else(|refused| {
-            let real = self.path.join(path).canonicalize().map_err(|_| io::Error::from(refused.kind()))?;
+            let real = self
+                .path
+                .join(path)
+                .canonicalize()
+                .map_err(|_| io::Error::from(refused.kind()))?;
             match real.strip_prefix(&self.path) {
                 Ok(inside) if inside != path => self.dir.open_with(inside, &options),
                 _ => Err(refused),

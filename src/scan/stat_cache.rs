@@ -56,9 +56,19 @@ impl StatCache {
         let path = policy.directory.join("stat").join(key.to_string());
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
         let (taken, known) = policy.trust.then(read).flatten().unwrap_or_default();
-        let now = policy.keep.then(|| platform::file_system_time(root)).flatten();
+        let now = policy
+            .keep
+            .then(|| platform::file_system_time(root))
+            .flatten();
         let (seen, news) = (Mutex::default(), policy.news.clone());
-        Self { path: policy.keep.then_some(path), known, taken, now, seen, news }
+        Self {
+            path: policy.keep.then_some(path),
+            known,
+            taken,
+            now,
+            seen,
+            news,
+        }
     }
 
     /// The id of the file at `source`, if it is the one that was hashed before.
@@ -69,7 +79,11 @@ impl StatCache {
 
     /// Takes notice of a file; `fresh` if it was read just now.
     pub(super) fn note(&self, source: &BStr, stat: Stat, id: ObjectId, fresh: bool) {
-        let is_another = || self.known.get(source).map_or(!self.known.is_empty(), |(_, before)| *before != id);
+        let is_another = || {
+            self.known
+                .get(source)
+                .map_or(!self.known.is_empty(), |(_, before)| *before != id)
+        };
         if let Some(news) = self.news.as_ref().filter(|_| fresh && is_another()) {
             // Nobody listens any more once they know.
             let _ = news.send(());
@@ -83,8 +97,13 @@ impl StatCache {
 
     /// Writes the cache if there is news. A cache that cannot be written is only slower.
     pub(super) fn save(self, root: &Path) {
-        let (Some(path), Some(now)) = (self.path, self.now) else { return };
-        let mut seen = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (Some(path), Some(now)) = (self.path, self.now) else {
+            return;
+        };
+        let mut seen = self
+            .seen
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if !seen.news && seen.entries.len() == self.known.len() {
             return;
         }
@@ -116,7 +135,10 @@ fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     let mut known = HashMap::new();
     while !reader.0.is_empty() {
         let source = reader.bytes()?.as_bstr().to_owned();
-        known.insert(source, (Stat::read(&mut reader)?, ObjectId(reader.array()?)));
+        known.insert(
+            source,
+            (Stat::read(&mut reader)?, ObjectId(reader.array()?)),
+        );
     }
     Some((taken, known))
 }

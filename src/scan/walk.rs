@@ -16,7 +16,10 @@ use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
 
 /// The walk: enters only directories that can hold a claimed file.
-pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {
+pub(super) fn walk(
+    project: &Project,
+    real_root: &Path,
+) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {
     let policy = &project.scan;
     let skipped = Arc::new(Mutex::new(Vec::new()));
     let walker = ignore::WalkBuilder::new(real_root)
@@ -48,17 +51,26 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
             continue;
         }
         let source = below(real_root, entry.path());
-        let claims: Vec<_> =
-            project.claims.claim(&source).into_iter().map(|c| (BString::from(c.destination), c.pattern)).collect();
+        let claims: Vec<_> = project
+            .claims
+            .claim(&source)
+            .into_iter()
+            .map(|c| (BString::from(c.destination), c.pattern))
+            .collect();
         if claims.is_empty() {
             continue;
         }
         let special = kind.is_some_and(|kind| !kind.is_file() && !kind.is_symlink());
-        let bad_name = claims.iter().flat_map(|(to, _)| to.split(|b| *b == b'/')).find_map(|s| check_segment(s).err());
+        let bad_name = claims
+            .iter()
+            .flat_map(|(to, _)| to.split(|b| *b == b'/'))
+            .find_map(|s| check_segment(s).err());
         let reason = match bad_name {
             Some(name) => Some(SkipReason::Name(name)),
             None if special => Some(SkipReason::Special),
-            None if kind.is_some_and(|kind| kind.is_symlink()) && policy.symlinks == Symlinks::Skip => {
+            None if kind.is_some_and(|kind| kind.is_symlink())
+                && policy.symlinks == Symlinks::Skip =>
+            {
                 Some(SkipReason::Link)
             }
             None => None,
@@ -74,7 +86,12 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<(Vec<Found>, V
 }
 
 /// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
-fn enters(project: &Project, never: &Never, entry: &ignore::DirEntry, skipped: &Mutex<Vec<Skipped>>) -> bool {
+fn enters(
+    project: &Project,
+    never: &Never,
+    entry: &ignore::DirEntry,
+    skipped: &Mutex<Vec<Skipped>>,
+) -> bool {
     if entry.depth() == 0 {
         return true;
     }
@@ -96,7 +113,10 @@ fn enters(project: &Project, never: &Never, entry: &ignore::DirEntry, skipped: &
     let reason = match entry.path().canonicalize() {
         Err(_) => SkipReason::Dangling,
         Ok(real) if !real.starts_with(root) => SkipReason::LeavesRoot,
-        Ok(real) if real.components().any(|c| c.as_os_str() == ".git") && below(root, &real).contains_str(".git") => {
+        Ok(real)
+            if real.components().any(|c| c.as_os_str() == ".git")
+                && below(root, &real).contains_str(".git") =>
+        {
             SkipReason::NeverASource
         }
         Ok(real) if never.leads_to(&real) => SkipReason::NeverASource,
@@ -107,9 +127,16 @@ fn enters(project: &Project, never: &Never, entry: &ignore::DirEntry, skipped: &
 }
 
 /// A walk error: a bad link is skipped with its reason, anything else is the project's failure.
-fn unwalkable(project: &Project, root: &Path, error: &ignore::Error) -> Result<Option<Skipped>, ScanError> {
+fn unwalkable(
+    project: &Project,
+    root: &Path,
+    error: &ignore::Error,
+) -> Result<Option<Skipped>, ScanError> {
     let Some((path, is_loop)) = error_path(error) else {
-        return Err(ScanError::Read { path: BString::default(), source: io::Error::other(error.to_string()) });
+        return Err(ScanError::Read {
+            path: BString::default(),
+            source: io::Error::other(error.to_string()),
+        });
     };
     let source = below(root, path);
     let wanted = !project.claims.claim(&source).is_empty() || project.claims.can_hold(&source);
@@ -117,14 +144,24 @@ fn unwalkable(project: &Project, root: &Path, error: &ignore::Error) -> Result<O
     let reason = match error.io_error().map(io::Error::kind) {
         _ if !wanted => return Ok(None),
         _ if is_loop => SkipReason::Loop,
-        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) if link => SkipReason::Dangling,
-        _ if link && fs::canonicalize(path).is_err_and(|e| platform::is_link_loop(&e)) => SkipReason::Loop,
+        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) if link => {
+            SkipReason::Dangling
+        }
+        _ if link && fs::canonicalize(path).is_err_and(|e| platform::is_link_loop(&e)) => {
+            SkipReason::Loop
+        }
         _ => {
             let source_error = error.io_error().map_or_else(
                 || io::Error::other(error.to_string()),
-                |e| e.raw_os_error().map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error),
+                |e| {
+                    e.raw_os_error()
+                        .map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error)
+                },
             );
-            return Err(ScanError::Read { path: source, source: source_error });
+            return Err(ScanError::Read {
+                path: source,
+                source: source_error,
+            });
         }
     };
     Ok(Some(Skipped { source, reason }))
@@ -134,7 +171,9 @@ fn error_path(error: &ignore::Error) -> Option<(&Path, bool)> {
     match error {
         ignore::Error::WithPath { path, .. } => Some((path, false)),
         ignore::Error::Loop { child, .. } => Some((child, true)),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            error_path(err)
+        }
         _ => None,
     }
 }
@@ -152,29 +191,50 @@ impl Never {
     fn new(project: &Project, root: &Path) -> Self {
         let policy = &project.scan;
         // Usually none is below: then nothing is compared with them.
-        let paths = policy.never.iter().filter(|path| path.starts_with(root)).cloned().collect();
+        let paths = policy
+            .never
+            .iter()
+            .filter(|path| path.starts_with(root))
+            .cloned()
+            .collect();
         let (root, marks, roots) = (root.to_owned(), policy.marks.clone(), policy.roots.clone());
-        Self { root, paths, marks, roots }
+        Self {
+            root,
+            paths,
+            marks,
+            roots,
+        }
     }
 
     /// Whether this very path, below the root, is none. The walk does not go below it.
     fn holds(&self, path: &Path, is_directory: bool) -> bool {
-        self.paths.contains(path) || (is_directory && self.roots.contains(path)) || self.is_private(path)
+        self.paths.contains(path)
+            || (is_directory && self.roots.contains(path))
+            || self.is_private(path)
     }
 
     /// Whether `real` is, or lies below, what is none.
     fn leads_to(&self, real: &Path) -> bool {
-        real.ancestors().take_while(|path| *path != self.root).any(|path| self.holds(path, true))
+        real.ancestors()
+            .take_while(|path| *path != self.root)
+            .any(|path| self.holds(path, true))
     }
 
     /// Local configuration and variables, and what editors leave beside them.
     fn is_private(&self, path: &Path) -> bool {
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
-        if directory.file_name() != Some(OsStr::new(".fractary")) && self.marks.iter().all(|mark| mark != directory) {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        if directory.file_name() != Some(OsStr::new(".fractary"))
+            && self.marks.iter().all(|mark| mark != directory)
+        {
             return false;
         }
         let name = name.as_encoded_bytes().to_ascii_lowercase();
-        name == b"env" || name.trim_start_with(|c| c == '.').starts_with(b"config.local.")
+        name == b"env"
+            || name
+                .trim_start_with(|c| c == '.')
+                .starts_with(b"config.local.")
     }
 }
 

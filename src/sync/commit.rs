@@ -30,14 +30,25 @@ impl From<io::Error> for WriteError {
 impl Publish<'_> {
     /// Writes the commits; `false` if a project failed meanwhile, so that there is another plan to make.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) fn commit(&mut self, opened: &Opened, identity: &Identity) -> Result<bool, SyncError> {
+    pub(super) fn commit(
+        &mut self,
+        opened: &Opened,
+        identity: &Identity,
+    ) -> Result<bool, SyncError> {
         let request = self.request;
-        request.reporter.event(&Event::Started { stage: Stage::Commit });
-        let unknown: Vec<_> =
-            self.going().map(|(n, p, _)| (n, p)).filter(|(n, _)| !self.revisions.contains_key(n)).collect();
+        request.reporter.event(&Event::Started {
+            stage: Stage::Commit,
+        });
+        let unknown: Vec<_> = self
+            .going()
+            .map(|(n, p, _)| (n, p))
+            .filter(|(n, _)| !self.revisions.contains_key(n))
+            .collect();
         let snapshots = &self.snapshots;
-        let found: Vec<_> =
-            unknown.into_par_iter().map(|(n, project)| (n, source::revision(project, &snapshots[n]))).collect();
+        let found: Vec<_> = unknown
+            .into_par_iter()
+            .map(|(n, project)| (n, source::revision(project, &snapshots[n])))
+            .collect();
         self.revisions.extend(found);
         let going: Vec<_> = self.going().collect();
         let new: Vec<_> = going
@@ -45,8 +56,19 @@ impl Publish<'_> {
             .map(|(number, project, plan)| {
                 let revision = self.revisions.get(number).and_then(Option::as_ref);
                 let work_id = request.work_id.as_deref();
-                let message = commit::message(request.workspace, &opened.branch, project, plan, revision, work_id);
-                NewCommit { project, plan, message }
+                let message = commit::message(
+                    request.workspace,
+                    &opened.branch,
+                    project,
+                    plan,
+                    revision,
+                    work_id,
+                );
+                NewCommit {
+                    project,
+                    plan,
+                    message,
+                }
             })
             .collect();
         let store = opened.store();
@@ -68,7 +90,11 @@ impl Publish<'_> {
             contents.map_err(|error| WriteError::Source(*number, error))
         };
         let written = store.write_pack(&built.objects, &blobs, read);
-        let commits = going.iter().map(|(number, ..)| *number).zip(built.commits).collect();
+        let commits = going
+            .iter()
+            .map(|(number, ..)| *number)
+            .zip(built.commits)
+            .collect();
         let unchanged = match written {
             Ok(()) => {
                 self.written.extend(seen);
@@ -81,7 +107,9 @@ impl Publish<'_> {
                 false
             }
         };
-        request.reporter.event(&Event::Finished { stage: Stage::Commit });
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Commit,
+        });
         Ok(unchanged)
     }
 }

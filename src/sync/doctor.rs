@@ -64,14 +64,27 @@ pub enum Verdict {
 /// Looks at everything from the roots to the right to push, in the order of a sync.
 pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     // Nothing is made.
-    let request = &SyncRequest { dry_run: true, ..request.clone() };
+    let request = &SyncRequest {
+        dry_run: true,
+        ..request.clone()
+    };
     let remote = &request.workspace.remote;
     let mut checks = Vec::new();
     let mut note = |subject, verdict| checks.push(Check { subject, verdict });
     note("roots", roots(request));
     note("disk", disk(request));
-    if let Some(path) = remote.url.local_path().filter(|path| remote.create && !path.exists()) {
-        note("remote", Verdict::Good(format!("`{}` is not there yet: the first sync makes it", shown(&path))));
+    if let Some(path) = remote
+        .url
+        .local_path()
+        .filter(|path| remote.create && !path.exists())
+    {
+        note(
+            "remote",
+            Verdict::Good(format!(
+                "`{}` is not there yet: the first sync makes it",
+                shown(&path)
+            )),
+        );
         return checks;
     }
     let mut opened = match look(request, remote.create) {
@@ -93,11 +106,20 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     };
     note("remote", reachable(request));
     note("branch", branch(&opened));
-    let fetched = opened.clone_of_tip(request).map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
+    let fetched = opened
+        .clone_of_tip(request)
+        .map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
     match fetched {
         Ok(time) => {
             note("clock", clock(request.now, time));
-            note("push", if publishing(request).next().is_some() { may_push(&opened) } else { nothing_published() });
+            note(
+                "push",
+                if publishing(request).next().is_some() {
+                    may_push(&opened)
+                } else {
+                    nothing_published()
+                },
+            );
         }
         Err(error) => {
             note("fetch", Verdict::Bad(error));
@@ -109,7 +131,11 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
 }
 
 fn publishing<'r>(request: &'r SyncRequest<'_>) -> impl Iterator<Item = &'r Project> {
-    request.projects.iter().copied().filter(|project| project.direction != Direction::FromCodex)
+    request
+        .projects
+        .iter()
+        .copied()
+        .filter(|project| project.direction != Direction::FromCodex)
 }
 
 fn nothing_published() -> Verdict {
@@ -131,11 +157,15 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
     }
     if !unreadable.is_empty() {
         let hint = "check `projects.NAME.root` and `workspace.members`".to_owned();
-        return Verdict::Partly { message: unreadable.join("; "), hint };
+        return Verdict::Partly {
+            message: unreadable.join("; "),
+            hint,
+        };
     }
     if !empty.is_empty() {
         let message = format!("the patterns match no file of {}", empty.join(", "));
-        let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches".to_owned();
+        let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches"
+            .to_owned();
         return Verdict::Odd { message, hint };
     }
     Verdict::Good(format!(
@@ -149,23 +179,49 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
 fn disk(request: &SyncRequest<'_>) -> Verdict {
     let workspace = request.workspace;
     let elsewhere = |name: &str| format!("point `{name}` elsewhere");
-    let mut places =
-        vec![(request.temporary.clone(), elsewhere("TMPDIR")), (workspace.state_dir.clone(), elsewhere("state.dir"))];
-    if let Some(home) = request.cache_home.as_ref().filter(|_| workspace.clone == CloneStrategy::Cached) {
+    let mut places = vec![
+        (request.temporary.clone(), elsewhere("TMPDIR")),
+        (workspace.state_dir.clone(), elsewhere("state.dir")),
+    ];
+    if let Some(home) = request
+        .cache_home
+        .as_ref()
+        .filter(|_| workspace.clone == CloneStrategy::Cached)
+    {
         places.push((home.join("clones"), "set `clone.strategy: temp`".to_owned()));
     }
-    let caching = |project: &&&Project| workspace.caches_published || project.direction != Direction::ToCodex;
-    let caches: BTreeSet<_> = request.projects.iter().filter(caching).map(|project| &project.cache_dir).collect();
-    places.extend(caches.into_iter().map(|cache| (cache.clone(), elsewhere("cache.dir"))));
+    let caching =
+        |project: &&&Project| workspace.caches_published || project.direction != Direction::ToCodex;
+    let caches: BTreeSet<_> = request
+        .projects
+        .iter()
+        .filter(caching)
+        .map(|project| &project.cache_dir)
+        .collect();
+    places.extend(
+        caches
+            .into_iter()
+            .map(|cache| (cache.clone(), elsewhere("cache.dir"))),
+    );
     for (place, otherwise) in &places {
         if let Err(error) = tempfile::tempfile_in(existing(place)) {
-            let message = format!("`{}` cannot be written: {}", shown(place), platform::words_of(&error));
-            return Verdict::Odd { message, hint: format!("make it writable, or {otherwise}") };
+            let message = format!(
+                "`{}` cannot be written: {}",
+                shown(place),
+                platform::words_of(&error)
+            );
+            return Verdict::Odd {
+                message,
+                hint: format!("make it writable, or {otherwise}"),
+            };
         }
         let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);
         if free < LITTLE_SPACE {
             let message = format!("only {} MB are free in `{}`", free >> 20, shown(place));
-            return Verdict::Odd { message, hint: format!("free some space, or {otherwise}") };
+            return Verdict::Odd {
+                message,
+                hint: format!("free some space, or {otherwise}"),
+            };
         }
     }
     Verdict::Good("the directories that a sync writes to can be written and have room".to_owned())
@@ -182,7 +238,11 @@ fn reachable(request: &SyncRequest<'_>) -> Verdict {
     let remote = &request.workspace.remote;
     let by_key = !remote.url.is_http() && remote.url.local_path().is_none();
     let known = by_key || auth::credential(remote, request.environment).is_some();
-    let credentials = if known { ", credentials accepted for reading" } else { "" };
+    let credentials = if known {
+        ", credentials accepted for reading"
+    } else {
+        ""
+    };
     Verdict::Good(format!("{} is reachable{credentials}", remote.url))
 }
 
@@ -192,7 +252,9 @@ fn branch(opened: &Opened) -> Verdict {
     let start = escaped(opened.base_branch.as_bytes());
     Verdict::Good(match (opened.tip, opened.base) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
-        (None, Some(_)) => format!("`{name}` is not there yet: the first sync starts it from `{start}`"),
+        (None, Some(_)) => {
+            format!("`{name}` is not there yet: the first sync starts it from `{start}`")
+        }
         (None, None) => format!("the codex is empty: the first sync makes `{name}`"),
     })
 }
@@ -200,7 +262,10 @@ fn branch(opened: &Opened) -> Verdict {
 fn clock(now: i64, tip: Option<i64>) -> Verdict {
     match tip {
         Some(time) if time > now + SKEW => Verdict::Odd {
-            message: format!("the codex's tip is {} minutes in the future", (time - now) / 60),
+            message: format!(
+                "the codex's tip is {} minutes in the future",
+                (time - now) / 60
+            ),
             hint: "set this machine's clock, or find out whose was wrong".to_owned(),
         },
         _ => Verdict::Good("not behind the codex".to_owned()),
@@ -210,7 +275,8 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 /// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
 fn may_push(opened: &Opened) -> Verdict {
     let store = opened.store();
-    let asked = commit_to_offer(store, opened.base).map(|id| opened.transport.would_push(store, id, &opened.branch));
+    let asked = commit_to_offer(store, opened.base)
+        .map(|id| opened.transport.would_push(store, id, &opened.branch));
     match asked {
         Ok(Ok(PushReply::Accepted)) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),
@@ -226,7 +292,11 @@ fn may_push(opened: &Opened) -> Verdict {
 
 /// Whether who may read was told not to write, rather than that nobody can now. Over ssh the answer is in words alone.
 fn refuses(kind: RemoteErrorKind) -> bool {
-    kind.is_refusal() || matches!(kind, RemoteErrorKind::SshKeyRefused | RemoteErrorKind::Other)
+    kind.is_refusal()
+        || matches!(
+            kind,
+            RemoteErrorKind::SshKeyRefused | RemoteErrorKind::Other
+        )
 }
 
 fn commit_to_offer(store: &Store, tip: Option<ObjectId>) -> Result<ObjectId, SyncError> {

@@ -15,7 +15,9 @@ use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;
 use crate::event::{Counter, Event, Stage};
 use crate::object::{Kind, Mode, hash};
-use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome};
+use crate::outcome::{
+    LastSync, ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome,
+};
 use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
 use crate::pull::Wants;
@@ -50,7 +52,10 @@ pub(super) fn bring<'r>(
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
     // What a dry run did not publish has made no branch either.
-    let mut opened = look(request, !published.is_empty() && request.workspace.remote.create)?;
+    let mut opened = look(
+        request,
+        !published.is_empty() && request.workspace.remote.create,
+    )?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
@@ -66,7 +71,9 @@ pub(super) fn bring<'r>(
         let cache = match caches.remove(path) {
             Some(assumed) => Ok(assumed),
             None if request.dry_run => Ok(Cache::look(path)),
-            None => Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting)),
+            None => Cache::open(path, &request.interrupt, || {
+                request.reporter.event(&Event::Waiting)
+            }),
         };
         (cache, projects)
     };
@@ -78,13 +85,31 @@ pub(super) fn bring<'r>(
         });
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
-    let planned_on = if outcome.direction == Direction::FromCodex { opened.base } else { outcome.remote.before };
-    let id = plan_id(planned_on, shelves.iter().flat_map(Shelf::taken).map(|taken| (None, &taken.plan)));
+    let planned_on = if outcome.direction == Direction::FromCodex {
+        opened.base
+    } else {
+        outcome.remote.before
+    };
+    let id = plan_id(
+        planned_on,
+        shelves
+            .iter()
+            .flat_map(Shelf::taken)
+            .map(|taken| (None, &taken.plan)),
+    );
     // Of both directions, where there are two.
     let both = |first| hash(Kind::Blob, format!("{first} {id}").as_bytes());
     outcome.plan_id = Some(outcome.plan_id.map_or(id, both));
-    let new: BTreeSet<_> = published.iter().flat_map(|(_, plan)| plan.files()).map(|file| file.id).collect();
-    let wanted = shelves.iter().flat_map(Shelf::taken).flat_map(|taken| taken.plan.files()).map(|file| file.id);
+    let new: BTreeSet<_> = published
+        .iter()
+        .flat_map(|(_, plan)| plan.files())
+        .map(|file| file.id)
+        .collect();
+    let wanted = shelves
+        .iter()
+        .flat_map(Shelf::taken)
+        .flat_map(|taken| taken.plan.files())
+        .map(|file| file.id);
     let ids: BTreeSet<_> = wanted.filter(|id| !new.contains(id)).collect();
     if !ids.is_empty() {
         opened.fetch_contents(request, &ids)?;
@@ -119,10 +144,18 @@ fn shelf<'r>(
         }
     }
     if unusable.iter().any(Option::is_some) {
-        return Ok(Shelf { projects, refused, planned: Err(unusable) });
+        return Ok(Shelf {
+            projects,
+            refused,
+            planned: Err(unusable),
+        });
     }
     match cache.plan(questions, request.force) {
-        Ok(plan) => Ok(Shelf { projects, refused, planned: Ok((cache, plan)) }),
+        Ok(plan) => Ok(Shelf {
+            projects,
+            refused,
+            planned: Ok((cache, plan)),
+        }),
         Err(error) => failed(projects, error),
     }
 }
@@ -132,13 +165,20 @@ fn failed(projects: Vec<&Project>, error: CacheError) -> Result<Shelf<'_>, SyncE
         return Err(interrupted.into());
     }
     let errors = of_all(&projects, error);
-    Ok(Shelf { projects, refused: Vec::new(), planned: Err(errors) })
+    Ok(Shelf {
+        projects,
+        refused: Vec::new(),
+        planned: Err(errors),
+    })
 }
 
 /// The error of a cache as that of each project that shares it.
 fn of_all(projects: &[&Project], error: CacheError) -> Vec<Option<ProjectError>> {
     let error = Arc::new(error);
-    projects.iter().map(|_| Some(ProjectError::Cache(error.clone()))).collect()
+    projects
+        .iter()
+        .map(|_| Some(ProjectError::Cache(error.clone())))
+        .collect()
 }
 
 type Asking = Result<(Question, Vec<(BString, String)>), ProjectError>;
@@ -154,7 +194,11 @@ fn question(
 ) -> Result<Asking, SyncError> {
     let rules = &project.from_codex;
     let by_frontmatter = rules.include.is_empty() && rules.use_frontmatter;
-    let wants = if by_frontmatter { Wants::markdown } else { Wants::new };
+    let wants = if by_frontmatter {
+        Wants::markdown
+    } else {
+        Wants::new
+    };
     let wants = match wants(project, request.workspace) {
         Ok(wants) => wants,
         Err(errors) => return Ok(Err(ProjectError::Patterns(errors))),
@@ -163,7 +207,10 @@ fn question(
         let message = "`sync.from_codex.include` names nothing to bring from the codex".to_owned();
         request.warn(&mut outcome.warnings, Some(project), message);
     }
-    let owner = Owner { project: project.name.clone(), reason: Reason::Wanted };
+    let owner = Owner {
+        project: project.name.clone(),
+        reason: Reason::Wanted,
+    };
     let mut asked = Asked {
         remote: request.workspace.remote.url.to_string(),
         branch: opened.branch.clone(),
@@ -172,33 +219,82 @@ fn question(
         complete: true,
         time: request.now,
     };
-    let answered = cache.manifest().owners.get(&owner).is_some_and(|before| before.answers(&asked));
+    let answered = cache
+        .manifest()
+        .owners
+        .get(&owner)
+        .is_some_and(|before| before.answers(&asked));
     if answered && published.is_empty() && !request.rescan {
         let files = cache.files_of(&owner);
-        return Ok(Ok((Question { owner, asked, files }, Vec::new())));
+        return Ok(Ok((
+            Question {
+                owner,
+                asked,
+                files,
+            },
+            Vec::new(),
+        )));
     }
     let (store, tip) = opened.clone_of_tip(request)?;
-    let root = tip.map(|tip| store.root_tree(tip)).transpose().map_err(StoreError::from)?;
-    let mut found = wants.find(&|id| store.read_tree(id), root).map_err(StoreError::from)?;
+    let root = tip
+        .map(|tip| store.root_tree(tip))
+        .transpose()
+        .map_err(StoreError::from)?;
+    let mut found = wants
+        .find(&|id| store.read_tree(id), root)
+        .map_err(StoreError::from)?;
     asked.tip = opened.tip;
     for (path, mode) in &found.passed_over {
-        let what = if *mode == Mode::Link { "symlink" } else { "submodule" };
-        let message = format!("`{}` is a {what} in the codex and is not brought", escaped(path));
+        let what = if *mode == Mode::Link {
+            "symlink"
+        } else {
+            "submodule"
+        };
+        let message = format!(
+            "`{}` is a {what} in the codex and is not brought",
+            escaped(path)
+        );
         request.warn(&mut outcome.warnings, Some(project), message);
     }
-    let changes = published.iter().flat_map(|(project, plan)| plan.changes.iter().map(move |change| (project, change)));
+    let changes = published
+        .iter()
+        .flat_map(|(project, plan)| plan.changes.iter().map(move |change| (project, change)));
     for (project, change) in changes {
         let path = crate::plan::in_codex(&project.to, change.path.as_bstr());
-        match change.op.file().filter(|file| file.mode.is_file() && wants.wants(&path)) {
-            Some(file) => drop(found.files.insert(path, Entry { mode: file.mode, id: file.id })),
+        match change
+            .op
+            .file()
+            .filter(|file| file.mode.is_file() && wants.wants(&path))
+        {
+            Some(file) => drop(found.files.insert(
+                path,
+                Entry {
+                    mode: file.mode,
+                    id: file.id,
+                },
+            )),
             None => drop(found.files.remove(&path)),
         }
     }
     if by_frontmatter {
-        routing::keep_routed(request, opened, project, published, &mut found.files, outcome)?;
+        routing::keep_routed(
+            request,
+            opened,
+            project,
+            published,
+            &mut found.files,
+            outcome,
+        )?;
     }
     asked.complete = found.refused.is_empty();
-    Ok(Ok((Question { owner, asked, files: found.files }, found.refused)))
+    Ok(Ok((
+        Question {
+            owner,
+            asked,
+            files: found.files,
+        },
+        found.refused,
+    )))
 }
 
 /// Writes one cache, unless the run is dry, and tells what became of each project.
@@ -209,14 +305,20 @@ fn put(
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    let Shelf { projects, refused, planned } = shelf;
+    let Shelf {
+        projects,
+        refused,
+        planned,
+    } = shelf;
     let errors = match planned {
         Ok((mut cache, mut plan)) => {
             measure(&mut plan, opened.store.as_ref(), published);
             let taken = if request.dry_run {
                 Ok(std::mem::take(&mut plan.taken))
             } else {
-                request.reporter.event(&Event::Started { stage: Stage::Write });
+                request.reporter.event(&Event::Started {
+                    stage: Stage::Write,
+                });
                 let contents = opened.store.as_ref().map(Store::contents);
                 let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
                 let taken = cache.apply(plan, |file| {
@@ -224,14 +326,18 @@ fn put(
                     let contents = contents.as_ref().ok_or("it was not fetched")?;
                     contents.read(file.id).map_err(|error| error.to_string())
                 });
-                request.reporter.event(&Event::Finished { stage: Stage::Write });
+                request.reporter.event(&Event::Finished {
+                    stage: Stage::Write,
+                });
                 taken
             };
             match taken {
                 Ok(taken) => {
                     let told = projects.into_iter().zip(taken).zip(refused);
                     return Ok(told
-                        .map(|((project, taken), refused)| tell(request, project, taken, refused, outcome))
+                        .map(|((project, taken), refused)| {
+                            tell(request, project, taken, refused, outcome)
+                        })
                         .collect());
                 }
                 Err(error) => of_all(&projects, error),
@@ -249,9 +355,16 @@ fn put(
 
 /// Notes how large the files are.
 fn measure(plan: &mut CachePlan, store: Option<&Store>, published: &[(&Project, &ProjectPlan)]) {
-    let new: BTreeMap<_, _> =
-        published.iter().flat_map(|(_, plan)| plan.files()).map(|file| (file.id, file.size)).collect();
-    for change in plan.taken.iter_mut().flat_map(|taken| &mut taken.plan.changes) {
+    let new: BTreeMap<_, _> = published
+        .iter()
+        .flat_map(|(_, plan)| plan.files())
+        .map(|file| (file.id, file.size))
+        .collect();
+    for change in plan
+        .taken
+        .iter_mut()
+        .flat_map(|taken| &mut taken.plan.changes)
+    {
         if let Op::Added(file) | Op::Modified(file) = &mut change.op {
             let size = new.get(&file.id).copied().or_else(|| store?.size(file.id));
             file.size = size.unwrap_or_default();
@@ -267,12 +380,18 @@ fn tell(
     outcome: &mut SyncOutcome,
 ) -> ProjectReport {
     for path in taken.kept.iter().take(NAMED) {
-        let message =
-            format!("`{}` in the cache was changed by hand and is kept; `--force` gives it up", escaped(path));
+        let message = format!(
+            "`{}` in the cache was changed by hand and is kept; `--force` gives it up",
+            escaped(path)
+        );
         request.warn(&mut outcome.warnings, Some(project), message);
     }
     if let Some(rest) = taken.kept.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
-        request.warn(&mut outcome.warnings, Some(project), format!("{rest} more files in the cache are kept"));
+        request.warn(
+            &mut outcome.warnings,
+            Some(project),
+            format!("{rest} more files in the cache are kept"),
+        );
     }
     refused.append(&mut taken.refused);
     let became = if !refused.is_empty() {
@@ -289,5 +408,12 @@ fn tell(
 
 fn report(project: &Project, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
     let last_sync = LastSync::NotAsked;
-    ProjectReport { name: project.name.clone(), direction: Direction::FromCodex, to: None, outcome, plan, last_sync }
+    ProjectReport {
+        name: project.name.clone(),
+        direction: Direction::FromCodex,
+        to: None,
+        outcome,
+        plan,
+        last_sync,
+    }
 }

@@ -25,8 +25,12 @@ const UNFILTERED_DEPTH: u32 = 4096;
 /// interruption becomes what ended the run; other failures are told with the projects.
 pub fn add(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
     let is_published = |report: &&ProjectReport| report.direction != Direction::FromCodex;
-    let names: BTreeSet<String> =
-        outcome.projects.iter().filter(is_published).map(|report| report.name.to_string()).collect();
+    let names: BTreeSet<String> = outcome
+        .projects
+        .iter()
+        .filter(is_published)
+        .map(|report| report.name.to_string())
+        .collect();
     let mut found = match look(request, outcome, &names) {
         Ok(found) => found,
         Err(error @ SyncError::Interrupted(_)) => {
@@ -34,11 +38,19 @@ pub fn add(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
             return;
         }
         Err(error) => {
-            request.warn(&mut outcome.warnings, None, format!("the codex's history cannot be read: {error}"));
+            request.warn(
+                &mut outcome.warnings,
+                None,
+                format!("the codex's history cannot be read: {error}"),
+            );
             Err(format!("the codex's history cannot be read: {error}"))
         }
     };
-    let projects: BTreeMap<_, _> = request.projects.iter().map(|project| (&project.name, *project)).collect();
+    let projects: BTreeMap<_, _> = request
+        .projects
+        .iter()
+        .map(|project| (&project.name, *project))
+        .collect();
     for report in &mut outcome.projects {
         report.last_sync = match (&mut found, projects.get(&report.name)) {
             (_, Some(project)) if report.direction == Direction::FromCodex => {
@@ -68,13 +80,27 @@ fn look(
     if names.is_empty() {
         return Ok(Ok(History::default()));
     }
-    request.reporter.event(&Event::Started { stage: Stage::Fetch });
-    let history = fetch(request, branch, tip, &names.iter().map(String::as_str).collect())?;
-    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+    request.reporter.event(&Event::Started {
+        stage: Stage::Fetch,
+    });
+    let history = fetch(
+        request,
+        branch,
+        tip,
+        &names.iter().map(String::as_str).collect(),
+    )?;
+    request.reporter.event(&Event::Finished {
+        stage: Stage::Fetch,
+    });
     Ok(Ok(history))
 }
 
-fn fetch(request: &SyncRequest<'_>, branch: &str, tip: ObjectId, names: &BTreeSet<&str>) -> Result<History, SyncError> {
+fn fetch(
+    request: &SyncRequest<'_>,
+    branch: &str,
+    tip: ObjectId,
+    names: &BTreeSet<&str>,
+) -> Result<History, SyncError> {
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
@@ -82,10 +108,19 @@ fn fetch(request: &SyncRequest<'_>, branch: &str, tip: ObjectId, names: &BTreeSe
     for depth in DEPTHS {
         let fetched = transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)?;
         // The plan is of that tip; what others pushed since is not what it was compared with.
-        let from = if store.read_commit(tip).is_some() { tip } else { fetched };
+        let from = if store.read_commit(tip).is_some() {
+            tip
+        } else {
+            fetched
+        };
         history = search(from, names, |id| store.read_commit(id));
-        let is_filtered = store.root_tree(fetched).is_ok_and(|tree| store.read_tree(tree).is_err());
-        if !history.is_cut || history.syncs.len() == names.len() || (!is_filtered && depth >= UNFILTERED_DEPTH) {
+        let is_filtered = store
+            .root_tree(fetched)
+            .is_ok_and(|tree| store.read_tree(tree).is_err());
+        if !history.is_cut
+            || history.syncs.len() == names.len()
+            || (!is_filtered && depth >= UNFILTERED_DEPTH)
+        {
             break;
         }
     }
@@ -99,21 +134,33 @@ fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &Histor
         _ if !request.workspace.commit.trailers => {
             LastSync::Unknown("its commits do not tell: `commit.trailers` is off".to_owned())
         }
-        History { is_cut: true, commits, .. } => {
-            LastSync::Unknown(format!("none of the last {commits} commits is a sync of it"))
+        History {
+            is_cut: true,
+            commits,
+            ..
+        } => LastSync::Unknown(format!(
+            "none of the last {commits} commits is a sync of it"
+        )),
+        _ if is_there => {
+            LastSync::Unknown("no commit of the codex says that it is a sync of it".to_owned())
         }
-        _ if is_there => LastSync::Unknown("no commit of the codex says that it is a sync of it".to_owned()),
         _ => LastSync::Never,
     }
 }
 
 fn brought(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -> LastSync {
     let cache = Cache::look(&project.cache_dir);
-    let owner = Owner { project: project.name.clone(), reason: Reason::Wanted };
+    let owner = Owner {
+        project: project.name.clone(),
+        reason: Reason::Wanted,
+    };
     let url = request.workspace.remote.url.to_string();
     match cache.manifest().owners.get(&owner) {
         Some(asked) if asked.remote == url && Some(asked.branch.as_str()) == branch => {
-            LastSync::Brought { time: asked.time, tip: asked.tip }
+            LastSync::Brought {
+                time: asked.time,
+                tip: asked.tip,
+            }
         }
         _ => LastSync::Unknown("the local cache holds nothing of it".to_owned()),
     }

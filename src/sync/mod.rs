@@ -26,7 +26,9 @@ use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
-use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning};
+use crate::outcome::{
+    LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning,
+};
 use crate::plan::{Decision, DeletePolicy};
 use crate::workspace::{Project, Workspace};
 
@@ -68,7 +70,12 @@ pub struct SyncRequest<'w> {
 impl<'w> SyncRequest<'w> {
     /// A sync of every project as it is where no flag says anything: clones lie below `temporary`, `now` is in seconds
     /// since the epoch, nobody listens.
-    pub fn new(configuration: &'w Configuration, workspace: &'w Workspace, temporary: PathBuf, now: i64) -> Self {
+    pub fn new(
+        configuration: &'w Configuration,
+        workspace: &'w Workspace,
+        temporary: PathBuf,
+        now: i64,
+    ) -> Self {
         Self {
             workspace,
             projects: workspace.projects.iter().collect(),
@@ -90,14 +97,24 @@ impl<'w> SyncRequest<'w> {
 
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
         let remote = &self.workspace.remote;
-        Ok(transport::open(remote, self.environment, &self.interrupt, self.reporter.clone())?)
+        Ok(transport::open(
+            remote,
+            self.environment,
+            &self.interrupt,
+            self.reporter.clone(),
+        )?)
     }
 
     fn warn(&self, warnings: &mut Vec<Warning>, project: Option<&Project>, message: String) {
         let name = project.map(|project| project.name.clone());
-        self.reporter
-            .event(&Event::Warning { project: name.as_ref().map(ToString::to_string), message: message.clone() });
-        warnings.push(Warning { project: name, message });
+        self.reporter.event(&Event::Warning {
+            project: name.as_ref().map(ToString::to_string),
+            message: message.clone(),
+        });
+        warnings.push(Warning {
+            project: name,
+            message,
+        });
     }
 }
 
@@ -121,14 +138,29 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
 
 fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let chosen = |direction| {
-        let goes = |project: &&Project| [direction, Direction::Bidirectional].contains(&project.direction);
-        request.projects.iter().copied().filter(goes).collect::<Vec<_>>()
+        let goes =
+            |project: &&Project| [direction, Direction::Bidirectional].contains(&project.direction);
+        request
+            .projects
+            .iter()
+            .copied()
+            .filter(goes)
+            .collect::<Vec<_>>()
     };
     let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
     let (mut outcome, mut caches) = if publishing.is_empty() {
-        (SyncOutcome { direction: Direction::FromCodex, ..empty_outcome(request) }, BTreeMap::new())
+        (
+            SyncOutcome {
+                direction: Direction::FromCodex,
+                ..empty_outcome(request)
+            },
+            BTreeMap::new(),
+        )
     } else {
-        publish::publish(&SyncRequest { projects: publishing.clone(), ..request.clone() })
+        publish::publish(&SyncRequest {
+            projects: publishing.clone(),
+            ..request.clone()
+        })
     };
     if bringing.is_empty() || outcome.failure.is_some() {
         return outcome;
@@ -141,14 +173,22 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         return outcome;
     }
     if request.offline {
-        let projects = bringing.iter().map(|project| format!("what the codex has for `{}`", project.name)).collect();
+        let projects = bringing
+            .iter()
+            .map(|project| format!("what the codex has for `{}`", project.name))
+            .collect();
         outcome.failure = Some(SyncError::NothingRecorded { projects });
         return outcome;
     }
     let would_land = |report: &ProjectReport| matches!(report.outcome, ProjectOutcome::WouldSync);
     let reports = std::mem::take(&mut outcome.projects);
-    let planned = publishing.iter().zip(&reports).filter(|(_, report)| would_land(report));
-    let planned: Vec<_> = planned.map(|(project, report)| (*project, &report.plan)).collect();
+    let planned = publishing
+        .iter()
+        .zip(&reports)
+        .filter(|(_, report)| would_land(report));
+    let planned: Vec<_> = planned
+        .map(|(project, report)| (*project, &report.plan))
+        .collect();
     let brought = from_codex::bring(request, &bringing, &planned, &mut caches, &mut outcome);
     outcome.projects = reports;
     match brought {
@@ -212,7 +252,12 @@ fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
         dry_run: request.dry_run,
         recorded: None,
         plan_id: None,
-        remote: RemoteState { url: remote.url.clone(), branch: remote.branch.clone(), before: None, after: None },
+        remote: RemoteState {
+            url: remote.url.clone(),
+            branch: remote.branch.clone(),
+            before: None,
+            after: None,
+        },
         projects: Vec::new(),
         pushed: Pushed::No,
         attempts: 0,

@@ -54,7 +54,18 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
     let (base_branch, base) = base_of(&refs);
     let (branch, tip) = (refs.branch, refs.tip);
     let (store, recorded) = (None, Vec::new());
-    Ok(Opened { transport, store, recorded, base_branch, branch, tip, base, failed: None, answer: None, _turn: None })
+    Ok(Opened {
+        transport,
+        store,
+        recorded,
+        base_branch,
+        branch,
+        tip,
+        base,
+        failed: None,
+        answer: None,
+        _turn: None,
+    })
 }
 
 /// What commits go on top of, and on which branch that is: for a new branch, the remote's HEAD.
@@ -69,13 +80,20 @@ fn base_of(refs: &RemoteRefs) -> (String, Option<ObjectId>) {
 /// nothing to do.
 pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Opened, SyncError> {
     let remote = &request.workspace.remote;
-    request.reporter.event(&Event::Started { stage: Stage::Fetch });
+    request.reporter.event(&Event::Started {
+        stage: Stage::Fetch,
+    });
     let transport = request.transport()?;
     let turn = if request.dry_run {
         None
     } else {
         let key = remote.url.for_git();
-        Some(turn::acquire(&request.workspace.shared_state_dir, &key, &request.interrupt, request.reporter.as_ref())?)
+        Some(turn::acquire(
+            &request.workspace.shared_state_dir,
+            &key,
+            &request.interrupt,
+            request.reporter.as_ref(),
+        )?)
     };
     let refs = find_branch(request, transport.as_ref(), remote.create)?;
     let (base_branch, base) = base_of(&refs);
@@ -83,7 +101,10 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         let true_of_tip = recorded.tip == refs.tip && recorded.branch == refs.branch;
         (true_of_tip && !request.rescan).then_some(recorded.listing)
     };
-    let recorded: Option<Vec<Listing>> = recorded(request).into_iter().map(|one| one.and_then(matching)).collect();
+    let recorded: Option<Vec<Listing>> = recorded(request)
+        .into_iter()
+        .map(|one| one.and_then(matching))
+        .collect();
     let known = recorded.is_some() && base == refs.tip;
     let mut opened = Opened {
         transport,
@@ -97,7 +118,9 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         answer: None,
         _turn: turn,
     };
-    request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+    request.reporter.event(&Event::Finished {
+        stage: Stage::Fetch,
+    });
     if !known {
         opened.fetch(request)?;
     } else if !request.dry_run && news.recv().is_ok() {
@@ -111,16 +134,28 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
 }
 
 /// Asks the remote, making it first where it may be made and is a path of this machine.
-fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: bool) -> Result<RemoteRefs, SyncError> {
+fn find_branch(
+    request: &SyncRequest<'_>,
+    transport: &dyn Transport,
+    may_make: bool,
+) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
     if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
-        let branch = remote.branch.clone().unwrap_or_else(|| FIRST_BRANCH.to_owned());
+        let branch = remote
+            .branch
+            .clone()
+            .unwrap_or_else(|| FIRST_BRANCH.to_owned());
         if !may_make {
             let path = shown(&path).to_string();
             return Err(SyncError::LocalMissing { path });
         }
         if request.dry_run {
-            return Ok(RemoteRefs { branch, tip: None, head: None, is_empty: true });
+            return Ok(RemoteRefs {
+                branch,
+                tip: None,
+                head: None,
+                is_empty: true,
+            });
         }
         store::create_remote(&path, &branch)?;
     }
@@ -139,25 +174,40 @@ fn find_branch(request: &SyncRequest<'_>, transport: &dyn Transport, may_make: b
 /// The records of this remote and branch.
 pub(super) fn state(request: &SyncRequest<'_>) -> State {
     let remote = &request.workspace.remote;
-    State::new(&request.workspace.state_dir, &remote.url.for_git(), remote.branch.as_deref())
+    State::new(
+        &request.workspace.state_dir,
+        &remote.url.for_git(),
+        remote.branch.as_deref(),
+    )
 }
 
 /// What is recorded of each project.
 pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
     let state = state(request);
-    request.projects.iter().map(|project| state.read(project)).collect()
+    request
+        .projects
+        .iter()
+        .map(|project| state.read(project))
+        .collect()
 }
 
 /// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
 fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Store, SyncError> {
-    let kept =
-        request.cache_home.as_ref().filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
+    let kept = request
+        .cache_home
+        .as_ref()
+        .filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
     let store = match kept {
         Some(home) => {
             let name = hash(Kind::Blob, transport.clone_key().as_bytes()).to_string();
-            Store::keep(&home.join("clones").join(name), |file| -> Result<_, SyncError> {
-                Ok(lock(file, &request.interrupt, || request.reporter.event(&Event::Waiting))?)
-            })?
+            Store::keep(
+                &home.join("clones").join(name),
+                |file| -> Result<_, SyncError> {
+                    Ok(lock(file, &request.interrupt, || {
+                        request.reporter.event(&Event::Waiting)
+                    })?)
+                },
+            )?
         }
         None => Store::create(&request.temporary)?,
     };
@@ -169,7 +219,10 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
 fn heals(error: &SyncError) -> bool {
     match error {
         SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
-        SyncError::Remote(error) => matches!(error.kind, RemoteErrorKind::Other | RemoteErrorKind::NotFound),
+        SyncError::Remote(error) => matches!(
+            error.kind,
+            RemoteErrorKind::Other | RemoteErrorKind::NotFound
+        ),
         _ => false,
     }
 }
@@ -177,16 +230,27 @@ fn heals(error: &SyncError) -> bool {
 impl Opened {
     /// What the codex holds of each project. What was recorded is given away: whoever asks again has fetched.
     pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
-        let Some(store) = &self.store else { return Ok(std::mem::take(&mut self.recorded)) };
-        let root = self.base.map(|base| store.root_tree(base)).transpose().map_err(StoreError::from)?;
+        let Some(store) = &self.store else {
+            return Ok(std::mem::take(&mut self.recorded));
+        };
+        let root = self
+            .base
+            .map(|base| store.root_tree(base))
+            .transpose()
+            .map_err(StoreError::from)?;
         let read = |id| store.read_tree(id);
         let mut lister = Lister::new(&read, root);
         let listings = projects.iter().map(|project| lister.list(&project.to));
-        Ok(listings.collect::<Result<_, _>>().map_err(StoreError::from)?)
+        Ok(listings
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?)
     }
 
     /// The clone, and the tip that is in it.
-    pub(super) fn clone_of_tip(&mut self, request: &SyncRequest<'_>) -> Result<(&Store, Option<ObjectId>), SyncError> {
+    pub(super) fn clone_of_tip(
+        &mut self,
+        request: &SyncRequest<'_>,
+    ) -> Result<(&Store, Option<ObjectId>), SyncError> {
         if self.store.is_none() {
             self.fetch(request)?;
         }
@@ -195,7 +259,9 @@ impl Opened {
 
     /// The clone, of who fetched before.
     pub(super) fn store(&self) -> &Store {
-        self.store.as_ref().unwrap_or_else(|| unreachable!("a fetch makes the clone"))
+        self.store
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("a fetch makes the clone"))
     }
 
     /// Fetches the contents with these ids, as far as the clone lacks them.
@@ -206,9 +272,13 @@ impl Opened {
     ) -> Result<(), SyncError> {
         let missing = self.clone_of_tip(request)?.0.missing(ids)?;
         if !missing.is_empty() {
-            request.reporter.event(&Event::Started { stage: Stage::Fetch });
+            request.reporter.event(&Event::Started {
+                stage: Stage::Fetch,
+            });
             self.transport.fetch_contents(self.store(), &missing)?;
-            request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+            request.reporter.event(&Event::Finished {
+                stage: Stage::Fetch,
+            });
         }
         Ok(())
     }
@@ -220,7 +290,9 @@ impl Opened {
             return Err(error);
         }
         let mut renewed = false;
-        request.reporter.event(&Event::Started { stage: Stage::Fetch });
+        request.reporter.event(&Event::Started {
+            stage: Stage::Fetch,
+        });
         let store = match self.store.take() {
             Some(store) => store,
             None => new_store(request, self.transport.as_ref())?,
@@ -236,16 +308,26 @@ impl Opened {
         }
         if self.tip.is_some() || self.base.is_some() {
             let fetch = |store: &Store| -> Result<ObjectId, SyncError> {
-                let fetched = self.transport.fetch(store, &self.base_branch, Depth(1), OnSignal::Stop);
+                let fetched =
+                    self.transport
+                        .fetch(store, &self.base_branch, Depth(1), OnSignal::Stop);
                 let tip = fetched.map_err(|error| match error.kind {
                     RemoteErrorKind::DiskFull => {
-                        let own = error.detail.iter().filter(|line| !line.starts_with("remote:"));
+                        let own = error
+                            .detail
+                            .iter()
+                            .filter(|line| !line.starts_with("remote:"));
                         let words = own.map(String::as_str).collect::<Vec<_>>().join("; ");
-                        store.unwritable(io::Error::new(io::ErrorKind::StorageFull, words)).into()
+                        store
+                            .unwritable(io::Error::new(io::ErrorKind::StorageFull, words))
+                            .into()
                     }
                     _ => SyncError::from(error),
                 })?;
-                store.root_tree(tip).and_then(|root| store.read_tree(root)).map_err(StoreError::from)?;
+                store
+                    .root_tree(tip)
+                    .and_then(|root| store.read_tree(root))
+                    .map_err(StoreError::from)?;
                 Ok(tip)
             };
             let fetched = match fetch(store) {
@@ -260,14 +342,19 @@ impl Opened {
             self.base = Some(fetched);
             self.tip = self.tip.map(|_| fetched);
         }
-        request.reporter.event(&Event::Finished { stage: Stage::Fetch });
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Fetch,
+        });
         Ok(renewed)
     }
 
     /// Whether the branch, on which others may have pushed since, holds `commit`.
     pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, RemoteError> {
         let store = self.store();
-        match self.transport.fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn) {
+        match self
+            .transport
+            .fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn)
+        {
             Ok(tip) => Ok(store.is_ancestor(commit, tip)),
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
             Err(error) => Err(error),
@@ -276,7 +363,10 @@ impl Opened {
 
     /// Asks for the tip after a push; a passing fault is given three chances, for the answer is what success hangs on.
     pub(super) fn ask_again(&self) -> Result<RemoteRefs, RemoteError> {
-        let mut delays = ExponentialBuilder::default().with_jitter().with_max_times(2).build();
+        let mut delays = ExponentialBuilder::default()
+            .with_jitter()
+            .with_max_times(2)
+            .build();
         loop {
             match self.transport.refs(Some(&self.branch), OnSignal::GoOn) {
                 Err(error) if error.kind.is_transient() => match delays.next() {

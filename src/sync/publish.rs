@@ -96,7 +96,10 @@ impl<'r> Publish<'r> {
         if !request.dry_run && self.landing != Landing::Unknown {
             self.record(&opened);
         }
-        if result.is_ok() && request.workspace.caches_published && (!request.dry_run || self.goes_both_ways()) {
+        if result.is_ok()
+            && request.workspace.caches_published
+            && (!request.dry_run || self.goes_both_ways())
+        {
             let branch = opened.branch.clone();
             // Whoever waits for a cache holds neither the clone nor the turn: another run may have that cache and wait for
             // one of these.
@@ -108,14 +111,22 @@ impl<'r> Publish<'r> {
 
     /// Whether something is brought after this, which a dry run then plans on the caches as they would be.
     fn goes_both_ways(&self) -> bool {
-        self.request.projects.iter().any(|project| project.direction == Direction::Bidirectional)
+        self.request
+            .projects
+            .iter()
+            .any(|project| project.direction == Direction::Bidirectional)
     }
 
     /// Puts what the codex now holds of the projects into their caches.
     fn cache(&mut self, branch: &str) {
-        let there = self.decisions.iter().enumerate().filter(|(number, decision)| {
-            !self.failed.contains_key(number) && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
-        });
+        let there = self
+            .decisions
+            .iter()
+            .enumerate()
+            .filter(|(number, decision)| {
+                !self.failed.contains_key(number)
+                    && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
+            });
         let published: Vec<_> = there
             .map(|(number, _)| Published {
                 number,
@@ -123,8 +134,18 @@ impl<'r> Publish<'r> {
                 snapshot: &self.snapshots[number],
             })
             .collect();
-        let (tip, roots) = (self.outcome.remote.after, Roots::new(&self.request.projects));
-        self.caches = published::keep(self.request, &published, branch, tip, &roots, &mut self.outcome.warnings);
+        let (tip, roots) = (
+            self.outcome.remote.after,
+            Roots::new(&self.request.projects),
+        );
+        self.caches = published::keep(
+            self.request,
+            &published,
+            branch,
+            tip,
+            &roots,
+            &mut self.outcome.warnings,
+        );
     }
 
     /// Plans, and pushes until it landed or cannot.
@@ -137,7 +158,11 @@ impl<'r> Publish<'r> {
             let started = Instant::now();
             request.interrupt.check()?;
             self.plan(opened)?;
-            let unready = !self.failed.is_empty() || self.decisions.iter().any(|d| matches!(d, Decision::Withheld(..)));
+            let unready = !self.failed.is_empty()
+                || self
+                    .decisions
+                    .iter()
+                    .any(|d| matches!(d, Decision::Withheld(..)));
             if !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
                 return Ok(());
             }
@@ -160,26 +185,47 @@ impl<'r> Publish<'r> {
                 Sent::Landed => return Ok(()),
                 Sent::Moved { reason } => Some(reason),
                 Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
-                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
-                    return Err(SyncError::Declined { place, branch, reason, words });
+                    let (place, branch) =
+                        (request.workspace.remote.url.place(), opened.branch.clone());
+                    return Err(SyncError::Declined {
+                        place,
+                        branch,
+                        reason,
+                        words,
+                    });
                 }
                 Sent::SameTip { .. } => {
                     same_tip += 1;
                     None
                 }
             };
-            let (attempt, of) = (self.outcome.attempts, request.workspace.retries.saturating_add(1));
-            let delays = delays.get_or_insert_with(|| backoff(request.workspace.retries, started.elapsed()));
+            let (attempt, of) = (
+                self.outcome.attempts,
+                request.workspace.retries.saturating_add(1),
+            );
+            let delays =
+                delays.get_or_insert_with(|| backoff(request.workspace.retries, started.elapsed()));
             let delay = match (delays.next(), moved) {
                 (Some(delay), Some(reason)) => {
-                    request.reporter.event(&Event::Retrying { attempt, of, reason, delay });
+                    request.reporter.event(&Event::Retrying {
+                        attempt,
+                        of,
+                        reason,
+                        delay,
+                    });
                     delay
                 }
                 // Nobody was faster; the verdict is asked for again, whatever the number of retries.
                 (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
                 (None, Some(last)) => {
-                    let (place, branch) = (request.workspace.remote.url.place(), opened.branch.clone());
-                    return Err(SyncError::RetriesExhausted { place, branch, attempts: attempt, last });
+                    let (place, branch) =
+                        (request.workspace.remote.url.place(), opened.branch.clone());
+                    return Err(SyncError::RetriesExhausted {
+                        place,
+                        branch,
+                        attempts: attempt,
+                        last,
+                    });
                 }
             };
             request.interrupt.wait(delay)?;
@@ -198,14 +244,25 @@ impl<'r> Publish<'r> {
         Ok(())
     }
 
-    fn into_outcome(mut self, failure: Option<SyncError>) -> (SyncOutcome, BTreeMap<PathBuf, Cache>) {
-        self.decisions.resize(self.request.projects.len(), Decision::Go(ProjectPlan::default()));
+    fn into_outcome(
+        mut self,
+        failure: Option<SyncError>,
+    ) -> (SyncOutcome, BTreeMap<PathBuf, Cache>) {
+        self.decisions.resize(
+            self.request.projects.len(),
+            Decision::Go(ProjectPlan::default()),
+        );
         let decisions = self.decisions.into_iter().enumerate();
         self.outcome.projects = decisions
             .zip(&self.request.projects)
             .map(|((number, decision), project)| {
                 let decision = self.failed.remove(&number).map_or(Ok(decision), Err);
-                report(project, decision, self.commits.get(&number).copied(), self.landing)
+                report(
+                    project,
+                    decision,
+                    self.commits.get(&number).copied(),
+                    self.landing,
+                )
             })
             .collect();
         self.outcome.failure = failure;
@@ -224,13 +281,18 @@ impl<'r> Publish<'r> {
                 }
             };
             for skipped in &snapshot.skipped {
-                let message = format!("`{}` is not published: {}", escaped(&skipped.source), skipped.reason);
+                let message = format!(
+                    "`{}` is not published: {}",
+                    escaped(&skipped.source),
+                    skipped.reason
+                );
                 request.warn(&mut self.outcome.warnings, Some(project), message);
             }
             self.snapshots.push(snapshot);
         }
         if !request.dry_run && git_config::wants_signing(request.environment) {
-            let message = "`commit.gpgsign` is set, but commits to the codex are not signed".to_owned();
+            let message =
+                "`commit.gpgsign` is set, but commits to the codex are not signed".to_owned();
             request.warn(&mut self.outcome.warnings, None, message);
         }
         Ok(())
@@ -247,23 +309,38 @@ impl<'r> Publish<'r> {
     fn plan_offline(&mut self) -> Result<(), SyncError> {
         let request = self.request;
         let recorded: Vec<_> = recorded(request);
-        let unknown = request.projects.iter().zip(&recorded).filter(|(_, recorded)| recorded.is_none());
-        let projects: Vec<_> = unknown.map(|(project, _)| format!("`{}`", project.name)).collect();
+        let unknown = request
+            .projects
+            .iter()
+            .zip(&recorded)
+            .filter(|(_, recorded)| recorded.is_none());
+        let projects: Vec<_> = unknown
+            .map(|(project, _)| format!("`{}`", project.name))
+            .collect();
         if !projects.is_empty() {
             return Err(SyncError::NothingRecorded { projects });
         }
         let recorded: Vec<_> = recorded.into_iter().flatten().collect();
         if let Some(oldest) = recorded.iter().min_by_key(|recorded| recorded.time) {
             let remote = &mut self.outcome.remote;
-            (remote.branch, remote.before, remote.after) = (Some(oldest.branch.clone()), oldest.tip, oldest.tip);
+            (remote.branch, remote.before, remote.after) =
+                (Some(oldest.branch.clone()), oldest.tip, oldest.tip);
             self.outcome.recorded = Some(oldest.time);
             if recorded.iter().any(|recorded| recorded.tip != oldest.tip) {
-                let message = "what is recorded of the projects is of several tips; the oldest is told".to_owned();
+                let message =
+                    "what is recorded of the projects is of several tips; the oldest is told"
+                        .to_owned();
                 request.warn(&mut self.outcome.warnings, None, message);
             }
         }
         let tip = self.outcome.remote.before;
-        self.decide(recorded.into_iter().map(|recorded| recorded.listing).collect(), tip);
+        self.decide(
+            recorded
+                .into_iter()
+                .map(|recorded| recorded.listing)
+                .collect(),
+            tip,
+        );
         Ok(())
     }
 
@@ -277,13 +354,27 @@ impl<'r> Publish<'r> {
             }
             plan(project, &self.snapshots[number], listing, request.deletes)
         };
-        let decisions: Vec<_> =
-            request.projects.par_iter().zip(&listings).enumerate().map(|(n, pair)| one((n, pair))).collect();
+        let decisions: Vec<_> = request
+            .projects
+            .par_iter()
+            .zip(&listings)
+            .enumerate()
+            .map(|(n, pair)| one((n, pair)))
+            .collect();
         for (number, decision) in decisions.iter().enumerate() {
             let empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
-            if first && empty && self.snapshots[number].files.is_empty() && !self.failed.contains_key(&number) {
-                let message = "no source file matches, and the codex holds none of it either".to_owned();
-                request.warn(&mut self.outcome.warnings, Some(request.projects[number]), message);
+            if first
+                && empty
+                && self.snapshots[number].files.is_empty()
+                && !self.failed.contains_key(&number)
+            {
+                let message =
+                    "no source file matches, and the codex holds none of it either".to_owned();
+                request.warn(
+                    &mut self.outcome.warnings,
+                    Some(request.projects[number]),
+                    message,
+                );
             }
         }
         self.decisions = decisions;
@@ -292,14 +383,22 @@ impl<'r> Publish<'r> {
         if request.dry_run {
             self.landing = Landing::Planned;
         }
-        self.outcome.plan_id = Some(plan_id(base, self.going().map(|(_, project, plan)| (Some(&project.to), plan))));
+        self.outcome.plan_id = Some(plan_id(
+            base,
+            self.going()
+                .map(|(_, project, plan)| (Some(&project.to), plan)),
+        ));
     }
 
     /// Records what the codex holds now, for a next run to compare with. Whatever comes of it, the push is done.
     fn record(&mut self, opened: &Opened) {
         let request = self.request;
         let landed = self.landing == Landing::Landed;
-        let tip = if landed { self.outcome.remote.after } else { opened.tip };
+        let tip = if landed {
+            self.outcome.remote.after
+        } else {
+            opened.tip
+        };
         // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
         let planned = opened.base == self.planned_on && opened.store.is_some();
         if opened.base != opened.tip || !(landed || planned) {
@@ -307,13 +406,20 @@ impl<'r> Publish<'r> {
         }
         let state = state(request);
         let branch = &opened.branch;
-        let numbers: Vec<_> = (0..self.decisions.len()).filter(|number| !self.failed.contains_key(number)).collect();
+        let numbers: Vec<_> = (0..self.decisions.len())
+            .filter(|number| !self.failed.contains_key(number))
+            .collect();
         let written: io::Result<()> = numbers.into_par_iter().try_for_each(|number| {
             let listing = match &self.decisions[number] {
                 Decision::Go(plan) if landed => self.listings[number].after(plan),
                 _ => self.listings[number].clone(),
             };
-            let recorded = Recorded { branch: branch.clone(), tip, time: request.now, listing };
+            let recorded = Recorded {
+                branch: branch.clone(),
+                tip,
+                time: request.now,
+                listing,
+            };
             state.write(request.projects[number], &recorded)
         });
         if let Err(error) = written {
@@ -327,9 +433,12 @@ impl<'r> Publish<'r> {
 
     /// The projects that have something to do.
     pub(super) fn going(&self) -> impl Iterator<Item = (usize, &'r Project, &ProjectPlan)> {
-        self.decisions.iter().enumerate().filter_map(|(number, decision)| match decision {
-            Decision::Go(plan) => Some((number, self.request.projects[number], plan)),
-            _ => None,
-        })
+        self.decisions
+            .iter()
+            .enumerate()
+            .filter_map(|(number, decision)| match decision {
+                Decision::Go(plan) => Some((number, self.request.projects[number], plan)),
+                _ => None,
+            })
     }
 }

@@ -53,8 +53,14 @@ pub(super) fn keep(
             Ok(cache) => assumed.extend(cache.map(|cache| (path.to_owned(), cache))),
             Err(_) if request.dry_run => {}
             Err(error) => {
-                let causes = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                request.warn(warnings, None, format!("{error}{causes}; the codex itself is up to date"));
+                let causes = std::error::Error::source(&error)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                request.warn(
+                    warnings,
+                    None,
+                    format!("{error}{causes}; the codex itself is up to date"),
+                );
             }
         }
     }
@@ -69,7 +75,10 @@ fn keep_one(
     asked: impl Fn(ObjectId) -> Asked,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Cache>, CacheError> {
-    let owner = |one: &Published<'_>| Owner { project: one.project.name.clone(), reason: Reason::Published };
+    let owner = |one: &Published<'_>| Owner {
+        project: one.project.name.clone(),
+        reason: Reason::Published,
+    };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
     let look = Cache::look(path);
     let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
@@ -84,25 +93,44 @@ fn keep_one(
     let mut cache = if request.dry_run {
         look
     } else {
-        Cache::open(path, &request.interrupt, || request.reporter.event(&Event::Waiting))?
+        Cache::open(path, &request.interrupt, || {
+            request.reporter.event(&Event::Waiting)
+        })?
     };
     let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
     let mut questions = Vec::new();
     for (one, digest) in group.iter().zip(digests) {
         let mut files = BTreeMap::new();
-        for (below, file) in one.snapshot.files.iter().filter(|(_, file)| file.mode.is_file()) {
+        for (below, file) in one
+            .snapshot
+            .files
+            .iter()
+            .filter(|(_, file)| file.mode.is_file())
+        {
             let path = in_codex(&one.project.to, below.as_bstr());
             sources.insert(path.clone(), (one.number, file));
-            files.insert(path, Entry { mode: file.mode, id: file.id });
+            files.insert(
+                path,
+                Entry {
+                    mode: file.mode,
+                    id: file.id,
+                },
+            );
         }
-        questions.push(Question { owner: owner(one), asked: asked(digest), files });
+        questions.push(Question {
+            owner: owner(one),
+            asked: asked(digest),
+            files,
+        });
     }
     let plan = cache.plan(questions, request.force)?;
     if request.dry_run {
         cache.assume(plan);
         return Ok(Some(cache));
     }
-    request.reporter.event(&Event::Started { stage: Stage::Write });
+    request.reporter.event(&Event::Started {
+        stage: Stage::Write,
+    });
     let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
     let taken = cache.apply(plan, |wanted| {
         counter.file();
@@ -110,11 +138,17 @@ fn keep_one(
         let contents = roots.get(*number).and_then(|root| root.contents(file));
         contents.map_err(|error| error.to_string())
     });
-    request.reporter.event(&Event::Finished { stage: Stage::Write });
+    request.reporter.event(&Event::Finished {
+        stage: Stage::Write,
+    });
     let taken = taken?;
     for (one, taken) in group.iter().zip(taken) {
         let left = taken.kept.len() + taken.refused.len();
-        if let Some(first) = taken.kept.first().or(taken.refused.first().map(|(path, _)| path)) {
+        if let Some(first) = taken
+            .kept
+            .first()
+            .or(taken.refused.first().map(|(path, _)| path))
+        {
             let message = format!(
                 "{left} files of the local cache are not as published, such as `{}`; see `cache status`",
                 escaped(first)

@@ -31,16 +31,25 @@ impl Publish<'_> {
             unreachable!("a push follows the commits that it sends");
         };
         self.outcome.attempts += 1;
-        request.reporter.event(&Event::Started { stage: Stage::Push });
-        let reply = opened.transport.push(opened.store(), commit, &opened.branch);
-        request.reporter.event(&Event::Finished { stage: Stage::Push });
+        request
+            .reporter
+            .event(&Event::Started { stage: Stage::Push });
+        let reply = opened
+            .transport
+            .push(opened.store(), commit, &opened.branch);
+        request
+            .reporter
+            .event(&Event::Finished { stage: Stage::Push });
         let _span = tracing::debug_span!("verify").entered();
-        request.reporter.event(&Event::Started { stage: Stage::Verify });
+        request.reporter.event(&Event::Started {
+            stage: Stage::Verify,
+        });
         let place = || request.workspace.remote.url.place();
         let asked = opened.ask_again();
         // Where the answer names another tip, ours may still be among its ancestors.
         let asked = asked.and_then(|refs| {
-            let ours = refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
+            let ours =
+                refs.tip == Some(commit) || (refs.tip != opened.tip && opened.holds(commit)?);
             Ok((refs, ours))
         });
         let (refs, ours, reply) = match (asked, reply) {
@@ -49,37 +58,54 @@ impl Publish<'_> {
             (Err(error), Ok(PushReply::Refused { .. })) => return Err(error.into()),
             // It never got through, and it still does not.
             (Err(_), Err(error)) if error.kind.precedes_sending() => return Err(error.into()),
-            (Err(_), Ok(PushReply::Lost(error))) if error.kind.is_refusal() => return Err(error.into()),
+            (Err(_), Ok(PushReply::Lost(error))) if error.kind.is_refusal() => {
+                return Err(error.into());
+            }
             (Err(source), _) => {
                 self.unknown();
-                return Err(SyncError::Unverified { place: place(), source: Box::new(source) });
+                return Err(SyncError::Unverified {
+                    place: place(),
+                    source: Box::new(source),
+                });
             }
         };
         if ours {
             self.landing = Landing::Landed;
             self.outcome.pushed = Pushed::Verified;
             self.outcome.remote.after = Some(commit);
-            request.reporter.event(&Event::Finished { stage: Stage::Verify });
+            request.reporter.event(&Event::Finished {
+                stage: Stage::Verify,
+            });
             return Ok(Sent::Landed);
         }
         let moved = refs.tip != opened.tip;
         opened.answer = Some(refs);
         match reply {
-            Ok(PushReply::Accepted) => {
-                Err(SyncError::LandedThenRemoved { place: place(), branch: opened.branch.clone(), commit })
-            }
+            Ok(PushReply::Accepted) => Err(SyncError::LandedThenRemoved {
+                place: place(),
+                branch: opened.branch.clone(),
+                commit,
+            }),
             Ok(PushReply::Refused { reason, .. }) if moved => Ok(Sent::Moved { reason }),
             Ok(PushReply::Refused { reason, words }) => Ok(Sent::SameTip { reason, words }),
-            Err(error) | Ok(PushReply::Lost(error)) if moved => Ok(Sent::Moved { reason: error.to_string() }),
+            Err(error) | Ok(PushReply::Lost(error)) if moved => Ok(Sent::Moved {
+                reason: error.to_string(),
+            }),
             Err(error) | Ok(PushReply::Lost(error))
                 if error.kind.is_transient() && self.outcome.attempts <= SAME_TIP_TRIES =>
             {
-                Ok(Sent::Moved { reason: error.to_string() })
+                Ok(Sent::Moved {
+                    reason: error.to_string(),
+                })
             }
             // It is not there, but a hook that takes long may still let it through.
             Ok(PushReply::Lost(error)) if !error.kind.is_refusal() => {
                 self.unknown();
-                Err(SyncError::NoVerdict { place: place(), branch: opened.branch.clone(), source: Box::new(error) })
+                Err(SyncError::NoVerdict {
+                    place: place(),
+                    branch: opened.branch.clone(),
+                    source: Box::new(error),
+                })
             }
             Err(error) | Ok(PushReply::Lost(error)) => Err(error.into()),
         }

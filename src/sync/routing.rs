@@ -70,10 +70,18 @@ pub(super) fn keep_routed(
     }
     let publishing: Vec<&Project> = published.iter().map(|(project, _)| *project).collect();
     let roots = Roots::new(&publishing);
-    let plans =
-        published.iter().enumerate().flat_map(|(number, (_, plan))| plan.files().map(move |file| (number, file)));
-    let new: HashMap<_, _> = plans.map(|(number, file)| (file.id, (number, file))).collect();
-    let ids: BTreeSet<_> = files.values().map(|entry| entry.id).filter(|id| !new.contains_key(id)).collect();
+    let plans = published
+        .iter()
+        .enumerate()
+        .flat_map(|(number, (_, plan))| plan.files().map(move |file| (number, file)));
+    let new: HashMap<_, _> = plans
+        .map(|(number, file)| (file.id, (number, file)))
+        .collect();
+    let ids: BTreeSet<_> = files
+        .values()
+        .map(|entry| entry.id)
+        .filter(|id| !new.contains_key(id))
+        .collect();
     opened.fetch_contents(request, &ids)?;
     let contents = opened.clone_of_tip(request)?.0.contents();
     files.retain(|_, entry| {
@@ -104,11 +112,31 @@ mod tests {
     #[test]
     fn frontmatter_says_who_gets_a_file() {
         for (text, who, gets) in [
-            ("---\ncodex_sync_include: ['*']\n---\n# Hi\n", "billing", true),
-            ("---\ncodex_sync_include: [billing, 'auth-*']\n---\n", "auth-web", true),
-            ("---\r\ncodex_sync_include: billing\r\n---\r\n", "billing", true),
-            ("---\ncodex_sync_includes: [billing]\n---\n", "billing", true),
-            ("---\ntitle: x\ncodex_sync_include: ['*']\ncodex_sync_exclude: [bill*]\n---\n", "billing", false),
+            (
+                "---\ncodex_sync_include: ['*']\n---\n# Hi\n",
+                "billing",
+                true,
+            ),
+            (
+                "---\ncodex_sync_include: [billing, 'auth-*']\n---\n",
+                "auth-web",
+                true,
+            ),
+            (
+                "---\r\ncodex_sync_include: billing\r\n---\r\n",
+                "billing",
+                true,
+            ),
+            (
+                "---\ncodex_sync_includes: [billing]\n---\n",
+                "billing",
+                true,
+            ),
+            (
+                "---\ntitle: x\ncodex_sync_include: ['*']\ncodex_sync_exclude: [bill*]\n---\n",
+                "billing",
+                false,
+            ),
             ("---\ncodex_sync_include: [auth]\n---\n", "billing", false),
             ("---\ncodex_sync_include: []\n---\n", "billing", false),
             ("---\ntitle: no word of it\n---\n", "billing", false),
@@ -117,7 +145,11 @@ mod tests {
             ("---\ncodex_sync_include: ['*']\n", "billing", false),
         ] {
             let said = frontmatter(text.as_bytes()).unwrap_or_default();
-            assert_eq!(said.codex_sync_include.matches(who) && !said.codex_sync_exclude.matches(who), gets, "{text}");
+            assert_eq!(
+                said.codex_sync_include.matches(who) && !said.codex_sync_exclude.matches(who),
+                gets,
+                "{text}"
+            );
         }
     }
 }

@@ -12,9 +12,18 @@ use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
 use crate::workspace::Project;
 
 /// Scans every chosen project, in parallel. `news` is told as soon as something is seen to have changed.
-pub(super) fn scan_all(request: &SyncRequest<'_>, news: Option<Sender<()>>) -> Vec<Result<Snapshot, ScanError>> {
-    request.reporter.event(&Event::Started { stage: Stage::Scan });
-    let counter = Counter::new(request.reporter.as_ref(), Stage::Scan, Some(request.projects.len()));
+pub(super) fn scan_all(
+    request: &SyncRequest<'_>,
+    news: Option<Sender<()>>,
+) -> Vec<Result<Snapshot, ScanError>> {
+    request
+        .reporter
+        .event(&Event::Started { stage: Stage::Scan });
+    let counter = Counter::new(
+        request.reporter.as_ref(),
+        Stage::Scan,
+        Some(request.projects.len()),
+    );
     let caches = StatCachePolicy {
         directory: request.workspace.state_dir.clone(),
         trust: !request.rescan,
@@ -27,7 +36,9 @@ pub(super) fn scan_all(request: &SyncRequest<'_>, news: Option<Sender<()>>) -> V
         scanned
     };
     let scanned = request.projects.par_iter().map(scan).collect();
-    request.reporter.event(&Event::Finished { stage: Stage::Scan });
+    request
+        .reporter
+        .event(&Event::Finished { stage: Stage::Scan });
     scanned
 }
 
@@ -39,7 +50,10 @@ pub(super) struct Roots<'r> {
 
 impl<'r> Roots<'r> {
     pub(super) fn new(projects: &'r [&'r Project]) -> Self {
-        Self { projects, open: Mutex::default() }
+        Self {
+            projects,
+            open: Mutex::default(),
+        }
     }
 
     const LIMIT: usize = 64;

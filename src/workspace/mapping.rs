@@ -12,7 +12,14 @@ use crate::glob::{self, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
 
 /// What `default_excludes` leaves out, at any depth.
-pub const DEFAULT_EXCLUDES: [&str; 6] = ["node_modules", ".git", ".DS_Store", "Thumbs.db", "*.log", ".env*"];
+pub const DEFAULT_EXCLUDES: [&str; 6] = [
+    "node_modules",
+    ".git",
+    ".DS_Store",
+    "Thumbs.db",
+    "*.log",
+    ".env*",
+];
 
 /// A pattern that cannot be used, and why.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -124,7 +131,10 @@ impl Claims {
             });
         }
         let sources: Vec<_> = rules.iter().map(|rule| rule.pattern.clone()).collect();
-        let directories: BTreeSet<String> = sources.iter().flat_map(|pattern| prefixes(pattern)).collect();
+        let directories: BTreeSet<String> = sources
+            .iter()
+            .flat_map(|pattern| prefixes(pattern))
+            .collect();
         let mut exclude = patterns.exclude.clone();
         if patterns.default_excludes {
             for name in DEFAULT_EXCLUDES {
@@ -132,16 +142,27 @@ impl Claims {
                 exclude.push(format!("**/{name}/**"));
             }
         }
-        let covered: Vec<_> = exclude.iter().filter_map(|p| p.strip_suffix("/**")).map(str::to_owned).collect();
+        let covered: Vec<_> = exclude
+            .iter()
+            .filter_map(|p| p.strip_suffix("/**"))
+            .map(str::to_owned)
+            .collect();
         let compiled = Self {
             sources: set(&sources, &mut Vec::new()),
-            directories: set(&directories.into_iter().collect::<Vec<_>>(), &mut Vec::new()),
+            directories: set(
+                &directories.into_iter().collect::<Vec<_>>(),
+                &mut Vec::new(),
+            ),
             excluded: set(&exclude, &mut errors),
             covered: set(&covered, &mut Vec::new()),
             rules,
             patterns,
         };
-        if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(compiled)
+        } else {
+            Err(errors)
+        }
     }
 
     /// The patterns this was made from.
@@ -169,7 +190,10 @@ impl Claims {
             }
             let destination = rule.destination(source);
             if claims.iter().all(|claim| claim.destination != destination) {
-                claims.push(Claim { destination, pattern });
+                claims.push(Claim {
+                    destination,
+                    pattern,
+                });
             }
         }
         claims
@@ -177,13 +201,22 @@ impl Claims {
 
     /// Whether the path `below` the project's `to` is the project's: some source file, existing or not, would go there.
     pub fn owns(&self, below: &[u8]) -> bool {
-        self.rules.iter().any(|rule| rule.source_of(below).is_some_and(|source| self.takes(rule, &source)))
+        self.rules.iter().any(|rule| {
+            rule.source_of(below)
+                .is_some_and(|source| self.takes(rule, &source))
+        })
     }
 
     /// The source paths that would go to the path `below` the project's `to`.
     pub fn sources(&self, below: &[u8]) -> Vec<Vec<u8>> {
-        let sources = self.rules.iter().filter_map(|rule| Some((rule, rule.source_of(below)?)));
-        sources.filter(|(rule, source)| self.takes(rule, source)).map(|(_, source)| source).collect()
+        let sources = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some((rule, rule.source_of(below)?)));
+        sources
+            .filter(|(rule, source)| self.takes(rule, source))
+            .map(|(_, source)| source)
+            .collect()
     }
 
     fn takes(&self, rule: &Rule, source: &[u8]) -> bool {
@@ -192,7 +225,9 @@ impl Claims {
             // Whatever file fills it: the pattern stands for all of them, and excludes can only speak of a literal one.
             Place::File(_) if !glob::is_literal(&rule.pattern) => true,
             Place::File(_) => !self.is_excluded(rule, &candidate),
-            Place::Directory(_) => rule.glob.is_match_candidate(&candidate) && !self.is_excluded(rule, &candidate),
+            Place::Directory(_) => {
+                rule.glob.is_match_candidate(&candidate) && !self.is_excluded(rule, &candidate)
+            }
         }
     }
 
@@ -208,14 +243,19 @@ impl Claims {
             Some(rule.glob.is_match_candidate(&candidate) && self.is_excluded(rule, &candidate))
         };
         self.excluded.is_match_candidate(&candidate(below))
-            || self.rules.iter().filter_map(by_rule).any(|excluded| excluded)
+            || self
+                .rules
+                .iter()
+                .filter_map(by_rule)
+                .any(|excluded| excluded)
     }
 
     /// Whether the directory at `source` can hold a claimed file: some pattern can match below it and no exclude
     /// covers all of it. The walk enters nothing else.
     pub fn can_hold(&self, source: &[u8]) -> bool {
         let candidate = candidate(source);
-        self.directories.is_match_candidate(&candidate) && !self.covered.is_match_candidate(&candidate)
+        self.directories.is_match_candidate(&candidate)
+            && !self.covered.is_match_candidate(&candidate)
     }
 }
 
@@ -225,16 +265,22 @@ impl Rule {
     fn source_of(&self, below: &[u8]) -> Option<Vec<u8>> {
         match &self.place {
             Place::File(path) => (path == below).then(|| self.pattern.clone().into_bytes()),
-            Place::Directory(directory) => {
-                Some([self.lead.as_slice(), below.strip_prefix(directory.as_slice())?].concat())
-            }
+            Place::Directory(directory) => Some(
+                [
+                    self.lead.as_slice(),
+                    below.strip_prefix(directory.as_slice())?,
+                ]
+                .concat(),
+            ),
         }
     }
 
     fn destination(&self, source: &[u8]) -> Vec<u8> {
         match &self.place {
             Place::File(path) => path.clone(),
-            Place::Directory(directory) => [directory.as_slice(), &source[self.lead.len()..]].concat(),
+            Place::Directory(directory) => {
+                [directory.as_slice(), &source[self.lead.len()..]].concat()
+            }
         }
     }
 }
@@ -252,8 +298,10 @@ fn candidate(path: &[u8]) -> Candidate<'_> {
 }
 
 fn destination(to: &str) -> Result<Place, InvalidPattern> {
-    let checked =
-        CodexPath::new(to.as_bytes()).map_err(|reason| InvalidPattern::Destination { to: to.to_owned(), reason })?;
+    let checked = CodexPath::new(to.as_bytes()).map_err(|reason| InvalidPattern::Destination {
+        to: to.to_owned(),
+        reason,
+    })?;
     let mut path = checked.as_bstr().to_vec();
     Ok(if to.ends_with('/') {
         path.push(b'/');
@@ -265,8 +313,12 @@ fn destination(to: &str) -> Result<Place, InvalidPattern> {
 
 /// The directories before the first segment with a metacharacter; without one, the parent directory.
 fn literal_lead(pattern: &str) -> Vec<u8> {
-    let literal = pattern.find(glob::METACHARACTERS).map_or(pattern, |at| &pattern[..at]);
-    literal.rfind('/').map_or(Vec::new(), |slash| literal.as_bytes()[..=slash].to_vec())
+    let literal = pattern
+        .find(glob::METACHARACTERS)
+        .map_or(pattern, |at| &pattern[..at]);
+    literal
+        .rfind('/')
+        .map_or(Vec::new(), |slash| literal.as_bytes()[..=slash].to_vec())
 }
 
 /// The patterns of the directories that lead to a match of `pattern`: each proper prefix of its segments, up to the

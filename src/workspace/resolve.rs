@@ -36,7 +36,11 @@ use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
 /// ```
 pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
     let (mut configuration, mut problems) = config::gather(request);
-    let mut resolver = Resolver { configuration: &configuration, problems: Vec::new(), warnings: Vec::new() };
+    let mut resolver = Resolver {
+        configuration: &configuration,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     let workspace = resolver.workspace();
     let (found, warnings) = (resolver.problems, resolver.warnings);
     configuration.warn(warnings);
@@ -45,7 +49,12 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
     if complete && found.iter().any(|found| found.missing) && configuration.is_silent() {
         return Err(nothing_given(&configuration).into());
     }
-    problems.extend(found.into_iter().filter(|problem| complete || !problem.missing).map(|found| found.problem));
+    problems.extend(
+        found
+            .into_iter()
+            .filter(|problem| complete || !problem.missing)
+            .map(|found| found.problem),
+    );
     match (Problems::none_of(problems), workspace) {
         (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
         (Err(problems), _) => Err(problems),
@@ -60,8 +69,10 @@ fn nothing_given(configuration: &Configuration) -> Problem {
         Some(file) => Problem::new("the file has no section `codex`, or nothing in it")
             .at(&file)
             .hint(format!("the least that works: `{example}`")),
-        None => Problem::new("there is no configuration: no `.fractary/config.yaml` here or further up")
-            .hint("`fractary-codex init` writes one; `FRACTARY_CODEX_*` variables can stand for it"),
+        None => Problem::new(
+            "there is no configuration: no `.fractary/config.yaml` here or further up",
+        )
+        .hint("`fractary-codex init` writes one; `FRACTARY_CODEX_*` variables can stand for it"),
     }
 }
 
@@ -88,7 +99,10 @@ impl Resolver<'_> {
     }
 
     fn wrong(&mut self, problem: Problem) {
-        self.problems.push(Found { problem, missing: false });
+        self.problems.push(Found {
+            problem,
+            missing: false,
+        });
     }
 
     /// Something required is not there; the place is the workspace's file, if there is one.
@@ -98,7 +112,10 @@ impl Resolver<'_> {
             Some(origin) => problem.at(&origin),
             None => problem,
         };
-        self.problems.push(Found { problem, missing: true });
+        self.problems.push(Found {
+            problem,
+            missing: true,
+        });
     }
 
     fn at(&self, path: &[&str], problem: Problem) -> Problem {
@@ -150,14 +167,18 @@ impl Resolver<'_> {
                 let shown = crate::paths::escaped(name.as_bytes()).to_string();
                 let known: Vec<&str> = environments.keys().map(String::as_str).collect();
                 let hint = did_you_mean(name, known.iter().copied());
-                let hint = hint.unwrap_or_else(|| format!("`sync.environments` has {}", known.join(", ")));
-                let problem =
-                    Problem::new(format!("unknown environment `{shown}`")).key("sync.environments").hint(hint);
+                let hint =
+                    hint.unwrap_or_else(|| format!("`sync.environments` has {}", known.join(", ")));
+                let problem = Problem::new(format!("unknown environment `{shown}`"))
+                    .key("sync.environments")
+                    .hint(hint);
                 let at = self.configuration.environment_origin.as_ref();
                 let problem = at.map_or(problem.clone(), |at| problem.at(at));
                 self.wrong(problem);
             }
-            Some(branch) => self.check_branch(branch, &["sync", "environments", name], "sync.environments"),
+            Some(branch) => {
+                self.check_branch(branch, &["sync", "environments", name], "sync.environments")
+            }
         }
         branch
     }
@@ -169,7 +190,8 @@ impl Resolver<'_> {
         }
         let shown = crate::paths::escaped(branch.as_bytes()).to_string();
         let problem = Problem::new(format!("`{key}`: `{shown}` is not the name of a branch"));
-        let problem = problem.maybe_hint(short.map(|short| format!("give the short name, `{short}`")));
+        let problem =
+            problem.maybe_hint(short.map(|short| format!("give the short name, `{short}`")));
         let problem = self.at(path, problem.key(key));
         self.wrong(problem);
     }
@@ -179,12 +201,21 @@ impl Resolver<'_> {
         let remote = &self.raw().remote;
         let repository = url.repository();
         let is_own = |name: &str| name.eq_ignore_ascii_case(&repository);
-        let older = self.raw().remotes.iter().find(|(name, _)| is_own(name)).and_then(|(_, older)| older.token.clone());
-        let unset = self.configuration.unset_tokens.iter().filter(|unset| match unset.path.as_slice() {
-            [section, _] => section == "remote" && remote.token.is_none(),
-            [_, name, _] => is_own(name) && older.is_none(),
-            _ => false,
-        });
+        let older = self
+            .raw()
+            .remotes
+            .iter()
+            .find(|(name, _)| is_own(name))
+            .and_then(|(_, older)| older.token.clone());
+        let unset =
+            self.configuration
+                .unset_tokens
+                .iter()
+                .filter(|unset| match unset.path.as_slice() {
+                    [section, _] => section == "remote" && remote.token.is_none(),
+                    [_, name, _] => is_own(name) && older.is_none(),
+                    _ => false,
+                });
         let mut unset: Vec<String> = unset.map(|unset| unset.variable.clone()).collect();
         unset.sort();
         unset.dedup();
@@ -222,25 +253,37 @@ impl Resolver<'_> {
                 }
             };
         }
-        let parts = [("organization", &raw.organization), ("codex_repo", &raw.codex_repo)];
+        let parts = [
+            ("organization", &raw.organization),
+            ("codex_repo", &raw.codex_repo),
+        ];
         for (key, value) in parts {
             match value {
                 None => {
-                    let problem = Problem::new(format!("`{key}` is not given, and neither is `remote.url`"));
-                    self.missing(
-                        problem.key(key).hint(format!("give `codex.{key}`, or a remote with `codex.remote.url`")),
-                    );
+                    let problem =
+                        Problem::new(format!("`{key}` is not given, and neither is `remote.url`"));
+                    self.missing(problem.key(key).hint(format!(
+                        "give `codex.{key}`, or a remote with `codex.remote.url`"
+                    )));
                 }
                 Some(text) if !is_github_name(text) => {
                     let shown = crate::paths::escaped(text.as_bytes()).to_string();
-                    let problem = Problem::new(format!("`{key}`: `{shown}` cannot be part of a repository's URL"));
-                    let problem = self.at(&[key], problem.key(key).hint("letters, digits, `.`, `_` and `-` can"));
+                    let problem = Problem::new(format!(
+                        "`{key}`: `{shown}` cannot be part of a repository's URL"
+                    ));
+                    let problem = self.at(
+                        &[key],
+                        problem
+                            .key(key)
+                            .hint("letters, digits, `.`, `_` and `-` can"),
+                    );
                     self.wrong(problem);
                 }
                 Some(_) => {}
             }
         }
-        let values = parts.map(|(key, value)| (key, value.as_deref().filter(|text| is_github_name(text))));
+        let values =
+            parts.map(|(key, value)| (key, value.as_deref().filter(|text| is_github_name(text))));
         let text = template::fill(layers::derived("remote_url"), &values).ok()?;
         RemoteUrl::parse(&text, &configuration.root).ok()
     }
@@ -248,9 +291,13 @@ impl Resolver<'_> {
     fn commit(&mut self) -> CommitPolicy {
         let commit = self.raw().commit.clone();
         let message = given(commit.message, "commit.message");
-        let known = ["count", "project", "org", "codex_repo", "env", "branch"].map(|name| (name, Some("")));
+        let known =
+            ["count", "project", "org", "codex_repo", "env", "branch"].map(|name| (name, Some("")));
         if let Err(unfilled @ Unfilled::Unknown { .. }) = template::fill(&message, &known) {
-            let problem = self.at(&["commit", "message"], template::problem("commit.message", unfilled));
+            let problem = self.at(
+                &["commit", "message"],
+                template::problem("commit.message", unfilled),
+            );
             self.wrong(problem);
         }
         let texts = [
@@ -258,7 +305,10 @@ impl Resolver<'_> {
             (&["commit", "author", "name"], commit.author.name.as_ref()),
             (&["commit", "author", "email"], commit.author.email.as_ref()),
         ];
-        for (path, _) in texts.into_iter().filter(|(_, text)| text.is_some_and(|text| text.trim().is_empty())) {
+        for (path, _) in texts
+            .into_iter()
+            .filter(|(_, text)| text.is_some_and(|text| text.trim().is_empty()))
+        {
             let key = key_path(path);
             let problem = self.at(path, Problem::new(format!("`{key}` is empty")).key(key));
             self.wrong(problem.hint("remove the key to have the default"));
@@ -267,18 +317,32 @@ impl Resolver<'_> {
             (Some(name), Some(email)) => Some(Author { name, email }),
             (None, None) => None,
             (name, _) => {
-                let (has, lacks) = if name.is_some() { ("name", "email") } else { ("email", "name") };
-                let problem = Problem::new(format!("`commit.author` has a `{has}` and lacks `{lacks}`"));
+                let (has, lacks) = if name.is_some() {
+                    ("name", "email")
+                } else {
+                    ("email", "name")
+                };
+                let problem =
+                    Problem::new(format!("`commit.author` has a `{has}` and lacks `{lacks}`"));
                 let problem = self.at(&["commit", "author", has], problem.key("commit.author"));
                 self.wrong(problem);
                 None
             }
         };
-        CommitPolicy { message, author, trailers: given(commit.trailers, "commit.trailers") }
+        CommitPolicy {
+            message,
+            author,
+            trailers: given(commit.trailers, "commit.trailers"),
+        }
     }
 
     fn caches_published(&self) -> bool {
-        let in_ci = || self.configuration.environment().get("CI").is_some_and(|ci| ci.eq_ignore_ascii_case("true"));
+        let in_ci = || {
+            self.configuration
+                .environment()
+                .get("CI")
+                .is_some_and(|ci| ci.eq_ignore_ascii_case("true"))
+        };
         match given(self.raw().cache.enabled, "cache.enabled") {
             CacheSwitch::Auto => !in_ci(),
             CacheSwitch::On => true,
@@ -289,28 +353,56 @@ impl Resolver<'_> {
     /// The state's own directory, and the one that everybody's runs on this machine share.
     fn state_dirs(&self) -> (PathBuf, PathBuf) {
         let given = self.raw().state.dir.as_ref().map(PathBuf::from);
-        let of_user = self.configuration.state_home.as_ref().map(|home| home.join(layers::derived("state_dir")));
-        let beside = || self.configuration.root.join(layers::derived("state_dir_without_home"));
+        let of_user = self
+            .configuration
+            .state_home
+            .as_ref()
+            .map(|home| home.join(layers::derived("state_dir")));
+        let beside = || {
+            self.configuration
+                .root
+                .join(layers::derived("state_dir_without_home"))
+        };
         let shared = of_user.unwrap_or_else(beside);
         (given.unwrap_or_else(|| shared.clone()), shared)
     }
 
     /// `sync` for one project: its own keys beat the general ones, a flag beats both.
     fn sync_of(&self, name: &str) -> RawSync {
-        let own = |raw: &RawConfig| raw.projects.get(name).map(|project| project.sync.clone()).unwrap_or_default();
+        let own = |raw: &RawConfig| {
+            raw.projects
+                .get(name)
+                .map(|project| project.sync.clone())
+                .unwrap_or_default()
+        };
         let (flags, lower) = (&self.configuration.flags, &self.configuration.without_flags);
-        own(flags).over(flags.sync.clone()).over(own(lower).over(lower.sync.clone()))
+        own(flags)
+            .over(flags.sync.clone())
+            .over(own(lower).over(lower.sync.clone()))
     }
 }
 
 impl Configuration {
     /// The workspace's file as a whole, to point to what is not in it.
     fn file_origin(&self) -> Option<Origin> {
-        let in_layer = self.layers.iter().find(|layer| layer.kind == config::LayerKind::Workspace);
-        in_layer.map(|layer| Origin { line: 0, column: 0, ..layer.tree.at.clone() }).or_else(|| {
-            let place = config::Place::File(self.file.clone()?);
-            Some(Origin::whole(config::LayerKind::Workspace, place, &self.root))
-        })
+        let in_layer = self
+            .layers
+            .iter()
+            .find(|layer| layer.kind == config::LayerKind::Workspace);
+        in_layer
+            .map(|layer| Origin {
+                line: 0,
+                column: 0,
+                ..layer.tree.at.clone()
+            })
+            .or_else(|| {
+                let place = config::Place::File(self.file.clone()?);
+                Some(Origin::whole(
+                    config::LayerKind::Workspace,
+                    place,
+                    &self.root,
+                ))
+            })
     }
 }
 
@@ -322,12 +414,15 @@ fn is_github_name(text: &str) -> bool {
 
 /// Git's rules for the name of a branch.
 fn is_branch_name(text: &str) -> bool {
-    let bad = |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let bad =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     let segments = || text.split('/');
     !text.starts_with('-')
         && !text.ends_with('.')
         && !["@", "HEAD"].contains(&text)
         && !text.contains(bad)
         && !["..", "@{"].iter().any(|part| text.contains(part))
-        && segments().all(|segment| !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock"))
+        && segments().all(|segment| {
+            !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock")
+        })
 }

@@ -67,7 +67,13 @@ pub fn select<'w>(
     if all {
         return Ok(workspace.projects.iter().collect());
     }
-    let known = || workspace.projects.iter().map(|project| project.name.to_string()).collect::<Vec<_>>();
+    let known = || {
+        workspace
+            .projects
+            .iter()
+            .map(|project| project.name.to_string())
+            .collect::<Vec<_>>()
+    };
     if patterns.is_empty() {
         return match (innermost(workspace, cwd), workspace.projects.as_slice()) {
             (Some(project), _) | (None, [project]) => Ok(vec![project]),
@@ -77,11 +83,18 @@ pub fn select<'w>(
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
         let is_glob = pattern.contains(['*', '?', '[', '{']);
-        let glob = if is_glob { Some(compiled(pattern)?) } else { None };
+        let glob = if is_glob {
+            Some(compiled(pattern)?)
+        } else {
+            None
+        };
         let mut any = false;
         for (project, selected) in workspace.projects.iter().zip(&mut selected) {
             let name = project.name.as_str();
-            if glob.as_ref().map_or(name == pattern, |glob| glob.is_match(name)) {
+            if glob
+                .as_ref()
+                .map_or(name == pattern, |glob| glob.is_match(name))
+            {
                 *selected = true;
                 any = true;
             }
@@ -93,21 +106,34 @@ pub fn select<'w>(
                 SelectError::NoMatch { pattern, known }
             } else {
                 let close = closest(&pattern, known.iter().map(String::as_str)).map(str::to_owned);
-                SelectError::Unknown { name: pattern, close, known }
+                SelectError::Unknown {
+                    name: pattern,
+                    close,
+                    known,
+                }
             });
         }
     }
-    Ok(workspace.projects.iter().zip(selected).filter_map(|(project, selected)| selected.then_some(project)).collect())
+    Ok(workspace
+        .projects
+        .iter()
+        .zip(selected)
+        .filter_map(|(project, selected)| selected.then_some(project))
+        .collect())
 }
 
 fn compiled(pattern: &str) -> Result<globset::GlobMatcher, SelectError> {
-    let glob = glob::compile(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
+    let glob =
+        glob::compile(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
     Ok(glob.compile_matcher())
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
     let deepest = |holds: &dyn Fn(&Path) -> bool| {
-        let holding = workspace.projects.iter().filter(|project| holds(&project.root));
+        let holding = workspace
+            .projects
+            .iter()
+            .filter(|project| holds(&project.root));
         holding.max_by_key(|project| project.root.components().count())
     };
     deepest(&|root| cwd.starts_with(root)).or_else(|| {

@@ -27,7 +27,8 @@ pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfill
     while let Some(start) = rest.find('{') {
         let (before, from) = rest.split_at(start);
         filled.push_str(before);
-        let Some((name, after)) = from[1..].split_once('}').filter(|(name, _)| is_name(name)) else {
+        let Some((name, after)) = from[1..].split_once('}').filter(|(name, _)| is_name(name))
+        else {
             filled.push('{');
             rest = &from[1..];
             continue;
@@ -37,7 +38,10 @@ pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfill
             Some((_, None)) => return Err(Unfilled::Missing(name.to_owned())),
             None => {
                 let hint = did_you_mean(name, values.iter().map(|(known, _)| *known));
-                return Err(Unfilled::Unknown { name: name.to_owned(), hint });
+                return Err(Unfilled::Unknown {
+                    name: name.to_owned(),
+                    hint,
+                });
             }
         }
         rest = after;
@@ -47,7 +51,8 @@ pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfill
 }
 
 fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Tells `unfilled` as a problem of the key `key`.
@@ -75,10 +80,23 @@ mod tests {
 
     #[test]
     fn names_are_replaced_once_and_choices_left_alone() {
-        let values = [("org", Some("{project}")), ("project", Some("p")), ("env", None)];
-        assert_eq!(fill("{org}/{project}/*.{md,txt}{", &values).as_deref(), Ok("{project}/p/*.{md,txt}{"));
-        assert_eq!(fill("{env}", &values), Err(Unfilled::Missing("env".to_owned())));
+        let values = [
+            ("org", Some("{project}")),
+            ("project", Some("p")),
+            ("env", None),
+        ];
+        assert_eq!(
+            fill("{org}/{project}/*.{md,txt}{", &values).as_deref(),
+            Ok("{project}/p/*.{md,txt}{")
+        );
+        assert_eq!(
+            fill("{env}", &values),
+            Err(Unfilled::Missing("env".to_owned()))
+        );
         let unknown = fill("{projct}", &values).unwrap_err();
-        assert_eq!(problem("to", unknown).hint.as_deref(), Some("did you mean `{project}`?"));
+        assert_eq!(
+            problem("to", unknown).hint.as_deref(),
+            Some("did you mean `{project}`?")
+        );
     }
 }

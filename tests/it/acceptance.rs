@@ -17,11 +17,17 @@ fn two_projects() -> (Sandbox, crate::support::Codex) {
 #[test]
 fn ac_001_sync_creates_commits_in_the_remote_codex() {
     let (sandbox, codex) = two_projects();
-    sandbox.run(&["sync", "project", "alpha", "--to-codex"]).code(0);
+    sandbox
+        .run(&["sync", "project", "alpha", "--to-codex"])
+        .code(0);
     assert_eq!(codex.subjects(), ["Sync 3 files from alpha"]);
     assert_eq!(
         codex.paths(),
-        ["projects/alpha/README.md", "projects/alpha/docs/a.md", "projects/alpha/docs/deep/b.md"]
+        [
+            "projects/alpha/README.md",
+            "projects/alpha/docs/a.md",
+            "projects/alpha/docs/deep/b.md"
+        ]
     );
     codex.assert_sound();
 }
@@ -41,10 +47,16 @@ fn ac_002_files_deleted_in_the_codex_come_back() {
 fn ac_003_the_log_shows_one_commit_a_project_in_one_push() {
     let (sandbox, codex) = two_projects();
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
-    assert_eq!(codex.subjects(), ["Sync 1 files from beta", "Sync 3 files from alpha"]);
+    assert_eq!(
+        codex.subjects(),
+        ["Sync 1 files from beta", "Sync 3 files from alpha"]
+    );
     assert_eq!(codex.updates(), 1);
     assert_eq!(output["remote"]["after"].as_str(), codex.tip().as_deref());
-    assert_eq!(output["projects"][1]["commit"].as_str(), codex.tip().as_deref());
+    assert_eq!(
+        output["projects"][1]["commit"].as_str(),
+        codex.tip().as_deref()
+    );
     let message = codex.git(&["log", "-1", "--format=%B", "main"]);
     assert!(message.contains("\n\nCodex-Project: beta\n"), "{message}");
     // Again, without changes: no commit, no push, and it says so.
@@ -60,21 +72,42 @@ fn ac_004_a_dry_run_counts_exactly_and_touches_nothing() {
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.write("ws/alpha/docs/a.md", "changed");
     sandbox.remove("ws/alpha/docs/deep");
-    let (workspace, repository, home) =
-        (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"), sandbox.fingerprint("home"));
-    let planned = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    let (workspace, repository, home) = (
+        sandbox.fingerprint("ws"),
+        sandbox.fingerprint("codex.git"),
+        sandbox.fingerprint("home"),
+    );
+    let planned = sandbox
+        .run(&["sync", "--all", "--dry-run", "--json"])
+        .code(0)
+        .json();
     assert_eq!(sandbox.fingerprint("ws"), workspace);
     assert_eq!(sandbox.fingerprint("codex.git"), repository);
     assert_eq!(sandbox.fingerprint("home"), home);
     assert_eq!(sandbox.leftovers(), [""; 0]);
     let alpha = &planned["projects"][0];
     assert_eq!(
-        (&alpha["status"], &alpha["added"], &alpha["modified"], &alpha["deleted"], &alpha["unchanged"]),
-        (&"would-sync".into(), &1.into(), &1.into(), &1.into(), &1.into())
+        (
+            &alpha["status"],
+            &alpha["added"],
+            &alpha["modified"],
+            &alpha["deleted"],
+            &alpha["unchanged"]
+        ),
+        (
+            &"would-sync".into(),
+            &1.into(),
+            &1.into(),
+            &1.into(),
+            &1.into()
+        )
     );
     let real = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     for field in ["added", "modified", "deleted", "unchanged", "changes"] {
-        assert_eq!(planned["projects"][0][field], real["projects"][0][field], "{field}");
+        assert_eq!(
+            planned["projects"][0][field], real["projects"][0][field],
+            "{field}"
+        );
     }
     assert_eq!(planned["plan_id"], real["plan_id"]);
 }
@@ -85,11 +118,28 @@ fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let names = (0..197).map(|n| format!("project-{n}"));
     let names = names.chain(["codex.acme.com", "codex", "press"].map(str::to_owned));
-    let files = ["docs/a.md", "docs/deep/b.md", "docs/.hidden", "docs/été/naïve.md", "README.md", "src/lib.rs"];
-    let more = ["docs/picture.png", ".fractary/codex/memory/decision.md", ".fractary/other.md", "docs.md"];
+    let files = [
+        "docs/a.md",
+        "docs/deep/b.md",
+        "docs/.hidden",
+        "docs/été/naïve.md",
+        "README.md",
+        "src/lib.rs",
+    ];
+    let more = [
+        "docs/picture.png",
+        ".fractary/codex/memory/decision.md",
+        ".fractary/other.md",
+        "docs.md",
+    ];
     let contents = |path: &str| [path.as_bytes(), &[0, 0xff, b'\r', b'\n', 0x80]].concat();
     let files: Vec<_> = names
-        .flat_map(|name| files.iter().chain(&more).map(move |file| format!("projects/{name}/{file}")))
+        .flat_map(|name| {
+            files
+                .iter()
+                .chain(&more)
+                .map(move |file| format!("projects/{name}/{file}"))
+        })
         .map(|path| (path.clone(), contents(&path)))
         .collect();
     codex.import(&files);
@@ -101,21 +151,43 @@ fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
         sandbox.finish(command).code(0).json()
     };
     // The patterns of the sample, as the older tool reads them: everything below these directories.
-    let wanted = ["codex.acme.com/docs/", "codex.acme.com/.fractary/codex/memory/", "codex/docs/", "press/docs/"];
+    let wanted = [
+        "codex.acme.com/docs/",
+        "codex.acme.com/.fractary/codex/memory/",
+        "codex/docs/",
+        "press/docs/",
+    ];
     let expected: Vec<_> = files
         .into_iter()
-        .filter(|(path, _)| wanted.iter().any(|below| path.starts_with(&format!("projects/{below}"))))
+        .filter(|(path, _)| {
+            wanted
+                .iter()
+                .any(|below| path.starts_with(&format!("projects/{below}")))
+        })
         .collect();
     let output = sync(&["sync", "project", "ledger", "--from-codex", "--json"]);
     assert_eq!(output["totals"]["added"], expected.len());
     let cache = "ws/.fractary/codex/cache";
     for (path, contents) in &expected {
-        assert_eq!(&std::fs::read(sandbox.path(cache).join(path)).unwrap(), contents, "{path}");
+        assert_eq!(
+            &std::fs::read(sandbox.path(cache).join(path)).unwrap(),
+            contents,
+            "{path}"
+        );
     }
     let found = sandbox.fingerprint(&format!("{cache}/projects"));
-    assert_eq!(found.iter().filter(|(path, ..)| path.is_file()).count(), expected.len());
+    assert_eq!(
+        found.iter().filter(|(path, ..)| path.is_file()).count(),
+        expected.len()
+    );
     let again = sync(&["sync", "ledger", "--direction", "from-codex", "--json"]);
-    assert_eq!((&again["totals"]["unchanged"], &again["totals"]["up_to_date"]), (&expected.len().into(), &1.into()));
+    assert_eq!(
+        (
+            &again["totals"]["unchanged"],
+            &again["totals"]["up_to_date"]
+        ),
+        (&expected.len().into(), &1.into())
+    );
     assert_eq!(sandbox.fingerprint(&format!("{cache}/projects")), found);
 }
 
@@ -126,31 +198,75 @@ fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
     let server = HttpServer::start(&sandbox.path(""), Some("somebody:secret"));
     let (locked, missing) = (server.url("codex.git"), sandbox.path("nowhere.git"));
     let sync = |url: &str, status: i32, error: &str, hint: &str| {
-        let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.url={url}")]).code(status);
+        let output = sandbox
+            .run(&["sync", "--all", "--config", &format!("remote.url={url}")])
+            .code(status);
         let lines: Vec<_> = output.stderr.lines().collect();
-        assert!(lines.iter().any(|line| line.starts_with("error: ") && line.contains(error)), "{}", output.stderr);
-        assert!(lines.iter().any(|line| line.contains("hint: ") && line.contains(hint)), "{}", output.stderr);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.starts_with("error: ") && line.contains(error)),
+            "{}",
+            output.stderr
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.contains("hint: ") && line.contains(hint)),
+            "{}",
+            output.stderr
+        );
         // Nothing that sounds like success, nothing done, nothing left.
-        assert!(!output.stdout.contains("pushed ") && !output.stdout.contains(" synced"), "{}", output.stdout);
-        assert_eq!((codex.subjects(), sandbox.leftovers()), (vec!["Somebody else".to_owned()], Vec::new()));
+        assert!(
+            !output.stdout.contains("pushed ") && !output.stdout.contains(" synced"),
+            "{}",
+            output.stdout
+        );
+        assert_eq!(
+            (codex.subjects(), sandbox.leftovers()),
+            (vec!["Somebody else".to_owned()], Vec::new())
+        );
     };
-    sync(&locked, 4, "asks for credentials and none were given", "`remote.token`");
-    sync(missing.to_str().unwrap(), 4, "there is no repository at", "`remote.create: true`");
+    sync(
+        &locked,
+        4,
+        "asks for credentials and none were given",
+        "`remote.token`",
+    );
+    sync(
+        missing.to_str().unwrap(),
+        4,
+        "there is no repository at",
+        "`remote.create: true`",
+    );
     // The tip is there, but what it consists of is not.
     let (objects, away) = (codex.path().join("objects"), sandbox.path("objects"));
     std::fs::rename(&objects, &away).unwrap();
     std::fs::create_dir(&objects).unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(4);
-    assert!(output.stderr.contains("error: ") && output.stderr.contains("hint: "), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("error: ") && output.stderr.contains("hint: "),
+        "{}",
+        output.stderr
+    );
     std::fs::remove_dir_all(&objects).unwrap();
     std::fs::rename(&away, &objects).unwrap();
     // Hooks of a path are run by git alone.
     let open = HttpServer::start(&sandbox.path(""), None);
-    let url = if without_git() { open.url("codex.git") } else { codex.path().display().to_string() };
-    codex.hook("pre-receive", "echo 'protected until the release' >&2; exit 1");
+    let url = if without_git() {
+        open.url("codex.git")
+    } else {
+        codex.path().display().to_string()
+    };
+    codex.hook(
+        "pre-receive",
+        "echo 'protected until the release' >&2; exit 1",
+    );
     sync(&url, 5, "declined by", "a hook of the server refuses");
     codex.hook("pre-receive", "exit 0");
-    sandbox.run(&["sync", "--all", "--config", &format!("remote.url={url}")]).code(0);
+    sandbox
+        .run(&["sync", "--all", "--config", &format!("remote.url={url}")])
+        .code(0);
     assert_eq!(codex.subjects().len(), 3);
 }
 
@@ -161,7 +277,10 @@ fn ac_007_temporary_directories_are_gone_after_success_and_failure() {
     assert_eq!(sandbox.leftovers(), [""; 0]);
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.serve_without_git();
-    codex.hook("pre-receive", "echo no documentation on Fridays >&2; exit 1");
+    codex.hook(
+        "pre-receive",
+        "echo no documentation on Fridays >&2; exit 1",
+    );
     sandbox.run(&["sync", "--all"]).code(5);
     assert_eq!(sandbox.leftovers(), [""; 0]);
     sandbox.remove("codex.git");

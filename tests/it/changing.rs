@@ -26,7 +26,9 @@ fn world() -> (Sandbox, Codex) {
 fn sync_with(sandbox: &Sandbox, change: impl FnOnce(&Sandbox), arguments: &[&str]) -> Output {
     let gate = sandbox.hold_at(Step::List, Moment::Before);
     let mut command = sandbox.program(&["sync", "--all", "--json"]);
-    command.args(arguments).env("FRACTARY_CODEX_STATE__DIR", sandbox.path("state"));
+    command
+        .args(arguments)
+        .env("FRACTARY_CODEX_STATE__DIR", sandbox.path("state"));
     let child = sandbox.spawn(command);
     gate.wait();
     // What was learned of a project's files is written down at the end of its scan.
@@ -43,20 +45,32 @@ fn a_file_that_is_not_what_was_scanned_fails_its_project_alone() {
     type Change = fn(&Sandbox, &str);
     let changes: [(&str, &str, Change); 9] = [
         ("vanishes", "read", |sandbox, file| sandbox.remove(file)),
-        ("grows", "changed", |sandbox, file| sandbox.write(file, "as it was scanned, and more")),
-        ("shrinks", "changed", |sandbox, file| sandbox.write(file, "as it")),
-        ("is emptied", "changed", |sandbox, file| sandbox.write(file, "")),
-        ("is rewritten", "changed", |sandbox, file| sandbox.write(file, "as it was painted")),
+        ("grows", "changed", |sandbox, file| {
+            sandbox.write(file, "as it was scanned, and more")
+        }),
+        ("shrinks", "changed", |sandbox, file| {
+            sandbox.write(file, "as it")
+        }),
+        ("is emptied", "changed", |sandbox, file| {
+            sandbox.write(file, "")
+        }),
+        ("is rewritten", "changed", |sandbox, file| {
+            sandbox.write(file, "as it was painted")
+        }),
         ("becomes a link out of the root", "read", |sandbox, file| {
             sandbox.write("secret", "not to be published");
             sandbox.remove(file);
             symlink(sandbox.path("secret"), sandbox.path(file)).unwrap();
         }),
-        ("becomes a link to another file", "changed", |sandbox, file| {
-            sandbox.write("ws/alpha/docs/other.md", "another");
-            sandbox.remove(file);
-            symlink("other.md", sandbox.path(file)).unwrap();
-        }),
+        (
+            "becomes a link to another file",
+            "changed",
+            |sandbox, file| {
+                sandbox.write("ws/alpha/docs/other.md", "another");
+                sandbox.remove(file);
+                symlink("other.md", sandbox.path(file)).unwrap();
+            },
+        ),
         ("becomes a pipe", "changed", |sandbox, file| {
             sandbox.remove(file);
             sandbox.pipe(file);
@@ -83,7 +97,9 @@ fn a_file_that_is_not_what_was_scanned_fails_its_project_alone() {
 fn a_root_that_goes_away_fails_its_project_alone() {
     type Change = fn(&Sandbox);
     let changes: [(&str, &str, Change); 2] = [
-        ("the root is removed", "root", |sandbox| sandbox.remove("ws/alpha")),
+        ("the root is removed", "root", |sandbox| {
+            sandbox.remove("ws/alpha")
+        }),
         ("the root becomes another", "changed", |sandbox| {
             sandbox.write("elsewhere/docs/a.md", "not to be published");
             sandbox.write("elsewhere/docs/deep/a.md", "not to be published");
@@ -95,23 +111,56 @@ fn a_root_that_goes_away_fails_its_project_alone() {
         let (sandbox, codex) = world();
         let output = sync_with(&sandbox, change, &[]);
         assert_failed_alone(&sandbox, &codex, output, kind, "a", what);
-        assert_eq!(codex.file("projects/alpha/docs/a.md"), "as it was", "{what}");
+        assert_eq!(
+            codex.file("projects/alpha/docs/a.md"),
+            "as it was",
+            "{what}"
+        );
         assert_completed(&sandbox, &codex, what);
     }
 }
 
 /// `alpha` failed and is told, `beta` landed, and what was read only halfway is nowhere.
 #[track_caller]
-fn assert_failed_alone(sandbox: &Sandbox, codex: &Codex, output: Output, kind: &str, named: &str, what: &str) {
-    assert_eq!(output.code, Some(1), "{what}: {}{}", output.stdout, output.stderr);
+fn assert_failed_alone(
+    sandbox: &Sandbox,
+    codex: &Codex,
+    output: Output,
+    kind: &str,
+    named: &str,
+    what: &str,
+) {
+    assert_eq!(
+        output.code,
+        Some(1),
+        "{what}: {}{}",
+        output.stdout,
+        output.stderr
+    );
     let document = output.json();
     let [alpha, beta] = [&document["projects"][0], &document["projects"][1]];
-    assert_eq!((&alpha["status"], &beta["status"]), (&"failed".into(), &"synced".into()), "{what}: {document}");
+    assert_eq!(
+        (&alpha["status"], &beta["status"]),
+        (&"failed".into(), &"synced".into()),
+        "{what}: {document}"
+    );
     let error = &alpha["error"];
     assert_eq!(error["kind"], kind, "{what}: {error}");
-    assert!(error["message"].as_str().is_some_and(|message| message.contains(named)), "{what}: {error}");
-    assert!(!error["hints"].as_array().unwrap().is_empty(), "{what}: {error}");
-    assert_eq!((&document["pushed"], &document["exit_code"]), (&true.into(), &1.into()), "{what}");
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(named)),
+        "{what}: {error}"
+    );
+    assert!(
+        !error["hints"].as_array().unwrap().is_empty(),
+        "{what}: {error}"
+    );
+    assert_eq!(
+        (&document["pushed"], &document["exit_code"]),
+        (&true.into(), &1.into()),
+        "{what}"
+    );
     assert_eq!(codex.subjects()[0], "Sync 1 files from beta", "{what}");
     assert_eq!(codex.subjects().len(), 3, "{what}");
     codex.assert_sound();
@@ -119,7 +168,10 @@ fn assert_failed_alone(sandbox: &Sandbox, codex: &Codex, output: Output, kind: &
     let objects = codex.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
     for line in objects.lines().filter(|line| line.contains(" blob ")) {
         let content = codex.git(&["cat-file", "blob", line.split(' ').next().unwrap()]);
-        assert!(["as it was", "as it was scanned"].contains(&content.as_str()), "{what}: {content:?}");
+        assert!(
+            ["as it was", "as it was scanned"].contains(&content.as_str()),
+            "{what}: {content:?}"
+        );
     }
     assert_eq!(sandbox.leftovers(), [""; 0], "{what}");
 }
@@ -134,14 +186,22 @@ fn assert_completed(sandbox: &Sandbox, codex: &Codex, what: &str) {
         sandbox.write(file, "as it is now");
     }
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(codex.file("projects/alpha/docs/a.md"), "as it is now", "{what}");
+    assert_eq!(
+        codex.file("projects/alpha/docs/a.md"),
+        "as it is now",
+        "{what}"
+    );
 }
 
 #[test]
 fn nobody_lands_with_atomic() {
     let (sandbox, codex) = world();
     let tip = codex.tip();
-    let output = sync_with(&sandbox, |sandbox| sandbox.remove("ws/alpha/docs/a.md"), &["--atomic"]);
+    let output = sync_with(
+        &sandbox,
+        |sandbox| sandbox.remove("ws/alpha/docs/a.md"),
+        &["--atomic"],
+    );
     assert_eq!(output.code(1).json()["pushed"], false);
     assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
 }

@@ -14,11 +14,24 @@ fn trailers_tell_the_source_revision() {
     sandbox.write("ws/alpha/docs/a.md", "a");
     let workspace = sandbox.path("ws");
     sandbox.git(&workspace, &["init", "-q"]);
-    sandbox.git(&workspace, &["remote", "add", "origin", "https://me:s3cret@git.acme.com/mono.git"]);
+    sandbox.git(
+        &workspace,
+        &[
+            "remote",
+            "add",
+            "origin",
+            "https://me:s3cret@git.acme.com/mono.git",
+        ],
+    );
     sandbox.git(&workspace, &["add", "."]);
     sandbox.git(&workspace, &["commit", "-qm", "one"]);
-    let head = sandbox.git(&workspace, &["rev-parse", "HEAD"]).trim().to_owned();
-    sandbox.run(&["sync", "--all", "--work-id", "DOC-7"]).code(0);
+    let head = sandbox
+        .git(&workspace, &["rev-parse", "HEAD"])
+        .trim()
+        .to_owned();
+    sandbox
+        .run(&["sync", "--all", "--work-id", "DOC-7"])
+        .code(0);
     let expected = format!(
         "Sync 2 files from alpha\n\nCodex-Project: alpha\nCodex-Source: https://git.acme.com/mono.git\n\
          Codex-Source-Commit: {head}\nCodex-Work-Id: DOC-7\n"
@@ -52,10 +65,14 @@ fn thread_count_changes_no_byte() {
         .map(|jobs| {
             let sandbox = Sandbox::new();
             let names: Vec<String> = (0..12).map(|n| format!("p{n}")).collect();
-            let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
+            let codex =
+                sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
             for name in &names {
                 for file in 0..9 {
-                    sandbox.write(&format!("ws/{name}/docs/{}/{file}.md", file % 3), format!("{name} {file}"));
+                    sandbox.write(
+                        &format!("ws/{name}/docs/{}/{file}.md", file % 3),
+                        format!("{name} {file}"),
+                    );
                 }
             }
             sandbox.run(&["sync", "--all", "--jobs", jobs]).code(0);
@@ -63,38 +80,69 @@ fn thread_count_changes_no_byte() {
             codex.tip()
         })
         .into();
-    assert!(tips[0].is_some() && tips.iter().all(|tip| *tip == tips[0]), "{tips:?}");
+    assert!(
+        tips[0].is_some() && tips.iter().all(|tip| *tip == tips[0]),
+        "{tips:?}"
+    );
 }
 
 #[test]
 fn identity_comes_from_configuration_then_variables_then_git() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
-    let author = || codex.git(&["log", "-1", "--format=%an <%ae> %cn", "main"]).trim().to_owned();
+    let author = || {
+        codex
+            .git(&["log", "-1", "--format=%an <%ae> %cn", "main"])
+            .trim()
+            .to_owned()
+    };
     let sync = |content: &str, keep: bool, arguments: &[&str]| {
         sandbox.write("ws/alpha/README.md", content);
         let mut command = sandbox.program(&[&["sync", "--all"], arguments].concat());
         if !keep {
-            for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+            for name in [
+                "GIT_AUTHOR_NAME",
+                "GIT_AUTHOR_EMAIL",
+                "GIT_COMMITTER_NAME",
+                "GIT_COMMITTER_EMAIL",
+            ] {
                 command.env_remove(name);
             }
         }
         sandbox.finish(command).code(0);
     };
     sync("1", false, &[]);
-    assert_eq!(author(), "fractary-codex <fractary-codex@localhost> fractary-codex");
-    sandbox.write("home/.gitconfig", "[user]\n\tname = Grace\n\temail = grace@acme.example\n");
+    assert_eq!(
+        author(),
+        "fractary-codex <fractary-codex@localhost> fractary-codex"
+    );
+    sandbox.write(
+        "home/.gitconfig",
+        "[user]\n\tname = Grace\n\temail = grace@acme.example\n",
+    );
     sync("2", false, &[]);
     assert_eq!(author(), "Grace <grace@acme.example> Grace");
     sync("3", true, &[]);
     assert_eq!(author(), "Ada <ada@acme.example> Ada");
-    sync("4", true, &["--config", "commit.author={name='Bot', email='bot@acme.example'}"]);
+    sync(
+        "4",
+        true,
+        &[
+            "--config",
+            "commit.author={name='Bot', email='bot@acme.example'}",
+        ],
+    );
     assert_eq!(author(), "Bot <bot@acme.example> Bot");
     // As `git -c` and pipelines pass it on.
     sandbox.write("ws/alpha/README.md", "5");
     let mut command = sandbox.program(&["sync", "--all"]);
-    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "User.Name").env("GIT_CONFIG_VALUE_0", "Carried");
-    command.env_remove("GIT_AUTHOR_NAME").env_remove("GIT_COMMITTER_NAME");
+    command
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "User.Name")
+        .env("GIT_CONFIG_VALUE_0", "Carried");
+    command
+        .env_remove("GIT_AUTHOR_NAME")
+        .env_remove("GIT_COMMITTER_NAME");
     sandbox.finish(command).code(0);
     assert_eq!(author(), "Carried <ada@acme.example> Carried");
 }

@@ -22,10 +22,16 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
     codex.commit(&[("100644", "README.md", "1")], &[]);
     sandbox.serve_without_git();
     // The first push finds that somebody was faster: the hook itself makes the competing commit.
-    codex.hook("pre-receive", &format!("[ -e raced ] && exit 0; touch raced; {ALWAYS_FASTER}"));
+    codex.hook(
+        "pre-receive",
+        &format!("[ -e raced ] && exit 0; touch raced; {ALWAYS_FASTER}"),
+    );
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["attempts"], 2);
-    assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "faster", "Somebody else"]);
+    assert_eq!(
+        codex.subjects(),
+        ["Sync 1 files from alpha", "faster", "Somebody else"]
+    );
     codex.assert_sound();
 }
 
@@ -45,20 +51,37 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
     // A clone without contents could not even try: git would have to send those of the first commit again.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
     // Before it asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
-    let moved = format!("git -C {} update-ref refs/heads/main refs/theirs", codex.path().display());
+    let moved = format!(
+        "git -C {} update-ref refs/heads/main refs/theirs",
+        codex.path().display()
+    );
     sandbox.run_at(Step::Push, Moment::Before, &moved);
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["attempts"], 2);
-    assert_eq!(codex.paths(), ["README.md", "projects/alpha/README.md", "theirs.md"]);
-    assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else", "Somebody else"]);
+    assert_eq!(
+        codex.paths(),
+        ["README.md", "projects/alpha/README.md", "theirs.md"]
+    );
+    assert_eq!(
+        codex.subjects(),
+        ["Sync 1 files from alpha", "Somebody else", "Somebody else"]
+    );
 }
 
 #[test]
 fn when_tries_are_used_up_the_last_refusal_is_told() {
     // Git itself finds that the branch moved, or a hook does.
     for (hook, script, refusal) in [
-        ("pre-receive", ALWAYS_FASTER.to_owned(), "failed to update ref"),
-        ("update", format!("{ALWAYS_FASTER}; echo 'somebody was faster' >&2; exit 1"), "hook declined"),
+        (
+            "pre-receive",
+            ALWAYS_FASTER.to_owned(),
+            "failed to update ref",
+        ),
+        (
+            "update",
+            format!("{ALWAYS_FASTER}; echo 'somebody was faster' >&2; exit 1"),
+            "hook declined",
+        ),
     ] {
         let sandbox = Sandbox::new();
         let codex = sandbox.workspace(&["alpha"], "");
@@ -66,7 +89,9 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
         codex.commit(&[("100644", "README.md", "1")], &[]);
         sandbox.serve_without_git();
         codex.hook(hook, &script);
-        let output = sandbox.run(&["sync", "--all", "--retries", "2", "--json"]).code(5);
+        let output = sandbox
+            .run(&["sync", "--all", "--retries", "2", "--json"])
+            .code(5);
         for tries in 1..=2 {
             let told = format!("trying again, {tries} of 3 tries used");
             assert!(output.stderr.contains(&told), "{}", output.stderr);
@@ -75,12 +100,26 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
         let error = &document["error"];
         assert_eq!(error["kind"], "retries-exhausted");
         let message = error["message"].as_str().unwrap();
-        assert!(message.contains("3 attempts") && message.contains(refusal), "{message}");
-        assert!(error["hints"][0].as_str().is_some_and(|hint| hint.contains("--retries")), "{error}");
-        assert_eq!((&document["attempts"], &document["pushed"]), (&3.into(), &false.into()));
+        assert!(
+            message.contains("3 attempts") && message.contains(refusal),
+            "{message}"
+        );
+        assert!(
+            error["hints"][0]
+                .as_str()
+                .is_some_and(|hint| hint.contains("--retries")),
+            "{error}"
+        );
+        assert_eq!(
+            (&document["attempts"], &document["pushed"]),
+            (&3.into(), &false.into())
+        );
         assert_eq!(document["projects"][0]["status"], "failed");
         assert_eq!(codex.paths(), ["README.md"]);
-        assert_eq!(codex.subjects(), ["faster", "faster", "faster", "Somebody else"]);
+        assert_eq!(
+            codex.subjects(),
+            ["faster", "faster", "faster", "Somebody else"]
+        );
         assert_eq!(sandbox.leftovers(), [""; 0]);
         codex.hook(hook, "exit 0");
         sandbox.run(&["sync", "--all"]).code(0);
@@ -98,15 +137,36 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
     let lock = codex.path().join("refs/heads/main.lock");
     std::fs::write(&lock, "").unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(5);
-    assert!(output.stderr.contains("error: push to `main` declined by "), "{}", output.stderr);
-    assert!(output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("error: push to `main` declined by "),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"),
+        "{}",
+        output.stderr
+    );
     assert!(output.stderr.contains("hint: "), "{}", output.stderr);
-    assert_eq!((codex.subjects().len(), sandbox.leftovers()), (1, Vec::new()));
+    assert_eq!(
+        (codex.subjects().len(), sandbox.leftovers()),
+        (1, Vec::new())
+    );
     // Whoever held it is done after our first try.
-    sandbox.run_at(Step::Push, Moment::After, &format!("rm -f {}", lock.display()));
+    sandbox.run_at(
+        Step::Push,
+        Moment::After,
+        &format!("rm -f {}", lock.display()),
+    );
     let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
-    assert_eq!((&document["attempts"], &document["pushed"]), (&2.into(), &true.into()));
-    assert_eq!(codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
+    assert_eq!(
+        (&document["attempts"], &document["pushed"]),
+        (&2.into(), &true.into())
+    );
+    assert_eq!(
+        codex.subjects(),
+        ["Sync 1 files from alpha", "Somebody else"]
+    );
     codex.assert_sound();
 }
 
@@ -115,7 +175,10 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
 #[test]
 fn stress() {
     let size = std::env::var("CODEX_STRESS").unwrap_or_else(|_| "12x1".to_owned());
-    let (processes, rounds) = size.split_once('x').and_then(|(p, r)| Some((p.parse().ok()?, r.parse().ok()?))).unwrap();
+    let (processes, rounds) = size
+        .split_once('x')
+        .and_then(|(p, r)| Some((p.parse().ok()?, r.parse().ok()?)))
+        .unwrap();
     for over_http in [false, true] {
         rounds_of(processes, rounds, over_http);
     }
@@ -125,27 +188,45 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
     let sandbox = Sandbox::new();
     let names: Vec<String> = (0..processes).map(|n| format!("p{n}")).collect();
     let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
-    codex.commit(&[("100644", "README.md", "the codex"), ("120000", "projects/link", "../README.md")], &[]);
+    codex.commit(
+        &[
+            ("100644", "README.md", "the codex"),
+            ("120000", "projects/link", "../README.md"),
+        ],
+        &[],
+    );
     let others = codex.tree();
     let server = HttpServer::start(&sandbox.path(""), None);
-    let url = if over_http { server.url("codex.git") } else { format!("file://{}", codex.path().display()) };
+    let url = if over_http {
+        server.url("codex.git")
+    } else {
+        format!("file://{}", codex.path().display())
+    };
     for round in 0..rounds {
         let children: Vec<_> = names
             .iter()
             .enumerate()
             .map(|(number, name)| {
-                sandbox.write(&format!("ws/{name}/docs/{round}.md"), format!("{name} {round}"));
+                sandbox.write(
+                    &format!("ws/{name}/docs/{round}.md"),
+                    format!("{name} {round}"),
+                );
                 let mut command = sandbox.program(&["sync", "-p", name]);
                 command.env("FRACTARY_CODEX_REMOTE__URL", &url);
                 if number % 2 == 1 {
                     command.env("XDG_STATE_HOME", sandbox.path(&format!("state{number}")));
                 }
-                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+                command
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap()
             })
             .collect();
         for child in children {
             let output = child.wait_with_output().unwrap();
-            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let said = [output.stdout, output.stderr]
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             assert!(output.status.success(), "{said:?}");
         }
     }
@@ -153,7 +234,11 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
     assert_eq!(codex.subjects().len(), 1 + processes * rounds);
     let tree = codex.tree();
     assert_eq!(tree.len(), others.len() + processes * rounds);
-    assert!(others.iter().all(|(path, entry)| tree.get(path) == Some(entry)));
+    assert!(
+        others
+            .iter()
+            .all(|(path, entry)| tree.get(path) == Some(entry))
+    );
     assert_eq!(sandbox.leftovers(), [""; 0]);
 }
 
@@ -173,13 +258,18 @@ fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
     // This one has the cache, and wants the clone.
     let bringing = sandbox.start(&["sync", "--all", "--from-codex"]);
     let lock = sandbox.path("ws/.fractary/codex/cache/.fractary-codex/lock");
-    wait_until("the cache is taken", || fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err()));
+    wait_until("the cache is taken", || {
+        fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err())
+    });
     gate.open();
     for mut child in [publishing, bringing] {
         wait_until("it ends", || child.try_wait().unwrap().is_some());
         assert!(child.wait().unwrap().success());
     }
-    assert_eq!(sandbox.run(&["sync", "--all", "--json"]).code(0).json()["totals"]["up_to_date"], 1);
+    assert_eq!(
+        sandbox.run(&["sync", "--all", "--json"]).code(0).json()["totals"]["up_to_date"],
+        1
+    );
 }
 
 #[test]
@@ -194,11 +284,14 @@ fn who_waits_for_a_cache_does_not_have_the_clone() {
         sandbox.write(&format!("ws/{project}/.fractary/config.yaml"), "");
     }
     sandbox.run(&["sync", "-p", "beta"]).code(0);
-    let lock = fs::File::open(sandbox.path("ws/beta/.fractary/codex/cache/.fractary-codex/lock")).unwrap();
+    let lock =
+        fs::File::open(sandbox.path("ws/beta/.fractary/codex/cache/.fractary-codex/lock")).unwrap();
     lock.lock().unwrap();
     let all = sandbox.start(&["sync", "--all"]);
     let taken = sandbox.path("ws/alpha/.fractary/codex/cache/.fractary-codex/lock");
-    wait_until("the first cache is taken", || fs::File::open(&taken).is_ok_and(|lock| lock.try_lock().is_err()));
+    wait_until("the first cache is taken", || {
+        fs::File::open(&taken).is_ok_and(|lock| lock.try_lock().is_err())
+    });
     // Nobody has this one's cache, and nobody who waits has the clone.
     sandbox.run(&["sync", "-p", "gamma"]).code(0);
     drop(lock);

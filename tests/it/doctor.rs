@@ -8,33 +8,66 @@ impl World {
     fn examine(&self, subject: &str, variables: &[(&str, &str)]) -> (String, String, String, i32) {
         let (check, code) = self.check(subject, variables);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        (text(&check["verdict"]), text(&check["kind"]), text(&check["hints"][0]), code)
+        (
+            text(&check["verdict"]),
+            text(&check["kind"]),
+            text(&check["hints"][0]),
+            code,
+        )
     }
 
     /// What is said about `subject`.
     fn message(&self, subject: &str, variables: &[(&str, &str)]) -> String {
-        self.check(subject, variables).0["message"].as_str().unwrap().to_owned()
+        self.check(subject, variables).0["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn check(&self, subject: &str, variables: &[(&str, &str)]) -> (serde_json::Value, i32) {
-        let before = (self.sandbox.fingerprint("codex.git"), self.sandbox.fingerprint("ws"));
+        let before = (
+            self.sandbox.fingerprint("codex.git"),
+            self.sandbox.fingerprint("ws"),
+        );
         let mut command = self.sandbox.program(&["doctor", "--json"]);
         command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
-        command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN).envs(variables.iter().copied());
+        command
+            .env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)
+            .envs(variables.iter().copied());
         let output = self.sandbox.finish(command);
-        assert!(!output.stdout.contains(TOKEN) && output.stderr.is_empty(), "{}{}", output.stdout, output.stderr);
-        assert_eq!((self.sandbox.fingerprint("codex.git"), self.sandbox.fingerprint("ws")), before);
+        assert!(
+            !output.stdout.contains(TOKEN) && output.stderr.is_empty(),
+            "{}{}",
+            output.stdout,
+            output.stderr
+        );
+        assert_eq!(
+            (
+                self.sandbox.fingerprint("codex.git"),
+                self.sandbox.fingerprint("ws")
+            ),
+            before
+        );
         assert_eq!(self.sandbox.leftovers(), [""; 0]);
         let document = output.json();
         assert_eq!(document["exit_code"], output.code.unwrap());
-        let check = document["checks"].as_array().unwrap().iter().find(|check| check["subject"] == subject).unwrap();
+        let check = document["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["subject"] == subject)
+            .unwrap();
         (check.clone(), output.code.unwrap())
     }
 
     #[track_caller]
     fn shows(&self, subject: &str, variables: &[(&str, &str)], expected: (&str, &str, &str, i32)) {
         let (verdict, kind, hint, code) = self.examine(subject, variables);
-        assert_eq!((verdict.as_str(), kind.as_str(), code), (expected.0, expected.1, expected.3), "{hint}");
+        assert_eq!(
+            (verdict.as_str(), kind.as_str(), code),
+            (expected.0, expected.1, expected.3),
+            "{hint}"
+        );
         assert!(hint.contains(expected.2), "{hint}");
     }
 }
@@ -42,55 +75,120 @@ impl World {
 #[test]
 fn all_is_well() {
     let world = World::new();
-    for subject in ["configuration", "roots", "disk", "remote", "branch", "clock", "push"] {
+    for subject in [
+        "configuration",
+        "roots",
+        "disk",
+        "remote",
+        "branch",
+        "clock",
+        "push",
+    ] {
         world.shows(subject, &[], ("ok", "ok", "", 0));
     }
     let output = world.sandbox.run(&["doctor"]).code(0);
-    assert_eq!(output.stdout.lines().filter(|line| line.starts_with("ok ")).count(), 7, "{}", output.stdout);
+    assert_eq!(
+        output
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("ok "))
+            .count(),
+        7,
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
 fn tokens_that_are_missing_or_wrong() {
     let world = World::new();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
-    world.shows("remote", &[none], ("failed", "no-credentials", "`remote.token`", 4));
+    world.shows(
+        "remote",
+        &[none],
+        ("failed", "no-credentials", "`remote.token`", 4),
+    );
     world.shows("push", &[none], ("skipped", "skipped", "", 4));
     let wrong = ("FRACTARY_CODEX_REMOTE__TOKEN", "wrong");
-    world.shows("remote", &[wrong], ("failed", "wrong-credentials", "not expired", 4));
+    world.shows(
+        "remote",
+        &[wrong],
+        ("failed", "wrong-credentials", "not expired", 4),
+    );
 }
 
 #[test]
 fn a_token_that_may_read_and_not_write() {
     let world = World::new();
-    world.server.fail(Stage::ListToPush, Reaction::Status(403, "Write access to repository not granted."), 3);
+    world.server.fail(
+        Stage::ListToPush,
+        Reaction::Status(403, "Write access to repository not granted."),
+        3,
+    );
     world.shows("remote", &[], ("ok", "ok", "", 5));
-    world.shows("push", &[], ("failed", "forbidden", "lack a right or a scope", 5));
+    world.shows(
+        "push",
+        &[],
+        ("failed", "forbidden", "lack a right or a scope", 5),
+    );
     // The token that a job of GitHub Actions has writes to the job's own repository alone.
-    world.shows("push", &[("GITHUB_ACTIONS", "true")], ("failed", "forbidden", "as a secret", 5));
+    world.shows(
+        "push",
+        &[("GITHUB_ACTIONS", "true")],
+        ("failed", "forbidden", "as a secret", 5),
+    );
 }
 
 #[test]
 fn a_server_that_wants_credentials_for_pushing_alone() {
     let world = World::new();
-    let world = World { server: HttpServer::start(&world.sandbox.path(""), None), ..world };
+    let world = World {
+        server: HttpServer::start(&world.sandbox.path(""), None),
+        ..world
+    };
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
-    world.server.fail(Stage::ListToPush, Reaction::Status(401, ""), 2);
-    world.shows("push", &[none], ("failed", "no-credentials", "set `remote.token`", 5));
+    world
+        .server
+        .fail(Stage::ListToPush, Reaction::Status(401, ""), 2);
+    world.shows(
+        "push",
+        &[none],
+        ("failed", "no-credentials", "set `remote.token`", 5),
+    );
     // Where none were given, none were accepted.
-    assert_eq!(world.message("remote", &[none]), format!("{} is reachable", world.server.url("codex.git")));
+    assert_eq!(
+        world.message("remote", &[none]),
+        format!("{} is reachable", world.server.url("codex.git"))
+    );
     let path = world.codex.path().display().to_string();
-    assert_eq!(world.message("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]), format!("{path} is reachable"));
-    assert!(world.message("remote", &[]).ends_with(" is reachable, credentials accepted for reading"));
+    assert_eq!(
+        world.message("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]),
+        format!("{path} is reachable")
+    );
+    assert!(
+        world
+            .message("remote", &[])
+            .ends_with(" is reachable, credentials accepted for reading")
+    );
 }
 
 #[test]
 fn a_server_that_cannot_say_who_may_push() {
     let world = World::new();
-    world.server.fail(Stage::ListToPush, Reaction::Status(503, "later"), 1);
-    world.shows("push", &[], ("failed", "server-failure", "try again later", 4));
+    world
+        .server
+        .fail(Stage::ListToPush, Reaction::Status(503, "later"), 1);
+    world.shows(
+        "push",
+        &[],
+        ("failed", "server-failure", "try again later", 4),
+    );
     if !needs_git("a time-out that git tells") {
         world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
-        let patience = ("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='1s', idle='1s'}");
+        let patience = (
+            "FRACTARY_CODEX_REMOTE__TIMEOUT",
+            "{connect='1s', idle='1s'}",
+        );
         world.shows("push", &[patience], ("failed", "timed-out", "try again", 4));
     }
 }
@@ -101,8 +199,7 @@ fn a_fetch_that_fails_leaves_nothing_out() {
     if needs_git("a fetch that fails") {
         return;
     }
-    let failing =
-        "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
+    let failing = "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
     world.sandbox.wrap_git(failing);
     world.shows("fetch", &[], ("failed", "server-failure", "", 4));
     for subject in ["clock", "push"] {
@@ -117,7 +214,9 @@ fn a_signal_is_told_before_what_else_is_wrong() {
         return;
     }
     world.sandbox.remove("ws/alpha");
-    world.sandbox.wrap_git("case \"$*\" in *fetch*) kill -TERM $PPID; exec tail -f /dev/null;; esac");
+    world
+        .sandbox
+        .wrap_git("case \"$*\" in *fetch*) kill -TERM $PPID; exec tail -f /dev/null;; esac");
     world.shows("roots", &[], ("failed", "root", "", 143));
 }
 
@@ -126,17 +225,34 @@ fn places_that_a_sync_could_not_write_to() {
     let world = World::new();
     let odd = |arguments: &[(&str, &str)], place: &str, cure: &str| {
         let message = world.message("disk", arguments);
-        assert!(message.contains(place) && message.contains("cannot be written: "), "{message}");
+        assert!(
+            message.contains(place) && message.contains("cannot be written: "),
+            "{message}"
+        );
         assert!(!message.contains(" at path "), "{message}");
         world.shows("disk", arguments, ("warning", "odd", cure, 0));
     };
     let nowhere = "/proc/none";
-    odd(&[("FRACTARY_CODEX_CACHE__DIR", nowhere)], nowhere, "or point `cache.dir` elsewhere");
-    let unused = [("FRACTARY_CODEX_CACHE__DIR", nowhere), ("FRACTARY_CODEX_CACHE__ENABLED", "false")];
+    odd(
+        &[("FRACTARY_CODEX_CACHE__DIR", nowhere)],
+        nowhere,
+        "or point `cache.dir` elsewhere",
+    );
+    let unused = [
+        ("FRACTARY_CODEX_CACHE__DIR", nowhere),
+        ("FRACTARY_CODEX_CACHE__ENABLED", "false"),
+    ];
     world.shows("disk", &unused, ("ok", "ok", "", 0));
-    let brought = [unused[0], unused[1], ("FRACTARY_CODEX_SYNC__DIRECTION", "from-codex")];
+    let brought = [
+        unused[0],
+        unused[1],
+        ("FRACTARY_CODEX_SYNC__DIRECTION", "from-codex"),
+    ];
     odd(&brought, nowhere, "or point `cache.dir` elsewhere");
-    let clones = [("XDG_CACHE_HOME", nowhere), ("FRACTARY_CODEX_CLONE__STRATEGY", "cached")];
+    let clones = [
+        ("XDG_CACHE_HOME", nowhere),
+        ("FRACTARY_CODEX_CLONE__STRATEGY", "cached"),
+    ];
     odd(&clones, nowhere, "or set `clone.strategy: temp`");
     world.shows("disk", &clones[..1], ("ok", "ok", "", 0));
 }
@@ -145,18 +261,30 @@ fn places_that_a_sync_could_not_write_to() {
 fn repositories_that_are_not_there_or_empty() {
     let world = World::new();
     let url = world.server.url("nothing.git");
-    world.shows("remote", &[("FRACTARY_CODEX_REMOTE__URL", &url)], ("failed", "not-found", "`remote.url`", 4));
+    world.shows(
+        "remote",
+        &[("FRACTARY_CODEX_REMOTE__URL", &url)],
+        ("failed", "not-found", "`remote.url`", 4),
+    );
     Codex::empty(&world.sandbox.path("empty.git"), &world.sandbox);
     let url = world.server.url("empty.git");
     for subject in ["branch", "push"] {
-        world.shows(subject, &[("FRACTARY_CODEX_REMOTE__URL", &url)], ("ok", "ok", "", 0));
+        world.shows(
+            subject,
+            &[("FRACTARY_CODEX_REMOTE__URL", &url)],
+            ("ok", "ok", "", 0),
+        );
     }
 }
 
 #[test]
 fn a_branch_that_is_missing() {
     let missing = [("FRACTARY_CODEX_REMOTE__BRANCH", "staging")];
-    World::new().shows("branch", &missing, ("failed", "branch-missing", "`remote.create: true`", 4));
+    World::new().shows(
+        "branch",
+        &missing,
+        ("failed", "branch-missing", "`remote.create: true`", 4),
+    );
 }
 
 #[test]
@@ -174,7 +302,10 @@ fn a_codex_of_somebody_else() {
     );
     // Git's own advice is our hint, told once.
     let (check, _) = world.check("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]);
-    assert!(!check["causes"].to_string().contains("exception") && !check["causes"].to_string().contains("git config"));
+    assert!(
+        !check["causes"].to_string().contains("exception")
+            && !check["causes"].to_string().contains("git config")
+    );
 }
 
 #[test]
@@ -194,17 +325,28 @@ fn a_clock_that_is_behind() {
     let world = World::new();
     let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
     let stamp = "Bob <b@b> 4102444800 +0000";
-    let commit = format!("tree {}\nauthor {stamp}\ncommitter {stamp}\n\nFrom the future\n", tree.trim());
+    let commit = format!(
+        "tree {}\nauthor {stamp}\ncommitter {stamp}\n\nFrom the future\n",
+        tree.trim()
+    );
     std::fs::write(world.codex.path().join("future"), commit).unwrap();
-    let commit = world.codex.git(&["hash-object", "-t", "commit", "-w", "future"]);
-    world.codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    let commit = world
+        .codex
+        .git(&["hash-object", "-t", "commit", "-w", "future"]);
+    world
+        .codex
+        .git(&["update-ref", "refs/heads/main", commit.trim()]);
     world.shows("clock", &[], ("warning", "odd", "clock", 0));
 }
 
 #[test]
 fn a_configuration_that_is_wrong() {
     let world = World::new();
-    world.shows("configuration", &[("FRACTARY_CODEX_JOBS", "many")], ("failed", "configuration", "", 3));
+    world.shows(
+        "configuration",
+        &[("FRACTARY_CODEX_JOBS", "many")],
+        ("failed", "configuration", "", 3),
+    );
 }
 
 #[test]
@@ -217,9 +359,15 @@ fn what_the_first_sync_makes_is_not_missing() {
         output.stdout
     };
     let told = run(&["--config", "remote.url=../new.git"]);
-    assert!(told.contains("new.git` is not there yet: the first sync makes it"), "{told}");
+    assert!(
+        told.contains("new.git` is not there yet: the first sync makes it"),
+        "{told}"
+    );
     let told = run(&["--config", "remote.branch=next"]);
-    assert!(told.contains("`next` is not there yet: the first sync starts it from `main`"), "{told}");
+    assert!(
+        told.contains("`next` is not there yet: the first sync starts it from `main`"),
+        "{told}"
+    );
     assert!(told.contains("push: allowed"), "{told}");
     assert_eq!(world.codex.git(&["branch", "--list", "next"]), "");
 }

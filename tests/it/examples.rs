@@ -15,13 +15,22 @@ fn copy(name: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     let to = sandbox.path(name);
     let from = repository().join("examples").join(name);
-    assert!(Command::new("cp").arg("-r").args([&from, &to]).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .arg("-r")
+            .args([&from, &to])
+            .status()
+            .unwrap()
+            .success()
+    );
     (sandbox, to)
 }
 
 /// Runs a command with the program on PATH.
 fn run(sandbox: &Sandbox, mut command: Command, variables: &[(&str, &str)]) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_fractary-codex")).parent().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_fractary-codex"))
+        .parent()
+        .unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     command.env("PATH", path).envs(variables.iter().copied());
     sandbox.finish(command)
@@ -29,17 +38,40 @@ fn run(sandbox: &Sandbox, mut command: Command, variables: &[(&str, &str)]) -> O
 
 fn script(sandbox: &Sandbox, directory: &Path, script: &str) -> Command {
     let mut command = sandbox.command("bash");
-    command.args(["-eo", "pipefail", "-c", script]).current_dir(directory);
+    command
+        .args(["-eo", "pipefail", "-c", script])
+        .current_dir(directory);
     command
 }
 
 #[test]
 fn many_repositories_are_published_together_or_one_by_one() {
     let (sandbox, at) = copy("many-repos");
-    run(&sandbox, script(&sandbox, &at.join("repos/ledger/docs"), "fractary-codex sync"), &[]).code(0);
-    let all = run(&sandbox, script(&sandbox, &at, "fractary-codex sync --all --json"), &[]).code(0).json();
-    assert_eq!((&all["totals"]["synced"], &all["totals"]["up_to_date"]), (&2.into(), &1.into()));
-    let listed = sandbox.git(&at.join("codex.git"), &["ls-tree", "-r", "--name-only", "main"]);
+    run(
+        &sandbox,
+        script(
+            &sandbox,
+            &at.join("repos/ledger/docs"),
+            "fractary-codex sync",
+        ),
+        &[],
+    )
+    .code(0);
+    let all = run(
+        &sandbox,
+        script(&sandbox, &at, "fractary-codex sync --all --json"),
+        &[],
+    )
+    .code(0)
+    .json();
+    assert_eq!(
+        (&all["totals"]["synced"], &all["totals"]["up_to_date"]),
+        (&2.into(), &1.into())
+    );
+    let listed = sandbox.git(
+        &at.join("codex.git"),
+        &["ls-tree", "-r", "--name-only", "main"],
+    );
     let landed: Vec<_> = listed.lines().collect();
     assert_eq!(
         landed,
@@ -54,8 +86,16 @@ fn many_repositories_are_published_together_or_one_by_one() {
         ]
     );
     // Each has a cache of its own, for each has a `.fractary/` of its own.
-    run(&sandbox, script(&sandbox, &at, "fractary-codex sync -p website --from-codex"), &[]).code(0);
-    assert!(at.join("repos/website/.fractary/codex/cache/projects/ledger/docs/closing.md").exists());
+    run(
+        &sandbox,
+        script(&sandbox, &at, "fractary-codex sync -p website --from-codex"),
+        &[],
+    )
+    .code(0);
+    assert!(
+        at.join("repos/website/.fractary/codex/cache/projects/ledger/docs/closing.md")
+            .exists()
+    );
 }
 
 #[test]
@@ -65,15 +105,27 @@ fn a_pipeline_needs_no_file() {
     let url = format!("file://{}", codex.path().display());
     let variables = [("CODEX_URL", url.as_str()), ("CI", "true")];
     run(&sandbox, script(&sandbox, &at, "./publish.sh"), &variables).code(0);
-    assert_eq!(codex.paths(), ["handbook/web/docs/index.md", "projects/api/docs/index.md"]);
+    assert_eq!(
+        codex.paths(),
+        ["handbook/web/docs/index.md", "projects/api/docs/index.md"]
+    );
     let job: serde_json::Value = yaml(&at.join("gitlab-ci.yml"));
     let lines = job["publish-documentation"]["script"].as_array().unwrap();
     let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
     let checkout = at.parent().unwrap();
     fs::create_dir(checkout.join("examples")).unwrap();
     fs::rename(&at, checkout.join("examples/ci-env")).unwrap();
-    let variables = [variables.as_slice(), &[("CI_PROJECT_DIR", checkout.to_str().unwrap())]].concat();
-    let again = run(&sandbox, script(&sandbox, checkout, &lines.join("\n")), &variables).code(0);
+    let variables = [
+        variables.as_slice(),
+        &[("CI_PROJECT_DIR", checkout.to_str().unwrap())],
+    ]
+    .concat();
+    let again = run(
+        &sandbox,
+        script(&sandbox, checkout, &lines.join("\n")),
+        &variables,
+    )
+    .code(0);
     assert!(again.stdout.contains("nothing to push"), "{}", again.stdout);
     assert!(checkout.join(".codex-state").exists());
 }
@@ -90,9 +142,18 @@ fn the_actions_steps_run_with_a_workflows_inputs() {
     sandbox.write("ws/alpha/README.md", "alpha");
     let workflow = yaml(&repository().join("examples/ci-env/github-workflow.yml"));
     let given = &workflow["jobs"]["publish"]["steps"][1]["with"];
-    assert!(given.as_object().unwrap().keys().all(|input| action["inputs"].get(input).is_some()));
+    assert!(
+        given
+            .as_object()
+            .unwrap()
+            .keys()
+            .all(|input| action["inputs"].get(input).is_some())
+    );
     let variables = [
-        ("CODEX_ARGUMENTS", action["inputs"]["arguments"]["default"].as_str().unwrap()),
+        (
+            "CODEX_ARGUMENTS",
+            action["inputs"]["arguments"]["default"].as_str().unwrap(),
+        ),
         ("CODEX_TOKEN", "a-token"),
         ("GITHUB_ACTION_PATH", repository().to_str().unwrap()),
         ("GITHUB_ACTIONS", "true"),
@@ -100,14 +161,30 @@ fn the_actions_steps_run_with_a_workflows_inputs() {
     ];
     for step in action["runs"]["steps"].as_array().unwrap() {
         if let Some(text) = step["run"].as_str() {
-            run(&sandbox, script(&sandbox, &sandbox.path("ws"), text), &variables).code(0);
+            run(
+                &sandbox,
+                script(&sandbox, &sandbox.path("ws"), text),
+                &variables,
+            )
+            .code(0);
         }
     }
     assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
     sandbox.write("ws/alpha/README.md", "changed");
     let step = action["runs"]["steps"].as_array().unwrap().last().unwrap();
-    let given = [("CODEX_ARGUMENTS", "sync -p 'a*'\n--message \"Two  words\"\n"), ("CODEX_TOKEN", "")];
-    run(&sandbox, script(&sandbox, &sandbox.path("ws"), step["run"].as_str().unwrap()), &given).code(0);
+    let given = [
+        (
+            "CODEX_ARGUMENTS",
+            "sync -p 'a*'\n--message \"Two  words\"\n",
+        ),
+        ("CODEX_TOKEN", ""),
+    ];
+    run(
+        &sandbox,
+        script(&sandbox, &sandbox.path("ws"), step["run"].as_str().unwrap()),
+        &given,
+    )
+    .code(0);
     assert_eq!(codex.subjects()[0], "Two  words");
 }
 
@@ -126,10 +203,21 @@ fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
     let hook = workspace.join(".git/hooks/pre-push");
     executable::copy(&repository().join("examples/hooks/pre-push"), &hook);
     // As git does it in a worktree or with `--git-dir`: its own variables point to this repository.
-    let push = "GIT_DIR=$PWD/.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$PWD/.git/index git push -q origin";
-    run(&sandbox, script(&sandbox, &workspace, &format!("{push} main:other")), &[]).code(0);
+    let push =
+        "GIT_DIR=$PWD/.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$PWD/.git/index git push -q origin";
+    run(
+        &sandbox,
+        script(&sandbox, &workspace, &format!("{push} main:other")),
+        &[],
+    )
+    .code(0);
     assert_eq!(codex.tip(), None);
-    run(&sandbox, script(&sandbox, &workspace, &format!("{push} main")), &[]).code(0);
+    run(
+        &sandbox,
+        script(&sandbox, &workspace, &format!("{push} main")),
+        &[],
+    )
+    .code(0);
     assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
     assert_eq!(git(&["rev-list", "--count", "--all"]).trim(), "1");
     assert_eq!(git(&["status", "--porcelain"]), "");
@@ -141,20 +229,45 @@ fn the_readmes_first_five_minutes() {
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     for (name, files) in [("click", 43), ("flask", 88), ("werkzeug", 47)] {
         sandbox.write(&format!("ws/{name}/README.md"), name);
-        (1..files).for_each(|file| sandbox.write(&format!("ws/{name}/docs/{file}.rst"), format!("{name} {file}")));
+        (1..files).for_each(|file| {
+            sandbox.write(
+                &format!("ws/{name}/docs/{file}.rst"),
+                format!("{name} {file}"),
+            )
+        });
         let git = |arguments: &[&str]| sandbox.git(&sandbox.path(&format!("ws/{name}")), arguments);
         git(&["init", "-q"]);
-        git(&["remote", "add", "origin", &format!("https://git.example/pallets/{name}.git")]);
+        git(&[
+            "remote",
+            "add",
+            "origin",
+            &format!("https://git.example/pallets/{name}.git"),
+        ]);
     }
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let transcript = readme.split("<!-- transcript -->\n```console\n").nth(1).unwrap().split("```").next().unwrap();
+    let transcript = readme
+        .split("<!-- transcript -->\n```console\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let transcript = transcript
         .replace("/home/ada/pallets", &sandbox.path("ws").to_string_lossy())
         .replace("/srv/pallets/codex.git", &codex.path().to_string_lossy());
-    let steps: Vec<_> = transcript.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap()).collect();
+    let steps: Vec<_> = transcript
+        .split("$ ")
+        .skip(1)
+        .map(|step| step.split_once('\n').unwrap())
+        .collect();
     assert_eq!(steps.len(), 4);
     for (command, expected) in steps {
-        let output = run(&sandbox, script(&sandbox, &sandbox.path("ws"), command), &[]).code(0);
+        let output = run(
+            &sandbox,
+            script(&sandbox, &sandbox.path("ws"), command),
+            &[],
+        )
+        .code(0);
         assert_eq!(masked(&output.stdout), masked(expected), "{command}");
     }
     assert_eq!(codex.paths().len(), 178);

@@ -25,8 +25,13 @@ struct Case {
 const ALL: &[&str] = &["sync", "--all"];
 const ELSEWHERE: &[&str] = &["sync", "--all", "--config", "remote.url=../nothing.git"];
 const CHECK: &[&str] = &["status", "--all", "--check"];
-const BOTH: &[&str] =
-    &["sync", "--all", "--bidirectional", "--config", "sync.from_codex.include=['codex://acme/alpha/**']"];
+const BOTH: &[&str] = &[
+    "sync",
+    "--all",
+    "--bidirectional",
+    "--config",
+    "sync.from_codex.include=['codex://acme/alpha/**']",
+];
 
 fn nothing(_: &Sandbox, _: &Codex) {}
 
@@ -145,7 +150,9 @@ fn strict(of: &str) -> Validator {
             _ => {}
         }
     }
-    let mut schema = serde_json::from_str(&Sandbox::new().run(&["config", "schema", of]).code(0).stdout).unwrap();
+    let mut schema =
+        serde_json::from_str(&Sandbox::new().run(&["config", "schema", of]).code(0).stdout)
+            .unwrap();
     close(&mut schema);
     jsonschema::validator_for(&schema).unwrap()
 }
@@ -176,15 +183,26 @@ impl Case {
         let (sandbox, codex) = world();
         (self.prepare)(&sandbox, &codex);
         let output = sandbox.run(&[self.arguments, more].concat());
-        let all = format!("exit status {:?}\n{}\n{}", output.code, output.stdout, output.stderr);
+        let all = format!(
+            "exit status {:?}\n{}\n{}",
+            output.code, output.stdout, output.stderr
+        );
         let told: Vec<Value> = match more {
             [] => {
                 let names_an_error = output.stderr.contains("error: ");
-                let right = output.code == Some(self.exit) && names_an_error != matches!(self.exit, 0 | 6);
+                let right =
+                    output.code == Some(self.exit) && names_an_error != matches!(self.exit, 0 | 6);
                 return if right { Ok(()) } else { Err(all) };
             }
-            ["--json", ..] => vec![serde_json::from_str(&output.stdout).map_err(|error| format!("{error}: {all}"))?],
-            _ => output.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(|_| all.clone())?,
+            ["--json", ..] => vec![
+                serde_json::from_str(&output.stdout).map_err(|error| format!("{error}: {all}"))?,
+            ],
+            _ => output
+                .stdout
+                .lines()
+                .map(serde_json::from_str)
+                .collect::<Result<_, _>>()
+                .map_err(|_| all.clone())?,
         };
         let (schema, last) = match (more, told.last()) {
             (_, None) => return Err(all),
@@ -197,7 +215,9 @@ impl Case {
             }
         }
         let projects = last["projects"].as_array().into_iter().flatten();
-        let projects: Vec<_> = projects.filter_map(|project| project["status"].as_str()).collect();
+        let projects: Vec<_> = projects
+            .filter_map(|project| project["status"].as_str())
+            .collect();
         let right = projects == self.projects && last["error"]["kind"].as_str() == self.error;
         let exits = output.code == Some(self.exit) && last["exit_code"] == self.exit;
         if right && exits { Ok(()) } else { Err(all) }

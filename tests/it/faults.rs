@@ -14,7 +14,11 @@ use crate::support::gate::{Gate, Moment, Step, send};
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::{Codex, Output, Sandbox, wait_until};
 
-const OURS: [&str; 3] = ["Sync 1 files from beta", "Sync 2 files from alpha", "Somebody else"];
+const OURS: [&str; 3] = [
+    "Sync 1 files from beta",
+    "Sync 2 files from alpha",
+    "Somebody else",
+];
 
 /// Two projects to publish into a codex that holds something of somebody else.
 fn world() -> (Sandbox, Codex) {
@@ -30,10 +34,15 @@ fn world() -> (Sandbox, Codex) {
 /// Nothing runs on, and the codex is sound: as it was, or with both commits.
 #[track_caller]
 fn assert_whole(sandbox: &Sandbox, codex: &Codex, case: &str) -> bool {
-    wait_until(&format!("{case}: nothing runs any more"), || sandbox.processes() == 0);
+    wait_until(&format!("{case}: nothing runs any more"), || {
+        sandbox.processes() == 0
+    });
     codex.assert_sound();
     let subjects = codex.subjects();
-    assert!(subjects == OURS || subjects == OURS[2..], "{case}: {subjects:?}");
+    assert!(
+        subjects == OURS || subjects == OURS[2..],
+        "{case}: {subjects:?}"
+    );
     subjects == OURS
 }
 
@@ -44,10 +53,19 @@ fn assert_completed(sandbox: &Sandbox, codex: &Codex, case: &str, run: impl Fn(&
     assert_eq!(next.code, Some(0), "{case}: {}{}", next.stdout, next.stderr);
     assert_eq!(sandbox.leftovers(), [""; 0], "{case}");
     assert!(assert_whole(sandbox, codex, case));
-    let ours = ["README.md", "projects/alpha/README.md", "projects/alpha/docs/a.md", "projects/beta/README.md"];
+    let ours = [
+        "README.md",
+        "projects/alpha/README.md",
+        "projects/alpha/docs/a.md",
+        "projects/beta/README.md",
+    ];
     assert_eq!(codex.paths(), ours, "{case}");
     let again = run(&["sync", "--all"]).code(0);
-    assert!(again.stdout.contains("nothing to push"), "{case}: {}", again.stdout);
+    assert!(
+        again.stdout.contains("nothing to push"),
+        "{case}: {}",
+        again.stdout
+    );
     assert_eq!(codex.updates(), 2, "{case}");
 }
 
@@ -99,7 +117,8 @@ impl Held {
         };
         match at {
             At::Config => {
-                let config = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+                let config =
+                    std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
                 sandbox.remove("ws/.fractary/config.yaml");
                 pipe("ws/.fractary/config.yaml", config)
             }
@@ -125,7 +144,12 @@ impl Held {
             Held::Pipe(path, _) => {
                 // Opens once somebody waits at the other end.
                 let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-                let open = || OpenOptions::new().write(true).custom_flags(flags).open(path);
+                let open = || {
+                    OpenOptions::new()
+                        .write(true)
+                        .custom_flags(flags)
+                        .open(path)
+                };
                 let opened = std::cell::RefCell::new(None);
                 wait_until("the pipe is read", || {
                     *opened.borrow_mut() = open().ok();
@@ -161,7 +185,13 @@ fn signal_in_every_stage(signal: Signal) {
         let case = format!("{signal:?} at {at:?}");
         let (sandbox, codex) = world();
         let held = Held::at(at, &sandbox, &codex);
-        let arguments = ["sync", "--all", "--json", "--config", "sync.respect_gitignore=true"];
+        let arguments = [
+            "sync",
+            "--all",
+            "--json",
+            "--config",
+            "sync.respect_gitignore=true",
+        ];
         let child = sandbox.start(&arguments);
         let pipe = held.wait();
         send(&child, signal);
@@ -178,7 +208,11 @@ fn signal_in_every_stage(signal: Signal) {
             }
             let output = ended(at, &sandbox, child, || held.let_go(pipe));
             assert_ended_by(signal, at, &output, &codex, &case);
-            assert_eq!(assert_whole(&sandbox, &codex, &case), at.pushing(), "{case}");
+            assert_eq!(
+                assert_whole(&sandbox, &codex, &case),
+                at.pushing(),
+                "{case}"
+            );
             assert_eq!(sandbox.leftovers(), [""; 0], "{case}");
         }
         assert_completed(&sandbox, &codex, &case, |arguments| sandbox.run(arguments));
@@ -205,14 +239,33 @@ fn assert_ended_by(signal: Signal, at: At, output: &Output, codex: &Codex, case:
     let told = format!("{case}: {}{}", output.stdout, output.stderr);
     assert_eq!(output.code, Some(code), "{told}");
     let document = output.json();
-    assert_eq!((&document["exit_code"], &document["pushed"]), (&json!(code), &json!(at.pushing())), "{told}");
-    let statuses: Vec<_> = document["projects"].as_array().unwrap().iter().map(|p| p["status"].clone()).collect();
+    assert_eq!(
+        (&document["exit_code"], &document["pushed"]),
+        (&json!(code), &json!(at.pushing())),
+        "{told}"
+    );
+    let statuses: Vec<_> = document["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["status"].clone())
+        .collect();
     if at.pushing() {
-        assert_eq!(document["remote"]["after"].as_str(), codex.tip().as_deref(), "{told}");
+        assert_eq!(
+            document["remote"]["after"].as_str(),
+            codex.tip().as_deref(),
+            "{told}"
+        );
         assert_eq!(statuses, ["synced", "synced"], "{told}");
     } else {
         assert_eq!(document["error"]["kind"], "interrupted", "{told}");
-        assert!(document["error"]["message"].as_str().unwrap().contains("nothing was pushed"), "{told}");
+        assert!(
+            document["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("nothing was pushed"),
+            "{told}"
+        );
         assert!(!statuses.contains(&json!("synced")), "{told}");
     }
 }
@@ -281,12 +334,17 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
         let finish = |arguments: &[&str], patience: &str| {
             let mut command = sandbox.program(arguments);
             command.env("FRACTARY_CODEX_REMOTE__URL", server.url("codex.git"));
-            let timeout = format!("{{connect='{patience}', idle='{patience}', push_verdict='{patience}'}}");
+            let timeout =
+                format!("{{connect='{patience}', idle='{patience}', push_verdict='{patience}'}}");
             command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", timeout);
             sandbox.finish(command)
         };
         // Short only where it is to run out: the machine may be slow.
-        let patience = if matches!(reaction, Reaction::Stall) { "1s" } else { "30s" };
+        let patience = if matches!(reaction, Reaction::Stall) {
+            "1s"
+        } else {
+            "30s"
+        };
         let output = finish(&["sync", "--all", "--json"], patience);
         let told = format!("{case}: {}{}", output.stdout, output.stderr);
         let document = output.json();
@@ -302,48 +360,78 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
                 (4, Value::Null)
             }
         };
-        assert_eq!((output.code, &document["pushed"]), (Some(code), &pushed), "{told}");
-        assert!(code == 0 || error["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "{told}");
+        assert_eq!(
+            (output.code, &document["pushed"]),
+            (Some(code), &pushed),
+            "{told}"
+        );
+        assert!(
+            code == 0
+                || error["hints"]
+                    .as_array()
+                    .is_some_and(|hints| !hints.is_empty()),
+            "{told}"
+        );
         assert_eq!(sandbox.leftovers(), [""; 0], "{case}");
         let landed = [Comes::Landed, UNVERIFIED].contains(&comes);
         assert_eq!(assert_whole(&sandbox, &codex, &case), landed, "{told}");
         server.mend();
-        assert_completed(&sandbox, &codex, &case, |arguments| finish(arguments, "30s"));
+        assert_completed(&sandbox, &codex, &case, |arguments| {
+            finish(arguments, "30s")
+        });
     }
 }
 
 #[test]
 fn connections_are_reset_in_every_stage() {
     let failed = Comes::Failed("server-failure");
-    fault_in_every_stage(&Reaction::Reset, [failed, failed, failed, NO_VERDICT, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::Reset,
+        [failed, failed, failed, NO_VERDICT, UNVERIFIED],
+    );
 }
 
 #[test]
 fn the_server_stalls_in_every_stage() {
     let failed = Comes::Failed("timed-out");
-    fault_in_every_stage(&Reaction::Stall, [failed, failed, failed, NO_VERDICT, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::Stall,
+        [failed, failed, failed, NO_VERDICT, UNVERIFIED],
+    );
 }
 
 #[test]
 fn answers_are_cut_off_in_every_stage() {
     let failed = Comes::Failed("server-failure");
-    fault_in_every_stage(&Reaction::Truncate(200), [failed, failed, failed, Comes::Landed, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::Truncate(200),
+        [failed, failed, failed, Comes::Landed, UNVERIFIED],
+    );
 }
 
 #[test]
 fn answers_are_garbage_in_every_stage() {
     let (failed, no_codex) = (Comes::Failed("server-failure"), Comes::Failed("not-found"));
-    fault_in_every_stage(&Reaction::Garbage, [no_codex, failed, no_codex, NO_VERDICT, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::Garbage,
+        [no_codex, failed, no_codex, NO_VERDICT, UNVERIFIED],
+    );
 }
 
 #[test]
 fn the_server_cannot_answer_in_any_stage() {
     let failed = Comes::Failed("server-failure");
-    fault_in_every_stage(&Reaction::Status(503, "later"), [failed, failed, failed, NO_VERDICT, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::Status(503, "later"),
+        [failed, failed, failed, NO_VERDICT, UNVERIFIED],
+    );
 }
 
 #[test]
 fn answers_are_lost_after_the_work_in_every_stage() {
     let failed = Comes::Failed("server-failure");
-    fault_in_every_stage(&Reaction::LoseAnswer, [failed, failed, failed, Comes::Landed, UNVERIFIED]);
+    fault_in_every_stage(
+        &Reaction::LoseAnswer,
+        [failed, failed, failed, Comes::Landed, UNVERIFIED],
+    );
 }

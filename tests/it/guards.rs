@@ -27,7 +27,11 @@ fn a_missing_root_fails_and_the_others_land() {
     assert_eq!(output["projects"][0]["error"]["kind"], "root");
     assert_eq!(output["projects"][1]["status"], "synced");
     assert_eq!(codex.subjects()[0], "Sync 1 files from beta");
-    assert!(codex.paths().contains(&"projects/alpha/docs/0.md".to_owned()));
+    assert!(
+        codex
+            .paths()
+            .contains(&"projects/alpha/docs/0.md".to_owned())
+    );
 }
 
 #[test]
@@ -36,12 +40,16 @@ fn a_source_without_matches_is_withheld_until_it_is_meant() {
     sandbox.remove("ws/alpha/docs");
     let output = sandbox.run(&["sync", "--all"]).code(1);
     assert!(
-        output.stderr.contains("error: alpha: no source file matches, and 10 files would be deleted"),
+        output
+            .stderr
+            .contains("error: alpha: no source file matches, and 10 files would be deleted"),
         "{}",
         output.stderr
     );
     assert_eq!(codex.paths().len(), 20);
-    sandbox.run(&["sync", "-p", "alpha", "--allow-mass-delete"]).code(0);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--allow-mass-delete"])
+        .code(0);
     assert_eq!(codex.paths().len(), 10);
 }
 
@@ -53,12 +61,20 @@ fn deletions_beyond_both_limits_are_withheld() {
     }
     // Sixty percent, but no more than twenty files: both limits must be exceeded.
     let guard = ["--config", "sync.delete_guard.files=5"];
-    sandbox.run(&["sync", "-p", "alpha", guard[0], guard[1]]).code(1);
+    sandbox
+        .run(&["sync", "-p", "alpha", guard[0], guard[1]])
+        .code(1);
     assert_eq!(codex.paths().len(), 20);
-    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "5"]).code(1);
-    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "50%"]).code(1);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--max-delete", "5"])
+        .code(1);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--max-delete", "50%"])
+        .code(1);
     assert_eq!(codex.paths().len(), 20);
-    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "60%"]).code(0);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--max-delete", "60%"])
+        .code(0);
     assert_eq!(codex.paths().len(), 14);
 }
 
@@ -70,10 +86,20 @@ fn a_sync_that_keeps_nothing_is_withheld() {
     }
     sandbox.write("ws/alpha/docs/other.md", "other");
     let output = sandbox.run(&["sync", "-p", "alpha"]).code(1);
-    assert!(output.stderr.contains("all 10 files in the codex would be deleted"), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("all 10 files in the codex would be deleted"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(codex.paths().len(), 20);
-    sandbox.run(&["sync", "-p", "alpha", "--max-delete", "10"]).code(1);
-    sandbox.run(&["sync", "-p", "alpha", "--allow-mass-delete"]).code(0);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--max-delete", "10"])
+        .code(1);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--allow-mass-delete"])
+        .code(0);
     assert_eq!(codex.paths().len(), 11);
 }
 
@@ -83,7 +109,10 @@ fn atomic_pushes_nothing_unless_all_are_ready() {
     let tip = codex.tip();
     sandbox.remove("ws/alpha/docs");
     sandbox.write("ws/beta/docs/new.md", "new");
-    let output = sandbox.run(&["sync", "--all", "--atomic", "--json"]).code(1).json();
+    let output = sandbox
+        .run(&["sync", "--all", "--atomic", "--json"])
+        .code(1)
+        .json();
     assert_eq!(output["error"]["kind"], "atomic");
     assert_eq!(output["projects"][1]["status"], "withheld");
     assert_eq!(codex.tip(), tip);
@@ -97,12 +126,18 @@ fn an_unreadable_file_fails_its_project() {
     let program = env!("CARGO_BIN_EXE_fractary-codex");
     let mut command = if rustix::process::geteuid().is_root() {
         // Root reads everything: nobody does it, to whom all of it is given.
-        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(sandbox.path("")).status().unwrap();
+        let given = Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(sandbox.path(""))
+            .status()
+            .unwrap();
         assert!(given.success());
         let copy = sandbox.path("program");
         executable::copy(Path::new(program), &copy);
         let mut command = sandbox.command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(copy);
         command
     } else {
         sandbox.command(program)
@@ -111,7 +146,10 @@ fn an_unreadable_file_fails_its_project() {
     let output = sandbox.finish(command).code(1).json();
     assert_eq!(output["projects"][0]["error"]["kind"], "read");
     assert_eq!(output["projects"][1]["status"], "synced");
-    assert_eq!((&output["projects"][0]["deleted"], &output["pushed"]), (&0.into(), &true.into()));
+    assert_eq!(
+        (&output["projects"][0]["deleted"], &output["pushed"]),
+        (&0.into(), &true.into())
+    );
 }
 
 #[test]
@@ -120,7 +158,13 @@ fn both_sides_empty_is_a_warning() {
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/src/a.rs", "code");
     let output = sandbox.run(&["sync", "--all"]).code(0);
-    assert!(output.stderr.contains("warning: alpha: no source file matches"), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("warning: alpha: no source file matches"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -129,7 +173,15 @@ fn a_file_that_is_not_as_long_as_it_was_said_to_be_fails_its_project() {
     let codex = sandbox.workspace(&["alpha"], "");
     // The system says of this file that it is empty, and more is read from it.
     let alpha = "projects.alpha={root='/proc/sys/kernel', sync={to_codex={include=['ostype']}}}";
-    let output = sandbox.run(&["sync", "--all", "--dry-run", "--config", alpha]).code(1);
-    assert!(output.stderr.contains("`ostype` changed while it was being read"), "{}", output.stderr);
+    let output = sandbox
+        .run(&["sync", "--all", "--dry-run", "--config", alpha])
+        .code(1);
+    assert!(
+        output
+            .stderr
+            .contains("`ostype` changed while it was being read"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(codex.tip(), None);
 }

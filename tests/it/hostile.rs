@@ -52,23 +52,44 @@ fn names_of_any_bytes_travel_and_are_shown_escaped() {
     }
     let output = sandbox.run(&["sync", "--all", "-v"]).code(0);
     is_harmless(&output);
-    assert!(output.stdout.contains("docs/\\u{1b}]0;title\\u{7}.md"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("docs/\\u{1b}]0;title\\u{7}.md"),
+        "{}",
+        output.stdout
+    );
     codex.assert_sound();
-    let listing = raw(&codex, &["ls-tree", "-r", "-z", "--name-only", "main:projects/alpha/docs"]);
+    let listing = raw(
+        &codex,
+        &[
+            "ls-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "main:projects/alpha/docs",
+        ],
+    );
     for name in names {
-        assert!(listing.split(|byte| *byte == 0).any(|found| found == name), "{name:?}");
+        assert!(
+            listing.split(|byte| *byte == 0).any(|found| found == name),
+            "{name:?}"
+        );
     }
     // And they go, and come back, by the same names.
     for name in names {
         fs::remove_file(any(&sandbox, "ws/alpha/docs", name)).unwrap();
     }
-    is_harmless(&sandbox.run(&["sync", "--all", "--allow-mass-delete"]).code(0));
+    is_harmless(
+        &sandbox
+            .run(&["sync", "--all", "--allow-mass-delete"])
+            .code(0),
+    );
     assert_eq!(codex.paths(), ["projects/alpha/docs/a.md"]);
 }
 
 #[test]
 fn what_would_make_the_codex_unsound_is_told_and_not_published() {
-    let (sandbox, codex) = workspace("  sync:\n    default_excludes: false\n    symlinks: preserve\n");
+    let (sandbox, codex) =
+        workspace("  sync:\n    default_excludes: false\n    symlinks: preserve\n");
     let mut names: Vec<Vec<u8>> = [
         ".GIT",
         ".git ",
@@ -88,7 +109,11 @@ fn what_would_make_the_codex_unsound_is_told_and_not_published() {
     names.push(b".gi\xe2\x80\x8ct".to_vec());
     for name in &names {
         fs::write(any(&sandbox, "ws/alpha/docs", name), "x").unwrap();
-        let below = any(&sandbox, "ws/alpha/docs", &[b"dir-".as_slice(), &name[1..]].concat());
+        let below = any(
+            &sandbox,
+            "ws/alpha/docs",
+            &[b"dir-".as_slice(), &name[1..]].concat(),
+        );
         fs::create_dir(&below).unwrap();
         fs::write(below.join(OsStr::from_bytes(name)), "x").unwrap();
     }
@@ -98,22 +123,52 @@ fn what_would_make_the_codex_unsound_is_told_and_not_published() {
     symlink("../a.md", links.join("fine.md")).unwrap();
     let output = sandbox.run(&["sync", "--all", "-v"]).code(0);
     is_harmless(&output);
-    assert_eq!(codex.paths(), ["projects/alpha/docs/a.md", "projects/alpha/docs/links/fine.md"]);
+    assert_eq!(
+        codex.paths(),
+        [
+            "projects/alpha/docs/a.md",
+            "projects/alpha/docs/links/fine.md"
+        ]
+    );
     codex.assert_sound();
-    assert_eq!(output.stderr.matches(" is not published: ").count(), 2 * names.len() + 1, "{}", output.stderr);
-    assert!(output.stderr.contains("`docs/.g\\u{200c}it` is not published"), "{}", output.stderr);
+    assert_eq!(
+        output.stderr.matches(" is not published: ").count(),
+        2 * names.len() + 1,
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output
+            .stderr
+            .contains("`docs/.g\\u{200c}it` is not published"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
 fn repositories_inside_a_root_are_no_documents() {
     let (sandbox, codex) = workspace("  sync:\n    default_excludes: false\n");
-    sandbox.write("ws/alpha/docs/deep/module/.git", "gitdir: ../../../.git/modules/module");
+    sandbox.write(
+        "ws/alpha/docs/deep/module/.git",
+        "gitdir: ../../../.git/modules/module",
+    );
     sandbox.write("ws/alpha/docs/deep/module/readme.md", "kept");
     sandbox.write("ws/alpha/docs/deep/repository/.git/config", "[core]");
     symlink("repository/.git", sandbox.path("ws/alpha/docs/deep/link")).unwrap();
-    symlink("repository/.git/config", sandbox.path("ws/alpha/docs/deep/config")).unwrap();
+    symlink(
+        "repository/.git/config",
+        sandbox.path("ws/alpha/docs/deep/config"),
+    )
+    .unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(codex.paths(), ["projects/alpha/docs/a.md", "projects/alpha/docs/deep/module/readme.md"]);
+    assert_eq!(
+        codex.paths(),
+        [
+            "projects/alpha/docs/a.md",
+            "projects/alpha/docs/deep/module/readme.md"
+        ]
+    );
     // What lies in such a directory is not even looked at.
     assert!(!output.stderr.contains(".git/"), "{}", output.stderr);
 }
@@ -150,10 +205,19 @@ fn links_out_of_the_root_are_never_read_whatever_way_they_take() {
         let mut published = codex.paths();
         // A link that stays inside may be kept as what it is.
         published.retain(|path| policy != "preserve" || path != "projects/alpha/docs/here");
-        assert_eq!(published, ["projects/alpha/docs/a.md"], "{policy}: {}", output.stderr);
+        assert_eq!(
+            published,
+            ["projects/alpha/docs/a.md"],
+            "{policy}: {}",
+            output.stderr
+        );
         for name in ["relative", "absolute", "chain", "self", "root", "dangling"] {
             let told = format!("`docs/{name}` is not published");
-            assert!(output.stderr.contains(&told), "{policy}, {name}: {}", output.stderr);
+            assert!(
+                output.stderr.contains(&told),
+                "{policy}, {name}: {}",
+                output.stderr
+            );
         }
         codex.assert_sound();
     }
@@ -167,15 +231,30 @@ fn pipes_sockets_and_files_of_odd_sizes() {
     symlink("pipe", docs.join("to-pipe")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(docs.join("socket")).unwrap();
     sandbox.write("ws/alpha/docs/empty.md", "");
-    fs::File::create(docs.join("sparse.bin")).unwrap().set_len(1 << 40).unwrap();
-    fs::File::create(docs.join("zeros.bin")).unwrap().set_len(1_000_000).unwrap();
+    fs::File::create(docs.join("sparse.bin"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    fs::File::create(docs.join("zeros.bin"))
+        .unwrap()
+        .set_len(1_000_000)
+        .unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(0);
     for name in ["pipe", "to-pipe", "socket"] {
         let told = format!("`docs/{name}` is not published: not a regular file");
         assert!(output.stderr.contains(&told), "{name}: {}", output.stderr);
     }
-    assert!(output.stderr.contains("`docs/sparse.bin` is not published: 1099511627776 bytes"), "{}", output.stderr);
-    assert_eq!(codex.paths(), ["a.md", "empty.md", "zeros.bin"].map(|name| format!("projects/alpha/docs/{name}")));
+    assert!(
+        output
+            .stderr
+            .contains("`docs/sparse.bin` is not published: 1099511627776 bytes"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(
+        codex.paths(),
+        ["a.md", "empty.md", "zeros.bin"].map(|name| format!("projects/alpha/docs/{name}"))
+    );
     codex.assert_sound();
 }
 
@@ -190,13 +269,28 @@ fn a_tree_of_many_levels_is_published_and_one_beyond_what_the_system_can_name_is
     let tip = codex.tip();
     // Made step by step: no single call could name it.
     let name = "n".repeat(250);
-    let mut here = rustix::fs::open(sandbox.path("ws/alpha/docs"), rustix::fs::OFlags::DIRECTORY, 0.into()).unwrap();
+    let mut here = rustix::fs::open(
+        sandbox.path("ws/alpha/docs"),
+        rustix::fs::OFlags::DIRECTORY,
+        0.into(),
+    )
+    .unwrap();
     for _ in 0..20 {
         rustix::fs::mkdirat(&here, name.as_str(), 0o755.into()).unwrap();
-        here = rustix::fs::openat(&here, name.as_str(), rustix::fs::OFlags::DIRECTORY, 0.into()).unwrap();
+        here = rustix::fs::openat(
+            &here,
+            name.as_str(),
+            rustix::fs::OFlags::DIRECTORY,
+            0.into(),
+        )
+        .unwrap();
     }
     let output = sandbox.run(&["sync", "--all"]).code(1);
-    assert!(output.stderr.contains("cannot read `docs/nnn"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("cannot read `docs/nnn"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(codex.tip(), tip);
 }
 
@@ -228,7 +322,11 @@ fn names_and_places_that_lead_elsewhere_are_configuration_errors() {
             format!("codex:\n  remote: {{ url: ../codex.git }}\n  projects: {{ {projects} }}\n"),
         );
         let output = sandbox.run(&["sync", "--all"]).code(3);
-        assert!(output.stderr.contains(".fractary/config.yaml:"), "{projects}: {}", output.stderr);
+        assert!(
+            output.stderr.contains(".fractary/config.yaml:"),
+            "{projects}: {}",
+            output.stderr
+        );
         is_harmless(&output);
         assert_eq!(codex.tip(), None, "{projects}");
     }
@@ -236,8 +334,16 @@ fn names_and_places_that_lead_elsewhere_are_configuration_errors() {
 
 /// What git prints, byte for byte.
 fn raw(codex: &Codex, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("git").args(arguments).current_dir(codex.path()).output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(codex.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
@@ -258,7 +364,9 @@ fn object(codex: &Codex, kind: &str, data: &[u8]) -> String {
 
 /// One entry of a tree, as bytes.
 fn entry(mode: &str, name: &[u8], id: &str) -> Vec<u8> {
-    let id: Vec<u8> = (0..20).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect();
+    let id: Vec<u8> = (0..20)
+        .map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap())
+        .collect();
     [mode.as_bytes(), b" ", name, b"\0", &id].concat()
 }
 
@@ -279,29 +387,63 @@ const REFUSED_NAMES: usize = 9;
 /// Entries as nobody's git writes them: a label, what to look for in an error, and the bytes.
 const ODD: [(&str, &str, Odd); 22] = [
     ("dot dot", "..", |_, blob, _| entry("100644", b"..", blob)),
-    ("dot dot directory", "..", |_, _, tree| entry("40000", b"..", tree)),
+    ("dot dot directory", "..", |_, _, tree| {
+        entry("40000", b"..", tree)
+    }),
     ("dot", ".", |_, _, tree| entry("40000", b".", tree)),
-    ("git file", ".git", |_, blob, _| entry("100644", b".git", blob)),
-    ("git directory", ".git", |_, _, tree| entry("40000", b".GIT", tree)),
+    ("git file", ".git", |_, blob, _| {
+        entry("100644", b".git", blob)
+    }),
+    ("git directory", ".git", |_, _, tree| {
+        entry("40000", b".GIT", tree)
+    }),
     ("no name", "", |_, blob, _| entry("100644", b"", blob)),
     ("a slash", "a/b", |_, blob, _| entry("100644", b"a/b", blob)),
-    ("a directory with a slash", "docs/a.md", |_, _, tree| entry("40000", b"docs/a.md", tree)),
-    ("a path", "/etc/x", |_, blob, _| entry("100644", b"/etc/x", blob)),
-    ("two of one name", "twice", |_, blob, tree| {
-        [entry("100644", b"twice", blob), entry("40000", b"twice", tree)].concat()
+    ("a directory with a slash", "docs/a.md", |_, _, tree| {
+        entry("40000", b"docs/a.md", tree)
     }),
-    ("unsorted", "z", |_, blob, _| [entry("100644", b"z", blob), entry("100644", b"A", blob)].concat()),
-    ("a group's mode", "old", |_, blob, _| entry("100664", b"old", blob)),
-    ("a padded mode", "padded", |_, _, tree| entry("040000", b"padded", tree)),
+    ("a path", "/etc/x", |_, blob, _| {
+        entry("100644", b"/etc/x", blob)
+    }),
+    ("two of one name", "twice", |_, blob, tree| {
+        [
+            entry("100644", b"twice", blob),
+            entry("40000", b"twice", tree),
+        ]
+        .concat()
+    }),
+    ("unsorted", "z", |_, blob, _| {
+        [entry("100644", b"z", blob), entry("100644", b"A", blob)].concat()
+    }),
+    ("a group's mode", "old", |_, blob, _| {
+        entry("100664", b"old", blob)
+    }),
+    ("a padded mode", "padded", |_, _, tree| {
+        entry("040000", b"padded", tree)
+    }),
     ("no mode", "none", |_, blob, _| entry("0", b"none", blob)),
-    ("an escape", "\\u{1b}", |_, blob, _| entry("100644", b"\x1b[31mred", blob)),
-    ("not utf-8", "\\xff", |_, blob, _| entry("100644", b"\xff\xfe", blob)),
-    ("a backslash", "\\", |_, blob, _| entry("100644", b"a\\..\\b", blob)),
+    ("an escape", "\\u{1b}", |_, blob, _| {
+        entry("100644", b"\x1b[31mred", blob)
+    }),
+    ("not utf-8", "\\xff", |_, blob, _| {
+        entry("100644", b"\xff\xfe", blob)
+    }),
+    ("a backslash", "\\", |_, blob, _| {
+        entry("100644", b"a\\..\\b", blob)
+    }),
     ("a drive", "C:", |_, blob, _| entry("100644", b"C:", blob)),
-    ("other case", "DOCS", |_, _, tree| entry("40000", b"DOCS", tree)),
-    ("nothing there", GONE, |_, _, _| entry("40000", b"gone", GONE)),
-    ("a long name", "n", |_, blob, _| entry("100644", "n".repeat(4000).as_bytes(), blob)),
-    ("a deep tree", "deep", |codex, _, tree| entry("40000", b"deep", &deep(codex, tree))),
+    ("other case", "DOCS", |_, _, tree| {
+        entry("40000", b"DOCS", tree)
+    }),
+    ("nothing there", GONE, |_, _, _| {
+        entry("40000", b"gone", GONE)
+    }),
+    ("a long name", "n", |_, blob, _| {
+        entry("100644", "n".repeat(4000).as_bytes(), blob)
+    }),
+    ("a deep tree", "deep", |codex, _, tree| {
+        entry("40000", b"deep", &deep(codex, tree))
+    }),
 ];
 
 /// A tree two thousand levels above `tree`, without a process for each.
@@ -309,7 +451,9 @@ fn deep(codex: &Codex, tree: &str) -> String {
     let repository = git2::Repository::open(codex.path()).unwrap();
     let odb = repository.odb().unwrap();
     (0..2000).fold(tree.to_owned(), |tree, _| {
-        odb.write(git2::ObjectType::Tree, &entry("40000", b"d", &tree)).unwrap().to_string()
+        odb.write(git2::ObjectType::Tree, &entry("40000", b"d", &tree))
+            .unwrap()
+            .to_string()
     })
 }
 
@@ -333,8 +477,15 @@ fn subtree(codex: &Codex, tree: &str, path: &[&str]) -> String {
     path.iter().fold(tree.to_owned(), |tree, name| {
         let data = raw(codex, &["cat-file", "tree", &tree]);
         let wanted = format!("40000 {name}\0");
-        let at = data.windows(wanted.len()).position(|window| window == wanted.as_bytes()).unwrap() + wanted.len();
-        data[at..at + 20].iter().map(|byte| format!("{byte:02x}")).collect()
+        let at = data
+            .windows(wanted.len())
+            .position(|window| window == wanted.as_bytes())
+            .unwrap()
+            + wanted.len();
+        data[at..at + 20]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     })
 }
 
@@ -345,13 +496,22 @@ fn root_of(codex: &Codex) -> String {
 
 /// Syncs into a codex that has `odd` at the station of this number on the way to the file that is published.
 #[track_caller]
-fn survives(sandbox: &Sandbox, codex: &Codex, station: usize, (label, word, odd): (&str, &str, Odd)) {
+fn survives(
+    sandbox: &Sandbox,
+    codex: &Codex,
+    station: usize,
+    (label, word, odd): (&str, &str, Odd),
+) {
     let way = ["projects", "alpha", "docs"];
     let blob = codex.blob(b"odd");
     let odd = odd(codex, &blob, &codex.plant(&[("100644", b"file", &blob)]));
     let mut tree: Option<String> = None;
     for at in (0..=way.len()).rev() {
-        let mut data = if at == station { odd.clone() } else { Vec::new() };
+        let mut data = if at == station {
+            odd.clone()
+        } else {
+            Vec::new()
+        };
         if let Some(inner) = &tree {
             data.extend(entry("40000", way[at].as_bytes(), inner));
         }
@@ -366,7 +526,10 @@ fn survives(sandbox: &Sandbox, codex: &Codex, station: usize, (label, word, odd)
     if output.code != Some(0) {
         assert!(matches!(output.code, Some(1 | 4 | 5)), "{about}");
         assert_eq!(codex.tip(), before, "{about}");
-        assert!(output.stderr.contains(word) && output.stderr.contains("hint: "), "{about}");
+        assert!(
+            output.stderr.contains(word) && output.stderr.contains("hint: "),
+            "{about}"
+        );
         return;
     }
     assert_ne!(codex.tip(), before, "{about}");
@@ -375,7 +538,10 @@ fn survives(sandbox: &Sandbox, codex: &Codex, station: usize, (label, word, odd)
     let ours = way.get(station).copied().unwrap_or("a.md");
     assert_eq!(others(codex, &here, ours).concat(), odd, "{about}");
     let docs = raw(codex, &["cat-file", "tree", &subtree(codex, &after, &way)]);
-    assert!(docs.windows(12).any(|window| window == b"100644 a.md\0"), "{about}");
+    assert!(
+        docs.windows(12).any(|window| window == b"100644 a.md\0"),
+        "{about}"
+    );
     // What stays odd does not come up again.
     let tip = codex.tip();
     sandbox.run(&["sync", "--all"]).code(0);
@@ -407,30 +573,53 @@ fn an_entry_that_stands_twice_is_not_changed() {
         let (sandbox, codex) = workspace("");
         sandbox.write("ws/alpha/README.md", "r");
         let blob = codex.blob(b"odd");
-        let mut entries = [entry("100644", ours.as_bytes(), &blob), entry("100755", ours.as_bytes(), &blob)].concat();
+        let mut entries = [
+            entry("100644", ours.as_bytes(), &blob),
+            entry("100755", ours.as_bytes(), &blob),
+        ]
+        .concat();
         if ours == "docs" {
             let tree = codex.plant(&[("100644", b"b.md", &blob)]);
-            entries = [entry("40000", b"docs", &tree), entry("40000", b"docs", &tree)].concat();
+            entries = [
+                entry("40000", b"docs", &tree),
+                entry("40000", b"docs", &tree),
+            ]
+            .concat();
         }
         let alpha = object(&codex, "tree", &entries);
         let projects = codex.plant(&[("40000", b"alpha", &alpha)]);
         codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
         let before = codex.tip();
-        let output = sandbox.run(&["sync", "--all", "--allow-mass-delete"]).code(4);
-        assert!(output.stderr.contains(&format!("holds `{ours}` more than once")), "{change}: {}", output.stderr);
+        let output = sandbox
+            .run(&["sync", "--all", "--allow-mass-delete"])
+            .code(4);
+        assert!(
+            output
+                .stderr
+                .contains(&format!("holds `{ours}` more than once")),
+            "{change}: {}",
+            output.stderr
+        );
         assert_eq!(codex.tip(), before);
     }
 }
 
 #[test]
 fn what_stands_where_a_directory_is_needed_withholds_the_project() {
-    for (path, mode) in
-        [("projects", "160000"), ("projects/alpha", "160000"), ("projects/alpha", "120000"), ("projects/alpha", "0")]
-    {
+    for (path, mode) in [
+        ("projects", "160000"),
+        ("projects/alpha", "160000"),
+        ("projects/alpha", "120000"),
+        ("projects/alpha", "0"),
+    ] {
         let (sandbox, codex) = workspace("");
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let blob = codex.blob(b"odd");
-        let id = if mode == "120000" { blob.as_str() } else { GONE };
+        let id = if mode == "120000" {
+            blob.as_str()
+        } else {
+            GONE
+        };
         let mut tree = codex.plant(&[(mode, name.as_bytes(), id)]);
         if !parent.is_empty() {
             tree = codex.plant(&[("40000", parent.as_bytes(), &tree)]);
@@ -438,7 +627,11 @@ fn what_stands_where_a_directory_is_needed_withholds_the_project() {
         codex.set_root(&tree);
         let before = codex.tip();
         let output = sandbox.run(&["sync", "--all"]).code(1);
-        assert!(output.stderr.contains(&format!("`{path}` is a ")), "{path} {mode}: {}", output.stderr);
+        assert!(
+            output.stderr.contains(&format!("`{path}` is a ")),
+            "{path} {mode}: {}",
+            output.stderr
+        );
         assert_eq!(codex.tip(), before);
     }
 }
@@ -453,19 +646,32 @@ fn commits_with_strange_headers_are_built_upon() {
     ] {
         let (sandbox, codex) = workspace("");
         let empty = object(&codex, "tree", b"");
-        point(&codex, &object(&codex, "commit", format!("tree {empty}\n{headers}\nodd\n").as_bytes()));
+        point(
+            &codex,
+            &object(
+                &codex,
+                "commit",
+                format!("tree {empty}\n{headers}\nodd\n").as_bytes(),
+            ),
+        );
         let before = codex.tip().unwrap();
         let output = sandbox.run(&["sync", "--all"]);
         is_harmless(&output);
         let about = format!("{headers:?}: {}{}", output.stdout, output.stderr);
         if output.code == Some(0) {
             assert!(
-                raw(&codex, &["cat-file", "commit", "main"]).windows(40).any(|w| w == before.as_bytes()),
+                raw(&codex, &["cat-file", "commit", "main"])
+                    .windows(40)
+                    .any(|w| w == before.as_bytes()),
                 "{about}"
             );
             assert_eq!(codex.paths(), ["projects/alpha/docs/a.md"], "{about}");
         } else {
-            assert_eq!((output.code, codex.tip()), (Some(4), Some(before)), "{about}");
+            assert_eq!(
+                (output.code, codex.tip()),
+                (Some(4), Some(before)),
+                "{about}"
+            );
         }
     }
 }
@@ -478,7 +684,11 @@ fn a_branch_that_names_no_commit_is_an_error() {
         let id = match kind {
             "blob" => blob,
             "tree" => codex.plant(&[("100644", b"file", &blob)]),
-            "tag" => object(&codex, "tag", format!("object {blob}\ntype blob\ntag x\n\nx\n").as_bytes()),
+            "tag" => object(
+                &codex,
+                "tag",
+                format!("object {blob}\ntype blob\ntag x\n\nx\n").as_bytes(),
+            ),
             _ => GONE.to_owned(),
         };
         point(&codex, &id);
@@ -486,7 +696,13 @@ fn a_branch_that_names_no_commit_is_an_error() {
         let about = format!("{kind}: {}{}", output.stdout, output.stderr);
         assert!(matches!(output.code, Some(4 | 5)), "{about}");
         assert!(output.stderr.contains("hint: "), "{about}");
-        assert_eq!(fs::read_to_string(codex.path().join("refs/heads/main")).unwrap().trim(), id, "{about}");
+        assert_eq!(
+            fs::read_to_string(codex.path().join("refs/heads/main"))
+                .unwrap()
+                .trim(),
+            id,
+            "{about}"
+        );
     }
 }
 
@@ -494,10 +710,17 @@ fn a_branch_that_names_no_commit_is_an_error() {
 fn what_a_server_says_cannot_drive_a_terminal() {
     let (sandbox, codex) = workspace("");
     sandbox.serve_without_git();
-    codex.hook("pre-receive", "printf 'clear \\033[2J and \\033]0;title\\007 \\342\\200\\256evil\\n' >&2; exit 1");
+    codex.hook(
+        "pre-receive",
+        "printf 'clear \\033[2J and \\033]0;title\\007 \\342\\200\\256evil\\n' >&2; exit 1",
+    );
     let output = sandbox.run(&["sync", "--all", "-vv"]).code(5);
     is_harmless(&output);
-    assert!(output.stderr.contains("the server said: clear \\u{1b}[2J"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("the server said: clear \\u{1b}[2J"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -511,16 +734,38 @@ fn names_of_branches_cannot_drive_a_terminal() {
         let output = sandbox.run(&["sync", "--all"]).code(4);
         sandbox.remove("bin/git");
         is_harmless(&output);
-        assert!(output.stderr.contains("its HEAD leads to no branch"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("its HEAD leads to no branch"),
+            "{}",
+            output.stderr
+        );
     }
     // And one that git takes, and that is not what it looks like.
     let branch = "a\u{202e}niam";
-    let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.branch={branch}")]).code(0);
+    let output = sandbox
+        .run(&[
+            "sync",
+            "--all",
+            "--config",
+            &format!("remote.branch={branch}"),
+        ])
+        .code(0);
     is_harmless(&output);
-    assert!(output.stdout.contains("`a\\u{202e}niam`"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("`a\\u{202e}niam`"),
+        "{}",
+        output.stdout
+    );
     codex.hook("pre-receive", "exit 1");
     sandbox.write("ws/alpha/docs/a.md", "changed");
-    let output = sandbox.run(&["sync", "--all", "--config", &format!("remote.branch={branch}")]).code(5);
+    let output = sandbox
+        .run(&[
+            "sync",
+            "--all",
+            "--config",
+            &format!("remote.branch={branch}"),
+        ])
+        .code(5);
     is_harmless(&output);
 }
 
@@ -570,11 +815,28 @@ fn documents_show_paths_in_one_way() {
     let (sandbox, _codex) = workspace("");
     let more = "    odd: { root: \"ro\\eot\", to: \"places/\\e[1m\" }\n";
     let config = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
-    sandbox.write("ws/.fractary/config.yaml", config.replace("  projects:\n", &format!("  projects:\n{more}")));
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        config.replace("  projects:\n", &format!("  projects:\n{more}")),
+    );
     sandbox.write("ws/ro\u{1b}ot/README.md", "a");
     let listed = sandbox.run(&["projects", "--json"]).code(0).json();
-    let project = listed["projects"].as_array().unwrap().iter().find(|project| project["name"] == "odd").unwrap();
-    assert_eq!((&project["root"], &project["to"]), (&r"ro\u{1b}ot".into(), &r"places/\u{1b}[1m".into()));
-    let planned = sandbox.run(&["sync", "-p", "odd", "--dry-run", "--json"]).code(0).json();
-    assert_eq!(planned["projects"][0]["changes"][0]["path"], r"places/\u{1b}[1m/README.md");
+    let project = listed["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|project| project["name"] == "odd")
+        .unwrap();
+    assert_eq!(
+        (&project["root"], &project["to"]),
+        (&r"ro\u{1b}ot".into(), &r"places/\u{1b}[1m".into())
+    );
+    let planned = sandbox
+        .run(&["sync", "-p", "odd", "--dry-run", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(
+        planned["projects"][0]["changes"][0]["path"],
+        r"places/\u{1b}[1m/README.md"
+    );
 }

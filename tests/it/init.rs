@@ -13,11 +13,21 @@ fn repository(sandbox: &Sandbox, path: &str, remote: &str) {
 /// Runs `init`, has the file validated, and tells organization, projects and what is published of each.
 fn found(sandbox: &Sandbox, arguments: &[&str]) -> (String, Vec<(String, u64)>) {
     let told = sandbox.run(&[&["init"], arguments].concat()).code(0).stdout;
-    assert!(told.contains("next: `fractary codex doctor`") && told.contains("sync --all --dry-run"), "{told}");
+    assert!(
+        told.contains("next: `fractary codex doctor`") && told.contains("sync --all --dry-run"),
+        "{told}"
+    );
     sandbox.run(&["config", "validate"]).code(0);
     let listed = sandbox.run(&["projects", "--json"]).code(0).json();
     let projects = listed["projects"].as_array().unwrap().iter();
-    let projects = projects.map(|p| (p["name"].as_str().unwrap().to_owned(), p["files"].as_u64().unwrap())).collect();
+    let projects = projects
+        .map(|p| {
+            (
+                p["name"].as_str().unwrap().to_owned(),
+                p["files"].as_u64().unwrap(),
+            )
+        })
+        .collect();
     (value(sandbox, "organization"), projects)
 }
 
@@ -25,7 +35,10 @@ fn found(sandbox: &Sandbox, arguments: &[&str]) -> (String, Vec<(String, u64)>) 
 fn value(sandbox: &Sandbox, key: &str) -> String {
     let shown = sandbox.run(&["config", "show", "--json"]).code(0).json();
     let mut keys = shown["keys"].as_array().unwrap().iter();
-    keys.find(|one| one["key"] == key).unwrap()["value"].as_str().unwrap().to_owned()
+    keys.find(|one| one["key"] == key).unwrap()["value"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -35,35 +48,65 @@ fn one_repository_is_one_project() {
     for path in ["docs/a.md", "specs/b.md", "README.md", "src/main.rs"] {
         sandbox.write(&format!("ws/{path}"), "x");
     }
-    assert_eq!(found(&sandbox, &[]), ("acme".to_owned(), vec![("ws".to_owned(), 3)]));
+    assert_eq!(
+        found(&sandbox, &[]),
+        ("acme".to_owned(), vec![("ws".to_owned(), 3)])
+    );
 }
 
 #[test]
 fn a_directory_of_directories_with_documents_is_many() {
     let sandbox = Sandbox::new();
     repository(&sandbox, "ws", "https://git.acme.example/platform/mono.git");
-    for path in ["services/api/docs/a.md", "services/web/README.md", "services/none/src/x.rs", "libs/one/src/x.rs"] {
+    for path in [
+        "services/api/docs/a.md",
+        "services/web/README.md",
+        "services/none/src/x.rs",
+        "libs/one/src/x.rs",
+    ] {
         sandbox.write(&format!("ws/{path}"), "x");
     }
-    let projects = [("api", 1), ("none", 0), ("web", 1)].map(|(name, files)| (name.to_owned(), files));
-    assert_eq!(found(&sandbox, &[]), ("platform".to_owned(), projects.to_vec()));
+    let projects =
+        [("api", 1), ("none", 0), ("web", 1)].map(|(name, files)| (name.to_owned(), files));
+    assert_eq!(
+        found(&sandbox, &[]),
+        ("platform".to_owned(), projects.to_vec())
+    );
 }
 
 #[test]
 fn a_directory_of_checkouts_is_many() {
     let sandbox = Sandbox::new();
     for name in ["click", "flask"] {
-        repository(&sandbox, &format!("ws/{name}"), &format!("https://github.com/pallets/{name}.git"));
+        repository(
+            &sandbox,
+            &format!("ws/{name}"),
+            &format!("https://github.com/pallets/{name}.git"),
+        );
         sandbox.write(&format!("ws/{name}/docs/a.md"), name);
     }
     sandbox.write("ws/notes/README.md", "no checkout");
     let projects = [("click", 1), ("flask", 1)].map(|(name, files)| (name.to_owned(), files));
-    assert_eq!(found(&sandbox, &[]), ("pallets".to_owned(), projects.to_vec()));
+    assert_eq!(
+        found(&sandbox, &[]),
+        ("pallets".to_owned(), projects.to_vec())
+    );
     // Of several organizations none is taken.
     sandbox.remove("ws/.fractary");
-    sandbox.git(&sandbox.path("ws/flask"), &["remote", "set-url", "origin", "https://github.com/others/flask.git"]);
+    sandbox.git(
+        &sandbox.path("ws/flask"),
+        &[
+            "remote",
+            "set-url",
+            "origin",
+            "https://github.com/others/flask.git",
+        ],
+    );
     let told = sandbox.run(&["init"]).code(0).stdout;
-    assert!(told.contains("the organization could not be detected"), "{told}");
+    assert!(
+        told.contains("the organization could not be detected"),
+        "{told}"
+    );
     sandbox.run(&["config", "validate"]).code(0);
 }
 
@@ -73,13 +116,31 @@ fn what_is_there_is_not_replaced_unless_it_is_meant() {
     sandbox.write("ws/docs/a.md", "a");
     sandbox.write("ws/.fractary/config.yml", "codex: { organization: mine }\n");
     let refused = sandbox.run(&["init"]).code(2).stderr;
-    assert!(refused.contains("is there already") && refused.contains("--force"), "{refused}");
-    assert_eq!(std::fs::read_to_string(sandbox.path("ws/.fractary/config.yml")).unwrap().lines().count(), 1);
-    sandbox.run(&["init", "--force", "--organization", "acme"]).code(0);
+    assert!(
+        refused.contains("is there already") && refused.contains("--force"),
+        "{refused}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(sandbox.path("ws/.fractary/config.yml"))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
+    sandbox
+        .run(&["init", "--force", "--organization", "acme"])
+        .code(0);
     sandbox.run(&["config", "validate"]).code(0);
     assert!(!sandbox.path("ws/.fractary/config.yml").exists());
     sandbox.remove("ws/.fractary/config.yaml");
-    let arguments = ["--organization", "acme", "--codex-repo", "knowledge: base", "--url", "/srv/co dex.git"];
+    let arguments = [
+        "--organization",
+        "acme",
+        "--codex-repo",
+        "knowledge: base",
+        "--url",
+        "/srv/co dex.git",
+    ];
     let (organization, _) = found(&sandbox, &arguments);
     assert_eq!(organization, "acme");
     assert_eq!(value(&sandbox, "remote.url"), "/srv/co dex.git");
@@ -89,19 +150,30 @@ fn what_is_there_is_not_replaced_unless_it_is_meant() {
 fn a_project_of_a_workspace_is_not_made_one_of_its_own() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "  workspace: { members: ['services/*'] }\n");
-    for path in ["alpha/docs/a.md", "services/api/docs/a.md", "tools/docs/a.md"] {
+    for path in [
+        "alpha/docs/a.md",
+        "services/api/docs/a.md",
+        "tools/docs/a.md",
+    ] {
         sandbox.write(&format!("ws/{path}"), "a");
     }
     for (directory, name) in [("alpha", "alpha"), ("services/api", "api")] {
         let told = sandbox.run(&["-C", directory, "init"]).code(2).stderr;
         let message = format!("error: this is the project `{name}` of the workspace in `");
-        assert!(told.starts_with(&message) && told.contains("--force"), "{told}");
+        assert!(
+            told.starts_with(&message) && told.contains("--force"),
+            "{told}"
+        );
         assert!(!sandbox.path(&format!("ws/{directory}/.fractary")).exists());
     }
     sandbox.run(&["config", "validate"]).code(0);
-    sandbox.run(&["-C", "alpha", "init", "--force", "--organization", "acme"]).code(0);
+    sandbox
+        .run(&["-C", "alpha", "init", "--force", "--organization", "acme"])
+        .code(0);
     // What no workspace counts among its projects may be one.
-    sandbox.run(&["-C", "tools", "init", "--organization", "acme"]).code(0);
+    sandbox
+        .run(&["-C", "tools", "init", "--organization", "acme"])
+        .code(0);
 }
 
 #[test]
@@ -110,10 +182,15 @@ fn a_link_that_leads_nowhere_is_not_replaced_unless_it_is_meant() {
     let file = sandbox.path("ws/.fractary/config.yaml");
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
     std::os::unix::fs::symlink("elsewhere.yaml", &file).unwrap();
-    let told = sandbox.run(&["init", "--organization", "acme"]).code(2).stderr;
+    let told = sandbox
+        .run(&["init", "--organization", "acme"])
+        .code(2)
+        .stderr;
     assert!(told.contains("is there already"), "{told}");
     assert!(file.is_symlink());
-    sandbox.run(&["init", "--organization", "acme", "--force"]).code(0);
+    sandbox
+        .run(&["init", "--organization", "acme", "--force"])
+        .code(0);
     sandbox.run(&["config", "validate"]).code(0);
 }
 
@@ -134,11 +211,23 @@ fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
     let mut command = sandbox.program(&["sync", "--all", "--dry-run"]);
     command.env("TMPDIR", "/proc/none");
     let told = sandbox.finish(command).code(4).stderr;
-    assert!(told.contains("in `/proc/none`\n  caused by: No such file or directory (os error 2)\n"), "{told}");
+    assert!(
+        told.contains("in `/proc/none`\n  caused by: No such file or directory (os error 2)\n"),
+        "{told}"
+    );
     sandbox.remove("ws/.fractary");
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
-    let read_only = format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", sandbox.path("ws").display());
-    let Some(output) = sandbox.run_with_mounts(&read_only, &["init", "--organization", "acme"]) else { return };
+    let read_only = format!(
+        "mount --bind {0} {0} && mount -o remount,ro,bind {0}",
+        sandbox.path("ws").display()
+    );
+    let Some(output) = sandbox.run_with_mounts(&read_only, &["init", "--organization", "acme"])
+    else {
+        return;
+    };
     let told = output.code(3).stderr;
-    assert!(told.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"), "{told}");
+    assert!(
+        told.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"),
+        "{told}"
+    );
 }

@@ -22,11 +22,27 @@ fn asked(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
     command.env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
     let output = sandbox.finish(command).code(0);
     // The last span of a line is the one that ended.
-    let spans = [("ls-remote", "list"), ("clone", "fetch"), ("contents", "contents"), ("push", "push")];
-    let ended = output.stderr.lines().filter(|line| line.contains(": close "));
-    let is =
-        |line: &str, span: &str| line.contains(&format!("{span}: fractary")) || line.contains(&format!("{span}{{"));
-    ended.filter_map(|line| spans.iter().find(|(span, _)| is(line, span)).map(|(_, asked)| *asked)).collect()
+    let spans = [
+        ("ls-remote", "list"),
+        ("clone", "fetch"),
+        ("contents", "contents"),
+        ("push", "push"),
+    ];
+    let ended = output
+        .stderr
+        .lines()
+        .filter(|line| line.contains(": close "));
+    let is = |line: &str, span: &str| {
+        line.contains(&format!("{span}: fractary")) || line.contains(&format!("{span}{{"))
+    };
+    ended
+        .filter_map(|line| {
+            spans
+                .iter()
+                .find(|(span, _)| is(line, span))
+                .map(|(_, asked)| *asked)
+        })
+        .collect()
 }
 
 #[test]
@@ -38,7 +54,12 @@ fn nothing_changed_costs_one_question() {
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
     // As a fresh checkout has them: the same contents, written now.
-    for path in ["ws/alpha/README.md", "ws/alpha/docs/a.md", "ws/beta/README.md", "ws/beta/docs/a.md"] {
+    for path in [
+        "ws/alpha/README.md",
+        "ws/alpha/docs/a.md",
+        "ws/beta/README.md",
+        "ws/beta/docs/a.md",
+    ] {
         let same = fs::read(sandbox.path(path)).unwrap();
         sandbox.remove(path);
         sandbox.write(path, same);
@@ -46,7 +67,10 @@ fn nothing_changed_costs_one_question() {
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
     // A change is pushed on top of a fetched tip, and then known again.
     sandbox.write("ws/alpha/README.md", "changed");
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch", "push", "list"]);
+    assert_eq!(
+        asked(&sandbox, &["sync", "--all"]),
+        ["list", "fetch", "push", "list"]
+    );
     assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
 }
 
@@ -55,7 +79,9 @@ fn what_is_known_is_ignored_when_it_is_damaged() {
     let (sandbox, codex) = synced();
     let state = sandbox.path("home/.local/state/fractary-codex");
     for directory in ["codex", "stat"] {
-        for (path, data, ..) in sandbox.fingerprint(&format!("home/.local/state/fractary-codex/{directory}")) {
+        for (path, data, ..) in
+            sandbox.fingerprint(&format!("home/.local/state/fractary-codex/{directory}"))
+        {
             if path.is_file() {
                 fs::write(path, &data[..data.len() / 2]).unwrap();
             }
@@ -76,7 +102,10 @@ fn a_change_within_the_clocks_resolution_is_seen() {
     for round in 0..20 {
         sandbox.write("ws/alpha/README.md", format!("{round:05}"));
         sandbox.run(&["sync", "--all"]).code(0);
-        assert_eq!(codex.file("projects/alpha/README.md"), format!("{round:05}"));
+        assert_eq!(
+            codex.file("projects/alpha/README.md"),
+            format!("{round:05}")
+        );
     }
 }
 
@@ -85,26 +114,62 @@ fn an_offline_dry_run_compares_with_what_was_recorded() {
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.write("ws/alpha/README.md", "changed");
-    let online = sandbox.run(&["sync", "--all", "--dry-run", "--json"]).code(0).json();
+    let online = sandbox
+        .run(&["sync", "--all", "--dry-run", "--json"])
+        .code(0)
+        .json();
     let tip = codex.tip();
     // The codex is out of reach, and nobody asks for it.
     fs::rename(codex.path(), sandbox.path("gone.git")).unwrap();
-    let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("home"), sandbox.fingerprint("tmp"));
-    let offline = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(0).json();
-    assert_eq!(before, (sandbox.fingerprint("ws"), sandbox.fingerprint("home"), sandbox.fingerprint("tmp")));
-    assert_eq!((&offline["projects"], &offline["plan_id"]), (&online["projects"], &online["plan_id"]));
+    let before = (
+        sandbox.fingerprint("ws"),
+        sandbox.fingerprint("home"),
+        sandbox.fingerprint("tmp"),
+    );
+    let offline = sandbox
+        .run(&["sync", "--all", "--dry-run", "--offline", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(
+        before,
+        (
+            sandbox.fingerprint("ws"),
+            sandbox.fingerprint("home"),
+            sandbox.fingerprint("tmp")
+        )
+    );
+    assert_eq!(
+        (&offline["projects"], &offline["plan_id"]),
+        (&online["projects"], &online["plan_id"])
+    );
     assert_eq!(offline["remote"]["before"].as_str(), tip.as_deref());
-    let human = sandbox.run(&["sync", "--all", "--dry-run", "--offline"]).code(0);
-    assert!(human.stdout.contains(", as recorded at 20"), "{}", human.stdout);
-    assert_eq!(asked(&sandbox, &["sync", "--all", "--dry-run", "--offline"]), [""; 0]);
+    let human = sandbox
+        .run(&["sync", "--all", "--dry-run", "--offline"])
+        .code(0);
+    assert!(
+        human.stdout.contains(", as recorded at 20"),
+        "{}",
+        human.stdout
+    );
+    assert_eq!(
+        asked(&sandbox, &["sync", "--all", "--dry-run", "--offline"]),
+        [""; 0]
+    );
 }
 
 #[test]
 fn that_records_are_of_several_tips_is_told() {
     let (sandbox, _codex) = synced();
     let offline = |warned: bool| {
-        let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(0).json();
-        assert_eq!(output["warnings"].to_string().contains("of several tips"), warned, "{output}");
+        let output = sandbox
+            .run(&["sync", "--all", "--dry-run", "--offline", "--json"])
+            .code(0)
+            .json();
+        assert_eq!(
+            output["warnings"].to_string().contains("of several tips"),
+            warned,
+            "{output}"
+        );
     };
     offline(false);
     sandbox.write("ws/alpha/docs/new.md", "new");
@@ -117,7 +182,10 @@ fn offline_without_records_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
-    let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json"]).code(4).json();
+    let output = sandbox
+        .run(&["sync", "--all", "--dry-run", "--offline", "--json"])
+        .code(4)
+        .json();
     assert_eq!(output["error"]["kind"], "nothing-recorded");
     sandbox.run(&["sync", "--all", "--offline"]).code(2);
 }
@@ -126,12 +194,27 @@ fn offline_without_records_is_an_error() {
 fn what_is_recorded_of_one_remote_and_branch_is_nothing_to_another() {
     let (sandbox, _codex) = synced();
     let offline = |setting: &str| {
-        let output = sandbox.run(&["sync", "--all", "--dry-run", "--offline", "--json", "--config", setting]);
+        let output = sandbox.run(&[
+            "sync",
+            "--all",
+            "--dry-run",
+            "--offline",
+            "--json",
+            "--config",
+            setting,
+        ]);
         (output.code, output.json()["error"]["kind"].clone())
     };
-    assert_eq!(offline("remote.url=../codex.git"), (Some(0), serde_json::Value::Null));
+    assert_eq!(
+        offline("remote.url=../codex.git"),
+        (Some(0), serde_json::Value::Null)
+    );
     for setting in ["remote.url=../other.git", "remote.branch=other"] {
-        assert_eq!(offline(setting), (Some(4), "nothing-recorded".into()), "{setting}");
+        assert_eq!(
+            offline(setting),
+            (Some(4), "nothing-recorded".into()),
+            "{setting}"
+        );
     }
 }
 
@@ -140,7 +223,9 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     let (sandbox, codex) = synced();
     let cached = |content: &str| {
         sandbox.write("ws/alpha/README.md", content);
-        sandbox.run(&["sync", "--all", "--config", "clone.strategy=cached"]).code(0);
+        sandbox
+            .run(&["sync", "--all", "--config", "clone.strategy=cached"])
+            .code(0);
         assert_eq!(codex.file("projects/alpha/README.md"), content);
         assert_eq!(sandbox.leftovers(), [""; 0]);
     };
@@ -159,7 +244,13 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     assert!(packs() > first, "the clone was kept");
     for (path, data, ..) in sandbox.fingerprint(clones) {
         if path.extension().is_some_and(|e| e == "pack" || e == "idx") {
-            sandbox.set_mode(path.strip_prefix(sandbox.path("")).unwrap().to_str().unwrap(), 0o644);
+            sandbox.set_mode(
+                path.strip_prefix(sandbox.path(""))
+                    .unwrap()
+                    .to_str()
+                    .unwrap(),
+                0o644,
+            );
             fs::write(path, &data[..data.len() / 2]).unwrap();
         }
     }
@@ -183,7 +274,11 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     let mark = mark.display();
     if without_git() {
         let others = format!("git --git-dir={path} update-ref refs/heads/main refs/heads/other");
-        return sandbox.run_at(Step::Push, Moment::Before, &format!("[ -e {mark} ] || {{ touch {mark}; {others}; }}"));
+        return sandbox.run_at(
+            Step::Push,
+            Moment::Before,
+            &format!("[ -e {mark} ] || {{ touch {mark}; {others}; }}"),
+        );
     }
     sandbox.wrap_git(&format!(
         "real=${{PATH#*:}}; case \"$*\" in\n\
@@ -214,7 +309,13 @@ fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, ":");
-    let output = sandbox.run(&["sync", "--all", "--json", "--config", "cache.enabled=false"]).code(0).json();
+    let output = sandbox
+        .run(&["sync", "--all", "--json", "--config", "cache.enabled=false"])
+        .code(0)
+        .json();
     let theirs = codex.git(&["rev-parse", "refs/heads/other"]);
-    assert_eq!((output["remote"]["before"].as_str(), &output["attempts"]), (Some(theirs.trim()), &2.into()));
+    assert_eq!(
+        (output["remote"]["before"].as_str(), &output["attempts"]),
+        (Some(theirs.trim()), &2.into())
+    );
 }

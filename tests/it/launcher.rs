@@ -7,7 +7,10 @@ use crate::support::{Output, Sandbox, executable};
 
 /// The launcher, copied beside nothing, with a tool on PATH that says what it was given.
 fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
-    for (name, body) in [("fractary-echo", "echo \"$@\"; exit 7"), ("fractary-codex", "echo the one on PATH: \"$@\"")] {
+    for (name, body) in [
+        ("fractary-echo", "echo \"$@\"; exit 7"),
+        ("fractary-codex", "echo the one on PATH: \"$@\""),
+    ] {
         executable::script(&sandbox.path("bin").join(name), body);
     }
     sandbox.write("bin/fractary-notes", "not executable");
@@ -17,7 +20,11 @@ fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
         // A link to itself must not be run for ever.
         std::os::unix::fs::symlink(&launcher, sandbox.path("own/fractary-self")).unwrap();
     }
-    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        sandbox.path("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
     let mut command = sandbox.command(launcher.to_str().unwrap());
     command.args(arguments).env("PATH", path);
     sandbox.finish(command)
@@ -37,28 +44,68 @@ fn arguments_and_exit_status_pass_through() {
 #[test]
 fn what_lies_beside_the_launcher_comes_first() {
     let sandbox = Sandbox::new();
-    assert!(launch(&sandbox, &["codex", "x"]).code(0).stdout.starts_with("the one on PATH"));
-    executable::copy(Path::new(env!("CARGO_BIN_EXE_fractary-codex")), &sandbox.path("own/fractary-codex"));
+    assert!(
+        launch(&sandbox, &["codex", "x"])
+            .code(0)
+            .stdout
+            .starts_with("the one on PATH")
+    );
+    executable::copy(
+        Path::new(env!("CARGO_BIN_EXE_fractary-codex")),
+        &sandbox.path("own/fractary-codex"),
+    );
     let output = launch(&sandbox, &["codex", "--version"]).code(0);
-    assert_eq!(output.stdout, format!("fractary-codex {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        output.stdout,
+        format!("fractary-codex {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
 fn tools_are_listed_and_unknown_ones_told() {
     let sandbox = Sandbox::new();
     let listed = launch(&sandbox, &["--list"]).code(0).stdout;
-    let names: Vec<_> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
-    assert!(names.contains(&"echo") && names.contains(&"codex"), "{names:?}");
-    assert!(!names.contains(&"notes") && !names.contains(&"self"), "{names:?}");
+    let names: Vec<_> = listed
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .collect();
+    assert!(
+        names.contains(&"echo") && names.contains(&"codex"),
+        "{names:?}"
+    );
+    assert!(
+        !names.contains(&"notes") && !names.contains(&"self"),
+        "{names:?}"
+    );
     let output = launch(&sandbox, &["codx"]).code(2);
-    assert!(output.stderr.contains("did you mean `fractary codex`?"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("did you mean `fractary codex`?"),
+        "{}",
+        output.stderr
+    );
     let output = launch(&sandbox, &["CODEX"]).code(2);
-    assert!(output.stderr.contains("did you mean `fractary codex`?"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("did you mean `fractary codex`?"),
+        "{}",
+        output.stderr
+    );
     let output = launch(&sandbox, &["-x"]).code(2);
-    assert_eq!(output.stderr, "error: unknown option `-x`; see `fractary --help`\n");
+    assert_eq!(
+        output.stderr,
+        "error: unknown option `-x`; see `fractary --help`\n"
+    );
     let output = launch(&sandbox, &["self"]).code(2);
-    assert!(output.stderr.contains("there is no `fractary-self` to run"), "{}", output.stderr);
-    assert!(launch(&sandbox, &[]).code(2).stderr.starts_with("Run a fractary tool"));
+    assert!(
+        output.stderr.contains("there is no `fractary-self` to run"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        launch(&sandbox, &[])
+            .code(2)
+            .stderr
+            .starts_with("Run a fractary tool")
+    );
 }
 
 #[test]
@@ -73,7 +120,10 @@ fn an_interpreter_that_is_missing_is_named() {
     let sandbox = Sandbox::new();
     executable::write(&sandbox.path("bin/fractary-old"), "#!/no/such/python -u\n");
     let told = launch(&sandbox, &["old"]).code(126).stderr;
-    assert!(told.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"), "{told}");
+    assert!(
+        told.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -81,7 +131,15 @@ fn help_that_cannot_be_written_is_no_success() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_fractary"));
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let child = command.arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = command
+        .arg("--help")
+        .stdout(full)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let told = sandbox.ended(child).code(1).stderr;
-    assert!(told.starts_with("error: the output cannot be written: No space left"), "{told}");
+    assert!(
+        told.starts_with("error: the output cannot be written: No space left"),
+        "{told}"
+    );
 }

@@ -29,7 +29,10 @@ fn transcripts() {
     sandbox.write("ws/beta/README.md", "beta");
     sandbox.write("ws/alpha/docs/a.md", "again");
     sandbox.serve_without_git();
-    codex.hook("pre-receive", "echo 'documents are frozen until Monday' >&2; exit 1");
+    codex.hook(
+        "pre-receive",
+        "echo 'documents are frozen until Monday' >&2; exit 1",
+    );
     show("declined", &["sync", "--all"], 5);
     show("help-short", &["sync", "-h"], 0);
     show("help", &["--help"], 0);
@@ -38,7 +41,12 @@ fn transcripts() {
 #[test]
 fn short_help_fits_a_screen() {
     let (sandbox, _codex) = world();
-    for arguments in [&["-h"][..], &["sync", "-h"], &["status", "-h"], &["doctor", "-h"]] {
+    for arguments in [
+        &["-h"][..],
+        &["sync", "-h"],
+        &["status", "-h"],
+        &["doctor", "-h"],
+    ] {
         let lines = sandbox.run(arguments).code(0).stdout.lines().count();
         assert!(lines <= 40, "{arguments:?}: {lines} lines");
     }
@@ -49,12 +57,23 @@ fn check_says_whether_anything_is_out_of_date() {
     let (sandbox, codex) = world();
     let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"));
     sandbox.run(&["status", "--all", "--check"]).code(6);
-    assert_eq!((sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git")), before);
+    assert_eq!(
+        (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git")),
+        before
+    );
     sandbox.run(&["status", "--all"]).code(0);
     sandbox.run(&["sync", "--all"]).code(0);
-    let document = sandbox.run(&["status", "--all", "--check", "--json"]).code(0).json();
-    assert_eq!((&document["command"], &document["dry_run"]), (&"status".into(), &true.into()));
-    sandbox.run(&["status", "--all", "--check", "--offline"]).code(0);
+    let document = sandbox
+        .run(&["status", "--all", "--check", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(
+        (&document["command"], &document["dry_run"]),
+        (&"status".into(), &true.into())
+    );
+    sandbox
+        .run(&["status", "--all", "--check", "--offline"])
+        .code(0);
     // A project that cannot be read outweighs one that is out of date.
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.remove("ws/beta");
@@ -65,17 +84,26 @@ fn check_says_whether_anything_is_out_of_date() {
 #[test]
 fn events_are_lines_and_the_last_is_the_document() {
     let (sandbox, codex) = world();
-    let schema = serde_json::from_str(&sandbox.run(&["config", "schema", "events"]).code(0).stdout).unwrap();
+    let schema =
+        serde_json::from_str(&sandbox.run(&["config", "schema", "events"]).code(0).stdout).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     let lines = |arguments: &[&str], code: i32| {
-        let output = sandbox.run(&[arguments, &["--format", "ndjson"]].concat()).code(code);
-        let lines: Vec<serde_json::Value> =
-            output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let output = sandbox
+            .run(&[arguments, &["--format", "ndjson"]].concat())
+            .code(code);
+        let lines: Vec<serde_json::Value> = output
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         for line in &lines {
             assert!(schema.is_valid(line), "{line}");
         }
         let (last, events) = lines.split_last().unwrap();
-        assert_eq!((&last["event"], &last["document"]["exit_code"]), (&"result".into(), &code.into()));
+        assert_eq!(
+            (&last["event"], &last["document"]["exit_code"]),
+            (&"result".into(), &code.into())
+        );
         assert!(events.iter().all(|event| event["event"] != "result"));
         (events.to_vec(), last["document"].clone())
     };
@@ -83,13 +111,30 @@ fn events_are_lines_and_the_last_is_the_document() {
     assert_eq!(document["remote"]["after"].as_str(), codex.tip().as_deref());
     for stage in ["scan", "fetch", "commit", "push", "verify"] {
         for event in ["started", "finished"] {
-            assert!(events.iter().any(|e| e["event"] == event && e["stage"] == stage), "{event} {stage}");
+            assert!(
+                events
+                    .iter()
+                    .any(|e| e["event"] == event && e["stage"] == stage),
+                "{event} {stage}"
+            );
         }
     }
     sandbox.remove("ws/beta");
     lines(&["sync", "--all"], 1);
-    assert!(lines(&["sync", "--all", "--config", "remote.url=../nothing.git"], 4).0.len() < 10);
-    assert!(lines(&["sync", "--all", "--config", "nonsense=1"], 3).0.is_empty());
+    assert!(
+        lines(
+            &["sync", "--all", "--config", "remote.url=../nothing.git"],
+            4
+        )
+        .0
+        .len()
+            < 10
+    );
+    assert!(
+        lines(&["sync", "--all", "--config", "nonsense=1"], 3)
+            .0
+            .is_empty()
+    );
     assert!(lines(&["sync", "-p", "nobody"], 2).0.is_empty());
 }
 
@@ -99,24 +144,40 @@ fn github_actions_get_a_summary_and_annotations() {
     sandbox.remove("ws/beta");
     let run = |arguments: &[&str], code: i32| {
         let mut command = sandbox.program(arguments);
-        command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", sandbox.path("summary.md"));
+        command
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", sandbox.path("summary.md"));
         sandbox.finish(command).code(code)
     };
     let output = run(&["sync", "--all"], 1);
     assert!(!output.stdout.contains("::error"));
-    let annotations: Vec<_> = output.stderr.lines().filter(|line| line.starts_with("::")).collect();
+    let annotations: Vec<_> = output
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("::"))
+        .collect();
     assert_eq!(annotations.len(), 1, "{annotations:?}");
-    assert!(annotations[0].starts_with("::error title=fractary-codex::beta: the root"), "{annotations:?}");
+    assert!(
+        annotations[0].starts_with("::error title=fractary-codex::beta: the root"),
+        "{annotations:?}"
+    );
     let summary = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
     assert!(
-        summary.contains("| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | 0 | 0 | 0 | 0 | **failed** |\n"),
+        summary.contains(
+            "| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | 0 | 0 | 0 | 0 | **failed** |\n"
+        ),
         "{summary}"
     );
     run(&["sync", "--all", "--dry-run", "--rescan"], 1);
     let dry = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
     assert!(dry.contains("\n1 up to date, 1 failed; `main` of"), "{dry}");
     run(&["sync", "--all", "--json"], 1).json();
-    assert!(std::fs::read_to_string(sandbox.path("summary.md")).unwrap().len() > summary.len());
+    assert!(
+        std::fs::read_to_string(sandbox.path("summary.md"))
+            .unwrap()
+            .len()
+            > summary.len()
+    );
     assert_eq!(codex.subjects().len(), 1);
 }
 
@@ -130,28 +191,57 @@ fn errors_and_warnings_are_annotated_however_results_are_written() {
         command.env("GITHUB_ACTIONS", "true");
         let output = sandbox.finish(command).code(code);
         assert!(!output.stdout.contains("::error"), "{}", output.stdout);
-        let lines = output.stderr.lines().filter_map(|line| line.strip_prefix("::"));
-        lines.map(|line| line.replace(" title=fractary-codex::", ": ")).collect::<Vec<_>>()
+        let lines = output
+            .stderr
+            .lines()
+            .filter_map(|line| line.strip_prefix("::"));
+        lines
+            .map(|line| line.replace(" title=fractary-codex::", ": "))
+            .collect::<Vec<_>>()
     };
     #[track_caller]
     fn are(found: &[String], expected: &[&str]) {
-        let like =
-            found.len() == expected.len() && found.iter().zip(expected).all(|(line, start)| line.starts_with(start));
+        let like = found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(line, start)| line.starts_with(start));
         assert!(like, "{found:#?}");
     }
     let failed = ["warning: alpha: ", "error: beta: the root"];
-    for more in [&[][..], &["--json"], &["--format", "ndjson"], &["-q"], &["-q", "--json"]] {
-        are(&annotations(&[&["sync", "--all", "--dry-run"], more].concat(), 1), &failed);
-        are(&annotations(&[&["sync", "-p", "none"], more].concat(), 2), &["error: there is no project `none`"]);
-        are(&annotations(&[&["sync", "--bogus"], more].concat(), 2), &["error: unexpected argument '--bogus' found"]);
+    for more in [
+        &[][..],
+        &["--json"],
+        &["--format", "ndjson"],
+        &["-q"],
+        &["-q", "--json"],
+    ] {
+        are(
+            &annotations(&[&["sync", "--all", "--dry-run"], more].concat(), 1),
+            &failed,
+        );
+        are(
+            &annotations(&[&["sync", "-p", "none"], more].concat(), 2),
+            &["error: there is no project `none`"],
+        );
+        are(
+            &annotations(&[&["sync", "--bogus"], more].concat(), 2),
+            &["error: unexpected argument '--bogus' found"],
+        );
         let mistakes = ["--config", "jobs=many", "--config", "nonsense=1"];
         let told = annotations(&[&["sync", "--all"], &mistakes[..], more].concat(), 3);
-        assert!(told.len() == 2 && told.iter().all(|line| line.starts_with("error: `--config")), "{told:#?}");
+        assert!(
+            told.len() == 2 && told.iter().all(|line| line.starts_with("error: `--config")),
+            "{told:#?}"
+        );
         let nowhere = ["--config", "remote.url=../nothing.git"];
         let told = annotations(&[&["sync", "-p", "alpha"], &nowhere[..], more].concat(), 4);
         are(&told[told.len() - 1..], &["error: "]);
     }
-    are(&annotations(&["projects", "--json", "--config", "jobs=many"], 3), &["error: `--config"]);
+    are(
+        &annotations(&["projects", "--json", "--config", "jobs=many"], 3),
+        &["error: `--config"],
+    );
 }
 
 #[test]
@@ -161,8 +251,14 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
     let colours = |on_terminal: bool, variables: &[(&str, &str)], arguments: &[&str]| {
         let mut command = if on_terminal {
             let mut command = sandbox.command("script");
-            let program = format!("{} {}", env!("CARGO_BIN_EXE_fractary-codex"), arguments.join(" "));
-            command.args(["-qec", &program, "/dev/null"]).env("TERM", "xterm");
+            let program = format!(
+                "{} {}",
+                env!("CARGO_BIN_EXE_fractary-codex"),
+                arguments.join(" ")
+            );
+            command
+                .args(["-qec", &program, "/dev/null"])
+                .env("TERM", "xterm");
             command
         } else {
             sandbox.program(arguments)
@@ -179,13 +275,27 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
         (true, &[("NO_COLOR", "1")], &plain, false),
         (false, &[("CLICOLOR_FORCE", "1")], &plain, true),
         (false, &[("CLICOLOR_FORCE", "0")], &plain, false),
-        (false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &plain, false),
+        (
+            false,
+            &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")],
+            &plain,
+            false,
+        ),
         (true, &[("TERM", "dumb")], &plain, false),
         (false, &[("CI", "true")], &plain, false),
         (true, &[], &["status", "--all", "--color", "never"], false),
-        (false, &[("NO_COLOR", "1")], &["status", "--all", "--color", "always"], true),
+        (
+            false,
+            &[("NO_COLOR", "1")],
+            &["status", "--all", "--color", "always"],
+            true,
+        ),
     ] {
-        assert_eq!(colours(on_terminal, variables, arguments), expected, "{on_terminal} {variables:?} {arguments:?}");
+        assert_eq!(
+            colours(on_terminal, variables, arguments),
+            expected,
+            "{on_terminal} {variables:?} {arguments:?}"
+        );
     }
 }
 
@@ -194,21 +304,54 @@ fn long_lists_are_folded_until_all_is_asked_for() {
     let (sandbox, _codex) = world();
     for file in 0..25 {
         sandbox.write(&format!("ws/alpha/docs/{file:02}.md"), "a");
-        std::os::unix::fs::symlink("nowhere", sandbox.path(&format!("ws/beta/docs-{file:02}"))).unwrap();
+        std::os::unix::fs::symlink("nowhere", sandbox.path(&format!("ws/beta/docs-{file:02}")))
+            .unwrap();
     }
     let plan = |more: &[&str]| {
-        let include = ["--config", "sync.to_codex.include=['docs/**', 'README.md', 'docs-*']"];
-        let output = sandbox.run(&[&["sync", "--all", "--dry-run"], &include[..], more].concat()).code(0);
-        let count = |text: &str, word: &str| text.lines().filter(|line| line.contains(word)).count();
-        (count(&output.stdout, "added    "), count(&output.stderr, "warning: beta: "), output)
+        let include = [
+            "--config",
+            "sync.to_codex.include=['docs/**', 'README.md', 'docs-*']",
+        ];
+        let output = sandbox
+            .run(&[&["sync", "--all", "--dry-run"], &include[..], more].concat())
+            .code(0);
+        let count =
+            |text: &str, word: &str| text.lines().filter(|line| line.contains(word)).count();
+        (
+            count(&output.stdout, "added    "),
+            count(&output.stderr, "warning: beta: "),
+            output,
+        )
     };
     let (changes, warnings, output) = plan(&[]);
-    assert_eq!((changes, warnings), (11, 21), "{}{}", output.stdout, output.stderr);
-    assert!(output.stdout.contains("… and 17 more; -v shows all"), "{}", output.stdout);
-    assert!(output.stderr.contains("warning: beta: and 5 more warnings; -v shows all"), "{}", output.stderr);
+    assert_eq!(
+        (changes, warnings),
+        (11, 21),
+        "{}{}",
+        output.stdout,
+        output.stderr
+    );
+    assert!(
+        output.stdout.contains("… and 17 more; -v shows all"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output
+            .stderr
+            .contains("warning: beta: and 5 more warnings; -v shows all"),
+        "{}",
+        output.stderr
+    );
     let (changes, warnings, _) = plan(&["-v"]);
     assert_eq!((changes, warnings), (28, 25));
-    assert_eq!(plan(&["--json"]).2.json()["warnings"].as_array().unwrap().len(), 25);
+    assert_eq!(
+        plan(&["--json"]).2.json()["warnings"]
+            .as_array()
+            .unwrap()
+            .len(),
+        25
+    );
 }
 
 #[test]
@@ -236,7 +379,11 @@ fn colour_is_chosen_for_help_and_for_mistakes_as_well() {
 fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
     let program = env!("CARGO_BIN_EXE_fractary-codex");
     let mut command = sandbox.command("script");
-    command.args(["-qec", &format!("stty cols {columns} rows 50; exec {program} {arguments}"), "/dev/null"]);
+    command.args([
+        "-qec",
+        &format!("stty cols {columns} rows 50; exec {program} {arguments}"),
+        "/dev/null",
+    ]);
     command.env("TERM", "xterm").env("NO_COLOR", "1");
     sandbox.finish(command).code(0).stdout.replace('\r', "")
 }
@@ -244,36 +391,84 @@ fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
 #[test]
 fn tables_fit_the_terminal() {
     let sandbox = Sandbox::new();
-    let names: Vec<String> = (0..50).map(|number| format!("a-project-of-some-length-{number:02}")).collect();
+    let names: Vec<String> = (0..50)
+        .map(|number| format!("a-project-of-some-length-{number:02}"))
+        .collect();
     let codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
     for name in &names {
         sandbox.write(&format!("ws/{name}/README.md"), name);
     }
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.write("ws/a-project-of-some-length-07/README.md", "changed");
-    for (columns, head) in [(60, " project                      +  ~  -  =  result"), (100, " project  ")] {
+    for (columns, head) in [
+        (60, " project                      +  ~  -  =  result"),
+        (100, " project  "),
+    ] {
         let shown = on_terminal(&sandbox, columns, "status --all");
         assert!(shown.starts_with(head), "{shown}");
         // Of so many, what is up to date is only counted; a pipe gets it all.
-        assert_eq!(shown.lines().filter(|line| line.contains("a-project-of")).count(), 1, "{shown}");
-        assert!(shown.contains("… and 49 up to date; -v shows all"), "{shown}");
-        let table = shown.lines().take_while(|line| !line.contains("50 projects"));
-        assert!(table.clone().all(|line| line.chars().count() <= columns), "{shown}");
+        assert_eq!(
+            shown
+                .lines()
+                .filter(|line| line.contains("a-project-of"))
+                .count(),
+            1,
+            "{shown}"
+        );
+        assert!(
+            shown.contains("… and 49 up to date; -v shows all"),
+            "{shown}"
+        );
+        let table = shown
+            .lines()
+            .take_while(|line| !line.contains("50 projects"));
+        assert!(
+            table.clone().all(|line| line.chars().count() <= columns),
+            "{shown}"
+        );
     }
-    assert_eq!(on_terminal(&sandbox, 100, "status --all -v").matches("a-project-of-some-length").count(), 50);
-    assert_eq!(sandbox.run(&["status", "--all"]).code(0).stdout.matches("a-project-of-some-length").count(), 50);
+    assert_eq!(
+        on_terminal(&sandbox, 100, "status --all -v")
+            .matches("a-project-of-some-length")
+            .count(),
+        50
+    );
+    assert_eq!(
+        sandbox
+            .run(&["status", "--all"])
+            .code(0)
+            .stdout
+            .matches("a-project-of-some-length")
+            .count(),
+        50
+    );
     assert_eq!(codex.subjects().len(), 50);
 }
 
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let (sandbox, codex) = world();
-    for arguments in ["sync --all --dry-run", "status --all --json", "config show", "sync --all --format ndjson"] {
-        let script = format!("{} {arguments} | head -c 1 >/dev/null", env!("CARGO_BIN_EXE_fractary-codex"));
+    for arguments in [
+        "sync --all --dry-run",
+        "status --all --json",
+        "config show",
+        "sync --all --format ndjson",
+    ] {
+        let script = format!(
+            "{} {arguments} | head -c 1 >/dev/null",
+            env!("CARGO_BIN_EXE_fractary-codex")
+        );
         let mut command: Command = sandbox.command("bash");
-        let output = command.args(["-o", "pipefail", "-c", &script]).stdout(Stdio::null()).output().unwrap();
+        let output = command
+            .args(["-o", "pipefail", "-c", &script])
+            .stdout(Stdio::null())
+            .output()
+            .unwrap();
         assert_eq!(
-            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (
+                output.status.code(),
+                String::from_utf8_lossy(&output.stderr).as_ref()
+            ),
             (Some(0), ""),
             "{arguments}"
         );
@@ -287,9 +482,23 @@ fn a_result_that_cannot_be_written_is_no_success() {
     let (sandbox, codex) = world();
     let full = |arguments: &[&str], code: i32| {
         let mut command = sandbox.program(arguments);
-        let device = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let output = sandbox.ended(command.stdout(device).stderr(Stdio::piped()).spawn().unwrap()).code(code);
-        let told = output.stderr.matches("error: standard output cannot be written: No space left on device").count();
+        let device = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = sandbox
+            .ended(
+                command
+                    .stdout(device)
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap(),
+            )
+            .code(code);
+        let told = output
+            .stderr
+            .matches("error: standard output cannot be written: No space left on device")
+            .count();
         assert_eq!(told, 1, "{arguments:?}: {}", output.stderr);
     };
     for arguments in [
@@ -308,7 +517,16 @@ fn a_result_that_cannot_be_written_is_no_success() {
     }
     // What else went wrong is told as ever.
     full(&["sync", "--json", "--bogus"], 2);
-    full(&["sync", "--all", "--json", "--config", "remote.url=../nothing.git"], 4);
+    full(
+        &[
+            "sync",
+            "--all",
+            "--json",
+            "--config",
+            "remote.url=../nothing.git",
+        ],
+        4,
+    );
     // The job itself is done.
     assert_eq!(codex.subjects().len(), 2);
 }
@@ -317,7 +535,11 @@ fn a_result_that_cannot_be_written_is_no_success() {
 fn verbosity_changes_what_is_told_beside_and_never_the_result() {
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
-    let plan = |more: &[&str]| sandbox.run(&[&["sync", "--all", "--dry-run", "--json"], more].concat()).code(0);
+    let plan = |more: &[&str]| {
+        sandbox
+            .run(&[&["sync", "--all", "--dry-run", "--json"], more].concat())
+            .code(0)
+    };
     let mut plain = plan(&[]).json();
     plain["duration_ms"] = 0.into();
     for more in ["-q", "-v", "-vv", "--log-format=json"] {
@@ -327,7 +549,10 @@ fn verbosity_changes_what_is_told_beside_and_never_the_result() {
     }
     assert_eq!(plan(&["-q"]).stderr, "");
     let logged = plan(&["-vv"]).stderr;
-    assert!(logged.contains("config{files=1 projects=2}: fractary_codex"), "{logged}");
+    assert!(
+        logged.contains("config{files=1 projects=2}: fractary_codex"),
+        "{logged}"
+    );
     for span in ["config", "scan", "clone", "plan", "cleanup"] {
         assert!(logged.contains(span), "{span}: {logged}");
     }
@@ -337,20 +562,36 @@ fn verbosity_changes_what_is_told_beside_and_never_the_result() {
 fn completions_and_manual_are_made() {
     let (sandbox, _codex) = world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(sandbox.run(&["completions", shell]).code(0).stdout.contains("from-codex"), "{shell}");
+        assert!(
+            sandbox
+                .run(&["completions", shell])
+                .code(0)
+                .stdout
+                .contains("from-codex"),
+            "{shell}"
+        );
     }
     // As bash does it when a tab is typed; through the launcher as well.
-    sandbox.write("completion", sandbox.run(&["completions", "bash"]).code(0).stdout);
+    sandbox.write(
+        "completion",
+        sandbox.run(&["completions", "bash"]).code(0).stdout,
+    );
     let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/fractary.bash");
     for (line, function, expected) in [
         ("fractary-codex sy", "_fractary__codex", "sync"),
-        ("fractary-codex sync --from", "_fractary__codex", "--from-codex"),
+        (
+            "fractary-codex sync --from",
+            "_fractary__codex",
+            "--from-codex",
+        ),
         ("fractary-codex config exp", "_fractary__codex", "explain"),
         ("fractary hel", "_fractary", "help"),
         ("fractary codex cache st", "_fractary", "status"),
     ] {
         let words: Vec<_> = line.split(' ').collect();
-        let [.., before, typed] = words.as_slice() else { unreachable!() };
+        let [.., before, typed] = words.as_slice() else {
+            unreachable!()
+        };
         let script = format!(
             "source ../completion; source {launcher}; COMP_WORDS=({line}); COMP_CWORD={}; \
              {function} {} {typed} {before}; echo \"${{COMPREPLY[*]}}\"",
@@ -359,16 +600,29 @@ fn completions_and_manual_are_made() {
         );
         let mut command: Command = sandbox.command("bash");
         command.args(["-c", &script]);
-        assert_eq!(sandbox.finish(command).code(0).stdout.trim(), expected, "{line}");
+        assert_eq!(
+            sandbox.finish(command).code(0).stdout.trim(),
+            expected,
+            "{line}"
+        );
     }
-    assert!(sandbox.run(&["man"]).code(0).stdout.contains(".TH fractary-codex 1"));
+    assert!(
+        sandbox
+            .run(&["man"])
+            .code(0)
+            .stdout
+            .contains(".TH fractary-codex 1")
+    );
     std::fs::create_dir(sandbox.path("ws/below")).unwrap();
     sandbox.run(&["-C", "below", "man", "../pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
     // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.
     assert!(page.contains("Threads; 0 is one a core"), "{page}");
-    assert!(page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."), "{page}");
+    assert!(
+        page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."),
+        "{page}"
+    );
     sandbox.write("ws/file", "");
     sandbox.run(&["man", "file/pages"]).code(2);
 }

@@ -13,8 +13,16 @@ fn everything_that_no_pattern_claims_keeps_its_id() {
             ("100644", "README.md", "codex"),
             ("100755", "projects/alpha/tool.sh", "mine"),
             ("120000", "projects/alpha/link", "tool.sh"),
-            ("160000", "projects/alpha/module", "1234567890123456789012345678901234567890"),
-            ("100644", "projects/alpha/docs/keep.log", "an exclude protects it"),
+            (
+                "160000",
+                "projects/alpha/module",
+                "1234567890123456789012345678901234567890",
+            ),
+            (
+                "100644",
+                "projects/alpha/docs/keep.log",
+                "an exclude protects it",
+            ),
             ("100644", "projects/alpha-two/docs/a.md", "a neighbour"),
             ("100644", "projects/alpha.md", "sorts between"),
         ],
@@ -25,7 +33,12 @@ fn everything_that_no_pattern_claims_keeps_its_id() {
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["projects"][0]["unmanaged"], 4);
     let tree = codex.tree();
-    assert!(others.iter().all(|(path, entry)| tree.get(path) == Some(entry)), "{tree:#?}");
+    assert!(
+        others
+            .iter()
+            .all(|(path, entry)| tree.get(path) == Some(entry)),
+        "{tree:#?}"
+    );
     assert_eq!(tree.len(), others.len() + 1);
     codex.git(&["fsck", "--strict"]);
 }
@@ -42,7 +55,14 @@ fn prune_deletes_what_nobody_claims_but_never_what_is_excluded() {
     codex.commit(&files, &[]);
     sandbox.write("ws/alpha/docs/a.md", "a");
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(codex.paths(), ["other.md", "projects/alpha/docs/a.md", "projects/alpha/docs/keep.log"]);
+    assert_eq!(
+        codex.paths(),
+        [
+            "other.md",
+            "projects/alpha/docs/a.md",
+            "projects/alpha/docs/keep.log"
+        ]
+    );
 }
 
 #[test]
@@ -54,14 +74,25 @@ fn modes_removals_and_renames_travel() {
     }
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.set_mode("ws/alpha/docs/run.sh", 0o755);
-    std::fs::rename(sandbox.path("ws/alpha/docs/old.md"), sandbox.path("ws/alpha/docs/new.md")).unwrap();
+    std::fs::rename(
+        sandbox.path("ws/alpha/docs/old.md"),
+        sandbox.path("ws/alpha/docs/new.md"),
+    )
+    .unwrap();
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     let project = &output["projects"][0];
-    assert_eq!((&project["added"], &project["modified"], &project["deleted"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&project["added"], &project["modified"], &project["deleted"]),
+        (&1.into(), &1.into(), &1.into())
+    );
     assert_eq!(codex.tree()["projects/alpha/docs/run.sh"].0, "100755");
     assert_eq!(
         codex.paths(),
-        ["projects/alpha/docs/new.md", "projects/alpha/docs/run.sh", "projects/alpha/docs/stay.md"]
+        [
+            "projects/alpha/docs/new.md",
+            "projects/alpha/docs/run.sh",
+            "projects/alpha/docs/stay.md"
+        ]
     );
 }
 
@@ -77,7 +108,10 @@ fn a_file_may_become_a_directory_and_the_other_way_round() {
     sandbox.write("ws/alpha/docs/a/d.md", "below");
     sandbox.write("ws/alpha/docs/b", "file");
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(codex.paths(), ["projects/alpha/docs/a/d.md", "projects/alpha/docs/b"]);
+    assert_eq!(
+        codex.paths(),
+        ["projects/alpha/docs/a/d.md", "projects/alpha/docs/b"]
+    );
     codex.assert_sound();
 }
 
@@ -85,8 +119,16 @@ fn a_file_may_become_a_directory_and_the_other_way_round() {
 fn what_stands_in_the_way_withholds_the_project() {
     for (mode, path, content) in [
         ("120000", "projects/alpha/docs/a.md", "elsewhere"),
-        ("160000", "projects/alpha/docs/a.md", "1234567890123456789012345678901234567890"),
-        ("100644", "projects/alpha", "a file where the place should be"),
+        (
+            "160000",
+            "projects/alpha/docs/a.md",
+            "1234567890123456789012345678901234567890",
+        ),
+        (
+            "100644",
+            "projects/alpha",
+            "a file where the place should be",
+        ),
         ("120000", "projects", "elsewhere"),
     ] {
         let sandbox = Sandbox::new();
@@ -95,7 +137,11 @@ fn what_stands_in_the_way_withholds_the_project() {
         let before = codex.tree();
         sandbox.write("ws/alpha/docs/a.md", "a");
         let output = sandbox.run(&["sync", "--all"]).code(1);
-        assert!(output.stderr.contains(&format!("`{path}`")), "{}", output.stderr);
+        assert!(
+            output.stderr.contains(&format!("`{path}`")),
+            "{}",
+            output.stderr
+        );
         assert_eq!(codex.tree(), before);
     }
 }
@@ -110,7 +156,11 @@ fn links_lead_nowhere_outside_the_root() {
     sandbox.write("ws/alpha/shared/deep/x.md", "shared");
     let docs = sandbox.path("ws/alpha/docs");
     symlink("real.md", docs.join("inside.md")).unwrap();
-    symlink(sandbox.path("ws/alpha/docs/real.md"), docs.join("absolute.md")).unwrap();
+    symlink(
+        sandbox.path("ws/alpha/docs/real.md"),
+        docs.join("absolute.md"),
+    )
+    .unwrap();
     symlink("../shared", docs.join("directory")).unwrap();
     symlink("../../secret.md", docs.join("outside.md")).unwrap();
     symlink(sandbox.path("ws/outside"), docs.join("outside")).unwrap();
@@ -118,9 +168,18 @@ fn links_lead_nowhere_outside_the_root() {
     symlink("..", docs.join("loop")).unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(0);
     let below = |name: &str| format!("projects/alpha/docs/{name}");
-    assert_eq!(codex.paths(), ["absolute.md", "directory/deep/x.md", "inside.md", "real.md"].map(below));
+    assert_eq!(
+        codex.paths(),
+        ["absolute.md", "directory/deep/x.md", "inside.md", "real.md"].map(below)
+    );
     for name in ["outside.md", "outside", "dangling", "loop"] {
-        assert!(output.stderr.contains(&format!("`docs/{name}` is not published")), "{name}: {}", output.stderr);
+        assert!(
+            output
+                .stderr
+                .contains(&format!("`docs/{name}` is not published")),
+            "{name}: {}",
+            output.stderr
+        );
     }
 }
 
@@ -137,7 +196,11 @@ fn what_is_matched_but_not_taken_stays_in_the_codex() {
     sandbox.remove("ws/alpha/docs/dir");
     symlink("/etc", sandbox.path("ws/alpha/docs/dir")).unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(0);
-    assert!(output.stderr.contains("`max_file_size`"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("`max_file_size`"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(codex.tree(), before);
 }
 
@@ -149,7 +212,9 @@ fn two_sources_for_one_place_are_named() {
     sandbox.write("ws/alpha/docs/a.md", "a");
     let output = sandbox.run(&["sync", "--all"]).code(1);
     assert!(
-        output.stderr.contains("`docs/A.md` (pattern `docs/**`) and `docs/a.md` (pattern `docs/**`)"),
+        output
+            .stderr
+            .contains("`docs/A.md` (pattern `docs/**`) and `docs/a.md` (pattern `docs/**`)"),
         "{}",
         output.stderr
     );
@@ -178,9 +243,16 @@ fn a_file_where_another_needs_a_directory_is_refused() {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/docs/a.md", "a");
     sandbox.write("ws/alpha/README.md", "r");
-    let mappings = "projects.alpha.mappings=[{from='docs/**', to='x/'}, {from='README.md', to='x'}]";
-    let output = sandbox.run(&["sync", "--all", "--config", mappings]).code(1);
-    assert!(output.stderr.contains("as a file and as a directory"), "{}", output.stderr);
+    let mappings =
+        "projects.alpha.mappings=[{from='docs/**', to='x/'}, {from='README.md', to='x'}]";
+    let output = sandbox
+        .run(&["sync", "--all", "--config", mappings])
+        .code(1);
+    assert!(
+        output.stderr.contains("as a file and as a directory"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(codex.tip(), None);
 }
 
@@ -204,8 +276,17 @@ fn what_is_never_a_source_is_none_whatever_way_leads_there() {
     );
     sandbox.remove("ws/.fractary");
     // Beside the file that `--config-file` names, it is the local layer.
-    sandbox.write("ws/config.local.yaml", "codex: { remote: { token: s3cret } }");
-    for private in ["config.local.yaml~", ".config.local.yml.swp", "Config.Local.toml", "env/.env", "env/deep/x"] {
+    sandbox.write(
+        "ws/config.local.yaml",
+        "codex: { remote: { token: s3cret } }",
+    );
+    for private in [
+        "config.local.yaml~",
+        ".config.local.yml.swp",
+        "Config.Local.toml",
+        "env/.env",
+        "env/deep/x",
+    ] {
         sandbox.write(&format!("ws/real/{private}"), secret);
         sandbox.write(&format!("ws/services/b/nested/.fractary/{private}"), secret);
     }
@@ -215,9 +296,15 @@ fn what_is_never_a_source_is_none_whatever_way_leads_there() {
     sandbox.write("ws/services/own.md", "a");
     sandbox.write("ws/services/b/b.md", "b");
     for _ in 0..2 {
-        sandbox.run(&["--config-file", "ci.yaml", "sync", "--all"]).code(0);
+        sandbox
+            .run(&["--config-file", "ci.yaml", "sync", "--all"])
+            .code(0);
     }
-    let expected =
-        ["projects/a/own.md", "projects/b/b.md", "projects/b/nested/.fractary/config.yaml", "projects/whole/ci.yaml"];
+    let expected = [
+        "projects/a/own.md",
+        "projects/b/b.md",
+        "projects/b/nested/.fractary/config.yaml",
+        "projects/whole/ci.yaml",
+    ];
     assert_eq!(codex.paths(), expected);
 }

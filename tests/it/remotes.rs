@@ -13,10 +13,19 @@ impl World {
     fn sync(&self, variables: &[(&str, &str)]) -> Output {
         let mut command = self.sandbox.program(&["sync", "--all", "-vv"]);
         command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
-        command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='2s', idle='1s', push_verdict='3s'}");
-        command.env("FRACTARY_CODEX_LOG", "off").envs(variables.iter().copied());
+        command.env(
+            "FRACTARY_CODEX_REMOTE__TIMEOUT",
+            "{connect='2s', idle='1s', push_verdict='3s'}",
+        );
+        command
+            .env("FRACTARY_CODEX_LOG", "off")
+            .envs(variables.iter().copied());
         let output = self.sandbox.finish(command);
-        assert!(!output.stdout.contains(TOKEN) && !output.stderr.contains(TOKEN), "{}", output.stderr);
+        assert!(
+            !output.stdout.contains(TOKEN) && !output.stderr.contains(TOKEN),
+            "{}",
+            output.stderr
+        );
         assert_eq!(self.sandbox.leftovers(), [""; 0]);
         output
     }
@@ -31,12 +40,24 @@ impl World {
     fn fails(&self, output: Output, code: i32, error: &str, hint: &str) {
         let tip = self.codex.tip();
         let output = output.code(code);
-        let head = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        let head = output
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("error: "))
+            .unwrap_or_default();
         assert!(head.contains(error), "{}", output.stderr);
-        assert!(output.stderr.contains("hint: ") && output.stderr.contains(hint), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("hint: ") && output.stderr.contains(hint),
+            "{}",
+            output.stderr
+        );
         assert_eq!(self.codex.tip(), tip);
         self.sync_with_token().code(0);
-        assert!(self.codex.paths().contains(&"projects/alpha/README.md".to_owned()));
+        assert!(
+            self.codex
+                .paths()
+                .contains(&"projects/alpha/README.md".to_owned())
+        );
     }
 }
 
@@ -44,7 +65,12 @@ impl World {
 fn no_credentials() {
     let world = World::new();
     let output = world.sync(&[]);
-    world.fails(output, 4, "asks for credentials and none were given", "`remote.token`");
+    world.fails(
+        output,
+        4,
+        "asks for credentials and none were given",
+        "`remote.token`",
+    );
 }
 
 #[test]
@@ -58,16 +84,31 @@ fn wrong_token() {
 fn a_token_for_github_goes_to_github_only() {
     let world = World::new();
     let output = world.sync(&[("GITHUB_TOKEN", TOKEN)]);
-    assert!(world.server.requests().iter().all(|request| !request.headers.contains_key("authorization")));
+    assert!(
+        world
+            .server
+            .requests()
+            .iter()
+            .all(|request| !request.headers.contains_key("authorization"))
+    );
     world.fails(output, 4, "none were given", "`remote.token`");
 }
 
 #[test]
 fn a_password_in_the_url_is_used_and_masked() {
     let world = World::new();
-    let url = world.server.url("codex.git").replace("http://", &format!("http://x-access-token:{TOKEN}@"));
+    let url = world
+        .server
+        .url("codex.git")
+        .replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url)]).code(0);
-    assert!(output.stdout.contains("http://x-access-token:***@127.0.0.1"), "{}", output.stdout);
+    assert!(
+        output
+            .stdout
+            .contains("http://x-access-token:***@127.0.0.1"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -78,7 +119,11 @@ fn forbidden_not_found_and_broken_servers() {
         (503, "failed to answer", "try again"),
     ] {
         let world = World::new();
-        world.server.fail(Stage::ListToFetch, Reaction::Status(status, "words of the server"), 1);
+        world.server.fail(
+            Stage::ListToFetch,
+            Reaction::Status(status, "words of the server"),
+            1,
+        );
         let output = world.sync_with_token();
         world.fails(output, 4, error, hint);
     }
@@ -88,14 +133,24 @@ fn forbidden_not_found_and_broken_servers() {
 fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
     for body in ["", "<html>please log in</html>"] {
         let world = World::new();
-        world.server.fail(Stage::ListToFetch, Reaction::Status(200, body), usize::MAX);
-        for arguments in [&["sync", "--all"][..], &["sync", "--all", "--from-codex"], &["status", "--check"]] {
+        world
+            .server
+            .fail(Stage::ListToFetch, Reaction::Status(200, body), usize::MAX);
+        for arguments in [
+            &["sync", "--all"][..],
+            &["sync", "--all", "--from-codex"],
+            &["status", "--check"],
+        ] {
             let mut command = world.sandbox.program(arguments);
             command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
             command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
             let output = world.sandbox.finish(command).code(4);
             assert!(output.stderr.contains("not found"), "{}", output.stderr);
-            assert!(output.stderr.contains("is this a git repository?"), "{}", output.stderr);
+            assert!(
+                output.stderr.contains("is this a git repository?"),
+                "{}",
+                output.stderr
+            );
         }
     }
 }
@@ -110,7 +165,13 @@ fn redirects_are_not_followed_with_a_token() {
     let output = world.sync_with_token();
     world.server.mend();
     assert!(other.requests().is_empty());
-    assert!(output.stderr.contains(&format!("it leads to {}", other.url("codex.git"))), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains(&format!("it leads to {}", other.url("codex.git"))),
+        "{}",
+        output.stderr
+    );
     world.fails(output, 4, "redirects elsewhere", "`remote.url`");
 }
 
@@ -120,7 +181,10 @@ fn a_push_whose_answer_is_lost_is_asked_for() {
     world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
     let output = world.sync_with_token().code(0);
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
-    assert_eq!(world.codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
+    assert_eq!(
+        world.codex.subjects(),
+        ["Sync 1 files from alpha", "Somebody else"]
+    );
     assert_eq!(world.codex.updates(), 2);
 }
 
@@ -140,10 +204,17 @@ fn when_the_remote_cannot_be_asked_again_that_is_said() {
         let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
         command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
         command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
-        world.codex.hook("post-receive", "mv ../codex.git/HEAD ../codex.git/HEAD.away");
+        world.codex.hook(
+            "post-receive",
+            "mv ../codex.git/HEAD ../codex.git/HEAD.away",
+        );
         world.sandbox.finish(command)
     };
-    std::fs::rename(world.codex.path().join("HEAD.away"), world.codex.path().join("HEAD")).unwrap();
+    std::fs::rename(
+        world.codex.path().join("HEAD.away"),
+        world.codex.path().join("HEAD"),
+    )
+    .unwrap();
     let document = output.code(4).json();
     assert_eq!(document["error"]["kind"], "unverified");
     assert!(document["pushed"].is_null());
@@ -153,9 +224,16 @@ fn when_the_remote_cannot_be_asked_again_that_is_said() {
 #[test]
 fn a_push_that_is_accepted_and_undone_is_no_success() {
     let world = World::new();
-    world.codex.hook("post-receive", "git update-ref refs/heads/main $(git rev-parse main~1)");
+    world.codex.hook(
+        "post-receive",
+        "git update-ref refs/heads/main $(git rev-parse main~1)",
+    );
     let output = world.sync_with_token().code(5);
-    assert!(output.stderr.contains("landed, then removed"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("landed, then removed"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -167,10 +245,23 @@ fn a_push_without_a_verdict_is_not_called_a_failure() {
     let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
     command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
     command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
-    command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='20s', idle='20s', push_verdict='1s'}");
+    command.env(
+        "FRACTARY_CODEX_REMOTE__TIMEOUT",
+        "{connect='20s', idle='20s', push_verdict='1s'}",
+    );
     let document = world.sandbox.finish(command).code(4).json();
-    assert_eq!((&document["error"]["kind"], &document["pushed"]), (&"no-verdict".into(), &Value::Null), "{document}");
-    assert!(document["error"]["hints"][0].as_str().unwrap().contains("run again"), "{document}");
+    assert_eq!(
+        (&document["error"]["kind"], &document["pushed"]),
+        (&"no-verdict".into(), &Value::Null),
+        "{document}"
+    );
+    assert!(
+        document["error"]["hints"][0]
+            .as_str()
+            .unwrap()
+            .contains("run again"),
+        "{document}"
+    );
     assert_eq!(world.codex.subjects().len(), 1);
     // Then the hook lets it through after all.
     gate.open();
@@ -187,41 +278,76 @@ fn others_may_push_right_after_us() {
     world.codex.hook("post-receive", script);
     let output = world.sync_with_token().code(0);
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
-    assert_eq!(world.codex.subjects(), ["later", "Sync 1 files from alpha", "Somebody else"]);
+    assert_eq!(
+        world.codex.subjects(),
+        ["later", "Sync 1 files from alpha", "Somebody else"]
+    );
 }
 
 #[test]
 fn a_hook_that_declines_is_quoted() {
     let world = World::new();
-    world.codex.hook("pre-receive", "echo 'documents are frozen until Monday' >&2; exit 1");
+    world.codex.hook(
+        "pre-receive",
+        "echo 'documents are frozen until Monday' >&2; exit 1",
+    );
     let output = world.sync_with_token().code(5);
-    assert!(output.stderr.contains("declined by `127.0.0.1:"), "{}", output.stderr);
-    assert!(output.stderr.contains("the server said: documents are frozen until Monday"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("declined by `127.0.0.1:"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output
+            .stderr
+            .contains("the server said: documents are frozen until Monday"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(world.codex.subjects().len(), 1);
 }
 
 #[test]
 fn nobody_there() {
     let world = World::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &format!("http://{free}/codex.git"))]);
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let output = world.sync(&[(
+        "FRACTARY_CODEX_REMOTE__URL",
+        &format!("http://{free}/codex.git"),
+    )]);
     world.fails(output, 4, "cannot connect to", "host and port");
-    let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", "http://codex.invalid/codex.git")]);
+    let output = world.sync(&[(
+        "FRACTARY_CODEX_REMOTE__URL",
+        "http://codex.invalid/codex.git",
+    )]);
     world.fails(output, 4, "is not known", "`remote.url`");
 }
 
 #[test]
 fn a_token_over_plain_http_stays_here() {
     let world = World::new();
-    let url = ("FRACTARY_CODEX_REMOTE__URL", "http://git.acme.invalid/codex.git");
+    let url = (
+        "FRACTARY_CODEX_REMOTE__URL",
+        "http://git.acme.invalid/codex.git",
+    );
     let output = world.sync(&[url, ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)]);
-    world.fails(output, 4, "over plain http", "`remote.allow_insecure: true`");
+    world.fails(
+        output,
+        4,
+        "over plain http",
+        "`remote.allow_insecure: true`",
+    );
 }
 
 #[test]
 fn a_server_without_partial_clone_is_fetched_whole() {
     let world = World::new();
-    world.codex.git(&["config", "uploadpack.allowFilter", "false"]);
+    world
+        .codex
+        .git(&["config", "uploadpack.allowFilter", "false"]);
     world.sync_with_token().code(0);
     assert_eq!(world.codex.subjects().len(), 2);
     world.codex.assert_sound();
@@ -230,22 +356,48 @@ fn a_server_without_partial_clone_is_fetched_whole() {
 #[test]
 fn ssh_keys_and_hosts() {
     let world = World::new();
-    let Some(ssh) = SshServer::start(&world.sandbox) else { return };
+    let Some(ssh) = SshServer::start(&world.sandbox) else {
+        return;
+    };
     let url = ssh.url(world.codex.path());
     let sync = |key: &str, hosts: &str| {
         let client = ssh.client(&world.sandbox, key, hosts);
-        world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url), ("GIT_SSH_COMMAND", &client)])
+        world.sync(&[
+            ("FRACTARY_CODEX_REMOTE__URL", &url),
+            ("GIT_SSH_COMMAND", &client),
+        ])
     };
     let refused = sync("stranger", "known_hosts").code(4);
-    assert!(refused.stderr.contains("takes none of the ssh keys"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("takes none of the ssh keys"),
+        "{}",
+        refused.stderr
+    );
     let unknown = sync("user", "nothing").code(4);
-    assert!(unknown.stderr.contains("ssh-keyscan -p "), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("ssh-keyscan -p "),
+        "{}",
+        unknown.stderr
+    );
     let changed = sync("user", "others_known_hosts").code(4);
-    assert!(changed.stderr.contains("has changed") && changed.stderr.contains("attack"), "{}", changed.stderr);
+    assert!(
+        changed.stderr.contains("has changed") && changed.stderr.contains("attack"),
+        "{}",
+        changed.stderr
+    );
     assert_eq!(world.codex.subjects().len(), 1);
-    world.codex.hook("pre-receive", "[ -e go ] && exit 0; echo 'not over ssh either' >&2; exit 1");
+    world.codex.hook(
+        "pre-receive",
+        "[ -e go ] && exit 0; echo 'not over ssh either' >&2; exit 1",
+    );
     let declined = sync("user", "known_hosts").code(5);
-    assert!(declined.stderr.contains("the server said: not over ssh either"), "{}", declined.stderr);
+    assert!(
+        declined
+            .stderr
+            .contains("the server said: not over ssh either"),
+        "{}",
+        declined.stderr
+    );
     std::fs::write(world.codex.path().join("go"), "").unwrap();
     sync("user", "known_hosts").code(0);
     assert_eq!(world.codex.subjects().len(), 2);
@@ -260,16 +412,31 @@ fn what_moves_follows_the_change_and_not_the_codex() {
     // Six megabytes that do not compress.
     let mut random = 1u64;
     let mut noise = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         char::from(b' ' + (random >> 33) as u8 % 95)
     };
     let files: Vec<_> = (0..60)
-        .map(|n| (format!("projects/other/{n}.md"), (0..100_000).map(|_| noise()).collect::<String>()))
+        .map(|n| {
+            (
+                format!("projects/other/{n}.md"),
+                (0..100_000).map(|_| noise()).collect::<String>(),
+            )
+        })
         .collect();
-    let files: Vec<_> = files.iter().map(|(path, content)| ("100644", path.as_str(), content.as_str())).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, content)| ("100644", path.as_str(), content.as_str()))
+        .collect();
     world.codex.commit(&files, &[]);
     world.sync_with_token().code(0);
-    let moved: usize = world.server.requests().iter().map(|request| request.bytes_up + request.bytes_down).sum();
+    let moved: usize = world
+        .server
+        .requests()
+        .iter()
+        .map(|request| request.bytes_up + request.bytes_down)
+        .sum();
     assert!(moved < 20_000, "{moved} bytes moved");
     assert_eq!(world.codex.paths().len(), 62);
 }
@@ -282,9 +449,16 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
     world.codex.hook("post-receive", script);
     world.sync_with_token().code(0);
     world.sandbox.write("ws/alpha/README.md", "changed");
-    let mut command = world.sandbox.program(&["sync", "--all", "--json", "--config", "clone.strategy=temp"]);
-    command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git")).env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
-    world.server.fail_after(Stage::Push, Stage::Fetch, Reaction::Status(403, "enough"));
+    let mut command =
+        world
+            .sandbox
+            .program(&["sync", "--all", "--json", "--config", "clone.strategy=temp"]);
+    command
+        .env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"))
+        .env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
+    world
+        .server
+        .fail_after(Stage::Push, Stage::Fetch, Reaction::Status(403, "enough"));
     let document = world.sandbox.finish(command).code(4).json();
     assert_eq!(document["error"]["kind"], "unverified");
     assert!(document["pushed"].is_null());
@@ -293,27 +467,62 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
 #[test]
 fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
     let world = World::new();
-    let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/')) else { return };
+    let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/'))
+    else {
+        return;
+    };
     let url = tls.url("codex.git");
     let sync = |variables: &[(&str, &str)]| {
-        let own = [("FRACTARY_CODEX_REMOTE__URL", url.as_str()), ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)];
+        let own = [
+            ("FRACTARY_CODEX_REMOTE__URL", url.as_str()),
+            ("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN),
+        ];
         world.sync(&[&own, variables].concat())
     };
     let output = sync(&[]);
-    assert!(output.stderr.contains("caused by: ") && output.stderr.contains("certificate"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("caused by: ") && output.stderr.contains("certificate"),
+        "{}",
+        output.stderr
+    );
     // Nothing was asked, let alone told, without trust.
     assert!(world.server.requests().is_empty());
-    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    world.fails(
+        output,
+        4,
+        "no trusted TLS connection to `127.0.0.1:",
+        "`http.sslCAInfo`",
+    );
     // A server without TLS is no better, and a certificate for another name neither.
-    let output = sync(&[("FRACTARY_CODEX_REMOTE__URL", &world.server.url("codex.git").replace("http:", "https:"))]);
-    world.fails(output, 4, "no trusted TLS connection to `127.0.0.1:", "`http.sslCAInfo`");
+    let output = sync(&[(
+        "FRACTARY_CODEX_REMOTE__URL",
+        &world.server.url("codex.git").replace("http:", "https:"),
+    )]);
+    world.fails(
+        output,
+        4,
+        "no trusted TLS connection to `127.0.0.1:",
+        "`http.sslCAInfo`",
+    );
     let output = sync(&[
-        ("FRACTARY_CODEX_REMOTE__URL", &url.replace("127.0.0.1", "localhost")),
+        (
+            "FRACTARY_CODEX_REMOTE__URL",
+            &url.replace("127.0.0.1", "localhost"),
+        ),
         ("GIT_SSL_CAINFO", tls.certificate()),
     ]);
-    world.fails(output, 4, "no trusted TLS connection to `localhost:", "`http.sslCAInfo`");
+    world.fails(
+        output,
+        4,
+        "no trusted TLS connection to `localhost:",
+        "`http.sslCAInfo`",
+    );
     // What a user told git to trust counts, wherever it was said.
-    for variables in [vec![("GIT_SSL_CAINFO", tls.certificate())], vec![("GIT_SSL_NO_VERIFY", "1")], vec![]] {
+    for variables in [
+        vec![("GIT_SSL_CAINFO", tls.certificate())],
+        vec![("GIT_SSL_NO_VERIFY", "1")],
+        vec![],
+    ] {
         if variables.is_empty() {
             let trusting = format!("[http]\n\tsslCAInfo = {}\n", tls.certificate());
             world.sandbox.write("home/.gitconfig", trusting);
@@ -332,10 +541,20 @@ fn a_path_where_nothing_is_is_made_only_where_that_is_allowed() {
     sandbox.write("ws/alpha/README.md", "alpha");
     let sync = |create: &str| {
         let create = format!("remote.create={create}");
-        sandbox.run(&["sync", "--all", "--config", "remote.url=../new.git", "--config", &create])
+        sandbox.run(&[
+            "sync",
+            "--all",
+            "--config",
+            "remote.url=../new.git",
+            "--config",
+            &create,
+        ])
     };
     let refused = sync("false").code(4);
-    assert!(refused.stderr.contains("there is no repository at") && refused.stderr.contains("`remote.create: true`"));
+    assert!(
+        refused.stderr.contains("there is no repository at")
+            && refused.stderr.contains("`remote.create: true`")
+    );
     assert!(!sandbox.path("new.git").exists());
     sync("true").code(0);
     assert!(sandbox.path("new.git").exists());

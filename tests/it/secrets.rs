@@ -26,7 +26,11 @@ fn world(credentials: Option<&str>) -> World {
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     sandbox.write("ws/alpha/README.md", "alpha");
     let server = HttpServer::start(&sandbox.path(""), credentials);
-    World { sandbox, codex, server }
+    World {
+        sandbox,
+        codex,
+        server,
+    }
 }
 
 fn guarded() -> World {
@@ -37,8 +41,12 @@ fn guarded() -> World {
 fn forms() -> Vec<String> {
     let users = ["x-access-token", "ci", ""];
     let encoded = users.map(|user| BASE64_STANDARD.encode(format!("{user}:{MARKER}")));
-    let as_user = ["", "x-oauth-basic"].map(|password| BASE64_STANDARD.encode(format!("{MARKER}:{password}")));
-    let forms = encoded.into_iter().chain(as_user).map(|form| form.trim_end_matches('=').to_owned());
+    let as_user = ["", "x-oauth-basic"]
+        .map(|password| BASE64_STANDARD.encode(format!("{MARKER}:{password}")));
+    let forms = encoded
+        .into_iter()
+        .chain(as_user)
+        .map(|form| form.trim_end_matches('=').to_owned());
     forms.chain([MARKER.to_owned()]).collect()
 }
 
@@ -55,8 +63,13 @@ impl World {
     fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = self.sandbox.program(arguments);
         command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
-        command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{connect='2s', idle='1s', push_verdict='3s'}");
-        command.env("FRACTARY_CODEX_LOG", "trace").envs(variables.iter().copied());
+        command.env(
+            "FRACTARY_CODEX_REMOTE__TIMEOUT",
+            "{connect='2s', idle='1s', push_verdict='3s'}",
+        );
+        command
+            .env("FRACTARY_CODEX_LOG", "trace")
+            .envs(variables.iter().copied());
         command
     }
 
@@ -65,7 +78,9 @@ impl World {
     #[track_caller]
     fn sync(&self, arguments: &[&str], variables: &[(&str, &str)], given: &[&str]) -> Output {
         let run = |more: &[&str]| {
-            let output = self.sandbox.finish(self.command(&[&["sync", "--all"], arguments, more].concat(), variables));
+            let output = self
+                .sandbox
+                .finish(self.command(&[&["sync", "--all"], arguments, more].concat(), variables));
             is_free("stdout", output.stdout.as_bytes());
             is_free("stderr", output.stderr.as_bytes());
             self.nowhere_on_disk(given);
@@ -86,12 +101,19 @@ impl World {
         let given: Vec<PathBuf> = given.iter().map(|path| self.sandbox.path(path)).collect();
         for (path, data, ..) in self.sandbox.fingerprint("") {
             if !given.contains(&path) {
-                is_free(&path.display().to_string(), path.as_os_str().as_encoded_bytes());
+                is_free(
+                    &path.display().to_string(),
+                    path.as_os_str().as_encoded_bytes(),
+                );
                 is_free(&path.display().to_string(), &data);
             }
         }
         let objects = ["cat-file", "--batch-all-objects", "--batch"];
-        let output = Command::new("git").args(objects).current_dir(self.codex.path()).output().unwrap();
+        let output = Command::new("git")
+            .args(objects)
+            .current_dir(self.codex.path())
+            .output()
+            .unwrap();
         assert!(output.status.success());
         is_free("an object of the codex", &output.stdout);
     }
@@ -101,7 +123,10 @@ impl World {
     }
 
     fn was_told(&self) -> bool {
-        self.server.requests().iter().any(|request| request.headers.contains_key("authorization"))
+        self.server
+            .requests()
+            .iter()
+            .any(|request| request.headers.contains_key("authorization"))
     }
 }
 
@@ -110,13 +135,19 @@ fn every_way_to_give_a_token_works_and_shows_it_nowhere() {
     let config = "ws/.fractary/config.yaml";
     let insert = |world: &World, text: &str| {
         let old = fs::read_to_string(world.sandbox.path(config)).unwrap();
-        world.sandbox.write(config, old.replace("  remote:\n", text));
+        world
+            .sandbox
+            .write(config, old.replace("  remote:\n", text));
     };
-    type Prepare<'p> = &'p dyn Fn(&World) -> (Vec<String>, Vec<(String, String)>, Vec<&'static str>);
+    type Prepare<'p> =
+        &'p dyn Fn(&World) -> (Vec<String>, Vec<(String, String)>, Vec<&'static str>);
     let here = |world: &World| world.server.url("").trim_end_matches('/').to_owned();
     let variable = |name: &str, value: String| (name.to_owned(), value);
     let in_url = |world: &World, user: &str| {
-        let url = world.server.url("codex.git").replace("http://", &format!("http://{user}@"));
+        let url = world
+            .server
+            .url("codex.git")
+            .replace("http://", &format!("http://{user}@"));
         vec![variable("FRACTARY_CODEX_REMOTE__URL", url)]
     };
     let ways: [(&str, Prepare<'_>); 13] = [
@@ -126,37 +157,86 @@ fn every_way_to_give_a_token_works_and_shows_it_nowhere() {
         }),
         ("a variable", &|world| {
             insert(world, "  remote:\n    token: ${CI_SECRET}\n");
-            (vec![], vec![variable("CI_SECRET", MARKER.to_owned())], vec![])
+            (
+                vec![],
+                vec![variable("CI_SECRET", MARKER.to_owned())],
+                vec![],
+            )
         }),
         (".env", &|world| {
-            world.sandbox.write("ws/.fractary/env/.env", format!("FRACTARY_CODEX_REMOTE__TOKEN={MARKER}\n"));
+            world.sandbox.write(
+                "ws/.fractary/env/.env",
+                format!("FRACTARY_CODEX_REMOTE__TOKEN={MARKER}\n"),
+            );
             (vec![], vec![], vec!["ws/.fractary/env/.env"])
         }),
         ("the key's variable", &|_| {
-            (vec![], vec![variable("FRACTARY_CODEX_REMOTE__TOKEN", MARKER.to_owned())], vec![])
+            (
+                vec![],
+                vec![variable("FRACTARY_CODEX_REMOTE__TOKEN", MARKER.to_owned())],
+                vec![],
+            )
         }),
-        ("a flag", &|_| (vec!["--config".to_owned(), format!("remote.token={MARKER}")], vec![], vec![])),
+        ("a flag", &|_| {
+            (
+                vec!["--config".to_owned(), format!("remote.token={MARKER}")],
+                vec![],
+                vec![],
+            )
+        }),
         ("another user", &|_| {
             let token = variable("FRACTARY_CODEX_REMOTE__TOKEN", MARKER.to_owned());
-            (vec![], vec![token, variable("FRACTARY_CODEX_REMOTE__USERNAME", "ci".to_owned())], vec![])
+            (
+                vec![],
+                vec![
+                    token,
+                    variable("FRACTARY_CODEX_REMOTE__USERNAME", "ci".to_owned()),
+                ],
+                vec![],
+            )
         }),
         ("GITHUB_TOKEN", &|world| {
             let server = variable("GITHUB_SERVER_URL", here(world));
-            (vec![], vec![variable("GITHUB_TOKEN", MARKER.to_owned()), server], vec![])
+            (
+                vec![],
+                vec![variable("GITHUB_TOKEN", MARKER.to_owned()), server],
+                vec![],
+            )
         }),
         ("GH_TOKEN", &|world| {
             let server = variable("GITHUB_SERVER_URL", here(world));
-            (vec![], vec![variable("GH_TOKEN", MARKER.to_owned()), server], vec![])
+            (
+                vec![],
+                vec![variable("GH_TOKEN", MARKER.to_owned()), server],
+                vec![],
+            )
         }),
         ("remotes", &|world| {
-            insert(world, &format!("  remotes:\n    codex: {{ token: {MARKER} }}\n  remote:\n"));
+            insert(
+                world,
+                &format!("  remotes:\n    codex: {{ token: {MARKER} }}\n  remote:\n"),
+            );
             (vec![], vec![], vec![config])
         }),
-        ("a password in the URL", &|world| (vec![], in_url(world, &format!("x-access-token:{MARKER}")), vec![])),
-        ("a token as user", &|world| (vec![], in_url(world, MARKER), vec![])),
-        ("a token as user, and nothing", &|world| (vec![], in_url(world, &format!("{MARKER}:")), vec![])),
+        ("a password in the URL", &|world| {
+            (
+                vec![],
+                in_url(world, &format!("x-access-token:{MARKER}")),
+                vec![],
+            )
+        }),
+        ("a token as user", &|world| {
+            (vec![], in_url(world, MARKER), vec![])
+        }),
+        ("a token as user, and nothing", &|world| {
+            (vec![], in_url(world, &format!("{MARKER}:")), vec![])
+        }),
         ("a token as user, GitHub's old way", &|world| {
-            (vec![], in_url(world, &format!("{MARKER}:x-oauth-basic")), vec![])
+            (
+                vec![],
+                in_url(world, &format!("{MARKER}:x-oauth-basic")),
+                vec![],
+            )
         }),
     ];
     for (way, prepare) in ways {
@@ -169,39 +249,66 @@ fn every_way_to_give_a_token_works_and_shows_it_nowhere() {
         let world = world(Some(&credentials));
         let (arguments, variables, given) = prepare(&world);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let output = world.sync(&arguments, &variables, &given);
         assert_eq!(output.code, Some(0), "{way}: {}", output.stderr);
         assert_eq!(world.codex.paths().len(), 2, "{way}");
         // And the same where the server gives it all back.
         world.sandbox.write("ws/alpha/README.md", "changed");
-        world.server.fail(Stage::ListToFetch, Reaction::Echo(403), 3);
+        world
+            .server
+            .fail(Stage::ListToFetch, Reaction::Echo(403), 3);
         let output = world.sync(&arguments, &variables, &given).code(4);
-        assert!(output.stderr.contains("was asked with Basic ***"), "{way}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("was asked with Basic ***"),
+            "{way}: {}",
+            output.stderr
+        );
         for command in [
             &["config", "show", "--origin"][..],
             &["config", "explain", "remote.token"],
             &["projects"],
-            &["sync", "--all", "--from-codex", "--include", "codex://acme/alpha/**", "-vv"],
+            &[
+                "sync",
+                "--all",
+                "--from-codex",
+                "--include",
+                "codex://acme/alpha/**",
+                "-vv",
+            ],
             &["cache", "list"],
             &["cache", "status"],
             &["doctor"],
         ] {
             for format in [&[][..], &["--json"]] {
                 let all = [command, format, &arguments].concat();
-                let output = world.sandbox.finish(world.command(&all, &variables)).code(0);
+                let output = world
+                    .sandbox
+                    .finish(world.command(&all, &variables))
+                    .code(0);
                 is_free(way, output.stdout.as_bytes());
                 is_free(way, output.stderr.as_bytes());
             }
         }
-        assert!(world.sandbox.path("ws/.fractary/codex/cache").exists(), "{way}");
+        assert!(
+            world.sandbox.path("ws/.fractary/codex/cache").exists(),
+            "{way}"
+        );
         world.nowhere_on_disk(&given);
     }
 }
 
 #[test]
 fn no_failure_of_a_remote_shows_the_token() {
-    let stages = [Stage::ListToFetch, Stage::Fetch, Stage::ListToPush, Stage::Push];
+    let stages = [
+        Stage::ListToFetch,
+        Stage::Fetch,
+        Stage::ListToPush,
+        Stage::Push,
+    ];
     for stage in stages {
         for reaction in [
             Reaction::Echo(400),
@@ -216,16 +323,33 @@ fn no_failure_of_a_remote_shows_the_token() {
         ] {
             let world = guarded();
             world.server.fail(stage, reaction.clone(), 20);
-            for command in [&["doctor"][..], &["sync", "--from-codex", "--include", "codex://acme/x/**"]] {
-                let output = world.sandbox.finish(world.command(command, &World::token()));
+            for command in [
+                &["doctor"][..],
+                &["sync", "--from-codex", "--include", "codex://acme/x/**"],
+            ] {
+                let output = world
+                    .sandbox
+                    .finish(world.command(command, &World::token()));
                 is_free("stdout", output.stdout.as_bytes());
                 is_free("stderr", output.stderr.as_bytes());
             }
             let output = world.sync(&[], &World::token(), &[]);
             // A lost answer is asked for: then it is no failure.
-            let landed = matches!((stage, &reaction), (Stage::Push, Reaction::LoseAnswer | Reaction::Truncate(_)));
-            let expected = if landed && output.code == Some(0) { 0 } else { 4 };
-            assert_eq!(output.code, Some(expected), "{stage:?} {reaction:?}: {}", output.stderr);
+            let landed = matches!(
+                (stage, &reaction),
+                (Stage::Push, Reaction::LoseAnswer | Reaction::Truncate(_))
+            );
+            let expected = if landed && output.code == Some(0) {
+                0
+            } else {
+                4
+            };
+            assert_eq!(
+                output.code,
+                Some(expected),
+                "{stage:?} {reaction:?}: {}",
+                output.stderr
+            );
         }
     }
 }
@@ -233,29 +357,58 @@ fn no_failure_of_a_remote_shows_the_token() {
 #[test]
 fn a_wrong_token_a_stall_and_a_hook_that_tells_all_show_nothing() {
     let world = world(Some("x-access-token:another"));
-    assert!(world.sync(&[], &World::token(), &[]).code(4).stderr.contains("refused the credentials"));
+    assert!(
+        world
+            .sync(&[], &World::token(), &[])
+            .code(4)
+            .stderr
+            .contains("refused the credentials")
+    );
     let world = guarded();
     world.server.fail(Stage::Fetch, Reaction::Stall, 1);
     world.sync(&[], &World::token(), &[]);
     let world = guarded();
     let encoded = BASE64_STANDARD.encode(format!("x-access-token:{MARKER}"));
-    world.codex.hook("pre-receive", &format!("echo 'go away {MARKER}' >&2; echo 'Basic {encoded}' >&2; exit 1"));
-    let output = world.sync(&[], &World::token(), &["codex.git/hooks/pre-receive"]).code(5);
-    assert!(output.stderr.contains("the server said: go away ***"), "{}", output.stderr);
+    world.codex.hook(
+        "pre-receive",
+        &format!("echo 'go away {MARKER}' >&2; echo 'Basic {encoded}' >&2; exit 1"),
+    );
+    let output = world
+        .sync(&[], &World::token(), &["codex.git/hooks/pre-receive"])
+        .code(5);
+    assert!(
+        output.stderr.contains("the server said: go away ***"),
+        "{}",
+        output.stderr
+    );
     // Nor where the clone is kept.
     let world = guarded();
-    world.sync(&["--config", "clone.strategy=cached"], &World::token(), &[]).code(0);
-    assert!(world.sandbox.path("home/.cache/fractary-codex/clones").exists());
+    world
+        .sync(&["--config", "clone.strategy=cached"], &World::token(), &[])
+        .code(0);
+    assert!(
+        world
+            .sandbox
+            .path("home/.cache/fractary-codex/clones")
+            .exists()
+    );
 }
 
 #[test]
 fn a_redirect_gets_no_token_in_any_stage_and_shows_none() {
-    for stage in [Stage::ListToFetch, Stage::Fetch, Stage::ListToPush, Stage::Push] {
+    for stage in [
+        Stage::ListToFetch,
+        Stage::Fetch,
+        Stage::ListToPush,
+        Stage::Push,
+    ] {
         for credentials in [None, Some("x-access-token:other")] {
             let world = guarded();
             let other = HttpServer::start(&world.sandbox.path(""), credentials);
             let encoded = BASE64_STANDARD.encode(format!("x-access-token:{MARKER}"));
-            let to = other.url("").replace("http://", &format!("http://x:{MARKER}@"));
+            let to = other
+                .url("")
+                .replace("http://", &format!("http://x:{MARKER}@"));
             let to = format!("{to}{MARKER}/{encoded}");
             world.server.fail(stage, Reaction::Redirect(to), 20);
             world.sync(&[], &World::token(), &[]).code(4);
@@ -288,8 +441,16 @@ fn urls_that_lead_nowhere_are_shown_without_their_password() {
         let world = guarded();
         let variables = [("FRACTARY_CODEX_REMOTE__URL", url.as_str())];
         let output = world.sync(&[], &variables, &[]);
-        assert!(matches!(output.code, Some(3 | 4)), "{url}: {}", output.stderr);
-        for command in [&["config", "show", "--origin"][..], &["config", "validate"], &["config", "show", "--json"]] {
+        assert!(
+            matches!(output.code, Some(3 | 4)),
+            "{url}: {}",
+            output.stderr
+        );
+        for command in [
+            &["config", "show", "--origin"][..],
+            &["config", "validate"],
+            &["config", "show", "--json"],
+        ] {
             let output = world.sandbox.finish(world.command(command, &variables));
             is_free(url, output.stdout.as_bytes());
             is_free(url, output.stderr.as_bytes());
@@ -305,7 +466,9 @@ fn a_mistake_in_a_file_with_a_token_does_not_quote_it() {
         yaml(&format!("  remote:\n    token: \"{MARKER}\n")),
         yaml(&format!("  remote:\n    token: {MARKER}: x\n")),
         yaml(&format!("  remote:\n\ttoken: {MARKER}\n")),
-        yaml(&format!("  remote:\n    token: {MARKER}\n    token: {MARKER}\n")),
+        yaml(&format!(
+            "  remote:\n    token: {MARKER}\n    token: {MARKER}\n"
+        )),
         yaml(&format!("  remote:\n    token: [{MARKER}]\n")),
         yaml(&format!("  remote:\n    token: {{ value: {MARKER} }}\n")),
         yaml(&format!("  remote:\n    tokn: {MARKER}\n")),
@@ -314,22 +477,51 @@ fn a_mistake_in_a_file_with_a_token_does_not_quote_it() {
         yaml(&format!("  remote.token: {MARKER}\n")),
         yaml(&format!("  remote: {{ token: {MARKER}, url: 'x y://' }}\n")),
         yaml(&format!("  remotes:\n    acme/codex: {MARKER}\n")),
-        yaml(&format!("  remotes:\n    acme/codex: {{ tokn: {MARKER} }}\n")),
-        yaml(&format!("  remotes:\n    acme/codex: {{ token: [{MARKER}] }}\n")),
+        yaml(&format!(
+            "  remotes:\n    acme/codex: {{ tokn: {MARKER} }}\n"
+        )),
+        yaml(&format!(
+            "  remotes:\n    acme/codex: {{ token: [{MARKER}] }}\n"
+        )),
         yaml(&format!("  remotes: [{MARKER}]\n")),
-        yaml(&format!("  auth: {{ password: {MARKER}, default: {{ token: {MARKER} }} }}\n")),
-        yaml(&format!("  storage: {{ key: {MARKER}, list: [{MARKER}] }}\n  mcp: {{ env: {{ API_KEY: {MARKER} }} }}\n")),
-        ("config.toml", format!("[codex.remote]\ntoken = \"{MARKER}\n")),
+        yaml(&format!(
+            "  auth: {{ password: {MARKER}, default: {{ token: {MARKER} }} }}\n"
+        )),
+        yaml(&format!(
+            "  storage: {{ key: {MARKER}, list: [{MARKER}] }}\n  mcp: {{ env: {{ API_KEY: {MARKER} }} }}\n"
+        )),
+        (
+            "config.toml",
+            format!("[codex.remote]\ntoken = \"{MARKER}\n"),
+        ),
         ("config.toml", format!("[codex.remote]\ntoken = {MARKER}\n")),
-        ("config.toml", format!("[codex.remote]\ntoken = [\"{MARKER}\"]\n")),
-        ("config.json", format!("{{\"codex\": {{\"remote\": {{\"token\": \"{MARKER}\" \"branch\": 1}}}}}}")),
-        ("config.json", format!("{{\"codex\": {{\"remote\": {{\"token\": \"{MARKER}")),
+        (
+            "config.toml",
+            format!("[codex.remote]\ntoken = [\"{MARKER}\"]\n"),
+        ),
+        (
+            "config.json",
+            format!("{{\"codex\": {{\"remote\": {{\"token\": \"{MARKER}\" \"branch\": 1}}}}}}"),
+        ),
+        (
+            "config.json",
+            format!("{{\"codex\": {{\"remote\": {{\"token\": \"{MARKER}"),
+        ),
         ("env/.env", format!("REMOTE TOKEN={MARKER}\n")),
         ("env/.env", format!("TOKEN=\"{MARKER}\n")),
-        ("env/.env", format!("FRACTARY_CODEX_REMOTE__TOKN={MARKER}\n")),
-        ("env/.env", format!("FRACTARY_CODEX_REMOTE={{token={MARKER}\n")),
+        (
+            "env/.env",
+            format!("FRACTARY_CODEX_REMOTE__TOKN={MARKER}\n"),
+        ),
+        (
+            "env/.env",
+            format!("FRACTARY_CODEX_REMOTE={{token={MARKER}\n"),
+        ),
         ("env/.env", format!("FRACTARY_CODEX_REMOTE={MARKER}\n")),
-        ("env/.env", format!("FRACTARY_CODEX_REMOTES={{acme={MARKER}}}\n")),
+        (
+            "env/.env",
+            format!("FRACTARY_CODEX_REMOTES={{acme={MARKER}}}\n"),
+        ),
     ] {
         let sandbox = Sandbox::new();
         if name != "config.yaml" {
@@ -362,16 +554,24 @@ fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
     let world = guarded();
     let here = world.sandbox.path("");
     let here = here.display();
-    world.sandbox.wrap_git(&format!("echo \"$@\" >> {here}/arguments; env >> {here}/variables"));
+    world.sandbox.wrap_git(&format!(
+        "echo \"$@\" >> {here}/arguments; env >> {here}/variables"
+    ));
     let dotenv = format!("FRACTARY_CODEX_REMOTE__TOKEN={MARKER}\nOTHER_SECRET=do-not-pass-on\n");
     world.sandbox.write("ws/.fractary/env/.env", dotenv);
-    world.sandbox.finish(world.command(&["sync", "--all"], &[])).code(0);
+    world
+        .sandbox
+        .finish(world.command(&["sync", "--all"], &[]))
+        .code(0);
     let read = |name: &str| fs::read_to_string(world.sandbox.path(name)).unwrap();
     let (arguments, variables) = (read("arguments"), read("variables"));
     assert!(arguments.contains("push"));
     is_free("the arguments of a child", arguments.as_bytes());
     // The header is all that a child gets to know.
-    assert!(variables.contains("Authorization: Basic ") && !variables.contains(MARKER), "{variables}");
+    assert!(
+        variables.contains("Authorization: Basic ") && !variables.contains(MARKER),
+        "{variables}"
+    );
     assert!(!variables.contains("do-not-pass-on"));
 }
 
@@ -380,19 +580,31 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
     for url in [None, Some(format!("x-access-token:{MARKER}@"))] {
         let world = guarded();
         let gate = world.codex.hold_pushes(&world.sandbox);
-        let with_password = url.map(|user| world.server.url("codex.git").replace("http://", &format!("http://{user}")));
+        let with_password = url.map(|user| {
+            world
+                .server
+                .url("codex.git")
+                .replace("http://", &format!("http://{user}"))
+        });
         let mut command = match &with_password {
             Some(url) => world.command(&["sync", "--all"], &[("FRACTARY_CODEX_REMOTE__URL", url)]),
             None => world.command(&["sync", "--all"], &World::token()),
         };
         command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", "{push_verdict='1m'}");
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         gate.wait();
         let home = format!("HOME={}", world.sandbox.path("home").display());
         let mut seen = 0;
         for process in fs::read_dir("/proc").unwrap().flatten() {
             let read = |name: &str| fs::read(process.path().join(name)).unwrap_or_default();
-            if read("environ").split(|byte| *byte == 0).any(|variable| variable == home.as_bytes()) {
+            if read("environ")
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == home.as_bytes())
+            {
                 seen += 1;
                 is_free("an argument list", &read("cmdline"));
             }
@@ -402,24 +614,45 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
         world.nowhere_on_disk(&[]);
         gate.open();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
 #[test]
 fn each_token_goes_to_its_own_host_and_repository() {
-    let elsewhere = [("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", "http://localhost:80"), ("GH_TOKEN", MARKER)];
+    let elsewhere = [
+        ("GITHUB_TOKEN", MARKER),
+        ("GITHUB_SERVER_URL", "http://localhost:80"),
+        ("GH_TOKEN", MARKER),
+    ];
     let world = guarded();
     world.sync(&[], &elsewhere, &[]).code(4);
     world.sync(&[], &elsewhere[..1], &[]).code(4);
     assert!(!world.was_told());
     // A name that only begins or ends like the host's is another host.
-    for server in ["http://127.0.0.1.evil.example", "http://evil.example/127.0.0.1", "http://127.0.0.1@evil.example"] {
-        world.sync(&[], &[("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", server)], &[]).code(4);
+    for server in [
+        "http://127.0.0.1.evil.example",
+        "http://evil.example/127.0.0.1",
+        "http://127.0.0.1@evil.example",
+    ] {
+        world
+            .sync(
+                &[],
+                &[("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", server)],
+                &[],
+            )
+            .code(4);
         assert!(!world.was_told(), "{server}");
     }
-    let other = format!("{{\"acme/other\"={{token=\"{MARKER}\"}}, \"acme/codex\"={{token=\"{MARKER}\"}}}}");
-    world.sync(&[], &[("FRACTARY_CODEX_REMOTES", &other)], &[]).code(4);
+    let other =
+        format!("{{\"acme/other\"={{token=\"{MARKER}\"}}, \"acme/codex\"={{token=\"{MARKER}\"}}}}");
+    world
+        .sync(&[], &[("FRACTARY_CODEX_REMOTES", &other)], &[])
+        .code(4);
     assert!(!world.was_told());
 }
 
@@ -430,19 +663,30 @@ fn the_users_own_credential_helpers_are_asked() {
     }
     let helper = format!("!f() {{ echo username=x-access-token; echo password={MARKER}; }}; f");
     let world = guarded();
-    world.sandbox.write("home/.gitconfig", format!("[credential]\n\thelper = \"{}\"\n", helper));
+    world.sandbox.write(
+        "home/.gitconfig",
+        format!("[credential]\n\thelper = \"{}\"\n", helper),
+    );
     world.sync(&[], &[], &["home/.gitconfig"]).code(0);
     let world = guarded();
-    let carried =
-        [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "credential.helper"), ("GIT_CONFIG_VALUE_0", helper.as_str())];
+    let carried = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "credential.helper"),
+        ("GIT_CONFIG_VALUE_0", helper.as_str()),
+    ];
     world.sync(&[], &carried, &[]).code(0);
     assert_eq!(world.codex.paths().len(), 2);
     // But where a token was given, that one is judged: what a helper holds is neither used nor, as git does with what was
     // refused, erased.
     let world = guarded();
     let asked = world.sandbox.path("asked");
-    world.sandbox.write("home/.gitconfig", format!("[credential]\n\thelper = \"!touch {};\"\n", asked.display()));
-    world.sync(&[], &[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")], &[]).code(4);
+    world.sandbox.write(
+        "home/.gitconfig",
+        format!("[credential]\n\thelper = \"!touch {};\"\n", asked.display()),
+    );
+    world
+        .sync(&[], &[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")], &[])
+        .code(4);
     assert!(!asked.exists());
 }
 
@@ -453,25 +697,46 @@ fn a_trace_that_the_user_orders_from_git_shows_no_token() {
     }
     let world = guarded();
     let here = world.sandbox.path("").display().to_string();
-    let files =
-        ["GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE_SETUP", "GIT_TRACE2", "GIT_TRACE2_EVENT"]
-            .map(|name| (name, format!("{here}{name}")));
-    let trace2 =
-        "[trace2]\n\tconfigParams = http.*\n\tenvVars = GIT_CONFIG_VALUE_6,GIT_CONFIG_VALUE_7,GIT_CONFIG_VALUE_8\n";
-    let mut variables: Vec<_> = files.iter().map(|(name, file)| (*name, file.as_str())).collect();
-    let values: Vec<_> = (0..20).map(|number| format!("GIT_CONFIG_VALUE_{number}")).collect();
+    let files = [
+        "GIT_TRACE",
+        "GIT_TRACE_CURL",
+        "GIT_TRACE_PACKET",
+        "GIT_TRACE_SETUP",
+        "GIT_TRACE2",
+        "GIT_TRACE2_EVENT",
+    ]
+    .map(|name| (name, format!("{here}{name}")));
+    let trace2 = "[trace2]\n\tconfigParams = http.*\n\tenvVars = GIT_CONFIG_VALUE_6,GIT_CONFIG_VALUE_7,GIT_CONFIG_VALUE_8\n";
+    let mut variables: Vec<_> = files
+        .iter()
+        .map(|(name, file)| (*name, file.as_str()))
+        .collect();
+    let values: Vec<_> = (0..20)
+        .map(|number| format!("GIT_CONFIG_VALUE_{number}"))
+        .collect();
     let values = values.join(",");
     variables.extend([
         ("GIT_TRACE_REDACT", "0"),
         ("GIT_TRACE2_ENV_VARS", values.as_str()),
         ("GIT_TRACE2_CONFIG_PARAMS", "http.*,credential.*"),
     ]);
-    world.sync(&[], &[variables.as_slice(), &World::token()].concat(), &[]).code(0);
+    world
+        .sync(&[], &[variables.as_slice(), &World::token()].concat(), &[])
+        .code(0);
     // Or orders for good.
     world.sandbox.write("home/.gitconfig", trace2);
     world.sandbox.write("ws/alpha/README.md", "changed");
-    world.sync(&[], &[&variables[..files.len()], &World::token()].concat(), &[]).code(0);
-    let missing: Vec<_> = files.iter().filter(|(_, file)| !Path::new(file).exists()).collect();
+    world
+        .sync(
+            &[],
+            &[&variables[..files.len()], &World::token()].concat(),
+            &[],
+        )
+        .code(0);
+    let missing: Vec<_> = files
+        .iter()
+        .filter(|(_, file)| !Path::new(file).exists())
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -483,7 +748,11 @@ fn the_variables_of_a_hook_lead_nothing_astray() {
     world.sandbox.git(&ws, &["add", "alpha"]);
     world.sandbox.git(&ws, &["commit", "-qm", "source"]);
     let path = |name: &str| world.sandbox.path(name).display().to_string();
-    let (git, index, objects) = (path("ws/.git"), path("ws/.git/index"), path("ws/.git/objects"));
+    let (git, index, objects) = (
+        path("ws/.git"),
+        path("ws/.git/index"),
+        path("ws/.git/objects"),
+    );
     let before = world.sandbox.fingerprint("ws/.git");
     let inside = [
         ("GIT_DIR", git.as_str()),
@@ -493,8 +762,13 @@ fn the_variables_of_a_hook_lead_nothing_astray() {
         ("GIT_OBJECT_DIRECTORY", &objects),
         ("GIT_PREFIX", "alpha/"),
     ];
-    world.sync(&[], &[inside.as_slice(), &World::token()].concat(), &[]).code(0);
-    assert_eq!(world.codex.subjects(), ["Sync 1 files from alpha", "Somebody else"]);
+    world
+        .sync(&[], &[inside.as_slice(), &World::token()].concat(), &[])
+        .code(0);
+    assert_eq!(
+        world.codex.subjects(),
+        ["Sync 1 files from alpha", "Somebody else"]
+    );
     assert!(world.sandbox.fingerprint("ws/.git") == before);
 }
 
@@ -513,15 +787,33 @@ fn a_program_that_answers_for_the_user_is_asked_and_one_that_does_not_is_not_wai
         // Where a token was given, nobody is asked.
         let asked = world.sandbox.path("asked");
         let askpass = script(&format!("touch {}", asked.display()));
-        world.sync(&[], &[(name, &askpass), ("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")], &[]).code(4);
+        world
+            .sync(
+                &[],
+                &[(name, &askpass), ("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")],
+                &[],
+            )
+            .code(4);
         assert!(!asked.exists());
         let pid = world.sandbox.path("pid");
-        let askpass = script(&format!("echo $$ > {}; while :; do sleep 0.05; done", pid.display()));
-        let output = world.sandbox.finish(world.command(&["sync", "--all"], &[(name, &askpass)])).code(4);
-        assert!(output.stderr.contains("stopped answering"), "{}", output.stderr);
+        let askpass = script(&format!(
+            "echo $$ > {}; while :; do sleep 0.05; done",
+            pid.display()
+        ));
+        let output = world
+            .sandbox
+            .finish(world.command(&["sync", "--all"], &[(name, &askpass)]))
+            .code(4);
+        assert!(
+            output.stderr.contains("stopped answering"),
+            "{}",
+            output.stderr
+        );
         let process = Path::new("/proc").join(fs::read_to_string(&pid).unwrap().trim());
         wait_until("nobody waits any more", || !process.join("exe").exists());
-        let askpass = script(&format!("case $1 in User*) echo x-access-token;; *) echo {MARKER};; esac"));
+        let askpass = script(&format!(
+            "case $1 in User*) echo x-access-token;; *) echo {MARKER};; esac"
+        ));
         world.sync(&[], &[(name, &askpass)], &["askpass"]).code(0);
         assert_eq!(world.codex.paths().len(), 2);
     }
@@ -536,16 +828,31 @@ fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     let record = sandbox.path("ssh-arguments");
-    executable::script(&sandbox.path("bin/ssh"), &format!("echo \"$@\" > {}\nexit 255", record.display()));
-    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+    executable::script(
+        &sandbox.path("bin/ssh"),
+        &format!("echo \"$@\" > {}\nexit 255", record.display()),
+    );
+    let path = format!(
+        "{}:{}",
+        sandbox.path("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
     let arguments = |variables: &[(&str, &str)]| {
-        let mut command = sandbox.program(&["sync", "--all", "--config", "remote.url=ssh://git.acme.example/x.git"]);
+        let mut command = sandbox.program(&[
+            "sync",
+            "--all",
+            "--config",
+            "remote.url=ssh://git.acme.example/x.git",
+        ]);
         command.env("PATH", &path).envs(variables.iter().copied());
         sandbox.finish(command).code(4);
         fs::read_to_string(&record).unwrap()
     };
     let ours = arguments(&[]);
-    assert!(ours.contains("BatchMode=yes") && !ours.contains("StrictHostKeyChecking"), "{ours}");
+    assert!(
+        ours.contains("BatchMode=yes") && !ours.contains("StrictHostKeyChecking"),
+        "{ours}"
+    );
     for variables in [
         &[("GIT_SSH_COMMAND", "ssh -o MyOwn=yes")][..],
         &[
@@ -555,9 +862,15 @@ fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
         ],
     ] {
         let theirs = arguments(variables);
-        assert!(theirs.contains("MyOwn=yes") && !theirs.contains("BatchMode"), "{theirs}");
+        assert!(
+            theirs.contains("MyOwn=yes") && !theirs.contains("BatchMode"),
+            "{theirs}"
+        );
     }
-    sandbox.write("home/.gitconfig", "[core]\n\tsshCommand = ssh -o MyOwn=yes\n");
+    sandbox.write(
+        "home/.gitconfig",
+        "[core]\n\tsshCommand = ssh -o MyOwn=yes\n",
+    );
     assert!(arguments(&[]).contains("MyOwn=yes"));
 }
 
@@ -565,9 +878,24 @@ fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
 fn a_file_of_variables_sends_the_jobs_token_nowhere() {
     let world = guarded();
     let host = world.server.url("");
-    world.sandbox.write("ws/.fractary/env/.env", format!("GITHUB_SERVER_URL={host}\n"));
+    world.sandbox.write(
+        "ws/.fractary/env/.env",
+        format!("GITHUB_SERVER_URL={host}\n"),
+    );
     world.sync(&[], &[("GITHUB_TOKEN", MARKER)], &[]).code(4);
-    assert!(world.server.requests().iter().all(|request| !request.headers.contains_key("authorization")));
+    assert!(
+        world
+            .server
+            .requests()
+            .iter()
+            .all(|request| !request.headers.contains_key("authorization"))
+    );
     // Of the process, it names the host that the token is for.
-    world.sync(&[], &[("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", &host)], &[]).code(0);
+    world
+        .sync(
+            &[],
+            &[("GITHUB_TOKEN", MARKER), ("GITHUB_SERVER_URL", &host)],
+            &[],
+        )
+        .code(0);
 }

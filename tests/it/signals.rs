@@ -39,8 +39,16 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
     wait_until("nothing runs any more", || sandbox.processes() == 0);
     // The codex is as it was, and nothing in it is locked.
     assert_eq!(codex.tip(), None);
-    let files = sandbox.fingerprint("codex.git").into_iter().map(|(path, ..)| path.display().to_string());
-    assert_eq!(files.filter(|path| path.ends_with(".lock")).collect::<Vec<_>>(), [""; 0]);
+    let files = sandbox
+        .fingerprint("codex.git")
+        .into_iter()
+        .map(|(path, ..)| path.display().to_string());
+    assert_eq!(
+        files
+            .filter(|path| path.ends_with(".lock"))
+            .collect::<Vec<_>>(),
+        [""; 0]
+    );
     gate.open();
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(sandbox.leftovers(), [""; 0]);
@@ -62,7 +70,10 @@ fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_not
     gate.open();
     let output = child.wait_with_output().unwrap();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), &told["exit_code"], &told["pushed"]), (Some(143), &143.into(), &true.into()));
+    assert_eq!(
+        (output.status.code(), &told["exit_code"], &told["pushed"]),
+        (Some(143), &143.into(), &true.into())
+    );
     assert_eq!(told["error"]["message"], "interrupted by signal 15");
     assert!(codex.tip().is_some() && !sandbox.path("ws/.fractary/codex/cache").exists());
 }
@@ -72,8 +83,13 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
     let mut command = sandbox.command("/bin/sh");
-    let script = format!("trap '' HUP; exec {} sync --all", env!("CARGO_BIN_EXE_fractary-codex"));
-    command.env("PATH", sandbox.program_path()).args(["-c", &script]);
+    let script = format!(
+        "trap '' HUP; exec {} sync --all",
+        env!("CARGO_BIN_EXE_fractary-codex")
+    );
+    command
+        .env("PATH", sandbox.program_path())
+        .args(["-c", &script]);
     let child = sandbox.spawn(command);
     gate.wait();
     send(&child, Signal::HUP);
@@ -90,23 +106,42 @@ fn a_signal_before_the_push_changes_nothing() {
     // Another run has this machine's turn, so the run waits before it fetches.
     sandbox.run(&["sync", "--all"]).code(0);
     let locks = sandbox.path("home/.local/state/fractary-codex/locks");
-    let lock = fs::File::open(fs::read_dir(&locks).unwrap().next().unwrap().unwrap().path()).unwrap();
+    let lock = fs::File::open(
+        fs::read_dir(&locks)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path(),
+    )
+    .unwrap();
     lock.lock().unwrap();
     let tip = codex.tip();
     sandbox.write("ws/alpha/README.md", "changed");
     let child = sandbox.start(&["sync", "--all"]);
     let waiting = format!("/proc/{}/wchan", child.id());
     wait_until("it waits", || {
-        fs::read_to_string(format!("/proc/{}/status", child.id())).is_ok() && Path::new(&waiting).exists()
+        fs::read_to_string(format!("/proc/{}/status", child.id())).is_ok()
+            && Path::new(&waiting).exists()
     });
     wait_until("it listens to signals", || {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        let caught = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))
+            .unwrap()
+            .trim()
+            .to_owned();
         u64::from_str_radix(&caught, 16).unwrap() & (1 << (15 - 1)) != 0
     });
     send(&child, Signal::TERM);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(143),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was pushed"));
     assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
 }
@@ -123,7 +158,10 @@ fn a_signal_that_a_fetch_outruns_is_heeded_before_the_push() {
     }
     sandbox.wrap_git("case \"$*\" in *' fetch '*) kill -INT $PPID;; esac");
     let document = sandbox.run(&["sync", "--all", "--json"]).code(130).json();
-    assert_eq!((&document["pushed"], &document["exit_code"]), (&false.into(), &130.into()));
+    assert_eq!(
+        (&document["pushed"], &document["exit_code"]),
+        (&false.into(), &130.into())
+    );
     assert_eq!((codex.tip(), sandbox.leftovers()), (tip, Vec::new()));
 }
 
@@ -140,14 +178,25 @@ fn what_a_killed_run_left_is_swept_by_the_next() {
     let other = sandbox.start(&["sync", "--all"]);
     fs::write(sandbox.path("tmp/fractary-codex-clone-file"), "").unwrap();
     fs::create_dir(sandbox.path("precious")).unwrap();
-    std::os::unix::fs::symlink(sandbox.path("precious"), sandbox.path("tmp/fractary-codex-clone-link")).unwrap();
+    std::os::unix::fs::symlink(
+        sandbox.path("precious"),
+        sandbox.path("tmp/fractary-codex-clone-link"),
+    )
+    .unwrap();
     gate.open();
     let output = other.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     sandbox.run(&["sync", "--all"]).code(0);
     let mut left = sandbox.leftovers();
     left.sort();
-    assert_eq!(left, ["fractary-codex-clone-file", "fractary-codex-clone-link"]);
+    assert_eq!(
+        left,
+        ["fractary-codex-clone-file", "fractary-codex-clone-link"]
+    );
     assert!(sandbox.path("precious").exists());
     assert_eq!(codex.paths(), ["projects/alpha/README.md"]);
     codex.assert_sound();

@@ -15,7 +15,9 @@ const KEPT: &str = "home/.cache/fractary-codex";
 fn noise() -> String {
     let mut state = 1u64;
     let letters = (0..1_000_000).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         char::from(b' ' + (state >> 33) as u8 % 95)
     });
     letters.collect()
@@ -34,29 +36,59 @@ fn world() -> (Sandbox, Codex) {
 
 /// Mounts a small disk there.
 fn small(sandbox: &Sandbox, directory: &str, options: &str) -> String {
-    format!("mount -t tmpfs -o {options} tmpfs {}", sandbox.path(directory).display())
+    format!(
+        "mount -t tmpfs -o {options} tmpfs {}",
+        sandbox.path(directory).display()
+    )
 }
 
 /// Mounts what is there so that it cannot be written.
 fn read_only(sandbox: &Sandbox, directory: &str) -> String {
     let path = sandbox.path(directory);
-    format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", path.display())
+    format!(
+        "mount --bind {0} {0} && mount -o remount,ro,bind {0}",
+        path.display()
+    )
 }
 
 /// The run says what is wrong, where and what to do, and changed nothing; without the fault it does its job.
 #[track_caller]
-fn assert_fails(sandbox: &Sandbox, codex: &Codex, output: Output, kind: &str, place: &str, cure: &str) {
+fn assert_fails(
+    sandbox: &Sandbox,
+    codex: &Codex,
+    output: Output,
+    kind: &str,
+    place: &str,
+    cure: &str,
+) {
     let document = output.code(4).json();
     let error = &document["error"];
-    assert_eq!((&error["kind"], &document["pushed"]), (&kind.into(), &false.into()), "{error}");
+    assert_eq!(
+        (&error["kind"], &document["pushed"]),
+        (&kind.into(), &false.into()),
+        "{error}"
+    );
     let place = sandbox.path(place).display().to_string();
-    assert!(error["message"].as_str().is_some_and(|message| message.contains(&place)), "{error}");
-    assert!(error["hints"][0].as_str().is_some_and(|hint| hint.contains(cure)), "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(&place)),
+        "{error}"
+    );
+    assert!(
+        error["hints"][0]
+            .as_str()
+            .is_some_and(|hint| hint.contains(cure)),
+        "{error}"
+    );
     assert!(!error["causes"].as_array().unwrap().is_empty(), "{error}");
     assert_eq!(codex.subjects().len(), 1);
     codex.assert_sound();
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!((codex.subjects().len(), sandbox.leftovers()), (2, Vec::new()));
+    assert_eq!(
+        (codex.subjects().len(), sandbox.leftovers()),
+        (2, Vec::new())
+    );
 }
 
 /// The run does its job, and warns that something cannot be kept.
@@ -64,8 +96,14 @@ fn assert_fails(sandbox: &Sandbox, codex: &Codex, output: Output, kind: &str, pl
 fn assert_warns(sandbox: &Sandbox, codex: &Codex, output: Output, about: &str) {
     let document = output.code(0).json();
     let warnings = document["warnings"].as_array().unwrap();
-    assert!(matches!(warnings.as_slice(), [one] if one["message"].as_str().unwrap().contains(about)), "{warnings:?}");
-    assert_eq!((&document["pushed"], codex.subjects().len()), (&true.into(), 2));
+    assert!(
+        matches!(warnings.as_slice(), [one] if one["message"].as_str().unwrap().contains(about)),
+        "{warnings:?}"
+    );
+    assert_eq!(
+        (&document["pushed"], codex.subjects().len()),
+        (&true.into(), 2)
+    );
     codex.assert_sound();
     let next = sandbox.run(&["sync", "--all"]).code(0);
     assert!(next.stdout.contains("nothing to push"), "{}", next.stdout);
@@ -74,9 +112,12 @@ fn assert_warns(sandbox: &Sandbox, codex: &Codex, output: Output, about: &str) {
 #[test]
 fn no_room_for_the_temporary_clone() {
     // No room to make it; to set it up; for what is fetched; for what is to be sent.
-    for (disk, stage) in
-        [("nr_inodes=1", "made"), ("size=8k", "set up"), ("size=400k", "fetched"), ("size=2m", "written")]
-    {
+    for (disk, stage) in [
+        ("nr_inodes=1", "made"),
+        ("size=8k", "set up"),
+        ("size=400k", "fetched"),
+        ("size=2m", "written"),
+    ] {
         let (sandbox, codex) = world();
         if stage == "fetched" {
             sandbox.write("message", noise());
@@ -89,7 +130,9 @@ fn no_room_for_the_temporary_clone() {
         }
         sandbox.serve_without_git();
         let mounts = small(&sandbox, "tmp", disk);
-        let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+        let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+            return;
+        };
         assert_fails(&sandbox, &codex, output, "disk-full", "tmp", "`TMPDIR`");
     }
 }
@@ -99,9 +142,24 @@ fn no_room_for_the_kept_clone() {
     for disk in ["nr_inodes=1", "size=8k", "size=400k"] {
         let (sandbox, codex) = world();
         sandbox.write("ws/alpha/docs/large.md", noise());
-        let arguments = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
-        let Some(output) = sandbox.run_with_mounts(&small(&sandbox, KEPT, disk), &arguments) else { return };
-        assert_fails(&sandbox, &codex, output, "disk-full", KEPT, "`clone.strategy: temp`");
+        let arguments = [
+            "sync",
+            "--all",
+            "--json",
+            "--config",
+            "clone.strategy=cached",
+        ];
+        let Some(output) = sandbox.run_with_mounts(&small(&sandbox, KEPT, disk), &arguments) else {
+            return;
+        };
+        assert_fails(
+            &sandbox,
+            &codex,
+            output,
+            "disk-full",
+            KEPT,
+            "`clone.strategy: temp`",
+        );
     }
 }
 
@@ -109,7 +167,13 @@ fn no_room_for_the_kept_clone() {
 fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
     let (sandbox, codex) = world();
     sandbox.serve_without_git();
-    let kept = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
+    let kept = [
+        "sync",
+        "--all",
+        "--json",
+        "--config",
+        "clone.strategy=cached",
+    ];
     sandbox.run(&kept).code(0);
     sandbox.write("message", noise());
     let message = sandbox.path("message").display().to_string();
@@ -123,7 +187,9 @@ fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
         clones.display(),
         disk.display()
     );
-    let Some(output) = sandbox.run_with_mounts(&mounts, &kept) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &kept) else {
+        return;
+    };
     assert_eq!(output.code(4).json()["error"]["kind"], "disk-full");
     sandbox.run(&kept).code(0);
     assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
@@ -134,7 +200,9 @@ fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
 fn no_room_for_the_state_is_a_warning() {
     let (sandbox, codex) = world();
     let mounts = small(&sandbox, STATE, "nr_inodes=1");
-    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+        return;
+    };
     assert_warns(&sandbox, &codex, output, "the state cannot be kept");
 }
 
@@ -142,7 +210,9 @@ fn no_room_for_the_state_is_a_warning() {
 fn state_that_cannot_be_written_is_a_warning() {
     let (sandbox, codex) = world();
     let mounts = read_only(&sandbox, STATE);
-    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+        return;
+    };
     assert_warns(&sandbox, &codex, output, "the state cannot be kept");
 }
 
@@ -160,7 +230,9 @@ fn no_room_in_the_cache_after_a_publication_is_a_warning() {
     let (sandbox, codex) = world();
     fs::create_dir_all(sandbox.path(CACHE)).unwrap();
     let mounts = small(&sandbox, CACHE, "nr_inodes=1");
-    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+        return;
+    };
     assert_warns(&sandbox, &codex, output, "the codex itself is up to date");
 }
 
@@ -168,24 +240,51 @@ fn no_room_in_the_cache_after_a_publication_is_a_warning() {
 fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
     let (sandbox, codex) = world();
     let (noise, include) = (noise(), "sync.from_codex.include=['codex://acme/core/**']");
-    let bring = ["sync", "--all", "--from-codex", "--json", "--config", include];
+    let bring = [
+        "sync",
+        "--all",
+        "--from-codex",
+        "--json",
+        "--config",
+        include,
+    ];
     let file = |name: &str| format!("projects/core/{name}.md");
-    codex.commit(&[("100644", &file("a"), "old"), ("100644", &file("b"), "old")], &[]);
+    codex.commit(
+        &[("100644", &file("a"), "old"), ("100644", &file("b"), "old")],
+        &[],
+    );
     sandbox.run(&bring).code(0);
     let (a, b, large) = (file("a"), file("b"), file("large"));
-    codex.commit(&[("100644", &a, "new"), ("100644", &b, &noise), ("100644", &large, &noise)], &[]);
+    codex.commit(
+        &[
+            ("100644", &a, "new"),
+            ("100644", &b, &noise),
+            ("100644", &large, &noise),
+        ],
+        &[],
+    );
     // The cache on a disk that has room for one of the large files.
-    let (cache, disk, after) = (sandbox.path(CACHE), sandbox.path("disk"), sandbox.path("after"));
+    let (cache, disk, after) = (
+        sandbox.path(CACHE),
+        sandbox.path("disk"),
+        sandbox.path("after"),
+    );
     let (cache, disk) = (cache.display(), disk.display());
     let mounts = format!(
         "mkdir {disk} && mount -t tmpfs -o size=1400k tmpfs {disk} && cp -a {cache}/. {disk} && mount --bind {disk} {cache}"
     );
     let look = format!("cp -a {cache} {}", after.display());
-    let Some(output) = sandbox.run_between_mounts(&mounts, &bring, &look) else { return };
+    let Some(output) = sandbox.run_between_mounts(&mounts, &bring, &look) else {
+        return;
+    };
     let error = output.code(1).json()["projects"][0]["error"].take();
     assert_eq!(error["kind"], "disk-full", "{error}");
     assert!(
-        error["message"].as_str().unwrap().contains(&cache.to_string()) && error["hints"][0].is_string(),
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains(&cache.to_string())
+            && error["hints"][0].is_string(),
         "{error}"
     );
     // Every file is the old one or the new one.
@@ -196,7 +295,10 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
     }
     sandbox.run(&bring).code(0);
     for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
-        assert!(fs::read_to_string(sandbox.path(CACHE).join(path)).unwrap() == *new, "{path}");
+        assert!(
+            fs::read_to_string(sandbox.path(CACHE).join(path)).unwrap() == *new,
+            "{path}"
+        );
     }
 }
 
@@ -204,32 +306,69 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
 fn a_workspace_that_cannot_be_written_is_published() {
     let (sandbox, codex) = world();
     let mounts = read_only(&sandbox, "ws");
-    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+        return;
+    };
     let document = output.code(0).json();
-    assert_eq!((&document["pushed"], codex.subjects().len()), (&true.into(), 2), "{document}");
+    assert_eq!(
+        (&document["pushed"], codex.subjects().len()),
+        (&true.into(), 2),
+        "{document}"
+    );
 }
 
 #[test]
 fn a_temporary_directory_that_cannot_be_written_or_is_none() {
     let (sandbox, codex) = world();
-    if let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, "tmp"), &["sync", "--all", "--json"]) {
-        assert_fails(&sandbox, &codex, output, "temporary-clone", "tmp", "`TMPDIR`");
+    if let Some(output) =
+        sandbox.run_with_mounts(&read_only(&sandbox, "tmp"), &["sync", "--all", "--json"])
+    {
+        assert_fails(
+            &sandbox,
+            &codex,
+            output,
+            "temporary-clone",
+            "tmp",
+            "`TMPDIR`",
+        );
     }
     for place in ["nowhere", "ws/alpha/README.md"] {
         let (sandbox, codex) = world();
         let mut command = sandbox.program(&["sync", "--all", "--json"]);
         command.env("TMPDIR", sandbox.path(place));
         let output = sandbox.finish(command);
-        assert_fails(&sandbox, &codex, output, "temporary-clone", place, "`TMPDIR`");
+        assert_fails(
+            &sandbox,
+            &codex,
+            output,
+            "temporary-clone",
+            place,
+            "`TMPDIR`",
+        );
     }
 }
 
 #[test]
 fn a_kept_clone_that_cannot_be_written() {
     let (sandbox, codex) = world();
-    let arguments = ["sync", "--all", "--json", "--config", "clone.strategy=cached"];
-    let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, KEPT), &arguments) else { return };
-    assert_fails(&sandbox, &codex, output, "kept-clone", KEPT, "`clone.strategy: temp`");
+    let arguments = [
+        "sync",
+        "--all",
+        "--json",
+        "--config",
+        "clone.strategy=cached",
+    ];
+    let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, KEPT), &arguments) else {
+        return;
+    };
+    assert_fails(
+        &sandbox,
+        &codex,
+        output,
+        "kept-clone",
+        KEPT,
+        "`clone.strategy: temp`",
+    );
 }
 
 #[test]
@@ -240,10 +379,15 @@ fn a_clone_that_cannot_be_removed_takes_nothing_back() {
     }
     // Something is mounted inside it.
     let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
-    let script = format!("cd {} && mkdir busy && mount -t tmpfs tmpfs busy", clone.display());
+    let script = format!(
+        "cd {} && mkdir busy && mount -t tmpfs tmpfs busy",
+        clone.display()
+    );
     sandbox.run_at(Step::Verify, Moment::After, &script);
     let mounts = small(&sandbox, KEPT, "size=1m");
-    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else { return };
+    let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
+        return;
+    };
     assert_eq!(output.code(0).json()["pushed"], true);
     assert_eq!((codex.subjects().len(), sandbox.leftovers().len()), (2, 1));
     sandbox.remove("bin/git");
@@ -261,9 +405,20 @@ fn what_a_killed_run_left_goes_with_the_next_though_it_needs_no_clone() {
     for (name, made) in [("old", "2 days ago"), ("new", "now")] {
         sandbox.write(&format!("tmp/.fractary-codex-making-{name}/lock"), "");
         let directory = sandbox.path(&format!("tmp/.fractary-codex-making-{name}"));
-        assert!(Command::new("touch").args(["-d", made]).arg(directory).status().unwrap().success());
+        assert!(
+            Command::new("touch")
+                .args(["-d", made])
+                .arg(directory)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let output = sandbox.run(&["sync", "--all"]).code(0);
-    assert!(output.stdout.contains("nothing to push"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("nothing to push"),
+        "{}",
+        output.stdout
+    );
     assert_eq!(sandbox.leftovers(), [".fractary-codex-making-new"]);
 }

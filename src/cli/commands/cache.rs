@@ -19,13 +19,16 @@ use crate::workspace::{Project, select};
 
 /// Runs the command and gives its exit status.
 pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
-    let (CacheCommand::List(arguments) | CacheCommand::Status(arguments) | CacheCommand::Clear { arguments, .. }) =
-        command;
+    let (CacheCommand::List(arguments)
+    | CacheCommand::Status(arguments)
+    | CacheCommand::Clear { arguments, .. }) = command;
     let json = arguments.output.is_json();
     let all_went = Cell::new(true);
     let result = chosen(arguments, context).and_then(|chosen| match command {
         CacheCommand::List(_) => chosen.each(json, |path, projects| Ok(list(path, projects, json))),
-        CacheCommand::Status(_) => chosen.each(json, |path, projects| status(path, projects, json, context)),
+        CacheCommand::Status(_) => {
+            chosen.each(json, |path, projects| status(path, projects, json, context))
+        }
         CacheCommand::Clear { force, .. } => chosen.each(json, |path, projects| {
             let taken = clear(path, projects, *force, context)?;
             all_went.set(all_went.get() && taken.iter().all(|one| one.refused.is_empty()));
@@ -47,11 +50,15 @@ fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Chosen, Failure> {
         workspace.projects.iter().collect()
     } else {
         let directory = context.directory()?;
-        select(&workspace, false, &arguments.project, &directory).map_err(|e| failure::of_selection(&e))?
+        select(&workspace, false, &arguments.project, &directory)
+            .map_err(|e| failure::of_selection(&e))?
     };
     let mut caches: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for project in projects {
-        caches.entry(project.cache_dir.clone()).or_default().push(project.name.to_string());
+        caches
+            .entry(project.cache_dir.clone())
+            .or_default()
+            .push(project.name.to_string());
     }
     Ok(Chosen(caches))
 }
@@ -63,8 +70,16 @@ enum Told {
 }
 
 impl Chosen {
-    fn each(&self, json: bool, tell: impl Fn(&Path, &[String]) -> Result<Told, CacheError>) -> Result<String, Failure> {
-        let told = self.0.iter().map(|(path, projects)| tell(path, projects)).collect::<Result<Vec<_>, _>>();
+    fn each(
+        &self,
+        json: bool,
+        tell: impl Fn(&Path, &[String]) -> Result<Told, CacheError>,
+    ) -> Result<String, Failure> {
+        let told = self
+            .0
+            .iter()
+            .map(|(path, projects)| tell(path, projects))
+            .collect::<Result<Vec<_>, _>>();
         let told = told.map_err(|error| failure::of_cache(&error))?;
         let mut text = String::new();
         let mut values = Vec::new();
@@ -74,24 +89,36 @@ impl Chosen {
                 Told::Value(value) => values.push(value),
             }
         }
-        Ok(if json { to_json(&json!({ "schema_version": 1, "caches": values })) } else { text })
+        Ok(if json {
+            to_json(&json!({ "schema_version": 1, "caches": values }))
+        } else {
+            text
+        })
     }
 }
 
 fn is_of(owner: &Owner, projects: &[String]) -> bool {
-    projects.iter().any(|project| project == owner.project.as_str())
+    projects
+        .iter()
+        .any(|project| project == owner.project.as_str())
 }
 
 fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
     let cache = Cache::look(path);
     let files = cache.manifest().files.iter().filter_map(|(path, file)| {
-        let mut of: Vec<_> =
-            file.owners.iter().filter(|owner| is_of(owner, projects)).map(|o| o.project.as_str()).collect();
+        let mut of: Vec<_> = file
+            .owners
+            .iter()
+            .filter(|owner| is_of(owner, projects))
+            .map(|o| o.project.as_str())
+            .collect();
         of.dedup();
         (!of.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), of))
     });
     if as_json {
-        let files: Vec<_> = files.map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of })).collect();
+        let files: Vec<_> = files
+            .map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of }))
+            .collect();
         return Told::Value(json!({ "path": shown(path).to_string(), "files": files }));
     }
     Told::Text(files.fold(String::new(), |mut text, (path, ..)| {
@@ -100,18 +127,43 @@ fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
     }))
 }
 
-fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) -> Result<Told, CacheError> {
+fn status(
+    path: &Path,
+    projects: &[String],
+    as_json: bool,
+    context: &Context,
+) -> Result<Told, CacheError> {
     let cache = Cache::look(path);
     let manifest: &Manifest = cache.manifest();
     let odd: Vec<_> = cache
         .conditions()?
         .into_iter()
-        .filter(|(path, _)| manifest.files[path].owners.iter().any(|owner| is_of(owner, projects)))
+        .filter(|(path, _)| {
+            manifest.files[path]
+                .owners
+                .iter()
+                .any(|owner| is_of(owner, projects))
+        })
         .map(|(path, condition)| (escaped(&path).to_string(), condition))
         .collect();
-    let owners: Vec<_> = manifest.owners.iter().filter(|(owner, _)| is_of(owner, projects)).collect();
-    let count = |owner: &Owner| manifest.files.values().filter(|file| file.owners.contains(owner)).count();
-    let named = |condition| odd.iter().filter(move |(_, c)| *c == condition).map(|(path, _)| path).collect::<Vec<_>>();
+    let owners: Vec<_> = manifest
+        .owners
+        .iter()
+        .filter(|(owner, _)| is_of(owner, projects))
+        .collect();
+    let count = |owner: &Owner| {
+        manifest
+            .files
+            .values()
+            .filter(|file| file.owners.contains(owner))
+            .count()
+    };
+    let named = |condition| {
+        odd.iter()
+            .filter(move |(_, c)| *c == condition)
+            .map(|(path, _)| path)
+            .collect::<Vec<_>>()
+    };
     if as_json {
         let owners = owners.iter().map(|(owner, asked)| {
             json!({
@@ -131,9 +183,14 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
         text.push_str("  empty\n");
     }
     for (owner, asked) in owners {
-        let tip = asked.tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let (why, files, when) =
-            (reason(owner.reason), counted(count(owner), "file"), ago(context.now().saturating_sub(asked.time)));
+        let tip = asked
+            .tip
+            .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
+        let (why, files, when) = (
+            reason(owner.reason),
+            counted(count(owner), "file"),
+            ago(context.now().saturating_sub(asked.time)),
+        );
         let partly = if asked.complete { "" } else { ", incomplete" };
         let _ = writeln!(
             text,
@@ -142,7 +199,10 @@ fn status(path: &Path, projects: &[String], as_json: bool, context: &Context) ->
             escaped(asked.branch.as_bytes())
         );
     }
-    for (condition, label) in [(Condition::Changed, "changed by hand"), (Condition::Missing, "missing")] {
+    for (condition, label) in [
+        (Condition::Changed, "changed by hand"),
+        (Condition::Missing, "missing"),
+    ] {
         for path in named(condition) {
             let _ = writeln!(text, "  {} {path}", style.warn(label));
         }
@@ -157,7 +217,12 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn clear(path: &Path, projects: &[String], force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
+fn clear(
+    path: &Path,
+    projects: &[String],
+    force: bool,
+    context: &Context,
+) -> Result<Vec<Taken>, CacheError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -166,16 +231,30 @@ fn clear(path: &Path, projects: &[String], force: bool, context: &Context) -> Re
 
 fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
     let removed: usize = taken.iter().map(|one| one.plan.changes.len()).sum();
-    let kept: Vec<_> = taken.iter().flat_map(|one| &one.kept).map(|path| escaped(path).to_string()).collect();
-    let refused = taken.iter().flat_map(|one| &one.refused).map(|(path, why)| (escaped(path).to_string(), why));
+    let kept: Vec<_> = taken
+        .iter()
+        .flat_map(|one| &one.kept)
+        .map(|path| escaped(path).to_string())
+        .collect();
+    let refused = taken
+        .iter()
+        .flat_map(|one| &one.refused)
+        .map(|(path, why)| (escaped(path).to_string(), why));
     let place = shown(path).to_string();
     if as_json {
-        let failed: Vec<_> = refused.map(|(path, why)| json!({ "path": path, "error": why })).collect();
-        return Told::Value(json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }));
+        let failed: Vec<_> = refused
+            .map(|(path, why)| json!({ "path": path, "error": why }))
+            .collect();
+        return Told::Value(
+            json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }),
+        );
     }
     let mut text = format!("{place}: {} removed\n", counted(removed, "file"));
     for path in kept {
-        let _ = writeln!(text, "  kept {path}: it was changed by hand; `--force` removes it too");
+        let _ = writeln!(
+            text,
+            "  kept {path}: it was changed by hand; `--force` removes it too"
+        );
     }
     for (path, why) in refused {
         let _ = writeln!(text, "  {path} cannot be removed: {why}");

@@ -29,11 +29,20 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     let told = match context.load(arguments.env.as_deref(), Vec::new()) {
         Err(failure) => vec![failed("configuration", failure)],
         Ok((configuration, workspace)) => {
-            let files: Vec<_> = configuration.files().iter().map(|(_, file)| shown(file).to_string()).collect();
+            let files: Vec<_> = configuration
+                .files()
+                .iter()
+                .map(|(_, file)| shown(file).to_string())
+                .collect();
             let files = files.join(", ");
-            let found = if files.is_empty() { "from variables alone".to_owned() } else { format!("valid: {files}") };
+            let found = if files.is_empty() {
+                "from variables alone".to_owned()
+            } else {
+                format!("valid: {files}")
+            };
             let projects = workspace.projects.iter().collect();
-            let request = context.sync_request(&configuration, &workspace, projects, Arc::new(Silent));
+            let request =
+                context.sync_request(&configuration, &workspace, projects, Arc::new(Silent));
             let checks = examine(&request);
             let of_actions = configuration.environment().get("GITHUB_ACTIONS").is_some();
             std::iter::once(good("configuration", found))
@@ -42,17 +51,36 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
         }
     };
     let status = failure::first_exit(told.iter().map(|check| check.exit));
-    context.terminal.result(&if arguments.output.is_json() { as_json(&told, status) } else { as_text(&told, context) });
+    context.terminal.result(&if arguments.output.is_json() {
+        as_json(&told, status)
+    } else {
+        as_text(&told, context)
+    });
     status
 }
 
 fn good(subject: &'static str, message: String) -> Told {
-    let report = ErrorReport { kind: "ok", message, hints: Vec::new(), causes: Vec::new() };
-    Told { subject, verdict: "ok", report, exit: exit::DONE }
+    let report = ErrorReport {
+        kind: "ok",
+        message,
+        hints: Vec::new(),
+        causes: Vec::new(),
+    };
+    Told {
+        subject,
+        verdict: "ok",
+        report,
+        exit: exit::DONE,
+    }
 }
 
 fn failed(subject: &'static str, failure: Failure) -> Told {
-    Told { subject, verdict: "failed", report: failure.report, exit: failure.exit }
+    Told {
+        subject,
+        verdict: "failed",
+        report: failure.report,
+        exit: failure.exit,
+    }
 }
 
 fn tell(check: Check, of_actions: bool) -> Told {
@@ -60,12 +88,23 @@ fn tell(check: Check, of_actions: bool) -> Told {
     match check.verdict {
         Verdict::Good(message) => good(subject, message),
         Verdict::Odd { message, hint } => {
-            let report = ErrorReport { kind: "odd", message, hints: vec![hint], causes: Vec::new() };
-            Told { subject, verdict: "warning", report, exit: exit::DONE }
+            let report = ErrorReport {
+                kind: "odd",
+                message,
+                hints: vec![hint],
+                causes: Vec::new(),
+            };
+            Told {
+                subject,
+                verdict: "warning",
+                report,
+                exit: exit::DONE,
+            }
         }
-        Verdict::Partly { message, hint } => {
-            failed(subject, Failure::new(exit::SOME_FAILED, "root", message, vec![hint]))
-        }
+        Verdict::Partly { message, hint } => failed(
+            subject,
+            Failure::new(exit::SOME_FAILED, "root", message, vec![hint]),
+        ),
         Verdict::Bad(error) => failed(subject, failure::of_run(&error)),
         Verdict::NotWritable(error) => {
             let hint = match error.kind {
@@ -83,12 +122,28 @@ fn tell(check: Check, of_actions: bool) -> Told {
             if let Some(hint) = hint {
                 failure.report.hints = vec![hint.to_owned()];
             }
-            failed(subject, Failure { exit: exit::PUSH, ..failure })
+            failed(
+                subject,
+                Failure {
+                    exit: exit::PUSH,
+                    ..failure
+                },
+            )
         }
         Verdict::Skipped => {
             let message = "not looked at, for what came before failed".to_owned();
-            let report = ErrorReport { kind: "skipped", message, hints: Vec::new(), causes: Vec::new() };
-            Told { subject, verdict: "skipped", report, exit: exit::DONE }
+            let report = ErrorReport {
+                kind: "skipped",
+                message,
+                hints: Vec::new(),
+                causes: Vec::new(),
+            };
+            Told {
+                subject,
+                verdict: "skipped",
+                report,
+                exit: exit::DONE,
+            }
         }
     }
 }
@@ -100,13 +155,21 @@ fn as_json(told: &[Told], status: u8) -> String {
             "causes": report.causes, "hints": report.hints,
         })
     });
-    to_json(&json!({ "schema_version": 1, "checks": checks.collect::<Vec<_>>(), "exit_code": status }))
+    to_json(
+        &json!({ "schema_version": 1, "checks": checks.collect::<Vec<_>>(), "exit_code": status }),
+    )
 }
 
 fn as_text(told: &[Told], context: &Context) -> String {
     let style = context.terminal.out;
     let mut text = String::new();
-    for Told { subject, verdict, report, .. } in told {
+    for Told {
+        subject,
+        verdict,
+        report,
+        ..
+    } in told
+    {
         let shown = format!("{verdict:<8}");
         let shown = match *verdict {
             "ok" => style.good(shown),

@@ -18,7 +18,11 @@ pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
     clap_complete::generate(shell, &mut Cli::command(), "fractary-codex", &mut script);
     let script = String::from_utf8_lossy(&script);
     // For bash, a hyphen in the program's name is written in two ways that never meet (clap-rs/clap#6421).
-    finish(Ok(script.replace("fractary__subcmd__codex", "fractary__codex")), false, context)
+    finish(
+        Ok(script.replace("fractary__subcmd__codex", "fractary__codex")),
+        false,
+        context,
+    )
 }
 
 /// Prints the manual, or writes a page a command into a directory.
@@ -29,7 +33,9 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
     let result = match directory {
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page).map(|()| String::from_utf8_lossy(&page).into_owned())
+            clap_mangen::Man::new(command)
+                .render(&mut page)
+                .map(|()| String::from_utf8_lossy(&page).into_owned())
         }
         Some(directory) => {
             let directory = match context.directory() {
@@ -42,8 +48,16 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
         }
     };
     let result = result.map_err(|error| {
-        let place = directory.map_or_else(|| "the manual".to_owned(), |path| format!("`{}`", shown(path)));
-        Failure::new(exit::USAGE, "usage", format!("cannot write {place}: {error}"), Vec::new())
+        let place = directory.map_or_else(
+            || "the manual".to_owned(),
+            |path| format!("`{}`", shown(path)),
+        );
+        Failure::new(
+            exit::USAGE,
+            "usage",
+            format!("cannot write {place}: {error}"),
+            Vec::new(),
+        )
     });
     finish(result, false, context)
 }
@@ -53,6 +67,8 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
 fn for_manual(mut command: clap::Command) -> clap::Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();
-    let command = command.override_usage(usage).mut_args(|option| option.hide_short_help(false));
+    let command = command
+        .override_usage(usage)
+        .mut_args(|option| option.hide_short_help(false));
     command.mut_subcommands(for_manual)
 }

@@ -30,8 +30,14 @@ impl Target {
             return match format {
                 Format::Human => Ok(Self::Output),
                 Format::Json | Format::Ndjson => {
-                    let message = "`--html -` and a document for machines cannot both go to standard output";
-                    Err(Failure::new(exit::USAGE, "usage", message, vec!["name a file for the page".to_owned()]))
+                    let message =
+                        "`--html -` and a document for machines cannot both go to standard output";
+                    Err(Failure::new(
+                        exit::USAGE,
+                        "usage",
+                        message,
+                        vec!["name a file for the page".to_owned()],
+                    ))
                 }
             };
         }
@@ -44,7 +50,9 @@ impl Target {
             Ok(meta) if meta.is_dir() => return refused("it is a directory"),
             Ok(meta) if !meta.is_file() => return refused("it is not a regular file"),
             Ok(_) => {}
-            Err(_) if !path.parent().is_some_and(Path::is_dir) => return refused("its directory is not there"),
+            Err(_) if !path.parent().is_some_and(Path::is_dir) => {
+                return refused("its directory is not there");
+            }
             Err(_) if path.is_symlink() => return refused("it is a link that leads nowhere"),
             Err(_) => {}
         }
@@ -54,11 +62,19 @@ impl Target {
     /// Writes a page into a file: under another name first, then renamed. A failure is one of the run: it had all that
     /// could be asked for before.
     pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
-        let Self::File { name, path } = self else { return Ok(()) };
-        write_whole(path, page).map_err(|error| unwritable(name, &platform::words_of(&error), exit::SOME_FAILED))
+        let Self::File { name, path } = self else {
+            return Ok(());
+        };
+        write_whole(path, page)
+            .map_err(|error| unwritable(name, &platform::words_of(&error), exit::SOME_FAILED))
     }
 }
 
 fn unwritable(name: &str, why: &str, exit: u8) -> Failure {
-    Failure::new(exit, "page", format!("the page `{name}` cannot be written: {why}"), Vec::new())
+    Failure::new(
+        exit,
+        "page",
+        format!("the page `{name}` cannot be written: {why}"),
+        Vec::new(),
+    )
 }

@@ -28,31 +28,68 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let mark = root.join(".fractary");
     let existing = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
     if !arguments.force {
-        let refused = |message, hint: &str| Err(Failure::new(exit::USAGE, "usage", message, vec![hint.to_owned()]));
+        let refused = |message, hint: &str| {
+            Err(Failure::new(
+                exit::USAGE,
+                "usage",
+                message,
+                vec![hint.to_owned()],
+            ))
+        };
         // A link that leads nowhere is somebody's, too.
         if let Some(there) = existing.iter().find(|path| path.symlink_metadata().is_ok()) {
             let message = format!("`{}` is there already", shown(there));
             return refused(message, "change it by hand, or replace it with `--force`");
         }
         if let Some((project, workspace)) = covering(&root, context)? {
-            let message = format!("this is the project `{project}` of the workspace in `{}`", shown(&workspace));
-            return refused(message, "change that one's configuration, or write one here all the same with `--force`");
+            let message = format!(
+                "this is the project `{project}` of the workspace in `{}`",
+                shown(&workspace)
+            );
+            return refused(
+                message,
+                "change that one's configuration, or write one here all the same with `--force`",
+            );
         }
     }
     let members = Members::find(&root);
-    let organization = arguments.organization.clone().or_else(|| organization(&root, &members));
+    let organization = arguments
+        .organization
+        .clone()
+        .or_else(|| organization(&root, &members));
     let text = configuration(arguments, &root, &members, organization.as_deref());
     let path = mark.join("config.yaml");
-    fs::create_dir_all(&mark).and_then(|()| write_whole(&path, &text)).map_err(|error| {
-        let message = format!("cannot write `{}`: {}", shown(&path), platform::words_of(&error));
-        Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new())
-    })?;
-    // Two files would be two answers.
-    for other in existing.iter().filter(|other| **other != path && other.symlink_metadata().is_ok()) {
-        let unremoved = |error| format!("cannot remove `{}`, which `config.yaml` replaces: {error}", shown(other));
-        fs::remove_file(other).map_err(unremoved).map_err(|message| {
-            Failure::new(exit::CONFIGURATION, "configuration", message, vec!["remove it by hand".to_owned()])
+    fs::create_dir_all(&mark)
+        .and_then(|()| write_whole(&path, &text))
+        .map_err(|error| {
+            let message = format!(
+                "cannot write `{}`: {}",
+                shown(&path),
+                platform::words_of(&error)
+            );
+            Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new())
         })?;
+    // Two files would be two answers.
+    for other in existing
+        .iter()
+        .filter(|other| **other != path && other.symlink_metadata().is_ok())
+    {
+        let unremoved = |error| {
+            format!(
+                "cannot remove `{}`, which `config.yaml` replaces: {error}",
+                shown(other)
+            )
+        };
+        fs::remove_file(other)
+            .map_err(unremoved)
+            .map_err(|message| {
+                Failure::new(
+                    exit::CONFIGURATION,
+                    "configuration",
+                    message,
+                    vec!["remove it by hand".to_owned()],
+                )
+            })?;
     }
     let mut told = format!("wrote {}\n", shown(&path));
     if organization.is_none() {
@@ -67,14 +104,27 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
 /// as a part of the workspace's.
 fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, Failure> {
     let outer = context.surroundings()?;
-    let same = |directory: &Path| directory.canonicalize().is_ok_and(|directory| directory == *root);
-    let project = outer.members.into_iter().find(|(_, member)| same(&member.directory));
-    Ok(project.filter(|_| !same(&outer.root)).map(|(name, _)| (name, outer.root)))
+    let same = |directory: &Path| {
+        directory
+            .canonicalize()
+            .is_ok_and(|directory| directory == *root)
+    };
+    let project = outer
+        .members
+        .into_iter()
+        .find(|(_, member)| same(&member.directory));
+    Ok(project
+        .filter(|_| !same(&outer.root))
+        .map(|(name, _)| (name, outer.root)))
 }
 
 /// The organization of this repository, or the one of every repository here.
 fn organization(root: &Path, members: &Members) -> Option<String> {
-    let mut all: Vec<_> = members.directories.iter().map(|directory| source::organization(directory)).collect();
+    let mut all: Vec<_> = members
+        .directories
+        .iter()
+        .map(|directory| source::organization(directory))
+        .collect();
     all.dedup();
     match (source::organization(root), all.as_mut_slice()) {
         (None, [only]) => only.take(),
@@ -82,9 +132,17 @@ fn organization(root: &Path, members: &Members) -> Option<String> {
     }
 }
 
-fn configuration(arguments: &InitArgs, root: &Path, members: &Members, organization: Option<&str>) -> String {
+fn configuration(
+    arguments: &InitArgs,
+    root: &Path,
+    members: &Members,
+    organization: Option<&str>,
+) -> String {
     let org = organization.unwrap_or("my-organization");
-    let repo = arguments.codex_repo.clone().unwrap_or_else(|| format!("codex.{org}.com"));
+    let repo = arguments
+        .codex_repo
+        .clone()
+        .unwrap_or_else(|| format!("codex.{org}.com"));
     let remote = match &arguments.url {
         Some(url) => format!("  remote:\n    url: {}\n", quoted(url)),
         None => format!(
@@ -92,21 +150,45 @@ fn configuration(arguments: &InitArgs, root: &Path, members: &Members, organizat
         ),
     };
     let projects = if members.globs.is_empty() {
-        let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = name.parse::<ProjectName>().map_or_else(|_| "my-project".to_owned(), |name| name.to_string());
-        format!("  project: {}                     # this repository is one project\n", quoted(&name))
+        let name = root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let name = name
+            .parse::<ProjectName>()
+            .map_or_else(|_| "my-project".to_owned(), |name| name.to_string());
+        format!(
+            "  project: {}                     # this repository is one project\n",
+            quoted(&name)
+        )
     } else {
-        let globs = members.globs.iter().map(|glob| quoted(glob)).collect::<Vec<_>>().join(", ");
-        format!("  workspace:\n    members: [{globs}]     # each directory is a project, named after itself\n")
+        let globs = members
+            .globs
+            .iter()
+            .map(|glob| quoted(glob))
+            .collect::<Vec<_>>()
+            .join(", ");
+        format!(
+            "  workspace:\n    members: [{globs}]     # each directory is a project, named after itself\n"
+        )
     };
-    let samples = if members.directories.is_empty() { &[root.to_owned()][..] } else { &members.directories };
+    let samples = if members.directories.is_empty() {
+        &[root.to_owned()][..]
+    } else {
+        &members.directories
+    };
     let any = |is_there: &dyn Fn(&PathBuf) -> bool| samples.iter().any(is_there);
     let mut include: Vec<String> = DOCUMENTATION
         .iter()
         .filter(|name| any(&|sample| sample.join(name).is_dir()))
         .map(|name| quoted(&format!("{name}/**")))
         .collect();
-    include.extend(FILES.iter().filter(|name| any(&|sample| sample.join(name).is_file())).map(|name| quoted(name)));
+    include.extend(
+        FILES
+            .iter()
+            .filter(|name| any(&|sample| sample.join(name).is_file()))
+            .map(|name| quoted(name)),
+    );
     if include.is_empty() {
         include = ["docs/**", "README.md", "CLAUDE.md"].map(quoted).into();
     }
@@ -123,7 +205,9 @@ fn configuration(arguments: &InitArgs, root: &Path, members: &Members, organizat
 
 /// A plain word as it is, anything else between quotes.
 fn quoted(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphabetic());
     if plain && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text) {
         text.to_owned()
@@ -146,15 +230,24 @@ impl Members {
         let mut members = Self::default();
         for collection in directories(root) {
             let documented = documented(&collection);
-            if let Some(name) = collection.file_name().and_then(|name| name.to_str()).filter(|_| documented.len() >= 2)
+            if let Some(name) = collection
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|_| documented.len() >= 2)
             {
                 members.globs.push(format!("{name}/*"));
                 members.directories.extend(documented);
             }
         }
         if members.globs.is_empty() && !root.join(".git").exists() {
-            members.directories = documented(root).into_iter().filter(|path| path.join(".git").exists()).collect();
-            let names = members.directories.iter().filter_map(|path| path.file_name()?.to_str());
+            members.directories = documented(root)
+                .into_iter()
+                .filter(|path| path.join(".git").exists())
+                .collect();
+            let names = members
+                .directories
+                .iter()
+                .filter_map(|path| path.file_name()?.to_str());
             members.globs = names.map(str::to_owned).collect();
         }
         members
@@ -162,7 +255,10 @@ impl Members {
 }
 
 fn documented(collection: &Path) -> Vec<PathBuf> {
-    directories(collection).into_iter().filter(|project| has_documentation(project)).collect()
+    directories(collection)
+        .into_iter()
+        .filter(|project| has_documentation(project))
+        .collect()
 }
 
 fn has_documentation(path: &Path) -> bool {
@@ -174,12 +270,26 @@ fn directories(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let hidden = |name: &str| {
         name.starts_with('.')
-            || ["node_modules", "target", "vendor", "dist", "build", "docs", "doc", "examples", "tests"].contains(&name)
+            || [
+                "node_modules",
+                "target",
+                "vendor",
+                "dist",
+                "build",
+                "docs",
+                "doc",
+                "examples",
+                "tests",
+            ]
+            .contains(&name)
     };
     let mut found: Vec<_> = entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter(|entry| {
-            entry.file_name().to_str().is_some_and(|name| !hidden(name) && name.parse::<ProjectName>().is_ok())
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| !hidden(name) && name.parse::<ProjectName>().is_ok())
         })
         .map(|entry| entry.path())
         .collect();

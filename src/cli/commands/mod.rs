@@ -61,22 +61,36 @@ fn to_json(document: &impl serde::Serialize) -> String {
 /// A document of a run, as a format for machines has it.
 fn in_format(document: SyncDocument, format: Format) -> String {
     match format {
-        Format::Ndjson => line(&Line::Result { event: ResultTag::Result, document: Box::new(document) }),
+        Format::Ndjson => line(&Line::Result {
+            event: ResultTag::Result,
+            document: Box::new(document),
+        }),
         Format::Human | Format::Json => to_json(&document),
     }
 }
 
 /// The document of a command that is no run and failed.
 fn error_document(failure: &Failure) -> String {
-    to_json(&serde_json::json!({ "schema_version": 1, "error": failure.report, "exit_code": failure.exit }))
+    to_json(
+        &serde_json::json!({ "schema_version": 1, "error": failure.report, "exit_code": failure.exit }),
+    )
 }
 
 /// The document of a command line that could not be read, as `command` would have written it.
 pub(crate) fn unread_document(failure: Failure, command: Option<&str>, format: Format) -> String {
-    match ["sync", "status"].into_iter().find(|run| command == Some(run)) {
+    match ["sync", "status"]
+        .into_iter()
+        .find(|run| command == Some(run))
+    {
         Some(command) => {
             let exit = failure.exit;
-            in_format(SyncDocument { command, ..json::failed(Some(failure.report), exit) }, format)
+            in_format(
+                SyncDocument {
+                    command,
+                    ..json::failed(Some(failure.report), exit)
+                },
+                format,
+            )
         }
         None => error_document(&failure),
     }

@@ -18,10 +18,18 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
 
 fn list(json: bool, context: &Context) -> Result<String, Failure> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
-    let counted: Vec<_> = workspace.projects.par_iter().map(|project| (project, scan::count(project))).collect();
+    let counted: Vec<_> = workspace
+        .projects
+        .par_iter()
+        .map(|project| (project, scan::count(project)))
+        .collect();
     let root = |path: &std::path::Path| {
         let below = path.strip_prefix(&configuration.root).unwrap_or(path);
-        if below.as_os_str().is_empty() { ".".to_owned() } else { shown(below).to_string() }
+        if below.as_os_str().is_empty() {
+            ".".to_owned()
+        } else {
+            shown(below).to_string()
+        }
     };
     if json {
         let projects = counted.iter().map(|(project, files)| {
@@ -34,11 +42,24 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
                 "files": files, "error": error,
             })
         });
-        return Ok(to_json(&serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() })));
+        return Ok(to_json(
+            &serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() }),
+        ));
     }
     let rows = counted.iter().map(|(project, files)| {
-        let files = files.as_ref().map_or_else(ToString::to_string, ToString::to_string);
-        [project.name.to_string(), root(&project.root), project.to.to_string(), files]
+        let files = files
+            .as_ref()
+            .map_or_else(ToString::to_string, ToString::to_string);
+        [
+            project.name.to_string(),
+            root(&project.root),
+            project.to.to_string(),
+            files,
+        ]
     });
-    Ok(table(["project", "root", "in the codex", "files"], rows, &[]))
+    Ok(table(
+        ["project", "root", "in the codex", "files"],
+        rows,
+        &[],
+    ))
 }

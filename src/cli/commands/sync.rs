@@ -14,7 +14,12 @@ use crate::workspace::{Project, Workspace, select};
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     let changes = arguments.dry_run || context.terminal.verbose;
-    let telling = Telling { command: "sync", format: arguments.output.chosen(), changes, check: false };
+    let telling = Telling {
+        command: "sync",
+        format: arguments.output.chosen(),
+        changes,
+        check: false,
+    };
     telling.tell(sync(arguments, telling, context), None, context)
 }
 
@@ -27,15 +32,28 @@ fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<Syn
         let only_brings = only_brings(arguments, || {
             let (_, workspace) = load(flags.clone())?;
             let projects = chosen(arguments, &workspace, context)?;
-            Ok(projects.iter().all(|project| project.direction == Direction::FromCodex))
+            Ok(projects
+                .iter()
+                .all(|project| project.direction == Direction::FromCodex))
         })?;
         flags.extend(lists(arguments, only_brings));
     }
     let (configuration, workspace) = load(flags)?;
     let projects = chosen(arguments, &workspace, context)?;
-    if arguments.no_cache && projects.iter().any(|project| project.direction != Direction::ToCodex) {
-        let message = "`--no-cache` leaves the local cache alone, and to bring from the codex is to fill it".to_owned();
-        return Err(Failure::new(exit::USAGE, "usage", message, vec!["add `--to-codex`".to_owned()]));
+    if arguments.no_cache
+        && projects
+            .iter()
+            .any(|project| project.direction != Direction::ToCodex)
+    {
+        let message =
+            "`--no-cache` leaves the local cache alone, and to bring from the codex is to fill it"
+                .to_owned();
+        return Err(Failure::new(
+            exit::USAGE,
+            "usage",
+            message,
+            vec!["add `--to-codex`".to_owned()],
+        ));
     }
     let reporter = telling.reporter(context);
     let warnings = telling.warnings(&configuration, reporter.as_ref());
@@ -66,17 +84,32 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     ] {
         text(flag, "sync.direction", given.then(|| direction.to_owned()));
     }
-    text("--no-cache", "cache.enabled", arguments.no_cache.then(|| "false".to_owned()));
+    text(
+        "--no-cache",
+        "cache.enabled",
+        arguments.no_cache.then(|| "false".to_owned()),
+    );
     text("--direction", "sync.direction", arguments.direction.clone());
-    text("--prune", "sync.prune", arguments.prune.then(|| "true".to_owned()));
-    text("--retries", "push.retries", arguments.retries.map(|n| n.to_string()));
+    text(
+        "--prune",
+        "sync.prune",
+        arguments.prune.then(|| "true".to_owned()),
+    );
+    text(
+        "--retries",
+        "push.retries",
+        arguments.retries.map(|n| n.to_string()),
+    );
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());
     flags
 }
 
 /// Whether nothing is published: a flag says so, or what the projects are `configured` for.
-fn only_brings(arguments: &SyncArgs, configured: impl FnOnce() -> Result<bool, Failure>) -> Result<bool, Failure> {
+fn only_brings(
+    arguments: &SyncArgs,
+    configured: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
     if arguments.to_codex || arguments.bidirectional {
         return Ok(false);
     }
@@ -89,16 +122,34 @@ fn only_brings(arguments: &SyncArgs, configured: impl FnOnce() -> Result<bool, F
 
 /// `--include` and `--exclude` as values: of what is published, unless nothing is.
 fn lists(arguments: &SyncArgs, only_brings: bool) -> Vec<FlagValue> {
-    let side = if only_brings { "from_codex" } else { "to_codex" };
-    let given = [("--include", "include", &arguments.include), ("--exclude", "exclude", &arguments.exclude)];
+    let side = if only_brings {
+        "from_codex"
+    } else {
+        "to_codex"
+    };
+    let given = [
+        ("--include", "include", &arguments.include),
+        ("--exclude", "exclude", &arguments.exclude),
+    ];
     let given = given.into_iter().filter(|(.., list)| !list.is_empty());
-    given.map(|(flag, key, list)| FlagValue::list(flag, &format!("sync.{side}.{key}"), list.clone())).collect()
+    given
+        .map(|(flag, key, list)| FlagValue::list(flag, &format!("sync.{side}.{key}"), list.clone()))
+        .collect()
 }
 
 /// The projects that are meant.
-fn chosen<'w>(arguments: &SyncArgs, workspace: &'w Workspace, context: &Context) -> Result<Vec<&'w Project>, Failure> {
-    select(workspace, arguments.selection.all, &patterns(arguments)?, &context.directory()?)
-        .map_err(|error| failure::of_selection(&error))
+fn chosen<'w>(
+    arguments: &SyncArgs,
+    workspace: &'w Workspace,
+    context: &Context,
+) -> Result<Vec<&'w Project>, Failure> {
+    select(
+        workspace,
+        arguments.selection.all,
+        &patterns(arguments)?,
+        &context.directory()?,
+    )
+    .map_err(|error| failure::of_selection(&error))
 }
 
 /// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.
@@ -109,9 +160,17 @@ fn patterns(arguments: &SyncArgs) -> Result<Vec<String>, Failure> {
         [name] => Ok(vec![name.clone()]),
         [word, name] if word == "project" => Ok(vec![name.clone()]),
         names => {
-            let named: String = names.iter().map(|name| format!(" -p {}", escaped(name.as_bytes()))).collect();
+            let named: String = names
+                .iter()
+                .map(|name| format!(" -p {}", escaped(name.as_bytes())))
+                .collect();
             let hint = format!("name several with `-p`: `fractary-codex sync{named}`");
-            Err(Failure::new(exit::USAGE, "usage", "`sync` takes one name without `-p`", vec![hint]))
+            Err(Failure::new(
+                exit::USAGE,
+                "usage",
+                "`sync` takes one name without `-p`",
+                vec![hint],
+            ))
         }
     }
 }
@@ -123,7 +182,11 @@ fn check_texts(arguments: &SyncArgs) -> Result<(), Failure> {
     if arguments.message.as_deref().is_some_and(empty) {
         return refused("`--message` needs a text");
     }
-    if arguments.work_id.as_deref().is_some_and(|id| empty(id) || id.contains(char::is_control)) {
+    if arguments
+        .work_id
+        .as_deref()
+        .is_some_and(|id| empty(id) || id.contains(char::is_control))
+    {
         return refused("`--work-id` needs one line of text, without control characters");
     }
     Ok(())
@@ -133,14 +196,22 @@ fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
     if arguments.allow_mass_delete {
         return Ok(DeletePolicy::Unlimited);
     }
-    let Some(text) = &arguments.max_delete else { return Ok(DeletePolicy::Guarded) };
+    let Some(text) = &arguments.max_delete else {
+        return Ok(DeletePolicy::Guarded);
+    };
     let parsed = match text.strip_suffix('%') {
-        Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(DeletePolicy::AtMostPercent),
+        Some(percent) => percent
+            .parse()
+            .ok()
+            .filter(|percent| *percent <= 100)
+            .map(DeletePolicy::AtMostPercent),
         None => text.parse().ok().map(DeletePolicy::AtMost),
     };
     parsed.ok_or_else(|| {
-        let message =
-            format!("`--max-delete {}`: give a number of files, or a share such as `10%`", escaped(text.as_bytes()));
+        let message = format!(
+            "`--max-delete {}`: give a number of files, or a share such as `10%`",
+            escaped(text.as_bytes())
+        );
         Failure::new(exit::USAGE, "usage", message, Vec::new())
     })
 }

@@ -50,10 +50,23 @@ impl Telling {
     }
 
     /// The warnings of the configuration, which come before everything else.
-    pub(super) fn warnings(self, configuration: &Configuration, reporter: &dyn Reporter) -> Vec<Warning> {
-        let warnings: Vec<_> = configuration.warnings().map(|message| Warning { project: None, message }).collect();
+    pub(super) fn warnings(
+        self,
+        configuration: &Configuration,
+        reporter: &dyn Reporter,
+    ) -> Vec<Warning> {
+        let warnings: Vec<_> = configuration
+            .warnings()
+            .map(|message| Warning {
+                project: None,
+                message,
+            })
+            .collect();
         for warning in &warnings {
-            reporter.event(&Event::Warning { project: None, message: warning.message.clone() });
+            reporter.event(&Event::Warning {
+                project: None,
+                message: warning.message.clone(),
+            });
         }
         warnings
     }
@@ -64,7 +77,12 @@ impl Telling {
     }
 
     /// Tells how the run ended, on a page too where one is wanted, and gives the exit status.
-    pub(super) fn tell(self, result: Result<SyncOutcome, Failure>, page: Option<&Target>, context: &Context) -> u8 {
+    pub(super) fn tell(
+        self,
+        result: Result<SyncOutcome, Failure>,
+        page: Option<&Target>,
+        context: &Context,
+    ) -> u8 {
         match result {
             Ok(outcome) => self.outcome(&outcome, page, context),
             Err(failure) => {
@@ -80,12 +98,17 @@ impl Telling {
 
     fn outcome(self, outcome: &SyncOutcome, target: Option<&Target>, context: &Context) -> u8 {
         let mut status = failure::exit_status(outcome, &context.interrupt);
-        let differs = outcome.projects.iter().any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
+        let differs = outcome
+            .projects
+            .iter()
+            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
         if self.check && status == exit::DONE && differs {
             status = exit::OUT_OF_DATE;
         }
         if self.folds(context) {
-            Fold::rest(&outcome.warnings).iter().for_each(|event| context.terminal.event(event));
+            Fold::rest(&outcome.warnings)
+                .iter()
+                .for_each(|event| context.terminal.event(event));
         }
         let mut ended = failure::of_outcome(outcome).map(|failure| failure.report);
         let terminal = &context.terminal;
@@ -103,7 +126,11 @@ impl Telling {
         if self.format.is_for_people() {
             self.text(outcome, target, page.as_ref(), context);
         }
-        for project in outcome.projects.iter().filter(|project| project.outcome.is_own_fault()) {
+        for project in outcome
+            .projects
+            .iter()
+            .filter(|project| project.outcome.is_own_fault())
+        {
             if let Some(error) = failure::of_project(project) {
                 self.error(Some(project.name.as_str()), &error, context);
             }
@@ -112,7 +139,10 @@ impl Telling {
             self.error(None, error, context);
         }
         if !self.format.is_for_people() {
-            self.document(json::document(outcome, ended, failure::of_project, status), context);
+            self.document(
+                json::document(outcome, ended, failure::of_project, status),
+                context,
+            );
         }
         status
     }
@@ -126,13 +156,21 @@ impl Telling {
         context: &Context,
     ) {
         let terminal = &context.terminal;
-        let view = View { style: terminal.out, width: terminal.width, changes: self.changes, all: terminal.verbose };
+        let view = View {
+            style: terminal.out,
+            width: terminal.width,
+            changes: self.changes,
+            all: terminal.verbose,
+        };
         match (target, page) {
             (Some(Target::Output), Some((_, page))) => terminal.result(page),
             // Whoever reads a page there is not to get a table for it.
             (Some(Target::Output), None) => {}
             (Some(Target::File { name, .. }), Some((Ok(()), _))) => {
-                terminal.result(&format!("{}the page is in {name}\n", human::sync(outcome, view)));
+                terminal.result(&format!(
+                    "{}the page is in {name}\n",
+                    human::sync(outcome, view)
+                ));
             }
             _ => terminal.result(&human::sync(outcome, view)),
         }
@@ -148,7 +186,10 @@ impl Telling {
     }
 
     fn document(self, document: SyncDocument, context: &Context) {
-        let document = SyncDocument { command: self.command, ..document };
+        let document = SyncDocument {
+            command: self.command,
+            ..document
+        };
         context.terminal.result(&in_format(document, self.format));
     }
 }
@@ -163,11 +204,16 @@ impl Fold {
     const LIMIT: usize = 20;
 
     fn new(folds: bool) -> Self {
-        Self { folds, seen: Mutex::default() }
+        Self {
+            folds,
+            seen: Mutex::default(),
+        }
     }
 
     fn hides(&self, event: &Event) -> bool {
-        let Event::Warning { project, .. } = event else { return false };
+        let Event::Warning { project, .. } = event else {
+            return false;
+        };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let count = seen.entry(project.clone()).or_default();
         *count += 1;
@@ -180,21 +226,32 @@ impl Fold {
         for warning in warnings {
             *counts.entry(warning.project.as_ref()).or_default() += 1;
         }
-        let beyond = counts.into_iter().filter_map(|(project, count)| Some((project, count.checked_sub(Self::LIMIT)?)));
-        let told = beyond.filter(|(_, rest)| *rest > 0).map(|(project, rest)| Event::Warning {
-            project: project.map(ToString::to_string),
-            message: format!("and {rest} more warnings; -v shows all"),
-        });
+        let beyond = counts
+            .into_iter()
+            .filter_map(|(project, count)| Some((project, count.checked_sub(Self::LIMIT)?)));
+        let told = beyond
+            .filter(|(_, rest)| *rest > 0)
+            .map(|(project, rest)| Event::Warning {
+                project: project.map(ToString::to_string),
+                message: format!("and {rest} more warnings; -v shows all"),
+            });
         told.collect()
     }
 }
 
 /// Appends the table to the summary of a step of GitHub Actions.
 fn step_summary(outcome: &SyncOutcome, context: &Context) {
-    let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else { return };
+    let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else {
+        return;
+    };
     let opened = File::options().append(true).create(true).open(path);
-    if let Err(error) = opened.and_then(|mut file| file.write_all(github::summary(outcome).as_bytes())) {
+    if let Err(error) =
+        opened.and_then(|mut file| file.write_all(github::summary(outcome).as_bytes()))
+    {
         let message = format!("`GITHUB_STEP_SUMMARY` cannot be written: {error}");
-        context.terminal.event(&Event::Warning { project: None, message });
+        context.terminal.event(&Event::Warning {
+            project: None,
+            message,
+        });
     }
 }

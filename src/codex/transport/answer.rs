@@ -10,22 +10,40 @@ pub(super) type Lines = [(String, String)];
 
 impl Bound {
     /// The branch in an answer; `None` if it is not there.
-    pub(super) fn find(&self, lines: &Lines, branch: Option<&str>) -> Result<Option<RemoteRefs>, RemoteError> {
+    pub(super) fn find(
+        &self,
+        lines: &Lines,
+        branch: Option<&str>,
+    ) -> Result<Option<RemoteRefs>, RemoteError> {
         let head = self.head(lines)?;
         let found = match branch {
             Some(branch) => {
                 let name = format!("refs/heads/{branch}");
-                let hex = lines.iter().find(|(line, value)| *line == name && !value.starts_with("ref: "));
-                hex.map(|(_, hex)| self.id(hex)).transpose()?.map(|tip| (branch.to_owned(), tip))
+                let hex = lines
+                    .iter()
+                    .find(|(line, value)| *line == name && !value.starts_with("ref: "));
+                hex.map(|(_, hex)| self.id(hex))
+                    .transpose()?
+                    .map(|tip| (branch.to_owned(), tip))
             }
             None => head.clone(),
         };
-        Ok(found.map(|(branch, tip)| RemoteRefs { branch, tip: Some(tip), head, is_empty: false }))
+        Ok(found.map(|(branch, tip)| RemoteRefs {
+            branch,
+            tip: Some(tip),
+            head,
+            is_empty: false,
+        }))
     }
 
     /// The branch in an answer that holds every branch, there or not.
-    pub(super) fn refs_in(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
-        self.find(lines, branch)?.map_or_else(|| self.not_found(lines, branch), Ok)
+    pub(super) fn refs_in(
+        &self,
+        lines: &Lines,
+        branch: Option<&str>,
+    ) -> Result<RemoteRefs, RemoteError> {
+        self.find(lines, branch)?
+            .map_or_else(|| self.not_found(lines, branch), Ok)
     }
 
     /// What it means that the branch is not in an answer that holds every branch. Where none was asked for and HEAD leads
@@ -43,22 +61,44 @@ impl Bound {
                 return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
             }
         };
-        Ok(RemoteRefs { branch, tip: None, head: self.head(lines)?, is_empty })
+        Ok(RemoteRefs {
+            branch,
+            tip: None,
+            head: self.head(lines)?,
+            is_empty,
+        })
     }
 
     /// The branch that HEAD names, with its tip, where it exists.
     fn head(&self, lines: &Lines) -> Result<Option<(String, ObjectId)>, RemoteError> {
-        let mut values = lines.iter().filter(|(name, _)| name == "HEAD").map(|(_, value)| value.as_str());
+        let mut values = lines
+            .iter()
+            .filter(|(name, _)| name == "HEAD")
+            .map(|(_, value)| value.as_str());
         // What comes from a server is a name only if git would take it as one.
-        let named = |value: &&str| value.strip_prefix("ref: ").is_some_and(git2::Reference::is_valid_name);
-        let target = values.clone().filter(named).find_map(|value| value.strip_prefix("ref: refs/heads/"));
-        let id = values.find(|value| !value.starts_with("ref: ")).map(|hex| self.id(hex)).transpose()?;
+        let named = |value: &&str| {
+            value
+                .strip_prefix("ref: ")
+                .is_some_and(git2::Reference::is_valid_name)
+        };
+        let target = values
+            .clone()
+            .filter(named)
+            .find_map(|value| value.strip_prefix("ref: refs/heads/"));
+        let id = values
+            .find(|value| !value.starts_with("ref: "))
+            .map(|hex| self.id(hex))
+            .transpose()?;
         Ok(target.map(str::to_owned).zip(id))
     }
 
     fn id(&self, hex: &str) -> Result<ObjectId, RemoteError> {
         ObjectId::from_hex(hex).ok_or_else(|| {
-            let detail = if hex.len() == 64 { SHA_256 } else { "it sent an id that is none" };
+            let detail = if hex.len() == 64 {
+                SHA_256
+            } else {
+                "it sent an id that is none"
+            };
             self.error(RemoteErrorKind::Other, vec![detail.to_owned()])
         })
     }

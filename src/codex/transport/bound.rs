@@ -40,7 +40,8 @@ impl Bound {
             reporter,
             helpers,
         };
-        let exposed = remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
+        let exposed =
+            remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
         if exposed && bound.credential.is_some() {
             return Err(bound.error(RemoteErrorKind::Insecure, Vec::new()));
         }
@@ -55,8 +56,18 @@ impl Bound {
                 | RemoteErrorKind::Forbidden
                 | RemoteErrorKind::NotFound
         );
-        let tried = if about_access { auth::tried(&self.remote, &self.environment, self.helpers) } else { Vec::new() };
-        RemoteError { kind, place: self.remote.url.place(), url: self.remote.url.to_string(), detail, tried }
+        let tried = if about_access {
+            auth::tried(&self.remote, &self.environment, self.helpers)
+        } else {
+            Vec::new()
+        };
+        RemoteError {
+            kind,
+            place: self.remote.url.place(),
+            url: self.remote.url.to_string(),
+            detail,
+            tried,
+        }
     }
 
     /// Lines without what would give the credential away.
@@ -74,7 +85,9 @@ impl Bound {
     pub(super) fn leads_to(&self, location: &str) -> Option<String> {
         // Without the part that git's protocol adds.
         let url = location.split("/info/refs").next().unwrap_or_default();
-        let url = url.trim_end_matches("/git-upload-pack").trim_end_matches("/git-receive-pack");
+        let url = url
+            .trim_end_matches("/git-upload-pack")
+            .trim_end_matches("/git-receive-pack");
         let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
         Some(self.redacted_line(&url))
     }

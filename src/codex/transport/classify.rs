@@ -7,17 +7,41 @@ use crate::codex::error::RemoteErrorKind;
 const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
-    ("detected dubious ownership", RemoteErrorKind::DubiousOwnership),
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", RemoteErrorKind::SshHostChanged),
-    ("Host key verification failed", RemoteErrorKind::SshHostUnknown),
-    ("Permission denied (publickey", RemoteErrorKind::SshKeyRefused),
-    ("Too many authentication failures", RemoteErrorKind::SshKeyRefused),
+    (
+        "detected dubious ownership",
+        RemoteErrorKind::DubiousOwnership,
+    ),
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        RemoteErrorKind::SshHostChanged,
+    ),
+    (
+        "Host key verification failed",
+        RemoteErrorKind::SshHostUnknown,
+    ),
+    (
+        "Permission denied (publickey",
+        RemoteErrorKind::SshKeyRefused,
+    ),
+    (
+        "Too many authentication failures",
+        RemoteErrorKind::SshKeyRefused,
+    ),
     ("Could not resolve host", RemoteErrorKind::HostUnknown),
     ("unable to look up", RemoteErrorKind::HostUnknown),
     ("Name or service not known", RemoteErrorKind::HostUnknown),
-    ("Temporary failure in name resolution", RemoteErrorKind::HostUnknown),
-    ("Authentication failed for", RemoteErrorKind::WrongCredentials),
-    ("HTTP Basic: Access denied", RemoteErrorKind::WrongCredentials),
+    (
+        "Temporary failure in name resolution",
+        RemoteErrorKind::HostUnknown,
+    ),
+    (
+        "Authentication failed for",
+        RemoteErrorKind::WrongCredentials,
+    ),
+    (
+        "HTTP Basic: Access denied",
+        RemoteErrorKind::WrongCredentials,
+    ),
     ("could not read Username", RemoteErrorKind::NoCredentials),
     ("could not read Password", RemoteErrorKind::NoCredentials),
     ("terminal prompts disabled", RemoteErrorKind::NoCredentials),
@@ -27,9 +51,18 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("returned error: 429", RemoteErrorKind::ServerFailure),
     ("returned error: 5", RemoteErrorKind::ServerFailure),
     ("returned error: 30", RemoteErrorKind::Redirected),
-    ("unable to update url base from redirection", RemoteErrorKind::Redirected),
-    ("does not appear to be a git repository", RemoteErrorKind::NotFound),
-    ("not valid: is this a git repository?", RemoteErrorKind::NotFound),
+    (
+        "unable to update url base from redirection",
+        RemoteErrorKind::Redirected,
+    ),
+    (
+        "does not appear to be a git repository",
+        RemoteErrorKind::NotFound,
+    ),
+    (
+        "not valid: is this a git repository?",
+        RemoteErrorKind::NotFound,
+    ),
     ("does not exist", RemoteErrorKind::NotFound),
     ("not found", RemoteErrorKind::NotFound),
     ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
@@ -54,7 +87,10 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("RPC failed", RemoteErrorKind::ServerFailure),
     // A connection that was there and broke off, in the words of the libraries of TLS.
     ("non-properly terminated", RemoteErrorKind::ServerFailure),
-    ("unexpected eof while reading", RemoteErrorKind::ServerFailure),
+    (
+        "unexpected eof while reading",
+        RemoteErrorKind::ServerFailure,
+    ),
     // What is left of TLS is its beginning.
     ("SSL", RemoteErrorKind::Tls),
     ("TLS", RemoteErrorKind::Tls),
@@ -63,13 +99,22 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
 /// The cause that git's messages point to.
 pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
     // What the server says besides may be the words of anybody's hook, and a full disk there is none of ours.
-    let own: Vec<_> = lines.iter().filter(|line| !line.starts_with("remote:")).collect();
-    let found = SIGNS.iter().find(|(sign, _)| own.iter().any(|line| line.contains(sign)));
+    let own: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.starts_with("remote:"))
+        .collect();
+    let found = SIGNS
+        .iter()
+        .find(|(sign, _)| own.iter().any(|line| line.contains(sign)));
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
 
 /// How lines begin that tell how far git is.
-const PROGRESS: [&str; 3] = ["Enumerating objects:", "Counting objects:", "Delta compression using"];
+const PROGRESS: [&str; 3] = [
+    "Enumerating objects:",
+    "Counting objects:",
+    "Delta compression using",
+];
 
 /// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
 pub(super) fn telling(lines: &[String]) -> Vec<String> {
@@ -86,7 +131,11 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
             && !line.starts_with("To add an exception for this directory")
             && !line.starts_with("git config --global --add safe.directory")
     };
-    lines.iter().filter(wanted).map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string()).collect()
+    lines
+        .iter()
+        .filter(wanted)
+        .map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string())
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,7 +174,12 @@ mod tests {
                 ],
                 Tls,
             ),
-            (&["fatal: unable to access 'https://h/': error:0A00010B:SSL routines::wrong version number"], Tls),
+            (
+                &[
+                    "fatal: unable to access 'https://h/': error:0A00010B:SSL routines::wrong version number",
+                ],
+                Tls,
+            ),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
             assert_eq!(classify(&lines), expected, "{lines:?}");
@@ -134,13 +188,23 @@ mod tests {
 
     #[test]
     fn the_words_of_hooks_sort_nothing() {
-        let lines = ["remote: sh: policy-check: not found", "fatal: the remote end hung up unexpectedly"];
-        assert_eq!(classify(&lines.map(str::to_owned)), RemoteErrorKind::ServerFailure);
+        let lines = [
+            "remote: sh: policy-check: not found",
+            "fatal: the remote end hung up unexpectedly",
+        ];
+        assert_eq!(
+            classify(&lines.map(str::to_owned)),
+            RemoteErrorKind::ServerFailure
+        );
     }
 
     #[test]
     fn how_far_git_is_tells_nothing() {
-        let lines = ["Enumerating objects: 10, done.", "Total 10 (delta 0), reused 0 (delta 0)", "fatal: it broke"];
+        let lines = [
+            "Enumerating objects: 10, done.",
+            "Total 10 (delta 0), reused 0 (delta 0)",
+            "fatal: it broke",
+        ];
         assert_eq!(telling(&lines.map(str::to_owned)), ["fatal: it broke"]);
     }
 }

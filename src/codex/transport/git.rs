@@ -55,10 +55,16 @@ impl Git {
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
-        settings.push(("http.lowSpeedTime".to_owned(), silence.as_secs().max(1).to_string()));
+        settings.push((
+            "http.lowSpeedTime".to_owned(),
+            silence.as_secs().max(1).to_string(),
+        ));
         if let Some(credential) = &self.bound.credential {
             let url = self.bound.remote.url.for_git();
-            settings.push((format!("http.{url}.extraHeader"), credential.header().reveal().to_owned()));
+            settings.push((
+                format!("http.{url}.extraHeader"),
+                credential.header().reveal().to_owned(),
+            ));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
             // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
             settings.push(("credential.helper".to_owned(), String::new()));
@@ -78,8 +84,12 @@ impl Git {
 
     /// Appends settings to those that the user's environment already carries.
     fn configure(&self, command: &mut Command, settings: &[(String, String)]) {
-        let given =
-            self.bound.environment.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0usize);
+        let given = self
+            .bound
+            .environment
+            .get("GIT_CONFIG_COUNT")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0usize);
         for (number, (key, value)) in settings.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{}", given + number), key);
             command.env(format!("GIT_CONFIG_VALUE_{}", given + number), value);
@@ -95,17 +105,26 @@ impl Git {
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished = process::run(command, &self.bound.interrupt, on_signal, patience, listen).map_err(|failed| {
-            let (kind, detail) = match failed {
-                Failed::Interrupted(interrupted) => (RemoteErrorKind::Interrupted(interrupted), None),
-                Failed::Silent(limit) => (
-                    RemoteErrorKind::TimedOut,
-                    Some(format!("nothing moved for {}", humantime::format_duration(limit))),
-                ),
-                Failed::Start(error) => (RemoteErrorKind::NoTransport, Some(format!("`git` cannot be run: {error}"))),
-            };
-            self.bound.error(kind, detail.into_iter().collect())
-        })?;
+        let finished = process::run(command, &self.bound.interrupt, on_signal, patience, listen)
+            .map_err(|failed| {
+                let (kind, detail) = match failed {
+                    Failed::Interrupted(interrupted) => {
+                        (RemoteErrorKind::Interrupted(interrupted), None)
+                    }
+                    Failed::Silent(limit) => (
+                        RemoteErrorKind::TimedOut,
+                        Some(format!(
+                            "nothing moved for {}",
+                            humantime::format_duration(limit)
+                        )),
+                    ),
+                    Failed::Start(error) => (
+                        RemoteErrorKind::NoTransport,
+                        Some(format!("`git` cannot be run: {error}")),
+                    ),
+                };
+                self.bound.error(kind, detail.into_iter().collect())
+            })?;
         tracing::debug!(status = %finished.status, stderr = ?self.bound.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
@@ -139,13 +158,16 @@ impl Git {
     fn headers(&self, wanted: &str) -> Result<Vec<String>, RemoteError> {
         let timeout = &self.bound.remote.timeout;
         let mut command = self.command(None, timeout.idle);
-        command.env("GIT_TRACE_CURL", "1").env("GIT_TRACE_CURL_NO_DATA", "1");
+        command
+            .env("GIT_TRACE_CURL", "1")
+            .env("GIT_TRACE_CURL_NO_DATA", "1");
         command.args(["ls-remote", "--", &self.bound.remote.url.for_git(), "HEAD"]);
         let limit = timeout.connect + timeout.idle;
         let traced = self.run(command, OnSignal::Stop, |_| limit, |_| {})?;
         let header = |line: &String| {
             let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
-            name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+            name.eq_ignore_ascii_case(wanted)
+                .then(|| value.trim().to_owned())
         };
         Ok(traced.stderr.iter().filter_map(header).collect())
     }
@@ -157,16 +179,37 @@ impl Git {
         Ok(!self.bound.remote.url.is_http() || self.headers("content-type")?.iter().any(smart))
     }
 
-    fn list(&self, patterns: &[&str], on_signal: OnSignal) -> Result<Vec<(String, String)>, RemoteError> {
+    fn list(
+        &self,
+        patterns: &[&str],
+        on_signal: OnSignal,
+    ) -> Result<Vec<(String, String)>, RemoteError> {
         let idle = self.bound.remote.timeout.idle;
         let mut command = self.command(None, idle);
-        command.args(["ls-remote", "--symref", "--", &self.bound.remote.url.for_git()]).args(patterns);
-        let finished = self.run(command, on_signal, |_| self.bound.remote.timeout.connect + idle, |_| {})?;
+        command
+            .args([
+                "ls-remote",
+                "--symref",
+                "--",
+                &self.bound.remote.url.for_git(),
+            ])
+            .args(patterns);
+        let finished = self.run(
+            command,
+            on_signal,
+            |_| self.bound.remote.timeout.connect + idle,
+            |_| {},
+        )?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
-        let pairs = finished.stdout.lines().filter_map(|line| line.split_once('\t'));
-        Ok(pairs.map(|(value, name)| (name.to_owned(), value.to_owned())).collect())
+        let pairs = finished
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once('\t'));
+        Ok(pairs
+            .map(|(value, name)| (name.to_owned(), value.to_owned()))
+            .collect())
     }
 }
 
@@ -174,13 +217,23 @@ impl Git {
 pub(super) fn unusable(interrupt: &Interrupt) -> Option<String> {
     let mut command = process::git("git");
     command.arg("version");
-    let said = match process::run(command, interrupt, OnSignal::GoOn, |_| Duration::from_secs(10), |_| {}) {
-        Ok(finished) if !finished.status.success() => return Some("`git version` fails".to_owned()),
+    let said = match process::run(
+        command,
+        interrupt,
+        OnSignal::GoOn,
+        |_| Duration::from_secs(10),
+        |_| {},
+    ) {
+        Ok(finished) if !finished.status.success() => {
+            return Some("`git version` fails".to_owned());
+        }
         Ok(finished) => finished.stdout,
         Err(Failed::Start(error)) => return Some(format!("`git` cannot be run: {error}")),
         Err(_) => return None,
     };
-    let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
+    let mut numbers = said
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|n| n.parse::<u32>().ok());
     let version = (numbers.next()?, numbers.next()?);
     (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
 }
@@ -207,61 +260,142 @@ impl Transport for Git {
         // two questions somebody may have made the first.
         let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
         if lines.is_empty() && !self.is_of_git()? {
-            return Err(self.bound.error(RemoteErrorKind::NotFound, vec![NOT_GIT.to_owned()]));
+            return Err(self
+                .bound
+                .error(RemoteErrorKind::NotFound, vec![NOT_GIT.to_owned()]));
         }
         self.bound.refs_in(&lines, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
-    fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError> {
+    fn fetch(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<ObjectId, RemoteError> {
         let idle = self.bound.remote.timeout.idle;
         let mut command = self.command(Some(store), idle);
-        command.args(["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]);
-        command.args([&format!("--filter={}", store.filter()), &format!("--depth={}", depth.0), REMOTE]);
+        command.args([
+            "fetch",
+            "--progress",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+        ]);
+        command.args([
+            &format!("--filter={}", store.filter()),
+            &format!("--depth={}", depth.0),
+            REMOTE,
+        ]);
         command.arg(format!("+refs/heads/{branch}:{TIP}"));
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, on_signal, |_| self.bound.remote.timeout.connect + idle, listen)?;
+        let finished = self.run(
+            command,
+            on_signal,
+            |_| self.bound.remote.timeout.connect + idle,
+            listen,
+        )?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
-        store.tip().map_err(|error| self.bound.error(RemoteErrorKind::Other, vec![error.to_string()]))
+        store.tip().map_err(|error| {
+            self.bound
+                .error(RemoteErrorKind::Other, vec![error.to_string()])
+        })
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
         let idle = self.bound.remote.timeout.idle;
-        let failed = |error: io::Error| self.bound.error(RemoteErrorKind::Other, vec![error.to_string()]);
+        let failed = |error: io::Error| {
+            self.bound
+                .error(RemoteErrorKind::Other, vec![error.to_string()])
+        };
         let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
-        list.write_all(lines.as_bytes()).and_then(|()| list.rewind()).map_err(failed)?;
+        list.write_all(lines.as_bytes())
+            .and_then(|()| list.rewind())
+            .map_err(failed)?;
         let mut command = self.command(Some(store), idle);
         // As git itself fetches what a partial clone lacks: nothing is negotiated, only what is named is sent.
-        command.args(["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--progress", "--no-tags"]);
-        command.args(["--no-write-fetch-head", "--no-recurse-submodules", "--filter=blob:none", "--stdin", REMOTE]);
+        command.args([
+            "-c",
+            "fetch.negotiationAlgorithm=noop",
+            "fetch",
+            "--progress",
+            "--no-tags",
+        ]);
+        command.args([
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--filter=blob:none",
+            "--stdin",
+            REMOTE,
+        ]);
         command.stdin(list);
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(command, OnSignal::Stop, |_| self.bound.remote.timeout.connect + idle, listen)?;
-        if finished.status.success() { Ok(()) } else { Err(self.failure(&finished)) }
+        let finished = self.run(
+            command,
+            OnSignal::Stop,
+            |_| self.bound.remote.timeout.connect + idle,
+            listen,
+        )?;
+        if finished.status.success() {
+            Ok(())
+        } else {
+            Err(self.failure(&finished))
+        }
     }
 
-    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         self.send(store, commit, branch, &["--dry-run"])
     }
 
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         self.send(store, commit, branch, &[])
     }
 }
 
 impl Git {
-    fn send(&self, store: &Store, commit: ObjectId, branch: &str, options: &[&str]) -> Result<PushReply, RemoteError> {
+    fn send(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+        options: &[&str],
+    ) -> Result<PushReply, RemoteError> {
         let timeout = self.bound.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
-        command.env("GIT_NO_LAZY_FETCH", "1").args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
-        command.args(["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no"]);
-        command.args(["push", "--porcelain", "--progress", "--no-verify"]).args(options).arg(REMOTE);
+        command.env("GIT_NO_LAZY_FETCH", "1").args([
+            "-c",
+            "pack.window=0",
+            "-c",
+            "push.followTags=false",
+        ]);
+        command.args([
+            "-c",
+            "push.gpgSign=false",
+            "-c",
+            "push.recurseSubmodules=no",
+        ]);
+        command
+            .args(["push", "--porcelain", "--progress", "--no-verify"])
+            .args(options)
+            .arg(REMOTE);
         command.arg(format!("{commit}:refs/heads/{branch}"));
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
@@ -269,14 +403,24 @@ impl Git {
         };
         let sent = Cell::new(false);
         let patience = |line: &str| {
-            sent.set(sent.get() || line.starts_with("Writing objects: 100%") || line.starts_with("Total"));
+            sent.set(
+                sent.get()
+                    || line.starts_with("Writing objects: 100%")
+                    || line.starts_with("Total"),
+            );
             if sent.get() || line.starts_with("remote:") {
                 timeout.push_verdict
             } else {
                 timeout.connect + timeout.idle
             }
         };
-        let lost = |error: RemoteError| if sent.get() { Ok(PushReply::Lost(error)) } else { Err(error) };
+        let lost = |error: RemoteError| {
+            if sent.get() {
+                Ok(PushReply::Lost(error))
+            } else {
+                Err(error)
+            }
+        };
         // Not to be interrupted: once it is sent, the verdict is awaited and told.
         let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
             Ok(finished) => finished,
@@ -287,13 +431,23 @@ impl Git {
             let (_, summary) = rest.split_once('\t')?;
             Some((flag.to_owned(), summary.to_owned()))
         });
-        let words = finished.stderr.iter().filter_map(|line| line.strip_prefix("remote:")).map(str::trim);
-        let words: Vec<_> = words.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let words = finished
+            .stderr
+            .iter()
+            .filter_map(|line| line.strip_prefix("remote:"))
+            .map(str::trim);
+        let words: Vec<_> = words
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
         match verdict {
             Some((flag, reason)) if flag == "!" => {
                 let told = telling(&self.bound.redacted(&words));
                 let reason = escaped(self.bound.redacted_line(&reason).as_bytes()).to_string();
-                Ok(PushReply::Refused { reason, words: told })
+                Ok(PushReply::Refused {
+                    reason,
+                    words: told,
+                })
             }
             Some(_) if finished.status.success() => Ok(PushReply::Accepted),
             _ => lost(self.failure(&finished)),
@@ -302,7 +456,13 @@ impl Git {
 
     fn progress(&self, stage: Stage, label: &str, line: &str) {
         if let Some((done, total, bytes)) = line.strip_prefix(label).and_then(progress) {
-            self.bound.reporter.event(&Event::Progress { stage, done, total: Some(total), files: None, bytes });
+            self.bound.reporter.event(&Event::Progress {
+                stage,
+                done,
+                total: Some(total),
+                files: None,
+                bytes,
+            });
         }
     }
 }
@@ -311,9 +471,15 @@ impl Git {
 fn progress(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (numbers, rest) = text.split_once('(')?.1.split_once(')')?;
     let (done, total) = numbers.split_once('/')?;
-    let moved = rest.strip_prefix(", ").and_then(|rest| rest.split([',', '|']).next());
+    let moved = rest
+        .strip_prefix(", ")
+        .and_then(|rest| rest.split([',', '|']).next());
     let bytes = moved.and_then(|moved| moved.trim().replace("bytes", "B").parse::<ByteSize>().ok());
-    Some((done.parse().ok()?, total.parse().ok()?, bytes.map(|bytes| bytes.as_u64())))
+    Some((
+        done.parse().ok()?,
+        total.parse().ok()?,
+        bytes.map(|bytes| bytes.as_u64()),
+    ))
 }
 
 #[cfg(test)]
@@ -325,8 +491,14 @@ mod tests {
         for (text, expected) in [
             ("   3% (1/27)", Some((1, 27, None))),
             (" 100% (27/27), done.", Some((27, 27, None))),
-            ("  45% (12/27), 740 bytes | 740.00 KiB/s", Some((12, 27, Some(740)))),
-            (" 100% (27/27), 1.50 MiB | 3.10 MiB/s, done.", Some((27, 27, Some(1_572_864)))),
+            (
+                "  45% (12/27), 740 bytes | 740.00 KiB/s",
+                Some((12, 27, Some(740))),
+            ),
+            (
+                " 100% (27/27), 1.50 MiB | 3.10 MiB/s, done.",
+                Some((27, 27, Some(1_572_864))),
+            ),
             (" all of them", None),
         ] {
             assert_eq!(progress(text), expected, "{text}");

@@ -65,12 +65,18 @@ pub enum PushReply {
 impl PushReply {
     /// The refusal of a push that does not go on top of the tip, in git's words.
     fn moved() -> Self {
-        Self::Refused { reason: "[rejected] (fetch first)".to_owned(), words: Vec::new() }
+        Self::Refused {
+            reason: "[rejected] (fetch first)".to_owned(),
+            words: Vec::new(),
+        }
     }
 
     /// The refusal by who holds the branch.
     fn rejected(why: &str, words: Vec<String>) -> Self {
-        Self::Refused { reason: format!("[remote rejected] ({why})"), words }
+        Self::Refused {
+            reason: format!("[remote rejected] ({why})"),
+            words,
+        }
     }
 }
 
@@ -99,16 +105,28 @@ pub trait Transport: Send + Sync {
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
     /// Fetches the tip of `branch` into `store` and says which commit that is.
-    fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError>;
+    fn fetch(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<ObjectId, RemoteError>;
 
     /// Fetches the contents with these ids, which the tip holds and `store` lacks, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
     /// Asks whether `commit` could be pushed to `branch`, and pushes nothing.
-    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError>;
 
     /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError>;
+    fn push(&self, store: &Store, commit: ObjectId, branch: &str)
+    -> Result<PushReply, RemoteError>;
 }
 
 /// The transport that `remote.transport` names, bound to `remote`. An error where it is not there, or if a token would
@@ -120,9 +138,17 @@ pub fn open(
     reporter: Arc<dyn Reporter>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
     let embedded = chooses_embedded(remote.transport, interrupt);
-    let helpers = if embedded { Helpers::None } else { Helpers::OfGit };
+    let helpers = if embedded {
+        Helpers::None
+    } else {
+        Helpers::OfGit
+    };
     let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
-    if embedded { open_embedded(bound) } else { Ok(Box::new(Git::new(bound))) }
+    if embedded {
+        open_embedded(bound)
+    } else {
+        Ok(Box::new(Git::new(bound)))
+    }
 }
 
 /// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
@@ -131,7 +157,11 @@ fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
         TransportChoice::Git => false,
         TransportChoice::Libgit2 => true,
         TransportChoice::Auto => {
-            let unusable = if cfg!(feature = "embedded-transport") { git::unusable(interrupt) } else { None };
+            let unusable = if cfg!(feature = "embedded-transport") {
+                git::unusable(interrupt)
+            } else {
+                None
+            };
             if let Some(reason) = &unusable {
                 tracing::debug!(%reason, "going on with libgit2");
             }

@@ -133,7 +133,11 @@ pub(super) fn run(
         }
     }
     let status = child.wait().map_err(Failed::Start)?;
-    Ok(Finished { status, stdout, stderr })
+    Ok(Finished {
+        status,
+        stdout,
+        stderr,
+    })
 }
 
 /// Ends a child with everything it started (`git-remote-https`, `ssh`): asked first, so that it takes its lock files
@@ -148,12 +152,19 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Heard>, wrap: fn(String) -> Heard) {
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    sender: Sender<Heard>,
+    wrap: fn(String) -> Heard,
+) {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         // Ends at the end of the stream, or when nobody listens any more.
-        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
             let text = String::from_utf8_lossy(&line);
             for part in text.trim_end_matches(['\n', '\r']).split('\r') {
                 if sender.send(wrap(part.to_owned())).is_err() {

@@ -6,15 +6,27 @@ use super::*;
 fn explained(world: &World, key: &str) -> String {
     match world.load().0.explain(key) {
         Ok(keys) => keys.iter().map(line).collect::<Vec<_>>().join("\n"),
-        Err(problem) => format!("{problem} [{}]", problem.hint.as_deref().unwrap_or_default()),
+        Err(problem) => format!(
+            "{problem} [{}]",
+            problem.hint.as_deref().unwrap_or_default()
+        ),
     }
 }
 
 fn line(key: &Explanation) -> String {
-    let value = key.value.as_ref().map_or("not set".to_owned(), ToString::to_string);
-    let counts = key.given.iter().filter(|given| given.counts).map(|given| given.layer.to_string());
+    let value = key
+        .value
+        .as_ref()
+        .map_or("not set".to_owned(), ToString::to_string);
+    let counts = key
+        .given
+        .iter()
+        .filter(|given| given.counts)
+        .map(|given| given.layer.to_string());
     let from: Vec<String> = counts.collect();
-    format!("{} = {value} {}", key.key, from.join(" ")).trim_end().to_owned()
+    format!("{} = {value} {}", key.key, from.join(" "))
+        .trim_end()
+        .to_owned()
 }
 
 fn world() -> World {
@@ -35,15 +47,30 @@ fn what_is_not_there_is_said_not_to_be() {
         ("remote.branch", "remote.branch = not set"),
         ("projects.billing", "projects.billing = not set"),
         ("projects.zz", "there is no project `zz` []"),
-        ("projects.tokn.root", "there is no project `tokn` [did you mean `token`?]"),
-        ("sync.exclude", "`sync.exclude` is an older key [it is now `sync.to_codex.exclude`]"),
+        (
+            "projects.tokn.root",
+            "there is no project `tokn` [did you mean `token`?]",
+        ),
+        (
+            "sync.exclude",
+            "`sync.exclude` is an older key [it is now `sync.to_codex.exclude`]",
+        ),
         (
             "projects.p.sync.include",
             "`projects.p.sync.include` is an older key [it is now `projects.p.sync.to_codex.include`]",
         ),
-        ("schema_version", "`schema_version` is a key of the older tool, which is left alone []"),
-        ("storage.path", "`storage.path` is a key of the older tool, which is left alone []"),
-        ("projects.p.sync.environments", "unknown key `projects.p.sync.environments` []"),
+        (
+            "schema_version",
+            "`schema_version` is a key of the older tool, which is left alone []",
+        ),
+        (
+            "storage.path",
+            "`storage.path` is a key of the older tool, which is left alone []",
+        ),
+        (
+            "projects.p.sync.environments",
+            "unknown key `projects.p.sync.environments` []",
+        ),
     ] {
         assert_eq!(explained(&world, key), expected, "{key}");
     }
@@ -53,12 +80,27 @@ fn what_is_not_there_is_said_not_to_be() {
 fn keys_are_read_as_they_are_written_in_messages() {
     let world = world();
     for (key, expected) in [
-        ("projects.p.mappings[0].to", "projects.p.mappings[0].to = \"b\" workspace"),
-        ("projects.p.mappings[0].exclude[0]", "projects.p.mappings[0].exclude[0] = \"c\" workspace"),
+        (
+            "projects.p.mappings[0].to",
+            "projects.p.mappings[0].to = \"b\" workspace",
+        ),
+        (
+            "projects.p.mappings[0].exclude[0]",
+            "projects.p.mappings[0].exclude[0] = \"c\" workspace",
+        ),
         ("projects.p.mappings[1]", "projects.p.mappings[1] = not set"),
-        ("sync.to_codex.include[1]", "sync.to_codex.include[1] = \"README.md\" default"),
-        ("sync.to_codex.exclude", "sync.to_codex.exclude = [\"**/*.tmp\",\"x\"] workspace default"),
-        ("sync.to_codex.exclude[0]", "sync.to_codex.exclude[0] = \"x\" workspace default"),
+        (
+            "sync.to_codex.include[1]",
+            "sync.to_codex.include[1] = \"README.md\" default",
+        ),
+        (
+            "sync.to_codex.exclude",
+            "sync.to_codex.exclude = [\"**/*.tmp\",\"x\"] workspace default",
+        ),
+        (
+            "sync.to_codex.exclude[0]",
+            "sync.to_codex.exclude[0] = \"x\" workspace default",
+        ),
     ] {
         assert_eq!(explained(&world, key), expected, "{key}");
     }
@@ -67,42 +109,78 @@ fn keys_are_read_as_they_are_written_in_messages() {
 #[test]
 fn a_name_of_the_users_is_neither_a_secret_nor_a_list() {
     let world = world();
-    assert_eq!(explained(&world, "sync.environments.token"), "sync.environments.token = \"open\" workspace");
-    assert_eq!(explained(&world, "sync.environments.exclude"), "sync.environments.exclude = \"none\" workspace");
-    assert_eq!(explained(&world, "remote.token"), "remote.token = \"***\" workspace");
+    assert_eq!(
+        explained(&world, "sync.environments.token"),
+        "sync.environments.token = \"open\" workspace"
+    );
+    assert_eq!(
+        explained(&world, "sync.environments.exclude"),
+        "sync.environments.exclude = \"none\" workspace"
+    );
+    assert_eq!(
+        explained(&world, "remote.token"),
+        "remote.token = \"***\" workspace"
+    );
     assert!(explained(&world, "projects.token").starts_with("projects.token.root = \""));
-    let empty =
-        World::new(&[("ws/.fractary/config.yaml", "codex: { remote: { url: /c }, projects: { exclude: {} } }")]);
-    assert_eq!(explained(&empty, "projects"), "projects.exclude = {} workspace");
+    let empty = World::new(&[(
+        "ws/.fractary/config.yaml",
+        "codex: { remote: { url: /c }, projects: { exclude: {} } }",
+    )]);
+    assert_eq!(
+        explained(&empty, "projects"),
+        "projects.exclude = {} workspace"
+    );
 }
 
 #[test]
 fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
     let direction = "projects.p.sync.direction";
-    assert_eq!(explained(&world(), direction), format!("{direction} = \"from-codex\" workspace"));
+    assert_eq!(
+        explained(&world(), direction),
+        format!("{direction} = \"from-codex\" workspace")
+    );
     let world = world().set(&["sync.direction=bidirectional"]);
-    assert_eq!(explained(&world, direction), format!("{direction} = \"bidirectional\" flag"));
+    assert_eq!(
+        explained(&world, direction),
+        format!("{direction} = \"bidirectional\" flag")
+    );
     // Where nothing is said for the project, what is said for all counts.
     assert_eq!(
         explained(&world, "projects.p.sync.prune"),
         "projects.p.sync.prune = \"false\" default".replace('"', "")
     );
-    let world = world.set(&["sync.direction=bidirectional", "projects.p.sync.direction=to-codex"]);
-    assert_eq!(explained(&world, direction), format!("{direction} = \"to-codex\" flag"));
+    let world = world.set(&[
+        "sync.direction=bidirectional",
+        "projects.p.sync.direction=to-codex",
+    ]);
+    assert_eq!(
+        explained(&world, direction),
+        format!("{direction} = \"to-codex\" flag")
+    );
 }
 
 #[test]
 fn the_lists_of_a_project_are_those_that_its_run_follows() {
     let own = "projects: { p: { sync: { to_codex: { include: [a], exclude: [own] } } }, q: {} }";
-    let text = format!("{ONE}  {own}\n  sync: {{ to_codex: {{ include: [b, c], exclude: [x] }} }}\n");
+    let text =
+        format!("{ONE}  {own}\n  sync: {{ to_codex: {{ include: [b, c], exclude: [x] }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let include = "projects.p.sync.to_codex.include";
     // What is said for all adds to the project's own, whether it has one or not.
     for (key, expected) in [
-        ("projects.p.sync.to_codex.exclude", "[\"**/*.tmp\",\"x\",\"own\"] workspace workspace default"),
-        ("projects.q.sync.to_codex.exclude", "[\"**/*.tmp\",\"x\"] workspace default"),
+        (
+            "projects.p.sync.to_codex.exclude",
+            "[\"**/*.tmp\",\"x\",\"own\"] workspace workspace default",
+        ),
+        (
+            "projects.q.sync.to_codex.exclude",
+            "[\"**/*.tmp\",\"x\"] workspace default",
+        ),
         (include, "[\"a\"] workspace"),
-        ("projects.q.sync.to_codex.include", "[\"b\",\"c\"] workspace"),
+        (
+            "projects.q.sync.to_codex.include",
+            "[\"b\",\"c\"] workspace",
+        ),
         // An element of a list that another replaces is none.
         (&format!("{include}[0]"), "\"a\" workspace"),
         (&format!("{include}[1]"), "not set"),
@@ -111,5 +189,8 @@ fn the_lists_of_a_project_are_those_that_its_run_follows() {
         assert_eq!(explained(&world, key), format!("{key} = {expected}"));
     }
     let world = world.set(&["sync.to_codex.include=['flag']"]);
-    assert_eq!(explained(&world, &format!("{include}[0]")), format!("{include}[0] = \"flag\" flag"));
+    assert_eq!(
+        explained(&world, &format!("{include}[0]")),
+        format!("{include}[0] = \"flag\" flag")
+    );
 }

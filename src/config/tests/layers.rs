@@ -7,8 +7,7 @@ use super::*;
 #[test]
 fn the_environment_alone_is_enough_and_values_arrive_as_written() {
     for branch in ["1.10", "true", "0x10"] {
-        let projects =
-            "{billing-api={root=\"services/billing\"}, \"Co.dex_1\"={root='x', mappings=[{from=\"a\",to=\"b/\"}]}}";
+        let projects = "{billing-api={root=\"services/billing\"}, \"Co.dex_1\"={root='x', mappings=[{from=\"a\",to=\"b/\"}]}}";
         let world = World::new(&[]).env(&[
             ("FRACTARY_CODEX_REMOTE__URL", "../codex.git"),
             ("FRACTARY_CODEX_REMOTE__BRANCH", branch),
@@ -23,9 +22,15 @@ fn the_environment_alone_is_enough_and_values_arrive_as_written() {
         assert_eq!(names(&workspace), ["Co.dex_1", "billing-api"]);
         assert_eq!(workspace.remote.branch.as_deref(), Some(branch));
         assert_eq!(workspace.remote.token.as_ref().unwrap().reveal(), "007");
-        assert_eq!(workspace.remote.url.local_path().unwrap(), world.dir.path().join("codex.git"));
+        assert_eq!(
+            workspace.remote.url.local_path().unwrap(),
+            world.dir.path().join("codex.git")
+        );
         assert_eq!(workspace.commit.message, "[skip ci] {count}");
-        assert_eq!(workspace.projects[1].root, world.request.cwd.join("services/billing"));
+        assert_eq!(
+            workspace.projects[1].root,
+            world.request.cwd.join("services/billing")
+        );
         assert_eq!(workspace.projects[1].claims.patterns().include, ["wiki/**"]);
         assert!(workspace.projects[0].claims.patterns().include.is_empty());
     }
@@ -38,14 +43,23 @@ fn a_value_from_each_kind_of_file() {
     let world = World::new(&[("ws/.fractary/config.toml", toml)]);
     assert_eq!(world.workspace().remote.branch.as_deref(), Some("1.10"));
     let world = World::new(&[("ws/.fractary/config.json", json)]);
-    assert!(world.problems().contains("`codex_repo`: `\u{1f600}`"), "{}", world.problems());
-    let bom = format!("\u{feff}{}", ONE.replace('\n', "\r\n"));
-    assert_eq!(names(&World::new(&[("ws/.fractary/config.yml", &bom)]).workspace()), ["billing"]);
-    let two = World::new(&[("ws/.fractary/config.yml", ONE), ("ws/.fractary/config.toml", toml)]);
     assert!(
-        two.problems()
-            .starts_with("two files for one layer: /T/ws/.fractary/config.yml and /T/ws/.fractary/config.toml")
+        world.problems().contains("`codex_repo`: `\u{1f600}`"),
+        "{}",
+        world.problems()
     );
+    let bom = format!("\u{feff}{}", ONE.replace('\n', "\r\n"));
+    assert_eq!(
+        names(&World::new(&[("ws/.fractary/config.yml", &bom)]).workspace()),
+        ["billing"]
+    );
+    let two = World::new(&[
+        ("ws/.fractary/config.yml", ONE),
+        ("ws/.fractary/config.toml", toml),
+    ]);
+    assert!(two.problems().starts_with(
+        "two files for one layer: /T/ws/.fractary/config.yml and /T/ws/.fractary/config.toml"
+    ));
 }
 
 #[test]
@@ -53,7 +67,8 @@ fn specific_beats_general_and_a_flag_beats_both() {
     let text = format!(
         "{ONE}  projects: {{ billing: {{ sync: {{ prune: false, direction: from-codex }} }} }}\n  sync: {{ prune: true }}\n"
     );
-    let world = World::new(&[("ws/.fractary/config.yaml", &text)]).env(&[("FRACTARY_CODEX_SYNC__PRUNE", "true")]);
+    let world = World::new(&[("ws/.fractary/config.yaml", &text)])
+        .env(&[("FRACTARY_CODEX_SYNC__PRUNE", "true")]);
     assert!(!world.workspace().projects[0].prune);
     let world = world.set(&["sync.prune=true", "sync.direction=bidirectional"]);
     let workspace = world.workspace();
@@ -68,13 +83,18 @@ fn variables_in_files_and_tokens_that_are_not_there() {
     let text = format!(
         "{ONE}  remote: {{ branch: '${{BRANCH:-main}}', token: '${{NO_SUCH}}' }}\n  remotes: {{ acme/codex.acme.com: {{ token: '${{T}}', x: '${{Y}}' }}, o/r: {{ token: '${{Z}}' }} }}\n"
     );
-    let world =
-        World::new(&[("ws/.fractary/config.yaml", &text), ("ws/.fractary/env/.env", "T=from-file\nBRANCH=unused\n")])
-            .env(&[("BRANCH", "dev")]);
+    let world = World::new(&[
+        ("ws/.fractary/config.yaml", &text),
+        ("ws/.fractary/env/.env", "T=from-file\nBRANCH=unused\n"),
+    ])
+    .env(&[("BRANCH", "dev")]);
     let workspace = world.workspace();
     assert_eq!(workspace.remote.branch.as_deref(), Some("dev"));
     assert!(workspace.remote.token.is_none());
-    assert_eq!(workspace.remote.repository_token.unwrap().reveal(), "from-file");
+    assert_eq!(
+        workspace.remote.repository_token.unwrap().reveal(),
+        "from-file"
+    );
     assert_eq!(workspace.remote.unset_token_variables, ["NO_SUCH"]);
     let text = format!("{ONE}  remote: {{ branch: '${{BRANCH}}' }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
@@ -85,11 +105,15 @@ fn variables_in_files_and_tokens_that_are_not_there() {
 
 #[test]
 fn environments_choose_the_branch() {
-    let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[("FRACTARY_CODEX_ENV", "prod")]);
+    let world =
+        World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[("FRACTARY_CODEX_ENV", "prod")]);
     assert_eq!(world.workspace().remote.branch.as_deref(), Some("main"));
     let mut world = world;
     world.request.env_name = Some("pord".to_owned());
-    assert_eq!(world.problems(), "`--env`: unknown environment `pord` [did you mean `prod`?]\n");
+    assert_eq!(
+        world.problems(),
+        "`--env`: unknown environment `pord` [did you mean `prod`?]\n"
+    );
 }
 
 #[test]
@@ -103,7 +127,11 @@ fn older_keys_are_read_with_a_warning() {
     assert_eq!(project.claims.patterns().include, ["a"]);
     assert_eq!(project.claims.patterns().exclude, ["**/*.tmp", "b"]);
     assert_eq!(project.from_codex.include, ["codex://acme/billing/docs/**"]);
-    let warnings: Vec<&str> = configuration.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let warnings: Vec<&str> = configuration
+        .warnings
+        .iter()
+        .map(|warning| warning.message.as_str())
+        .collect();
     assert_eq!(
         warnings,
         [
@@ -136,22 +164,41 @@ fn layered(set: &[bool]) -> World {
             String::new()
         }
     };
-    let member = if set[3] { "  sync: { delete_guard: { files: 3 }, to_codex: { exclude: [x3] } }\n" } else { "" };
+    let member = if set[3] {
+        "  sync: { delete_guard: { files: 3 }, to_codex: { exclude: [x3] } }\n"
+    } else {
+        ""
+    };
     let mut world = World::new(&[
-        ("home/config/fractary/config.yaml", &format!("codex:\n    jobs: 1\n{}", body(0))),
+        (
+            "home/config/fractary/config.yaml",
+            &format!("codex:\n    jobs: 1\n{}", body(0)),
+        ),
         (
             "ws/.fractary/config.yaml",
-            &format!("codex:\n    remote: {{ url: /c.git }}\n    workspace: {{ members: [d] }}\n{}", body(1)),
+            &format!(
+                "codex:\n    remote: {{ url: /c.git }}\n    workspace: {{ members: [d] }}\n{}",
+                body(1)
+            ),
         ),
-        ("ws/.fractary/config.local.yaml", &format!("codex:\n    jobs: 2\n{}", body(2))),
-        ("ws/d/.fractary/config.yaml", &format!("codex:\n  project: p\n{member}")),
+        (
+            "ws/.fractary/config.local.yaml",
+            &format!("codex:\n    jobs: 2\n{}", body(2)),
+        ),
+        (
+            "ws/d/.fractary/config.yaml",
+            &format!("codex:\n  project: p\n{member}"),
+        ),
     ]);
     if set[4] {
         let value = "{p={sync={delete_guard={files=4},to_codex={exclude=['x4']}}}}";
         world = world.env(&[("FRACTARY_CODEX_PROJECTS", value)]);
     }
     if set[5] {
-        world = world.set(&["projects.p.sync.delete_guard.files=5", "projects.p.sync.to_codex.exclude=['x5']"]);
+        world = world.set(&[
+            "projects.p.sync.delete_guard.files=5",
+            "projects.p.sync.to_codex.exclude=['x5']",
+        ]);
     }
     world
 }
@@ -188,8 +235,14 @@ proptest! {
 #[test]
 fn paths_start_from_whoever_says_them() {
     let world = World::new(&[
-        ("home/config/fractary/config.toml", "[codex]\nstate.dir = 'state'\n"),
-        ("ws/.fractary/config.yaml", &format!("{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: c }}\n")),
+        (
+            "home/config/fractary/config.toml",
+            "[codex]\nstate.dir = 'state'\n",
+        ),
+        (
+            "ws/.fractary/config.yaml",
+            &format!("{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: c }}\n"),
+        ),
         ("ws/sub/x", ""),
     ])
     .env(&[("FRACTARY_CODEX_PROJECTS", "{other={root='here'}}")])
@@ -204,12 +257,21 @@ fn paths_start_from_whoever_says_them() {
 
 #[test]
 fn a_detected_organization_is_the_lowest_word() {
-    let mut world = World::new(&[("ws/.fractary/config.yaml", "codex: { codex_repo: c, project: p }")]);
+    let mut world = World::new(&[(
+        "ws/.fractary/config.yaml",
+        "codex: { codex_repo: c, project: p }",
+    )]);
     world.request.detect_organization = Some(|_| Some("seen".to_owned()));
     let (configuration, workspace) = world.load();
-    assert_eq!(workspace.remote.url.to_string(), "https://github.com/seen/c.git");
+    assert_eq!(
+        workspace.remote.url.to_string(),
+        "https://github.com/seen/c.git"
+    );
     let explained = configuration.explain("organization").unwrap();
-    assert_eq!(explained[0].winner().unwrap().origin.to_string(), "the git remote of the workspace");
+    assert_eq!(
+        explained[0].winner().unwrap().origin.to_string(),
+        "the git remote of the workspace"
+    );
 }
 
 #[test]
@@ -221,8 +283,14 @@ fn maps_given_twice_in_one_layer_merge_by_key() {
         "projects.a.sync.prune=true",
     ]);
     let project = &world.workspace().projects[0];
-    assert_eq!((&project.root, project.to.to_string()), (&world.request.cwd.join("x"), "y".to_owned()));
-    assert_eq!(project.claims.patterns().exclude, ["**/*.tmp", "one", "two", "three"]);
+    assert_eq!(
+        (&project.root, project.to.to_string()),
+        (&world.request.cwd.join("x"), "y".to_owned())
+    );
+    assert_eq!(
+        project.claims.patterns().exclude,
+        ["**/*.tmp", "one", "two", "three"]
+    );
     assert!(project.prune);
 }
 
@@ -230,11 +298,23 @@ fn maps_given_twice_in_one_layer_merge_by_key() {
 fn an_empty_token_is_none() {
     let text = format!("{ONE}  remotes: {{ acme/codex.acme.com: {{ token: '${{T:-}}' }} }}\n");
     let world = World::new(&[
-        ("home/config/fractary/config.yaml", "codex: { remote: { token: kept } }"),
-        ("ws/.fractary/config.yaml", &format!("{text}  remote: {{ token: ' ' }}\n")),
+        (
+            "home/config/fractary/config.yaml",
+            "codex: { remote: { token: kept } }",
+        ),
+        (
+            "ws/.fractary/config.yaml",
+            &format!("{text}  remote: {{ token: ' ' }}\n"),
+        ),
     ]);
-    for world in [world.set(&["remote.token="]), World::new(&[("ws/.fractary/config.yaml", &text)])] {
+    for world in [
+        world.set(&["remote.token="]),
+        World::new(&[("ws/.fractary/config.yaml", &text)]),
+    ] {
         let remote = world.workspace().remote;
-        assert!(remote.token.is_none_or(|token| token.reveal() == "kept") && remote.repository_token.is_none());
+        assert!(
+            remote.token.is_none_or(|token| token.reveal() == "kept")
+                && remote.repository_token.is_none()
+        );
     }
 }

@@ -46,7 +46,10 @@ impl World {
     }
 
     fn env(mut self, variables: &[(&str, &str)]) -> Self {
-        self.request.environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.request.environment = variables
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         self
     }
 
@@ -56,7 +59,8 @@ impl World {
     }
 
     fn load(&self) -> (Configuration, Workspace) {
-        workspace::load(&self.request).unwrap_or_else(|problems| panic!("{}", self.shown(&problems)))
+        workspace::load(&self.request)
+            .unwrap_or_else(|problems| panic!("{}", self.shown(&problems)))
     }
 
     fn workspace(&self) -> Workspace {
@@ -69,7 +73,11 @@ impl World {
 
     fn shown(&self, problems: &Problems) -> String {
         let line = |problem: &Problem| {
-            let hint = problem.hint.as_ref().map(|hint| format!(" [{hint}]")).unwrap_or_default();
+            let hint = problem
+                .hint
+                .as_ref()
+                .map(|hint| format!(" [{hint}]"))
+                .unwrap_or_default();
             format!("{problem}{hint}\n")
         };
         let text: String = problems.iter().map(line).collect();
@@ -77,8 +85,13 @@ impl World {
     }
 }
 
-const ONE: &str = "codex:\n  organization: acme\n  codex_repo: codex.acme.com\n  project: billing\n";
+const ONE: &str =
+    "codex:\n  organization: acme\n  codex_repo: codex.acme.com\n  project: billing\n";
 
 fn names(workspace: &Workspace) -> Vec<&str> {
-    workspace.projects.iter().map(|project| project.name.as_str()).collect()
+    workspace
+        .projects
+        .iter()
+        .map(|project| project.name.as_str())
+        .collect()
 }

@@ -7,7 +7,8 @@ fn all_problems_are_told_at_once_with_place_and_cure() {
     let text = "codex:\n  organisation: acme\n  codex_repo: c\n  project: ../up\n  remote:\n    brunch: main\n    \
                 timeout: { idle: soon }\n  sync:\n    to_codex: { include: ['[a'], exclud: [] }\n    direction: to-codx\n  \
                 commit: { sign: true, message: '{cuont}' }\n  jobs: [1]\n  cache: { ttl: 1 }\n";
-    let world = World::new(&[("ws/.fractary/config.yaml", text)]).env(&[("FRACTARY_CODEX_REMOT__URL", "x")]);
+    let world = World::new(&[("ws/.fractary/config.yaml", text)])
+        .env(&[("FRACTARY_CODEX_REMOT__URL", "x")]);
     let expected = "\
 /T/ws/.fractary/config.yaml:2:3: unknown key `organisation` [did you mean `organization`?]
 /T/ws/.fractary/config.yaml:4:12: `../up` is not a project name: 1 to 100 letters, digits, `.`, `_` or `-`, starting with a letter or digit
@@ -30,12 +31,20 @@ fn places_must_not_collide() {
         ("x/y", "x/y", "are both at `x/y`"),
         ("x", "x/y", "overlap"),
         ("Docs", "docs", "differ only in case"),
-        ("caf\u{e9}", "cafe\u{301}", "differ only in case or Unicode form"),
+        (
+            "caf\u{e9}",
+            "cafe\u{301}",
+            "differ only in case or Unicode form",
+        ),
     ] {
-        let text =
-            format!("codex: {{ remote: {{ url: /c.git }}, projects: {{ a: {{ to: '{a}' }}, b: {{ to: '{b}' }} }} }}");
+        let text = format!(
+            "codex: {{ remote: {{ url: /c.git }}, projects: {{ a: {{ to: '{a}' }}, b: {{ to: '{b}' }} }} }}"
+        );
         let problems = World::new(&[("ws/.fractary/config.yaml", &text)]).problems();
-        assert!(problems.contains(how) && problems.contains("`a`") && problems.contains("`b`"), "{problems}");
+        assert!(
+            problems.contains(how) && problems.contains("`a`") && problems.contains("`b`"),
+            "{problems}"
+        );
     }
 }
 
@@ -46,32 +55,72 @@ fn secrets_are_masked_wherever_they_are_shown() {
     );
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let (configuration, workspace) = world.load();
-    let shown = format!("{:?}{configuration:?}{workspace:?}", configuration.effective());
+    let shown = format!(
+        "{:?}{configuration:?}{workspace:?}",
+        configuration.effective()
+    );
     assert!(!shown.contains("s3cret"), "{shown}");
     let explained = configuration.explain("codex.remote.url").unwrap();
     assert_eq!(explained[0].value, Some("https://me:***@h/x.git".into()));
-    assert!(configuration.explain("remote.tokn").unwrap_err().hint.is_some());
+    assert!(
+        configuration
+            .explain("remote.tokn")
+            .unwrap_err()
+            .hint
+            .is_some()
+    );
     assert_eq!(configuration.explain("remote").unwrap().len(), 9);
 }
 
 #[test]
 fn files_that_cannot_be_used_are_told_with_their_place() {
-    let long = format!("codex:\n  organization: {}\n  codex_repo: c\n  project: p\n", "x".repeat(1_000_000));
+    let long = format!(
+        "codex:\n  organization: {}\n  codex_repo: c\n  project: p\n",
+        "x".repeat(1_000_000)
+    );
     let cases: [(&str, &str, &str); 12] = [
-        ("empty", "", "/T/ws/.fractary/config.yaml: the file has no section `codex`, or nothing in it"),
-        ("a list", "- a\n", "/T/ws/.fractary/config.yaml:1:1: expected a map with the section `codex`"),
-        ("a text", "codex: yes\n", "/T/ws/.fractary/config.yaml:1:8: `codex`: expected a map"),
+        (
+            "empty",
+            "",
+            "/T/ws/.fractary/config.yaml: the file has no section `codex`, or nothing in it",
+        ),
+        (
+            "a list",
+            "- a\n",
+            "/T/ws/.fractary/config.yaml:1:1: expected a map with the section `codex`",
+        ),
+        (
+            "a text",
+            "codex: yes\n",
+            "/T/ws/.fractary/config.yaml:1:8: `codex`: expected a map",
+        ),
         ("not YAML", "codex: [\n", "/T/ws/.fractary/config.yaml:"),
-        ("twice", "codex:\n  jobs: 1\n  jobs: 2\n", "config.yaml:3:3: not valid YAML: the key `jobs` stands twice"),
-        ("not UTF-8", "codex: \u{0}\n", "/T/ws/.fractary/config.yaml:1:8: not valid YAML"),
+        (
+            "twice",
+            "codex:\n  jobs: 1\n  jobs: 2\n",
+            "config.yaml:3:3: not valid YAML: the key `jobs` stands twice",
+        ),
+        (
+            "not UTF-8",
+            "codex: \u{0}\n",
+            "/T/ws/.fractary/config.yaml:1:8: not valid YAML",
+        ),
         ("long", &long, ""),
         (
             "to",
             "codex: { remote: { url: /c }, projects: { a: { to: ../b } } }",
             "`projects.a.to`: `../b`: the path has an",
         ),
-        ("dot git", "codex: { remote: { url: /c }, projects: { a: { to: .git/b } } }", "`.git` segment"),
-        ("name", "codex: { remote: { url: /c }, projects: { ../a: {} } }", ":1:43: `../a` is not a project name"),
+        (
+            "dot git",
+            "codex: { remote: { url: /c }, projects: { a: { to: .git/b } } }",
+            "`.git` segment",
+        ),
+        (
+            "name",
+            "codex: { remote: { url: /c }, projects: { ../a: {} } }",
+            ":1:43: `../a` is not a project name",
+        ),
         (
             "mapping",
             "codex: { remote: { url: /c }, projects: { a: { mappings: [{ from: x }] } } }",
@@ -89,36 +138,59 @@ fn files_that_cannot_be_used_are_told_with_their_place() {
             Ok(_) => assert!(expected.is_empty(), "{name}"),
             Err(problems) => {
                 let shown = world.shown(&problems);
-                assert!(!expected.is_empty() && shown.contains(expected), "{name}: {shown}");
+                assert!(
+                    !expected.is_empty() && shown.contains(expected),
+                    "{name}: {shown}"
+                );
             }
         }
     }
     let world = World::new(&[("ws/.fractary/config.yaml/x", "")]);
     assert!(
-        world.problems().contains("config.yaml: the file cannot be read: it is a directory"),
+        world
+            .problems()
+            .contains("config.yaml: the file cannot be read: it is a directory"),
         "{}",
         world.problems()
     );
     let mut world = World::new(&[]);
     world.request.config_file = Some("no.yaml".into());
-    assert!(world.problems().starts_with("/T/ws/no.yaml: there is no such file"), "{}", world.problems());
+    assert!(
+        world
+            .problems()
+            .starts_with("/T/ws/no.yaml: there is no such file"),
+        "{}",
+        world.problems()
+    );
 }
 
 #[test]
 fn the_schema_knows_every_default() {
     let schema = schema();
     for (path, default) in crate::config::layers::default_values() {
-        let pointer: String = path.iter().map(|segment| format!("/properties/{segment}")).collect();
+        let pointer: String = path
+            .iter()
+            .map(|segment| format!("/properties/{segment}"))
+            .collect();
         let found = schema.pointer(&format!("/properties/codex{pointer}"));
         let of_map = path.starts_with(&["sync".to_owned(), "environments".to_owned()]);
-        assert!(of_map || found.is_some_and(|found| found.get("default").is_some()), "{path:?} {default}");
+        assert!(
+            of_map || found.is_some_and(|found| found.get("default").is_some()),
+            "{path:?} {default}"
+        );
     }
-    let environments = schema.pointer("/properties/codex/properties/sync/properties/environments/default");
+    let environments =
+        schema.pointer("/properties/codex/properties/sync/properties/environments/default");
     assert_eq!(
         environments,
-        Some(&serde_json::json!({ "prod": "main", "staging": "staging", "test": "test", "dev": "develop" }))
+        Some(
+            &serde_json::json!({ "prod": "main", "staging": "staging", "test": "test", "dev": "develop" })
+        )
     );
-    assert_eq!(schema.pointer("/properties/codex/additionalProperties"), Some(&false.into()));
+    assert_eq!(
+        schema.pointer("/properties/codex/additionalProperties"),
+        Some(&false.into())
+    );
     let validator = jsonschema::validator_for(&schema).unwrap();
     let example = serde_json::json!({ "codex": { "organization": "acme", "remote": { "branch": 1.1 } }, "x": 1 });
     assert!(validator.is_valid(&example));

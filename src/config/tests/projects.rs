@@ -6,17 +6,37 @@ use super::*;
 fn the_least_that_works() {
     let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).at("ws");
     let (configuration, workspace) = world.load();
-    assert_eq!(workspace.remote.url.to_string(), "https://github.com/acme/codex.acme.com.git");
+    assert_eq!(
+        workspace.remote.url.to_string(),
+        "https://github.com/acme/codex.acme.com.git"
+    );
     assert_eq!(workspace.projects.len(), 1);
     let project = &workspace.projects[0];
-    assert_eq!((project.name.as_str(), project.to.to_string().as_str()), ("billing", "projects/billing"));
+    assert_eq!(
+        (project.name.as_str(), project.to.to_string().as_str()),
+        ("billing", "projects/billing")
+    );
     assert_eq!(project.root, world.request.cwd);
     assert_eq!(project.direction, Direction::ToCodex);
-    assert_eq!(project.claims.patterns().include, ["docs/**", "README.md", "CLAUDE.md"]);
+    assert_eq!(
+        project.claims.patterns().include,
+        ["docs/**", "README.md", "CLAUDE.md"]
+    );
     assert_eq!(project.claims.patterns().exclude, ["**/*.tmp"]);
-    assert!(project.scan.never.contains(&world.request.cwd.join(".fractary/codex/cache")));
-    assert_eq!(project.cache_dir, world.request.cwd.join(".fractary/codex/cache"));
-    assert_eq!(workspace.state_dir, world.dir.path().join("home/state/fractary-codex"));
+    assert!(
+        project
+            .scan
+            .never
+            .contains(&world.request.cwd.join(".fractary/codex/cache"))
+    );
+    assert_eq!(
+        project.cache_dir,
+        world.request.cwd.join(".fractary/codex/cache")
+    );
+    assert_eq!(
+        workspace.state_dir,
+        world.dir.path().join("home/state/fractary-codex")
+    );
     assert_eq!(configuration.warnings().count(), 0);
 }
 
@@ -37,7 +57,11 @@ fn members_add_their_name_and_their_sync_and_may_not_disagree() {
     let api = &workspace.projects[0];
     assert_eq!(
         (api.root.clone(), api.to.to_string(), api.prune),
-        (world.request.cwd.join("services/x"), "elsewhere/api".to_owned(), false)
+        (
+            world.request.cwd.join("services/x"),
+            "elsewhere/api".to_owned(),
+            false
+        )
     );
     assert_eq!(api.claims.patterns().exclude, ["**/*.tmp", "a", "b"]);
     assert!(workspace.projects[2].prune);
@@ -45,7 +69,10 @@ fn members_add_their_name_and_their_sync_and_may_not_disagree() {
     // From inside a member, and deeper, the workspace is the same.
     for cwd in ["ws/services/x", "ws/services/x/docs"] {
         fs::create_dir_all(world.dir.path().join("ws/services/x/docs")).unwrap();
-        let request = LoadRequest { cwd: world.dir.path().join(cwd), ..world.request.clone() };
+        let request = LoadRequest {
+            cwd: world.dir.path().join(cwd),
+            ..world.request.clone()
+        };
         let (configuration, workspace) = workspace::load(&request).unwrap();
         assert_eq!(configuration.root, world.request.cwd);
         let selected = workspace::select(&workspace, false, &[], &request.cwd).unwrap();
@@ -55,8 +82,14 @@ fn members_add_their_name_and_their_sync_and_may_not_disagree() {
     fs::create_dir_all(world.dir.path().join("ws/lib/.fractary")).unwrap();
     fs::write(world.dir.path().join("ws/lib/.fractary/config.yaml"), other).unwrap();
     let problems = world.problems();
-    assert!(problems.contains("/T/ws/lib/.fractary/config.yaml:1:24: `organization` is `other` here"), "{problems}");
-    assert!(problems.contains("the workspace says `acme`: /T/ws/.fractary/config.yaml:2:17"), "{problems}");
+    assert!(
+        problems.contains("/T/ws/lib/.fractary/config.yaml:1:24: `organization` is `other` here"),
+        "{problems}"
+    );
+    assert!(
+        problems.contains("the workspace says `acme`: /T/ws/.fractary/config.yaml:2:17"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -66,9 +99,16 @@ fn a_thousand_members() {
         "codex: { remote: { url: /c.git }, workspace: { members: ['*/*'] } }",
     )]);
     for number in 0..1000 {
-        let own = world.request.cwd.join(format!("g{}/p{number}/.fractary", number % 10));
+        let own = world
+            .request
+            .cwd
+            .join(format!("g{}/p{number}/.fractary", number % 10));
         fs::create_dir_all(&own).unwrap();
-        fs::write(own.join("config.yaml"), "codex:\n  sync: { to_codex: { exclude: ['draft/**'] } }\n").unwrap();
+        fs::write(
+            own.join("config.yaml"),
+            "codex:\n  sync: { to_codex: { exclude: ['draft/**'] } }\n",
+        )
+        .unwrap();
     }
     assert_eq!(world.workspace().projects.len(), 1000);
 }
@@ -83,13 +123,18 @@ fn the_older_tools_files_work_alone_and_as_members() {
              include: [codex://acme/codex.acme.com/docs/**]\n      exclude: [_archive/**]\n"
         )
     };
-    let alone = World::new(&[("ws/.fractary/config.yaml", &sample("core"))]).env(&[("GITHUB_TOKEN", "t")]);
+    let alone =
+        World::new(&[("ws/.fractary/config.yaml", &sample("core"))]).env(&[("GITHUB_TOKEN", "t")]);
     let (configuration, workspace) = alone.load();
     assert_eq!(names(&workspace), ["core"]);
     assert_eq!(workspace.remote.repository_token.unwrap().reveal(), "t");
-    assert_eq!(workspace.projects[0].from_codex.include, ["codex://acme/codex.acme.com/docs/**"]);
+    assert_eq!(
+        workspace.projects[0].from_codex.include,
+        ["codex://acme/codex.acme.com/docs/**"]
+    );
     assert_eq!(configuration.warnings().count(), 0);
-    let outer = "codex: { organization: acme, codex_repo: codex.acme.com, workspace: { members: ['*'] } }";
+    let outer =
+        "codex: { organization: acme, codex_repo: codex.acme.com, workspace: { members: ['*'] } }";
     let together = World::new(&[
         ("ws/.fractary/config.yaml", outer),
         ("ws/one/.fractary/config.yaml", &sample("core")),
@@ -97,16 +142,25 @@ fn the_older_tools_files_work_alone_and_as_members() {
     ]);
     let workspace = together.at("ws/one").workspace();
     assert_eq!(names(&workspace), ["core", "forge"]);
-    assert_eq!(workspace.projects[1].claims.patterns().exclude, ["**/*.tmp", "*.tmp", "_archive/**"]);
+    assert_eq!(
+        workspace.projects[1].claims.patterns().exclude,
+        ["**/*.tmp", "*.tmp", "_archive/**"]
+    );
 }
 
 #[test]
 fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
     let inner = ONE.replace("billing", "inner");
     let found = |outer: &str| {
-        let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/b/.fractary/config.yaml", &inner)]);
+        let world = World::new(&[
+            ("ws/.fractary/config.yaml", outer),
+            ("ws/a/b/.fractary/config.yaml", &inner),
+        ]);
         let (configuration, workspace) = world.at("ws/a/b").load();
-        (configuration.root.ends_with("ws"), names(&workspace).join(" "))
+        (
+            configuration.root.ends_with("ws"),
+            names(&workspace).join(" "),
+        )
     };
     assert_eq!(found(ONE), (false, "inner".to_owned()));
     let covering = format!("{ONE}  workspace: {{ members: ['a/*'] }}\n");
@@ -150,15 +204,32 @@ fn an_outer_workspace_may_say_by_variables_what_it_covers() {
         ];
         World::new(&files).at("ws/a/b")
     };
-    for more in ["workspace: { members: ['${DIR}/*'] }", "projects: { inner: { root: '${DIR}/b' } }"] {
+    for more in [
+        "workspace: { members: ['${DIR}/*'] }",
+        "projects: { inner: { root: '${DIR}/b' } }",
+    ] {
         let outer = format!("{ONE}  {more}\n");
-        assert_eq!(names(&world(&outer, "DIR=a").workspace()), ["billing", "inner"], "{more}");
-        assert_eq!(names(&world(&outer, "DIR=x").workspace()), ["inner"], "{more}");
+        assert_eq!(
+            names(&world(&outer, "DIR=a").workspace()),
+            ["billing", "inner"],
+            "{more}"
+        );
+        assert_eq!(
+            names(&world(&outer, "DIR=x").workspace()),
+            ["inner"],
+            "{more}"
+        );
         let problems = world(&outer, "").problems();
-        assert!(problems.contains("needs the variable `DIR`") && problems.lines().count() == 1, "{problems}");
+        assert!(
+            problems.contains("needs the variable `DIR`") && problems.lines().count() == 1,
+            "{problems}"
+        );
     }
     // Another key of a workspace that does not cover is nobody's business.
-    assert_eq!(names(&world(&format!("{ONE}  jobs: '${{DIR}}'\n"), "").workspace()), ["inner"]);
+    assert_eq!(
+        names(&world(&format!("{ONE}  jobs: '${{DIR}}'\n"), "").workspace()),
+        ["inner"]
+    );
 }
 
 #[test]
@@ -181,21 +252,46 @@ fn who_is_a_member_is_one_rule_wherever_one_stands() {
         let path = format!("ws/{place}/.fractary/config.yaml");
         let world = World::new(&[("ws/.fractary/config.yaml", &outer), (&path, &inner)]);
         let from_above = names(&world.workspace()).contains(&"inner");
-        let from_inside = world.at(&format!("ws/{place}")).load().0.root.ends_with("ws");
-        assert_eq!((from_above, from_inside), (is_member, is_member), "{members} {place}");
+        let from_inside = world
+            .at(&format!("ws/{place}"))
+            .load()
+            .0
+            .root
+            .ends_with("ws");
+        assert_eq!(
+            (from_above, from_inside),
+            (is_member, is_member),
+            "{members} {place}"
+        );
     }
 }
 
 #[test]
 fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
-    let text =
-        |exclude: &str| format!("{ONE}  sync: {{ from_codex: {{ exclude: ['{exclude}', '{{project}}-x/**'] }} }}\n");
-    let world = World::new(&[("ws/.fractary/config.yaml", &text("codex://{org}/core/{project}/**"))]);
-    assert_eq!(world.workspace().projects[0].from_codex.exclude, ["codex://acme/core/billing/**", "billing-x/**"]);
+    let text = |exclude: &str| {
+        format!("{ONE}  sync: {{ from_codex: {{ exclude: ['{exclude}', '{{project}}-x/**'] }} }}\n")
+    };
+    let world = World::new(&[(
+        "ws/.fractary/config.yaml",
+        &text("codex://{org}/core/{project}/**"),
+    )]);
+    assert_eq!(
+        world.workspace().projects[0].from_codex.exclude,
+        ["codex://acme/core/billing/**", "billing-x/**"]
+    );
     for (exclude, expected) in [
-        ("{projekt}/**", "`sync.from_codex.exclude`: unknown placeholder `{projekt}` [did you mean `{project}`?]"),
-        ("http://x/y", "`sync.from_codex.exclude`: `http://x/y`: expected `codex://ORGANIZATION/PROJECT/PATH`"),
-        ("[a", "`sync.from_codex.exclude`: `[a`: unclosed character class"),
+        (
+            "{projekt}/**",
+            "`sync.from_codex.exclude`: unknown placeholder `{projekt}` [did you mean `{project}`?]",
+        ),
+        (
+            "http://x/y",
+            "`sync.from_codex.exclude`: `http://x/y`: expected `codex://ORGANIZATION/PROJECT/PATH`",
+        ),
+        (
+            "[a",
+            "`sync.from_codex.exclude`: `[a`: unclosed character class",
+        ),
     ] {
         let problems = World::new(&[("ws/.fractary/config.yaml", &text(exclude))]).problems();
         assert!(problems.contains(expected), "{problems}");
@@ -203,7 +299,10 @@ fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
     for include in ["http://x/y", "CODEX://a/b"] {
         let text = format!("{ONE}  sync: {{ from_codex: {{ include: ['{include}'] }} }}\n");
         let problems = World::new(&[("ws/.fractary/config.yaml", &text)]).problems();
-        assert!(problems.contains("expected `codex://ORGANIZATION/PROJECT/PATH`"), "{include}: {problems}");
+        assert!(
+            problems.contains("expected `codex://ORGANIZATION/PROJECT/PATH`"),
+            "{include}: {problems}"
+        );
     }
 }
 
@@ -211,13 +310,26 @@ fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
 fn an_older_key_without_a_value_says_nothing() {
     for (sync, expected) in [
         ("exclude:\n    to_codex: { exclude: [a] }", ["a", "docs/**"]),
-        ("to_codex:\n      include:\n    include: [x]\n    exclude: [a]", ["a", "x"]),
-        ("to_codex:\n    default_to_codex: [y]\n    exclude: [b]", ["b", "y"]),
+        (
+            "to_codex:\n      include:\n    include: [x]\n    exclude: [a]",
+            ["a", "x"],
+        ),
+        (
+            "to_codex:\n    default_to_codex: [y]\n    exclude: [b]",
+            ["b", "y"],
+        ),
     ] {
-        let world = World::new(&[("ws/.fractary/config.yaml", &format!("{ONE}  sync:\n    {sync}\n"))]);
+        let world = World::new(&[(
+            "ws/.fractary/config.yaml",
+            &format!("{ONE}  sync:\n    {sync}\n"),
+        )]);
         let workspace = world.workspace();
         let patterns = workspace.projects[0].claims.patterns();
-        assert_eq!([&patterns.exclude[1], &patterns.include[0]], expected, "{sync}");
+        assert_eq!(
+            [&patterns.exclude[1], &patterns.include[0]],
+            expected,
+            "{sync}"
+        );
     }
 }
 
@@ -226,12 +338,21 @@ fn what_a_members_file_cannot_say_is_told() {
     let outer = "codex: { remote: { url: /c.git }, workspace: { members: ['*'] } }";
     let own = "codex:\n  organization: acme\n  remote: { url: /c.git, branch: x }\n  remotes: { a/b: { token: t } }\n  jobs: 3\n  \
                sync: { prune: true }\n  schema_version: 2\n  cache: { ttl: 1 }\n";
-    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/a/.fractary/config.yaml", own)]);
+    let world = World::new(&[
+        ("ws/.fractary/config.yaml", outer),
+        ("ws/a/.fractary/config.yaml", own),
+    ]);
     let (configuration, _) = world.load();
     let expected = "/ws/a/.fractary/config.yaml:5:3: without effect in the file of a project of a workspace: `jobs`, `remote.branch`";
     let warnings: Vec<String> = configuration.warnings().collect();
-    assert!(warnings.len() == 2 && warnings[0].ends_with(expected), "{warnings:?}");
-    assert!(warnings[1].ends_with("`cache.ttl` is not a key of ours and is left alone"), "{warnings:?}");
+    assert!(
+        warnings.len() == 2 && warnings[0].ends_with(expected),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].ends_with("`cache.ttl` is not a key of ours and is left alone"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -243,11 +364,16 @@ fn a_run_has_one_branch() {
     assert_eq!(world.problems(), expected);
     // A member may be a workspace of its own at other times.
     let own = "codex: { sync: { environments: { x: y }, prune: true } }";
-    let world = World::new(&[("ws/.fractary/config.yaml", outer), ("ws/b/.fractary/config.yaml", own)]);
+    let world = World::new(&[
+        ("ws/.fractary/config.yaml", outer),
+        ("ws/b/.fractary/config.yaml", own),
+    ]);
     let (configuration, workspace) = world.load();
-    let expected =
-        "/ws/b/.fractary/config.yaml:1:18: without effect in the file of a project of a workspace: `sync.environments`";
+    let expected = "/ws/b/.fractary/config.yaml:1:18: without effect in the file of a project of a workspace: `sync.environments`";
     let warnings: Vec<String> = configuration.warnings().collect();
-    assert!(warnings.len() == 1 && warnings[0].contains(expected), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(expected),
+        "{warnings:?}"
+    );
     assert!(workspace.projects[0].prune);
 }

@@ -53,7 +53,10 @@ fn piece() -> impl Strategy<Value = String> {
         "{a: b}",
         "[[x], {from: ",
     ];
-    prop_oneof![proptest::sample::select(odd.to_vec()).prop_map(str::to_owned), ".{0,3}"]
+    prop_oneof![
+        proptest::sample::select(odd.to_vec()).prop_map(str::to_owned),
+        ".{0,3}"
+    ]
 }
 
 proptest! {

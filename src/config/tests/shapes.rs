@@ -14,39 +14,102 @@ fn a_list_is_no_map() {
         ("sync: [x]", "5:9: `sync`: expected a map, found a list"),
         ("remote: []", "5:11: `remote`: expected a map, found a list"),
         ("commit: []", "5:11: `commit`: expected a map, found a list"),
-        ("workspace: [\"services/*\"]", "5:14: `workspace`: expected a map, found a list"),
-        ("projects: [a]", "5:13: `projects`: expected a map, found a list"),
-        ("projects: { a: [x] }", "5:18: `projects.a`: expected a map, found a list"),
-        ("projects: { a: x }", "5:18: `projects.a`: expected a map, found a text"),
-        ("projects: { a: { sync: { delete_guard: [1, 2] } } }", "`projects.a.sync.delete_guard`: expected a map"),
-        ("projects: { a: { mappings: [[a, b]] } }", "5:31: `projects.a.mappings[0]`: expected a map, found a list"),
-        ("projects: { a: { mappings: { from: a } } }", "5:30: `projects.a.mappings`: expected a list, found a map"),
-        ("commit: { author: [n, e] }", "5:21: `commit.author`: expected a map, found a list"),
-        ("sync: { environments: [main] }", "5:25: `sync.environments`: expected a map, found a list"),
-        ("sync: { direction: { to-codex: } }", "`sync.direction`: expected one of `to-codex`, `from-codex`, `bidi"),
-        ("sync: { to_codex: { include: [[a]] } }", "`sync.to_codex.include[0]`: expected a text, found a list"),
+        (
+            "workspace: [\"services/*\"]",
+            "5:14: `workspace`: expected a map, found a list",
+        ),
+        (
+            "projects: [a]",
+            "5:13: `projects`: expected a map, found a list",
+        ),
+        (
+            "projects: { a: [x] }",
+            "5:18: `projects.a`: expected a map, found a list",
+        ),
+        (
+            "projects: { a: x }",
+            "5:18: `projects.a`: expected a map, found a text",
+        ),
+        (
+            "projects: { a: { sync: { delete_guard: [1, 2] } } }",
+            "`projects.a.sync.delete_guard`: expected a map",
+        ),
+        (
+            "projects: { a: { mappings: [[a, b]] } }",
+            "5:31: `projects.a.mappings[0]`: expected a map, found a list",
+        ),
+        (
+            "projects: { a: { mappings: { from: a } } }",
+            "5:30: `projects.a.mappings`: expected a list, found a map",
+        ),
+        (
+            "commit: { author: [n, e] }",
+            "5:21: `commit.author`: expected a map, found a list",
+        ),
+        (
+            "sync: { environments: [main] }",
+            "5:25: `sync.environments`: expected a map, found a list",
+        ),
+        (
+            "sync: { direction: { to-codex: } }",
+            "`sync.direction`: expected one of `to-codex`, `from-codex`, `bidi",
+        ),
+        (
+            "sync: { to_codex: { include: [[a]] } }",
+            "`sync.to_codex.include[0]`: expected a text, found a list",
+        ),
     ] {
         let problems = told(more);
-        assert!(problems.contains(expected) && problems.lines().count() == 1, "{more}: {problems}");
+        assert!(
+            problems.contains(expected) && problems.lines().count() == 1,
+            "{more}: {problems}"
+        );
     }
     for (name, value, expected) in [
-        ("SYNC", "{to_codex=[]}", "`sync.to_codex`: expected a map, found a list"),
+        (
+            "SYNC",
+            "{to_codex=[]}",
+            "`sync.to_codex`: expected a map, found a list",
+        ),
         ("SYNC", "[]", "`sync`: expected a map, found a list"),
-        ("REMOTE", "{timeout=['1s']}", "`remote.timeout`: expected a map, found a list"),
+        (
+            "REMOTE",
+            "{timeout=['1s']}",
+            "`remote.timeout`: expected a map, found a list",
+        ),
         ("REMOTE", "x", "`remote`: expected a map, found a text"),
-        ("WORKSPACE__MEMBERS", "{a='b'}", "`workspace.members`: expected a list, found a map"),
-        ("WORKSPACE__MEMBERS", "{a,b}/*", "`workspace.members`: expected a list, found a text"),
-        ("WORKSPACE__MEMBERS", "['a'", "`workspace.members`: expected a TOML list: "),
+        (
+            "WORKSPACE__MEMBERS",
+            "{a='b'}",
+            "`workspace.members`: expected a list, found a map",
+        ),
+        (
+            "WORKSPACE__MEMBERS",
+            "{a,b}/*",
+            "`workspace.members`: expected a list, found a text",
+        ),
+        (
+            "WORKSPACE__MEMBERS",
+            "['a'",
+            "`workspace.members`: expected a TOML list: ",
+        ),
     ] {
         let name = format!("FRACTARY_CODEX_{name}");
-        let problems = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[(&name, value)]).problems();
-        assert!(problems.contains(expected) && problems.lines().count() == 1, "{value}: {problems}");
+        let problems = World::new(&[("ws/.fractary/config.yaml", ONE)])
+            .env(&[(&name, value)])
+            .problems();
+        assert!(
+            problems.contains(expected) && problems.lines().count() == 1,
+            "{value}: {problems}"
+        );
     }
 }
 
 #[test]
 fn what_is_wrong_in_a_list_is_told_by_the_numbers_of_the_file() {
-    let problems = told("projects: { a: { mappings: [x, { from: 1 }, { form: 1, to: x }, { from: '[', to: y }] } }");
+    let problems = told(
+        "projects: { a: { mappings: [x, { from: 1 }, { form: 1, to: x }, { from: '[', to: y }] } }",
+    );
     let expected = "\
 /T/ws/.fractary/config.yaml:5:31: `projects.a.mappings[0]`: expected a map, found a text
 /T/ws/.fractary/config.yaml:5:34: `projects.a.mappings[1]` lacks `to`
@@ -54,27 +117,45 @@ fn what_is_wrong_in_a_list_is_told_by_the_numbers_of_the_file() {
 /T/ws/.fractary/config.yaml:5:75: `projects.a.mappings[3].from`: `[`: unclosed character class; missing ']'
 ";
     assert_eq!(problems, expected);
-    let problems = told("projects: { a: { mappings: [{ from: '${NB}', to: x }, { from: [y], to: x }, { from: z }] } }");
-    let lines: Vec<&str> = problems.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    let problems = told(
+        "projects: { a: { mappings: [{ from: '${NB}', to: x }, { from: [y], to: x }, { from: z }] } }",
+    );
+    let lines: Vec<&str> = problems
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect();
     assert_eq!(lines.len(), 3, "{problems}");
-    assert!(lines[0].starts_with("`projects.a.mappings[0].from` needs the variable `NB`"), "{problems}");
-    assert_eq!(lines[1], "`projects.a.mappings[1].from`: expected a text, found a list");
+    assert!(
+        lines[0].starts_with("`projects.a.mappings[0].from` needs the variable `NB`"),
+        "{problems}"
+    );
+    assert_eq!(
+        lines[1],
+        "`projects.a.mappings[1].from`: expected a text, found a list"
+    );
     assert_eq!(lines[2], "`projects.a.mappings[2]` lacks `to`");
 }
 
 #[test]
 fn so_many_mistakes_are_told_and_that_there_are_more() {
-    let many: String = (0..150).map(|number| format!("    wrong{number}: 1\n")).collect();
+    let many: String = (0..150)
+        .map(|number| format!("    wrong{number}: 1\n"))
+        .collect();
     let problems = told(&format!("remote:\n{many}"));
     assert_eq!(problems.lines().count(), 101);
     let last = problems.lines().last().unwrap();
-    assert_eq!(last, "/T/ws/.fractary/config.yaml:106:5: and more: only the first 100 mistakes are told");
+    assert_eq!(
+        last,
+        "/T/ws/.fractary/config.yaml:106:5: and more: only the first 100 mistakes are told"
+    );
 }
 
 #[test]
 fn a_key_inside_a_variables_map_is_no_variable() {
     let projects = [("FRACTARY_CODEX_PROJECTS", "{a={roots='x'}}")];
-    let problems = World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&projects).problems();
+    let problems = World::new(&[("ws/.fractary/config.yaml", ONE)])
+        .env(&projects)
+        .problems();
     let expected = "environment variable `FRACTARY_CODEX_PROJECTS`: unknown key `projects.a.roots` [did you mean \
                     `projects.a.root`?]\n";
     assert_eq!(problems, expected);
@@ -87,20 +168,44 @@ fn values_that_would_fail_later_are_told_at_once() {
             "remote: { branch: refs/heads/main }",
             "`remote.branch`: `refs/heads/main` is not the name of a branch [give the short name, `main`]",
         ),
-        ("remote: { branch: HEAD }", "`remote.branch`: `HEAD` is not the name of a branch"),
-        ("remote: { url: \"/a\\0b\" }", "`remote.url`: no path or URL holds a NUL character"),
-        ("cache: { dir: \"a\\0b\" }", "`cache.dir`: no path or URL holds a NUL character"),
-        ("state: { dir: \"a\\0b\" }", "`state.dir`: no path or URL holds a NUL character"),
-        ("projects: { a: { root: \"a\\0b\" } }", "`projects.a.root`: no path or URL holds a NUL character"),
+        (
+            "remote: { branch: HEAD }",
+            "`remote.branch`: `HEAD` is not the name of a branch",
+        ),
+        (
+            "remote: { url: \"/a\\0b\" }",
+            "`remote.url`: no path or URL holds a NUL character",
+        ),
+        (
+            "cache: { dir: \"a\\0b\" }",
+            "`cache.dir`: no path or URL holds a NUL character",
+        ),
+        (
+            "state: { dir: \"a\\0b\" }",
+            "`state.dir`: no path or URL holds a NUL character",
+        ),
+        (
+            "projects: { a: { root: \"a\\0b\" } }",
+            "`projects.a.root`: no path or URL holds a NUL character",
+        ),
         ("commit: { message: '' }", "`commit.message` is empty"),
-        ("commit: { author: { name: ' ', email: e } }", "`commit.author.name` is empty"),
-        ("commit: { author: { name: n, email: '' } }", "`commit.author.email` is empty"),
+        (
+            "commit: { author: { name: ' ', email: e } }",
+            "`commit.author.name` is empty",
+        ),
+        (
+            "commit: { author: { name: n, email: '' } }",
+            "`commit.author.email` is empty",
+        ),
         (
             "remote: { timeout: { idle: 18446744073709551615s } }",
             "`remote.timeout.idle`: expected a duration of at most 24h",
         ),
     ] {
         let problems = told(more);
-        assert!(problems.contains(expected) && problems.lines().count() == 1, "{more}: {problems}");
+        assert!(
+            problems.contains(expected) && problems.lines().count() == 1,
+            "{more}: {problems}"
+        );
     }
 }

@@ -9,7 +9,11 @@ fn claims(include: &[&str], exclude: &[&str], mappings: &[(&str, &str)]) -> Clai
         exclude: owned(exclude),
         mappings: mappings
             .iter()
-            .map(|(from, to)| MappingPatterns { from: (*from).into(), to: (*to).into(), exclude: Vec::new() })
+            .map(|(from, to)| MappingPatterns {
+                from: (*from).into(),
+                to: (*to).into(),
+                exclude: Vec::new(),
+            })
             .collect(),
         default_excludes: true,
     })
@@ -17,7 +21,11 @@ fn claims(include: &[&str], exclude: &[&str], mappings: &[(&str, &str)]) -> Clai
 }
 
 fn destinations(claims: &Claims, source: &str) -> Vec<String> {
-    claims.claim(source.as_bytes()).into_iter().map(|c| String::from_utf8(c.destination).unwrap()).collect()
+    claims
+        .claim(source.as_bytes())
+        .into_iter()
+        .map(|c| String::from_utf8(c.destination).unwrap())
+        .collect()
 }
 
 /// The older tool matched with micromatch, and so does every pair here, with dot files like any other; but for three
@@ -25,23 +33,44 @@ fn destinations(claims: &Claims, source: &str) -> Vec<String> {
 /// is no negation. Here they mean what they mean to git and minimatch.
 #[test]
 fn globs_mean_what_they_meant_to_the_older_tool() {
-    let mut lines = include_str!("globs.tsv").lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+    let mut lines = include_str!("globs.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>());
     let paths = lines.next().unwrap();
     for line in lines {
         let (pattern, expected) = (line[0], &line[1..]);
         let include = vec![pattern.to_owned()];
-        let claims = Claims::new(ClaimPatterns { include, ..ClaimPatterns::default() }).unwrap();
-        let matching: Vec<_> = paths.iter().copied().filter(|path| !claims.claim(path.as_bytes()).is_empty()).collect();
+        let claims = Claims::new(ClaimPatterns {
+            include,
+            ..ClaimPatterns::default()
+        })
+        .unwrap();
+        let matching: Vec<_> = paths
+            .iter()
+            .copied()
+            .filter(|path| !claims.claim(path.as_bytes()).is_empty())
+            .collect();
         assert_eq!(matching, expected, "{pattern}");
     }
 }
 
 #[test]
 fn a_mapping_keeps_what_follows_its_literal_lead() {
-    let claims =
-        claims(&[], &[], &[("docs/**/*.md", "guides/"), ("api/openapi.yaml", "api/"), ("NOTICE", "legal.txt")]);
+    let claims = claims(
+        &[],
+        &[],
+        &[
+            ("docs/**/*.md", "guides/"),
+            ("api/openapi.yaml", "api/"),
+            ("NOTICE", "legal.txt"),
+        ],
+    );
     assert_eq!(destinations(&claims, "docs/a/b.md"), ["guides/a/b.md"]);
-    assert_eq!(destinations(&claims, "api/openapi.yaml"), ["api/openapi.yaml"]);
+    assert_eq!(
+        destinations(&claims, "api/openapi.yaml"),
+        ["api/openapi.yaml"]
+    );
     assert_eq!(destinations(&claims, "NOTICE"), ["legal.txt"]);
     assert!(claims.owns(b"guides/a/b.md") && claims.owns(b"legal.txt"));
     assert!(!claims.owns(b"docs/a/b.md") && !claims.owns(b"guides/a/b.txt"));
@@ -49,9 +78,22 @@ fn a_mapping_keeps_what_follows_its_literal_lead() {
 
 #[test]
 fn excludes_hold_at_any_depth_and_stop_the_walk() {
-    let claims = claims(&["docs/**", "src/*/doc/**"], &["docs/drafts/**", "**/*.tmp"], &[]);
-    for out in ["docs/drafts/a.md", "docs/x.tmp", "docs/node_modules/a.md", "docs/a/.env.local", "docs/a.log"] {
-        assert!(claims.claim(out.as_bytes()).is_empty() && !claims.owns(out.as_bytes()), "{out}");
+    let claims = claims(
+        &["docs/**", "src/*/doc/**"],
+        &["docs/drafts/**", "**/*.tmp"],
+        &[],
+    );
+    for out in [
+        "docs/drafts/a.md",
+        "docs/x.tmp",
+        "docs/node_modules/a.md",
+        "docs/a/.env.local",
+        "docs/a.log",
+    ] {
+        assert!(
+            claims.claim(out.as_bytes()).is_empty() && !claims.owns(out.as_bytes()),
+            "{out}"
+        );
         assert!(claims.is_excluded_path(out.as_bytes()), "{out}");
     }
     for (directory, entered) in [
@@ -64,7 +106,11 @@ fn excludes_hold_at_any_depth_and_stop_the_walk() {
         ("lib", false),
         ("docs/node_modules", false),
     ] {
-        assert_eq!(claims.can_hold(directory.as_bytes()), entered, "{directory}");
+        assert_eq!(
+            claims.can_hold(directory.as_bytes()),
+            entered,
+            "{directory}"
+        );
     }
 }
 
@@ -78,9 +124,15 @@ fn a_brace_that_crosses_segments_hides_no_directory() {
         ("x[!/]y/a.md", "xzy/a.md"),
     ] {
         let claims = claims(&[pattern], &[], &[]);
-        assert!(!claims.claim(source.as_bytes()).is_empty(), "{pattern} {source}");
+        assert!(
+            !claims.claim(source.as_bytes()).is_empty(),
+            "{pattern} {source}"
+        );
         for (slash, _) in source.match_indices('/') {
-            assert!(claims.can_hold(&source.as_bytes()[..slash]), "{pattern} {source}");
+            assert!(
+                claims.can_hold(&source.as_bytes()[..slash]),
+                "{pattern} {source}"
+            );
         }
     }
 }
@@ -96,8 +148,18 @@ fn a_single_file_filled_by_a_glob_stays_the_projects_own() {
 #[test]
 fn bad_patterns_are_all_told() {
     let patterns = ClaimPatterns {
-        include: vec!["!docs".into(), "[".into(), "../x".into(), "/abs".into(), String::new()],
-        mappings: vec![MappingPatterns { from: "a".into(), to: "../b".into(), exclude: Vec::new() }],
+        include: vec![
+            "!docs".into(),
+            "[".into(),
+            "../x".into(),
+            "/abs".into(),
+            String::new(),
+        ],
+        mappings: vec![MappingPatterns {
+            from: "a".into(),
+            to: "../b".into(),
+            exclude: Vec::new(),
+        }],
         ..ClaimPatterns::default()
     };
     assert_eq!(Claims::new(patterns).unwrap_err().len(), 6);

@@ -13,12 +13,20 @@ impl<'c> Resolver<'c> {
     pub(super) fn check_patterns(&mut self) {
         let configuration = self.configuration;
         for layer in &configuration.layers {
-            let projects = layer.tree.get(&["projects"]).and_then(Node::as_map).into_iter().flatten();
+            let projects = layer
+                .tree
+                .get(&["projects"])
+                .and_then(Node::as_map)
+                .into_iter()
+                .flatten();
             let own = projects.map(|(name, _)| vec!["projects".to_owned(), name.clone()]);
             for parent in std::iter::once(Vec::new()).chain(own) {
                 for list in [["to_codex", "include"], ["to_codex", "exclude"]] {
-                    let path: Vec<String> =
-                        parent.iter().cloned().chain(["sync"].iter().chain(&list).map(|s| (*s).to_owned())).collect();
+                    let path: Vec<String> = parent
+                        .iter()
+                        .cloned()
+                        .chain(["sync"].iter().chain(&list).map(|s| (*s).to_owned()))
+                        .collect();
                     for node in layer.tree.get(&path).into_iter().flat_map(Node::elements) {
                         self.check_glob(&key_path(&path), node);
                     }
@@ -29,18 +37,33 @@ impl<'c> Resolver<'c> {
 
     fn check_glob(&mut self, key: &str, node: &Node) {
         if let Err(error) = glob::compile(node.as_text().unwrap_or_default()) {
-            self.wrong(Problem::new(format!("`{key}`: {error}")).key(key).at(&node.at));
+            self.wrong(
+                Problem::new(format!("`{key}`: {error}"))
+                    .key(key)
+                    .at(&node.at),
+            );
         }
     }
 
     /// The mappings of a project, checked.
     pub(super) fn mappings(&mut self, name: &str, values: &Values<'_>) -> Vec<MappingPatterns> {
-        let raw = self.configuration.raw.projects.get(name).and_then(|project| project.mappings.clone());
+        let raw = self
+            .configuration
+            .raw
+            .projects
+            .get(name)
+            .and_then(|project| project.mappings.clone());
         let mut mappings = Vec::new();
         // The numbers are those of the file, where some of its mappings may have been told and taken out already.
         let layers = self.configuration.layers.iter().rev();
-        let list = layers.filter_map(|layer| layer.tree.get(&["projects", name, "mappings"])?.as_list()).next();
-        let there = list.into_iter().flatten().enumerate().filter(|(_, element)| element.is_something());
+        let list = layers
+            .filter_map(|layer| layer.tree.get(&["projects", name, "mappings"])?.as_list())
+            .next();
+        let there = list
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter(|(_, element)| element.is_something());
         for ((number, _), mapping) in there.zip(raw.unwrap_or_default()) {
             let number = number.to_string();
             let path = ["projects", name, "mappings", number.as_str()];
@@ -53,8 +76,15 @@ impl<'c> Resolver<'c> {
                     continue;
                 }
             };
-            let mapping = MappingPatterns { from: mapping.from, to, exclude: mapping.exclude };
-            let alone = ClaimPatterns { mappings: vec![mapping.clone()], ..ClaimPatterns::default() };
+            let mapping = MappingPatterns {
+                from: mapping.from,
+                to,
+                exclude: mapping.exclude,
+            };
+            let alone = ClaimPatterns {
+                mappings: vec![mapping.clone()],
+                ..ClaimPatterns::default()
+            };
             for error in Claims::new(alone).err().unwrap_or_default() {
                 let leaf = match &error {
                     InvalidPattern::Destination { .. } => "to",
@@ -79,10 +109,23 @@ impl<'c> Resolver<'c> {
             let written = node.as_text().unwrap_or_default();
             let modern = modern(written);
             if let Some(modern) = &modern {
-                let problem = Problem::new(format!("`{key}`: `{written}` is an older form of `{modern}`"));
-                self.warnings.push(problem.key(key).at(&node.at).hint(format!("write `{modern}`")));
+                let problem = Problem::new(format!(
+                    "`{key}`: `{written}` is an older form of `{modern}`"
+                ));
+                self.warnings.push(
+                    problem
+                        .key(key)
+                        .at(&node.at)
+                        .hint(format!("write `{modern}`")),
+                );
             }
-            patterns.extend(self.filled(key, modern.as_deref().unwrap_or(written), node, values, checked));
+            patterns.extend(self.filled(
+                key,
+                modern.as_deref().unwrap_or(written),
+                node,
+                values,
+                checked,
+            ));
         }
         patterns
     }
@@ -92,10 +135,22 @@ impl<'c> Resolver<'c> {
         let layers: &'c [Layer] = &self.configuration.layers;
         let list = ["sync", "from_codex", "exclude"];
         let own = [&["projects", name], list.as_slice()].concat();
-        let nodes = layers.iter().flat_map(|layer| layer.tree.get(&list).into_iter().chain(layer.tree.get(&own)));
+        let nodes = layers.iter().flat_map(|layer| {
+            layer
+                .tree
+                .get(&list)
+                .into_iter()
+                .chain(layer.tree.get(&own))
+        });
         let check = |filled: &str| {
             let is_plain = !filled.contains("://");
-            if is_plain { glob::compile(filled).map(drop).map_err(|error| error.to_string()) } else { checked(filled) }
+            if is_plain {
+                glob::compile(filled)
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            } else {
+                checked(filled)
+            }
         };
         let mut patterns = Vec::new();
         for node in nodes.flat_map(Node::elements) {
@@ -117,11 +172,19 @@ impl<'c> Resolver<'c> {
         match template::fill(pattern, values) {
             Ok(filled) => match check(&filled) {
                 Ok(()) => return Some(filled),
-                Err(reason) => self.wrong(Problem::new(format!("`{key}`: {reason}")).key(key).at(&node.at)),
+                Err(reason) => self.wrong(
+                    Problem::new(format!("`{key}`: {reason}"))
+                        .key(key)
+                        .at(&node.at),
+                ),
             },
-            Err(unfilled @ Unfilled::Unknown { .. }) => self.wrong(template::problem(key, unfilled).at(&node.at)),
+            Err(unfilled @ Unfilled::Unknown { .. }) => {
+                self.wrong(template::problem(key, unfilled).at(&node.at))
+            }
             // A pattern about something that is not there matches nothing.
-            Err(unfilled) => self.warnings.push(template::problem(key, unfilled).at(&node.at)),
+            Err(unfilled) => self
+                .warnings
+                .push(template::problem(key, unfilled).at(&node.at)),
         }
         None
     }
@@ -130,14 +193,24 @@ impl<'c> Resolver<'c> {
     fn counting(&self, name: &str, list: [&str; 2]) -> Vec<&'c Node> {
         let layers: &'c [Layer] = &self.configuration.layers;
         let flags = || layers.iter().filter(|layer| layer.kind == LayerKind::Flags);
-        let lower = || layers.iter().rev().filter(|layer| layer.kind != LayerKind::Flags);
+        let lower = || {
+            layers
+                .iter()
+                .rev()
+                .filter(|layer| layer.kind != LayerKind::Flags)
+        };
         let own = [&["projects", name, "sync"], list.as_slice()].concat();
         let general = [&["sync"], list.as_slice()].concat();
         let nodes = (flags().map(|layer| layer.tree.get(&own)))
             .chain(flags().map(|layer| layer.tree.get(&general)))
             .chain(lower().map(|layer| layer.tree.get(&own)))
             .chain(lower().map(|layer| layer.tree.get(&general)));
-        nodes.flatten().find(|node| node.is_list()).into_iter().flat_map(Node::elements).collect()
+        nodes
+            .flatten()
+            .find(|node| node.is_list())
+            .into_iter()
+            .flat_map(Node::elements)
+            .collect()
     }
 }
 
@@ -146,14 +219,20 @@ fn modern(pattern: &str) -> Option<String> {
     if pattern.contains("://") || pattern.is_empty() {
         return None;
     }
-    if let Some(rest) = pattern.strip_prefix("projects/").filter(|rest| !rest.is_empty()) {
+    if let Some(rest) = pattern
+        .strip_prefix("projects/")
+        .filter(|rest| !rest.is_empty())
+    {
         return Some(format!("{SCHEME}{{org}}/{rest}"));
     }
     // The older tool takes a first directory with a dot in it for a project's name; `.fractary` is none.
     let first = pattern.split_once('/').map(|(first, _)| first);
     let is_project = first.is_some_and(|first| {
         let placeholder = matches!(first, "{project}" | "{codex_repo}");
-        placeholder || (!first.starts_with('.') && first.contains('.') && !first.contains(['*', '?', '[', '{']))
+        placeholder
+            || (!first.starts_with('.')
+                && first.contains('.')
+                && !first.contains(['*', '?', '[', '{']))
     });
     Some(if is_project {
         format!("{SCHEME}{{org}}/{pattern}")
@@ -167,11 +246,20 @@ fn checked(pattern: &str) -> Result<(), String> {
     let shown = || crate::paths::escaped(pattern.as_bytes()).to_string();
     let rest = pattern.strip_prefix(SCHEME).unwrap_or_default();
     let mut parts = rest.splitn(3, '/');
-    let (organization, project) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (organization, project) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     if organization.is_empty() || project.is_empty() {
-        return Err(format!("`{}`: expected `codex://ORGANIZATION/PROJECT/PATH`", shown()));
+        return Err(format!(
+            "`{}`: expected `codex://ORGANIZATION/PROJECT/PATH`",
+            shown()
+        ));
     }
-    for glob in [organization, project].into_iter().chain(parts.next().filter(|path| !path.is_empty())) {
+    for glob in [organization, project]
+        .into_iter()
+        .chain(parts.next().filter(|path| !path.is_empty()))
+    {
         glob::compile(glob).map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -185,10 +273,16 @@ mod tests {
     fn older_forms_have_one_meaning_each() {
         for (older, today) in [
             ("projects/core/docs/**", Some("codex://{org}/core/docs/**")),
-            ("codex.acme.com/docs/**", Some("codex://{org}/codex.acme.com/docs/**")),
+            (
+                "codex.acme.com/docs/**",
+                Some("codex://{org}/codex.acme.com/docs/**"),
+            ),
             ("docs/**", Some("codex://{org}/{project}/docs/**")),
             ("README.md", Some("codex://{org}/{project}/README.md")),
-            (".fractary/codex/**", Some("codex://{org}/{project}/.fractary/codex/**")),
+            (
+                ".fractary/codex/**",
+                Some("codex://{org}/{project}/.fractary/codex/**"),
+            ),
             ("codex://{org}/core/docs/**", None),
         ] {
             assert_eq!(modern(older).as_deref(), today, "{older}");
@@ -197,7 +291,12 @@ mod tests {
 
     #[test]
     fn patterns_of_the_codex_name_organization_and_project() {
-        for good in ["codex://a/b", "codex://a/b/", "codex://a/b/docs/**", "codex://a/b.c/*.{md,txt}"] {
+        for good in [
+            "codex://a/b",
+            "codex://a/b/",
+            "codex://a/b/docs/**",
+            "codex://a/b.c/*.{md,txt}",
+        ] {
             assert_eq!(checked(good), Ok(()), "{good}");
         }
         for bad in [

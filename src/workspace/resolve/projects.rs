@@ -38,11 +38,17 @@ impl<'c> Resolver<'c> {
         names.extend(raw.project.as_deref());
         if names.is_empty() {
             let hint = "give `codex.project`, `codex.projects` or `codex.workspace.members`";
-            self.missing(Problem::new("there is no project").key("project").hint(hint));
+            self.missing(
+                Problem::new("there is no project")
+                    .key("project")
+                    .hint(hint),
+            );
         }
         let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let patterns: Vec<ClaimPatterns> =
-            names.iter().map(|name| self.patterns(name, &self.values(name, branch))).collect();
+        let patterns: Vec<ClaimPatterns> = names
+            .iter()
+            .map(|name| self.patterns(name, &self.values(name, branch)))
+            .collect();
         let compiled = compiled(&patterns);
         let shared = self.shared(state);
         let mut projects = Vec::new();
@@ -60,10 +66,22 @@ impl<'c> Resolver<'c> {
     /// Where a project was given its name.
     fn named_at(&self, name: &str) -> Option<Origin> {
         let configuration = self.configuration;
-        let key = configuration.layers.iter().rev().find_map(|layer| layer.tree.key_at(&["projects", name]));
-        let member = || configuration.members.get(name).and_then(|member| member.named_at.as_ref());
-        let own =
-            || configuration.origin_of(&["project"]).filter(|_| configuration.raw.project.as_deref() == Some(name));
+        let key = configuration
+            .layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.tree.key_at(&["projects", name]));
+        let member = || {
+            configuration
+                .members
+                .get(name)
+                .and_then(|member| member.named_at.as_ref())
+        };
+        let own = || {
+            configuration
+                .origin_of(&["project"])
+                .filter(|_| configuration.raw.project.as_deref() == Some(name))
+        };
         member().or(key).or_else(own).cloned()
     }
 
@@ -84,7 +102,9 @@ impl<'c> Resolver<'c> {
                     (Some(at), _) => problem.at(at),
                     (None, Some(member)) => {
                         let directory = shown(&member.directory).to_string();
-                        problem.hint(format!("give `{directory}` a name of its own: `codex.project`"))
+                        problem.hint(format!(
+                            "give `{directory}` a name of its own: `codex.project`"
+                        ))
                     }
                     (None, None) => problem,
                 };
@@ -94,7 +114,10 @@ impl<'c> Resolver<'c> {
         };
         let root = self.root(name);
         let to = self.place(name, values);
-        let (wanted, unwanted) = (self.codex_patterns(name, values), self.codex_excludes(name, values));
+        let (wanted, unwanted) = (
+            self.codex_patterns(name, values),
+            self.codex_excludes(name, values),
+        );
         let sync = self.sync_of(name);
         let claims = match claims {
             Ok(claims) => claims.clone(),
@@ -102,7 +125,9 @@ impl<'c> Resolver<'c> {
             Err(errors) => {
                 if self.problems.is_empty() {
                     let reason = errors.first().map(ToString::to_string).unwrap_or_default();
-                    self.wrong(Problem::new(format!("the patterns of `{name}` cannot be used: {reason}")));
+                    self.wrong(Problem::new(format!(
+                        "the patterns of `{name}` cannot be used: {reason}"
+                    )));
                 }
                 return None;
             }
@@ -127,7 +152,10 @@ impl<'c> Resolver<'c> {
             from_codex: FromCodex {
                 include: wanted,
                 exclude: unwanted,
-                use_frontmatter: given(sync.routing.use_frontmatter, "sync.routing.use_frontmatter"),
+                use_frontmatter: given(
+                    sync.routing.use_frontmatter,
+                    "sync.routing.use_frontmatter",
+                ),
             },
             scan: ScanPolicy {
                 symlinks: given(sync.symlinks, "sync.symlinks"),
@@ -148,7 +176,11 @@ impl<'c> Resolver<'c> {
     }
 
     /// What placeholders stand for in the keys of a project.
-    fn values<'v>(&self, name: &'v str, branch: Option<&'v str>) -> [(&'static str, Option<&'v str>); 5]
+    fn values<'v>(
+        &self,
+        name: &'v str,
+        branch: Option<&'v str>,
+    ) -> [(&'static str, Option<&'v str>); 5]
     where
         'c: 'v,
     {
@@ -167,9 +199,17 @@ impl<'c> Resolver<'c> {
         let configuration = self.configuration;
         let mappings = self.mappings(name, values);
         let to_codex = self.sync_of(name).to_codex;
-        let own = configuration.raw.projects.get(name).is_some_and(|project| project.sync.to_codex.include.is_some());
+        let own = configuration
+            .raw
+            .projects
+            .get(name)
+            .is_some_and(|project| project.sync.to_codex.include.is_some());
         let has_own_include = own || configuration.flags.sync.to_codex.include.is_some();
-        let include = if mappings.is_empty() || has_own_include { to_codex.include } else { Some(Vec::new()) };
+        let include = if mappings.is_empty() || has_own_include {
+            to_codex.include
+        } else {
+            Some(Vec::new())
+        };
         ClaimPatterns {
             include: given(include, "sync.to_codex.include"),
             exclude: to_codex.exclude.unwrap_or_default(),
@@ -181,16 +221,25 @@ impl<'c> Resolver<'c> {
     /// The project's directory: as given, or the workspace's for `project`, or the member's, or one of its name.
     fn root(&mut self, name: &str) -> PathBuf {
         let configuration = self.configuration;
-        let explicit = configuration.raw.projects.get(name).and_then(|project| project.root.as_ref());
+        let explicit = configuration
+            .raw
+            .projects
+            .get(name)
+            .and_then(|project| project.root.as_ref());
         let is_workspace = configuration.raw.project.as_deref() == Some(name);
-        let member = configuration.members.get(name).map(|member| member.directory.clone());
+        let member = configuration
+            .members
+            .get(name)
+            .map(|member| member.directory.clone());
         match explicit {
             Some(root) => PathBuf::from(root),
             None if is_workspace => {
-                if let Some(directory) = member.filter(|directory| *directory != configuration.root) {
+                if let Some(directory) = member.filter(|directory| *directory != configuration.root)
+                {
                     let directory = shown(&directory).to_string();
-                    let message =
-                        format!("two directories are the project `{name}`: the workspace itself and {directory}");
+                    let message = format!(
+                        "two directories are the project `{name}`: the workspace itself and {directory}"
+                    );
                     let problem = self.at(&["project"], Problem::new(message).key("project"));
                     self.wrong(problem);
                 }
@@ -204,12 +253,21 @@ impl<'c> Resolver<'c> {
     fn place(&mut self, name: &str, values: &template::Values<'_>) -> Option<CodexPath> {
         let path = ["projects", name, "to"];
         let key = key_path(&path);
-        let given = self.configuration.raw.projects.get(name).and_then(|project| project.to.clone());
+        let given = self
+            .configuration
+            .raw
+            .projects
+            .get(name)
+            .and_then(|project| project.to.clone());
         let template = given.unwrap_or_else(|| layers::derived("project_to").to_owned());
         let problem = match template::fill(&template, values) {
             Ok(filled) => match CodexPath::new(filled.as_bytes()) {
                 Ok(place) => return Some(place),
-                Err(error) => Problem::new(format!("`{key}`: `{}`: {error}", escaped(filled.as_bytes()))).key(key),
+                Err(error) => Problem::new(format!(
+                    "`{key}`: `{}`: {error}",
+                    escaped(filled.as_bytes())
+                ))
+                .key(key),
             },
             Err(unfilled) => template::problem(&key, unfilled),
         };
@@ -223,10 +281,21 @@ impl<'c> Resolver<'c> {
         let cache = resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")));
         let named = self.configuration.origin_of(&["cache", "dir"]);
         // Local configuration is nobody else's business, wherever `--config-file` found it.
-        let local = configuration.files().into_iter().filter(|(layer, _)| *layer == LayerKind::Local);
-        let places = [state.to_owned(), cache.clone(), own_cache(&configuration.root)].into_iter();
+        let local = configuration
+            .files()
+            .into_iter()
+            .filter(|(layer, _)| *layer == LayerKind::Local);
+        let places = [
+            state.to_owned(),
+            cache.clone(),
+            own_cache(&configuration.root),
+        ]
+        .into_iter();
         Shared {
-            never: places.chain(local.map(|(_, file)| file)).map(|path| resolved(&path)).collect(),
+            never: places
+                .chain(local.map(|(_, file)| file))
+                .map(|path| resolved(&path))
+                .collect(),
             mark: resolved(&configuration.root.join(".fractary")),
             cache,
             one_cache: named.is_some_and(|at| at.source.layer != LayerKind::Defaults),
@@ -240,12 +309,17 @@ impl<'c> Resolver<'c> {
             place.push(b'/');
             place
         };
-        let mut places: Vec<(BString, &Project)> = projects.iter().map(|project| (folded(project), project)).collect();
+        let mut places: Vec<(BString, &Project)> = projects
+            .iter()
+            .map(|project| (folded(project), project))
+            .collect();
         places.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
         // Everything below a place follows it directly, so the last place that was not below another is enough.
         let mut upper: Option<&(BString, &Project)> = None;
         for place in &places {
-            let Some((above, first)) = upper.filter(|(above, _)| place.0.starts_with(above.as_slice())) else {
+            let Some((above, first)) =
+                upper.filter(|(above, _)| place.0.starts_with(above.as_slice()))
+            else {
                 upper = Some(place);
                 continue;
             };
@@ -253,17 +327,21 @@ impl<'c> Resolver<'c> {
             let how = if first.to == second.to {
                 format!("are both at `{}`", first.to)
             } else if *above == place.0 {
-                format!("are at `{}` and `{}`, which differ only in case or Unicode form", first.to, second.to)
+                format!(
+                    "are at `{}` and `{}`, which differ only in case or Unicode form",
+                    first.to, second.to
+                )
             } else {
                 format!("overlap: `{}` lies inside `{}`", second.to, first.to)
             };
             let message = format!("the projects `{}` and `{}` {how}", first.name, second.name);
-            let problem = Problem::new(message).hint("give one of them another `to`").key(key_path(&[
-                "projects",
-                second.name.as_str(),
-                "to",
-            ]));
-            let at = self.configuration.origin_of(&["projects", second.name.as_str(), "to"]).cloned();
+            let problem = Problem::new(message)
+                .hint("give one of them another `to`")
+                .key(key_path(&["projects", second.name.as_str(), "to"]));
+            let at = self
+                .configuration
+                .origin_of(&["projects", second.name.as_str(), "to"])
+                .cloned();
             let problem = match at.or_else(|| self.named_at(second.name.as_str())) {
                 Some(at) => problem.at(&at),
                 None => problem,
@@ -279,14 +357,24 @@ fn own_cache(holder: &Path) -> PathBuf {
 }
 
 /// Compiles the patterns of all projects, the same ones once: most projects say nothing of their own.
-fn compiled(patterns: &[ClaimPatterns]) -> HashMap<&ClaimPatterns, Result<Claims, Vec<InvalidPattern>>> {
+fn compiled(
+    patterns: &[ClaimPatterns],
+) -> HashMap<&ClaimPatterns, Result<Claims, Vec<InvalidPattern>>> {
     let different: HashSet<&ClaimPatterns> = patterns.iter().collect();
-    different.into_par_iter().map(|patterns| (patterns, Claims::new(patterns.clone()))).collect()
+    different
+        .into_par_iter()
+        .map(|patterns| (patterns, Claims::new(patterns.clone())))
+        .collect()
 }
 
 /// A project's walk never enters another project's root: each is told of all.
 fn keep_out_of_each_other(projects: &mut [Project]) {
-    let real = |project: &Project| project.root.canonicalize().unwrap_or_else(|_| project.root.clone());
+    let real = |project: &Project| {
+        project
+            .root
+            .canonicalize()
+            .unwrap_or_else(|_| project.root.clone())
+    };
     let roots: Arc<HashSet<PathBuf>> = Arc::new(projects.par_iter().map(real).collect());
     for project in projects {
         project.scan.roots = roots.clone();

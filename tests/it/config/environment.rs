@@ -10,7 +10,12 @@ const PROJECTS: &str = "{billing-api={root=\"services/billing\"}, \"Docs.v1_2\"=
 
 fn sources() -> Sandbox {
     let sandbox = Sandbox::new();
-    for path in ["services/billing/wiki/a.md", "services/billing/README.md", "manual/x/y.txt", "manual/z.md"] {
+    for path in [
+        "services/billing/wiki/a.md",
+        "services/billing/README.md",
+        "manual/x/y.txt",
+        "manual/z.md",
+    ] {
         sandbox.write(&format!("ws/{path}"), path);
     }
     sandbox
@@ -25,12 +30,21 @@ fn variables_alone_define_remote_and_projects() {
         ("FRACTARY_CODEX_PROJECTS", PROJECTS),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "[\"wiki/**\"]"),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE", "[\"**/draft*\"]"),
-        ("FRACTARY_CODEX_COMMIT__MESSAGE", "[docs] {project}: {count}"),
+        (
+            "FRACTARY_CODEX_COMMIT__MESSAGE",
+            "[docs] {project}: {count}",
+        ),
         ("CI", "true"),
     ];
     run(&sandbox, &variables, &["sync", "--all"]).code(0);
-    assert_eq!(codex.paths(), ["manual/x/y.txt", "projects/billing-api/wiki/a.md"]);
-    assert_eq!(codex.subjects(), ["[docs] billing-api: 1", "[docs] Docs.v1_2: 1"]);
+    assert_eq!(
+        codex.paths(),
+        ["manual/x/y.txt", "projects/billing-api/wiki/a.md"]
+    );
+    assert_eq!(
+        codex.subjects(),
+        ["[docs] billing-api: 1", "[docs] Docs.v1_2: 1"]
+    );
     // Nothing is left where there was nothing.
     assert!(!sandbox.path("ws/.fractary").exists() && !sandbox.path("home/.config").exists());
 }
@@ -47,14 +61,30 @@ fn a_branch_is_called_as_it_is_written() {
         ];
         let output = run(&sandbox, &variables, &["sync", "--all", "--json"]);
         if branch == "[x" {
-            assert!(output.code(3).json()["error"]["message"].as_str().unwrap().contains("`[x`"));
+            assert!(
+                output.code(3).json()["error"]["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("`[x`")
+            );
             continue;
         }
         assert_eq!(output.code(0).json()["remote"]["branch"], branch);
         let refs = codex.git(&["for-each-ref", "--format=%(refname)"]);
         assert_eq!(refs, format!("refs/heads/{branch}\n"));
         let flag = format!("remote.branch={branch}");
-        let explained = run(&sandbox, &[], &["config", "explain", "remote.branch", "--json", "--config", &flag]);
+        let explained = run(
+            &sandbox,
+            &[],
+            &[
+                "config",
+                "explain",
+                "remote.branch",
+                "--json",
+                "--config",
+                &flag,
+            ],
+        );
         assert_eq!(explained.code(0).json()["keys"][0]["value"], branch);
     }
 }
@@ -74,11 +104,19 @@ fn a_token_of_digits_is_sent_as_it_is_written() {
             ("FRACTARY_CODEX_PROJECTS", PROJECTS),
         ];
         run(&sandbox, &variables, &["sync", "--all"]).code(0);
-        assert_eq!(codex.paths(), ["manual/x/y.txt", "projects/billing-api/README.md"]);
+        assert_eq!(
+            codex.paths(),
+            ["manual/x/y.txt", "projects/billing-api/README.md"]
+        );
         use base64::Engine;
-        let expected = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("ci:{token}")));
-        let mut sent =
-            server.requests().into_iter().filter_map(|request| request.headers.get("authorization").cloned());
+        let expected = format!(
+            "Basic {}",
+            base64::prelude::BASE64_STANDARD.encode(format!("ci:{token}"))
+        );
+        let mut sent = server
+            .requests()
+            .into_iter()
+            .filter_map(|request| request.headers.get("authorization").cloned());
         assert!(sent.next_back().is_some_and(|sent| sent == expected));
     }
 }
@@ -89,7 +127,10 @@ fn a_token_from_dotenv_reaches_github_only() {
     Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:0070"));
     let url = server.url("codex.git");
-    sandbox.write("ws/.fractary/config.yaml", format!("codex:\n  remote: {{ url: {url} }}\n  project: p\n"));
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        format!("codex:\n  remote: {{ url: {url} }}\n  project: p\n"),
+    );
     sandbox.write("ws/README.md", "x");
     sandbox.write("ws/.fractary/env/.env", "GITHUB_TOKEN=0070\n");
     let refused = sandbox.run(&["sync", "--all"]).code(4);
@@ -99,7 +140,12 @@ fn a_token_from_dotenv_reaches_github_only() {
     run(&sandbox, &[("GITHUB_SERVER_URL", here)], &["sync", "--all"]).code(0);
     // A variable that is set wins over the file, even where it is the wrong one.
     sandbox.write("ws/README.md", "y");
-    run(&sandbox, &[("GITHUB_SERVER_URL", here), ("GITHUB_TOKEN", "other")], &["sync", "--all"]).code(4);
+    run(
+        &sandbox,
+        &[("GITHUB_SERVER_URL", here), ("GITHUB_TOKEN", "other")],
+        &["sync", "--all"],
+    )
+    .code(4);
 }
 
 #[test]

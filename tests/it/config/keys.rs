@@ -21,25 +21,64 @@ fn the_defaults_are_those_of_the_contract() {
 #[test]
 fn an_environment_picks_the_branch_and_may_name_the_place() {
     let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["p"], "      to: \"{env}/{branch}/{org}/{codex_repo}/{project}\"\n");
-    let config = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap().replace("p: {}", "p:");
-    sandbox.write("ws/.fractary/config.yaml", config + "  sync: { environments: { qa: quality } }\n");
+    let codex = sandbox.workspace(
+        &["p"],
+        "      to: \"{env}/{branch}/{org}/{codex_repo}/{project}\"\n",
+    );
+    let config = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml"))
+        .unwrap()
+        .replace("p: {}", "p:");
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        config + "  sync: { environments: { qa: quality } }\n",
+    );
     sandbox.write("ws/p/README.md", "x");
     sandbox.run(&["sync", "--all", "--env", "qa"]).code(0);
-    assert_eq!(codex.git(&["ls-tree", "-r", "--name-only", "quality"]), "qa/quality/acme/codex/p/README.md\n");
+    assert_eq!(
+        codex.git(&["ls-tree", "-r", "--name-only", "quality"]),
+        "qa/quality/acme/codex/p/README.md\n"
+    );
     // The flag wins over the variable, and an environment over `remote.branch`.
-    let variables = [("FRACTARY_CODEX_ENV", "qa"), ("FRACTARY_CODEX_REMOTE__BRANCH", "no-such")];
-    let output =
-        run(&sandbox, &variables, &["sync", "--all", "--env", "dev", "--dry-run", "--config", "remote.create=true"]);
+    let variables = [
+        ("FRACTARY_CODEX_ENV", "qa"),
+        ("FRACTARY_CODEX_REMOTE__BRANCH", "no-such"),
+    ];
+    let output = run(
+        &sandbox,
+        &variables,
+        &[
+            "sync",
+            "--all",
+            "--env",
+            "dev",
+            "--dry-run",
+            "--config",
+            "remote.create=true",
+        ],
+    );
     assert!(output.code(0).shown().contains("develop"));
     let without = sandbox.run(&["config", "validate"]).code(3);
-    assert!(without.stderr.contains("`projects.p.to`: `{env}` has no value"), "{}", without.stderr);
-    assert!(without.stderr.contains("hint: choose an environment: `--env NAME`"), "{}", without.stderr);
+    assert!(
+        without
+            .stderr
+            .contains("`projects.p.to`: `{env}` has no value"),
+        "{}",
+        without.stderr
+    );
+    assert!(
+        without
+            .stderr
+            .contains("hint: choose an environment: `--env NAME`"),
+        "{}",
+        without.stderr
+    );
 }
 
 #[test]
 fn our_own_files_are_never_a_source() {
-    let sandbox = workspace(format!("{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: fetched }}\n"));
+    let sandbox = workspace(format!(
+        "{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: fetched }}\n"
+    ));
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     for path in [
         "README.md",
@@ -65,14 +104,23 @@ fn our_own_files_are_never_a_source() {
     ];
     sandbox.run(&arguments).code(0);
     let expected = [".fractary/config.yaml", ".fractary/notes.md", "README.md"];
-    assert_eq!(codex.paths(), expected.map(|path| format!("projects/billing/{path}")));
+    assert_eq!(
+        codex.paths(),
+        expected.map(|path| format!("projects/billing/{path}"))
+    );
 }
 
 #[test]
 fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
     let sandbox = workspace(format!("{ONE}  remote: {{ url: ../codex.git }}\n"));
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
-    for path in ["docs/a.md", "docs/deep/node_modules/x.md", "docs/run.log", "docs/.envrc", "docs/built/b.md"] {
+    for path in [
+        "docs/a.md",
+        "docs/deep/node_modules/x.md",
+        "docs/run.log",
+        "docs/.envrc",
+        "docs/built/b.md",
+    ] {
         sandbox.write(&format!("ws/{path}"), "x");
     }
     // As ripgrep does it: only inside a repository.
@@ -81,16 +129,24 @@ fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
     let names = |more: &[&str]| {
         sandbox.run(&[&["sync", "--all"], more].concat()).code(0);
         let paths = codex.paths();
-        paths.iter().map(|path| path.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        paths
+            .iter()
+            .map(|path| path.rsplit('/').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(names(&[]), "a.md b.md");
     assert_eq!(names(&["--config", "sync.respect_gitignore=true"]), "a.md");
-    assert_eq!(names(&["--config", "sync.default_excludes=false"]), ".envrc a.md b.md x.md run.log");
+    assert_eq!(
+        names(&["--config", "sync.default_excludes=false"]),
+        ".envrc a.md b.md x.md run.log"
+    );
 }
 
 #[test]
 fn a_key_without_a_value_says_nothing_but_a_project_is_one() {
-    let yaml = format!("{ONE}  jobs:\n  remote:\n    branch: ~\n  sync:\n  projects:\n    a:\n    b:\n");
+    let yaml =
+        format!("{ONE}  jobs:\n  remote:\n    branch: ~\n  sync:\n  projects:\n    a:\n    b:\n");
     let json = r#"{"codex": {"remote": {"url": "/c.git", "branch": null}, "project": "billing", "jobs": null,
         "projects": {"a": null, "b": null}}}"#;
     for (ending, text) in [("yaml", yaml.as_str()), ("json", json)] {
@@ -98,9 +154,17 @@ fn a_key_without_a_value_says_nothing_but_a_project_is_one() {
         sandbox.write(&format!("ws/.fractary/config.{ending}"), text);
         sandbox.write("ws/a/.fractary/config.yaml", "codex: { project: a }\n");
         let listed = sandbox.run(&["projects", "--json"]).code(0).json();
-        let names: Vec<_> = listed["projects"].as_array().unwrap().iter().map(|project| &project["name"]).collect();
+        let names: Vec<_> = listed["projects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|project| &project["name"])
+            .collect();
         assert_eq!(names, ["a", "b", "billing"]);
-        let inside = sandbox.run(&["-C", "a", "projects", "--json"]).code(0).json();
+        let inside = sandbox
+            .run(&["-C", "a", "projects", "--json"])
+            .code(0)
+            .json();
         assert_eq!(inside, listed);
     }
 }
@@ -115,12 +179,18 @@ fn a_project_never_takes_the_files_of_another() {
     sandbox.write("ws/docs/a.md", "a");
     sandbox.write("ws/docs/inner/b.md", "b");
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(codex.paths(), ["projects/billing/docs/a.md", "projects/inner/b.md"]);
+    assert_eq!(
+        codex.paths(),
+        ["projects/billing/docs/a.md", "projects/inner/b.md"]
+    );
 }
 
 #[test]
 fn sources_that_only_some_file_systems_tell_apart_are_refused() {
-    for (one, other) in [("docs/Guide.md", "docs/guide.md"), ("docs/caf\u{e9}.md", "docs/cafe\u{301}.md")] {
+    for (one, other) in [
+        ("docs/Guide.md", "docs/guide.md"),
+        ("docs/caf\u{e9}.md", "docs/cafe\u{301}.md"),
+    ] {
         let sandbox = workspace(format!("{ONE}  remote: {{ url: ../codex.git }}\n"));
         let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
         sandbox.write(&format!("ws/{one}"), "1");
@@ -147,7 +217,11 @@ fn a_token_whose_variable_is_not_set_is_named_when_it_is_missed() {
     sandbox.write("ws/README.md", "x");
     sandbox.run(&["config", "validate"]).code(0);
     let output = sandbox.run(&["sync", "--all"]).code(4);
-    assert!(output.stderr.contains("CODEX_TOKEN") && !output.stderr.contains("OTHERS"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("CODEX_TOKEN") && !output.stderr.contains("OTHERS"),
+        "{}",
+        output.stderr
+    );
     run(&sandbox, &[("CODEX_TOKEN", "s3cret")], &["sync", "--all"]).code(0);
 }
 
@@ -165,24 +239,36 @@ fn a_token_of_the_older_tool_is_for_its_repository_only() {
     sandbox.write("ws/README.md", "x");
     for (path, code) in [("acme/codex.git", 0), ("acme/other.git", 4)] {
         let url = server.url(path);
-        run(&sandbox, &[("FRACTARY_CODEX_REMOTE__URL", &url)], &["sync", "--all"]).code(code);
+        run(
+            &sandbox,
+            &[("FRACTARY_CODEX_REMOTE__URL", &url)],
+            &["sync", "--all"],
+        )
+        .code(code);
     }
 }
 
 #[test]
 fn the_organization_is_detected_from_the_workspaces_remote() {
     let sandbox = workspace("codex:\n  codex_repo: codex\n  workspace: { members: ['*'] }\n");
-    for (path, url) in
-        [("ws", "git@github.com:acme/platform.git"), ("ws/billing", "https://github.com/elsewhere/b.git")]
-    {
+    for (path, url) in [
+        ("ws", "git@github.com:acme/platform.git"),
+        ("ws/billing", "https://github.com/elsewhere/b.git"),
+    ] {
         std::fs::create_dir_all(sandbox.path(path)).unwrap();
         sandbox.git(&sandbox.path(path), &["init", "-q"]);
         sandbox.git(&sandbox.path(path), &["remote", "add", "origin", url]);
     }
     // Standing in a member, itself a repository, changes nothing.
     for directory in [".", "billing"] {
-        let output = sandbox.run(&["-C", directory, "config", "validate"]).code(0);
-        assert!(output.stdout.contains("https://github.com/acme/codex.git"), "{}", output.stdout);
+        let output = sandbox
+            .run(&["-C", directory, "config", "validate"])
+            .code(0);
+        assert!(
+            output.stdout.contains("https://github.com/acme/codex.git"),
+            "{}",
+            output.stdout
+        );
     }
 }
 
@@ -194,7 +280,9 @@ fn commits_are_not_signed_and_that_is_said() {
     sandbox.write("home/.gitconfig", "[commit]\n\tgpgsign = true\n");
     let output = sandbox.run(&["sync", "--all"]).code(0);
     assert!(
-        output.stderr.contains("`commit.gpgsign` is set, but commits to the codex are not signed"),
+        output
+            .stderr
+            .contains("`commit.gpgsign` is set, but commits to the codex are not signed"),
         "{}",
         output.stderr
     );
@@ -205,17 +293,35 @@ fn the_users_file_is_where_such_files_are() {
     let sandbox = workspace(ONE);
     sandbox.write("elsewhere/fractary/config.toml", "[codex]\njobs = 7\n");
     let elsewhere = sandbox.path("elsewhere").display().to_string();
-    let output = run(&sandbox, &[("XDG_CONFIG_HOME", &elsewhere)], &["config", "explain", "jobs"]).code(0);
+    let output = run(
+        &sandbox,
+        &[("XDG_CONFIG_HOME", &elsewhere)],
+        &["config", "explain", "jobs"],
+    )
+    .code(0);
     assert!(output.stdout.starts_with("jobs = 7\n"), "{}", output.stdout);
-    assert_eq!(sandbox.run(&["config", "explain", "jobs", "--json"]).code(0).json()["keys"][0]["value"], 0);
+    assert_eq!(
+        sandbox
+            .run(&["config", "explain", "jobs", "--json"])
+            .code(0)
+            .json()["keys"][0]["value"],
+        0
+    );
 }
 
 #[test]
 fn a_workspace_behind_a_link_is_the_same_workspace() {
-    let sandbox =
-        workspace("codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['services/*'] }\n");
-    sandbox.write("ws/services/billing/.fractary/config.yaml", "codex: { project: billing }\n");
+    let sandbox = workspace(
+        "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['services/*'] }\n",
+    );
+    sandbox.write(
+        "ws/services/billing/.fractary/config.yaml",
+        "codex: { project: billing }\n",
+    );
     symlink("ws", sandbox.path("link")).unwrap();
-    let output = sandbox.run(&["-C", "../link/services/billing", "projects", "--json"]).code(0).json();
+    let output = sandbox
+        .run(&["-C", "../link/services/billing", "projects", "--json"])
+        .code(0)
+        .json();
     assert_eq!(output["projects"][0]["root"], "services/billing");
 }

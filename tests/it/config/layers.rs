@@ -11,14 +11,25 @@ use crate::support::{Output, Sandbox};
 #[track_caller]
 fn explained(output: Output) -> Value {
     let document = output.code(0).json();
-    assert_eq!(document["keys"].as_array().unwrap().len(), 1, "{document:#}");
+    assert_eq!(
+        document["keys"].as_array().unwrap().len(),
+        1,
+        "{document:#}"
+    );
     document["keys"][0].clone()
 }
 
 /// The layers that give the key a value, highest first, and whether each counts.
 fn layers(key: &Value) -> Vec<(String, bool)> {
     let given = key["given"].as_array().unwrap().iter();
-    given.map(|given| (given["layer"].as_str().unwrap().to_owned(), given["counts"].as_bool().unwrap())).collect()
+    given
+        .map(|given| {
+            (
+                given["layer"].as_str().unwrap().to_owned(),
+                given["counts"].as_bool().unwrap(),
+            )
+        })
+        .collect()
 }
 
 /// The only projects there are.
@@ -26,7 +37,13 @@ fn projects(output: Output) -> Vec<String> {
     let document = output.code(0).json();
     let projects = document["projects"].as_array().unwrap().iter();
     projects
-        .map(|project| format!("{} {}", project["name"].as_str().unwrap(), project["root"].as_str().unwrap()))
+        .map(|project| {
+            format!(
+                "{} {}",
+                project["name"].as_str().unwrap(),
+                project["root"].as_str().unwrap()
+            )
+        })
         .collect()
 }
 
@@ -34,7 +51,11 @@ fn projects(output: Output) -> Vec<String> {
 fn each_layer_beats_those_below() {
     let key = "projects.p.sync.max_file_size";
     let files = [
-        ("home/.config/fractary/config.yaml", "codex: { projects: { p: { sync: { max_file_size: 1MB } } } }", "user"),
+        (
+            "home/.config/fractary/config.yaml",
+            "codex: { projects: { p: { sync: { max_file_size: 1MB } } } }",
+            "user",
+        ),
         (
             "ws/.fractary/config.toml",
             "[codex]\nremote.url = '../codex.git'\nworkspace.members = ['d']\nprojects.p.sync.max_file_size = '2MB'\n",
@@ -45,11 +66,18 @@ fn each_layer_beats_those_below() {
             r#"{"codex": {"projects": {"p": {"sync": {"max_file_size": "3MB"}}}}}"#,
             "local",
         ),
-        ("ws/d/.fractary/config.yml", "codex:\n  project: p\n  sync: { max_file_size: 4MB }\n", "member"),
+        (
+            "ws/d/.fractary/config.yml",
+            "codex:\n  project: p\n  sync: { max_file_size: 4MB }\n",
+            "member",
+        ),
     ];
     let sandbox = Sandbox::new();
     sandbox.write("ws/d/README.md", "");
-    let variable = ("FRACTARY_CODEX_PROJECTS", "{p={sync={max_file_size=\"5MB\"}}}");
+    let variable = (
+        "FRACTARY_CODEX_PROJECTS",
+        "{p={sync={max_file_size=\"5MB\"}}}",
+    );
     let flag = format!("--config={key}=6MB");
     let mut expected: Vec<(String, bool)> = Vec::new();
     for (number, (path, text, layer)) in files.iter().enumerate() {
@@ -62,12 +90,18 @@ fn each_layer_beats_those_below() {
         let origin = key["given"][0]["origin"].as_str().unwrap();
         assert!(origin.contains(&format!("{path}:")), "{origin}");
     }
-    for (arguments, layer, value) in [(vec![], "environment", "5MB"), (vec![flag.as_str()], "flag", "6MB")] {
+    for (arguments, layer, value) in [
+        (vec![], "environment", "5MB"),
+        (vec![flag.as_str()], "flag", "6MB"),
+    ] {
         expected.iter_mut().for_each(|(_, counts)| *counts = false);
         expected.insert(0, (layer.to_owned(), true));
         let arguments = [&["config", "explain", key, "--json"], arguments.as_slice()].concat();
         let key = explained(run(&sandbox, &[variable], &arguments));
-        assert_eq!((layers(&key), key["value"].as_str()), (expected.clone(), Some(value)));
+        assert_eq!(
+            (layers(&key), key["value"].as_str()),
+            (expected.clone(), Some(value))
+        );
     }
 }
 
@@ -75,8 +109,19 @@ fn each_layer_beats_those_below() {
 fn a_default_is_told_as_one_and_what_overrode_it_too() {
     let sandbox = workspace(ONE);
     let key = explained(sandbox.run(&["config", "explain", "push.retries", "--json"]));
-    assert_eq!((layers(&key), &key["value"]), (vec![("default".to_owned(), true)], &50.into()));
-    let shown = sandbox.run(&["config", "explain", "push.retries", "--config", "push.retries=3"]).code(0);
+    assert_eq!(
+        (layers(&key), &key["value"]),
+        (vec![("default".to_owned(), true)], &50.into())
+    );
+    let shown = sandbox
+        .run(&[
+            "config",
+            "explain",
+            "push.retries",
+            "--config",
+            "push.retries=3",
+        ])
+        .code(0);
     assert_eq!(
         shown.stdout,
         "push.retries = 3\n  from `--config push.retries` (flag)\n  overrides the built-in defaults (default): 50\n"
@@ -84,7 +129,10 @@ fn a_default_is_told_as_one_and_what_overrode_it_too() {
     let shown = sandbox.run(&["config", "show", "--origin"]).code(0).stdout;
     assert!(shown.contains("config.yaml:4:12 (workspace)"), "{shown}");
     let path = sandbox.run(&["config", "path"]).code(0).stdout;
-    assert!(path.trim_end().ends_with("ws/.fractary/config.yaml") && path.lines().count() == 1, "{path}");
+    assert!(
+        path.trim_end().ends_with("ws/.fractary/config.yaml") && path.lines().count() == 1,
+        "{path}"
+    );
 }
 
 #[test]
@@ -96,9 +144,13 @@ fn maps_merge_and_lists_are_replaced_but_exclude_adds() {
         "ws/.fractary/config.local.yaml",
         "codex:\n  sync:\n    environments: { dev: mine }\n    to_codex: { include: [c], exclude: [two] }\n",
     );
-    let value = |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
+    let value =
+        |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
     assert_eq!(value("sync.to_codex.include"), serde_json::json!(["c"]));
-    assert_eq!(value("sync.to_codex.exclude"), serde_json::json!(["**/*.tmp", "one", "two"]));
+    assert_eq!(
+        value("sync.to_codex.exclude"),
+        serde_json::json!(["**/*.tmp", "one", "two"])
+    );
     assert_eq!(value("sync.environments.prod"), "release");
     assert_eq!(value("sync.environments.dev"), "mine");
     assert_eq!(value("sync.environments.test"), "test");
@@ -107,19 +159,52 @@ fn maps_merge_and_lists_are_replaced_but_exclude_adds() {
 #[test]
 fn the_workspace_file_may_be_named() {
     let sandbox = workspace(ONE);
-    sandbox.write("ws/deep/other.yaml", "codex: { remote: { url: here.git }, projects: { other: {} } }");
+    sandbox.write(
+        "ws/deep/other.yaml",
+        "codex: { remote: { url: here.git }, projects: { other: {} } }",
+    );
     let elsewhere = ["projects", "--json", "--config-file", "deep/other.yaml"];
     assert_eq!(projects(sandbox.run(&elsewhere)), ["other other"]);
-    let key =
-        explained(sandbox.run(&["config", "explain", "remote.url", "--json", "--config-file", "deep/other.yaml"]));
-    assert!(key["value"].as_str().unwrap().ends_with("ws/deep/here.git"), "{key}");
+    let key = explained(sandbox.run(&[
+        "config",
+        "explain",
+        "remote.url",
+        "--json",
+        "--config-file",
+        "deep/other.yaml",
+    ]));
+    assert!(
+        key["value"].as_str().unwrap().ends_with("ws/deep/here.git"),
+        "{key}"
+    );
     let variable = ("FRACTARY_CODEX_CONFIG", "deep/other.yaml");
-    assert_eq!(projects(run(&sandbox, &[variable], &["projects", "--json"])), ["other other"]);
+    assert_eq!(
+        projects(run(&sandbox, &[variable], &["projects", "--json"])),
+        ["other other"]
+    );
     // The flag wins over the variable, and a name that is wrong is no reason to look for another file.
-    let both = run(&sandbox, &[variable], &["projects", "--json", "--config-file", ".fractary/config.yaml"]);
+    let both = run(
+        &sandbox,
+        &[variable],
+        &[
+            "projects",
+            "--json",
+            "--config-file",
+            ".fractary/config.yaml",
+        ],
+    );
     assert_eq!(projects(both), ["billing ."]);
-    let missing = run(&sandbox, &[("FRACTARY_CODEX_CONFIG", "no.yaml")], &["projects"]).code(3);
-    assert!(missing.stderr.contains("ws/no.yaml: there is no such file"), "{}", missing.stderr);
+    let missing = run(
+        &sandbox,
+        &[("FRACTARY_CODEX_CONFIG", "no.yaml")],
+        &["projects"],
+    )
+    .code(3);
+    assert!(
+        missing.stderr.contains("ws/no.yaml: there is no such file"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]
@@ -130,13 +215,29 @@ fn dotenv_feeds_what_is_not_set() {
         "# ours\nexport BRANCH=from-file\nFRACTARY_CODEX_JOBS='3'\nFRACTARY_CODEX_ENV=\nGITHUB_TOKEN=s3cret\n",
     );
     let explain = |variables: &[(&str, &str)], key: &str| {
-        explained(run(&sandbox, variables, &["config", "explain", key, "--json"]))
+        explained(run(
+            &sandbox,
+            variables,
+            &["config", "explain", key, "--json"],
+        ))
     };
     assert_eq!(explain(&[], "remote.branch")["value"], "from-file");
-    assert_eq!(explain(&[("BRANCH", "set")], "remote.branch")["value"], "set");
+    assert_eq!(
+        explain(&[("BRANCH", "set")], "remote.branch")["value"],
+        "set"
+    );
     let jobs = explain(&[], "jobs");
-    assert_eq!((&jobs["value"], &jobs["given"][0]["layer"]), (&3.into(), &"environment".into()));
-    assert!(jobs["given"][0]["origin"].as_str().unwrap().contains("`FRACTARY_CODEX_JOBS` from "), "{jobs}");
+    assert_eq!(
+        (&jobs["value"], &jobs["given"][0]["layer"]),
+        (&3.into(), &"environment".into())
+    );
+    assert!(
+        jobs["given"][0]["origin"]
+            .as_str()
+            .unwrap()
+            .contains("`FRACTARY_CODEX_JOBS` from "),
+        "{jobs}"
+    );
     assert_eq!(explain(&[("FRACTARY_CODEX_JOBS", "4")], "jobs")["value"], 4);
 }
 
@@ -153,46 +254,90 @@ fn dotenv_values_are_taken_as_they_stand() {
         let key = explained(sandbox.run(&["config", "explain", "commit.message", "--json"]));
         assert_eq!(key["value"], expected, "{written}");
     }
-    sandbox.write("ws/.fractary/env/.env", "TEXT=x\nFRACTARY_CODEX_CONFIG=other.yaml\n");
+    sandbox.write(
+        "ws/.fractary/env/.env",
+        "TEXT=x\nFRACTARY_CODEX_CONFIG=other.yaml\n",
+    );
     let output = sandbox.run(&["config", "validate"]).code(0);
-    assert!(output.stderr.contains("`FRACTARY_CODEX_CONFIG` has no effect here"), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("`FRACTARY_CODEX_CONFIG` has no effect here"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
 fn variables_are_put_in_once_and_only_in_our_section() {
-    let sandbox = workspace(format!("other: ${{NOT_SET}}\n{ONE}  commit: {{ message: \"${{A}} ${{B:-b}} $C\" }}\n"));
-    let key = explained(run(&sandbox, &[("A", "${B}")], &["config", "explain", "commit.message", "--json"]));
+    let sandbox = workspace(format!(
+        "other: ${{NOT_SET}}\n{ONE}  commit: {{ message: \"${{A}} ${{B:-b}} $C\" }}\n"
+    ));
+    let key = explained(run(
+        &sandbox,
+        &[("A", "${B}")],
+        &["config", "explain", "commit.message", "--json"],
+    ));
     assert_eq!(key["value"], "${B} b $C");
 }
 
 #[test]
 fn relative_paths_start_where_they_are_said() {
-    let sandbox = workspace(format!("{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: c }}\n"));
-    sandbox.write("home/.config/fractary/config.yaml", "codex: { state: { dir: state } }\n");
+    let sandbox = workspace(format!(
+        "{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: c }}\n"
+    ));
+    sandbox.write(
+        "home/.config/fractary/config.yaml",
+        "codex: { state: { dir: state } }\n",
+    );
     sandbox.write("ws/sub/README.md", "");
     let value = |key: &str, more: &[&str]| {
         let arguments = [&["-C", "sub", "config", "explain", key, "--json"], more].concat();
         let variables = [("FRACTARY_CODEX_PROJECTS", "{other={root='here'}}")];
-        let value = explained(run(&sandbox, &variables, &arguments))["value"].as_str().unwrap().to_owned();
+        let value = explained(run(&sandbox, &variables, &arguments))["value"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let base = fs::canonicalize(sandbox.path("")).unwrap();
-        value.strip_prefix(&format!("{}/", base.display())).map(str::to_owned).unwrap_or(value)
+        value
+            .strip_prefix(&format!("{}/", base.display()))
+            .map(str::to_owned)
+            .unwrap_or(value)
     };
-    assert!(value("remote.url", &[]).ends_with("codex.git") && !value("remote.url", &[]).contains("ws/codex.git"));
+    assert!(
+        value("remote.url", &[]).ends_with("codex.git")
+            && !value("remote.url", &[]).contains("ws/codex.git")
+    );
     assert_eq!(value("cache.dir", &[]), "ws/c");
     assert_eq!(value("cache.dir", &["--config", "cache.dir=d"]), "ws/sub/d");
-    assert!(value("state.dir", &[]).ends_with("home/.config/fractary/state"), "{}", value("state.dir", &[]));
+    assert!(
+        value("state.dir", &[]).ends_with("home/.config/fractary/state"),
+        "{}",
+        value("state.dir", &[])
+    );
     assert_eq!(value("projects.other.root", &[]), "ws/sub/here");
 }
 
 #[test]
 fn an_outer_workspace_wins_where_it_covers_the_inner_one() {
-    let outer = |more: &str| format!("codex: {{ organization: acme, codex_repo: codex, project: outer, {more} }}\n");
+    let outer = |more: &str| {
+        format!("codex: {{ organization: acme, codex_repo: codex, project: outer, {more} }}\n")
+    };
     let sandbox = workspace(outer("workspace: { members: ['services/*'] }"));
     sandbox.write("ws/services/billing/.fractary/config.yaml", ONE);
     let inside = ["-C", "services/billing", "projects", "--json"];
-    assert_eq!(projects(sandbox.run(&inside)), ["billing services/billing", "outer ."]);
-    sandbox.write("ws/.fractary/config.yaml", outer("projects: { billing: { root: services/billing } }"));
-    assert_eq!(projects(sandbox.run(&inside)), ["billing services/billing", "outer ."]);
+    assert_eq!(
+        projects(sandbox.run(&inside)),
+        ["billing services/billing", "outer ."]
+    );
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        outer("projects: { billing: { root: services/billing } }"),
+    );
+    assert_eq!(
+        projects(sandbox.run(&inside)),
+        ["billing services/billing", "outer ."]
+    );
     sandbox.write("ws/.fractary/config.yaml", outer("jobs: 1"));
     assert_eq!(projects(sandbox.run(&inside)), ["billing ."]);
 }
@@ -201,8 +346,13 @@ fn an_outer_workspace_wins_where_it_covers_the_inner_one() {
 fn what_is_particular_beats_what_is_general_and_a_flag_beats_both() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["p"], "      sync: { to_codex: { include: [own.md] } }\n");
-    let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap().replace("p: {}", "p:");
-    sandbox.write("ws/.fractary/config.yaml", config + "  sync: { to_codex: { include: [general.md] } }\n");
+    let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml"))
+        .unwrap()
+        .replace("p: {}", "p:");
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        config + "  sync: { to_codex: { include: [general.md] } }\n",
+    );
     for name in ["own", "general", "variable", "flag"] {
         sandbox.write(&format!("ws/p/{name}.md"), name);
     }
@@ -210,7 +360,17 @@ fn what_is_particular_beats_what_is_general_and_a_flag_beats_both() {
     let variable = [("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['variable.md']")];
     run(&sandbox, &variable, &["sync", "--all"]).code(0);
     assert_eq!(codex.paths(), ["projects/p/own.md"]);
-    run(&sandbox, &variable, &["sync", "--all", "--config", "sync.to_codex.include=['flag.md', 'own.md']"]).code(0);
+    run(
+        &sandbox,
+        &variable,
+        &[
+            "sync",
+            "--all",
+            "--config",
+            "sync.to_codex.include=['flag.md', 'own.md']",
+        ],
+    )
+    .code(0);
     assert_eq!(codex.paths(), ["projects/p/flag.md", "projects/p/own.md"]);
 }
 
@@ -233,7 +393,10 @@ fn secrets_are_stars_everywhere() {
          remotes: {{ acme/codex: {{ token: s3cret }} }}\n  push: {{ retries: 0 }}\n"
     ));
     sandbox.write("ws/README.md", "x");
-    let variables = [("FRACTARY_CODEX_REMOTE__TOKEN", "s3cret-too"), ("FRACTARY_CODEX_LOG", "trace")];
+    let variables = [
+        ("FRACTARY_CODEX_REMOTE__TOKEN", "s3cret-too"),
+        ("FRACTARY_CODEX_LOG", "trace"),
+    ];
     for arguments in [
         &["config", "show"][..],
         &["config", "show", "--origin"],
@@ -247,7 +410,12 @@ fn secrets_are_stars_everywhere() {
         &["config", "validate", "--config", "remote.tokn=s3cret"],
         &["config", "validate", "--config", "remote.token=['s3cret']"],
         &["config", "validate", "--config", "remote=s3cret"],
-        &["config", "validate", "--config", "remote.url=ftp://me:s3cret@h/x"],
+        &[
+            "config",
+            "validate",
+            "--config",
+            "remote.url=ftp://me:s3cret@h/x",
+        ],
     ] {
         let output = run(&sandbox, &variables, arguments);
         assert!(
@@ -256,28 +424,52 @@ fn secrets_are_stars_everywhere() {
             output.shown()
         );
     }
-    let token = sandbox.run(&["config", "explain", "remote.token"]).code(0).stdout;
+    let token = sandbox
+        .run(&["config", "explain", "remote.token"])
+        .code(0)
+        .stdout;
     assert!(token.starts_with("remote.token = \"***\"\n"), "{token}");
 }
 
 #[test]
 fn settings_before_and_behind_the_command_count() {
     let sandbox = workspace(ONE);
-    let shown =
-        sandbox.run(&["--config", "jobs=3", "config", "--config=push.retries=8", "show", "--config", "push.retries=7"]);
+    let shown = sandbox.run(&[
+        "--config",
+        "jobs=3",
+        "config",
+        "--config=push.retries=8",
+        "show",
+        "--config",
+        "push.retries=7",
+    ]);
     let shown = shown.code(0).stdout;
-    assert!(shown.contains("jobs = 3\n") && shown.contains("push.retries = 7\n"), "{shown}");
+    assert!(
+        shown.contains("jobs = 3\n") && shown.contains("push.retries = 7\n"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn dotenv_has_a_say_in_keys_and_tokens_alone() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "  commit: { message: '${TEXT}' }\n");
-    sandbox.write("ws/.fractary/env/.env", "TEXT=from the file\nCI=true\nGIT_CONFIG_COUNT=1\nFRACTARY_CODEX_JOBS=2\n");
-    let value = |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
-    assert_eq!((value("commit.message"), value("jobs")), ("from the file".into(), 2.into()));
+    sandbox.write(
+        "ws/.fractary/env/.env",
+        "TEXT=from the file\nCI=true\nGIT_CONFIG_COUNT=1\nFRACTARY_CODEX_JOBS=2\n",
+    );
+    let value =
+        |key: &str| explained(sandbox.run(&["config", "explain", key, "--json"]))["value"].clone();
+    assert_eq!(
+        (value("commit.message"), value("jobs")),
+        ("from the file".into(), 2.into())
+    );
     // With what git counts set, and nothing to count, git would refuse to run; in CI there would be no cache.
     sandbox.write("ws/alpha/README.md", "x");
     sandbox.run(&["sync", "--all"]).code(0);
-    assert!(sandbox.path("ws/.fractary/codex/cache/projects/alpha/README.md").exists());
+    assert!(
+        sandbox
+            .path("ws/.fractary/codex/cache/projects/alpha/README.md")
+            .exists()
+    );
 }

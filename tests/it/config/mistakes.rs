@@ -7,8 +7,16 @@ use crate::support::{Output, Sandbox};
 
 /// A name, what the workspace file says, and whether the schema can see that it is wrong.
 pub(super) const WRONG: &[(&str, &str, bool)] = &[
-    ("wrong type: a list", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  jobs: [1]\n", true),
-    ("wrong type: a text", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  remote: main\n", true),
+    (
+        "wrong type: a list",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  jobs: [1]\n",
+        true,
+    ),
+    (
+        "wrong type: a text",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  remote: main\n",
+        true,
+    ),
     (
         "wrong type: no list",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync:\n    to_codex:\n      include: docs/**\n",
@@ -20,7 +28,11 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
          remote:\n    timeout: { idle: soon }\n",
         true,
     ),
-    ("misspelled at the top", "codex:\n  organisation: acme\n  codex_repo: codex\n  project: p\n", true),
+    (
+        "misspelled at the top",
+        "codex:\n  organisation: acme\n  codex_repo: codex\n  project: p\n",
+        true,
+    ),
     (
         "misspelled in a section",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  remote:\n    brunch: main\n",
@@ -42,8 +54,16 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "codex:\n  organisation:\n  remote: { url: /codex.git, brunch: }\n  projects:\n    p: { too: }\n  commit: { sign: }\n",
         true,
     ),
-    ("duplicate key", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  jobs: 1\n  jobs: 2\n", false),
-    ("unset variable", "codex:\n  organization: ${ACME_ORGANIZATION}\n  codex_repo: codex\n  project: p\n", false),
+    (
+        "duplicate key",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  jobs: 1\n  jobs: 2\n",
+        false,
+    ),
+    (
+        "unset variable",
+        "codex:\n  organization: ${ACME_ORGANIZATION}\n  codex_repo: codex\n  project: p\n",
+        false,
+    ),
     (
         "bad glob",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync:\n    to_codex:\n      include:\n        - docs/**\n        \
@@ -70,8 +90,16 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    Billing: {}\n    billing: {}\n",
         false,
     ),
-    ("traversal in a name", "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    ../p: {}\n", true),
-    ("traversal in project", "codex:\n  organization: acme\n  codex_repo: codex\n  project: ..\n", true),
+    (
+        "traversal in a name",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    ../p: {}\n",
+        true,
+    ),
+    (
+        "traversal in project",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: ..\n",
+        true,
+    ),
     (
         "traversal in to",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: docs/../../p\n",
@@ -82,7 +110,11 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         "codex:\n  remote: { url: /codex.git }\n  projects:\n    p: { root: '' }\n  cache: { dir: '' }\n  state: { dir: \"\" }\n",
         true,
     ),
-    ("to is the root", "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: .\n", true),
+    (
+        "to is the root",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      to: .\n",
+        true,
+    ),
     (
         "to is git's",
         "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    p:\n      mappings: [{ from: 'a/**', to: .git/hooks/ }]\n",
@@ -93,10 +125,22 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ("without the section", "version: '2.0'\nwork: {}\n", false),
     ("empty section", "codex:\n", true),
     ("section is a list", "codex: [a]\n", true),
-    ("not YAML", "codex:\n  organization: [acme\n  codex_repo: codex\n", false),
+    (
+        "not YAML",
+        "codex:\n  organization: [acme\n  codex_repo: codex\n",
+        false,
+    ),
     ("a tab", "codex:\n\torganization: acme\n", false),
-    ("a list for a map", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync: [docs/**]\n", true),
-    ("a key that is no text", "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  ~: 1\n", false),
+    (
+        "a list for a map",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync: [docs/**]\n",
+        true,
+    ),
+    (
+        "a key that is no text",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  ~: 1\n",
+        false,
+    ),
     (
         "a shell's own forms",
         "codex:\n  organization: \"${ORG:?none}\"\n  codex_repo: ${REPO-codex}\n  project: \"${}\"\n",
@@ -119,9 +163,17 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
          sync:\n    checks: []\n    on_drift: fail\n",
         true,
     ),
-    ("no project", "codex:\n  organization: acme\n  codex_repo: codex\n", false),
+    (
+        "no project",
+        "codex:\n  organization: acme\n  codex_repo: codex\n",
+        false,
+    ),
     ("no remote", "codex:\n  project: p\n", false),
-    ("unknown scheme", "codex:\n  project: p\n  remote:\n    url: gopher://git.acme.com/codex\n", true),
+    (
+        "unknown scheme",
+        "codex:\n  project: p\n  remote:\n    url: gopher://git.acme.com/codex\n",
+        true,
+    ),
     (
         "several at once",
         "codex:\n  organisation: acme\n  codex_repo: codex\n  project: p\n  jobs: many\n  sync: { pruned: true }\n  \
@@ -136,7 +188,10 @@ fn told(name: &str, output: Output) {
     let output = output.code(3);
     assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     assert_eq!(output.stdout, "");
-    insta::assert_snapshot!(name.replace(": ", "-").replace([' ', '\''], "-"), output.shown());
+    insta::assert_snapshot!(
+        name.replace(": ", "-").replace([' ', '\''], "-"),
+        output.shown()
+    );
 }
 
 #[test]
@@ -154,7 +209,10 @@ fn no_file_at_all() {
 #[test]
 fn two_files_in_one_layer() {
     let sandbox = workspace(ONE);
-    sandbox.write("ws/.fractary/config.toml", "[codex]\norganization = 'acme'\n");
+    sandbox.write(
+        "ws/.fractary/config.toml",
+        "[codex]\norganization = 'acme'\n",
+    );
     told("two files", sandbox.run(&["config", "validate"]));
 }
 
@@ -173,11 +231,19 @@ fn a_file_that_cannot_be_read() {
         sandbox.remove("ws/.fractary/config.yaml");
         symlink("nowhere", sandbox.path("ws/.fractary/config.yaml")).unwrap();
         let output = sandbox.run(&["config", "validate"]).code(3);
-        assert!(output.stderr.contains("[sandbox]") || output.stderr.contains("config.yaml"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("[sandbox]") || output.stderr.contains("config.yaml"),
+            "{}",
+            output.stderr
+        );
     } else {
         sandbox.set_mode("ws/.fractary/config.yaml", 0);
         let output = sandbox.run(&["config", "validate"]).code(3);
-        assert!(output.stderr.contains("permission denied"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("permission denied"),
+            "{}",
+            output.stderr
+        );
     }
 }
 
@@ -203,9 +269,15 @@ fn an_alias_bomb() {
     let mut bomb = format!("{ONE}  storage:\n    a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let last = format!("*a{}", level - 1);
-        bomb += &format!("    a{level}: &a{level} [{}]\n", [last.as_str(); 10].join(","));
+        bomb += &format!(
+            "    a{level}: &a{level} [{}]\n",
+            [last.as_str(); 10].join(",")
+        );
     }
-    told("an alias bomb", workspace(bomb).run(&["config", "validate"]));
+    told(
+        "an alias bomb",
+        workspace(bomb).run(&["config", "validate"]),
+    );
 }
 
 #[test]
@@ -218,24 +290,42 @@ fn a_member_that_names_another_codex() {
         "ws/billing/.fractary/config.yaml",
         "codex:\n  organization: other\n  codex_repo: codex\n  remote:\n    url: https://git.other.com/codex.git\n",
     );
-    told("a member of another codex", sandbox.run(&["config", "validate"]));
+    told(
+        "a member of another codex",
+        sandbox.run(&["config", "validate"]),
+    );
 }
 
 #[test]
 fn a_member_that_is_wrong_itself() {
-    let sandbox = workspace("codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['*'] }\n");
-    sandbox.write("ws/billing/.fractary/config.yaml", "codex:\n  project: billing\n  sync:\n    prun: true\n");
-    sandbox.write("ws/ledger/.fractary/config.yaml", "codex:\n  project: billing\n");
+    let sandbox = workspace(
+        "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['*'] }\n",
+    );
+    sandbox.write(
+        "ws/billing/.fractary/config.yaml",
+        "codex:\n  project: billing\n  sync:\n    prun: true\n",
+    );
+    sandbox.write(
+        "ws/ledger/.fractary/config.yaml",
+        "codex:\n  project: billing\n",
+    );
     told("a wrong member", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
 fn an_unknown_environment() {
     let sandbox = workspace(ONE);
-    told("an unknown environment", sandbox.run(&["sync", "--all", "--env", "prd"]));
+    told(
+        "an unknown environment",
+        sandbox.run(&["sync", "--all", "--env", "prd"]),
+    );
     told(
         "an unknown environment in a variable",
-        run(&sandbox, &[("FRACTARY_CODEX_ENV", "prd")], &["config", "validate"]),
+        run(
+            &sandbox,
+            &[("FRACTARY_CODEX_ENV", "prd")],
+            &["config", "validate"],
+        ),
     );
 }
 
@@ -250,8 +340,18 @@ fn unknown_variables_and_flags() {
         ("FRACTARY_CODEX_PROJECTS__A__ROOT", "a"),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "docs/**"),
     ];
-    told("unknown variables", run(&sandbox, &variables, &["config", "validate"]));
-    let flags = ["--config", "sync.prun=true", "--config", "jobs", "--config", "sync.to_codex.include=[\"a\""];
+    told(
+        "unknown variables",
+        run(&sandbox, &variables, &["config", "validate"]),
+    );
+    let flags = [
+        "--config",
+        "sync.prun=true",
+        "--config",
+        "jobs",
+        "--config",
+        "sync.to_codex.include=[\"a\"",
+    ];
     let mut arguments = vec!["config", "validate"];
     arguments.extend(flags);
     told("unknown flags", sandbox.run(&arguments));
@@ -266,9 +366,21 @@ fn a_wrong_line_in_dotenv() {
 
 #[test]
 fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
-    for text in [ONE.replace('\n', "\r\n"), format!("\u{feff}{ONE}"), format!("\u{feff}{ONE}").replace('\n', "\r\n")] {
+    for text in [
+        ONE.replace('\n', "\r\n"),
+        format!("\u{feff}{ONE}"),
+        format!("\u{feff}{ONE}").replace('\n', "\r\n"),
+    ] {
         workspace(&text).run(&["config", "validate"]).code(0);
-        let wrong = workspace(text.replace("codex_repo", "codex_rapo")).run(&["config", "validate"]).code(3);
-        assert!(wrong.stderr.contains("config.yaml:3:3: unknown key `codex_rapo`"), "{}", wrong.stderr);
+        let wrong = workspace(text.replace("codex_repo", "codex_rapo"))
+            .run(&["config", "validate"])
+            .code(3);
+        assert!(
+            wrong
+                .stderr
+                .contains("config.yaml:3:3: unknown key `codex_rapo`"),
+            "{}",
+            wrong.stderr
+        );
     }
 }

@@ -31,8 +31,12 @@ fn checkout(sandbox: &Sandbox, at: &str, name: &str, config: &str) {
 /// Where the files of the project land.
 fn landed(name: &str) -> Vec<String> {
     let memory = (name == "ledger").then_some(".fractary/codex/memory/decisions.md");
-    let files = memory.into_iter().chain(["CLAUDE.md", "README.md", "docs/guide/start.md"]);
-    files.map(|file| format!("projects/{name}/{file}")).collect()
+    let files = memory
+        .into_iter()
+        .chain(["CLAUDE.md", "README.md", "docs/guide/start.md"]);
+    files
+        .map(|file| format!("projects/{name}/{file}"))
+        .collect()
 }
 
 #[test]
@@ -51,10 +55,16 @@ fn a_sample_works_alone() {
         });
         assert_eq!(listed["projects"], serde_json::json!([project]));
         // Anybody may stand anywhere in the checkout.
-        let variables = [("FRACTARY_CODEX_REMOTE__URL", "../../codex.git"), ("GITHUB_TOKEN", "t")];
+        let variables = [
+            ("FRACTARY_CODEX_REMOTE__URL", "../../codex.git"),
+            ("GITHUB_TOKEN", "t"),
+        ];
         run(&sandbox, &variables, &["-C", "docs", "sync"]).code(0);
         assert_eq!(codex.paths(), landed(name));
-        assert_eq!(codex.subjects(), [format!("Sync {files} files from {name}")]);
+        assert_eq!(
+            codex.subjects(),
+            [format!("Sync {files} files from {name}")]
+        );
     }
 }
 
@@ -72,13 +82,29 @@ fn samples_work_as_members_of_a_workspace() {
     }
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let said = sandbox.run(&["config", "validate"]).code(0);
-    assert!(said.stdout.starts_with("the configuration is valid: 2 projects, "), "{}", said.stdout);
+    assert!(
+        said.stdout
+            .starts_with("the configuration is valid: 2 projects, "),
+        "{}",
+        said.stdout
+    );
     assert_eq!(said.stderr, "");
     // A pipeline may name another remote than the files do, and may be started inside a member.
     let url = sandbox.path("codex.git").display().to_string();
     for directory in [".", "repos/ledger-checkout/docs"] {
-        run(&sandbox, &[("FRACTARY_CODEX_REMOTE__URL", &url)], &["-C", directory, "sync", "--all"]).code(0);
-        assert_eq!(codex.paths(), SAMPLES.iter().flat_map(|(name, _)| landed(name)).collect::<Vec<_>>());
+        run(
+            &sandbox,
+            &[("FRACTARY_CODEX_REMOTE__URL", &url)],
+            &["-C", directory, "sync", "--all"],
+        )
+        .code(0);
+        assert_eq!(
+            codex.paths(),
+            SAMPLES
+                .iter()
+                .flat_map(|(name, _)| landed(name))
+                .collect::<Vec<_>>()
+        );
     }
     assert_eq!(codex.subjects().len(), 2);
 }

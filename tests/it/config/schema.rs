@@ -29,8 +29,10 @@ fn yaml(text: &str) -> Value {
 
 #[track_caller]
 fn accepts(validator: &Validator, name: &str, document: &Value) {
-    let errors: Vec<String> =
-        validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}\n{document:#}");
 }
 
@@ -57,7 +59,11 @@ fn the_schemas_in_the_repository_are_those_of_the_program() {
             fs::write(&path, printed(of)).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == printed(of), "{}: run the tests with UPDATE_SCHEMAS=1, and commit it", path.display());
+        assert!(
+            kept == printed(of),
+            "{}: run the tests with UPDATE_SCHEMAS=1, and commit it",
+            path.display()
+        );
     }
 }
 
@@ -68,7 +74,11 @@ fn every_example_and_sample_is_accepted() {
     assert!(!examples.is_empty());
     let own = Some(repository(".fractary/config.yaml")).filter(|path| path.exists());
     for path in examples.into_iter().chain(own) {
-        accepts(&validator, &path.display().to_string(), &yaml(&fs::read_to_string(&path).unwrap()));
+        accepts(
+            &validator,
+            &path.display().to_string(),
+            &yaml(&fs::read_to_string(&path).unwrap()),
+        );
     }
     for (name, text) in SAMPLES {
         accepts(&validator, name, &yaml(text));
@@ -77,14 +87,25 @@ fn every_example_and_sample_is_accepted() {
 
 #[test]
 fn the_built_in_defaults_are_accepted_and_complete() {
-    let shown = Sandbox::new().run(&["config", "show", "--json"]).code(0).json();
+    let shown = Sandbox::new()
+        .run(&["config", "show", "--json"])
+        .code(0)
+        .json();
     let mut codex = serde_json::json!({});
     for key in shown["keys"].as_array().unwrap() {
-        let place = key["key"].as_str().unwrap().split('.').fold(&mut codex, |at, segment| &mut at[segment]);
+        let place = key["key"]
+            .as_str()
+            .unwrap()
+            .split('.')
+            .fold(&mut codex, |at, segment| &mut at[segment]);
         *place = key["value"].clone();
     }
     assert_eq!(codex["remote"]["timeout"]["push_verdict"], "5m");
-    accepts(&validator("config"), "the defaults", &serde_json::json!({ "codex": codex }));
+    accepts(
+        &validator("config"),
+        "the defaults",
+        &serde_json::json!({ "codex": codex }),
+    );
 }
 
 #[test]

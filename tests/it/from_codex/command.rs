@@ -11,24 +11,57 @@ fn the_cache_can_be_looked_at_and_emptied() {
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let listed = sandbox.run(&["cache", "list"]).code(0);
     assert_eq!(listed.stdout.lines().collect::<Vec<_>>(), names(&cache));
-    sandbox.write("ws/.fractary/codex/cache/projects/core/docs/a.md", "by hand");
+    sandbox.write(
+        "ws/.fractary/codex/cache/projects/core/docs/a.md",
+        "by hand",
+    );
     fs::remove_file(cache.join("projects/core/docs/run.sh")).unwrap();
     let before = sandbox.fingerprint("ws/.fractary/codex");
     let status = sandbox.run(&["cache", "status", "--json"]).code(0).json();
     assert_eq!(sandbox.fingerprint("ws/.fractary/codex"), before);
     let one = &status["caches"][0];
-    assert_eq!(one["changed"], serde_json::json!(["projects/core/docs/a.md"]));
-    assert_eq!(one["missing"], serde_json::json!(["projects/core/docs/run.sh"]));
-    assert_eq!((&one["projects"][0]["reason"], &one["projects"][0]["files"]), (&"brought".into(), &3.into()));
+    assert_eq!(
+        one["changed"],
+        serde_json::json!(["projects/core/docs/a.md"])
+    );
+    assert_eq!(
+        one["missing"],
+        serde_json::json!(["projects/core/docs/run.sh"])
+    );
+    assert_eq!(
+        (&one["projects"][0]["reason"], &one["projects"][0]["files"]),
+        (&"brought".into(), &3.into())
+    );
     let human = sandbox.run(&["cache", "status"]).code(0).stdout;
-    assert!(human.contains("changed by hand projects/core/docs/a.md") && human.contains("3 files brought"), "{human}");
-    let cleared = sandbox.run(&["cache", "clear", "--project", "alpha"]).code(0);
-    assert!(cleared.stdout.contains("1 file removed") && cleared.stdout.contains("kept projects/core/docs/a.md"));
+    assert!(
+        human.contains("changed by hand projects/core/docs/a.md")
+            && human.contains("3 files brought"),
+        "{human}"
+    );
+    let cleared = sandbox
+        .run(&["cache", "clear", "--project", "alpha"])
+        .code(0);
+    assert!(
+        cleared.stdout.contains("1 file removed")
+            && cleared.stdout.contains("kept projects/core/docs/a.md")
+    );
     assert_eq!(names(&cache), ["projects/core/docs/a.md"]);
     // What stayed is still known, so that it can be let go.
-    let forced = sandbox.run(&["cache", "clear", "--force", "--json"]).code(0).json();
-    assert_eq!((&forced["caches"][0]["removed"], names(&cache).len()), (&1.into(), 0));
-    assert!(sandbox.run(&["cache", "status"]).code(0).stdout.contains("empty"));
+    let forced = sandbox
+        .run(&["cache", "clear", "--force", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(
+        (&forced["caches"][0]["removed"], names(&cache).len()),
+        (&1.into(), 0)
+    );
+    assert!(
+        sandbox
+            .run(&["cache", "status"])
+            .code(0)
+            .stdout
+            .contains("empty")
+    );
     sandbox.run(&["cache", "list", "-p", "nobody"]).code(2);
 }
 
@@ -38,13 +71,25 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let file = sandbox.path("ws/.fractary/codex/cache/projects/core/docs/a.md");
     let stuck = format!("mount --bind {0} {0}", file.display());
-    let Some(cleared) = sandbox.run_with_mounts(&stuck, &["cache", "clear"]) else { return };
+    let Some(cleared) = sandbox.run_with_mounts(&stuck, &["cache", "clear"]) else {
+        return;
+    };
     let told = cleared.code(1).stdout;
-    assert!(told.contains("projects/core/docs/a.md cannot be removed: "), "{told}");
+    assert!(
+        told.contains("projects/core/docs/a.md cannot be removed: "),
+        "{told}"
+    );
     sandbox.run(&["sync", "--from-codex"]).code(0);
     codex.commit(&[], &["projects/core/docs/a.md"]);
-    let incomplete = sandbox.run_with_mounts(&stuck, &["sync", "--from-codex"]).unwrap().code(1);
-    assert!(incomplete.stderr.contains("projects/core/docs/a.md"), "{}", incomplete.stderr);
+    let incomplete = sandbox
+        .run_with_mounts(&stuck, &["sync", "--from-codex"])
+        .unwrap()
+        .code(1);
+    assert!(
+        incomplete.stderr.contains("projects/core/docs/a.md"),
+        "{}",
+        incomplete.stderr
+    );
     assert!(file.exists());
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(!file.exists());

@@ -6,9 +6,18 @@ use super::*;
 fn outside(sandbox: &Sandbox) -> Vec<String> {
     let all = sandbox.fingerprint("");
     let cache = sandbox.path("ws/.fractary/codex");
-    let own = [cache, sandbox.path("home"), sandbox.path("codex.git"), sandbox.path("tmp")];
-    let elsewhere = all.iter().filter(|(path, ..)| !own.iter().any(|own| path.starts_with(own)));
-    elsewhere.map(|(path, data, ..)| format!("{} {}", path.display(), String::from_utf8_lossy(data))).collect()
+    let own = [
+        cache,
+        sandbox.path("home"),
+        sandbox.path("codex.git"),
+        sandbox.path("tmp"),
+    ];
+    let elsewhere = all
+        .iter()
+        .filter(|(path, ..)| !own.iter().any(|own| path.starts_with(own)));
+    elsewhere
+        .map(|(path, data, ..)| format!("{} {}", path.display(), String::from_utf8_lossy(data)))
+        .collect()
 }
 
 #[test]
@@ -42,14 +51,36 @@ fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
     let output = sandbox.run(&["sync", "--from-codex"]).code(1);
     assert_eq!(outside(&sandbox), before);
     let at = |name: &str| format!("`projects/core/docs/{name}`");
-    for name in ["..", ".git", "/etc-passwd", "C:evil.md", "a/../b", "a\\..\\b", "readme.md", "link", "sub"] {
-        assert!(output.stderr.contains(&at(name)), "{name}: {}", output.stderr);
+    for name in [
+        "..",
+        ".git",
+        "/etc-passwd",
+        "C:evil.md",
+        "a/../b",
+        "a\\..\\b",
+        "readme.md",
+        "link",
+        "sub",
+    ] {
+        assert!(
+            output.stderr.contains(&at(name)),
+            "{name}: {}",
+            output.stderr
+        );
     }
     assert!(output.stderr.contains(&"n".repeat(4000)) && !output.stderr.contains('\x1b'));
     let cache = sandbox.path("ws/.fractary/codex/cache");
     let arrived = ["README.md", "esc\x1b[31m.md", "fine.md", "link/below.md"];
-    assert_eq!(names(&cache), arrived.map(|name| format!("projects/core/docs/{name}")));
-    assert!(cached(&cache).values().take(3).all(|contents| contents == b"good"));
+    assert_eq!(
+        names(&cache),
+        arrived.map(|name| format!("projects/core/docs/{name}"))
+    );
+    assert!(
+        cached(&cache)
+            .values()
+            .take(3)
+            .all(|contents| contents == b"good")
+    );
     // The same question again has the same answer.
     sandbox.run(&["sync", "--from-codex"]).code(1);
 }
@@ -62,7 +93,11 @@ fn a_tree_that_git_itself_does_not_send_is_an_error() {
     codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
     let before = outside(&sandbox);
     let output = sandbox.run(&["sync", "--from-codex"]).code(4);
-    assert!(output.stderr.contains("empty filename in tree entry"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("empty filename in tree entry"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(outside(&sandbox), before);
 }
 
@@ -74,10 +109,20 @@ fn links_that_stand_in_the_cache_are_not_written_through() {
     sandbox.write("ws/.fractary/codex/cache/projects/other/docs/deep/x", "");
     let cache = sandbox.path("ws/.fractary/codex/cache");
     std::os::unix::fs::symlink(sandbox.path("outside"), cache.join("projects/core")).unwrap();
-    std::os::unix::fs::symlink(sandbox.path("outside/b.md"), cache.join("projects/other/docs/deep/b.md")).unwrap();
+    std::os::unix::fs::symlink(
+        sandbox.path("outside/b.md"),
+        cache.join("projects/other/docs/deep/b.md"),
+    )
+    .unwrap();
     let before = sandbox.fingerprint("outside");
     let output = sandbox.run(&["sync", "--from-codex"]).code(0);
-    assert!(output.stderr.contains("`projects/core/docs/a.md` in the cache was changed by hand"), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("`projects/core/docs/a.md` in the cache was changed by hand"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(sandbox.fingerprint("outside"), before);
     // Forced, the links themselves go.
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
@@ -91,9 +136,16 @@ fn a_link_in_the_way_of_many_files_goes_once() {
     let (sandbox, codex) = world();
     let blob = codex.blob(b"many");
     let names: Vec<_> = (100..300).map(|n| format!("{n}.md").into_bytes()).collect();
-    let files: Vec<_> = names.iter().map(|name| ("100644", name.as_slice(), blob.as_str())).collect();
+    let files: Vec<_> = names
+        .iter()
+        .map(|name| ("100644", name.as_slice(), blob.as_str()))
+        .collect();
     let core = codex.plant(&[("40000", b"docs", &codex.plant(&files))]);
-    codex.set_root(&codex.plant(&[("40000", b"projects", &codex.plant(&[("40000", b"core", &core)]))]));
+    codex.set_root(&codex.plant(&[(
+        "40000",
+        b"projects",
+        &codex.plant(&[("40000", b"core", &core)]),
+    )]));
     sandbox.write("outside/docs/100.md", "precious");
     let before = sandbox.fingerprint("outside");
     let cache = sandbox.path("ws/.fractary/codex/cache");
@@ -102,8 +154,16 @@ fn a_link_in_the_way_of_many_files_goes_once() {
         sandbox.write("ws/.fractary/codex/cache/projects/x", "");
         let _ = std::fs::remove_dir_all(cache.join("projects/core"));
         std::os::unix::fs::symlink(sandbox.path("outside"), cache.join("projects/core")).unwrap();
-        sandbox.run(&["sync", "--from-codex", "--force", "--jobs", "8"]).code(0);
-        assert_eq!(cached(&cache).values().filter(|data| *data == b"many").count(), 200);
+        sandbox
+            .run(&["sync", "--from-codex", "--force", "--jobs", "8"])
+            .code(0);
+        assert_eq!(
+            cached(&cache)
+                .values()
+                .filter(|data| *data == b"many")
+                .count(),
+            200
+        );
     }
     assert_eq!(sandbox.fingerprint("outside"), before);
 }
@@ -116,6 +176,12 @@ fn the_caches_own_names_are_its_own() {
         "    beta: { to: .fractary-codex }\n  sync: { from_codex: { include: [codex://acme/beta] } }\n",
     );
     codex.commit(&[("100644", ".fractary-codex/manifest", "planted")], &[]);
-    let output = sandbox.run(&["sync", "-p", "alpha", "--from-codex"]).code(1);
-    assert!(output.stderr.contains("the cache's own"), "{}", output.stderr);
+    let output = sandbox
+        .run(&["sync", "-p", "alpha", "--from-codex"])
+        .code(1);
+    assert!(
+        output.stderr.contains("the cache's own"),
+        "{}",
+        output.stderr
+    );
 }

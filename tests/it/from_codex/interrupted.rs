@@ -11,7 +11,10 @@ use super::*;
 fn round(codex: &Codex, round: usize) -> Vec<(String, Vec<u8>)> {
     let file = |n: usize| {
         let line = format!("{round} {n}\n");
-        (format!("projects/core/docs/{n}.md"), line.repeat(2000).into_bytes())
+        (
+            format!("projects/core/docs/{n}.md"),
+            line.repeat(2000).into_bytes(),
+        )
     };
     let files: Vec<_> = (0..20).chain([100 + round]).map(file).collect();
     codex.import(&files);
@@ -33,7 +36,11 @@ fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
     let shortest = Cell::new(Duration::MAX);
     let sync = |kill_after: Option<Duration>| {
         let mut command = sandbox.program(&["sync", "--from-codex", "--include", wanted[0]]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let start = Instant::now();
         if let Some(delay) = kill_after {
             std::thread::park_timeout(delay);
@@ -53,23 +60,39 @@ fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
         // From before the first question to the last rename.
         let status = sync(Some(shortest.get() * number as u32 / 25));
         killed += usize::from(!status.success());
-        assert!(cached(&cache).iter().filter(|(path, _)| !path.ends_with("a.md")).all(|(_, data)| is_whole(data)));
+        assert!(
+            cached(&cache)
+                .iter()
+                .filter(|(path, _)| !path.ends_with("a.md"))
+                .all(|(_, data)| is_whole(data))
+        );
         if number % 3 == 2 {
             assert!(sync(None).success());
             let found = cached(&cache);
-            assert!(files.iter().all(|(path, contents)| found.get(path) == Some(contents)), "round {number}");
+            assert!(
+                files
+                    .iter()
+                    .all(|(path, contents)| found.get(path) == Some(contents)),
+                "round {number}"
+            );
         }
     }
     assert!(killed > 12, "{killed} of 25 runs were hit");
     assert!(sync(None).success());
     let status = sandbox.run(&["cache", "status", "--json"]).code(0).json();
     assert_eq!(
-        (&status["caches"][0]["changed"], &status["caches"][0]["missing"]),
+        (
+            &status["caches"][0]["changed"],
+            &status["caches"][0]["missing"]
+        ),
         (&[0; 0][..].into(), &[0; 0][..].into())
     );
     assert!(
         !cache.join(".fractary-codex/tmp").exists()
-            || fs::read_dir(cache.join(".fractary-codex/tmp")).unwrap().count() == 0
+            || fs::read_dir(cache.join(".fractary-codex/tmp"))
+                .unwrap()
+                .count()
+                == 0
     );
 }
 
@@ -85,7 +108,8 @@ fn a_reader_sees_whole_files_and_misses_none() {
             let mut reads = 0;
             while !done.load(Ordering::Relaxed) {
                 for n in 0..20 {
-                    let contents = fs::read(cache.join(format!("projects/core/docs/{n}.md"))).unwrap();
+                    let contents =
+                        fs::read(cache.join(format!("projects/core/docs/{n}.md"))).unwrap();
                     assert!(is_whole(&contents), "{n}.md");
                     reads += 1;
                 }
@@ -104,7 +128,11 @@ fn a_reader_sees_whole_files_and_misses_none() {
 
 /// `CODEX_STRESS` asks for the large size here too.
 fn rounds() -> usize {
-    if std::env::var_os("CODEX_STRESS").is_some() { 200 } else { 20 }
+    if std::env::var_os("CODEX_STRESS").is_some() {
+        200
+    } else {
+        20
+    }
 }
 
 #[test]
@@ -112,12 +140,22 @@ fn two_runs_in_one_workspace_wait_for_each_other() {
     let (sandbox, codex) = world();
     for number in 0..5 {
         let files = round(&codex, number);
-        let start = || sandbox.program(&["sync", "--from-codex"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let start = || {
+            sandbox
+                .program(&["sync", "--from-codex"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+        };
         let children = [start().unwrap(), start().unwrap(), start().unwrap()];
         for mut child in children {
             assert!(child.wait().unwrap().success());
         }
         let found = cached(&sandbox.path("ws/.fractary/codex/cache"));
-        assert!(files.iter().all(|(path, contents)| found.get(path) == Some(contents)));
+        assert!(
+            files
+                .iter()
+                .all(|(path, contents)| found.get(path) == Some(contents))
+        );
     }
 }

@@ -19,7 +19,10 @@ use crate::support::{Codex, Sandbox, needs_git, without_git};
 /// A project that wants the documents of all, and a codex with some.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "  sync:\n    from_codex: { include: ['codex://acme/*/docs/**'] }\n");
+    let codex = sandbox.workspace(
+        &["alpha"],
+        "  sync:\n    from_codex: { include: ['codex://acme/*/docs/**'] }\n",
+    );
     codex.commit(
         &[
             ("100644", "projects/core/docs/a.md", "a"),
@@ -37,8 +40,18 @@ fn cached(cache: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![cache.to_owned()];
     while let Some(path) = pending.pop() {
-        for entry in fs::read_dir(&path).into_iter().flatten().map(Result::unwrap) {
-            let below = entry.path().strip_prefix(cache).unwrap().to_str().unwrap().to_owned();
+        for entry in fs::read_dir(&path)
+            .into_iter()
+            .flatten()
+            .map(Result::unwrap)
+        {
+            let below = entry
+                .path()
+                .strip_prefix(cache)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             if [".fractary-codex", ".gitignore", "CACHEDIR.TAG"].contains(&below.as_str()) {
                 continue;
             }
@@ -54,8 +67,16 @@ fn cached(cache: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// What a sync of all projects changes, or would, an entry after the other.
 fn changes(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Value> {
-    let output = sandbox.run(&[&["sync", "--all", "--json"], arguments].concat()).code(0).json();
-    output["projects"].as_array().unwrap().iter().map(|entry| entry["changes"].clone()).collect()
+    let output = sandbox
+        .run(&[&["sync", "--all", "--json"], arguments].concat())
+        .code(0)
+        .json();
+    output["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["changes"].clone())
+        .collect()
 }
 
 fn names(cache: &Path) -> Vec<String> {
@@ -66,26 +87,56 @@ fn names(cache: &Path) -> Vec<String> {
 fn what_matches_is_brought_and_what_goes_goes() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
-    let plan = sandbox.run(&["sync", "--from-codex", "--dry-run", "--json"]).code(0).json();
+    let plan = sandbox
+        .run(&["sync", "--from-codex", "--dry-run", "--json"])
+        .code(0)
+        .json();
     assert!(!cache.exists());
-    let output = sandbox.run(&["sync", "--from-codex", "--json"]).code(0).json();
-    assert_eq!(plan["projects"][0]["changes"], output["projects"][0]["changes"]);
+    let output = sandbox
+        .run(&["sync", "--from-codex", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(
+        plan["projects"][0]["changes"],
+        output["projects"][0]["changes"]
+    );
     assert_eq!(plan["plan_id"], output["plan_id"]);
-    let expected = ["projects/core/docs/a.md", "projects/core/docs/run.sh", "projects/other/docs/deep/b.md"];
+    let expected = [
+        "projects/core/docs/a.md",
+        "projects/core/docs/run.sh",
+        "projects/other/docs/deep/b.md",
+    ];
     assert_eq!(names(&cache), expected);
     assert_eq!(output["totals"]["added"], 3);
     assert_eq!(output["projects"][0]["bytes"], 5);
-    assert_eq!((&output["direction"], &output["pushed"]), (&"from-codex".into(), &false.into()));
+    assert_eq!(
+        (&output["direction"], &output["pushed"]),
+        (&"from-codex".into(), &false.into())
+    );
     let ids = sandbox.git(&cache, &["hash-object", "--no-filters", expected[0]]);
     assert_eq!(ids.trim(), codex.tree()[expected[0]].1);
     // Changed, deleted, and no longer asked for.
-    codex.commit(&[("100644", "projects/core/docs/a.md", "changed")], &["projects/core/docs/run.sh"]);
-    let output = sandbox.run(&["sync", "--from-codex", "--exclude", "deep/**", "--exclude", "**/deep/**", "--json"]);
+    codex.commit(
+        &[("100644", "projects/core/docs/a.md", "changed")],
+        &["projects/core/docs/run.sh"],
+    );
+    let output = sandbox.run(&[
+        "sync",
+        "--from-codex",
+        "--exclude",
+        "deep/**",
+        "--exclude",
+        "**/deep/**",
+        "--json",
+    ]);
     let output = output.code(0).json();
     assert_eq!(names(&cache), ["projects/core/docs/a.md"]);
     assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"changed");
     let totals = &output["totals"];
-    assert_eq!((&totals["modified"], &totals["deleted"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&totals["modified"], &totals["deleted"]),
+        (&1.into(), &2.into())
+    );
     // Directories that held nothing else went with their files.
     assert!(!cache.join("projects/other").exists());
 }
@@ -94,11 +145,26 @@ fn what_matches_is_brought_and_what_goes_goes() {
 fn what_was_changed_by_hand_is_kept_and_told() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
-    sandbox.write("ws/.fractary/codex/cache/projects/core/docs/a.md", "somebody's own, before the first run");
-    sandbox.write("ws/.fractary/codex/cache/projects/other/docs/deep/b.md", "b");
+    sandbox.write(
+        "ws/.fractary/codex/cache/projects/core/docs/a.md",
+        "somebody's own, before the first run",
+    );
+    sandbox.write(
+        "ws/.fractary/codex/cache/projects/other/docs/deep/b.md",
+        "b",
+    );
     let first = sandbox.run(&["sync", "--from-codex"]).code(0);
-    assert!(first.stderr.contains("`projects/core/docs/a.md` in the cache was changed by hand"), "{}", first.stderr);
-    assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"somebody's own, before the first run");
+    assert!(
+        first
+            .stderr
+            .contains("`projects/core/docs/a.md` in the cache was changed by hand"),
+        "{}",
+        first.stderr
+    );
+    assert_eq!(
+        cached(&cache)["projects/core/docs/a.md"],
+        b"somebody's own, before the first run"
+    );
     // What was there and right already is taken over: it goes when the codex lets go of it.
     codex.commit(&[], &["projects/other/docs/deep/b.md"]);
     sandbox.run(&["sync", "--from-codex"]).code(0);
@@ -106,14 +172,28 @@ fn what_was_changed_by_hand_is_kept_and_told() {
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
     assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"a");
     // Changed by hand, and then gone from the codex: kept.
-    sandbox.write("ws/.fractary/codex/cache/projects/core/docs/a.md", "notes in the margin");
+    sandbox.write(
+        "ws/.fractary/codex/cache/projects/core/docs/a.md",
+        "notes in the margin",
+    );
     codex.commit(&[], &["projects/core/docs/a.md"]);
     let kept = sandbox.run(&["sync", "--from-codex"]).code(0);
-    assert!(kept.stderr.contains("`projects/core/docs/a.md`"), "{}", kept.stderr);
-    assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"notes in the margin");
+    assert!(
+        kept.stderr.contains("`projects/core/docs/a.md`"),
+        "{}",
+        kept.stderr
+    );
+    assert_eq!(
+        cached(&cache)["projects/core/docs/a.md"],
+        b"notes in the margin"
+    );
     // It stays known, and is told again, until it is given up.
     let again = sandbox.run(&["sync", "--from-codex"]).code(0);
-    assert!(again.stderr.contains("`projects/core/docs/a.md`"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("`projects/core/docs/a.md`"),
+        "{}",
+        again.stderr
+    );
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
     assert!(!names(&cache).contains(&"projects/core/docs/a.md".to_owned()));
     // What is missing comes back.
@@ -130,24 +210,65 @@ fn projects_share_the_workspaces_cache_unless_they_have_their_own() {
         &names_of,
         "  sync:\n    from_codex: { include: ['codex://{org}/{project}/docs/**', 'codex://{org}/core/**'] }\n",
     );
-    let files: Vec<_> = names_of.iter().chain(&["core"]).map(|name| format!("projects/{name}/docs/a.md")).collect();
-    codex.commit(&files.iter().map(|path| ("100644", path.as_str(), "x")).collect::<Vec<_>>(), &[]);
+    let files: Vec<_> = names_of
+        .iter()
+        .chain(&["core"])
+        .map(|name| format!("projects/{name}/docs/a.md"))
+        .collect();
+    codex.commit(
+        &files
+            .iter()
+            .map(|path| ("100644", path.as_str(), "x"))
+            .collect::<Vec<_>>(),
+        &[],
+    );
     for name in names_of {
         sandbox.write(&format!("ws/{name}/README.md"), "x");
     }
     sandbox.write("ws/gamma/.fractary/notes", "a directory of its own");
-    let output = sandbox.run(&["sync", "--all", "--from-codex", "--json"]).code(0).json();
+    let output = sandbox
+        .run(&["sync", "--all", "--from-codex", "--json"])
+        .code(0)
+        .json();
     let shared = sandbox.path("ws/.fractary/codex/cache");
     let own = sandbox.path("ws/gamma/.fractary/codex/cache");
-    let all = ["projects/alpha/docs/a.md", "projects/beta/docs/a.md", "projects/core/docs/a.md"];
+    let all = [
+        "projects/alpha/docs/a.md",
+        "projects/beta/docs/a.md",
+        "projects/core/docs/a.md",
+    ];
     assert_eq!(names(&shared), all);
-    assert_eq!(names(&own), ["projects/core/docs/a.md", "projects/gamma/docs/a.md"]);
+    assert_eq!(
+        names(&own),
+        ["projects/core/docs/a.md", "projects/gamma/docs/a.md"]
+    );
     // What two share is counted once.
-    assert_eq!((&output["totals"]["added"], &output["totals"]["unchanged"]), (&5.into(), &1.into()));
+    assert_eq!(
+        (&output["totals"]["added"], &output["totals"]["unchanged"]),
+        (&5.into(), &1.into())
+    );
     // One of them asks for less: what the other wants stays.
-    sandbox.run(&["sync", "-p", "alpha", "--from-codex", "--include", "codex://acme/alpha"]).code(0);
+    sandbox
+        .run(&[
+            "sync",
+            "-p",
+            "alpha",
+            "--from-codex",
+            "--include",
+            "codex://acme/alpha",
+        ])
+        .code(0);
     assert_eq!(names(&shared), all);
-    sandbox.run(&["sync", "-p", "beta", "--from-codex", "--include", "codex://acme/beta/"]).code(0);
+    sandbox
+        .run(&[
+            "sync",
+            "-p",
+            "beta",
+            "--from-codex",
+            "--include",
+            "codex://acme/beta/",
+        ])
+        .code(0);
     assert_eq!(names(&shared), all[..2]);
 }
 
@@ -167,12 +288,21 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
     let (requests, output) = sync();
     // Git asks which protocol the server speaks first.
     let question = if without_git() { 1 } else { 2 };
-    assert_eq!((requests, &output["totals"]["up_to_date"]), (question, &1.into()));
-    assert_eq!(sandbox.fingerprint("ws/.fractary/codex/cache/projects"), before);
+    assert_eq!(
+        (requests, &output["totals"]["up_to_date"]),
+        (question, &1.into())
+    );
+    assert_eq!(
+        sandbox.fingerprint("ws/.fractary/codex/cache/projects"),
+        before
+    );
     // Another tip, the same files: nothing is written either.
     codex.commit(&[("100644", "README.md", "elsewhere")], &[]);
     sync();
-    assert_eq!(sandbox.fingerprint("ws/.fractary/codex/cache/projects"), before);
+    assert_eq!(
+        sandbox.fingerprint("ws/.fractary/codex/cache/projects"),
+        before
+    );
 }
 
 #[test]
@@ -181,9 +311,17 @@ fn only_what_is_wanted_moves() {
         return;
     }
     let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "  sync: { from_codex: { include: ['codex://acme/wanted/**'] } }\n");
+    let codex = sandbox.workspace(
+        &["alpha"],
+        "  sync: { from_codex: { include: ['codex://acme/wanted/**'] } }\n",
+    );
     let mut files: Vec<_> = (0..80_000)
-        .map(|n| (format!("projects/p{}/docs/{}/{n}.md", n % 200, n % 7), format!("document {n}\n").into_bytes()))
+        .map(|n| {
+            (
+                format!("projects/p{}/docs/{}/{n}.md", n % 200, n % 7),
+                format!("document {n}\n").into_bytes(),
+            )
+        })
         .collect();
     files.extend((0..10).map(|n| (format!("projects/wanted/{n}.md"), vec![b'x'; 1000 + n])));
     codex.import(&files);
@@ -192,7 +330,11 @@ fn only_what_is_wanted_moves() {
     command.env("FRACTARY_CODEX_REMOTE__URL", server.url("codex.git"));
     let output = sandbox.finish(command).code(0).json();
     assert_eq!(output["totals"]["added"], 10);
-    let moved: usize = server.requests().iter().map(|request| request.bytes_up + request.bytes_down).sum();
+    let moved: usize = server
+        .requests()
+        .iter()
+        .map(|request| request.bytes_up + request.bytes_down)
+        .sum();
     assert!(moved < 3_000_000, "{moved} bytes");
 }
 
@@ -200,10 +342,20 @@ fn only_what_is_wanted_moves() {
 fn a_place_of_its_own_is_found() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "    beta: { to: handbook/beta }\n  sync:\n    from_codex:\n      include: [codex://acme/beta]\n      exclude: ['*.tmp', codex://acme/beta/private/**]\n");
-    let files = ["handbook/beta/a.md", "handbook/beta/b.tmp", "handbook/beta/private/c.md", "projects/beta/d.md"];
+    let files = [
+        "handbook/beta/a.md",
+        "handbook/beta/b.tmp",
+        "handbook/beta/private/c.md",
+        "projects/beta/d.md",
+    ];
     codex.commit(&files.map(|path| ("100644", path, "x")), &[]);
-    sandbox.run(&["sync", "-p", "alpha", "--from-codex"]).code(0);
-    assert_eq!(names(&sandbox.path("ws/.fractary/codex/cache")), ["handbook/beta/a.md"]);
+    sandbox
+        .run(&["sync", "-p", "alpha", "--from-codex"])
+        .code(0);
+    assert_eq!(
+        names(&sandbox.path("ws/.fractary/codex/cache")),
+        ["handbook/beta/a.md"]
+    );
 }
 
 #[test]
@@ -212,7 +364,12 @@ fn a_codex_that_is_not_there_is_an_error_and_leaves_the_cache() {
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let before = sandbox.fingerprint("ws/.fractary/codex/cache");
     for arguments in [
-        &["sync", "--from-codex", "--config", "remote.url=../nothing.git"][..],
+        &[
+            "sync",
+            "--from-codex",
+            "--config",
+            "remote.url=../nothing.git",
+        ][..],
         &["sync", "--from-codex", "--config", "remote.branch=nothing"],
         &["sync", "--from-codex", "--dry-run", "--offline"],
     ] {
@@ -237,8 +394,14 @@ fn forced_a_published_cache_is_as_published_again() {
     let cached = "ws/.fractary/codex/cache/projects/alpha/docs/a.md";
     sandbox.write(cached, "by hand");
     sandbox.run(&["sync", "--all"]).code(0);
-    assert_eq!(std::fs::read_to_string(sandbox.path(cached)).unwrap(), "by hand");
+    assert_eq!(
+        std::fs::read_to_string(sandbox.path(cached)).unwrap(),
+        "by hand"
+    );
     sandbox.run(&["sync", "--all", "--force"]).code(0);
-    assert_eq!(std::fs::read_to_string(sandbox.path(cached)).unwrap(), "published");
+    assert_eq!(
+        std::fs::read_to_string(sandbox.path(cached)).unwrap(),
+        "published"
+    );
     assert_eq!(codex.subjects().len(), 1);
 }

@@ -7,10 +7,19 @@ const CACHE: &str = "ws/.fractary/codex/cache";
 /// Two projects that want the same documents, which differ between two branches.
 fn shared() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["a", "b"], "  sync: { from_codex: { include: ['codex://acme/core/docs/**'] } }\n");
+    let codex = sandbox.workspace(
+        &["a", "b"],
+        "  sync: { from_codex: { include: ['codex://acme/core/docs/**'] } }\n",
+    );
     codex.commit(&[("100644", "projects/core/docs/f.md", "staging")], &[]);
     codex.git(&["branch", "staging"]);
-    codex.commit(&[("100644", "projects/core/docs/f.md", "main"), ("100644", "projects/core/docs/g.md", "g")], &[]);
+    codex.commit(
+        &[
+            ("100644", "projects/core/docs/f.md", "main"),
+            ("100644", "projects/core/docs/g.md", "g"),
+        ],
+        &[],
+    );
     (sandbox, codex)
 }
 
@@ -19,11 +28,16 @@ fn another_projects_version_is_not_taken_for_ones_own() {
     for last in [&["-p", "a"][..], &["--all"]] {
         let (sandbox, _codex) = shared();
         sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
-        sandbox.run(&["sync", "-p", "b", "--from-codex", "--env", "staging"]).code(0);
-        let document =
-            |name: &str| fs::read_to_string(sandbox.path(CACHE).join("projects/core/docs").join(name)).unwrap();
+        sandbox
+            .run(&["sync", "-p", "b", "--from-codex", "--env", "staging"])
+            .code(0);
+        let document = |name: &str| {
+            fs::read_to_string(sandbox.path(CACHE).join("projects/core/docs").join(name)).unwrap()
+        };
         assert_eq!(document("f.md"), "staging");
-        sandbox.run(&[&["sync", "--from-codex"], last].concat()).code(0);
+        sandbox
+            .run(&[&["sync", "--from-codex"], last].concat())
+            .code(0);
         assert_eq!(document("f.md"), "main", "{last:?}");
         let status = sandbox.run(&["cache", "status", "--json"]).code(0).json();
         assert_eq!(status["caches"][0]["changed"], serde_json::json!([]));
@@ -34,7 +48,10 @@ fn another_projects_version_is_not_taken_for_ones_own() {
 fn what_was_kept_back_from_one_is_had_by_none() {
     let (sandbox, codex) = shared();
     let file = sandbox.path(CACHE).join("projects/core/docs/f.md");
-    sandbox.write(&format!("{CACHE}/projects/core/docs/f.md"), "somebody's own");
+    sandbox.write(
+        &format!("{CACHE}/projects/core/docs/f.md"),
+        "somebody's own",
+    );
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     fs::rename(&file, sandbox.path("elsewhere")).unwrap();
     sandbox.run(&["sync", "-p", "b", "--from-codex"]).code(0);
@@ -42,9 +59,17 @@ fn what_was_kept_back_from_one_is_had_by_none() {
     // Changed by hand, and then gone from the codex: what is given up does not come back for the other.
     fs::write(&file, "notes in the margin").unwrap();
     codex.commit(&[], &["projects/core/docs/f.md"]);
-    let kept = sandbox.run(&["sync", "--all", "--from-codex"]).code(0).stderr;
-    assert!(kept.contains("f.md` in the cache was changed by hand"), "{kept}");
-    sandbox.run(&["sync", "--all", "--from-codex", "--force"]).code(0);
+    let kept = sandbox
+        .run(&["sync", "--all", "--from-codex"])
+        .code(0)
+        .stderr;
+    assert!(
+        kept.contains("f.md` in the cache was changed by hand"),
+        "{kept}"
+    );
+    sandbox
+        .run(&["sync", "--all", "--from-codex", "--force"])
+        .code(0);
     assert_eq!(names(&sandbox.path(CACHE)), ["projects/core/docs/g.md"]);
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     assert_eq!(names(&sandbox.path(CACHE)), ["projects/core/docs/g.md"]);
@@ -67,16 +92,27 @@ fn a_name_that_is_too_long_here_is_refused_alone() {
     let long = format!("projects/core/docs/{}.md", "n".repeat(300));
     codex.commit(&[("100644", &long, "long")], &[]);
     for more in ["--dry-run", "--force", "--no-progress"] {
-        let output = sandbox.run(&["sync", "--all", "--from-codex", more]).code(1);
+        let output = sandbox
+            .run(&["sync", "--all", "--from-codex", more])
+            .code(1);
         assert!(output.stderr.contains("nnn.md"), "{}", output.stderr);
     }
-    assert_eq!(names(&sandbox.path(CACHE)), ["projects/core/docs/f.md", "projects/core/docs/g.md"]);
+    assert_eq!(
+        names(&sandbox.path(CACHE)),
+        ["projects/core/docs/f.md", "projects/core/docs/g.md"]
+    );
 }
 
 #[test]
 fn a_file_goes_where_a_directory_is_that_holds_nothing_else() {
     let (sandbox, codex) = shared();
-    codex.commit(&[("100644", "projects/core/docs/d/x.md", "x"), ("100644", "projects/core/docs/d/y.md", "y")], &[]);
+    codex.commit(
+        &[
+            ("100644", "projects/core/docs/d/x.md", "x"),
+            ("100644", "projects/core/docs/d/y.md", "y"),
+        ],
+        &[],
+    );
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     fs::remove_file(sandbox.path(CACHE).join("projects/core/docs/d/y.md")).unwrap();
     codex.commit(
@@ -85,9 +121,18 @@ fn a_file_goes_where_a_directory_is_that_holds_nothing_else() {
     );
     // As long as one of them wants what is in it, it stays, and a dry run knows.
     let alone = ["sync", "-p", "a", "--from-codex", "--json"];
-    let plan = sandbox.run(&[&alone[..], &["--dry-run"]].concat()).code(0).json();
+    let plan = sandbox
+        .run(&[&alone[..], &["--dry-run"]].concat())
+        .code(0)
+        .json();
     let done = sandbox.run(&alone).code(0).json();
-    assert_eq!(plan["projects"][0]["changes"], done["projects"][0]["changes"]);
+    assert_eq!(
+        plan["projects"][0]["changes"],
+        done["projects"][0]["changes"]
+    );
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
-    assert_eq!(fs::read_to_string(sandbox.path(CACHE).join("projects/core/docs/d")).unwrap(), "a file");
+    assert_eq!(
+        fs::read_to_string(sandbox.path(CACHE).join("projects/core/docs/d")).unwrap(),
+        "a file"
+    );
 }

@@ -43,45 +43,83 @@ fn opened() -> Option<(Sandbox, Browser)> {
 
 #[test]
 fn a_click_on_a_heading_sorts_and_another_turns_it_round() {
-    let Some((_sandbox, browser)) = opened() else { return };
-    let sorted = || browser.run("return [...document.querySelectorAll('thead th')].map(th => th.ariaSort)");
-    assert_eq!(browser.run(NAMES), json!(["web", "ledger", "billing", "handbook"]), "what needs somebody comes first");
+    let Some((_sandbox, browser)) = opened() else {
+        return;
+    };
+    let sorted =
+        || browser.run("return [...document.querySelectorAll('thead th')].map(th => th.ariaSort)");
+    assert_eq!(
+        browser.run(NAMES),
+        json!(["web", "ledger", "billing", "handbook"]),
+        "what needs somebody comes first"
+    );
     assert_eq!(sorted()[1], "ascending");
     browser.click("thead th:nth-child(1) button");
-    assert_eq!(browser.run(NAMES), json!(["billing", "handbook", "ledger", "web"]));
+    assert_eq!(
+        browser.run(NAMES),
+        json!(["billing", "handbook", "ledger", "web"])
+    );
     browser.click("thead th:nth-child(1) button");
-    assert_eq!(browser.run(NAMES), json!(["web", "ledger", "handbook", "billing"]));
-    assert_eq!(sorted(), json!(["descending", null, null, null, null, null, null, null]));
+    assert_eq!(
+        browser.run(NAMES),
+        json!(["web", "ledger", "handbook", "billing"])
+    );
+    assert_eq!(
+        sorted(),
+        json!(["descending", null, null, null, null, null, null, null])
+    );
     // The largest number first; what is not known comes last either way, equals by name.
     browser.click("thead th:nth-child(5) button");
-    assert_eq!(browser.run(NAMES), json!(["ledger", "billing", "handbook", "web"]));
+    assert_eq!(
+        browser.run(NAMES),
+        json!(["ledger", "billing", "handbook", "web"])
+    );
     browser.click("thead th:nth-child(5) button");
-    assert_eq!(browser.run(NAMES), json!(["handbook", "billing", "ledger", "web"]));
+    assert_eq!(
+        browser.run(NAMES),
+        json!(["handbook", "billing", "ledger", "web"])
+    );
     assert_eq!(sorted()[4], "ascending");
     assert_eq!(browser.complaints(), [Value::Null; 0]);
 }
 
 #[test]
 fn words_and_states_filter() {
-    let Some((_sandbox, browser)) = opened() else { return };
+    let Some((_sandbox, browser)) = opened() else {
+        return;
+    };
     let shown = || browser.run("return document.getElementById('shown').textContent");
     browser.click(".totals [data-state=would-sync]");
-    assert_eq!((browser.run(NAMES), shown()), (json!(["billing"]), "1 of 4 shown".into()));
-    assert_eq!(browser.run("return document.querySelector('[data-state=would-sync]').ariaPressed"), "true");
+    assert_eq!(
+        (browser.run(NAMES), shown()),
+        (json!(["billing"]), "1 of 4 shown".into())
+    );
+    assert_eq!(
+        browser.run("return document.querySelector('[data-state=would-sync]').ariaPressed"),
+        "true"
+    );
     browser.click(".totals [data-state=would-sync]");
-    assert_eq!((browser.run(NAMES).as_array().unwrap().len(), shown()), (4, "".into()));
+    assert_eq!(
+        (browser.run(NAMES).as_array().unwrap().len(), shown()),
+        (4, "".into())
+    );
     // Also what stands folded, and every word of several.
     browser.type_into("#filter", "NEW/03 bill");
     assert_eq!(browser.run(NAMES), json!(["billing"]));
     browser.type_into("#filter", " nowhere");
     assert_eq!(browser.run(NAMES), json!([]));
-    assert_eq!(browser.run("return document.getElementById('none').checkVisibility()"), true);
+    assert_eq!(
+        browser.run("return document.getElementById('none').checkVisibility()"),
+        true
+    );
     assert_eq!(browser.complaints(), [Value::Null; 0]);
 }
 
 #[test]
 fn it_can_be_read_on_every_screen_in_both_themes() {
-    let Some((sandbox, browser)) = opened() else { return };
+    let Some((sandbox, browser)) = opened() else {
+        return;
+    };
     for (width, height) in [(360, 800), (820, 1100), (1440, 900)] {
         for (theme, background) in [("light", "rgb(248, 248, 247)"), ("dark", "rgb(20, 22, 26)")] {
             browser.screen(width, height, theme);
@@ -89,10 +127,16 @@ fn it_can_be_read_on_every_screen_in_both_themes() {
             browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
             let seen = "return [document.documentElement.scrollWidth, getComputedStyle(document.body).backgroundColor]";
             let seen = browser.run(seen);
-            assert!(seen[0].as_u64().unwrap() <= width.into(), "{width} {theme}: {seen}");
+            assert!(
+                seen[0].as_u64().unwrap() <= width.into(),
+                "{width} {theme}: {seen}"
+            );
             assert_eq!(seen[1], background, "{width} {theme}");
             let contrast = browser.run(CONTRAST);
-            assert!(contrast[0].as_f64().unwrap() >= 4.5, "{width} {theme}: {contrast}");
+            assert!(
+                contrast[0].as_f64().unwrap() >= 4.5,
+                "{width} {theme}: {contrast}"
+            );
         }
     }
     // By hand, whatever the system says.
@@ -108,21 +152,36 @@ fn it_can_be_read_on_every_screen_in_both_themes() {
 #[test]
 fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
     let sandbox = hostile();
-    let Some(browser) = Browser::start(&sandbox) else { return };
+    let Some(browser) = Browser::start(&sandbox) else {
+        return;
+    };
     browser.open(&sandbox.path("ws/page.html"));
     browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
     assert_eq!(
-        browser.run("return [typeof window.pwned, performance.getEntriesByType('resource').length]"),
+        browser
+            .run("return [typeof window.pwned, performance.getEntriesByType('resource').length]"),
         json!(["undefined", 0])
     );
-    assert_eq!(browser.run("return document.querySelectorAll('img, i, .pwned').length"), 0);
+    assert_eq!(
+        browser.run("return document.querySelectorAll('img, i, .pwned').length"),
+        0
+    );
     // Nor does a name of a hundred letters make a phone scroll sideways.
     browser.screen(360, 800, "light");
-    assert_eq!(browser.run("return document.documentElement.scrollWidth"), 360);
-    let text = browser.run("return document.body.innerText").as_str().unwrap().to_owned();
-    for shown in
-        ["docs/<script>window.pwned=1</script>.md", "docs/' onmouseover='window.pwned=1.md", "docs/bytes\\xff.md"]
-    {
+    assert_eq!(
+        browser.run("return document.documentElement.scrollWidth"),
+        360
+    );
+    let text = browser
+        .run("return document.body.innerText")
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for shown in [
+        "docs/<script>window.pwned=1</script>.md",
+        "docs/' onmouseover='window.pwned=1.md",
+        "docs/bytes\\xff.md",
+    ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     assert_eq!(browser.complaints(), [Value::Null; 0]);
@@ -136,10 +195,15 @@ fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a measurement is told, and judged by people")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a measurement is told, and judged by people"
+)]
 fn three_hundred_projects_do_not_stutter() {
     let sandbox = Sandbox::new();
-    let names: Vec<_> = (0..300).map(|number| format!("project-{number:03}")).collect();
+    let names: Vec<_> = (0..300)
+        .map(|number| format!("project-{number:03}"))
+        .collect();
     let _codex = sandbox.workspace(&names.iter().map(String::as_str).collect::<Vec<_>>(), "");
     for (number, name) in names.iter().enumerate() {
         for file in 0..=number % 12 {
@@ -147,7 +211,9 @@ fn three_hundred_projects_do_not_stutter() {
         }
     }
     page(&sandbox, 0, &[]);
-    let Some(browser) = Browser::start(&sandbox) else { return };
+    let Some(browser) = Browser::start(&sandbox) else {
+        return;
+    };
     browser.screen(1440, 900, "light");
     browser.open(&sandbox.path("ws/page.html"));
     let ready = "const t = performance.timing; return t.domContentLoadedEventEnd - t.responseEnd";
@@ -156,7 +222,12 @@ fn three_hundred_projects_do_not_stutter() {
         "return [...document.querySelectorAll('thead button')].flatMap(b => [b, b]).map(b => {
            const start = performance.now(); b.click(); document.body.offsetHeight; return performance.now() - start })",
     );
-    let mut sorted: Vec<_> = sorted.as_array().unwrap().iter().map(|time| time.as_f64().unwrap()).collect();
+    let mut sorted: Vec<_> = sorted
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|time| time.as_f64().unwrap())
+        .collect();
     sorted.sort_by(f64::total_cmp);
     let (median, slowest) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
     eprintln!(

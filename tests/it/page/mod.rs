@@ -24,11 +24,17 @@ const HOSTILE: [&[u8]; 8] = [
 /// Four projects: out of date, up to date, withheld, and failed.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["billing", "handbook", "ledger", "web"], "  cache: { enabled: false }\n");
+    let codex = sandbox.workspace(
+        &["billing", "handbook", "ledger", "web"],
+        "  cache: { enabled: false }\n",
+    );
     for name in ["billing", "handbook", "ledger", "web"] {
         sandbox.write(&format!("ws/{name}/README.md"), name);
         for number in 0..8 {
-            sandbox.write(&format!("ws/{name}/docs/{number}.md"), format!("{name} {number}"));
+            sandbox.write(
+                &format!("ws/{name}/docs/{number}.md"),
+                format!("{name} {number}"),
+            );
         }
     }
     let mut first = sandbox.program(&["sync", "--all"]);
@@ -49,7 +55,9 @@ fn world() -> (Sandbox, Codex) {
 
 /// The page of all projects; the run must end with `code`.
 fn page(sandbox: &Sandbox, code: i32, more: &[&str]) -> String {
-    sandbox.run(&[&["status", "--all", "--html", "page.html"], more].concat()).code(code);
+    sandbox
+        .run(&[&["status", "--all", "--html", "page.html"], more].concat())
+        .code(code);
     fs::read_to_string(sandbox.path("ws/page.html")).unwrap()
 }
 
@@ -61,8 +69,17 @@ fn without_assets(page: &str) -> String {
         let to = from + text[from..].find(end).unwrap();
         text.replace_range(from..to, "");
     }
-    let text = text.replace(concat!("fractary-codex ", env!("CARGO_PKG_VERSION")), "fractary-codex [version]");
-    let digest = |part: &str| if part.starts_with("sha256-") { "[digest]&#39;".to_owned() } else { part.to_owned() };
+    let text = text.replace(
+        concat!("fractary-codex ", env!("CARGO_PKG_VERSION")),
+        "fractary-codex [version]",
+    );
+    let digest = |part: &str| {
+        if part.starts_with("sha256-") {
+            "[digest]&#39;".to_owned()
+        } else {
+            part.to_owned()
+        }
+    };
     text.split_inclusive("&#39;").map(digest).collect()
 }
 
@@ -75,18 +92,29 @@ fn a_page_tells_what_is_out_of_date_and_what_is_withheld_and_why() {
     assert_eq!(page(&sandbox, 1, &["--json"]), first);
     let all = page(&sandbox, 1, &["-v"]);
     assert!(all.contains("projects/billing/docs/new/11.md") && !all.contains("more: <code>"));
-    assert!(!first.contains("projects/billing/docs/new/11.md") && first.contains("… and 4 more: <code>"));
+    assert!(
+        !first.contains("projects/billing/docs/new/11.md")
+            && first.contains("… and 4 more: <code>")
+    );
 }
 
 #[test]
 fn the_table_and_the_document_are_what_they_are_without_a_page() {
     let (sandbox, _codex) = world();
     let plain = sandbox.run(&["status", "--all"]).code(1);
-    let with_page = sandbox.run(&["status", "--all", "--html", "page.html"]).code(1);
-    assert_eq!(with_page.stdout, format!("{}the page is in page.html\n", plain.stdout));
+    let with_page = sandbox
+        .run(&["status", "--all", "--html", "page.html"])
+        .code(1);
+    assert_eq!(
+        with_page.stdout,
+        format!("{}the page is in page.html\n", plain.stdout)
+    );
     assert_eq!(with_page.stderr, plain.stderr);
     let document = |more: &[&str]| {
-        let mut document = sandbox.run(&[&["status", "--all", "--json"], more].concat()).code(1).json();
+        let mut document = sandbox
+            .run(&[&["status", "--all", "--json"], more].concat())
+            .code(1)
+            .json();
         document["duration_ms"] = 0.into();
         for project in document["projects"].as_array_mut().unwrap() {
             let last_sync = project.as_object_mut().unwrap().remove("last_sync");
@@ -107,14 +135,31 @@ pub(super) fn hostile() -> Sandbox {
     sandbox.write("ws/alpha/README.md", "alpha");
     sandbox.write("ws/beta/README.md", "beta");
     let setting = format!("remote.branch={branch}");
-    let mut sync = sandbox.program(&["sync", "--all", "--config", &setting, "--config", "remote.create=true"]);
-    sync.env("FRACTARY_CODEX_COMMIT__MESSAGE", "<script>window.pwned=1</script>");
+    let mut sync = sandbox.program(&[
+        "sync",
+        "--all",
+        "--config",
+        &setting,
+        "--config",
+        "remote.create=true",
+    ]);
+    sync.env(
+        "FRACTARY_CODEX_COMMIT__MESSAGE",
+        "<script>window.pwned=1</script>",
+    );
     sandbox.finish(sync).code(0);
     // Somebody writes what looks like a sync's commit.
     let message = "x\n\nCodex-Project: beta\nCodex-Source: https://ada:s3cret@h/<script>window.pwned=1</script>\n\
                    Codex-Source-Commit: 0123456789012345678901234567890123456789\n";
     let head = format!("refs/heads/{branch}");
-    let commit = codex.git(&["commit-tree", "-p", &head, "-m", message, &format!("{head}^{{tree}}")]);
+    let commit = codex.git(&[
+        "commit-tree",
+        "-p",
+        &head,
+        "-m",
+        message,
+        &format!("{head}^{{tree}}"),
+    ]);
     codex.git(&["update-ref", &head, commit.trim()]);
     for name in HOSTILE {
         let mut path = b"docs/".to_vec();
@@ -123,7 +168,14 @@ pub(super) fn hostile() -> Sandbox {
     }
     // Too large to be published, which is a warning that names it.
     sandbox.write("ws/beta/docs/<b class=pwned>.md", "large".repeat(100));
-    let mut status = sandbox.program(&["status", "--all", "--html", "page.html", "--config", &setting]);
+    let mut status = sandbox.program(&[
+        "status",
+        "--all",
+        "--html",
+        "page.html",
+        "--config",
+        &setting,
+    ]);
     status.env("FRACTARY_CODEX_SYNC__MAX_FILE_SIZE", "100B");
     sandbox.finish(status).code(0);
     sandbox
@@ -134,7 +186,17 @@ fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
     let sandbox = hostile();
     let page = fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
     let body = without_assets(&page);
-    for harm in ["<script>w", "<img", "<b class", "<i>\"", "<b>\"", "\u{202e}", "\u{1b}", "s3cret", "ada:"] {
+    for harm in [
+        "<script>w",
+        "<img",
+        "<b class",
+        "<i>\"",
+        "<b>\"",
+        "\u{202e}",
+        "\u{1b}",
+        "s3cret",
+        "ada:",
+    ] {
         assert!(!body.contains(harm), "{harm}\n{body}");
     }
     for shown in [
@@ -160,18 +222,34 @@ fn nothing_is_loaded_from_anywhere() {
     assert!(page.find(policy).unwrap() < page.find("<style>").unwrap());
     assert_eq!(page.matches("href=").count(), 1);
     assert!(page.contains("<link rel=\"icon\" href=\"data:,\">"));
-    for door in ["src=", "srcset", "url(", "@import", "@font-face", "<iframe", "<form", "fetch(", "XMLHttp", "import("]
-    {
+    for door in [
+        "src=",
+        "srcset",
+        "url(",
+        "@import",
+        "@font-face",
+        "<iframe",
+        "<form",
+        "fetch(",
+        "XMLHttp",
+        "import(",
+    ] {
         assert!(!page.contains(door), "{door}");
     }
 }
 
 #[test]
 fn no_secret_is_on_a_page() {
-    let World { sandbox, server, .. } = World::new();
-    let url = server.url("codex.git").replace("http://", &format!("http://x-access-token:{TOKEN}@"));
+    let World {
+        sandbox, server, ..
+    } = World::new();
+    let url = server
+        .url("codex.git")
+        .replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let mut status = sandbox.program(&["status", "--all", "--html", "page.html"]);
-    status.env("FRACTARY_CODEX_REMOTE__URL", url).env("FRACTARY_CODEX_REMOTE__ALLOW_INSECURE", "true");
+    status
+        .env("FRACTARY_CODEX_REMOTE__URL", url)
+        .env("FRACTARY_CODEX_REMOTE__ALLOW_INSECURE", "true");
     sandbox.finish(status).code(0);
     let page = fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
     assert!(page.contains("***") && !page.contains(TOKEN));

@@ -11,13 +11,25 @@ use crate::support::{Sandbox, needs_git};
 fn refused(sandbox: &Sandbox, file: &str, why: &str) {
     let output = sandbox.run(&["status", "--all", "--html", file]).code(2);
     assert!(
-        output.stderr.starts_with(&format!("error: the page `{file}` cannot be written: {why}")),
+        output.stderr.starts_with(&format!(
+            "error: the page `{file}` cannot be written: {why}"
+        )),
         "{}",
         output.stderr
     );
-    assert!(!output.stdout.contains("the page is in"), "{}", output.stdout);
-    let document = sandbox.run(&["status", "--all", "--json", "--html", file]).code(2).json();
-    assert_eq!((&document["error"]["kind"], &document["exit_code"]), (&"page".into(), &2.into()));
+    assert!(
+        !output.stdout.contains("the page is in"),
+        "{}",
+        output.stdout
+    );
+    let document = sandbox
+        .run(&["status", "--all", "--json", "--html", file])
+        .code(2)
+        .json();
+    assert_eq!(
+        (&document["error"]["kind"], &document["exit_code"]),
+        (&"page".into(), &2.into())
+    );
 }
 
 #[test]
@@ -25,18 +37,36 @@ fn a_page_replaces_a_file_as_a_whole() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/page.html", "old");
     fs::hard_link(sandbox.path("ws/page.html"), sandbox.path("ws/kept")).unwrap();
-    sandbox.run(&["status", "--all", "--html", "page.html"]).code(1);
+    sandbox
+        .run(&["status", "--all", "--html", "page.html"])
+        .code(1);
     assert_eq!(fs::read_to_string(sandbox.path("ws/kept")).unwrap(), "old");
-    let mode = fs::metadata(sandbox.path("ws/page.html")).unwrap().permissions().mode();
-    let umask = fs::metadata(sandbox.path("ws/kept")).unwrap().permissions().mode();
+    let mode = fs::metadata(sandbox.path("ws/page.html"))
+        .unwrap()
+        .permissions()
+        .mode();
+    let umask = fs::metadata(sandbox.path("ws/kept"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode, umask, "as any program would have made it");
     // Through a link, which stays, and as seen from `-C`.
     fs::create_dir(sandbox.path("ws/out")).unwrap();
     symlink("../page.html", sandbox.path("ws/out/link.html")).unwrap();
     sandbox.write("ws/page.html", "old");
-    sandbox.run(&["-C", "out", "status", "--all", "--html", "link.html"]).code(1);
-    assert!(fs::symlink_metadata(sandbox.path("ws/out/link.html")).unwrap().is_symlink());
-    assert!(fs::read_to_string(sandbox.path("ws/page.html")).unwrap().starts_with("<!doctype html>"));
+    sandbox
+        .run(&["-C", "out", "status", "--all", "--html", "link.html"])
+        .code(1);
+    assert!(
+        fs::symlink_metadata(sandbox.path("ws/out/link.html"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(
+        fs::read_to_string(sandbox.path("ws/page.html"))
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
     assert_eq!(fs::read_dir(sandbox.path("ws/out")).unwrap().count(), 1);
 }
 
@@ -53,8 +83,17 @@ fn what_can_be_no_page_is_told_before_any_work() {
     refused(&sandbox, "pipe", "it is not a regular file");
     symlink("not-there.html", sandbox.path("ws/link.html")).unwrap();
     refused(&sandbox, "link.html", "it is a link that leads nowhere");
-    assert!(fs::symlink_metadata(sandbox.path("ws/link.html")).unwrap().is_symlink());
-    assert!(fs::symlink_metadata(sandbox.path("ws/pipe")).unwrap().file_type().is_fifo());
+    assert!(
+        fs::symlink_metadata(sandbox.path("ws/link.html"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(
+        fs::symlink_metadata(sandbox.path("ws/pipe"))
+            .unwrap()
+            .file_type()
+            .is_fifo()
+    );
 }
 
 #[test]
@@ -62,21 +101,44 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/out/page.html", "old");
     let out = sandbox.path("ws/out");
-    let read_only = format!("mount --bind {0} {0} && mount -o remount,ro,bind {0}", out.display());
+    let read_only = format!(
+        "mount --bind {0} {0} && mount -o remount,ro,bind {0}",
+        out.display()
+    );
     let arguments = ["status", "--all", "--check", "--html", "out/page.html"];
-    let Some(output) = sandbox.run_with_mounts(&read_only, &arguments) else { return };
-    let output = output.code(1);
-    assert!(!output.stderr.contains(".fractary-codex-"), "{}", output.stderr);
-    assert!(output.stdout.contains("1 would sync") && !output.stdout.contains("the page is in"), "{}", output.stdout);
-    let why = "error: the page `out/page.html` cannot be written: Read-only file system";
-    assert!(output.stderr.contains(why), "{}", output.stderr);
-    let full = format!("mount -t tmpfs -o size=8k tmpfs {}", out.display());
-    let Some(output) = sandbox.run_between_mounts(&full, &arguments, &format!("ls -A {}", out.display())) else {
+    let Some(output) = sandbox.run_with_mounts(&read_only, &arguments) else {
         return;
     };
     let output = output.code(1);
-    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
-    assert!(!output.stdout.contains(".fractary-codex-"), "{}", output.stdout);
+    assert!(
+        !output.stderr.contains(".fractary-codex-"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stdout.contains("1 would sync") && !output.stdout.contains("the page is in"),
+        "{}",
+        output.stdout
+    );
+    let why = "error: the page `out/page.html` cannot be written: Read-only file system";
+    assert!(output.stderr.contains(why), "{}", output.stderr);
+    let full = format!("mount -t tmpfs -o size=8k tmpfs {}", out.display());
+    let Some(output) =
+        sandbox.run_between_mounts(&full, &arguments, &format!("ls -A {}", out.display()))
+    else {
+        return;
+    };
+    let output = output.code(1);
+    assert!(
+        output.stderr.contains("No space left on device"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        !output.stdout.contains(".fractary-codex-"),
+        "{}",
+        output.stdout
+    );
     assert_eq!(fs::read_to_string(out.join("page.html")).unwrap(), "old");
 }
 
@@ -94,8 +156,14 @@ fn a_page_that_could_not_be_written_hides_no_other_failure() {
     let why = "error: the page `out/page.html` cannot be written: No such file or directory (os error 2)\n";
     assert!(told.contains(why), "{told}");
     sandbox.write("ws/out/.keep", "");
-    let document = sandbox.run(&[&arguments[..], &["--json"]].concat()).code(1).json();
-    assert_eq!((&document["error"]["kind"], &document["exit_code"]), (&"page".into(), &1.into()));
+    let document = sandbox
+        .run(&[&arguments[..], &["--json"]].concat())
+        .code(1)
+        .json();
+    assert_eq!(
+        (&document["error"]["kind"], &document["exit_code"]),
+        (&"page".into(), &1.into())
+    );
 }
 
 #[test]
@@ -103,34 +171,71 @@ fn a_run_that_ends_early_leaves_the_last_page() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/page.html", "old");
     for (more, code) in [("remote.url=../nothing.git", 4), ("nonsense=1", 3)] {
-        let output = sandbox.run(&["status", "--all", "--html", "page.html", "--config", more]).code(code);
-        assert!(!output.stdout.contains("the page is in"), "{}", output.stdout);
-        assert_eq!(fs::read_to_string(sandbox.path("ws/page.html")).unwrap(), "old");
+        let output = sandbox
+            .run(&["status", "--all", "--html", "page.html", "--config", more])
+            .code(code);
+        assert!(
+            !output.stdout.contains("the page is in"),
+            "{}",
+            output.stdout
+        );
+        assert_eq!(
+            fs::read_to_string(sandbox.path("ws/page.html")).unwrap(),
+            "old"
+        );
     }
 }
 
 #[test]
 fn the_exit_status_is_that_of_the_run() {
     let (sandbox, _codex) = world();
-    for (projects, check, code) in [("handbook", true, 0), ("billing", true, 6), ("billing", false, 0), ("*", true, 1)]
-    {
+    for (projects, check, code) in [
+        ("handbook", true, 0),
+        ("billing", true, 6),
+        ("billing", false, 0),
+        ("*", true, 1),
+    ] {
         let mut arguments = vec!["status", "-p", projects, "--html", "page.html"];
         arguments.extend(check.then_some("--check"));
         sandbox.run(&arguments).code(code);
         let page = fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
-        assert_eq!(page.contains(">handbook "), ["handbook", "*"].contains(&projects));
+        assert_eq!(
+            page.contains(">handbook "),
+            ["handbook", "*"].contains(&projects)
+        );
     }
 }
 
 #[test]
 fn a_page_on_standard_output_stands_there_alone() {
     let (sandbox, _codex) = world();
-    sandbox.run(&["status", "--all", "--html", "page.html"]).code(1);
+    sandbox
+        .run(&["status", "--all", "--html", "page.html"])
+        .code(1);
     let output = sandbox.run(&["status", "--all", "--html", "-"]).code(1);
-    assert_eq!(output.stdout, fs::read_to_string(sandbox.path("ws/page.html")).unwrap());
+    assert_eq!(
+        output.stdout,
+        fs::read_to_string(sandbox.path("ws/page.html")).unwrap()
+    );
     assert!(!sandbox.path("ws/-").exists());
-    let output = sandbox.run(&["status", "--all", "--html", "-", "--config", "remote.url=../nothing.git"]).code(4);
-    assert!(output.stdout.is_empty() && output.stderr.contains("error: there is no repository"), "{}", output.stderr);
-    let document = sandbox.run(&["status", "--all", "--html", "-", "--json"]).code(2).json();
+    let output = sandbox
+        .run(&[
+            "status",
+            "--all",
+            "--html",
+            "-",
+            "--config",
+            "remote.url=../nothing.git",
+        ])
+        .code(4);
+    assert!(
+        output.stdout.is_empty() && output.stderr.contains("error: there is no repository"),
+        "{}",
+        output.stderr
+    );
+    let document = sandbox
+        .run(&["status", "--all", "--html", "-", "--json"])
+        .code(2)
+        .json();
     assert_eq!(document["error"]["kind"], "usage");
 }

@@ -21,7 +21,10 @@ impl Browser {
     /// Starts one; `None`, and a line that says so, where there is none.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let is_there = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
-        let Some(program) = ["chromium", "chromium-browser", "google-chrome"].iter().find(is_there) else {
+        let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
+            .iter()
+            .find(is_there)
+        else {
             not_installed("chromium");
             return None;
         };
@@ -29,15 +32,30 @@ impl Browser {
         let profile = sandbox.path("browser");
         fs::create_dir(&profile).unwrap();
         let mut command = sandbox.command("chromedriver");
-        command.arg("--port=0").env("TMPDIR", &profile).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg("--port=0")
+            .env("TMPDIR", &profile)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let Ok(mut driver) = command.spawn() else {
             not_installed("chromedriver");
             return None;
         };
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port =
-            said.find_map(|line| line.split_once("started successfully on port ")?.1.trim_matches('.').parse().ok());
-        let mut browser = Self { driver, port: port.unwrap(), session: String::new() };
+        let mut said = BufReader::new(driver.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let port = said.find_map(|line| {
+            line.split_once("started successfully on port ")?
+                .1
+                .trim_matches('.')
+                .parse()
+                .ok()
+        });
+        let mut browser = Self {
+            driver,
+            port: port.unwrap(),
+            session: String::new(),
+        };
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -51,15 +69,23 @@ impl Browser {
             &format!("--user-data-dir={}", profile.join("profile").display()),
         ];
         let options = json!({ "binary": which(program), "args": arguments });
-        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
-        let session = browser.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } }));
+        let wanted =
+            json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let session = browser.ask(
+            "POST",
+            "/session",
+            &json!({ "capabilities": { "alwaysMatch": wanted } }),
+        );
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         Some(browser)
     }
 
     /// Opens a file.
     pub(crate) fn open(&self, page: &Path) {
-        self.say("/url", &json!({ "url": format!("file://{}", page.display()) }));
+        self.say(
+            "/url",
+            &json!({ "url": format!("file://{}", page.display()) }),
+        );
     }
 
     /// Clicks the element that a CSS selector finds, as with a mouse: it must be there to be hit.
@@ -71,12 +97,26 @@ impl Browser {
     /// Types into an element.
     pub(crate) fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector);
-        self.say(&format!("/element/{element}/value"), &json!({ "text": text }));
+        self.say(
+            &format!("/element/{element}/value"),
+            &json!({ "text": text }),
+        );
     }
 
     fn find(&self, selector: &str) -> String {
-        let found = self.say("/element", &json!({ "using": "css selector", "value": selector }));
-        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+        let found = self.say(
+            "/element",
+            &json!({ "using": "css selector", "value": selector }),
+        );
+        found
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// What the body of a function comes to in the page.
@@ -86,7 +126,10 @@ impl Browser {
 
     /// A command of the DevTools protocol.
     pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
-        self.say("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+        self.say(
+            "/goog/cdp/execute",
+            &json!({ "cmd": command, "params": parameters }),
+        )
     }
 
     /// Makes the window a screen of this size, for a user who likes it light or dark.
@@ -99,7 +142,10 @@ impl Browser {
 
     /// What the browser complained of since it was asked last.
     pub(crate) fn complaints(&self) -> Vec<Value> {
-        self.say("/se/log", &json!({ "type": "browser" })).as_array().unwrap().clone()
+        self.say("/se/log", &json!({ "type": "browser" }))
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     #[track_caller]
@@ -117,7 +163,10 @@ impl Browser {
     fn request(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(String, Value)> {
         let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
         let body = body.to_string();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         stream.get_mut().write_all((head + &body).as_bytes())?;
         let mut head = Vec::new();
         loop {
@@ -128,10 +177,15 @@ impl Browser {
             }
             head.push(line.to_ascii_lowercase());
         }
-        let length = head.iter().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let length = head
+            .iter()
+            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
         let mut answer = vec![0; length.unwrap_or(0)];
         stream.read_exact(&mut answer)?;
-        Ok((head.into_iter().next().unwrap_or_default(), serde_json::from_slice(&answer)?))
+        Ok((
+            head.into_iter().next().unwrap_or_default(),
+            serde_json::from_slice(&answer)?,
+        ))
     }
 }
 
@@ -146,5 +200,8 @@ impl Drop for Browser {
 /// Where on PATH a program is.
 fn which(program: &str) -> String {
     let path = std::env::var("PATH").unwrap();
-    path.split(':').map(|directory| format!("{directory}/{program}")).find(|file| Path::new(file).exists()).unwrap()
+    path.split(':')
+        .map(|directory| format!("{directory}/{program}"))
+        .find(|file| Path::new(file).exists())
+        .unwrap()
 }

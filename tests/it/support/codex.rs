@@ -28,10 +28,16 @@ pub(crate) struct Codex {
 
 impl Codex {
     pub(crate) fn empty(path: &Path, sandbox: &Sandbox) -> Self {
-        let codex = Self { path: path.to_owned(), home: sandbox.path("home") };
+        let codex = Self {
+            path: path.to_owned(),
+            home: sandbox.path("home"),
+        };
         fs::create_dir_all(path).unwrap();
         codex.git(&["init", "-q", "--bare", "-b", "main", "--template="]);
-        let mut config = fs::File::options().append(true).open(path.join("config")).unwrap();
+        let mut config = fs::File::options()
+            .append(true)
+            .open(path.join("config"))
+            .unwrap();
         config.write_all(CONFIG.as_bytes()).unwrap();
         codex
     }
@@ -54,12 +60,20 @@ impl Codex {
             .env("HOME", &self.home)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env_remove("GIT_DIR")
-            .envs([("GIT_AUTHOR_NAME", "Bob"), ("GIT_AUTHOR_EMAIL", "b@b"), ("GIT_COMMITTER_NAME", "Bob")])
+            .envs([
+                ("GIT_AUTHOR_NAME", "Bob"),
+                ("GIT_AUTHOR_EMAIL", "b@b"),
+                ("GIT_COMMITTER_NAME", "Bob"),
+            ])
             .env("GIT_COMMITTER_EMAIL", "b@b")
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        (output.status.success(), text(output.stdout), text(output.stderr))
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+        )
     }
 
     /// What git prints about `main`; nothing, where there is none yet.
@@ -77,7 +91,10 @@ impl Codex {
 
     /// Subjects of `main`, newest first.
     pub(crate) fn subjects(&self) -> Vec<String> {
-        self.of_main(&["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
+        self.of_main(&["log", "--format=%s", "main"])
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Path → mode and id.
@@ -101,20 +118,29 @@ impl Codex {
 
     /// How often `main` was updated.
     pub(crate) fn updates(&self) -> usize {
-        fs::read_to_string(self.path.join("logs/refs/heads/main")).map_or(0, |log| log.lines().count())
+        fs::read_to_string(self.path.join("logs/refs/heads/main"))
+            .map_or(0, |log| log.lines().count())
     }
 
     /// The history is one line, every object is sound, and nothing is missing.
     pub(crate) fn assert_sound(&self) {
         self.git(&["fsck", "--strict"]);
         assert_eq!(self.git(&["rev-list", "--merges", "main"]), "");
-        assert_eq!(self.git(&["rev-list", "--max-parents=0", "main"]).lines().count(), 1);
+        assert_eq!(
+            self.git(&["rev-list", "--max-parents=0", "main"])
+                .lines()
+                .count(),
+            1
+        );
     }
 
     /// A commit by somebody else: files to write (mode, path, content) and paths to delete.
     pub(crate) fn commit(&self, files: &[(&str, &str, &str)], deletions: &[&str]) {
         // Deletions first: a file may go where a directory is to be.
-        let mut changes: Vec<u8> = deletions.iter().flat_map(|path| format!("D {path}\n").into_bytes()).collect();
+        let mut changes: Vec<u8> = deletions
+            .iter()
+            .flat_map(|path| format!("D {path}\n").into_bytes())
+            .collect();
         for (mode, path, content) in files {
             match *mode {
                 "160000" => changes.extend(format!("M {mode} {content} {path}\n").bytes()),
@@ -126,7 +152,9 @@ impl Codex {
 
     /// Many files in one commit by somebody else.
     pub(crate) fn import(&self, files: &[(String, Vec<u8>)]) {
-        let changes = files.iter().flat_map(|(path, contents)| written("100644", path, contents));
+        let changes = files
+            .iter()
+            .flat_map(|(path, contents)| written("100644", path, contents));
         self.fast_import(&[self.next("Import"), changes.collect()].concat());
     }
 
@@ -138,7 +166,10 @@ impl Codex {
 
     /// The beginning of a commit on top of `main`, as `git fast-import` reads it.
     fn next(&self, subject: &str) -> Vec<u8> {
-        let from = self.tip().map(|tip| format!("from {tip}\n")).unwrap_or_default();
+        let from = self
+            .tip()
+            .map(|tip| format!("from {tip}\n"))
+            .unwrap_or_default();
         [head(subject), from.into_bytes()].concat()
     }
 
@@ -146,8 +177,17 @@ impl Codex {
         let input = self.path.join("somebody.stream");
         fs::write(&input, stream).unwrap();
         let mut command = Command::new("git");
-        command.args(["fast-import", "--quiet"]).current_dir(&self.path).env("HOME", &self.home);
-        assert!(command.stdin(fs::File::open(&input).unwrap()).status().unwrap().success());
+        command
+            .args(["fast-import", "--quiet"])
+            .current_dir(&self.path)
+            .env("HOME", &self.home);
+        assert!(
+            command
+                .stdin(fs::File::open(&input).unwrap())
+                .status()
+                .unwrap()
+                .success()
+        );
         fs::remove_file(input).unwrap();
     }
 
@@ -159,10 +199,21 @@ impl Codex {
             data.push(b' ');
             data.extend_from_slice(name);
             data.push(0);
-            data.extend((0..40).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()));
+            data.extend(
+                (0..40)
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()),
+            );
         }
         fs::write(self.path.join("somebody.tree"), data).unwrap();
-        let id = self.git(&["hash-object", "-t", "tree", "-w", "--literally", "somebody.tree"]);
+        let id = self.git(&[
+            "hash-object",
+            "-t",
+            "tree",
+            "-w",
+            "--literally",
+            "somebody.tree",
+        ]);
         fs::remove_file(self.path.join("somebody.tree")).unwrap();
         id.trim().to_owned()
     }
@@ -176,7 +227,9 @@ impl Codex {
     /// Writes contents and gives their id.
     pub(crate) fn blob(&self, contents: &[u8]) -> String {
         fs::write(self.path.join("somebody.blob"), contents).unwrap();
-        self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"]).trim().to_owned()
+        self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"])
+            .trim()
+            .to_owned()
     }
 
     /// Holds every push until the gate is opened.
@@ -195,11 +248,23 @@ impl Codex {
 
 /// How a commit of somebody else's begins, as `git fast-import` reads it.
 fn head(subject: &str) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    format!("commit refs/heads/main\ncommitter Bob <b@b> {now} +0000\ndata {}\n{subject}\n", subject.len()).into()
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    format!(
+        "commit refs/heads/main\ncommitter Bob <b@b> {now} +0000\ndata {}\n{subject}\n",
+        subject.len()
+    )
+    .into()
 }
 
 /// A file of a commit, as `git fast-import` reads it.
 fn written(mode: &str, path: &str, contents: &[u8]) -> Vec<u8> {
-    [format!("M {mode} inline {path}\ndata {}\n", contents.len()).as_bytes(), contents, b"\n"].concat()
+    [
+        format!("M {mode} inline {path}\ndata {}\n", contents.len()).as_bytes(),
+        contents,
+        b"\n",
+    ]
+    .concat()
 }

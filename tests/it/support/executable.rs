@@ -14,8 +14,16 @@ pub(crate) fn script(path: &Path, text: &str) {
 
 /// Writes a file that can be run at once by whatever interpreter it names.
 pub(crate) fn write(path: &Path, contents: &str) {
-    let mut install = install(Path::new("/dev/stdin"), path).stdin(Stdio::piped()).spawn().unwrap();
-    install.stdin.take().unwrap().write_all(contents.as_bytes()).unwrap();
+    let mut install = install(Path::new("/dev/stdin"), path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    install
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(contents.as_bytes())
+        .unwrap();
     assert!(install.wait().unwrap().success());
 }
 

@@ -18,13 +18,18 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(sandbox: &Sandbox) -> Self {
-        Self { reached: sandbox.path("reached"), go: sandbox.path("go") }
+        Self {
+            reached: sandbox.path("reached"),
+            go: sandbox.path("go"),
+        }
     }
 
     /// The shell code that stops there.
     pub(crate) fn script(&self) -> String {
         let (reached, go) = (self.reached.display(), self.go.display());
-        format!("touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done")
+        format!(
+            "touch {reached}; while [ ! -e {go} ] && [ -e {reached} ]; do echo >> {reached}; sleep 0.01; done"
+        )
     }
 
     /// Waits until somebody stands there.
@@ -38,7 +43,9 @@ impl Gate {
     pub(crate) fn wait_on(&self) {
         let stood = || fs::metadata(&self.reached).map_or(0, |meta| meta.len());
         let until_now = stood();
-        wait_until("somebody stands there for a while", || stood() > until_now + 20);
+        wait_until("somebody stands there for a while", || {
+            stood() > until_now + 20
+        });
     }
 
     /// Lets everybody through, now and later.
@@ -79,7 +86,9 @@ impl Sandbox {
             return match (step, moment) {
                 (Step::List, _) => server.fail(Stage::ListToFetch, reaction, usize::MAX),
                 (Step::Fetch, _) => server.fail(Stage::Fetch, reaction, usize::MAX),
-                (Step::Push, Moment::Before) => server.fail(Stage::ListToPush, reaction, usize::MAX),
+                (Step::Push, Moment::Before) => {
+                    server.fail(Stage::ListToPush, reaction, usize::MAX)
+                }
                 (Step::Push, Moment::After) => server.fail(Stage::Push, reaction, usize::MAX),
                 (Step::Verify, _) => server.fail_after(Stage::Push, Stage::ListToFetch, reaction),
             };
@@ -94,7 +103,9 @@ impl Sandbox {
         };
         let around = match moment {
             Moment::Before => script.to_owned(),
-            Moment::After => format!("\"$(git --exec-path)/git\" \"$@\"; status=$?\n{script}\nexit $status"),
+            Moment::After => {
+                format!("\"$(git --exec-path)/git\" \"$@\"; status=$?\n{script}\nexit $status")
+            }
         };
         self.wrap_git(&format!(
             "case \" $* \" in\n *' push '*) step=push; touch {pushed};;\n *' fetch '*) step=fetch;;\n \
@@ -115,9 +126,15 @@ impl Sandbox {
         let home = format!("HOME={}", self.path("home").display());
         let lives_here = |entry: &fs::DirEntry| {
             let variables = fs::read(entry.path().join("environ")).unwrap_or_default();
-            variables.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+            variables
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == home.as_bytes())
         };
-        fs::read_dir("/proc").unwrap().flatten().filter(lives_here).count()
+        fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter(lives_here)
+            .count()
     }
 }
 

@@ -91,8 +91,12 @@ impl HttpServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let authorization = credentials.map(|plain| format!("Basic {}", BASE64_STANDARD.encode(plain)));
-        let site = Site { root: root.to_owned(), authorization };
+        let authorization =
+            credentials.map(|plain| format!("Basic {}", BASE64_STANDARD.encode(plain)));
+        let site = Site {
+            root: root.to_owned(),
+            authorization,
+        };
         let accept = {
             let shared = shared.clone();
             move || {
@@ -106,7 +110,11 @@ impl HttpServer {
                 }
             }
         };
-        Self { address, shared, listener: Some(thread::spawn(accept)) }
+        Self {
+            address,
+            shared,
+            listener: Some(thread::spawn(accept)),
+        }
     }
 
     /// The URL of the repository at `path` below the root.
@@ -121,12 +129,20 @@ impl HttpServer {
 
     /// Orders a fault for the next `times` requests of `stage`.
     pub(crate) fn fail(&self, stage: Stage, reaction: Reaction, times: usize) {
-        self.shared.faults.lock().unwrap().push((stage, reaction, times));
+        self.shared
+            .faults
+            .lock()
+            .unwrap()
+            .push((stage, reaction, times));
     }
 
     /// Orders a fault for every request of `stage` that comes after one of `trigger`.
     pub(crate) fn fail_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
-        self.shared.later.lock().unwrap().push((trigger, stage, reaction));
+        self.shared
+            .later
+            .lock()
+            .unwrap()
+            .push((trigger, stage, reaction));
     }
 
     /// Ends all faults that were ordered.
@@ -157,7 +173,9 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(()) };
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Ok(());
+    };
     let (method, target) = (method.to_owned(), target.to_owned());
     let mut headers = HashMap::new();
     loop {
@@ -170,7 +188,12 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     }
     let body = read_body(&mut reader, &headers)?;
     let mut stream = stream;
-    let request = Request { target: target.clone(), headers: headers.clone(), bytes_up: body.len(), bytes_down: 0 };
+    let request = Request {
+        target: target.clone(),
+        headers: headers.clone(),
+        bytes_up: body.len(),
+        bytes_down: 0,
+    };
     let number = {
         let mut requests = shared.requests.lock().unwrap();
         requests.push(request);
@@ -178,31 +201,48 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     };
     if site.authorization.is_some() && headers.get("authorization") != site.authorization.as_ref() {
         let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"codex\"\r\n";
-        return write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        return write!(
+            stream,
+            "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
     }
     let reaction = stage(&method, &target).and_then(|stage| shared.take(stage));
     match &reaction {
         Some(Reaction::Status(status, body)) => {
             let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
-            return write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            return write!(
+                stream,
+                "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
         Some(Reaction::Echo(status)) => {
             let sent = headers.get("authorization").cloned().unwrap_or_default();
-            let plain = sent.strip_prefix("Basic ").and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
+            let plain = sent
+                .strip_prefix("Basic ")
+                .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok());
             let plain = String::from_utf8_lossy(&plain.unwrap_or_default()).into_owned();
             let body = format!("{target} was asked with {sent}\nwhich is {plain}\n");
             let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
-            return write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+            return write!(
+                stream,
+                "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
         Some(Reaction::Redirect(to)) => {
             let head = format!("HTTP/1.1 301 Moved\r\nLocation: {to}{target}\r\n");
-            return write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+            return write!(
+                stream,
+                "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
+            );
         }
         Some(Reaction::Reset) => return reset(&stream),
         Some(Reaction::Garbage) => {
             let kind = headers.get("accept").cloned().unwrap_or_default();
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 8\r\nConnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 8\r\nConnection: close\r\n\r\n"
+            );
             return stream.write_all(format!("{head}garbage\n").as_bytes());
         }
         Some(Reaction::Stall) => {
@@ -247,18 +287,35 @@ fn stage(method: &str, target: &str) -> Option<Stage> {
 
 impl Shared {
     fn take(&self, stage: Stage) -> Option<Reaction> {
-        let triggered: Vec<_> = self.later.lock().unwrap().extract_if(.., |(trigger, ..)| *trigger == stage).collect();
-        self.faults.lock().unwrap().extend(triggered.into_iter().map(|(_, at, reaction)| (at, reaction, usize::MAX)));
+        let triggered: Vec<_> = self
+            .later
+            .lock()
+            .unwrap()
+            .extract_if(.., |(trigger, ..)| *trigger == stage)
+            .collect();
+        self.faults.lock().unwrap().extend(
+            triggered
+                .into_iter()
+                .map(|(_, at, reaction)| (at, reaction, usize::MAX)),
+        );
         let mut faults = self.faults.lock().unwrap();
-        let (_, reaction, times) = faults.iter_mut().find(|(at, _, times)| *at == stage && *times > 0)?;
+        let (_, reaction, times) = faults
+            .iter_mut()
+            .find(|(at, _, times)| *at == stage && *times > 0)?;
         *times -= 1;
         Some(reaction.clone())
     }
 }
 
-fn read_body(reader: &mut impl BufRead, headers: &HashMap<String, String>) -> std::io::Result<Vec<u8>> {
+fn read_body(
+    reader: &mut impl BufRead,
+    headers: &HashMap<String, String>,
+) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    if headers.get("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
+    if headers
+        .get("transfer-encoding")
+        .is_some_and(|encoding| encoding == "chunked")
+    {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -271,7 +328,10 @@ fn read_body(reader: &mut impl BufRead, headers: &HashMap<String, String>) -> st
             body.extend_from_slice(&chunk[..size]);
         }
     }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
     reader.take(length).read_to_end(&mut body)?;
     Ok(body)
 }
@@ -312,15 +372,26 @@ fn backend(
     let feeding = thread::spawn(move || input.write_all(&body));
     let output = child.wait_with_output()?.stdout;
     let _ = feeding.join();
-    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(output.len());
+    let end = output
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or(output.len());
     let head = String::from_utf8_lossy(&output[..end]).into_owned();
     let content = output.get(end + 4..).unwrap_or_default();
-    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
-    let rest: String =
-        head.lines().filter(|line| !line.starts_with("Status:")).map(|line| format!("{line}\r\n")).collect();
-    let mut answer =
-        format!("HTTP/1.1 {status}\r\n{rest}Content-Length: {}\r\nConnection: close\r\n\r\n", content.len())
-            .into_bytes();
+    let status = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Status: "))
+        .unwrap_or("200 OK");
+    let rest: String = head
+        .lines()
+        .filter(|line| !line.starts_with("Status:"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\n{rest}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        content.len()
+    )
+    .into_bytes();
     answer.extend_from_slice(content);
     Ok(answer)
 }
@@ -342,6 +413,10 @@ impl World {
         codex.commit(&[("100644", "README.md", "codex")], &[]);
         sandbox.write("ws/alpha/README.md", "alpha");
         let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
-        Self { sandbox, codex, server }
+        Self {
+            sandbox,
+            codex,
+            server,
+        }
     }
 }

@@ -22,17 +22,25 @@ pub(crate) use wait::wait_until;
 /// Waits until a server listens on this port of loopback.
 #[track_caller]
 fn listens(port: u16) {
-    wait_until("a server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    wait_until("a server listens", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
 }
 
 /// Says that a test was left out for want of a program; fails where none may be, for a program can be installed.
 pub(crate) fn not_installed(programs: &str) {
-    assert!(std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(), "not installed: {programs}");
+    assert!(
+        std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(),
+        "not installed: {programs}"
+    );
     skipped(&format!("not installed: {programs}"));
 }
 
 /// Says that a test was left out, and why: what it needs is not granted here (a container without mounts, say).
-#[expect(clippy::print_stderr, reason = "who runs the tests should know what was left out")]
+#[expect(
+    clippy::print_stderr,
+    reason = "who runs the tests should know what was left out"
+)]
 pub(crate) fn skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

@@ -13,7 +13,12 @@ impl Sandbox {
     }
 
     /// The same, with some shell after the run, before the mounts go.
-    pub(crate) fn run_between_mounts(&self, mounts: &str, arguments: &[&str], after: &str) -> Option<Output> {
+    pub(crate) fn run_between_mounts(
+        &self,
+        mounts: &str,
+        arguments: &[&str],
+        after: &str,
+    ) -> Option<Output> {
         let tmp = self.path("tmp");
         let script = format!(
             "({mounts}) || exit {NO_MOUNTS}\n\"$@\"\nstatus=$?\n{after}\n\
@@ -26,7 +31,9 @@ impl Sandbox {
         }
         let path = format!("PATH={}", self.program_path());
         command.args(["--mount", "sh", "-c", &script, "sh", "env", &path]);
-        command.arg(env!("CARGO_BIN_EXE_fractary-codex")).args(arguments);
+        command
+            .arg(env!("CARGO_BIN_EXE_fractary-codex"))
+            .args(arguments);
         let output = self.finish(command);
         // `unshare` itself ends with 1 where it may not.
         if output.code == Some(NO_MOUNTS) || output.stderr.starts_with("unshare: ") {

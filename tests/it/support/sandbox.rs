@@ -26,7 +26,10 @@ impl Sandbox {
         for name in ["home", "tmp", "ws"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
-        Self { server: OnceLock::new(), directory }
+        Self {
+            server: OnceLock::new(),
+            directory,
+        }
     }
 
     /// A path inside.
@@ -50,12 +53,19 @@ impl Sandbox {
 
     pub(crate) fn remove(&self, relative: &str) {
         let path = self.path(relative);
-        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
     }
 
     /// Makes a named pipe.
     pub(crate) fn pipe(&self, relative: &str) {
-        let made = Command::new("mkfifo").arg(self.path(relative)).status().unwrap();
+        let made = Command::new("mkfifo")
+            .arg(self.path(relative))
+            .status()
+            .unwrap();
         assert!(made.success());
     }
 
@@ -65,7 +75,10 @@ impl Sandbox {
 
     /// A workspace of projects whose roots are the directories of these names, beside an empty codex.
     pub(crate) fn workspace(&self, projects: &[&str], more: &str) -> Codex {
-        let names: String = projects.iter().map(|name| format!("    {name}: {{}}\n")).collect();
+        let names: String = projects
+            .iter()
+            .map(|name| format!("    {name}: {{}}\n"))
+            .collect();
         let config = format!(
             "codex:\n  organization: acme\n  codex_repo: codex\n  remote:\n    url: ../codex.git\n  projects:\n{names}{more}"
         );
@@ -79,7 +92,10 @@ impl Sandbox {
             let server = HttpServer::start(self.directory.path(), None);
             let config = fs::read_to_string(self.path("ws/.fractary/config.yaml")).unwrap();
             assert!(config.contains("../codex.git"), "{config}");
-            self.write("ws/.fractary/config.yaml", config.replace("../codex.git", &server.url("codex.git")));
+            self.write(
+                "ws/.fractary/config.yaml",
+                config.replace("../codex.git", &server.url("codex.git")),
+            );
             server
         })
     }
@@ -97,7 +113,14 @@ impl Sandbox {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap()))
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}",
+                    self.path("bin").display(),
+                    std::env::var("PATH").unwrap()
+                ),
+            )
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("LC_ALL", "C")
@@ -122,7 +145,11 @@ impl Sandbox {
     /// The program's PATH; nothing but `bin` where git is hidden.
     pub(crate) fn program_path(&self) -> String {
         let own = self.path("bin").display().to_string();
-        if without_git() { own } else { format!("{own}:{}", std::env::var("PATH").unwrap()) }
+        if without_git() {
+            own
+        } else {
+            format!("{own}:{}", std::env::var("PATH").unwrap())
+        }
     }
 
     /// Runs the program in the workspace.
@@ -142,7 +169,11 @@ impl Sandbox {
 
     /// Starts a prepared command in the background.
     pub(crate) fn spawn(&self, mut command: Command) -> Child {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Waits until a command from the background has ended.
@@ -159,7 +190,11 @@ impl Sandbox {
         let mut command = self.command("git");
         command.args(arguments).current_dir(directory);
         let output = command.output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -168,26 +203,47 @@ impl Sandbox {
         assert!(!without_git(), "a test of what git itself does");
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
-        executable::script(&self.path("bin/git"), &format!("{script}\nexec {} \"$@\"", real.display()));
+        executable::script(
+            &self.path("bin/git"),
+            &format!("{script}\nexec {} \"$@\"", real.display()),
+        );
     }
 
     /// What lies in the temporary directory.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("tmp")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// Every file below `relative` with contents, mode and modification time: to show that nothing was touched.
-    pub(crate) fn fingerprint(&self, relative: &str) -> Vec<(PathBuf, Vec<u8>, u32, std::time::SystemTime)> {
+    pub(crate) fn fingerprint(
+        &self,
+        relative: &str,
+    ) -> Vec<(PathBuf, Vec<u8>, u32, std::time::SystemTime)> {
         let mut found = Vec::new();
         let mut pending = vec![self.path(relative)];
         while let Some(path) = pending.pop() {
             let meta = fs::symlink_metadata(&path).unwrap();
-            let data = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+            let data = if meta.is_file() {
+                fs::read(&path).unwrap()
+            } else {
+                Vec::new()
+            };
             if meta.is_dir() {
-                pending.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                pending.extend(
+                    fs::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
             }
-            found.push((path, data, meta.permissions().mode(), meta.modified().unwrap()));
+            found.push((
+                path,
+                data,
+                meta.permissions().mode(),
+                meta.modified().unwrap(),
+            ));
         }
         found.sort();
         found

@@ -25,17 +25,36 @@ impl SshServer {
         fs::create_dir(&directory).unwrap();
         for key in ["host", "user", "stranger"] {
             let path = directory.join(key);
-            let made =
-                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(path)
+                .status()
+                .unwrap();
             assert!(made.success());
         }
         let path = |name: &str| directory.join(name).display().to_string();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::copy(directory.join("user.pub"), directory.join("authorized_keys")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        fs::copy(
+            directory.join("user.pub"),
+            directory.join("authorized_keys"),
+        )
+        .unwrap();
         let host = fs::read_to_string(directory.join("host.pub")).unwrap();
-        fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        fs::write(
+            directory.join("known_hosts"),
+            format!("[127.0.0.1]:{port} {host}"),
+        )
+        .unwrap();
         let other = fs::read_to_string(directory.join("stranger.pub")).unwrap();
-        fs::write(directory.join("others_known_hosts"), format!("[127.0.0.1]:{port} {other}")).unwrap();
+        fs::write(
+            directory.join("others_known_hosts"),
+            format!("[127.0.0.1]:{port} {other}"),
+        )
+        .unwrap();
         // A separation directory is wanted by sshd when it is started by root.
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
@@ -53,7 +72,11 @@ impl SshServer {
             .spawn()
             .unwrap();
         listens(port);
-        Some(Self { child, port, directory })
+        Some(Self {
+            child,
+            port,
+            directory,
+        })
     }
 
     /// The URL of a repository of this machine.
@@ -65,7 +88,10 @@ impl SshServer {
     /// libgit2 looks for them.
     pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
         for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
-            sandbox.write(&format!("home/.ssh/{name}"), fs::read(self.directory.join(file)).unwrap_or_default());
+            sandbox.write(
+                &format!("home/.ssh/{name}"),
+                fs::read(self.directory.join(file)).unwrap_or_default(),
+            );
         }
         let path = |name: &str| self.directory.join(name).display().to_string();
         format!(

@@ -19,7 +19,8 @@ impl TlsServer {
     /// is missing.
     pub(crate) fn start(sandbox: &Sandbox, upstream: &str) -> Option<Self> {
         let program = "/usr/sbin/nginx";
-        if !Path::new(program).exists() || Command::new("openssl").arg("version").output().is_err() {
+        if !Path::new(program).exists() || Command::new("openssl").arg("version").output().is_err()
+        {
             not_installed("nginx or openssl");
             return None;
         }
@@ -27,15 +28,39 @@ impl TlsServer {
         fs::create_dir(&directory).unwrap();
         let (key, certificate) = (directory.join("key"), directory.join("certificate"));
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-            .args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+            ])
+            .args([
+                "-subj",
+                "/CN=127.0.0.1",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+                "-keyout",
+            ])
             .arg(&key)
             .arg("-out")
             .arg(&certificate)
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let own = directory.display();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {own}/{name};\n"))
@@ -59,7 +84,11 @@ impl TlsServer {
             .spawn()
             .unwrap();
         listens(port);
-        Some(Self { child, port, certificate })
+        Some(Self {
+            child,
+            port,
+            certificate,
+        })
     }
 
     /// The URL of the repository at `path` of the server behind.

@@ -86,7 +86,10 @@ impl Call {
     pub(super) fn words(&self) -> Vec<String> {
         let words = held(&self.words);
         let text = String::from_utf8_lossy(&words);
-        text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+        text.split(['\n', '\r'])
+            .filter(|line| !line.trim().is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Callbacks that notice what moves and tell how far `stage` is.
@@ -102,7 +105,10 @@ impl Call {
         let call = self.clone();
         // Over ssh this is all that is heard of a fetch: once for each object and every 100 KB.
         callbacks.transfer_progress(move |progress| {
-            let (done, total) = (progress.received_objects() as u64, progress.total_objects() as u64);
+            let (done, total) = (
+                progress.received_objects() as u64,
+                progress.total_objects() as u64,
+            );
             call.tell(stage, done, total, progress.received_bytes() as u64);
             call.moved()
         });
@@ -141,7 +147,11 @@ impl Call {
     /// How long nothing may move now.
     fn patience(&self) -> Duration {
         let timeout = &self.bound.remote.timeout;
-        if self.is_sent() { timeout.push_verdict } else { timeout.connect + timeout.idle }
+        if self.is_sent() {
+            timeout.push_verdict
+        } else {
+            timeout.connect + timeout.idle
+        }
     }
 
     /// Does `work` in a thread of its own and waits for it; an error if it does not end by itself.
@@ -152,26 +162,37 @@ impl Call {
     ) -> Result<T, RemoteError> {
         let (sender, receiver) = mpsc::channel();
         let call = self.clone();
-        let started = thread::Builder::new().name("libgit2".to_owned()).spawn(move || {
-            CURRENT.set(Some(call.clone()));
-            let result = work(&call);
-            CURRENT.set(None);
-            let _ = sender.send(result);
-        });
+        let started = thread::Builder::new()
+            .name("libgit2".to_owned())
+            .spawn(move || {
+                CURRENT.set(Some(call.clone()));
+                let result = work(&call);
+                CURRENT.set(None);
+                let _ = sender.send(result);
+            });
         if let Err(error) = started {
-            return Err(self.bound.error(RemoteErrorKind::Other, vec![error.to_string()]));
+            return Err(self
+                .bound
+                .error(RemoteErrorKind::Other, vec![error.to_string()]));
         }
         loop {
             let (kind, detail) = match receiver.recv_timeout(TICK) {
                 Ok(result) => return result.map_err(|error| self.failure(&error)),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.bound.error(RemoteErrorKind::Other, vec!["libgit2 broke off".to_owned()]));
+                    return Err(self
+                        .bound
+                        .error(RemoteErrorKind::Other, vec!["libgit2 broke off".to_owned()]));
                 }
                 Err(RecvTimeoutError::Timeout) => match (self.bound.interrupt.check(), on_signal) {
-                    (Err(interrupted), OnSignal::Stop) => (RemoteErrorKind::Interrupted(interrupted), Vec::new()),
+                    (Err(interrupted), OnSignal::Stop) => {
+                        (RemoteErrorKind::Interrupted(interrupted), Vec::new())
+                    }
                     _ if held(&self.moved).elapsed() > self.patience() => {
                         let limit = humantime::format_duration(self.patience());
-                        (RemoteErrorKind::TimedOut, vec![format!("nothing moved for {limit}")])
+                        (
+                            RemoteErrorKind::TimedOut,
+                            vec![format!("nothing moved for {limit}")],
+                        )
                     }
                     _ => continue,
                 },
@@ -185,7 +206,10 @@ impl Call {
     /// What an error of libgit2 means.
     fn failure(&self, error: &git2::Error) -> RemoteError {
         tracing::debug!(code = ?error.code(), class = ?error.class(), "libgit2 failed");
-        let words = self.words().into_iter().map(|line| format!("remote: {line}"));
+        let words = self
+            .words()
+            .into_iter()
+            .map(|line| format!("remote: {line}"));
         let (kind, lines) = match held(&self.cause).take() {
             Some((kind, lines)) => (kind, words.chain(lines).collect::<Vec<_>>()),
             None => {
@@ -193,7 +217,8 @@ impl Call {
                 (classify::kind(error, &lines, &self.bound), lines)
             }
         };
-        self.bound.error(kind, telling(&self.bound.redacted(&lines)))
+        self.bound
+            .error(kind, telling(&self.bound.redacted(&lines)))
     }
 }
 

@@ -70,7 +70,8 @@ impl Http {
     fn new(call: Arc<Call>) -> Result<Self, git2::Error> {
         let environment = &call.bound.environment;
         let config = GitConfig::open(environment);
-        let tls = tls(environment, &config).map_err(|detail| call.fails(RemoteErrorKind::Tls, vec![detail]))?;
+        let tls = tls(environment, &config)
+            .map_err(|detail| call.fails(RemoteErrorKind::Tls, vec![detail]))?;
         let timeout = &call.bound.remote.timeout;
         let mut agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -83,29 +84,50 @@ impl Http {
             .timeout_per_write(Some(timeout.idle.max(timeout.push_verdict)))
             .tls_config(tls);
         if let Some(proxy) = config.text("http.proxy") {
-            let unusable = |_| call.fails(RemoteErrorKind::Other, vec!["`http.proxy` is no URL of a proxy".to_owned()]);
+            let unusable = |_| {
+                call.fails(
+                    RemoteErrorKind::Other,
+                    vec!["`http.proxy` is no URL of a proxy".to_owned()],
+                )
+            };
             agent = agent.proxy(Some(Proxy::new(&proxy).map_err(unusable)?));
         }
         let agent = agent.build().new_agent();
-        Ok(Self(Arc::new(Shared { call, agent, base: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            call,
+            agent,
+            base: Mutex::default(),
+        })))
     }
 }
 
 /// What a user told git to trust.
 fn tls(environment: &Environment, config: &GitConfig) -> Result<TlsConfig, String> {
-    let verifies = config.text("http.sslverify").is_none_or(|value| git2::Config::parse_bool(value).unwrap_or(true));
+    let verifies = config
+        .text("http.sslverify")
+        .is_none_or(|value| git2::Config::parse_bool(value).unwrap_or(true));
     let unverified = environment.get("GIT_SSL_NO_VERIFY").is_some() || !verifies;
-    let file = environment.get("GIT_SSL_CAINFO").map(str::to_owned).or_else(|| config.text("http.sslcainfo"));
+    let file = environment
+        .get("GIT_SSL_CAINFO")
+        .map(str::to_owned)
+        .or_else(|| config.text("http.sslcainfo"));
     let roots = match file {
         Some(file) => RootCerts::new_with_certs(&certificates(&expanded(&file, environment))?),
         None => RootCerts::PlatformVerifier,
     };
-    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots);
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .root_certs(roots);
     Ok(tls.disable_verification(unverified).build())
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let error = |error: &dyn std::fmt::Display| format!("no certificates can be read from `{}`: {error}", shown(path));
+    let error = |error: &dyn std::fmt::Display| {
+        format!(
+            "no certificates can be read from `{}`: {error}",
+            shown(path)
+        )
+    };
     let data = std::fs::read(path).map_err(|e| error(&e))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&data) {
@@ -125,7 +147,11 @@ fn expanded(file: &str, environment: &Environment) -> PathBuf {
 }
 
 impl SmartSubtransport for Http {
-    fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+    fn action(
+        &self,
+        url: &str,
+        action: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         let (service, lists) = match action {
             Service::UploadPackLs => ("git-upload-pack", true),
             Service::UploadPack => ("git-upload-pack", false),
@@ -133,12 +159,21 @@ impl SmartSubtransport for Http {
             Service::ReceivePack => ("git-receive-pack", false),
         };
         let answer = if lists {
-            *self.0.base() = url.strip_prefix(MARK).unwrap_or(url).trim_end_matches('/').to_owned();
+            *self.0.base() = url
+                .strip_prefix(MARK)
+                .unwrap_or(url)
+                .trim_end_matches('/')
+                .to_owned();
             Some(self.0.list(service)?)
         } else {
             None
         };
-        Ok(Box::new(Exchange { shared: self.0.clone(), service, request: SpooledTempFile::new(IN_MEMORY), answer }))
+        Ok(Box::new(Exchange {
+            shared: self.0.clone(),
+            service,
+            request: SpooledTempFile::new(IN_MEMORY),
+            answer,
+        }))
     }
 
     fn close(&self) -> Result<(), git2::Error> {
@@ -154,14 +189,19 @@ impl Shared {
     /// The token of ours, for this URL and no other: nothing is followed while there is one.
     fn authorization(&self) -> Option<String> {
         let header = self.call.bound.credential.as_ref()?.header();
-        header.reveal().split_once(": ").map(|(_, value)| value.to_owned())
+        header
+            .reveal()
+            .split_once(": ")
+            .map(|(_, value)| value.to_owned())
     }
 
     /// Asks what the repository has.
     fn list(&self, service: &str) -> Result<BodyReader<'static>, git2::Error> {
         for _ in 0..=REDIRECTS {
             let base = self.base().clone();
-            let mut request = self.agent.get(format!("{base}/info/refs?service={service}"));
+            let mut request = self
+                .agent
+                .get(format!("{base}/info/refs?service={service}"));
             if let Some(value) = self.authorization() {
                 request = request.header("Authorization", value);
             }
@@ -170,17 +210,34 @@ impl Shared {
             let location = location(&response).filter(|_| self.call.bound.credential.is_none());
             match location.and_then(|location| leads_on(&base, location)) {
                 Some(next) => *self.base() = next,
-                None => return self.accept(response, &format!("application/x-{service}-advertisement")),
+                None => {
+                    return self
+                        .accept(response, &format!("application/x-{service}-advertisement"));
+                }
             }
         }
-        Err(self.call.fails(RemoteErrorKind::Redirected, vec!["it redirects again and again".to_owned()]))
+        Err(self.call.fails(
+            RemoteErrorKind::Redirected,
+            vec!["it redirects again and again".to_owned()],
+        ))
     }
 
     /// Sends a request whose body is whole.
-    fn post(&self, service: &str, mut request: SpooledTempFile) -> Result<BodyReader<'static>, git2::Error> {
-        let sized = request.seek(SeekFrom::End(0)).and_then(|length| request.rewind().map(|()| length));
+    fn post(
+        &self,
+        service: &str,
+        mut request: SpooledTempFile,
+    ) -> Result<BodyReader<'static>, git2::Error> {
+        let sized = request
+            .seek(SeekFrom::End(0))
+            .and_then(|length| request.rewind().map(|()| length));
         let length = sized.map_err(|error| git2::Error::from_str(&error.to_string()))?;
-        let body = Outgoing { call: self.call.clone(), request, left: length, pushes: service == "git-receive-pack" };
+        let body = Outgoing {
+            call: self.call.clone(),
+            request,
+            left: length,
+            pushes: service == "git-receive-pack",
+        };
         let mut post = self
             .agent
             .post(format!("{}/{service}", self.base()))
@@ -190,16 +247,24 @@ impl Shared {
         if let Some(value) = self.authorization() {
             post = post.header("Authorization", value);
         }
-        let response = post.send(SendBody::from_owned_reader(body)).map_err(|error| self.broken(&error))?;
+        let response = post
+            .send(SendBody::from_owned_reader(body))
+            .map_err(|error| self.broken(&error))?;
         self.accept(response, &format!("application/x-{service}-result"))
     }
 
     /// The body of an answer that is git's; else why it is not.
-    fn accept(&self, response: Response<Body>, wanted: &str) -> Result<BodyReader<'static>, git2::Error> {
+    fn accept(
+        &self,
+        response: Response<Body>,
+        wanted: &str,
+    ) -> Result<BodyReader<'static>, git2::Error> {
         self.call.moved();
         let status = response.status().as_u16();
         let kind = match status {
-            200 if response.body().mime_type() == Some(wanted) => return Ok(response.into_body().into_reader()),
+            200 if response.body().mime_type() == Some(wanted) => {
+                return Ok(response.into_body().into_reader());
+            }
             200 if wanted.ends_with("-advertisement") => RemoteErrorKind::NotFound,
             200 | 429 | 500.. => RemoteErrorKind::ServerFailure,
             300..=399 => RemoteErrorKind::Redirected,
@@ -217,7 +282,11 @@ impl Shared {
         detail.extend(target.map(|url| format!("it leads to {url}")));
         if status != 200 && response.body().mime_type() == Some("text/plain") {
             let mut text = Vec::new();
-            let _ = response.into_body().into_reader().take(WORDS).read_to_end(&mut text);
+            let _ = response
+                .into_body()
+                .into_reader()
+                .take(WORDS)
+                .read_to_end(&mut text);
             let text = String::from_utf8_lossy(&text);
             detail.splice(0..0, text.lines().map(|line| format!("remote: {line}")));
         }
@@ -233,32 +302,50 @@ impl Shared {
 /// The repository's new URL behind a redirect of the question what it has; `None` where it leads to nothing of git's, or
 /// from https to http.
 fn leads_on(base: &str, location: &str) -> Option<String> {
-    let host = base.match_indices('/').nth(2).map_or(base, |(at, _)| &base[..at]);
-    let next = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
-    let is_as_safe = next.starts_with("https://") || (next.starts_with("http://") && base.starts_with("http://"));
+    let host = base
+        .match_indices('/')
+        .nth(2)
+        .map_or(base, |(at, _)| &base[..at]);
+    let next = if location.starts_with('/') {
+        format!("{host}{location}")
+    } else {
+        location.to_owned()
+    };
+    let is_as_safe = next.starts_with("https://")
+        || (next.starts_with("http://") && base.starts_with("http://"));
     let (next, _) = next.split_once("/info/refs?")?;
     is_as_safe.then(|| next.to_owned())
 }
 
 fn location(response: &Response<Body>) -> Option<&str> {
-    response.headers().get("location").filter(|_| response.status().is_redirection())?.to_str().ok()
+    response
+        .headers()
+        .get("location")
+        .filter(|_| response.status().is_redirection())?
+        .to_str()
+        .ok()
 }
 
 /// The cause that a failed request points to.
 fn cause(error: &ureq::Error) -> RemoteErrorKind {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, StorageFull, TimedOut};
+    use io::ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkUnreachable, StorageFull, TimedOut,
+    };
     match error {
         ureq::Error::HostNotFound => RemoteErrorKind::HostUnknown,
         ureq::Error::ConnectionFailed => RemoteErrorKind::Refused,
         ureq::Error::Timeout(_) => RemoteErrorKind::TimedOut,
-        ureq::Error::Tls(_) | ureq::Error::NativeTls(_) | ureq::Error::Pem(_) | ureq::Error::Der(_) => {
-            RemoteErrorKind::Tls
-        }
+        ureq::Error::Tls(_)
+        | ureq::Error::NativeTls(_)
+        | ureq::Error::Pem(_)
+        | ureq::Error::Der(_) => RemoteErrorKind::Tls,
         ureq::Error::Io(error) => match error.kind() {
             ConnectionRefused | HostUnreachable | NetworkUnreachable => RemoteErrorKind::Refused,
             TimedOut => RemoteErrorKind::TimedOut,
             StorageFull => RemoteErrorKind::DiskFull,
-            _ if error.to_string().contains("failed to lookup address") => RemoteErrorKind::HostUnknown,
+            _ if error.to_string().contains("failed to lookup address") => {
+                RemoteErrorKind::HostUnknown
+            }
             _ => RemoteErrorKind::ServerFailure,
         },
         ureq::Error::Protocol(_) => RemoteErrorKind::ServerFailure,
@@ -294,12 +381,21 @@ impl Read for Exchange {
             Some(answer) => answer,
             None => {
                 let request = std::mem::replace(&mut self.request, SpooledTempFile::new(IN_MEMORY));
-                self.answer.insert(self.shared.post(self.service, request).map_err(io::Error::other)?)
+                self.answer.insert(
+                    self.shared
+                        .post(self.service, request)
+                        .map_err(io::Error::other)?,
+                )
             }
         };
-        let count =
-            answer.read(buffer).map_err(|error| io::Error::other(self.shared.broken(&ureq::Error::from(error))))?;
-        if self.shared.call.moved() { Ok(count) } else { Err(given_up()) }
+        let count = answer
+            .read(buffer)
+            .map_err(|error| io::Error::other(self.shared.broken(&ureq::Error::from(error))))?;
+        if self.shared.call.moved() {
+            Ok(count)
+        } else {
+            Err(given_up())
+        }
     }
 }
 
@@ -336,14 +432,34 @@ mod tests {
     #[test]
     fn redirects_lead_to_repositories_that_are_as_safe() {
         for (base, location, expected) in [
-            ("http://h/x.git", "https://g/y.git/info/refs?service=s", Some("https://g/y.git")),
-            ("http://h:1/x.git", "http://h:2/y/info/refs?service=s", Some("http://h:2/y")),
-            ("https://h:1/x.git", "/y.git/info/refs?service=s", Some("https://h:1/y.git")),
-            ("https://h/x.git", "http://h/x.git/info/refs?service=s", None),
+            (
+                "http://h/x.git",
+                "https://g/y.git/info/refs?service=s",
+                Some("https://g/y.git"),
+            ),
+            (
+                "http://h:1/x.git",
+                "http://h:2/y/info/refs?service=s",
+                Some("http://h:2/y"),
+            ),
+            (
+                "https://h:1/x.git",
+                "/y.git/info/refs?service=s",
+                Some("https://h:1/y.git"),
+            ),
+            (
+                "https://h/x.git",
+                "http://h/x.git/info/refs?service=s",
+                None,
+            ),
             ("https://h/x.git", "file:///x.git/info/refs?service=s", None),
             ("https://h/x.git", "https://h/login?next=x", None),
         ] {
-            assert_eq!(leads_on(base, location).as_deref(), expected, "{base} {location}");
+            assert_eq!(
+                leads_on(base, location).as_deref(),
+                expected,
+                "{base} {location}"
+            );
         }
     }
 
@@ -361,7 +477,10 @@ mod tests {
             (io(io::ErrorKind::ConnectionReset), Kind::ServerFailure),
             (io(io::ErrorKind::UnexpectedEof), Kind::ServerFailure),
             (io(io::ErrorKind::StorageFull), Kind::DiskFull),
-            (ureq::Error::Io(io::Error::other("failed to lookup address information: x")), Kind::HostUnknown),
+            (
+                ureq::Error::Io(io::Error::other("failed to lookup address information: x")),
+                Kind::HostUnknown,
+            ),
             (ureq::Error::BadUri("x".to_owned()), Kind::Other),
         ] {
             assert_eq!(cause(&error), expected, "{error}");

@@ -21,7 +21,12 @@ use crate::paths::escaped;
 use crate::platform;
 
 /// Hooks of a repository that may decline a push.
-const HOOKS: [&str; 4] = ["pre-receive", "update", "proc-receive", "reference-transaction"];
+const HOOKS: [&str; 4] = [
+    "pre-receive",
+    "update",
+    "proc-receive",
+    "reference-transaction",
+];
 /// What the repository's log says of a tip that we set.
 const LOGGED: &str = "push";
 
@@ -45,12 +50,19 @@ impl Local {
 
     fn failure(&self, error: &git2::Error) -> RemoteError {
         let lines = said(error);
-        self.bound.error(classify::kind(error, &lines, &self.bound), lines)
+        self.bound
+            .error(classify::kind(error, &lines, &self.bound), lines)
     }
 
     /// The tip of `branch`, if it is there, and the name that it stands under: a branch may be another's second name.
-    fn tip(&self, repository: &Repository, branch: &str) -> Result<Option<(String, git2::Oid)>, RemoteError> {
-        let found = repository.find_reference(&format!("refs/heads/{branch}")).and_then(|found| found.resolve());
+    fn tip(
+        &self,
+        repository: &Repository,
+        branch: &str,
+    ) -> Result<Option<(String, git2::Oid)>, RemoteError> {
+        let found = repository
+            .find_reference(&format!("refs/heads/{branch}"))
+            .and_then(|found| found.resolve());
         let named = found.and_then(|found| {
             let name = found.name()?.to_owned();
             Ok(found.target().map(|id| (name, id)))
@@ -66,7 +78,11 @@ impl Local {
         let mut lines = Vec::new();
         let head = repository.find_reference("HEAD")?;
         if let Some(target) = head.symbolic_target()? {
-            lines.extend(repository.refname_to_id(target).map(|id| ("HEAD".to_owned(), id.to_string())));
+            lines.extend(
+                repository
+                    .refname_to_id(target)
+                    .map(|id| ("HEAD".to_owned(), id.to_string())),
+            );
             if !lines.is_empty() {
                 lines.push(("HEAD".to_owned(), format!("ref: {target}")));
             }
@@ -87,17 +103,28 @@ impl Local {
     fn refusal(&self, repository: &Repository, branch: &str) -> Option<String> {
         let config = repository.config().ok()?;
         let hooks = config.get_path("core.hooksPath").ok();
-        let hooks = hooks.map_or_else(|| repository.path().join("hooks"), |path| repository.path().join(path));
-        let runs = |name: &&str| fs::metadata(hooks.join(name)).is_ok_and(|meta| platform::is_program(&meta));
+        let hooks = hooks.map_or_else(
+            || repository.path().join("hooks"),
+            |path| repository.path().join(path),
+        );
+        let runs = |name: &&str| {
+            fs::metadata(hooks.join(name)).is_ok_and(|meta| platform::is_program(&meta))
+        };
         if let Some(hook) = HOOKS.iter().find(|name| runs(name)) {
-            return Some(format!("its hook `{hook}` can be run by git alone (`remote.transport: git`)"));
+            return Some(format!(
+                "its hook `{hook}` can be run by git alone (`remote.transport: git`)"
+            ));
         }
         let head = repository.find_reference("HEAD").ok()?;
         let is_checked_out = head.symbolic_target().ok()? == Some(&format!("refs/heads/{branch}"));
-        let allowed = config.get_string("receive.denyCurrentBranch").is_ok_and(|value| {
-            matches!(value.as_str(), "ignore" | "warn") || git2::Config::parse_bool(value) == Ok(false)
-        });
-        (is_checked_out && !repository.is_bare() && !allowed).then(|| "branch is currently checked out".to_owned())
+        let allowed = config
+            .get_string("receive.denyCurrentBranch")
+            .is_ok_and(|value| {
+                matches!(value.as_str(), "ignore" | "warn")
+                    || git2::Config::parse_bool(value) == Ok(false)
+            });
+        (is_checked_out && !repository.is_bare() && !allowed)
+            .then(|| "branch is currently checked out".to_owned())
     }
 }
 
@@ -123,57 +150,103 @@ impl Transport for Local {
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, _: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let repository = self.open()?;
-        let lines = self.list(&repository).map_err(|error| self.failure(&error))?;
+        let lines = self
+            .list(&repository)
+            .map_err(|error| self.failure(&error))?;
         self.bound.refs_in(&lines, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch))]
-    fn fetch(&self, _: &Store, branch: &str, _: Depth, _: OnSignal) -> Result<ObjectId, RemoteError> {
+    fn fetch(
+        &self,
+        _: &Store,
+        branch: &str,
+        _: Depth,
+        _: OnSignal,
+    ) -> Result<ObjectId, RemoteError> {
         let tip = self.tip(&self.open()?, branch)?;
-        tip.map(|(_, id)| id_of(id)).ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))
+        tip.map(|(_, id)| id_of(id))
+            .ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))
     }
 
     fn fetch_contents(&self, _: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        let detail = ids.iter().take(3).map(|id| format!("the repository lacks {id}")).collect();
+        let detail = ids
+            .iter()
+            .take(3)
+            .map(|id| format!("the repository lacks {id}"))
+            .collect();
         Err(self.bound.error(RemoteErrorKind::Other, detail))
     }
 
-    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         let repository = self.open()?;
         if let Some(reason) = self.refusal(&repository, branch) {
             return Ok(PushReply::rejected(&reason, Vec::new()));
         }
-        if self.tip(&repository, branch)?.is_some_and(|(_, tip)| !store.is_ancestor(id_of(tip), commit)) {
+        if self
+            .tip(&repository, branch)?
+            .is_some_and(|(_, tip)| !store.is_ancestor(id_of(tip), commit))
+        {
             return Ok(PushReply::moved());
         }
         match tempfile::tempfile_in(objects(&repository)) {
             Ok(_) => Ok(PushReply::Accepted),
-            Err(error) => Err(self.bound.error(RemoteErrorKind::Forbidden, vec![error.to_string()])),
+            Err(error) => Err(self
+                .bound
+                .error(RemoteErrorKind::Forbidden, vec![error.to_string()])),
         }
     }
 
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         let repository = self.open()?;
         if let Some(reason) = self.refusal(&repository, branch) {
             return Ok(PushReply::rejected(&reason, Vec::new()));
         }
         let tip = self.tip(&repository, branch)?;
-        if tip.as_ref().is_some_and(|(_, tip)| !store.is_ancestor(id_of(*tip), commit)) {
+        if tip
+            .as_ref()
+            .is_some_and(|(_, tip)| !store.is_ancestor(id_of(*tip), commit))
+        {
             return Ok(PushReply::moved());
         }
-        move_packs(&store.path().join("objects/pack"), &objects(&repository).join("pack")).map_err(|error| {
+        move_packs(
+            &store.path().join("objects/pack"),
+            &objects(&repository).join("pack"),
+        )
+        .map_err(|error| {
             let kind = match error.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => RemoteErrorKind::Forbidden,
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RemoteErrorKind::ServerFailure,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    RemoteErrorKind::Forbidden
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    RemoteErrorKind::ServerFailure
+                }
                 _ => RemoteErrorKind::Other,
             };
             self.bound.error(kind, vec![error.to_string()])
         })?;
         let updated = match tip {
             // Only if it is still the same.
-            Some((name, tip)) => repository.reference_matching(&name, oid_of(commit), true, tip, LOGGED),
-            None => repository.reference(&format!("refs/heads/{branch}"), oid_of(commit), false, LOGGED),
+            Some((name, tip)) => {
+                repository.reference_matching(&name, oid_of(commit), true, tip, LOGGED)
+            }
+            None => repository.reference(
+                &format!("refs/heads/{branch}"),
+                oid_of(commit),
+                false,
+                LOGGED,
+            ),
         };
         Ok(match updated {
             Ok(_) => PushReply::Accepted,
@@ -200,10 +273,14 @@ fn move_packs(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Copies a file into a directory, whole or not at all.
 fn copy(file: &Path, directory: &Path) -> io::Result<()> {
-    let mut making = tempfile::Builder::new().prefix("tmp_pack_").tempfile_in(directory)?;
+    let mut making = tempfile::Builder::new()
+        .prefix("tmp_pack_")
+        .tempfile_in(directory)?;
     io::copy(&mut File::open(file)?, &mut making)?;
     making.as_file().sync_all()?;
-    making.as_file().set_permissions(platform::permissions_of_an_object())?;
+    making
+        .as_file()
+        .set_permissions(platform::permissions_of_an_object())?;
     making.persist(directory.join(file.file_name().unwrap_or_default()))?;
     Ok(())
 }

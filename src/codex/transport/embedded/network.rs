@@ -58,8 +58,14 @@ enum Verdict {
 /// The branches and HEAD.
 fn lines(heads: &[git2::RemoteHead<'_>]) -> Lines {
     let mut lines = Vec::new();
-    for head in heads.iter().filter(|head| head.name() == "HEAD" || head.name().starts_with("refs/heads/")) {
-        lines.extend(head.symref_target().map(|target| (head.name().to_owned(), format!("ref: {target}"))));
+    for head in heads
+        .iter()
+        .filter(|head| head.name() == "HEAD" || head.name().starts_with("refs/heads/"))
+    {
+        lines.extend(
+            head.symref_target()
+                .map(|target| (head.name().to_owned(), format!("ref: {target}"))),
+        );
         lines.push((head.name().to_owned(), head.oid().to_string()));
     }
     lines
@@ -89,35 +95,62 @@ impl Transport for Network {
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
-        self.bound.refs_in(&self.list(Direction::Fetch, on_signal)?, branch)
+        self.bound
+            .refs_in(&self.list(Direction::Fetch, on_signal)?, branch)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
-    fn fetch(&self, store: &Store, branch: &str, depth: Depth, on_signal: OnSignal) -> Result<ObjectId, RemoteError> {
+    fn fetch(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<ObjectId, RemoteError> {
         let (path, url) = (store.path().to_owned(), self.url.clone());
         let name = format!("refs/heads/{branch}");
         Call::new(&self.bound).run(on_signal, move |call| {
             let repository = open(&path)?;
             let mut remote = repository.remote_anonymous(&url)?;
             let mut options = FetchOptions::new();
-            options.remote_callbacks(call.callbacks(Some(Stage::Fetch))).update_fetchhead(false);
-            options.download_tags(AutotagOption::None).depth(depth.0.cast_signed());
+            options
+                .remote_callbacks(call.callbacks(Some(Stage::Fetch)))
+                .update_fetchhead(false);
+            options
+                .download_tags(AutotagOption::None)
+                .depth(depth.0.cast_signed());
             remote.fetch(&[format!("+{name}:{TIP}")], Some(&mut options), None)?;
             // A branch that is not there is no error to libgit2.
-            let found = remote.list()?.iter().find(|head| head.name() == name).map(|head| id_of(head.oid()));
+            let found = remote
+                .list()?
+                .iter()
+                .find(|head| head.name() == name)
+                .map(|head| id_of(head.oid()));
             found.ok_or_else(|| call.fails(RemoteErrorKind::BranchMissing, Vec::new()))
         })
     }
 
     fn fetch_contents(&self, _: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
         // A fetch brings all contents of the tip.
-        let detail = ids.iter().take(3).map(|id| format!("the remote did not send {id}")).collect();
+        let detail = ids
+            .iter()
+            .take(3)
+            .map(|id| format!("the remote did not send {id}"))
+            .collect();
         Err(self.bound.error(RemoteErrorKind::Other, detail))
     }
 
-    fn would_push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         let lines = self.list(Direction::Push, OnSignal::GoOn)?;
-        let tip = self.bound.find(&lines, Some(branch))?.and_then(|refs| refs.tip);
+        let tip = self
+            .bound
+            .find(&lines, Some(branch))?
+            .and_then(|refs| refs.tip);
         Ok(match tip {
             Some(tip) if !store.is_ancestor(tip, commit) => PushReply::moved(),
             _ => PushReply::Accepted,
@@ -125,7 +158,12 @@ impl Transport for Network {
     }
 
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str) -> Result<PushReply, RemoteError> {
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        branch: &str,
+    ) -> Result<PushReply, RemoteError> {
         let (path, url) = (store.path().to_owned(), self.url.clone());
         let refspec = format!("{commit}:refs/heads/{branch}");
         let call = Call::new(&self.bound);
@@ -142,7 +180,9 @@ impl Transport for Network {
                 Ok(())
             });
             let mut options = PushOptions::new();
-            options.remote_callbacks(callbacks).packbuilder_parallelism(0);
+            options
+                .remote_callbacks(callbacks)
+                .packbuilder_parallelism(0);
             match remote.push(&[refspec], Some(&mut options)) {
                 // Found before anything was sent.
                 Err(error) if error.code() == ErrorCode::NotFastForward => Ok(Verdict::Moved),
@@ -152,7 +192,10 @@ impl Transport for Network {
                 }
                 Err(error) => Err(error),
                 Ok(()) => {
-                    let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let refusal = refusal
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .take();
                     Ok(refusal.map_or(Verdict::Accepted, Verdict::Refused))
                 }
             }
@@ -162,7 +205,10 @@ impl Transport for Network {
             Ok(Verdict::Moved) => Ok(PushReply::moved()),
             Ok(Verdict::Refused(why)) => {
                 let why = escaped(self.bound.redacted_line(&why).as_bytes()).to_string();
-                Ok(PushReply::rejected(&why, telling(&self.bound.redacted(&call.words()))))
+                Ok(PushReply::rejected(
+                    &why,
+                    telling(&self.bound.redacted(&call.words())),
+                ))
             }
             Err(error) if call.is_sent() => Ok(PushReply::Lost(error)),
             Err(error) => Err(error),
