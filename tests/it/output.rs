@@ -618,7 +618,7 @@ fn completions_and_manual_are_made() {
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
     // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.
-    assert!(page.contains("Threads; 0 is one a core"), "{page}");
+    assert!(page.contains("Number of threads (0 = one per core)"), "{page}");
     assert!(
         page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."),
         "{page}"
