@@ -84,7 +84,7 @@ fn without_assets(page: &str) -> String {
 }
 
 #[test]
-fn a_page_tells_what_is_out_of_date_and_what_is_withheld_and_why() {
+fn page_shows_states_and_reasons() {
     let (sandbox, _codex) = world();
     let first = page(&sandbox, 1, &[]);
     let shown = without_assets(&first).replace(&*sandbox.path("").to_string_lossy(), "[sandbox]/");
@@ -107,7 +107,7 @@ fn the_table_and_the_document_are_what_they_are_without_a_page() {
         .code(1);
     assert_eq!(
         with_page.stdout,
-        format!("{}the page is in page.html\n", plain.stdout)
+        format!("{}wrote the report to page.html\n", plain.stdout)
     );
     assert_eq!(with_page.stderr, plain.stderr);
     let document = |more: &[&str]| {
