@@ -96,7 +96,7 @@ fn tools_are_listed_and_unknown_ones_told() {
     );
     let output = launch(&sandbox, &["self"]).code(2);
     assert!(
-        output.stderr.contains("there is no `fractary-self` to run"),
+        output.stderr.contains("unknown command `self`"),
         "{}",
         output.stderr
     );

@@ -105,19 +105,19 @@ fn what_is_not_known_is_told_with_the_reason() {
             .collect()
     };
     assert_eq!(reasons(&[]), ["known", "known"]);
-    assert_eq!(reasons(&["--offline"]), ["`--offline` asks nobody"; 2]);
-    assert!(page(&sandbox, 0, &["--offline"]).contains(">not known here</span>"));
+    assert_eq!(reasons(&["--offline"]), ["the history is not read with `--offline`"; 2]);
+    assert!(page(&sandbox, 0, &["--offline"]).contains(">unknown</span>"));
     // Where the server sends everything, it is not asked for all there ever was.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
     codex.go_on(4100);
     assert_eq!(
         reasons(&[]),
-        ["none of the last 4096 commits is a sync of it"; 2]
+        ["not synced within the last 4096 commits"; 2]
     );
     codex.git(&["config", "uploadpack.allowFilter", "true"]);
     // libgit2 cannot ask for commits alone.
     let known = if without_git() {
-        "none of the last 4096 commits is a sync of it"
+        "not synced within the last 4096 commits"
     } else {
         "known"
     };
@@ -127,19 +127,19 @@ fn what_is_not_known_is_told_with_the_reason() {
     codex.set_root(&tree);
     assert_eq!(
         reasons(&[]),
-        ["no commit of the codex says that it is a sync of it"; 2]
+        ["the codex has files of the project, but no commit made by a sync of it"; 2]
     );
     assert_eq!(
         reasons(&["--config", "commit.trailers=false"]),
-        ["its commits do not tell: `commit.trailers` is off"; 2]
+        ["`commit.trailers` is off, so commits do not name their project"; 2]
     );
     codex.commit(
         &[("100644", "README.md", "codex")],
         &["projects/alpha/README.md", "projects/beta/README.md"],
     );
-    assert_eq!(reasons(&[]), ["it never was synced"; 2]);
+    assert_eq!(reasons(&[]), ["never synced"; 2]);
     codex.git(&["update-ref", "-d", "refs/heads/main"]);
-    assert_eq!(reasons(&[]), ["the branch has no commits yet"; 2]);
+    assert_eq!(reasons(&[]), ["never synced"; 2]);
 }
 
 #[test]
@@ -158,14 +158,14 @@ fn a_history_that_cannot_be_read_leaves_the_rest_of_the_page() {
     assert!(
         output
             .stderr
-            .starts_with("warning: the codex's history cannot be read: "),
+            .starts_with("warning: cannot read the history of the codex: "),
         "{}",
         output.stderr
     );
     let page = std::fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
-    assert_eq!(page.matches(">not known here</span>").count(), 2);
+    assert_eq!(page.matches(">unknown</span>").count(), 2);
     assert_eq!(
-        page.matches("<span class=\"more\">the codex&#39;s history cannot be read: ")
+        page.matches("<span class=\"more\">cannot read the history of the codex: ")
             .count(),
         2
     );
@@ -186,7 +186,7 @@ fn what_was_brought_is_told_by_the_cache() {
             .code(code)
             .json()
     };
-    let unknown = "the local cache holds nothing of it";
+    let unknown = "the local cache has no files for the project";
     assert_eq!(known(0)["projects"][0]["last_sync"]["unknown"], unknown);
     sandbox.run(&["sync", "--all"]).code(0);
     let document = known(0);

@@ -8,17 +8,17 @@ use crate::support::{Sandbox, needs_git};
 
 /// Runs `status` for a page in `file`, first for people and then for machines, which must agree that it cannot be.
 #[track_caller]
-fn refused(sandbox: &Sandbox, file: &str, why: &str) {
+fn rejected(sandbox: &Sandbox, file: &str, reason: &str) {
     let output = sandbox.run(&["status", "--all", "--html", file]).code(2);
     assert!(
         output.stderr.starts_with(&format!(
-            "error: the page `{file}` cannot be written: {why}"
+            "error: cannot write the report to `{file}`: {reason}"
         )),
         "{}",
         output.stderr
     );
     assert!(
-        !output.stdout.contains("the page is in"),
+        !output.stdout.contains("wrote the report"),
         "{}",
         output.stdout
     );
@@ -78,11 +78,11 @@ fn what_can_be_no_page_is_told_before_any_work() {
     if !needs_git("to see that it was not run") {
         sandbox.wrap_git("echo 'git was run' >&2; exit 1");
     }
-    refused(&sandbox, "directory", "it is a directory");
-    refused(&sandbox, "nowhere/page.html", "its directory is not there");
-    refused(&sandbox, "pipe", "it is not a regular file");
+    rejected(&sandbox, "directory", "it is a directory");
+    rejected(&sandbox, "nowhere/page.html", "its directory does not exist");
+    rejected(&sandbox, "pipe", "it is not a regular file");
     symlink("not-there.html", sandbox.path("ws/link.html")).unwrap();
-    refused(&sandbox, "link.html", "it is a link that leads nowhere");
+    rejected(&sandbox, "link.html", "it is a broken link");
     assert!(
         fs::symlink_metadata(sandbox.path("ws/link.html"))
             .unwrap()
@@ -116,11 +116,11 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
         output.stderr
     );
     assert!(
-        output.stdout.contains("1 would sync") && !output.stdout.contains("the page is in"),
+        output.stdout.contains("1 would sync") && !output.stdout.contains("wrote the report"),
         "{}",
         output.stdout
     );
-    let why = "error: the page `out/page.html` cannot be written: Read-only file system";
+    let why = "error: cannot write the report to `out/page.html`: Read-only file system";
     assert!(output.stderr.contains(why), "{}", output.stderr);
     let full = format!("mount -t tmpfs -o size=8k tmpfs {}", out.display());
     let Some(output) =
@@ -153,7 +153,7 @@ fn a_page_that_could_not_be_written_hides_no_other_failure() {
     sandbox.wrap_git(&format!("rm -rf {}", sandbox.path("ws/out").display()));
     let arguments = ["status", "--all", "--check", "--html", "out/page.html"];
     let told = sandbox.run(&arguments).code(1).stderr;
-    let why = "error: the page `out/page.html` cannot be written: No such file or directory (os error 2)\n";
+    let why = "error: cannot write the report to `out/page.html`: No such file or directory (os error 2)\n";
     assert!(told.contains(why), "{told}");
     sandbox.write("ws/out/.keep", "");
     let document = sandbox
@@ -175,7 +175,7 @@ fn a_run_that_ends_early_leaves_the_last_page() {
             .run(&["status", "--all", "--html", "page.html", "--config", more])
             .code(code);
         assert!(
-            !output.stdout.contains("the page is in"),
+            !output.stdout.contains("wrote the report"),
             "{}",
             output.stdout
         );
