@@ -20,7 +20,8 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts a browser. Reports that the test is skipped and returns `None` if none is installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
-        let is_installed = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
+        let is_installed =
+            |program: &&&str| Command::new(program).arg("--version").output().is_ok();
         let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
             .iter()
             .find(is_installed)

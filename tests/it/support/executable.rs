@@ -12,7 +12,7 @@ pub(crate) fn script(path: &Path, text: &str) {
     write(path, &format!("#!/bin/sh\n{text}\n"));
 }
 
-/// Writes an executable file, whose contents begin with a `#!` line.
+/// Writes an executable file. Its contents must begin with a `#!` line.
 pub(crate) fn write(path: &Path, contents: &str) {
     let mut install = install(Path::new("/dev/stdin"), path)
         .stdin(Stdio::piped())
