@@ -292,8 +292,8 @@ fn push_head(out: &mut Vec<u8>, code: u8, size: usize) {
     out.push(byte);
 }
 
-/// Appends the distance back to a delta's base, in git's offset encoding: seven bits per byte, highest first, where each
-/// continuation adds one so that no value has two encodings.
+/// Appends the distance back to a delta's base, in git's offset encoding: seven bits per byte, highest first. Each
+/// continuation adds one, so that no value has two encodings.
 fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     let mut bytes = vec![(distance & 0x7f) as u8];
     distance >>= 7;

@@ -13,14 +13,14 @@ use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Op;
-use crate::words::counted;
+use crate::text::pluralize;
 
 /// The number of changes per project that are shown without `-v`.
 pub(super) const MAX_CHANGES: usize = 10;
 /// The number of projects up to which a terminal shows every project without `-v`.
 const MAX_PROJECTS: usize = 40;
 
-/// What is shown, and in which form.
+/// The settings of the text output.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     /// Colours.
@@ -159,7 +159,7 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
         ProjectOutcome::Brought => style.good("in the cache"),
         ProjectOutcome::Incomplete(entries) => style.bad(format!(
             "in the cache except {}",
-            counted(entries.len(), "path")
+            pluralize(entries.len(), "path")
         )),
         ProjectOutcome::Sent(commit) => {
             style.bad(format!("sent {}, not confirmed", commit.short()))
@@ -189,7 +189,7 @@ fn summary(outcome: &SyncOutcome) -> String {
 
     format!(
         "{}: {statuses}; files: {} added, {} modified, {} deleted",
-        counted(names.len(), "project"),
+        pluralize(names.len(), "project"),
         totals.added,
         totals.modified,
         totals.deleted
@@ -227,7 +227,8 @@ fn statuses_by_direction(outcome: &SyncOutcome) -> String {
     counts.join(", ")
 }
 
-/// The last line: what was pushed to which branch, or why nothing was. `None` if the run failed, as the error says it.
+/// The last line: the commits that were pushed and to which branch, or the reason why there were none. `None` if the run
+/// failed, because the error explains it.
 fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let name = escaped(remote.branch.as_deref()?.as_bytes()).to_string();
@@ -245,7 +246,7 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
             };
             Some(style.strong(format!(
                 "pushed {} to {branch}: {} → {}, confirmed",
-                counted(commits, "commit"),
+                pluralize(commits, "commit"),
                 short(remote.before),
                 short(remote.after)
             )))

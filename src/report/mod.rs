@@ -10,7 +10,7 @@ pub mod progress;
 pub mod style;
 pub mod table;
 
-use crate::words::counted;
+use crate::text::pluralize;
 use serde::Serialize;
 
 /// An error, as every output format shows it.
@@ -49,9 +49,9 @@ pub fn ago(seconds: i64) -> String {
 
     let count = (seconds / size).saturating_abs();
     if seconds < 0 {
-        format!("in {}", counted(count, unit))
+        format!("in {}", pluralize(count, unit))
     } else {
-        format!("{} ago", counted(count, unit))
+        format!("{} ago", pluralize(count, unit))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Status, SyncOutcome};
 use crate::paths::escaped;
-use crate::words::counted;
+use crate::text::pluralize;
 
 const STYLE: &str = include_str!("../../templates/status.css");
 const SCRIPT: &str = include_str!("../../templates/status.js");
@@ -258,7 +258,7 @@ impl Row {
                 hints: error.hints.iter().map(|hint| text(hint)).collect(),
                 ..error
             }),
-            summary: counted(total, "file"),
+            summary: pluralize(total, "file"),
             changes: changes.collect(),
             folded: total.saturating_sub(limit),
             all: format!("fractary-codex sync{flag} -p {} --dry-run -v", report.name),

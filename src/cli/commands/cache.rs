@@ -14,7 +14,7 @@ use crate::cli::failure::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::{Project, select};
 
 /// Runs the command and returns the exit status.
@@ -203,7 +203,7 @@ fn status(
         let tip = record
             .tip
             .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let files = counted(file_count(owner), "file");
+        let files = pluralize(file_count(owner), "file");
         let reason = match owner.reason {
             Reason::Published => "published",
             Reason::Wanted => "pulled",
@@ -262,7 +262,7 @@ fn clear_report(path: &Path, results: &[Taken], as_json: bool) -> CacheReport {
         );
     }
 
-    let mut text = format!("{directory}: {} removed\n", counted(removed, "file"));
+    let mut text = format!("{directory}: {} removed\n", pluralize(removed, "file"));
     for path in kept {
         let _ = writeln!(
             text,

@@ -14,7 +14,7 @@ use crate::paths::{escaped, shown};
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
-use crate::words::counted;
+use crate::text::pluralize;
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
@@ -63,7 +63,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
                 });
             }
 
-            let projects = counted(workspace.projects.len(), "project");
+            let projects = pluralize(workspace.projects.len(), "project");
             Ok(format!(
                 "the configuration is valid: {projects}, codex {}\n",
                 workspace.remote.url
