@@ -8,9 +8,9 @@
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! ```
 //!
-//! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an expert's script (git's
-//! plumbing without a working tree), and a plain clone as the lower bound for all of them. All of them must produce the same
-//! `projects/` tree. The output is a table of medians, ratios, and the program's peak memory.
+//! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an expert's script
+//! (git's plumbing without a working tree), and a plain clone as the lower bound for all of them. All of them must
+//! produce the same `projects/` tree. The output is a table of medians, ratios, and the program's peak memory.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -291,8 +291,8 @@ impl World {
         }
     }
 
-    /// Measures the indispensable work of a first sync: to read, hash and compress every file on two threads, and to push the
-    /// objects with git.
+    /// Measures the indispensable work of a first sync: to read, hash and compress every file on two threads, and to
+    /// push the objects with git.
     fn floor(&self) {
         let files: Vec<PathBuf> = ignore::WalkBuilder::new(self.path("ws"))
             .build()
@@ -341,7 +341,8 @@ impl World {
         if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path("state"));
-            // The cache is moved instead of removed, because file systems are slow to create files again that were just deleted.
+            // The cache is moved instead of removed, because file systems are slow to create files again that were just
+            // deleted.
             let _ = fs::rename(
                 self.path("ws/.fractary/codex"),
                 self.path(&format!("earlier-cache-{round}")),
@@ -358,7 +359,8 @@ impl World {
         }
         if case == "one file per project" && contender == Contender::Program {
             for project in 0..size.projects {
-                // Each round has a different length, because rsync takes a file of equal size and time (in seconds) as unchanged.
+                // Each round has a different length, because rsync takes a file of equal size and time (in seconds) as
+                // unchanged.
                 write(
                     &self.path(&format!("ws/proj-{project:03}/README.md")),
                     &"word ".repeat(round + 1),
@@ -367,8 +369,8 @@ impl World {
         }
     }
 
-    /// Flushes all pending writes to disk, and reads the sources into the system's cache. Otherwise a contender would wait for
-    /// the writes of the previous one, or for files that were evicted from the cache.
+    /// Flushes all pending writes to disk, and reads the sources into the system's cache. Otherwise a contender would
+    /// wait for the writes of the previous one, or for files that were evicted from the cache.
     fn settle(&self) {
         assert!(Command::new("sync").status().unwrap().success());
         for entry in ignore::WalkBuilder::new(self.path("ws")).build() {

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The value of `name`. An empty value counts as not set, because CI systems pass missing secrets as empty variables.
+    /// The value of `name`. An empty value counts as not set, because CI systems pass missing secrets as empty
+    /// variables.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -32,8 +33,8 @@ impl Environment {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in seconds
-    /// since the epoch.
+    /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in
+    /// seconds since the epoch.
     pub fn time(&self, now: i64) -> i64 {
         self.get("SOURCE_DATE_EPOCH")
             .and_then(|text| text.trim().parse().ok())

@@ -57,8 +57,8 @@ impl Interrupt {
         Running(self, leader)
     }
 
-    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which matters
-    /// for a codex on this machine.
+    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which
+    /// matters for a codex on this machine.
     pub fn end_children(&self) {
         for leader in self.groups().iter() {
             platform::ask_to_end(*leader);

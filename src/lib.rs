@@ -35,8 +35,8 @@
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!
-//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`pull`) → the local cache
-//! (`cache`). `sync` runs both.
+//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`pull`) → the local
+//! cache (`cache`). `sync` runs both.
 //!
 //! The places to find or change something:
 //!

@@ -121,8 +121,8 @@ pub enum Mode {
 impl Mode {
     /// Parses the octal digits of a tree entry; `None` if they are not octal.
     ///
-    /// Historic and unusual modes are read as git reads them: `100664` is a file, and anything that is not a file, link or
-    /// directory is a submodule.
+    /// Historic and unusual modes are read as git reads them: `100664` is a file, and anything that is not a file, link
+    /// or directory is a submodule.
     pub fn from_octal(digits: &[u8]) -> Option<Self> {
         if digits.is_empty() {
             return None;

@@ -87,8 +87,8 @@ pub fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block the
-/// run.
+/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block
+/// the run.
 pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -116,8 +116,8 @@ pub fn permissions_of_a_new_file() -> Permissions {
     Permissions::from_mode(0o666)
 }
 
-/// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed, the
-/// error is `ELOOP`.
+/// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed,
+/// the error is `ELOOP`.
 pub fn is_no_directory(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -152,13 +152,15 @@ pub fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is unknown.
+/// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is
+/// unknown.
 pub fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-/// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the user.
+/// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the
+/// user.
 pub fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text

@@ -1,5 +1,5 @@
-//! Checks claims with arbitrary patterns and paths: source and destination match in both directions, a destination never
-//! leaves the project's directory, and the walk enters every directory above a claimed file.
+//! Checks claims with arbitrary patterns and paths: source and destination match in both directions, a destination
+//! never leaves the project's directory, and the walk enters every directory above a claimed file.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -7,8 +7,8 @@ use fractary_codex::paths::check_segment;
 use fractary_codex::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
 use libfuzzer_sys::fuzz_target;
 
-/// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the special characters of
-/// globs.
+/// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the special characters
+/// of globs.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 enum Piece {
     Text(Letter),

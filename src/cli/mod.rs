@@ -68,6 +68,7 @@ pub fn run() -> ExitCode {
     ExitCode::from(terminal.close(status))
 }
 
+/// Runs the command and returns the exit status.
 fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),

@@ -101,8 +101,8 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported, because
-    /// the caller has not received the result.
+    /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported,
+    /// because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
         let Some(error) = self.results.0.get() else {
             return status;
@@ -118,8 +118,8 @@ impl Terminal {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name of a project, precedes
-    /// the message.
+    /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name of a project,
+    /// precedes the message.
     pub(crate) fn error(&self, subject: Option<&str>, error: &ErrorReport) {
         let mut text = format!("{} ", self.err.bad("error:"));
         if let Some(subject) = subject {

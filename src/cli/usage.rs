@@ -1,4 +1,5 @@
-//! Handling of command lines that clap does not turn into a command: requests for help or the version, and usage errors.
+//! Handling of command lines that clap does not turn into a command: requests for help or the version, and usage
+//! errors.
 //!
 //! clap returns no arguments in these cases, so the options that select the output format are read from the raw words.
 
@@ -158,6 +159,7 @@ impl Words {
             .find_map(|value| V::from_str(value, false).ok())
     }
 
+    /// The requested output format. `--json` takes precedence over `--format`.
     fn format(&self) -> Format {
         let json = self.0.iter().any(|word| word == "--json");
         if json {
@@ -167,8 +169,8 @@ impl Words {
         }
     }
 
-    /// The name of the command: the first word that is neither an option nor the value of one. `None` if there is no such
-    /// command.
+    /// The name of the command: the first word that is neither an option nor the value of one. `None` if there is no
+    /// such command.
     fn command(&self) -> Option<String> {
         let program = Cli::command();
         let takes_value = |word: &str| {

@@ -13,8 +13,9 @@ pub struct GitConfig {
 }
 
 impl GitConfig {
-    /// Opens the system, XDG and global configuration. `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and `GIT_CONFIG_NOSYSTEM`
-    /// have the same effect as in git. A missing or invalid file counts as empty, because git itself will report it.
+    /// Opens the system, XDG and global configuration. `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
+    /// `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty, because git
+    /// itself will report it.
     pub fn open(environment: &Environment) -> Self {
         let count = environment
             .get("GIT_CONFIG_COUNT")

@@ -76,7 +76,9 @@ pub fn search(
     }
 }
 
+/// The parts of a commit that the search uses.
 struct Commit {
+    /// The committer time, in seconds since the epoch.
     time: i64,
     parents: Vec<ObjectId>,
     /// The name and source revision of the synced project, if the commit was made by a sync.

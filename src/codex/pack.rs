@@ -3,9 +3,9 @@
 //! For many small documents, loose objects or a library's general pack builder take five to twenty times as long. The
 //! formats are git's pack version 2 and index version 2.
 //!
-//! Blobs and the first version of each tree are stored whole. A tree that replaces one written in the same run is stored
-//! as a delta of it, because a run makes one commit per project, and each commit has a new version of the codex's large
-//! trees. Delta chains are at most [`MAX_CHAIN`] long, because git is slow to resolve long ones.
+//! Blobs and the first version of each tree are stored whole. A tree that replaces one written in the same run is
+//! stored as a delta of it, because a run makes one commit per project, and each commit has a new version of the
+//! codex's large trees. Delta chains are at most [`MAX_CHAIN`] long, because git is slow to resolve long ones.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -48,8 +48,8 @@ pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
     }
 }
 
-/// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of the same kind and come
-/// earlier in the pack.
+/// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of the same kind and
+/// come earlier in the pack.
 pub fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
     let instructions = delta_instructions(base_data, data);
     Encoded {
@@ -305,8 +305,8 @@ fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     out.extend(bytes.iter().rev());
 }
 
-/// Encodes an index of version 2: fan-out table, ids, checksums, offsets, large offsets, and trailers. `entries` must be
-/// sorted by id.
+/// Encodes an index of version 2: fan-out table, ids, checksums, offsets, large offsets, and trailers. `entries` must
+/// be sorted by id.
 fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1100 + entries.len() * 28);
     out.extend_from_slice(b"\xfftOc");
@@ -402,8 +402,8 @@ mod tests {
         ) {
             let mut objects: Vec<_> = blobs.into_iter().map(|data| (Kind::Blob, data)).collect();
             let mut encoded: Vec<_> = objects.iter().map(|(kind, data)| whole(hash(*kind, data), *kind, data)).collect();
-            // A chain of versions, each of which replaces one range of the previous one. Commits are used here for any kind of object
-            // that may be a delta, because git does not parse their contents here.
+            // A chain of versions, each of which replaces one range of the previous one. Commits are used here for any
+            // kind of object that may be a delta, because git does not parse their contents here.
             let mut base = vec![7u8; 2000];
             base.extend((0..2000u32).flat_map(u32::to_be_bytes));
             encoded.push(whole(hash(Kind::Commit, &base), Kind::Commit, &base));

@@ -1,5 +1,5 @@
-//! Decodes, edits and encodes trees without a working tree or an index. The cost of a change depends on the depth of its
-//! path, not on the size of the codex.
+//! Decodes, edits and encodes trees without a working tree or an index. The cost of a change depends on the depth of
+//! its path, not on the size of the codex.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -66,6 +66,8 @@ struct Slice<'t> {
     id: ObjectId,
 }
 
+/// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree. The order of the
+/// entries is not checked.
 fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
     let mut slices = Vec::with_capacity(data.len() / 36);
     while !data.is_empty() {
@@ -109,6 +111,7 @@ pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
     data
 }
 
+/// Appends the encoded entry.
 fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
     data.extend_from_slice(&entry.octal);
     data.push(b' ');
@@ -142,8 +145,8 @@ pub trait TreeStore {
 
 /// Applies `edits`, by path, to the tree `base` and returns the new tree; `None` if it would be empty.
 ///
-/// Directories that become empty are removed, because git has no empty directories. An added file replaces a directory at
-/// its path, and an added directory replaces a file: the plan decides in advance whether that is allowed.
+/// Directories that become empty are removed, because git has no empty directories. An added file replaces a directory
+/// at its path, and an added directory replaces a file: the plan decides in advance whether that is allowed.
 pub fn edit(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -156,6 +159,7 @@ pub fn edit(
     edit_below(store, base, &edits)
 }
 
+/// Applies edits whose paths are relative to the tree `base`. Only the trees along these paths are read and written.
 fn edit_below(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -166,7 +170,8 @@ fn edit_below(
         None => (Vec::new(), TreeError::Damaged(ObjectId([0; 20]))),
     };
     let old = slices(&old).ok_or(damaged)?;
-    // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and `a/c`), so group them first.
+    // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and `a/c`), so group them
+    // first.
     let mut names: BTreeMap<&BStr, Named<'_>> = BTreeMap::new();
     for (path, edit) in edits {
         match path.find_byte(b'/') {
@@ -199,8 +204,11 @@ fn edit_below(
 /// The edits of one name in a tree.
 #[derive(Default)]
 struct Named<'e> {
+    /// The present entry of this name.
     old: Option<TreeEntry>,
+    /// The edit of the name itself.
     itself: Option<Edit>,
+    /// The edits of paths below the name, relative to it.
     below: Vec<(&'e BStr, Edit)>,
 }
 
@@ -230,8 +238,8 @@ impl Named<'_> {
     }
 }
 
-/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if they are not sorted:
-/// a sync does not repair unusual trees of the codex.
+/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if they are not
+/// sorted: a sync does not repair unusual trees of the codex.
 fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
     let mut kept: Vec<(Slice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
     // A new entry takes the position of the one that it replaces, unless the two sort differently.

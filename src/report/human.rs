@@ -1,5 +1,5 @@
-//! The result of a sync for people: the changes of a dry run, a table with one row per project, the totals, and what was
-//! pushed to which branch.
+//! The result of a sync for people: the changes of a dry run, a table with one row per project, the totals, and what
+//! was pushed to which branch.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -227,8 +227,8 @@ fn statuses_by_direction(outcome: &SyncOutcome) -> String {
     counts.join(", ")
 }
 
-/// The last line: the commits that were pushed and to which branch, or the reason why there were none. `None` if the run
-/// failed, because the error explains it.
+/// The last line: the commits that were pushed and to which branch, or the reason why there were none. `None` if the
+/// run failed, because the error explains it.
 fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let name = escaped(remote.branch.as_deref()?.as_bytes()).to_string();

@@ -1,5 +1,5 @@
-//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may be added, but are never
-//! renamed or reordered.
+//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may be added, but are
+//! never renamed or reordered.
 
 use bstr::ByteSlice;
 use schemars::JsonSchema;
@@ -236,6 +236,7 @@ pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
     }
 }
 
+/// Builds the part of the document for one project. A commit that was sent but not confirmed is included.
 fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
     let counts = report.plan.counts();
     let commit = match &report.outcome {

@@ -181,6 +181,8 @@ fn state(status: Status) -> (&'static str, &'static str, u8) {
     }
 }
 
+/// The tiles above the table: all projects, then those of each state. The first one has no state, and removes the
+/// filter.
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
     let totals = outcome.totals();
     // A project that is synced in both directions has two entries.

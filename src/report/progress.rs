@@ -1,4 +1,5 @@
-//! Progress on a terminal: one line per stage, drawn only when the stage takes longer than 250 ms, and removed at its end.
+//! Progress on a terminal: one line per stage, drawn only when the stage takes longer than 250 ms, and removed at its
+//! end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,8 +30,8 @@ struct Bars {
 }
 
 impl Progress {
-    /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines, such as warnings, while
-    /// no bar is on the screen.
+    /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines, such as warnings,
+    /// while no bar is on the screen.
     pub fn new(draw: bool, print: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let target = if draw {
             ProgressDrawTarget::stderr_with_hz(20)
@@ -161,6 +162,7 @@ impl Reporter for Progress {
     }
 }
 
+/// Parses a template of indicatif. The templates are constant, so the fallback is never used.
 fn style(template: &str) -> ProgressStyle {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

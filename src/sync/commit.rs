@@ -31,8 +31,8 @@ impl From<io::Error> for WriteError {
 impl Publish<'_> {
     /// Writes one commit per project that is to be published.
     ///
-    /// Returns `false` if the sources of a project could not be read: the project is then marked as failed, and the caller
-    /// must plan again without it.
+    /// Returns `false` if the sources of a project could not be read: the project is then marked as failed, and the
+    /// caller must plan again without it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,

@@ -1,5 +1,5 @@
-//! Routing by frontmatter, as in the older tool: a Markdown file names the projects that receive it. It is deprecated, and
-//! only used by a project that enables `sync.routing.use_frontmatter` and has no `sync.from_codex.include`.
+//! Routing by frontmatter, as in the older tool: a Markdown file names the projects that receive it. It is deprecated,
+//! and only used by a project that enables `sync.routing.use_frontmatter` and has no `sync.from_codex.include`.
 //!
 //! `codex_sync_include` and `codex_sync_exclude` are globs for project names. An exclude takes precedence, and a file
 //! without an include is not routed. A file is never routed to its own project or to the codex itself.

@@ -1,8 +1,8 @@
-//! Finds out when each project was last synced, and from which revision. A sync does not need this, so it is only done for
-//! output that shows it. A failure is not an error of the run: it becomes the reason why the value is unknown.
+//! Finds out when each project was last synced, and from which revision. A sync does not need this, so it is only done
+//! for output that shows it. A failure is not an error of the run: it becomes the reason why the value is unknown.
 //!
-//! For published projects the source is the history of the codex, which includes the syncs of other people and machines.
-//! For pulled projects it is the manifest of the local cache.
+//! For published projects the source is the history of the codex, which includes the syncs of other people and
+//! machines. For pulled projects it is the manifest of the local cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 

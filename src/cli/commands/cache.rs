@@ -106,6 +106,7 @@ fn is_of(owner: &Owner, projects: &[String]) -> bool {
         .any(|project| project == owner.project.as_str())
 }
 
+/// Lists the files of a cache that belong to any of `projects`.
 fn list(path: &Path, projects: &[String], as_json: bool) -> CacheReport {
     let cache = Cache::look(path);
     let files = cache.manifest().files.iter().filter_map(|(path, file)| {
@@ -129,6 +130,7 @@ fn list(path: &Path, projects: &[String], as_json: bool) -> CacheReport {
     CacheReport::Text(files.map(|(path, ..)| format!("{path}\n")).collect())
 }
 
+/// Reports the source and age of a cache's files, and the files that differ from those that were written.
 fn status(
     path: &Path,
     projects: &[String],
@@ -228,6 +230,7 @@ fn status(
     Ok(CacheReport::Text(text))
 }
 
+/// Removes the files that only belong to `projects`. Files that were modified locally are kept unless `force` is set.
 fn clear(
     path: &Path,
     projects: &[String],

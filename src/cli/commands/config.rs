@@ -106,7 +106,8 @@ fn keys_document(configuration: &Configuration, keys: &[Explanation]) -> String 
     }))
 }
 
-/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer that has a value for it.
+/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer that has a value for
+/// it.
 fn keys_text(keys: &[Explanation], origin: bool, style: Style) -> String {
     let mut text = String::new();
 

@@ -74,7 +74,8 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Runs `script` before or after one step: in a wrapper of git or, if git is hidden, in a server in front of the codex.
+    /// Runs `script` before or after one step: in a wrapper of git or, if git is hidden, in a server in front of the
+    /// codex.
     pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
         if without_git() {
             let server = self.serve();

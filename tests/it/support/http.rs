@@ -64,7 +64,8 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 struct Shared {
-    /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the fault.
+    /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the
+    /// fault.
     later: Mutex<Vec<(Stage, Stage, Reaction)>>,
     /// Active faults: the stage, the fault, and the number of requests left.
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,

@@ -27,8 +27,8 @@ fn listens(port: u16) {
     });
 }
 
-/// Reports that a test was skipped because programs are not installed. With `CODEX_TEST_REQUIRE_SERVERS`, the test fails
-/// instead.
+/// Reports that a test was skipped because programs are not installed. With `CODEX_TEST_REQUIRE_SERVERS`, the test
+/// fails instead.
 pub(crate) fn not_installed(programs: &str) {
     assert!(
         std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(),

@@ -101,8 +101,8 @@ impl Sandbox {
         })
     }
 
-    /// Starts a server for the codex if git is hidden. Without git, the hooks of a codex at a local path would not be run,
-    /// and nothing would be fetched from it.
+    /// Starts a server for the codex if git is hidden. Without git, the hooks of a codex at a local path would not be
+    /// run, and nothing would be fetched from it.
     pub(crate) fn serve_without_git(&self) {
         if without_git() {
             self.serve();

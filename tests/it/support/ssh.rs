@@ -14,8 +14,8 @@ pub(crate) struct SshServer {
 }
 
 impl SshServer {
-    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if `sshd` is
-    /// not installed.
+    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if
+    /// `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
@@ -85,8 +85,8 @@ impl SshServer {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())
     }
 
-    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these known hosts. Key and hosts
-    /// are also written to the paths that libgit2 uses.
+    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these known hosts. Key and
+    /// hosts are also written to the paths that libgit2 uses.
     pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
         for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
             sandbox.write(
