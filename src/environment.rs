@@ -1,5 +1,5 @@
-//! Environment variables as a value. The library never reads the process's own: the command line hands them in, and
-//! tests hand in theirs.
+//! Environment variables as a value. The library never reads those of the process: the command line, or a test, passes
+//! them in.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 /// assert_eq!((environment.get("CI"), environment.get("TOKEN")), (Some("true"), None));
 /// ```
 ///
-/// Values that are not UTF-8 are not kept: no key of ours can hold them.
+/// Variables that are not UTF-8 are left out, as no configuration key can hold them.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The value of `name`; an empty one counts as not set, as CI systems pass unset secrets on as empty.
+    /// The value of `name`. An empty value counts as not set, because CI systems pass missing secrets as empty
+    /// variables.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -32,15 +33,15 @@ impl Environment {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The time that is written into what a run makes: `SOURCE_DATE_EPOCH` where it is set, else `now`. Seconds since the
-    /// epoch.
+    /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in
+    /// seconds since the epoch.
     pub fn time(&self, now: i64) -> i64 {
         self.get("SOURCE_DATE_EPOCH")
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(now)
     }
 
-    /// Adds a variable unless it is there already.
+    /// Adds a variable unless it is already set.
     pub fn set_default(&mut self, name: String, value: String) {
         self.0.entry(name).or_insert(value);
     }

@@ -11,7 +11,7 @@ use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
 use crate::paths::{CodexPath, escaped};
 use crate::scan::{Snapshot, SourceFile};
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::Project;
 
 /// What stands in the codex at and below one project's place.
@@ -208,7 +208,7 @@ impl fmt::Display for Withheld {
                 )
             }
             Self::NothingMatches { claimed } => {
-                let files = counted(*claimed, "file");
+                let files = pluralize(*claimed, "file");
                 write!(
                     f,
                     "no source file matches, and {files} would be deleted from the codex"

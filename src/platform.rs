@@ -1,9 +1,8 @@
-//! What is asked of the operating system in its own terms: names as bytes, what a file is, who owns it, groups of
-//! processes. No other module of the library names an operating system (`tests/it/house.rs` holds it to that), so a
-//! port is written here.
+//! Everything that depends on the operating system: file names as bytes, file types, owners, permissions, and process
+//! groups. No other module of the library uses its APIs (`tests/it/house.rs` checks this), so a port starts here.
 //!
-//! What stands here is Unix: Linux is tested, macOS has the same calls. Windows has no process groups and names that
-//! are no bytes; it is not supported.
+//! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
+//! and its file names are not bytes.
 
 use std::ffi::OsStr;
 use std::fs::{Metadata, Permissions};
@@ -24,27 +23,27 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::object::Mode;
 use crate::stat::{Stat, Time};
 
-/// What stands at a path.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// A file.
+    /// A regular file.
     File,
     /// A directory.
     Directory,
     /// A symbolic link.
     Link,
-    /// A pipe, a socket, a device.
+    /// A pipe, a socket or a device.
     Special,
 }
 
-/// A look at what stands at a path.
+/// The metadata of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// What it is.
+    /// The file's type.
     pub kind: FileKind,
-    /// The mode that git would give a file there.
+    /// The mode that git would record for a regular file.
     pub mode: Mode,
-    /// What tells it from its later self.
+    /// The values that change when the file is modified.
     pub stat: Stat,
 }
 
@@ -74,7 +73,7 @@ impl From<rustix::fs::Stat> for Look {
     }
 }
 
-/// What stands at `path` below `directory`: a link itself, not what it leads to. `None` where nothing does.
+/// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if it does not exist.
 pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(raw) => Ok(Some(raw.into())),
@@ -83,12 +82,13 @@ pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     }
 }
 
-/// A look at an open file.
+/// Returns the metadata of an open file.
 pub fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Options to read a file with; a pipe put in its place does not hold the run up.
+/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block
+/// the run.
 pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -97,7 +97,7 @@ pub fn reading() -> OpenOptions {
     options
 }
 
-/// Options to make a file with that is to have `mode`.
+/// Options to create a file with `mode`, less the user's umask.
 pub fn making(mode: Mode) -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -111,13 +111,13 @@ pub fn making(mode: Mode) -> OpenOptions {
     options
 }
 
-/// What a file for everybody is made with; the user's mask takes away from it.
+/// The permissions of a new file that all users may access, before the user's umask is applied.
 pub fn permissions_of_a_new_file() -> Permissions {
     Permissions::from_mode(0o666)
 }
 
-/// Whether a directory could not be opened as one, for something else stands there: with a link that must not be
-/// followed the system speaks of a loop.
+/// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed,
+/// the error is `ELOOP`.
 pub fn is_no_directory(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -125,39 +125,42 @@ pub fn is_no_directory(error: &io::Error) -> bool {
     )
 }
 
-/// Whether links lead to each other without end.
+/// Whether a path could not be resolved because its links form a loop.
 pub fn is_link_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// The file system's own idea of now: the time of a file without a name. `None` where it cannot have one.
+/// The current time of the file system that holds `directory`, taken from a temporary file; `None` if none can be made
+/// there.
 pub fn file_system_time(directory: &Path) -> Option<Time> {
     let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
     Some((meta.mtime(), meta.mtime_nsec()))
 }
 
-/// A path as the bytes that git has for it.
+/// The bytes of a path, as git stores them.
 pub fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-/// The path that git has these bytes for.
+/// The path for bytes that git stores.
 pub fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-/// Whether something belongs to the user that this process acts for.
+/// Whether a file is owned by the effective user of this process.
 pub fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Bytes that this user may still write at `place`, if the system can tell.
+/// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is
+/// unknown.
 pub fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-/// What the system said, without the name of a temporary file that `tempfile` puts behind it: it tells a user nothing.
+/// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the
+/// user.
 pub fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text
@@ -169,25 +172,25 @@ pub fn words_of(error: &io::Error) -> String {
     }
 }
 
-/// Whether something is a file that may be executed.
+/// Whether this is an executable file.
 #[cfg(feature = "embedded-transport")]
 pub fn is_program(meta: &Metadata) -> bool {
     meta.is_file() && meta.permissions().mode() & 0o111 != 0
 }
 
-/// What git gives its files of objects: to be read by everybody and written by nobody.
+/// The permissions of git's object files: read-only for all users.
 #[cfg(feature = "embedded-transport")]
 pub fn permissions_of_an_object() -> Permissions {
     Permissions::from_mode(0o444)
 }
 
-/// Whether a socket at this path has somebody at its other end.
+/// Whether a process listens on the socket at this path.
 #[cfg(feature = "embedded-transport")]
 pub fn somebody_listens(socket: &str) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// The name of the user that this process acts for, where the system's own list has it.
+/// The name of the effective user of this process, if `/etc/passwd` has it.
 #[cfg(feature = "embedded-transport")]
 pub fn user_name() -> Option<String> {
     let own = rustix::process::geteuid().as_raw().to_string();
@@ -202,7 +205,7 @@ pub fn user_name() -> Option<String> {
         .find_map(named)
 }
 
-/// Whether whoever started this process had it ignore `signal`, as far as the system can tell.
+/// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as without `/proc`.
 pub fn ignores(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -210,17 +213,17 @@ pub fn ignores(signal: i32) -> bool {
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Has a child lead a group of its own, which is told to end as a whole.
+/// Makes a child the leader of a new process group, so that it and its own children can be signalled together.
 pub fn lead_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
 
-/// Asks the child `leader` and what it started to end.
+/// Sends SIGTERM to the process group of the child `leader`.
 pub fn ask_to_end(leader: u32) {
     signal_group(leader, Signal::TERM);
 }
 
-/// Ends the child `leader` and what it started.
+/// Sends SIGKILL to the process group of the child `leader`.
 pub fn kill(leader: u32) {
     signal_group(leader, Signal::KILL);
 }

@@ -16,7 +16,7 @@ use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::SelectError;
 
 /// Exit statuses, as `--help` and the README tell them.
@@ -284,7 +284,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::Incomplete(entries) => {
             let message = format!(
                 "{} of the codex could not be brought",
-                counted(entries.len(), "path")
+                pluralize(entries.len(), "path")
             );
             let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`"
                 .to_owned();

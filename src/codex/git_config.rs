@@ -1,20 +1,21 @@
-//! Git's own configuration of the user, where git would look for it.
+//! The user's git configuration, read from the files and variables that git itself reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::environment::Environment;
 
-/// The user's settings: files, and above them what the environment carries (`GIT_CONFIG_COUNT`).
+/// The user's settings. Those in environment variables (`GIT_CONFIG_COUNT`) take precedence over those in files.
 pub struct GitConfig {
     files: Option<git2::Config>,
-    /// By key in lower case.
+    /// The settings in variables, by their key in lower case.
     carried: BTreeMap<String, String>,
 }
 
 impl GitConfig {
-    /// Opens system, XDG and global configuration, honouring `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
-    /// `GIT_CONFIG_NOSYSTEM` as git does. Files that are missing or broken count as empty: git itself will complain.
+    /// Opens the system, XDG and global configuration. `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
+    /// `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty, because git
+    /// itself will report it.
     pub fn open(environment: &Environment) -> Self {
         let count = environment
             .get("GIT_CONFIG_COUNT")
@@ -33,7 +34,7 @@ impl GitConfig {
         }
     }
 
-    /// The value of a key without a subsection, if it is set to something.
+    /// The value of a key without a subsection; `None` if it is not set or empty.
     pub fn text(&self, key: &str) -> Option<String> {
         let carried = self.carried.get(key).cloned();
         carried
@@ -64,13 +65,13 @@ fn files(environment: &Environment) -> Option<git2::Config> {
     Some(config)
 }
 
-/// Whether git itself would sign commits: then a user should know that these are not.
+/// Whether the user has configured git to sign commits. The commits of a sync are not signed, so the user is warned.
 pub fn wants_signing(environment: &Environment) -> bool {
     let value = GitConfig::open(environment).text("commit.gpgsign");
     value.is_some_and(|value| git2::Config::parse_bool(value).unwrap_or(false))
 }
 
-/// Whether the user chose how ssh is run.
+/// Whether the user has configured the command that runs ssh.
 pub fn has_ssh_command(environment: &Environment) -> bool {
     ["GIT_SSH_COMMAND", "GIT_SSH"]
         .iter()

@@ -1,4 +1,4 @@
-//! What GitHub Actions reads: a table in Markdown for the step's summary, and annotations.
+//! Output for GitHub Actions: a Markdown table for the step summary, and annotations.
 
 use std::fmt::Write;
 
@@ -6,10 +6,11 @@ use super::ErrorReport;
 use crate::config::Direction;
 use crate::outcome::{Status, SyncOutcome};
 
-/// The table, and what was pushed where.
+/// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the remote.
 pub fn summary(outcome: &SyncOutcome) -> String {
     let mut text = String::from("| project | added | modified | deleted | unchanged | result |\n");
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
+
     for project in &outcome.projects {
         let counts = project.plan.counts();
         let status = match project.outcome.status() {
@@ -19,21 +20,20 @@ pub fn summary(outcome: &SyncOutcome) -> String {
             Status::Withheld => "withheld",
             Status::Failed => "**failed**",
         };
-        let from = if project.direction == Direction::FromCodex {
+        let direction = if project.direction == Direction::FromCodex {
             " (from the codex)"
         } else {
             ""
         };
         let _ = writeln!(
             text,
-            "| {}{from} | {} | {} | {} | {} | {status} |",
+            "| {}{direction} | {} | {} | {} | {} | {status} |",
             project.name, counts.added, counts.modified, counts.deleted, project.plan.unchanged
         );
     }
-    let (url, branch) = (
-        outcome.remote.url.to_string(),
-        outcome.remote.branch.as_deref().unwrap_or("?"),
-    );
+
+    let url = outcome.remote.url.to_string();
+    let branch = outcome.remote.branch.as_deref().unwrap_or("?");
     let _ = writeln!(
         text,
         "\n{}; `{}` of `{}`\n",
@@ -44,7 +44,8 @@ pub fn summary(outcome: &SyncOutcome) -> String {
     text
 }
 
-/// A workflow command: `level` is `error` or `warning`.
+/// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message are encoded, so that
+/// a message cannot start another command.
 pub fn annotation(level: &str, message: &str) -> String {
     let message = message
         .replace('%', "%25")
@@ -53,22 +54,22 @@ pub fn annotation(level: &str, message: &str) -> String {
     format!("::{level} title=fractary-codex::{message}")
 }
 
-/// An error as annotations, a line each. Mistakes of a configuration are only counted in its message: each is one.
-pub fn errors(about: Option<&str>, error: &ErrorReport) -> String {
-    let mistakes = if error.kind == "configuration" {
+/// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
+///
+/// The message of a configuration error only counts the problems, so each of its causes becomes an annotation instead.
+pub fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
+    let messages = if error.kind == "configuration" && !error.causes.is_empty() {
         error.causes.as_slice()
     } else {
-        &[]
-    };
-    let messages = if mistakes.is_empty() {
         std::slice::from_ref(&error.message)
-    } else {
-        mistakes
     };
-    let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
+    let prefix = subject
+        .map(|subject| format!("{subject}: "))
+        .unwrap_or_default();
+
     messages
         .iter()
-        .map(|message| annotation("error", &format!("{about}{message}")) + "\n")
+        .map(|message| annotation("error", &format!("{prefix}{message}")) + "\n")
         .collect()
 }
 
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_annotation_is_one_line_whatever_is_in_it() {
+    fn annotation_encodes_line_breaks() {
         assert_eq!(
             annotation("error", "100 %\n::set-x::"),
             "::error title=fractary-codex::100 %25%0A::set-x::"

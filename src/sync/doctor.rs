@@ -17,7 +17,7 @@ use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::Project;
 
 /// Less free space than this is worth a warning, in bytes.
@@ -170,8 +170,8 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
     }
     Verdict::Good(format!(
         "{} with {}",
-        counted(publishing(request).count(), "project"),
-        counted(files, "matching file")
+        pluralize(publishing(request).count(), "project"),
+        pluralize(files, "matching file")
     ))
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::SyncRequest;
+use super::frontmatter;
 use super::opened::{Opened, look};
-use super::routing;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;
@@ -277,7 +277,7 @@ fn question(
         }
     }
     if by_frontmatter {
-        routing::keep_routed(
+        frontmatter::keep_routed(
             request,
             opened,
             project,

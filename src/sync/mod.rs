@@ -7,12 +7,12 @@
 mod commit;
 pub mod doctor;
 mod from_codex;
+mod frontmatter;
 pub mod history;
 mod opened;
 mod publish;
 mod published;
 mod push;
-mod routing;
 mod sources;
 
 use std::collections::BTreeMap;

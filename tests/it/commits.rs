@@ -1,4 +1,4 @@
-//! What a commit says, and that the same input gives the same commit.
+//! The message and identity of commits, and their determinism.
 
 use crate::support::{Codex, Sandbox};
 
@@ -7,7 +7,7 @@ fn message(codex: &Codex) -> String {
 }
 
 #[test]
-fn trailers_tell_the_source_revision() {
+fn trailers_name_the_source_revision() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -38,7 +38,7 @@ fn trailers_tell_the_source_revision() {
     );
     assert_eq!(message(&codex).trim(), expected.trim());
 
-    // A published file that differs from the commit makes it dirty; a file the commit does not know does not.
+    // A published file that differs from the commit makes the revision dirty; an untracked file does not.
     sandbox.write("ws/alpha/docs/built.html", "untracked");
     sandbox.run(&["sync", "--all"]).code(0);
     assert!(message(&codex).contains(&format!("Codex-Source-Commit: {head}\n")));
@@ -60,7 +60,7 @@ fn trailers_tell_the_source_revision() {
 }
 
 #[test]
-fn thread_count_changes_no_byte() {
+fn thread_count_does_not_change_commit_ids() {
     let tips: Vec<_> = ["1", "2", "7"]
         .map(|jobs| {
             let sandbox = Sandbox::new();
@@ -133,7 +133,7 @@ fn identity_comes_from_configuration_then_variables_then_git() {
         ],
     );
     assert_eq!(author(), "Bot <bot@acme.example> Bot");
-    // As `git -c` and pipelines pass it on.
+    // `git -c` and CI pipelines set the configuration with these variables.
     sandbox.write("ws/alpha/README.md", "5");
     let mut command = sandbox.program(&["sync", "--all"]);
     command

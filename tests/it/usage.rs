@@ -203,7 +203,7 @@ fn a_filter_of_logs_that_cannot_be_read_is_told() {
     assert!(
         output
             .stderr
-            .starts_with("warning: `FRACTARY_CODEX_LOG` is not heeded: "),
+            .starts_with("warning: invalid `FRACTARY_CODEX_LOG`, ignored: "),
         "{}",
         output.stderr
     );

@@ -1,11 +1,11 @@
-//! `cache`: what the local cache holds, how it is, and emptying it.
+//! `cache`: lists the files of the local cache, shows its state, and clears it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, Taken};
@@ -14,45 +14,52 @@ use crate::cli::failure::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::{Project, select};
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     let (CacheCommand::List(arguments)
     | CacheCommand::Status(arguments)
     | CacheCommand::Clear { arguments, .. }) = command;
     let json = arguments.output.is_json();
-    let all_went = Cell::new(true);
-    let result = chosen(arguments, context).and_then(|chosen| match command {
-        CacheCommand::List(_) => chosen.each(json, |path, projects| Ok(list(path, projects, json))),
-        CacheCommand::Status(_) => {
-            chosen.each(json, |path, projects| status(path, projects, json, context))
+    // Files that cannot be removed do not stop the command, but change its exit status.
+    let all_removed = Cell::new(true);
+
+    let result = selected_caches(arguments, context).and_then(|caches| match command {
+        CacheCommand::List(_) => {
+            caches.report(json, |path, projects| Ok(list(path, projects, json)))
         }
-        CacheCommand::Clear { force, .. } => chosen.each(json, |path, projects| {
-            let taken = clear(path, projects, *force, context)?;
-            all_went.set(all_went.get() && taken.iter().all(|one| one.refused.is_empty()));
-            Ok(cleared(path, &taken, json))
+        CacheCommand::Status(_) => {
+            caches.report(json, |path, projects| status(path, projects, json, context))
+        }
+        CacheCommand::Clear { force, .. } => caches.report(json, |path, projects| {
+            let results = clear(path, projects, *force, context)?;
+            let is_clear = results.iter().all(|result| result.refused.is_empty());
+            all_removed.set(all_removed.get() && is_clear);
+            Ok(clear_report(path, &results, json))
         }),
     });
+
     match finish(result, json, context) {
-        exit::DONE if !all_went.get() => exit::SOME_FAILED,
+        exit::DONE if !all_removed.get() => exit::SOME_FAILED,
         status => status,
     }
 }
 
-/// The chosen projects' names by the cache that they use.
-struct Chosen(BTreeMap<std::path::PathBuf, Vec<String>>);
+/// The selected caches by their directory, each with the names of the selected projects that use it.
+struct SelectedCaches(BTreeMap<PathBuf, Vec<String>>);
 
-fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Chosen, Failure> {
+fn selected_caches(arguments: &CacheArgs, context: &Context) -> Result<SelectedCaches, Failure> {
     let (_, workspace) = context.load(None, Vec::new())?;
     let projects: Vec<&Project> = if arguments.project.is_empty() {
         workspace.projects.iter().collect()
     } else {
         let directory = context.directory()?;
         select(&workspace, false, &arguments.project, &directory)
-            .map_err(|e| failure::of_selection(&e))?
+            .map_err(|error| failure::of_selection(&error))?
     };
+
     let mut caches: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for project in projects {
         caches
@@ -60,37 +67,33 @@ fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Chosen, Failure> {
             .or_default()
             .push(project.name.to_string());
     }
-    Ok(Chosen(caches))
+    Ok(SelectedCaches(caches))
 }
 
-/// What is told of one cache: text for people, or a value for programs.
-enum Told {
+/// The report on one cache.
+enum CacheReport {
     Text(String),
-    Value(serde_json::Value),
+    Json(Value),
 }
 
-impl Chosen {
-    fn each(
+impl SelectedCaches {
+    /// Calls `report` for each cache, and joins the results to the output of the command.
+    fn report(
         &self,
         json: bool,
-        tell: impl Fn(&Path, &[String]) -> Result<Told, CacheError>,
+        report: impl Fn(&Path, &[String]) -> Result<CacheReport, CacheError>,
     ) -> Result<String, Failure> {
-        let told = self
-            .0
-            .iter()
-            .map(|(path, projects)| tell(path, projects))
-            .collect::<Result<Vec<_>, _>>();
-        let told = told.map_err(|error| failure::of_cache(&error))?;
         let mut text = String::new();
-        let mut values = Vec::new();
-        for one in told {
-            match one {
-                Told::Text(one) => text.push_str(&one),
-                Told::Value(value) => values.push(value),
+        let mut documents = Vec::new();
+        for (path, projects) in &self.0 {
+            match report(path, projects).map_err(|error| failure::of_cache(&error))? {
+                CacheReport::Text(part) => text.push_str(&part),
+                CacheReport::Json(document) => documents.push(document),
             }
         }
+
         Ok(if json {
-            to_json(&json!({ "schema_version": 1, "caches": values }))
+            to_json(&json!({ "schema_version": 1, "caches": documents }))
         } else {
             text
         })
@@ -103,39 +106,54 @@ fn is_of(owner: &Owner, projects: &[String]) -> bool {
         .any(|project| project == owner.project.as_str())
 }
 
-fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
+/// Lists the files of a cache that belong to any of `projects`.
+fn list(path: &Path, projects: &[String], as_json: bool) -> CacheReport {
     let cache = Cache::look(path);
     let files = cache.manifest().files.iter().filter_map(|(path, file)| {
-        let mut of: Vec<_> = file
+        let mut users: Vec<_> = file
             .owners
             .iter()
             .filter(|owner| is_of(owner, projects))
-            .map(|o| o.project.as_str())
+            .map(|owner| owner.project.as_str())
             .collect();
-        of.dedup();
-        (!of.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), of))
+        // A project can be an owner twice: because it published the file, and because it pulled it.
+        users.dedup();
+        (!users.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), users))
     });
+
     if as_json {
         let files: Vec<_> = files
-            .map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of }))
+            .map(|(path, id, users)| json!({ "path": path, "id": id, "projects": users }))
             .collect();
-        return Told::Value(json!({ "path": shown(path).to_string(), "files": files }));
+        return CacheReport::Json(json!({ "path": shown(path).to_string(), "files": files }));
     }
-    Told::Text(files.fold(String::new(), |mut text, (path, ..)| {
-        let _ = writeln!(text, "{path}");
-        text
-    }))
+    CacheReport::Text(files.map(|(path, ..)| format!("{path}\n")).collect())
 }
 
+/// Reports the source and age of a cache's files, and the files that differ from those that were written.
 fn status(
     path: &Path,
     projects: &[String],
     as_json: bool,
     context: &Context,
-) -> Result<Told, CacheError> {
+) -> Result<CacheReport, CacheError> {
     let cache = Cache::look(path);
     let manifest: &Manifest = cache.manifest();
-    let odd: Vec<_> = cache
+    let owners: Vec<_> = manifest
+        .owners
+        .iter()
+        .filter(|(owner, _)| is_of(owner, projects))
+        .collect();
+    let file_count = |owner: &Owner| {
+        manifest
+            .files
+            .values()
+            .filter(|file| file.owners.contains(owner))
+            .count()
+    };
+
+    // The files that differ from the manifest.
+    let conditions: Vec<_> = cache
         .conditions()?
         .into_iter()
         .filter(|(path, _)| {
@@ -146,77 +164,73 @@ fn status(
         })
         .map(|(path, condition)| (escaped(&path).to_string(), condition))
         .collect();
-    let owners: Vec<_> = manifest
-        .owners
-        .iter()
-        .filter(|(owner, _)| is_of(owner, projects))
-        .collect();
-    let count = |owner: &Owner| {
-        manifest
-            .files
-            .values()
-            .filter(|file| file.owners.contains(owner))
-            .count()
-    };
-    let named = |condition| {
-        odd.iter()
-            .filter(move |(_, c)| *c == condition)
+    let paths = |wanted| {
+        conditions
+            .iter()
+            .filter(move |(_, condition)| *condition == wanted)
             .map(|(path, _)| path)
             .collect::<Vec<_>>()
     };
+
     if as_json {
-        let owners = owners.iter().map(|(owner, asked)| {
+        let owners = owners.iter().map(|(owner, record)| {
             json!({
-                "project": owner.project.as_str(), "reason": reason(owner.reason), "files": count(owner),
-                "remote": asked.remote, "branch": asked.branch, "tip": asked.tip, "time": asked.time,
-                "complete": asked.complete,
+                "project": owner.project.as_str(),
+                "reason": match owner.reason {
+                    Reason::Published => "published",
+                    Reason::Wanted => "brought",
+                },
+                "files": file_count(owner),
+                "remote": record.remote,
+                "branch": record.branch,
+                "tip": record.tip,
+                "time": record.time,
+                "complete": record.complete,
             })
         });
-        return Ok(Told::Value(json!({
-            "path": shown(path).to_string(), "projects": owners.collect::<Vec<_>>(),
-            "changed": named(Condition::Changed), "missing": named(Condition::Missing),
+        return Ok(CacheReport::Json(json!({
+            "path": shown(path).to_string(),
+            "projects": owners.collect::<Vec<_>>(),
+            "changed": paths(Condition::Changed),
+            "missing": paths(Condition::Missing),
         })));
     }
+
     let style = context.terminal.out;
     let mut text = format!("{}\n", style.strong(shown(path)));
     if owners.is_empty() {
         text.push_str("  empty\n");
     }
-    for (owner, asked) in owners {
-        let tip = asked
+    for (owner, record) in owners {
+        let tip = record
             .tip
             .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let (why, files, when) = (
-            reason(owner.reason),
-            counted(count(owner), "file"),
-            ago(context.now().saturating_sub(asked.time)),
-        );
-        let partly = if asked.complete { "" } else { ", incomplete" };
+        let files = pluralize(file_count(owner), "file");
+        let reason = match owner.reason {
+            Reason::Published => "published",
+            Reason::Wanted => "pulled",
+        };
+        let branch = escaped(record.branch.as_bytes());
+        let age = ago(context.now().saturating_sub(record.time));
+        let incomplete = if record.complete { "" } else { ", incomplete" };
         let _ = writeln!(
             text,
-            "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}",
-            owner.project,
-            escaped(asked.branch.as_bytes())
+            "  {}: {files} {reason}, from `{branch}` at {tip}, {age}{incomplete}",
+            owner.project
         );
     }
     for (condition, label) in [
-        (Condition::Changed, "changed by hand"),
+        (Condition::Changed, "modified locally"),
         (Condition::Missing, "missing"),
     ] {
-        for path in named(condition) {
+        for path in paths(condition) {
             let _ = writeln!(text, "  {} {path}", style.warn(label));
         }
     }
-    Ok(Told::Text(text))
+    Ok(CacheReport::Text(text))
 }
 
-fn reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Published => "published",
-        Reason::Wanted => "brought",
-    }
-}
-
+/// Removes the files that only belong to `projects`. Files that were modified locally are kept unless `force` is set.
 fn clear(
     path: &Path,
     projects: &[String],
@@ -229,35 +243,37 @@ fn clear(
     Cache::open(path, &context.interrupt, || {})?.clear(|owner| is_of(owner, projects), force)
 }
 
-fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
-    let removed: usize = taken.iter().map(|one| one.plan.changes.len()).sum();
-    let kept: Vec<_> = taken
+fn clear_report(path: &Path, results: &[Taken], as_json: bool) -> CacheReport {
+    let removed: usize = results.iter().map(|result| result.plan.changes.len()).sum();
+    let kept: Vec<_> = results
         .iter()
-        .flat_map(|one| &one.kept)
+        .flat_map(|result| &result.kept)
         .map(|path| escaped(path).to_string())
         .collect();
-    let refused = taken
+    let failed = results
         .iter()
-        .flat_map(|one| &one.refused)
-        .map(|(path, why)| (escaped(path).to_string(), why));
-    let place = shown(path).to_string();
+        .flat_map(|result| &result.refused)
+        .map(|(path, reason)| (escaped(path).to_string(), reason));
+    let directory = shown(path).to_string();
+
     if as_json {
-        let failed: Vec<_> = refused
-            .map(|(path, why)| json!({ "path": path, "error": why }))
+        let failed: Vec<_> = failed
+            .map(|(path, reason)| json!({ "path": path, "error": reason }))
             .collect();
-        return Told::Value(
-            json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }),
+        return CacheReport::Json(
+            json!({ "path": directory, "removed": removed, "kept": kept, "failed": failed }),
         );
     }
-    let mut text = format!("{place}: {} removed\n", counted(removed, "file"));
+
+    let mut text = format!("{directory}: {} removed\n", pluralize(removed, "file"));
     for path in kept {
         let _ = writeln!(
             text,
-            "  kept {path}: it was changed by hand; `--force` removes it too"
+            "  kept {path}: it was modified locally; use `--force` to remove it"
         );
     }
-    for (path, why) in refused {
-        let _ = writeln!(text, "  {path} cannot be removed: {why}");
+    for (path, reason) in failed {
+        let _ = writeln!(text, "  cannot remove {path}: {reason}");
     }
-    Told::Text(text)
+    CacheReport::Text(text)
 }

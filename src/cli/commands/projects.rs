@@ -1,4 +1,6 @@
-//! `projects`: the projects as resolved.
+//! `projects`: the resolved projects, with their root, path in the codex and number of matching files.
+
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -10,7 +12,7 @@ use crate::paths::shown;
 use crate::report::table::table;
 use crate::scan;
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
     let json = output.is_json();
     finish(list(json, context), json, context)
@@ -18,21 +20,22 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
 
 fn list(json: bool, context: &Context) -> Result<String, Failure> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
-    let counted: Vec<_> = workspace
+    let file_counts: Vec<_> = workspace
         .projects
         .par_iter()
         .map(|project| (project, scan::count(project)))
         .collect();
-    let root = |path: &std::path::Path| {
-        let below = path.strip_prefix(&configuration.root).unwrap_or(path);
-        if below.as_os_str().is_empty() {
+    let root = |path: &Path| {
+        let relative = path.strip_prefix(&configuration.root).unwrap_or(path);
+        if relative.as_os_str().is_empty() {
             ".".to_owned()
         } else {
-            shown(below).to_string()
+            shown(relative).to_string()
         }
     };
+
     if json {
-        let projects = counted.iter().map(|(project, files)| {
+        let projects = file_counts.iter().map(|(project, files)| {
             let (files, error) = match files {
                 Ok(files) => (Some(*files), None),
                 Err(error) => (None, Some(error.to_string())),
@@ -46,7 +49,8 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
             &serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() }),
         ));
     }
-    let rows = counted.iter().map(|(project, files)| {
+
+    let rows = file_counts.iter().map(|(project, files)| {
         let files = files
             .as_ref()
             .map_or_else(ToString::to_string, ToString::to_string);

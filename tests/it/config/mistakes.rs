@@ -1,11 +1,11 @@
-//! Wrong configurations, each a snapshot of what the user reads: file, line, key and cure.
+//! Invalid configurations, each with a snapshot of its error: file, line, key and hint.
 
 use std::os::unix::fs::symlink;
 
 use super::{ONE, run, workspace};
 use crate::support::{Output, Sandbox};
 
-/// A name, what the workspace file says, and whether the schema can see that it is wrong.
+/// Invalid workspace files: a name, the text, and whether the JSON schema rejects it too.
 pub(super) const WRONG: &[(&str, &str, bool)] = &[
     (
         "wrong type: a list",
@@ -182,9 +182,9 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ),
 ];
 
-/// The snapshot of what `config validate` says: exit 3, and nothing that smells of a panic.
+/// Asserts that the exit status is 3 and that the output matches the snapshot `name`.
 #[track_caller]
-fn told(name: &str, output: Output) {
+fn assert_error(name: &str, output: Output) {
     let output = output.code(3);
     assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     assert_eq!(output.stdout, "");
@@ -195,15 +195,15 @@ fn told(name: &str, output: Output) {
 }
 
 #[test]
-fn a_wrong_file_is_told_with_place_and_cure() {
+fn invalid_file_is_reported_with_position_and_hint() {
     for (name, text, _) in WRONG {
-        told(name, workspace(text).run(&["config", "validate"]));
+        assert_error(name, workspace(text).run(&["config", "validate"]));
     }
 }
 
 #[test]
-fn no_file_at_all() {
-    told("no file", Sandbox::new().run(&["config", "validate"]));
+fn missing_file() {
+    assert_error("no file", Sandbox::new().run(&["config", "validate"]));
 }
 
 #[test]
@@ -213,21 +213,21 @@ fn two_files_in_one_layer() {
         "ws/.fractary/config.toml",
         "[codex]\norganization = 'acme'\n",
     );
-    told("two files", sandbox.run(&["config", "validate"]));
+    assert_error("two files", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_directory_where_a_file_is_expected() {
+fn directory_instead_of_a_file() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/config.yaml/file", "");
-    told("a directory", sandbox.run(&["config", "validate"]));
+    assert_error("a directory", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_file_that_cannot_be_read() {
+fn unreadable_file() {
     let sandbox = workspace(ONE);
     if rustix::process::geteuid().is_root() {
-        // Root reads every file; a link to nowhere is as unreadable to it as to anybody.
+        // Root can read every file, but not a broken link.
         sandbox.remove("ws/.fractary/config.yaml");
         symlink("nowhere", sandbox.path("ws/.fractary/config.yaml")).unwrap();
         let output = sandbox.run(&["config", "validate"]).code(3);
@@ -248,24 +248,24 @@ fn a_file_that_cannot_be_read() {
 }
 
 #[test]
-fn a_link_to_nowhere() {
+fn broken_link() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/README", "");
     symlink("nowhere.yaml", sandbox.path("ws/.fractary/config.yaml")).unwrap();
-    told("a link to nowhere", sandbox.run(&["config", "validate"]));
+    assert_error("a link to nowhere", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_line_of_a_megabyte() {
+fn very_long_line() {
     let long = "x".repeat(1_000_000);
     let sandbox = workspace(format!("{ONE}  jobs: {long}\n"));
-    told("a long line", sandbox.run(&["config", "validate"]));
+    assert_error("a long line", sandbox.run(&["config", "validate"]));
     let sandbox = workspace(format!("{ONE}  {long}: 1\n"));
-    told("a long key", sandbox.run(&["config", "validate"]));
+    assert_error("a long key", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn an_alias_bomb() {
+fn alias_bomb() {
     let mut bomb = format!("{ONE}  storage:\n    a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let last = format!("*a{}", level - 1);
@@ -274,14 +274,14 @@ fn an_alias_bomb() {
             [last.as_str(); 10].join(",")
         );
     }
-    told(
+    assert_error(
         "an alias bomb",
         workspace(bomb).run(&["config", "validate"]),
     );
 }
 
 #[test]
-fn a_member_that_names_another_codex() {
+fn member_with_another_codex() {
     let sandbox = workspace(
         "codex:\n  organization: acme\n  codex_repo: codex\n  remote: { url: https://git.acme.com/codex.git }\n  \
          workspace: { members: ['*'] }\n",
@@ -290,14 +290,14 @@ fn a_member_that_names_another_codex() {
         "ws/billing/.fractary/config.yaml",
         "codex:\n  organization: other\n  codex_repo: codex\n  remote:\n    url: https://git.other.com/codex.git\n",
     );
-    told(
+    assert_error(
         "a member of another codex",
         sandbox.run(&["config", "validate"]),
     );
 }
 
 #[test]
-fn a_member_that_is_wrong_itself() {
+fn invalid_member_file() {
     let sandbox = workspace(
         "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['*'] }\n",
     );
@@ -309,17 +309,17 @@ fn a_member_that_is_wrong_itself() {
         "ws/ledger/.fractary/config.yaml",
         "codex:\n  project: billing\n",
     );
-    told("a wrong member", sandbox.run(&["config", "validate"]));
+    assert_error("a wrong member", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn an_unknown_environment() {
+fn unknown_environment() {
     let sandbox = workspace(ONE);
-    told(
+    assert_error(
         "an unknown environment",
         sandbox.run(&["sync", "--all", "--env", "prd"]),
     );
-    told(
+    assert_error(
         "an unknown environment in a variable",
         run(
             &sandbox,
@@ -340,7 +340,7 @@ fn unknown_variables_and_flags() {
         ("FRACTARY_CODEX_PROJECTS__A__ROOT", "a"),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "docs/**"),
     ];
-    told(
+    assert_error(
         "unknown variables",
         run(&sandbox, &variables, &["config", "validate"]),
     );
@@ -354,18 +354,18 @@ fn unknown_variables_and_flags() {
     ];
     let mut arguments = vec!["config", "validate"];
     arguments.extend(flags);
-    told("unknown flags", sandbox.run(&arguments));
+    assert_error("unknown flags", sandbox.run(&arguments));
 }
 
 #[test]
-fn a_wrong_line_in_dotenv() {
+fn invalid_line_in_dotenv() {
     let sandbox = workspace(ONE);
     sandbox.write("ws/.fractary/env/.env", "A=1\nnot a variable s3cret\n");
-    told("a wrong dotenv", sandbox.run(&["config", "validate"]));
+    assert_error("a wrong dotenv", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
+fn crlf_and_byte_order_mark_are_accepted() {
     for text in [
         ONE.replace('\n', "\r\n"),
         format!("\u{feff}{ONE}"),

@@ -34,8 +34,8 @@ fn the_cache_can_be_looked_at_and_emptied() {
     );
     let human = sandbox.run(&["cache", "status"]).code(0).stdout;
     assert!(
-        human.contains("changed by hand projects/core/docs/a.md")
-            && human.contains("3 files brought"),
+        human.contains("modified locally projects/core/docs/a.md")
+            && human.contains("3 files pulled"),
         "{human}"
     );
     let cleared = sandbox
@@ -76,7 +76,7 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     };
     let told = cleared.code(1).stdout;
     assert!(
-        told.contains("projects/core/docs/a.md cannot be removed: "),
+        told.contains("cannot remove projects/core/docs/a.md: "),
         "{told}"
     );
     sandbox.run(&["sync", "--from-codex"]).code(0);

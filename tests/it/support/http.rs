@@ -1,5 +1,5 @@
-//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of what was
-//! asked, and faults to order.
+//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of all
+//! requests, and faults on demand.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,45 +15,45 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::{Codex, Sandbox};
 
-/// What happens to a request that a [`Fault`] is for.
+/// The fault with which the server reacts to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reaction {
-    /// An answer with this status and body.
+    /// Respond with this status and body.
     Status(u16, &'static str),
-    /// An answer with this status that repeats what it was sent: the header, what it holds, and the target.
+    /// Respond with this status and a body that repeats the target and the credentials of the request.
     Echo(u16),
-    /// A redirect to this URL with the same path behind it.
+    /// Redirect to this URL, with the path of the request appended.
     Redirect(String),
-    /// The connection is reset at once.
+    /// Reset the connection immediately.
     Reset,
-    /// Only so many bytes of the real answer.
+    /// Send only this many bytes of the real response.
     Truncate(usize),
-    /// Bytes that are no answer of git's.
+    /// Respond with bytes that are not part of git's protocol.
     Garbage,
-    /// No answer until the server goes.
+    /// Send no response until the server stops.
     Stall,
-    /// Git does its work, and the answer is lost.
+    /// Handle the request, then reset the connection instead of responding.
     LoseAnswer,
-    /// This shell code runs, and then git does its work.
+    /// Run this shell script, then handle the request.
     Before(String),
-    /// Git does its work, and then this shell code runs before the answer is sent.
+    /// Handle the request, then run this shell script, then respond.
     After(String),
 }
 
 /// The part of a sync that a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Asking for refs, to read.
+    /// The ref list before a fetch.
     ListToFetch,
-    /// Objects on their way down.
+    /// The download of objects.
     Fetch,
-    /// Asking for refs, to write.
+    /// The ref list before a push.
     ListToPush,
-    /// Objects on their way up.
+    /// The upload of objects.
     Push,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) target: String,
@@ -64,15 +64,17 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 struct Shared {
-    /// Faults that wait for a first request of another stage.
+    /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the
+    /// fault.
     later: Mutex<Vec<(Stage, Stage, Reaction)>>,
+    /// Active faults: the stage, the fault, and the number of requests left.
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
     requests: Mutex<Vec<Request>>,
     stalled: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
 }
 
-/// The server; it stops when dropped.
+/// A running server. It stops when dropped.
 pub(crate) struct HttpServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -86,7 +88,7 @@ struct Site {
 }
 
 impl HttpServer {
-    /// Serves the repositories below `root`; with `credentials` (`user:password`) to nobody else.
+    /// Serves the repositories below `root`. If there are `credentials` (`user:password`), all requests need them.
     pub(crate) fn start(root: &Path, credentials: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -105,7 +107,7 @@ impl HttpServer {
                         return;
                     }
                     let (shared, site) = (shared.clone(), site.clone());
-                    // A client that goes away in the middle is its own business.
+                    // The error of a client that closes its connection early is ignored.
                     thread::spawn(move || stream.and_then(|stream| serve(stream, &site, &shared)));
                 }
             }
@@ -122,12 +124,12 @@ impl HttpServer {
         format!("http://{}/{path}", self.address)
     }
 
-    /// Host and port.
+    /// The host and port of the server.
     pub(crate) fn place(&self) -> String {
         self.address.to_string()
     }
 
-    /// Orders a fault for the next `times` requests of `stage`.
+    /// Adds a fault for the next `times` requests of `stage`.
     pub(crate) fn fail(&self, stage: Stage, reaction: Reaction, times: usize) {
         self.shared
             .faults
@@ -136,7 +138,7 @@ impl HttpServer {
             .push((stage, reaction, times));
     }
 
-    /// Orders a fault for every request of `stage` that comes after one of `trigger`.
+    /// Adds a fault for every request of `stage` after the first request of `trigger`.
     pub(crate) fn fail_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
         self.shared
             .later
@@ -145,13 +147,13 @@ impl HttpServer {
             .push((trigger, stage, reaction));
     }
 
-    /// Ends all faults that were ordered.
+    /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.shared.faults.lock().unwrap().clear();
         self.shared.later.lock().unwrap().clear();
     }
 
-    /// Every request so far.
+    /// All requests so far, in the order in which they arrived.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -269,7 +271,7 @@ fn run(script: &str) -> std::io::Result<()> {
     Command::new("sh").args(["-c", script]).status().map(drop)
 }
 
-/// Closes so that the other side sees a reset and not an end.
+/// Makes closing the stream a reset instead of an orderly end.
 fn reset(stream: &TcpStream) -> std::io::Result<()> {
     rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO))?;
     Ok(())
@@ -336,7 +338,7 @@ fn read_body(
     Ok(body)
 }
 
-/// Runs `git http-backend` and turns its answer into one of http.
+/// Runs `git http-backend` and converts its CGI output into an HTTP response.
 fn backend(
     site: &Site,
     method: &str,
@@ -369,9 +371,10 @@ fn backend(
         .spawn()?;
     let mut input = child.stdin.take().unwrap();
     let body = body.to_vec();
-    let feeding = thread::spawn(move || input.write_all(&body));
+    let writer = thread::spawn(move || input.write_all(&body));
     let output = child.wait_with_output()?.stdout;
-    let _ = feeding.join();
+    let _ = writer.join();
+
     let end = output
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -396,10 +399,10 @@ fn backend(
     Ok(answer)
 }
 
-/// What [`World`]'s server wants.
+/// The token that the server of [`World`] requires.
 pub(crate) const TOKEN: &str = "t0ken-that-must-not-show";
 
-/// One project with a change to publish, and a codex behind http that wants a token.
+/// One project with a change to publish, and a codex behind an http server that requires a token.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) codex: Codex,

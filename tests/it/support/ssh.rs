@@ -1,4 +1,4 @@
-//! Git over ssh on loopback: an `sshd` of the test's own, with keys of the test's own.
+//! Git over ssh on loopback: an `sshd` with its own keys.
 
 use std::fs;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{Sandbox, listens, not_installed};
 
-/// A running `sshd`; ended when dropped.
+/// A running `sshd`. It stops when dropped.
 pub(crate) struct SshServer {
     child: Child,
     port: u16,
@@ -14,7 +14,8 @@ pub(crate) struct SshServer {
 }
 
 impl SshServer {
-    /// Starts one that knows a key of the sandbox; `None`, and a line that says so, where `sshd` is not installed.
+    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if
+    /// `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
@@ -55,7 +56,7 @@ impl SshServer {
             format!("[127.0.0.1]:{port} {other}"),
         )
         .unwrap();
-        // A separation directory is wanted by sshd when it is started by root.
+        // If it is started by root, sshd requires its privilege separation directory.
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
@@ -79,13 +80,13 @@ impl SshServer {
         })
     }
 
-    /// The URL of a repository of this machine.
+    /// The URL of a repository on this machine.
     pub(crate) fn url(&self, path: &std::path::Path) -> String {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())
     }
 
-    /// A client configuration (as `~/.ssh/config` would be) with this key and these known hosts. They are also put where
-    /// libgit2 looks for them.
+    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these known hosts. Key and
+    /// hosts are also written to the paths that libgit2 uses.
     pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
         for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
             sandbox.write(

@@ -1,5 +1,5 @@
-//! Which transport the program uses to talk to remotes: git, or, with `CODEX_TEST_TRANSPORT=libgit2`, the embedded one.
-//! Then git is hidden from the program, and from it alone: servers and the tests themselves go on using it.
+//! The transport under test: git or, with `CODEX_TEST_TRANSPORT=libgit2`, the embedded one. In the second case git is
+//! hidden from the program, while the servers and the tests themselves still use it.
 
 use super::skipped;
 
@@ -17,7 +17,7 @@ pub(crate) fn without_git() -> bool {
     }
 }
 
-/// Whether git is hidden, and a test is left out for it: `what` it is about is only there with git.
+/// Returns whether git is hidden, and if so reports that a test of `what` is skipped, because it needs git.
 pub(crate) fn needs_git(what: &str) -> bool {
     let hidden = without_git();
     if hidden {
