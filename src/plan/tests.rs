@@ -23,7 +23,7 @@ fn project(
         include,
         exclude,
         mappings,
-        default_excludes: false,
+        ..ClaimPatterns::default()
     };
     Project {
         name: "alpha".parse().unwrap(),
