@@ -282,3 +282,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn push(skipped: &Mutex<Vec<Skipped>>, skip: Skipped) {
     lock(skipped).push(skip);
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ mod model;
 mod output;
 mod ownership;
 mod page;
+mod patterns;
 mod remotes;
 mod secrets;
 mod signals;

@@ -165,6 +165,61 @@ fn excludes(pattern: &str, path: &[u8]) -> bool {
     matches(pattern, path, |_| true)
 }
 
+/// Some paths that a pattern matches, with names that no other pattern names.
+fn instances(pattern: &str) -> Vec<Bytes> {
+    let mut found = Vec::new();
+    for text in expand(pattern.trim_start_matches("./")) {
+        let mut paths = vec![String::new()];
+        for segment in text.split('/') {
+            let choices = match segment {
+                "**" => vec![String::new(), "/zq".to_owned(), "/zq/yq".to_owned()],
+                "" => vec!["/zq".to_owned()],
+                segment => names_of(segment)
+                    .into_iter()
+                    .map(|name| format!("/{name}"))
+                    .collect(),
+            };
+            let longer = |path: &String| {
+                choices
+                    .iter()
+                    .map(|choice| format!("{path}{choice}"))
+                    .collect::<Vec<_>>()
+            };
+            paths = paths.iter().flat_map(longer).collect();
+        }
+        let paths = paths
+            .iter()
+            .map(|path| path.trim_start_matches('/').as_bytes().to_vec());
+        found.extend(paths.filter(|path| !path.is_empty() && selects(pattern, path)));
+    }
+    found
+}
+
+/// Some names that a segment matches.
+fn names_of(segment: &str) -> Vec<String> {
+    ['q', 'z', 'ä']
+        .iter()
+        .map(|other| {
+            let mut name = String::new();
+            let mut rest = segment;
+            while let Some(c) = rest.chars().next() {
+                let mut length = c.len_utf8();
+                match c {
+                    '*' | '?' => name.push(*other),
+                    '[' => {
+                        length = rest.find(']').unwrap() + 1;
+                        let first = rest[1..].chars().next().unwrap();
+                        name.push(if first == '!' { *other } else { first });
+                    }
+                    c => name.push(c),
+                }
+                rest = &rest[length..];
+            }
+            name
+        })
+        .collect()
+}
+
 // Rules.
 
 /// An include or a mapping, read as a user reads it.
@@ -352,9 +407,10 @@ impl Sources {
                 content,
                 executable,
             } if matched => {
-                let odd = split(seen)
-                    .into_iter()
-                    .any(|name| !is_publishable_name(name));
+                let odd = rules.iter().filter(|rule| rule.takes(seen)).any(|rule| {
+                    let to = rule.destination(seen);
+                    !split(&to).into_iter().all(is_publishable_name)
+                });
                 if odd {
                     self.other.insert(seen.into());
                 } else if project.max_size.is_some_and(|limit| content.len() > limit) {
@@ -476,7 +532,9 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
                 .map(|to| (to, entry.clone())),
         );
     }
-    let fillable = |rule: &Rule| rule.takes_below(b"", 3);
+    let fillable = |rule: &Rule| {
+        rule.takes_below(b"", 3) || instances(&rule.from).iter().any(|path| rule.takes(path))
+    };
     let owned = |path: &[u8]| {
         rules.iter().any(|rule| match rule.file() {
             Some(file) => file == path && fillable(rule),

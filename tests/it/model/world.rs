@@ -296,8 +296,13 @@ fn segment(rng: &mut Rng, name: &[u8]) -> String {
 
 fn mapping(rng: &mut Rng, paths: &[Bytes]) -> Mapping {
     let to = ["m/", "docs/", "a/b/", "one.md", "a", "docs/a.md", "lib/"][rng.usize(0..7)];
+    let mut from = pattern(rng, paths);
+    // What could fill a file is found by trying all paths of three names.
+    while !to.ends_with('/') && from.matches('/').count() > 2 {
+        from = pattern(rng, paths);
+    }
     Mapping {
-        from: pattern(rng, paths),
+        from,
         to: to.to_owned(),
         exclude: (0..rng.usize(0..5) / 3)
             .map(|_| pattern(rng, paths))
