@@ -240,6 +240,10 @@ impl Parser<'_> {
         if segments.last() == Some(&Segment::Deep) {
             segments.pop();
             subtree = true;
+            if is_directory && segments.is_empty() {
+                // `**/`: every directory, but not the root.
+                segments.push(Segment::Any);
+            }
         }
         if subtree {
             segments.push(Segment::Any);

@@ -202,6 +202,8 @@ fn a_selection_covers_a_directory_that_it_names_literally() {
         ("**/README.md", "x/README.md/y", "x/README.mdx"),
         ("docs/*", "docs/a", "docs/a/b"),
         ("docs/*/", "docs/a/b", "docs/a"),
+        ("docs/**/", "docs/a", "docs"),
+        ("**/", "a/b", "a"),
     ] {
         let glob = Glob::selecting(pattern).unwrap();
         assert!(glob.matches(yes.as_bytes()), "{pattern} {yes}");
