@@ -42,6 +42,7 @@
 //!
 //! | | |
 //! |---|---|
+//! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |

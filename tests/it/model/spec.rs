@@ -285,15 +285,25 @@ impl Rule {
             .then(|| [self.lead.as_slice(), kept].concat())
     }
 
-    /// Whether it takes some path below the directory; any path at all for the root.
-    fn takes_below(&self, directory: &[u8], depth: usize) -> bool {
+    /// Whether it takes some path below the directory, or any path at all for the root.
+    fn takes_below(&self, directory: &[u8]) -> bool {
+        let instances = instances(&self.from);
+        let tails = instances.iter().flat_map(|path| {
+            let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            let starts = slashes.map(|(slash, _)| slash + 1).chain([0]);
+            starts.map(|start| joined(directory, &path[start..]))
+        });
+        tails.into_iter().any(|path| self.takes(&path)) || self.takes_a_name_below(directory, 3)
+    }
+
+    fn takes_a_name_below(&self, directory: &[u8], depth: usize) -> bool {
         NAMES.iter().any(|name| {
             let path = if directory.is_empty() {
                 name.to_vec()
             } else {
                 [directory, b"/", name].concat()
             };
-            self.takes(&path) || (depth > 1 && self.takes_below(&path, depth - 1))
+            self.takes(&path) || (depth > 1 && self.takes_a_name_below(&path, depth - 1))
         })
     }
 }
@@ -401,7 +411,7 @@ impl Sources {
         above: &mut Vec<Bytes>,
     ) {
         let matched = rules.iter().any(|rule| rule.takes(seen));
-        let holds = || rules.iter().any(|rule| rule.takes_below(seen, 3));
+        let holds = || rules.iter().any(|rule| rule.takes_below(seen));
         match node {
             Node::File {
                 content,
@@ -532,9 +542,7 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
                 .map(|to| (to, entry.clone())),
         );
     }
-    let fillable = |rule: &Rule| {
-        rule.takes_below(b"", 3) || instances(&rule.from).iter().any(|path| rule.takes(path))
-    };
+    let fillable = |rule: &Rule| rule.takes_below(b"");
     let owned = |path: &[u8]| {
         rules.iter().any(|rule| match rule.file() {
             Some(file) => file == path && fillable(rule),
@@ -560,7 +568,7 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
                         || sources
                             .hidden
                             .iter()
-                            .any(|hidden| rule.takes(hidden) || rule.takes_below(hidden, 3)))
+                            .any(|hidden| rule.takes(hidden) || rule.takes_below(hidden)))
             }
         })
     };
