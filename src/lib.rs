@@ -42,6 +42,7 @@
 //!
 //! | | |
 //! |---|---|
+//! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a rejected push is distinguished from a moved branch | `sync::push`: by querying the tip again, never by the text of a message; `sync::publish` handles the result |

@@ -109,6 +109,7 @@ fuzz_target!(|input: Input| {
         exclude: patterns(&input.exclude),
         mappings: mappings.collect(),
         default_excludes: input.default_excludes,
+        ..ClaimPatterns::default()
     };
     let Ok(claims) = Claims::new(given.clone()) else { return };
     if let Some(source) = path(&input.source) {
@@ -116,19 +117,18 @@ fuzz_target!(|input: Input| {
             let to = &claim.destination;
             assert!(to.split(|b| *b == b'/').all(|segment| check_segment(segment).is_ok()), "leaves the project's directory");
             assert!(claims.owns(to), "claimed, but not owned");
-            let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == to);
+            let single = claims.files_fed_by(&source, false).contains(&to.as_slice());
             assert!(single || claims.sources(to).contains(&source), "claimed, but not a source");
+            assert!(claims.reaching(&source).contains(&claim.pattern), "claimed, but not reached");
             for (slash, _) in source.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
                 assert!(claims.can_hold(&source[..slash]), "the walk does not enter this directory");
             }
         }
     }
     if let Some(below) = path(&input.below) {
-        let sources = claims.sources(&below);
-        assert_eq!(claims.owns(&below), !sources.is_empty());
-        let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == below);
-        for source in sources.iter().filter(|_| !single) {
-            assert!(claims.claim(source).iter().any(|claim| claim.destination == below), "owned, but not claimed");
+        for source in claims.sources(&below) {
+            assert!(claims.owns(&below), "has a source, but is not owned");
+            assert!(claims.claim(&source).iter().any(|claim| claim.destination == below), "owned, but not claimed");
         }
         let _ = claims.is_excluded_path(&below);
     }

@@ -315,8 +315,13 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                         "check the patterns (`sync.to_codex.include`); if it is meant: sync again with `-p {name} --allow-mass-delete`"
                     )
                 }
-                Withheld::TooManyDeletions { deleted, claimed } if deleted < claimed => {
-                    format!("if it is meant: sync again with `-p {name} --max-delete {deleted}`")
+                Withheld::TooManyDeletions {
+                    deleted,
+                    pruned,
+                    claimed,
+                } if deleted < claimed => {
+                    let all = deleted + pruned;
+                    format!("if it is meant: sync again with `-p {name} --max-delete {all}`")
                 }
                 Withheld::TooManyDeletions { .. } | Withheld::NoneSurvives { .. } => {
                     format!("if it is meant: sync again with `-p {name} --allow-mass-delete`")

@@ -5,7 +5,6 @@ use std::collections::btree_map::Entry as MapEntry;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::GlobSet;
 use rayon::prelude::*;
 
 use super::layers::Layer;
@@ -14,8 +13,9 @@ use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
-use crate::glob::{self, InvalidGlob};
+use crate::glob::{self, Glob, InvalidGlob, Segment};
 use crate::paths::absolute;
+use crate::platform::bytes_of;
 use crate::url::RemoteUrl;
 
 /// A project's own directory.
@@ -316,10 +316,10 @@ pub(crate) fn matching(
             base.clone()
         }
     };
-    let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
+    let mut excluded: Vec<(PathBuf, Glob)> = Vec::new();
     for node in lists("exclude").flat_map(Node::elements) {
-        if let Some(set) = compiled(node, "workspace.exclude", told) {
-            excluded.push((base(node), set));
+        if let Some(glob) = compiled(node, "workspace.exclude", Glob::excluding, told) {
+            excluded.push((base(node), glob));
         }
     }
     let mut search = Search {
@@ -327,13 +327,13 @@ pub(crate) fn matching(
         found: Vec::new(),
     };
     for node in lists("members").next().into_iter().flat_map(Node::elements) {
-        if compiled(node, "workspace.members", told).is_none() {
+        let Some(glob) = compiled(node, "workspace.members", Glob::new, told) else {
             continue;
-        }
-        let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
+        };
         let before = search.found.len();
-        search.expand(&base(node), &pattern.split('/').collect::<Vec<_>>());
+        search.add(&base(node), &glob);
         if search.found.len() == before {
+            let pattern = glob.pattern();
             let message = format!("`workspace.members`: `{pattern}` matches no directory");
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
@@ -348,34 +348,33 @@ pub(crate) fn matching(
     let mut found = search.found;
     found.sort();
     found.dedup();
-    let is_below = |(base, set): &(PathBuf, GlobSet), directory: &Path| {
-        directory
-            .strip_prefix(base)
-            .is_ok_and(|relative| set.is_match(relative))
+    let is_excluded = |(base, glob): &(PathBuf, Glob), directory: &Path| {
+        directory.strip_prefix(base).is_ok_and(|relative| {
+            !relative.as_os_str().is_empty() && glob.matches(bytes_of(relative))
+        })
     };
     found.retain(|directory| {
         !excluded
             .iter()
-            .any(|excluded| is_below(excluded, directory))
+            .any(|excluded| is_excluded(excluded, directory))
     });
     found
 }
 
-fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
-    let pattern = node
-        .as_text()
-        .unwrap_or_default()
-        .trim_end_matches('/')
-        .to_owned();
-    let bad = |errors: Vec<InvalidGlob>| {
-        let problems = errors.into_iter().map(|error| {
-            Problem::new(format!("`{key}`: {error}"))
-                .key(key)
-                .at(&node.at)
-        });
-        told.problems.extend(problems);
-    };
-    glob::set(&[pattern]).map_err(bad).ok()
+/// Compiles the pattern of a list of directories, in which a trailing `/` means nothing.
+fn compiled(
+    node: &Node,
+    key: &str,
+    compile: impl Fn(&str) -> Result<Glob, InvalidGlob>,
+    told: &mut Told,
+) -> Option<Glob> {
+    let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
+    compile(pattern)
+        .map_err(|error| {
+            let problem = Problem::new(format!("`{key}`: {error}"));
+            told.problems.push(problem.key(key).at(&node.at));
+        })
+        .ok()
 }
 
 /// The directories that patterns match, as they are found.
@@ -385,70 +384,75 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Adds the directories below `directory` that match `segments`, one segment a level. What is hidden and
-    /// `node_modules` is found by its name alone: no wildcard means it.
-    fn expand(&mut self, directory: &Path, segments: &[&str]) {
+    /// Adds the directories below `base` that match.
+    fn add(&mut self, base: &Path, glob: &Glob) {
+        for alternative in glob.alternatives() {
+            match alternative.segments() {
+                // A trailing `**`: everything below the directories that the rest matches.
+                [above @ .., Segment::Any] if alternative.is_subtree() => {
+                    let before = self.found.len();
+                    self.expand(base, above, true);
+                    for directory in self.found.split_off(before) {
+                        self.add_below(&directory);
+                    }
+                }
+                segments => self.expand(base, segments, true),
+            }
+        }
+    }
+
+    /// Adds the directories below `directory` that match `segments`, one segment per level. Hidden directories and
+    /// `node_modules` are matched by their names, not by wildcards. Links are followed up to the first `**`.
+    fn expand(&mut self, directory: &Path, segments: &[Segment], follow: bool) {
         let Some((segment, rest)) = segments.split_first() else {
             if directory.is_dir() {
                 self.found.push(directory.to_owned());
             }
             return;
         };
-        if glob::is_literal(segment) {
-            return self.expand(&directory.join(segment), rest);
-        }
-        // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
-        let crosses = segment.matches('{').count() != segment.matches('}').count();
-        if *segment == "**" || crosses {
-            let Ok(glob) = glob::compile(&segments.join("/")) else {
-                return;
-            };
-            return self.below(directory, directory, &glob.compile_matcher());
-        }
-        let Ok(glob) = glob::compile(segment) else {
-            return;
-        };
-        let glob = glob.compile_matcher();
-        for (path, name) in self.subdirectories(directory, true, segment.starts_with('.')) {
-            if glob.is_match(&name) {
-                self.expand(&path, rest);
+        if *segment == Segment::Deep {
+            self.expand(directory, rest, false);
+            for path in self.subdirectories(directory, false, false) {
+                self.expand(&path, segments, false);
+            }
+        } else if let Some(name) = segment.literal() {
+            let path = directory.join(name);
+            if follow || !path.is_symlink() {
+                self.expand(&path, rest, follow);
+            }
+        } else {
+            for path in self.subdirectories(directory, follow, segment.is_hidden()) {
+                let name = path.file_name().map(Path::new).map(bytes_of);
+                if name.is_some_and(|name| segment.matches(name)) {
+                    self.expand(&path, rest, follow);
+                }
             }
         }
     }
 
-    fn below(&mut self, base: &Path, directory: &Path, glob: &globset::GlobMatcher) {
-        for (path, _) in self.subdirectories(directory, false, false) {
-            if path
-                .strip_prefix(base)
-                .is_ok_and(|relative| glob.is_match(relative))
-            {
-                self.found.push(path.clone());
-            }
-            self.below(base, &path, glob);
+    fn add_below(&mut self, directory: &Path) {
+        for path in self.subdirectories(directory, false, false) {
+            self.add_below(&path);
+            self.found.push(path);
         }
     }
 
     /// The directories in `directory` that a wildcard may mean, links to directories with them if `follow`, hidden
     /// ones if `hidden`. One that cannot be read has none.
-    fn subdirectories(
-        &self,
-        directory: &Path,
-        follow: bool,
-        hidden: bool,
-    ) -> Vec<(PathBuf, String)> {
+    fn subdirectories(&self, directory: &Path, follow: bool, hidden: bool) -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let wanted = entries.filter_map(|entry| {
             let path = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if (name.starts_with('.') && !hidden) || name == "node_modules" {
+            let name = entry.file_name();
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            if (is_hidden && !hidden) || name == "node_modules" {
                 return None;
             }
             self.one
                 .is_none_or(|one| one.starts_with(&path))
                 .then_some(())?;
             let kind = entry.file_type().ok()?;
-            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir()))
-                .then_some((path, name))
+            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir())).then_some(path)
         });
         wanted.collect()
     }

@@ -115,7 +115,7 @@ pub struct RawMembers {
     /// the directory.
     #[schemars(schema_with = "shown::globs", example = ["services/*", "libs/*"])]
     pub members: Option<Vec<String>>,
-    /// Globs of directories that are no projects.
+    /// Globs of directories that are not projects, nor is anything below them.
     #[schemars(schema_with = "shown::globs", example = ["libs/old-*"])]
     pub exclude: Option<Vec<String>>,
 }
@@ -140,13 +140,14 @@ pub struct RawProject {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawMapping {
-    /// A glob under the project's root. What follows its literal directories is kept.
+    /// A glob under the project's root. The path after its literal directories is kept. A literal name also means everything
+    /// below a directory of that name.
     #[schemars(schema_with = "shown::glob", example = &"docs/**/*.md")]
     pub from: String,
     /// A place under the project's own: a directory if it ends in `/`, else the file itself.
     #[schemars(schema_with = "shown::place", example = &"guides/")]
     pub to: String,
-    /// Globs that keep files out of this mapping.
+    /// Globs that keep files, or directories with everything below, out of this mapping.
     #[serde(default)]
     #[schemars(schema_with = "shown::globs", example = ["**/draft-*"])]
     pub exclude: Vec<String>,
@@ -194,10 +195,12 @@ pub struct RawSync {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawPatterns {
-    /// Globs. `*` and `?` stay within a directory, `**` crosses them; a glob without `/` matches at the root only.
+    /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, `**` as a whole segment matches any number of
+    /// directories. A glob without `/` matches at the root only. A literal name also means everything below a directory of
+    /// that name.
     #[schemars(schema_with = "shown::globs", example = ["docs/**", "README.md"])]
     pub include: Option<Vec<String>>,
-    /// Globs that leave files out. The lists of all layers add up.
+    /// Globs that leave out files, or directories with everything below. The lists of all layers add up.
     #[schemars(schema_with = "shown::globs", example = ["**/*.tmp"])]
     pub exclude: Option<Vec<String>>,
 }

@@ -372,9 +372,10 @@ pub(super) fn place(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": pattern })
 }
 
-/// A glob: relative, without leading `!`.
+/// A glob: relative, without a leading `!` or empty segments. A leading `./` is dropped.
 pub(super) fn glob(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": r"^(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))." })
+    let pattern = r"^(?:\./)*(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*[^:]//).";
+    json_schema!({ "type": "string", "pattern": pattern, "maxLength": 4096 })
 }
 
 pub(super) fn globs(generator: &mut SchemaGenerator) -> Schema {

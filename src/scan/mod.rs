@@ -6,6 +6,7 @@
 
 mod read;
 mod stat_cache;
+mod unmatched;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,11 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::{escaped, folded, shown};
 use crate::workspace::Project;
 
+use walk::Walked;
+
 pub use read::SourceRoot;
 pub use stat_cache::{StatCache, StatCachePolicy};
+pub use unmatched::{UselessPattern, useless_patterns};
 
 /// What a project has to publish, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +36,17 @@ pub struct Snapshot {
     pub files: BTreeMap<BString, SourceFile>,
     /// Matched but not taken; the codex's copies stay as they are.
     pub skipped: Vec<Skipped>,
+    /// The rules of the project's claims that match no file.
+    pub unmatched: Vec<usize>,
+}
+
+/// The matching files of a project, counted without reading them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The number of files that would be published.
+    pub files: usize,
+    /// The rules of the project's claims that match no file.
+    pub unmatched: Vec<usize>,
 }
 
 /// A file that was read.
@@ -82,12 +97,30 @@ pub enum SkipReason {
     /// Links are left out (`symlinks: skip`).
     #[error("links are left out (`sync.symlinks: skip`)")]
     Link,
+    /// A link that may lead to a directory with matching files.
+    #[error("the link is not followed (`sync.symlinks`)")]
+    NotFollowed,
     /// A socket, pipe or device.
     #[error("not a regular file")]
     Special,
     /// A name that no tree of git may hold.
     #[error("{0}")]
     Name(#[from] crate::paths::InvalidPath),
+}
+
+impl SkipReason {
+    /// Whether matching files may be below the path: it may be, or may lead to, a directory.
+    pub fn may_hide_files(&self) -> bool {
+        match self {
+            Self::LeavesRoot
+            | Self::Dangling
+            | Self::Loop
+            | Self::NeverASource
+            | Self::Link
+            | Self::NotFollowed => true,
+            Self::TooLarge { .. } | Self::Special | Self::Name(_) => false,
+        }
+    }
 }
 
 /// Why a project could not be read.
@@ -183,7 +216,11 @@ pub fn scan(
 ) -> Result<Snapshot, ScanError> {
     let root = SourceRoot::open(project)?;
     let cache = StatCache::open(caches, root.path());
-    let (found, mut skipped) = walk::walk(project, root.path())?;
+    let Walked {
+        found,
+        mut skipped,
+        unmatched,
+    } = walk::walk(project, root.path())?;
     check_collisions(project, &found)?;
     let read: Vec<_> = found
         .into_par_iter()
@@ -220,14 +257,21 @@ pub fn scan(
     let files: BTreeMap<_, _> = files.into_iter().collect();
     skipped.sort_by(|a, b| a.source.cmp(&b.source));
     tracing::Span::current().record("files", files.len());
-    Ok(Snapshot { files, skipped })
+    Ok(Snapshot {
+        files,
+        skipped,
+        unmatched,
+    })
 }
 
-/// How many files of a project would be published, without reading them.
-pub fn count(project: &Project) -> Result<usize, ScanError> {
+/// Counts the files of a project that would be published, without reading them.
+pub fn count(project: &Project) -> Result<Survey, ScanError> {
     let root = SourceRoot::open(project)?;
-    let (found, _) = walk::walk(project, root.path())?;
-    Ok(found.iter().map(|file| file.claims.len()).sum())
+    let walked = walk::walk(project, root.path())?;
+    Ok(Survey {
+        files: walked.found.iter().map(|file| file.claims.len()).sum(),
+        unmatched: walked.unmatched,
+    })
 }
 
 /// Refuses two files for one place, for places that a case- or normalization-insensitive file system merges, and for

@@ -1,6 +1,6 @@
 //! Finds the files that a project's patterns claim, entering only directories that can hold one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -15,11 +15,18 @@ use crate::paths::check_segment;
 use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
 
-/// The walk: enters only directories that can hold a claimed file.
-pub(super) fn walk(
-    project: &Project,
-    real_root: &Path,
-) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {
+/// What a walk found.
+pub(super) struct Walked {
+    /// The claimed files, by path.
+    pub(super) found: Vec<Found>,
+    /// Paths that are matched and cannot be published.
+    pub(super) skipped: Vec<Skipped>,
+    /// The rules that match no path.
+    pub(super) unmatched: Vec<usize>,
+}
+
+/// Walks the project. Only directories that can hold a claimed file are entered.
+pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanError> {
     let policy = &project.scan;
     let skipped = Arc::new(Mutex::new(Vec::new()));
     let walker = ignore::WalkBuilder::new(real_root)
@@ -36,6 +43,7 @@ pub(super) fn walk(
         })
         .build();
     let mut found = Vec::new();
+    let mut used = BTreeSet::new();
     for entry in walker {
         let entry = match entry {
             Ok(entry) => entry,
@@ -51,15 +59,21 @@ pub(super) fn walk(
             continue;
         }
         let source = below(real_root, entry.path());
+        let rules = project.claims.matching(&source);
+        if rules.is_empty() {
+            if entry.path_is_symlink() && hides_files(project, entry.path(), &source) {
+                let reason = SkipReason::NotFollowed;
+                push(&skipped, Skipped { source, reason });
+            }
+            continue;
+        }
+        used.extend(rules.iter().copied());
         let claims: Vec<_> = project
             .claims
-            .claim(&source)
+            .destinations(&source, &rules)
             .into_iter()
             .map(|c| (BString::from(c.destination), c.pattern))
             .collect();
-        if claims.is_empty() {
-            continue;
-        }
         let special = kind.is_some_and(|kind| !kind.is_file() && !kind.is_symlink());
         let bad_name = claims
             .iter()
@@ -82,7 +96,21 @@ pub(super) fn walk(
     }
     found.sort_by(|a, b| a.source.cmp(&b.source));
     let skipped = std::mem::take(&mut *lock(&skipped));
-    Ok((found, skipped))
+    for skip in &skipped {
+        used.extend(project.claims.reaching(&skip.source));
+    }
+    let unmatched = project.claims.rules().filter(|rule| !used.contains(rule));
+    Ok(Walked {
+        unmatched: unmatched.collect(),
+        found,
+        skipped,
+    })
+}
+
+/// Whether a link that is not followed, and that no pattern matches, may hide claimed files below it.
+fn hides_files(project: &Project, link: &Path, source: &[u8]) -> bool {
+    let is_file = || fs::metadata(link).is_ok_and(|target| !target.is_dir());
+    project.scan.symlinks != Symlinks::FollowInside && project.claims.can_hold(source) && !is_file()
 }
 
 /// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
@@ -98,7 +126,12 @@ fn enters(
     let root = never.root.as_path();
     let source = below(root, entry.path());
     let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-    if directory && (!project.claims.can_hold(&source) || entry.file_name() == ".git") {
+    // A link to a directory may be in the place of a file that is matched.
+    let is_wanted = || {
+        project.claims.can_hold(&source)
+            || (entry.path_is_symlink() && !project.claims.matching(&source).is_empty())
+    };
+    if directory && (!is_wanted() || entry.file_name() == ".git") {
         return false;
     }
     if never.holds(entry.path(), directory) {
@@ -249,3 +282,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn push(skipped: &Mutex<Vec<Skipped>>, skip: Skipped) {
     lock(skipped).push(skip);
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,6 +226,7 @@ fn question(
         .is_some_and(|before| before.answers(&asked));
     if answered && published.is_empty() && !request.rescan {
         let files = cache.files_of(&owner);
+        warn_of_unmatched(request, project, &wants, &files, outcome);
         return Ok(Ok((
             Question {
                 owner,
@@ -276,6 +277,7 @@ fn question(
             None => drop(found.files.remove(&path)),
         }
     }
+    warn_of_unmatched(request, project, &wants, &found.files, outcome);
     if by_frontmatter {
         frontmatter::keep_routed(
             request,
@@ -295,6 +297,25 @@ fn question(
         },
         found.refused,
     )))
+}
+
+/// Warns of includes that match nothing; projects that share one are warned once.
+fn warn_of_unmatched(
+    request: &SyncRequest<'_>,
+    project: &Project,
+    wants: &Wants,
+    files: &BTreeMap<BString, Entry>,
+    outcome: &mut SyncOutcome,
+) {
+    for message in wants.unmatched(project, files.keys()) {
+        if outcome
+            .warnings
+            .iter()
+            .all(|known| known.message != message)
+        {
+            request.warn(&mut outcome.warnings, Some(project), message);
+        }
+    }
 }
 
 /// Writes one cache, unless the run is dry, and tells what became of each project.

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bstr::{BString, ByteSlice};
-use globset::GlobBuilder;
 use serde::Deserialize;
 
 use super::SyncRequest;
 use super::opened::Opened;
 use super::sources::Roots;
+use crate::glob::Glob;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::plan::{Entry, ProjectPlan};
 use crate::workspace::Project;
@@ -53,10 +53,9 @@ impl Names {
             Self::Many(globs) => globs.as_slice(),
             Self::One(glob) => std::slice::from_ref(glob),
         };
-        globs.iter().any(|glob| {
-            let compiled = GlobBuilder::new(glob).literal_separator(true).build();
-            compiled.is_ok_and(|glob| glob.compile_matcher().is_match(name))
-        })
+        globs
+            .iter()
+            .any(|glob| Glob::new(glob).is_ok_and(|glob| glob.matches(name.as_bytes())))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
-use crate::scan::{ScanError, Snapshot};
+use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
 use crate::workspace::Project;
 
@@ -289,6 +289,18 @@ impl<'r> Publish<'r> {
                 request.warn(&mut self.outcome.warnings, Some(project), message);
             }
             self.snapshots.push(snapshot);
+        }
+        let read = request
+            .projects
+            .iter()
+            .zip(&self.snapshots)
+            .enumerate()
+            .filter(|(number, _)| !self.failed.contains_key(number));
+        let surveyed: Vec<_> = read
+            .map(|(_, (project, snapshot))| (*project, snapshot.unmatched.as_slice()))
+            .collect();
+        for useless in useless_patterns(&surveyed) {
+            request.warn(&mut self.outcome.warnings, useless.project, useless.message);
         }
         if !request.dry_run && git_config::wants_signing(request.environment) {
             let message =

@@ -74,3 +74,32 @@ pub struct DeleteGuard {
     /// A share of the claimed files in the codex.
     pub percent: u8,
 }
+
+#[cfg(test)]
+impl Project {
+    /// A project `alpha` with these patterns.
+    pub(crate) fn claiming(patterns: crate::workspace::mapping::ClaimPatterns) -> Self {
+        Self {
+            name: "alpha".parse().unwrap(),
+            root: "/nowhere".into(),
+            to: CodexPath::new(b"projects/alpha").unwrap(),
+            direction: Direction::ToCodex,
+            claims: Claims::new(patterns).unwrap(),
+            from_codex: FromCodex::default(),
+            scan: ScanPolicy {
+                symlinks: Symlinks::FollowInside,
+                max_file_size: u64::MAX,
+                respect_gitignore: false,
+                never: BTreeSet::default(),
+                marks: Vec::new(),
+                roots: Arc::default(),
+            },
+            prune: false,
+            delete_guard: DeleteGuard {
+                files: 20,
+                percent: 50,
+            },
+            cache_dir: PathBuf::default(),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::problem::closest;
-use crate::glob;
+use crate::glob::{self, Glob};
 use crate::workspace::{Project, Workspace};
 
 /// Why no projects could be selected.
@@ -82,9 +82,10 @@ pub fn select<'w>(
     }
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
-        let is_glob = pattern.contains(['*', '?', '[', '{']);
+        let is_glob = !glob::is_literal(pattern);
         let glob = if is_glob {
-            Some(compiled(pattern)?)
+            let compiled = Glob::new(pattern);
+            Some(compiled.map_err(|error| SelectError::BadPattern(error.to_string()))?)
         } else {
             None
         };
@@ -93,7 +94,7 @@ pub fn select<'w>(
             let name = project.name.as_str();
             if glob
                 .as_ref()
-                .map_or(name == pattern, |glob| glob.is_match(name))
+                .map_or(name == pattern, |glob| glob.matches(name.as_bytes()))
             {
                 *selected = true;
                 any = true;
@@ -120,12 +121,6 @@ pub fn select<'w>(
         .zip(selected)
         .filter_map(|(project, selected)| selected.then_some(project))
         .collect())
-}
-
-fn compiled(pattern: &str) -> Result<globset::GlobMatcher, SelectError> {
-    let glob =
-        glob::compile(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
-    Ok(glob.compile_matcher())
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {

@@ -621,7 +621,10 @@ fn completions_and_man_pages_are_generated() {
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
     // The page includes the options that `-h` hides, and its synopsis includes the arguments.
-    assert!(page.contains("Number of threads (0 = one per core)"), "{page}");
+    assert!(
+        page.contains("Number of threads (0 = one per core)"),
+        "{page}"
+    );
     assert!(
         page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."),
         "{page}"

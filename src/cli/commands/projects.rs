@@ -8,9 +8,10 @@ use super::{finish, to_json};
 use crate::cli::args::DocumentArgs;
 use crate::cli::failure::Failure;
 use crate::cli::load::Context;
+use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
-use crate::scan;
+use crate::scan::{self, useless_patterns};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
@@ -25,6 +26,20 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
         .par_iter()
         .map(|project| (project, scan::count(project)))
         .collect();
+    let surveyed: Vec<_> = file_counts
+        .iter()
+        .filter_map(|(project, survey)| {
+            let survey = survey.as_ref().ok()?;
+            Some((*project, survey.unmatched.as_slice()))
+        })
+        .collect();
+    let useless = useless_patterns(&surveyed);
+    for pattern in &useless {
+        context.terminal.event(&Event::Warning {
+            project: pattern.project.map(|project| project.name.to_string()),
+            message: pattern.message.clone(),
+        });
+    }
     let root = |path: &Path| {
         let relative = path.strip_prefix(&configuration.root).unwrap_or(path);
         if relative.as_os_str().is_empty() {
@@ -37,7 +52,7 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
     if json {
         let projects = file_counts.iter().map(|(project, files)| {
             let (files, error) = match files {
-                Ok(files) => (Some(*files), None),
+                Ok(survey) => (Some(survey.files), None),
                 Err(error) => (None, Some(error.to_string())),
             };
             serde_json::json!({
@@ -45,15 +60,20 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
                 "files": files, "error": error,
             })
         });
-        return Ok(to_json(
-            &serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() }),
-        ));
+        let warnings = useless.iter().map(|pattern| {
+            serde_json::json!({
+                "project": pattern.project.map(|project| project.name.as_str()), "message": pattern.message,
+            })
+        });
+        return Ok(to_json(&serde_json::json!({
+            "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
+        })));
     }
 
     let rows = file_counts.iter().map(|(project, files)| {
         let files = files
             .as_ref()
-            .map_or_else(ToString::to_string, ToString::to_string);
+            .map_or_else(ToString::to_string, |survey| survey.files.to_string());
         [
             project.name.to_string(),
             root(&project.root),

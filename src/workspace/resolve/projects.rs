@@ -13,7 +13,7 @@ use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, absolute, escaped, folded, resolved, shown};
 use crate::workspace::Project;
-use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
+use crate::workspace::mapping::{ClaimPatterns, Claims, IncludeOrigin, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
 use crate::workspace::template;
 
@@ -204,7 +204,16 @@ impl<'c> Resolver<'c> {
             .projects
             .get(name)
             .is_some_and(|project| project.sync.to_codex.include.is_some());
-        let has_own_include = own || configuration.flags.sync.to_codex.include.is_some();
+        let by_flag = configuration.flags.sync.to_codex.include.is_some();
+        let has_own_include = own || by_flag;
+        let given_at = configuration.origin_of(&["sync", "to_codex", "include"]);
+        let include_origin = if own && !by_flag {
+            IncludeOrigin::Project
+        } else if given_at.is_none_or(|at| at.source.layer == LayerKind::Defaults) {
+            IncludeOrigin::Defaults
+        } else {
+            IncludeOrigin::AllProjects
+        };
         let include = if mappings.is_empty() || has_own_include {
             to_codex.include
         } else {
@@ -212,6 +221,7 @@ impl<'c> Resolver<'c> {
         };
         ClaimPatterns {
             include: given(include, "sync.to_codex.include"),
+            include_origin,
             exclude: to_codex.exclude.unwrap_or_default(),
             mappings,
             default_excludes: given(self.sync_of(name).default_excludes, "sync.default_excludes"),

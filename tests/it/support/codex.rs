@@ -158,6 +158,22 @@ impl Codex {
         self.fast_import(&[self.next("Import"), changes.collect()].concat());
     }
 
+    /// One commit by another user, of entries (mode, path, content) whose paths may be any bytes.
+    pub(crate) fn import_entries(&self, entries: &[(String, Vec<u8>, Vec<u8>)]) {
+        let mut changes = Vec::new();
+        for (mode, path, content) in entries {
+            let quoted: String = path.iter().map(|byte| format!("\\{byte:03o}")).collect();
+            match mode.as_str() {
+                "160000" => {
+                    let id = String::from_utf8_lossy(content);
+                    changes.extend(format!("M {mode} {id} \"{quoted}\"\n").bytes());
+                }
+                _ => changes.extend(written(mode, &format!("\"{quoted}\""), content)),
+            }
+        }
+        self.fast_import(&[self.next("Another user"), changes].concat());
+    }
+
     /// Makes this many empty commits of another user.
     pub(crate) fn go_on(&self, commits: usize) {
         let others = [head("Again"), b"\n".to_vec()].concat().repeat(commits - 1);
