@@ -66,6 +66,8 @@ pub struct LoadRequest {
     pub user_config_dir: Option<PathBuf>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
+    /// The directory of persistent clones.
+    pub clone_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
     /// Finds the organization that the git remote of the workspace at a path names.
@@ -137,6 +139,8 @@ pub struct Configuration {
     pub unset_tokens: Vec<UnsetToken>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
+    /// The directory of persistent clones, which is never a source.
+    pub(crate) clone_home: Option<PathBuf>,
     figment: Figment,
     merged: figment::value::Value,
 }
@@ -318,6 +322,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         warnings: told.warnings,
         unset_tokens,
         state_home: request.state_home.clone(),
+        clone_home: request.clone_home.clone(),
         root,
         layers,
         environment: of_run,

@@ -37,8 +37,6 @@ fn project(
             max_file_size: u64::MAX,
             respect_gitignore: false,
             never: Default::default(),
-            marks: Vec::new(),
-            roots: Default::default(),
         },
         prune,
         delete_guard: DeleteGuard {

@@ -21,6 +21,7 @@ mod output;
 mod ownership;
 mod page;
 mod remotes;
+mod resolved;
 mod secrets;
 mod signals;
 mod storage;
