@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use super::args::Global;
 use super::failure::{Failure, of_configuration};
 use super::terminal::Terminal;
-use crate::codex::source;
+use crate::codex::{git_config, source};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -121,6 +121,7 @@ impl Context {
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
             detect_organization: Some(source::organization),
+            safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
             user_config_dir: places.as_ref().map(BaseStrategy::config_dir),

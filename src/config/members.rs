@@ -227,6 +227,11 @@ fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
     let Some(path) = document::find(&own, "config", &mut told.problems) else {
         return (None, told);
     };
+    let holders = [directory, loader.root.as_path()];
+    if let Err(problem) = loader.ownership.check(&path, LayerKind::Member, &holders) {
+        told.problems.push(problem);
+        return (None, told);
+    }
     let section = loader.section(
         &path,
         LayerKind::Member,

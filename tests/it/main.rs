@@ -27,4 +27,5 @@ mod signals;
 mod storage;
 mod support;
 mod transport;
+mod trust;
 mod usage;
