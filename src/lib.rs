@@ -46,6 +46,7 @@
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
+//! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
 //! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
 //! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
@@ -81,6 +82,7 @@ pub mod record;
 pub mod secret;
 #[doc(hidden)]
 pub mod stat;
+pub mod token_host;
 pub mod url;
 #[doc(hidden)]
 pub mod words;

@@ -59,7 +59,12 @@ impl<'c> Resolver<'c> {
         }
         projects.sort_by(|a, b| a.name.cmp(&b.name));
         self.check_places(&projects);
-        self.deny_sources(&mut projects, &shared, state);
+        let roots: Vec<PathBuf> = projects
+            .par_iter()
+            .map(|project| resolved(&project.root))
+            .collect();
+        self.check_roots(&projects, &roots);
+        self.deny_sources(&mut projects, roots, &shared, state);
         projects
     }
 
@@ -133,7 +138,9 @@ impl<'c> Resolver<'c> {
             }
         };
         let cache_dir = if !shared.one_cache && root.join(MARK).is_dir() {
-            resolved(&own_cache(&root))
+            let own = own_cache(&root);
+            self.keep_inside("cache.dir", &own, &root);
+            resolved(&own)
         } else {
             shared.cache.clone()
         };
@@ -267,8 +274,11 @@ impl<'c> Resolver<'c> {
         None
     }
 
-    fn shared(&self) -> Shared {
-        let cache = resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")));
+    fn shared(&mut self) -> Shared {
+        let cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
+        let root = &self.configuration.root;
+        self.keep_inside("cache.dir", &cache, root);
+        let cache = resolved(&cache);
         let named = self.configuration.origin_of(&["cache", "dir"]);
 
         Shared {
@@ -278,9 +288,18 @@ impl<'c> Resolver<'c> {
     }
 
     /// Gives all projects the deny list of the workspace.
-    fn deny_sources(&self, projects: &mut [Project], shared: &Shared, state: &Path) {
+    fn deny_sources(
+        &self,
+        projects: &mut [Project],
+        roots: Vec<PathBuf>,
+        shared: &Shared,
+        state: &Path,
+    ) {
         let configuration = self.configuration;
-        let mut list = DenyList::default();
+        let mut list = DenyList {
+            roots: roots.into_iter().collect(),
+            ..DenyList::default()
+        };
         let root = &configuration.root;
         let own = [
             Some(state.to_owned()),
@@ -301,17 +320,12 @@ impl<'c> Resolver<'c> {
             .filter(|(layer, _)| *layer == LayerKind::Local);
         list.paths.extend(local.map(|(_, file)| resolved(&file)));
 
-        let of_projects: Vec<(PathBuf, DenyList)> = projects
+        let of_projects: Vec<DenyList> = projects
             .par_iter()
-            .map(|project| {
-                let real = resolved(&project.root);
-                let own = private_parts(&project.root);
-                (real, own)
-            })
+            .map(|project| private_parts(&project.root))
             .collect();
-        for (project, (real, own)) in projects.iter().zip(of_projects) {
+        for (project, own) in projects.iter().zip(of_projects) {
             list.paths.insert(project.cache_dir.clone());
-            list.roots.insert(real);
             list.paths.extend(own.paths);
             list.marks.extend(own.marks);
         }
@@ -322,6 +336,31 @@ impl<'c> Resolver<'c> {
         let list = Arc::new(list);
         for project in projects {
             project.scan.never = list.clone();
+        }
+    }
+
+    /// No two projects with one root, whatever links lead there: each file belongs to one project.
+    fn check_roots(&mut self, projects: &[Project], roots: &[PathBuf]) {
+        let mut known: HashMap<&Path, &Project> = HashMap::new();
+        for (project, real) in projects.iter().zip(roots) {
+            let Some(first) = known.get(real.as_path()) else {
+                known.insert(real, project);
+                continue;
+            };
+            let message = format!(
+                "the projects `{}` and `{}` have one root: `{}`",
+                first.name,
+                project.name,
+                shown(real)
+            );
+            let problem = Problem::new(message)
+                .key(key_path(&["projects", project.name.as_str(), "root"]))
+                .hint("give one of them another `root`, or leave it out with `workspace.exclude`");
+            let problem = match self.named_at(project.name.as_str()) {
+                Some(at) => problem.at(&at),
+                None => problem,
+            };
+            self.wrong(problem);
         }
     }
 
