@@ -13,10 +13,14 @@ use crate::paths::escaped;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
 
-/// Standard output, which remembers the first thing that kept it from being written. A reader that went away
-/// (`| head -1`) is none.
+/// Standard output, which remembers the first error that kept it from being written. A reader that went away
+/// (`| head -1`) is no error.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Results(Arc<OnceLock<String>>);
+pub(crate) struct Results {
+    failure: Arc<OnceLock<String>>,
+    /// Whether a runner of GitHub Actions reads what is written.
+    in_workflow: bool,
+}
 
 impl Results {
     fn noted<T>(&self, written: io::Result<T>) -> io::Result<T> {
@@ -25,7 +29,7 @@ impl Results {
                 error.kind(),
                 io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted
             ) {
-                let _ = self.0.set(error.to_string());
+                let _ = self.failure.set(error.to_string());
             }
         })
     }
@@ -33,7 +37,11 @@ impl Results {
 
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.noted(io::stdout().write(bytes))
+        if !self.in_workflow {
+            return self.noted(io::stdout().write(bytes));
+        }
+        let written = io::stdout().write_all(&github::without_commands(bytes));
+        self.noted(written).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -56,8 +64,9 @@ pub(crate) struct Terminal {
     pub(crate) bars: bool,
     /// Whether more is told.
     pub(crate) verbose: bool,
-    /// Whether errors and warnings are also annotations of GitHub Actions.
-    annotates: bool,
+    /// Whether a runner of GitHub Actions reads the streams: it gets errors and warnings as annotations, and no other
+    /// command.
+    in_workflow: bool,
     quiet: bool,
 }
 
@@ -75,8 +84,12 @@ impl Terminal {
             When::Auto => forced || (terminal && !dumb),
         };
         let err = io::stderr().is_terminal();
+        let in_workflow = is_in_workflow(environment);
         Self {
-            results: Results::default(),
+            results: Results {
+                in_workflow,
+                ..Results::default()
+            },
             out: Style {
                 color: color(io::stdout().is_terminal()),
             },
@@ -88,7 +101,7 @@ impl Terminal {
                 && !global.quiet
                 && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
-            annotates: environment.get("GITHUB_ACTIONS") == Some("true"),
+            in_workflow,
             quiet: global.quiet,
         }
     }
@@ -99,9 +112,18 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Writes a text that the program generates from itself alone, byte for byte: a script may hold anything.
+    pub(crate) fn generated(&self, text: &str) {
+        let mut out = Results {
+            in_workflow: false,
+            ..self.results.clone()
+        };
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Ends with `status`, unless a result could not be written: then nothing was done as far as the caller can tell.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(error) = self.results.0.get() else {
+        let Some(error) = self.results.failure.get() else {
             return status;
         };
         let message = format!("standard output cannot be written: {error}");
@@ -112,7 +134,17 @@ impl Terminal {
 
     /// Writes a text to standard error.
     pub(crate) fn beside(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let mut out = Beside {
+            in_workflow: self.in_workflow,
+        };
+        let _ = out.write_all(text.as_bytes());
+    }
+
+    /// Writes commands for the runner of GitHub Actions, where there is one.
+    fn command(&self, commands: &str) {
+        if self.in_workflow {
+            let _ = io::stderr().lock().write_all(commands.as_bytes());
+        }
     }
 
     /// Writes an error with its causes and hints.
@@ -135,9 +167,7 @@ impl Terminal {
 
     /// Writes an error, which stands in a document, for GitHub Actions as well.
     pub(crate) fn annotate(&self, about: Option<&str>, error: &ErrorReport) {
-        if self.annotates {
-            self.beside(&github::errors(about, error));
-        }
+        self.command(&github::errors(about, error));
     }
 
     /// Writes an event that stays on the screen. Annotations are no part of it: no flag takes them away.
@@ -153,12 +183,10 @@ impl Terminal {
                 } else {
                     format!("{} {about}{message}\n", self.err.warn("warning:"))
                 };
+                self.beside(&line);
                 let annotation = github::annotation("warning", &format!("{about}{message}"));
-                if self.annotates {
-                    format!("{line}{annotation}\n")
-                } else {
-                    line
-                }
+                self.command(&format!("{annotation}\n"));
+                return;
             }
             _ if self.quiet => return,
             Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
@@ -175,6 +203,32 @@ impl Terminal {
             _ => return,
         };
         self.beside(&text);
+    }
+}
+
+/// Whether the program runs in a job of GitHub Actions.
+fn is_in_workflow(environment: &Environment) -> bool {
+    environment.get("GITHUB_ACTIONS") == Some("true")
+}
+
+/// Standard error. Each write is of whole lines.
+struct Beside {
+    in_workflow: bool,
+}
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if self.in_workflow {
+            out.write_all(&github::without_commands(bytes))?;
+        } else {
+            out.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 
@@ -200,10 +254,11 @@ pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Resul
         .ok()
         .flatten()
         .unwrap_or_else(|| EnvFilter::new(fallback));
+    let in_workflow = is_in_workflow(environment);
     let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || Beside { in_workflow })
         .with_span_events(spans);
     let _ = match global.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

@@ -18,11 +18,9 @@ pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
     clap_complete::generate(shell, &mut Cli::command(), "fractary-codex", &mut script);
     let script = String::from_utf8_lossy(&script);
     // For bash, a hyphen in the program's name is written in two ways that never meet (clap-rs/clap#6421).
-    finish(
-        Ok(script.replace("fractary__subcmd__codex", "fractary__codex")),
-        false,
-        context,
-    )
+    let script = script.replace("fractary__subcmd__codex", "fractary__codex");
+    context.terminal.generated(&script);
+    exit::DONE
 }
 
 /// Prints the manual, or writes a page a command into a directory.
@@ -59,7 +57,13 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
             Vec::new(),
         )
     });
-    finish(result, false, context)
+    match result {
+        Ok(page) => {
+            context.terminal.generated(&page);
+            exit::DONE
+        }
+        Err(failure) => finish(Err(failure), false, context),
+    }
 }
 
 /// A command as its page needs it: the usage as `--help` has it, where the generator leaves out what options take, and
