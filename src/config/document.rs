@@ -55,7 +55,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
     }
 }
 
-fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
+pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {

@@ -27,6 +27,7 @@ mod ownership;
 pub mod problem;
 pub mod raw;
 pub(crate) mod schema;
+pub(crate) mod section;
 pub mod text;
 mod toml;
 pub(crate) mod tree;

@@ -40,12 +40,16 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
     }
 }
 
-/// Puts a file of the user's at `path`, whole or not at all, with the rights that new files of theirs have.
+/// Puts a file of the user's at `path`, whole or not at all, with the permissions of the file that it replaces, else
+/// those that new files of the user have.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".fractary-codex-")
         .permissions(platform::permissions_of_a_new_file())
         .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
+    if let Ok(replaced) = path.metadata() {
+        file.as_file().set_permissions(replaced.permissions())?;
+    }
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
