@@ -1,7 +1,8 @@
 //! Environment variables as a value. The library never reads those of the process: the command line, or a test, passes
 //! them in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 
 /// Variables by name.
 ///
@@ -12,15 +13,18 @@ use std::collections::BTreeMap;
 /// assert_eq!((environment.get("CI"), environment.get("TOKEN")), (Some("true"), None));
 /// ```
 ///
-/// Variables that are not UTF-8 are left out, as no configuration key can hold them.
+/// Values that are not UTF-8 are not kept, because no configuration key can hold them; the names of such variables are.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    unreadable: BTreeSet<String>,
+}
 
 impl Environment {
     /// The value of `name`. An empty value counts as not set, because CI systems pass missing secrets as empty
     /// variables.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
+        self.values
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
@@ -28,9 +32,26 @@ impl Environment {
 
     /// All variables, in name order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.values
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The names of the variables whose name or value is not UTF-8 text, in order.
+    pub fn unreadable(&self) -> impl Iterator<Item = &str> {
+        self.unreadable.iter().map(String::as_str)
+    }
+
+    /// The same variables and one that cannot be read.
+    #[cfg(test)]
+    pub(crate) fn with_unreadable(mut self, name: &str) -> Self {
+        self.unreadable.insert(name.to_owned());
+        self
+    }
+
+    /// Whether the variable is set to something that is not UTF-8 text.
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in
@@ -43,12 +64,38 @@ impl Environment {
 
     /// Adds a variable unless it is already set.
     pub fn set_default(&mut self, name: String, value: String) {
-        self.0.entry(name).or_insert(value);
+        self.values.entry(name).or_insert(value);
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            values: variables.into_iter().collect(),
+            unreadable: BTreeSet::new(),
+        }
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        let mut environment = Self::default();
+
+        for (name, value) in variables {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => {
+                    environment.values.insert(name, value);
+                }
+                (Ok(name), Err(_)) => {
+                    environment.unreadable.insert(name);
+                }
+                (Err(name), _) => {
+                    environment
+                        .unreadable
+                        .insert(name.to_string_lossy().into_owned());
+                }
+            }
+        }
+        environment
     }
 }

@@ -47,6 +47,7 @@
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a rejected push is distinguished from a moved branch | `sync::push`: by querying the tip again, never by the text of a message; `sync::publish` handles the result |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
+//! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
 //! | a token is sent or masked | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in messages of others, `config::origin` and `url` in our own; the reasons are in SECURITY.md |
 //! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
@@ -84,6 +85,7 @@ pub mod secret;
 pub mod stat;
 #[doc(hidden)]
 pub mod text;
+pub mod token_host;
 pub mod url;
 
 // From the configuration to a plan.

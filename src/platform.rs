@@ -5,6 +5,7 @@
 //! and its file names are not bytes.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -145,6 +146,46 @@ pub fn bytes_of(path: &Path) -> &[u8] {
 /// The path for bytes that git stores.
 pub fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
+}
+
+/// A user of the system, as the owner of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(u32);
+
+impl Owner {
+    /// The system's administrator.
+    pub const ROOT: Self = Self(0);
+
+    /// The user that this process acts for.
+    pub fn current() -> Self {
+        Self(rustix::process::geteuid().as_raw())
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ROOT {
+            return f.write_str("root");
+        }
+        write!(f, "user {}", self.0)
+    }
+}
+
+/// The owners of what is at `path`: where it is a link, of each link on the way; last, of what it leads to.
+pub fn owners(path: &Path) -> io::Result<Vec<Owner>> {
+    let mut owners = Vec::new();
+    let mut link = path.to_owned();
+
+    while let Ok(meta) = link.symlink_metadata()
+        && meta.is_symlink()
+        && owners.len() < 40
+    {
+        owners.push(Owner(meta.uid()));
+        let target = link.read_link()?;
+        link = link.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    owners.push(Owner(path.metadata()?.uid()));
+    Ok(owners)
 }
 
 /// Whether a file is owned by the effective user of this process.

@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use super::args::Global;
 use super::failure::{Failure, of_configuration};
 use super::terminal::Terminal;
-use crate::codex::source;
+use crate::codex::{git_config, source};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -98,9 +98,7 @@ impl Context {
     ) -> SyncRequest<'w> {
         SyncRequest {
             projects,
-            cache_home: etcetera::choose_base_strategy()
-                .ok()
-                .map(|places| places.cache_dir().join("fractary-codex")),
+            cache_home: clone_home(),
             interrupt: self.interrupt.clone(),
             reporter,
             ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), self.now())
@@ -123,6 +121,7 @@ impl Context {
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
             detect_organization: Some(source::organization),
+            safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
             user_config_dir: places.as_ref().map(BaseStrategy::config_dir),
@@ -130,10 +129,17 @@ impl Context {
                 .as_ref()
                 .and_then(BaseStrategy::state_dir)
                 .or_else(|| places.as_ref().map(BaseStrategy::data_dir)),
+            clone_home: clone_home(),
             env_name: env_name.map(str::to_owned),
             flags,
             config_arguments: self.global.config.clone(),
             cwd,
         })
     }
+}
+
+/// The user's cache directory for this program, which holds the persistent clones.
+fn clone_home() -> Option<PathBuf> {
+    let places = etcetera::choose_base_strategy().ok()?;
+    Some(places.cache_dir().join("fractary-codex"))
 }

@@ -29,9 +29,7 @@ pub fn run() -> ExitCode {
         arguments.remove(1);
     }
 
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment: Environment = std::env::vars_os().collect();
 
     let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

@@ -16,7 +16,11 @@ use crate::report::{ErrorReport, github};
 
 /// Standard output, which records its first write error. A closed pipe (`| head -1`) is not an error.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Results(Arc<OnceLock<String>>);
+pub(crate) struct Results {
+    failure: Arc<OnceLock<String>>,
+    /// Whether a runner of GitHub Actions reads what is written.
+    in_workflow: bool,
+}
 
 impl Results {
     fn record_error<T>(&self, written: io::Result<T>) -> io::Result<T> {
@@ -25,7 +29,7 @@ impl Results {
                 error.kind(),
                 io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted
             ) {
-                let _ = self.0.set(error.to_string());
+                let _ = self.failure.set(error.to_string());
             }
         })
     }
@@ -33,7 +37,11 @@ impl Results {
 
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.record_error(io::stdout().write(bytes))
+        if !self.in_workflow {
+            return self.record_error(io::stdout().write(bytes));
+        }
+        let written = io::stdout().write_all(&github::without_commands(bytes));
+        self.record_error(written).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -56,8 +64,9 @@ pub(crate) struct Terminal {
     pub(crate) bars: bool,
     /// Whether long lists are shown in full.
     pub(crate) verbose: bool,
-    /// Whether errors and warnings are also written as GitHub Actions annotations.
-    annotates: bool,
+    /// Whether a GitHub Actions runner reads the streams. It gets errors and warnings as annotations, and no other
+    /// workflow command.
+    in_workflow: bool,
     quiet: bool,
 }
 
@@ -76,9 +85,13 @@ impl Terminal {
             When::Auto => forced || (terminal && !dumb),
         };
         let err = io::stderr().is_terminal();
+        let in_workflow = is_in_workflow(environment);
 
         Self {
-            results: Results::default(),
+            results: Results {
+                in_workflow,
+                ..Results::default()
+            },
             out: Style {
                 color: color(io::stdout().is_terminal()),
             },
@@ -90,7 +103,7 @@ impl Terminal {
                 && !global.quiet
                 && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
-            annotates: environment.get("GITHUB_ACTIONS") == Some("true"),
+            in_workflow,
             quiet: global.quiet,
         }
     }
@@ -101,10 +114,20 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Writes a generated text, such as a completion script, byte for byte. Nothing foreign is in it, so it needs no
+    /// protection against workflow commands.
+    pub(crate) fn generated(&self, text: &str) {
+        let mut out = Results {
+            in_workflow: false,
+            ..self.results.clone()
+        };
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported,
     /// because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(error) = self.results.0.get() else {
+        let Some(error) = self.results.failure.get() else {
             return status;
         };
         let message = format!("standard output cannot be written: {error}");
@@ -115,7 +138,17 @@ impl Terminal {
 
     /// Writes a text to standard error. A write error is ignored, because there is no other stream to report it on.
     pub(crate) fn write_err(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let mut out = StandardError {
+            in_workflow: self.in_workflow,
+        };
+        let _ = out.write_all(text.as_bytes());
+    }
+
+    /// Writes workflow commands for the GitHub Actions runner, if there is one.
+    fn command(&self, commands: &str) {
+        if self.in_workflow {
+            let _ = io::stderr().lock().write_all(commands.as_bytes());
+        }
     }
 
     /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name of a project,
@@ -141,15 +174,16 @@ impl Terminal {
 
     /// Writes an error as GitHub Actions annotations only, for a format in which the document includes the error.
     pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
-        if self.annotates {
-            self.write_err(&github::errors(subject, error));
-        }
+        self.command(&github::errors(subject, error));
     }
 
     /// Writes an event that is a permanent line; events that only concern progress are ignored.
     pub(crate) fn event(&self, event: &Event) {
         let text = match event {
-            Event::Warning { project, message } => self.warning(project.as_deref(), message),
+            Event::Warning { project, message } => {
+                self.warning(project.as_deref(), message);
+                return;
+            }
             _ if self.quiet => return,
             Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
             Event::Retrying {
@@ -167,22 +201,44 @@ impl Terminal {
         self.write_err(&text);
     }
 
-    /// A warning as text. `--quiet` suppresses the line, but not the annotation.
-    fn warning(&self, project: Option<&str>, message: &str) -> String {
+    /// Writes a warning as a line and as an annotation. `--quiet` suppresses the line, but not the annotation.
+    fn warning(&self, project: Option<&str>, message: &str) {
         let message = match project {
             Some(project) => format!("{project}: {message}"),
             None => message.to_owned(),
         };
 
-        let mut text = String::new();
         if !self.quiet {
-            text.push_str(&format!("{} {message}\n", self.err.warn("warning:")));
+            self.write_err(&format!("{} {message}\n", self.err.warn("warning:")));
         }
-        if self.annotates {
-            text.push_str(&github::annotation("warning", &message));
-            text.push('\n');
+        let annotation = github::annotation("warning", &message);
+        self.command(&format!("{annotation}\n"));
+    }
+}
+
+/// Whether the program runs in a job of GitHub Actions.
+fn is_in_workflow(environment: &Environment) -> bool {
+    environment.get("GITHUB_ACTIONS") == Some("true")
+}
+
+/// Standard error. Each write consists of whole lines.
+struct StandardError {
+    in_workflow: bool,
+}
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if self.in_workflow {
+            out.write_all(&github::without_commands(bytes))?;
+        } else {
+            out.write_all(bytes)?;
         }
-        text
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 
@@ -209,10 +265,11 @@ pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Resul
         None => (EnvFilter::new(fallback), Ok(())),
     };
 
+    let in_workflow = is_in_workflow(environment);
     let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || StandardError { in_workflow })
         .with_span_events(spans);
     let _ = match global.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

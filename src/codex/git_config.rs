@@ -1,7 +1,7 @@
 //! The user's git configuration, read from the files and variables that git itself reads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::environment::Environment;
 
@@ -45,24 +45,106 @@ impl GitConfig {
 
 fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
-    let mut add = |path: &Path, level| config.add_file(path, level, false);
-    if environment.get("GIT_CONFIG_NOSYSTEM").is_none() {
-        let system = environment
-            .get("GIT_CONFIG_SYSTEM")
-            .map(Into::into)
-            .or_else(|| git2::Config::find_system().ok());
-        let _ = system.map(|path| add(&path, git2::ConfigLevel::System));
-    }
-    match environment.get("GIT_CONFIG_GLOBAL") {
-        Some(global) => {
-            let _ = add(Path::new(global), git2::ConfigLevel::Global);
-        }
-        None => {
-            let _ = git2::Config::find_xdg().map(|path| add(&path, git2::ConfigLevel::XDG));
-            let _ = git2::Config::find_global().map(|path| add(&path, git2::ConfigLevel::Global));
-        }
+    let [system, xdg, global] = scope_files(environment);
+    let levels = [
+        (system, git2::ConfigLevel::System),
+        (xdg, git2::ConfigLevel::XDG),
+        (global, git2::ConfigLevel::Global),
+    ];
+    for (path, level) in levels {
+        let _ = path.map(|path| config.add_file(&path, level, false));
     }
     Some(config)
+}
+
+/// The user's configuration files, lowest scope first.
+fn scopes(environment: &Environment) -> Vec<PathBuf> {
+    scope_files(environment).into_iter().flatten().collect()
+}
+
+/// The system's file, the XDG one and the global one.
+fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
+    let named = |name: &str| environment.get(name).map(PathBuf::from);
+    let system = match environment.get("GIT_CONFIG_NOSYSTEM") {
+        Some(_) => None,
+        None => named("GIT_CONFIG_SYSTEM").or_else(|| git2::Config::find_system().ok()),
+    };
+    match named("GIT_CONFIG_GLOBAL") {
+        Some(global) => [system, None, Some(global)],
+        None => [
+            system,
+            git2::Config::find_xdg().ok(),
+            git2::Config::find_global().ok(),
+        ],
+    }
+}
+
+/// The entries of `safe.directory`, in the order in which git reads them, those after the last empty one: an empty entry
+/// resets the list. Only the user's own scopes count, never a repository's. `~` is expanded.
+pub fn safe_directories(environment: &Environment) -> Vec<String> {
+    let mut entries: Vec<String> = Vec::new();
+    for file in scopes(environment) {
+        let mut read = || {
+            let config = git2::Config::open(&file).ok()?;
+            let mut found = config.multivar("safe.directory", None).ok()?;
+            while let Some(entry) = found.next() {
+                entries.push(entry.ok()?.value().unwrap_or_default().to_owned());
+            }
+            Some(())
+        };
+        read();
+    }
+    entries.extend(carried(environment, "safe.directory"));
+
+    let reset = entries.iter().rposition(String::is_empty);
+    let entries = entries.split_off(reset.map_or(0, |reset| reset + 1));
+    let home = environment.get("HOME").unwrap_or_default();
+    let expand = |entry: String| match entry.strip_prefix("~/") {
+        Some(rest) => format!("{home}/{rest}"),
+        None => entry,
+    };
+    entries.into_iter().map(expand).collect()
+}
+
+/// The values that the environment carries for `key`: `GIT_CONFIG_COUNT`, and then `GIT_CONFIG_PARAMETERS`, which
+/// `git -c` sets.
+fn carried(environment: &Environment, key: &str) -> Vec<String> {
+    let parameters = environment.get("GIT_CONFIG_PARAMETERS").unwrap_or_default();
+    let of_parameters = unquoted(parameters).into_iter().filter_map(|entry| {
+        let (name, value) = entry.split_once('=').unwrap_or((&entry, ""));
+        name.eq_ignore_ascii_case(key).then(|| value.to_owned())
+    });
+    let count = environment
+        .get("GIT_CONFIG_COUNT")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0u32);
+    let of_count = (0..count.min(1000)).filter_map(|number| {
+        let name = environment.get(&format!("GIT_CONFIG_KEY_{number}"))?;
+        let value = environment.get(&format!("GIT_CONFIG_VALUE_{number}"));
+        name.eq_ignore_ascii_case(key)
+            .then(|| value.unwrap_or_default().to_owned())
+    });
+    of_count.chain(of_parameters).collect()
+}
+
+/// The words of `GIT_CONFIG_PARAMETERS`: in single quotes, with spaces between; `'key'='value'` is one word.
+fn unquoted(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\'' => quoted = !quoted,
+            '\\' if !quoted => words
+                .last_mut()
+                .into_iter()
+                .for_each(|word| word.extend(characters.next())),
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Whether the user has configured git to sign commits. The commits of a sync are not signed, so the user is warned.
@@ -79,4 +161,39 @@ pub fn has_ssh_command(environment: &Environment) -> bool {
         || GitConfig::open(environment)
             .text("core.sshcommand")
             .is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safe_directories_are_read_in_the_order_of_git() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[safe]\n directory = /a\n directory =\n directory = ~/b\n directory = /c/*\n";
+        std::fs::write(file.path(), text).unwrap();
+        let read = |more: &[(&str, &str)]| {
+            let global = file.path().to_str().unwrap();
+            let base = [
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("GIT_CONFIG_GLOBAL", global),
+                ("HOME", "/h"),
+            ];
+            let all = base.iter().chain(more);
+            let pairs = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            safe_directories(&pairs.collect::<Environment>())
+        };
+
+        assert_eq!(read(&[]), ["/h/b", "/c/*"]);
+        let count = [
+            ("GIT_CONFIG_COUNT", "2"),
+            ("GIT_CONFIG_KEY_0", "Safe.Directory"),
+            ("GIT_CONFIG_VALUE_0", "/d"),
+            ("GIT_CONFIG_KEY_1", "safe.bareRepository"),
+            ("GIT_CONFIG_VALUE_1", "all"),
+        ];
+        assert_eq!(read(&count), ["/h/b", "/c/*", "/d"]);
+        let parameters = "'safe.directory'='' 'safe.directory=/e f'";
+        assert_eq!(read(&[("GIT_CONFIG_PARAMETERS", parameters)]), ["/e f"]);
+    }
 }

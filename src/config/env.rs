@@ -6,7 +6,7 @@ use std::path::Path;
 use super::problem::{LayerKind, Origin, Place, Problem};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
-use super::{FlagText, FlagValue, compat, problem, toml};
+use super::{FlagText, FlagValue, LoadRequest, compat, problem, toml};
 use crate::environment::Environment;
 
 /// What all our variables start with.
@@ -15,8 +15,39 @@ pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
 /// The variable that names the workspace's file.
 pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
 
-/// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter.
-const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
+/// The variable that filters the log.
+pub(super) const LOG: &str = "FRACTARY_CODEX_LOG";
+
+/// The variable that names directories whose files are read whoever owns them.
+pub(super) const SAFE_DIRECTORY: &str = "FRACTARY_CODEX_SAFE_DIRECTORY";
+
+/// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter, safe directories.
+const NO_KEYS: [&str; 4] = ["CONFIG", "ENV", "LOG", "SAFE_DIRECTORY"];
+
+/// Other variables that a run reads.
+const OTHERS: [&str; 8] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITHUB_SERVER_URL",
+    "SOURCE_DATE_EPOCH",
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+];
+
+/// Reports variables that a run would read and that are not UTF-8 text: none of them may count as not set.
+pub(super) fn check_encoding(request: &LoadRequest, problems: &mut Vec<Problem>) {
+    let unreadable = request.environment.unreadable();
+    for name in unreadable.filter(|name| name.starts_with(PREFIX) || OTHERS.contains(name)) {
+        let place = Place::Variable {
+            name: name.to_owned(),
+            file: None,
+        };
+        let at = Origin::whole(LayerKind::Environment, place, &request.cwd);
+        problems.push(Problem::new("the variable is not UTF-8 text").at(&at));
+    }
+}
 
 /// The variable of the key at `path`.
 pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {

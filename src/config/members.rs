@@ -1,7 +1,7 @@
 //! The projects' own directories: which there are, and what their own files add to the workspace.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
 use crate::glob::{self, Glob, InvalidGlob, Segment};
-use crate::paths::absolute;
+use crate::names::ProjectName;
+use crate::paths::{absolute, resolved, shown};
 use crate::platform::bytes_of;
 use crate::url::RemoteUrl;
 
@@ -43,6 +44,7 @@ pub(crate) fn read(
     told: &mut Told,
 ) -> Members {
     let root = &loader.root;
+    let inside = resolved(root);
     let mut named: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (name, project) in &outline.projects {
         let default = || {
@@ -53,14 +55,46 @@ pub(crate) fn read(
             }
         };
         let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
+        let real = resolved(&directory);
+        // A name that is not valid is reported as that.
+        let is_named = project.root.is_some() || name.parse::<ProjectName>().is_err();
+        if !is_named && !real.starts_with(&inside) {
+            let at = layers
+                .iter()
+                .rev()
+                .find_map(|layer| layer.tree.key_at(&["projects", name]));
+            told.problems
+                .push(outside(&directory, &real, &inside, name, at));
+            continue;
+        }
         named.entry(directory).or_insert_with(|| name.clone());
     }
+
+    let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| resolved(root)).collect();
+    let list = layers.iter().rev().find_map(|layer| {
+        layer
+            .tree
+            .get(&["workspace", "members"])
+            .filter(|list| list.is_list())
+    });
+    let by_user = list.is_some_and(|list| list.at.source.authority().is_users());
     let matched = matching(root, layers, None, told);
-    let unnamed = matched
+    let mut unnamed = Vec::new();
+    for directory in matched
         .into_iter()
         .filter(|directory| !named.contains_key(directory))
-        .map(|d| (d, None));
-    let mut directories: Vec<(PathBuf, Option<String>)> = unnamed.collect();
+    {
+        let real = resolved(&directory);
+        if by_user || real.starts_with(&inside) {
+            unnamed.push((directory, None));
+        } else if !named_roots.contains(&real) {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let at = list.map(|list| &list.at);
+            told.problems
+                .push(outside(&directory, &real, &inside, &name, at));
+        }
+    }
+    let mut directories: Vec<(PathBuf, Option<String>)> = unnamed;
     directories.extend(
         named
             .into_iter()
@@ -149,6 +183,29 @@ pub(crate) fn read(
     }
 }
 
+/// A project's root that no explicit `root` names and that resolves outside the workspace.
+fn outside(
+    directory: &Path,
+    real: &Path,
+    workspace: &Path,
+    name: &str,
+    at: Option<&Origin>,
+) -> Problem {
+    let message = format!(
+        "the root `{}` of a project resolves to `{}`, which is outside the workspace `{}`",
+        shown(directory),
+        shown(real),
+        shown(workspace)
+    );
+    let key = key_path(&["projects", name, "root"]);
+    let hint = format!("if it is meant, name it: `{key}: {}`", shown(real));
+    let problem = Problem::new(message).key(key).hint(hint);
+    match at {
+        Some(at) => problem.at(at),
+        None => problem,
+    }
+}
+
 fn twice(name: &str, first: &Member, second: &Member) -> Problem {
     let (one, other) = (
         Place::File(first.directory.clone()),
@@ -227,6 +284,11 @@ fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
     let Some(path) = document::find(&own, "config", &mut told.problems) else {
         return (None, told);
     };
+    let holders = [directory, loader.root.as_path()];
+    if let Err(problem) = loader.ownership.check(&path, LayerKind::Member, &holders) {
+        told.problems.push(problem);
+        return (None, told);
+    }
     let section = loader.section(
         &path,
         LayerKind::Member,

@@ -13,6 +13,7 @@ use super::choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
 use super::schema as shown;
 use super::text::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use crate::secret::Secret;
+use crate::token_host::TokenHost;
 
 /// The documents of many projects, published into one git repository, the codex.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -52,7 +53,8 @@ pub struct RawConfig {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::jobs")]
     pub jobs: Option<Jobs>,
-    /// Of the older tool. Only `token` is used, for the repository that the key names.
+    /// Of the older tool. Only `token` and `host` are used, for the repository that the key names: `ORG/REPO`, or
+    /// `HOST/ORG/REPO`.
     #[schemars(example = shown::remotes_example())]
     pub remotes: BTreeMap<String, RawOlderRemote>,
 }
@@ -73,6 +75,11 @@ pub struct RawRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::plain_text", example = &"${GITHUB_TOKEN}")]
     pub token: Option<Secret>,
+    /// The only host that `token` is sent to, as in `git.acme.com` or `git.acme.com:8443`. A remote on another host is an
+    /// error. Required beside a token in the user's own file, unless that file gives `remote.url` as well.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "shown::host", example = &"git.acme.com")]
+    pub token_host: Option<TokenHost>,
     /// The user name that is sent with a token.
     pub username: Option<String>,
     /// Make a missing local repository, and start a missing branch from the remote's HEAD.
@@ -304,6 +311,10 @@ pub struct RawOlderRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::plain_text", example = &"${GITHUB_TOKEN}")]
     pub token: Option<Secret>,
+    /// The host that the repository is on. In the user's own file it is `github.com` where none is named.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "shown::host", example = &"git.acme.com")]
+    pub host: Option<TokenHost>,
 }
 
 impl RawSync {

@@ -388,6 +388,13 @@ pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": format!(r"^(?!(?!{spoken}://)[a-z][a-z0-9+.-]*://).") })
 }
 
+/// A host, with or without a port.
+pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
+    let pattern =
+        r"^(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]*.-][^\s/@:?#\[\]*]*)(?::[0-9]{1,5})?$|\$\{";
+    json_schema!({ "type": "string", "pattern": pattern })
+}
+
 pub(super) fn text_map(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
 }

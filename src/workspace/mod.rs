@@ -58,10 +58,12 @@ pub struct Remote {
     pub url: RemoteUrl,
     /// The branch, where one was chosen; else the remote's HEAD decides.
     pub branch: Option<String>,
-    /// `remote.token`.
+    /// `remote.token`, where it is for this remote's host.
     pub token: Option<Secret>,
-    /// `remotes."ORG/REPO".token` of the older tool, where ORG/REPO is this remote.
+    /// `remotes."ORG/REPO".token` of the older tool, where ORG/REPO is this remote and the token is for its host.
     pub repository_token: Option<Secret>,
+    /// Tokens that are for another host than this remote's, and the hosts they are for: named if authentication fails.
+    pub unused_tokens: Vec<String>,
     /// Variables that a `token` value names and that are not set: told if authentication fails.
     pub unset_token_variables: Vec<String>,
     /// The user name sent with a token.

@@ -2,14 +2,18 @@
 
 mod patterns;
 mod projects;
+mod tokens;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::problem::did_you_mean;
 use crate::config::raw::{RawConfig, RawSync};
 use crate::config::text::CacheSwitch;
 use crate::config::tree::key_path;
-use crate::config::{self, Configuration, LoadRequest, Origin, Problem, Problems, layers};
+use crate::config::{
+    self, Configuration, LayerKind, LoadRequest, Origin, Problem, Problems, layers,
+};
+use crate::paths::{resolved, shown};
 use crate::url::RemoteUrl;
 use crate::workspace::template::{self, Unfilled};
 use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
@@ -131,6 +135,7 @@ impl Resolver<'_> {
         let remote = self.remote(branch);
         let commit = self.commit();
         let (state_dir, shared_state_dir) = self.state_dirs();
+        self.keep_inside("state.dir", &state_dir, &configuration.root);
         self.check_patterns();
         let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
         let projects = self.projects(branch, &state_dir);
@@ -198,22 +203,18 @@ impl Resolver<'_> {
 
     fn remote(&mut self, branch: Option<String>) -> Option<Remote> {
         let url = self.url()?;
+        let tokens = self.tokens(&url);
+        let allow_insecure = self.allows_insecure(&tokens, &url);
         let remote = &self.raw().remote;
-        let repository = url.repository();
-        let is_own = |name: &str| name.eq_ignore_ascii_case(&repository);
-        let older = self
-            .raw()
-            .remotes
-            .iter()
-            .find(|(name, _)| is_own(name))
-            .and_then(|(_, older)| older.token.clone());
         let unset =
             self.configuration
                 .unset_tokens
                 .iter()
                 .filter(|unset| match unset.path.as_slice() {
                     [section, _] => section == "remote" && remote.token.is_none(),
-                    [_, name, _] => is_own(name) && older.is_none(),
+                    [_, name, _] => {
+                        tokens::Entry::parse(name).is_for(&url) && tokens.of_repository.is_none()
+                    }
                     _ => false,
                 });
         let mut unset: Vec<String> = unset.map(|unset| unset.variable.clone()).collect();
@@ -223,13 +224,14 @@ impl Resolver<'_> {
         Some(Remote {
             url,
             branch,
-            token: remote.token.clone(),
-            repository_token: older,
+            token: tokens.of_remote,
+            repository_token: tokens.of_repository,
+            unused_tokens: tokens.unused,
             unset_token_variables: unset,
             username: given(remote.username.clone(), "remote.username"),
             create: given(remote.create, "remote.create"),
             transport: given(remote.transport, "remote.transport"),
-            allow_insecure: given(remote.allow_insecure, "remote.allow_insecure"),
+            allow_insecure,
             timeout: Timeouts {
                 connect: given(timeout.connect, "remote.timeout.connect"),
                 idle: given(timeout.idle, "remote.timeout.idle"),
@@ -365,6 +367,41 @@ impl Resolver<'_> {
         };
         let shared = of_user.unwrap_or_else(beside);
         (given.unwrap_or_else(|| shared.clone()), shared)
+    }
+
+    /// Refuses a directory that is written to and resolves outside of `allowed`, unless the user or the run chose it: what
+    /// a checkout brings along, a link too, decides about the workspace alone.
+    fn keep_inside(&mut self, key: &str, directory: &Path, allowed: &Path) {
+        let path: Vec<&str> = key.split('.').collect();
+        let origin = self.configuration.origin_of(&path);
+        let is_default_state =
+            key == "state.dir" && origin.is_none() && self.configuration.state_home.is_some();
+        if is_default_state || origin.is_some_and(|at| at.source.authority().is_users()) {
+            return;
+        }
+
+        let real = resolved(directory);
+        let inside = [allowed, &self.configuration.root].map(resolved);
+        if inside.iter().any(|allowed| real.starts_with(allowed)) {
+            return;
+        }
+        let message = format!(
+            "`{key}`: `{}` resolves to `{}`, which is outside the workspace `{}`",
+            shown(directory),
+            shown(&real),
+            shown(&inside[1])
+        );
+        let hint = format!(
+            "choose a directory inside, or name it yourself: `{}`, `--config {key}=DIR` or your own configuration file",
+            config::env::variable(&path)
+        );
+        let problem = Problem::new(message).key(key).hint(hint);
+        let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
+        let problem = match given {
+            Some(at) => problem.at(at),
+            None => problem,
+        };
+        self.wrong(problem);
     }
 
     /// `sync` for one project: its own keys beat the general ones, a flag beats both.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::config::problem::closest;
 use crate::glob::{self, Glob};
+use crate::paths::resolved;
 use crate::workspace::{Project, Workspace};
 
 /// Why no projects could be selected.
@@ -124,16 +125,14 @@ pub fn select<'w>(
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
-    let deepest = |holds: &dyn Fn(&Path) -> bool| {
-        let holding = workspace
-            .projects
-            .iter()
-            .filter(|project| holds(&project.root));
-        holding.max_by_key(|project| project.root.components().count())
-    };
-    deepest(&|root| cwd.starts_with(root)).or_else(|| {
-        // The current directory may have been reached through a link, or a root may be one.
-        let cwd = cwd.canonicalize().ok()?;
-        deepest(&|root| root.canonicalize().is_ok_and(|root| cwd.starts_with(root)))
-    })
+    // The current directory may have been reached through a link, or a root may be one.
+    let cwd = resolved(cwd);
+    let holding = workspace.projects.iter().filter_map(|project| {
+        let root = resolved(&project.root);
+        cwd.starts_with(&root)
+            .then(|| (root.components().count(), project))
+    });
+    holding
+        .max_by_key(|(depth, _)| *depth)
+        .map(|(_, project)| project)
 }

@@ -840,3 +840,78 @@ fn documents_show_paths_in_one_way() {
         r"places/\u{1b}[1m/README.md"
     );
 }
+
+#[test]
+fn a_workflow_gets_no_command_but_annotations_of_ours() {
+    let (sandbox, codex) = workspace("");
+    let names = [
+        "##[stop-commands]x.md",
+        "\u{2003}::error::x.md",
+        "::add-mask::docs.md",
+        "a::b##[group].md",
+    ];
+    for name in names {
+        fs::write(any(&sandbox, "ws/alpha/docs", name.as_bytes()), name).unwrap();
+    }
+    symlink("nowhere", any(&sandbox, "ws/alpha/docs", b"##[error]link")).unwrap();
+    codex.hook(
+        "pre-receive",
+        "printf '::error::from the hook\\n  ::add-mask::a\\n##[add-path]b\\nx\\r::set-env::c\\n' >&2; exit 1",
+    );
+
+    let run = |arguments: &[&str], in_workflow: bool| {
+        let mut command = sandbox.program(arguments);
+        command.env("FRACTARY_CODEX_LOG", "trace");
+        if in_workflow {
+            command.env("GITHUB_ACTIONS", "true");
+        }
+        sandbox.finish(command)
+    };
+    // As a runner reads it: `::` at the start of a line, after white space, or `##[` anywhere.
+    let commands = |text: &str| {
+        let lines = text
+            .split(['\n', '\r'])
+            .filter(|line| line.contains("##[") || line.trim_start().starts_with("::"));
+        let own = [
+            "::error title=fractary-codex::",
+            "::warning title=fractary-codex::",
+        ];
+        let foreign = lines
+            .filter(|line| line.contains("##[") || !own.iter().any(|own| line.starts_with(own)));
+        foreign.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for arguments in [
+        &["sync", "--all", "-v"][..],
+        &["sync", "--all", "--dry-run", "-v"],
+        &["sync", "--all", "--json", "-vv"],
+        &["sync", "--all", "--format", "ndjson"],
+        &["sync", "--all", "-vv", "--log-format", "json"],
+        &["status", "--all", "-v"],
+        &["projects"],
+        &["doctor"],
+        &["sync", "-p", "##[error]x"],
+        &["sync", "--config", "jobs=##[error]"],
+        &["config", "explain", "##[error]x"],
+        &["config", "show", "--config", "commit.message=##[error]x"],
+    ] {
+        let output = run(arguments, true);
+        assert_eq!(commands(&output.stdout), [""; 0], "{arguments:?}");
+        assert_eq!(commands(&output.stderr), [""; 0], "{arguments:?}");
+    }
+
+    // A document stays the same document, and elsewhere names are shown as they are.
+    let planned = |in_workflow| {
+        let output = run(&["sync", "--all", "--dry-run", "--json"], in_workflow).code(0);
+        output.json()["projects"][0]["changes"].clone()
+    };
+    assert_eq!(planned(true), planned(false));
+    assert!(planned(true).to_string().contains("##[stop-commands]x.md"));
+    let shown = run(&["sync", "--all", "--dry-run", "-v"], false)
+        .code(0)
+        .stdout;
+    assert!(shown.contains("docs/##[stop-commands]x.md"), "{shown}");
+    // What the program makes of itself alone is not changed.
+    for arguments in [&["completions", "zsh"][..], &["man"]] {
+        assert_eq!(run(arguments, true).stdout, run(arguments, false).stdout);
+    }
+}

@@ -20,7 +20,8 @@ pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
     // For bash, clap_complete writes a program name with a hyphen in two ways that do not match (clap-rs/clap#6421).
     let script = String::from_utf8_lossy(&script);
     let script = script.replace("fractary__subcmd__codex", "fractary__codex");
-    finish(Ok(script), false, context)
+    context.terminal.generated(&script);
+    exit::DONE
 }
 
 /// Prints the man page, or writes one page per command to `directory`. Returns the exit status.
@@ -33,7 +34,13 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
         None => man_page(command),
         Some(directory) => write_man_pages(command, directory, context),
     };
-    finish(result, false, context)
+    match result {
+        Ok(page) => {
+            context.terminal.generated(&page);
+            exit::DONE
+        }
+        Err(failure) => finish(Err(failure), false, context),
+    }
 }
 
 fn man_page(command: clap::Command) -> Result<String, Failure> {

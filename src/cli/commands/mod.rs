@@ -40,12 +40,16 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
     }
 }
 
-/// Replaces the file at `path` atomically. It gets the default permissions of a new file.
+/// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new file gets the default
+/// permissions.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".fractary-codex-")
         .permissions(platform::permissions_of_a_new_file())
         .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
+    if let Ok(replaced) = path.metadata() {
+        file.as_file().set_permissions(replaced.permissions())?;
+    }
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())

@@ -300,7 +300,7 @@ fn an_empty_token_is_none() {
     let world = World::new(&[
         (
             "home/config/fractary/config.yaml",
-            "codex: { remote: { token: kept } }",
+            "codex: { remote: { token: kept, token_host: github.com } }",
         ),
         (
             "ws/.fractary/config.yaml",

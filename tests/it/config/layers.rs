@@ -343,6 +343,53 @@ fn outer_workspace_takes_precedence_if_it_covers_the_inner_one() {
 }
 
 #[test]
+fn what_an_outer_workspace_covers_is_decided_on_the_merged_layers() {
+    let outer = "codex: { organization: acme, codex_repo: codex, project: outer, projects: { x: { root: svc/x } } }\n";
+    let inside = |sandbox: &Sandbox, variables: &[(&str, &str)]| {
+        sandbox.write("ws/x/.fractary/config.yaml", ONE);
+        sandbox.write("ws/svc/x/.fractary/config.yaml", ONE);
+        let is_covered = |directory| {
+            let arguments = ["-C", directory, "projects", "--json"];
+            let found = projects(run(sandbox, variables, &arguments));
+            found.iter().any(|project| project.starts_with("outer "))
+        };
+        (is_covered("x"), is_covered("svc/x"))
+    };
+
+    let sandbox = workspace(outer);
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+    // The local file mentions the project without a root, and keeps the one that the workspace gives.
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { projects: { x: { sync: { prune: true } } } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+    // It gives another root.
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { projects: { x: { root: x } } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (true, false));
+    // A variable does.
+    let svc = sandbox.path("ws/svc/x").display().to_string();
+    let variables = [("FRACTARY_CODEX_PROJECTS", format!("{{x={{root='{svc}'}}}}"))];
+    let variables = variables
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(inside(&sandbox, &variables), (false, true));
+    // The local file replaces the list of members.
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        "codex: { organization: acme, codex_repo: codex, project: outer, workspace: { members: ['*'] } }\n",
+    );
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { workspace: { members: ['svc/*'] } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+}
+
+#[test]
 fn project_key_overrides_general_key_and_flag_overrides_both() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["p"], "      sync: { to_codex: { include: [own.md] } }\n");

@@ -1,5 +1,7 @@
 //! Invalid configurations, each with a snapshot of its error: file, line, key and hint.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::{ONE, run, workspace};
@@ -381,6 +383,159 @@ fn crlf_and_byte_order_mark_are_accepted() {
                 .contains("config.yaml:3:3: unknown key `codex_rapo`"),
             "{}",
             wrong.stderr
+        );
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_an_error_that_names_it() {
+    for (name, of_the_file) in [
+        ("FRACTARY_CODEX_REMOTE__BRANCH", false),
+        ("FRACTARY_CODEX_ENV", false),
+        ("FRACTARY_CODEX_CONFIG", false),
+        ("GITHUB_TOKEN", false),
+        ("GIT_AUTHOR_NAME", false),
+        ("MESSAGE", true),
+        ("CODEX_TOKEN", true),
+    ] {
+        let text =
+            "  commit: { message: '${MESSAGE:-x}' }\n  remote: { token: '${CODEX_TOKEN}' }\n";
+        let sandbox = workspace(format!("{ONE}{text}"));
+        // A value from the file must not take its place.
+        sandbox.write("ws/.fractary/env/.env", format!("{name}=x\n"));
+        let mut command = sandbox.program(&["config", "validate"]);
+        command.env(name, OsStr::from_bytes(b"caf\xe9"));
+        let output = sandbox.finish(command).code(3);
+        let expected = if of_the_file {
+            format!("needs the variable `{name}`, which is not UTF-8 text")
+        } else {
+            format!("environment variable `{name}`: the variable is not UTF-8 text")
+        };
+        assert!(
+            output.stderr.contains(&expected),
+            "{name}: {}",
+            output.stderr
+        );
+    }
+
+    let sandbox = workspace(ONE);
+    let mut command = sandbox.program(&["config", "validate"]);
+    command.env(OsStr::from_bytes(b"FRACTARY_CODEX_R\xe9MOTE"), "x");
+    command.env("UNRELATED", OsStr::from_bytes(b"\xff"));
+    let output = sandbox.finish(command).code(3);
+    assert!(
+        output.stderr.contains("`FRACTARY_CODEX_R\u{fffd}MOTE`"),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("UNRELATED"), "{}", output.stderr);
+}
+
+#[test]
+fn a_variable_inside_a_variable_and_one_that_is_not_closed() {
+    for (value, expected) in [
+        (
+            "${A:-${B}}",
+            "`remote.branch`: `${A…}` has another variable in its default",
+        ),
+        (
+            "${A:-${B:-main}}",
+            "`remote.branch`: `${A…}` has another variable in its default",
+        ),
+        ("${A", "`remote.branch`: `${A` lacks its `}`"),
+        ("main-${A:-s3cret", "`remote.branch`: `${A…` lacks its `}`"),
+        ("${A}${", "`remote.branch`: `${` lacks its `}`"),
+    ] {
+        let sandbox = workspace(format!("{ONE}  remote: {{ branch: '{value}' }}\n"));
+        // Whether the variable is set or not.
+        for variables in [&[][..], &[("A", "a")]] {
+            let output = run(&sandbox, variables, &["config", "validate"]).code(3);
+            let is_unset = value.starts_with("${A}") && variables.is_empty();
+            assert!(
+                is_unset || output.stderr.contains(expected),
+                "{value}: {}",
+                output.stderr
+            );
+            assert!(
+                output.stderr.contains("config.yaml:5:"),
+                "{value}: {}",
+                output.stderr
+            );
+            assert!(!output.stderr.contains("s3cret"), "{}", output.stderr);
+        }
+    }
+}
+
+#[test]
+fn two_files_for_one_layer_are_an_error_whatever_they_hold() {
+    let other = "work: { tracker: x }\n";
+    let ours = "[codex]\norganization = 'inner'\ncodex_repo = 'codex'\nproject = 'inner'\n";
+    for (yaml, toml) in [
+        (other, ours),
+        (ONE, "work = 1\n"),
+        (other, "work = 1\n"),
+        ("", ""),
+    ] {
+        // The outer workspace must not be taken instead.
+        let sandbox = workspace(ONE);
+        sandbox.write("ws/inner/.fractary/config.yaml", yaml);
+        sandbox.write("ws/inner/.fractary/config.toml", toml);
+        let output = sandbox.run(&["-C", "inner", "config", "validate"]).code(3);
+        assert!(
+            output.stderr.contains("two files for one layer"),
+            "{yaml}: {}",
+            output.stderr
+        );
+    }
+
+    for (first, second) in [
+        (
+            "ws/.fractary/config.local.yaml",
+            "ws/.fractary/config.local.json",
+        ),
+        (
+            "home/.config/fractary/config.yaml",
+            "home/.config/fractary/config.toml",
+        ),
+        (
+            "ws/services/a/.fractary/config.yaml",
+            "ws/services/a/.fractary/config.yml",
+        ),
+    ] {
+        let sandbox = workspace(format!("{ONE}  workspace: {{ members: ['services/*'] }}\n"));
+        sandbox.write(
+            first,
+            if first.ends_with("yaml") {
+                "other: {}\n"
+            } else {
+                ""
+            },
+        );
+        sandbox.write(second, if second.ends_with("json") { "{}" } else { "" });
+        let output = sandbox.run(&["config", "validate"]).code(3);
+        assert!(
+            output.stderr.contains("two files for one layer"),
+            "{first}: {}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn two_files_further_out_are_an_error_where_one_of_them_covers() {
+    for covers in [true, false] {
+        let sandbox = workspace("other: {}\n");
+        let root = if covers { "inner" } else { "elsewhere" };
+        let outer =
+            format!("[codex]\norganization = 'o'\ncodex_repo = 'c'\nprojects.x.root = '{root}'\n");
+        sandbox.write("ws/.fractary/config.toml", outer);
+        sandbox.write("ws/inner/.fractary/config.yaml", ONE);
+        let output = sandbox.run(&["-C", "inner", "config", "validate"]);
+        assert_eq!(
+            output.code,
+            Some(if covers { 3 } else { 0 }),
+            "{}",
+            output.stderr
         );
     }
 }

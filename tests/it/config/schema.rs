@@ -116,7 +116,7 @@ fn unusual_valid_files_are_accepted_by_schema_and_program() {
         "remote: { create: '${NEW:-false}', branch: 1.10, token: 007, url: 'git@h:x.git' }",
         "remote: { url: ../codex.git }\n  sync: { max_file_size: '${SIZE:-1MB}', delete_guard: { percent: '${P:-5}' } }",
         "remote: { url: 'ssh+git://h/x.git', timeout: { connect: 1m 30s } }\n  sync: { max_file_size: 1.5 GiB }",
-        "commit: { message: \"{count} {\\n}{ {}${NO:-{x\" }",
+        "commit: { message: \"{count} {\\n}{ {}${NO:-x{y z}\" }",
         "projects: { 1.10: { to: .github/v..2/.gitkeep/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
         "projects: { a: { mappings: [{ from: '{a,b}/[!x]/?.md', to: b.git/ }], root: ../elsewhere } }",
         "projects:\n    a:\n    b:",
