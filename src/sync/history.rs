@@ -149,7 +149,10 @@ fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &Histor
 }
 
 fn brought(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -> LastSync {
-    let cache = Cache::look(&project.cache_dir);
+    let cache = match Cache::look(&project.cache_dir) {
+        Ok(cache) => cache,
+        Err(error) => return LastSync::Unknown(error.to_string()),
+    };
     let owner = Owner {
         project: project.name.clone(),
         reason: Reason::Wanted,

@@ -146,6 +146,8 @@ impl Resolver<'_> {
             retries: given(raw.push.retries, "push.retries"),
             clone: given(raw.clone.strategy, "clone.strategy"),
             caches_published: self.caches_published(),
+            cache_dir: self.cache_dir(),
+            projects_vary: self.projects_vary(),
             state_dir,
             shared_state_dir,
             jobs: given(raw.jobs, "jobs").0,

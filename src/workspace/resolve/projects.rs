@@ -276,9 +276,24 @@ impl<'c> Resolver<'c> {
         None
     }
 
+    /// The workspace's cache.
+    pub(super) fn cache_dir(&self) -> PathBuf {
+        resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")))
+    }
+
+    /// Whether a layer that differs from run to run names projects.
+    pub(super) fn projects_vary(&self) -> bool {
+        let names = [&["project"][..], &["projects"], &["workspace", "members"]];
+        self.configuration
+            .layers
+            .iter()
+            .filter(|layer| matches!(layer.kind, LayerKind::Environment | LayerKind::Flags))
+            .any(|layer| names.iter().any(|key| layer.tree.get(key).is_some()))
+    }
+
     fn shared(&self, state: &Path) -> Shared {
         let configuration = self.configuration;
-        let cache = resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")));
+        let cache = self.cache_dir();
         let named = self.configuration.origin_of(&["cache", "dir"]);
         // Local configuration is nobody else's business, wherever `--config-file` found it.
         let local = configuration
