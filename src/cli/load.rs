@@ -122,7 +122,9 @@ impl Context {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
-            detect_organization: Some(source::organization),
+            detect_organization: Some(|root| {
+                source::organization(root).map_err(|error| error.to_string())
+            }),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
             user_config_dir: places.as_ref().map(BaseStrategy::config_dir),

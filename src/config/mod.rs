@@ -68,8 +68,9 @@ pub struct LoadRequest {
     pub state_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
-    /// Finds the organization that the git remote of the workspace at a path names.
-    pub detect_organization: Option<fn(&Path) -> Option<String>>,
+    /// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository
+    /// that cannot be read.
+    pub detect_organization: Option<fn(&Path) -> Result<Option<String>, String>>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
@@ -135,6 +136,8 @@ pub struct Configuration {
     pub(crate) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
     pub unset_tokens: Vec<UnsetToken>,
+    /// Why the organization could not be detected, where there is a repository.
+    pub(crate) undetected: Option<String>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
     figment: Figment,
@@ -231,13 +234,14 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         environment: &environment,
     };
     let mut unset_tokens = Vec::new();
-    let mut layers = vec![layers::defaults(
-        &root,
-        request
-            .detect_organization
-            .and_then(|detect| detect(&root))
-            .as_deref(),
-    )];
+    let detected = request
+        .detect_organization
+        .map_or(Ok(None), |detect| detect(&root));
+    let (organization, undetected) = match detected {
+        Ok(organization) => (organization, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut layers = vec![layers::defaults(&root, organization.as_deref())];
 
     let user = request
         .user_config_dir
@@ -317,6 +321,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         members: members.by_name,
         warnings: told.warnings,
         unset_tokens,
+        undetected,
         state_home: request.state_home.clone(),
         root,
         layers,

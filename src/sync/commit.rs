@@ -1,6 +1,6 @@
 //! The commits of a plan, written into the clone as one pack.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use rayon::prelude::*;
@@ -42,14 +42,25 @@ impl Publish<'_> {
         let unknown: Vec<_> = self
             .going()
             .map(|(n, p, _)| (n, p))
-            .filter(|(n, _)| !self.revisions.contains_key(n))
+            .filter(|(n, _)| request.workspace.commit.trailers && !self.revisions.contains_key(n))
             .collect();
         let snapshots = &self.snapshots;
         let found: Vec<_> = unknown
             .into_par_iter()
             .map(|(n, project)| (n, source::revision(project, &snapshots[n])))
             .collect();
-        self.revisions.extend(found);
+        let mut unreadable = BTreeSet::new();
+        for (number, revision) in found {
+            let revision = revision.unwrap_or_else(|error| {
+                unreadable.insert(error);
+                None
+            });
+            self.revisions.insert(number, revision);
+        }
+        for error in unreadable {
+            let message = format!("commits do not name their source revision: {error}");
+            request.warn(&mut self.outcome.warnings, None, message);
+        }
         let going: Vec<_> = self.going().collect();
         let new: Vec<_> = going
             .iter()
