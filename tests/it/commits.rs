@@ -239,3 +239,40 @@ fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
         "{told}"
     );
 }
+
+#[test]
+fn a_source_date_that_no_commit_can_hold_is_refused() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let sync = |date: &str| {
+        let mut command = sandbox.program(&["sync", "--all"]);
+        command.env("SOURCE_DATE_EPOCH", date);
+        sandbox.finish(command)
+    };
+    for date in [
+        "-1",
+        "253402300800",
+        "9223372036854775808",
+        "1.5",
+        "now",
+        "0x10",
+        "2024-01-01",
+    ] {
+        let output = sync(date).code(3);
+        assert!(
+            output.stderr.contains("SOURCE_DATE_EPOCH") && output.stderr.contains(date),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(codex.tip(), None);
+    }
+
+    for (date, seconds) in [("0", "0"), (" 5 ", "5"), ("253402300799", "253402300799")] {
+        sandbox.write("ws/alpha/README.md", date);
+        sync(date).code(0);
+        let time = codex.git(&["log", "-1", "--format=%at", "main"]);
+        assert_eq!(time.trim(), seconds);
+        codex.assert_sound();
+    }
+}
