@@ -68,14 +68,17 @@ pub struct LoadRequest {
     pub state_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
-    /// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository
-    /// that cannot be read.
-    pub detect_organization: Option<fn(&Path) -> Result<Option<String>, String>>,
+    /// Finds the organization where none is given.
+    pub detect_organization: Option<DetectOrganization>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
     pub config_arguments: Vec<String>,
 }
+
+/// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository that
+/// cannot be read.
+pub type DetectOrganization = fn(&Path) -> Result<Option<String>, String>;
 
 /// An option that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
