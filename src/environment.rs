@@ -4,6 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+/// The variable that sets the time of what is made, for reproducible results.
+pub const SOURCE_DATE: &str = "SOURCE_DATE_EPOCH";
+
+/// A `SOURCE_DATE_EPOCH` that is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{SOURCE_DATE}`: `{0}` is not a number of seconds from 0 (1970) to 253402300799 (the end of 9999)"
+)]
+pub struct InvalidSourceDate(String);
+
 /// Variables by name.
 ///
 /// ```
@@ -56,10 +66,23 @@ impl Environment {
 
     /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in
     /// seconds since the epoch.
+    ///
+    /// Invalid values were rejected when the configuration was loaded.
     pub fn time(&self, now: i64) -> i64 {
-        self.get("SOURCE_DATE_EPOCH")
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(now)
+        self.source_date().ok().flatten().unwrap_or(now)
+    }
+
+    /// `SOURCE_DATE_EPOCH`, if it is set; an error unless it is a number of seconds that a commit can hold and every
+    /// calendar can show: up to the end of the year 9999.
+    pub fn source_date(&self) -> Result<Option<i64>, InvalidSourceDate> {
+        const LAST: i64 = 253_402_300_799;
+        let Some(text) = self.get(SOURCE_DATE) else {
+            return Ok(None);
+        };
+        match text.trim().parse() {
+            Ok(seconds @ 0..=LAST) => Ok(Some(seconds)),
+            _ => Err(InvalidSourceDate(text.to_owned())),
+        }
     }
 
     /// Adds a variable unless it is already set.

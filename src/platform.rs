@@ -4,6 +4,7 @@
 //! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
 //! and its file names are not bytes.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{Metadata, Permissions};
@@ -15,7 +16,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
@@ -46,6 +49,8 @@ pub struct Look {
     pub mode: Mode,
     /// The values that change when the file is modified.
     pub stat: Stat,
+    /// The number of its file system, for [`ChangeTimes`].
+    pub device: u64,
 }
 
 impl From<rustix::fs::Stat> for Look {
@@ -70,8 +75,100 @@ impl From<rustix::fs::Stat> for Look {
                 Mode::Executable
             },
             stat,
+            device: raw.st_dev,
         }
     }
+}
+
+/// Which file systems set a file's change time on every write, by device; each is asked for its type once.
+///
+/// Only types that are known to do so count. Network and FUSE file systems report what a server or a cache of attributes
+/// says, images of disks what was written into them when they were made.
+#[derive(Debug, Default)]
+pub struct ChangeTimes(RwLock<HashMap<u64, bool>>);
+
+impl ChangeTimes {
+    /// Whether the file system with the number `device`, which holds `path` below `directory`, does.
+    pub fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = known.get(&device) {
+            return *kept;
+        }
+        drop(known);
+
+        let kept = keeps_change_times(directory, path).unwrap_or(false);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(device, kept);
+        kept
+    }
+}
+
+fn keeps_change_times(directory: &Dir, path: &Path) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty())?;
+    Ok(is_local(&rustix::fs::fstatfs(&file)?))
+}
+
+#[cfg(target_os = "linux")]
+fn is_local(file_system: &rustix::fs::StatFs) -> bool {
+    is_local_type(file_system.f_type as u32)
+}
+
+#[cfg(target_os = "linux")]
+fn is_local_type(number: u32) -> bool {
+    // The types' numbers, as `linux/magic.h` has them.
+    const LOCAL: [u32; 14] = [
+        0x0000_EF53, // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683E, // btrfs
+        0x0102_1994, // tmpfs
+        0x8584_58F6, // ramfs
+        0x794C_7630, // overlayfs
+        0x6175_6673, // aufs
+        0x2FC1_2FC1, // zfs
+        0xF2F5_2010, // f2fs
+        0xCA45_1A4E, // bcachefs
+        0x3153_464A, // jfs
+        0x5265_4973, // reiserfs
+        0x2405_1905, // ubifs
+        0x0000_3434, // nilfs2
+    ];
+    LOCAL.contains(&number)
+}
+
+#[cfg(target_vendor = "apple")]
+fn is_local(file_system: &rustix::fs::StatFs) -> bool {
+    const MNT_LOCAL: u32 = 0x1000;
+    file_system.f_flags & MNT_LOCAL != 0
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn is_local(_: &rustix::fs::StatFs) -> bool {
+    false
+}
+
+/// Opens a file that this program keeps for itself (a lock, a record). An error unless it is a regular file: no link is
+/// followed, and neither a pipe nor a device can hold the run up.
+pub fn open_own_file(directory: &Dir, name: &Path, options: &OpenOptions) -> io::Result<File> {
+    let mut options = options.clone();
+    options
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .follow(FollowSymlinks::No);
+    let file = directory.open_with(name, &options).map_err(|error| {
+        if is_link_loop(&error) {
+            irregular()
+        } else {
+            error
+        }
+    })?;
+    match look_at(&file)?.kind {
+        FileKind::File => Ok(file),
+        _ => Err(irregular()),
+    }
+}
+
+fn irregular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 /// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if it does not exist.
@@ -272,5 +369,59 @@ pub fn kill(leader: u32) {
 fn signal_group(leader: u32, signal: Signal) {
     if let Some(group) = Pid::from_raw(leader.cast_signed()) {
         let _ = kill_process_group(group, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn change_times_of_networks_and_images_are_not_believed() {
+        let (nfs, cifs, smb2, fuse, p9) =
+            (0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x6573_5546, 0x0102_1997);
+        let (squashfs, iso9660, erofs, vfat) = (0x7371_7368, 0x9660, 0xE0F5_E1E2, 0x4D44);
+        for number in [nfs, cifs, smb2, fuse, p9, squashfs, iso9660, erofs, vfat, 0] {
+            assert!(!is_local_type(number), "{number:#x}");
+        }
+        for number in [0xEF53, 0x5846_5342, 0x0102_1994, 0x794C_7630] {
+            assert!(is_local_type(number), "{number:#x}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_systems_type_is_asked_where_the_file_is() {
+        let root = Dir::open_ambient_dir("/", cap_std::ambient_authority()).unwrap();
+        let are_kept = |path: &str| {
+            let path = Path::new(path);
+            let device = look(&root, path).unwrap().unwrap().device;
+            ChangeTimes::default().are_kept(&root, path, device)
+        };
+        assert!(!are_kept("proc/version"));
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_as_own_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let handle = Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority()).unwrap();
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", directory.path().join("device")).unwrap();
+        let open = |name: &str| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true);
+            open_own_file(&handle, Path::new(name), &options).map_err(|error| error.kind())
+        };
+        assert!(open("file").is_ok());
+        assert!(open("new").is_ok());
+        for name in ["link", "device"] {
+            assert_eq!(
+                open(name).unwrap_err(),
+                io::ErrorKind::InvalidInput,
+                "{name}"
+            );
+        }
     }
 }

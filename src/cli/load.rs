@@ -20,6 +20,16 @@ use crate::paths::shown;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
+/// The error that the process's own directory was deleted, or may not be entered.
+fn no_current_directory(error: &io::Error) -> Failure {
+    Failure::new(
+        super::failure::exit::USAGE,
+        "usage",
+        format!("the current directory cannot be used: {error}"),
+        vec!["change to a directory that exists, or give `-C` an absolute path".to_owned()],
+    )
+}
+
 /// What every command gets.
 pub(crate) struct Context {
     /// Options of every command.
@@ -39,18 +49,28 @@ impl Context {
             let message = format!("cannot work in `{}`: {error}", shown(path));
             Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
         };
-        let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;
-        let Some(directory) = &self.global.directory else {
-            return Ok(here);
+        let directory = match &self.global.directory {
+            Some(directory) if directory.is_absolute() => directory.clone(),
+            given => {
+                let here = std::env::current_dir().map_err(|error| no_current_directory(&error))?;
+                match given {
+                    Some(directory) => here.join(directory),
+                    None => return Ok(here),
+                }
+            }
         };
-        let directory = here.join(directory);
         let found = directory
             .canonicalize()
             .and_then(|path| match path.is_dir() {
                 true => Ok(path),
                 false => Err(io::ErrorKind::NotADirectory.into()),
             });
-        found.map_err(|error| unusable(&directory, error))
+        let found = found.map_err(|error| unusable(&directory, error))?;
+        // Children such as git need a current directory.
+        if std::env::current_dir().is_err() {
+            std::env::set_current_dir(&found).map_err(|error| unusable(&found, error))?;
+        }
+        Ok(found)
     }
 
     /// Loads configuration and workspace; `flags` are the command's own.
@@ -120,7 +140,9 @@ impl Context {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
-            detect_organization: Some(source::organization),
+            detect_organization: Some(|root| {
+                source::organization(root).map_err(|error| error.to_string())
+            }),
             safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),

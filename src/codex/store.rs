@@ -96,7 +96,7 @@ impl Store {
             source,
         };
         fs::create_dir_all(directory).map_err(error)?;
-        let lock = lock(File::create(directory.join(LOCK)).map_err(error)?)?;
+        let lock = lock(crate::lock::open(&directory.join(LOCK)).map_err(error)?)?;
         let path = directory.join("codex.git");
         let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
         let opened = if packs > MANY_PACKS {

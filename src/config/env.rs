@@ -7,7 +7,7 @@ use super::problem::{LayerKind, Origin, Place, Problem};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 use super::{FlagText, FlagValue, LoadRequest, compat, problem, toml};
-use crate::environment::Environment;
+use crate::environment::{Environment, SOURCE_DATE};
 
 /// What all our variables start with.
 pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
@@ -84,6 +84,14 @@ pub(crate) fn variables(
         file: from_file.contains(name).then(|| file.to_owned()),
     };
     let origin = |name: &str| Origin::whole(LayerKind::Environment, place(name), cwd);
+    if let Err(error) = environment.source_date() {
+        let hint = format!("set it to a time such as `$(date +%s)`, or unset `{SOURCE_DATE}`");
+        problems.push(
+            Problem::new(error.to_string())
+                .at(&origin(SOURCE_DATE))
+                .hint(hint),
+        );
+    }
     let mut tree = Node::map(&origin(PREFIX));
     for (name, value) in environment.iter() {
         let Some(rest) = name

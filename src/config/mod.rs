@@ -75,13 +75,17 @@ pub struct LoadRequest {
     pub env_name: Option<String>,
     /// Reads `safe.directory` of git's own configuration.
     pub safe_directories: Option<fn(&Environment) -> Vec<String>>,
-    /// Finds the organization that the git remote of the workspace at a path names.
-    pub detect_organization: Option<fn(&Path) -> Option<String>>,
+    /// Detects the organization if none is given.
+    pub detect_organization: Option<DetectOrganization>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
     pub config_arguments: Vec<String>,
 }
+
+/// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository that
+/// cannot be read.
+pub type DetectOrganization = fn(&Path) -> Result<Option<String>, String>;
 
 /// An option that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +146,8 @@ pub struct Configuration {
     pub(crate) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
     pub unset_tokens: Vec<UnsetToken>,
+    /// Why the organization could not be detected, where there is a repository.
+    pub(crate) undetected: Option<String>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
     /// The directory of persistent clones, which is never a source.
@@ -263,13 +269,14 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         environment: &environment,
         ownership: &ownership,
     };
-    let mut layers = vec![layers::defaults(
-        &root,
-        request
-            .detect_organization
-            .and_then(|detect| detect(&root))
-            .as_deref(),
-    )];
+    let detected = request
+        .detect_organization
+        .map_or(Ok(None), |detect| detect(&root));
+    let (organization, undetected) = match detected {
+        Ok(organization) => (organization, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut layers = vec![layers::defaults(&root, organization.as_deref())];
     layers.extend(user);
 
     let beside = read.as_deref().and_then(Path::parent);
@@ -337,6 +344,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         members: members.by_name,
         warnings: told.warnings,
         unset_tokens,
+        undetected,
         state_home: request.state_home.clone(),
         clone_home: request.clone_home.clone(),
         root,

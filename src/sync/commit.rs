@@ -1,6 +1,6 @@
 //! Writes the commits of a plan into the clone, as one pack.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use rayon::prelude::*;
@@ -106,6 +106,10 @@ impl Publish<'_> {
 
     /// Determines the source revision of each project that is to be published, unless an earlier attempt has done so.
     fn add_revisions(&mut self) {
+        if !self.request.workspace.commit.trailers {
+            return;
+        }
+
         let missing: Vec<_> = self
             .going()
             .map(|(number, project, _)| (number, project))
@@ -116,6 +120,19 @@ impl Publish<'_> {
             .into_par_iter()
             .map(|(number, project)| (number, source::revision(project, &snapshots[number])))
             .collect();
-        self.revisions.extend(revisions);
+
+        // One warning per reason, not per project.
+        let mut unreadable = BTreeSet::new();
+        for (number, revision) in revisions {
+            let revision = revision.unwrap_or_else(|error| {
+                unreadable.insert(error);
+                None
+            });
+            self.revisions.insert(number, revision);
+        }
+        for error in unreadable {
+            let message = format!("commits do not name their source revision: {error}");
+            self.request.warn(&mut self.outcome.warnings, None, message);
+        }
     }
 }

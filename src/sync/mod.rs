@@ -26,6 +26,7 @@ use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
+use crate::names::ProjectName;
 use crate::outcome::{
     LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning,
 };
@@ -106,7 +107,21 @@ impl<'w> SyncRequest<'w> {
     }
 
     fn warn(&self, warnings: &mut Vec<Warning>, project: Option<&Project>, message: String) {
-        let name = project.map(|project| project.name.clone());
+        self.add_warning(warnings, project.map(|project| &project.name), message);
+    }
+
+    /// A warning about a project that the configuration may no longer have.
+    fn warn_of(&self, warnings: &mut Vec<Warning>, project: &ProjectName, message: String) {
+        self.add_warning(warnings, Some(project), message);
+    }
+
+    fn add_warning(
+        &self,
+        warnings: &mut Vec<Warning>,
+        name: Option<&ProjectName>,
+        message: String,
+    ) {
+        let name = name.cloned();
         self.reporter.event(&Event::Warning {
             project: name.as_ref().map(ToString::to_string),
             message: message.clone(),

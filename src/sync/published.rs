@@ -80,7 +80,7 @@ fn keep_one(
         reason: Reason::Published,
     };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
-    let look = Cache::look(path);
+    let look = Cache::look(path)?;
     let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
@@ -121,6 +121,7 @@ fn keep_one(
             owner: owner(one),
             asked: asked(digest),
             files,
+            leaves: false,
         });
     }
     let plan = cache.plan(questions, request.force)?;
@@ -144,11 +145,8 @@ fn keep_one(
     let taken = taken?;
     for (one, taken) in group.iter().zip(taken) {
         let left = taken.kept.len() + taken.refused.len();
-        if let Some(first) = taken
-            .kept
-            .first()
-            .or(taken.refused.first().map(|(path, _)| path))
-        {
+        let kept = taken.kept.first().map(|(path, _)| path);
+        if let Some(first) = kept.or(taken.refused.first().map(|(path, _)| path)) {
             let message = format!(
                 "{left} files of the local cache are not as published, such as `{}`; see `cache status`",
                 escaped(first)

@@ -9,10 +9,12 @@ mod resolve;
 mod select;
 pub(crate) mod template;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{CloneStrategy, TransportChoice};
+use crate::names::ProjectName;
+use crate::paths::resolved;
 use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
@@ -43,12 +45,30 @@ pub struct Workspace {
     pub clone: CloneStrategy,
     /// Whether what a project published is put into its local cache as well.
     pub caches_published: bool,
+    /// The workspace's cache, which its projects share unless they have their own.
+    pub cache_dir: PathBuf,
+    /// Whether variables or flags name projects: then another run may have others.
+    pub projects_vary: bool,
     /// Where recorded state lives.
     pub state_dir: PathBuf,
     /// Where the user's runs on this machine queue for a remote, whatever `state.dir` says.
     pub shared_state_dir: PathBuf,
     /// Threads; 0 is one a core.
     pub jobs: usize,
+}
+
+impl Workspace {
+    /// Whether the cache in `directory` belongs to this workspace alone: it lies inside.
+    pub fn owns_cache(&self, directory: &Path) -> bool {
+        directory.starts_with(&self.root) || directory.starts_with(resolved(&self.root))
+    }
+
+    /// Whether the configuration has a project of this name that uses the cache in `directory`.
+    pub fn uses_cache(&self, project: &ProjectName, directory: &Path) -> bool {
+        self.projects
+            .iter()
+            .any(|one| one.name == *project && one.cache_dir == directory)
+    }
 }
 
 /// `remote.*`.

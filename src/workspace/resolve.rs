@@ -151,6 +151,8 @@ impl Resolver<'_> {
             retries: given(raw.push.retries, "push.retries"),
             clone: given(raw.clone.strategy, "clone.strategy"),
             caches_published: self.caches_published(),
+            cache_dir: self.cache_dir(),
+            projects_vary: self.projects_vary(),
             state_dir,
             shared_state_dir,
             jobs: given(raw.jobs, "jobs").0,
@@ -262,8 +264,14 @@ impl Resolver<'_> {
         for (key, value) in parts {
             match value {
                 None => {
-                    let problem =
-                        Problem::new(format!("`{key}` is not given, and neither is `remote.url`"));
+                    let undetected = configuration.undetected.as_ref();
+                    let message = match undetected.filter(|_| key == "organization") {
+                        Some(reason) => {
+                            format!("`{key}` is not given and cannot be detected: {reason}")
+                        }
+                        None => format!("`{key}` is not given, and neither is `remote.url`"),
+                    };
+                    let problem = Problem::new(message);
                     self.missing(problem.key(key).hint(format!(
                         "give `codex.{key}`, or a remote with `codex.remote.url`"
                     )));

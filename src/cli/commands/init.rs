@@ -7,7 +7,7 @@ use super::{finish, write_whole};
 use crate::cli::args::InitArgs;
 use crate::cli::failure::{Failure, exit};
 use crate::cli::load::Context;
-use crate::codex::source;
+use crate::codex::source::{self, Unreadable};
 use crate::config::section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
@@ -46,10 +46,11 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     }
 
     let members = Members::find(&root);
-    let organization = arguments
-        .organization
-        .clone()
-        .or_else(|| organization(&root, &members));
+    let detected = match &arguments.organization {
+        Some(given) => Ok(Some(given.clone())),
+        None => organization(&root, &members),
+    };
+    let organization = detected.as_ref().ok().cloned().flatten();
     let section = configuration(arguments, &root, &members, organization.as_deref());
     let text = existing.with(&section)?;
     let path = mark.join("config.yaml");
@@ -77,8 +78,14 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
         })?;
     }
     let mut told = format!("wrote {}\n", shown(&path));
-    if organization.is_none() {
-        told.push_str("the organization could not be detected: set `organization` in it\n");
+    match &detected {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            told.push_str("the organization could not be detected: set `organization` in it\n");
+        }
+        Err(error) => told.push_str(&format!(
+            "the organization could not be detected: set `organization` in it ({error})\n"
+        )),
     }
     told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
     told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
@@ -211,17 +218,21 @@ fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>,
         .map(|(name, _)| (name, outer.root)))
 }
 
-/// The organization of this repository, or the one of every repository here.
-fn organization(root: &Path, members: &Members) -> Option<String> {
-    let mut all: Vec<_> = members
+/// The organization of this repository, or the one of every repository here; an error if a repository that could tell
+/// cannot be read.
+fn organization(root: &Path, members: &Members) -> Result<Option<String>, Unreadable> {
+    if let Some(own) = source::organization(root)? {
+        return Ok(Some(own));
+    }
+    let mut all = members
         .directories
         .iter()
         .map(|directory| source::organization(directory))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     all.dedup();
-    match (source::organization(root), all.as_mut_slice()) {
-        (None, [only]) => only.take(),
-        (found, _) => found,
+    match all.as_mut_slice() {
+        [only] => Ok(only.take()),
+        _ => Ok(None),
     }
 }
 

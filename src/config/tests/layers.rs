@@ -261,7 +261,7 @@ fn a_detected_organization_is_the_lowest_word() {
         "ws/.fractary/config.yaml",
         "codex: { codex_repo: c, project: p }",
     )]);
-    world.request.detect_organization = Some(|_| Some("seen".to_owned()));
+    world.request.detect_organization = Some(|_| Ok(Some("seen".to_owned())));
     let (configuration, workspace) = world.load();
     assert_eq!(
         workspace.remote.url.to_string(),

@@ -284,11 +284,26 @@ impl<'c> Resolver<'c> {
         None
     }
 
+    /// The workspace's cache.
+    pub(super) fn cache_dir(&self) -> PathBuf {
+        resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")))
+    }
+
+    /// Whether a layer that differs from run to run names projects.
+    pub(super) fn projects_vary(&self) -> bool {
+        let names = [&["project"][..], &["projects"], &["workspace", "members"]];
+        self.configuration
+            .layers
+            .iter()
+            .filter(|layer| matches!(layer.kind, LayerKind::Environment | LayerKind::Flags))
+            .any(|layer| names.iter().any(|key| layer.tree.get(key).is_some()))
+    }
+
     fn shared(&mut self) -> Shared {
-        let cache = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
+        let configured = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
         let root = &self.configuration.root;
-        self.keep_inside("cache.dir", &cache, root);
-        let cache = resolved(&cache);
+        self.keep_inside("cache.dir", &configured, root);
+        let cache = self.cache_dir();
         let named = self.configuration.origin_of(&["cache", "dir"]);
 
         Shared {

@@ -94,3 +94,39 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(!file.exists());
 }
+
+#[test]
+fn an_error_of_one_cache_does_not_hide_what_was_done_to_another() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "gamma"],
+        "  sync: { from_codex: { include: ['codex://acme/core/**'] } }\n",
+    );
+    codex.commit(&[("100644", "projects/core/a.md", "a")], &[]);
+    sandbox.write("ws/gamma/.fractary/notes", "a cache of its own");
+    let pull = ["sync", "--all", "--from-codex"];
+    sandbox.run(&pull).code(0);
+    let lock = "ws/gamma/.fractary/codex/cache/.fractary-codex/lock";
+    sandbox.remove(lock);
+    sandbox.pipe(lock);
+
+    let cleared = sandbox.run(&["cache", "clear"]).code(1);
+    assert!(
+        cleared.stdout.contains("1 file removed"),
+        "{}",
+        cleared.stdout
+    );
+    assert!(
+        cleared.stderr.contains("not a regular file"),
+        "{}",
+        cleared.stderr
+    );
+
+    sandbox.remove(lock);
+    sandbox.run(&pull).code(0);
+    sandbox.remove(lock);
+    sandbox.pipe(lock);
+    let document = sandbox.run(&["cache", "clear", "--json"]).code(1).json();
+    assert_eq!(document["caches"][0]["removed"], 1);
+    assert_eq!(document["caches"][1]["error"]["kind"], "cache");
+}

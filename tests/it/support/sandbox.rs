@@ -153,6 +153,34 @@ impl Sandbox {
         }
     }
 
+    /// The program, not yet started, with permissions that count for root too.
+    pub(crate) fn without_overrides(&self, arguments: &[&str]) -> Command {
+        if !rustix::process::geteuid().is_root() {
+            return self.program(arguments);
+        }
+        let mut command = self.command("setpriv");
+        command
+            .args([
+                "--bounding-set=-dac_override,-dac_read_search",
+                "--inh-caps=-dac_override,-dac_read_search",
+                "env",
+                &format!("PATH={}", self.program_path()),
+                env!("CARGO_BIN_EXE_fractary-codex"),
+            ])
+            .args(arguments);
+        command
+    }
+
+    /// The program, not yet started, with this mask for the permissions of new files.
+    pub(crate) fn with_mask(&self, mask: &str, arguments: &[&str]) -> Command {
+        let script = format!("umask {mask}; PATH={} exec \"$@\"", self.program_path());
+        let mut command = self.command("sh");
+        command
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
+            .args(arguments);
+        command
+    }
+
     /// Runs the program in the workspace.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.finish(self.program(arguments))
