@@ -65,6 +65,11 @@ pub enum Event {
         #[schemars(with = "u64")]
         delay: Duration,
     },
+    /// The server said something about a push that is no error.
+    ServerWords {
+        /// The words, one line each.
+        lines: Vec<String>,
+    },
     /// Something a user should know that stops nothing.
     Warning {
         /// The project it concerns.

@@ -223,6 +223,9 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     match outcome.pushed {
         Pushed::Verified => {
             let (before, after) = (tip(remote.before), tip(remote.after));
+            if commits == 0 && remote.creates_branch {
+                return Some(style.strong(format!("created {place} at {after}, confirmed")));
+            }
             Some(style.strong(format!(
                 "pushed {} to {place}: {before} → {after}, confirmed",
                 counted(commits, "commit")
@@ -237,9 +240,15 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
             let recorded = recorded
                 .map(|time| format!(", as recorded at {time}"))
                 .unwrap_or_default();
+            let tip = match remote.base.filter(|_| remote.creates_branch) {
+                Some(base) => format!(
+                    ", which does not exist yet and would be created from {}",
+                    base.short()
+                ),
+                None => at(remote.before),
+            };
             Some(format!(
-                "dry run: nothing was written; compared with {place}{}{recorded}",
-                at(remote.before)
+                "dry run: nothing was written; compared with {place}{tip}{recorded}"
             ))
         }
         Pushed::No if outcome.direction == Direction::FromCodex => {

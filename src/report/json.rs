@@ -54,6 +54,8 @@ pub struct Remote {
     pub before: Option<String>,
     /// Our last commit, where it landed; else the tip as it was.
     pub after: Option<String>,
+    /// Whether the branch did not exist and this run made it, or would make it.
+    pub creates_branch: bool,
 }
 
 /// One project in one direction.
@@ -183,6 +185,7 @@ pub fn document(
             branch: remote.branch.clone(),
             before: remote.before.map(|id| id.to_string()),
             after: remote.after.map(|id| id.to_string()),
+            creates_branch: remote.creates_branch,
         }),
         projects: outcome
             .projects

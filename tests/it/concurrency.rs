@@ -143,7 +143,7 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
         output.stderr
     );
     assert!(
-        output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"),
+        output.stderr.contains("  remote: ") && output.stderr.contains("main.lock"),
         "{}",
         output.stderr
     );

@@ -101,7 +101,8 @@ impl Telling {
         let differs = outcome
             .projects
             .iter()
-            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
+            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync))
+            || outcome.remote.creates_branch;
         if self.check && status == exit::DONE && differs {
             status = exit::OUT_OF_DATE;
         }
