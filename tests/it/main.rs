@@ -27,3 +27,4 @@ mod storage;
 mod support;
 mod transport;
 mod usage;
+mod verdicts;
