@@ -66,6 +66,11 @@ pub enum Event {
         #[schemars(with = "u64")]
         delay: Duration,
     },
+    /// The server sent a message with a push that is not an error.
+    ServerWords {
+        /// The message, one string per line.
+        lines: Vec<String>,
+    },
     /// A problem that does not stop the run.
     Warning {
         /// The affected project, if it is a single one.

@@ -6,10 +6,13 @@ use std::io;
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
+use crate::codex::transport::RefusalKind;
+use crate::codex::transport::words::marked;
 use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::names::ProjectName;
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
@@ -173,24 +176,42 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
-        SyncError::Declined { .. } => (
-            exit::PUSH,
-            "declined",
-            vec![
+        SyncError::Declined { kind: RefusalKind::TooLarge, others, .. } => {
+            let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
+            let mut hints = vec![limit.to_owned()];
+            if others.len() > 1 {
+                hints.push("or publish fewer projects at a time with `-p NAME`".to_owned());
+            }
+            (exit::PUSH, "too-large", hints)
+        }
+        SyncError::Declined { named, others, .. } => {
+            let mut hints = vec![
                 "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
                     .to_owned(),
-            ],
-        ),
+            ];
+            hints.extend(isolation(named, others));
+            (exit::PUSH, "declined", hints)
+        }
         SyncError::RetriesExhausted { .. } => (
             exit::PUSH,
             "retries-exhausted",
             vec!["nothing is lost: run again, or allow more tries with `--retries N` (`push.retries`)".to_owned()],
         ),
+        SyncError::BranchGone { branch, .. } => {
+            let branch = escaped(branch.as_bytes());
+            let hint = format!("restore `{branch}` on the server, or set `remote.branch` to its new name, and run again");
+            (exit::PUSH, "branch-gone", vec![hint])
+        }
         SyncError::LandedThenRemoved { .. } => (
             exit::PUSH,
             "landed-then-removed",
-            vec!["somebody else rewrote the branch just now; run again, and find out who force-pushes".to_owned()],
+            vec!["another client rewrote the branch during the run: find out which one force-pushes, then run again".to_owned()],
         ),
+        SyncError::NotInBranch { branch, .. } => {
+            let branch = escaped(branch.as_bytes());
+            let hint = format!("look for a new review (pull request, change) on the server; `{branch}` may only accept changes that way");
+            (exit::PUSH, "not-in-branch", vec![hint])
+        }
         SyncError::Unverified { source, .. } => {
             (exit::REMOTE, "unverified", [vec![again], remote_hints(source)].concat())
         }
@@ -238,8 +259,15 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
         }
-        SyncError::Declined { words, .. } => {
-            causes.extend(words.iter().map(|line| format!("the server said: {line}")))
+        SyncError::Declined { words, .. }
+        | SyncError::RetriesExhausted { words, .. }
+        | SyncError::LandedThenRemoved { words, .. } => causes.extend(marked(words)),
+        SyncError::NotInBranch { instead, words, .. } => {
+            causes.push(match instead {
+                Some(instead) => format!("the server updated `{instead}` instead"),
+                None => "the server turned the push into a review, or the commits landed, then removed by another client".to_owned(),
+            });
+            causes.extend(marked(words));
         }
         SyncError::Interrupted(_) => {}
         _ => causes.extend(sources(error)),
@@ -252,6 +280,34 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             causes,
         },
         exit,
+    }
+}
+
+/// The most projects that a hint names.
+const NAMED: usize = 10;
+
+/// How to publish the projects that a refused push does not concern.
+fn isolation(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
+    let quoted = |names: &[ProjectName]| {
+        let names = names.iter().map(|name| format!("`{name}`"));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match (named, others) {
+        ([], [] | [_]) => None,
+        ([], _) => Some(
+            "if the server refuses one project alone, publish the others with `-p NAME`".to_owned(),
+        ),
+        (named, others) if named.len() <= NAMED && others.len() <= NAMED => {
+            let options: String = others.iter().map(|name| format!(" -p {name}")).collect();
+            Some(format!(
+                "the server names {}; publish the others with `fractary-codex sync{options}`",
+                quoted(named)
+            ))
+        }
+        (named, _) => Some(format!(
+            "the server names {}; publish the others with `-p NAME`",
+            quoted(&named[..named.len().min(NAMED)])
+        )),
     }
 }
 
@@ -485,6 +541,10 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
         RemoteErrorKind::ServerFailure => "try again later".to_owned(),
+        RemoteErrorKind::RequestRefused => {
+            "check `remote.url`, and whether the server, or a proxy before it, accepts pushes over http".to_owned()
+        }
+        RemoteErrorKind::RateLimited => "wait a while, then run again; fewer runs at a time help too".to_owned(),
         RemoteErrorKind::NoTransport => {
             "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
         }

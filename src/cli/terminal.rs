@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
 use super::failure::{Failure, exit, first_exit};
+use crate::codex::transport::words::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;
@@ -161,8 +162,13 @@ impl Terminal {
         text.push_str(&error.message);
         text.push('\n');
 
-        for cause in &error.causes {
+        let (words, causes): (Vec<_>, Vec<_>) =
+            error.causes.iter().partition(|cause| is_of_server(cause));
+        for cause in causes {
             text.push_str(&format!("  {} {cause}\n", self.err.faint("caused by:")));
+        }
+        for line in words {
+            text.push_str(&format!("  {line}\n"));
         }
         for hint in &error.hints {
             text.push_str(&format!("  {} {hint}\n", self.err.strong("hint:")));
@@ -186,6 +192,7 @@ impl Terminal {
             }
             _ if self.quiet => return,
             Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
+            Event::ServerWords { lines } => marked(lines).map(|line| line + "\n").collect(),
             Event::Retrying {
                 attempt,
                 of,

@@ -53,6 +53,10 @@ pub enum RemoteErrorKind {
     DubiousOwnership,
     /// The server says it cannot now (5xx) or broke off.
     ServerFailure,
+    /// The server does not accept the request (400, 405, 411).
+    RequestRefused,
+    /// The server got too many requests (429) and refused this one.
+    RateLimited,
     /// No transport is at hand: `git` is missing or too old.
     NoTransport,
     /// `remote.transport: libgit2` in a build without it.
@@ -68,7 +72,10 @@ pub enum RemoteErrorKind {
 impl RemoteErrorKind {
     /// Whether the same call may succeed a moment later.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::TimedOut | Self::ServerFailure | Self::Refused)
+        matches!(
+            self,
+            Self::TimedOut | Self::ServerFailure | Self::Refused | Self::RateLimited
+        )
     }
 
     /// Whether a push that failed so failed before all of it could have been sent.
@@ -86,6 +93,11 @@ impl RemoteErrorKind {
                 | Self::NotFound
                 | Self::Redirected
         )
+    }
+
+    /// Whether a push that failed so cannot land later: the server answered the request without reading it.
+    pub fn precludes_landing(self) -> bool {
+        self.is_refusal() || matches!(self, Self::RequestRefused | Self::RateLimited)
     }
 
     /// A stable name for machines.
@@ -107,6 +119,8 @@ impl RemoteErrorKind {
             Self::BranchMissing => "branch-missing",
             Self::DubiousOwnership => "dubious-ownership",
             Self::ServerFailure => "server-failure",
+            Self::RequestRefused => "request-refused",
+            Self::RateLimited => "rate-limited",
             Self::NoTransport | Self::NotBuiltIn => "no-transport",
             Self::DiskFull => "disk-full",
             Self::Interrupted(_) => "interrupted",
@@ -135,6 +149,8 @@ impl RemoteError {
             RemoteErrorKind::BranchMissing => format!("the branch is not in `{url}`"),
             RemoteErrorKind::DubiousOwnership => format!("git refuses `{url}`: it belongs to another user"),
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to answer"),
+            RemoteErrorKind::RequestRefused => format!("`{place}` refused the request"),
+            RemoteErrorKind::RateLimited => format!("`{place}` refused the request: too many requests"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
             RemoteErrorKind::NotBuiltIn => {
                 "`remote.transport: libgit2` is not built into this program: it has no embedded transport".to_owned()

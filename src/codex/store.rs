@@ -3,7 +3,7 @@
 //! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
 //! sweeps it (see [`super::scratch`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -333,20 +333,51 @@ impl Store {
 
     /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
     pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
-        let mut seen = std::collections::HashSet::new();
+        !self.search(tip, &[ancestor], None).found.is_empty()
+    }
+
+    /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so nothing below that is read.
+    pub fn search(&self, tip: ObjectId, wanted: &[ObjectId], boundary: Option<ObjectId>) -> Search {
+        let mut is_complete = true;
+        let mut seen = HashSet::new();
+        let mut missing: HashSet<_> = wanted.iter().collect();
         let mut pending = vec![tip];
-        while let Some(id) = pending.pop() {
-            if id == ancestor {
-                return true;
+        while let Some(id) = pending.pop()
+            && !missing.is_empty()
+        {
+            if !seen.insert(id) {
+                continue;
             }
-            if seen.insert(id)
-                && let Some((_, parents)) = self.commit(id)
-            {
-                pending.extend(parents);
+            missing.remove(&id);
+            if Some(id) == boundary {
+                continue;
+            }
+            match self.commit(id) {
+                Some((_, parents)) => pending.extend(parents),
+                None => is_complete = false,
             }
         }
-        false
+        Search {
+            found: wanted
+                .iter()
+                .filter(|id| seen.contains(id))
+                .copied()
+                .collect(),
+            has_boundary: boundary.is_some_and(|id| seen.contains(&id)),
+            is_complete,
+        }
     }
+}
+
+/// Which commits the history of a tip contains, as far as the clone has that history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The wanted commits that were found, in the order in which they were given.
+    pub found: Vec<ObjectId>,
+    /// Whether the boundary is in the history.
+    pub has_boundary: bool,
+    /// Whether the clone has all of the history above the boundary.
+    pub is_complete: bool,
 }
 
 /// Reads contents for several threads at once, each with a handle of its own.

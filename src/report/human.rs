@@ -244,11 +244,14 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
             let short = |tip: Option<ObjectId>| {
                 tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short())
             };
+            let after = short(remote.after);
+            if commits == 0 && remote.creates_branch {
+                return Some(style.strong(format!("created {branch} at {after}, confirmed")));
+            }
             Some(style.strong(format!(
-                "pushed {} to {branch}: {} → {}, confirmed",
+                "pushed {} to {branch}: {} → {after}, confirmed",
                 pluralize(commits, "commit"),
-                short(remote.before),
-                short(remote.after)
+                short(remote.before)
             )))
         }
         Pushed::Unknown => Some(style.bad(format!("sent to {branch}, but not confirmed"))),
@@ -274,8 +277,19 @@ fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
             .and_then(|time| jiff::Timestamp::from_second(time).ok())
             .map(|time| format!(", as recorded at {time}"))
             .unwrap_or_default();
+        let tip = match outcome
+            .remote
+            .base
+            .filter(|_| outcome.remote.creates_branch)
+        {
+            Some(base) => format!(
+                ", which does not exist yet and would be created from {}",
+                base.short()
+            ),
+            None => at_tip,
+        };
         return Some(format!(
-            "dry run: nothing was written; compared with {branch}{at_tip}{recorded}"
+            "dry run: nothing was written; compared with {branch}{tip}{recorded}"
         ));
     }
     if outcome.direction == Direction::FromCodex {

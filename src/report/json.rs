@@ -55,6 +55,8 @@ pub struct Remote {
     pub before: Option<String>,
     /// The last commit of this run, if it was pushed; otherwise the same as `before`.
     pub after: Option<String>,
+    /// Whether the branch did not exist and this run made it, or would make it.
+    pub creates_branch: bool,
 }
 
 /// The result of one project in one direction.
@@ -199,6 +201,7 @@ pub fn document(
             branch: remote.branch.clone(),
             before: remote.before.map(|id| id.to_string()),
             after: remote.after.map(|id| id.to_string()),
+            creates_branch: remote.creates_branch,
         }),
         projects,
         totals: outcome.totals(),

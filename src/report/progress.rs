@@ -155,7 +155,10 @@ impl Reporter for Progress {
                     bar.finish_and_clear();
                 }
             }
-            Event::Waiting | Event::Retrying { .. } | Event::Warning { .. } => {
+            Event::Waiting
+            | Event::Retrying { .. }
+            | Event::ServerWords { .. }
+            | Event::Warning { .. } => {
                 self.bars.lines.suspend(|| (self.print)(event));
             }
         }

@@ -362,13 +362,13 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 fn may_push(opened: &Opened) -> Verdict {
     let store = opened.store();
     let asked = commit_to_offer(store, opened.base)
-        .map(|id| opened.transport.would_push(store, id, &opened.branch));
+        .map(|id| opened.transport.would_push(store, id, opened.target()));
     match asked {
-        Ok(Ok(PushReply::Accepted)) => Verdict::Good(
+        Ok(Ok(PushReply::Accepted { .. })) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),
         ),
-        Ok(Ok(PushReply::Refused { reason, .. })) => {
-            Verdict::Odd { message: format!("would be refused: {reason}"), hint: "run the check again".to_owned() }
+        Ok(Ok(PushReply::Refused(refusal))) => {
+            Verdict::Odd { message: format!("would be refused: {}", refusal.reason), hint: "run the check again".to_owned() }
         }
         Ok(Err(error) | Ok(PushReply::Lost(error))) if refuses(error.kind) => Verdict::NotWritable(error),
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Bad(error.into()),

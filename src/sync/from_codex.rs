@@ -59,11 +59,9 @@ pub(super) fn bring<'r>(
     caches: &mut BTreeMap<PathBuf, Cache>,
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    // What a dry run did not publish has made no branch either.
-    let mut opened = look(
-        request,
-        !published.is_empty() && request.workspace.remote.create,
-    )?;
+    // A dry run does not make the branch that the run itself would make first.
+    let made_first = !published.is_empty() || (request.dry_run && outcome.remote.creates_branch);
+    let mut opened = look(request, made_first && request.workspace.remote.create)?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.

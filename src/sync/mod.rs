@@ -13,6 +13,7 @@ mod opened;
 mod publish;
 mod published;
 mod push;
+mod refused;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -27,10 +28,11 @@ use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::names::ProjectName;
+use crate::object::ObjectId;
 use crate::outcome::{
     LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning,
 };
-use crate::plan::{Decision, DeletePolicy};
+use crate::plan::{Decision, DeletePolicy, ProjectPlan};
 use crate::workspace::{Project, Workspace};
 
 /// What is asked for.
@@ -177,11 +179,11 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
             ..request.clone()
         })
     };
+    if !publishing.is_empty() && !bringing.is_empty() {
+        outcome.direction = Direction::Bidirectional;
+    }
     if bringing.is_empty() || outcome.failure.is_some() {
         return outcome;
-    }
-    if !publishing.is_empty() {
-        outcome.direction = Direction::Bidirectional;
     }
     if let Err(interrupted) = request.interrupt.check() {
         outcome.failure = Some(interrupted.into());
@@ -229,21 +231,35 @@ enum Landing {
     Unknown,
 }
 
+/// A commit that the remote was seen to hold.
+struct Landed {
+    commit: ObjectId,
+    /// What it changed, where the last plan does not say so: it was made after this commit landed.
+    plan: Option<ProjectPlan>,
+}
+
+/// The report of a project that was published, or would be; `sent` is a commit of it that may land.
 fn report(
     project: &Project,
     decision: Result<Decision, crate::scan::ScanError>,
-    commit: Option<crate::object::ObjectId>,
+    landed: Option<Landed>,
+    sent: Option<ObjectId>,
     landing: Landing,
 ) -> ProjectReport {
-    let (outcome, plan) = match decision {
-        Err(error) => (ProjectOutcome::Failed(error.into()), Default::default()),
-        Ok(Decision::UpToDate(plan)) => (ProjectOutcome::UpToDate, plan),
-        Ok(Decision::Withheld(plan, reason)) => (ProjectOutcome::Withheld(reason), plan),
-        Ok(Decision::Go(plan)) => {
-            let outcome = match (landing, commit) {
+    let (outcome, plan) = match (decision, landed) {
+        (Err(error), _) => (ProjectOutcome::Failed(error.into()), Default::default()),
+        (Ok(Decision::Withheld(plan, reason)), _) => (ProjectOutcome::Withheld(reason), plan),
+        (Ok(Decision::UpToDate(plan)), None) => (ProjectOutcome::UpToDate, plan),
+        (Ok(Decision::UpToDate(now)), Some(Landed { commit, plan })) => {
+            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
+        }
+        (Ok(Decision::Go(plan)), Some(Landed { commit, plan: None })) => {
+            (ProjectOutcome::Synced(commit), plan)
+        }
+        (Ok(Decision::Go(plan)), _) => {
+            let outcome = match (landing, sent) {
                 (Landing::Planned, _) => ProjectOutcome::WouldSync,
                 (Landing::HeldByOthers, _) => ProjectOutcome::WithheldByOthers,
-                (Landing::Landed, Some(commit)) => ProjectOutcome::Synced(commit),
                 (Landing::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
                 _ => ProjectOutcome::NotLanded,
             };
@@ -272,6 +288,8 @@ fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
             branch: remote.branch.clone(),
             before: None,
             after: None,
+            creates_branch: false,
+            base: None,
         },
         projects: Vec::new(),
         pushed: Pushed::No,

@@ -10,8 +10,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::listing::Lister;
-use crate::codex::store::{self, Store, StoreError};
-use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Transport};
+use crate::codex::store::{self, Search, Store, StoreError};
+use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};
 use crate::codex::turn;
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
@@ -23,8 +23,12 @@ use crate::plan::Listing;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
 
-/// How far back the remote's history is searched for our commits when others pushed after us.
-const VERIFY_DEPTH: Depth = Depth(256);
+/// How far back the remote's history is searched first for our commits when others pushed after us.
+const FIRST_SEARCH: u32 = 256;
+/// How much further each next search goes.
+const SEARCH_GROWTH: u32 = 8;
+/// The depth that git takes for the whole history.
+const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
 /// The remote as this run found it.
 pub(super) struct Opened {
@@ -35,8 +39,10 @@ pub(super) struct Opened {
     pub(super) branch: String,
     /// The branch to fetch for `base`.
     pub(super) base_branch: String,
-    /// The tip of the branch, as it was last seen.
+    /// The tip of the branch, as it was last seen: a push replaces this one alone.
     pub(super) tip: Option<ObjectId>,
+    /// Whether the branch was there at any time of this run.
+    pub(super) existed: bool,
     /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
     pub(super) base: Option<ObjectId>,
     /// Why the tip could not be fetched ahead of need. It is told once the need is there.
@@ -60,6 +66,7 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
         recorded,
         base_branch,
         branch,
+        existed: tip.is_some(),
         tip,
         base,
         failed: None,
@@ -112,6 +119,7 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         recorded: recorded.unwrap_or_default(),
         branch: refs.branch,
         base_branch,
+        existed: refs.tip.is_some(),
         tip: refs.tip,
         base,
         failed: None,
@@ -122,9 +130,9 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         stage: Stage::Fetch,
     });
     if !known {
-        opened.fetch(request)?;
+        opened.fetch_to_push(request)?;
     } else if !request.dry_run && news.recv().is_ok() {
-        match opened.fetch(request) {
+        match opened.fetch_to_push(request) {
             // What was recorded is true of the tip before.
             Ok(_) => opened.recorded.clear(),
             Err(error) => (opened.store, opened.failed) = (None, Some(error)),
@@ -300,6 +308,7 @@ impl Opened {
         let store = self.store.insert(store);
         if let Some(refs) = self.answer.take() {
             self.tip = refs.tip;
+            self.existed |= refs.tip.is_some();
             if refs.tip.is_some() {
                 self.base_branch.clone_from(&self.branch);
             } else if refs.is_empty {
@@ -348,16 +357,58 @@ impl Opened {
         Ok(renewed)
     }
 
-    /// Whether the branch, on which others may have pushed since, holds `commit`.
-    pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, RemoteError> {
+    /// The same as [`Opened::fetch`], for a run that pushes: a branch that is gone meanwhile is never made again.
+    pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+        self.fetch(request).map_err(|error| match error {
+            SyncError::Remote(error)
+                if error.kind == RemoteErrorKind::BranchMissing && self.existed =>
+            {
+                self.gone(request)
+            }
+            error => error,
+        })
+    }
+
+    /// The error that the branch was there and is not any more.
+    pub(super) fn gone(&self, request: &SyncRequest<'_>) -> SyncError {
+        SyncError::BranchGone {
+            place: request.workspace.remote.url.place(),
+            branch: self.branch.clone(),
+        }
+    }
+
+    /// Where the commits go: the branch, as long as it is at the tip that they were made for.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target {
+            branch: &self.branch,
+            tip: self.tip,
+        }
+    }
+
+    /// Whether a push makes the branch.
+    pub(super) fn creates_branch(&self) -> bool {
+        self.tip.is_none() && !self.existed
+    }
+
+    /// Looks for commits of ours in the branch, on which others may have pushed since. History is fetched in growing
+    /// steps, until they are found or cannot be there: all of them are on top of `boundary`.
+    pub(super) fn search_branch(
+        &self,
+        wanted: &[ObjectId],
+        boundary: Option<ObjectId>,
+    ) -> Result<Search, RemoteError> {
         let store = self.store();
-        match self
-            .transport
-            .fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn)
-        {
-            Ok(tip) => Ok(store.is_ancestor(commit, tip)),
-            Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
-            Err(error) => Err(error),
+        let mut depth = FIRST_SEARCH;
+        loop {
+            let tip = self
+                .transport
+                .fetch(store, &self.branch, Depth(depth), OnSignal::GoOn)?;
+            let search = store.search(tip, wanted, boundary);
+            let all_found = search.found.len() == wanted.len();
+            if all_found || search.is_complete || depth == WHOLE_HISTORY {
+                return Ok(search);
+            }
+            depth = depth.saturating_mul(SEARCH_GROWTH).min(WHOLE_HISTORY);
         }
     }
 

@@ -145,7 +145,7 @@ fn locked_branch_is_retried_then_reported() {
         output.stderr
     );
     assert!(
-        output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"),
+        output.stderr.contains("  remote: ") && output.stderr.contains("main.lock"),
         "{}",
         output.stderr
     );

@@ -717,7 +717,7 @@ fn what_a_server_says_cannot_drive_a_terminal() {
     let output = sandbox.run(&["sync", "--all", "-vv"]).code(5);
     is_harmless(&output);
     assert!(
-        output.stderr.contains("the server said: clear \\u{1b}[2J"),
+        output.stderr.contains("  remote: clear \\u{1b}[2J"),
         "{}",
         output.stderr
     );

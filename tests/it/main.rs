@@ -31,3 +31,4 @@ mod support;
 mod transport;
 mod trust;
 mod usage;
+mod verdicts;

@@ -300,7 +300,7 @@ fn a_hook_that_declines_is_quoted() {
     assert!(
         output
             .stderr
-            .contains("the server said: documents are frozen until Monday"),
+            .contains("  remote: documents are frozen until Monday"),
         "{}",
         output.stderr
     );
@@ -392,9 +392,7 @@ fn ssh_keys_and_hosts() {
     );
     let declined = sync("user", "known_hosts").code(5);
     assert!(
-        declined
-            .stderr
-            .contains("the server said: not over ssh either"),
+        declined.stderr.contains("  remote: not over ssh either"),
         "{}",
         declined.stderr
     );

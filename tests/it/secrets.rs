@@ -377,7 +377,7 @@ fn a_wrong_token_a_stall_and_a_hook_that_tells_all_show_nothing() {
         .sync(&[], &World::token(), &["codex.git/hooks/pre-receive"])
         .code(5);
     assert!(
-        output.stderr.contains("the server said: go away ***"),
+        output.stderr.contains("  remote: go away ***"),
         "{}",
         output.stderr
     );

@@ -103,7 +103,8 @@ impl RunOutput {
         let is_out_of_date = outcome
             .projects
             .iter()
-            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync));
+            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync))
+            || outcome.remote.creates_branch;
         if self.check && status == exit::DONE && is_out_of_date {
             status = exit::OUT_OF_DATE;
         }

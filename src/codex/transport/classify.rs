@@ -1,10 +1,11 @@
 //! Sorts git's last words by cause. Only causes of fatal errors are read from text; whether a push landed, was declined
 //! or came too late never is.
 
+use super::words::{is_of_server, is_progress, marked, server_words};
 use crate::codex::error::RemoteErrorKind;
 
 /// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
-const SIGNS: [(&str, RemoteErrorKind); 50] = [
+const SIGNS: [(&str, RemoteErrorKind); 52] = [
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
     (
@@ -48,7 +49,9 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("returned error: 401", RemoteErrorKind::WrongCredentials),
     ("returned error: 403", RemoteErrorKind::Forbidden),
     ("returned error: 404", RemoteErrorKind::NotFound),
-    ("returned error: 429", RemoteErrorKind::ServerFailure),
+    ("returned error: 408", RemoteErrorKind::ServerFailure),
+    ("returned error: 429", RemoteErrorKind::RateLimited),
+    ("returned error: 4", RemoteErrorKind::RequestRefused),
     ("returned error: 5", RemoteErrorKind::ServerFailure),
     ("returned error: 30", RemoteErrorKind::Redirected),
     (
@@ -109,21 +112,23 @@ pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
 
-/// How lines begin that tell how far git is.
+/// How git's own lines begin that only report progress.
 const PROGRESS: [&str; 3] = [
     "Enumerating objects:",
     "Counting objects:",
     "Delta compression using",
 ];
 
-/// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
+/// The lines that a user should see: git's fatal errors, without progress and advice, and then the server's own words.
+/// `lines` must not contain secrets any more.
 pub(super) fn telling(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
         !line.is_empty()
+            && !is_of_server(line)
             && !line.starts_with("hint:")
-            && !line.contains("% (")
-            && !line.contains(" (delta ")
+            && !is_progress(line)
+            && !line.starts_with("Total ")
             && !PROGRESS.iter().any(|progress| line.starts_with(progress))
             && !line.starts_with("Please make sure you have the correct access rights")
             && !line.starts_with("and the repository exists")
@@ -131,11 +136,23 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
             && !line.starts_with("To add an exception for this directory")
             && !line.starts_with("git config --global --add safe.directory")
     };
-    lines
+    let own = lines
         .iter()
         .filter(wanted)
-        .map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string())
-        .collect()
+        .map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string());
+    own.chain(marked(&server_words(lines))).collect()
+}
+
+/// The HTTP status with which a server refused the request that carried the objects of a push.
+pub(super) fn status_of_push(lines: &[String]) -> Option<u16> {
+    let status = |line: &String| {
+        let (_, rest) = line.split_once("RPC failed; HTTP ")?;
+        rest.get(..3)?.parse().ok()
+    };
+    lines
+        .iter()
+        .filter(|line| !is_of_server(line))
+        .find_map(status)
 }
 
 #[cfg(test)]
@@ -196,6 +213,38 @@ mod tests {
             classify(&lines.map(str::to_owned)),
             RemoteErrorKind::ServerFailure
         );
+    }
+
+    #[test]
+    fn the_status_of_a_refused_push_is_git_s_own_word() {
+        let refused = "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413";
+        let quoted = format!("remote: {refused}");
+        let status = |lines: &[&str]| {
+            status_of_push(
+                &lines
+                    .iter()
+                    .map(|line| (*line).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(status(&["fatal: no", refused]), Some(413));
+        assert_eq!(status(&[&quoted]), None);
+        assert_eq!(status(&["error: RPC failed; curl 56 reset"]), None);
+    }
+
+    #[test]
+    fn the_words_of_the_server_come_last_and_whole() {
+        let lines = [
+            "remote: coverage 71% (needs 80%)",
+            "fatal: it broke",
+            "remote: hint: ask the owners",
+        ];
+        let expected = [
+            "fatal: it broke",
+            "remote: coverage 71% (needs 80%)",
+            "remote: hint: ask the owners",
+        ];
+        assert_eq!(telling(&lines.map(str::to_owned)), expected);
     }
 
     #[test]

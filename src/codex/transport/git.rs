@@ -12,7 +12,9 @@ use super::answer::NOT_GIT;
 use super::bound::Bound;
 use super::classify::{classify, telling};
 use super::process::{self, Failed, Finished};
-use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
+use super::refusal;
+use super::words::server_words;
+use super::{Depth, OnSignal, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config;
 use crate::codex::store::{Store, StoreError, TIP};
@@ -353,19 +355,19 @@ impl Transport for Git {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
-        self.send(store, commit, branch, &["--dry-run"])
+        self.send(store, commit, target, &["--dry-run"])
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
-        self.send(store, commit, branch, &[])
+        self.send(store, commit, target, &[])
     }
 }
 
@@ -374,9 +376,20 @@ impl Git {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
         options: &[&str],
     ) -> Result<PushReply, RemoteError> {
+        // A lease makes the push a compare-and-swap, and lets git skip its own check that nothing is overwritten.
+        if target
+            .tip
+            .is_some_and(|tip| !store.is_ancestor(tip, commit))
+        {
+            return Ok(PushReply::Refused(Refusal {
+                kind: RefusalKind::Outdated,
+                reason: "non-fast-forward".to_owned(),
+                words: Vec::new(),
+            }));
+        }
         let timeout = self.bound.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
@@ -392,11 +405,14 @@ impl Git {
             "-c",
             "push.recurseSubmodules=no",
         ]);
+        let name = format!("refs/heads/{}", target.branch);
+        let expected = target.tip.map(|tip| tip.to_string()).unwrap_or_default();
         command
             .args(["push", "--porcelain", "--progress", "--no-verify"])
+            .arg(format!("--force-with-lease={name}:{expected}"))
             .args(options)
             .arg(REMOTE);
-        command.arg(format!("{commit}:refs/heads/{branch}"));
+        command.arg(format!("{commit}:{name}"));
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);
@@ -414,43 +430,36 @@ impl Git {
                 timeout.connect + timeout.idle
             }
         };
-        let lost = |error: RemoteError| {
-            if sent.get() {
-                Ok(PushReply::Lost(error))
-            } else {
-                Err(error)
-            }
-        };
-        // Not to be interrupted: once it is sent, the verdict is awaited and told.
+        // Not to be interrupted: once it is sent, the verdict is awaited and reported.
         let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
             Ok(finished) => finished,
-            Err(error) => return lost(error),
+            Err(error) if sent.get() => return Ok(PushReply::Lost(error)),
+            Err(error) => return Err(error),
         };
-        let verdict = finished.stdout.lines().find_map(|line| {
-            let (flag, rest) = line.split_once('\t')?;
-            let (_, summary) = rest.split_once('\t')?;
-            Some((flag.to_owned(), summary.to_owned()))
-        });
-        let words = finished
-            .stderr
-            .iter()
-            .filter_map(|line| line.strip_prefix("remote:"))
-            .map(str::trim);
-        let words: Vec<_> = words
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect();
-        match verdict {
-            Some((flag, reason)) if flag == "!" => {
-                let told = telling(&self.bound.redacted(&words));
-                let reason = escaped(self.bound.redacted_line(&reason).as_bytes()).to_string();
-                Ok(PushReply::Refused {
-                    reason,
-                    words: told,
+
+        let lines = self.bound.redacted(&finished.stderr);
+        let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
+        match refusal::verdict(&finished.stdout, &lines) {
+            Some(refusal::Verdict::Refused { kind, reason }) => Ok(PushReply::Refused(Refusal {
+                kind,
+                reason: redacted(&reason),
+                words: server_words(&lines),
+            })),
+            Some(refusal::Verdict::Accepted { name: updated }) if finished.status.success() => {
+                Ok(PushReply::Accepted {
+                    instead: (updated != name).then(|| redacted(&updated)),
+                    words: server_words(&lines),
                 })
             }
-            Some(_) if finished.status.success() => Ok(PushReply::Accepted),
-            _ => lost(self.failure(&finished)),
+            _ => {
+                let error = self.failure(&finished);
+                // An answer that refuses the request came instead of a verdict: nothing landed.
+                if sent.get() && !error.kind.precludes_landing() {
+                    Ok(PushReply::Lost(error))
+                } else {
+                    Err(error)
+                }
+            }
         }
     }
 

@@ -14,6 +14,8 @@ mod classify;
 mod embedded;
 mod git;
 mod process;
+mod refusal;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -48,41 +50,83 @@ pub struct RemoteRefs {
 /// A push that was answered.
 #[derive(Debug)]
 pub enum PushReply {
-    /// The server took it.
-    Accepted,
-    /// The server, or git before it, refused. Why is decided by asking for the tip again, not by these words.
-    Refused {
-        /// The reason given for the ref.
-        reason: String,
-        /// What the server said besides, a line each.
+    /// The server accepted it.
+    Accepted {
+        /// The ref that the server says it updated, where that is not the branch: it made a review of the push.
+        instead: Option<String>,
+        /// The server's words.
         words: Vec<String>,
     },
+    /// The server, or git before it, refused. It did not land.
+    Refused(Refusal),
     /// All of it was sent, and no verdict came: the server may still be working on it.
     Lost(RemoteError),
 }
 
+/// Why a push was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What follows from it.
+    pub kind: RefusalKind,
+    /// The reason given for the ref.
+    pub reason: String,
+    /// The server's words, one line each.
+    pub words: Vec<String>,
+}
+
+/// What follows from a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The branch is not where the clone has it.
+    Outdated,
+    /// Another push holds the lock of the branch: the same push may succeed a moment later.
+    Locked,
+    /// The server does not accept this push.
+    Declined,
+    /// The server does not accept a request of this size.
+    TooLarge,
+}
+
 #[cfg(feature = "embedded-transport")]
 impl PushReply {
-    /// The refusal of a push that does not go on top of the tip, in git's words.
-    fn moved() -> Self {
-        Self::Refused {
-            reason: "[rejected] (fetch first)".to_owned(),
+    fn accepted() -> Self {
+        Self::Accepted {
+            instead: None,
             words: Vec::new(),
         }
     }
 
+    /// The refusal of a push that does not go on top of the tip, in git's words.
+    fn moved() -> Self {
+        Self::Refused(Refusal {
+            kind: RefusalKind::Outdated,
+            reason: "fetch first".to_owned(),
+            words: Vec::new(),
+        })
+    }
+
     /// The refusal by who holds the branch.
     fn rejected(why: &str, words: Vec<String>) -> Self {
-        Self::Refused {
-            reason: format!("[remote rejected] ({why})"),
+        Self::Refused(Refusal {
+            kind: refusal::kind(why, &words),
+            reason: why.to_owned(),
             words,
-        }
+        })
     }
 }
 
 /// How far back a fetch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth(pub u32);
+
+/// Where a push goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The branch.
+    pub branch: &'a str,
+    /// The tip that the push replaces: with any other the push is refused. `None`: the branch must not exist.
+    pub tip: Option<ObjectId>,
+}
 
 /// What a signal does to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,17 +160,21 @@ pub trait Transport: Send + Sync {
     /// Fetches the contents with these ids, which the tip holds and `store` lacks, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
-    /// Asks whether `commit` could be pushed to `branch`, and pushes nothing.
+    /// Asks whether `commit` could be pushed to `target`, and pushes nothing.
     fn would_push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str)
-    -> Result<PushReply, RemoteError>;
+    /// Pushes `commit`, never by force, whatever signal comes. An error means that it was not sent as a whole.
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+    ) -> Result<PushReply, RemoteError>;
 }
 
 /// The transport that `remote.transport` names, bound to `remote`. An error where it is not there, or if a token would
