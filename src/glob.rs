@@ -426,7 +426,7 @@ impl Segment {
         match self {
             Self::Deep | Self::Any => true,
             Self::Literal(text) => name == text.as_bytes(),
-            // UTF-8 tells where a character begins, so that texts match by characters where they match by bytes.
+            // In UTF-8, texts match by characters where they match by bytes.
             Self::Affixes(prefix, suffix) => {
                 name.len() >= prefix.len() + suffix.len()
                     && name.starts_with(prefix.as_bytes())

@@ -296,6 +296,11 @@ fn a_skipped_source_keeps_the_copy_that_several_sources_share() {
     sandbox.run(&sync).code(0);
     assert_eq!(codex.file("projects/alpha/one.md"), "first");
     sandbox.remove("ws/alpha/a.md");
+    sandbox.write("ws/alpha/a.md", "too large to be published");
+    let limit = ["--config", "sync.max_file_size=10B"];
+    sandbox.run(&[sync.as_slice(), &limit].concat()).code(0);
+    assert_eq!(codex.file("projects/alpha/one.md"), "first");
+    sandbox.remove("ws/alpha/a.md");
     sandbox.run(&sync).code(0);
     assert_eq!(codex.file("projects/alpha/one.md"), "second");
 }
