@@ -296,12 +296,15 @@ impl Alternative {
     fn specimens(&self) -> Vec<Vec<u8>> {
         let depths: &[usize] = if self.deep == 0 { &[0] } else { &[0, 1, 2, 9] };
         let mut found = Vec::new();
-        for depth in depths {
+        for (depth, choice) in depths
+            .iter()
+            .flat_map(|depth| (0..CHOICES).map(move |c| (depth, c)))
+        {
             let mut names = Vec::new();
             for segment in &self.segments {
                 match segment {
                     Segment::Deep => names.extend(std::iter::repeat_n(OTHER.to_string(), *depth)),
-                    segment => names.push(segment.specimen()),
+                    segment => names.push(segment.specimen(choice)),
                 }
             }
             found.push(names.join("/").into_bytes());
@@ -310,6 +313,8 @@ impl Alternative {
                 found.push(names.join("/").into_bytes());
             }
         }
+        found.sort();
+        found.dedup();
         found
     }
 }
@@ -348,10 +353,6 @@ impl Globs {
             Some(sieve) => sieve.candidates(path).into_iter().filter(matches).collect(),
             None => (0..self.globs.len()).filter(matches).collect(),
         }
-    }
-
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Glob> {
-        self.globs.iter()
     }
 }
 
@@ -397,6 +398,8 @@ impl Alternative {
     }
 }
 
+/// A class is represented by so many of its members.
+const CHOICES: usize = 4;
 /// A private-use character, for names that no pattern is likely to name.
 const OTHER: char = '\u{10fffd}';
 
@@ -423,7 +426,7 @@ impl Segment {
         match self {
             Self::Deep | Self::Any => true,
             Self::Literal(text) => name == text.as_bytes(),
-            // UTF-8 tells where a character begins, so that texts match by characters where they match by bytes.
+            // In UTF-8, texts match by characters where they match by bytes.
             Self::Affixes(prefix, suffix) => {
                 name.len() >= prefix.len() + suffix.len()
                     && name.starts_with(prefix.as_bytes())
@@ -455,12 +458,12 @@ impl Segment {
         }
     }
 
-    fn specimen(&self) -> String {
+    fn specimen(&self, choice: usize) -> String {
         match self {
             Self::Deep | Self::Any => OTHER.to_string(),
             Self::Literal(name) => name.clone(),
             Self::Affixes(prefix, suffix) => format!("{prefix}{OTHER}{suffix}"),
-            Self::Wild(wild) => wild.iter().map(Wild::specimen).collect(),
+            Self::Wild(wild) => wild.iter().map(|one| one.specimen(choice)).collect(),
         }
     }
 }
@@ -474,11 +477,11 @@ impl Wild {
         }
     }
 
-    fn specimen(&self) -> char {
+    fn specimen(&self, choice: usize) -> char {
         match self {
             Self::Char(c) => *c,
             Self::One | Self::Many => OTHER,
-            Self::Class(class) => class.specimen(),
+            Self::Class(class) => class.specimen(choice),
         }
     }
 }
@@ -494,7 +497,7 @@ impl Class {
         character.is_ok_and(|c| self.holds(c)) != self.negated
     }
 
-    fn specimen(&self) -> char {
+    fn specimen(&self, choice: usize) -> char {
         if self.negated {
             // Down from the rarest one.
             ('\0'..=OTHER)
@@ -502,7 +505,8 @@ impl Class {
                 .find(|c| !self.holds(*c) && *c != '/')
                 .unwrap_or(OTHER)
         } else {
-            self.ranges.first().map_or(OTHER, |(first, _)| *first)
+            let ends = self.ranges.iter().flat_map(|(first, last)| [*first, *last]);
+            ends.cycle().nth(choice).unwrap_or(OTHER)
         }
     }
 }

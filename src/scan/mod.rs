@@ -221,7 +221,6 @@ pub fn scan(
         mut skipped,
         unmatched,
     } = walk::walk(project, root.path())?;
-    check_collisions(project, &found)?;
     let read: Vec<_> = found
         .into_par_iter()
         .map(|file| {
@@ -232,26 +231,31 @@ pub fn scan(
         })
         .collect::<Result<_, ScanError>>()?;
     cache.save(root.path());
-    let mut files = Vec::with_capacity(read.len());
+    let mut taken = Vec::with_capacity(read.len());
     for (file, content) in read {
-        let destinations = file.claims.into_iter().map(|(destination, _)| destination);
         match content {
-            Ok((id, mode, size)) => files.extend(destinations.map(|to| {
-                (
-                    to,
-                    SourceFile {
-                        source: file.source.clone(),
-                        id,
-                        mode,
-                        size,
-                    },
-                )
-            })),
+            Ok(content) => taken.push((file, content)),
             Err(reason) => skipped.push(Skipped {
                 source: file.source,
                 reason,
             }),
         }
+    }
+    check_collisions(project, taken.iter().map(|(file, _)| file))?;
+    let mut files = Vec::with_capacity(taken.len());
+    for (file, (id, mode, size)) in taken {
+        let destinations = file.claims.into_iter().map(|(destination, _)| destination);
+        files.extend(destinations.map(|to| {
+            (
+                to,
+                SourceFile {
+                    source: file.source.clone(),
+                    id,
+                    mode,
+                    size,
+                },
+            )
+        }));
     }
     // Built in one go, a map's nodes are full; grown in order, they are half empty.
     let files: BTreeMap<_, _> = files.into_iter().collect();
@@ -276,7 +280,10 @@ pub fn count(project: &Project) -> Result<Survey, ScanError> {
 
 /// Refuses two files for one place, for places that a case- or normalization-insensitive file system merges, and for
 /// places of which one lies below the other.
-fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError> {
+fn check_collisions<'f>(
+    project: &Project,
+    taken: impl Iterator<Item = &'f Found>,
+) -> Result<(), ScanError> {
     let mut seen: BTreeMap<BString, (&Found, &BString, usize)> = BTreeMap::new();
     let collision =
         |first: (&Found, usize), second: (&Found, usize), destination: &BString, clash: Clash| {
@@ -294,7 +301,7 @@ fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError>
                 clash,
             })))
         };
-    for file in found {
+    for file in taken {
         for (destination, pattern) in &file.claims {
             if let Some((other, place, other_pattern)) =
                 seen.insert(folded(destination), (file, destination, *pattern))

@@ -259,8 +259,9 @@ impl Claims {
     /// Whether a claimed file can be below the directory at `source`: some rule can match there, and no exclude covers
     /// all of it. The walk enters only such directories.
     pub fn can_hold(&self, source: &[u8]) -> bool {
-        self.sources.iter().any(|glob| glob.can_match_below(source))
-            && !self.excluded.iter().any(|glob| glob.covers(source))
+        let can_match =
+            |rule: &Rule| rule.glob.can_match_below(source) && !any_covers(&rule.excluded, source);
+        self.rules.iter().any(can_match) && !any_covers(&self.excluded, source)
     }
 
     /// The default exclude that leaves out files which the rule names: one that matches a literal segment of its pattern.
@@ -285,10 +286,7 @@ impl Claims {
 
     /// Whether the rule publishes a file at `source`, or can publish one below it.
     fn reaches(&self, rule: &Rule, source: &[u8]) -> bool {
-        let covered = || {
-            let excluded = self.excluded.iter().chain(&rule.excluded);
-            excluded.into_iter().any(|glob| glob.covers(source))
-        };
+        let covered = || any_covers(&self.excluded, source) || any_covers(&rule.excluded, source);
         self.takes(rule, source) || (rule.glob.can_match_below(source) && !covered())
     }
 
@@ -330,6 +328,10 @@ impl Rule {
 
 fn any_matches(globs: &[Glob], path: &[u8]) -> bool {
     globs.iter().any(|glob| glob.matches(path))
+}
+
+fn any_covers(globs: &[Glob], directory: &[u8]) -> bool {
+    globs.iter().any(|glob| glob.covers(directory))
 }
 
 /// Compiles a pattern that selects files; an error is added to `errors`.

@@ -145,7 +145,7 @@ fn braces_may_hold_double_stars_and_slashes() {
 }
 
 #[test]
-fn what_is_not_supported_is_refused_by_name() {
+fn unsupported_constructs_are_refused_by_name() {
     for (pattern, construct) in [
         ("docs/@(secret|private)/**", "`@(`"),
         ("docs/!(a)/**", "`!(`"),
@@ -181,7 +181,7 @@ fn what_is_not_supported_is_refused_by_name() {
 }
 
 #[test]
-fn a_pattern_beyond_all_measure_is_an_error_that_shows_its_beginning() {
+fn an_oversized_pattern_is_refused_with_its_beginning() {
     let braces = "{".repeat(100_000) + "a,b" + &"}".repeat(100_000);
     let long = "a".repeat(1 << 20);
     for pattern in [braces, long] {
@@ -243,7 +243,7 @@ fn plant_library(sandbox: &Sandbox, codex: &Codex, library: &str) {
 }
 
 #[test]
-fn what_is_not_taken_keeps_a_file_that_a_glob_fills() {
+fn a_skipped_source_keeps_the_file_that_a_glob_fills() {
     for (target, symlinks) in [
         ("../../outside", "follow-inside"),
         ("nowhere", "follow-inside"),
@@ -282,7 +282,7 @@ fn what_is_not_taken_keeps_a_file_that_a_glob_fills() {
 }
 
 #[test]
-fn what_is_not_taken_keeps_the_copy_where_several_sources_map_to_one_path() {
+fn a_skipped_source_keeps_the_copy_that_several_sources_share() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     let config = "projects.alpha.mappings=[{from='a.md', to='one.md'}, {from='b.md', to='one.md'}]";
@@ -294,6 +294,11 @@ fn what_is_not_taken_keeps_the_copy_where_several_sources_map_to_one_path() {
     sandbox.run(&sync).code(0);
     sandbox.write("ws/alpha/b.md", "second");
     sandbox.run(&sync).code(0);
+    assert_eq!(codex.file("projects/alpha/one.md"), "first");
+    sandbox.remove("ws/alpha/a.md");
+    sandbox.write("ws/alpha/a.md", "too large to be published");
+    let limit = ["--config", "sync.max_file_size=10B"];
+    sandbox.run(&[sync.as_slice(), &limit].concat()).code(0);
     assert_eq!(codex.file("projects/alpha/one.md"), "first");
     sandbox.remove("ws/alpha/a.md");
     sandbox.run(&sync).code(0);
@@ -325,7 +330,7 @@ fn patterns_that_match_nothing_are_reported() {
         "`projects.alpha.sync.to_codex.include`: `docs/.env.example` names files that the default exclude `.env*` leaves out",
         "`projects.alpha.mappings[1].from`: `absent.md` matches no file",
     ];
-    let told = |warnings: &serde_json::Value| -> Vec<String> {
+    let messages_of = |warnings: &serde_json::Value| -> Vec<String> {
         let warnings = warnings.as_array().unwrap().iter();
         warnings
             .map(|warning| {
@@ -342,7 +347,7 @@ fn patterns_that_match_nothing_are_reported() {
     ] {
         let arguments = [arguments, &["--json", "--config", config]].concat();
         let output = sandbox.run(&arguments).code(0);
-        let messages = told(&output.json()["warnings"]);
+        let messages = messages_of(&output.json()["warnings"]);
         assert_eq!(messages.len(), 3, "{messages:?}");
         for (message, expected) in messages.iter().zip(expected) {
             assert!(message.starts_with(expected), "{message}");

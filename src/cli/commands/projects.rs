@@ -8,6 +8,7 @@ use super::{finish, to_json};
 use crate::cli::args::DocumentArgs;
 use crate::cli::failure::Failure;
 use crate::cli::load::Context;
+use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
@@ -28,6 +29,7 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
         .collect();
     let surveyed: Vec<_> = file_counts
         .iter()
+        .filter(|(project, _)| project.direction != Direction::FromCodex)
         .filter_map(|(project, survey)| {
             let survey = survey.as_ref().ok()?;
             Some((*project, survey.unmatched.as_slice()))

@@ -120,6 +120,74 @@ fn a_single_file_filled_by_a_glob_stays_the_projects_own() {
 }
 
 #[test]
+fn a_single_file_is_owned_if_the_excludes_leave_a_source() {
+    for (from, exclude, owned) in [
+        ("docs/**/x.md", "docs", false),
+        ("docs/**/x.md", "docs/**", false),
+        ("docs/**/x.md", "**/x.md", false),
+        ("docs/**/x.md", "docs/*/x.md", true),
+        ("docs/**/x.md", "docs/a", true),
+        ("NOTICE", "NOTICE", false),
+        ("NOTICE", "NOTICE/a", true),
+        ("NOTICE", "*", false),
+        ("docs/[ab].md", "docs/a.md", true),
+    ] {
+        let claims = claims(&[], &[exclude], &[(from, "one.md")]);
+        assert_eq!(claims.owns(b"one.md"), owned, "{from} without {exclude}");
+        assert_eq!(
+            claims.is_excluded_path(b"one.md"),
+            !owned,
+            "{from} without {exclude}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_entered_feeds_the_files_that_a_glob_fills() {
+    let claims = claims(
+        &[],
+        &["docs/old"],
+        &[("docs/**/x.md", "one.md"), ("lib/*", "two.md")],
+    );
+    for (source, below, fed) in [
+        ("docs/ext", true, vec!["one.md"]),
+        ("docs/ext", false, vec![]),
+        ("docs/x.md", false, vec!["one.md"]),
+        ("docs/old", true, vec![]),
+        ("docs/old/ext", true, vec![]),
+        ("lib/ext", false, vec!["two.md"]),
+        ("lib", true, vec!["two.md"]),
+        ("src", true, vec![]),
+    ] {
+        let expected: Vec<&[u8]> = fed.into_iter().map(str::as_bytes).collect();
+        assert_eq!(
+            claims.files_fed_by(source.as_bytes(), below),
+            expected,
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn a_default_exclude_of_a_literal_segment_is_found() {
+    let claims = claims(
+        &[
+            "docs/.env.example",
+            "docs/**",
+            "{x,node_modules}/a.md",
+            "*.log",
+        ],
+        &[],
+        &[],
+    );
+    let found = claims.rules().map(|rule| claims.default_exclude_of(rule));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [Some(".env*"), None, Some("node_modules"), None]
+    );
+}
+
+#[test]
 fn bad_patterns_are_all_told() {
     let patterns = ClaimPatterns {
         include: vec![
@@ -170,6 +238,7 @@ proptest! {
         let claims = Claims::new(ClaimPatterns { include, exclude, mappings, ..ClaimPatterns::default() }).unwrap();
         for claim in claims.claim(source.as_bytes()) {
             prop_assert!(claims.owns(&claim.destination));
+            prop_assert!(claims.reaching(source.as_bytes()).contains(&claim.pattern));
             prop_assert!(claims.sources(&claim.destination).contains(&source.clone().into_bytes()));
             for (slash, _) in source.match_indices('/') {
                 prop_assert!(claims.can_hold(&source.as_bytes()[..slash]));

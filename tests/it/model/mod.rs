@@ -22,7 +22,7 @@ use world::{Bytes, Case, Guard, Node, Project};
 const CASES: u64 = 10;
 
 #[test]
-fn what_a_sync_changes_is_what_the_rules_of_ownership_say() {
+fn a_sync_changes_what_the_rules_of_ownership_allow() {
     let number = |name: &str, default| {
         std::env::var(name).map_or(default, |value| value.parse::<u64>().unwrap())
     };
@@ -163,10 +163,10 @@ fn compare(project: &Project, expected: &Expected, reported: &Value, changed: &s
             plan.unchanged,
             plan.unmanaged
         ]);
-        let told =
+        let counted =
             ["added", "modified", "deleted", "unchanged", "unmanaged"].map(|key| &reported[key]);
         assert_eq!(
-            json!(told),
+            json!(counted),
             counts,
             "{name}: {expected:?}\n{reported:#}\n{about}"
         );

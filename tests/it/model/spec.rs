@@ -343,8 +343,6 @@ pub(super) struct Entry {
 #[derive(Default)]
 struct Sources {
     files: BTreeMap<Bytes, Entry>,
-    /// Matched, and too large to be taken. They take part in collisions.
-    large: BTreeSet<Bytes>,
     /// Matched and not taken: single files.
     other: BTreeSet<Bytes>,
     /// Not followed, with whatever may be below.
@@ -424,7 +422,7 @@ impl Sources {
                 if odd {
                     self.other.insert(seen.into());
                 } else if project.max_size.is_some_and(|limit| content.len() > limit) {
-                    self.large.insert(seen.into());
+                    self.other.insert(seen.into());
                 } else {
                     let mode = if *executable { "100755" } else { "100644" };
                     self.files.insert(
@@ -518,7 +516,7 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
     };
 
     let mut places: Vec<Bytes> = Vec::new();
-    for source in sources.files.keys().chain(&sources.large) {
+    for source in sources.files.keys() {
         places.extend(destinations(source).iter().map(|place| folded(place)));
     }
     let collides = |(at, place): (usize, &Bytes)| {
@@ -552,7 +550,7 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
         })
     };
     let kept = |path: &[u8]| {
-        let single: BTreeSet<&Bytes> = sources.large.iter().chain(&sources.other).collect();
+        let single = &sources.other;
         rules.iter().any(|rule| match rule.source_of(path) {
             Some(source) => {
                 rule.takes(&source)
@@ -629,10 +627,7 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
         plan.changes.insert(path.clone(), Some(file.clone()));
     }
 
-    let nothing = sources.files.is_empty()
-        && sources.large.is_empty()
-        && sources.other.is_empty()
-        && sources.hidden.is_empty();
+    let nothing = sources.files.is_empty() && sources.other.is_empty() && sources.hidden.is_empty();
     let share = |percent: u64| plan.deleted * 100 > claimed * percent;
     let beyond = match guard {
         Guard::Configured => plan.deleted > project.guard.0 && share(project.guard.1),
