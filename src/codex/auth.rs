@@ -118,10 +118,12 @@ pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Ve
 
 /// Whether the remote is on GitHub: on its own service, or on the server whose job this is.
 fn is_github(remote: &Remote, environment: &Environment) -> bool {
-    let server = environment
-        .get("GITHUB_SERVER_URL")
-        .and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok())
-        .and_then(|url| TokenHost::of(&url));
+    let server = environment.get("GITHUB_SERVER_URL").and_then(|url| {
+        match RemoteUrl::parse(url, Path::new("/")) {
+            Ok(parsed) if url.contains("://") => TokenHost::of(&parsed),
+            _ => url.parse().ok(),
+        }
+    });
     let hosts = [Some(TokenHost::github()), server];
     hosts.iter().flatten().any(|host| host.is_of(&remote.url))
 }

@@ -93,7 +93,11 @@ pub(crate) fn variables(
         );
     }
     let mut tree = Node::map(&origin(PREFIX));
-    for (name, value) in environment.iter() {
+    // What the process sets wins, also where the file names a part of the same map.
+    let (of_file, of_process): (Vec<_>, Vec<_>) = environment
+        .iter()
+        .partition(|(name, _)| from_file.contains(*name));
+    for (name, value) in of_file.into_iter().chain(of_process) {
         let Some(rest) = name
             .strip_prefix(PREFIX)
             .filter(|rest| !NO_KEYS.contains(rest))

@@ -89,14 +89,19 @@ impl<'r> Ownership<'r> {
         } else {
             format!("the directory `{}`", shown(part))
         };
-        let directory = match self.of_directory {
-            Some(owner) => format!("{owner}, the owner of the current directory"),
-            None => "the owner of the current directory".to_owned(),
-        };
+        let mut accepted = vec![format!("{}, who runs this", self.user)];
+        if self.user != Owner::ROOT {
+            accepted.push(Owner::ROOT.to_string());
+        }
+        let of_directory = self
+            .of_directory
+            .filter(|owner| ![self.user, Owner::ROOT].contains(owner));
+        accepted.extend(
+            of_directory.map(|owner| format!("{owner}, the owner of the current directory")),
+        );
         let message = format!(
-            "{what} belongs to {stranger}, who is neither {}, who runs this, nor root, nor {directory}; \
-             it is not read",
-            self.user
+            "{what} belongs to {stranger} and is not read: only files of {} are",
+            accepted.join(" and ")
         );
 
         let at = Origin::whole(layer, Place::File(file.to_owned()), holder);

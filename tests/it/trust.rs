@@ -32,7 +32,7 @@ fn is_refused(output: &Output, file: &str) {
     for part in [
         file,
         "belongs to user 54321",
-        "neither root, who runs this",
+        "only files of root, who runs this are",
         "safe.directory",
         "FRACTARY_CODEX_SAFE_DIRECTORY",
     ] {
@@ -439,6 +439,20 @@ fn a_token_of_the_run_goes_to_the_resolved_url_unless_it_is_pinned() {
         hosts.filled("FRACTARY_CODEX_REMOTE__URL=OTHER_URL\n"),
     );
     hosts.is_kept(&[token, pin], 3, "but the remote is on `OTHER`");
+    // Not by another name of the same key either.
+    hosts.sandbox.write(
+        "ws/.fractary/env/.env",
+        hosts.filled(
+            "FRACTARY_CODEX_REMOTE__TOKEN_HOST=OTHER\nFRACTARY_CODEX_REMOTE__URL=OTHER_URL\n",
+        ),
+    );
+    let map = (
+        "FRACTARY_CODEX_REMOTE",
+        "{token_host='OWN', token='SECRET'}",
+    );
+    hosts.is_kept(&[map], 3, "but the remote is on `OTHER`");
+    hosts.is_kept(&[token, pin], 3, "but the remote is on `OTHER`");
+    hosts.sandbox.write("ws/.fractary/env/.env", "A=b\n");
     // A pin that the user or the workspace wrote counts as well.
     hosts.user("codex: { remote: { token_host: OWN } }\n");
     hosts.is_kept(&[token], 3, "but the remote is on `OTHER`");
