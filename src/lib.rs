@@ -44,7 +44,7 @@
 //! |---|---|
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
-//! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
+//! | what became of a push: verified, moved, rejected, unknown | `sync::push`, by the tip, which is asked for again; the loop that goes back in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
 //! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
 //! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |

@@ -320,13 +320,11 @@ fn unanswered(
             asked.detail.extend(marked(&refusal.words));
             return Err(asked.into());
         }
-        Err(error) | Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => {
-            return Err(error.into());
-        }
-        // It never got through, and it still does not.
-        Err(error) if error.kind.precedes_sending() => return Err(error.into()),
+        Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => return Err(error.into()),
+        // It was not sent as a whole.
+        Err(error) => return Err(error.into()),
         Ok(PushReply::Accepted { words, .. }) => words,
-        Err(_) | Ok(PushReply::Lost(_)) => Vec::new(),
+        Ok(PushReply::Lost(_)) => Vec::new(),
     };
     asked.detail.extend(marked(&words));
     Ok(PushOutcome::Unknown(SyncError::Unverified {

@@ -143,6 +143,8 @@ fn rewound_branch_is_not_restored() {
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "removed.md", "removed on purpose")], &[]);
     codex.git(&["config", "receive.denyNonFastForwards", "true"]);
+    // A clone without contents could not send the removed file again.
+    codex.git(&["config", "uploadpack.allowFilter", "false"]);
     let once = sandbox.path("once").display().to_string();
     let rewind = format!(
         "[ -e {once} ] || {{ touch {once}; git -C {} update-ref refs/heads/main main~1; }}",
@@ -323,6 +325,18 @@ fn failed_transport_on_a_moving_branch_is_a_failed_transport() {
     let document = assert_error(output, 4, "server-failure", json!(false));
     assert_eq!(document["attempts"], 2);
     assert_eq!(codex.subjects().len(), 3);
+}
+
+#[test]
+fn push_that_was_not_sent_is_not_an_open_outcome() {
+    let (sandbox, codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), None);
+    // From the push on, the server does not answer any request.
+    server.fail(Stage::ListToPush, Reaction::Reset, usize::MAX);
+    server.fail_after(Stage::ListToPush, Stage::ListToFetch, Reaction::Reset);
+    let output = over_http(&sandbox, &server, SYNC);
+    assert_error(output, 4, "server-failure", json!(false));
+    assert_eq!(codex.subjects().len(), 1);
 }
 
 #[test]

@@ -65,12 +65,11 @@ pub(super) fn is_progress(line: &str) -> bool {
 }
 
 fn is_progress_of_server(line: &str) -> bool {
-    let is_label = |label: &&str| {
-        line.strip_prefix(*label)
+    let is_label = |label: &str| {
+        line.strip_prefix(label)
             .is_some_and(|rest| rest.starts_with(": "))
     };
-    PROGRESS.iter().any(|label| is_label(&label))
-        && (is_progress(line) || line.ends_with(", done."))
+    PROGRESS.iter().any(|label| is_label(label)) && (is_progress(line) || line.ends_with(", done."))
 }
 
 fn without_blank_ends(mut words: &[String]) -> &[String] {
