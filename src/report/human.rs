@@ -1,6 +1,5 @@
 //! The result of a sync for people: the changes of a dry run, a table with a line a project, and what went where.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bstr::ByteSlice;
@@ -184,12 +183,6 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
 fn summary(outcome: &SyncOutcome) -> String {
     let sums = outcome.totals();
     let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
-    let count = outcome
-        .projects
-        .iter()
-        .map(|project| &project.name)
-        .collect::<BTreeSet<_>>()
-        .len();
     let both = if outcome.direction == Direction::Bidirectional {
         ", both ways"
     } else {
@@ -198,7 +191,7 @@ fn summary(outcome: &SyncOutcome) -> String {
     let files = format!("{added} added, {modified} modified, {deleted} deleted");
     format!(
         "{}{both}: {}; files: {files}",
-        counted(count, "project"),
+        counted(sums.projects, "project"),
         sums.by_status()
     )
 }

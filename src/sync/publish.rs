@@ -245,7 +245,7 @@ impl<'r> Publish<'r> {
                 delay,
             });
             request.interrupt.wait(delay).inspect_err(|_| {
-                self.quote(setback.words());
+                self.quote(&setback.words());
             })?;
             self.fetch(opened)?;
         }
