@@ -12,7 +12,7 @@ use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::history::SyncCommit;
 use crate::codex::store::StoreError;
-use crate::codex::transport::RefusalKind;
+use crate::codex::transport::Refusal;
 use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -301,18 +301,14 @@ pub enum SyncError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server does not accept the push.
-    #[error("push to `{}` declined by `{place}`: {reason}", escaped(branch.as_bytes()))]
+    #[error("push to `{}` declined by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
     Declined {
         /// The host, or the path.
         place: String,
         /// The branch.
         branch: String,
-        /// What is wrong with the push.
-        kind: RefusalKind,
-        /// The reason for the ref.
-        reason: String,
-        /// The server's own words, one line each.
-        words: Vec<String>,
+        /// Why, and the server's own words.
+        refusal: Box<Refusal>,
         /// The projects that the words name, where they do not name all.
         named: Vec<ProjectName>,
         /// The other projects of the push.

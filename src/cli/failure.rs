@@ -176,7 +176,7 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
-        SyncError::Declined { kind: RefusalKind::TooLarge, others, .. } => {
+        SyncError::Declined { refusal, others, .. } if refusal.kind == RefusalKind::TooLarge => {
             let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
             let mut hints = vec![limit.to_owned()];
             if others.len() > 1 {
@@ -259,9 +259,10 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
         }
-        SyncError::Declined { words, .. }
-        | SyncError::RetriesExhausted { words, .. }
-        | SyncError::LandedThenRemoved { words, .. } => causes.extend(marked(words)),
+        SyncError::Declined { refusal, .. } => causes.extend(marked(&refusal.words)),
+        SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
+            causes.extend(marked(words))
+        }
         SyncError::NotInBranch { instead, words, .. } => {
             causes.push(match instead {
                 Some(instead) => format!("the server updated `{instead}` instead"),

@@ -78,11 +78,6 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a push that failed so failed before all of it could have been sent.
-    pub fn precedes_sending(self) -> bool {
-        !self.is_transient() && self != Self::Other
-    }
-
     /// Whether a push that failed so did not land, even if all of it was sent: the server's own answer says so.
     pub fn is_refusal(self) -> bool {
         matches!(

@@ -1,7 +1,6 @@
 //! The result of a sync for people: the changes of a dry run, a table with one row per project, the totals, and what
 //! was pushed to which branch.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bstr::ByteSlice;
@@ -175,12 +174,6 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
 /// Formats the totals, such as `3 projects: 2 synced, 1 failed; files: …`.
 fn summary(outcome: &SyncOutcome) -> String {
     let totals = outcome.totals();
-    // A project that is synced in both directions has two entries.
-    let names: BTreeSet<_> = outcome
-        .projects
-        .iter()
-        .map(|project| &project.name)
-        .collect();
     let statuses = if outcome.direction == Direction::Bidirectional {
         statuses_by_direction(outcome)
     } else {
@@ -189,7 +182,7 @@ fn summary(outcome: &SyncOutcome) -> String {
 
     format!(
         "{}: {statuses}; files: {} added, {} modified, {} deleted",
-        pluralize(names.len(), "project"),
+        pluralize(totals.projects, "project"),
         totals.added,
         totals.modified,
         totals.deleted

@@ -245,7 +245,7 @@ impl<'r> Publish<'r> {
                 delay,
             });
             request.interrupt.wait(delay).inspect_err(|_| {
-                self.quote(setback.words());
+                self.quote(&setback.words());
             })?;
             self.fetch(opened)?;
         }
@@ -261,8 +261,10 @@ impl<'r> Publish<'r> {
             && opened.base.is_some()
             && self.decisions.iter().enumerate().any(is_ready);
         let has_work = has_commits || makes_branch;
-        self.outcome.remote.creates_branch = has_work && opened.creates_branch();
-        self.outcome.remote.base = opened.base;
+        if self.outcome.pushed != Pushed::Verified {
+            self.outcome.remote.creates_branch = has_work && opened.creates_branch();
+            self.outcome.remote.base = opened.base;
+        }
         if makes_branch && !has_commits {
             let branch = &opened.branch;
             let with_branch = |id| hash(Kind::Blob, format!("{id} creates {branch}").as_bytes());
@@ -408,9 +410,7 @@ impl<'r> Publish<'r> {
         SyncError::Declined {
             place: self.request.workspace.remote.url.place(),
             branch: opened.branch.clone(),
-            kind: refusal.kind,
-            reason: refusal.reason,
-            words: refusal.words,
+            refusal: Box::new(refusal),
             named,
             others,
         }
@@ -647,7 +647,8 @@ impl<'r> Publish<'r> {
         };
         // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
         let planned = opened.base == self.planned_on && opened.base == opened.tip;
-        if !landed && !(planned && opened.store.is_some()) {
+        let is_known = planned && opened.store.is_some();
+        if !landed && !is_known {
             return;
         }
         let state = state(request);

@@ -10,7 +10,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::SyncRequest;
 use super::opened::Opened;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::transport::words::marked;
+use crate::codex::transport::words::{marked, unmarked};
 use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
@@ -19,7 +19,11 @@ use crate::outcome::SyncError;
 /// How often a push is tried again that failed while the tip stayed the same.
 pub(super) const SAME_TIP_TRIES: u32 = 2;
 /// How long an accepted push is looked for: a replica that is read from may lag behind the server that took it.
-const REPLICA_LAG: Duration = Duration::from_secs(5);
+const REPLICA_LAG: Duration = Duration::from_secs(3);
+
+/// What is reported of a history whose beginning the server does not show.
+const INCOMPLETE: &str =
+    "the server shows only a part of the branch's history, which does not contain the commits";
 
 /// What became of one push.
 pub(super) enum PushOutcome {
@@ -58,10 +62,10 @@ impl Setback {
     }
 
     /// What the server said.
-    pub(super) fn words(&self) -> &[String] {
+    pub(super) fn words(&self) -> Vec<String> {
         match self {
-            Self::Refused(refusal) => &refusal.words,
-            Self::Transport { .. } => &[],
+            Self::Refused(refusal) => refusal.words.clone(),
+            Self::Transport { error, .. } => unmarked(&error.detail),
         }
     }
 
@@ -269,7 +273,9 @@ fn not_there(
                 kind: RemoteErrorKind::Other,
                 place: place.clone(),
                 url: request.workspace.remote.url.to_string(),
-                detail: marked(&words).collect(),
+                detail: std::iter::once(INCOMPLETE.to_owned())
+                    .chain(marked(&words))
+                    .collect(),
                 tried: Vec::new(),
             };
             Ok(PushOutcome::Unknown(SyncError::Unverified {
@@ -320,13 +326,11 @@ fn unanswered(
             asked.detail.extend(marked(&refusal.words));
             return Err(asked.into());
         }
-        Err(error) | Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => {
-            return Err(error.into());
-        }
-        // It never got through, and it still does not.
-        Err(error) if error.kind.precedes_sending() => return Err(error.into()),
+        Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => return Err(error.into()),
+        // It was not sent as a whole.
+        Err(error) => return Err(error.into()),
         Ok(PushReply::Accepted { words, .. }) => words,
-        Err(_) | Ok(PushReply::Lost(_)) => Vec::new(),
+        Ok(PushReply::Lost(_)) => Vec::new(),
     };
     asked.detail.extend(marked(&words));
     Ok(PushOutcome::Unknown(SyncError::Unverified {

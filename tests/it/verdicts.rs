@@ -21,14 +21,14 @@ fn world() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// A run over http, whose time-outs are so short that a test may wait for them.
+/// A run over http. No test waits for its time-outs.
 fn over_http(sandbox: &Sandbox, server: &HttpServer, arguments: &[&str]) -> Output {
     let mut command = sandbox.program(arguments);
     command
         .env("FRACTARY_CODEX_REMOTE__URL", server.url("codex.git"))
         .env(
             "FRACTARY_CODEX_REMOTE__TIMEOUT",
-            "{connect='20s', idle='20s', push_verdict='20s'}",
+            "{connect='60s', idle='60s', push_verdict='60s'}",
         );
     sandbox.finish(command)
 }
@@ -143,6 +143,8 @@ fn rewound_branch_is_not_restored() {
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "removed.md", "removed on purpose")], &[]);
     codex.git(&["config", "receive.denyNonFastForwards", "true"]);
+    // A clone without contents could not send the removed file again.
+    codex.git(&["config", "uploadpack.allowFilter", "false"]);
     let once = sandbox.path("once").display().to_string();
     let rewind = format!(
         "[ -e {once} ] || {{ touch {once}; git -C {} update-ref refs/heads/main main~1; }}",
@@ -323,6 +325,18 @@ fn failed_transport_on_a_moving_branch_is_a_failed_transport() {
     let document = assert_error(output, 4, "server-failure", json!(false));
     assert_eq!(document["attempts"], 2);
     assert_eq!(codex.subjects().len(), 3);
+}
+
+#[test]
+fn push_that_was_not_sent_is_not_an_open_outcome() {
+    let (sandbox, codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), None);
+    // From the push on, the server does not answer any request.
+    server.fail(Stage::ListToPush, Reaction::Reset, usize::MAX);
+    server.fail_after(Stage::ListToPush, Stage::ListToFetch, Reaction::Reset);
+    let output = over_http(&sandbox, &server, SYNC);
+    assert_error(output, 4, "server-failure", json!(false));
+    assert_eq!(codex.subjects().len(), 1);
 }
 
 #[test]
@@ -544,7 +558,10 @@ fn signal_after_a_lost_push_leaves_the_outcome_open() {
     let (sandbox, codex) = world();
     lose_first_push(&sandbox, "never");
     let script = fs::read_to_string(sandbox.path("bin/git")).unwrap();
-    let script = script.replace("exit 1\n", "kill -TERM $PPID; exit 1\n");
+    let lost = format!("[ ! -e {} ]", sandbox.path("lost").display());
+    let killed = sandbox.path("killed").display().to_string();
+    let kill = format!("[ -e {killed} ] || kill -TERM $PPID; touch {killed}; exit 1\n");
+    let script = script.replace("exit 1\n", &kill).replacen(&lost, "true", 1);
     sandbox.wrap_git(script.rsplit_once("\nexec ").unwrap().0);
     let document = sandbox.run(SYNC).code(143).json();
     assert_eq!(document["pushed"], Value::Null, "{document:#}");
@@ -583,9 +600,7 @@ fn rewritten_history_is_proven_to_the_root() {
         "post-receive",
         "id=$(git -c user.name=x -c user.email=x commit-tree -p main~500 -m rewritten 'main^{tree}'); git update-ref refs/heads/main $id",
     );
-    let timeout = ["--config", "remote.timeout.push_verdict=1s"];
-    let output = sandbox.run(&[SYNC, &timeout].concat());
-    let document = assert_error(output, 5, "landed-then-removed", json!(false));
+    let document = assert_error(sandbox.run(SYNC), 5, "landed-then-removed", json!(false));
     let message = document["error"]["message"].as_str().unwrap();
     assert!(message.contains("landed, then removed"), "{message}");
 }
@@ -612,9 +627,7 @@ fn push_that_became_a_review_is_no_success() {
     ] {
         let (sandbox, codex) = world();
         review(&codex, report);
-        let timeout = ["--config", "remote.timeout.push_verdict=1s"];
-        let output = sandbox.run(&[SYNC, &timeout].concat());
-        let document = assert_error(output, 5, "not-in-branch", json!(false));
+        let document = assert_error(sandbox.run(SYNC), 5, "not-in-branch", json!(false));
         assert_eq!(document["attempts"], 1);
         let error = document["error"].to_string();
         assert!(
@@ -756,6 +769,7 @@ fn interrupted_run_shows_the_words_of_the_server() {
     let child = sandbox.start(&["sync", "--all"]);
     gate.wait();
     send(&child, Signal::TERM);
+    gate.wait_on();
     gate.open();
     let output = sandbox.ended(child).code(143);
     assert!(

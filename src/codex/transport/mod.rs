@@ -168,7 +168,8 @@ pub trait Transport: Send + Sync {
         target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Pushes `commit`, never by force, whatever signal comes. An error means that it was not sent as a whole.
+    /// Pushes `commit`, never by force, whatever signal comes. An error means that it did not land and will not: it was
+    /// not sent as a whole, or the server refused to read it.
     fn push(
         &self,
         store: &Store,

@@ -49,6 +49,14 @@ pub(crate) fn marked(words: &[String]) -> impl Iterator<Item = String> {
         .map(|line| format!("{MARK} {line}").trim_end().to_owned())
 }
 
+/// The words among lines of which some are marked.
+pub(crate) fn unmarked(lines: &[String]) -> Vec<String> {
+    let words = lines.iter().filter_map(|line| line.strip_prefix(MARK));
+    words
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
+        .collect()
+}
+
 /// Whether a line counts something in git's format: `Writing objects:  50% (1/2)`.
 pub(super) fn is_progress(line: &str) -> bool {
     let Some((_, numbers)) = line.split_once(": ") else {
@@ -65,12 +73,11 @@ pub(super) fn is_progress(line: &str) -> bool {
 }
 
 fn is_progress_of_server(line: &str) -> bool {
-    let is_label = |label: &&str| {
-        line.strip_prefix(*label)
+    let is_label = |label: &str| {
+        line.strip_prefix(label)
             .is_some_and(|rest| rest.starts_with(": "))
     };
-    PROGRESS.iter().any(|label| is_label(&label))
-        && (is_progress(line) || line.ends_with(", done."))
+    PROGRESS.iter().any(|label| is_label(label)) && (is_progress(line) || line.ends_with(", done."))
 }
 
 fn without_blank_ends(mut words: &[String]) -> &[String] {
