@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Sandbox, not_installed};
+use super::{Sandbox, not_installed, process};
 
 /// A running browser with one window; ended when dropped.
 pub(crate) struct Browser {
@@ -20,7 +20,8 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one; `None`, and a line that says so, where there is none.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
-        let is_there = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
+        let is_there =
+            |program: &&&str| process::program(program).arg("--version").output().is_ok();
         let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
             .iter()
             .find(is_there)
