@@ -214,10 +214,18 @@ impl Place {
         open_or_make(&all, OsStr::new(&thread.to_string()))
     }
 
-    /// Removes what a killed run left unfinished. For the beginning and the end of a run.
+    /// Removes what a killed run left unfinished. For the beginning and the end of a run, which holds the lock.
     pub(super) fn tidy(&self) {
-        if let Ok(control) = self.control() {
-            let _ = control.remove_dir_all(UNFINISHED);
+        let Ok(control) = self.control() else {
+            return;
+        };
+        let _ = control.remove_dir_all(UNFINISHED);
+        let entries = control.entries().into_iter().flatten().flatten();
+        for name in entries.map(|entry| entry.file_name()) {
+            // A record that did not get its name.
+            if name.as_encoded_bytes().starts_with(b".") {
+                let _ = control.remove_file(name);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use bstr::{BString, ByteSlice};
 use super::SyncRequest;
 use super::frontmatter;
 use super::opened::{Opened, look};
+use super::published::warn_replaced;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;
@@ -90,7 +91,12 @@ pub(super) fn bring<'r>(
     for (cache, projects) in groups.into_iter().map(open).collect::<Vec<_>>() {
         shelves.push(match cache {
             Ok(cache) => shelf(request, &mut opened, cache, projects, published, outcome)?,
-            Err(error) => failed(projects, error)?,
+            Err(error) => {
+                if projects.is_empty() {
+                    request.warn(&mut outcome.warnings, None, error.to_string());
+                }
+                failed(projects, error)?
+            }
         });
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
@@ -507,15 +513,7 @@ fn tell(
         let message = format!("{rest} more files in the cache are kept");
         request.warn_of(&mut outcome.warnings, project, message);
     }
-    if let Some(first) = taken.replaced.first() {
-        let files = pluralize(taken.replaced.len(), "file");
-        let verb = if request.dry_run { "would be" } else { "was" };
-        let message = format!(
-            "{files} not written by a sync, such as `{}`, {verb} in the way and replaced (`--force`)",
-            escaped(first)
-        );
-        request.warn_of(&mut outcome.warnings, project, message);
-    }
+    warn_replaced(request, project, &taken, &mut outcome.warnings);
     refused.append(&mut taken.refused);
     let became = if !refused.is_empty() {
         ProjectOutcome::Incomplete(refused)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Codex, Output, Sandbox, executable, masked};
+use crate::support::{Codex, Output, Sandbox, executable, masked, process};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -16,7 +16,7 @@ fn copy(name: &str) -> (Sandbox, PathBuf) {
     let to = sandbox.path(name);
     let from = repository().join("examples").join(name);
     assert!(
-        Command::new("cp")
+        process::program("cp")
             .arg("-r")
             .args([&from, &to])
             .status()

@@ -9,7 +9,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Output, Sandbox, executable, needs_git, wait_until, without_git};
+use crate::support::{
+    Codex, Output, Sandbox, executable, needs_git, process, wait_until, without_git,
+};
 
 const MARKER: &str = "m4rker-token-0123456789";
 
@@ -109,7 +111,7 @@ impl World {
             }
         }
         let objects = ["cat-file", "--batch-all-objects", "--batch"];
-        let output = Command::new("git")
+        let output = process::program("git")
             .args(objects)
             .current_dir(self.codex.path())
             .output()

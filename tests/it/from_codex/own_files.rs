@@ -1,6 +1,6 @@
 //! Files that the program keeps for itself: what is planted in their place, and who may read them.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 
 use super::*;
 
@@ -198,20 +198,17 @@ fn the_cache_and_the_state_have_the_permissions_that_the_mask_leaves() {
 }
 
 #[test]
-fn what_is_written_beside_a_file_of_its_own_does_not_stay() {
+fn records_that_a_killed_run_left_unfinished_are_removed() {
     let (sandbox, _codex) = world();
-    sandbox.write("ws/alpha/README.md", "alpha");
-    sandbox.run(&["sync", "--all", "--bidirectional"]).code(0);
-    let mut own = files(&sandbox, STATE);
-    own.extend(files(&sandbox, &format!("{CACHE}/.fractary-codex")));
-    for file in own {
-        let name = Path::new(&file)
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
-        assert!(!name.starts_with('.'), "{file}");
-        assert_eq!(fs::metadata(sandbox.path(&file)).unwrap().nlink(), 1);
-    }
+    sandbox.run(&["sync", "--from-codex"]).code(0);
+    let control = format!("{CACHE}/.fractary-codex");
+    sandbox.write(&format!("{control}/.manifest.0123456789abcdef"), "half");
+    sandbox.write(&format!("{control}/tmp/0/1-1"), "half");
+
+    sandbox.run(&["sync", "--from-codex"]).code(0);
+    let names = files(&sandbox, &control);
+    assert_eq!(
+        names,
+        [format!("{control}/lock"), format!("{control}/manifest")]
+    );
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Sandbox, not_installed};
+use super::{Sandbox, not_installed, process};
 
 /// A running browser with one window. It is closed when dropped.
 pub(crate) struct Browser {
@@ -21,7 +21,7 @@ impl Browser {
     /// Starts a browser. Reports that the test is skipped and returns `None` if none is installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         let is_installed =
-            |program: &&&str| Command::new(program).arg("--version").output().is_ok();
+            |program: &&&str| process::program(program).arg("--version").output().is_ok();
         let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
             .iter()
             .find(is_installed)

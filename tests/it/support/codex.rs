@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use git2::{ObjectType, Oid, Repository};
+
 use super::gate::Gate;
-use super::{Sandbox, executable};
+use super::{Sandbox, executable, process};
 
 const CONFIG: &str = "
 [uploadpack]
@@ -54,12 +55,10 @@ impl Codex {
     }
 
     fn try_git(&self, arguments: &[&str]) -> (bool, String, String) {
-        let output = Command::new("git")
+        let output = process::program("git")
             .args(arguments)
             .current_dir(&self.path)
             .env("HOME", &self.home)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env_remove("GIT_DIR")
             .envs([
                 ("GIT_AUTHOR_NAME", "Bob"),
                 ("GIT_AUTHOR_EMAIL", "b@b"),
@@ -85,8 +84,8 @@ impl Codex {
 
     /// The tip of `main`, if the branch exists.
     pub(crate) fn tip(&self) -> Option<String> {
-        let (found, out, _) = self.try_git(&["rev-parse", "-q", "--verify", "refs/heads/main"]);
-        found.then(|| out.trim().to_owned())
+        let id = self.open().refname_to_id("refs/heads/main").ok()?;
+        Some(id.to_string())
     }
 
     /// The subjects of the commits of `main`, newest first.
@@ -192,7 +191,7 @@ impl Codex {
     fn fast_import(&self, stream: &[u8]) {
         let input = self.path.join("somebody.stream");
         fs::write(&input, stream).unwrap();
-        let mut command = Command::new("git");
+        let mut command = process::program("git");
         command
             .args(["fast-import", "--quiet"])
             .current_dir(&self.path)
@@ -221,31 +220,40 @@ impl Codex {
                     .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()),
             );
         }
-        fs::write(self.path.join("somebody.tree"), data).unwrap();
-        let id = self.git(&[
-            "hash-object",
-            "-t",
-            "tree",
-            "-w",
-            "--literally",
-            "somebody.tree",
-        ]);
-        fs::remove_file(self.path.join("somebody.tree")).unwrap();
-        id.trim().to_owned()
+        self.object(ObjectType::Tree, &data)
+    }
+
+    /// Writes an object exactly as it is given, sound or not. No process is started for it.
+    pub(crate) fn object(&self, kind: ObjectType, data: &[u8]) -> String {
+        let repository = self.open();
+        let odb = repository.odb().unwrap();
+        odb.write(kind, data).unwrap().to_string()
+    }
+
+    /// The bytes of an object, sound or not.
+    pub(crate) fn read_object(&self, id: &str) -> Vec<u8> {
+        let repository = self.open();
+        let odb = repository.odb().unwrap();
+        let object = odb.read(Oid::from_str(id).unwrap()).unwrap();
+        object.data().to_vec()
+    }
+
+    fn open(&self) -> Repository {
+        Repository::open_bare(&self.path).unwrap()
     }
 
     /// Moves `main` to a commit with this tree.
     pub(crate) fn set_root(&self, tree: &str) {
-        let commit = self.git(&["commit-tree", "-m", "Planted", tree]);
-        self.git(&["update-ref", "refs/heads/main", commit.trim()]);
+        let commit = format!(
+            "tree {tree}\nauthor Bob <b@b> 1700000000 +0000\ncommitter Bob <b@b> 1700000000 +0000\n\nPlanted\n"
+        );
+        let commit = self.object(ObjectType::Commit, commit.as_bytes());
+        self.git(&["update-ref", "refs/heads/main", &commit]);
     }
 
     /// Writes a blob and returns its id.
     pub(crate) fn blob(&self, contents: &[u8]) -> String {
-        fs::write(self.path.join("somebody.blob"), contents).unwrap();
-        self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"])
-            .trim()
-            .to_owned()
+        self.object(ObjectType::Blob, contents)
     }
 
     /// Installs a hook that makes every push wait until the gate is opened.

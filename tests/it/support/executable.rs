@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::process;
+
 /// Writes an executable shell script.
 pub(crate) fn script(path: &Path, text: &str) {
     write(path, &format!("#!/bin/sh\n{text}\n"));
@@ -33,7 +35,7 @@ pub(crate) fn copy(program: &Path, path: &Path) {
 }
 
 fn install(from: &Path, to: &Path) -> Command {
-    let mut command = Command::new("install");
+    let mut command = process::program("install");
     command.args(["-D", "-m", "755"]).args([from, to]);
     command
 }

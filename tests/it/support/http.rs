@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Codex, Sandbox};
+use super::{Codex, Sandbox, process};
 
 /// The fault with which the server reacts to a request.
 #[derive(Debug, Clone)]
@@ -268,7 +268,10 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
 }
 
 fn run(script: &str) -> std::io::Result<()> {
-    Command::new("sh").args(["-c", script]).status().map(drop)
+    process::program("sh")
+        .args(["-c", script])
+        .status()
+        .map(drop)
 }
 
 /// Makes closing the stream a reset instead of an orderly end.
@@ -348,11 +351,8 @@ fn backend(
 ) -> std::io::Result<Vec<u8>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
-    let mut child = Command::new("git")
+    let mut child = process::program("git")
         .arg("http-backend")
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("HOME", &site.root)
         .env("GIT_PROJECT_ROOT", &site.root)
         .env("GIT_HTTP_EXPORT_ALL", "1")

@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod http;
 mod mounts;
 mod output;
+pub(crate) mod process;
 mod sandbox;
 pub(crate) mod ssh;
 pub(crate) mod tls;

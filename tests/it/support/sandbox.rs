@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use super::http::HttpServer;
-use super::{Codex, Output, executable, without_git};
+use super::{Codex, Output, executable, process, without_git};
 
 /// The environment of one test. It is removed when dropped.
 pub(crate) struct Sandbox {
@@ -22,6 +22,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
+        process::isolate();
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "tmp", "ws"] {
             fs::create_dir(directory.path().join(name)).unwrap();
@@ -62,7 +63,7 @@ impl Sandbox {
 
     /// Creates a named pipe.
     pub(crate) fn pipe(&self, relative: &str) {
-        let made = Command::new("mkfifo")
+        let made = process::program("mkfifo")
             .arg(self.path(relative))
             .status()
             .unwrap();
@@ -111,9 +112,8 @@ impl Sandbox {
 
     /// A command in the environment of the sandbox. Programs in its directory `bin` come first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = process::program(program);
         command
-            .env_clear()
             .env(
                 "PATH",
                 format!(
@@ -124,8 +124,6 @@ impl Sandbox {
             )
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
-            .env("LC_ALL", "C")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_AUTHOR_NAME", "Ada")
             .env("GIT_AUTHOR_EMAIL", "ada@acme.example")
             .env("GIT_COMMITTER_NAME", "Ada")

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use super::{Sandbox, listens, not_installed};
+use super::{Sandbox, listens, not_installed, process};
 
 /// A running `sshd`. It stops when dropped.
 pub(crate) struct SshServer {
@@ -26,7 +26,7 @@ impl SshServer {
         fs::create_dir(&directory).unwrap();
         for key in ["host", "user", "stranger"] {
             let path = directory.join(key);
-            let made = Command::new("ssh-keygen")
+            let made = process::program("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(path)
                 .status()
@@ -60,12 +60,13 @@ impl SshServer {
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n",
+             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n\
+             SetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
             path("host"),
             path("authorized_keys"),
         );
         fs::write(directory.join("sshd_config"), config).unwrap();
-        let child = Command::new(program)
+        let child = process::program(program)
             .args(["-D", "-e", "-f", &path("sshd_config")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

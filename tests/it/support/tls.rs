@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use super::{Sandbox, listens, not_installed};
+use super::{Sandbox, listens, not_installed, process};
 
 /// A running `nginx`. It stops when dropped.
 pub(crate) struct TlsServer {
@@ -19,7 +19,8 @@ impl TlsServer {
     /// `None` if a program is not installed.
     pub(crate) fn start(sandbox: &Sandbox, upstream: &str) -> Option<Self> {
         let program = "/usr/sbin/nginx";
-        if !Path::new(program).exists() || Command::new("openssl").arg("version").output().is_err()
+        if !Path::new(program).exists()
+            || process::program("openssl").arg("version").output().is_err()
         {
             not_installed("nginx or openssl");
             return None;
@@ -27,7 +28,7 @@ impl TlsServer {
         let directory = sandbox.path("tls");
         fs::create_dir(&directory).unwrap();
         let (key, certificate) = (directory.join("key"), directory.join("certificate"));
-        let made = Command::new("openssl")
+        let made = process::program("openssl")
             .args([
                 "req",
                 "-x509",
@@ -75,7 +76,7 @@ impl TlsServer {
         );
         let path = directory.join("nginx.conf");
         fs::write(&path, config).unwrap();
-        let child = Command::new(program)
+        let child = process::program(program)
             .args(["-e", "stderr", "-c"])
             .arg(path)
             .stdin(Stdio::null())
