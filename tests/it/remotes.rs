@@ -15,7 +15,8 @@ impl World {
         command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
         command.env(
             "FRACTARY_CODEX_REMOTE__TIMEOUT",
-            "{connect='2s', idle='1s', push_verdict='3s'}",
+            // Nothing here waits for one to run out, however slow the machine is.
+            "{connect='60s', idle='60s', push_verdict='60s'}",
         );
         command
             .env("FRACTARY_CODEX_LOG", "off")
