@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncRequest;
+use super::opened::Repeater;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;
@@ -104,9 +105,12 @@ fn fetch(
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
+    let repeater = Repeater::new(&request.workspace.remote.timeout);
     let mut history = History::default();
     for depth in DEPTHS {
-        let fetched = transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)?;
+        let fetched = repeater.run(Some(&request.interrupt), || {
+            transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
+        })?;
         // The plan is of that tip; what others pushed since is not what it was compared with.
         let from = if store.read_commit(tip).is_some() {
             tip

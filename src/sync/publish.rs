@@ -89,6 +89,7 @@ impl<'r> Publish<'r> {
         });
         self.take_scanned(scanned)?;
         let mut opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.outcome.remote.url = opened.transport.url().clone();
         self.outcome.remote.branch = Some(opened.branch.clone());
         self.outcome.remote.before = opened.tip;
         self.outcome.remote.after = opened.tip;
@@ -185,8 +186,7 @@ impl<'r> Publish<'r> {
                 Sent::Landed => return Ok(()),
                 Sent::Moved { reason } => Some(reason),
                 Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
-                    let (place, branch) =
-                        (request.workspace.remote.url.place(), opened.branch.clone());
+                    let (place, branch) = (opened.transport.url().place(), opened.branch.clone());
                     return Err(SyncError::Declined {
                         place,
                         branch,
@@ -218,8 +218,7 @@ impl<'r> Publish<'r> {
                 // Nobody was faster; the verdict is asked for again, whatever the number of retries.
                 (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
                 (None, Some(last)) => {
-                    let (place, branch) =
-                        (request.workspace.remote.url.place(), opened.branch.clone());
+                    let (place, branch) = (opened.transport.url().place(), opened.branch.clone());
                     return Err(SyncError::RetriesExhausted {
                         place,
                         branch,

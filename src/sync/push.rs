@@ -44,7 +44,8 @@ impl Publish<'_> {
         request.reporter.event(&Event::Started {
             stage: Stage::Verify,
         });
-        let place = || request.workspace.remote.url.place();
+        let url = opened.transport.url().clone();
+        let place = || url.place();
         let asked = opened.ask_again();
         // Where the answer names another tip, ours may still be among its ancestors.
         let asked = asked.and_then(|refs| {
