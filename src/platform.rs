@@ -4,10 +4,10 @@
 //! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
 //! and its file names are not bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{Metadata, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -349,6 +349,92 @@ pub fn ignores(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Bytes that git moved, as far as the system counts them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traffic {
+    /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh, but not the sockets of
+    /// http.
+    pub moved: u64,
+    /// Waiting in the TCP sockets of git and ssh, in both directions. It changes while data moves.
+    pub queued: u64,
+}
+
+/// What git moved in the process group of `leader`. Programs that it asks for a password count for nothing. Linux counts
+/// bytes in `/proc`; elsewhere all is zero.
+pub fn traffic(leader: u32) -> Traffic {
+    let mut traffic = Traffic::default();
+    let mut sockets = HashSet::new();
+    let mut tables = None;
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let is_process = entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
+        let process = entry.path();
+        let Some((name, group)) = is_process.then(|| name_and_group(&process)).flatten() else {
+            continue;
+        };
+        let is_git = name == "git" || name.starts_with("git-remote-");
+        if group != leader || !(is_git || name == "ssh") {
+            continue;
+        }
+        if is_git {
+            traffic.moved += read_and_written(&process);
+        }
+        sockets.extend(sockets_of(&process));
+        tables.get_or_insert_with(|| process.join("net"));
+    }
+    if let Some(tables) = tables.filter(|_| !sockets.is_empty()) {
+        traffic.queued = ["tcp", "tcp6"]
+            .iter()
+            .map(|table| queued(&tables.join(table), &sockets))
+            .sum();
+    }
+    traffic
+}
+
+/// The name of a process's program, of which the system keeps 15 bytes, and its process group.
+fn name_and_group(process: &Path) -> Option<(String, u32)> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // The name is in brackets and may hold any. State, parent and group follow.
+    let (head, fields) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let group = fields.split_whitespace().nth(2)?.parse().ok()?;
+    Some((name.to_owned(), group))
+}
+
+fn read_and_written(process: &Path) -> u64 {
+    let counts = fs::read_to_string(process.join("io")).unwrap_or_default();
+    let count = |label| {
+        let line = counts.lines().find_map(|line| line.strip_prefix(label));
+        line.and_then(|count| count.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    count("rchar:") + count("wchar:")
+}
+
+/// The numbers of the sockets that a process has open.
+fn sockets_of(process: &Path) -> Vec<String> {
+    let files = fs::read_dir(process.join("fd")).into_iter().flatten();
+    let number = |file: fs::DirEntry| {
+        let target = fs::read_link(file.path()).ok()?;
+        let number = target.to_str()?.strip_prefix("socket:[")?;
+        Some(number.strip_suffix(']')?.to_owned())
+    };
+    files.flatten().filter_map(number).collect()
+}
+
+/// Bytes in the queues of these sockets, in a table such as `/proc/net/tcp`.
+fn queued(table: &Path, sockets: &HashSet<String>) -> u64 {
+    let table = fs::read_to_string(table).unwrap_or_default();
+    let waiting = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (sent, received) = fields.get(4)?.split_once(':')?;
+        let bytes = |hex| u64::from_str_radix(hex, 16).ok();
+        sockets
+            .contains(*fields.get(9)?)
+            .then_some(bytes(sent)? + bytes(received)?)
+    };
+    table.lines().filter_map(waiting).sum()
 }
 
 /// Makes a child the leader of a new process group, so that it and its own children can be signalled together.

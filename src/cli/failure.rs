@@ -176,6 +176,14 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
+        SyncError::Declined { refusal, .. } if refusal.reason.contains("hidden ref") => (
+            exit::PUSH,
+            "declined",
+            vec![
+                "the server hides this branch from clients (`transfer.hideRefs` there): use another branch (`remote.branch`), or change that setting"
+                    .to_owned(),
+            ],
+        ),
         SyncError::Declined { refusal, others, .. } if refusal.kind == RefusalKind::TooLarge => {
             let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
             let mut hints = vec![limit.to_owned()];
@@ -226,7 +234,9 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
         ),
         SyncError::BranchMissing { branch, head, environment, .. } => {
             let branch = escaped(branch.as_bytes());
-            let mut hints = vec![format!("set `remote.create: true` to start `{branch}` from the remote's HEAD")];
+            let mut hints = vec![format!(
+                "set `remote.create: true` to start `{branch}` from the remote's HEAD, unless the server hides the branch from you"
+            )];
             hints.extend(head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
                 let key = environment
                     .as_ref()
@@ -517,6 +527,9 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteErrorKind::WrongCredentials => {
             "check that the token is right and not expired, and that `remote.username` is what the server expects".to_owned()
         }
+        RemoteErrorKind::Forbidden if !url.starts_with("http") => {
+            "the key is known but may not do this: give it write access to the codex".to_owned()
+        }
         RemoteErrorKind::Forbidden => {
             "the credentials are known but may not do this: give the token write access to the codex".to_owned()
         }
@@ -531,13 +544,54 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("check which key is used: `ssh -v {}`; in CI, start an agent with the deploy key", ssh_place(place))
         }
         RemoteErrorKind::SshHostUnknown => {
-            let scan = format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place));
+            let scan = error.advice.command.clone().unwrap_or_else(|| {
+                format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place))
+            });
             format!("compare its key with the published one, then add it: `{scan}`")
+        }
+        RemoteErrorKind::ServerWithoutGit => {
+            format!("install git on the server, on the PATH of `ssh {} git --version`", ssh_place(place))
+        }
+        RemoteErrorKind::ShellNoise => {
+            format!(
+                "make the shell's start files silent for logins without a terminal; this must print nothing: `ssh {} true`",
+                ssh_place(place)
+            )
+        }
+        RemoteErrorKind::ServerOwnership => {
+            "on the server, as the user of the login: `git config --global --add safe.directory PATH`, or change the owner"
+                .to_owned()
+        }
+        RemoteErrorKind::PlainHttp => {
+            "set `remote.url` to the port that serves https, or to `http://…` if the network is trusted".to_owned()
+        }
+        RemoteErrorKind::Proxy => {
+            "check `http.proxy` of git (`git config --show-origin --get-all http.proxy`) and the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`"
+                .to_owned()
+        }
+        RemoteErrorKind::NotGit => {
+            "check `remote.url`: it should be the URL that `git clone` takes; a login page or a proxy may also answer in its place"
+                .to_owned()
+        }
+        RemoteErrorKind::RateLimited => match error.advice.retry_after {
+            Some(wait) => format!("run again in {}", humantime::format_duration(wait)),
+            None => "run again later, or with credentials of your own: many servers allow them more requests".to_owned(),
+        },
+        RemoteErrorKind::ObjectFormat => "use a codex that stores SHA-1 objects: `git init --bare --object-format=sha1`".to_owned(),
+        RemoteErrorKind::Unadvertised => "set `uploadpack.allowAnySHA1InWant` to `true` on the server".to_owned(),
+        RemoteErrorKind::GitConfig => {
+            "correct the file and line that git names; `git config --list --show-origin` checks it".to_owned()
+        }
+        RemoteErrorKind::Rewritten => {
+            "change it: `git config --show-origin --get-regexp 'url\\..*insteadof'`".to_owned()
         }
         RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
         RemoteErrorKind::Redirected => "set `remote.url` to the URL that it leads to".to_owned(),
         RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
-        RemoteErrorKind::BranchMissing => "name a branch that exists with `remote.branch`".to_owned(),
+        RemoteErrorKind::BranchMissing => {
+            "name a branch that exists with `remote.branch`; a server also answers so when it hides the branch from you"
+                .to_owned()
+        }
         RemoteErrorKind::DubiousOwnership => {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
@@ -545,7 +599,6 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteErrorKind::RequestRefused => {
             "check `remote.url`, and whether the server, or a proxy before it, accepts pushes over http".to_owned()
         }
-        RemoteErrorKind::RateLimited => "wait a while, then run again; fewer runs at a time help too".to_owned(),
         RemoteErrorKind::NoTransport => {
             "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
         }

@@ -204,12 +204,10 @@ pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     if let Some(node) = tree.get_mut(&["remote", "url"]) {
         let base = against(node);
         rewrite(node, |text| {
-            let is_path = !text.is_empty() && !text.contains("://");
-            RemoteUrl::parse(text, &base)
-                .ok()
-                .filter(|_| is_path)?
-                .local_path()
-                .map(|_| absolute(&base, Path::new(text)))
+            // A `file://` URL is absolute, and decoded only once.
+            let is_path = !text.starts_with("file://");
+            let url = RemoteUrl::parse(text, &base).ok().filter(|_| is_path)?;
+            url.local_path().map(Path::to_owned)
         });
     }
     let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else {

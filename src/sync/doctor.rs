@@ -9,7 +9,7 @@ use super::SyncRequest;
 use super::opened::{Opened, look};
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::store::{Store, StoreError};
+use crate::codex::store::{Store, StoreError, is_repository};
 use crate::codex::transport::PushReply;
 use crate::config::{CloneStrategy, Direction};
 use crate::object::ObjectId;
@@ -19,6 +19,7 @@ use crate::platform;
 use crate::pull::Wants;
 use crate::scan::{self, ScanError, Survey, useless_patterns};
 use crate::text::pluralize;
+use crate::url::RemoteUrl;
 use crate::workspace::Project;
 
 /// Less free space than this is worth a warning, in bytes.
@@ -79,13 +80,13 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     if let Some(path) = remote
         .url
         .local_path()
-        .filter(|path| remote.create && !path.exists())
+        .filter(|path| remote.create && !path.exists() && !is_repository(path))
     {
         note(
             "remote",
             Verdict::Good(format!(
                 "`{}` is not there yet: the first sync makes it",
-                shown(&path)
+                shown(path)
             )),
         );
         return checks;
@@ -93,7 +94,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     let mut opened = match look(request, remote.create) {
         Ok(opened) => opened,
         Err(error @ SyncError::BranchMissing { .. }) => {
-            note("remote", reachable(request));
+            note("remote", reachable(request, &remote.url));
             note("branch", Verdict::Bad(error));
             note("clock", Verdict::Skipped);
             note("push", Verdict::Skipped);
@@ -107,7 +108,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             return checks;
         }
     };
-    note("remote", reachable(request));
+    note("remote", reachable(request, opened.transport.url()));
     note("branch", branch(&opened));
     let fetched = opened.clone_of_tip(request).map(|(store, tip)| {
         let time = tip.and_then(|tip| store.commit_time(tip));
@@ -320,16 +321,16 @@ fn existing(path: &Path) -> &Path {
 
 /// What an answer of the remote says about who asked: a path of this machine asks for no credentials, and a server may
 /// let anybody read.
-fn reachable(request: &SyncRequest<'_>) -> Verdict {
+fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     let remote = &request.workspace.remote;
-    let by_key = !remote.url.is_http() && remote.url.local_path().is_none();
+    let by_key = !url.is_http() && url.local_path().is_none();
     let known = by_key || auth::credential(remote, request.environment).is_some();
     let credentials = if known {
         ", credentials accepted for reading"
     } else {
         ""
     };
-    Verdict::Good(format!("{} is reachable{credentials}", remote.url))
+    Verdict::Good(format!("{url} is reachable{credentials}"))
 }
 
 fn branch(opened: &Opened) -> Verdict {

@@ -67,6 +67,7 @@ pub(super) fn bring<'r>(
     remote.branch = Some(opened.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
     if outcome.direction == Direction::FromCodex {
+        remote.url = opened.transport.url().clone();
         (remote.before, remote.after) = (opened.tip, opened.tip);
     }
     let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();

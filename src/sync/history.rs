@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncRequest;
+use super::opened::Repeater;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;
@@ -113,10 +114,13 @@ fn fetch(
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
+    let repeater = Repeater::new(&request.workspace.remote.timeout);
 
     let mut history = History::default();
     for depth in DEPTHS {
-        let fetched = transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)?;
+        let fetched = repeater.run(Some(&request.interrupt), || {
+            transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
+        })?;
         // `tip` can be missing if so many commits were pushed since that it is below the depth, or after a force push.
         let start = if store.read_commit(tip).is_some() {
             tip

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codex::scratch;
-use crate::codex::transport::{self, Transport};
+use crate::codex::transport::{self, Purpose, Transport};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
@@ -99,12 +99,18 @@ impl<'w> SyncRequest<'w> {
     }
 
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
-        let remote = &self.workspace.remote;
+        let reads = |project: &&Project| project.direction == Direction::FromCodex;
+        let purpose = if self.projects.iter().all(reads) {
+            Purpose::Read
+        } else {
+            Purpose::Publish
+        };
         Ok(transport::open(
-            remote,
+            &self.workspace.remote,
             self.environment,
             &self.interrupt,
             self.reporter.clone(),
+            purpose,
         )?)
     }
 

@@ -125,6 +125,7 @@ impl<'r> Publish<'r> {
         });
         self.take_scanned(scanned)?;
         let mut opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.outcome.remote.url = opened.transport.url().clone();
         self.outcome.remote.branch = Some(opened.branch.clone());
         self.outcome.remote.before = opened.tip;
         self.outcome.remote.after = opened.tip;
@@ -408,7 +409,7 @@ impl<'r> Publish<'r> {
         let all = pushed.iter().map(|(project, _)| project.name.clone());
         let (named, others) = all.partition(|name| named.contains(name));
         SyncError::Declined {
-            place: self.request.workspace.remote.url.place(),
+            place: self.outcome.remote.url.place(),
             branch: opened.branch.clone(),
             refusal: Box::new(refusal),
             named,
@@ -419,7 +420,7 @@ impl<'r> Publish<'r> {
     /// The error once no try is left; `same_tip` where the branch did not move at last.
     fn given_up(&self, opened: &Opened, setback: Setback, same_tip: bool) -> SyncError {
         match setback {
-            Setback::Transport { error, sent: true } => no_verdict(opened, self.request, error),
+            Setback::Transport { error, sent: true } => no_verdict(opened, error),
             Setback::Transport { error, sent: false } => error.into(),
             Setback::Refused(mut refusal) if same_tip => {
                 if refusal.kind == RefusalKind::Outdated {
@@ -430,7 +431,7 @@ impl<'r> Publish<'r> {
                 self.declined(opened, refusal)
             }
             Setback::Refused(refusal) => SyncError::RetriesExhausted {
-                place: self.request.workspace.remote.url.place(),
+                place: self.outcome.remote.url.place(),
                 branch: opened.branch.clone(),
                 attempts: self.outcome.attempts,
                 last: refusal.reason,
@@ -456,7 +457,7 @@ impl<'r> Publish<'r> {
         self.outcome.pushed = Pushed::Unknown;
         match error {
             SyncError::Remote(source) => SyncError::Unverified {
-                place: self.request.workspace.remote.url.place(),
+                place: self.outcome.remote.url.place(),
                 source,
             },
             error => error,

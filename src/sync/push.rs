@@ -136,7 +136,7 @@ pub(super) fn push(
             session.answer = Some(refs);
             judge(session, request, head, reply, standing)
         }
-        Err(error) => unanswered(request, reply, error),
+        Err(error) => unanswered(session, reply, error),
     }
 }
 
@@ -222,7 +222,7 @@ fn judge(
         Ok(PushReply::Accepted { instead, words }) => {
             return not_there(session, request, head, instead, words, &standing);
         }
-        _ if is_gone => return Err(session.gone(request)),
+        _ if is_gone => return Err(session.gone()),
         Ok(PushReply::Refused(refusal)) => {
             return Ok(match refusal.kind {
                 RefusalKind::TooLarge => PushOutcome::Rejected(refusal),
@@ -251,7 +251,7 @@ fn judge(
         }));
     }
     if sent {
-        return Ok(PushOutcome::Unknown(no_verdict(session, request, error)));
+        return Ok(PushOutcome::Unknown(no_verdict(session, error)));
     }
     Err(error.into())
 }
@@ -265,7 +265,7 @@ fn not_there(
     words: Vec<String>,
     standing: &Standing,
 ) -> Result<PushOutcome, SyncError> {
-    let place = request.workspace.remote.url.place();
+    let place = session.transport.url().place();
     let branch = session.branch.clone();
     match standing {
         Standing::Unproven => {
@@ -277,6 +277,7 @@ fn not_there(
                     .chain(marked(&words))
                     .collect(),
                 tried: Vec::new(),
+                advice: Default::default(),
             };
             Ok(PushOutcome::Unknown(SyncError::Unverified {
                 place,
@@ -302,13 +303,9 @@ fn not_there(
 }
 
 /// The error that all of a push was sent and the server never said what became of it.
-pub(super) fn no_verdict(
-    session: &Opened,
-    request: &SyncRequest<'_>,
-    error: RemoteError,
-) -> SyncError {
+pub(super) fn no_verdict(session: &Opened, error: RemoteError) -> SyncError {
     SyncError::NoVerdict {
-        place: request.workspace.remote.url.place(),
+        place: session.transport.url().place(),
         branch: session.branch.clone(),
         source: Box::new(error),
     }
@@ -316,7 +313,7 @@ pub(super) fn no_verdict(
 
 /// The verdict where the remote could not be asked again.
 fn unanswered(
-    request: &SyncRequest<'_>,
+    session: &Opened,
     reply: Result<PushReply, RemoteError>,
     mut asked: RemoteError,
 ) -> Result<PushOutcome, SyncError> {
@@ -334,7 +331,7 @@ fn unanswered(
     };
     asked.detail.extend(marked(&words));
     Ok(PushOutcome::Unknown(SyncError::Unverified {
-        place: request.workspace.remote.url.place(),
+        place: session.transport.url().place(),
         source: Box::new(asked),
     }))
 }

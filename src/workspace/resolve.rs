@@ -192,13 +192,21 @@ impl Resolver<'_> {
 
     fn check_branch(&mut self, branch: &str, path: &[&str], key: &str) {
         let short = branch.strip_prefix("refs/heads/");
-        if short.is_none() && is_branch_name(branch) {
+        let is_other_ref = short.is_none() && branch.starts_with("refs/");
+        if short.is_none() && !is_other_ref && is_branch_name(branch) {
             return;
         }
         let shown = crate::paths::escaped(branch.as_bytes()).to_string();
         let problem = Problem::new(format!("`{key}`: `{shown}` is not the name of a branch"));
-        let problem =
-            problem.maybe_hint(short.map(|short| format!("give the short name, `{short}`")));
+        let hint = match short {
+            Some(short) => Some(format!("give the short name, `{short}`")),
+            None if is_other_ref => Some(
+                "name the branch itself, without `refs/`: a push to a ref for reviews (`refs/for/…`) changes no branch, so it could not be verified"
+                    .to_owned(),
+            ),
+            None => None,
+        };
+        let problem = problem.maybe_hint(hint);
         let problem = self.at(path, problem.key(key));
         self.wrong(problem);
     }

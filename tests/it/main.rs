@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acceptance;
+mod addresses;
 mod changing;
 mod commits;
 mod concurrency;
@@ -15,6 +16,7 @@ mod guards;
 mod hostile;
 mod house;
 mod init;
+mod kept;
 mod known;
 mod launcher;
 mod model;
@@ -28,6 +30,7 @@ mod secrets;
 mod signals;
 mod storage;
 mod support;
+mod transfers;
 mod transport;
 mod trust;
 mod usage;

@@ -5,9 +5,18 @@ use super::words::{is_of_server, is_progress, marked, server_words};
 use crate::codex::error::RemoteErrorKind;
 
 /// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
-const SIGNS: [(&str, RemoteErrorKind); 52] = [
+const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
+    ("bad config", RemoteErrorKind::GitConfig),
+    (
+        "bogus count in GIT_CONFIG_COUNT",
+        RemoteErrorKind::GitConfig,
+    ),
+    (
+        "unable to parse command-line config",
+        RemoteErrorKind::GitConfig,
+    ),
     (
         "detected dubious ownership",
         RemoteErrorKind::DubiousOwnership,
@@ -28,6 +37,34 @@ const SIGNS: [(&str, RemoteErrorKind); 52] = [
         "Too many authentication failures",
         RemoteErrorKind::SshKeyRefused,
     ),
+    (
+        "upload-pack: command not found",
+        RemoteErrorKind::ServerWithoutGit,
+    ),
+    (
+        "receive-pack: command not found",
+        RemoteErrorKind::ServerWithoutGit,
+    ),
+    ("upload-pack: not found", RemoteErrorKind::ServerWithoutGit),
+    ("receive-pack: not found", RemoteErrorKind::ServerWithoutGit),
+    ("Unknown command: git-", RemoteErrorKind::ServerWithoutGit),
+    ("bad line length character", RemoteErrorKind::ShellNoise),
+    // gitolite, then GitHub for a user's key and for a deploy key.
+    (" DENIED by ", RemoteErrorKind::Forbidden),
+    (".git denied to ", RemoteErrorKind::Forbidden),
+    ("marked as read only", RemoteErrorKind::Forbidden),
+    ("key is read-only", RemoteErrorKind::Forbidden),
+    ("not allowed to push", RemoteErrorKind::Forbidden),
+    // GitLab, about both.
+    ("could not be found or you don't", RemoteErrorKind::NotFound),
+    ("resolve proxy", RemoteErrorKind::Proxy),
+    ("from proxy after CONNECT", RemoteErrorKind::Proxy),
+    ("CONNECT tunnel failed", RemoteErrorKind::Proxy),
+    ("SOCKS", RemoteErrorKind::Proxy),
+    ("mismatched algorithms", RemoteErrorKind::ObjectFormat),
+    ("repository's hash algorithm", RemoteErrorKind::ObjectFormat),
+    ("unadvertised object", RemoteErrorKind::Unadvertised),
+    ("not our ref", RemoteErrorKind::Unadvertised),
     ("Could not resolve host", RemoteErrorKind::HostUnknown),
     ("unable to look up", RemoteErrorKind::HostUnknown),
     ("Name or service not known", RemoteErrorKind::HostUnknown),
@@ -64,11 +101,15 @@ const SIGNS: [(&str, RemoteErrorKind); 52] = [
     ),
     (
         "not valid: is this a git repository?",
-        RemoteErrorKind::NotFound,
+        RemoteErrorKind::NotGit,
     ),
     ("does not exist", RemoteErrorKind::NotFound),
     ("not found", RemoteErrorKind::NotFound),
     ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
+    // OpenSSL and GnuTLS about a response without TLS.
+    ("wrong version number", RemoteErrorKind::PlainHttp),
+    ("unexpected TLS packet", RemoteErrorKind::PlainHttp),
+    ("packet length too long", RemoteErrorKind::PlainHttp),
     ("certificate", RemoteErrorKind::Tls),
     ("handshake", RemoteErrorKind::Tls),
     ("Operation too slow", RemoteErrorKind::TimedOut),
@@ -101,15 +142,65 @@ const SIGNS: [(&str, RemoteErrorKind); 52] = [
 
 /// The cause that git's messages point to.
 pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
-    // What the server says besides may be the words of anybody's hook, and a full disk there is none of ours.
+    // Over ssh, a server that grants no access says so in such lines. Once a repository was opened they can be the
+    // output of any hook, and a full disk there is not ours.
+    let unopened = lines
+        .iter()
+        .any(|line| line.contains("Could not read from remote repository"));
     let own: Vec<_> = lines
         .iter()
-        .filter(|line| !line.starts_with("remote:"))
+        .filter(|line| unopened || !line.starts_with("remote:"))
         .collect();
     let found = SIGNS
         .iter()
         .find(|(sign, _)| own.iter().any(|line| line.contains(sign)));
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
+}
+
+/// The parts of a fetch that a server can refuse while the rest would succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsupported {
+    /// It leaves nothing out.
+    Filter,
+    /// It sends whole histories only.
+    Shallow,
+}
+
+/// The part of a fetch that the server refused, if that is why it failed.
+pub(super) fn unsupported(lines: &[String]) -> Option<Unsupported> {
+    let refuses = |line: &str| {
+        [
+            "not support",
+            "unsupported",
+            "not allow",
+            "refuse",
+            "invalid",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
+    };
+    let about = |subject: &str| {
+        lines
+            .iter()
+            .any(|line| line.contains(subject) && refuses(line))
+    };
+    if about("shallow") || about("deepen") {
+        Some(Unsupported::Shallow)
+    } else if about("filter") {
+        Some(Unsupported::Filter)
+    } else {
+        None
+    }
+}
+
+/// The host and port of a failed connection, as curl names them.
+pub(super) fn failed_connection(lines: &[String]) -> Option<(&str, u16)> {
+    lines.iter().find_map(|line| {
+        let (_, rest) = line.split_once("Failed to connect to ")?;
+        let (host, rest) = rest.split_once(" port ")?;
+        let port = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((host, port.parse().ok()?))
+    })
 }
 
 /// How git's own lines begin that only report progress.
@@ -163,7 +254,7 @@ mod tests {
     /// trusted.
     #[test]
     fn the_end_of_a_tls_connection_is_told_from_its_beginning() {
-        use RemoteErrorKind::{ServerFailure, Tls};
+        use RemoteErrorKind::{PlainHttp, ServerFailure, Tls};
         for (lines, expected) in [
             (
                 &[
@@ -195,7 +286,7 @@ mod tests {
                 &[
                     "fatal: unable to access 'https://h/': error:0A00010B:SSL routines::wrong version number",
                 ],
-                Tls,
+                PlainHttp,
             ),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();

@@ -13,6 +13,7 @@ mod classify;
 #[cfg(feature = "embedded-transport")]
 mod embedded;
 mod git;
+mod ls_refs;
 mod process;
 mod refusal;
 pub(crate) mod words;
@@ -27,6 +28,7 @@ use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
+use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 use bound::Bound;
 use git::Git;
@@ -137,8 +139,20 @@ pub enum OnSignal {
     GoOn,
 }
 
+/// What a transport is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only to read: git's configuration may name another URL for it.
+    Read,
+    /// To publish: everything is read from where it is pushed to.
+    Publish,
+}
+
 /// One way to talk to a remote. Implementations are bound to one remote and its credentials.
 pub trait Transport: Send + Sync {
+    /// The URL that is contacted, after git's configuration (`url.*.insteadOf`) has rewritten that of the codex.
+    fn url(&self) -> &RemoteUrl;
+
     /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
     fn clone_key(&self) -> String;
 
@@ -185,8 +199,9 @@ pub fn open(
     environment: &Environment,
     interrupt: &Interrupt,
     reporter: Arc<dyn Reporter>,
+    purpose: Purpose,
 ) -> Result<Box<dyn Transport>, RemoteError> {
-    let embedded = chooses_embedded(remote.transport, interrupt);
+    let embedded = chooses_embedded(remote.transport, environment, interrupt);
     let helpers = if embedded {
         Helpers::None
     } else {
@@ -196,18 +211,22 @@ pub fn open(
     if embedded {
         open_embedded(bound)
     } else {
-        Ok(Box::new(Git::new(bound)))
+        Ok(Box::new(Git::new(bound, purpose)?))
     }
 }
 
 /// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
-fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
+fn chooses_embedded(
+    choice: TransportChoice,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> bool {
     match choice {
         TransportChoice::Git => false,
         TransportChoice::Libgit2 => true,
         TransportChoice::Auto => {
             let unusable = if cfg!(feature = "embedded-transport") {
-                git::unusable(interrupt)
+                git::unusable(environment, interrupt)
             } else {
                 None
             };

@@ -249,7 +249,10 @@ fn paths_start_from_whoever_says_them() {
     .at("ws/sub");
     let workspace = world.workspace();
     let at = |path: &str| world.dir.path().join(path);
-    assert_eq!(workspace.remote.url.local_path(), Some(at("codex.git")));
+    assert_eq!(
+        workspace.remote.url.local_path(),
+        Some(at("codex.git")).as_deref()
+    );
     assert_eq!(workspace.projects[0].cache_dir, at("ws/c"));
     assert_eq!(workspace.state_dir, at("home/config/fractary/state"));
     assert_eq!(workspace.projects[1].root, at("ws/sub/here"));

@@ -20,6 +20,8 @@ use super::{Codex, Sandbox, process};
 pub(crate) enum Reaction {
     /// Respond with this status and body.
     Status(u16, &'static str),
+    /// Respond with this status and these header lines, each with its line break.
+    Headers(u16, &'static str),
     /// Respond with this status and a body that repeats the target and the credentials of the request.
     Echo(u16),
     /// Redirect to this URL, with the path of the request appended.
@@ -66,12 +68,16 @@ pub(crate) struct Request {
 struct Shared {
     /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the
     /// fault.
-    later: Mutex<Vec<(Stage, Stage, Reaction)>>,
+    later: Mutex<Vec<(Stage, Stage, Reaction, usize)>>,
     /// Active faults: the stage, the fault, and the number of requests left.
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
     requests: Mutex<Vec<Request>>,
     stalled: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
+    /// Whether the client's wish for a version of the protocol is not passed on to git.
+    version_0: AtomicBool,
+    /// Capabilities that are not listed to clients.
+    hidden: Mutex<Vec<&'static str>>,
 }
 
 /// A running server. It stops when dropped.
@@ -144,13 +150,32 @@ impl HttpServer {
             .later
             .lock()
             .unwrap()
-            .push((trigger, stage, reaction));
+            .push((trigger, stage, reaction, usize::MAX));
+    }
+
+    /// Orders a fault for the first request of `stage` that comes after one of `trigger`.
+    pub(crate) fn fail_once_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
+        self.shared
+            .later
+            .lock()
+            .unwrap()
+            .push((trigger, stage, reaction, 1));
     }
 
     /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.shared.faults.lock().unwrap().clear();
         self.shared.later.lock().unwrap().clear();
+    }
+
+    /// Has git speak version 0 of its protocol from now on, as behind proxies that drop unknown headers.
+    pub(crate) fn speak_version_0(&self) {
+        self.shared.version_0.store(true, Ordering::SeqCst);
+    }
+
+    /// Lists a capability no more, as a server without it.
+    pub(crate) fn hide_capability(&self, name: &'static str) {
+        self.shared.hidden.lock().unwrap().push(name);
     }
 
     /// All requests so far, in the order in which they arrived.
@@ -184,7 +209,11 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         let mut header = String::new();
         reader.read_line(&mut header)?;
         match header.trim_end().split_once(':') {
-            Some((name, value)) => headers.insert(name.to_lowercase(), value.trim().to_owned()),
+            Some((name, value)) => headers
+                .entry(name.to_lowercase())
+                // A header that is sent twice counts as what servers make of it.
+                .and_modify(|before: &mut String| *before += &format!(", {}", value.trim()))
+                .or_insert_with(|| value.trim().to_owned()),
             None => break,
         };
     }
@@ -216,6 +245,13 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
                 stream,
                 "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
+            );
+        }
+        Some(Reaction::Headers(status, more)) => {
+            let head = format!("HTTP/1.1 {status} Ordered\r\n{more}");
+            return write!(
+                stream,
+                "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
             );
         }
         Some(Reaction::Echo(status)) => {
@@ -254,7 +290,15 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         Some(Reaction::Before(script)) => run(script)?,
         _ => {}
     }
-    let answer = backend(site, &method, &target, &headers, &body)?;
+    if shared.version_0.load(Ordering::SeqCst) {
+        headers.remove("git-protocol");
+    }
+    let mut answer = backend(site, &method, &target, &headers, &body)?;
+    if stage(&method, &target) == Some(Stage::ListToFetch) {
+        for name in shared.hidden.lock().unwrap().iter() {
+            hide(&mut answer, name.as_bytes());
+        }
+    }
     if let Some(Reaction::After(script)) = &reaction {
         run(script)?;
     }
@@ -265,6 +309,15 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     };
     shared.requests.lock().unwrap()[number].bytes_down = answer.len();
     stream.write_all(answer)
+}
+
+/// Makes a capability one that no client knows, of the same length.
+fn hide(answer: &mut [u8], name: &[u8]) {
+    for start in 0..answer.len().saturating_sub(name.len()) {
+        if answer[start..].starts_with(name) {
+            answer[start..start + name.len()].fill(b'x');
+        }
+    }
 }
 
 fn run(script: &str) -> std::io::Result<()> {
@@ -301,7 +354,7 @@ impl Shared {
         self.faults.lock().unwrap().extend(
             triggered
                 .into_iter()
-                .map(|(_, at, reaction)| (at, reaction, usize::MAX)),
+                .map(|(_, at, reaction, times)| (at, reaction, times)),
         );
         let mut faults = self.faults.lock().unwrap();
         let (_, reaction, times) = faults

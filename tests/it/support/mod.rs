@@ -5,6 +5,7 @@ mod codex;
 pub(crate) mod executable;
 pub(crate) mod gate;
 pub(crate) mod http;
+pub(crate) mod link;
 mod mounts;
 mod output;
 pub(crate) mod process;

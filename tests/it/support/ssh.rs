@@ -81,6 +81,22 @@ impl SshServer {
         })
     }
 
+    /// Has the server run `command` in place of what clients ask for; they find that in `$SSH_ORIGINAL_COMMAND`.
+    pub(crate) fn force(&self, command: &str) {
+        let key = fs::read_to_string(self.directory.join("user.pub")).unwrap();
+        let command = command.replace('"', "\\\"");
+        fs::write(
+            self.directory.join("authorized_keys"),
+            format!("command=\"{command}\" {key}"),
+        )
+        .unwrap();
+    }
+
+    /// The port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of a repository on this machine.
     pub(crate) fn url(&self, path: &std::path::Path) -> String {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())

@@ -19,6 +19,7 @@ use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Target, Tr
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::platform;
+use crate::url::RemoteUrl;
 
 /// Hooks of a repository that may decline a push.
 const HOOKS: [&str; 4] = [
@@ -138,6 +139,10 @@ fn objects(repository: &Repository) -> PathBuf {
 }
 
 impl Transport for Local {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     fn clone_key(&self) -> String {
         format!("libgit2 {}", self.bound.remote.url.for_git())
     }

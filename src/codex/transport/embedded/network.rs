@@ -15,6 +15,7 @@ use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Target, Tr
 use crate::event::Stage;
 use crate::object::ObjectId;
 use crate::paths::escaped;
+use crate::url::RemoteUrl;
 
 /// libgit2, bound to one remote.
 pub(super) struct Network {
@@ -84,6 +85,10 @@ fn unconfigured(repository: Repository) -> Result<Repository, git2::Error> {
 }
 
 impl Transport for Network {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     /// Clones of git's own may lack contents, which libgit2 could not fetch.
     fn clone_key(&self) -> String {
         format!("libgit2 {}", self.bound.remote.url.for_git())
