@@ -416,6 +416,9 @@ fn a_pattern_that_pulls_nothing_is_reported() {
         let warnings = serde_json::json!([{ "project": "alpha", "message": expected }]);
         assert_eq!(output["warnings"], warnings);
     }
+    let projects = sandbox.run(&["projects", "--json"]).code(0).json();
+    let warnings = serde_json::json!([{ "project": "alpha", "message": expected }]);
+    assert_eq!(projects["warnings"], warnings);
     let doctor = sandbox.run(&["doctor", "--json"]).code(0).json();
     let checks = doctor["checks"].as_array().unwrap();
     let check = checks
