@@ -180,13 +180,15 @@ impl Wants {
     }
 }
 
-/// The includes of `project` that matched nothing when the codex was last pulled: a message for each. Nothing is known, and
-/// nothing returned, where the cache is of another remote or of other patterns.
+/// One message per include of `project` that matched nothing at the last pull. Returns no message if that is not known: the
+/// cache cannot be read, or it is from another remote or for other patterns.
 pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<String> {
     let Ok(wants) = Wants::new(project, workspace) else {
         return Vec::new();
     };
-    let cache = Cache::look(&project.cache_dir);
+    let Ok(cache) = Cache::look(&project.cache_dir) else {
+        return Vec::new();
+    };
     let owner = Owner {
         project: project.name.clone(),
         reason: Reason::Wanted,
