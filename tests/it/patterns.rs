@@ -315,6 +315,7 @@ fn a_file_that_every_source_is_excluded_from_is_not_owned() {
     sandbox.write("ws/alpha/lib/a.md", "a");
     sandbox.run(&["sync", "--all", "--config", config]).code(0);
     assert_eq!(published(&codex), ["lib/a.md", "one.md"]);
+    assert_eq!(codex.file("projects/alpha/one.md"), "theirs");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn instances(pattern: &str) -> Vec<Bytes> {
 
 /// Some names that a segment matches.
 fn names_of(segment: &str) -> Vec<String> {
-    ['q', 'z', 'ä', 'Q']
+    ['q', 'z', 'ä', 'Q', '_']
         .iter()
         .map(|other| {
             let mut name = String::new();
