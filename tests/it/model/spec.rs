@@ -419,9 +419,8 @@ impl Sources {
                     let to = rule.destination(seen);
                     !split(&to).into_iter().all(is_publishable_name)
                 });
-                if odd {
-                    self.other.insert(seen.into());
-                } else if project.max_size.is_some_and(|limit| content.len() > limit) {
+                let large = project.max_size.is_some_and(|limit| content.len() > limit);
+                if odd || large {
                     self.other.insert(seen.into());
                 } else {
                     let mode = if *executable { "100755" } else { "100644" };
