@@ -31,9 +31,9 @@ struct Shared {
 
 /// A child that is known to an [`Interrupt`] as long as this value lives.
 #[derive(Debug)]
-pub struct Running<'i>(&'i Interrupt, u32);
+pub struct Running(Interrupt, u32);
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.groups().remove(&self.1);
     }
@@ -51,9 +51,9 @@ impl Interrupt {
     }
 
     /// Takes notice of a child that runs and leads a process group.
-    pub fn running(&self, leader: u32) -> Running<'_> {
+    pub fn running(&self, leader: u32) -> Running {
         self.groups().insert(leader);
-        Running(self, leader)
+        Running(self.clone(), leader)
     }
 
     /// Asks every child and what it started to end. Asked, git takes its lock files away; killed, it would leave them in

@@ -42,6 +42,54 @@ impl GitConfig {
     }
 }
 
+/// Every setting of the user in the order in which git reads them, keys as git prints them: section and name in lower
+/// case, the subsection as it is written. Values of `GIT_CONFIG_COUNT` come last.
+pub fn entries(environment: &Environment) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let all = files(environment);
+    if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
+        // A file that is broken in the middle ends the list; git itself will complain.
+        let _ = entries.for_each(|entry| {
+            // A key without `=` is a boolean that is true.
+            let value = if entry.has_value() {
+                entry.value().unwrap_or_default()
+            } else {
+                "true"
+            };
+            let name = entry.name().ok();
+            found.extend(name.map(|name| (name.to_owned(), value.to_owned())));
+        });
+    }
+    found.extend(carried(environment));
+    found
+}
+
+/// The settings in `GIT_CONFIG_KEY_…` and `GIT_CONFIG_VALUE_…`.
+fn carried(environment: &Environment) -> Vec<(String, String)> {
+    let count = environment
+        .get("GIT_CONFIG_COUNT")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0u32);
+    let pair = |number| {
+        let part = |part| environment.get(&format!("GIT_CONFIG_{part}_{number}"));
+        let value = part("VALUE").unwrap_or_default().to_owned();
+        Some((canonical(part("KEY")?), value))
+    };
+    (0..count.min(1000)).filter_map(pair).collect()
+}
+
+/// A key as git prints it: everything but the subsection in lower case.
+fn canonical(key: &str) -> String {
+    match (key.find('.'), key.rfind('.')) {
+        (Some(first), Some(last)) if first < last => {
+            let (section, rest) = key.split_at(first);
+            let (subsection, name) = rest.split_at(last - first);
+            section.to_lowercase() + subsection + &name.to_lowercase()
+        }
+        _ => key.to_lowercase(),
+    }
+}
+
 fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
     let mut add = |path: &Path, level| config.add_file(path, level, false);

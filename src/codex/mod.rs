@@ -11,6 +11,7 @@ pub mod history;
 pub mod identity;
 pub mod listing;
 pub mod pack;
+mod remote;
 pub mod scratch;
 pub mod source;
 pub mod store;

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::pack::{self, Encoded, PackWriter};
+use super::pack::{self, Encoded, PackWriter, Written};
 use super::scratch::{LOCK, Scratch};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
@@ -61,6 +61,8 @@ pub struct Store {
     scratch: Option<Scratch>,
     _lock: Option<File>,
     commits_alone: bool,
+    /// The packs that this run wrote, in that order.
+    written: Mutex<Vec<Written>>,
 }
 
 impl Store {
@@ -81,6 +83,7 @@ impl Store {
             scratch: Some(scratch),
             _lock: Some(lock),
             commits_alone: false,
+            written: Mutex::default(),
         })
     }
 
@@ -120,6 +123,7 @@ impl Store {
             scratch: None,
             _lock: lock,
             commits_alone: false,
+            written: Mutex::default(),
         })
     }
 
@@ -147,6 +151,7 @@ impl Store {
         }
         fs::remove_dir_all(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
+        self.written().clear();
         Ok(true)
     }
 
@@ -210,7 +215,7 @@ impl Store {
     }
 
     /// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
-    fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
+    pub(super) fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
         let data = self.read_commit(id)?;
         let mut lines = data.split(|byte| *byte == b'\n');
         let id_after = |line: &[u8], label: &str| {
@@ -328,7 +333,26 @@ impl Store {
             written?;
             ready = encoded?;
         }
-        Ok(writer.finish()?)
+        let written = writer.finish()?;
+        self.written().push(written);
+        Ok(())
+    }
+
+    /// The packs that this run wrote, in that order.
+    pub(super) fn written(&self) -> MutexGuard<'_, Vec<Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The repository, for the rest of this folder.
+    pub(super) fn repository(&self) -> &git2::Repository {
+        &self.repository
+    }
+
+    /// Records `commit` as the fetched tip.
+    pub(super) fn set_tip(&self, commit: ObjectId) -> Result<(), StoreError> {
+        let repository = &self.repository;
+        repository.reference(TIP, oid_of(commit), true, "fetch")?;
+        Ok(())
     }
 
     /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
@@ -376,7 +400,7 @@ fn init(path: &Path) -> io::Result<git2::Repository> {
 }
 
 /// What the system told libgit2, which keeps the words alone.
-fn io_error(error: &git2::Error) -> io::Error {
+pub(super) fn io_error(error: &git2::Error) -> io::Error {
     let kind = match error.message() {
         message if message.contains("No space left on device") => io::ErrorKind::StorageFull,
         message if message.contains("Disk quota exceeded") => io::ErrorKind::QuotaExceeded,

@@ -97,7 +97,7 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
 ];
 
 /// The cause that git's messages point to.
-pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
+pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
     // What the server says besides may be the words of anybody's hook, and a full disk there is none of ours.
     let own: Vec<_> = lines
         .iter()
@@ -117,7 +117,7 @@ const PROGRESS: [&str; 3] = [
 ];
 
 /// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
-pub(super) fn telling(lines: &[String]) -> Vec<String> {
+pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
         !line.is_empty()

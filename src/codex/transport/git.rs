@@ -22,7 +22,7 @@ use crate::object::ObjectId;
 use crate::paths::escaped;
 
 /// `git`, bound to one remote.
-pub(super) struct Git {
+pub(in crate::codex) struct Git {
     bound: Bound,
 }
 
@@ -30,10 +30,10 @@ pub(super) struct Git {
 const OLDEST: (u32, u32) = (2, 31);
 
 /// The remote's name inside a clone.
-const REMOTE: &str = "codex";
+pub(in crate::codex) const REMOTE: &str = "codex";
 
 impl Git {
-    pub(super) fn new(bound: Bound) -> Self {
+    pub(in crate::codex) fn new(bound: Bound) -> Self {
         Self { bound }
     }
 
@@ -214,7 +214,7 @@ impl Git {
 }
 
 /// Why there is no `git` to work with: it is missing, or too old. `None` where all is well.
-pub(super) fn unusable(interrupt: &Interrupt) -> Option<String> {
+pub(in crate::codex) fn unusable(interrupt: &Interrupt) -> Option<String> {
     let mut command = process::git("git");
     command.arg("version");
     let said = match process::run(

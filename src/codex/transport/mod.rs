@@ -7,18 +7,19 @@
 //! `tests/it/support/transport.rs` has every test run on it. Users meet its name in `defaults.yaml`, in the schema
 //! (`config::raw`) and in the README.
 
-mod answer;
-mod bound;
-mod classify;
+pub(in crate::codex) mod answer;
+pub(in crate::codex) mod bound;
+pub(in crate::codex) mod classify;
 #[cfg(feature = "embedded-transport")]
 mod embedded;
-mod git;
-mod process;
+pub(in crate::codex) mod git;
+pub(in crate::codex) mod process;
 
 use std::sync::Arc;
 
 use super::auth::Helpers;
 use super::error::RemoteError;
+use super::remote::Native;
 use super::store::{Store, StoreError};
 use crate::config::TransportChoice;
 use crate::environment::Environment;
@@ -61,10 +62,9 @@ pub enum PushReply {
     Lost(RemoteError),
 }
 
-#[cfg(feature = "embedded-transport")]
 impl PushReply {
     /// The refusal of a push that does not go on top of the tip, in git's words.
-    fn moved() -> Self {
+    pub(super) fn moved() -> Self {
         Self::Refused {
             reason: "[rejected] (fetch first)".to_owned(),
             words: Vec::new(),
@@ -72,7 +72,7 @@ impl PushReply {
     }
 
     /// The refusal by who holds the branch.
-    fn rejected(why: &str, words: Vec<String>) -> Self {
+    pub(super) fn rejected(why: &str, words: Vec<String>) -> Self {
         Self::Refused {
             reason: format!("[remote rejected] ({why})"),
             words,
@@ -144,7 +144,9 @@ pub fn open(
         Helpers::OfGit
     };
     let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
-    if embedded {
+    if remote.transport == TransportChoice::Native {
+        Ok(Box::new(Native::new(bound)?))
+    } else if embedded {
         open_embedded(bound)
     } else {
         Ok(Box::new(Git::new(bound)))
@@ -154,7 +156,7 @@ pub fn open(
 /// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
 fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
     match choice {
-        TransportChoice::Git => false,
+        TransportChoice::Git | TransportChoice::Native => false,
         TransportChoice::Libgit2 => true,
         TransportChoice::Auto => {
             let unusable = if cfg!(feature = "embedded-transport") {

@@ -30,21 +30,21 @@ const LOCAL_VARIABLES: [&str; 14] = [
 ];
 
 /// How often a waiting parent looks up.
-pub(super) const TICK: Duration = Duration::from_millis(50);
+pub(in crate::codex) const TICK: Duration = Duration::from_millis(50);
 /// How long a child that is asked to end may take to tidy up.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a child said and how it ended.
-pub(super) struct Finished {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: String,
+pub(in crate::codex) struct Finished {
+    pub(in crate::codex) status: ExitStatus,
+    pub(in crate::codex) stdout: String,
     /// Lines; progress that overwrites itself is split at its carriage returns.
-    pub(super) stderr: Vec<String>,
+    pub(in crate::codex) stderr: Vec<String>,
 }
 
 /// Why a child did not end by itself.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(in crate::codex) enum Failed {
     Start(io::Error),
     /// Silent for longer than it may be.
     Silent(Duration),
@@ -52,7 +52,7 @@ pub(super) enum Failed {
 }
 
 /// A child of git, sealed: no terminal, no prompt, English messages, a process group of its own.
-pub(super) fn git(program: &str) -> Command {
+pub(in crate::codex) fn git(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in LOCAL_VARIABLES {
         command.env_remove(name);
@@ -80,7 +80,7 @@ enum Heard {
 
 /// Runs `command` to its end. `patience` says, for the last line heard, how long the child may be silent after it. A
 /// signal ends the child's whole group, unless it is to go on.
-pub(super) fn run(
+pub(in crate::codex) fn run(
     mut command: Command,
     interrupt: &Interrupt,
     on_signal: OnSignal,
