@@ -122,9 +122,10 @@ fn forbidden_not_found_and_broken_servers() {
         world.server.fail(
             Stage::ListToFetch,
             Reaction::Status(status, "words of the server"),
-            1,
+            usize::MAX,
         );
         let output = world.sync_with_token();
+        world.server.mend();
         world.fails(output, 4, error, hint);
     }
 }

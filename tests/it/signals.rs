@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::gate::{Gate, send};
-use crate::support::{Codex, Sandbox, needs_git, wait_until};
+use crate::support::{Codex, Sandbox, needs_git_children, wait_until};
 
 /// A codex whose hook holds the push until the gate is opened.
 fn held(sandbox: &Sandbox) -> (Codex, Gate) {
@@ -153,7 +153,7 @@ fn a_signal_that_a_fetch_outruns_is_heeded_before_the_push() {
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let tip = codex.tip();
-    if needs_git("a fetch that heeds no signal") {
+    if needs_git_children("a fetch that heeds no signal") {
         return;
     }
     sandbox.wrap_git("case \"$*\" in *' fetch '*) kill -INT $PPID;; esac");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::page;
 use crate::support::gate::{Moment, Step};
 use crate::support::http::{Reaction, Stage};
-use crate::support::{Codex, Sandbox, without_git};
+use crate::support::{Codex, Sandbox, without_git, without_git_children};
 
 /// One project in a repository of its own, synced from a clean tree.
 fn synced() -> (Sandbox, Codex, String) {
@@ -145,10 +145,11 @@ fn what_is_not_known_is_told_with_the_reason() {
 #[test]
 fn a_history_that_cannot_be_read_leaves_the_rest_of_the_page() {
     let (sandbox, _codex, _) = synced();
-    if without_git() {
-        sandbox
-            .serve()
-            .fail(Stage::Fetch, Reaction::Status(500, ""), usize::MAX);
+    if without_git_children() {
+        let server = sandbox.serve();
+        // With a recorded state, only the history is fetched.
+        sandbox.run(&["sync", "--all"]).code(0);
+        server.fail(Stage::Fetch, Reaction::Status(500, ""), usize::MAX);
     } else {
         sandbox.wrap_git("case \"$*\" in *--filter=tree:0*) echo 'fatal: the remote end hung up' >&2; exit 128;; esac");
     }

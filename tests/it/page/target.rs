@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
 use super::world;
-use crate::support::{Sandbox, needs_git};
+use crate::support::{Sandbox, needs_git_children};
 
 /// Runs `status` for a page in `file`, first for people and then for machines, which must agree that it cannot be.
 #[track_caller]
@@ -75,7 +75,7 @@ fn what_can_be_no_page_is_told_before_any_work() {
     let (sandbox, _codex) = world();
     fs::create_dir(sandbox.path("ws/directory")).unwrap();
     sandbox.pipe("ws/pipe");
-    if !needs_git("to see that it was not run") {
+    if !needs_git_children("to see that it was not run") {
         sandbox.wrap_git("echo 'git was run' >&2; exit 1");
     }
     refused(&sandbox, "directory", "it is a directory");
@@ -147,7 +147,7 @@ fn a_page_that_could_not_be_written_hides_no_other_failure() {
     let (sandbox, _codex) = world();
     // The directory goes while the run is on.
     sandbox.write("ws/out/.keep", "");
-    if needs_git("something that happens during a run") {
+    if needs_git_children("something that happens during a run") {
         return;
     }
     sandbox.wrap_git(&format!("rm -rf {}", sandbox.path("ws/out").display()));

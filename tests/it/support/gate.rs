@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::http::{Reaction, Stage};
-use super::{Sandbox, wait_until, without_git};
+use super::{Sandbox, wait_until, without_git_children};
 
 /// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone. As long as somebody
 /// waits there, the file `reached` grows.
@@ -75,9 +75,9 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Runs `script` around one step: in git, or, where git is hidden, in the server that then stands before the codex.
+    /// Runs `script` around one step: in git, or, where git moves no objects, in a server in front of the codex.
     pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
-        if without_git() {
+        if without_git_children() {
             let server = self.serve();
             let reaction = match moment {
                 Moment::Before => Reaction::Before(script.to_owned()),
