@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codex::scratch;
-use crate::codex::transport::{self, Transport};
+use crate::codex::transport::{self, MemoryPlace, Transport};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
@@ -97,11 +97,17 @@ impl<'w> SyncRequest<'w> {
 
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
         let remote = &self.workspace.remote;
+        let memory = MemoryPlace {
+            directory: self.workspace.shared_state_dir.join("servers"),
+            is_writable: !self.dry_run,
+            now: self.now,
+        };
         Ok(transport::open(
             remote,
             self.environment,
             &self.interrupt,
             self.reporter.clone(),
+            Some(memory),
         )?)
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::carrier::{Body, Carrier};
 use super::clone::{self, Incoming, Outgoing};
 use super::failure::Failure;
+use super::memory::Memory;
 use super::patience::Patience;
 use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, Version};
 use super::protocol::packet::{Messages, Packets};
@@ -53,8 +54,10 @@ pub(super) struct Conversation {
     reading: Box<dyn Carrier>,
     /// Where pushes go, if that is another place (`pushInsteadOf`).
     writing: Option<Box<dyn Carrier>>,
+    /// What the server can do, where that is known.
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
+    memory: Memory,
     /// A service of version 0 that sent its refs and was asked nothing yet.
     greeted: bool,
     /// A running service has cut the history for a fetch. It would not do so a second time: it keeps the first cut.
@@ -73,14 +76,21 @@ impl Conversation {
         patience: Patience,
         reading: Box<dyn Carrier>,
         writing: Option<Box<dyn Carrier>>,
+        memory: Memory,
     ) -> Self {
+        let remembered = |carrier: &dyn Carrier, service| {
+            let of_use = carrier.is_stateless();
+            memory.capabilities(service).filter(|_| of_use)
+        };
+        let writer = writing.as_deref().unwrap_or(reading.as_ref());
         Self {
+            upload: remembered(reading.as_ref(), Service::UploadPack),
+            receive: remembered(writer, Service::ReceivePack),
+            memory,
             bound,
             patience,
             reading,
             writing,
-            upload: None,
-            receive: None,
             greeted: false,
             has_cut: false,
             listed: None,
@@ -313,6 +323,7 @@ impl Conversation {
         let mut result = self.push_once(store, update, &mut progress, &mut messages);
         if let Err(Failure::Surprise(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
+            self.memory.distrust();
             self.receive = None;
             result = self.push_once(store, update, &mut progress, &mut messages);
         }
@@ -396,7 +407,8 @@ impl Conversation {
             self.has_cut = false;
         }
         let timeout = self.bound.remote.timeout;
-        if !carrier.is_stateless() {
+        let is_stateless = carrier.is_stateless();
+        if !is_stateless {
             // A program connects before it says anything.
             self.patience.set_idle(timeout.connect + timeout.idle);
         }
@@ -410,6 +422,9 @@ impl Conversation {
             .ok_or_else(|| Failure::invalid("the server does not introduce itself"))?;
         if advertisement.capabilities.is_sha256() {
             return Err(Failure::new(RemoteErrorKind::Other, SHA_256));
+        }
+        if is_stateless {
+            self.memory.learn(service, &advertisement.capabilities);
         }
         Ok(advertisement)
     }
@@ -443,6 +458,7 @@ impl Conversation {
             let wait = match &failure {
                 Failure::Surprise(what) if tries < TRIES => {
                     tracing::debug!(what, "the server is not as remembered");
+                    self.memory.distrust();
                     Duration::ZERO
                 }
                 Failure::Remote {

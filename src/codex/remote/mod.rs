@@ -5,6 +5,7 @@
 //! | [`protocol`] | what is said: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
 //! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`child`] for [`ssh`] and [`local`] paths |
 //! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
+//! | [`memory`] | what a server can do, kept between runs |
 //! | [`clone`] | packs into and out of the clone |
 //! | [`settings`] | git's configuration, as far as it says how a server is reached |
 //! | [`patience`] | time limits and signals |
@@ -20,6 +21,7 @@ mod conversation;
 mod failure;
 mod http;
 mod local;
+mod memory;
 mod patience;
 mod protocol;
 mod settings;
@@ -42,6 +44,8 @@ use child::Children;
 use conversation::{Conversation, PushFailure, Refs};
 use failure::Failure;
 use http::Http;
+use memory::Memory;
+pub use memory::MemoryPlace;
 use patience::Patience;
 use protocol::push::{Report, Update};
 use settings::Settings;
@@ -59,8 +63,8 @@ enum State {
 }
 
 impl Native {
-    pub(super) fn new(bound: Bound) -> Result<Self, RemoteError> {
-        let state = match converse(&bound) {
+    pub(super) fn new(bound: Bound, memory: Option<MemoryPlace>) -> Result<Self, RemoteError> {
+        let state = match converse(&bound, memory) {
             Ok(conversation) => State::Talking(Box::new(conversation)),
             Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason),
             Err(failure) => return Err(error(&bound, failure)),
@@ -125,7 +129,7 @@ fn branches(mut refs: Refs) -> Refs {
 }
 
 /// Opens a conversation with the remote, at the address that git's configuration makes of its URL.
-fn converse(bound: &Bound) -> Result<Conversation, Failure> {
+fn converse(bound: &Bound, memory: Option<MemoryPlace>) -> Result<Conversation, Failure> {
     let settings = Arc::new(Settings::read(&bound.environment));
     let timeout = bound.remote.timeout;
     let patience = Patience::new(bound.interrupt.clone(), timeout.idle);
@@ -137,7 +141,14 @@ fn converse(bound: &Bound) -> Result<Conversation, Failure> {
     let open = |url: &str| carrier_to(url, bound, &settings, &patience);
     let reading = open(&from)?;
     let writing = (to != from).then(|| open(&to)).transpose()?;
-    Ok(Conversation::new(bound.clone(), patience, reading, writing))
+    let memory = Memory::open(memory, &url);
+    Ok(Conversation::new(
+        bound.clone(),
+        patience,
+        reading,
+        writing,
+        memory,
+    ))
 }
 
 /// The carrier for a URL. A token is for the configured server alone, and not for one that `insteadOf` leads to.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::auth::Helpers;
 use super::error::RemoteError;
+pub use super::remote::MemoryPlace;
 use super::remote::Native;
 use super::store::{Store, StoreError};
 use crate::config::TransportChoice;
@@ -129,13 +130,14 @@ pub trait Transport: Send + Sync {
     -> Result<PushReply, RemoteError>;
 }
 
-/// The transport that `remote.transport` names, bound to `remote`. An error where it is not there, or if a token would
-/// travel in the clear.
+/// The transport that `remote.transport` names, bound to `remote`. What it learns of the server is kept in `memory`. An
+/// error where it is not there, or if a token would travel in the clear.
 pub fn open(
     remote: &Remote,
     environment: &Environment,
     interrupt: &Interrupt,
     reporter: Arc<dyn Reporter>,
+    memory: Option<MemoryPlace>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
     let embedded = chooses_embedded(remote.transport, interrupt);
     let helpers = if embedded {
@@ -145,7 +147,7 @@ pub fn open(
     };
     let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
     if remote.transport == TransportChoice::Native {
-        Ok(Box::new(Native::new(bound)?))
+        Ok(Box::new(Native::new(bound, memory)?))
     } else if embedded {
         open_embedded(bound)
     } else {

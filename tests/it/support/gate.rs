@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::http::{Reaction, Stage};
-use super::{Sandbox, wait_until, without_git_children};
+use super::{Sandbox, wait_until, without_git, without_git_children};
 
 /// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone. As long as somebody
 /// waits there, the file `reached` grows.
@@ -86,8 +86,14 @@ impl Sandbox {
             return match (step, moment) {
                 (Step::List, _) => server.fail(Stage::ListToFetch, reaction, usize::MAX),
                 (Step::Fetch, _) => server.fail(Stage::Fetch, reaction, usize::MAX),
+                // Where the server's capabilities are remembered, a push is a single request.
                 (Step::Push, Moment::Before) => {
-                    server.fail(Stage::ListToPush, reaction, usize::MAX)
+                    let first = if without_git() {
+                        Stage::ListToPush
+                    } else {
+                        Stage::Push
+                    };
+                    server.fail(first, reaction, usize::MAX)
                 }
                 (Step::Push, Moment::After) => server.fail(Stage::Push, reaction, usize::MAX),
                 (Step::Verify, _) => server.fail_after(Stage::Push, Stage::ListToFetch, reaction),

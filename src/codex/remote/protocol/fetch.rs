@@ -55,7 +55,9 @@ fn request_v2(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
 }
 
 fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
+    // Nothing is thin, as no haves are sent, but dulwich demands a client that could read it.
     let known = [
+        "thin-pack",
         "side-band-64k",
         "ofs-delta",
         "no-progress",
@@ -74,9 +76,10 @@ fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
     Request::default()
         .lines(first)
         .lines(wants.map(|id| format!("want {id}")))
+        // Before the history's ends: git takes any order, dulwich only this one.
+        .lines(wanted.filter_line(capabilities.has("filter")))
         .lines(wanted.shallow.iter().map(|id| format!("shallow {id}")))
         .lines(wanted.depth.map(|depth| format!("deepen {depth}")))
-        .lines(wanted.filter_line(capabilities.has("filter")))
         .flush()
         .line("done")
         .into_bytes()
