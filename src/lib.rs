@@ -46,8 +46,9 @@
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
-//! | where a token may go | `codex::transport::git` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
+//! | where a token may go | `codex::transport::git`, `codex::remote::http` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
 //! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |
+//! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), who carries it (`http`, `ssh`, `local`) |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | an error's words, hint and exit status | the module's error type; `cli::failure`, for every command |
 //! | a killed run's clone is removed | `codex::scratch` |

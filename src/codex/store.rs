@@ -144,6 +144,11 @@ impl Store {
         }
     }
 
+    /// Whether a fetch brings all trees of the tip.
+    pub fn holds_trees(&self) -> bool {
+        !self.commits_alone
+    }
+
     /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
     pub fn renew(&mut self) -> Result<bool, StoreError> {
         if self.scratch.is_some() {

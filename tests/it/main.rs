@@ -17,6 +17,7 @@ mod house;
 mod init;
 mod known;
 mod launcher;
+mod native;
 mod output;
 mod ownership;
 mod page;

@@ -19,6 +19,8 @@ use crate::object::{Mode, ObjectId};
 
 /// Length of a pack's header: `PACK`, version, number of objects.
 const HEADER: usize = 12;
+/// Length of the checksum behind its objects.
+const CHECKSUM: u64 = 20;
 /// After how many more objects progress is reported.
 const STEP: usize = 64;
 
@@ -58,19 +60,20 @@ impl<'s> Incoming<'s> {
         })
     }
 
-    /// Puts the pack in its place. A pack of no objects, which says that nothing is new, is not kept.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    /// Puts the pack in its place, and returns that. A pack of no objects, which says that nothing is new, is not kept.
+    pub(super) fn finish(self) -> Result<Option<PathBuf>, Failure> {
         let incomplete = || Failure::invalid("the server sent no pack");
         let count = self.header.get(HEADER - 4..).ok_or_else(incomplete)?;
         if count == [0; 4] {
-            return Ok(());
+            return Ok(None);
         }
         let name = self.indexer.commit().map_err(indexing)?;
         // For git, which else misses what the server left out.
-        let mark = packs(self.store).join(format!("pack-{name}.promisor"));
-        fs::write(mark, "").map_err(disk)?;
+        let pack = packs(self.store).join(format!("pack-{name}.pack"));
+        fs::write(pack.with_extension("promisor"), "").map_err(disk)?;
         let objects = self.store.repository().odb().map_err(indexing)?;
-        objects.refresh().map_err(indexing)
+        objects.refresh().map_err(indexing)?;
+        Ok(Some(pack))
     }
 }
 
@@ -142,66 +145,90 @@ pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result
     write().map(drop).map_err(disk)
 }
 
-/// The pack of a push: what the last write made, and the contents it reuses from earlier writes of the same run.
-pub(super) struct Outgoing {
+/// A pack that is put together from parts of others. Deltas refer back by a distance within their part, so a part stays
+/// valid at any place.
+#[derive(Default)]
+pub(super) struct Parts {
     parts: Vec<(PathBuf, Vec<Range<u64>>)>,
     count: u32,
 }
 
-impl Outgoing {
-    /// Everything new in `commit` on top of `old`.
-    pub(super) fn new(
+impl Parts {
+    /// Everything new in `commit` on top of `old`: what the last write made, and the contents it reuses from earlier
+    /// writes of the same run.
+    pub(super) fn of_push(
         store: &Store,
         commit: ObjectId,
         old: Option<ObjectId>,
     ) -> Result<Self, StoreError> {
         let written = store.written();
-        let mut outgoing = Self {
-            parts: Vec::new(),
-            count: 0,
-        };
+        let mut parts = Self::default();
         // A commit that was fetched is on the server already: there is nothing to send.
-        let Some((last, earlier)) = written.split_last() else {
-            return Ok(outgoing);
+        let Some((last, earlier)) = written
+            .split_last()
+            .filter(|(last, _)| last.contains(commit))
+        else {
+            return Ok(parts);
         };
-        if !last.contains(commit) {
-            return Ok(outgoing);
-        }
-        let start = HEADER as u64;
-        let all = start..last.end;
-        outgoing.add(&last.path, Vec::from([all]), last.count);
+        parts.add(&last.path, HEADER as u64..last.end, last.count);
         if !earlier.is_empty() {
             let needed = reused(store, last, commit, old)?;
             for pack in earlier {
-                let ranges: Vec<_> = needed
-                    .iter()
-                    .filter_map(|id| pack.blobs.get(id))
-                    .cloned()
-                    .collect();
-                let count = ranges.len() as u32;
-                outgoing.add(&pack.path, ranges, count);
+                let places = needed.iter().filter_map(|id| pack.blobs.get(id));
+                for place in places {
+                    parts.add(&pack.path, place.clone(), 1);
+                }
             }
         }
-        Ok(outgoing)
+        Ok(parts)
     }
 
-    fn add(&mut self, path: &Path, ranges: Vec<Range<u64>>, count: u32) {
-        self.parts.push((path.to_owned(), ranges));
+    /// Adds all objects of a pack.
+    pub(super) fn add_whole(&mut self, pack: &Path) -> io::Result<()> {
+        let mut header = [0; HEADER];
+        let mut file = File::open(pack)?;
+        file.read_exact(&mut header)?;
+        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        let end = file.metadata()?.len().saturating_sub(CHECKSUM);
+        self.add(pack, HEADER as u64..end, count);
+        Ok(())
+    }
+
+    /// Adds the trees and commits of the last write of this run, which precede its contents.
+    pub(super) fn add_trees(&mut self, store: &Store) {
+        if let Some(last) = store.written().last() {
+            let contents = last.blobs.values().map(|place| place.start);
+            let end = contents.min().unwrap_or(last.end);
+            self.add(
+                &last.path,
+                HEADER as u64..end,
+                last.count - last.blobs.len() as u32,
+            );
+        }
+    }
+
+    fn add(&mut self, path: &Path, range: Range<u64>, count: u32) {
         self.count += count;
+        match self.parts.last_mut() {
+            Some((last, ranges)) if last == path => ranges.push(range),
+            _ => self.parts.push((path.to_owned(), Vec::from([range]))),
+        }
     }
 
-    /// The number of bytes that [`Outgoing::write`] writes.
+    /// The number of bytes that [`Parts::write`] writes.
     pub(super) fn length(&self) -> u64 {
         let ranges = self.parts.iter().flat_map(|(_, ranges)| ranges);
-        let body: u64 = ranges.map(|range| range.end - range.start).sum();
-        HEADER as u64 + body + 20
+        let body: u64 = ranges
+            .map(|range| range.end.saturating_sub(range.start))
+            .sum();
+        HEADER as u64 + body + CHECKSUM
     }
 
     pub(super) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Writes the pack. Deltas refer back by a distance, so the parts of a pack stay valid at any place.
+    /// Writes the pack.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut out = Hashing {
             out,
@@ -214,7 +241,7 @@ impl Outgoing {
             let mut file = File::open(path)?;
             for range in ranges {
                 file.seek(SeekFrom::Start(range.start))?;
-                let length = range.end - range.start;
+                let length = range.end.saturating_sub(range.start);
                 let copied = io::copy(&mut (&mut file).take(length), &mut out)?;
                 if copied != length {
                     return Err(io::ErrorKind::UnexpectedEof.into());

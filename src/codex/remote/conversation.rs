@@ -1,10 +1,11 @@
 //! One conversation with a remote: its refs, objects, a push, and its refs again, over carriers that stay open.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::carrier::{Body, Carrier};
-use super::clone::{self, Incoming, Outgoing};
+use super::clone::{self, Incoming, Parts};
 use super::failure::Failure;
 use super::memory::Memory;
 use super::patience::Patience;
@@ -12,6 +13,7 @@ use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, 
 use super::protocol::packet::{Messages, Packets};
 use super::protocol::push::{Report, Update};
 use super::protocol::{fetch, list, push};
+use super::seed::Seed;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::store::Store;
 use crate::codex::transport::OnSignal;
@@ -58,6 +60,8 @@ pub(super) struct Conversation {
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
     memory: Memory,
+    /// The kept trees of the tip, where fetching them takes a turn on a network.
+    seed: Option<Seed>,
     /// A service of version 0 that sent its refs and was asked nothing yet.
     greeted: bool,
     /// A running service has cut the history for a fetch. It would not do so a second time: it keeps the first cut.
@@ -86,6 +90,7 @@ impl Conversation {
         Self {
             upload: remembered(reading.as_ref(), Service::UploadPack),
             receive: remembered(writer, Service::ReceivePack),
+            seed: memory.seed().filter(|_| reading.is_stateless()),
             memory,
             bound,
             patience,
@@ -199,13 +204,29 @@ impl Conversation {
             .tip()
             .ok()
             .filter(|known| store.read_commit(*known).is_some());
+        let holds_trees = store.holds_trees();
+        if known.is_none()
+            && depth == 1
+            && holds_trees
+            && self
+                .seed
+                .as_mut()
+                .is_some_and(|seed| seed.plant(store, tip))
+        {
+            return Ok(());
+        }
         let wanted = Want {
             ids: &[tip],
             haves: known.as_slice(),
             depth: Some(depth),
             filter: Some(store.filter()),
         };
-        self.repeatedly(|this| this.fetch_once(store, &wanted))
+        let pack = self.repeatedly(|this| this.fetch_once(store, &wanted))?;
+        if let Some(seed) = self.seed.as_mut().filter(|_| holds_trees) {
+            seed.fetched(pack, known.is_none());
+            seed.keep(store, tip);
+        }
+        Ok(())
     }
 
     /// Fetches contents by their ids; from a server that gives out no single objects, all contents of `tip`.
@@ -239,13 +260,14 @@ impl Conversation {
                 Err(failure) if refuses_objects(&failure) => {
                     tracing::debug!("the server gives out no single objects");
                 }
-                done => return done,
+                done => return done.map(drop),
             }
         }
         self.repeatedly(|this| this.fetch_once(store, &whole))
+            .map(drop)
     }
 
-    fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<(), Failure> {
+    fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<Option<PathBuf>, Failure> {
         let capabilities = self.capabilities_to_fetch(want.depth.is_some())?;
         let mut shallow = clone::shallow(store)?;
         let wanted = fetch::Wanted {
@@ -273,7 +295,7 @@ impl Conversation {
                     Ok(())
                 });
         asked.map_err(|failure| with_messages(failure, messages.into_lines()))?;
-        pack.finish()?;
+        let pack = pack.finish()?;
         let fetch::Boundary {
             shallow: cut,
             unshallow,
@@ -286,7 +308,7 @@ impl Conversation {
         } else {
             self.reading.end(Service::UploadPack);
         }
-        Ok(())
+        Ok(pack)
     }
 
     /// Capabilities of a service that is ready for a fetch.
@@ -330,7 +352,12 @@ impl Conversation {
         let messages = messages.into_lines();
         self.pushed = Some((update.new, update.name.to_owned()));
         match result {
-            Ok(report) => Ok(Answered { report, messages }),
+            Ok(report) => {
+                if let Some(seed) = self.seed.as_ref().filter(|_| report == Report::Accepted) {
+                    seed.keep(store, update.new);
+                }
+                Ok(Answered { report, messages })
+            }
             Err(failure) => Err(PushFailure {
                 failure,
                 is_sent: progress.is_complete,
@@ -346,7 +373,7 @@ impl Conversation {
         progress: &mut Sending,
         messages: &mut Messages,
     ) -> Result<Report, Failure> {
-        let pack = Outgoing::new(store, update.new, update.old)
+        let pack = Parts::of_push(store, update.new, update.old)
             .map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))?;
         let capabilities = match self.receive.take() {
             Some(capabilities) => capabilities,

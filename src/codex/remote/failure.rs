@@ -18,6 +18,9 @@ pub(super) enum Failure {
         /// How long the server wants the client to wait before the next attempt.
         retry_after: Option<Duration>,
     },
+    /// The server read the request and answered that it does not accept it (a status from 400 to 428).
+    #[error("refused: {}", .0.join("; "))]
+    Refused(Vec<String>),
     /// An answer that is not in git's packet lines.
     #[error("the answer is not in git's packet lines")]
     NotGit,
@@ -66,6 +69,7 @@ impl Failure {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
+            Self::Refused(_) => Some(RemoteErrorKind::Other),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }
     }

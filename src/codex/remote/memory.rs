@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::protocol::capabilities::{Capabilities, Service, Version};
+use super::seed::Seed;
 use crate::object::{Kind, hash};
 use crate::record::{self, Reader};
 
@@ -70,6 +71,12 @@ impl Memory {
             note: note.unwrap_or_default(),
             is_changed: false,
         }
+    }
+
+    /// Where the trees of the tip are kept.
+    pub(super) fn seed(&self) -> Option<Seed> {
+        let (file, place) = self.place.as_ref()?;
+        Some(Seed::new(file.with_extension("trees"), place.is_writable))
     }
 
     /// The remembered capabilities of a service.

@@ -6,6 +6,7 @@
 //! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`child`] for [`ssh`] and [`local`] paths |
 //! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
 //! | [`memory`] | what a server can do, kept between runs |
+//! | [`seed`] | the trees of the tip, kept between runs |
 //! | [`clone`] | packs into and out of the clone |
 //! | [`settings`] | git's configuration, as far as it says how a server is reached |
 //! | [`patience`] | time limits and signals |
@@ -24,6 +25,7 @@ mod local;
 mod memory;
 mod patience;
 mod protocol;
+mod seed;
 mod settings;
 mod ssh;
 
@@ -189,19 +191,19 @@ fn hand_over(bound: &Bound, reason: &str) -> State {
 
 /// The error behind a failure, without secrets.
 fn error(bound: &Bound, failure: Failure) -> RemoteError {
-    match failure {
-        Failure::Remote { kind, detail, .. } => {
-            let detail = bound.redacted(&detail);
-            let shown = detail
-                .iter()
-                .map(|line| escaped(line.as_bytes()).to_string());
-            bound.error(kind, shown.collect())
-        }
-        Failure::NotGit => bound.error(RemoteErrorKind::ServerFailure, vec![failure.to_string()]),
+    let (kind, detail) = match failure {
+        Failure::Remote { kind, detail, .. } => (kind, detail),
+        Failure::Refused(detail) => (RemoteErrorKind::Other, detail),
+        Failure::NotGit => (RemoteErrorKind::ServerFailure, vec![failure.to_string()]),
         Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
-            bound.error(RemoteErrorKind::Other, vec![reason])
+            (RemoteErrorKind::Other, vec![reason])
         }
-    }
+    };
+    let detail = bound.redacted(&detail);
+    let shown = detail
+        .iter()
+        .map(|line| escaped(line.as_bytes()).to_string());
+    bound.error(kind, shown.collect())
 }
 
 impl Transport for Native {
@@ -345,8 +347,12 @@ impl Native {
         if let Failure::Remote { detail, .. } = &mut failure {
             detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
         }
+        let is_refused = matches!(failure, Failure::Refused(_));
         let error = error(&self.bound, failure);
-        if is_sent && (error.kind.is_transient() || error.kind == RemoteErrorKind::Other) {
+        if !is_refused
+            && is_sent
+            && (error.kind.is_transient() || error.kind == RemoteErrorKind::Other)
+        {
             Ok(Ok(PushReply::Lost(error)))
         } else {
             Ok(Err(error))

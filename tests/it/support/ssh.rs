@@ -16,6 +16,11 @@ pub(crate) struct SshServer {
 impl SshServer {
     /// Starts one that knows a key of the sandbox; `None`, and a line that says so, where `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
+        Self::start_with(sandbox, "")
+    }
+
+    /// The same with more lines of configuration. Without any, clients cannot ask for version 2 of git's protocol.
+    pub(crate) fn start_with(sandbox: &Sandbox, more: &str) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
             not_installed(program);
@@ -59,7 +64,7 @@ impl SshServer {
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n",
+             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n{more}",
             path("host"),
             path("authorized_keys"),
         );

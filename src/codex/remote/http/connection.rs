@@ -308,3 +308,62 @@ impl Write for Watched<'_> {
         self.0.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    /// A server that answers `answer` once it has read the head of a request, and reads no body.
+    fn answers(answer: &'static str) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Open until the client has gone.
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        Address::parse(&format!("http://127.0.0.1:{port}/")).unwrap()
+    }
+
+    #[test]
+    fn an_answer_to_a_request_that_is_still_being_sent_is_not_lost() {
+        let answer = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlimit";
+        for length in [None, Some(u64::MAX)] {
+            let address = answers(answer);
+            let patience = Patience::new(Interrupt::default(), Duration::from_secs(60));
+            let mut connection = Connection::open(&Route {
+                address: &address,
+                proxy: None,
+                tls: None,
+                connect: Duration::from_secs(60),
+                patience: &patience,
+            })
+            .unwrap();
+            // Without end: only the answer can stop it.
+            let mut write = |out: &mut dyn Write| loop {
+                out.write_all(&[0; 4096])?;
+            };
+            let mut body = carrier::Body::Stream {
+                length,
+                write: &mut write,
+            };
+            let head = "POST / HTTP/1.1\r\n\r\n";
+            let (head, is_whole) = connection.exchange(head, &mut body).unwrap();
+            assert_eq!((head.status, is_whole), (413, false));
+            let mut text = String::new();
+            let mut body = connection.body(&head).unwrap();
+            body.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "limit");
+        }
+    }
+}

@@ -366,12 +366,11 @@ impl Http {
         let kind = match status {
             403 => RemoteErrorKind::Forbidden,
             404 | 410 => RemoteErrorKind::NotFound,
+            407 => return Failure::NeedsGit("the proxy asks for credentials".to_owned()),
+            400..=428 => return Failure::Refused(self.quote(head, is_whole)),
             429 | 500.. => RemoteErrorKind::ServerFailure,
             _ => RemoteErrorKind::Other,
         };
-        if status == 407 {
-            return Failure::NeedsGit("the proxy asks for credentials".to_owned());
-        }
         Failure::Remote {
             kind,
             detail: self.quote(head, is_whole),
