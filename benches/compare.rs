@@ -1,20 +1,20 @@
-//! The program beside what people would use instead, in one run, from equal starting states:
+//! Compares the program with its alternatives in one run, from equal starting states:
 //!
 //! ```sh
 //! cargo bench --bench compare -- S M        # sizes: S 10 × 100, M 50 × 400, L 100 × 1000 (projects × files)
 //! cargo bench --bench compare -- W          # the program alone: W 5000 × 4
 //! cargo bench --bench compare -- L alone    # without the scripts
-//! cargo bench --bench compare -- L floor    # below the table: the least that a first sync could take
-//! cargo bench --bench compare -- start      # nothing but starting, beside `true`
+//! cargo bench --bench compare -- L floor    # also print the minimum time of a first sync
+//! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! ```
 //!
-//! Beside it run a shell script (shallow clone, rsync, a commit a project, one push), an expert's script (no working tree,
-//! git's plumbing) and a plain clone as the floor of what any of them could do. All must leave the same `projects/` tree.
-//! Prints medians, ratios and the program's own peak memory as a table.
+//! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an expert's script
+//! (git's plumbing without a working tree), and a plain clone as the lower bound for all of them. All of them must
+//! produce the same `projects/` tree. The output is a table of medians, ratios, and the program's peak memory.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark that cannot go on has failed; it prints a table"
+    reason = "an error ends the benchmark; the result is printed as a table"
 )]
 
 use std::fs;
@@ -103,11 +103,11 @@ const CASES: [&str; 5] = [
     WITH_CACHE,
     "nothing changed",
     NO_STATE,
-    "one file a project",
+    "one file per project",
 ];
-/// The program knows nothing of earlier runs, as the scripts never do: they are not asked again.
+/// The program has no recorded state. The scripts never have any, so they are not measured again.
 const NO_STATE: &str = "nothing changed, no state";
-/// The program writes the local cache as well; the others are not asked again.
+/// The program also writes the local cache. The scripts have none, so they are not measured again.
 const WITH_CACHE: &str = "first sync, with the cache";
 
 fn main() {
@@ -133,7 +133,7 @@ fn main() {
     }
 }
 
-/// Prints what starting costs.
+/// Prints the start-up time.
 fn start() {
     const RUNS: usize = 101;
     let program = env!("CARGO_BIN_EXE_fractary-codex");
@@ -164,7 +164,7 @@ fn start() {
     }
 }
 
-/// A workspace and a codex, on disk, and copies of the codex for each contender.
+/// A workspace and a codex on disk, with a copy of the codex for each contender.
 struct World {
     directory: tempfile::TempDir,
 }
@@ -291,8 +291,8 @@ impl World {
         }
     }
 
-    /// What a first sync cannot do without: reading, hashing and compressing every file on two threads, and git's own push
-    /// of the ready objects.
+    /// Measures the indispensable work of a first sync: to read, hash and compress every file on two threads, and to
+    /// push the objects with git.
     fn floor(&self) {
         let files: Vec<PathBuf> = ignore::WalkBuilder::new(self.path("ws"))
             .build()
@@ -314,7 +314,9 @@ impl World {
             packed.sum()
         });
         let packing = start.elapsed().as_secs_f64();
-        let (ready, target) = (self.path("program.git"), self.path("target.git"));
+
+        let ready = self.path("program.git");
+        let target = self.path("target.git");
         let copied = Command::new("cp")
             .arg("-r")
             .args([self.path("origin.git"), target.clone()])
@@ -333,13 +335,14 @@ impl World {
         );
     }
 
-    /// Brings the contender's codex to the state that the case starts from, and the workspace to what it ends with.
+    /// Prepares the codex of the contender for the case, and makes the changes in the workspace that the case measures.
     fn prepare(&self, case: &str, contender: Contender, size: &Size, round: usize) {
         let codex = self.path(&format!("{}.git", contender.name()));
         if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path("state"));
-            // Moved, not removed: a file system is slow to take names anew that have just been given up.
+            // The cache is moved instead of removed, because file systems are slow to create files again that were just
+            // deleted.
             let _ = fs::rename(
                 self.path("ws/.fractary/codex"),
                 self.path(&format!("earlier-cache-{round}")),
@@ -354,9 +357,10 @@ impl World {
         if case == NO_STATE {
             let _ = fs::remove_dir_all(self.path("state"));
         }
-        if case == "one file a project" && contender == Contender::Program {
+        if case == "one file per project" && contender == Contender::Program {
             for project in 0..size.projects {
-                // Of another length each time: rsync takes the same length within the same second for the same file.
+                // Each round has a different length, because rsync takes a file of equal size and time (in seconds) as
+                // unchanged.
                 write(
                     &self.path(&format!("ws/proj-{project:03}/README.md")),
                     &"word ".repeat(round + 1),
@@ -365,8 +369,8 @@ impl World {
         }
     }
 
-    /// Has the system keep the sources at hand and write out what came before: whoever runs after minutes of something else
-    /// would wait for the disk, and git's own waiting for the disk would be for what another contender wrote.
+    /// Flushes all pending writes to disk, and reads the sources into the system's cache. Otherwise a contender would
+    /// wait for the writes of the previous one, or for files that were evicted from the cache.
     fn settle(&self) {
         assert!(Command::new("sync").status().unwrap().success());
         for entry in ignore::WalkBuilder::new(self.path("ws")).build() {
@@ -377,7 +381,7 @@ impl World {
         }
     }
 
-    /// Runs a contender; the peak memory of the program itself in KiB, 0 for the scripts.
+    /// Runs a contender. Returns the peak memory of the program in KiB; 0 for the scripts.
     fn run(&self, contender: Contender, case: &str) -> u64 {
         let url = format!(
             "file://{}",
@@ -456,7 +460,7 @@ impl Contender {
     }
 }
 
-/// Documents of 1 to 12 KB, always the same ones.
+/// A deterministic generator of documents of 1 to 12 KB.
 struct Random(u64);
 
 impl Random {

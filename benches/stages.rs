@@ -1,8 +1,5 @@
-//! The stages of a sync alone: `cargo bench --bench stages`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot go on has failed"
-)]
+//! Measures the stages of a sync separately: `cargo bench --bench stages`.
+#![expect(clippy::unwrap_used, reason = "an error ends the benchmark")]
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +16,7 @@ use fractary_codex::{config, environment::Environment, workspace};
 
 const FILES: usize = 2000;
 
-/// One project of many small documents, among as many files that nobody wants.
+/// A project of many small documents, and as many files that no pattern matches.
 fn project(root: &Path) -> Project {
     for number in 0..FILES {
         for (directory, name) in [("docs", "md"), ("src", "rs")] {
@@ -110,15 +107,16 @@ fn stages(criterion: &mut Criterion) {
     });
 }
 
-/// A thousand members with a file each, beside a plain walk over the same directories.
+/// Compares resolving a workspace of a thousand members, each with its own configuration, with a plain walk over the
+/// same directories.
 fn members(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();
     for number in 0..1000 {
-        let mark = root.join(format!("services/s{number}/.fractary"));
-        fs::create_dir_all(&mark).unwrap();
+        let directory = root.join(format!("services/s{number}/.fractary"));
+        fs::create_dir_all(&directory).unwrap();
         fs::write(
-            mark.join("config.yaml"),
+            directory.join("config.yaml"),
             "codex:\n  sync:\n    to_codex:\n      include: [\"docs/**\", \"*.md\"]\n",
         )
         .unwrap();

@@ -1,4 +1,4 @@
-# Completion of `fractary`: the names of its tools, and then what each tool completes by itself.
+# Completion for `fractary`: the names of its tools, then the completion of the tool itself.
 _fractary() {
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "help $(fractary --list 2>/dev/null | cut -f1)" -- "$2")

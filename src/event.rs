@@ -1,80 +1,86 @@
-//! What happens while it happens, as values. The library tells; a [`Reporter`] decides what is shown.
+//! Events of a run in progress. The library never prints: it passes each event to a [`Reporter`], which decides how to
+//! show it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The long stages of a run.
+/// A stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Asking the remote and fetching its tip.
+    /// Querying the remote and fetching its tip.
     Fetch,
     /// Reading and hashing the projects' files.
     Scan,
-    /// Writing commits.
+    /// Writing commits into the temporary clone.
     Commit,
-    /// Sending them and waiting for the verdict.
+    /// Sending the commits and waiting for the server's result.
     Push,
-    /// Asking the remote again.
+    /// Querying the remote again, to confirm the push.
     Verify,
     /// Writing the local cache.
     Write,
 }
 
-/// One thing that happened.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A stage began.
     Started {
-        /// Which.
+        /// The stage.
         stage: Stage,
     },
-    /// A stage moved on; `total` is known for some.
+    /// A stage made progress.
     Progress {
-        /// Which.
+        /// The stage.
         stage: Stage,
-        /// Done so far: objects when fetching and pushing, projects when scanning, else files.
+        /// The number of units done: objects when fetching and pushing, projects when scanning, otherwise files.
         done: u64,
-        /// Of how many.
+        /// The total number of units, if it is known.
         total: Option<u64>,
-        /// Files looked at so far, when scanning.
+        /// The number of files examined, when scanning.
         #[serde(skip_serializing_if = "Option::is_none")]
         files: Option<u64>,
-        /// Bytes moved so far, where that is known.
+        /// The number of bytes transferred, if it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         bytes: Option<u64>,
     },
     /// A stage ended.
     Finished {
-        /// Which.
+        /// The stage.
         stage: Stage,
     },
-    /// Another run holds this machine's lock for the remote.
+    /// The run waits for another run on this machine that uses the same remote.
     Waiting,
-    /// The push did not land and is made again on top of the new tip.
+    /// The push did not land and is retried on top of the new tip.
     Retrying {
-        /// Attempts so far.
+        /// The number of attempts so far.
         attempt: u32,
-        /// Of how many.
+        /// The maximum number of attempts.
         of: u32,
-        /// Why.
+        /// The reason why the last attempt did not land.
         reason: String,
-        /// Time waited first, in milliseconds.
+        /// The delay before the next attempt, in milliseconds.
         #[serde(serialize_with = "millis")]
         #[schemars(with = "u64")]
         delay: Duration,
     },
-    /// Something a user should know that stops nothing.
+    /// The server sent a message with a push that is not an error.
+    ServerWords {
+        /// The message, one string per line.
+        lines: Vec<String>,
+    },
+    /// A problem that does not stop the run.
     Warning {
-        /// The project it concerns.
+        /// The affected project, if it is a single one.
         project: Option<String>,
-        /// What.
+        /// The warning text.
         message: String,
     },
 }
 
-/// Listens to events; called from several threads.
+/// Receives events. It is called from several threads.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -96,18 +102,18 @@ pub enum Event {
 /// assert_eq!(warnings.0.into_inner().unwrap(), ["look here"]);
 /// ```
 pub trait Reporter: Send + Sync {
-    /// Takes notice of `event`.
+    /// Handles `event`. A slow implementation delays the run.
     fn event(&self, event: &Event);
 }
 
-/// Listens to nothing.
+/// A reporter that ignores all events.
 pub struct Silent;
 
 impl Reporter for Silent {
     fn event(&self, _: &Event) {}
 }
 
-/// Counts what many threads do in a stage and tells now and then.
+/// Counts the work of several threads in one stage and reports the progress at intervals.
 pub struct Counter<'a> {
     reporter: &'a dyn Reporter,
     stage: Stage,
@@ -117,10 +123,10 @@ pub struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    /// How many files make it worth telling.
+    /// Progress is reported once per this many files.
     const STEP: u64 = 64;
 
-    /// At zero of `total`.
+    /// A counter at zero, for a stage of `total` units: projects when scanning, otherwise files.
     pub fn new(reporter: &'a dyn Reporter, stage: Stage, total: Option<usize>) -> Self {
         let total = total.map(|total| total as u64);
         Self {
@@ -132,20 +138,20 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// A file was looked at or written. Where files are what is counted, it is also one done.
+    /// Counts a file that was read or written.
     pub fn file(&self) {
         if (self.files.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(Self::STEP) {
-            self.tell();
+            self.report();
         }
     }
 
-    /// A project was scanned.
+    /// Counts a project that was scanned.
     pub fn project(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
-        self.tell();
+        self.report();
     }
 
-    fn tell(&self) {
+    fn report(&self) {
         let files = self.files.load(Ordering::Relaxed);
         let (done, files) = match self.stage {
             Stage::Scan => (self.done.load(Ordering::Relaxed), Some(files)),

@@ -1,5 +1,5 @@
-//! A request to stop, as a value: the command line sets it from a signal handler, long work asks for it. It also knows
-//! the children that run, so that none outlives an end at once.
+//! Cooperative cancellation. The command line requests it when a signal arrives, and long operations check for it. The
+//! running child processes are registered here too, so that none outlives a run that ends immediately.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::platform;
 
-/// Shared by everything that can take long. Cloning shares the same request.
+/// A request to stop, shared by all long operations. Clones share the same request.
 ///
 /// ```
 /// use fractary_codex::interrupt::{Interrupt, Interrupted};
@@ -24,12 +24,13 @@ pub struct Interrupt(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// The signal that requested the stop; 0 if there was none.
     signal: AtomicI32,
-    /// The children that run, each the leader of a process group.
+    /// The process ids of the running children, each the leader of a process group.
     groups: Mutex<BTreeSet<u32>>,
 }
 
-/// A child that is known to an [`Interrupt`] as long as this value lives.
+/// Keeps a child registered with an [`Interrupt`] until it is dropped.
 #[derive(Debug)]
 pub struct Running(Interrupt, u32);
 
@@ -39,25 +40,25 @@ impl Drop for Running {
     }
 }
 
-/// Work stopped because signal `.0` asked for it.
+/// The error of an operation that stopped because of signal `.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted by signal {0}")]
 pub struct Interrupted(pub i32);
 
 impl Interrupt {
-    /// Asks to stop, on behalf of `signal`.
+    /// Requests a stop because of `signal`.
     pub fn request(&self, signal: i32) {
         self.0.signal.store(signal, Ordering::SeqCst);
     }
 
-    /// Takes notice of a child that runs and leads a process group.
+    /// Registers a running child with process id `leader`, which leads a process group.
     pub fn running(&self, leader: u32) -> Running {
         self.groups().insert(leader);
         Running(self.clone(), leader)
     }
 
-    /// Asks every child and what it started to end. Asked, git takes its lock files away; killed, it would leave them in
-    /// a codex on this machine.
+    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which
+    /// matters for a codex on this machine.
     pub fn end_children(&self) {
         for leader in self.groups().iter() {
             platform::ask_to_end(*leader);
@@ -68,9 +69,10 @@ impl Interrupt {
         self.0.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps for `duration`, or until somebody asks to stop.
+    /// Sleeps for `duration`. Returns an error as soon as a stop is requested.
     pub fn wait(&self, duration: Duration) -> Result<(), Interrupted> {
         let end = Instant::now() + duration;
+
         loop {
             self.check()?;
             match end.checked_duration_since(Instant::now()) {
@@ -82,7 +84,7 @@ impl Interrupt {
         }
     }
 
-    /// An error if somebody asked to stop.
+    /// Returns an error if a stop was requested.
     pub fn check(&self) -> Result<(), Interrupted> {
         match self.0.signal.load(Ordering::SeqCst) {
             0 => Ok(()),

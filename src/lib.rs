@@ -1,5 +1,5 @@
 //! Publishes the shared documents of many projects into one git repository, the codex: one clone, one commit per
-//! project, one push, and no success told that the remote did not confirm.
+//! project, and one push. Success is reported only after the remote confirms it.
 //!
 //! A sync from end to end, as the command line does it:
 //!
@@ -31,39 +31,43 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Data flows one way; the small types below know nothing of it:
+//! Data flows in one direction, and the small types do not depend on it:
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!
-//! The way back is shorter: workspace → what a project wants of the codex (`pull`) → the local cache (`cache`), with
-//! `sync` as the orchestrator of both.
+//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`pull`) → the local
+//! cache (`cache`). `sync` runs both.
 //!
-//! Where to look, to find or to change something:
+//! The places to find or change something:
 //!
 //! | | |
 //! |---|---|
+//! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
-//! | a refused push is told from a moved branch | `sync::push`: by the tip, asked again, never by words; what follows from it in `sync::publish` |
+//! | the outcome of a push: verified, moved, rejected, unknown | `sync::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
-//! | where a token may go | `codex::transport::git`, `codex::remote::http` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in what others say, `config::origin` and `url` in what we say; SECURITY.md tells why |
-//! | a new way to talk to a remote | `codex::transport`: the trait, what an implementation owes, and `open`, which chooses |
-//! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), who carries it (`http`, `ssh`, `local`) |
+//! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
+//! | a token is sent or masked | `codex::transport::git`, `codex::remote::http` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in messages of others, `config::origin` and `url` in our own; the reasons are in SECURITY.md |
+//! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
+//! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::git` applies them once; `Transport::url` is the one that is printed |
+//! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::opened` fetches it again |
+//! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), and what carries it (`http`, `ssh`, `local`) |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
-//! | an error's words, hint and exit status | the module's error type; `cli::failure`, for every command |
-//! | a killed run's clone is removed | `codex::scratch` |
-//! | a file of the cache was changed by hand, and stays | `cache::plan` |
-//! | a default, or what a key means | `config/defaults.yaml`; `config::raw` |
+//! | the message, hints and exit status of an error | the error type of the module; `cli::failure`, for every command |
+//! | the clone of a killed run is removed | `codex::scratch` |
+//! | a file of the cache was modified locally, and is kept | `cache::plan` |
+//! | a default, or the meaning of a key | `config/defaults.yaml`; `config::raw` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
-//! What programs may build upon is documented here; modules that are not shown are open for benchmarks and fuzzing alone.
+//! Programs can use the modules that are documented here. Hidden modules are public for benchmarks and fuzzing only.
 
 #![cfg_attr(
     test,
     expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")
 )]
 
-// Small types that know nothing of the flow.
+// Small types, which do not depend on the flow.
 pub mod environment;
 pub mod event;
 pub mod glob;
@@ -82,9 +86,10 @@ pub mod record;
 pub mod secret;
 #[doc(hidden)]
 pub mod stat;
-pub mod url;
 #[doc(hidden)]
-pub mod words;
+pub mod text;
+pub mod token_host;
+pub mod url;
 
 // From the configuration to a plan.
 pub mod config;
@@ -92,7 +97,7 @@ pub mod plan;
 pub mod scan;
 pub mod workspace;
 
-// The codex, the local cache, and what is remembered of both.
+// The codex, the local cache, and the recorded state of both.
 #[doc(hidden)]
 pub mod cache;
 #[doc(hidden)]
@@ -102,7 +107,7 @@ pub mod pull;
 #[doc(hidden)]
 pub mod state;
 
-// A run, and what is told of it.
+// A run and its output.
 #[doc(hidden)]
 pub mod cli;
 pub mod outcome;

@@ -1,14 +1,46 @@
-//! Waiting for a locked file without becoming deaf to signals.
+//! Lock files: opened so that nothing planted in their place can hold a run up, and waited for without becoming deaf to
+//! signals.
 
 use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use cap_std::fs::{Dir, OpenOptions};
+
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::platform;
+
+/// Opens the lock file at `path`, which is created if need be. An error if something other than a regular file is there.
+pub fn open(path: &Path) -> io::Result<File> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority())?;
+    open_in(&directory, Path::new(path.file_name().unwrap_or_default()))
+}
+
+/// The same for the lock file `name` in `directory`.
+pub fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true);
+    match platform::open_own_file(directory, name, &options) {
+        // Another user's, which can be locked all the same.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_existing_in(directory, name)
+        }
+        opened => Ok(opened?.into_std()),
+    }
+}
+
+/// Opens a lock file that another run made.
+pub fn open_existing_in(directory: &Dir, name: &Path) -> io::Result<File> {
+    let file = platform::open_own_file(directory, name, OpenOptions::new().read(true))?;
+    Ok(file.into_std())
+}
 
 /// Locks `file` against other processes; held until the value is dropped, or the process ends however it ends. Calls
-/// `waiting` if somebody else has it. `None` where the file system knows no locks.
+/// `waiting` if another process has it. `None` where the file system has no locks.
 pub fn lock(
     file: File,
     interrupt: &Interrupt,

@@ -1,11 +1,12 @@
-//! The name of a project: what stands in commits, in `projects/NAME/` and on the command line.
+//! Project names, as used in commits, in `projects/NAME/` and on the command line.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A valid project name: 1 to 100 of letters, digits, `.`, `_`, `-`, starting with a letter or digit.
+/// A valid project name: 1 to 100 of letters, digits, `.`, `_` and `-`, starting with a letter or digit.
 ///
-/// The rule keeps a name a single, harmless path segment on every platform, and `.`, `..`, `.git` out.
+/// This makes every name a single path segment without special meaning on any platform; `.`, `..` and `.git` are
+/// excluded.
 ///
 /// ```
 /// use fractary_codex::names::ProjectName;
@@ -16,7 +17,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectName(String);
 
-/// Why a text is not a project name.
+/// The error for a text that is not a valid project name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{}` is not a project name: 1 to 100 letters, digits, `.`, `_` or `-`, starting with a letter or digit", crate::paths::escaped(.0.as_bytes()))]
 pub struct InvalidProjectName(String);
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_single_harmless_segments() {
+    fn name_is_a_single_path_segment() {
         for good in [
             "a",
             "billing-api",

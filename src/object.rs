@@ -1,4 +1,4 @@
-//! Git objects as values: ids, kinds, modes and how an id is computed. No repository is needed for any of it.
+//! Ids, kinds and modes of git objects, and the computation of ids. Nothing here needs a repository.
 
 use std::fmt;
 
@@ -9,12 +9,13 @@ use sha1::{Digest, Sha1};
 pub struct ObjectId(pub [u8; 20]);
 
 impl ObjectId {
-    /// Reads 40 hexadecimal digits.
+    /// Parses 40 hexadecimal digits; `None` for any other text.
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         if bytes.len() != 40 || !text.is_ascii() {
             return None;
         }
+
         let mut id = [0; 20];
         for (byte, digits) in id.iter_mut().zip(bytes.chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
@@ -22,7 +23,7 @@ impl ObjectId {
         Some(Self(id))
     }
 
-    /// The first seven digits, for people.
+    /// The abbreviated id: the first seven digits.
     pub fn short(&self) -> String {
         self.to_string()[..7].to_owned()
     }
@@ -46,7 +47,7 @@ impl serde::Serialize for ObjectId {
     }
 }
 
-/// The kinds of object that are written.
+/// The kind of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A commit.
@@ -67,11 +68,11 @@ impl Kind {
     }
 }
 
-/// An id in the making, for contents that are not all in memory at once.
+/// Computes an id incrementally, for contents that are not in memory as a whole.
 pub struct Hasher(Sha1);
 
 impl Hasher {
-    /// Starts the id of an object of `size` bytes.
+    /// Starts the id of an object of `size` bytes. The size is part of the hashed data, so it must be known in advance.
     pub fn new(kind: Kind, size: u64) -> Self {
         let mut sha = Sha1::new();
         sha.update(format!("{} {size}\0", kind.name()));
@@ -83,13 +84,13 @@ impl Hasher {
         self.0.update(data);
     }
 
-    /// The id, once exactly the announced number of bytes was added.
+    /// Returns the id. It is only valid if exactly the announced number of bytes was added.
     pub fn finish(self) -> ObjectId {
         ObjectId(self.0.finalize().into())
     }
 }
 
-/// The id that git gives to `data`.
+/// Computes the id that git gives to an object with the contents `data`.
 ///
 /// ```
 /// use fractary_codex::object::{Kind, hash};
@@ -102,7 +103,7 @@ pub fn hash(kind: Kind, data: &[u8]) -> ObjectId {
     hasher.finish()
 }
 
-/// What a tree entry is, as far as a sync tells apart.
+/// The kind of a tree entry, as far as a sync distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// A file.
@@ -118,15 +119,18 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// From the octal digits of a tree entry. Historic modes (`100664`) and odd ones count as what git reads them as:
-    /// what is no file, link or directory is a submodule.
+    /// Parses the octal digits of a tree entry; `None` if they are not octal.
+    ///
+    /// Historic and unusual modes are read as git reads them: `100664` is a file, and anything that is not a file, link
+    /// or directory is a submodule.
     pub fn from_octal(digits: &[u8]) -> Option<Self> {
         if digits.is_empty() {
             return None;
         }
-        let mode = digits.iter().try_fold(0u32, |mode, d| {
-            matches!(d, b'0'..=b'7').then(|| (mode << 3) | u32::from(d - b'0'))
+        let mode = digits.iter().try_fold(0u32, |mode, digit| {
+            matches!(digit, b'0'..=b'7').then(|| (mode << 3) | u32::from(digit - b'0'))
         })?;
+
         match mode & 0o170_000 {
             0o100_000 if mode & 0o100 != 0 => Some(Self::Executable),
             0o100_000 => Some(Self::File),
@@ -136,7 +140,7 @@ impl Mode {
         }
     }
 
-    /// The digits as git writes them.
+    /// The octal digits that git writes for this mode.
     pub fn octal(self) -> &'static [u8] {
         match self {
             Self::File => b"100644",
@@ -147,7 +151,7 @@ impl Mode {
         }
     }
 
-    /// A plain file, executable or not.
+    /// Whether this is a regular file, executable or not.
     pub fn is_file(self) -> bool {
         matches!(self, Self::File | Self::Executable)
     }
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_gits_own() {
+    fn ids_are_those_of_git() {
         assert_eq!(
             hash(Kind::Blob, b"").to_string(),
             "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"

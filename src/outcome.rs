@@ -1,5 +1,6 @@
 //! What a run did, as values: the one source of every output path and of the exit status.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::history::SyncCommit;
 use crate::codex::store::StoreError;
+use crate::codex::transport::Refusal;
 use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -59,6 +61,10 @@ pub struct RemoteState {
     pub before: Option<ObjectId>,
     /// Our last commit, where it landed; else the tip as it was.
     pub after: Option<ObjectId>,
+    /// Whether the branch does not exist and this run makes it, or would.
+    pub creates_branch: bool,
+    /// What the commits of this run go on top of: the tip, or that of the branch that a new one starts from.
+    pub base: Option<ObjectId>,
 }
 
 /// Whether commits arrived.
@@ -162,7 +168,7 @@ pub enum Status {
 /// Sums over the projects.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Totals {
-    /// How many entries there are: one that goes both ways has two.
+    /// How many projects there are. One that is published and pulled counts once here, and below once for each direction.
     pub projects: u64,
     /// With this status.
     pub synced: u64,
@@ -187,10 +193,13 @@ pub struct Totals {
 impl SyncOutcome {
     /// The sums over its projects.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let names: BTreeSet<_> = self.projects.iter().map(|project| &project.name).collect();
+        let mut totals = Totals {
+            projects: names.len() as u64,
+            ..Totals::default()
+        };
         for project in &self.projects {
             let status = project.outcome.status();
-            totals.projects += 1;
             *match status {
                 Status::Synced => &mut totals.synced,
                 Status::WouldSync => &mut totals.would_sync,
@@ -291,17 +300,19 @@ pub enum SyncError {
     /// The clone cannot be made or read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The server does not take the push.
-    #[error("push to `{}` declined by `{place}`: {reason}", escaped(branch.as_bytes()))]
+    /// The server does not accept the push.
+    #[error("push to `{}` declined by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
     Declined {
         /// The host, or the path.
         place: String,
         /// The branch.
         branch: String,
-        /// The reason for the ref.
-        reason: String,
-        /// The server's own words.
-        words: Vec<String>,
+        /// Why, and the server's own words.
+        refusal: Box<Refusal>,
+        /// The projects that the words name, where they do not name all.
+        named: Vec<ProjectName>,
+        /// The other projects of the push.
+        others: Vec<ProjectName>,
     },
     /// The branch moved every time.
     #[error("`{}` of `{place}` moved during each of {attempts} attempts; the last refusal: {last}", escaped(branch.as_bytes()))]
@@ -312,10 +323,20 @@ pub enum SyncError {
         branch: String,
         /// How many pushes were made.
         attempts: u32,
-        /// What the last one was told.
+        /// The reason of the last refusal.
         last: String,
+        /// The server's own words with it, one line each.
+        words: Vec<String>,
     },
-    /// The push was accepted, and then the commits were gone.
+    /// The branch was there when the run began, or later, and is not any more. It is never made again.
+    #[error("branch `{}` of `{place}` was deleted or renamed during the run", escaped(branch.as_bytes()))]
+    BranchGone {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+    },
+    /// The push was accepted, and the branch was rewritten since: its history holds neither our commits nor its old tip.
     #[error("landed, then removed: `{place}` accepted {commit}, but `{}` does not hold it any more", escaped(branch.as_bytes()))]
     LandedThenRemoved {
         /// The host, or the path.
@@ -324,6 +345,22 @@ pub enum SyncError {
         branch: String,
         /// Our last commit.
         commit: ObjectId,
+        /// The server's own words, one line each.
+        words: Vec<String>,
+    },
+    /// The push was accepted, and the branch does not contain it.
+    #[error("`{place}` accepted the push, but `{}` does not contain {commit}", escaped(branch.as_bytes()))]
+    NotInBranch {
+        /// The host, or the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// Our last commit.
+        commit: ObjectId,
+        /// The ref that the server updated instead, where it says so.
+        instead: Option<String>,
+        /// The server's own words, one line each.
+        words: Vec<String>,
     },
     /// The push was sent, and the remote could not be asked.
     #[error("the push was sent, but `{place}` could not be asked whether it landed")]

@@ -2,6 +2,7 @@
 //!
 //! Git keeps names as bytes, and so do we; they are escaped only where they are shown.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -141,18 +142,41 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     })
 }
 
-/// A path with its links resolved, as far as it is there.
+/// An absolute path with its links resolved, whether or not it exists: a link to a missing file is resolved as well.
 pub fn resolved(path: &Path) -> PathBuf {
-    let there = path
-        .ancestors()
-        .find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
-        Some((above, real)) => path
-            .strip_prefix(above)
-            .map_or_else(|_| real.clone(), |rest| real.join(rest)),
-        None => path.to_owned(),
+    if let Ok(real) = path.canonicalize() {
+        return real;
     }
+
+    let mut real = PathBuf::new();
+    let mut links = 0;
+    let mut pending: Vec<OsString> = Vec::new();
+    let push = |pending: &mut Vec<OsString>, path: &Path| {
+        let components = path.components().rev();
+        pending.extend(components.map(|component| component.as_os_str().to_owned()));
+    };
+    push(&mut pending, path);
+
+    while let Some(component) = pending.pop() {
+        if component == ".." {
+            real.pop();
+            continue;
+        }
+        // An absolute component replaces the path.
+        let here = real.join(&component);
+        match here.read_link() {
+            Ok(target) if links < MOST_LINKS => {
+                links += 1;
+                push(&mut pending, &target);
+            }
+            _ => real = here,
+        }
+    }
+    real
 }
+
+/// Links that are followed one after the other, as in Linux.
+const MOST_LINKS: u32 = 40;
 
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
 pub fn absolute(base: &Path, path: &Path) -> PathBuf {

@@ -9,15 +9,16 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
-use crate::paths::{CodexPath, escaped};
+use crate::paths::{CodexPath, check_segment, escaped};
 use crate::scan::{Snapshot, SourceFile};
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::Project;
 
-/// What stands in the codex at and below one project's place.
+/// The content of the codex at and below one project's place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Files, links and submodules by their path below the place; directories are implied.
+    /// Files, links, submodules and empty directories by their path below the place, also those whose names could never be
+    /// published. Other directories are implied.
     pub entries: BTreeMap<BString, Entry>,
     /// Something other than a directory that stands at the place itself or above it.
     pub obstacle: Option<(BString, Mode)>,
@@ -87,16 +88,19 @@ impl Listing {
     pub fn after(&self, plan: &ProjectPlan) -> Self {
         let mut after = self.clone();
         for Change { path, op } in &plan.changes {
-            match op.file() {
-                Some(file) => after.entries.insert(
-                    path.clone(),
-                    Entry {
-                        mode: file.mode,
-                        id: file.id,
-                    },
-                ),
-                None => after.entries.remove(path),
+            let Some(file) = op.file() else {
+                after.entries.remove(path);
+                continue;
             };
+            // A directory above it is not empty any more.
+            for slash in path.find_iter(b"/") {
+                after.entries.remove(path[..slash].as_bstr());
+            }
+            let entry = Entry {
+                mode: file.mode,
+                id: file.id,
+            };
+            after.entries.insert(path.clone(), entry);
         }
         after
     }
@@ -168,15 +172,17 @@ pub enum Withheld {
         /// What it is.
         mode: Mode,
     },
-    /// No source file matches, but the codex holds claimed ones.
+    /// No source file matches, and files would be deleted from the codex.
     NothingMatches {
-        /// How many it holds.
-        claimed: u64,
+        /// Deletions.
+        deleted: u64,
     },
     /// More deletions than the guard lets through.
     TooManyDeletions {
-        /// Deletions.
+        /// Deletions of claimed files.
         deleted: u64,
+        /// Deletions of unclaimed files, by `prune`.
+        pruned: u64,
         /// Claimed files in the codex.
         claimed: u64,
     },
@@ -207,17 +213,32 @@ impl fmt::Display for Withheld {
                     "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex"
                 )
             }
-            Self::NothingMatches { claimed } => {
-                let files = counted(*claimed, "file");
+            Self::NothingMatches { deleted } => {
+                let files = pluralize(*deleted, "file");
                 write!(
                     f,
                     "no source file matches, and {files} would be deleted from the codex"
                 )
             }
-            Self::TooManyDeletions { deleted, claimed } => {
+            Self::TooManyDeletions {
+                deleted,
+                pruned: 0,
+                claimed,
+            } => {
                 write!(
                     f,
                     "{deleted} of {claimed} files would be deleted from the codex"
+                )
+            }
+            Self::TooManyDeletions {
+                deleted,
+                pruned,
+                claimed,
+            } => {
+                let others = pluralize(*pruned, "unclaimed file");
+                write!(
+                    f,
+                    "{deleted} of {claimed} files and {others} would be deleted from the codex"
                 )
             }
             Self::NoneSurvives { claimed } => {
@@ -268,7 +289,7 @@ pub fn plan(
 ) -> Decision {
     let kept = Kept::new(project, snapshot);
     let mut plan = ProjectPlan::default();
-    let mut claimed = 0;
+    let (mut claimed, mut pruned) = (0, 0);
     let mut obstruction = listing
         .obstacle
         .as_ref()
@@ -281,6 +302,11 @@ pub fn plan(
     let mut standing: BTreeMap<BString, Mode> = BTreeMap::new();
     for (path, entry) in &listing.entries {
         let file = snapshot.files.get(path);
+        if file.is_none() && (entry.mode == Mode::Directory || !is_publishable(path)) {
+            plan.unmanaged += u64::from(entry.mode != Mode::Directory);
+            standing.insert(path.clone(), entry.mode);
+            continue;
+        }
         let owned = file.is_some() || project.claims.owns(path);
         claimed += u64::from(owned);
         let ours = entry.mode.is_file()
@@ -296,6 +322,8 @@ pub fn plan(
         }
         match file {
             Some(file) if file.id == entry.id && file.mode == entry.mode => plan.unchanged += 1,
+            // Another source of this path is matched and not taken.
+            Some(_) if kept.holds(project, path) => plan.unchanged += 1,
             Some(file) => plan.changes.push(Change {
                 path: path.clone(),
                 op: Op::Modified(file.clone()),
@@ -305,7 +333,7 @@ pub fn plan(
                 standing.insert(path.clone(), entry.mode);
             }
             None if owned || (project.prune && !project.claims.is_excluded_path(path)) => {
-                claimed += u64::from(!owned);
+                pruned += u64::from(!owned);
                 plan.changes.push(Change {
                     path: path.clone(),
                     op: Op::Deleted,
@@ -336,51 +364,81 @@ pub fn plan(
         });
     }
     plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    let deleted = plan.counts().deleted;
-    let nothing_matches = snapshot.files.is_empty() && snapshot.skipped.is_empty();
-    match obstruction.or_else(|| guard(project, deletes, deleted, claimed, nothing_matches)) {
+    let deletions = Deletions {
+        deleted: plan.counts().deleted - pruned,
+        pruned,
+        claimed,
+        nothing_matches: snapshot.files.is_empty() && snapshot.skipped.is_empty(),
+    };
+    match obstruction.or_else(|| deletions.guarded(project, deletes)) {
         Some(reason) => Decision::Withheld(plan, reason),
         None if plan.changes.is_empty() => Decision::UpToDate(plan),
         None => Decision::Go(plan),
     }
 }
 
-fn guard(
-    project: &Project,
-    deletes: DeletePolicy,
+/// The deletions of a plan, to be guarded.
+struct Deletions {
+    /// Claimed files.
     deleted: u64,
+    /// Unclaimed files.
+    pruned: u64,
+    /// Claimed files in the codex.
     claimed: u64,
     nothing_matches: bool,
-) -> Option<Withheld> {
-    if deletes == DeletePolicy::Unlimited || deleted == 0 {
-        return None;
-    }
-    if nothing_matches {
-        return Some(Withheld::NothingMatches { claimed });
-    }
-    let exceeds_share = |percent: u8| deleted * 100 > claimed * u64::from(percent);
-    let exceeded = match deletes {
-        DeletePolicy::Guarded => {
-            deleted > project.delete_guard.files && exceeds_share(project.delete_guard.percent)
+}
+
+impl Deletions {
+    /// Why they are not made, if they are too many.
+    fn guarded(&self, project: &Project, policy: DeletePolicy) -> Option<Withheld> {
+        let &Self {
+            deleted,
+            pruned,
+            claimed,
+            ..
+        } = self;
+        let all = deleted + pruned;
+        if policy == DeletePolicy::Unlimited || all == 0 {
+            return None;
         }
-        DeletePolicy::AtMost(files) => deleted > files,
-        DeletePolicy::AtMostPercent(percent) => exceeds_share(percent),
-        DeletePolicy::Unlimited => false,
-    };
-    if exceeded {
-        Some(Withheld::TooManyDeletions { deleted, claimed })
-    } else if claimed >= 5 && deleted == claimed {
-        Some(Withheld::NoneSurvives { claimed })
-    } else {
-        None
+        if self.nothing_matches {
+            return Some(Withheld::NothingMatches { deleted: all });
+        }
+        let exceeds_share = |percent: u8| all * 100 > claimed * u64::from(percent);
+        let exceeded = match policy {
+            DeletePolicy::Guarded => {
+                all > project.delete_guard.files && exceeds_share(project.delete_guard.percent)
+            }
+            DeletePolicy::AtMost(files) => all > files,
+            DeletePolicy::AtMostPercent(percent) => exceeds_share(percent),
+            DeletePolicy::Unlimited => false,
+        };
+        if exceeded {
+            Some(Withheld::TooManyDeletions {
+                deleted,
+                pruned,
+                claimed,
+            })
+        } else if claimed >= 5 && deleted == claimed {
+            Some(Withheld::NoneSurvives { claimed })
+        } else {
+            None
+        }
     }
 }
 
-/// What stands where `path` needs a directory, or below where it needs a file.
+/// Whether a source file can be published to this path.
+fn is_publishable(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/')
+        .all(|segment| check_segment(segment).is_ok())
+}
+
+/// The entry that is where `path` needs a directory, or below where it needs a file.
 fn in_the_way<'s>(standing: &'s BTreeMap<BString, Mode>, path: &BStr) -> Option<(&'s BStr, Mode)> {
     let above = path
         .find_iter(b"/")
-        .find_map(|slash| standing.get_key_value(path[..slash].as_bstr()));
+        .filter_map(|slash| standing.get_key_value(path[..slash].as_bstr()))
+        .find(|(_, mode)| **mode != Mode::Directory);
     if let Some((path, mode)) = above {
         return Some((path.as_bstr(), *mode));
     }
@@ -393,41 +451,38 @@ fn in_the_way<'s>(standing: &'s BTreeMap<BString, Mode>, path: &BStr) -> Option<
     Some((below[..path.len()].as_bstr(), Mode::Directory))
 }
 
-/// Paths that stay because their source was matched but not taken.
+/// The paths that stay because a source of theirs is matched and not taken.
 struct Kept<'s> {
-    sources: BTreeSet<&'s BStr>,
-    destinations: BTreeSet<BString>,
+    /// The sources that are not taken, and whether files below them may be hidden.
+    sources: BTreeMap<&'s BStr, bool>,
+    /// The files that one of them could be published to under another path.
+    files: BTreeSet<&'s [u8]>,
 }
 
 impl<'s> Kept<'s> {
-    fn new(project: &Project, snapshot: &'s Snapshot) -> Self {
-        let sources: BTreeSet<_> = snapshot
+    fn new(project: &'s Project, snapshot: &'s Snapshot) -> Self {
+        let sources: BTreeMap<_, _> = snapshot
             .skipped
             .iter()
-            .map(|skipped| skipped.source.as_bstr())
+            .map(|skipped| (skipped.source.as_bstr(), skipped.reason.may_hide_files()))
             .collect();
-        let claims = sources
+        let files = sources
             .iter()
-            .flat_map(|source| project.claims.claim(source));
+            .flat_map(|(source, hides)| project.claims.files_fed_by(source, *hides));
         Self {
-            destinations: claims.map(|claim| claim.destination.into()).collect(),
+            files: files.collect(),
             sources,
         }
     }
 
     fn holds(&self, project: &Project, path: &BString) -> bool {
-        let below_skipped = |source: &[u8]| {
-            source
-                .find_iter(b"/")
-                .any(|slash| self.sources.contains(source[..slash].as_bstr()))
+        let is_skipped = |source: Vec<u8>| {
+            let hides = |slash: usize| self.sources.get(source[..slash].as_bstr()) == Some(&true);
+            self.sources.contains_key(source.as_bstr()) || source.find_iter(b"/").any(hides)
         };
         !self.sources.is_empty()
-            && (self.destinations.contains(path)
-                || project
-                    .claims
-                    .sources(path)
-                    .iter()
-                    .any(|s| below_skipped(s)))
+            && (self.files.contains(path.as_bytes())
+                || project.claims.sources(path).into_iter().any(is_skipped))
     }
 }
 

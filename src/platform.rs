@@ -1,12 +1,13 @@
-//! What is asked of the operating system in its own terms: names as bytes, what a file is, who owns it, groups of
-//! processes. No other module of the library names an operating system (`tests/it/house.rs` holds it to that), so a
-//! port is written here.
+//! Everything that depends on the operating system: file names as bytes, file types, owners, permissions, and process
+//! groups. No other module of the library uses its APIs (`tests/it/house.rs` checks this), so a port starts here.
 //!
-//! What stands here is Unix: Linux is tested, macOS has the same calls. Windows has no process groups and names that
-//! are no bytes; it is not supported.
+//! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
+//! and its file names are not bytes.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{Metadata, Permissions};
+use std::fmt;
+use std::fs::{self, Metadata, Permissions};
 use std::io;
 pub use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,8 +17,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{AtFlags, FileType, OFlags};
@@ -27,28 +30,30 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::object::Mode;
 use crate::stat::{Stat, Time};
 
-/// What stands at a path.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// A file.
+    /// A regular file.
     File,
     /// A directory.
     Directory,
     /// A symbolic link.
     Link,
-    /// A pipe, a socket, a device.
+    /// A pipe, a socket or a device.
     Special,
 }
 
-/// A look at what stands at a path.
+/// The metadata of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
-    /// What it is.
+    /// The file's type.
     pub kind: FileKind,
-    /// The mode that git would give a file there.
+    /// The mode that git would record for a regular file.
     pub mode: Mode,
-    /// What tells it from its later self.
+    /// The values that change when the file is modified.
     pub stat: Stat,
+    /// The number of its file system, for [`ChangeTimes`].
+    pub device: u64,
 }
 
 impl From<rustix::fs::Stat> for Look {
@@ -73,11 +78,103 @@ impl From<rustix::fs::Stat> for Look {
                 Mode::Executable
             },
             stat,
+            device: raw.st_dev,
         }
     }
 }
 
-/// What stands at `path` below `directory`: a link itself, not what it leads to. `None` where nothing does.
+/// Which file systems set a file's change time on every write, by device; each is asked for its type once.
+///
+/// Only types that are known to do so count. Network and FUSE file systems report what a server or a cache of attributes
+/// says, images of disks what was written into them when they were made.
+#[derive(Debug, Default)]
+pub struct ChangeTimes(RwLock<HashMap<u64, bool>>);
+
+impl ChangeTimes {
+    /// Whether the file system with the number `device`, which holds `path` below `directory`, does.
+    pub fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = known.get(&device) {
+            return *kept;
+        }
+        drop(known);
+
+        let kept = keeps_change_times(directory, path).unwrap_or(false);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(device, kept);
+        kept
+    }
+}
+
+fn keeps_change_times(directory: &Dir, path: &Path) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, path, flags, rustix::fs::Mode::empty())?;
+    Ok(is_local(&rustix::fs::fstatfs(&file)?))
+}
+
+#[cfg(target_os = "linux")]
+fn is_local(file_system: &rustix::fs::StatFs) -> bool {
+    is_local_type(file_system.f_type as u32)
+}
+
+#[cfg(target_os = "linux")]
+fn is_local_type(number: u32) -> bool {
+    // The types' numbers, as `linux/magic.h` has them.
+    const LOCAL: [u32; 14] = [
+        0x0000_EF53, // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683E, // btrfs
+        0x0102_1994, // tmpfs
+        0x8584_58F6, // ramfs
+        0x794C_7630, // overlayfs
+        0x6175_6673, // aufs
+        0x2FC1_2FC1, // zfs
+        0xF2F5_2010, // f2fs
+        0xCA45_1A4E, // bcachefs
+        0x3153_464A, // jfs
+        0x5265_4973, // reiserfs
+        0x2405_1905, // ubifs
+        0x0000_3434, // nilfs2
+    ];
+    LOCAL.contains(&number)
+}
+
+#[cfg(target_vendor = "apple")]
+fn is_local(file_system: &rustix::fs::StatFs) -> bool {
+    const MNT_LOCAL: u32 = 0x1000;
+    file_system.f_flags & MNT_LOCAL != 0
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn is_local(_: &rustix::fs::StatFs) -> bool {
+    false
+}
+
+/// Opens a file that this program keeps for itself (a lock, a record). An error unless it is a regular file: no link is
+/// followed, and neither a pipe nor a device can hold the run up.
+pub fn open_own_file(directory: &Dir, name: &Path, options: &OpenOptions) -> io::Result<File> {
+    let mut options = options.clone();
+    options
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .follow(FollowSymlinks::No);
+    let file = directory.open_with(name, &options).map_err(|error| {
+        if is_link_loop(&error) {
+            irregular()
+        } else {
+            error
+        }
+    })?;
+    match look_at(&file)?.kind {
+        FileKind::File => Ok(file),
+        _ => Err(irregular()),
+    }
+}
+
+fn irregular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+/// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if it does not exist.
 pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(raw) => Ok(Some(raw.into())),
@@ -86,12 +183,13 @@ pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     }
 }
 
-/// A look at an open file.
+/// Returns the metadata of an open file.
 pub fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Options to read a file with; a pipe put in its place does not hold the run up.
+/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block
+/// the run.
 pub fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -100,7 +198,7 @@ pub fn reading() -> OpenOptions {
     options
 }
 
-/// Options to make a file with that is to have `mode`.
+/// Options to create a file with `mode`, less the user's umask.
 pub fn making(mode: Mode) -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -114,13 +212,13 @@ pub fn making(mode: Mode) -> OpenOptions {
     options
 }
 
-/// What a file for everybody is made with; the user's mask takes away from it.
+/// The permissions of a new file that all users may access, before the user's umask is applied.
 pub fn permissions_of_a_new_file() -> Permissions {
     Permissions::from_mode(0o666)
 }
 
-/// Whether a directory could not be opened as one, for something else stands there: with a link that must not be
-/// followed the system speaks of a loop.
+/// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed,
+/// the error is `ELOOP`.
 pub fn is_no_directory(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -128,39 +226,82 @@ pub fn is_no_directory(error: &io::Error) -> bool {
     )
 }
 
-/// Whether links lead to each other without end.
+/// Whether a path could not be resolved because its links form a loop.
 pub fn is_link_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// The file system's own idea of now: the time of a file without a name. `None` where it cannot have one.
+/// The current time of the file system that holds `directory`, taken from a temporary file; `None` if none can be made
+/// there.
 pub fn file_system_time(directory: &Path) -> Option<Time> {
     let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
     Some((meta.mtime(), meta.mtime_nsec()))
 }
 
-/// A path as the bytes that git has for it.
+/// The bytes of a path, as git stores them.
 pub fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-/// The path that git has these bytes for.
+/// The path for bytes that git stores.
 pub fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-/// Whether something belongs to the user that this process acts for.
+/// A user of the system, as the owner of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(u32);
+
+impl Owner {
+    /// The system's administrator.
+    pub const ROOT: Self = Self(0);
+
+    /// The user that this process acts for.
+    pub fn current() -> Self {
+        Self(rustix::process::geteuid().as_raw())
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ROOT {
+            return f.write_str("root");
+        }
+        write!(f, "user {}", self.0)
+    }
+}
+
+/// The owners of what is at `path`: where it is a link, of each link on the way; last, of what it leads to.
+pub fn owners(path: &Path) -> io::Result<Vec<Owner>> {
+    let mut owners = Vec::new();
+    let mut link = path.to_owned();
+
+    while let Ok(meta) = link.symlink_metadata()
+        && meta.is_symlink()
+        && owners.len() < 40
+    {
+        owners.push(Owner(meta.uid()));
+        let target = link.read_link()?;
+        link = link.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    owners.push(Owner(path.metadata()?.uid()));
+    Ok(owners)
+}
+
+/// Whether a file is owned by the effective user of this process.
 pub fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Bytes that this user may still write at `place`, if the system can tell.
+/// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is
+/// unknown.
 pub fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-/// What the system said, without the name of a temporary file that `tempfile` puts behind it: it tells a user nothing.
+/// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the
+/// user.
 pub fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text
@@ -172,25 +313,25 @@ pub fn words_of(error: &io::Error) -> String {
     }
 }
 
-/// Whether something is a file that may be executed.
+/// Whether this is an executable file.
 #[cfg(feature = "embedded-transport")]
 pub fn is_program(meta: &Metadata) -> bool {
     meta.is_file() && meta.permissions().mode() & 0o111 != 0
 }
 
-/// What git gives its files of objects: to be read by everybody and written by nobody.
+/// The permissions of git's object files: read-only for all users.
 #[cfg(feature = "embedded-transport")]
 pub fn permissions_of_an_object() -> Permissions {
     Permissions::from_mode(0o444)
 }
 
-/// Whether a socket at this path has somebody at its other end.
+/// Whether a process listens on the socket at this path.
 #[cfg(feature = "embedded-transport")]
 pub fn somebody_listens(socket: &str) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// The name of the user that this process acts for, where the system's own list has it.
+/// The name of the effective user of this process, if `/etc/passwd` has it.
 #[cfg(feature = "embedded-transport")]
 pub fn user_name() -> Option<String> {
     let own = rustix::process::geteuid().as_raw().to_string();
@@ -205,7 +346,7 @@ pub fn user_name() -> Option<String> {
         .find_map(named)
 }
 
-/// Whether whoever started this process had it ignore `signal`, as far as the system can tell.
+/// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as without `/proc`.
 pub fn ignores(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -213,17 +354,103 @@ pub fn ignores(signal: i32) -> bool {
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Has a child lead a group of its own, which is told to end as a whole.
+/// Bytes that git moved, as far as the system counts them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traffic {
+    /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh, but not the sockets of
+    /// http.
+    pub moved: u64,
+    /// Waiting in the TCP sockets of git and ssh, in both directions. It changes while data moves.
+    pub queued: u64,
+}
+
+/// What git moved in the process group of `leader`. Programs that it asks for a password count for nothing. Linux counts
+/// bytes in `/proc`; elsewhere all is zero.
+pub fn traffic(leader: u32) -> Traffic {
+    let mut traffic = Traffic::default();
+    let mut sockets = HashSet::new();
+    let mut tables = None;
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let is_process = entry.file_name().as_bytes().iter().all(u8::is_ascii_digit);
+        let process = entry.path();
+        let Some((name, group)) = is_process.then(|| name_and_group(&process)).flatten() else {
+            continue;
+        };
+        let is_git = name == "git" || name.starts_with("git-remote-");
+        if group != leader || !(is_git || name == "ssh") {
+            continue;
+        }
+        if is_git {
+            traffic.moved += read_and_written(&process);
+        }
+        sockets.extend(sockets_of(&process));
+        tables.get_or_insert_with(|| process.join("net"));
+    }
+    if let Some(tables) = tables.filter(|_| !sockets.is_empty()) {
+        traffic.queued = ["tcp", "tcp6"]
+            .iter()
+            .map(|table| queued(&tables.join(table), &sockets))
+            .sum();
+    }
+    traffic
+}
+
+/// The name of a process's program, of which the system keeps 15 bytes, and its process group.
+fn name_and_group(process: &Path) -> Option<(String, u32)> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // The name is in brackets and may hold any. State, parent and group follow.
+    let (head, fields) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let group = fields.split_whitespace().nth(2)?.parse().ok()?;
+    Some((name.to_owned(), group))
+}
+
+fn read_and_written(process: &Path) -> u64 {
+    let counts = fs::read_to_string(process.join("io")).unwrap_or_default();
+    let count = |label| {
+        let line = counts.lines().find_map(|line| line.strip_prefix(label));
+        line.and_then(|count| count.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    count("rchar:") + count("wchar:")
+}
+
+/// The numbers of the sockets that a process has open.
+fn sockets_of(process: &Path) -> Vec<String> {
+    let files = fs::read_dir(process.join("fd")).into_iter().flatten();
+    let number = |file: fs::DirEntry| {
+        let target = fs::read_link(file.path()).ok()?;
+        let number = target.to_str()?.strip_prefix("socket:[")?;
+        Some(number.strip_suffix(']')?.to_owned())
+    };
+    files.flatten().filter_map(number).collect()
+}
+
+/// Bytes in the queues of these sockets, in a table such as `/proc/net/tcp`.
+fn queued(table: &Path, sockets: &HashSet<String>) -> u64 {
+    let table = fs::read_to_string(table).unwrap_or_default();
+    let waiting = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (sent, received) = fields.get(4)?.split_once(':')?;
+        let bytes = |hex| u64::from_str_radix(hex, 16).ok();
+        sockets
+            .contains(*fields.get(9)?)
+            .then_some(bytes(sent)? + bytes(received)?)
+    };
+    table.lines().filter_map(waiting).sum()
+}
+
+/// Makes a child the leader of a new process group, so that it and its own children can be signalled together.
 pub fn lead_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
 
-/// Asks the child `leader` and what it started to end.
+/// Sends SIGTERM to the process group of the child `leader`.
 pub fn ask_to_end(leader: u32) {
     signal_group(leader, Signal::TERM);
 }
 
-/// Ends the child `leader` and what it started.
+/// Sends SIGKILL to the process group of the child `leader`.
 pub fn kill(leader: u32) {
     signal_group(leader, Signal::KILL);
 }
@@ -265,4 +492,58 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
         fd,
         flags | rustix::fs::OFlags::NONBLOCK,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn change_times_of_networks_and_images_are_not_believed() {
+        let (nfs, cifs, smb2, fuse, p9) =
+            (0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x6573_5546, 0x0102_1997);
+        let (squashfs, iso9660, erofs, vfat) = (0x7371_7368, 0x9660, 0xE0F5_E1E2, 0x4D44);
+        for number in [nfs, cifs, smb2, fuse, p9, squashfs, iso9660, erofs, vfat, 0] {
+            assert!(!is_local_type(number), "{number:#x}");
+        }
+        for number in [0xEF53, 0x5846_5342, 0x0102_1994, 0x794C_7630] {
+            assert!(is_local_type(number), "{number:#x}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_systems_type_is_asked_where_the_file_is() {
+        let root = Dir::open_ambient_dir("/", cap_std::ambient_authority()).unwrap();
+        let are_kept = |path: &str| {
+            let path = Path::new(path);
+            let device = look(&root, path).unwrap().unwrap().device;
+            ChangeTimes::default().are_kept(&root, path, device)
+        };
+        assert!(!are_kept("proc/version"));
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_as_own_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let handle = Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority()).unwrap();
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", directory.path().join("device")).unwrap();
+        let open = |name: &str| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true);
+            open_own_file(&handle, Path::new(name), &options).map_err(|error| error.kind())
+        };
+        assert!(open("file").is_ok());
+        assert!(open("new").is_ok());
+        for name in ["link", "device"] {
+            assert_eq!(
+                open(name).unwrap_err(),
+                io::ErrorKind::InvalidInput,
+                "{name}"
+            );
+        }
+    }
 }

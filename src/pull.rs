@@ -13,6 +13,7 @@ use bstr::{BString, ByteSlice};
 use crate::cache;
 use crate::codex::tree::{self, TreeError};
 use crate::config::layers;
+use crate::glob;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::paths::{check_file_name, escaped, folded};
 use crate::plan::Entry;
@@ -50,7 +51,7 @@ impl Wants {
 
     /// Every Markdown file of other projects: those whose frontmatter may speak of `project`.
     pub fn markdown(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
-        let own = format!("{}/**", globset::escape(&project.to.as_bstr().to_string()));
+        let own = format!("{}/**", glob::escape(&project.to.as_bstr().to_string()));
         let exclude = [project.from_codex.exclude.as_slice(), &[own]].concat();
         Self::of_globs(
             vec![format!("{}/*.md", place_of("**"))],
@@ -71,11 +72,12 @@ impl Wants {
             let places = workspace
                 .projects
                 .iter()
-                .map(|project| globset::escape(&project.to.as_bstr().to_string()));
+                .map(|project| glob::escape(&project.to.as_bstr().to_string()));
+            let pattern = glob::without_dot(pattern);
             let mut below: Vec<_> = places.map(|place| format!("{place}/{pattern}")).collect();
             below.sort();
             [
-                vec![pattern.clone(), format!("{}/{pattern}", place_of("*"))],
+                vec![pattern.to_owned(), format!("{}/{pattern}", place_of("*"))],
                 below,
             ]
             .concat()
@@ -90,18 +92,42 @@ impl Wants {
         })
     }
 
-    /// A digest of the patterns: the same ones want the same.
+    /// A digest of the patterns, and of the version of their meaning: equal ones select the same files.
     pub fn digest(&self) -> ObjectId {
         let patterns = self.claims.patterns();
         hash(
             Kind::Blob,
-            format!("{:?}\n{:?}", patterns.include, patterns.exclude).as_bytes(),
+            format!("2\n{:?}\n{:?}", patterns.include, patterns.exclude).as_bytes(),
         )
     }
 
     /// Whether the path of the codex is wanted.
     pub fn wants(&self, path: &[u8]) -> bool {
         !self.claims.claim(path).is_empty()
+    }
+
+    /// The includes of `project`, of which this was made, that match none of `paths`: a message for each.
+    pub fn unmatched<'p>(
+        &self,
+        project: &'p Project,
+        paths: impl Iterator<Item = &'p BString>,
+    ) -> impl Iterator<Item = String> + 'p {
+        let mut matched = vec![false; project.from_codex.include.len()];
+        for path in paths {
+            // Routing by frontmatter has a rule and no include.
+            for number in self.claims.matching(path) {
+                if let Some(matched) = matched.get_mut(number) {
+                    *matched = true;
+                }
+            }
+        }
+        let includes = project.from_codex.include.iter().zip(matched);
+        includes
+            .filter(|(_, matched)| !matched)
+            .map(|(pattern, _)| {
+                let pattern = escaped(pattern.as_bytes());
+                format!("`sync.from_codex.include`: `{pattern}` matches nothing in the codex")
+            })
     }
 
     /// Looks for what is wanted below the tree `root`, reading no directory that cannot hold any of it.
@@ -192,7 +218,7 @@ fn glob_of(pattern: &str, workspace: &Workspace) -> String {
         .iter()
         .find(|known| known.name.as_str() == project);
     let place = match placed {
-        Some(known) => globset::escape(&known.to.as_bstr().to_string()),
+        Some(known) => glob::escape(&known.to.as_bstr().to_string()),
         None => place_of(project),
     };
     let all = if path.is_empty() || path.ends_with('/') {
@@ -200,7 +226,7 @@ fn glob_of(pattern: &str, workspace: &Workspace) -> String {
     } else {
         ""
     };
-    format!("{place}/{path}{all}")
+    format!("{place}/{}{all}", glob::without_dot(path))
 }
 
 /// Where projects of this name, or that match this glob, stand in the codex, unless their configuration says otherwise.

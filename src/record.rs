@@ -3,15 +3,36 @@
 //! A record is a head line that names its kind and version, a body, and a digest of both. It is written under another
 //! name and renamed, so that a reader, or a run after a power loss, sees the old one or the new one.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use crate::object::{Kind, hash};
+use cap_std::fs::{Dir, OpenOptions};
 
-/// The body of the record at `path`; `None` if it is missing, of another kind or version, or damaged.
+use crate::object::{Kind, Mode, hash};
+use crate::platform;
+
+/// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or version, or damaged.
 pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
-    let mut data = fs::read(path).ok()?;
+    let (directory, name) = (path.parent()?, path.file_name()?);
+    let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority()).ok()?;
+    read_in(&directory, Path::new(name), head).ok()?
+}
+
+/// The body of the record `name` in `directory`; `None` if it is missing, of another kind or version, or damaged. An error
+/// if it is there and cannot be read.
+pub fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut data = Vec::new();
+    match platform::open_own_file(directory, name, OpenOptions::new().read(true)) {
+        Ok(mut file) => file.read_to_end(&mut data)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(body_of(data, head))
+}
+
+fn body_of(mut data: Vec<u8>, head: &str) -> Option<Vec<u8>> {
     let end = data.len().checked_sub(20)?;
     if hash(Kind::Blob, &data[..end]).0 != data[end..] {
         return None;
@@ -25,20 +46,35 @@ pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
     Some(data)
 }
 
-/// Writes a record.
+/// Writes the record at `path`, with its directories.
 pub fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
     fs::create_dir_all(directory)?;
+    let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority())?;
+    write_in(&directory, Path::new(name), head, body)
+}
+
+/// Writes the record `name` in `directory`, with the permissions that the user's mask leaves a new file.
+pub fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     let mut data = Vec::with_capacity(head.len() + 21 + body.len());
     data.extend_from_slice(head.as_bytes());
     data.push(b'\n');
     data.extend_from_slice(body);
     let digest = hash(Kind::Blob, &data);
     data.extend_from_slice(&digest.0);
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(&data)?;
-    file.persist(path)?;
-    Ok(())
+
+    let mut other = OsString::from(".");
+    other.push(name);
+    other.push(format!(".{:016x}", fastrand::u64(..)));
+    let mut file = directory.open_with(&other, &platform::making(Mode::File))?;
+    let written = file
+        .write_all(&data)
+        .and_then(|()| directory.rename(&other, directory, name));
+    if written.is_err() {
+        let _ = directory.remove_file(&other);
+    }
+    written
 }
 
 /// Reads a body piece by piece; every piece is `None` once something is missing.
@@ -75,6 +111,18 @@ pub fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let handle = Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority()).unwrap();
+        let name = Path::new("record");
+        assert_eq!(read_in(&handle, name, "kind 1").unwrap(), None);
+
+        fs::create_dir(directory.path().join("record")).unwrap();
+        assert!(read_in(&handle, name, "kind 1").is_err());
+        assert_eq!(read(&directory.path().join("record"), "kind 1"), None);
+    }
 
     #[test]
     fn a_record_is_read_back_or_not_at_all() {

@@ -1,8 +1,16 @@
 //! What tells a file from its later self without reading it.
 //!
-//! A file counts as unchanged when size, inode, modification and change time are what they were, and both times lie
-//! before the moment of the look as the file's own file system tells it: a file written again within the clock's
-//! resolution looks the same, so such a look is not believed (git's "racy" rule).
+//! This is the one place that decides when a file need not be read again. All of these must hold:
+//!
+//! 1. Size, inode, modification time and change time are what they were.
+//! 2. Both times lie before the moment at which they were recorded, by the clock of the file system: a file that is
+//!    written again within the clock's resolution looks the same (git's "racy" rule).
+//! 3. The change time has nanoseconds. File systems that keep none (sshfs, squashfs, iso9660, vfat) mostly have no change
+//!    time either and report the modification time, which anyone can set.
+//! 4. The file system is of a type that is known to set the change time on every write: not a network, FUSE or image
+//!    file system (see `platform::ChangeTimes`).
+//!
+//! On any doubt the file is read and hashed again.
 
 use crate::record::Reader;
 
@@ -23,9 +31,20 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Whether a later write would show, if the look was taken when the file system's time was `taken`.
-    pub fn is_settled(&self, taken: Time) -> bool {
-        self.modified < taken && self.changed < taken
+    /// Whether the file is surely the one that was recorded as `known` when the file system's time was `taken`.
+    /// `keeps_change_times` answers rule 4 for the file's file system.
+    pub fn is_surely(
+        &self,
+        known: &Self,
+        taken: Time,
+        keeps_change_times: impl FnOnce() -> bool,
+    ) -> bool {
+        let (_, nanoseconds) = self.changed;
+        self == known
+            && self.modified < taken
+            && self.changed < taken
+            && nanoseconds != 0
+            && keeps_change_times()
     }
 
     /// Adds it to a record's body.
@@ -60,4 +79,48 @@ pub fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
         reader.number()?.cast_signed(),
         reader.number()?.cast_signed(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_settled_stat_with_a_real_change_time_is_believed() {
+        let stat = Stat {
+            size: 1,
+            inode: 2,
+            modified: (10, 0),
+            changed: (10, 5),
+        };
+        let is_believed = |now: Stat, taken| now.is_surely(&stat, taken, || true);
+
+        assert!(is_believed(stat, (11, 0)));
+        assert!(is_believed(stat, (10, 6)));
+        // Within the clock's resolution.
+        assert!(!is_believed(stat, (10, 5)));
+        // A file system that is not known to keep change times.
+        assert!(!stat.is_surely(&stat, (11, 0), || false));
+        // No nanoseconds: recorded and seen alike.
+        let whole = Stat {
+            changed: (10, 0),
+            ..stat
+        };
+        assert!(!whole.is_surely(&whole, (11, 0), || true));
+
+        for other in [
+            Stat { size: 3, ..stat },
+            Stat { inode: 3, ..stat },
+            Stat {
+                modified: (9, 0),
+                ..stat
+            },
+            Stat {
+                changed: (10, 4),
+                ..stat
+            },
+        ] {
+            assert!(!is_believed(other, (11, 0)), "{other:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::plan::{Entry, Listing};
 use crate::record::{self, Reader};
 use crate::workspace::Project;
 
-const HEAD: &str = "fractary-codex listing 1";
+const HEAD: &str = "fractary-codex listing 2";
 
 /// The records for one branch of one remote.
 #[derive(Debug, Clone)]

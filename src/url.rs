@@ -1,17 +1,30 @@
-//! The URL of a git remote, read as git reads it, printed without its secret.
+//! The URL of a git remote, read as git reads it, kept as written, printed without its secret.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use bstr::ByteSlice;
 use gix_url::{Scheme, Url};
 
+use crate::platform;
 use crate::secret::Secret;
 
-/// A git URL or path. `Display` masks a password; [`RemoteUrl::for_git`] has none in it at all.
+/// A git URL or path. `Display` masks a password; [`RemoteUrl::for_git`] never contains one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RemoteUrl {
-    url: Url,
+pub struct RemoteUrl(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// A repository on this machine: the one path that is checked, created, passed to git and printed.
+    Local(PathBuf),
+    /// A repository behind a server.
+    Network {
+        /// The URL as written.
+        text: String,
+        /// Its parts. The host is in lower case here: use [`RemoteUrl::host`].
+        url: Url,
+    },
 }
 
 /// Why a text is not the URL of a remote.
@@ -34,6 +47,8 @@ pub enum InvalidUrl {
 impl RemoteUrl {
     /// Reads `text`; a relative path is taken relative to `base`.
     ///
+    /// A path is used byte for byte; the path of a `file://` URL is percent-decoded, as git does it.
+    ///
     /// ```
     /// use fractary_codex::url::RemoteUrl;
     ///
@@ -43,30 +58,30 @@ impl RemoteUrl {
     /// # Ok::<(), fractary_codex::url::InvalidUrl>(())
     /// ```
     pub fn parse(text: &str, base: &Path) -> Result<Self, InvalidUrl> {
-        let mut url =
-            gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
-        if url.serialize_alternative_form && names_password(&url) {
-            return Err(InvalidUrl::NoScheme);
+        if text.is_empty() || text.contains('\0') {
+            return Err(InvalidUrl::Malformed);
         }
+        if is_path(text) {
+            if segments_name_password(text) {
+                return Err(InvalidUrl::NoScheme);
+            }
+            return Ok(Self(Kind::Local(absolute(base, Path::new(text)))));
+        }
+        if let Some(rest) = text.strip_prefix("file://") {
+            return decoded_path(rest).map(|path| Self(Kind::Local(path)));
+        }
+        Self::parse_network(text)
+    }
+
+    fn parse_network(text: &str) -> Result<Self, InvalidUrl> {
+        if text.contains(['\n', '\r']) {
+            return Err(InvalidUrl::Malformed);
+        }
+        let url = gix_url::parse(text.as_bytes().as_bstr()).map_err(|_| InvalidUrl::Malformed)?;
         match &url.scheme {
-            Scheme::File => {
-                let path = PathBuf::from(url.path.to_os_str_lossy().into_owned());
-                url.path = crate::paths::absolute(base, &path)
-                    .into_os_string()
-                    .into_encoded_bytes()
-                    .into();
-            }
-            Scheme::Https | Scheme::Http | Scheme::Ssh | Scheme::Git => {
-                if url.host.as_deref().unwrap_or_default().is_empty() {
-                    return Err(InvalidUrl::Malformed);
-                }
-                if url.host.as_deref().is_some_and(|h| h.starts_with('-')) {
-                    return Err(InvalidUrl::OptionLike("host"));
-                }
-                if url.user.as_deref().is_some_and(|u| u.starts_with('-')) {
-                    return Err(InvalidUrl::OptionLike("user"));
-                }
-            }
+            Scheme::Https | Scheme::Http | Scheme::Ssh | Scheme::Git => {}
+            // git reads `file:path` as a path on the host `file`; it is more likely a mistake.
+            Scheme::File => return Err(InvalidUrl::Malformed),
             Scheme::Ext | Scheme::Helper(_) | Scheme::HelperUrl(_) => {
                 let scheme = text.split(':').next().unwrap_or_default();
                 return Err(InvalidUrl::Scheme(
@@ -74,50 +89,105 @@ impl RemoteUrl {
                 ));
             }
         }
-        Ok(Self { url })
+        if url.serialize_alternative_form && names_password(&url) {
+            return Err(InvalidUrl::NoScheme);
+        }
+        if url.host.as_deref().unwrap_or_default().is_empty() {
+            return Err(InvalidUrl::Malformed);
+        }
+        if url
+            .host
+            .as_deref()
+            .is_some_and(|host| host.starts_with('-'))
+        {
+            return Err(InvalidUrl::OptionLike("host"));
+        }
+        if url
+            .user
+            .as_deref()
+            .is_some_and(|user| user.starts_with('-'))
+        {
+            return Err(InvalidUrl::OptionLike("user"));
+        }
+        let text = text.to_owned();
+        Ok(Self(Kind::Network { text, url }))
     }
 
     /// The path of a remote on this machine.
-    pub fn local_path(&self) -> Option<PathBuf> {
-        (self.url.scheme == Scheme::File)
-            .then(|| PathBuf::from(self.url.path.to_os_str_lossy().into_owned()))
+    pub fn local_path(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Local(path) => Some(path),
+            Kind::Network { .. } => None,
+        }
+    }
+
+    fn url(&self) -> Option<&Url> {
+        match &self.0 {
+            Kind::Local(_) => None,
+            Kind::Network { url, .. } => Some(url),
+        }
     }
 
     /// Whether the remote is reached over http or https, where a token can be sent.
     pub fn is_http(&self) -> bool {
-        matches!(self.url.scheme, Scheme::Http | Scheme::Https)
+        self.url()
+            .is_some_and(|url| matches!(url.scheme, Scheme::Http | Scheme::Https))
     }
 
-    /// Whether what is sent can be read on the way: plain http.
+    /// Whether the traffic can be read on the way: plain http.
     pub fn is_plain_http(&self) -> bool {
-        self.url.scheme == Scheme::Http
+        self.url().is_some_and(|url| url.scheme == Scheme::Http)
     }
 
     /// Whether the remote is reached over ssh.
     pub fn is_ssh(&self) -> bool {
-        self.url.scheme == Scheme::Ssh
+        self.url().is_some_and(|url| url.scheme == Scheme::Ssh)
     }
 
-    /// The host's name, without port; `None` for a path.
+    /// The host's name as written, without port; `None` for a path.
     pub fn host(&self) -> Option<&str> {
-        if self.url.scheme == Scheme::File {
-            None
-        } else {
-            self.url.host.as_deref()
-        }
+        let Kind::Network { text, url } = &self.0 else {
+            return None;
+        };
+        let host = url.host.as_deref()?;
+        let (_, authority) = user_and_authority(text);
+        let authority = authority.trim_start_matches('[');
+        let written = authority.get(..host.len());
+        Some(
+            written
+                .filter(|written| written.eq_ignore_ascii_case(host))
+                .unwrap_or(host),
+        )
     }
 
     /// The port, where the URL names one.
     pub fn port(&self) -> Option<u16> {
-        self.url.port
+        self.url()?.port
+    }
+
+    /// The user part, where it is the name of an ssh account.
+    pub fn ssh_user(&self) -> Option<&str> {
+        self.url().filter(|_| self.is_ssh())?.user.as_deref()
     }
 
     /// `host`, with `:port` where the URL names one; the path itself for a local remote.
     pub fn place(&self) -> String {
-        match (self.host(), self.url.port) {
+        match (self.host(), self.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
             (None, _) => self.to_string(),
+        }
+    }
+
+    /// Whether both are reached over the same scheme at the same host and port: a credential for one is one for the other.
+    pub fn has_origin_of(&self, other: &Self) -> bool {
+        let origin = |url: &Url| {
+            let port = url.port.or_else(|| url.scheme.default_port());
+            (url.scheme.clone(), url.host.clone(), port)
+        };
+        match (self.url(), other.url()) {
+            (Some(one), Some(other)) => origin(one) == origin(other),
+            _ => false,
         }
     }
 
@@ -134,23 +204,26 @@ impl RemoteUrl {
 
     /// User and password written into an http URL.
     pub fn credentials(&self) -> Option<(String, Secret)> {
-        let given = self.is_http() && (self.url.password.is_some() || self.user_is_secret());
-        let Url { user, password, .. } = &self.url;
+        let url = self.url().filter(|_| self.is_http())?;
+        let given = url.password.is_some() || self.user_is_secret();
         given.then(|| {
             (
-                user.clone().unwrap_or_default(),
-                Secret::new(password.clone().unwrap_or_default()),
+                url.user.clone().unwrap_or_default(),
+                Secret::new(url.password.clone().unwrap_or_default()),
             )
         })
     }
 
     /// Whether the user part is a token, as hosting services take it: with nothing or `x-oauth-basic` for a password, or
-    /// alone and such as no user is called.
+    /// alone and longer than the name of a user.
     pub fn user_is_secret(&self) -> bool {
-        let Some(user) = self.url.user.as_deref().filter(|_| self.is_http()) else {
+        let Some(url) = self.url().filter(|_| self.is_http()) else {
             return false;
         };
-        match self.url.password.as_deref() {
+        let Some(user) = url.user.as_deref() else {
+            return false;
+        };
+        match url.password.as_deref() {
             Some(password) => password.is_empty() || password == "x-oauth-basic",
             None => {
                 user.len() >= 20
@@ -163,7 +236,10 @@ impl RemoteUrl {
 
     /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a remote.
     pub fn repository(&self) -> String {
-        let path = self.url.path.to_str_lossy();
+        let path: Cow<'_, str> = match &self.0 {
+            Kind::Local(path) => path.to_string_lossy(),
+            Kind::Network { url, .. } => url.path.to_str_lossy(),
+        };
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
         let mut segments: Vec<_> = path.rsplit('/').take(2).collect();
@@ -171,63 +247,162 @@ impl RemoteUrl {
         segments.join("/")
     }
 
-    /// The form to give to git: no password ever; a local path as `file://`, so that `--depth` counts.
+    /// The form to pass to git: as written, without a password. A local path becomes a `file://` URL whose decoded path
+    /// is exactly that path.
     pub fn for_git(&self) -> String {
-        self.rendered(false)
+        match &self.0 {
+            Kind::Local(path) => file_url(path),
+            Kind::Network { text, url } => {
+                let (user, _) = user_and_authority(text);
+                if self.credentials().is_some() {
+                    replace_user(text, None)
+                } else if url.password.is_some() {
+                    replace_user(text, user.split(':').next())
+                } else {
+                    text.clone()
+                }
+            }
+        }
+    }
+
+    /// The form that `url.*.insteadOf` of git's configuration is compared with.
+    pub fn written(&self) -> String {
+        match &self.0 {
+            Kind::Local(path) => path.to_string_lossy().into_owned(),
+            Kind::Network { .. } => self.for_git(),
+        }
     }
 
     /// The form to publish (a commit's `Codex-Source`): no user part at all, `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {
-        self.host()?;
-        Some(self.rendered(true))
-    }
-
-    fn rendered(&self, strip_user: bool) -> String {
-        let mut url = self.url.clone();
-        url.password = None;
-        if strip_user || self.credentials().is_some() {
-            url.user = None;
+        match &self.0 {
+            Kind::Local(_) => None,
+            Kind::Network { text, .. } => Some(replace_user(text, None)),
         }
-        if url.scheme == Scheme::File {
-            url.serialize_alternative_form = false;
-        }
-        url.to_bstring().to_string()
     }
 }
 
-/// Whether what was read as `host:path`, or as a path, is `user:password@host` with a mistake before it.
-fn names_password(url: &Url) -> bool {
-    let path = url.path.to_str_lossy();
-    match url.scheme {
-        Scheme::File => path.split('/').any(|segment| {
-            segment
-                .split_once(':')
-                .is_some_and(|(_, rest)| rest.contains('@'))
-        }),
-        _ => {
-            url.user.is_none()
-                && path
-                    .trim_start_matches('/')
-                    .split('/')
-                    .next()
-                    .is_some_and(|s| s.contains('@'))
+/// Whether git reads `text` as a path: no colon, or a slash before the first one.
+fn is_path(text: &str) -> bool {
+    let slash = text.find('/').unwrap_or(usize::MAX);
+    text.find(':').is_none_or(|colon| slash < colon)
+}
+
+/// The path of a `file://` URL, decoded as git does it: `%` and two hexadecimal digits are one byte, except NUL; any
+/// host is ignored.
+fn decoded_path(rest: &str) -> Result<PathBuf, InvalidUrl> {
+    let bytes = rest.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = (bytes[at] == b'%')
+            .then(|| rest.get(at + 1..at + 3))
+            .flatten()
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|byte| *byte != 0);
+        decoded.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    let start = decoded.iter().position(|byte| *byte == b'/');
+    let path = &decoded[start.ok_or(InvalidUrl::Malformed)?..];
+    Ok(platform::path_of(path).to_owned())
+}
+
+/// The `file://` URL that git decodes to `path`.
+fn file_url(path: &Path) -> String {
+    let mut url = "file://".to_owned();
+    for byte in platform::bytes_of(path) {
+        if byte.is_ascii_alphanumeric() || b"/-._~+,=@".contains(byte) {
+            url.push(char::from(*byte));
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
         }
     }
+    url
+}
+
+/// `path` as seen from `base`. `..` is resolved by name only where that leads to the same directory: after a symlink it
+/// is kept for the system to resolve.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for component in base.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if absolute.ends_with("..") || absolute.is_symlink() => {
+                absolute.push("..");
+            }
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            other => absolute.push(other),
+        }
+    }
+    absolute
+}
+
+/// The user part of a network URL, without the `@`, and the text from the host on.
+fn user_and_authority(text: &str) -> (&str, &str) {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = if rest.len() == text.len() {
+        // `user@host:path`
+        rest.find([':', '/'])
+    } else {
+        rest.find(['/', '?', '#'])
+    };
+    match rest[..end.unwrap_or(rest.len())].rfind('@') {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => ("", rest),
+    }
+}
+
+/// A network URL with another user part, or none.
+fn replace_user(text: &str, user: Option<&str>) -> String {
+    let (old, authority) = user_and_authority(text);
+    let before = text.len() - authority.len();
+    let before = &text[..before - old.len() - usize::from(text[..before].ends_with('@'))];
+    match user {
+        Some(user) => format!("{before}{user}@{authority}"),
+        None => format!("{before}{authority}"),
+    }
+}
+
+/// Whether a segment of a path looks like `user:password@host`: a URL with a mistake in its scheme.
+fn segments_name_password(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        segment
+            .split_once(':')
+            .is_some_and(|(_, rest)| rest.contains('@'))
+    })
+}
+
+/// Whether `host:path` is `user:password@host` without a scheme.
+fn names_password(url: &Url) -> bool {
+    let path = url.path.to_str_lossy();
+    url.user.is_none()
+        && path
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .is_some_and(|segment| segment.contains('@'))
 }
 
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut masked = self.url.clone();
-        if self.user_is_secret() {
-            (masked.user, masked.password) = (Some("***".into()), None);
-        }
-        masked.password = masked.password.map(|_| "***".into());
-        let shown = if self.url.scheme == Scheme::File {
-            self.url.path.to_string()
-        } else {
-            masked.to_bstring().to_string()
+        let (text, url) = match &self.0 {
+            Kind::Local(path) => return crate::paths::shown(path).fmt(f),
+            Kind::Network { text, url } => (text, url),
         };
-        crate::paths::escaped(shown.as_bytes()).fmt(f)
+        let (user, _) = user_and_authority(text);
+        let masked = if self.user_is_secret() {
+            replace_user(text, Some("***"))
+        } else if url.password.is_some() {
+            let name = user.split(':').next().unwrap_or_default();
+            replace_user(text, Some(&format!("{name}:***")))
+        } else {
+            text.clone()
+        };
+        crate::paths::escaped(masked.as_bytes()).fmt(f)
     }
 }
 
@@ -323,10 +498,77 @@ mod tests {
             "",
             "https://",
             "ftp://h/x",
+            "FILE:///d/x",
             "ext::sh -c x",
             "ssh://-oProxyCommand=x/y",
+            "file://relative",
+            "a\0b",
+            "https://h/a\nb",
         ] {
             assert!(RemoteUrl::parse(bad, Path::new("/ws")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_path_is_used_byte_for_byte_and_a_file_url_is_decoded_once() {
+        for (text, path, for_git) in [
+            ("/d/a%20b.git", "/d/a%20b.git", "file:///d/a%2520b.git"),
+            (
+                "/d/a b#c?d.git",
+                "/d/a b#c?d.git",
+                "file:///d/a%20b%23c%3Fd.git",
+            ),
+            ("./a:b", "/ws/a:b", "file:///ws/a%3Ab"),
+            ("-x", "/ws/-x", "file:///ws/-x"),
+            ("~/x", "/ws/~/x", "file:///ws/~/x"),
+            ("/d/x/", "/d/x", "file:///d/x"),
+            ("../x", "/x", "file:///x"),
+            ("file:///d/a%20b.git", "/d/a b.git", "file:///d/a%20b.git"),
+            ("file:///d/a%2520b", "/d/a%20b", "file:///d/a%2520b"),
+            (
+                "file:///d/%zz%00%2",
+                "/d/%zz%00%2",
+                "file:///d/%25zz%2500%252",
+            ),
+            ("file://localhost/d/x", "/d/x", "file:///d/x"),
+        ] {
+            let u = url(text);
+            assert_eq!(u.local_path(), Some(Path::new(path)), "{text}");
+            assert_eq!(u.for_git(), for_git, "{text}");
+            assert_eq!(u.to_string(), path, "{text}");
+            assert_eq!(url(&u.for_git()), u, "{text}");
+        }
+        let u = url("file:///d/%ff");
+        assert_eq!(platform::bytes_of(u.local_path().unwrap()), b"/d/\xff");
+        assert_eq!(u.for_git(), "file:///d/%FF");
+    }
+
+    #[test]
+    fn a_url_is_passed_on_as_written() {
+        for text in [
+            "git@Codex-Host:acme/Codex.git",
+            "Codex-Host:acme/codex.git",
+            "https://Git.Acme.com/a%20b/C.git/",
+            "ssh://git@Host:2222/~me/x.git",
+            "https://ada@git.acme.com/x",
+            "git://h/x",
+        ] {
+            assert_eq!(url(text).for_git(), text);
+            assert_eq!(url(text).to_string(), text);
+        }
+        assert_eq!(url("git@Codex-Host:x").host(), Some("Codex-Host"));
+        assert_eq!(url("ssh://git@Host:2222/x").place(), "Host:2222");
+        let u = url("https://me:s%40cret@Git.acme.com/X.git");
+        assert_eq!(u.for_git(), "https://Git.acme.com/X.git");
+        assert_eq!(u.credentials().unwrap().1.reveal(), "s@cret");
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let same = |one, other| url(one).has_origin_of(&url(other));
+        assert!(same("https://h/a", "https://H:443/b"));
+        assert!(!same("https://h/a", "http://h/a"));
+        assert!(!same("https://h/a", "https://h:444/a"));
+        assert!(!same("/a", "/a"));
     }
 }

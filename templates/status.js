@@ -3,9 +3,9 @@
   const table = document.querySelector("table");
   const projects = [...table.tBodies];
   const headers = [...table.tHead.rows[0].cells];
-  const words = projects.map((project) => project.textContent.toLowerCase());
+  const texts = projects.map((project) => project.textContent.toLowerCase());
 
-  // Sorting: by the column's own order first, by name among equals; what is not known comes last either way.
+  // Sorting: by the column, then by name. Unknown values come last in both orders.
   const collator = new Intl.Collator("en", { numeric: true });
   const cell = (project, column) => project.rows[0].cells[column];
   const key = (project, column) => {
@@ -31,7 +31,7 @@
     button.type = "button";
     button.append(...header.childNodes);
     header.append(button);
-    // Numbers are asked for to see the largest.
+    // The first click on a number shows the largest first.
     const first = header.classList.contains("number") ? "descending" : "ascending";
     button.addEventListener("click", () => {
       const now = header.getAttribute("aria-sort");
@@ -40,7 +40,7 @@
   });
   headers[1].setAttribute("aria-sort", "ascending");
 
-  // Filtering: by words and by one state.
+  // Filtering: by text, where every word must occur, and by one state.
   const filter = document.getElementById("filter");
   const shown = document.getElementById("shown");
   const tiles = [...document.querySelectorAll(".totals button")];
@@ -50,7 +50,7 @@
     let count = 0;
     projects.forEach((project, number) => {
       const fits = !state || project.dataset.state === state;
-      project.hidden = !(fits && wanted.every((word) => words[number].includes(word)));
+      project.hidden = !(fits && wanted.every((word) => texts[number].includes(word)));
       count += project.hidden ? 0 : 1;
     });
     shown.textContent = count === projects.length ? "" : `${count} of ${projects.length} shown`;
@@ -68,30 +68,30 @@
   filter.parentElement.hidden = false;
   apply();
 
-  // A page is read later than it was made.
+  // Ages are relative to the time of reading, not to the time when the page was generated.
   const units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
   const relative = new Intl.RelativeTimeFormat("en");
-  const tell = () => {
+  const updateAges = () => {
     document.querySelectorAll(".ago").forEach((ago) => {
       const seconds = (new Date(ago.parentElement.querySelector("time").dateTime) - Date.now()) / 1000;
       const [unit, size] = units.find((unit) => Math.abs(seconds) >= unit[1]) ?? [];
       ago.textContent = unit ? relative.format(Math.trunc(seconds / size), unit) : "just now";
     });
   };
-  tell();
-  setInterval(tell, 60000);
+  updateAges();
+  setInterval(updateAges, 60000);
 
-  // The theme: the system's, unless somebody chose another. Where nothing may be kept, it lasts as long as the page.
+  // The theme: that of the system, unless the reader chose another. Without storage, the choice is lost on reload.
   const themes = ["auto", "light", "dark"];
   const button = document.getElementById("theme");
   const use = (theme) => {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     button.textContent = `Theme: ${theme}`;
-    try { localStorage.setItem("fractary-codex-theme", theme); } catch { /* not allowed here */ }
+    try { localStorage.setItem("fractary-codex-theme", theme); } catch { /* storage is disabled */ }
   };
   let kept = null;
-  try { kept = localStorage.getItem("fractary-codex-theme"); } catch { /* not allowed here */ }
+  try { kept = localStorage.getItem("fractary-codex-theme"); } catch { /* storage is disabled */ }
   let theme = themes.includes(kept) ? kept : "auto";
   use(theme);
   button.addEventListener("click", () => use(theme = themes[(themes.indexOf(theme) + 1) % themes.length]));

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Publishes two projects from a pipeline, with no configuration file at all: variables say everything.
+# Publishes two projects from a pipeline without any configuration file: variables define everything.
 # CODEX_URL and CODEX_TOKEN come from the pipeline's secrets.
 set -eu
 cd "$(dirname "$0")"

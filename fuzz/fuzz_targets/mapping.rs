@@ -1,5 +1,5 @@
-//! Patterns and paths of any kind: claims read the same in both directions, stay below `to`, and the walk enters every
-//! directory that leads to a claimed file.
+//! Checks claims with arbitrary patterns and paths: source and destination match in both directions, a destination
+//! never leaves the project's directory, and the walk enters every directory above a claimed file.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -7,7 +7,8 @@ use fractary_codex::paths::check_segment;
 use fractary_codex::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
 use libfuzzer_sys::fuzz_target;
 
-/// Pieces that mean something to a glob come up far more often than among bytes.
+/// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the special characters
+/// of globs.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 enum Piece {
     Text(Letter),
@@ -90,7 +91,7 @@ fn patterns(list: &[Pattern]) -> Vec<String> {
     list.iter().map(pattern).collect()
 }
 
-/// A path as a walk or a tree gives it; `None` if no file can have it.
+/// Joins the segments of a path; `None` if a walk or a tree cannot contain such a path.
 fn path(segments: &[Vec<Letter>]) -> Option<Vec<u8>> {
     let segments: Vec<String> = segments.iter().map(|s| s.iter().map(|letter| letter.text()).collect()).collect();
     (!segments.is_empty() && segments.iter().all(|s| check_segment(s.as_bytes()).is_ok()))
@@ -108,26 +109,26 @@ fuzz_target!(|input: Input| {
         exclude: patterns(&input.exclude),
         mappings: mappings.collect(),
         default_excludes: input.default_excludes,
+        ..ClaimPatterns::default()
     };
     let Ok(claims) = Claims::new(given.clone()) else { return };
     if let Some(source) = path(&input.source) {
         for claim in claims.claim(&source) {
             let to = &claim.destination;
-            assert!(to.split(|b| *b == b'/').all(|segment| check_segment(segment).is_ok()), "leaves the place");
+            assert!(to.split(|b| *b == b'/').all(|segment| check_segment(segment).is_ok()), "leaves the project's directory");
             assert!(claims.owns(to), "claimed, but not owned");
-            let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == to);
+            let single = claims.files_fed_by(&source, false).contains(&to.as_slice());
             assert!(single || claims.sources(to).contains(&source), "claimed, but not a source");
+            assert!(claims.reaching(&source).contains(&claim.pattern), "claimed, but not reached");
             for (slash, _) in source.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                assert!(claims.can_hold(&source[..slash]), "the walk does not get there");
+                assert!(claims.can_hold(&source[..slash]), "the walk does not enter this directory");
             }
         }
     }
     if let Some(below) = path(&input.below) {
-        let sources = claims.sources(&below);
-        assert_eq!(claims.owns(&below), !sources.is_empty());
-        let single = given.mappings.iter().any(|mapping| mapping.to.as_bytes() == below);
-        for source in sources.iter().filter(|_| !single) {
-            assert!(claims.claim(source).iter().any(|claim| claim.destination == below), "owned, but not claimed");
+        for source in claims.sources(&below) {
+            assert!(claims.owns(&below), "has a source, but is not owned");
+            assert!(claims.claim(&source).iter().any(|claim| claim.destination == below), "owned, but not claimed");
         }
         let _ = claims.is_excluded_path(&below);
     }

@@ -1,5 +1,5 @@
-//! Trees as anybody may have written them: bytes are decoded or refused, decoding loses nothing, and an edit leaves
-//! everything that it does not name exactly as it stands, odd order, modes and names included.
+//! Checks trees with arbitrary bytes: decoding either fails or is lossless, and an edit leaves all other entries
+//! unchanged, including unusual orders, modes and names.
 #![no_main]
 
 use std::collections::{BTreeMap, HashMap};
@@ -34,7 +34,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>, Vec<(u8, bool)>)| {
     }
     let mut memory = Memory::default();
     let inner = memory.write(inner, None);
-    // The inner tree hangs in the outer one as `d`, so that edits go through it.
+    // The inner tree is the entry `d` of the outer one, so that edits pass through both.
     let mut outer = outer;
     outer.extend_from_slice(b"40000 d\0");
     outer.extend_from_slice(&inner.0);
@@ -51,10 +51,10 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>, Vec<(u8, bool)>)| {
     let _ = listing::list_all(&|id| memory.read(id), root);
     let before = decode(&memory.0[&root]);
     let Ok(Some(after)) = edit(&mut memory, Some(root), &edits) else { return };
-    let after = decode(&memory.0[&after]).expect("what is written can be read");
-    let untouched = |entries: &[TreeEntry]| -> Vec<TreeEntry> {
-        let touched = |entry: &TreeEntry| entry.name == "d" || edits.contains_key(&entry.name);
-        entries.iter().filter(|entry| !touched(entry)).cloned().collect()
+    let after = decode(&memory.0[&after]).expect("a written tree can be decoded");
+    let unchanged = |entries: &[TreeEntry]| -> Vec<TreeEntry> {
+        let is_edited = |entry: &TreeEntry| entry.name == "d" || edits.contains_key(&entry.name);
+        entries.iter().filter(|entry| !is_edited(entry)).cloned().collect()
     };
-    assert_eq!(untouched(&before.expect("what was edited can be read")), untouched(&after));
+    assert_eq!(unchanged(&before.expect("an edited tree can be decoded")), unchanged(&after));
 });

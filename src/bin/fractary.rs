@@ -1,5 +1,5 @@
-//! `fractary NAME …` runs `fractary-NAME …`, the way cargo and git run their subcommands: looked for beside this
-//! program first, then on PATH; arguments and exit status pass through untouched.
+//! `fractary NAME …` runs `fractary-NAME …`, as cargo and git do for their subcommands. The tool is searched for in the
+//! directory of this program, then on PATH. Arguments and exit status are passed on unchanged.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,12 +14,12 @@ Run a fractary tool
 
 Usage: fractary [--list | --version] NAME [ARGUMENTS]…
 
-`fractary NAME …` runs `fractary-NAME …`, found beside this program or on PATH.
+`fractary NAME …` runs `fractary-NAME …` from the directory of this program or from PATH.
 
 Options:
-      --list     List the tools that can be run
-  -h, --help     Print this
-  -V, --version  Print the version
+      --list     List the available commands
+  -h, --help     Print help
+  -V, --version  Print version
 ";
 
 fn main() -> ExitCode {
@@ -47,61 +47,60 @@ fn main() -> ExitCode {
             None => finish(io::stdout(), USAGE, 0),
         },
         Some(option) if option.starts_with('-') => {
-            let told = format!(
+            let message = format!(
                 "error: unknown option `{}`; see `fractary --help`\n",
                 option.escape_debug()
             );
-            finish(io::stderr(), &told, 2)
+            finish(io::stderr(), &message, 2)
         }
         _ => dispatch(&name, arguments),
     }
 }
 
+/// Runs the tool `name`. The exit status is 2 if there is no such tool, and 126 if it cannot be run.
 fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let tools = tools();
-    let text = name.to_string_lossy();
-    let Some(path) = tools.get(text.as_ref()) else {
-        let wanted = text.to_lowercase();
-        let close = tools
-            .keys()
-            .map(|tool| (strsim::jaro_winkler(&tool.to_lowercase(), &wanted), tool));
-        let close = close
-            .filter(|(score, _)| *score > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let shown = text.escape_debug();
-        let hint = match close {
-            Some((_, tool)) => format!("did you mean `fractary {tool}`?"),
-            None => "`fractary --list` shows the tools that are there".to_owned(),
+    let name = name.to_string_lossy();
+    let Some(path) = tools.get(name.as_ref()) else {
+        let hint = match closest(&tools, &name) {
+            Some(tool) => format!("did you mean `fractary {tool}`?"),
+            None => "run `fractary --list` to see available commands".to_owned(),
         };
-        return finish(
-            io::stderr(),
-            &format!("error: there is no `{PREFIX}{shown}` to run\n  hint: {hint}\n"),
-            2,
-        );
+        let name = name.escape_debug();
+        let message = format!("error: unknown command `{name}`\n  hint: {hint}\n");
+        return finish(io::stderr(), &message, 2);
     };
+
     match run(Command::new(path).args(arguments)) {
         Ok(status) => status,
         Err(error) => {
-            // A program that is there and still not found: what the system missed is what it is to be run by.
-            let missing = error.kind() == io::ErrorKind::NotFound && path.exists();
-            let why = if missing {
-                interpreter(path)
+            // If the program exists, the file that the system did not find is its interpreter.
+            let reason = if error.kind() == io::ErrorKind::NotFound && path.exists() {
+                missing_interpreter(path)
             } else {
                 error.to_string()
             };
-            finish(
-                io::stderr(),
-                &format!("error: cannot run `{}`: {why}\n", path.display()),
-                126,
-            )
+            let message = format!("error: cannot run `{}`: {reason}\n", path.display());
+            finish(io::stderr(), &message, 126)
         }
     }
 }
 
-/// Whose absence keeps the program at `path` from running.
-fn interpreter(path: &Path) -> String {
+/// The tool whose name is most similar to `name`, if one is similar enough to suggest it.
+fn closest<'t>(tools: &'t BTreeMap<String, PathBuf>, name: &str) -> Option<&'t str> {
+    let name = name.to_lowercase();
+    tools
+        .keys()
+        .map(|tool| (strsim::jaro_winkler(&tool.to_lowercase(), &name), tool))
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, tool)| tool.as_str())
+}
+
+/// A message that names the missing interpreter of the program at `path`.
+fn missing_interpreter(path: &Path) -> String {
     let mut start = Vec::new();
-    // Enough for a first line; a program may be large.
+    // Only the first line is needed, and the program may be large.
     let _ = std::fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
     let line = start
         .strip_prefix(b"#!")
@@ -111,17 +110,18 @@ fn interpreter(path: &Path) -> String {
             "its interpreter `{}` is missing",
             String::from_utf8_lossy(line).trim().escape_debug()
         ),
-        None => "the program that loads it is missing".to_owned(),
+        None => "its dynamic loader is missing".to_owned(),
     }
 }
 
-/// The tool takes this process's place: signals and exit status need no passing on.
+/// Replaces this process by the tool, so that signals and exit status do not have to be passed on. Returns only on
+/// failure.
 #[cfg(unix)]
 fn run(command: &mut Command) -> io::Result<ExitCode> {
     Err(std::os::unix::process::CommandExt::exec(command))
 }
 
-/// Runs the tool and ends as it does; a console sends its signals to both.
+/// Runs the tool and returns its exit status. A console sends its signals to both processes.
 #[cfg(not(unix))]
 fn run(command: &mut Command) -> io::Result<ExitCode> {
     let code = command
@@ -143,15 +143,20 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// Every tool by name. What lies beside this program wins over PATH, and PATH's earlier directories over its later ones.
+/// Returns the path of each tool by its name. The directory of this program takes precedence over PATH, and earlier
+/// directories of PATH over later ones.
 fn tools() -> BTreeMap<String, PathBuf> {
-    let own = env::current_exe()
+    let own_path = env::current_exe()
         .ok()
         .and_then(|path| path.canonicalize().ok());
-    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let own_directory = own_path
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_owned);
     let path = env::var_os("PATH").unwrap_or_default();
+
     let mut tools = BTreeMap::new();
-    for directory in beside.into_iter().chain(env::split_paths(&path)) {
+    for directory in own_directory.into_iter().chain(env::split_paths(&path)) {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
             let file = entry.file_name();
@@ -161,9 +166,9 @@ fn tools() -> BTreeMap<String, PathBuf> {
             }) else {
                 continue;
             };
-            // A link to this very program would dispatch to itself for ever.
-            let itself = path.canonicalize().ok() == own;
-            if is_program(&path) && !itself && !name.is_empty() {
+            // A link to this program would dispatch to itself endlessly.
+            let is_self = path.canonicalize().ok() == own_path;
+            if is_program(&path) && !is_self && !name.is_empty() {
                 tools.entry(name.to_owned()).or_insert(path);
             }
         }
@@ -171,12 +176,13 @@ fn tools() -> BTreeMap<String, PathBuf> {
     tools
 }
 
+/// Writes the text and returns `status`, or at least 1 if it cannot be written.
 fn finish(mut stream: impl Write, text: &str, status: u8) -> ExitCode {
     match stream
         .write_all(text.as_bytes())
         .and_then(|()| stream.flush())
     {
-        // A reader that went away is no error.
+        // A closed pipe is not an error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let _ = writeln!(io::stderr(), "error: the output cannot be written: {error}");
             ExitCode::from(status.max(1))

@@ -1,8 +1,10 @@
 //! The local cache: files of the codex in the checkout, at the paths that they have in the codex.
 //!
-//! Promises: every file is written whole under another name and renamed, the
-//! manifest last; runs wait for each other; nothing is written outside the directory or through a link in it. Only what
-//! the cache itself wrote is replaced or removed: a file that was changed by hand is kept and told, unless forced.
+//! Promises: every file is written whole under another name and renamed, the manifest last; runs wait for each other;
+//! nothing is written outside the directory or through a link in it. Only what the cache itself wrote is replaced or
+//! removed: a file that was changed by hand is kept and reported, unless forced.
+//!
+//! Everything in it is made with the permissions that the user's mask leaves, so that a group can share it.
 
 mod manifest;
 mod note;
@@ -15,13 +17,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use cap_std::fs::Dir;
 use rayon::prelude::*;
 
 pub use manifest::{Asked, Cached, Manifest, Owner, Reason};
 use place::{OnDisk, Place};
 
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::lock::lock;
+use crate::lock;
 use crate::paths::shown;
 use crate::plan::{Entry, ProjectPlan};
 use crate::platform;
@@ -31,6 +34,10 @@ use crate::stat::Stat;
 
 /// The directory in the cache that holds what the cache knows of itself. No path of the codex may begin with it.
 pub const CONTROL: &str = ".fractary-codex";
+/// In it, the lock that one run at a time holds.
+const LOCK: &str = "lock";
+/// In it, what the cache wrote, and for whom.
+const MANIFEST: &str = "manifest";
 /// In it, the list of files that a run is about to write.
 const BEGUN: &str = "begun";
 /// Names at the top of the cache that are its own.
@@ -73,6 +80,17 @@ pub struct Question {
     pub asked: Asked,
     /// By path in the codex: files, and nothing but files.
     pub files: BTreeMap<BString, Entry>,
+    /// Whether the owner is forgotten once it has no files any more.
+    pub leaves: bool,
+}
+
+/// Why a path is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It is not as the cache wrote it. With `force` it is replaced or removed.
+    Edited,
+    /// Another owner wants this file, which cannot be there at the same time.
+    InUse(BString),
 }
 
 /// What becomes of one question.
@@ -80,8 +98,10 @@ pub struct Question {
 pub struct Taken {
     /// What is written and removed. `unmanaged` counts what is kept.
     pub plan: ProjectPlan,
-    /// Files that are not as the cache wrote them and so are left alone.
-    pub kept: Vec<BString>,
+    /// Paths that are left as they are, and why.
+    pub kept: Vec<(BString, Kept)>,
+    /// Files that the cache did not write and that are deleted because they are in the way of others (`force`).
+    pub replaced: Vec<BString>,
     /// Files that could not be written, and why.
     pub refused: Vec<(BString, String)>,
 }
@@ -89,7 +109,7 @@ pub struct Taken {
 /// How a file of the cache is, if it is not as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Something else stands there.
+    /// Something else is there.
     Changed,
     /// It is gone.
     Missing,
@@ -111,7 +131,7 @@ pub struct Cache {
     /// Not there where the directory is not, and this is only a look.
     place: Option<Place>,
     manifest: Manifest,
-    /// What stands at paths once a plan that is only assumed is carried out.
+    /// What is at paths once a plan that is only assumed is carried out.
     assumed: BTreeMap<BString, OnDisk>,
     _lock: Option<File>,
 }
@@ -130,37 +150,48 @@ impl Cache {
         std::fs::create_dir_all(path).map_err(error)?;
         let place = Place::open(path).map_err(error)?;
         let control = place.control().map_err(error)?;
-        let file = {
-            let mut options = cap_std::fs::OpenOptions::new();
-            control
-                .open_with("lock", options.create(true).write(true))
-                .map_err(error)?
-                .into_std()
-        };
-        let lock = lock(file, interrupt, waiting)?;
+        let file = lock::open_in(&control, Path::new(LOCK))
+            .map_err(|source| error(of_own_file(LOCK, &source)))?;
+        let lock = lock::lock(file, interrupt, waiting)?;
         place.sign(".gitignore", "*\n").map_err(error)?;
         place.sign("CACHEDIR.TAG", CACHEDIR_TAG).map_err(error)?;
         place.tidy();
-        let (manifest, assumed) = (read(path), BTreeMap::new());
         Ok(Self {
-            manifest,
+            manifest: read(&place).map_err(error)?,
             path: path.to_owned(),
             place: Some(place),
-            assumed,
+            assumed: BTreeMap::new(),
             _lock: lock,
         })
     }
 
-    /// Looks at the cache in `path`, which may not be there, and writes nothing.
-    pub fn look(path: &Path) -> Self {
-        let (place, assumed) = (Place::open(path).ok(), BTreeMap::new());
-        Self {
+    /// Opens the cache in `path`, which may not be there, and writes nothing.
+    pub fn look(path: &Path) -> Result<Self, CacheError> {
+        let error = |source| CacheError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let place = match Place::open(path) {
+            Ok(place) => Some(place),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(error(source)),
+        };
+        let manifest = match &place {
+            Some(place) => read(place).map_err(error)?,
+            None => Manifest::default(),
+        };
+        Ok(Self {
             path: path.to_owned(),
             place,
-            manifest: read(path),
-            assumed,
+            manifest,
+            assumed: BTreeMap::new(),
             _lock: None,
-        }
+        })
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What it holds.
@@ -200,7 +231,7 @@ impl Cache {
             .collect::<Result<_, CacheError>>()?;
         let taken = plan::plan(&self.manifest, &questions, &found, force);
         let news = |(path, found): (BString, OnDisk)| match found {
-            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat) => {
+            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat, || true) => {
                 Some((path, stat))
             }
             _ => None,
@@ -344,75 +375,111 @@ impl Cache {
             .collect()
     }
 
-    /// Removes what was written for the owners that `whose` names and for nobody else. An owner of files that stay is not
+    /// Removes what was written for the owners that `whose` selects and for no other. An owner of files that stay is not
     /// forgotten.
     pub fn clear(
         &mut self,
         whose: impl Fn(&Owner) -> bool,
         force: bool,
     ) -> Result<Vec<Taken>, CacheError> {
-        let owners: Vec<_> = self
-            .manifest
+        let plan = self.plan(self.nothing_more(whose), force)?;
+        self.apply(plan, |_| Err(String::new()))
+    }
+
+    /// Questions of the owners that `whose` selects, which want nothing any more.
+    pub fn nothing_more(&self, whose: impl Fn(&Owner) -> bool) -> Vec<Question> {
+        let nothing = |(owner, asked): (&Owner, &Asked)| Question {
+            owner: owner.clone(),
+            asked: Asked {
+                complete: false,
+                ..asked.clone()
+            },
+            files: BTreeMap::new(),
+            leaves: true,
+        };
+        self.manifest
             .owners
             .iter()
             .filter(|(owner, _)| whose(owner))
-            .collect();
-        let nothing = |(owner, asked): (&Owner, &Asked)| {
-            let asked = Asked {
-                complete: false,
-                ..asked.clone()
-            };
-            Question {
-                owner: owner.clone(),
-                asked,
-                files: BTreeMap::new(),
-            }
-        };
-        let plan = self.plan(owners.into_iter().map(nothing).collect(), force)?;
-        let taken = self.apply(plan, |_| Err(String::new()))?;
-        let Manifest { owners, files, .. } = &mut self.manifest;
-        owners.retain(|owner, _| {
-            !whose(owner) || files.values().any(|file| file.owners.contains(owner))
-        });
-        self.save().map_err(|source| CacheError::Write {
-            path: self.path.clone(),
-            source,
-        })?;
-        Ok(taken)
+            .map(nothing)
+            .collect()
     }
 
-    /// What stands at a path.
+    /// What is at a path.
     fn on_disk(&self, path: &BStr) -> Result<OnDisk, CacheError> {
         if let Some(assumed) = self.assumed.get(path) {
             return Ok(assumed.clone());
         }
         let Some(place) = &self.place else {
-            return Ok(OnDisk::Absent);
+            return Ok(self.with_assumed(path, OnDisk::Absent));
         };
+
         let known = self.manifest.files.get(path);
-        let hashed = |stat: &Stat| {
+        let hashed = |stat: &Stat, keeps_change_times: &dyn Fn() -> bool| {
             known
-                .filter(|_| self.is_known(path, stat))
+                .filter(|_| self.is_known(path, stat, keeps_change_times))
                 .map(|known| known.entry.id)
         };
-        place.look(path, hashed).map_err(|source| CacheError::Open {
-            path: self.path.clone(),
-            source,
-        })
+        let found = place
+            .look(path, hashed)
+            .map_err(|source| CacheError::Open {
+                path: self.path.clone(),
+                source,
+            })?;
+        Ok(self.with_assumed(path, found))
     }
 
-    /// Whether a file with this stat is surely the one that the manifest tells of.
-    fn is_known(&self, path: &BStr, stat: &Stat) -> bool {
+    /// What is at a path that itself is as `found`, once the assumed plan is carried out above and below it.
+    fn with_assumed(&self, path: &BStr, found: OnDisk) -> OnDisk {
+        if self.assumed.is_empty() {
+            return found;
+        }
+        let is_file = |path: &BStr| matches!(self.assumed.get(path), Some(OnDisk::File { .. }));
+        let above = path
+            .find_iter(b"/")
+            .map(|slash| path[..slash].as_bstr())
+            .find(|above| is_file(above));
+        if let Some(above) = above {
+            return OnDisk::Blocked(above.to_owned());
+        }
+
+        let mut inside = match &found {
+            OnDisk::Directory(inside) => inside.clone(),
+            OnDisk::Absent | OnDisk::Blocked(_) => Vec::new(),
+            OnDisk::File { .. } | OnDisk::Other | OnDisk::Unusable(_) => return found,
+        };
+        let prefix = BString::from([path.as_bytes(), b"/"].concat());
+        inside.retain(|path| !self.assumed.contains_key(path));
+        inside.extend(
+            self.assumed
+                .keys()
+                .filter(|path| path.starts_with(&prefix) && is_file(path.as_bstr()))
+                .cloned(),
+        );
+        match found {
+            OnDisk::Absent | OnDisk::Blocked(_) if inside.is_empty() => found,
+            _ => OnDisk::Directory(inside),
+        }
+    }
+
+    /// Whether a file with this stat is surely the one that the manifest describes.
+    fn is_known(
+        &self,
+        path: &BStr,
+        stat: &Stat,
+        keeps_change_times: impl FnOnce() -> bool,
+    ) -> bool {
         let known = self.manifest.files.get(path).and_then(|file| file.stat);
-        known == Some(*stat) && stat.is_settled(self.manifest.taken)
+        known.is_some_and(|known| stat.is_surely(&known, self.manifest.taken, keeps_change_times))
     }
 
-    fn control(&self) -> PathBuf {
-        self.path.join(CONTROL)
+    fn control(&self) -> io::Result<Dir> {
+        let place = self.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        place.control()
     }
 
-    /// Notes what is about to be written, beside what earlier runs had begun: whatever of it a kill leaves is still known
-    /// to be ours.
+    /// Records what is about to be written, beside what earlier runs had begun: whatever of it a kill leaves is still
+    /// known to be written by the cache.
     fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
         let mut body = self.manifest.begun();
         for file in files {
@@ -425,20 +492,27 @@ impl Cache {
                 },
             );
         }
-        record::write(&self.control().join(BEGUN), manifest::BEGUN_HEAD, &body)
+        record::write_in(
+            &self.control()?,
+            Path::new(BEGUN),
+            manifest::BEGUN_HEAD,
+            &body,
+        )
     }
 
     fn save(&mut self) -> io::Result<()> {
         self.manifest.taken = platform::file_system_time(&self.path).unwrap_or_default();
-        record::write(
-            &self.control().join("manifest"),
+        let control = self.control()?;
+        record::write_in(
+            &control,
+            Path::new(MANIFEST),
             manifest::HEAD,
             &manifest::encode(&self.manifest),
         )?;
-        // What this run was not asked about is still as an earlier one left it.
+        // Files that this run was not asked about are still as an earlier run left them.
         match self.manifest.begun() {
-            none if none.is_empty() => drop(std::fs::remove_file(self.control().join(BEGUN))),
-            begun => record::write(&self.control().join(BEGUN), manifest::BEGUN_HEAD, &begun)?,
+            none if none.is_empty() => drop(control.remove_file(BEGUN)),
+            begun => record::write_in(&control, Path::new(BEGUN), manifest::BEGUN_HEAD, &begun)?,
         }
         self.place.iter().for_each(Place::tidy);
         Ok(())
@@ -469,13 +543,20 @@ pub fn is_own_name(path: &BStr) -> bool {
         .any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// The manifest of the cache in `path`, with what a run that did not end had begun.
-fn read(path: &Path) -> Manifest {
-    let control = path.join(CONTROL);
-    let mut manifest = record::read(&control.join("manifest"), manifest::HEAD)
+/// The manifest of a cache, with what a run that did not end had begun; empty where there is none, or where it is damaged.
+/// An error if it is there and cannot be read: files that were written for others would count as the user's own.
+fn read(place: &Place) -> io::Result<Manifest> {
+    let Some(control) = place.existing_control()? else {
+        return Ok(Manifest::default());
+    };
+    let body = |name: &str, head| {
+        record::read_in(&control, Path::new(name), head).map_err(|error| of_own_file(name, &error))
+    };
+
+    let mut manifest = body(MANIFEST, manifest::HEAD)?
         .and_then(|body| manifest::decode(&body))
         .unwrap_or_default();
-    if let Some(body) = record::read(&control.join(BEGUN), manifest::BEGUN_HEAD) {
+    if let Some(body) = body(BEGUN, manifest::BEGUN_HEAD)? {
         let mut reader = Reader(&body);
         while let Some((path, entry)) = manifest::read_entry(&mut reader) {
             let fresh = Cached {
@@ -492,7 +573,12 @@ fn read(path: &Path) -> Manifest {
                 .push(entry);
         }
     }
-    manifest
+    Ok(manifest)
+}
+
+/// The error of a file of the cache's own, which is named.
+fn of_own_file(name: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{CONTROL}/{name}`: {error}"))
 }
 
 #[cfg(test)]
@@ -529,6 +615,7 @@ mod tests {
                 },
             )]
             .into(),
+            leaves: false,
         }
     }
 

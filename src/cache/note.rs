@@ -10,8 +10,9 @@ use crate::plan::Entry;
 use crate::stat::Stat;
 
 impl Manifest {
-    /// Takes in `questions`, what was `taken` of each, and files as they now stand. An owner that lacks something of what it
-    /// asked for, or has it in the version of another, has no complete answer: it is given one by the next run.
+    /// Updates the manifest after a run, from its `questions`, what was `taken` of each, and the stat of files that were
+    /// `looked` at. An owner that did not get every file, or got another owner's version, is marked incomplete, so that
+    /// the next run tries again.
     pub(super) fn note(
         &mut self,
         questions: Vec<Question>,
@@ -21,9 +22,8 @@ impl Manifest {
         let not_ours: BTreeSet<&BString> = taken
             .iter()
             .flat_map(|one| {
-                one.kept
-                    .iter()
-                    .chain(one.refused.iter().map(|(path, _)| path))
+                let kept = one.kept.iter().map(|(path, _)| path);
+                kept.chain(one.refused.iter().map(|(path, _)| path))
             })
             .collect();
         let mut lacking: BTreeSet<Owner> = BTreeSet::new();
@@ -38,7 +38,8 @@ impl Manifest {
                 if !asking.contains(owner) {
                     return true;
                 }
-                // What is to go and stays is known further on: it is told again, and goes with `--force`.
+                // A file that should have been removed but stays is still tracked: it is reported on every run, and
+                // removed with `--force`.
                 let is_wanted = || {
                     questions
                         .iter()
@@ -94,6 +95,11 @@ impl Manifest {
             }
         }
         self.files.retain(|_, file| !file.owners.is_empty());
+        let leaving: Vec<Owner> = questions
+            .iter()
+            .filter(|question| question.leaves)
+            .map(|question| question.owner.clone())
+            .collect();
         self.owners.extend(
             questions
                 .into_iter()
@@ -103,6 +109,11 @@ impl Manifest {
             self.owners
                 .entry(owner)
                 .and_modify(|asked| asked.complete = false);
+        }
+        for owner in leaving {
+            if !self.files.values().any(|file| file.owners.contains(&owner)) {
+                self.owners.remove(&owner);
+            }
         }
     }
 }

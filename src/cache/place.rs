@@ -1,4 +1,4 @@
-//! The directory that the cache lives in, as a handle that nothing leads out of: every path is walked a segment at a
+//! The directory that the cache lives in, as a handle that nothing leads out of: every path is walked one segment at a
 //! time and no link is followed, whatever was planted meanwhile.
 
 use std::ffi::OsStr;
@@ -12,10 +12,10 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::CONTROL;
 use crate::object::{Hasher, Kind, Mode, ObjectId};
-use crate::platform::{self, FileKind, Look, path_of};
+use crate::platform::{self, ChangeTimes, FileKind, Look, path_of};
 use crate::stat::Stat;
 
-/// What stands at a path.
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OnDisk {
     /// Nothing.
@@ -26,17 +26,20 @@ pub(super) enum OnDisk {
         id: ObjectId,
         stat: Stat,
     },
-    /// A link, a directory, or something special.
-    Other(&'static str),
+    /// A directory, with the paths of everything below it that is no directory.
+    Directory(Vec<BString>),
+    /// A link, a special file, or a file that may not be read.
+    Other,
     /// Something above it that is no directory.
     Blocked(BString),
-    /// Nothing that could be looked at, or be there at all, and why: other paths fare better.
+    /// The path cannot be looked at, or be there at all, for this reason. Other paths may be fine.
     Unusable(String),
 }
 
 /// The cache's directory.
 pub(super) struct Place {
     dir: Dir,
+    change_times: ChangeTimes,
 }
 
 /// A directory of the cache that is written to.
@@ -44,6 +47,8 @@ pub(super) struct Folder {
     directory: Dir,
     /// Where files are written before they get their name.
     unfinished: Dir,
+    /// Whether a directory in the place of a file is deleted with all that it holds.
+    force: bool,
 }
 
 /// Why a path cannot be walked.
@@ -62,12 +67,22 @@ impl Place {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?,
+            change_times: ChangeTimes::default(),
         })
     }
 
     /// The directory for the cache's own files, made if need be.
     pub(super) fn control(&self) -> io::Result<Dir> {
         open_or_make(&self.dir, OsStr::new(CONTROL))
+    }
+
+    /// The directory for the cache's own files, if there is one.
+    pub(super) fn existing_control(&self) -> io::Result<Option<Dir>> {
+        match self.dir.open_dir_nofollow(CONTROL) {
+            Ok(control) => Ok(Some(control)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a file of the cache's own at its top, unless there is one.
@@ -82,11 +97,12 @@ impl Place {
         }
     }
 
-    /// What stands at `path`. `known` is asked first whether a file with this stat was hashed before.
+    /// What is at `path`. `known` is asked first for the id of a file with this stat; its second argument answers whether
+    /// the file system keeps change times.
     pub(super) fn look(
         &self,
         path: &BStr,
-        known: impl Fn(&Stat) -> Option<ObjectId>,
+        known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
     ) -> io::Result<OnDisk> {
         self.look_closely(path, known)
             .or_else(|error| match error.kind() {
@@ -100,7 +116,7 @@ impl Place {
     fn look_closely(
         &self,
         path: &BStr,
-        known: impl Fn(&Stat) -> Option<ObjectId>,
+        known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
     ) -> io::Result<OnDisk> {
         let (directory, leaf) = match self.walk(path, false) {
             Ok(found) => found,
@@ -108,24 +124,41 @@ impl Place {
             Err(Walk::NoDirectory(at)) => return Ok(OnDisk::Blocked(at)),
             Err(Walk::Io(error)) => return Err(error),
         };
-        let Some(Look { kind, mode, stat }) = platform::look(&directory, leaf)? else {
+        let Some(look) = platform::look(&directory, leaf)? else {
             return Ok(OnDisk::Absent);
         };
+        let Look {
+            kind,
+            mode,
+            stat,
+            device,
+        } = look;
         match kind {
             FileKind::File => {}
-            FileKind::Directory => return Ok(OnDisk::Other("directory")),
-            FileKind::Link => return Ok(OnDisk::Other("symlink")),
-            FileKind::Special => return Ok(OnDisk::Other("special file")),
+            FileKind::Directory => {
+                let mut inside = Vec::new();
+                files_below(&directory.open_dir_nofollow(leaf)?, path, &mut inside)?;
+                inside.sort();
+                return Ok(OnDisk::Directory(inside));
+            }
+            FileKind::Link | FileKind::Special => return Ok(OnDisk::Other),
         }
-        let id = match known(&stat) {
+
+        let keeps_change_times = || self.change_times.are_kept(&directory, leaf, device);
+        let id = match known(&stat, &keeps_change_times) {
             Some(id) => id,
-            None => hash(&directory, leaf, stat.size)?,
+            None => match hash(&directory, leaf, stat.size) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Ok(OnDisk::Other);
+                }
+                hashed => hashed?,
+            },
         };
         Ok(OnDisk::File { mode, id, stat })
     }
 
-    /// Opens `directory` of the cache for writing, made if need be. With `force`, a link or a file that stands in the way
-    /// goes; nothing is ever written through it.
+    /// Opens `directory` of the cache for writing, made if need be. With `force`, a link or a file in its place is deleted;
+    /// nothing is ever written through it.
     pub(super) fn folder(&self, directory: &BStr, force: bool) -> io::Result<Folder> {
         let mut below = directory.to_owned();
         if !below.is_empty() {
@@ -135,7 +168,7 @@ impl Place {
             match self.walk(below.as_bstr(), true) {
                 Ok((directory, _)) => break directory,
                 Err(Walk::NoDirectory(at)) if force => match self.unlink(at.as_bstr()) {
-                    // Files are written by many at once: somebody else was faster, with a directory in its place.
+                    // Another thread was faster, and made the directory.
                     Err(error)
                         if matches!(
                             error.kind(),
@@ -156,6 +189,7 @@ impl Place {
         Ok(Folder {
             directory,
             unfinished: self.unfinished()?,
+            force,
         })
     }
 
@@ -180,10 +214,18 @@ impl Place {
         open_or_make(&all, OsStr::new(&thread.to_string()))
     }
 
-    /// Removes what a killed run left unfinished. For the beginning and the end of a run.
+    /// Removes what a killed run left unfinished. For the beginning and the end of a run, which holds the lock.
     pub(super) fn tidy(&self) {
-        if let Ok(control) = self.control() {
-            let _ = control.remove_dir_all(UNFINISHED);
+        let Ok(control) = self.control() else {
+            return;
+        };
+        let _ = control.remove_dir_all(UNFINISHED);
+        let entries = control.entries().into_iter().flatten().flatten();
+        for name in entries.map(|entry| entry.file_name()) {
+            // A record that did not get its name.
+            if name.as_encoded_bytes().starts_with(b".") {
+                let _ = control.remove_file(name);
+            }
         }
     }
 
@@ -228,11 +270,10 @@ impl Folder {
         );
         let mut file = self.unfinished.open_with(&name, &platform::making(mode))?;
         let written = file.write_all(contents).and_then(|()| {
-            // An empty directory in the way is what is left of files that went.
             if platform::look(&self.directory, leaf)?
                 .is_some_and(|look| look.kind == FileKind::Directory)
             {
-                self.directory.remove_dir(leaf)?;
+                self.make_way(leaf)?;
             }
             self.unfinished.rename(&name, &self.directory, leaf)
         });
@@ -242,6 +283,44 @@ impl Folder {
         }
         Ok(platform::look_at(&file)?.stat)
     }
+
+    /// Deletes the directory `leaf`: with what it holds if forced, else only if no file is in it.
+    fn make_way(&self, leaf: &Path) -> io::Result<()> {
+        if self.force {
+            self.directory.remove_dir_all(leaf)
+        } else {
+            remove_empty(&self.directory, leaf)
+        }
+    }
+}
+
+/// Deletes the directory `name` and the directories in it. An error if there is a file.
+fn remove_empty(directory: &Dir, name: &Path) -> io::Result<()> {
+    let inside = directory.open_dir_nofollow(name)?;
+    for entry in inside.entries()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty(&inside, Path::new(&entry.file_name()))?;
+        }
+    }
+    drop(inside);
+    directory.remove_dir(name)
+}
+
+/// Adds the paths of all that is below `directory`, at `path`, and is no directory.
+fn files_below(directory: &Dir, path: &BStr, found: &mut Vec<BString>) -> io::Result<()> {
+    for entry in directory.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let below = [path.as_bytes(), b"/", platform::bytes_of(Path::new(&name))].concat();
+        if entry.file_type()?.is_dir() {
+            let inside = directory.open_dir_nofollow(&name)?;
+            files_below(&inside, below.as_bstr(), found)?;
+        } else {
+            found.push(below.into());
+        }
+    }
+    Ok(())
 }
 
 fn open_or_make(directory: &Dir, name: &OsStr) -> io::Result<Dir> {

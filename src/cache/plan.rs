@@ -1,4 +1,4 @@
-//! What a run would change in a cache: pure, from the manifest, what was asked for, and a look at the disk.
+//! What a run would change in a cache: pure, from the manifest, the questions, and what is on the disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -7,35 +7,54 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::manifest::{Cached, Manifest, Owner};
 use super::place::OnDisk;
-use super::{Question, Taken};
+use super::{Kept, Question, Taken};
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
 
-/// Decides for every question, in order. What two of them want is done, and counted, once: for the first. `look` tells
-/// what stands at a path. With `force`, what was changed by hand is no obstacle.
+/// What a run knows when it decides about paths.
+struct Facts<'p> {
+    manifest: &'p Manifest,
+    /// What every question asks for.
+    wanted: BTreeSet<&'p BStr>,
+    /// Files that no owner wants any more, with the owner that they are counted for.
+    leaving: BTreeMap<&'p BStr, &'p Owner>,
+    on_disk: &'p HashMap<BString, OnDisk>,
+    force: bool,
+}
+
+/// What becomes of a path that is wanted.
+enum Verdict {
+    Unchanged,
+    Added,
+    /// Replaced, with these other files of the user, which are in the way.
+    Modified(Vec<BString>),
+    Kept(Kept),
+    Refused(String),
+}
+
+/// Decides for every question, in order. A path that two of them want is written, and counted, once: for the first.
+/// `on_disk` holds what is at each path, where there is anything. With `force`, what was changed by hand is replaced.
 pub(super) fn plan(
     manifest: &Manifest,
     questions: &[Question],
-    look: &HashMap<BString, OnDisk>,
+    on_disk: &HashMap<BString, OnDisk>,
     force: bool,
 ) -> Vec<Taken> {
-    let wanted: BTreeSet<&BStr> = questions
+    let wanted = questions
         .iter()
-        .flat_map(|q| q.files.keys())
-        .map(|path| path.as_bstr())
-        .collect();
-    let leaving = leaving(manifest, questions);
-    let is_ours = |path: &BStr| match (manifest.files.get(path), look.get(path)) {
-        (Some(known), Some(OnDisk::File { mode, id, .. })) => known.is_ours(*mode, *id),
-        // What is not there is in nobody's way.
-        (Some(_), on_disk) => on_disk.is_none(),
-        (None, _) => false,
+        .flat_map(|question| question.files.keys())
+        .map(|path| path.as_bstr());
+    let facts = Facts {
+        manifest,
+        wanted: wanted.collect(),
+        leaving: leaving(manifest, questions),
+        on_disk,
+        force,
     };
-    let goes = |path: &BStr| {
-        leaving.contains_key(path) && !wanted.contains(path) && (force || is_ours(path))
-    };
+
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
+    let mut present: BTreeSet<&BStr> = BTreeSet::new();
     let mut taken = Vec::new();
     for question in questions {
         let mut one = Taken::default();
@@ -44,80 +63,186 @@ pub(super) fn plan(
                 one.plan.unchanged += 1;
                 continue;
             }
-            let on_disk = look.get(path).unwrap_or(&OnDisk::Absent);
-            let known = manifest.files.get(path);
-            let file = || SourceFile {
-                source: path.clone(),
-                id: entry.id,
-                mode: entry.mode,
-                size: 0,
+            let verdict = match conflict(&present, path.as_bstr()) {
+                Some(other) => Verdict::Kept(Kept::InUse(other)),
+                None => facts.decide(path, entry),
             };
-            let op = match on_disk {
-                OnDisk::Unusable(why) => {
-                    one.refused.push((path.clone(), why.clone()));
-                    continue;
-                }
-                OnDisk::Absent => Op::Added(file()),
-                // What is in the way goes with this run: then the path is free.
-                OnDisk::Blocked(above) if goes(above.as_bstr()) => Op::Added(file()),
-                OnDisk::Other("directory") if all_below(manifest, path.as_bstr(), goes) => {
-                    Op::Added(file())
-                }
-                OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
-                    one.plan.unchanged += 1;
-                    continue;
-                }
-                OnDisk::File { mode, id, .. }
-                    if known.is_some_and(|known| known.is_ours(*mode, *id)) =>
-                {
-                    Op::Modified(file())
-                }
-                _ if force => Op::Modified(file()),
-                _ => {
-                    one.plan.unmanaged += 1;
-                    one.kept.push(path.clone());
-                    continue;
-                }
-            };
-            one.plan.changes.push(Change {
-                path: path.clone(),
-                op,
-            });
-        }
-        for (path, _) in leaving
-            .iter()
-            .filter(|(path, owner)| **owner == &question.owner && !wanted.contains(*path))
-        {
-            let on_disk = look.get(*path);
-            let path = BString::from(path.to_vec());
-            match on_disk {
-                // The file is gone, and a directory in its place is somebody's.
-                None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Other("directory")) => {
-                    continue;
-                }
-                Some(OnDisk::Unusable(why)) => {
-                    one.refused.push((path, why.clone()));
-                    continue;
-                }
-                Some(OnDisk::File { .. } | OnDisk::Other(_)) => {}
+            if !matches!(verdict, Verdict::Kept(_) | Verdict::Refused(_)) {
+                present.insert(path.as_bstr());
             }
-            if goes(path.as_bstr()) {
-                one.plan.changes.push(Change {
-                    path,
-                    op: Op::Deleted,
-                });
-            } else {
-                one.plan.unmanaged += 1;
-                one.kept.push(path);
-            }
+            one.take(path, entry, verdict);
         }
+        facts.remove(question, &mut one);
         one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
         taken.push(one);
     }
     taken
 }
 
-/// The files that nobody wants any more once `questions` are answered, each with the first owner that lets go of it.
+impl Facts<'_> {
+    /// What becomes of `path`, which is to hold `entry`.
+    fn decide(&self, path: &BString, entry: &Entry) -> Verdict {
+        match self.on_disk.get(path).unwrap_or(&OnDisk::Absent) {
+            OnDisk::Absent => Verdict::Added,
+            OnDisk::Unusable(reason) => Verdict::Refused(reason.clone()),
+            OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
+                Verdict::Unchanged
+            }
+            OnDisk::File { .. } if self.is_ours(path.as_bstr()) => Verdict::Modified(Vec::new()),
+            OnDisk::File { .. } | OnDisk::Other => self.replace(Vec::new()),
+            // What is in the way is deleted by this run: then the path is free.
+            OnDisk::Blocked(above) if self.is_deleted(above.as_bstr()) => Verdict::Added,
+            OnDisk::Blocked(above) if self.is_in_use(above.as_bstr()) => {
+                Verdict::Kept(Kept::InUse(above.clone()))
+            }
+            OnDisk::Blocked(above) => self.replace(vec![above.clone()]),
+            OnDisk::Directory(inside) => {
+                if let Some(used) = self.used_below(path.as_bstr()) {
+                    return Verdict::Kept(Kept::InUse(used));
+                }
+                let others: Vec<_> = inside
+                    .iter()
+                    .filter(|path| !self.is_deleted(path.as_bstr()))
+                    .cloned()
+                    .collect();
+                if others.is_empty() {
+                    Verdict::Added
+                } else {
+                    self.replace(others)
+                }
+            }
+        }
+    }
+
+    /// Something of the user is in the way: it is replaced, with `others`, if that is forced.
+    fn replace(&self, others: Vec<BString>) -> Verdict {
+        if self.force {
+            Verdict::Modified(others)
+        } else {
+            Verdict::Kept(Kept::Edited)
+        }
+    }
+
+    /// Deletes what `question`'s owner no longer wants, unless another one does.
+    fn remove(&self, question: &Question, one: &mut Taken) {
+        for (path, owner) in &self.leaving {
+            if *owner != &question.owner || self.wanted.contains(path) {
+                continue;
+            }
+            let key = BString::from(path.to_vec());
+            match self.on_disk.get(*path) {
+                // The file is gone; a directory in its place is the user's.
+                None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Directory(_)) => {}
+                Some(OnDisk::Unusable(reason)) => one.refused.push((key, reason.clone())),
+                Some(OnDisk::File { .. } | OnDisk::Other) if self.is_deleted(path) => {
+                    one.plan.changes.push(Change {
+                        path: key,
+                        op: Op::Deleted,
+                    });
+                }
+                Some(OnDisk::File { .. } | OnDisk::Other) => {
+                    one.plan.unmanaged += 1;
+                    one.kept.push((key, Kept::Edited));
+                }
+            }
+        }
+    }
+
+    /// Whether what is at `path` is what the cache wrote there. Nothing is there: then nothing of the user is either.
+    fn is_ours(&self, path: &BStr) -> bool {
+        match (self.manifest.files.get(path), self.on_disk.get(path)) {
+            (Some(known), Some(OnDisk::File { mode, id, .. })) => known.is_ours(*mode, *id),
+            (Some(_), on_disk) => on_disk.is_none(),
+            (None, _) => false,
+        }
+    }
+
+    /// Whether this run deletes what the cache holds at `path`.
+    fn is_deleted(&self, path: &BStr) -> bool {
+        self.leaving.contains_key(path)
+            && !self.wanted.contains(path)
+            && (self.force || self.is_ours(path))
+    }
+
+    /// Whether an owner wants a file at `path`, of this run or of another one.
+    fn is_in_use(&self, path: &BStr) -> bool {
+        self.wanted.contains(path)
+            || (self.manifest.files.contains_key(path) && !self.leaving.contains_key(path))
+    }
+
+    /// A path below `path` that is in use.
+    fn used_below(&self, path: &BStr) -> Option<BString> {
+        let inside = BString::from([path.as_bytes(), b"/"].concat());
+        let from = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
+        let known = self
+            .manifest
+            .files
+            .range::<BStr, _>(from)
+            .map(|(path, _)| path.as_bstr())
+            .take_while(|path| path.starts_with(&inside));
+        let wanted = self
+            .wanted
+            .range::<BStr, _>(from)
+            .copied()
+            .take_while(|path| path.starts_with(&inside));
+        known
+            .chain(wanted)
+            .find(|path| self.is_in_use(path))
+            .map(BStr::to_owned)
+    }
+}
+
+impl Taken {
+    fn take(&mut self, path: &BString, entry: &Entry, verdict: Verdict) {
+        let file = SourceFile {
+            source: path.clone(),
+            id: entry.id,
+            mode: entry.mode,
+            size: 0,
+        };
+        let op = match verdict {
+            Verdict::Unchanged => {
+                self.plan.unchanged += 1;
+                return;
+            }
+            Verdict::Kept(kept) => {
+                self.plan.unmanaged += 1;
+                self.kept.push((path.clone(), kept));
+                return;
+            }
+            Verdict::Refused(reason) => {
+                self.refused.push((path.clone(), reason));
+                return;
+            }
+            Verdict::Added => Op::Added(file),
+            Verdict::Modified(others) => {
+                self.replaced.extend(others);
+                Op::Modified(file)
+            }
+        };
+        self.plan.changes.push(Change {
+            path: path.clone(),
+            op,
+        });
+    }
+}
+
+/// A file among `present` that cannot be there together with one at `path`: one is below the other.
+fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
+    let above = path
+        .find_iter(b"/")
+        .map(|slash| path[..slash].as_bstr())
+        .find(|above| present.contains(above));
+    let inside = BString::from([path.as_bytes(), b"/"].concat());
+    let from = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
+    let below = || {
+        let first = present.range::<BStr, _>(from).next().copied()?;
+        first.starts_with(&inside).then_some(first)
+    };
+    above.or_else(below).map(BStr::to_owned)
+}
+
+/// The files that no owner wants any more once `questions` are answered, each with the first owner that gave it up.
 pub(super) fn leaving<'m>(
     manifest: &'m Manifest,
     questions: &'m [Question],
@@ -134,28 +259,14 @@ pub(super) fn leaving<'m>(
         if file.owners.iter().any(|owner| keeps(owner, path)) {
             return None;
         }
-        // What a killed run began is nobody's yet: whoever asks first tidies up.
+        // What a killed run began has no owner yet: it is counted for the first question.
         Some((path.as_bstr(), file.owners.iter().min().or(first)?))
     };
     manifest.files.iter().filter_map(orphan).collect()
 }
 
-/// Whether a directory holds files of the cache, and each of them goes.
-fn all_below(manifest: &Manifest, path: &BStr, goes: impl Fn(&BStr) -> bool) -> bool {
-    let inside = [path.as_bytes(), b"/"].concat();
-    let behind = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
-    let files = manifest
-        .files
-        .range::<BStr, _>(behind)
-        .map(|(below, _)| below.as_bstr());
-    let mut below = files
-        .take_while(|below| below.starts_with(&inside))
-        .peekable();
-    below.peek().is_some() && below.all(goes)
-}
-
 impl Cached {
-    /// Whether what stands there is what the cache wrote, or had begun to write.
+    /// Whether this is what the cache wrote, or had begun to write.
     pub(super) fn is_ours(&self, mode: Mode, id: ObjectId) -> bool {
         let found = Entry { mode, id };
         self.entry == found || self.begun.contains(&found)

@@ -1,5 +1,5 @@
-//! The command line's shape. Flags that set a configuration key become values of the highest layer; nothing here reads
-//! a file or decides anything.
+//! The definition of the command line. Flags that set a configuration key become values of the highest
+//! layer. Nothing here reads a file or makes a decision.
 
 mod output;
 
@@ -20,14 +20,14 @@ pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 )]
 #[command(
     after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
-    4 remote · 5 push refused · 6 out of date (`--check`) · 70 a bug"
+    4 remote · 5 push rejected · 6 out of date (`--check`) · 70 internal error"
 )]
 #[command(after_long_help = "Examples:
-  fractary-codex init                 write a configuration for what is here
-  fractary-codex doctor               see whether all that a sync needs is there
-  fractary-codex sync --all --dry-run see what would be published
-  fractary-codex sync --all           publish it
-  fractary-codex status --check       is anything out of date? (exit status 6)
+  fractary-codex init                 create a configuration for this directory
+  fractary-codex doctor               check configuration, credentials and remote
+  fractary-codex sync --all --dry-run show what would be published
+  fractary-codex sync --all           publish all projects
+  fractary-codex status --check       exit with 6 if anything is out of date
 
 Exit status:
     0  done, or nothing to do
@@ -35,39 +35,39 @@ Exit status:
     2  usage
     3  configuration
     4  remote: cannot be reached, found, read, or authenticated to
-    5  push refused, or retries used up
+    5  push rejected, or retries used up
     6  `--check`: out of date
-   70  a bug, please report it
+   70  internal error, please report it
 128+n  ended by signal n, cleaned up")]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Options of every command.
+    /// Options that every command accepts.
     #[command(flatten)]
     pub(crate) global: Global,
 }
 
-/// Options of every command.
+/// Options that every command accepts.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Work as if started in DIR
+    /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(crate) directory: Option<PathBuf>,
-    /// Set any configuration key, dotted; repeatable
+    /// Override a configuration key, e.g. `remote.branch=main` (repeatable)
     #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
     pub(crate) config: Vec<String>,
-    /// Read this workspace file instead of looking for one [env: FRACTARY_CODEX_CONFIG]
+    /// Use this configuration file instead of searching for one [env: FRACTARY_CODEX_CONFIG]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub(crate) config_file: Option<PathBuf>,
-    /// Tell more; twice for everything
+    /// Use verbose output (-vv for debug output)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
-    /// Tell only results and errors
+    /// Suppress progress and warnings
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// When to use colour
+    /// When to use color
     #[arg(
         long,
         value_name = "WHEN",
@@ -76,10 +76,10 @@ pub(crate) struct Global {
         hide_short_help = true
     )]
     pub(crate) color: When,
-    /// Draw no progress bars
+    /// Do not show progress bars
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
-    /// How log lines are written; `FRACTARY_CODEX_LOG` filters them
+    /// Format of log lines (`FRACTARY_CODEX_LOG` filters them)
     #[arg(
         long,
         value_name = "FORMAT",
@@ -93,34 +93,34 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Publish projects into the codex: one commit a project, one push, verified
+    /// Publish projects to the codex: one commit per project, a single verified push
     Sync(Box<SyncArgs>),
-    /// What a sync would do, a line a project; nothing is synced
+    /// Show what a sync would change, one line per project
     Status(StatusArgs),
-    /// List the projects: root, place in the codex, matching files
+    /// List the projects: root, path in the codex, number of matching files
     Projects(DocumentArgs),
-    /// Look at the local cache, or empty it
+    /// Inspect or clear the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
-    /// Show, explain and check the configuration
+    /// Show, explain and validate the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// The older name of `config validate`
+    /// Older name of `config validate`
     #[command(name = "config-validate", hide = true)]
     ConfigValidate,
-    /// Check configuration, roots, remote, credentials and the right to push; nothing is pushed
+    /// Check configuration, roots, remote, credentials and push permission, without pushing
     Doctor(DoctorArgs),
-    /// Write a commented `.fractary/config.yaml` for what is here
+    /// Create a commented `.fractary/config.yaml` for the current directory
     #[command(visible_alias = "config-init")]
     Init(InitArgs),
     /// Print a completion script for a shell
     Completions {
-        /// Which
+        /// Shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual, or write a page a command into DIR
+    /// Print the man page, or write one man page per command to DIR
     Man {
-        /// Where to
+        /// Output directory
         #[arg(value_name = "DIR")]
         pages: Option<PathBuf>,
     },
@@ -129,25 +129,26 @@ pub(crate) enum Command {
 /// `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Which projects.
+    /// Project selection.
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Exit with 6 if anything is out of date
     #[arg(long)]
     pub(crate) check: bool,
-    /// Also write a page for a browser, with when and from which revision each project was last synced
+    /// Also write a self-contained HTML report, including when and from which revision each project was last synced
     ///
-    /// One file that needs nothing else: it can be mailed, put on any web server or kept by a pipeline. `-` writes it to
-    /// standard output in place of the table. When a project was last synced is read in the codex's history.
+    /// The report is a single file that loads nothing else, so it can be mailed, served by any web server or stored as a
+    /// pipeline artifact. `-` writes it to standard output instead of the table. The last-sync information is read from
+    /// the codex's history.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Ask nobody, compare with what the last sync recorded
+    /// Do not contact the remote; compare with the last recorded state
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// How results are written.
+    /// Output options.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -157,63 +158,63 @@ pub(crate) struct StatusArgs {
 pub(crate) enum ConfigCommand {
     /// Print the value of every key
     Show {
-        /// With the layer, file and line of each, and what it overrode
+        /// Also show the layer, file and line of each value, and what it overrides
         #[arg(long)]
         origin: bool,
-        /// How results are written.
+        /// Output options.
         #[command(flatten)]
         output: DocumentArgs,
     },
-    /// Tell who gave a key its value, and who was overridden
+    /// Show where a key's value comes from and what it overrides
     Explain {
-        /// The key, dotted: `sync.to_codex.include`
+        /// Dotted key, e.g. `sync.to_codex.include`
         key: String,
-        /// How results are written.
+        /// Output options.
         #[command(flatten)]
         output: DocumentArgs,
     },
-    /// Check the configuration; all mistakes at once
+    /// Validate the configuration and report all errors
     Validate,
-    /// Print a JSON Schema, as in `schemas/`
+    /// Print a JSON Schema (the files in `schemas/`)
     Schema {
-        /// Of what
+        /// Which schema to print
         #[arg(default_value = "config")]
         of: SchemaOf,
     },
-    /// Print the files that count, lowest layer first
+    /// List the configuration files in use, lowest precedence first
     Path,
 }
 
 /// `cache`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the files in it
+    /// List the files in the cache
     List(CacheArgs),
-    /// Tell from which tip they are, how old that is, and what was changed by hand since
+    /// Show which codex commit the cache is from, its age, and local edits
     Status(CacheArgs),
-    /// Remove what was written into it
+    /// Remove the files that syncs wrote to the cache
     Clear {
-        /// Also remove what was changed by hand
+        /// Also remove files with local edits
         #[arg(long)]
         force: bool,
-        /// Of which projects.
+        /// Which part of the cache.
         #[command(flatten)]
         arguments: CacheArgs,
     },
 }
 
-/// Whose part of the cache, and how it is told.
+/// Arguments of the `cache` commands.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
-    /// Only that of these projects, by name or glob; repeatable
+    /// Only these projects (name or glob, repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
-    /// How results are written.
+    /// Output options.
     #[command(flatten)]
     pub(crate) output: DocumentArgs,
 }
 
-/// What has a schema.
+/// The documents that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
     /// The configuration file.
@@ -227,10 +228,10 @@ pub(crate) enum SchemaOf {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// How results are written.
+    /// Output options.
     #[command(flatten)]
     pub(crate) output: DocumentArgs,
 }
@@ -238,27 +239,27 @@ pub(crate) struct DoctorArgs {
 /// `init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Replace a configuration that is there
+    /// Overwrite an existing configuration
     #[arg(long)]
     pub(crate) force: bool,
-    /// The organization, where it is not to be detected
+    /// Organization name (default: detected from the git remote)
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) organization: Option<String>,
-    /// The repository of the codex; default: codex.ORGANIZATION.com
+    /// Repository name of the codex (default: codex.ORGANIZATION.com)
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) codex_repo: Option<String>,
-    /// The codex's URL, where it is not on github.com
+    /// URL of the codex, if it is not on github.com
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) url: Option<String>,
 }
 
-/// Which projects.
+/// Project selection.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Every project
+    /// All projects
     #[arg(long, conflicts_with = "project")]
     pub(crate) all: bool,
-    /// A project by name, or several by glob; repeatable
+    /// Project name or glob (repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
 }
@@ -266,54 +267,53 @@ pub(crate) struct Selection {
 /// `sync`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  fractary-codex sync                      the project that holds this directory
+  fractary-codex sync                      the project that contains this directory
   fractary-codex sync -p 'billing-*'       every project whose name matches
-  fractary-codex sync --all --dry-run -v   every file that would change, and nothing is done
-  fractary-codex sync --all --from-codex   bring shared documents into the local cache
+  fractary-codex sync --all --dry-run -v   list every file that would change
+  fractary-codex sync --all --from-codex   pull shared documents into the local cache
   fractary-codex sync --all --json | jq -r '.projects[] | select(.error) | .name'
   fractary-codex sync -p old --max-delete 200")]
 pub(crate) struct SyncArgs {
-    /// The older forms: `sync NAME`, `sync project [NAME]`
+    /// Project name (same as `-p NAME`; kept for compatibility)
     #[arg(value_name = "NAME", num_args = 0..=2, conflicts_with_all = ["all", "project"])]
     pub(crate) names: Vec<String>,
-    /// Which projects.
+    /// Project selection.
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Tell exactly what would happen, and do nothing
+    /// Show what would change without changing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// With `--dry-run`: ask nobody, compare with what the last sync recorded
+    /// With `--dry-run`: do not contact the remote; compare with the last recorded state
     #[arg(long, requires = "dry_run", hide_short_help = true)]
     pub(crate) offline: bool,
-    /// Read every file again, even if it looks unchanged
+    /// Read every file again, even if it appears unchanged
     #[arg(long, hide_short_help = true)]
     pub(crate) rescan: bool,
 
-    /// Publish into the codex, which is also what is done where nothing is said
+    /// Publish to the codex (the default)
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) to_codex: bool,
-    /// Bring what `sync.from_codex` names into the local cache
+    /// Pull the files selected by `sync.from_codex` into the local cache
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) from_codex: bool,
-    /// Publish, and once that is confirmed, bring
+    /// Publish, then pull
     #[arg(long, help_heading = "Direction", group = "way")]
     pub(crate) bidirectional: bool,
-    /// One of these by name [env: FRACTARY_CODEX_SYNC__DIRECTION]
+    /// Sync direction [env: FRACTARY_CODEX_SYNC__DIRECTION]
     #[arg(long, value_name = "DIR", value_parser = ["to-codex", "from-codex", "bidirectional"])]
     #[arg(help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
-    /// Leave the local cache as it is after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
+    /// Do not update the local cache after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
     #[arg(long, conflicts_with_all = ["from_codex", "bidirectional"], help_heading = "Direction", hide_short_help = true)]
     pub(crate) no_cache: bool,
-    /// Replace what was changed by hand in the local cache; never a forced push
+    /// Overwrite local edits in the cache (never force-pushes)
     #[arg(long, help_heading = "Direction")]
     pub(crate) force: bool,
 
-    /// Pick the branch that `sync.environments` names [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
     pub(crate) env: Option<String>,
-    /// Take these instead of `sync.to_codex.include`, or `sync.from_codex.include`; repeatable [env:
-    /// FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
+    /// Replace the configured include patterns (repeatable) [env: FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
     #[arg(
         long,
         value_name = "GLOB",
@@ -321,7 +321,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) include: Vec<String>,
-    /// Leave these out as well; repeatable [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]
+    /// Add exclude patterns (repeatable) [env: FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE]
     #[arg(
         long,
         value_name = "GLOB",
@@ -329,10 +329,10 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) exclude: Vec<String>,
-    /// Also delete what no pattern claims under the project's place [env: FRACTARY_CODEX_SYNC__PRUNE]
+    /// Also delete files in the project's directory of the codex that no pattern matches [env: FRACTARY_CODEX_SYNC__PRUNE]
     #[arg(long, help_heading = "Configuration", hide_short_help = true)]
     pub(crate) prune: bool,
-    /// How often to try again when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]
+    /// Maximum number of retries when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]
     #[arg(
         long,
         value_name = "N",
@@ -340,7 +340,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) retries: Option<u32>,
-    /// Threads; 0 is one a core [env: FRACTARY_CODEX_JOBS]
+    /// Number of threads (0 = one per core) [env: FRACTARY_CODEX_JOBS]
     #[arg(
         long,
         value_name = "N",
@@ -348,7 +348,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) jobs: Option<usize>,
-    /// The commit message's template [env: FRACTARY_CODEX_COMMIT__MESSAGE]
+    /// Commit message template [env: FRACTARY_CODEX_COMMIT__MESSAGE]
     #[arg(
         long,
         value_name = "TEXT",
@@ -357,7 +357,7 @@ pub(crate) struct SyncArgs {
     )]
     pub(crate) message: Option<String>,
 
-    /// Let through at most N deletions a project, or P% of its files
+    /// Allow up to N deletions (or P%) per project
     #[arg(
         long,
         value_name = "N|P%",
@@ -365,16 +365,16 @@ pub(crate) struct SyncArgs {
         conflicts_with = "allow_mass_delete"
     )]
     pub(crate) max_delete: Option<String>,
-    /// Let any number of deletions through
+    /// Disable the deletion guard
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
-    /// Push nothing if any project failed or is withheld
+    /// Publish nothing if any project fails or is withheld
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) atomic: bool,
-    /// Record ID in the commits, as `Codex-Work-Id`
+    /// Add a `Codex-Work-Id` trailer to the commits
     #[arg(long, value_name = "ID", hide_short_help = true)]
     pub(crate) work_id: Option<String>,
-    /// How results are written.
+    /// Output options.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

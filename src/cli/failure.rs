@@ -6,17 +6,20 @@ use std::io;
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
+use crate::codex::transport::RefusalKind;
+use crate::codex::transport::words::marked;
 use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::names::ProjectName;
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::SelectError;
 
 /// Exit statuses, as `--help` and the README tell them.
@@ -173,24 +176,50 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
     let (exit, kind, hints) = match error {
         SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
         SyncError::Store(store) => store_failure(store),
-        SyncError::Declined { .. } => (
+        SyncError::Declined { refusal, .. } if refusal.reason.contains("hidden ref") => (
             exit::PUSH,
             "declined",
             vec![
-                "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
+                "the server hides this branch from clients (`transfer.hideRefs` there): use another branch (`remote.branch`), or change that setting"
                     .to_owned(),
             ],
         ),
+        SyncError::Declined { refusal, others, .. } if refusal.kind == RefusalKind::TooLarge => {
+            let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
+            let mut hints = vec![limit.to_owned()];
+            if others.len() > 1 {
+                hints.push("or publish fewer projects at a time with `-p NAME`".to_owned());
+            }
+            (exit::PUSH, "too-large", hints)
+        }
+        SyncError::Declined { named, others, .. } => {
+            let mut hints = vec![
+                "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
+                    .to_owned(),
+            ];
+            hints.extend(isolation(named, others));
+            (exit::PUSH, "declined", hints)
+        }
         SyncError::RetriesExhausted { .. } => (
             exit::PUSH,
             "retries-exhausted",
             vec!["nothing is lost: run again, or allow more tries with `--retries N` (`push.retries`)".to_owned()],
         ),
+        SyncError::BranchGone { branch, .. } => {
+            let branch = escaped(branch.as_bytes());
+            let hint = format!("restore `{branch}` on the server, or set `remote.branch` to its new name, and run again");
+            (exit::PUSH, "branch-gone", vec![hint])
+        }
         SyncError::LandedThenRemoved { .. } => (
             exit::PUSH,
             "landed-then-removed",
-            vec!["somebody else rewrote the branch just now; run again, and find out who force-pushes".to_owned()],
+            vec!["another client rewrote the branch during the run: find out which one force-pushes, then run again".to_owned()],
         ),
+        SyncError::NotInBranch { branch, .. } => {
+            let branch = escaped(branch.as_bytes());
+            let hint = format!("look for a new review (pull request, change) on the server; `{branch}` may only accept changes that way");
+            (exit::PUSH, "not-in-branch", vec![hint])
+        }
         SyncError::Unverified { source, .. } => {
             (exit::REMOTE, "unverified", [vec![again], remote_hints(source)].concat())
         }
@@ -205,7 +234,9 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
         ),
         SyncError::BranchMissing { branch, head, environment, .. } => {
             let branch = escaped(branch.as_bytes());
-            let mut hints = vec![format!("set `remote.create: true` to start `{branch}` from the remote's HEAD")];
+            let mut hints = vec![format!(
+                "set `remote.create: true` to start `{branch}` from the remote's HEAD, unless the server hides the branch from you"
+            )];
             hints.extend(head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
                 let key = environment
                     .as_ref()
@@ -238,8 +269,16 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             }
             causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
         }
-        SyncError::Declined { words, .. } => {
-            causes.extend(words.iter().map(|line| format!("the server said: {line}")))
+        SyncError::Declined { refusal, .. } => causes.extend(marked(&refusal.words)),
+        SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
+            causes.extend(marked(words))
+        }
+        SyncError::NotInBranch { instead, words, .. } => {
+            causes.push(match instead {
+                Some(instead) => format!("the server updated `{instead}` instead"),
+                None => "the server turned the push into a review, or the commits landed, then removed by another client".to_owned(),
+            });
+            causes.extend(marked(words));
         }
         SyncError::Interrupted(_) => {}
         _ => causes.extend(sources(error)),
@@ -252,6 +291,34 @@ pub(crate) fn of_run(error: &SyncError) -> Failure {
             causes,
         },
         exit,
+    }
+}
+
+/// The most projects that a hint names.
+const NAMED: usize = 10;
+
+/// How to publish the projects that a refused push does not concern.
+fn isolation(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
+    let quoted = |names: &[ProjectName]| {
+        let names = names.iter().map(|name| format!("`{name}`"));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match (named, others) {
+        ([], [] | [_]) => None,
+        ([], _) => Some(
+            "if the server refuses one project alone, publish the others with `-p NAME`".to_owned(),
+        ),
+        (named, others) if named.len() <= NAMED && others.len() <= NAMED => {
+            let options: String = others.iter().map(|name| format!(" -p {name}")).collect();
+            Some(format!(
+                "the server names {}; publish the others with `fractary-codex sync{options}`",
+                quoted(named)
+            ))
+        }
+        (named, _) => Some(format!(
+            "the server names {}; publish the others with `-p NAME`",
+            quoted(&named[..named.len().min(NAMED)])
+        )),
     }
 }
 
@@ -284,7 +351,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::Incomplete(entries) => {
             let message = format!(
                 "{} of the codex could not be brought",
-                counted(entries.len(), "path")
+                pluralize(entries.len(), "path")
             );
             let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`"
                 .to_owned();
@@ -315,8 +382,13 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                         "check the patterns (`sync.to_codex.include`); if it is meant: sync again with `-p {name} --allow-mass-delete`"
                     )
                 }
-                Withheld::TooManyDeletions { deleted, claimed } if deleted < claimed => {
-                    format!("if it is meant: sync again with `-p {name} --max-delete {deleted}`")
+                Withheld::TooManyDeletions {
+                    deleted,
+                    pruned,
+                    claimed,
+                } if deleted < claimed => {
+                    let all = deleted + pruned;
+                    format!("if it is meant: sync again with `-p {name} --max-delete {all}`")
                 }
                 Withheld::TooManyDeletions { .. } | Withheld::NoneSurvives { .. } => {
                     format!("if it is meant: sync again with `-p {name} --allow-mass-delete`")
@@ -455,6 +527,9 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
         RemoteErrorKind::WrongCredentials => {
             "check that the token is right and not expired, and that `remote.username` is what the server expects".to_owned()
         }
+        RemoteErrorKind::Forbidden if !url.starts_with("http") => {
+            "the key is known but may not do this: give it write access to the codex".to_owned()
+        }
         RemoteErrorKind::Forbidden => {
             "the credentials are known but may not do this: give the token write access to the codex".to_owned()
         }
@@ -469,17 +544,61 @@ fn remote_hints(error: &RemoteError) -> Vec<String> {
             format!("check which key is used: `ssh -v {}`; in CI, start an agent with the deploy key", ssh_place(place))
         }
         RemoteErrorKind::SshHostUnknown => {
-            let scan = format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place));
+            let scan = error.advice.command.clone().unwrap_or_else(|| {
+                format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place))
+            });
             format!("compare its key with the published one, then add it: `{scan}`")
+        }
+        RemoteErrorKind::ServerWithoutGit => {
+            format!("install git on the server, on the PATH of `ssh {} git --version`", ssh_place(place))
+        }
+        RemoteErrorKind::ShellNoise => {
+            format!(
+                "make the shell's start files silent for logins without a terminal; this must print nothing: `ssh {} true`",
+                ssh_place(place)
+            )
+        }
+        RemoteErrorKind::ServerOwnership => {
+            "on the server, as the user of the login: `git config --global --add safe.directory PATH`, or change the owner"
+                .to_owned()
+        }
+        RemoteErrorKind::PlainHttp => {
+            "set `remote.url` to the port that serves https, or to `http://…` if the network is trusted".to_owned()
+        }
+        RemoteErrorKind::Proxy => {
+            "check `http.proxy` of git (`git config --show-origin --get-all http.proxy`) and the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`"
+                .to_owned()
+        }
+        RemoteErrorKind::NotGit => {
+            "check `remote.url`: it should be the URL that `git clone` takes; a login page or a proxy may also answer in its place"
+                .to_owned()
+        }
+        RemoteErrorKind::RateLimited => match error.advice.retry_after {
+            Some(wait) => format!("run again in {}", humantime::format_duration(wait)),
+            None => "run again later, or with credentials of your own: many servers allow them more requests".to_owned(),
+        },
+        RemoteErrorKind::ObjectFormat => "use a codex that stores SHA-1 objects: `git init --bare --object-format=sha1`".to_owned(),
+        RemoteErrorKind::Unadvertised => "set `uploadpack.allowAnySHA1InWant` to `true` on the server".to_owned(),
+        RemoteErrorKind::GitConfig => {
+            "correct the file and line that git names; `git config --list --show-origin` checks it".to_owned()
+        }
+        RemoteErrorKind::Rewritten => {
+            "change it: `git config --show-origin --get-regexp 'url\\..*insteadof'`".to_owned()
         }
         RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
         RemoteErrorKind::Redirected => "set `remote.url` to the URL that it leads to".to_owned(),
         RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
-        RemoteErrorKind::BranchMissing => "name a branch that exists with `remote.branch`".to_owned(),
+        RemoteErrorKind::BranchMissing => {
+            "name a branch that exists with `remote.branch`; a server also answers so when it hides the branch from you"
+                .to_owned()
+        }
         RemoteErrorKind::DubiousOwnership => {
             format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
         }
         RemoteErrorKind::ServerFailure => "try again later".to_owned(),
+        RemoteErrorKind::RequestRefused => {
+            "check `remote.url`, and whether the server, or a proxy before it, accepts pushes over http".to_owned()
+        }
         RemoteErrorKind::NoTransport => {
             "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
         }

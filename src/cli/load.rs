@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use super::args::Global;
 use super::failure::{Failure, of_configuration};
 use super::terminal::Terminal;
-use crate::codex::source;
+use crate::codex::{git_config, source};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -19,6 +19,16 @@ use crate::interrupt::Interrupt;
 use crate::paths::shown;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
+
+/// The error that the process's own directory was deleted, or may not be entered.
+fn no_current_directory(error: &io::Error) -> Failure {
+    Failure::new(
+        super::failure::exit::USAGE,
+        "usage",
+        format!("the current directory cannot be used: {error}"),
+        vec!["change to a directory that exists, or give `-C` an absolute path".to_owned()],
+    )
+}
 
 /// What every command gets.
 pub(crate) struct Context {
@@ -39,18 +49,28 @@ impl Context {
             let message = format!("cannot work in `{}`: {error}", shown(path));
             Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
         };
-        let here = std::env::current_dir().map_err(|error| unusable(Path::new("."), error))?;
-        let Some(directory) = &self.global.directory else {
-            return Ok(here);
+        let directory = match &self.global.directory {
+            Some(directory) if directory.is_absolute() => directory.clone(),
+            given => {
+                let here = std::env::current_dir().map_err(|error| no_current_directory(&error))?;
+                match given {
+                    Some(directory) => here.join(directory),
+                    None => return Ok(here),
+                }
+            }
         };
-        let directory = here.join(directory);
         let found = directory
             .canonicalize()
             .and_then(|path| match path.is_dir() {
                 true => Ok(path),
                 false => Err(io::ErrorKind::NotADirectory.into()),
             });
-        found.map_err(|error| unusable(&directory, error))
+        let found = found.map_err(|error| unusable(&directory, error))?;
+        // Children such as git need a current directory.
+        if std::env::current_dir().is_err() {
+            std::env::set_current_dir(&found).map_err(|error| unusable(&found, error))?;
+        }
+        Ok(found)
     }
 
     /// Loads configuration and workspace; `flags` are the command's own.
@@ -98,9 +118,7 @@ impl Context {
     ) -> SyncRequest<'w> {
         SyncRequest {
             projects,
-            cache_home: etcetera::choose_base_strategy()
-                .ok()
-                .map(|places| places.cache_dir().join("fractary-codex")),
+            cache_home: clone_home(),
             interrupt: self.interrupt.clone(),
             reporter,
             ..SyncRequest::new(configuration, workspace, std::env::temp_dir(), self.now())
@@ -122,7 +140,10 @@ impl Context {
         let cwd = self.directory()?;
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
-            detect_organization: Some(source::organization),
+            detect_organization: Some(|root| {
+                source::organization(root).map_err(|error| error.to_string())
+            }),
+            safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
             user_config_dir: places.as_ref().map(BaseStrategy::config_dir),
@@ -130,10 +151,17 @@ impl Context {
                 .as_ref()
                 .and_then(BaseStrategy::state_dir)
                 .or_else(|| places.as_ref().map(BaseStrategy::data_dir)),
+            clone_home: clone_home(),
             env_name: env_name.map(str::to_owned),
             flags,
             config_arguments: self.global.config.clone(),
             cwd,
         })
     }
+}
+
+/// The user's cache directory for this program, which holds the persistent clones.
+fn clone_home() -> Option<PathBuf> {
+    let places = etcetera::choose_base_strategy().ok()?;
+    Some(places.cache_dir().join("fractary-codex"))
 }

@@ -1,4 +1,4 @@
-//! The command line: the only place that knows arguments, the process's environment, the terminal and exit statuses.
+//! The command line. Only this module knows arguments, the environment of the process, the terminal and exit statuses.
 
 mod args;
 mod commands;
@@ -21,21 +21,24 @@ use failure::{Failure, exit};
 use load::Context;
 use terminal::Terminal;
 
-/// Runs the program on the process's own arguments.
+/// Runs the program with the arguments and the environment of the process.
 pub fn run() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // `fractary-codex codex sync` is `fractary-codex sync`, for dispatchers that pass the tool's name on.
+    // `fractary-codex codex sync` means `fractary-codex sync`, for dispatchers that pass on the name of the tool.
     if arguments.get(1).is_some_and(|first| first == "codex") {
         arguments.remove(1);
     }
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+
+    let environment: Environment = std::env::vars_os().collect();
+
     let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(usage::answer(&error, &arguments, &environment)),
+        Err(error) => {
+            return ExitCode::from(usage::handle_clap_error(&error, &arguments, &environment));
+        }
     };
-    cli.global.config = usage::settings(&arguments);
+    cli.global.config = usage::config_values(&arguments);
+
     let terminal = Terminal::new(&cli.global, &environment);
     if let Err(message) = terminal::start_logging(&cli.global, &environment) {
         terminal.event(&Event::Warning {
@@ -43,37 +46,35 @@ pub fn run() -> ExitCode {
             message,
         });
     }
+
     let context = Context {
         global: cli.global,
         environment,
         terminal: terminal.clone(),
         interrupt: signals::listen(),
     };
-    // A bug must not look like one of the documented outcomes; unwinding still cleans up.
+    // A panic gets an exit status of its own, so that it cannot be mistaken for a documented failure. The temporary
+    // clone is still removed, by unwinding.
     let status = panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context)))
         .unwrap_or_else(|_| {
-            let hint = "please report it, with the command and what it printed".to_owned();
-            terminal.error(
-                None,
-                &Failure::new(
-                    exit::BUG,
-                    "bug",
-                    "this is a bug in fractary-codex",
-                    vec![hint],
-                )
-                .report,
-            );
-            exit::BUG
+            let hint = "please report it, with the command and its output".to_owned();
+            let message = "internal error in fractary-codex";
+            let failure = Failure::new(exit::BUG, "bug", message, vec![hint]);
+            terminal.error(None, &failure.report);
+            failure.exit
         });
     ExitCode::from(terminal.close(status))
 }
 
+/// Runs the command and returns the exit status.
 fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
         Command::Status(arguments) => commands::status::run(&arguments, context),
-        Command::Completions { shell } => commands::generated::completions(shell, context),
-        Command::Man { pages } => commands::generated::man(pages.as_deref(), context),
+        Command::Completions { shell } => {
+            commands::completions_and_man::completions(shell, context)
+        }
+        Command::Man { pages } => commands::completions_and_man::man(pages.as_deref(), context),
         Command::Projects(output) => commands::projects::run(&output, context),
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),

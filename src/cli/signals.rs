@@ -1,6 +1,9 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks the run to stop and clean up, the second ends it at once,
-//! with its children. A run under `nohup` outlives its terminal. A SIGINT that was ignored is listened to all the same:
-//! shells ignore it for all that they put into the background, and whoever sends it there means it.
+//! Handling of SIGINT, SIGTERM and SIGHUP. The first signal requests the run to stop and clean up; a second one ends
+//! the process and its children immediately.
+//!
+//! SIGHUP is left alone if it was inherited as ignored, so that a run under `nohup` outlives its terminal. SIGINT is
+//! handled even if it was inherited as ignored: shells do that for background jobs, and a SIGINT that is sent to such a
+//! job is intentional.
 
 use std::thread;
 
@@ -10,9 +13,10 @@ use signal_hook::iterator::Signals;
 use crate::interrupt::Interrupt;
 use crate::platform;
 
-/// Turns signals into a request to stop.
+/// Starts a thread that handles signals, and returns the interrupt that it requests.
 pub(crate) fn listen() -> Interrupt {
     let interrupt = Interrupt::default();
+
     let hangup = Some(SIGHUP).filter(|signal| !platform::ignores(*signal));
     if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup)) {
         let request = interrupt.clone();

@@ -1,4 +1,5 @@
-//! The process's streams: where colour and bars make sense, how errors are written, how logs are filtered.
+//! The streams of the process: whether to use colours and progress bars, and how results, errors, warnings and logs are
+//! written.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
@@ -7,25 +8,29 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
 use super::failure::{Failure, exit, first_exit};
+use crate::codex::transport::words::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
 
-/// Standard output, which remembers the first thing that kept it from being written. A reader that went away
-/// (`| head -1`) is none.
+/// Standard output, which records its first write error. A closed pipe (`| head -1`) is not an error.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Results(Arc<OnceLock<String>>);
+pub(crate) struct Results {
+    failure: Arc<OnceLock<String>>,
+    /// Whether a runner of GitHub Actions reads what is written.
+    in_workflow: bool,
+}
 
 impl Results {
-    fn noted<T>(&self, written: io::Result<T>) -> io::Result<T> {
+    fn record_error<T>(&self, written: io::Result<T>) -> io::Result<T> {
         written.inspect_err(|error| {
             if !matches!(
                 error.kind(),
                 io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted
             ) {
-                let _ = self.0.set(error.to_string());
+                let _ = self.failure.set(error.to_string());
             }
         })
     }
@@ -33,36 +38,42 @@ impl Results {
 
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.noted(io::stdout().write(bytes))
+        if !self.in_workflow {
+            return self.record_error(io::stdout().write(bytes));
+        }
+        let written = io::stdout().write_all(&github::without_commands(bytes));
+        self.record_error(written).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.noted(io::stdout().flush())
+        self.record_error(io::stdout().flush())
     }
 }
 
-/// How this process's streams are written.
+/// The streams of the process and their settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Terminal {
-    /// Where results go.
+    /// The stream for results: standard output.
     pub(crate) results: Results,
-    /// Standard output.
+    /// The style of standard output.
     pub(crate) out: Style,
-    /// Standard error.
+    /// The style of standard error.
     pub(crate) err: Style,
-    /// Columns of the terminal that standard output is, if it is one.
+    /// The width in columns, if standard output is a terminal.
     pub(crate) width: Option<usize>,
-    /// Whether bars are drawn.
+    /// Whether progress bars are drawn.
     pub(crate) bars: bool,
-    /// Whether more is told.
+    /// Whether long lists are shown in full.
     pub(crate) verbose: bool,
-    /// Whether errors and warnings are also annotations of GitHub Actions.
-    annotates: bool,
+    /// Whether a GitHub Actions runner reads the streams. It gets errors and warnings as annotations, and no other
+    /// workflow command.
+    in_workflow: bool,
     quiet: bool,
 }
 
 impl Terminal {
-    /// From flags and variables: `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the stream itself.
+    /// Determines the settings from flags and variables. For colour, `--color` takes precedence over `NO_COLOR`, that over
+    /// `CLICOLOR_FORCE`, and without any of them it depends on whether the stream is a terminal.
     pub(crate) fn new(global: &Global, environment: &Environment) -> Self {
         let dumb = environment.get("TERM") == Some("dumb");
         let forced = environment
@@ -75,8 +86,13 @@ impl Terminal {
             When::Auto => forced || (terminal && !dumb),
         };
         let err = io::stderr().is_terminal();
+        let in_workflow = is_in_workflow(environment);
+
         Self {
-            results: Results::default(),
+            results: Results {
+                in_workflow,
+                ..Results::default()
+            },
             out: Style {
                 color: color(io::stdout().is_terminal()),
             },
@@ -88,20 +104,31 @@ impl Terminal {
                 && !global.quiet
                 && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
-            annotates: environment.get("GITHUB_ACTIONS") == Some("true"),
+            in_workflow,
             quiet: global.quiet,
         }
     }
 
-    /// Writes the result.
+    /// Writes a result to standard output.
     pub(crate) fn result(&self, text: &str) {
         let mut out = self.results.clone();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Ends with `status`, unless a result could not be written: then nothing was done as far as the caller can tell.
+    /// Writes a generated text, such as a completion script, byte for byte. Nothing foreign is in it, so it needs no
+    /// protection against workflow commands.
+    pub(crate) fn generated(&self, text: &str) {
+        let mut out = Results {
+            in_workflow: false,
+            ..self.results.clone()
+        };
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported,
+    /// because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(error) = self.results.0.get() else {
+        let Some(error) = self.results.failure.get() else {
             return status;
         };
         let message = format!("standard output cannot be written: {error}");
@@ -110,58 +137,62 @@ impl Terminal {
         first_exit([failure.exit, status].into_iter())
     }
 
-    /// Writes a text to standard error.
-    pub(crate) fn beside(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+    /// Writes a text to standard error. A write error is ignored, because there is no other stream to report it on.
+    pub(crate) fn write_err(&self, text: &str) {
+        let mut out = StandardError {
+            in_workflow: self.in_workflow,
+        };
+        let _ = out.write_all(text.as_bytes());
     }
 
-    /// Writes an error with its causes and hints.
-    pub(crate) fn error(&self, about: Option<&str>, error: &ErrorReport) {
+    /// Writes workflow commands for the GitHub Actions runner, if there is one.
+    fn command(&self, commands: &str) {
+        if self.in_workflow {
+            let _ = io::stderr().lock().write_all(commands.as_bytes());
+        }
+    }
+
+    /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name of a project,
+    /// precedes the message.
+    pub(crate) fn error(&self, subject: Option<&str>, error: &ErrorReport) {
         let mut text = format!("{} ", self.err.bad("error:"));
-        if let Some(about) = about {
-            text.push_str(&format!("{about}: "));
+        if let Some(subject) = subject {
+            text.push_str(&format!("{subject}: "));
         }
         text.push_str(&error.message);
         text.push('\n');
-        for cause in &error.causes {
+
+        let (words, causes): (Vec<_>, Vec<_>) =
+            error.causes.iter().partition(|cause| is_of_server(cause));
+        for cause in causes {
             text.push_str(&format!("  {} {cause}\n", self.err.faint("caused by:")));
+        }
+        for line in words {
+            text.push_str(&format!("  {line}\n"));
         }
         for hint in &error.hints {
             text.push_str(&format!("  {} {hint}\n", self.err.strong("hint:")));
         }
-        self.beside(&text);
-        self.annotate(about, error);
+
+        self.write_err(&text);
+        self.annotate(subject, error);
     }
 
-    /// Writes an error, which stands in a document, for GitHub Actions as well.
-    pub(crate) fn annotate(&self, about: Option<&str>, error: &ErrorReport) {
-        if self.annotates {
-            self.beside(&github::errors(about, error));
-        }
+    /// Writes an error as GitHub Actions annotations only, for a format in which the document includes the error.
+    pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
+        self.command(&github::errors(subject, error));
     }
 
-    /// Writes an event that stays on the screen. Annotations are no part of it: no flag takes them away.
+    /// Writes an event that is a permanent line; events that only concern progress are ignored.
     pub(crate) fn event(&self, event: &Event) {
         let text = match event {
             Event::Warning { project, message } => {
-                let about = project
-                    .as_ref()
-                    .map(|name| format!("{name}: "))
-                    .unwrap_or_default();
-                let line = if self.quiet {
-                    String::new()
-                } else {
-                    format!("{} {about}{message}\n", self.err.warn("warning:"))
-                };
-                let annotation = github::annotation("warning", &format!("{about}{message}"));
-                if self.annotates {
-                    format!("{line}{annotation}\n")
-                } else {
-                    line
-                }
+                self.warning(project.as_deref(), message);
+                return;
             }
             _ if self.quiet => return,
             Event::Waiting => "waiting for another sync on this machine to finish\n".to_owned(),
+            Event::ServerWords { lines } => marked(lines).map(|line| line + "\n").collect(),
             Event::Retrying {
                 attempt,
                 of,
@@ -174,40 +205,82 @@ impl Terminal {
             }
             _ => return,
         };
-        self.beside(&text);
+        self.write_err(&text);
+    }
+
+    /// Writes a warning as a line and as an annotation. `--quiet` suppresses the line, but not the annotation.
+    fn warning(&self, project: Option<&str>, message: &str) {
+        let message = match project {
+            Some(project) => format!("{project}: {message}"),
+            None => message.to_owned(),
+        };
+
+        if !self.quiet {
+            self.write_err(&format!("{} {message}\n", self.err.warn("warning:")));
+        }
+        let annotation = github::annotation("warning", &message);
+        self.command(&format!("{annotation}\n"));
     }
 }
 
-/// Sends log lines to standard error: `FRACTARY_CODEX_LOG` filters, else `-v` counts. An error says why the variable
-/// is not heeded.
+/// Whether the program runs in a job of GitHub Actions.
+fn is_in_workflow(environment: &Environment) -> bool {
+    environment.get("GITHUB_ACTIONS") == Some("true")
+}
+
+/// Standard error. Each write consists of whole lines.
+struct StandardError {
+    in_workflow: bool,
+}
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if self.in_workflow {
+            out.write_all(&github::without_commands(bytes))?;
+        } else {
+            out.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Starts writing log lines to standard error. `FRACTARY_CODEX_LOG` filters them; without it, `-v` sets the level.
+///
+/// If the variable is invalid, logging starts without it, and a warning about it is returned.
 pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Result<(), String> {
     let fallback = match global.verbose {
         0 => "off",
         1 => "fractary_codex=info",
         _ => "fractary_codex=debug",
     };
-    let wanted = environment
+    let (filter, result) = match environment
         .get("FRACTARY_CODEX_LOG")
-        .map_or(Ok(None), |text| EnvFilter::try_new(text).map(Some));
-    let heeded = wanted.as_ref().map(drop).map_err(|error| {
-        let error = error.to_string();
-        format!(
-            "`FRACTARY_CODEX_LOG` is not heeded: {}",
-            escaped(error.as_bytes())
-        )
-    });
-    let filter = wanted
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| EnvFilter::new(fallback));
+        .map(EnvFilter::try_new)
+    {
+        Some(Ok(filter)) => (filter, Ok(())),
+        Some(Err(error)) => {
+            let error = error.to_string();
+            let error = escaped(error.as_bytes());
+            let warning = format!("invalid `FRACTARY_CODEX_LOG`, ignored: {error}");
+            (EnvFilter::new(fallback), Err(warning))
+        }
+        None => (EnvFilter::new(fallback), Ok(())),
+    };
+
+    let in_workflow = is_in_workflow(environment);
     let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(move || StandardError { in_workflow })
         .with_span_events(spans);
     let _ = match global.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
-    heeded
+    result
 }

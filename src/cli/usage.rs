@@ -1,5 +1,7 @@
-//! Command lines that are no command: they ask for help or the version, or cannot be read. How such a line wants to be
-//! answered is looked for word by word.
+//! Handling of command lines that clap does not turn into a command: requests for help or the version, and usage
+//! errors.
+//!
+//! clap returns no arguments in these cases, so the options that select the output format are read from the raw words.
 
 use std::ffi::OsString;
 
@@ -13,7 +15,7 @@ use super::terminal::Terminal;
 use crate::environment::Environment;
 use crate::report::style::Style;
 
-/// Flags of `sync` that mean nothing yet and will.
+/// Flags of `sync` that are reserved for later versions.
 const RESERVED: [&str; 6] = [
     "--shard",
     "--changed-since",
@@ -23,17 +25,18 @@ const RESERVED: [&str; 6] = [
     "--watch",
 ];
 
-/// Help and version are results; anything else is wrong usage, in JSON where that was asked for.
-pub(super) fn answer(error: &clap::Error, arguments: &[OsString], environment: &Environment) -> u8 {
+/// Writes the help, the version or the usage error, in the requested format, and returns the exit status.
+pub(super) fn handle_clap_error(
+    error: &clap::Error,
+    arguments: &[OsString],
+    environment: &Environment,
+) -> u8 {
     let words = Words::new(arguments);
-    let color = words.chosen("--color").unwrap_or_default();
-    let terminal = Terminal::new(
-        &Global {
-            color,
-            ..Global::default()
-        },
-        environment,
-    );
+    let global = Global {
+        color: words.value_of("--color").unwrap_or_default(),
+        ..Global::default()
+    };
+    let terminal = Terminal::new(&global, environment);
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -41,28 +44,27 @@ pub(super) fn answer(error: &clap::Error, arguments: &[OsString], environment: &
         terminal.result(&rendered(error, terminal.out));
         return terminal.close(exit::DONE);
     }
+
     let command = words.command();
-    let reserved = reserved(error).filter(|_| command.as_deref() == Some("sync"));
+    let reserved = reserved_flag(error).filter(|_| command.as_deref() == Some("sync"));
     let failure = match &reserved {
         Some(flag) => {
             let message = format!("`{flag}` is reserved for a later version");
             Failure::new(exit::USAGE, "usage", message, Vec::new())
         }
-        None => worded(error, command.as_deref()),
+        None => usage_failure(error, command.as_deref()),
     };
+
     match words.format() {
         Format::Human if reserved.is_some() => terminal.error(None, &failure.report),
         Format::Human => {
-            terminal.beside(&rendered(error, terminal.err));
+            terminal.write_err(&rendered(error, terminal.err));
             terminal.annotate(None, &failure.report);
         }
         format @ (Format::Json | Format::Ndjson) => {
             terminal.annotate(None, &failure.report);
-            terminal.result(&commands::unread_document(
-                failure,
-                command.as_deref(),
-                format,
-            ));
+            let document = commands::usage_error_document(failure, command.as_deref(), format);
+            terminal.result(&document);
         }
     }
     terminal.close(exit::USAGE)
@@ -77,7 +79,8 @@ fn rendered(error: &clap::Error, style: Style) -> String {
     }
 }
 
-fn reserved(error: &clap::Error) -> Option<&'static str> {
+/// The reserved flag that is the cause of the error, if it is one.
+fn reserved_flag(error: &clap::Error) -> Option<&'static str> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
@@ -86,11 +89,12 @@ fn reserved(error: &clap::Error) -> Option<&'static str> {
         .find(|reserved| error.kind() == ErrorKind::UnknownArgument && flag == reserved)
 }
 
-/// clap's words for people, which end with the usage, as one message and its hints.
-fn worded(error: &clap::Error, command: Option<&str>) -> Failure {
+/// Converts clap's text into a message and hints. The usage at the end of the text is left out.
+fn usage_failure(error: &clap::Error, command: Option<&str>) -> Failure {
     let text = error.to_string();
+
     let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        "a command is missing".to_owned()
+        "missing command".to_owned()
     } else {
         let mut lines = text
             .trim_start_matches("error: ")
@@ -98,32 +102,34 @@ fn worded(error: &clap::Error, command: Option<&str>) -> Failure {
             .take_while(|line| !line.is_empty())
             .map(str::trim);
         let first = lines.next().unwrap_or_default();
-        // What a list was announced for stands on lines of its own.
+        // If the first line introduces a list, its items are on the following lines.
         format!("{first} {}", lines.collect::<Vec<_>>().join(", "))
             .trim_end()
             .to_owned()
     };
+
     let mut hints: Vec<_> = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("tip: "))
         .map(str::to_owned)
         .collect();
-    let of = command
+    let command = command
         .map(|command| format!("{command} "))
         .unwrap_or_default();
-    hints.push(format!("see `fractary-codex {of}--help`"));
+    hints.push(format!("see `fractary-codex {command}--help`"));
     Failure::new(exit::USAGE, "usage", message, hints)
 }
 
-/// What `--config` says, before the command as well as behind it: clap keeps of a global option what stands deepest.
-pub(super) fn settings(arguments: &[OsString]) -> Vec<String> {
+/// Returns all values of `--config`, before and after the command. clap keeps only the innermost occurrence of a global
+/// option.
+pub(super) fn config_values(arguments: &[OsString]) -> Vec<String> {
     Words::new(arguments)
         .values("--config")
         .map(str::to_owned)
         .collect()
 }
 
-/// The words after the program's name, up to a `--`.
+/// The raw arguments after the name of the program, up to `--`.
 struct Words(Vec<String>);
 
 impl Words {
@@ -147,22 +153,24 @@ impl Words {
             })
     }
 
-    /// The first value of `option` that it can have.
-    fn chosen<V: ValueEnum>(&self, option: &str) -> Option<V> {
+    /// The first valid value of `option`.
+    fn value_of<V: ValueEnum>(&self, option: &str) -> Option<V> {
         self.values(option)
             .find_map(|value| V::from_str(value, false).ok())
     }
 
+    /// The requested output format. `--json` takes precedence over `--format`.
     fn format(&self) -> Format {
         let json = self.0.iter().any(|word| word == "--json");
         if json {
             Format::Json
         } else {
-            self.chosen("--format").unwrap_or(Format::Human)
+            self.value_of("--format").unwrap_or(Format::Human)
         }
     }
 
-    /// The command's name: the first word that is no option and no value of one.
+    /// The name of the command: the first word that is neither an option nor the value of one. `None` if there is no
+    /// such command.
     fn command(&self) -> Option<String> {
         let program = Cli::command();
         let takes_value = |word: &str| {
@@ -175,6 +183,7 @@ impl Words {
                     [long, short].iter().flatten().any(|name| name == word)
                 })
         };
+
         let mut words = self.0.iter();
         while let Some(word) = words.next() {
             if takes_value(word) {

@@ -1,11 +1,15 @@
 //! Which token, for which host. A token enters here and leaves only as a header for the one URL it is for
 //! (SECURITY.md tells why); git's own helpers and agents stay untouched where no token of ours applies.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::environment::Environment;
 use crate::secret::Secret;
+use crate::token_host::TokenHost;
+use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
 /// A credential for one remote. It cannot be printed: even its user may be the token.
@@ -97,6 +101,7 @@ pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Ve
         .iter()
         .map(|name| format!("`${{{name}}}` is named as a token but not set"))
         .collect();
+    tried.extend(remote.unused_tokens.iter().cloned());
     match credential(remote, environment) {
         Some(credential) => tried.push(format!("the token of {} was sent", credential.origin)),
         None if remote.url.is_http() => {
@@ -111,14 +116,14 @@ pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Ve
     tried
 }
 
+/// Whether the remote is on GitHub: on its own service, or on the server whose job this is.
 fn is_github(remote: &Remote, environment: &Environment) -> bool {
-    let Some(host) = remote.url.host() else {
-        return false;
-    };
     let server = environment.get("GITHUB_SERVER_URL").and_then(|url| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        rest.split(['/', ':']).next()
+        match RemoteUrl::parse(url, Path::new("/")) {
+            Ok(parsed) if url.contains("://") => TokenHost::of(&parsed),
+            _ => url.parse().ok(),
+        }
     });
-    host.eq_ignore_ascii_case("github.com")
-        || server.is_some_and(|server| server.eq_ignore_ascii_case(host))
+    let hosts = [Some(TokenHost::github()), server];
+    hosts.iter().flatten().any(|host| host.is_of(&remote.url))
 }

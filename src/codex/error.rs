@@ -1,5 +1,7 @@
 //! What can go wrong with a remote, sorted by cause.
 
+use std::time::Duration;
+
 use crate::interrupt::Interrupted;
 
 /// A failure to reach, read or write the remote. `detail` is git's or the server's own words, secrets removed.
@@ -16,6 +18,17 @@ pub struct RemoteError {
     pub detail: Vec<String>,
     /// Credentials that were tried or found missing, for authentication errors.
     pub tried: Vec<String>,
+    /// What else helps to fix it.
+    pub advice: Box<Advice>,
+}
+
+/// What helps to fix an error, where it depends on more than the kind.
+#[derive(Debug, Default)]
+pub struct Advice {
+    /// How long the server asks to wait before the next request (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// A command to type.
+    pub command: Option<String>,
 }
 
 /// Causes, each with its own message and hint.
@@ -37,8 +50,30 @@ pub enum RemoteErrorKind {
     TimedOut,
     /// The TLS certificate does not hold, or there is no TLS.
     Tls,
+    /// https was asked for and the server speaks plain http.
+    PlainHttp,
+    /// The proxy cannot be reached, or refuses the connection.
+    Proxy,
+    /// The response is a web page, or anything else that git does not send.
+    NotGit,
+    /// The server limits the number of requests.
+    RateLimited,
+    /// The repository stores objects of another format.
+    ObjectFormat,
+    /// The server sends no objects by their ids, only branches.
+    Unadvertised,
+    /// The user's git configuration cannot be read.
+    GitConfig,
+    /// The user's git configuration rewrites the URL to one that is not supported.
+    Rewritten,
     /// The server does not take the ssh key.
     SshKeyRefused,
+    /// The ssh server has no git, or not on the PATH of a login without a terminal.
+    ServerWithoutGit,
+    /// The login shell of the ssh server prints text before git speaks.
+    ShellNoise,
+    /// The repository on the ssh server belongs to another user than the one who logs in there.
+    ServerOwnership,
     /// The host's ssh key is not known here.
     SshHostUnknown,
     /// The host's ssh key is another than the known one.
@@ -53,6 +88,8 @@ pub enum RemoteErrorKind {
     DubiousOwnership,
     /// The server says it cannot now (5xx) or broke off.
     ServerFailure,
+    /// The server does not accept the request (400, 405, 411).
+    RequestRefused,
     /// No transport is at hand: `git` is missing or too old.
     NoTransport,
     /// `remote.transport: libgit2` in a build without it.
@@ -68,12 +105,16 @@ pub enum RemoteErrorKind {
 impl RemoteErrorKind {
     /// Whether the same call may succeed a moment later.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::TimedOut | Self::ServerFailure | Self::Refused)
+        matches!(
+            self,
+            Self::TimedOut | Self::ServerFailure | Self::Refused | Self::RateLimited
+        )
     }
 
-    /// Whether a push that failed so failed before all of it could have been sent.
-    pub fn precedes_sending(self) -> bool {
-        !self.is_transient() && self != Self::Other
+    /// Whether a request that only reads is repeated at once: the server answered that it cannot now, or the connection
+    /// broke. Time-outs are not repeated: the user has waited long enough.
+    pub fn is_repeated(self) -> bool {
+        matches!(self, Self::ServerFailure | Self::RateLimited)
     }
 
     /// Whether a push that failed so did not land, even if all of it was sent: the server's own answer says so.
@@ -88,6 +129,11 @@ impl RemoteErrorKind {
         )
     }
 
+    /// Whether a push that failed so cannot land later: the server answered the request without reading it.
+    pub fn precludes_landing(self) -> bool {
+        self.is_refusal() || matches!(self, Self::RequestRefused | Self::RateLimited)
+    }
+
     /// A stable name for machines.
     pub fn name(self) -> &'static str {
         match self {
@@ -100,6 +146,17 @@ impl RemoteErrorKind {
             Self::TimedOut => "timed-out",
             Self::Tls => "tls",
             Self::SshKeyRefused => "ssh-key-refused",
+            Self::ServerWithoutGit => "server-without-git",
+            Self::ShellNoise => "shell-noise",
+            Self::ServerOwnership => "server-ownership",
+            Self::PlainHttp => "plain-http",
+            Self::Proxy => "proxy",
+            Self::NotGit => "not-git",
+            Self::RateLimited => "rate-limited",
+            Self::ObjectFormat => "object-format",
+            Self::Unadvertised => "unadvertised-object",
+            Self::GitConfig => "git-configuration",
+            Self::Rewritten => "rewritten-url",
             Self::SshHostUnknown => "ssh-host-unknown",
             Self::SshHostChanged => "ssh-host-changed",
             Self::Redirected => "redirected",
@@ -107,6 +164,7 @@ impl RemoteErrorKind {
             Self::BranchMissing => "branch-missing",
             Self::DubiousOwnership => "dubious-ownership",
             Self::ServerFailure => "server-failure",
+            Self::RequestRefused => "request-refused",
             Self::NoTransport | Self::NotBuiltIn => "no-transport",
             Self::DiskFull => "disk-full",
             Self::Interrupted(_) => "interrupted",
@@ -128,6 +186,19 @@ impl RemoteError {
             RemoteErrorKind::TimedOut => format!("`{place}` stopped answering"),
             RemoteErrorKind::Tls => format!("no trusted TLS connection to `{place}`"),
             RemoteErrorKind::SshKeyRefused => format!("`{place}` takes none of the ssh keys"),
+            RemoteErrorKind::ServerWithoutGit => format!("`{place}` has no git for this login"),
+            RemoteErrorKind::ShellNoise => format!("the login shell of `{place}` prints text before git starts"),
+            RemoteErrorKind::ServerOwnership => {
+                format!("git on `{place}` refuses the repository: it belongs to another user there")
+            }
+            RemoteErrorKind::PlainHttp => format!("`{place}` speaks plain http, not https"),
+            RemoteErrorKind::Proxy => format!("cannot connect to the proxy for `{place}`"),
+            RemoteErrorKind::NotGit => format!("`{url}` is not a git repository: `{place}` sent something else"),
+            RemoteErrorKind::RateLimited => format!("`{place}` limits the rate of requests"),
+            RemoteErrorKind::ObjectFormat => format!("`{url}` stores objects of another format"),
+            RemoteErrorKind::Unadvertised => format!("`{place}` sends no objects by their ids"),
+            RemoteErrorKind::GitConfig => "git cannot read its configuration".to_owned(),
+            RemoteErrorKind::Rewritten => "git's configuration rewrites the URL of the codex to one that is not supported".to_owned(),
             RemoteErrorKind::SshHostUnknown => format!("the ssh host key of `{place}` is not known"),
             RemoteErrorKind::SshHostChanged => format!("the ssh host key of `{place}` has changed"),
             RemoteErrorKind::Redirected => format!("`{url}` redirects elsewhere, and a token is never sent along"),
@@ -135,6 +206,7 @@ impl RemoteError {
             RemoteErrorKind::BranchMissing => format!("the branch is not in `{url}`"),
             RemoteErrorKind::DubiousOwnership => format!("git refuses `{url}`: it belongs to another user"),
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to answer"),
+            RemoteErrorKind::RequestRefused => format!("`{place}` refused the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
             RemoteErrorKind::NotBuiltIn => {
                 "`remote.transport: libgit2` is not built into this program: it has no embedded transport".to_owned()

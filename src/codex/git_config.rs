@@ -1,20 +1,21 @@
-//! Git's own configuration of the user, where git would look for it.
+//! The user's git configuration, read from the files and variables that git itself reads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::environment::Environment;
 
-/// The user's settings: files, and above them what the environment carries (`GIT_CONFIG_COUNT`).
+/// The user's settings. Those in environment variables (`GIT_CONFIG_COUNT`) take precedence over those in files.
 pub struct GitConfig {
     files: Option<git2::Config>,
-    /// By key in lower case.
+    /// The settings in variables, by their key in lower case.
     carried: BTreeMap<String, String>,
 }
 
 impl GitConfig {
-    /// Opens system, XDG and global configuration, honouring `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
-    /// `GIT_CONFIG_NOSYSTEM` as git does. Files that are missing or broken count as empty: git itself will complain.
+    /// Opens the system, XDG and global configuration. `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
+    /// `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty, because git
+    /// itself will report it.
     pub fn open(environment: &Environment) -> Self {
         let count = environment
             .get("GIT_CONFIG_COUNT")
@@ -33,49 +34,13 @@ impl GitConfig {
         }
     }
 
-    /// The value of a key without a subsection, if it is set to something.
+    /// The value of a key without a subsection; `None` if it is not set or empty.
     pub fn text(&self, key: &str) -> Option<String> {
         let carried = self.carried.get(key).cloned();
         carried
             .or_else(|| self.files.as_ref()?.get_string(key).ok())
             .filter(|value| !value.is_empty())
     }
-}
-
-/// Every setting of the user in the order in which git reads them, keys as git prints them: section and name in lower
-/// case, the subsection as it is written. Values of `GIT_CONFIG_COUNT` come last.
-pub fn entries(environment: &Environment) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let all = files(environment);
-    if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
-        // A file that is broken in the middle ends the list; git itself will complain.
-        let _ = entries.for_each(|entry| {
-            // A key without `=` is a boolean that is true.
-            let value = if entry.has_value() {
-                entry.value().unwrap_or_default()
-            } else {
-                "true"
-            };
-            let name = entry.name().ok();
-            found.extend(name.map(|name| (name.to_owned(), value.to_owned())));
-        });
-    }
-    found.extend(carried(environment));
-    found
-}
-
-/// The settings in `GIT_CONFIG_KEY_…` and `GIT_CONFIG_VALUE_…`.
-fn carried(environment: &Environment) -> Vec<(String, String)> {
-    let count = environment
-        .get("GIT_CONFIG_COUNT")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0u32);
-    let pair = |number| {
-        let part = |part| environment.get(&format!("GIT_CONFIG_{part}_{number}"));
-        let value = part("VALUE").unwrap_or_default().to_owned();
-        Some((canonical(part("KEY")?), value))
-    };
-    (0..count.min(1000)).filter_map(pair).collect()
 }
 
 /// A key as git prints it: everything but the subsection in lower case.
@@ -92,38 +57,289 @@ fn canonical(key: &str) -> String {
 
 fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
-    let mut add = |path: &Path, level| config.add_file(path, level, false);
-    if environment.get("GIT_CONFIG_NOSYSTEM").is_none() {
-        let system = environment
-            .get("GIT_CONFIG_SYSTEM")
-            .map(Into::into)
-            .or_else(|| git2::Config::find_system().ok());
-        let _ = system.map(|path| add(&path, git2::ConfigLevel::System));
-    }
-    match environment.get("GIT_CONFIG_GLOBAL") {
-        Some(global) => {
-            let _ = add(Path::new(global), git2::ConfigLevel::Global);
-        }
-        None => {
-            let _ = git2::Config::find_xdg().map(|path| add(&path, git2::ConfigLevel::XDG));
-            let _ = git2::Config::find_global().map(|path| add(&path, git2::ConfigLevel::Global));
-        }
+    let [system, xdg, global] = scope_files(environment);
+    let levels = [
+        (system, git2::ConfigLevel::System),
+        (xdg, git2::ConfigLevel::XDG),
+        (global, git2::ConfigLevel::Global),
+    ];
+    for (path, level) in levels {
+        let _ = path.map(|path| config.add_file(&path, level, false));
     }
     Some(config)
 }
 
-/// Whether git itself would sign commits: then a user should know that these are not.
+/// The user's configuration files, lowest scope first.
+fn scopes(environment: &Environment) -> Vec<PathBuf> {
+    scope_files(environment).into_iter().flatten().collect()
+}
+
+/// The system's file, the XDG one and the global one.
+fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
+    let named = |name: &str| environment.get(name).map(PathBuf::from);
+    let system = match environment.get("GIT_CONFIG_NOSYSTEM") {
+        Some(_) => None,
+        None => named("GIT_CONFIG_SYSTEM").or_else(|| git2::Config::find_system().ok()),
+    };
+    match named("GIT_CONFIG_GLOBAL") {
+        Some(global) => [system, None, Some(global)],
+        None => [
+            system,
+            git2::Config::find_xdg().ok(),
+            git2::Config::find_global().ok(),
+        ],
+    }
+}
+
+/// The entries of `safe.directory`, in the order in which git reads them, those after the last empty one: an empty entry
+/// resets the list. Only the user's own scopes count, never a repository's. `~` is expanded.
+pub fn safe_directories(environment: &Environment) -> Vec<String> {
+    let mut entries: Vec<String> = Vec::new();
+    for file in scopes(environment) {
+        let mut read = || {
+            let config = git2::Config::open(&file).ok()?;
+            let mut found = config.multivar("safe.directory", None).ok()?;
+            while let Some(entry) = found.next() {
+                entries.push(entry.ok()?.value().unwrap_or_default().to_owned());
+            }
+            Some(())
+        };
+        read();
+    }
+    entries.extend(carried(environment, "safe.directory"));
+
+    let reset = entries.iter().rposition(String::is_empty);
+    let entries = entries.split_off(reset.map_or(0, |reset| reset + 1));
+    let home = environment.get("HOME").unwrap_or_default();
+    let expand = |entry: String| match entry.strip_prefix("~/") {
+        Some(rest) => format!("{home}/{rest}"),
+        None => entry,
+    };
+    entries.into_iter().map(expand).collect()
+}
+
+/// The values that the environment carries for `key`.
+fn carried(environment: &Environment, key: &str) -> Vec<String> {
+    let all = all_carried(environment).into_iter();
+    all.filter(|(name, _)| name.eq_ignore_ascii_case(key))
+        .map(|(_, value)| value)
+        .collect()
+}
+
+/// The settings that the environment carries: `GIT_CONFIG_COUNT`, and then `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
+fn all_carried(environment: &Environment) -> Vec<(String, String)> {
+    let parameters = environment.get("GIT_CONFIG_PARAMETERS").unwrap_or_default();
+    let of_parameters = unquoted(parameters).into_iter().map(|entry| {
+        let (name, value) = entry.split_once('=').unwrap_or((&entry, ""));
+        (name.to_owned(), value.to_owned())
+    });
+    let count = environment
+        .get("GIT_CONFIG_COUNT")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0u32);
+    let of_count = (0..count.min(1000)).filter_map(|number| {
+        let name = environment.get(&format!("GIT_CONFIG_KEY_{number}"))?;
+        let value = environment.get(&format!("GIT_CONFIG_VALUE_{number}"));
+        Some((name.to_owned(), value.unwrap_or_default().to_owned()))
+    });
+    of_count.chain(of_parameters).collect()
+}
+
+/// The words of `GIT_CONFIG_PARAMETERS`: in single quotes, with spaces between; `'key'='value'` is one word.
+fn unquoted(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\'' => quoted = !quoted,
+            '\\' if !quoted => words
+                .last_mut()
+                .into_iter()
+                .for_each(|word| word.extend(characters.next())),
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The user's settings as git itself reads them, outside any repository: included files, the environment and all.
+#[derive(Debug, Clone, Default)]
+pub struct Settings(Vec<(String, String)>);
+
+impl Settings {
+    /// Reads the user's files and the environment without git. A file that is missing or invalid counts as empty.
+    pub fn read(environment: &Environment) -> Self {
+        let mut found = Vec::new();
+        let all = files(environment);
+        if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
+            // A file that is invalid in the middle ends the list.
+            let _ = entries.for_each(|entry| {
+                // A key without `=` is a boolean that is true.
+                let value = if entry.has_value() {
+                    entry.value().unwrap_or_default()
+                } else {
+                    "true"
+                };
+                let name = entry.name().ok();
+                found.extend(name.map(|name| (name.to_owned(), value.to_owned())));
+            });
+        }
+        let carried = all_carried(environment).into_iter();
+        found.extend(carried.map(|(key, value)| (canonical(&key), value)));
+        Self(found)
+    }
+
+    /// All settings in the order in which git reads them, keys as git prints them.
+    pub fn entries(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Reads the output of `git config --list -z`.
+    pub fn parse(listing: &str) -> Self {
+        let entries = listing.split_terminator('\0').map(|entry| {
+            let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+            (key.to_owned(), value.to_owned())
+        });
+        Self(entries.collect())
+    }
+
+    /// The value of a key without a subsection, in lower case, if it is not empty.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let last = self.0.iter().rev().find(|(name, _)| name == key);
+        last.map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The URL that git contacts when it is given `url`: `url.*.pushInsteadOf` counts for pushes, and before
+    /// `url.*.insteadOf`. `None` where nothing rewrites it.
+    pub fn rewritten(&self, url: &str, for_push: bool) -> Option<String> {
+        let pushed = for_push.then(|| self.replaced(url, ".pushinsteadof"));
+        pushed
+            .flatten()
+            .or_else(|| self.replaced(url, ".insteadof"))
+    }
+
+    /// As git does: the longest prefix counts, of equals the first, and only once.
+    fn replaced(&self, url: &str, variable: &str) -> Option<String> {
+        let mut longest: Option<(&str, &str)> = None;
+        for (key, prefix) in &self.0 {
+            let base = key
+                .strip_prefix("url.")
+                .and_then(|key| key.strip_suffix(variable));
+            if let Some(base) = base
+                && url.starts_with(prefix)
+                && longest.is_none_or(|(_, before)| before.len() < prefix.len())
+            {
+                longest = Some((base, prefix));
+            }
+        }
+        longest.map(|(base, prefix)| format!("{base}{}", &url[prefix.len()..]))
+    }
+
+    /// The values of `http.extraHeader` that git sends to `url`, in order.
+    pub fn extra_headers(&self, url: &str) -> Vec<&str> {
+        let mut headers = Vec::new();
+        for (key, value) in &self.0 {
+            let scope = key
+                .strip_prefix("http.")
+                .and_then(|key| key.strip_suffix("extraheader"));
+            let applies = scope.is_some_and(|scope| {
+                let prefix = scope.trim_end_matches(['.', '/']);
+                let rest = url.strip_prefix(prefix);
+                prefix.is_empty()
+                    || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            if applies && value.is_empty() {
+                headers.clear();
+            } else if applies {
+                headers.push(value.as_str());
+            }
+        }
+        headers
+    }
+}
+
+/// Whether the user has configured git to sign commits. The commits of a sync are not signed, so the user is warned.
 pub fn wants_signing(environment: &Environment) -> bool {
     let value = GitConfig::open(environment).text("commit.gpgsign");
     value.is_some_and(|value| git2::Config::parse_bool(value).unwrap_or(false))
 }
 
-/// Whether the user chose how ssh is run.
-pub fn has_ssh_command(environment: &Environment) -> bool {
-    ["GIT_SSH_COMMAND", "GIT_SSH"]
-        .iter()
-        .any(|name| environment.get(name).is_some())
-        || GitConfig::open(environment)
-            .text("core.sshcommand")
-            .is_some()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(entries: &[(&str, &str)]) -> Settings {
+        let listing: String = entries
+            .iter()
+            .map(|(key, value)| format!("{key}\n{value}\0"))
+            .collect();
+        Settings::parse(&listing)
+    }
+
+    #[test]
+    fn the_longest_prefix_is_rewritten_once() {
+        let settings = settings(&[
+            ("url.https://mirror/.insteadof", "https://h/"),
+            ("url.ssh://git@h/.insteadof", "https://h/acme/"),
+            ("url.https://other/.insteadof", "https://h/acme/"),
+            ("url.https://h/.insteadof", "ssh://git@h/"),
+            ("url.git@h:.pushinsteadof", "https://h/"),
+        ]);
+        let fetched = |url| settings.rewritten(url, false);
+        assert_eq!(fetched("https://h/x").unwrap(), "https://mirror/x");
+        assert_eq!(fetched("https://h/acme/x").unwrap(), "ssh://git@h/x");
+        assert_eq!(fetched("https://g/x"), None);
+        let pushed = |url| settings.rewritten(url, true);
+        assert_eq!(pushed("https://h/acme/x").unwrap(), "git@h:acme/x");
+        assert_eq!(pushed("ssh://git@h/x").unwrap(), "https://h/x");
+    }
+
+    #[test]
+    fn extra_headers_are_those_of_the_url() {
+        let settings = settings(&[
+            ("http.extraheader", "X-All: 1"),
+            ("http.https://h/.extraheader", "X-Host: 1"),
+            ("http.https://h/acme.extraheader", "X-Path: 1"),
+            ("http.https://host/.extraheader", "X-Other: 1"),
+        ]);
+        assert_eq!(
+            settings.extra_headers("https://h/acme/x"),
+            ["X-All: 1", "X-Host: 1", "X-Path: 1"]
+        );
+        assert_eq!(settings.extra_headers("https://h.evil/x"), ["X-All: 1"]);
+    }
+
+    #[test]
+    fn safe_directories_are_read_in_the_order_of_git() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[safe]\n directory = /a\n directory =\n directory = ~/b\n directory = /c/*\n";
+        std::fs::write(file.path(), text).unwrap();
+        let read = |more: &[(&str, &str)]| {
+            let global = file.path().to_str().unwrap();
+            let base = [
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("GIT_CONFIG_GLOBAL", global),
+                ("HOME", "/h"),
+            ];
+            let all = base.iter().chain(more);
+            let pairs = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            safe_directories(&pairs.collect::<Environment>())
+        };
+
+        assert_eq!(read(&[]), ["/h/b", "/c/*"]);
+        let count = [
+            ("GIT_CONFIG_COUNT", "2"),
+            ("GIT_CONFIG_KEY_0", "Safe.Directory"),
+            ("GIT_CONFIG_VALUE_0", "/d"),
+            ("GIT_CONFIG_KEY_1", "safe.bareRepository"),
+            ("GIT_CONFIG_VALUE_1", "all"),
+        ];
+        assert_eq!(read(&count), ["/h/b", "/c/*", "/d"]);
+        let parameters = "'safe.directory'='' 'safe.directory=/e f'";
+        assert_eq!(read(&[("GIT_CONFIG_PARAMETERS", parameters)]), ["/e f"]);
+    }
 }

@@ -1,7 +1,7 @@
-//! Who was last synced when, as the codex's own history tells it: the trailers of the commits that syncs make.
+//! Finds the last sync of each project in the history of the codex, by the trailers of the commits that syncs make.
 //!
-//! Anybody who may push may write such a commit, so what stands there is shown and never acted upon, and nothing in it
-//! is taken for what it does not look like.
+//! Every user with write access can make such a commit. The values are therefore untrusted: they are only shown, never
+//! used for a decision, and malformed ones are ignored.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
@@ -15,25 +15,26 @@ use crate::url::RemoteUrl;
 pub struct SyncCommit {
     /// The commit.
     pub id: ObjectId,
-    /// When it was made, in seconds since the epoch.
+    /// The committer time, in seconds since the epoch.
     pub time: i64,
-    /// From where, if it tells.
+    /// The source revision, if the commit has trailers for it.
     pub source: Option<SourceRevision>,
 }
 
-/// What a walk through the history found.
+/// The result of [`search`].
 #[derive(Debug, Default)]
 pub struct History {
-    /// The newest sync of each project, by its name.
+    /// The newest sync of each project, by the project's name.
     pub syncs: BTreeMap<String, SyncCommit>,
-    /// How many commits were looked at.
+    /// The number of commits that were read.
     pub commits: usize,
-    /// Whether commits were missing: older ones may tell more.
+    /// Whether the search met a missing commit, so that older syncs may exist.
     pub is_cut: bool,
 }
 
-/// Walks back from `tip`, newest first, until every one of `projects` is found or there is no more. `read` gives the
-/// contents of a commit, or `None` where it is not there.
+/// Searches the history of `tip` for the last sync of each of `projects`, newest commits first, until all are found.
+///
+/// `read` returns the contents of a commit, or `None` if the object is missing, as at the boundary of a shallow clone.
 pub fn search(
     tip: ObjectId,
     projects: &BTreeSet<&str>,
@@ -43,19 +44,23 @@ pub fn search(
     let mut seen = HashSet::from([tip]);
     let mut pending = BTreeMap::new();
     let mut next = vec![tip];
+
     loop {
         for id in next.drain(..) {
             match read(id).as_deref().and_then(Commit::parse) {
-                Some(commit) => drop(pending.insert((commit.time, id), commit)),
+                Some(commit) => {
+                    pending.insert((commit.time, id), commit);
+                }
                 None => history.is_cut = true,
             }
         }
-        let Some(((time, id), Commit { parents, sync, .. })) = pending.pop_last() else {
+        let Some(((time, id), commit)) = pending.pop_last() else {
             return history;
         };
+
         history.commits += 1;
-        if let Some((project, source)) =
-            sync.filter(|(project, _)| projects.contains(project.as_str()))
+        if let Some((project, source)) = commit.sync
+            && projects.contains(project.as_str())
         {
             history
                 .syncs
@@ -65,14 +70,18 @@ pub fn search(
                 return history;
             }
         }
-        next.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
+
+        let parents = commit.parents.into_iter();
+        next.extend(parents.filter(|parent| seen.insert(*parent)));
     }
 }
 
+/// The parts of a commit that the search uses.
 struct Commit {
+    /// The committer time, in seconds since the epoch.
     time: i64,
     parents: Vec<ObjectId>,
-    /// The project that it synced, and from where.
+    /// The name and source revision of the synced project, if the commit was made by a sync.
     sync: Option<(String, Option<SourceRevision>)>,
 }
 
@@ -85,35 +94,15 @@ impl Commit {
                 .lines()
                 .filter_map(move |line| line.strip_prefix(label))
         };
+
         // `Ada <ada@acme.example> 1700000000 +0000`
-        let time = values("committer ")
-            .next()?
-            .rsplit(' ')
-            .nth(1)?
-            .parse()
-            .ok()?;
+        let committer = values("committer ").next()?;
+        let time = committer.rsplit(' ').nth(1)?.parse().ok()?;
         let parents = values("parent ").filter_map(ObjectId::from_hex).collect();
+
         let trailers = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
-        let trailer = |key: &str| {
-            trailers
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
-        };
-        let sync = trailer("Codex-Project").map(|project| {
-            let revision = trailer("Codex-Source-Commit").and_then(|text| {
-                let (id, dirty) = text
-                    .strip_suffix("-dirty")
-                    .map_or((text, false), |id| (id, true));
-                let url = trailer("Codex-Source")
-                    .and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok()?.public());
-                Some(SourceRevision {
-                    url,
-                    commit: ObjectId::from_hex(id)?,
-                    dirty,
-                })
-            });
-            (project.to_owned(), revision)
-        });
+        let sync = trailer(trailers, "Codex-Project")
+            .map(|project| (project.to_owned(), source_revision(trailers)));
         Some(Self {
             time,
             parents,
@@ -122,12 +111,36 @@ impl Commit {
     }
 }
 
+/// The value of the first trailer with this key.
+fn trailer<'t>(trailers: &'t str, key: &str) -> Option<&'t str> {
+    trailers
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+}
+
+/// Parses `Codex-Source` and `Codex-Source-Commit`. The URL is reduced to its public part, in case it holds a password.
+fn source_revision(trailers: &str) -> Option<SourceRevision> {
+    let text = trailer(trailers, "Codex-Source-Commit")?;
+    let (id, dirty) = text
+        .strip_suffix("-dirty")
+        .map_or((text, false), |id| (id, true));
+    let url = trailer(trailers, "Codex-Source")
+        .and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok()?.public());
+
+    Some(SourceRevision {
+        url,
+        commit: ObjectId::from_hex(id)?,
+        dirty,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::object::{Kind, hash};
 
-    /// A history of messages, oldest first, a second apart, and its tip.
+    /// A linear history of commits with these messages, oldest first and one second apart. Returns its tip and the
+    /// contents of all commits.
     fn history(messages: &[&str]) -> (ObjectId, BTreeMap<ObjectId, Vec<u8>>) {
         let mut commits = BTreeMap::new();
         let mut tip: Option<ObjectId> = None;
@@ -148,7 +161,7 @@ mod tests {
     const REVISION: &str = "0123456789012345678901234567890123456789";
 
     #[test]
-    fn the_newest_sync_of_each_project_is_found() {
+    fn newest_sync_of_each_project_is_found() {
         let trailers = format!(
             "Sync\n\nCodex-Project: a\nCodex-Source: https://h/o/r.git\nCodex-Source-Commit: {REVISION}-dirty\n"
         );
@@ -174,7 +187,7 @@ mod tests {
             (Some("https://h/o/r.git"), true)
         );
         assert_eq!(source.commit.to_string(), REVISION);
-        // With nobody left to look for, the rest is not read.
+        // Once every project is found, older commits are not read.
         assert_eq!(
             search(tip, &BTreeSet::from(["a"]), |id| commits.get(&id).cloned()).commits,
             2
@@ -188,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trailer_of_ours_tells_nothing() {
+    fn malformed_trailers_are_ignored() {
         for (message, expected) in [
             ("Codex-Project: a\n\nmore", None),
             ("Sync\n\nCodex-Project:a", None),

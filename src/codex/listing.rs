@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::tree::{self, TreeEntry, TreeError};
 use crate::object::{Mode, ObjectId};
-use crate::paths::{CodexPath, check_segment};
+use crate::paths::CodexPath;
 use crate::plan::{Entry, Listing};
 
 /// Reads listings of several places in one tree. The directories above the places are decoded once: thousands of
@@ -70,7 +70,7 @@ impl<'r> Lister<'r> {
     }
 }
 
-/// Lists everything in `tree`.
+/// Lists everything in `tree`: also names that could never be published.
 pub fn list_all(
     read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     tree: ObjectId,
@@ -86,11 +86,9 @@ fn list_below(
     let mut pending = vec![(BString::default(), tree)];
     let mut found = Vec::new();
     while let Some((prefix, id)) = pending.pop() {
-        for entry in entries(read, id)? {
-            // No file of anybody's can have such a name: it is nothing to compare with, and stays as it is.
-            if check_segment(&entry.name).is_err() || entry.name.contains(&b'/') {
-                continue;
-            }
+        let entries = entries(read, id)?;
+        let is_empty = entries.is_empty();
+        for entry in entries {
             let path = below(prefix.as_bstr(), entry.name.as_bstr());
             if entry.mode == Mode::Directory {
                 pending.push((path, entry.id));
@@ -103,6 +101,11 @@ fn list_below(
                     },
                 ));
             }
+        }
+        // Git writes no empty directories; one that is there is an entry all the same.
+        if is_empty && !prefix.is_empty() {
+            let mode = Mode::Directory;
+            found.push((prefix, Entry { mode, id }));
         }
     }
     // In one go, for a map that is grown in order keeps its nodes half empty.
@@ -117,10 +120,13 @@ fn entries(
     tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))
 }
 
+/// The path of an entry. A `/` in its name becomes a NUL, which no name can have, so that the path of an unsound entry is
+/// never that of another one.
 fn below(prefix: &BStr, name: &BStr) -> BString {
+    let name = name.replace("/", "\0");
     if prefix.is_empty() {
         name.into()
     } else {
-        bstr::join("/", [prefix, name]).into()
+        bstr::join("/", [prefix.as_bytes(), &name]).into()
     }
 }

@@ -4,6 +4,7 @@
 //! turns plans into objects, [`pack`] writes them and [`history`] reads them back. What leaves this module is owned and free of git handles.
 
 pub mod auth;
+mod clone_check;
 pub mod commit;
 pub mod error;
 pub mod git_config;

@@ -1,10 +1,11 @@
-//! Writes new objects as one pack with its index beside it, streamed: memory stays flat whatever the size.
+//! Writes new objects as one pack and its index. The pack is streamed, so memory use does not depend on its size.
 //!
-//! A loose object a file, or a library's general pack builder, costs five to twenty times as much for many small
-//! documents. The format is git's pack version 2 and index version 2. Blobs and first versions of trees are stored
-//! whole; a tree that replaces one written in the same run is stored as a delta of it, so that a run of many commits
-//! does not store the codex's big trees once a commit. Chains are at most [`MAX_CHAIN`] long, for git resolves long
-//! ones slowly.
+//! For many small documents, loose objects or a library's general pack builder take five to twenty times as long. The
+//! formats are git's pack version 2 and index version 2.
+//!
+//! Blobs and the first version of each tree are stored whole. A tree that replaces one written in the same run is
+//! stored as a delta of it, because a run makes one commit per project, and each commit has a new version of the
+//! codex's large trees. Delta chains are at most [`MAX_CHAIN`] long, because git is slow to resolve long ones.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -19,26 +20,26 @@ use tempfile::NamedTempFile;
 
 use crate::object::{Kind, ObjectId};
 
-/// The longest chain of deltas.
+/// The maximum length of a chain of deltas.
 pub const MAX_CHAIN: u32 = 50;
 
-/// An object ready to be written.
+/// A compressed object, ready to be appended to a pack.
 pub struct Encoded {
-    /// Its id.
+    /// The object's id.
     pub id: ObjectId,
     form: Form,
-    /// Bytes before compression: of the contents, or of the delta.
+    /// The uncompressed size of the contents or the delta, in bytes.
     size: usize,
     compressed: Vec<u8>,
 }
 
 enum Form {
     Whole(Kind),
-    /// A delta of an object that stands earlier in the same pack.
+    /// A delta of this object, which comes earlier in the same pack.
     Delta(ObjectId),
 }
 
-/// Compresses `data`, whose id is known.
+/// Encodes the object with this id and the contents `data` as a whole.
 pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
     Encoded {
         id,
@@ -48,7 +49,8 @@ pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
     }
 }
 
-/// Compresses `data` as a delta of `base`, an object of the same kind that stands earlier in the pack.
+/// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of the same kind and
+/// come earlier in the pack.
 pub fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
     let instructions = delta_instructions(base_data, data);
     Encoded {
@@ -61,7 +63,7 @@ pub fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Enc
 
 fn compress(data: &[u8]) -> Vec<u8> {
     thread_local! {
-        // The fastest level: documents are small, and the bytes travel once. (A level above 1 costs more than it saves.)
+        // The fastest level: documents are small and are sent only once, so a higher level costs more than it saves.
         static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(CompressionLvl::fastest()));
     }
     COMPRESSOR.with_borrow_mut(|compressor| {
@@ -75,11 +77,13 @@ fn compress(data: &[u8]) -> Vec<u8> {
     })
 }
 
-/// A delta for contents that differ in one stretch: what is before, what is new, what is behind.
+/// Computes a delta for contents that differ in a single range: copy the common prefix, insert the new bytes, copy the
+/// common suffix.
 fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
     let prefix = common_prefix(base, data);
     let rest = base.len().min(data.len()) - prefix;
     let suffix = common_suffix(&base[base.len() - rest..], &data[data.len() - rest..]);
+
     let mut out = Vec::new();
     push_size(&mut out, base.len());
     push_size(&mut out, data.len());
@@ -92,10 +96,11 @@ fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Compared whole, for speed: trees of thousands of entries differ in one.
+/// Equal blocks of this size are skipped with one comparison: two versions of a tree with thousands of entries usually
+/// differ in a single entry.
 const BLOCK: usize = 4096;
 
-/// How many bytes both begin with.
+/// The length of the common prefix.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let same = a
         .chunks_exact(BLOCK)
@@ -110,7 +115,7 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
         .count()
 }
 
-/// How many bytes both end with.
+/// The length of the common suffix.
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
     let same = a
         .rchunks_exact(BLOCK)
@@ -126,6 +131,7 @@ fn common_suffix(a: &[u8], b: &[u8]) -> usize {
         .count()
 }
 
+/// Appends a size in the header of a delta: seven bits per byte, lowest first.
 fn push_size(out: &mut Vec<u8>, mut size: usize) {
     while size >= 0x80 {
         out.push(size as u8 | 0x80);
@@ -134,6 +140,8 @@ fn push_size(out: &mut Vec<u8>, mut size: usize) {
     out.push(size as u8);
 }
 
+/// Appends the instructions that copy a range of the base. One instruction copies less than 16 MiB; bytes of offset and
+/// length that are zero are left out.
 fn push_copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
     while length > 0 {
         let step = length.min(0xff_ffff);
@@ -176,13 +184,14 @@ impl Written {
     }
 }
 
-/// A pack in the making.
+/// Writes a pack to a temporary file. Nothing is visible to git before [`finish`](Self::finish).
 pub struct PackWriter {
     file: BufWriter<NamedTempFile>,
     sha: Sha1,
     offset: u64,
     expected: u32,
     index: Vec<IndexEntry>,
+    /// Offsets of the objects that may be the base of a delta: all except blobs.
     offsets: HashMap<ObjectId, u64>,
 }
 
@@ -207,6 +216,7 @@ impl PackWriter {
             index: Vec::with_capacity(count as usize),
             offsets: HashMap::new(),
         };
+
         writer.put(b"PACK")?;
         writer.put(&2u32.to_be_bytes())?;
         writer.put(&count.to_be_bytes())?;
@@ -219,9 +229,10 @@ impl PackWriter {
         self.file.write_all(bytes)
     }
 
-    /// Appends one object. A delta's base must have been appended before.
+    /// Appends one object. Returns an error if it is a delta whose base has not been appended before.
     pub fn append(&mut self, object: &Encoded) -> io::Result<()> {
         let offset = self.offset;
+
         let mut head = Vec::with_capacity(32);
         match object.form {
             Form::Whole(kind) => {
@@ -245,6 +256,7 @@ impl PackWriter {
                 self.offsets.insert(object.id, offset);
             }
         }
+
         let mut crc = libdeflater::Crc::new();
         crc.update(&head);
         crc.update(&object.compressed);
@@ -257,13 +269,15 @@ impl PackWriter {
         self.put(&object.compressed)
     }
 
-    /// Writes trailer and index and puts both in place under the pack's name.
+    /// Writes the trailer and the index, and renames both files to their final names. Returns an error if the number of
+    /// objects is not the one announced to [`create`](Self::create).
     pub fn finish(mut self) -> io::Result<Written> {
         if self.index.len() != self.expected as usize {
             return Err(io::Error::other(
                 "the pack does not hold the announced number of objects",
             ));
         }
+
         let checksum: [u8; 20] = self.sha.clone().finalize().into();
         self.file.write_all(&checksum)?;
         let pack = self
@@ -272,13 +286,15 @@ impl PackWriter {
             .map_err(io::IntoInnerError::into_error)?;
         let blobs = blobs(&self.index, &self.offsets, self.offset);
         let directory = pack.path().parent().map(Path::to_owned).unwrap_or_default();
+
         let mut index = tempfile::Builder::new()
             .prefix("tmp_idx_")
             .tempfile_in(&directory)?;
         self.index.sort_by_key(|entry| entry.id);
         index.write_all(&encode_index(&self.index, checksum))?;
+
+        // The index comes last, because git uses a pack as soon as its index exists.
         let name = directory.join(format!("pack-{}", ObjectId(checksum)));
-        // The index last: git takes a pack for there once its index is.
         for (file, extension) in [(pack, "pack"), (index, "idx")] {
             file.persist(name.with_extension(extension))
                 .map_err(|error| error.error)?;
@@ -307,6 +323,7 @@ fn blobs(
         .collect()
 }
 
+/// Appends an object's header: the type code and the uncompressed size.
 fn push_head(out: &mut Vec<u8>, code: u8, size: usize) {
     let mut byte = (code << 4) | (size & 0x0f) as u8;
     let mut rest = size >> 4;
@@ -318,7 +335,8 @@ fn push_head(out: &mut Vec<u8>, code: u8, size: usize) {
     out.push(byte);
 }
 
-/// The distance back to a delta's base, in git's variable-length form, in which each further byte adds one.
+/// Appends the distance back to a delta's base, in git's offset encoding: seven bits per byte, highest first. Each
+/// continuation adds one, so that no value has two encodings.
 fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     let mut bytes = vec![(distance & 0x7f) as u8];
     distance >>= 7;
@@ -330,11 +348,13 @@ fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     out.extend(bytes.iter().rev());
 }
 
-/// Index version 2: fan-out, ids, checksums, offsets, large offsets, trailers. `entries` are sorted by id.
+/// Encodes an index of version 2: fan-out table, ids, checksums, offsets, large offsets, and trailers. `entries` must
+/// be sorted by id.
 fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1100 + entries.len() * 28);
     out.extend_from_slice(b"\xfftOc");
     out.extend_from_slice(&2u32.to_be_bytes());
+
     for first in 0..=255u8 {
         let up_to = entries.partition_point(|entry| entry.id.0[0] <= first) as u32;
         out.extend_from_slice(&up_to.to_be_bytes());
@@ -345,6 +365,8 @@ fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     for entry in entries {
         out.extend_from_slice(&entry.crc.to_be_bytes());
     }
+
+    // Offsets of 2 GiB and more are stored in a table of their own, and the top bit marks an index into that table.
     let mut large: Vec<u64> = Vec::new();
     for entry in entries {
         let short = u32::try_from(entry.offset)
@@ -359,6 +381,7 @@ fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     for offset in large {
         out.extend_from_slice(&offset.to_be_bytes());
     }
+
     out.extend_from_slice(&pack_checksum);
     let checksum: [u8; 20] = Sha1::digest(&out).into();
     out.extend_from_slice(&checksum);
@@ -374,7 +397,7 @@ mod tests {
     use super::*;
     use crate::object::hash;
 
-    /// Git's own reader of packs is the judge: every object comes back, byte for byte.
+    /// Writes a pack and checks that git reads every object from it, byte for byte.
     fn read_back(objects: &[(Kind, Vec<u8>)], encoded: &[Encoded]) {
         let directory = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
@@ -422,7 +445,8 @@ mod tests {
         ) {
             let mut objects: Vec<_> = blobs.into_iter().map(|data| (Kind::Blob, data)).collect();
             let mut encoded: Vec<_> = objects.iter().map(|(kind, data)| whole(hash(*kind, data), *kind, data)).collect();
-            // A chain of versions, each the one before with one stretch replaced; blobs too may be deltas.
+            // A chain of versions, each of which replaces one range of the previous one. Commits are used here for any
+            // kind of object that may be a delta, because git does not parse their contents here.
             let mut base = vec![7u8; 2000];
             base.extend((0..2000u32).flat_map(u32::to_be_bytes));
             encoded.push(whole(hash(Kind::Commit, &base), Kind::Commit, &base));
@@ -442,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_longer_than_one_instruction() {
+    fn long_copy_takes_several_instructions() {
         let base = vec![1u8; 40 << 20];
         let mut next = base.clone();
         next[20 << 20] = 2;
@@ -461,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn the_announced_number_is_kept() {
+    fn wrong_number_of_objects_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         assert!(
             PackWriter::create(directory.path(), 1)

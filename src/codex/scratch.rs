@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::platform;
+use cap_std::fs::Dir;
+
+use crate::{lock, platform};
 
 /// The file whose lock says that the directory is in use.
 pub(super) const LOCK: &str = "lock";
@@ -67,7 +69,9 @@ pub fn sweep(temporary: &Path) {
         if !meta.is_dir() || !platform::is_own(&meta) || (being_made && !is_old(&meta)) {
             continue;
         }
-        let free = match File::open(entry.path().join(LOCK)) {
+        let lock = Dir::open_ambient_dir(entry.path(), cap_std::ambient_authority())
+            .and_then(|directory| lock::open_existing_in(&directory, Path::new(LOCK)));
+        let free = match lock {
             Ok(lock) => lock.try_lock().is_ok(),
             // Locked before it was renamed: without its lock a clone is already half removed.
             Err(error) => error.kind() == io::ErrorKind::NotFound,

@@ -1,14 +1,14 @@
 //! Where a project's files come from: the revision that goes into its commit's trailers.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
 
 use super::listing::{self, Lister};
 use super::tree::TreeError;
 use crate::object::ObjectId;
-use crate::paths::CodexPath;
+use crate::paths::{CodexPath, shown};
 use crate::scan::Snapshot;
 use crate::url::RemoteUrl;
 use crate::workspace::Project;
@@ -25,14 +25,85 @@ pub struct SourceRevision {
     pub dirty: bool,
 }
 
+/// A repository that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
+pub struct Unreadable {
+    /// The directory of its working tree.
+    directory: PathBuf,
+    /// Why, in one line.
+    reason: String,
+}
+
+impl Unreadable {
+    fn new(inside: &Path, error: &git2::Error) -> Self {
+        let directory = inside
+            .ancestors()
+            .find(|above| above.join(".git").exists())
+            .unwrap_or(inside)
+            .to_owned();
+        let message = error.message();
+        let reason = if error.code() == git2::ErrorCode::Owner {
+            format!(
+                "it belongs to another user; `git config --global --add safe.directory {}` trusts it",
+                shown(&directory)
+            )
+        } else if message.contains("refstorage") {
+            "references in the reftable format are not supported".to_owned()
+        } else if message.contains("objectformat") || message.contains("object format") {
+            "SHA-256 object ids are not supported".to_owned()
+        } else {
+            message.to_owned()
+        };
+        Self { directory, reason }
+    }
+}
+
+/// The repository around `directory`; `None` if there is none.
+fn open(directory: &Path) -> Result<Option<git2::Repository>, Unreadable> {
+    match git2::Repository::discover(directory) {
+        Ok(repository) => Ok(Some(repository)),
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(Unreadable::new(directory, &error)),
+    }
+}
+
 /// The revision of the repository that holds the project's root; `None` where there is none, or none yet.
-pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision> {
-    let repository = git2::Repository::discover(&project.root).ok()?;
-    let head = repository.head().ok()?.peel_to_commit().ok()?;
+pub fn revision(
+    project: &Project,
+    snapshot: &Snapshot,
+) -> Result<Option<SourceRevision>, Unreadable> {
+    let Some(repository) = open(&project.root)? else {
+        return Ok(None);
+    };
+    let head = match repository.head() {
+        Ok(head) => head,
+        Err(error)
+            if matches!(
+                error.code(),
+                git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(Unreadable::new(&project.root, &error)),
+    };
+    let commit = head
+        .peel_to_commit()
+        .map_err(|error| Unreadable::new(&project.root, &error))?;
+    Ok(revision_at(&repository, &commit, project, snapshot))
+}
+
+fn revision_at(
+    repository: &git2::Repository,
+    head: &git2::Commit<'_>,
+    project: &Project,
+    snapshot: &Snapshot,
+) -> Option<SourceRevision> {
     let url = ["origin"]
         .into_iter()
         .map(str::to_owned)
-        .chain(remotes(&repository))
+        .chain(remotes(repository))
         .find_map(|name| {
             let remote = repository.find_remote(&name).ok()?;
             RemoteUrl::parse(remote.url().ok()?, Path::new("/"))
@@ -48,7 +119,7 @@ pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision
         .ok()?
         .to_owned();
     let dirty = is_dirty(
-        &repository,
+        repository,
         ObjectId(head.tree_id().as_bytes().try_into().ok()?),
         &below,
         project,
@@ -62,14 +133,19 @@ pub fn revision(project: &Project, snapshot: &Snapshot) -> Option<SourceRevision
 }
 
 /// The organization that the repository around `directory` belongs to: the segment before its name in the remote's path.
-pub fn organization(directory: &Path) -> Option<String> {
-    let repository = git2::Repository::discover(directory).ok()?;
-    let remote = repository.find_remote("origin").ok()?;
-    let url = RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?;
-    url.host()?;
-    url.repository()
-        .split_once('/')
-        .map(|(organization, _)| organization.to_owned())
+pub fn organization(directory: &Path) -> Result<Option<String>, Unreadable> {
+    let Some(repository) = open(directory)? else {
+        return Ok(None);
+    };
+    let named = || {
+        let remote = repository.find_remote("origin").ok()?;
+        let url = RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()?;
+        url.host()?;
+        url.repository()
+            .split_once('/')
+            .map(|(organization, _)| organization.to_owned())
+    };
+    Ok(named())
 }
 
 fn remotes(repository: &git2::Repository) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
 //! sweeps it (see [`super::scratch`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::clone_check;
 use super::pack::{self, Encoded, PackWriter, Written};
 use super::scratch::{LOCK, Scratch};
 use super::tree::TreeError;
@@ -60,9 +61,17 @@ pub struct Store {
     // Dropped in this order: a temporary directory goes while it is still locked.
     scratch: Option<Scratch>,
     _lock: Option<File>,
-    commits_alone: bool,
+    wants: Wants,
     /// The packs that this run wrote, in that order.
     written: Mutex<Vec<Written>>,
+}
+
+/// What a fetch brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Commits,
+    Trees,
+    Everything,
 }
 
 impl Store {
@@ -82,13 +91,13 @@ impl Store {
             place: temporary.to_owned(),
             scratch: Some(scratch),
             _lock: Some(lock),
-            commits_alone: false,
+            wants: Wants::Trees,
             written: Mutex::default(),
         })
     }
 
     /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits while another run uses it.
-    /// One that cannot be opened, or that has grown many packs, is thrown away: a new one costs a fetch.
+    /// One that is damaged, or that has grown many packs, is thrown away: a new one costs a fetch.
     pub fn keep<E: From<StoreError>>(
         directory: &Path,
         lock: impl FnOnce(File) -> Result<Option<File>, E>,
@@ -99,20 +108,19 @@ impl Store {
             source,
         };
         fs::create_dir_all(directory).map_err(error)?;
-        let lock = lock(File::create(directory.join(LOCK)).map_err(error)?)?;
+        let lock = lock(crate::lock::open(&directory.join(LOCK)).map_err(error)?)?;
         let path = directory.join("codex.git");
         let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
         let opened = if packs > MANY_PACKS {
-            None
+            Err("it has too many packs".to_owned())
         } else {
-            git2::Repository::open(&path).ok()
+            open_sound(&path)
         };
         let repository = match opened {
-            Some(repository) => repository,
-            None => {
-                if path.exists() {
-                    fs::remove_dir_all(&path).map_err(error)?;
-                }
+            Ok(repository) => repository,
+            Err(reason) => {
+                tracing::debug!(%reason, "starting a new clone");
+                remove(&path).map_err(error)?;
                 init(&path).map_err(error)?
             }
         };
@@ -122,7 +130,7 @@ impl Store {
             place: directory.to_owned(),
             scratch: None,
             _lock: lock,
-            commits_alone: false,
+            wants: Wants::Trees,
             written: Mutex::default(),
         })
     }
@@ -130,34 +138,42 @@ impl Store {
     /// As a clone of history: fetches bring commits and, where the server can leave them out, no trees.
     pub fn of_commits_alone(self) -> Self {
         Self {
-            commits_alone: true,
+            wants: Wants::Commits,
             ..self
         }
     }
 
     /// What a fetch leaves out.
-    pub fn filter(&self) -> &'static str {
-        if self.commits_alone {
-            "tree:0"
-        } else {
-            "blob:none"
+    pub fn filter(&self) -> Option<&'static str> {
+        match self.wants {
+            Wants::Commits => Some("tree:0"),
+            Wants::Trees => Some("blob:none"),
+            Wants::Everything => None,
         }
     }
 
-    /// Whether a fetch brings all trees of the tip.
-    pub fn holds_trees(&self) -> bool {
-        !self.commits_alone
+    /// Whether a fetch brings the trees of the tip and no contents.
+    pub fn holds_trees_alone(&self) -> bool {
+        self.wants == Wants::Trees
     }
 
-    /// Throws a kept clone's contents away and starts anew: something in it is damaged. `false` for a temporary one.
-    pub fn renew(&mut self) -> Result<bool, StoreError> {
-        if self.scratch.is_some() {
-            return Ok(false);
-        }
-        fs::remove_dir_all(&self.path).map_err(|source| self.unwritable(source))?;
+    /// Whether it is a kept clone (`clone.strategy: cached`).
+    pub fn is_kept(&self) -> bool {
+        self.scratch.is_none()
+    }
+
+    /// Throws all contents away and starts anew: something in it is damaged or of no use.
+    pub fn renew(&mut self) -> Result<(), StoreError> {
+        remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
         self.written().clear();
-        Ok(true)
+        Ok(())
+    }
+
+    /// Starts anew as a clone with file contents: the server sends none by their ids.
+    pub fn renew_with_contents(&mut self) -> Result<(), StoreError> {
+        self.wants = Wants::Everything;
+        self.renew()
     }
 
     /// The error that it cannot be written.
@@ -172,16 +188,6 @@ impl Store {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Names a remote, once, that has what a partial clone lacks. `url` holds no secret.
-    pub fn set_promisor(&self, name: &str, url: &str) -> Result<(), StoreError> {
-        let set = || {
-            let mut config = self.repository.config()?;
-            config.set_str(&format!("remote.{name}.url"), url)?;
-            config.set_bool(&format!("remote.{name}.promisor"), true)
-        };
-        set().map_err(|error| self.unwritable(io_error(&error)))
     }
 
     /// Reads whatever is missing from another repository's directory of objects, once; what the clone itself held is
@@ -219,29 +225,19 @@ impl Store {
         Ok(self.commit(commit).ok_or(TreeError::NoCommit(commit))?.0)
     }
 
-    /// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
+    /// The tree and the parents of a commit.
     pub(super) fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
-        let data = self.read_commit(id)?;
-        let mut lines = data.split(|byte| *byte == b'\n');
-        let id_after = |line: &[u8], label: &str| {
-            let hex = std::str::from_utf8(line).ok()?.strip_prefix(label)?;
-            ObjectId::from_hex(hex)
-        };
-        let tree = id_after(lines.next()?, "tree ")?;
-        Some((
-            tree,
-            lines.map_while(|line| id_after(line, "parent ")).collect(),
-        ))
+        parse_commit(&self.read_commit(id)?)
     }
 
     /// The bytes of a commit; `None` where the clone lacks it.
     pub fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
-        let odb = self.repository.odb().ok()?;
-        let object = odb
-            .read(oid_of(id))
-            .ok()
-            .filter(|object| object.kind() == git2::ObjectType::Commit)?;
-        Some(object.data().to_vec())
+        commit_data(&self.repository.odb().ok()?, id)
+    }
+
+    /// Checks that every tree of a commit is there and sound.
+    pub fn check_trees(&self, commit: ObjectId) -> Result<(), TreeError> {
+        clone_check::check_trees(self.root_tree(commit)?, |id| self.read_tree(id))
     }
 
     /// When a commit was made, in seconds since the epoch.
@@ -362,20 +358,51 @@ impl Store {
 
     /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
     pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
-        let mut seen = std::collections::HashSet::new();
+        !self.search(tip, &[ancestor], None).found.is_empty()
+    }
+
+    /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so nothing below that is read.
+    pub fn search(&self, tip: ObjectId, wanted: &[ObjectId], boundary: Option<ObjectId>) -> Search {
+        let mut is_complete = true;
+        let mut seen = HashSet::new();
+        let mut missing: HashSet<_> = wanted.iter().collect();
         let mut pending = vec![tip];
-        while let Some(id) = pending.pop() {
-            if id == ancestor {
-                return true;
+        while let Some(id) = pending.pop()
+            && !missing.is_empty()
+        {
+            if !seen.insert(id) {
+                continue;
             }
-            if seen.insert(id)
-                && let Some((_, parents)) = self.commit(id)
-            {
-                pending.extend(parents);
+            missing.remove(&id);
+            if Some(id) == boundary {
+                continue;
+            }
+            match self.commit(id) {
+                Some((_, parents)) => pending.extend(parents),
+                None => is_complete = false,
             }
         }
-        false
+        Search {
+            found: wanted
+                .iter()
+                .filter(|id| seen.contains(id))
+                .copied()
+                .collect(),
+            has_boundary: boundary.is_some_and(|id| seen.contains(&id)),
+            is_complete,
+        }
     }
+}
+
+/// Which commits the history of a tip contains, as far as the clone has that history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The wanted commits that were found, in the order in which they were given.
+    pub found: Vec<ObjectId>,
+    /// Whether the boundary is in the history.
+    pub has_boundary: bool,
+    /// Whether the clone has all of the history above the boundary.
+    pub is_complete: bool,
 }
 
 /// Reads contents for several threads at once, each with a handle of its own.
@@ -398,10 +425,65 @@ impl Contents {
     }
 }
 
+/// Opens a kept clone; an error says what is wrong with it.
+fn open_sound(path: &Path) -> Result<git2::Repository, String> {
+    clone_check::check_files(path)?;
+    let repository = git2::Repository::open(path).map_err(|error| error.message().to_owned())?;
+    let tip = repository
+        .refname_to_id(TIP)
+        .map_err(|error| error.message().to_owned())?;
+    {
+        let odb = repository
+            .odb()
+            .map_err(|error| error.message().to_owned())?;
+        let parents = |id| Some(parse_commit(&commit_data(&odb, id)?)?.1);
+        clone_check::check_history(&path.join("shallow"), id_of(tip), parents)?;
+    }
+    Ok(repository)
+}
+
+/// Removes the clone at `path`, or whatever else is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn init(path: &Path) -> io::Result<git2::Repository> {
     let mut options = git2::RepositoryInitOptions::new();
-    options.bare(true).external_template(false);
-    git2::Repository::init_opts(path, &options).map_err(|error| io_error(&error))
+    options
+        .bare(true)
+        .external_template(false)
+        .initial_head(clone_check::HEAD);
+    git2::Repository::init_opts(path, &options).map_err(|error| io_error(&error))?;
+    fs::write(path.join("config"), clone_check::CONFIG)?;
+    git2::Repository::open(path).map_err(|error| io_error(&error))
+}
+
+/// The bytes of a commit.
+fn commit_data(odb: &git2::Odb<'_>, id: ObjectId) -> Option<Vec<u8>> {
+    let object = odb
+        .read(oid_of(id))
+        .ok()
+        .filter(|object| object.kind() == git2::ObjectType::Commit)?;
+    Some(object.data().to_vec())
+}
+
+/// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
+fn parse_commit(data: &[u8]) -> Option<(ObjectId, Vec<ObjectId>)> {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let id_after = |line: &[u8], label: &str| {
+        let hex = std::str::from_utf8(line).ok()?.strip_prefix(label)?;
+        ObjectId::from_hex(hex)
+    };
+    let tree = id_after(lines.next()?, "tree ")?;
+    Some((
+        tree,
+        lines.map_while(|line| id_after(line, "parent ")).collect(),
+    ))
 }
 
 /// What the system told libgit2, which keeps the words alone.
@@ -422,6 +504,21 @@ fn batch_length<S>(sources: &[(ObjectId, u64, S)]) -> usize {
         total <= BATCH
     });
     fits.count().max(1).min(sources.len())
+}
+
+/// Whether git finds a repository when it is given `path`: there, or at one of the names that it tries in its stead.
+pub fn is_repository(path: &Path) -> bool {
+    ["/.git", "", ".git/.git", ".git"].iter().any(|suffix| {
+        let mut candidate = path.as_os_str().to_owned();
+        candidate.push(suffix);
+        let candidate = Path::new(&candidate);
+        // A file names the directory of a worktree or submodule.
+        candidate.is_file()
+            || ["objects", "refs"]
+                .iter()
+                .all(|name| candidate.join(name).is_dir())
+                && candidate.join("HEAD").symlink_metadata().is_ok()
+    })
 }
 
 /// Makes an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).

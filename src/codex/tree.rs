@@ -1,5 +1,5 @@
-//! Trees as bytes: decoded, edited and encoded without a working tree or an index, so that the cost of a change follows
-//! the depth of its path and not the size of the codex.
+//! Decodes, edits and encodes trees without a working tree or an index. The cost of a change depends on the depth of
+//! its path, not on the size of the codex.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,19 +9,19 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::object::{Mode, ObjectId};
 use crate::paths::escaped;
 
-/// A tree that is not what git writes.
+/// An error in a tree of the codex.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TreeError {
-    /// The bytes do not parse.
+    /// The bytes cannot be parsed.
     #[error("the tree {0} is damaged")]
     Damaged(ObjectId),
-    /// The object is not there.
+    /// The object does not exist.
     #[error("the tree {0} is missing")]
     Missing(ObjectId),
-    /// What a branch names is not there, or something else.
+    /// The tip of a branch does not exist, or is not a commit.
     #[error("{0} is missing, or no commit")]
     NoCommit(ObjectId),
-    /// Two entries of one name, of which one is to be changed.
+    /// A change concerns a name that several entries have.
     #[error("the tree {tree} holds `{}` more than once", escaped(name))]
     Ambiguous {
         /// The tree.
@@ -36,15 +36,15 @@ pub enum TreeError {
 pub struct TreeEntry {
     /// A single segment.
     pub name: BString,
-    /// The mode's digits as they stand, kept so that an untouched entry stays as it is to the bit.
+    /// The octal digits of the mode, kept so that an unchanged entry is encoded exactly as it was.
     pub octal: BString,
-    /// What the mode means.
+    /// The parsed mode.
     pub mode: Mode,
     /// The object.
     pub id: ObjectId,
 }
 
-/// Decodes a tree; `None` if the bytes are not one.
+/// Decodes a tree; `None` if the bytes are not a valid tree.
 pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
     Some(
         slices(data)?
@@ -54,11 +54,11 @@ pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
     )
 }
 
-/// An entry where it stands in a tree's bytes. A commit of one project among thousands edits a tree of thousands of
-/// entries, and must not pay for a copy of each.
+/// An entry that borrows from the bytes of its tree. In a codex with thousands of projects, each commit edits a tree of
+/// thousands of entries, and must not copy them all.
 #[derive(Clone, Copy)]
 struct Slice<'t> {
-    /// The entry whole.
+    /// The bytes of the whole entry.
     bytes: &'t [u8],
     octal: &'t [u8],
     name: &'t BStr,
@@ -66,6 +66,8 @@ struct Slice<'t> {
     id: ObjectId,
 }
 
+/// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree. The order of the
+/// entries is not checked.
 fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
     let mut slices = Vec::with_capacity(data.len() / 36);
     while !data.is_empty() {
@@ -97,7 +99,7 @@ impl Slice<'_> {
     }
 }
 
-/// Encodes entries that are in git's order.
+/// Encodes a tree. `entries` must be in git's order.
 pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
     let mut data = Vec::with_capacity(
         entries
@@ -109,6 +111,7 @@ pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
     data
 }
 
+/// Appends the encoded entry.
 fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
     data.extend_from_slice(&entry.octal);
     data.push(b' ');
@@ -117,7 +120,7 @@ fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
     data.extend_from_slice(&entry.id.0);
 }
 
-/// Git's order: directories compare as if their name ended in `/`.
+/// Compares in git's order, in which the name of a directory ends with `/`.
 fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
     let end = |mode| {
         if mode == Mode::Directory {
@@ -129,20 +132,21 @@ fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
     a.iter().chain(end(a_mode)).cmp(b.iter().chain(end(b_mode)))
 }
 
-/// What becomes of a path: another object, or nothing.
+/// The change of one path: the new object, or `None` to delete it.
 pub type Edit = Option<(Mode, ObjectId)>;
 
-/// Where trees are read from and written to.
+/// Storage for trees.
 pub trait TreeStore {
-    /// The bytes of a tree.
+    /// Returns the bytes of a tree.
     fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError>;
-    /// Takes a new tree, which replaces `base` at its place.
+    /// Stores a new tree and returns its id. `base` is the tree that it replaces at the same path.
     fn write(&mut self, data: Vec<u8>, base: Option<ObjectId>) -> ObjectId;
 }
 
-/// Applies `edits` (path → edit) to the tree `base` and returns the new tree, `None` when nothing is left in it.
-/// Directories that become empty go, as git knows no empty directories. A file in the way of a directory is replaced,
-/// and the other way round: whether that may be is the plan's to say.
+/// Applies `edits`, by path, to the tree `base` and returns the new tree; `None` if it would be empty.
+///
+/// Directories that become empty are removed, because git has no empty directories. An added file replaces a directory
+/// at its path, and an added directory replaces a file: the plan decides in advance whether that is allowed.
 pub fn edit(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -155,6 +159,7 @@ pub fn edit(
     edit_below(store, base, &edits)
 }
 
+/// Applies edits whose paths are relative to the tree `base`. Only the trees along these paths are read and written.
 fn edit_below(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -165,7 +170,8 @@ fn edit_below(
         None => (Vec::new(), TreeError::Damaged(ObjectId([0; 20]))),
     };
     let old = slices(&old).ok_or(damaged)?;
-    // Edits of one directory are not neighbours in byte order (`a-b` sorts between `a` and `a/c`), so group first.
+    // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and `a/c`), so group them
+    // first.
     let mut names: BTreeMap<&BStr, Named<'_>> = BTreeMap::new();
     for (path, edit) in edits {
         match path.find_byte(b'/') {
@@ -180,7 +186,7 @@ fn edit_below(
         if let Some(named) = names.get_mut(entry.name)
             && let (Some(_), Some(tree)) = (named.old.replace(entry.to_entry()), base)
         {
-            // Which of the two is meant nobody can tell, and the other would be lost.
+            // It is unknown which of the two entries is meant, and the other one would be lost.
             return Err(TreeError::Ambiguous {
                 tree,
                 name: entry.name.to_owned(),
@@ -195,17 +201,20 @@ fn edit_below(
     Ok((!merged.is_empty()).then(|| store.write(merged, base)))
 }
 
-/// What is to become of one name in a tree.
+/// The edits of one name in a tree.
 #[derive(Default)]
 struct Named<'e> {
+    /// The present entry of this name.
     old: Option<TreeEntry>,
+    /// The edit of the name itself.
     itself: Option<Edit>,
+    /// The edits of paths below the name, relative to it.
     below: Vec<(&'e BStr, Edit)>,
 }
 
 impl Named<'_> {
-    /// The entry that then stands there. What comes replaces what goes: a file may become a directory in one plan, and
-    /// the other way round.
+    /// Returns the resulting entry. Additions take precedence over deletions, so that one plan can turn a file into a
+    /// directory or a directory into a file.
     fn edited(
         &self,
         store: &mut impl TreeStore,
@@ -216,7 +225,7 @@ impl Named<'_> {
         }
         let directory = self.old.as_ref().filter(|old| old.mode == Mode::Directory);
         if self.below.is_empty() {
-            // What is to go is a file: where a directory stands, there is none.
+            // Deletions apply to files only, so a directory at this path is kept.
             return Ok(directory.cloned());
         }
         let tree = edit_below(store, directory.map(|old| old.id), &self.below)?;
@@ -229,11 +238,11 @@ impl Named<'_> {
     }
 }
 
-/// Puts what was edited among the `old` entries. Those that were not named keep their order to the last, sorted or
-/// not: what is odd in a codex is not ours to put right.
+/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if they are not
+/// sorted: a sync does not repair unusual trees of the codex.
 fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
     let mut kept: Vec<(Slice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
-    // In the place of what it replaces, unless the two sort differently.
+    // A new entry takes the position of the one that it replaces, unless the two sort differently.
     for slice in old {
         match edited.get_mut(slice.name) {
             None => kept.push((*slice, None)),
@@ -305,7 +314,7 @@ mod tests {
 
     type Files = BTreeMap<BString, (Mode, ObjectId)>;
 
-    /// The obvious model: a map of paths, in which a file replaces what lies below it and the other way round.
+    /// The model: a map of paths, in which an added file replaces all files below its path and any file above it.
     fn apply(files: &mut Files, edits: &BTreeMap<BString, Edit>) {
         for (path, _) in edits.iter().filter(|(_, edit)| edit.is_none()) {
             files.remove(path);
@@ -346,7 +355,7 @@ mod tests {
             .prop_map(|(mode, byte)| (mode, object::hash(Kind::Blob, &[byte])))
     }
 
-    /// Edits none of which lies below another that puts a file there.
+    /// Leaves out additions whose path is below another added file.
     fn edits(paths: BTreeMap<BString, Edit>) -> BTreeMap<BString, Edit> {
         let mut kept: BTreeMap<BString, Edit> = BTreeMap::new();
         for (path, edit) in paths {
@@ -381,7 +390,7 @@ mod tests {
             apply(&mut model, &changes);
             let tree = edit(&mut memory, base, &changes).unwrap();
             prop_assert_eq!(&listed(&memory, tree), &model);
-            // The same files give the same tree, whatever way led there.
+            // The same files give the same tree, however they were reached.
             let fresh: BTreeMap<_, _> = model.iter().map(|(path, file)| (path.clone(), Some(*file))).collect();
             prop_assert_eq!(edit(&mut memory, None, &fresh).unwrap(), tree);
         }

@@ -1,11 +1,12 @@
 //! One run at a time per remote on this machine: queueing here is cheaper than losing a race at the server.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use crate::event::{Event, Reporter};
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::lock::lock;
+use crate::lock;
 use crate::object::{Kind, hash};
 
 /// Held until dropped; the system lets go of it when the process ends, however it ends.
@@ -23,20 +24,18 @@ pub fn acquire(
 ) -> Result<Turn, Interrupted> {
     let directory = state.join("locks");
     let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
-    let opened = fs::create_dir_all(&directory).and_then(|()| {
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-    });
+    let opened = fs::create_dir_all(&directory).and_then(|()| lock::open(&path));
     let file = match opened {
         Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            tracing::warn!(path = %path.display(), %error, "going on without a lock");
+            return Ok(Turn { _file: None });
+        }
         Err(error) => {
             tracing::debug!(path = %path.display(), %error, "going on without a lock");
             return Ok(Turn { _file: None });
         }
     };
-    let file = lock(file, interrupt, || reporter.event(&Event::Waiting))?;
+    let file = lock::lock(file, interrupt, || reporter.event(&Event::Waiting))?;
     Ok(Turn { _file: file })
 }

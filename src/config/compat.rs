@@ -73,7 +73,7 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
     for name in OLDER_TOOLS {
         tree.remove(&[name]);
     }
-    // Of the older tool's remotes only the tokens mean something.
+    // Of the older tool's remotes only the tokens mean something, and the hosts that they are for.
     for (_, entry) in tree
         .get_mut(&["remotes"])
         .and_then(Node::as_map_mut)
@@ -81,7 +81,7 @@ pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: 
         .flatten()
     {
         if let Some(remote) = entry.node.as_map_mut() {
-            remote.retain(|name, _| name == "token");
+            remote.retain(|name, _| ["token", "host"].contains(&name.as_str()));
         }
     }
     refuse_reserved(tree, problems, warnings);

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::env::CONFIG;
-use super::layers::Layer;
-use super::members;
+use super::env::{self, CONFIG};
+use super::layers::{self, Layer};
+use super::ownership::Ownership;
 use super::problem::{LayerKind, Problem, Told};
-use super::tree::Node;
-use super::{LoadRequest, document, dotenv, values};
-use crate::environment::Environment;
-use crate::paths::absolute;
+use super::raw::RawConfig;
+use super::{LoadRequest, Loader, document, dotenv, members};
+use crate::paths::{absolute, resolved};
 
 /// The workspace's directory and file.
 pub(crate) struct Found {
@@ -17,59 +16,70 @@ pub(crate) struct Found {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// The file that a flag or a variable names.
+pub(crate) fn named(request: &LoadRequest) -> Option<PathBuf> {
+    let variable = || request.environment.get(CONFIG).map(PathBuf::from);
+    let file = request.config_file.clone().or_else(variable)?;
+    Some(absolute(&request.cwd, &file))
+}
+
 /// Finds the workspace: the file that was named, or the nearest one upwards that has a section `codex`, or one further
 /// out that counts the nearest one's directory among its members or projects, or, without any file, the current
-/// directory.
-pub(crate) fn workspace(request: &LoadRequest, problems: &mut Vec<Problem>) -> Found {
-    let named = request.config_file.clone();
-    let variable = || request.environment.get(CONFIG).map(PathBuf::from);
-    if let Some(file) = named.or_else(variable) {
-        let file = absolute(&request.cwd, &file);
+/// directory. `user` is the user's layer.
+pub(crate) fn workspace(
+    request: &LoadRequest,
+    ownership: &Ownership<'_>,
+    user: Option<&Layer>,
+    problems: &mut Vec<Problem>,
+) -> Found {
+    if let Some(file) = named(request) {
         return Found {
             root: base_of(&file, &request.cwd),
             file: Some(file),
         };
     }
+
     let mut nearest: Option<Found> = None;
     let mut without_section: Option<Found> = None;
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
-        let Some(file) = document::find(&directory.join(".fractary"), "config", &mut ambiguous)
-        else {
+        let mark = directory.join(".fractary");
+        let Some(first) = document::find(&mark, "config", &mut ambiguous) else {
             continue;
         };
-        let section = document::section(&file, LayerKind::Workspace, directory);
         let found = || Found {
             root: directory.to_owned(),
-            file: Some(file.clone()),
+            file: Some(first.clone()),
         };
-        match (&nearest, section) {
-            (None, Ok(None)) => {
+        let Some(inner) = &nearest else {
+            let section = document::section(&first, LayerKind::Workspace, directory);
+            if ambiguous.is_empty() && matches!(section, Ok(None)) {
                 without_section.get_or_insert_with(found);
+                continue;
             }
-            (None, _) => {
-                // Whatever is wrong with the file is told when it is loaded.
-                problems.extend(ambiguous);
-                nearest = Some(found());
-            }
-            (Some(inner), Ok(Some(section))) => {
-                let mut unclear = Vec::new();
-                if covers(
-                    directory,
-                    section,
-                    &inner.root,
-                    &request.environment,
-                    &mut unclear,
-                ) {
-                    problems.extend(ambiguous);
-                    return found();
-                }
-                problems.extend(unclear);
-            }
-            (Some(_), Ok(None)) => {}
-            // It might be the one that covers: going on without it might publish to another place.
-            (Some(_), Err(problem)) => problems.push(problem),
+            // Any other mistake in the file is reported when it is loaded.
+            problems.extend(ambiguous);
+            nearest = Some(found());
+            continue;
+        };
+
+        // Each of two files may be the one that covers.
+        let files = document::candidates(&mark, "config");
+        let search = Outer {
+            request,
+            ownership,
+            user,
+            root: directory,
+        };
+        let mut unclear = Vec::new();
+        if files
+            .iter()
+            .any(|file| search.covers(file, &inner.root, &mut unclear))
+        {
+            problems.extend(ambiguous);
+            return found();
         }
+        problems.extend(unclear);
     }
     nearest.or(without_section).unwrap_or_else(|| Found {
         root: request.cwd.clone(),
@@ -88,58 +98,125 @@ fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     }
 }
 
-/// Whether the workspace at `root`, described by `section` and what stands beside it, has `directory` as a member or
-/// as a project's root. Where that cannot be said, for want of a variable, it is a problem.
-fn covers(
-    root: &Path,
-    section: Node,
-    directory: &Path,
-    environment: &Environment,
-    problems: &mut Vec<Problem>,
-) -> bool {
-    let local = document::find(&root.join(".fractary"), "config.local", &mut Vec::new());
-    let local = local.and_then(|file| {
-        document::section(&file, LayerKind::Local, root)
-            .ok()
+/// A directory further out that may be the workspace.
+struct Outer<'o> {
+    request: &'o LoadRequest,
+    ownership: &'o Ownership<'o>,
+    user: Option<&'o Layer>,
+    root: &'o Path,
+}
+
+impl Outer<'_> {
+    /// Whether the workspace that `file` describes has `directory` as a member or as a project's root, decided on the
+    /// merged layers, as a load from there would see them. Where that is not known, for want of a variable or because
+    /// the file cannot be read, it is a problem: continuing without the file might publish to another codex.
+    fn covers(&self, file: &Path, directory: &Path, problems: &mut Vec<Problem>) -> bool {
+        let mut told = Told::default();
+        let Some(layers) = self.layers(file, &mut told) else {
+            problems.extend(self.trusted(file, told.problems));
+            return false;
+        };
+
+        let merged: RawConfig = layers::merge(&layers).extract().unwrap_or_default();
+        let of_files =
+            |layer: &&Layer| matches!(layer.kind, LayerKind::Workspace | LayerKind::Local);
+        let named = layers
+            .iter()
+            .filter(of_files)
+            .filter_map(|layer| layer.tree.get(&["projects"])?.as_map())
             .flatten()
-    });
-    let mut environment = environment.clone();
-    dotenv::read(
-        &dotenv::file_of(root),
-        &mut environment,
-        &mut Told::default(),
-    );
-    let mut unset = Vec::new();
-    let mut layer = |mut tree: Node, kind| {
-        values::expand(&mut tree, &environment, &mut unset, &mut Vec::new());
-        Layer::new(kind, tree)
-    };
-    let mut layers = vec![layer(section, LayerKind::Workspace)];
-    layers.extend(local.map(|local| layer(local, LayerKind::Local)));
-    if members::matching(root, &layers, Some(directory), &mut Told::default())
-        .contains(&directory.to_owned())
-    {
-        return true;
+            .map(|(name, _)| name);
+        let real = resolved(directory);
+        let is_root = named.into_iter().any(|name| {
+            let given = merged
+                .projects
+                .get(name)
+                .and_then(|project| project.root.as_ref());
+            let root = absolute(self.root, Path::new(given.unwrap_or(name)));
+            resolved(&root) == real
+        });
+        let is_member = || {
+            members::matching(self.root, &layers, Some(directory), &mut Told::default())
+                .iter()
+                .any(|member| member == directory)
+        };
+        if is_root || is_member() {
+            return true;
+        }
+
+        let decides = |problem: &Problem| {
+            problem.key.as_deref().is_some_and(|key| {
+                key.starts_with("workspace.")
+                    || (key.starts_with("projects.") && key.ends_with(".root"))
+            })
+        };
+        let unclear = told.problems.into_iter().filter(decides).collect();
+        problems.extend(self.trusted(file, unclear));
+        false
     }
-    let mut projects = layers
-        .iter()
-        .filter_map(|layer| layer.tree.get(&["projects"])?.as_map())
-        .flatten();
-    let is_root = projects.any(|(name, entry)| {
-        let given = entry
-            .node
-            .get(&["root"])
-            .and_then(Node::as_text)
-            .unwrap_or(name);
-        absolute(root, Path::new(given)) == directory
-    });
-    let decides = |key: &str| {
-        key.starts_with("workspace.") || (key.starts_with("projects.") && key.ends_with(".root"))
-    };
-    problems.extend(
-        unset
-            .into_iter()
-            .filter(|problem| !is_root && problem.key.as_deref().is_some_and(decides)),
-    );
-    is_root
+
+    /// Problems of a file that the user need not trust are not the user's: the file decides nothing.
+    fn trusted(&self, file: &Path, problems: Vec<Problem>) -> Vec<Problem> {
+        match self
+            .ownership
+            .check(file, LayerKind::Workspace, &[self.root])
+        {
+            Ok(()) => problems,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The layers of a load, without those of the members; `None` where `file` has no section `codex`.
+    fn layers(&self, file: &Path, told: &mut Told) -> Option<Vec<Layer>> {
+        let mut environment = self.request.environment.clone();
+        let env_file = dotenv::file_of(self.root);
+        let from_file = dotenv::read(&env_file, &mut environment, &mut Told::default());
+        let loader = Loader {
+            root: self.root.to_owned(),
+            environment: &environment,
+            ownership: self.ownership,
+        };
+
+        let mut section = |file: &Path, kind| {
+            let tree = loader.section(file, kind, self.root, told, &mut Vec::new())?;
+            Some(Layer::new(kind, tree))
+        };
+        let workspace = section(file, LayerKind::Workspace)?;
+        let local = document::find(
+            &self.root.join(".fractary"),
+            "config.local",
+            &mut Vec::new(),
+        );
+        let local = local.and_then(|file| section(&file, LayerKind::Local));
+
+        let cwd = &self.request.cwd;
+        let mut ignored = Told::default();
+        let variables = env::variables(
+            &environment,
+            &from_file,
+            &env_file,
+            cwd,
+            &mut ignored.problems,
+        );
+        let flags = env::flags(
+            &self.request.config_arguments,
+            &self.request.flags,
+            cwd,
+            &mut ignored.problems,
+        );
+        let given = [
+            (LayerKind::Environment, variables),
+            (LayerKind::Flags, flags),
+        ];
+        let given = given.map(|(kind, mut tree)| {
+            loader.finish(&mut tree, &mut ignored);
+            Layer::new(kind, tree)
+        });
+
+        let mut layers: Vec<Layer> = self.user.cloned().into_iter().collect();
+        layers.push(workspace);
+        layers.extend(local);
+        layers.extend(given);
+        Some(layers)
+    }
 }

@@ -11,12 +11,19 @@ use super::{toml, yaml};
 /// The endings a configuration file may have.
 pub(crate) const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
-/// The file `directory/STEM.*`, if there is one. Two of them are a problem: which one would win is not to be guessed.
-pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
-    let candidates = ENDINGS.map(|ending| directory.join(format!("{stem}.{ending}")));
-    let mut found = candidates
+/// The files `directory/STEM.*`.
+pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
+    ENDINGS
+        .map(|ending| directory.join(format!("{stem}.{ending}")))
         .into_iter()
-        .filter(|path| path.symlink_metadata().is_ok());
+        .filter(|path| path.symlink_metadata().is_ok())
+        .collect()
+}
+
+/// The file `directory/STEM.*`, if there is one. Two of them are a problem, whatever they hold: which one would win must
+/// not be guessed.
+pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
+    let mut found = candidates(directory, stem).into_iter();
     let first = found.next()?;
     for second in found {
         let (one, other) = (Place::File(first.clone()), Place::File(second));
@@ -48,7 +55,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
     }
 }
 
-fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
+pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = match std::str::from_utf8(bytes) {

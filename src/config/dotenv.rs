@@ -6,9 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::document;
-use super::env::{CONFIG, PREFIX};
+use super::env::{CONFIG, LOG, PREFIX, SAFE_DIRECTORY};
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use crate::environment::Environment;
+
+/// Variables that count only in the environment of the process. A file that a workspace carries must neither choose the
+/// workspace nor declare itself safe.
+const OF_THE_PROCESS: [&str; 3] = [CONFIG, LOG, SAFE_DIRECTORY];
 
 /// The file of variables that belongs to the workspace at `root`.
 pub(super) fn file_of(root: &Path) -> PathBuf {
@@ -48,12 +52,13 @@ pub(super) fn read(
     let known: BTreeSet<String> = environment
         .iter()
         .map(|(name, _)| name.to_owned())
+        .chain(environment.unreadable().map(str::to_owned))
         .collect();
     for variable in parse(text) {
         match variable {
-            Ok((name, _)) if name == CONFIG => {
+            Ok((name, _)) if OF_THE_PROCESS.contains(&name.as_str()) => {
                 let message =
-                    format!("`{name}` has no effect here: this file is found by the workspace's");
+                    format!("`{name}` has no effect here: it is read before this file is found");
                 told.warnings.push(
                     Problem::new(message)
                         .at(&whole)

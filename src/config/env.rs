@@ -6,8 +6,8 @@ use std::path::Path;
 use super::problem::{LayerKind, Origin, Place, Problem};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
-use super::{FlagText, FlagValue, compat, problem, toml};
-use crate::environment::Environment;
+use super::{FlagText, FlagValue, LoadRequest, compat, problem, toml};
+use crate::environment::{Environment, SOURCE_DATE};
 
 /// What all our variables start with.
 pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
@@ -15,8 +15,39 @@ pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
 /// The variable that names the workspace's file.
 pub(super) const CONFIG: &str = "FRACTARY_CODEX_CONFIG";
 
-/// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter.
-const NO_KEYS: [&str; 3] = ["CONFIG", "ENV", "LOG"];
+/// The variable that filters the log.
+pub(super) const LOG: &str = "FRACTARY_CODEX_LOG";
+
+/// The variable that names directories whose files are read whoever owns them.
+pub(super) const SAFE_DIRECTORY: &str = "FRACTARY_CODEX_SAFE_DIRECTORY";
+
+/// Variables of ours that are no keys: the workspace's file, the environment's name, the log filter, safe directories.
+const NO_KEYS: [&str; 4] = ["CONFIG", "ENV", "LOG", "SAFE_DIRECTORY"];
+
+/// Other variables that a run reads.
+const OTHERS: [&str; 8] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITHUB_SERVER_URL",
+    "SOURCE_DATE_EPOCH",
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+];
+
+/// Reports variables that a run would read and that are not UTF-8 text: none of them may count as not set.
+pub(super) fn check_encoding(request: &LoadRequest, problems: &mut Vec<Problem>) {
+    let unreadable = request.environment.unreadable();
+    for name in unreadable.filter(|name| name.starts_with(PREFIX) || OTHERS.contains(name)) {
+        let place = Place::Variable {
+            name: name.to_owned(),
+            file: None,
+        };
+        let at = Origin::whole(LayerKind::Environment, place, &request.cwd);
+        problems.push(Problem::new("the variable is not UTF-8 text").at(&at));
+    }
+}
 
 /// The variable of the key at `path`.
 pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
@@ -53,8 +84,20 @@ pub(crate) fn variables(
         file: from_file.contains(name).then(|| file.to_owned()),
     };
     let origin = |name: &str| Origin::whole(LayerKind::Environment, place(name), cwd);
+    if let Err(error) = environment.source_date() {
+        let hint = format!("set it to a time such as `$(date +%s)`, or unset `{SOURCE_DATE}`");
+        problems.push(
+            Problem::new(error.to_string())
+                .at(&origin(SOURCE_DATE))
+                .hint(hint),
+        );
+    }
     let mut tree = Node::map(&origin(PREFIX));
-    for (name, value) in environment.iter() {
+    // What the process sets wins, also where the file names a part of the same map.
+    let (of_file, of_process): (Vec<_>, Vec<_>) = environment
+        .iter()
+        .partition(|(name, _)| from_file.contains(*name));
+    for (name, value) in of_file.into_iter().chain(of_process) {
         let Some(rest) = name
             .strip_prefix(PREFIX)
             .filter(|rest| !NO_KEYS.contains(rest))

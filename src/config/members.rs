@@ -1,11 +1,10 @@
 //! The projects' own directories: which there are, and what their own files add to the workspace.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::GlobSet;
 use rayon::prelude::*;
 
 use super::layers::Layer;
@@ -14,8 +13,10 @@ use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use super::raw::RawConfig;
 use super::tree::{Node, key_path};
 use super::{Loader, document};
-use crate::glob::{self, InvalidGlob};
-use crate::paths::absolute;
+use crate::glob::{self, Glob, InvalidGlob, Segment};
+use crate::names::ProjectName;
+use crate::paths::{absolute, resolved, shown};
+use crate::platform::bytes_of;
 use crate::url::RemoteUrl;
 
 /// A project's own directory.
@@ -43,6 +44,7 @@ pub(crate) fn read(
     told: &mut Told,
 ) -> Members {
     let root = &loader.root;
+    let inside = resolved(root);
     let mut named: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (name, project) in &outline.projects {
         let default = || {
@@ -53,14 +55,46 @@ pub(crate) fn read(
             }
         };
         let directory = project.root.as_ref().map_or_else(default, PathBuf::from);
+        let real = resolved(&directory);
+        // A name that is not valid is reported as that.
+        let is_named = project.root.is_some() || name.parse::<ProjectName>().is_err();
+        if !is_named && !real.starts_with(&inside) {
+            let at = layers
+                .iter()
+                .rev()
+                .find_map(|layer| layer.tree.key_at(&["projects", name]));
+            told.problems
+                .push(outside(&directory, &real, &inside, name, at));
+            continue;
+        }
         named.entry(directory).or_insert_with(|| name.clone());
     }
+
+    let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| resolved(root)).collect();
+    let list = layers.iter().rev().find_map(|layer| {
+        layer
+            .tree
+            .get(&["workspace", "members"])
+            .filter(|list| list.is_list())
+    });
+    let by_user = list.is_some_and(|list| list.at.source.authority().is_users());
     let matched = matching(root, layers, None, told);
-    let unnamed = matched
+    let mut unnamed = Vec::new();
+    for directory in matched
         .into_iter()
         .filter(|directory| !named.contains_key(directory))
-        .map(|d| (d, None));
-    let mut directories: Vec<(PathBuf, Option<String>)> = unnamed.collect();
+    {
+        let real = resolved(&directory);
+        if by_user || real.starts_with(&inside) {
+            unnamed.push((directory, None));
+        } else if !named_roots.contains(&real) {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let at = list.map(|list| &list.at);
+            told.problems
+                .push(outside(&directory, &real, &inside, &name, at));
+        }
+    }
+    let mut directories: Vec<(PathBuf, Option<String>)> = unnamed;
     directories.extend(
         named
             .into_iter()
@@ -149,6 +183,29 @@ pub(crate) fn read(
     }
 }
 
+/// A project's root that no explicit `root` names and that resolves outside the workspace.
+fn outside(
+    directory: &Path,
+    real: &Path,
+    workspace: &Path,
+    name: &str,
+    at: Option<&Origin>,
+) -> Problem {
+    let message = format!(
+        "the root `{}` of a project resolves to `{}`, which is outside the workspace `{}`",
+        shown(directory),
+        shown(real),
+        shown(workspace)
+    );
+    let key = key_path(&["projects", name, "root"]);
+    let hint = format!("if it is meant, name it: `{key}: {}`", shown(real));
+    let problem = Problem::new(message).key(key).hint(hint);
+    match at {
+        Some(at) => problem.at(at),
+        None => problem,
+    }
+}
+
 fn twice(name: &str, first: &Member, second: &Member) -> Problem {
     let (one, other) = (
         Place::File(first.directory.clone()),
@@ -227,6 +284,11 @@ fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
     let Some(path) = document::find(&own, "config", &mut told.problems) else {
         return (None, told);
     };
+    let holders = [directory, loader.root.as_path()];
+    if let Err(problem) = loader.ownership.check(&path, LayerKind::Member, &holders) {
+        told.problems.push(problem);
+        return (None, told);
+    }
     let section = loader.section(
         &path,
         LayerKind::Member,
@@ -316,10 +378,10 @@ pub(crate) fn matching(
             base.clone()
         }
     };
-    let mut excluded: Vec<(PathBuf, GlobSet)> = Vec::new();
+    let mut excluded: Vec<(PathBuf, Glob)> = Vec::new();
     for node in lists("exclude").flat_map(Node::elements) {
-        if let Some(set) = compiled(node, "workspace.exclude", told) {
-            excluded.push((base(node), set));
+        if let Some(glob) = compiled(node, "workspace.exclude", Glob::excluding, told) {
+            excluded.push((base(node), glob));
         }
     }
     let mut search = Search {
@@ -327,13 +389,13 @@ pub(crate) fn matching(
         found: Vec::new(),
     };
     for node in lists("members").next().into_iter().flat_map(Node::elements) {
-        if compiled(node, "workspace.members", told).is_none() {
+        let Some(glob) = compiled(node, "workspace.members", Glob::new, told) else {
             continue;
-        }
-        let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
+        };
         let before = search.found.len();
-        search.expand(&base(node), &pattern.split('/').collect::<Vec<_>>());
+        search.add(&base(node), &glob);
         if search.found.len() == before {
+            let pattern = glob.pattern();
             let message = format!("`workspace.members`: `{pattern}` matches no directory");
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
@@ -348,34 +410,33 @@ pub(crate) fn matching(
     let mut found = search.found;
     found.sort();
     found.dedup();
-    let is_below = |(base, set): &(PathBuf, GlobSet), directory: &Path| {
-        directory
-            .strip_prefix(base)
-            .is_ok_and(|relative| set.is_match(relative))
+    let is_excluded = |(base, glob): &(PathBuf, Glob), directory: &Path| {
+        directory.strip_prefix(base).is_ok_and(|relative| {
+            !relative.as_os_str().is_empty() && glob.matches(bytes_of(relative))
+        })
     };
     found.retain(|directory| {
         !excluded
             .iter()
-            .any(|excluded| is_below(excluded, directory))
+            .any(|excluded| is_excluded(excluded, directory))
     });
     found
 }
 
-fn compiled(node: &Node, key: &str, told: &mut Told) -> Option<GlobSet> {
-    let pattern = node
-        .as_text()
-        .unwrap_or_default()
-        .trim_end_matches('/')
-        .to_owned();
-    let bad = |errors: Vec<InvalidGlob>| {
-        let problems = errors.into_iter().map(|error| {
-            Problem::new(format!("`{key}`: {error}"))
-                .key(key)
-                .at(&node.at)
-        });
-        told.problems.extend(problems);
-    };
-    glob::set(&[pattern]).map_err(bad).ok()
+/// Compiles the pattern of a list of directories, in which a trailing `/` means nothing.
+fn compiled(
+    node: &Node,
+    key: &str,
+    compile: impl Fn(&str) -> Result<Glob, InvalidGlob>,
+    told: &mut Told,
+) -> Option<Glob> {
+    let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
+    compile(pattern)
+        .map_err(|error| {
+            let problem = Problem::new(format!("`{key}`: {error}"));
+            told.problems.push(problem.key(key).at(&node.at));
+        })
+        .ok()
 }
 
 /// The directories that patterns match, as they are found.
@@ -385,70 +446,75 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Adds the directories below `directory` that match `segments`, one segment a level. What is hidden and
-    /// `node_modules` is found by its name alone: no wildcard means it.
-    fn expand(&mut self, directory: &Path, segments: &[&str]) {
+    /// Adds the directories below `base` that match.
+    fn add(&mut self, base: &Path, glob: &Glob) {
+        for alternative in glob.alternatives() {
+            match alternative.segments() {
+                // A trailing `**`: everything below the directories that the rest matches.
+                [above @ .., Segment::Any] if alternative.is_subtree() => {
+                    let before = self.found.len();
+                    self.expand(base, above, true);
+                    for directory in self.found.split_off(before) {
+                        self.add_below(&directory);
+                    }
+                }
+                segments => self.expand(base, segments, true),
+            }
+        }
+    }
+
+    /// Adds the directories below `directory` that match `segments`, one segment per level. Hidden directories and
+    /// `node_modules` are matched by their names, not by wildcards. Links are followed up to the first `**`.
+    fn expand(&mut self, directory: &Path, segments: &[Segment], follow: bool) {
         let Some((segment, rest)) = segments.split_first() else {
             if directory.is_dir() {
                 self.found.push(directory.to_owned());
             }
             return;
         };
-        if glob::is_literal(segment) {
-            return self.expand(&directory.join(segment), rest);
-        }
-        // A brace that holds a `/` cannot be taken segment by segment; neither can `**`: everything below is looked at.
-        let crosses = segment.matches('{').count() != segment.matches('}').count();
-        if *segment == "**" || crosses {
-            let Ok(glob) = glob::compile(&segments.join("/")) else {
-                return;
-            };
-            return self.below(directory, directory, &glob.compile_matcher());
-        }
-        let Ok(glob) = glob::compile(segment) else {
-            return;
-        };
-        let glob = glob.compile_matcher();
-        for (path, name) in self.subdirectories(directory, true, segment.starts_with('.')) {
-            if glob.is_match(&name) {
-                self.expand(&path, rest);
+        if *segment == Segment::Deep {
+            self.expand(directory, rest, false);
+            for path in self.subdirectories(directory, false, false) {
+                self.expand(&path, segments, false);
+            }
+        } else if let Some(name) = segment.literal() {
+            let path = directory.join(name);
+            if follow || !path.is_symlink() {
+                self.expand(&path, rest, follow);
+            }
+        } else {
+            for path in self.subdirectories(directory, follow, segment.is_hidden()) {
+                let name = path.file_name().map(Path::new).map(bytes_of);
+                if name.is_some_and(|name| segment.matches(name)) {
+                    self.expand(&path, rest, follow);
+                }
             }
         }
     }
 
-    fn below(&mut self, base: &Path, directory: &Path, glob: &globset::GlobMatcher) {
-        for (path, _) in self.subdirectories(directory, false, false) {
-            if path
-                .strip_prefix(base)
-                .is_ok_and(|relative| glob.is_match(relative))
-            {
-                self.found.push(path.clone());
-            }
-            self.below(base, &path, glob);
+    fn add_below(&mut self, directory: &Path) {
+        for path in self.subdirectories(directory, false, false) {
+            self.add_below(&path);
+            self.found.push(path);
         }
     }
 
     /// The directories in `directory` that a wildcard may mean, links to directories with them if `follow`, hidden
     /// ones if `hidden`. One that cannot be read has none.
-    fn subdirectories(
-        &self,
-        directory: &Path,
-        follow: bool,
-        hidden: bool,
-    ) -> Vec<(PathBuf, String)> {
+    fn subdirectories(&self, directory: &Path, follow: bool, hidden: bool) -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let wanted = entries.filter_map(|entry| {
             let path = entry.path();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if (name.starts_with('.') && !hidden) || name == "node_modules" {
+            let name = entry.file_name();
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            if (is_hidden && !hidden) || name == "node_modules" {
                 return None;
             }
             self.one
                 .is_none_or(|one| one.starts_with(&path))
                 .then_some(())?;
             let kind = entry.file_type().ok()?;
-            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir()))
-                .then_some((path, name))
+            (kind.is_dir() || (follow && kind.is_symlink() && path.is_dir())).then_some(path)
         });
         wanted.collect()
     }

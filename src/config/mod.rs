@@ -23,9 +23,11 @@ pub(crate) mod env;
 pub(crate) mod layers;
 mod members;
 pub mod origin;
+mod ownership;
 pub mod problem;
 pub mod raw;
 pub(crate) mod schema;
+pub(crate) mod section;
 pub mod text;
 mod toml;
 pub(crate) mod tree;
@@ -50,6 +52,7 @@ pub use raw::RawConfig;
 pub use schema::schema;
 pub use values::UnsetToken;
 
+use ownership::Ownership;
 use problem::Told;
 use tree::Node;
 
@@ -66,15 +69,23 @@ pub struct LoadRequest {
     pub user_config_dir: Option<PathBuf>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
+    /// The directory of persistent clones.
+    pub clone_home: Option<PathBuf>,
     /// `--env`.
     pub env_name: Option<String>,
-    /// Finds the organization that the git remote of the workspace at a path names.
-    pub detect_organization: Option<fn(&Path) -> Option<String>>,
+    /// Reads `safe.directory` of git's own configuration.
+    pub safe_directories: Option<fn(&Environment) -> Vec<String>>,
+    /// Detects the organization if none is given.
+    pub detect_organization: Option<DetectOrganization>,
     /// Options that set a key.
     pub flags: Vec<FlagValue>,
     /// The arguments of `--config`: KEY=VALUE.
     pub config_arguments: Vec<String>,
 }
+
+/// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository that
+/// cannot be read.
+pub type DetectOrganization = fn(&Path) -> Result<Option<String>, String>;
 
 /// An option that sets a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +146,12 @@ pub struct Configuration {
     pub(crate) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
     pub unset_tokens: Vec<UnsetToken>,
+    /// Why the organization could not be detected, where there is a repository.
+    pub(crate) undetected: Option<String>,
     /// The user's state directory.
     pub state_home: Option<PathBuf>,
+    /// The directory of persistent clones, which is never a source.
+    pub(crate) clone_home: Option<PathBuf>,
     figment: Figment,
     merged: figment::value::Value,
 }
@@ -218,50 +233,62 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
 /// Loads what can be loaded, and tells what is wrong with the rest.
 pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let mut told = Told::default();
-    let found = discover::workspace(request, &mut told.problems);
+    let mut unset_tokens = Vec::new();
+    let named = discover::named(request);
+    let ownership = Ownership::new(request, named.as_deref());
+    let user = user_layer(request, &ownership, &mut told, &mut unset_tokens);
+    let found = discover::workspace(request, &ownership, user.as_ref(), &mut told.problems);
+
     let root = found.root;
+    let trusted = |file: &Path, layer, told: &mut Told| {
+        let checked = ownership.check(file, layer, &[&root]);
+        checked
+            .map_err(|problem| told.problems.push(problem))
+            .is_ok()
+    };
+    // What lies beside a file that is not read is not read either.
+    let read = found
+        .file
+        .clone()
+        .filter(|file| named.is_some() || trusted(file, LayerKind::Workspace, &mut told));
+
     let mut environment = request.environment.clone();
     let env_file = dotenv::file_of(&root);
-    let from_file = match found.file {
-        Some(_) => dotenv::read(&env_file, &mut environment, &mut told),
-        None => Default::default(),
+    let from_file = match read {
+        Some(_)
+            if env_file.symlink_metadata().is_err()
+                || trusted(&env_file, LayerKind::Environment, &mut told) =>
+        {
+            dotenv::read(&env_file, &mut environment, &mut told)
+        }
+        _ => Default::default(),
     };
+    env::check_encoding(request, &mut told.problems);
     let loader = Loader {
         root: root.clone(),
         environment: &environment,
+        ownership: &ownership,
     };
-    let mut unset_tokens = Vec::new();
-    let mut layers = vec![layers::defaults(
-        &root,
-        request
-            .detect_organization
-            .and_then(|detect| detect(&root))
-            .as_deref(),
-    )];
+    let detected = request
+        .detect_organization
+        .map_or(Ok(None), |detect| detect(&root));
+    let (organization, undetected) = match detected {
+        Ok(organization) => (organization, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut layers = vec![layers::defaults(&root, organization.as_deref())];
+    layers.extend(user);
 
-    let user = request
-        .user_config_dir
-        .as_ref()
-        .map(|directory| directory.join("fractary"));
-    let user = user.and_then(|directory| {
-        Some((
-            document::find(&directory, "config", &mut told.problems)?,
-            directory,
-        ))
-    });
-    let beside = found.file.as_deref().and_then(Path::parent);
+    let beside = read.as_deref().and_then(Path::parent);
     let local =
         beside.and_then(|directory| document::find(directory, "config.local", &mut told.problems));
-    let files = [
-        user.map(|(file, directory)| (LayerKind::User, file, directory)),
-        found
-            .file
-            .clone()
-            .map(|file| (LayerKind::Workspace, file, root.clone())),
-        local.map(|file| (LayerKind::Local, file, root.clone())),
-    ];
-    for (kind, file, base) in files.into_iter().flatten() {
-        if let Some(tree) = loader.section(&file, kind, &base, &mut told, &mut unset_tokens) {
+    let local = local.filter(|file| trusted(file, LayerKind::Local, &mut told));
+    let files = [(LayerKind::Workspace, read), (LayerKind::Local, local)];
+    for (kind, file) in files {
+        let Some(file) = file else {
+            continue;
+        };
+        if let Some(tree) = loader.section(&file, kind, &root, &mut told, &mut unset_tokens) {
             layers.push(Layer::new(kind, tree));
         }
     }
@@ -317,12 +344,33 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         members: members.by_name,
         warnings: told.warnings,
         unset_tokens,
+        undetected,
         state_home: request.state_home.clone(),
+        clone_home: request.clone_home.clone(),
         root,
         layers,
         environment: of_run,
     };
     (configuration, told.problems)
+}
+
+/// The layer of the user's own file. Only the process's variables are put into it: a workspace's `.env` must not decide
+/// anything in the user's name.
+fn user_layer(
+    request: &LoadRequest,
+    ownership: &Ownership<'_>,
+    told: &mut Told,
+    unset_tokens: &mut Vec<UnsetToken>,
+) -> Option<Layer> {
+    let directory = request.user_config_dir.as_ref()?.join("fractary");
+    let file = document::find(&directory, "config", &mut told.problems)?;
+    let loader = Loader {
+        root: directory.clone(),
+        environment: &request.environment,
+        ownership,
+    };
+    let tree = loader.section(&file, LayerKind::User, &directory, told, unset_tokens)?;
+    Some(Layer::new(LayerKind::User, tree))
 }
 
 /// The environment's name, and who says it.
@@ -370,6 +418,7 @@ fn extract(merged: &Figment, lowest: &Layer, problems: &mut Vec<Problem>) -> Raw
 pub(crate) struct Loader<'e> {
     pub(crate) root: PathBuf,
     environment: &'e Environment,
+    pub(crate) ownership: &'e Ownership<'e>,
 }
 
 impl Loader<'_> {

@@ -70,6 +70,42 @@ pub struct Source {
     pub base: PathBuf,
 }
 
+impl Source {
+    /// Who decides what is given here.
+    pub(crate) fn authority(&self) -> Authority {
+        match (&self.layer, &self.place) {
+            (LayerKind::Defaults, _) => Authority::BuiltIn,
+            (LayerKind::User, _) => Authority::User,
+            // The variables that a workspace's own `.env` sets are the workspace's.
+            (LayerKind::Environment, Place::Variable { file: Some(_), .. }) => Authority::Workspace,
+            (LayerKind::Environment | LayerKind::Flags, _) => Authority::Run,
+            (LayerKind::Workspace | LayerKind::Local | LayerKind::Member, _) => {
+                Authority::Workspace
+            }
+        }
+    }
+}
+
+/// Who decides a value. The table in SECURITY.md says what each may decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// The program.
+    BuiltIn,
+    /// The user, in a file of their own.
+    User,
+    /// The files of the workspace, which a checkout may bring along.
+    Workspace,
+    /// The person or pipeline that starts the run, by flags and variables.
+    Run,
+}
+
+impl Authority {
+    /// Whether the user or the run decides, rather than what a checkout brings along.
+    pub(crate) fn is_users(self) -> bool {
+        matches!(self, Self::User | Self::Run)
+    }
+}
+
 /// Where exactly a key or value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

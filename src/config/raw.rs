@@ -13,6 +13,7 @@ use super::choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
 use super::schema as shown;
 use super::text::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use crate::secret::Secret;
+use crate::token_host::TokenHost;
 
 /// The documents of many projects, published into one git repository, the codex.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -52,7 +53,8 @@ pub struct RawConfig {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::jobs")]
     pub jobs: Option<Jobs>,
-    /// Of the older tool. Only `token` is used, for the repository that the key names.
+    /// Of the older tool. Only `token` and `host` are used, for the repository that the key names: `ORG/REPO`, or
+    /// `HOST/ORG/REPO`.
     #[schemars(example = shown::remotes_example())]
     pub remotes: BTreeMap<String, RawOlderRemote>,
 }
@@ -73,6 +75,11 @@ pub struct RawRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::plain_text", example = &"${GITHUB_TOKEN}")]
     pub token: Option<Secret>,
+    /// The only host that `token` is sent to, as in `git.acme.com` or `git.acme.com:8443`. A remote on another host is an
+    /// error. Required beside a token in the user's own file, unless that file gives `remote.url` as well.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "shown::host", example = &"git.acme.com")]
+    pub token_host: Option<TokenHost>,
     /// The user name that is sent with a token.
     pub username: Option<String>,
     /// Make a missing local repository, and start a missing branch from the remote's HEAD.
@@ -115,7 +122,7 @@ pub struct RawMembers {
     /// the directory.
     #[schemars(schema_with = "shown::globs", example = ["services/*", "libs/*"])]
     pub members: Option<Vec<String>>,
-    /// Globs of directories that are no projects.
+    /// Globs of directories that are not projects, nor is anything below them.
     #[schemars(schema_with = "shown::globs", example = ["libs/old-*"])]
     pub exclude: Option<Vec<String>>,
 }
@@ -140,13 +147,14 @@ pub struct RawProject {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawMapping {
-    /// A glob under the project's root. What follows its literal directories is kept.
+    /// A glob under the project's root. The path after its literal directories is kept. A literal name also means everything
+    /// below a directory of that name.
     #[schemars(schema_with = "shown::glob", example = &"docs/**/*.md")]
     pub from: String,
     /// A place under the project's own: a directory if it ends in `/`, else the file itself.
     #[schemars(schema_with = "shown::place", example = &"guides/")]
     pub to: String,
-    /// Globs that keep files out of this mapping.
+    /// Globs that keep files, or directories with everything below, out of this mapping.
     #[serde(default)]
     #[schemars(schema_with = "shown::globs", example = ["**/draft-*"])]
     pub exclude: Vec<String>,
@@ -194,10 +202,12 @@ pub struct RawSync {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawPatterns {
-    /// Globs. `*` and `?` stay within a directory, `**` crosses them; a glob without `/` matches at the root only.
+    /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, `**` as a whole segment matches any number of
+    /// directories. A glob without `/` matches at the root only. A literal name also means everything below a directory of
+    /// that name.
     #[schemars(schema_with = "shown::globs", example = ["docs/**", "README.md"])]
     pub include: Option<Vec<String>>,
-    /// Globs that leave files out. The lists of all layers add up.
+    /// Globs that leave out files, or directories with everything below. The lists of all layers add up.
     #[schemars(schema_with = "shown::globs", example = ["**/*.tmp"])]
     pub exclude: Option<Vec<String>>,
 }
@@ -301,6 +311,10 @@ pub struct RawOlderRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::plain_text", example = &"${GITHUB_TOKEN}")]
     pub token: Option<Secret>,
+    /// The host that the repository is on. In the user's own file it is `github.com` where none is named.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "shown::host", example = &"git.acme.com")]
+    pub host: Option<TokenHost>,
 }
 
 impl RawSync {

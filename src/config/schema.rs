@@ -372,9 +372,10 @@ pub(super) fn place(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": pattern })
 }
 
-/// A glob: relative, without leading `!`.
+/// A glob: relative, without a leading `!` or empty segments. A leading `./` is dropped.
 pub(super) fn glob(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": r"^(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))." })
+    let pattern = r"^(?:\./)*(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*[^:]//).";
+    json_schema!({ "type": "string", "pattern": pattern, "maxLength": 4096 })
 }
 
 pub(super) fn globs(generator: &mut SchemaGenerator) -> Schema {
@@ -385,6 +386,13 @@ pub(super) fn globs(generator: &mut SchemaGenerator) -> Schema {
 pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     let spoken = r"(?:https?|ssh|git|file|git\+ssh|ssh\+git)";
     json_schema!({ "type": "string", "pattern": format!(r"^(?!(?!{spoken}://)[a-z][a-z0-9+.-]*://).") })
+}
+
+/// A host, with or without a port.
+pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
+    let pattern =
+        r"^(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]*.-][^\s/@:?#\[\]*]*)(?::[0-9]{1,5})?$|\$\{";
+    json_schema!({ "type": "string", "pattern": pattern })
 }
 
 pub(super) fn text_map(_: &mut SchemaGenerator) -> Schema {

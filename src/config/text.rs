@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Visitor};
 
 use crate::secret::Secret;
+use crate::token_host::TokenHost;
 
 /// A type that a scalar's text is read as.
 pub(crate) trait FromText: Sized {
@@ -86,6 +87,14 @@ impl FromText for Secret {
 
     fn from_text(text: &str) -> Option<Self> {
         Some(Secret::new(text))
+    }
+}
+
+impl FromText for TokenHost {
+    const EXPECTED: &'static str = "a host, such as `git.acme.com` or `git.acme.com:8443`";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
     }
 }
 

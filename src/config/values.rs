@@ -71,8 +71,18 @@ pub(crate) fn expand(
                     }
                     Unexpanded::Unreadable(reference) => {
                         Problem::new(format!("`{key}`: `{reference}` names no variable"))
-                            .hint("only `${VAR}` and `${VAR:-default}` are read")
+                            .hint(FORMS)
                     }
+                    Unexpanded::Nested(reference) => Problem::new(format!(
+                        "`{key}`: `{reference}}}` has another variable in its default"
+                    ))
+                    .hint("a default is taken as it is written: give a plain text"),
+                    Unexpanded::Unclosed(reference) => {
+                        Problem::new(format!("`{key}`: `{reference}` lacks its `}}`")).hint(FORMS)
+                    }
+                    Unexpanded::NotText(variable) => Problem::new(format!(
+                        "`{key}` needs the variable `{variable}`, which is not UTF-8 text"
+                    )),
                 };
                 problems.push(problem.key(key).at(&node.at));
                 false
@@ -80,6 +90,8 @@ pub(crate) fn expand(
         }
     });
 }
+
+const FORMS: &str = "only `${VAR}` and `${VAR:-default}` are read";
 
 /// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
 fn retain_texts(
@@ -116,8 +128,14 @@ fn retain_texts(
 enum Unexpanded {
     /// This variable is not set and has no default.
     Unset(String),
-    /// This is no reference: a shell's other forms are not ours.
+    /// This is no reference: a shell's other forms are not supported.
     Unreadable(String),
+    /// This reference has another one in its default.
+    Nested(String),
+    /// This reference has no `}`.
+    Unclosed(String),
+    /// This variable is set to something that is not UTF-8 text.
+    NotText(String),
 }
 
 /// `text` with its variables put in.
@@ -127,24 +145,23 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
     // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
     while let Some((before, from)) = rest.split_once("${") {
         let Some((reference, after)) = from.split_once('}') else {
-            break;
+            return Err(Unexpanded::Unclosed(shortened(from)));
         };
+        if reference.contains("${") {
+            return Err(Unexpanded::Nested(shortened(reference)));
+        }
         result.push_str(before);
         let (name, default) = reference
             .split_once(":-")
             .map_or((reference, None), |(name, text)| (name, Some(text)));
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            // What follows the name may be anybody's secret.
-            let name: String = name
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                .collect();
-            let more = if name.len() < reference.len() {
-                "…"
-            } else {
-                ""
-            };
-            return Err(Unexpanded::Unreadable(format!("${{{name}{more}}}")));
+            return Err(Unexpanded::Unreadable(format!(
+                "{}}}",
+                shortened(reference)
+            )));
+        }
+        if environment.is_unreadable(name) {
+            return Err(Unexpanded::NotText(name.to_owned()));
         }
         let value = environment.get(name).or(default);
         result.push_str(value.ok_or_else(|| Unexpanded::Unset(name.to_owned()))?);
@@ -152,6 +169,20 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
     }
     result.push_str(rest);
     Ok(result)
+}
+
+/// A reference up to the end of its name: the text after it may be a secret.
+fn shortened(reference: &str) -> String {
+    let name: String = reference
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    let more = if name.len() < reference.len() {
+        "…"
+    } else {
+        ""
+    };
+    format!("${{{name}{more}")
 }
 
 /// Makes the relative paths of a layer absolute, each against the directory of the source that says it; `base` is for
@@ -173,12 +204,10 @@ pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     if let Some(node) = tree.get_mut(&["remote", "url"]) {
         let base = against(node);
         rewrite(node, |text| {
-            let is_path = !text.is_empty() && !text.contains("://");
-            RemoteUrl::parse(text, &base)
-                .ok()
-                .filter(|_| is_path)?
-                .local_path()
-                .map(|_| absolute(&base, Path::new(text)))
+            // A `file://` URL is absolute, and decoded only once.
+            let is_path = !text.starts_with("file://");
+            let url = RemoteUrl::parse(text, &base).ok().filter(|_| is_path)?;
+            url.local_path().map(Path::to_owned)
         });
     }
     let Some(projects) = tree.get_mut(&["projects"]).and_then(Node::as_map_mut) else {
@@ -210,7 +239,8 @@ mod tests {
         let environment: Environment = [("A", "1"), ("B", "${A}"), ("E", "")]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into_iter()
-            .collect();
+            .collect::<Environment>()
+            .with_unreadable("N");
         let unset = |name: &str| Err(Unexpanded::Unset(name.to_owned()));
         let unreadable = |reference: &str| Err(Unexpanded::Unreadable(reference.to_owned()));
         for (text, expected) in [
@@ -219,7 +249,15 @@ mod tests {
             ("${C:-d}", Ok("d")),
             ("${C:-}", Ok("")),
             ("${C:-a:-b$}", Ok("a:-b$")),
-            ("$A $$ ${A", Ok("$A $$ ${A")),
+            ("$A $$ A}", Ok("$A $$ A}")),
+            ("x ${A", Err(Unexpanded::Unclosed("${A".to_owned()))),
+            (
+                "x ${A:-s3cret",
+                Err(Unexpanded::Unclosed("${A…".to_owned())),
+            ),
+            ("${A:-${B}}", Err(Unexpanded::Nested("${A…".to_owned()))),
+            ("${C:-${B", Err(Unexpanded::Unclosed("${C…".to_owned()))),
+            ("${N:-x}", Err(Unexpanded::NotText("N".to_owned()))),
             ("${C}", unset("C")),
             ("${E}", unset("E")),
             ("${E:-f}", Ok("f")),

@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Direction;
-use crate::workspace::mapping::{ClaimPatterns, Claims, MappingPatterns};
-use crate::workspace::project::{DeleteGuard, ScanPolicy};
+use crate::workspace::mapping::{ClaimPatterns, MappingPatterns};
 
 fn project(
     include: Vec<String>,
@@ -23,29 +21,11 @@ fn project(
         include,
         exclude,
         mappings,
-        default_excludes: false,
+        ..ClaimPatterns::default()
     };
     Project {
-        name: "alpha".parse().unwrap(),
-        root: "/nowhere".into(),
-        to: CodexPath::new(b"projects/alpha").unwrap(),
-        direction: Direction::ToCodex,
-        claims: Claims::new(patterns).unwrap(),
-        from_codex: Default::default(),
-        scan: ScanPolicy {
-            symlinks: Symlinks::FollowInside,
-            max_file_size: u64::MAX,
-            respect_gitignore: false,
-            never: Default::default(),
-            marks: Vec::new(),
-            roots: Default::default(),
-        },
         prune,
-        delete_guard: DeleteGuard {
-            files: 20,
-            percent: 50,
-        },
-        cache_dir: Default::default(),
+        ..Project::claiming(patterns)
     }
 }
 
@@ -76,6 +56,10 @@ fn pattern() -> impl Strategy<Value = String> {
         "b/*",
         "{a,b}/**",
         "c/**/a.md",
+        "a",
+        "b/",
+        "**/*[!a]*.md",
+        "{a,b/**}/c",
     ])
     .prop_map(str::to_owned)
 }
@@ -147,4 +131,94 @@ proptest! {
         let again = super::plan(&project, &snapshot, &after, DeletePolicy::Guarded);
         prop_assert!(matches!(&again, Decision::UpToDate(plan) if plan.changes.is_empty()), "{:?}", again);
     }
+}
+
+proptest! {
+    /// A tree that is equal on both sides is never touched, whatever the patterns.
+    #[test]
+    fn equal_trees_are_never_touched(
+        include in prop::collection::vec(pattern(), 0..3),
+        exclude in prop::collection::vec(pattern(), 0..2),
+        files in prop::collection::btree_map(path(), (0..3u8, any::<bool>()), 0..10).prop_map(tree),
+    ) {
+        let project = project(include, exclude, None, false);
+        let mut snapshot = Snapshot::default();
+        let mut listing = Listing::default();
+        for (path, (content, executable)) in &files {
+            listing.entries.insert(path.as_str().into(), entry((*content, *executable)));
+            for claim in project.claims.claim(path.as_bytes()) {
+                snapshot.files.insert(claim.destination.into(), file(path, *content, *executable));
+            }
+        }
+        let decision = plan(&project, &snapshot, &listing, DeletePolicy::Unlimited);
+        prop_assert!(matches!(&decision, Decision::UpToDate(_)), "{:?}", decision);
+    }
+}
+
+/// An entry with a name that could never be published is in the way like any other, and is never deleted.
+#[test]
+fn unpublishable_names_count_as_present() {
+    let project = project(vec!["docs/**".into()], Vec::new(), None, true);
+    for odd in [
+        "docs/lib/.gitmodules",
+        "docs/lib/.git/x",
+        "docs/lib/",
+        "docs/lib/a\0b",
+        "docs/lib/..",
+    ] {
+        let mut listing = Listing::default();
+        listing.entries.insert(odd.into(), entry((0, false)));
+        let mut snapshot = Snapshot::default();
+        let kept = plan(&project, &snapshot, &listing, DeletePolicy::Unlimited);
+        assert!(
+            matches!(&kept, Decision::UpToDate(plan) if plan.unmanaged == 1),
+            "{odd} {kept:?}"
+        );
+        snapshot
+            .files
+            .insert("docs/lib".into(), file("docs/lib", 1, false));
+        let decision = plan(&project, &snapshot, &listing, DeletePolicy::Unlimited);
+        let Decision::Withheld(_, Withheld::Obstructed { obstacle, mode, .. }) = decision else {
+            panic!("{odd} {decision:?}")
+        };
+        assert_eq!(
+            (obstacle, mode),
+            ("projects/alpha/docs/lib".into(), Mode::Directory)
+        );
+    }
+}
+
+#[test]
+fn deletions_by_prune_are_not_claimed_files() {
+    let project = project(vec!["docs/**".into()], Vec::new(), None, true);
+    let mut listing = Listing::default();
+    for number in 0..40 {
+        listing
+            .entries
+            .insert(format!("other/{number}").into(), entry((0, false)));
+    }
+    let mut snapshot = Snapshot::default();
+    for number in 0..4 {
+        let path = format!("docs/{number}");
+        listing
+            .entries
+            .insert(path.as_str().into(), entry((0, false)));
+        snapshot
+            .files
+            .insert(path.as_str().into(), file(&path, 0, false));
+    }
+    let decision = plan(&project, &snapshot, &listing, DeletePolicy::Guarded);
+    let Decision::Withheld(_, reason) = decision else {
+        panic!("{decision:?}")
+    };
+    let expected = Withheld::TooManyDeletions {
+        deleted: 0,
+        pruned: 40,
+        claimed: 4,
+    };
+    assert_eq!(reason, expected);
+    assert_eq!(
+        reason.to_string(),
+        "0 of 4 files and 40 unclaimed files would be deleted from the codex"
+    );
 }

@@ -1,6 +1,6 @@
-//! The result of a sync for people: the changes of a dry run, a table with a line a project, and what went where.
+//! The result of a sync for people: the changes of a dry run, a table with one row per project, the totals, and what
+//! was pushed to which branch.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bstr::ByteSlice;
@@ -9,48 +9,51 @@ use super::style::Style;
 use super::table::table;
 use crate::config::Direction;
 use crate::object::ObjectId;
-use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, SyncOutcome};
+use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Op;
-use crate::words::counted;
+use crate::text::pluralize;
 
-/// Changes a project that are shown without being asked for more.
-pub(super) const FOLD: usize = 10;
-/// Projects that are all shown on a terminal without being asked for more.
-const FOLD_PROJECTS: usize = 40;
+/// The number of changes per project that are shown without `-v`.
+pub(super) const MAX_CHANGES: usize = 10;
+/// The number of projects up to which a terminal shows every project without `-v`.
+const MAX_PROJECTS: usize = 40;
 
-/// How much is shown, and how.
+/// The settings of the text output.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
-    /// Whether escape codes are written.
+    /// Colours.
     pub style: Style,
-    /// Columns of the terminal that it is for, where it is for one: a long table is made to fit.
+    /// The width of the terminal in columns; `None` if the output is not a terminal. A table that is wider gets shorter
+    /// headings.
     pub width: Option<usize>,
-    /// Whether the changes of each project are shown.
+    /// Whether the changes of each project are listed.
     pub changes: bool,
-    /// Whether all is shown, however long.
+    /// Whether long lists are shown in full.
     pub all: bool,
 }
 
-/// The whole text.
+/// Formats the whole result.
 pub fn sync(outcome: &SyncOutcome, view: View) -> String {
     let mut text = String::new();
     if view.changes {
         for project in &outcome.projects {
-            changes(&mut text, project, view);
+            write_changes(&mut text, project, view);
         }
     }
-    // Before there was a plan, only what projects themselves did is worth a line.
-    if outcome.plan_id.is_some()
-        || outcome
-            .projects
-            .iter()
-            .any(|project| project.outcome.is_own_fault())
-    {
-        text.push_str(&projects(outcome, view));
+
+    // Without a plan, the table is only worth showing if a project itself failed.
+    let has_plan = outcome.plan_id.is_some();
+    let has_failed_project = outcome
+        .projects
+        .iter()
+        .any(|project| project.outcome.is_own_fault());
+    if has_plan || has_failed_project {
+        text.push_str(&project_table(outcome, view));
         text.push_str(&summary(outcome));
         text.push('\n');
     }
+
     if let Some(line) = destination(outcome, view.style) {
         text.push_str(&line);
         text.push('\n');
@@ -58,13 +61,16 @@ pub fn sync(outcome: &SyncOutcome, view: View) -> String {
     text
 }
 
-fn changes(text: &mut String, project: &ProjectReport, View { style, all, .. }: View) {
-    if project.plan.changes.is_empty() {
+/// Lists the changes of one project, with its name as the heading.
+fn write_changes(text: &mut String, project: &ProjectReport, View { style, all, .. }: View) {
+    let changes = &project.plan.changes;
+    if changes.is_empty() {
         return;
     }
+
     let _ = writeln!(text, "{}", style.strong(&project.name));
-    let shown = if all { usize::MAX } else { FOLD };
-    for change in project.plan.changes.iter().take(shown) {
+    let limit = if all { usize::MAX } else { MAX_CHANGES };
+    for change in changes.iter().take(limit) {
         let path = project.in_codex(change.path.as_bstr());
         let path = escaped(&path);
         let _ = match change.op {
@@ -73,103 +79,87 @@ fn changes(text: &mut String, project: &ProjectReport, View { style, all, .. }: 
             Op::Deleted => writeln!(text, "  {} {path}", style.bad("deleted ")),
         };
     }
-    if let Some(rest) = project
-        .plan
-        .changes
-        .len()
-        .checked_sub(shown)
-        .filter(|rest| *rest > 0)
-    {
-        let _ = writeln!(
-            text,
-            "  {}",
-            style.faint(format!("… and {rest} more; -v shows all"))
-        );
+
+    let omitted = changes.len().saturating_sub(limit);
+    if omitted > 0 {
+        let line = style.faint(format!("… and {omitted} more; -v shows all"));
+        let _ = writeln!(text, "  {line}");
     }
     text.push('\n');
 }
 
-/// A line a project. On a narrow terminal the headings of the numbers are signs, and of very many projects those that
-/// are up to date are only counted.
-fn projects(outcome: &SyncOutcome, view: View) -> String {
-    let folds = view.width.is_some() && !view.all && outcome.projects.len() > FOLD_PROJECTS;
+/// Formats the table with one row per project.
+///
+/// If it does not fit the terminal, the headings of the numbers become signs. On a terminal, a run of more than
+/// [`MAX_PROJECTS`] projects only counts those that are up to date.
+fn project_table(outcome: &SyncOutcome, view: View) -> String {
+    let folds = view.width.is_some() && !view.all && outcome.projects.len() > MAX_PROJECTS;
     let is_folded =
         |project: &&ProjectReport| folds && matches!(project.outcome, ProjectOutcome::UpToDate);
-    let both = outcome.direction == Direction::Bidirectional;
     let rows = || {
         outcome
             .projects
             .iter()
             .filter(|project| !is_folded(project))
-            .map(|project| {
-                let counts = project.plan.counts();
-                let numbers = [
-                    counts.added,
-                    counts.modified,
-                    counts.deleted,
-                    project.plan.unchanged,
-                ];
-                let [added, modified, deleted, unchanged] =
-                    numbers.map(|number| number.to_string());
-                let way = match project.direction {
-                    _ if !both => "",
-                    Direction::FromCodex => ", from the codex",
-                    _ => ", to the codex",
-                };
-                let result = format!("{}{way}", result(&project.outcome, view.style));
-                [
-                    project.name.to_string(),
-                    added,
-                    modified,
-                    deleted,
-                    unchanged,
-                    result,
-                ]
-            })
+            .map(|project| project_row(project, outcome.direction, view.style))
     };
+
     let numbers = [1, 2, 3, 4];
-    let wide = table(
-        [
-            "project",
-            "added",
-            "modified",
-            "deleted",
-            "unchanged",
-            "result",
-        ],
-        rows(),
-        &numbers,
-    );
+    let long = [
+        "project",
+        "added",
+        "modified",
+        "deleted",
+        "unchanged",
+        "result",
+    ];
+    let short = ["project", "+", "~", "-", "=", "result"];
+    let wide = table(long, rows(), &numbers);
     let fits = |width| {
         wide.lines()
             .all(|line| anstream::adapter::strip_str(line).to_string().len() <= width)
     };
     let mut text = match view.width {
-        Some(width) if !fits(width) => {
-            table(["project", "+", "~", "-", "=", "result"], rows(), &numbers)
-        }
+        Some(width) if !fits(width) => table(short, rows(), &numbers),
         _ => wide,
     };
+
     let folded = outcome.projects.iter().filter(is_folded).count();
     if folded > 0 {
-        let _ = writeln!(
-            text,
-            " {}",
-            view.style
-                .faint(format!("… and {folded} up to date; -v shows all"))
-        );
+        let line = format!("… and {folded} up to date; -v shows all");
+        let _ = writeln!(text, " {}", view.style.faint(line));
     }
     text
 }
 
-/// The last column, so that its escape codes move nothing.
+/// The cells of one row. In a run in both directions, the result names the direction of the row.
+fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) -> [String; 6] {
+    let counts = project.plan.counts();
+    let direction = match project.direction {
+        _ if run_direction != Direction::Bidirectional => "",
+        Direction::FromCodex => ", from the codex",
+        _ => ", to the codex",
+    };
+
+    [
+        project.name.to_string(),
+        counts.added.to_string(),
+        counts.modified.to_string(),
+        counts.deleted.to_string(),
+        project.plan.unchanged.to_string(),
+        format!("{}{direction}", result(&project.outcome, style)),
+    ]
+}
+
+/// The result column. It is the last one, because escape codes would disturb the alignment of columns after it.
 fn result(outcome: &ProjectOutcome, style: Style) -> String {
     match outcome {
         ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
         ProjectOutcome::Brought => style.good("in the cache"),
-        ProjectOutcome::Incomplete(entries) => {
-            style.bad(format!("all but {} in the cache", entries.len()))
-        }
+        ProjectOutcome::Incomplete(entries) => style.bad(format!(
+            "in the cache except {}",
+            pluralize(entries.len(), "path")
+        )),
         ProjectOutcome::Sent(commit) => {
             style.bad(format!("sent {}, not confirmed", commit.short()))
         }
@@ -181,77 +171,132 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
     }
 }
 
+/// Formats the totals, such as `3 projects: 2 synced, 1 failed; files: …`.
 fn summary(outcome: &SyncOutcome) -> String {
-    let sums = outcome.totals();
-    let (added, modified, deleted) = (sums.added, sums.modified, sums.deleted);
-    let count = outcome
-        .projects
-        .iter()
-        .map(|project| &project.name)
-        .collect::<BTreeSet<_>>()
-        .len();
-    let both = if outcome.direction == Direction::Bidirectional {
-        ", both ways"
+    let totals = outcome.totals();
+    let statuses = if outcome.direction == Direction::Bidirectional {
+        statuses_by_direction(outcome)
     } else {
-        ""
+        totals.by_status()
     };
-    let files = format!("{added} added, {modified} modified, {deleted} deleted");
+
     format!(
-        "{}{both}: {}; files: {files}",
-        counted(count, "project"),
-        sums.by_status()
+        "{}: {statuses}; files: {} added, {} modified, {} deleted",
+        pluralize(totals.projects, "project"),
+        totals.added,
+        totals.modified,
+        totals.deleted
     )
 }
 
-/// What was pushed where, or that nothing was.
-fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
-    let remote = &outcome.remote;
-    let branch = remote.branch.as_deref()?;
-    let tip =
-        |tip: Option<ObjectId>| tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-    let at = |tip: Option<ObjectId>| {
-        tip.map_or(", which has no commits".to_owned(), |tip| {
-            format!(" at {}", tip.short())
-        })
-    };
-    let place = format!("`{}` of {}", escaped(branch.as_bytes()), remote.url);
-    let commits = outcome
-        .projects
-        .iter()
-        .filter(|p| matches!(p.outcome, ProjectOutcome::Synced(_)))
-        .count();
-    match outcome.pushed {
-        Pushed::Verified => {
-            let (before, after) = (tip(remote.before), tip(remote.after));
-            Some(style.strong(format!(
-                "pushed {} to {place}: {before} → {after}, confirmed",
-                counted(commits, "commit")
-            )))
-        }
-        Pushed::Unknown => Some(style.bad(format!("sent to {place}, but not confirmed"))),
-        Pushed::No if outcome.failure.is_some() => None,
-        Pushed::No if outcome.dry_run => {
-            let recorded = outcome
-                .recorded
-                .and_then(|time| jiff::Timestamp::from_second(time).ok());
-            let recorded = recorded
-                .map(|time| format!(", as recorded at {time}"))
-                .unwrap_or_default();
-            Some(format!(
-                "dry run: nothing was written; compared with {place}{}{recorded}",
-                at(remote.before)
-            ))
-        }
-        Pushed::No if outcome.direction == Direction::FromCodex => {
-            let complete = !outcome
+/// Counts the projects by direction and status: `2 synced (to codex), 1 failed (from codex)`.
+fn statuses_by_direction(outcome: &SyncOutcome) -> String {
+    let directions = [
+        (Direction::ToCodex, "to codex"),
+        (Direction::FromCodex, "from codex"),
+    ];
+    let statuses = [
+        (Status::Synced, "synced"),
+        (Status::WouldSync, "would sync"),
+        (Status::UpToDate, "up to date"),
+        (Status::Withheld, "withheld"),
+        (Status::Failed, "failed"),
+    ];
+
+    let mut counts = Vec::new();
+    for (direction, direction_label) in directions {
+        for (status, status_label) in statuses {
+            let count = outcome
                 .projects
                 .iter()
-                .any(|project| project.outcome.is_own_fault());
-            complete.then(|| format!("the local cache holds {place}{}", at(remote.before)))
+                .filter(|project| project.direction == direction)
+                .filter(|project| project.outcome.status() == status)
+                .count();
+            if count > 0 {
+                counts.push(format!("{count} {status_label} ({direction_label})"));
+            }
         }
-        Pushed::No => Some(format!(
-            "nothing to push: {place} stays at {}",
-            tip(remote.before)
-        )),
     }
+    counts.join(", ")
+}
+
+/// The last line: the commits that were pushed and to which branch, or the reason why there were none. `None` if the
+/// run failed, because the error explains it.
+fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
+    let remote = &outcome.remote;
+    let name = escaped(remote.branch.as_deref()?.as_bytes()).to_string();
+    let branch = format!("`{name}` of {}", remote.url);
+
+    match outcome.pushed {
+        Pushed::Verified => {
+            let commits = outcome
+                .projects
+                .iter()
+                .filter(|project| matches!(project.outcome, ProjectOutcome::Synced(_)))
+                .count();
+            let short = |tip: Option<ObjectId>| {
+                tip.map_or_else(|| "no commits".to_owned(), |tip| tip.short())
+            };
+            let after = short(remote.after);
+            if commits == 0 && remote.creates_branch {
+                return Some(style.strong(format!("created {branch} at {after}, confirmed")));
+            }
+            Some(style.strong(format!(
+                "pushed {} to {branch}: {} → {after}, confirmed",
+                pluralize(commits, "commit"),
+                short(remote.before)
+            )))
+        }
+        Pushed::Unknown => Some(style.bad(format!("sent to {branch}, but not confirmed"))),
+        Pushed::No if outcome.failure.is_some() => None,
+        Pushed::No => nothing_pushed(outcome, &branch),
+    }
+}
+
+/// The last line of a run that had nothing to push, or was not meant to push. `branch` names the branch and its remote.
+fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
+    let before = outcome.remote.before;
+    let at_tip = before.map_or(", which has no commits".to_owned(), |tip| {
+        format!(" at {}", tip.short())
+    });
+    let is_complete = !outcome
+        .projects
+        .iter()
+        .any(|project| project.outcome.is_own_fault());
+
+    if outcome.dry_run {
+        let recorded = outcome
+            .recorded
+            .and_then(|time| jiff::Timestamp::from_second(time).ok())
+            .map(|time| format!(", as recorded at {time}"))
+            .unwrap_or_default();
+        let tip = match outcome
+            .remote
+            .base
+            .filter(|_| outcome.remote.creates_branch)
+        {
+            Some(base) => format!(
+                ", which does not exist yet and would be created from {}",
+                base.short()
+            ),
+            None => at_tip,
+        };
+        return Some(format!(
+            "dry run: nothing was written; compared with {branch}{tip}{recorded}"
+        ));
+    }
+    if outcome.direction == Direction::FromCodex {
+        return is_complete.then(|| format!("the local cache matches {branch}{at_tip}"));
+    }
+
+    Some(match before {
+        None => format!("nothing to push: branch {branch} does not exist yet and was not created"),
+        Some(tip) if is_complete => {
+            format!(
+                "nothing to push: {branch} is already up to date ({})",
+                tip.short()
+            )
+        }
+        Some(tip) => format!("nothing was pushed: {branch} is still at {}", tip.short()),
+    })
 }

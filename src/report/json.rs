@@ -1,4 +1,5 @@
-//! The JSON document of a sync. Its schema is in `schemas/`; fields are added, never renamed or moved.
+//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may be added, but are
+//! never renamed or reordered.
 
 use bstr::ByteSlice;
 use schemars::JsonSchema;
@@ -10,129 +11,132 @@ use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, Status, SyncOu
 use crate::paths::escaped;
 use crate::plan::Change;
 
-/// The document.
+/// The result of `sync` or `status`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SyncDocument {
-    /// The version of this shape.
+    /// The version of the document's format.
     pub schema_version: u32,
-    /// The command.
+    /// The command that was run: `sync` or `status`.
     pub command: &'static str,
-    /// Which way; `null` where the run ended before that was known.
+    /// The direction of the run; `null` if the run ended before it was known.
     pub direction: Option<Direction>,
-    /// Whether it was only planned.
+    /// Whether the changes were only planned.
     pub dry_run: bool,
-    /// A digest of the tip and of everything that would change.
+    /// A digest of the tip and of all planned changes; `null` if nothing was planned.
     pub plan_id: Option<String>,
-    /// The codex; `null` where the configuration could not be read.
+    /// The codex; `null` if the configuration could not be read.
     pub remote: Option<Remote>,
-    /// In name order.
+    /// The projects, in name order.
     pub projects: Vec<Project>,
-    /// Sums over the projects.
+    /// Sums over all projects.
     pub totals: Totals,
-    /// Whether commits arrived; `null` when they were sent and nobody can say.
+    /// Whether commits were pushed and verified; `null` if they were sent and the result is unknown.
     pub pushed: Option<bool>,
-    /// How many pushes were made.
+    /// The number of pushes that were attempted.
     pub attempts: u32,
-    /// What a user should know.
+    /// Problems that did not stop the run.
     pub warnings: Vec<Warning>,
-    /// What ended the run.
+    /// The error that ended the run.
     pub error: Option<ErrorReport>,
     /// The exit status.
     pub exit_code: u8,
-    /// How long it took.
+    /// The duration of the run in milliseconds.
     pub duration_ms: u64,
 }
 
-/// The codex.
+/// The codex, before and after the run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Remote {
-    /// Its URL, without secrets.
+    /// The URL, without secrets.
     pub url: String,
-    /// The branch, once it is known.
+    /// The branch; `null` if the run ended before it was known.
     pub branch: Option<String>,
-    /// Its tip before.
+    /// The tip of the branch before the run; `null` if it had none or was not queried.
     pub before: Option<String>,
-    /// Our last commit, where it landed; else the tip as it was.
+    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
     pub after: Option<String>,
+    /// Whether the branch did not exist and this run made it, or would make it.
+    pub creates_branch: bool,
 }
 
-/// One project in one direction.
+/// The result of one project in one direction.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Project {
-    /// Its name.
+    /// The project's name.
     pub name: String,
     /// `to-codex` or `from-codex`.
     pub direction: Direction,
-    /// What became of it.
+    /// The result.
     pub status: Status,
-    /// New files.
+    /// Number of added files.
     pub added: u64,
-    /// Files with other contents or mode.
+    /// Number of files with changed contents or mode.
     pub modified: u64,
-    /// Files that went.
+    /// Number of deleted files.
     pub deleted: u64,
-    /// Claimed files that are the same on both sides.
+    /// Number of claimed files that are the same on both sides.
     pub unchanged: u64,
-    /// Files under its place that no pattern claims.
+    /// Number of files in the project's directory of the codex that no pattern claims.
     pub unmanaged: u64,
-    /// Bytes of the files written.
+    /// Total size of the added and modified files, in bytes.
     pub bytes: u64,
-    /// Its commit.
+    /// The project's commit in the codex.
     pub commit: Option<String>,
-    /// Why it failed or was withheld.
+    /// The reason why the project failed or was withheld.
     pub error: Option<ErrorReport>,
-    /// Every change.
+    /// All changes.
     pub changes: Vec<FileChange>,
-    /// When it was last synced; only there where that was asked (`status --html`).
+    /// The project's previous sync; only present if requested (`status --html`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub last_sync: Option<LastSync>,
 }
 
-/// When a project was last synced, and from which revision. What is not known is `null`.
+/// When a project was last synced, and from which revision. Unknown values are `null`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct LastSync {
-    /// RFC 3339, UTC.
+    /// The time, in RFC 3339 format and UTC.
     pub time: Option<String>,
-    /// The commit of the codex: the one that synced it, or, from the codex, the tip that was brought.
+    /// The commit of the codex: the one made by the sync or, in direction `from-codex`, the tip that was pulled.
     pub commit: Option<String>,
-    /// The URL of the repository that it came from, without its user part.
+    /// The URL of the source repository, without user name and password.
     pub source: Option<String>,
-    /// The commit of that repository.
+    /// The commit of the source repository.
     pub revision: Option<String>,
-    /// Whether files differed from that commit.
+    /// Whether published files differed from that commit.
     pub dirty: Option<bool>,
-    /// Why the time is not known.
+    /// The reason why the time is not known.
     pub unknown: Option<String>,
 }
 
 impl LastSync {
-    fn of(known: &outcome::LastSync) -> Option<Self> {
+    fn new(last_sync: &outcome::LastSync) -> Option<Self> {
         let time = |seconds| {
             jiff::Timestamp::from_second(seconds)
                 .ok()
                 .map(|time| time.to_string())
         };
-        match known {
+
+        match last_sync {
             outcome::LastSync::NotAsked => None,
-            outcome::LastSync::Published(commit) => Some(Self {
-                time: time(commit.time),
-                commit: Some(commit.id.to_string()),
-                source: commit.source.as_ref().and_then(|source| source.url.clone()),
-                revision: commit
-                    .source
-                    .as_ref()
-                    .map(|source| source.commit.to_string()),
-                dirty: commit.source.as_ref().map(|source| source.dirty),
-                unknown: None,
-            }),
+            outcome::LastSync::Published(commit) => {
+                let source = commit.source.as_ref();
+                Some(Self {
+                    time: time(commit.time),
+                    commit: Some(commit.id.to_string()),
+                    source: source.and_then(|source| source.url.clone()),
+                    revision: source.map(|source| source.commit.to_string()),
+                    dirty: source.map(|source| source.dirty),
+                    unknown: None,
+                })
+            }
             outcome::LastSync::Brought { time: seconds, tip } => Some(Self {
                 time: time(*seconds),
                 commit: tip.map(|tip| tip.to_string()),
                 ..Self::default()
             }),
             outcome::LastSync::Never => Some(Self {
-                unknown: Some("it never was synced".to_owned()),
+                unknown: Some("never synced".to_owned()),
                 ..Self::default()
             }),
             outcome::LastSync::Unknown(reason) => Some(Self {
@@ -148,25 +152,25 @@ impl LastSync {
 pub struct FileChange {
     /// `added`, `modified` or `deleted`.
     pub op: &'static str,
-    /// Its path in the codex, and below the cache; what is not printable is escaped.
+    /// The path in the codex or, in direction `from-codex`, in the cache. Unprintable characters are escaped.
     pub path: String,
-    /// Where it comes from: its path below the project's root, or in the codex; `null` for a deletion.
+    /// The path of the source: below the project's root or, in direction `from-codex`, in the codex. `null` for a
+    /// deletion.
     pub source: Option<String>,
-    /// Bytes; `null` for a deletion.
+    /// The new size in bytes; `null` for a deletion.
     pub size: Option<u64>,
 }
 
-/// A warning.
+/// A problem that did not stop the run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Warning {
-    /// The project it concerns.
+    /// The affected project, if it is a single one.
     pub project: Option<String>,
-    /// What.
+    /// The warning text.
     pub message: String,
 }
 
-/// The document of `outcome`. `errors` gives each project's error and `error` that of the run, as the one table of
-/// failures words them.
+/// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of a project.
 pub fn document(
     outcome: &SyncOutcome,
     error: Option<ErrorReport>,
@@ -174,6 +178,20 @@ pub fn document(
     exit_code: u8,
 ) -> SyncDocument {
     let remote = &outcome.remote;
+    let projects = outcome
+        .projects
+        .iter()
+        .map(|project| self::project(project, errors(project)))
+        .collect();
+    let warnings = outcome
+        .warnings
+        .iter()
+        .map(|warning| Warning {
+            project: warning.project.as_ref().map(ToString::to_string),
+            message: warning.message.clone(),
+        })
+        .collect();
+
     SyncDocument {
         direction: Some(outcome.direction),
         dry_run: outcome.dry_run,
@@ -183,12 +201,9 @@ pub fn document(
             branch: remote.branch.clone(),
             before: remote.before.map(|id| id.to_string()),
             after: remote.after.map(|id| id.to_string()),
+            creates_branch: remote.creates_branch,
         }),
-        projects: outcome
-            .projects
-            .iter()
-            .map(|project| self::project(project, errors(project)))
-            .collect(),
+        projects,
         totals: outcome.totals(),
         pushed: match outcome.pushed {
             Pushed::No => Some(false),
@@ -196,14 +211,7 @@ pub fn document(
             Pushed::Unknown => None,
         },
         attempts: outcome.attempts,
-        warnings: outcome
-            .warnings
-            .iter()
-            .map(|warning| Warning {
-                project: warning.project.as_ref().map(ToString::to_string),
-                message: warning.message.clone(),
-            })
-            .collect(),
+        warnings,
         error,
         exit_code,
         duration_ms: outcome.duration.as_millis() as u64,
@@ -211,7 +219,7 @@ pub fn document(
     }
 }
 
-/// The document of a run that ended before there was an outcome.
+/// Builds the document of a run that ended before it had an outcome.
 pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
     SyncDocument {
         schema_version: 1,
@@ -231,12 +239,14 @@ pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
     }
 }
 
+/// Builds the part of the document for one project. A commit that was sent but not confirmed is included.
 fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
     let counts = report.plan.counts();
     let commit = match &report.outcome {
         ProjectOutcome::Synced(commit) | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
         _ => None,
     };
+
     Project {
         name: report.name.to_string(),
         direction: report.direction,
@@ -255,7 +265,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
             .iter()
             .map(|change| self::change(report, change))
             .collect(),
-        last_sync: LastSync::of(&report.last_sync),
+        last_sync: LastSync::new(&report.last_sync),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a run did and does, written for people and for machines. Commands that are no runs word their own results.
+//! Formats the progress and the result of a run, for people and for programs. The commands other than `sync` and
+//! `status` format their own results.
 
 pub mod github;
 pub mod human;
@@ -9,25 +10,27 @@ pub mod progress;
 pub mod style;
 pub mod table;
 
-use crate::words::counted;
+use crate::text::pluralize;
 use serde::Serialize;
 
-/// An error as every output shows it.
+/// An error, as every output format shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ErrorReport {
-    /// A stable name of the cause.
+    /// A stable identifier of the kind of error.
     pub kind: &'static str,
-    /// What failed, with the names involved.
+    /// The message, including the names of the things involved.
     pub message: String,
-    /// What to do about it.
+    /// Suggested fixes.
     pub hints: Vec<String>,
-    /// What lies behind it, outermost first.
+    /// The underlying errors, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub causes: Vec<String>,
 }
 
-/// `3 days ago`, for so many seconds; the same words as those of the page's script.
+/// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2 minutes`.
+///
+/// `templates/status.js` formats ages in the same way.
 pub fn ago(seconds: i64) -> String {
     let units = [
         ("year", 31_557_600),
@@ -36,17 +39,19 @@ pub fn ago(seconds: i64) -> String {
         ("hour", 3_600),
         ("minute", 60),
     ];
+
     let Some((unit, size)) = units
         .into_iter()
         .find(|(_, size)| seconds.saturating_abs() >= *size)
     else {
         return "just now".to_owned();
     };
+
     let count = (seconds / size).saturating_abs();
     if seconds < 0 {
-        format!("in {}", counted(count, unit))
+        format!("in {}", pluralize(count, unit))
     } else {
-        format!("{} ago", counted(count, unit))
+        format!("{} ago", pluralize(count, unit))
     }
 }
 
@@ -55,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_ago_is_told_in_the_largest_unit() {
+    fn age_is_shown_in_its_largest_unit() {
         for (seconds, expected) in [
             (0, "just now"),
             (59, "just now"),

@@ -1,4 +1,4 @@
-//! A line a thing that happens, as it happens: events first, the document of the whole run last.
+//! Newline-delimited JSON: one event per line while the run goes on, then the result document.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::json::SyncDocument;
 use crate::event::{Event, Reporter};
 
-/// What stands on a line.
+/// One line of the output.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Line {
-    /// Something happened.
+    /// An event of the run.
     Event(Event),
-    /// The run ended.
+    /// The result of the run, always on the last line.
     Result {
         /// Always `result`.
         event: ResultTag,
@@ -24,22 +24,22 @@ pub enum Line {
     },
 }
 
-/// Tells the last line from the others.
+/// The `event` field of the last line, which distinguishes it from the events.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultTag {
-    /// The last line.
+    /// The line that holds the document.
     Result,
 }
 
-/// Writes each event as a line and passes it on.
+/// Writes each event as a line, then passes it to the next reporter.
 pub struct Lines<W> {
     out: Mutex<W>,
     next: Box<dyn Reporter>,
 }
 
 impl<W: Write + Send> Lines<W> {
-    /// Lines on `out`, flushed one by one.
+    /// Writes to `out`, which is flushed after each line.
     pub fn new(out: W, next: impl Reporter + 'static) -> Self {
         Self {
             out: Mutex::new(out),
@@ -52,14 +52,16 @@ impl<W: Write + Send> Reporter for Lines<W> {
     fn event(&self, event: &Event) {
         let line = line(&Line::Event(event.clone()));
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader that went away is no error.
+
+        // A write error is recorded by the stream itself; a closed pipe is not an error.
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         drop(out);
+
         self.next.event(event);
     }
 }
 
-/// One line, with its end.
+/// Serializes one line, including its line break.
 pub fn line(line: &Line) -> String {
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');

@@ -1,6 +1,7 @@
-//! A result as one page for a browser: what a team looks at. It needs nothing but itself, is whole without scripts, and
-//! lets nothing in that a name or a commit message might bring along: everything that is shown is escaped by the
-//! template, and the page's own policy runs the one script and the one style that stand in it.
+//! The HTML report of `status --html`: one self-contained page, which is complete without scripts.
+//!
+//! File names and commit messages cannot inject markup: the template escapes every value, and the page's content
+//! security policy allows only the script and the style that are embedded in it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,21 +13,23 @@ use bstr::ByteSlice;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::human::FOLD;
+use super::human::MAX_CHANGES;
 use super::{ErrorReport, ago};
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Status, SyncOutcome};
 use crate::paths::escaped;
-use crate::words::counted;
+use crate::text::pluralize;
 
 const STYLE: &str = include_str!("../../templates/status.css");
 const SCRIPT: &str = include_str!("../../templates/status.js");
-/// Warnings that are shown without being asked for more.
-const FOLD_WARNINGS: usize = 100;
+/// The number of warnings that are shown without `-v`.
+const MAX_WARNINGS: usize = 100;
 
-/// The page of a run that went through, made at `now` (seconds since the epoch), with every change where `all` are asked
-/// for. `errors` gives each project's error, as the one table of failures words them.
+/// Renders the page of a run that ended without an error of its own.
+///
+/// `errors` returns the error of a project. `now` is the time that the page shows as its own, in seconds since the
+/// epoch. `all` shows long lists in full.
 pub fn page(
     outcome: &SyncOutcome,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
@@ -38,10 +41,20 @@ pub fn page(
         .iter()
         .map(|report| Row::new(report, errors(report), now, all))
         .collect();
-    // What needs somebody comes first; otherwise in name order, as it comes.
+    // Projects that need attention come first. The sort is stable: equal states stay in name order.
     rows.sort_by_key(|row| row.rank);
-    let shown_warnings = if all { usize::MAX } else { FOLD_WARNINGS };
-    let warnings = outcome.warnings.iter().take(shown_warnings);
+
+    let max_warnings = if all { usize::MAX } else { MAX_WARNINGS };
+    let warnings = outcome
+        .warnings
+        .iter()
+        .take(max_warnings)
+        .map(|warning| {
+            let project = warning.project.as_ref().map(ToString::to_string);
+            (project, text(&warning.message))
+        })
+        .collect();
+
     let page = Page {
         style: STYLE,
         script: SCRIPT,
@@ -54,24 +67,18 @@ pub fn page(
         codex: text(&outcome.remote.url.to_string()),
         branch: outcome.remote.branch.as_deref().map(text),
         tip: outcome.remote.before.map(Id),
-        made: Moment::new(now, now),
+        generated: Moment::new(now, now),
         recorded: outcome.recorded.map(|time| Moment::new(time, now)),
         tiles: tiles(outcome),
         rows,
-        warnings: warnings
-            .map(|w| {
-                (
-                    w.project.as_ref().map(ToString::to_string),
-                    text(&w.message),
-                )
-            })
-            .collect(),
-        folded_warnings: outcome.warnings.len().saturating_sub(shown_warnings),
+        folded_warnings: outcome.warnings.len().saturating_sub(max_warnings),
+        warnings,
     };
     // Writing to a string cannot fail.
     page.render().unwrap_or_default()
 }
 
+/// The values of `templates/status.html`.
 #[derive(Template)]
 #[template(path = "status.html")]
 struct Page {
@@ -82,15 +89,17 @@ struct Page {
     codex: String,
     branch: Option<String>,
     tip: Option<Id>,
-    made: Moment,
+    generated: Moment,
+    /// The time of the recorded state, if the plan was compared with that.
     recorded: Option<Moment>,
     tiles: Vec<Tile>,
     rows: Vec<Row>,
+    /// Each with the name of its project.
     warnings: Vec<(Option<String>, String)>,
     folded_warnings: usize,
 }
 
-/// A number of projects, which also shows these alone.
+/// The number of projects in one state. A click filters the table by that state.
 struct Tile {
     state: &'static str,
     label: &'static str,
@@ -100,14 +109,14 @@ struct Tile {
 /// A project in one direction.
 struct Row {
     name: String,
-    /// Where in the codex, and which way.
-    place: Option<String>,
+    /// The project's path in the codex, or the direction if it is from the codex.
+    location: Option<String>,
     state: &'static str,
     label: &'static str,
     rank: u8,
-    /// `None` where it is not known.
+    /// Numbers of files by kind; `None` if they are not known.
     counts: [(&'static str, Option<u64>); 4],
-    last: Last,
+    last_sync: LastSyncCell,
     error: Option<ErrorReport>,
     summary: String,
     changes: Vec<Change>,
@@ -121,10 +130,11 @@ struct Change {
     path: String,
 }
 
-enum Last {
+/// The cells "Last synced" and "From revision".
+enum LastSyncCell {
     Known {
         when: Moment,
-        /// Of the codex.
+        /// The commit of the codex.
         commit: Option<Id>,
         revision: Option<Id>,
         dirty: bool,
@@ -132,20 +142,21 @@ enum Last {
     },
     Unknown {
         label: &'static str,
-        why: String,
+        reason: String,
     },
 }
 
-/// A time, in several ways to read it.
+/// A time in the formats that the page uses.
 struct Moment {
     seconds: i64,
     iso: String,
     date: String,
     clock: String,
-    /// As seen from when the page was made; the script keeps it true.
+    /// Relative to the time of the page; the script keeps it up to date.
     ago: String,
 }
 
+/// An object id that the template can show in full and shortened.
 struct Id(ObjectId);
 
 impl Id {
@@ -160,8 +171,8 @@ impl fmt::Display for Id {
     }
 }
 
-/// How a state is told: its name in a document, words for people, and its place among the others.
-fn told(status: Status) -> (&'static str, &'static str, u8) {
+/// The state of a project: its identifier, its label, and its rank in the initial order.
+fn state(status: Status) -> (&'static str, &'static str, u8) {
     match status {
         Status::Failed => ("failed", "failed", 0),
         Status::Withheld => ("withheld", "withheld", 1),
@@ -170,59 +181,68 @@ fn told(status: Status) -> (&'static str, &'static str, u8) {
     }
 }
 
+/// The tiles above the table: all projects, then those of each state. The first one has no state, and removes the
+/// filter.
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
-    let sums = outcome.totals();
-    // One that goes both ways stands there twice.
-    let count = outcome
+    let totals = outcome.totals();
+    // A project that is synced in both directions has two entries.
+    let names: BTreeSet<_> = outcome
         .projects
         .iter()
         .map(|project| &project.name)
-        .collect::<BTreeSet<_>>()
-        .len() as u64;
-    let of = |status, count| {
-        let (state, label, _) = told(status);
+        .collect();
+    let tile = |status, count| {
+        let (state, label, _) = state(status);
         Tile {
             state,
             label,
             count,
         }
     };
+
     vec![
         Tile {
             state: "",
-            label: if count == 1 { "project" } else { "projects" },
-            count,
+            label: if names.len() == 1 {
+                "project"
+            } else {
+                "projects"
+            },
+            count: names.len() as u64,
         },
-        of(Status::UpToDate, sums.up_to_date + sums.synced),
-        of(Status::WouldSync, sums.would_sync),
-        of(Status::Withheld, sums.withheld),
-        of(Status::Failed, sums.failed),
+        tile(Status::UpToDate, totals.up_to_date + totals.synced),
+        tile(Status::WouldSync, totals.would_sync),
+        tile(Status::Withheld, totals.withheld),
+        tile(Status::Failed, totals.failed),
     ]
 }
 
 impl Row {
     fn new(report: &ProjectReport, error: Option<ErrorReport>, now: i64, all: bool) -> Self {
-        let (state, label, rank) = told(report.outcome.status());
+        let (state, label, rank) = state(report.outcome.status());
         let counts = report.plan.counts();
-        let from_codex = report.direction == Direction::FromCodex;
-        let total = report.plan.changes.len();
-        let shown = if all { usize::MAX } else { FOLD };
-        let changes = report.plan.changes.iter().take(shown).map(|change| Change {
-            op: change.op.name(),
-            path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
-        });
+        // A failed project has no plan, so its zeros mean nothing.
         let is_planned = !matches!(
             report.outcome,
             ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded
         );
-        let way = if from_codex { " --from-codex" } else { "" };
+
+        let limit = if all { usize::MAX } else { MAX_CHANGES };
+        let total = report.plan.changes.len();
+        let changes = report.plan.changes.iter().take(limit).map(|change| Change {
+            op: change.op.name(),
+            path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
+        });
+
+        let (location, flag) = if report.direction == Direction::FromCodex {
+            (Some("from the codex".to_owned()), " --from-codex")
+        } else {
+            (report.to.as_ref().map(ToString::to_string), "")
+        };
+
         Self {
             name: report.name.to_string(),
-            place: if from_codex {
-                Some("from the codex".to_owned())
-            } else {
-                report.to.as_ref().map(ToString::to_string)
-            },
+            location,
             state,
             label,
             rank,
@@ -233,28 +253,29 @@ impl Row {
                 ("unchanged", report.plan.unchanged),
             ]
             .map(|(kind, count)| (kind, is_planned.then_some(count))),
-            last: Last::new(&report.last_sync, now),
+            last_sync: LastSyncCell::new(&report.last_sync, now),
             error: error.map(|error| ErrorReport {
                 message: text(&error.message),
                 causes: error.causes.iter().map(|cause| text(cause)).collect(),
                 hints: error.hints.iter().map(|hint| text(hint)).collect(),
                 ..error
             }),
-            summary: counted(total, "file"),
+            summary: pluralize(total, "file"),
             changes: changes.collect(),
-            folded: total.saturating_sub(shown),
-            all: format!("fractary-codex sync{way} -p {} --dry-run -v", report.name),
+            folded: total.saturating_sub(limit),
+            all: format!("fractary-codex sync{flag} -p {} --dry-run -v", report.name),
         }
     }
 }
 
-impl Last {
-    fn new(known: &LastSync, now: i64) -> Self {
-        let unknown = |label, why: &str| Self::Unknown {
+impl LastSyncCell {
+    fn new(last_sync: &LastSync, now: i64) -> Self {
+        let unknown = |label, reason: &str| Self::Unknown {
             label,
-            why: text(why),
+            reason: text(reason),
         };
-        match known {
+
+        match last_sync {
             LastSync::Published(commit) => Self::Known {
                 when: Moment::new(commit.time, now),
                 commit: Some(Id(commit.id)),
@@ -273,9 +294,9 @@ impl Last {
                 dirty: false,
                 source: Some("of the codex".to_owned()),
             },
-            LastSync::Never => unknown("never", "no commit of the codex is a sync of it"),
-            LastSync::Unknown(why) => unknown("not known here", why),
-            LastSync::NotAsked => unknown("not known here", "it was not asked"),
+            LastSync::Never => unknown("never synced", ""),
+            LastSync::Unknown(reason) => unknown("unknown", reason),
+            LastSync::NotAsked => unknown("unknown", "not requested"),
         }
     }
 }
@@ -283,21 +304,17 @@ impl Last {
 impl Moment {
     fn new(seconds: i64, now: i64) -> Self {
         let time = Timestamp::from_second(seconds).unwrap_or_default();
-        let (date, clock) = (
-            time.strftime("%-d %b %Y").to_string(),
-            time.strftime("%H:%M UTC").to_string(),
-        );
         Self {
             seconds,
             iso: time.to_string(),
-            date,
-            clock,
+            date: time.strftime("%-d %b %Y").to_string(),
+            clock: time.strftime("%H:%M UTC").to_string(),
             ago: ago(now.saturating_sub(seconds)),
         }
     }
 }
 
-/// A URL as people say it.
+/// Shortens a URL: without `https://` and `.git`.
 fn brief(url: &str) -> String {
     text(
         url.strip_prefix("https://")
@@ -306,18 +323,20 @@ fn brief(url: &str) -> String {
     )
 }
 
-/// Prose as our messages have it, in parts: what stands between backticks is code.
+/// Splits a message at its backticks, for the template.
 struct Parts;
 
 impl Parts {
-    fn of(prose: &str) -> impl Iterator<Item = (bool, &str)> {
-        // An odd one is no quotation mark.
-        let is_paired = prose.matches('`').count().is_multiple_of(2);
+    /// Returns the parts of `message`; `true` marks a part between two backticks, which is shown as code.
+    fn of(message: &str) -> impl Iterator<Item = (bool, &str)> {
+        // With an odd number of backticks it is not clear which ones are pairs.
+        let is_paired = message.matches('`').count().is_multiple_of(2);
         let parts = if is_paired {
-            prose.split('`').collect()
+            message.split('`').collect()
         } else {
-            vec![prose]
+            vec![message]
         };
+
         parts
             .into_iter()
             .enumerate()
@@ -326,12 +345,12 @@ impl Parts {
     }
 }
 
-/// Words from outside, with nothing in them that hides or reorders others.
-fn text(words: &str) -> String {
-    escaped(words.as_bytes()).to_string()
+/// Escapes control and bidirectional characters, which could hide or reorder the text around them.
+fn text(untrusted: &str) -> String {
+    escaped(untrusted.as_bytes()).to_string()
 }
 
-/// What a page's policy knows a script or a style by.
+/// The source expression of an embedded script or style in the content security policy.
 fn digest(contents: &str) -> String {
     format!(
         "sha256-{}",
@@ -344,8 +363,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_style_or_script_ends_it() {
-        // Then the page would hold something else than what its policy names, and run neither.
+    fn style_and_script_cannot_end_their_element() {
+        // Otherwise the browser would see other contents than those of the digest, and block them. It would also
+        // normalize a carriage return.
         for contents in [STYLE, SCRIPT] {
             assert!(!contents.contains("</") && !contents.contains('\r'));
         }

@@ -1,4 +1,5 @@
-//! Progress on a terminal: a line a stage, drawn only when a stage takes longer than a blink, gone at the end.
+//! Progress on a terminal: one line per stage, drawn only when the stage takes longer than 250 ms, and removed at its
+//! end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,27 +11,28 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Reporter, Stage};
 
-/// Work shorter than this shows nothing.
+/// A stage shows no line before it has run for this long.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// How often a stage that tells nothing is looked at.
+/// How often the lines of all stages are redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Draws events on standard error.
+/// Draws the progress of each stage on standard error.
 pub struct Progress {
     bars: Arc<Bars>,
-    spoken: Box<dyn Fn(&Event) + Send + Sync>,
+    print: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
-/// The stages under way and the line of each.
+/// The running stages: the start time and, once it is shown, the line of each.
 struct Bars {
     lines: MultiProgress,
     stages: Mutex<HashMap<Stage, (Instant, Option<ProgressBar>)>>,
 }
 
 impl Progress {
-    /// Bars where `draw`; `speak` is given the events that stay on the screen as lines.
-    pub fn new(draw: bool, speak: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines, such as warnings,
+    /// while no bar is on the screen.
+    pub fn new(draw: bool, print: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let target = if draw {
             ProgressDrawTarget::stderr_with_hz(20)
         } else {
@@ -40,24 +42,30 @@ impl Progress {
             lines: MultiProgress::with_draw_target(target),
             stages: Mutex::default(),
         });
+
         if draw {
-            let bars = Arc::downgrade(&bars);
-            // Whoever waits for a server that says nothing sees that it is waited for. Without a thread they see nothing.
-            let _ = thread::Builder::new()
-                .name("progress".to_owned())
-                .spawn(move || {
-                    while let Some(bars) = bars.upgrade() {
-                        bars.tick();
-                        drop(bars);
-                        thread::park_timeout(TICK);
-                    }
-                });
+            spawn_ticker(&bars);
         }
         Self {
             bars,
-            spoken: Box::new(speak),
+            print: Box::new(print),
         }
     }
+}
+
+/// Starts the thread that redraws the lines, so that a stage without events, such as a wait for the server, shows that
+/// the program is alive. It ends when the bars are dropped. If no thread can be started, such a stage shows no line.
+fn spawn_ticker(bars: &Arc<Bars>) {
+    let bars = Arc::downgrade(bars);
+    let _ = thread::Builder::new()
+        .name("progress".to_owned())
+        .spawn(move || {
+            while let Some(bars) = bars.upgrade() {
+                bars.tick();
+                drop(bars);
+                thread::park_timeout(TICK);
+            }
+        });
 }
 
 impl Bars {
@@ -65,7 +73,7 @@ impl Bars {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows the stages that have nothing to count yet.
+    /// Redraws every stage that has run for longer than [`DELAY`].
     fn tick(&self) {
         for (stage, (since, bar)) in self.stages().iter_mut() {
             if since.elapsed() >= DELAY {
@@ -74,7 +82,7 @@ impl Bars {
         }
     }
 
-    /// A new line, for who waits.
+    /// Adds a line with a spinner.
     fn line(&self, stage: Stage) -> ProgressBar {
         let bar = self
             .lines
@@ -83,7 +91,8 @@ impl Bars {
         bar
     }
 
-    fn count(
+    /// Updates the counts of a stage's line.
+    fn update(
         &self,
         stage: Stage,
         done: u64,
@@ -98,9 +107,10 @@ impl Bars {
         if since.elapsed() < DELAY {
             return;
         }
+
         let bar = bar.get_or_insert_with(|| self.line(stage));
         match total {
-            // The bar takes what the line has left, so that it fits a narrow screen.
+            // `wide_bar` takes the rest of the line, so that the line fits a narrow terminal.
             Some(total) if bar.length() != Some(total) => {
                 bar.set_style(style("{prefix} [{wide_bar}] {pos}/{len} {msg}"));
                 bar.set_length(total);
@@ -108,6 +118,7 @@ impl Bars {
             None if bar.position() == 0 => bar.set_style(style("{prefix} {spinner} {pos} {msg}")),
             _ => {}
         }
+
         let unit = match stage {
             Stage::Fetch | Stage::Push | Stage::Verify => "objects",
             Stage::Scan => "projects",
@@ -116,10 +127,10 @@ impl Bars {
         let files = files
             .map(|files| format!(", {files} files"))
             .unwrap_or_default();
-        let moved = bytes
+        let bytes = bytes
             .map(|bytes| format!(", {}", ByteSize(bytes).display().iec()))
             .unwrap_or_default();
-        bar.set_message(format!("{unit}{files}{moved}"));
+        bar.set_message(format!("{unit}{files}{bytes}"));
         bar.set_position(done);
     }
 }
@@ -128,7 +139,7 @@ impl Reporter for Progress {
     fn event(&self, event: &Event) {
         match event {
             Event::Started { stage } => {
-                drop(self.bars.stages().insert(*stage, (Instant::now(), None)))
+                self.bars.stages().insert(*stage, (Instant::now(), None));
             }
             Event::Progress {
                 stage,
@@ -137,20 +148,24 @@ impl Reporter for Progress {
                 files,
                 bytes,
             } => {
-                self.bars.count(*stage, *done, *total, *files, *bytes);
+                self.bars.update(*stage, *done, *total, *files, *bytes);
             }
             Event::Finished { stage } => {
                 if let Some((_, Some(bar))) = self.bars.stages().remove(stage) {
                     bar.finish_and_clear();
                 }
             }
-            Event::Waiting | Event::Retrying { .. } | Event::Warning { .. } => {
-                self.bars.lines.suspend(|| (self.spoken)(event));
+            Event::Waiting
+            | Event::Retrying { .. }
+            | Event::ServerWords { .. }
+            | Event::Warning { .. } => {
+                self.bars.lines.suspend(|| (self.print)(event));
             }
         }
     }
 }
 
+/// Parses a template of indicatif. The templates are constant, so the fallback is never used.
 fn style(template: &str) -> ProgressStyle {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

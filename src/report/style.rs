@@ -1,10 +1,10 @@
-//! Colour, where it is wanted. Nothing is told by colour alone.
+//! Colours of the human output. Colour never carries information that the text does not.
 
 use std::fmt::Display;
 
 use owo_colors::OwoColorize;
 
-/// How one stream is written.
+/// Formatting of one output stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Whether escape codes are written.
@@ -12,7 +12,7 @@ pub struct Style {
 }
 
 impl Style {
-    /// Good news.
+    /// Success: green.
     pub fn good(self, text: impl Display) -> String {
         if self.color {
             text.green().to_string()
@@ -21,7 +21,7 @@ impl Style {
         }
     }
 
-    /// Something to look at.
+    /// Needs attention: bold yellow.
     pub fn warn(self, text: impl Display) -> String {
         if self.color {
             text.yellow().bold().to_string()
@@ -30,7 +30,7 @@ impl Style {
         }
     }
 
-    /// Bad news.
+    /// Failure: bold red.
     pub fn bad(self, text: impl Display) -> String {
         if self.color {
             text.red().bold().to_string()
@@ -39,7 +39,7 @@ impl Style {
         }
     }
 
-    /// What matters most.
+    /// Emphasis: bold.
     pub fn strong(self, text: impl Display) -> String {
         if self.color {
             text.bold().to_string()
@@ -48,7 +48,7 @@ impl Style {
         }
     }
 
-    /// What matters less.
+    /// Secondary information: dimmed.
     pub fn faint(self, text: impl Display) -> String {
         if self.color {
             text.dimmed().to_string()

@@ -1,8 +1,9 @@
-//! Tables of plain text: columns side by side, numbers to the right, nothing drawn around them.
+//! Plain-text tables without borders.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-/// A header and rows. What is wider than the screen is left to it: nothing is cut.
+/// Formats a table with right-aligned columns at the indexes in `numbers`. Lines that are wider than the terminal are
+/// neither cut nor wrapped.
 pub fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -13,11 +14,13 @@ pub fn table<const N: usize>(
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header).add_rows(rows);
+
     for column in numbers {
         if let Some(column) = table.column_mut(*column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+
     let lines: Vec<_> = table
         .lines()
         .map(|line| line.trim_end().to_owned())

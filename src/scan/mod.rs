@@ -6,6 +6,7 @@
 
 mod read;
 mod stat_cache;
+mod unmatched;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,11 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::{escaped, folded, shown};
 use crate::workspace::Project;
 
+use walk::Walked;
+
 pub use read::SourceRoot;
 pub use stat_cache::{StatCache, StatCachePolicy};
+pub use unmatched::{UselessPattern, useless_patterns};
 
 /// What a project has to publish, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +36,17 @@ pub struct Snapshot {
     pub files: BTreeMap<BString, SourceFile>,
     /// Matched but not taken; the codex's copies stay as they are.
     pub skipped: Vec<Skipped>,
+    /// The rules of the project's claims that match no file.
+    pub unmatched: Vec<usize>,
+}
+
+/// The matching files of a project, counted without reading them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The number of files that would be published.
+    pub files: usize,
+    /// The rules of the project's claims that match no file.
+    pub unmatched: Vec<usize>,
 }
 
 /// A file that was read.
@@ -82,12 +97,30 @@ pub enum SkipReason {
     /// Links are left out (`symlinks: skip`).
     #[error("links are left out (`sync.symlinks: skip`)")]
     Link,
+    /// A link that may lead to a directory with matching files.
+    #[error("the link is not followed (`sync.symlinks`)")]
+    NotFollowed,
     /// A socket, pipe or device.
     #[error("not a regular file")]
     Special,
     /// A name that no tree of git may hold.
     #[error("{0}")]
     Name(#[from] crate::paths::InvalidPath),
+}
+
+impl SkipReason {
+    /// Whether matching files may be below the path: it may be, or may lead to, a directory.
+    pub fn may_hide_files(&self) -> bool {
+        match self {
+            Self::LeavesRoot
+            | Self::Dangling
+            | Self::Loop
+            | Self::NeverASource
+            | Self::Link
+            | Self::NotFollowed => true,
+            Self::TooLarge { .. } | Self::Special | Self::Name(_) => false,
+        }
+    }
 }
 
 /// Why a project could not be read.
@@ -183,8 +216,11 @@ pub fn scan(
 ) -> Result<Snapshot, ScanError> {
     let root = SourceRoot::open(project)?;
     let cache = StatCache::open(caches, root.path());
-    let (found, mut skipped) = walk::walk(project, root.path())?;
-    check_collisions(project, &found)?;
+    let Walked {
+        found,
+        mut skipped,
+        unmatched,
+    } = walk::walk(project, root.path())?;
     let read: Vec<_> = found
         .into_par_iter()
         .map(|file| {
@@ -195,44 +231,59 @@ pub fn scan(
         })
         .collect::<Result<_, ScanError>>()?;
     cache.save(root.path());
-    let mut files = Vec::with_capacity(read.len());
+    let mut taken = Vec::with_capacity(read.len());
     for (file, content) in read {
-        let destinations = file.claims.into_iter().map(|(destination, _)| destination);
         match content {
-            Ok((id, mode, size)) => files.extend(destinations.map(|to| {
-                (
-                    to,
-                    SourceFile {
-                        source: file.source.clone(),
-                        id,
-                        mode,
-                        size,
-                    },
-                )
-            })),
+            Ok(content) => taken.push((file, content)),
             Err(reason) => skipped.push(Skipped {
                 source: file.source,
                 reason,
             }),
         }
     }
+    check_collisions(project, taken.iter().map(|(file, _)| file))?;
+    let mut files = Vec::with_capacity(taken.len());
+    for (file, (id, mode, size)) in taken {
+        let destinations = file.claims.into_iter().map(|(destination, _)| destination);
+        files.extend(destinations.map(|to| {
+            (
+                to,
+                SourceFile {
+                    source: file.source.clone(),
+                    id,
+                    mode,
+                    size,
+                },
+            )
+        }));
+    }
     // Built in one go, a map's nodes are full; grown in order, they are half empty.
     let files: BTreeMap<_, _> = files.into_iter().collect();
     skipped.sort_by(|a, b| a.source.cmp(&b.source));
     tracing::Span::current().record("files", files.len());
-    Ok(Snapshot { files, skipped })
+    Ok(Snapshot {
+        files,
+        skipped,
+        unmatched,
+    })
 }
 
-/// How many files of a project would be published, without reading them.
-pub fn count(project: &Project) -> Result<usize, ScanError> {
+/// Counts the files of a project that would be published, without reading them.
+pub fn count(project: &Project) -> Result<Survey, ScanError> {
     let root = SourceRoot::open(project)?;
-    let (found, _) = walk::walk(project, root.path())?;
-    Ok(found.iter().map(|file| file.claims.len()).sum())
+    let walked = walk::walk(project, root.path())?;
+    Ok(Survey {
+        files: walked.found.iter().map(|file| file.claims.len()).sum(),
+        unmatched: walked.unmatched,
+    })
 }
 
 /// Refuses two files for one place, for places that a case- or normalization-insensitive file system merges, and for
 /// places of which one lies below the other.
-fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError> {
+fn check_collisions<'f>(
+    project: &Project,
+    taken: impl Iterator<Item = &'f Found>,
+) -> Result<(), ScanError> {
     let mut seen: BTreeMap<BString, (&Found, &BString, usize)> = BTreeMap::new();
     let collision =
         |first: (&Found, usize), second: (&Found, usize), destination: &BString, clash: Clash| {
@@ -250,7 +301,7 @@ fn check_collisions(project: &Project, found: &[Found]) -> Result<(), ScanError>
                 clash,
             })))
         };
-    for file in found {
+    for file in taken {
         for (destination, pattern) in &file.claims {
             if let Some((other, place, other_pattern)) =
                 seen.insert(folded(destination), (file, destination, *pattern))

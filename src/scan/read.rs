@@ -10,7 +10,7 @@ use super::stat_cache::StatCache;
 use super::{ScanError, SkipReason, SourceFile};
 use crate::config::Symlinks;
 use crate::object::{self, Hasher, Kind, Mode, ObjectId};
-use crate::platform::{self, FileKind, Look, bytes_of, path_of};
+use crate::platform::{self, ChangeTimes, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
 use crate::workspace::project::ScanPolicy;
 
@@ -18,6 +18,7 @@ use crate::workspace::project::ScanPolicy;
 pub struct SourceRoot {
     dir: Dir,
     path: PathBuf,
+    change_times: ChangeTimes,
 }
 
 /// Id, mode and size of a file, or why it is not taken.
@@ -33,7 +34,11 @@ impl SourceRoot {
         let path = project.root.canonicalize().map_err(error)?;
         let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).map_err(error)?;
         dir.entries().map_err(error)?;
-        Ok(Self { dir, path })
+        Ok(Self {
+            dir,
+            path,
+            change_times: ChangeTimes::default(),
+        })
     }
 
     /// The root with every link resolved.
@@ -58,9 +63,13 @@ impl SourceRoot {
             .ok()
             .flatten()
             .filter(|look| look.kind == FileKind::File);
-        if let Some(Look { mode, stat, .. }) = there
+        if let Some(Look {
+            mode, stat, device, ..
+        }) = there
             && stat.size <= policy.max_file_size
-            && let Some(id) = cache.lookup(source, stat)
+            && let Some(id) = cache.lookup(source, stat, || {
+                self.change_times.are_kept(&self.dir, path, device)
+            })
         {
             cache.note(source, stat, id, false);
             return Ok(Ok((id, mode, stat.size)));

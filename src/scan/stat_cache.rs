@@ -71,10 +71,17 @@ impl StatCache {
         }
     }
 
-    /// The id of the file at `source`, if it is the one that was hashed before.
-    pub(super) fn lookup(&self, source: &BStr, stat: Stat) -> Option<ObjectId> {
+    /// The id of the file at `source`, if it is surely the one that was hashed before. `keeps_change_times` is as in
+    /// [`Stat::is_surely`].
+    pub(super) fn lookup(
+        &self,
+        source: &BStr,
+        stat: Stat,
+        keeps_change_times: impl FnOnce() -> bool,
+    ) -> Option<ObjectId> {
         let (known, id) = self.known.get(source)?;
-        (stat.is_settled(self.taken) && *known == stat).then_some(*id)
+        stat.is_surely(known, self.taken, keeps_change_times)
+            .then_some(*id)
     }
 
     /// Takes notice of a file; `fresh` if it was read just now.

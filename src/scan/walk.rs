@@ -1,6 +1,6 @@
 //! Finds the files that a project's patterns claim, entering only directories that can hold one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -14,12 +14,20 @@ use crate::config::Symlinks;
 use crate::paths::check_segment;
 use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
+use crate::workspace::project::DenyList;
 
-/// The walk: enters only directories that can hold a claimed file.
-pub(super) fn walk(
-    project: &Project,
-    real_root: &Path,
-) -> Result<(Vec<Found>, Vec<Skipped>), ScanError> {
+/// What a walk found.
+pub(super) struct Walked {
+    /// The claimed files, by path.
+    pub(super) found: Vec<Found>,
+    /// Paths that are matched and cannot be published.
+    pub(super) skipped: Vec<Skipped>,
+    /// The rules that match no path.
+    pub(super) unmatched: Vec<usize>,
+}
+
+/// Walks the project. Only directories that can hold a claimed file are entered.
+pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanError> {
     let policy = &project.scan;
     let skipped = Arc::new(Mutex::new(Vec::new()));
     let walker = ignore::WalkBuilder::new(real_root)
@@ -36,6 +44,7 @@ pub(super) fn walk(
         })
         .build();
     let mut found = Vec::new();
+    let mut used = BTreeSet::new();
     for entry in walker {
         let entry = match entry {
             Ok(entry) => entry,
@@ -51,15 +60,21 @@ pub(super) fn walk(
             continue;
         }
         let source = below(real_root, entry.path());
+        let rules = project.claims.matching(&source);
+        if rules.is_empty() {
+            if entry.path_is_symlink() && hides_files(project, entry.path(), &source) {
+                let reason = SkipReason::NotFollowed;
+                push(&skipped, Skipped { source, reason });
+            }
+            continue;
+        }
+        used.extend(rules.iter().copied());
         let claims: Vec<_> = project
             .claims
-            .claim(&source)
+            .destinations(&source, &rules)
             .into_iter()
             .map(|c| (BString::from(c.destination), c.pattern))
             .collect();
-        if claims.is_empty() {
-            continue;
-        }
         let special = kind.is_some_and(|kind| !kind.is_file() && !kind.is_symlink());
         let bad_name = claims
             .iter()
@@ -82,10 +97,25 @@ pub(super) fn walk(
     }
     found.sort_by(|a, b| a.source.cmp(&b.source));
     let skipped = std::mem::take(&mut *lock(&skipped));
-    Ok((found, skipped))
+    for skip in &skipped {
+        used.extend(project.claims.reaching(&skip.source));
+    }
+    let unmatched = project.claims.rules().filter(|rule| !used.contains(rule));
+    Ok(Walked {
+        unmatched: unmatched.collect(),
+        found,
+        skipped,
+    })
 }
 
-/// Whether the walk goes on with `entry`: not into what cannot match, what is never a source, or out of the root.
+/// Whether a link that is not followed, and that no pattern matches, may hide claimed files below it.
+fn hides_files(project: &Project, link: &Path, source: &[u8]) -> bool {
+    let is_file = || fs::metadata(link).is_ok_and(|target| !target.is_dir());
+    project.scan.symlinks != Symlinks::FollowInside && project.claims.can_hold(source) && !is_file()
+}
+
+/// Whether the walk continues with `entry`. It enters no directory that cannot hold a claimed file, nothing on the deny
+/// list and nothing outside the root; a link is judged by the path it resolves to.
 fn enters(
     project: &Project,
     never: &Never,
@@ -95,34 +125,39 @@ fn enters(
     if entry.depth() == 0 {
         return true;
     }
-    let root = never.root.as_path();
-    let source = below(root, entry.path());
+
+    let source = below(&never.root, entry.path());
     let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-    if directory && (!project.claims.can_hold(&source) || entry.file_name() == ".git") {
+    // A link to a directory may be in the place of a file that is matched.
+    let is_wanted = || {
+        project.claims.can_hold(&source)
+            || (entry.path_is_symlink() && !project.claims.matching(&source).is_empty())
+    };
+    if directory && (!is_wanted() || entry.file_name() == ".git") {
         return false;
     }
     if never.holds(entry.path(), directory) {
         return false;
     }
-    if !entry.path_is_symlink() || project.scan.symlinks != Symlinks::FollowInside {
-        return true;
-    }
-    if !directory && project.claims.claim(&source).is_empty() {
-        return false;
-    }
-    let reason = match entry.path().canonicalize() {
-        Err(_) => SkipReason::Dangling,
-        Ok(real) if !real.starts_with(root) => SkipReason::LeavesRoot,
-        Ok(real)
-            if real.components().any(|c| c.as_os_str() == ".git")
-                && below(root, &real).contains_str(".git") =>
-        {
-            SkipReason::NeverASource
+
+    let reason = if entry.path_is_symlink() {
+        if project.scan.symlinks == Symlinks::Skip {
+            return true;
         }
-        Ok(real) if never.leads_to(&real) => SkipReason::NeverASource,
-        Ok(_) => return true,
+        if !directory && project.claims.claim(&source).is_empty() {
+            return false;
+        }
+        never.follow(entry.path(), directory)
+    } else {
+        never.inside_a_link(entry.path(), directory)
     };
-    push(skipped, Skipped { source, reason });
+    let Err(reason) = reason else {
+        return true;
+    };
+
+    if directory || !project.claims.claim(&source).is_empty() {
+        push(skipped, Skipped { source, reason });
+    }
     false
 }
 
@@ -178,62 +213,102 @@ fn error_path(error: &ignore::Error) -> Option<(&Path, bool)> {
     }
 }
 
-/// What is never a source, whatever the patterns say.
+/// The deny list of one walk: paths that are never a source, whatever the patterns say and whatever link leads there.
+///
+/// Every check is made on the resolved path of an entry. Below a directory that was entered through a link, the path
+/// that the walk reports is not the resolved one, so the walk's links are recorded as they are followed.
 struct Never {
-    /// The project's own root, with every link resolved.
+    /// The project's own root, resolved.
     root: PathBuf,
+    /// The entries of the list that are below the root.
     paths: HashSet<PathBuf>,
-    marks: Vec<PathBuf>,
-    roots: Arc<HashSet<PathBuf>>,
+    list: Arc<DenyList>,
+    /// Directories that were entered through a link, with the directory that each resolves to.
+    followed: Mutex<HashMap<PathBuf, PathBuf>>,
 }
+
+/// Where a workspace keeps its cache and its state by default.
+const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/state"];
 
 impl Never {
     fn new(project: &Project, root: &Path) -> Self {
-        let policy = &project.scan;
-        // Usually none is below: then nothing is compared with them.
-        let paths = policy
-            .never
-            .iter()
-            .filter(|path| path.starts_with(root))
-            .cloned()
-            .collect();
-        let (root, marks, roots) = (root.to_owned(), policy.marks.clone(), policy.roots.clone());
+        let list = project.scan.never.clone();
+
         Self {
-            root,
-            paths,
-            marks,
-            roots,
+            root: root.to_owned(),
+            paths: list.below(root).cloned().collect(),
+            list,
+            followed: Mutex::default(),
         }
     }
 
-    /// Whether this very path, below the root, is none. The walk does not go below it.
+    /// Checks the path that the link at `link` resolves to, and records it if it is a directory to enter.
+    fn follow(&self, link: &Path, is_directory: bool) -> Result<(), SkipReason> {
+        let Ok(real) = link.canonicalize() else {
+            return Err(SkipReason::Dangling);
+        };
+        if !real.starts_with(&self.root) {
+            return Err(SkipReason::LeavesRoot);
+        }
+        if self.leads_to(&real) {
+            return Err(SkipReason::NeverASource);
+        }
+
+        if is_directory {
+            lock(&self.followed).insert(link.to_owned(), real);
+        }
+        Ok(())
+    }
+
+    /// Checks the resolved path of an entry that is no link itself but may be below a directory entered through one.
+    fn inside_a_link(&self, path: &Path, is_directory: bool) -> Result<(), SkipReason> {
+        let followed = lock(&self.followed);
+        if followed.is_empty() {
+            return Ok(());
+        }
+        let real = path.ancestors().skip(1).find_map(|above| {
+            let real = followed.get(above)?;
+            Some(real.join(path.strip_prefix(above).ok()?))
+        });
+
+        match real {
+            Some(real) if self.holds(&real, is_directory) => Err(SkipReason::NeverASource),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether exactly this resolved path is on the deny list. The walk does not enter it, so nothing below is asked for.
     fn holds(&self, path: &Path, is_directory: bool) -> bool {
         self.paths.contains(path)
-            || (is_directory && self.roots.contains(path))
+            || (is_directory && self.list.roots.contains(path))
             || self.is_private(path)
     }
 
-    /// Whether `real` is, or lies below, what is none.
+    /// Whether `real`, a resolved path below the root, is on the deny list or below an entry of it.
     fn leads_to(&self, real: &Path) -> bool {
         real.ancestors()
             .take_while(|path| *path != self.root)
-            .any(|path| self.holds(path, true))
+            .any(|path| path.file_name() == Some(OsStr::new(".git")) || self.holds(path, true))
     }
 
-    /// Local configuration and variables, and what editors leave beside them.
+    /// Whether the path is local configuration, a file of variables, or a copy of one that an editor left there, or the
+    /// cache or state of a workspace that is no project of this one.
     fn is_private(&self, path: &Path) -> bool {
+        if OWN_DIRECTORIES.iter().any(|own| path.ends_with(own)) {
+            return true;
+        }
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return false;
         };
         if directory.file_name() != Some(OsStr::new(".fractary"))
-            && self.marks.iter().all(|mark| mark != directory)
+            && !self.list.marks.contains(directory)
         {
             return false;
         }
         let name = name.as_encoded_bytes().to_ascii_lowercase();
         name == b"env"
             || name
-                .trim_start_with(|c| c == '.')
+                .trim_start_with(|c| matches!(c, '.' | '#' | '~'))
                 .starts_with(b"config.local.")
     }
 }
@@ -249,3 +324,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn push(skipped: &Mutex<Vec<Skipped>>, skip: Skipped) {
     lock(skipped).push(skip);
 }
+
+#[cfg(test)]
+mod tests;

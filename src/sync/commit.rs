@@ -1,6 +1,6 @@
-//! The commits of a plan, written into the clone as one pack.
+//! Writes the commits of a plan into the clone, as one pack.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use rayon::prelude::*;
@@ -17,6 +17,7 @@ use crate::outcome::SyncError;
 use crate::scan::{ScanError, SourceFile};
 
 enum WriteError {
+    /// A file of the project at this index could not be read.
     Source(usize, ScanError),
     Store(io::Error),
 }
@@ -28,7 +29,10 @@ impl From<io::Error> for WriteError {
 }
 
 impl Publish<'_> {
-    /// Writes the commits; `false` if a project failed meanwhile, so that there is another plan to make.
+    /// Writes one commit per project that is to be published.
+    ///
+    /// Returns `false` if the sources of a project could not be read: the project is then marked as failed, and the
+    /// caller must plan again without it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,
@@ -39,40 +43,29 @@ impl Publish<'_> {
         request.reporter.event(&Event::Started {
             stage: Stage::Commit,
         });
-        let unknown: Vec<_> = self
-            .going()
-            .map(|(n, p, _)| (n, p))
-            .filter(|(n, _)| !self.revisions.contains_key(n))
-            .collect();
-        let snapshots = &self.snapshots;
-        let found: Vec<_> = unknown
-            .into_par_iter()
-            .map(|(n, project)| (n, source::revision(project, &snapshots[n])))
-            .collect();
-        self.revisions.extend(found);
+        self.add_revisions();
+
         let going: Vec<_> = self.going().collect();
-        let new: Vec<_> = going
+        let commits: Vec<_> = going
             .iter()
-            .map(|(number, project, plan)| {
-                let revision = self.revisions.get(number).and_then(Option::as_ref);
-                let work_id = request.work_id.as_deref();
-                let message = commit::message(
+            .map(|(number, project, plan)| NewCommit {
+                project,
+                plan,
+                message: commit::message(
                     request.workspace,
                     &opened.branch,
                     project,
                     plan,
-                    revision,
-                    work_id,
-                );
-                NewCommit {
-                    project,
-                    plan,
-                    message,
-                }
+                    self.revisions.get(number).and_then(Option::as_ref),
+                    request.work_id.as_deref(),
+                ),
             })
             .collect();
         let store = opened.store();
-        let built = commit::build(store, opened.base, &new, identity).map_err(StoreError::from)?;
+        let built =
+            commit::build(store, opened.base, &commits, identity).map_err(StoreError::from)?;
+
+        // Each blob is written once, even if several projects publish it or an earlier attempt has written it already.
         let mut blobs = Vec::new();
         let mut seen = HashSet::new();
         for (number, _, plan) in &going {
@@ -82,6 +75,7 @@ impl Publish<'_> {
                 }
             }
         }
+
         let roots = Roots::new(&request.projects);
         let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
         let read = |(number, file): &(usize, &SourceFile)| {
@@ -90,15 +84,12 @@ impl Publish<'_> {
             contents.map_err(|error| WriteError::Source(*number, error))
         };
         let written = store.write_pack(&built.objects, &blobs, read);
-        let commits = going
-            .iter()
-            .map(|(number, ..)| *number)
-            .zip(built.commits)
-            .collect();
-        let unchanged = match written {
+
+        let numbers: Vec<_> = going.iter().map(|(number, ..)| *number).collect();
+        let is_complete = match written {
             Ok(()) => {
                 self.written.extend(seen);
-                self.commits = commits;
+                self.commits = numbers.into_iter().zip(built.commits).collect();
                 true
             }
             Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
@@ -110,6 +101,38 @@ impl Publish<'_> {
         request.reporter.event(&Event::Finished {
             stage: Stage::Commit,
         });
-        Ok(unchanged)
+        Ok(is_complete)
+    }
+
+    /// Determines the source revision of each project that is to be published, unless an earlier attempt has done so.
+    fn add_revisions(&mut self) {
+        if !self.request.workspace.commit.trailers {
+            return;
+        }
+
+        let missing: Vec<_> = self
+            .going()
+            .map(|(number, project, _)| (number, project))
+            .filter(|(number, _)| !self.revisions.contains_key(number))
+            .collect();
+        let snapshots = &self.snapshots;
+        let revisions: Vec<_> = missing
+            .into_par_iter()
+            .map(|(number, project)| (number, source::revision(project, &snapshots[number])))
+            .collect();
+
+        // One warning per reason, not per project.
+        let mut unreadable = BTreeSet::new();
+        for (number, revision) in revisions {
+            let revision = revision.unwrap_or_else(|error| {
+                unreadable.insert(error);
+                None
+            });
+            self.revisions.insert(number, revision);
+        }
+        for error in unreadable {
+            let message = format!("commits do not name their source revision: {error}");
+            self.request.warn(&mut self.outcome.warnings, None, message);
+        }
     }
 }

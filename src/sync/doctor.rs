@@ -9,15 +9,17 @@ use super::SyncRequest;
 use super::opened::{Opened, look};
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::store::Store;
+use crate::codex::store::{Store, StoreError, is_repository};
 use crate::codex::transport::PushReply;
 use crate::config::{CloneStrategy, Direction};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
 use crate::platform;
-use crate::scan;
-use crate::words::counted;
+use crate::pull::Wants;
+use crate::scan::{self, ScanError, Survey, useless_patterns};
+use crate::text::pluralize;
+use crate::url::RemoteUrl;
 use crate::workspace::Project;
 
 /// Less free space than this is worth a warning, in bytes.
@@ -71,18 +73,20 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     let remote = &request.workspace.remote;
     let mut checks = Vec::new();
     let mut note = |subject, verdict| checks.push(Check { subject, verdict });
-    note("roots", roots(request));
+    let surveys = surveys(request);
+    note("roots", roots(request, &surveys));
+    note("patterns", patterns(&surveys));
     note("disk", disk(request));
     if let Some(path) = remote
         .url
         .local_path()
-        .filter(|path| remote.create && !path.exists())
+        .filter(|path| remote.create && !path.exists() && !is_repository(path))
     {
         note(
             "remote",
             Verdict::Good(format!(
                 "`{}` is not there yet: the first sync makes it",
-                shown(&path)
+                shown(path)
             )),
         );
         return checks;
@@ -90,7 +94,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     let mut opened = match look(request, remote.create) {
         Ok(opened) => opened,
         Err(error @ SyncError::BranchMissing { .. }) => {
-            note("remote", reachable(request));
+            note("remote", reachable(request, &remote.url));
             note("branch", Verdict::Bad(error));
             note("clock", Verdict::Skipped);
             note("push", Verdict::Skipped);
@@ -104,13 +108,19 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             return checks;
         }
     };
-    note("remote", reachable(request));
+    note("remote", reachable(request, opened.transport.url()));
     note("branch", branch(&opened));
-    let fetched = opened
-        .clone_of_tip(request)
-        .map(|(store, tip)| tip.and_then(|tip| store.commit_time(tip)));
+    let fetched = opened.clone_of_tip(request).map(|(store, tip)| {
+        let time = tip.and_then(|tip| store.commit_time(tip));
+        (time, pulled_patterns(request, store, tip))
+    });
     match fetched {
-        Ok(time) => {
+        Ok((time, pulled)) => {
+            match pulled {
+                Some(Ok(verdict)) => note("pulled patterns", verdict),
+                Some(Err(error)) => note("pulled patterns", Verdict::Bad(error)),
+                None => {}
+            }
             note("clock", clock(request.now, time));
             note(
                 "push",
@@ -142,16 +152,93 @@ fn nothing_published() -> Verdict {
     Verdict::Good("nothing is published from here".to_owned())
 }
 
-fn roots(request: &SyncRequest<'_>) -> Verdict {
+type Surveyed<'r> = (&'r Project, Result<Survey, ScanError>);
+
+/// Counts the files of the projects that publish.
+fn surveys<'r>(request: &'r SyncRequest<'_>) -> Vec<Surveyed<'r>> {
+    publishing(request)
+        .map(|project| (project, scan::count(project)))
+        .collect()
+}
+
+/// Patterns of published files that publish nothing.
+fn patterns(surveys: &[Surveyed<'_>]) -> Verdict {
+    if surveys.is_empty() {
+        return nothing_published();
+    }
+    let counted: Vec<_> = surveys
+        .iter()
+        .filter_map(|(project, survey)| {
+            let survey = survey.as_ref().ok()?;
+            Some((*project, survey.unmatched.as_slice()))
+        })
+        .collect();
+    let useless = useless_patterns(&counted);
+    let messages: Vec<_> = useless
+        .into_iter()
+        .map(|pattern| match pattern.project {
+            Some(project) => format!("{}: {}", project.name, pattern.message),
+            None => pattern.message,
+        })
+        .collect();
+    found_useless(messages)
+}
+
+fn found_useless(messages: Vec<String>) -> Verdict {
+    if messages.is_empty() {
+        return Verdict::Good("every pattern matches something".to_owned());
+    }
+    Verdict::Odd {
+        message: messages.join("; "),
+        hint: "correct the pattern, or remove it".to_owned(),
+    }
+}
+
+/// Patterns of `sync.from_codex.include` that match nothing in the codex. `None` if no project has any.
+fn pulled_patterns(
+    request: &SyncRequest<'_>,
+    store: &Store,
+    tip: Option<ObjectId>,
+) -> Option<Result<Verdict, SyncError>> {
+    let mut pulling = request
+        .projects
+        .iter()
+        .filter(|project| !project.from_codex.include.is_empty())
+        .peekable();
+    pulling.peek()?;
+    let mut messages = Vec::new();
+    let look = || -> Result<(), StoreError> {
+        let root = tip.map(|tip| store.root_tree(tip)).transpose()?;
+        for project in pulling {
+            let Ok(wants) = Wants::new(project, request.workspace) else {
+                continue;
+            };
+            let found = wants.find(&|id| store.read_tree(id), root)?;
+            let useless = wants.unmatched(project, found.files.keys());
+            messages.extend(
+                useless
+                    .filter(|message| !messages.contains(message))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        Ok(())
+    };
+    Some(match look() {
+        Ok(()) => Ok(found_useless(messages)),
+        Err(error) => Err(error.into()),
+    })
+}
+
+fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
     if publishing(request).next().is_none() {
         return nothing_published();
     }
     let mut files = 0;
     let (mut unreadable, mut empty) = (Vec::new(), Vec::new());
-    for project in publishing(request) {
-        match scan::count(project) {
-            Ok(0) => empty.push(format!("`{}`", project.name)),
-            Ok(count) => files += count,
+    for (project, survey) in surveys {
+        match survey {
+            Ok(survey) if survey.files == 0 => empty.push(format!("`{}`", project.name)),
+            Ok(survey) => files += survey.files,
             Err(error) => unreadable.push(format!("`{}`: {error}", project.name)),
         }
     }
@@ -170,8 +257,8 @@ fn roots(request: &SyncRequest<'_>) -> Verdict {
     }
     Verdict::Good(format!(
         "{} with {}",
-        counted(publishing(request).count(), "project"),
-        counted(files, "matching file")
+        pluralize(publishing(request).count(), "project"),
+        pluralize(files, "matching file")
     ))
 }
 
@@ -234,16 +321,16 @@ fn existing(path: &Path) -> &Path {
 
 /// What an answer of the remote says about who asked: a path of this machine asks for no credentials, and a server may
 /// let anybody read.
-fn reachable(request: &SyncRequest<'_>) -> Verdict {
+fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     let remote = &request.workspace.remote;
-    let by_key = !remote.url.is_http() && remote.url.local_path().is_none();
+    let by_key = !url.is_http() && url.local_path().is_none();
     let known = by_key || auth::credential(remote, request.environment).is_some();
     let credentials = if known {
         ", credentials accepted for reading"
     } else {
         ""
     };
-    Verdict::Good(format!("{} is reachable{credentials}", remote.url))
+    Verdict::Good(format!("{url} is reachable{credentials}"))
 }
 
 fn branch(opened: &Opened) -> Verdict {
@@ -276,13 +363,13 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 fn may_push(opened: &Opened) -> Verdict {
     let store = opened.store();
     let asked = commit_to_offer(store, opened.base)
-        .map(|id| opened.transport.would_push(store, id, &opened.branch));
+        .map(|id| opened.transport.would_push(store, id, opened.target()));
     match asked {
-        Ok(Ok(PushReply::Accepted)) => Verdict::Good(
+        Ok(Ok(PushReply::Accepted { .. })) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),
         ),
-        Ok(Ok(PushReply::Refused { reason, .. })) => {
-            Verdict::Odd { message: format!("would be refused: {reason}"), hint: "run the check again".to_owned() }
+        Ok(Ok(PushReply::Refused(refusal))) => {
+            Verdict::Odd { message: format!("would be refused: {}", refusal.reason), hint: "run the check again".to_owned() }
         }
         Ok(Err(error) | Ok(PushReply::Lost(error))) if refuses(error.kind) => Verdict::NotWritable(error),
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Bad(error.into()),

@@ -1,5 +1,7 @@
 //! From the codex into the caches: ask for the tip, find what is wanted in its trees, fetch those contents at once, and
 //! write. Where a cache already holds the answer to the same question about the same tip, nothing is fetched.
+//!
+//! Files that were pulled for projects which the configuration no longer has are deleted on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,12 +10,14 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::SyncRequest;
+use super::frontmatter;
 use super::opened::{Opened, look};
-use super::routing;
-use crate::cache::{Asked, Cache, CacheError, CachePlan, Owner, Question, Reason, Taken};
+use super::published::warn_replaced;
+use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;
 use crate::event::{Counter, Event, Stage};
+use crate::names::ProjectName;
 use crate::object::{Kind, Mode, hash};
 use crate::outcome::{
     LastSync, ProjectError, ProjectOutcome, ProjectReport, SyncError, SyncOutcome,
@@ -21,6 +25,7 @@ use crate::outcome::{
 use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
 use crate::pull::Wants;
+use crate::text::pluralize;
 use crate::workspace::Project;
 
 /// How many files a warning names.
@@ -29,14 +34,18 @@ const NAMED: usize = 10;
 /// One cache and the projects that share it.
 struct Shelf<'r> {
     projects: Vec<&'r Project>,
-    /// Entries that match and cannot be brought, by project.
+    /// Projects that have files in the cache and are no longer in the configuration. Their parts of the plan follow those
+    /// of `projects`; one that published and pulled has two.
+    left: Vec<ProjectName>,
+    /// Entries that match and cannot be pulled, by project.
     refused: Vec<Vec<(BString, String)>>,
-    /// The cache and what would become of it; or why that cannot be said, by project: nothing of those that only share it.
+    /// The cache and its plan; or one slot per project: `Some` for those that failed, `None` for those that merely share
+    /// the cache.
     planned: Result<(Cache, CachePlan), Vec<Option<ProjectError>>>,
 }
 
 impl Shelf<'_> {
-    /// What would become of the cache, if that can be said.
+    /// The plan of the cache, if there is one.
     fn taken(&self) -> impl Iterator<Item = &Taken> {
         self.planned.iter().flat_map(|(_, plan)| &plan.taken)
     }
@@ -51,26 +60,28 @@ pub(super) fn bring<'r>(
     caches: &mut BTreeMap<PathBuf, Cache>,
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    // What a dry run did not publish has made no branch either.
-    let mut opened = look(
-        request,
-        !published.is_empty() && request.workspace.remote.create,
-    )?;
+    // A dry run does not make the branch that the run itself would make first.
+    let made_first = !published.is_empty() || (request.dry_run && outcome.remote.creates_branch);
+    let mut opened = look(request, made_first && request.workspace.remote.create)?;
     let remote = &mut outcome.remote;
     remote.branch = Some(opened.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
     if outcome.direction == Direction::FromCodex {
+        remote.url = opened.transport.url().clone();
         (remote.before, remote.after) = (opened.tip, opened.tip);
     }
     let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();
     for project in projects {
         groups.entry(&project.cache_dir).or_default().push(project);
     }
+    if let Some(unused) = unused_cache(request) {
+        groups.entry(unused).or_default();
+    }
     // All of them before the clone, and in the order of their paths, so that two runs never wait for each other in a ring.
     let open = |(path, projects): (&Path, _)| {
         let cache = match caches.remove(path) {
             Some(assumed) => Ok(assumed),
-            None if request.dry_run => Ok(Cache::look(path)),
+            None if request.dry_run => Cache::look(path),
             None => Cache::open(path, &request.interrupt, || {
                 request.reporter.event(&Event::Waiting)
             }),
@@ -81,7 +92,12 @@ pub(super) fn bring<'r>(
     for (cache, projects) in groups.into_iter().map(open).collect::<Vec<_>>() {
         shelves.push(match cache {
             Ok(cache) => shelf(request, &mut opened, cache, projects, published, outcome)?,
-            Err(error) => failed(projects, error)?,
+            Err(error) => {
+                if projects.is_empty() {
+                    request.warn(&mut outcome.warnings, None, error.to_string());
+                }
+                failed(projects, error)?
+            }
         });
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
@@ -121,7 +137,32 @@ pub(super) fn bring<'r>(
     Ok(reports)
 }
 
-/// Plans what the projects of one cache come to.
+/// The workspace's own cache, if no project uses it any more and it holds files.
+fn unused_cache<'r>(request: &SyncRequest<'r>) -> Option<&'r Path> {
+    let workspace = request.workspace;
+    let path = workspace.cache_dir.as_path();
+    let is_used = workspace
+        .projects
+        .iter()
+        .any(|project| project.cache_dir == path);
+    if is_used || workspace.projects_vary || !workspace.owns_cache(path) {
+        return None;
+    }
+    let cache = Cache::look(path).ok()?;
+    (!cache.manifest().owners.is_empty()).then_some(path)
+}
+
+/// Questions of the projects that have files in `cache` and are no longer in the configuration: they want nothing. None,
+/// where another workspace or another run may have these projects.
+fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Question> {
+    let workspace = request.workspace;
+    if workspace.projects_vary || !workspace.owns_cache(cache.path()) {
+        return Vec::new();
+    }
+    cache.nothing_more(|owner| !workspace.uses_cache(&owner.project, cache.path()))
+}
+
+/// Plans the cache of some projects.
 fn shelf<'r>(
     request: &SyncRequest<'r>,
     opened: &mut Opened,
@@ -146,13 +187,21 @@ fn shelf<'r>(
     if unusable.iter().any(Option::is_some) {
         return Ok(Shelf {
             projects,
+            left: Vec::new(),
             refused,
             planned: Err(unusable),
         });
     }
+    let left_questions = left_questions(request, &cache);
+    let left = left_questions
+        .iter()
+        .map(|question| question.owner.project.clone())
+        .collect();
+    questions.extend(left_questions);
     match cache.plan(questions, request.force) {
         Ok(plan) => Ok(Shelf {
             projects,
+            left,
             refused,
             planned: Ok((cache, plan)),
         }),
@@ -167,6 +216,7 @@ fn failed(projects: Vec<&Project>, error: CacheError) -> Result<Shelf<'_>, SyncE
     let errors = of_all(&projects, error);
     Ok(Shelf {
         projects,
+        left: Vec::new(),
         refused: Vec::new(),
         planned: Err(errors),
     })
@@ -226,11 +276,13 @@ fn question(
         .is_some_and(|before| before.answers(&asked));
     if answered && published.is_empty() && !request.rescan {
         let files = cache.files_of(&owner);
+        warn_of_unmatched(request, project, &wants, &files, outcome);
         return Ok(Ok((
             Question {
                 owner,
                 asked,
                 files,
+                leaves: false,
             },
             Vec::new(),
         )));
@@ -276,8 +328,9 @@ fn question(
             None => drop(found.files.remove(&path)),
         }
     }
+    warn_of_unmatched(request, project, &wants, &found.files, outcome);
     if by_frontmatter {
-        routing::keep_routed(
+        frontmatter::keep_routed(
             request,
             opened,
             project,
@@ -292,9 +345,29 @@ fn question(
             owner,
             asked,
             files: found.files,
+            leaves: false,
         },
         found.refused,
     )))
+}
+
+/// Warns of includes that match nothing; projects that share one are warned once.
+fn warn_of_unmatched(
+    request: &SyncRequest<'_>,
+    project: &Project,
+    wants: &Wants,
+    files: &BTreeMap<BString, Entry>,
+    outcome: &mut SyncOutcome,
+) {
+    for message in wants.unmatched(project, files.keys()) {
+        if outcome
+            .warnings
+            .iter()
+            .all(|known| known.message != message)
+        {
+            request.warn(&mut outcome.warnings, Some(project), message);
+        }
+    }
 }
 
 /// Writes one cache, unless the run is dry, and tells what became of each project.
@@ -307,6 +380,7 @@ fn put(
 ) -> Result<Vec<ProjectReport>, SyncError> {
     let Shelf {
         projects,
+        left,
         refused,
         planned,
     } = shelf;
@@ -332,13 +406,20 @@ fn put(
                 taken
             };
             match taken {
-                Ok(taken) => {
-                    let told = projects.into_iter().zip(taken).zip(refused);
-                    return Ok(told
+                Ok(mut taken) => {
+                    let of_left = taken.split_off(projects.len());
+                    let pulled = projects.into_iter().zip(taken).zip(refused);
+                    let mut reports: Vec<_> = pulled
                         .map(|((project, taken), refused)| {
-                            tell(request, project, taken, refused, outcome)
+                            let name = &project.name;
+                            tell(request, name, taken, refused, outcome)
                         })
-                        .collect());
+                        .collect();
+                    for (name, taken) in merged(left, of_left) {
+                        report_left(request, &name, &taken, outcome);
+                        reports.push(tell(request, &name, taken, Vec::new(), outcome));
+                    }
+                    return Ok(reports);
                 }
                 Err(error) => of_all(&projects, error),
             }
@@ -348,7 +429,7 @@ fn put(
     // Projects that share a cache share its fate.
     let reports = projects.into_iter().zip(errors).map(|(project, error)| {
         let outcome = error.map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
-        report(project, outcome, ProjectPlan::default())
+        report(&project.name, outcome, ProjectPlan::default())
     });
     Ok(reports.collect())
 }
@@ -372,27 +453,68 @@ fn measure(plan: &mut CachePlan, store: Option<&Store>, published: &[(&Project, 
     }
 }
 
+/// What became of each project that is no longer in the configuration: whatever it had, as one.
+fn merged(left: Vec<ProjectName>, taken: Vec<Taken>) -> Vec<(ProjectName, Taken)> {
+    let mut by_name: BTreeMap<ProjectName, Taken> = BTreeMap::new();
+    for (name, taken) in left.into_iter().zip(taken) {
+        let one = by_name.entry(name).or_default();
+        one.plan.changes.extend(taken.plan.changes);
+        one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        one.plan.unmanaged += taken.plan.unmanaged;
+        one.kept.extend(taken.kept);
+        one.refused.extend(taken.refused);
+    }
+    let is_something = |taken: &Taken| *taken != Taken::default();
+    by_name
+        .into_iter()
+        .filter(|(_, taken)| is_something(taken))
+        .collect()
+}
+
+fn report_left(
+    request: &SyncRequest<'_>,
+    name: &ProjectName,
+    taken: &Taken,
+    outcome: &mut SyncOutcome,
+) {
+    let files = pluralize(taken.plan.changes.len(), "file");
+    let verb = if request.dry_run {
+        "would be deleted"
+    } else {
+        "deleted"
+    };
+    let message = format!("no longer in the configuration: {files} {verb} from the cache");
+    request.warn_of(&mut outcome.warnings, name, message);
+}
+
+/// Reports one project, with warnings about what was kept or replaced.
 fn tell(
     request: &SyncRequest<'_>,
-    project: &Project,
+    project: &ProjectName,
     mut taken: Taken,
     mut refused: Vec<(BString, String)>,
     outcome: &mut SyncOutcome,
 ) -> ProjectReport {
-    for path in taken.kept.iter().take(NAMED) {
-        let message = format!(
-            "`{}` in the cache was changed by hand and is kept; `--force` gives it up",
-            escaped(path)
-        );
-        request.warn(&mut outcome.warnings, Some(project), message);
+    for (path, why) in taken.kept.iter().take(NAMED) {
+        let path = escaped(path);
+        let message = match why {
+            Kept::Edited => {
+                format!(
+                    "`{path}` in the cache was changed by hand and is kept; `--force` gives it up"
+                )
+            }
+            Kept::InUse(other) => format!(
+                "`{path}` is not written to the cache: another project has `{}` there",
+                escaped(other)
+            ),
+        };
+        request.warn_of(&mut outcome.warnings, project, message);
     }
     if let Some(rest) = taken.kept.len().checked_sub(NAMED).filter(|rest| *rest > 0) {
-        request.warn(
-            &mut outcome.warnings,
-            Some(project),
-            format!("{rest} more files in the cache are kept"),
-        );
+        let message = format!("{rest} more files in the cache are kept");
+        request.warn_of(&mut outcome.warnings, project, message);
     }
+    warn_replaced(request, project, &taken, &mut outcome.warnings);
     refused.append(&mut taken.refused);
     let became = if !refused.is_empty() {
         ProjectOutcome::Incomplete(refused)
@@ -406,14 +528,13 @@ fn tell(
     report(project, became, taken.plan)
 }
 
-fn report(project: &Project, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
-    let last_sync = LastSync::NotAsked;
+fn report(name: &ProjectName, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
     ProjectReport {
-        name: project.name.clone(),
+        name: name.clone(),
         direction: Direction::FromCodex,
         to: None,
         outcome,
         plan,
-        last_sync,
+        last_sync: LastSync::NotAsked,
     }
 }

@@ -1,11 +1,13 @@
-//! When each project was last synced, and from which revision. No sync needs to know, so it is asked only where it is
-//! to be shown, and what cannot be found out is told as that, with the reason.
+//! Finds out when each project was last synced, and from which revision. A sync does not need this, so it is only done
+//! for output that shows it. A failure is not an error of the run: it becomes the reason why the value is unknown.
 //!
-//! Of what was published the codex's commits tell, whoever made them and wherever; of what was brought, the local cache.
+//! For published projects the source is the history of the codex, which includes the syncs of other people and
+//! machines. For pulled projects it is the manifest of the local cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncRequest;
+use super::opened::Repeater;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;
@@ -16,48 +18,54 @@ use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectReport, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
-/// How many commits back the history is fetched, step by step, as long as a project is not found.
+/// The numbers of commits to fetch. Each step is only taken while a project has not been found.
 const DEPTHS: [u32; 3] = [256, 4096, 65_536];
-/// Where the server sends all that the commits hold along with them.
+/// The maximum depth if the server ignores the filter and sends the contents of every commit as well.
 const UNFILTERED_DEPTH: u32 = 4096;
 
-/// Adds to a run that went through when each of its projects was last synced. Nothing is written that stays. An
-/// interruption becomes what ended the run; other failures are told with the projects.
-pub fn add(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
-    let is_published = |report: &&ProjectReport| report.direction != Direction::FromCodex;
-    let names: BTreeSet<String> = outcome
-        .projects
-        .iter()
-        .filter(is_published)
-        .map(|report| report.name.to_string())
-        .collect();
-    let mut found = match look(request, outcome, &names) {
-        Ok(found) => found,
+/// The result of the search for the syncs of published projects.
+enum Lookup {
+    /// The history was read.
+    Found(History),
+    /// The branch has no commits.
+    Empty,
+    /// The history was not read, for this reason.
+    Unavailable(String),
+}
+
+/// Adds the last sync of each project to the outcome of a run that succeeded. The history is fetched into a temporary
+/// clone, and nothing else is written.
+///
+/// An interruption becomes the failure of the run; any other failure is added to the projects and as a warning.
+pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
+    let mut lookup = match look_up(request, outcome) {
+        Ok(lookup) => lookup,
         Err(error @ SyncError::Interrupted(_)) => {
             outcome.failure = Some(error);
             return;
         }
         Err(error) => {
-            request.warn(
-                &mut outcome.warnings,
-                None,
-                format!("the codex's history cannot be read: {error}"),
-            );
-            Err(format!("the codex's history cannot be read: {error}"))
+            let reason = format!("cannot read the history of the codex: {error}");
+            request.warn(&mut outcome.warnings, None, reason.clone());
+            Lookup::Unavailable(reason)
         }
     };
+
+    let branch = outcome.remote.branch.as_deref();
     let projects: BTreeMap<_, _> = request
         .projects
         .iter()
         .map(|project| (&project.name, *project))
         .collect();
     for report in &mut outcome.projects {
-        report.last_sync = match (&mut found, projects.get(&report.name)) {
+        let project = projects.get(&report.name);
+        report.last_sync = match (&mut lookup, project) {
             (_, Some(project)) if report.direction == Direction::FromCodex => {
-                brought(request, project, outcome.remote.branch.as_deref())
+                last_pull(request, project, branch)
             }
-            (Err(reason), _) => LastSync::Unknown(reason.clone()),
-            (Ok(history), _) => match history.syncs.remove(report.name.as_str()) {
+            (Lookup::Unavailable(reason), _) => LastSync::Unknown(reason.clone()),
+            (Lookup::Empty, _) => LastSync::Never,
+            (Lookup::Found(history), _) => match history.syncs.remove(report.name.as_str()) {
                 Some(commit) => LastSync::Published(commit),
                 None => not_found(request, report, history),
             },
@@ -65,36 +73,38 @@ pub fn add(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
     }
 }
 
-/// What the history tells, or why it was not asked.
-fn look(
-    request: &SyncRequest<'_>,
-    outcome: &SyncOutcome,
-    names: &BTreeSet<String>,
-) -> Result<Result<History, String>, SyncError> {
+/// Fetches and searches the history for all published projects of the run.
+fn look_up(request: &SyncRequest<'_>, outcome: &SyncOutcome) -> Result<Lookup, SyncError> {
     if request.offline {
-        return Ok(Err("`--offline` asks nobody".to_owned()));
+        let reason = "the history is not read with `--offline`".to_owned();
+        return Ok(Lookup::Unavailable(reason));
     }
     let (Some(branch), Some(tip)) = (&outcome.remote.branch, outcome.remote.before) else {
-        return Ok(Err("the branch has no commits yet".to_owned()));
+        return Ok(Lookup::Empty);
     };
+    let names: BTreeSet<&str> = outcome
+        .projects
+        .iter()
+        .filter(|report| report.direction != Direction::FromCodex)
+        .map(|report| report.name.as_str())
+        .collect();
     if names.is_empty() {
-        return Ok(Ok(History::default()));
+        return Ok(Lookup::Found(History::default()));
     }
+
     request.reporter.event(&Event::Started {
         stage: Stage::Fetch,
     });
-    let history = fetch(
-        request,
-        branch,
-        tip,
-        &names.iter().map(String::as_str).collect(),
-    )?;
+    let history = fetch(request, branch, tip, &names)?;
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,
     });
-    Ok(Ok(history))
+    Ok(Lookup::Found(history))
 }
 
+/// Fetches the history of `branch` in steps of [`DEPTHS`] until the last sync of every project in `names` is found.
+///
+/// The search starts at `tip`, the commit that the plan was compared with, even if the branch has moved since.
 fn fetch(
     request: &SyncRequest<'_>,
     branch: &str,
@@ -104,16 +114,21 @@ fn fetch(
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
+    let repeater = Repeater::new(&request.workspace.remote.timeout);
+
     let mut history = History::default();
     for depth in DEPTHS {
-        let fetched = transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)?;
-        // The plan is of that tip; what others pushed since is not what it was compared with.
-        let from = if store.read_commit(tip).is_some() {
+        let fetched = repeater.run(Some(&request.interrupt), || {
+            transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
+        })?;
+        // `tip` can be missing if so many commits were pushed since that it is below the depth, or after a force push.
+        let start = if store.read_commit(tip).is_some() {
             tip
         } else {
             fetched
         };
-        history = search(from, names, |id| store.read_commit(id));
+        history = search(start, names, |id| store.read_commit(id));
+
         let is_filtered = store
             .root_tree(fetched)
             .is_ok_and(|tree| store.read_tree(tree).is_err());
@@ -127,41 +142,46 @@ fn fetch(
     Ok(history)
 }
 
+/// The last sync of a project that the history does not mention.
 fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &History) -> LastSync {
     let counts = report.plan.counts();
-    let is_there = counts.modified + counts.deleted + report.plan.unchanged > 0;
-    match history {
-        _ if !request.workspace.commit.trailers => {
-            LastSync::Unknown("its commits do not tell: `commit.trailers` is off".to_owned())
-        }
-        History {
-            is_cut: true,
-            commits,
-            ..
-        } => LastSync::Unknown(format!(
-            "none of the last {commits} commits is a sync of it"
-        )),
-        _ if is_there => {
-            LastSync::Unknown("no commit of the codex says that it is a sync of it".to_owned())
-        }
-        _ => LastSync::Never,
+    let has_files = counts.modified + counts.deleted + report.plan.unchanged > 0;
+
+    if !request.workspace.commit.trailers {
+        let reason = "`commit.trailers` is off, so commits do not name their project";
+        LastSync::Unknown(reason.to_owned())
+    } else if history.is_cut {
+        LastSync::Unknown(format!(
+            "not synced within the last {} commits",
+            history.commits
+        ))
+    } else if has_files {
+        let reason = "the codex has files of the project, but no commit made by a sync of it";
+        LastSync::Unknown(reason.to_owned())
+    } else {
+        LastSync::Never
     }
 }
 
-fn brought(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -> LastSync {
-    let cache = Cache::look(&project.cache_dir);
+/// The last pull of a project into its cache from this remote and branch.
+fn last_pull(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -> LastSync {
+    let cache = match Cache::look(&project.cache_dir) {
+        Ok(cache) => cache,
+        Err(error) => return LastSync::Unknown(error.to_string()),
+    };
     let owner = Owner {
         project: project.name.clone(),
         reason: Reason::Wanted,
     };
     let url = request.workspace.remote.url.to_string();
+
     match cache.manifest().owners.get(&owner) {
-        Some(asked) if asked.remote == url && Some(asked.branch.as_str()) == branch => {
+        Some(record) if record.remote == url && Some(record.branch.as_str()) == branch => {
             LastSync::Brought {
-                time: asked.time,
-                tip: asked.tip,
+                time: record.time,
+                tip: record.tip,
             }
         }
-        _ => LastSync::Unknown("the local cache holds nothing of it".to_owned()),
+        _ => LastSync::Unknown("the local cache has no files for the project".to_owned()),
     }
 }

@@ -7,12 +7,13 @@
 mod commit;
 pub mod doctor;
 mod from_codex;
+mod frontmatter;
 pub mod history;
 mod opened;
 mod publish;
 mod published;
 mod push;
-mod routing;
+mod refused;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -21,15 +22,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codex::scratch;
-use crate::codex::transport::{self, MemoryPlace, Transport};
+use crate::codex::transport::{self, MemoryPlace, Purpose, Transport};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
+use crate::names::ProjectName;
+use crate::object::ObjectId;
 use crate::outcome::{
     LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome, Warning,
 };
-use crate::plan::{Decision, DeletePolicy};
+use crate::plan::{Decision, DeletePolicy, ProjectPlan};
 use crate::workspace::{Project, Workspace};
 
 /// What is asked for.
@@ -96,23 +99,43 @@ impl<'w> SyncRequest<'w> {
     }
 
     fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
-        let remote = &self.workspace.remote;
+        let reads = |project: &&Project| project.direction == Direction::FromCodex;
+        let purpose = if self.projects.iter().all(reads) {
+            Purpose::Read
+        } else {
+            Purpose::Publish
+        };
         let memory = MemoryPlace {
             directory: self.workspace.shared_state_dir.join("servers"),
             is_writable: !self.dry_run,
             now: self.now,
         };
         Ok(transport::open(
-            remote,
+            &self.workspace.remote,
             self.environment,
             &self.interrupt,
             self.reporter.clone(),
+            purpose,
             Some(memory),
         )?)
     }
 
     fn warn(&self, warnings: &mut Vec<Warning>, project: Option<&Project>, message: String) {
-        let name = project.map(|project| project.name.clone());
+        self.add_warning(warnings, project.map(|project| &project.name), message);
+    }
+
+    /// A warning about a project that the configuration may no longer have.
+    fn warn_of(&self, warnings: &mut Vec<Warning>, project: &ProjectName, message: String) {
+        self.add_warning(warnings, Some(project), message);
+    }
+
+    fn add_warning(
+        &self,
+        warnings: &mut Vec<Warning>,
+        name: Option<&ProjectName>,
+        message: String,
+    ) {
+        let name = name.cloned();
         self.reporter.event(&Event::Warning {
             project: name.as_ref().map(ToString::to_string),
             message: message.clone(),
@@ -168,11 +191,11 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
             ..request.clone()
         })
     };
+    if !publishing.is_empty() && !bringing.is_empty() {
+        outcome.direction = Direction::Bidirectional;
+    }
     if bringing.is_empty() || outcome.failure.is_some() {
         return outcome;
-    }
-    if !publishing.is_empty() {
-        outcome.direction = Direction::Bidirectional;
     }
     if let Err(interrupted) = request.interrupt.check() {
         outcome.failure = Some(interrupted.into());
@@ -220,21 +243,35 @@ enum Landing {
     Unknown,
 }
 
+/// A commit that the remote was seen to hold.
+struct Landed {
+    commit: ObjectId,
+    /// What it changed, where the last plan does not say so: it was made after this commit landed.
+    plan: Option<ProjectPlan>,
+}
+
+/// The report of a project that was published, or would be; `sent` is a commit of it that may land.
 fn report(
     project: &Project,
     decision: Result<Decision, crate::scan::ScanError>,
-    commit: Option<crate::object::ObjectId>,
+    landed: Option<Landed>,
+    sent: Option<ObjectId>,
     landing: Landing,
 ) -> ProjectReport {
-    let (outcome, plan) = match decision {
-        Err(error) => (ProjectOutcome::Failed(error.into()), Default::default()),
-        Ok(Decision::UpToDate(plan)) => (ProjectOutcome::UpToDate, plan),
-        Ok(Decision::Withheld(plan, reason)) => (ProjectOutcome::Withheld(reason), plan),
-        Ok(Decision::Go(plan)) => {
-            let outcome = match (landing, commit) {
+    let (outcome, plan) = match (decision, landed) {
+        (Err(error), _) => (ProjectOutcome::Failed(error.into()), Default::default()),
+        (Ok(Decision::Withheld(plan, reason)), _) => (ProjectOutcome::Withheld(reason), plan),
+        (Ok(Decision::UpToDate(plan)), None) => (ProjectOutcome::UpToDate, plan),
+        (Ok(Decision::UpToDate(now)), Some(Landed { commit, plan })) => {
+            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
+        }
+        (Ok(Decision::Go(plan)), Some(Landed { commit, plan: None })) => {
+            (ProjectOutcome::Synced(commit), plan)
+        }
+        (Ok(Decision::Go(plan)), _) => {
+            let outcome = match (landing, sent) {
                 (Landing::Planned, _) => ProjectOutcome::WouldSync,
                 (Landing::HeldByOthers, _) => ProjectOutcome::WithheldByOthers,
-                (Landing::Landed, Some(commit)) => ProjectOutcome::Synced(commit),
                 (Landing::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
                 _ => ProjectOutcome::NotLanded,
             };
@@ -263,6 +300,8 @@ fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
             branch: remote.branch.clone(),
             before: None,
             after: None,
+            creates_branch: false,
+            base: None,
         },
         projects: Vec::new(),
         pushed: Pushed::No,

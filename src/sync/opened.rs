@@ -2,29 +2,36 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::thread;
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::listing::Lister;
-use crate::codex::store::{self, Store, StoreError};
-use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Transport};
+use crate::codex::store::{self, Search, Store, StoreError};
+use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};
 use crate::codex::turn;
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
+use crate::interrupt::Interrupt;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::plan::Listing;
 use crate::state::{Recorded, State};
-use crate::workspace::Project;
+use crate::workspace::{Project, Timeouts};
 
-/// How far back the remote's history is searched for our commits when others pushed after us.
-const VERIFY_DEPTH: Depth = Depth(256);
+/// How far back the remote's history is searched first for our commits when others pushed after us.
+const FIRST_SEARCH: u32 = 256;
+/// How much further each next search goes.
+const SEARCH_GROWTH: u32 = 8;
+/// The depth that git takes for the whole history.
+const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
 /// The remote as this run found it.
 pub(super) struct Opened {
@@ -35,10 +42,14 @@ pub(super) struct Opened {
     pub(super) branch: String,
     /// The branch to fetch for `base`.
     pub(super) base_branch: String,
-    /// The tip of the branch, as it was last seen.
+    /// The tip of the branch, as it was last seen: a push replaces this one alone.
     pub(super) tip: Option<ObjectId>,
+    /// Whether the branch was there at any time of this run.
+    pub(super) existed: bool,
     /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
     pub(super) base: Option<ObjectId>,
+    /// Repeats requests that only read.
+    repeater: Repeater,
     /// Why the tip could not be fetched ahead of need. It is told once the need is there.
     failed: Option<SyncError>,
     /// What the remote answered after the last push; the next fetch goes by it.
@@ -60,8 +71,10 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
         recorded,
         base_branch,
         branch,
+        existed: tip.is_some(),
         tip,
         base,
+        repeater: Repeater::new(&request.workspace.remote.timeout),
         failed: None,
         answer: None,
         _turn: None,
@@ -112,8 +125,10 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         recorded: recorded.unwrap_or_default(),
         branch: refs.branch,
         base_branch,
+        existed: refs.tip.is_some(),
         tip: refs.tip,
         base,
+        repeater: Repeater::new(&request.workspace.remote.timeout),
         failed: None,
         answer: None,
         _turn: turn,
@@ -122,9 +137,9 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         stage: Stage::Fetch,
     });
     if !known {
-        opened.fetch(request)?;
+        opened.fetch_to_push(request)?;
     } else if !request.dry_run && news.recv().is_ok() {
-        match opened.fetch(request) {
+        match opened.fetch_to_push(request) {
             // What was recorded is true of the tip before.
             Ok(_) => opened.recorded.clear(),
             Err(error) => (opened.store, opened.failed) = (None, Some(error)),
@@ -140,13 +155,14 @@ fn find_branch(
     may_make: bool,
 ) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
-    if let Some(path) = remote.url.local_path().filter(|path| !path.exists()) {
+    let is_missing = |path: &&Path| !path.exists() && !store::is_repository(path);
+    if let Some(path) = transport.url().local_path().filter(is_missing) {
         let branch = remote
             .branch
             .clone()
             .unwrap_or_else(|| FIRST_BRANCH.to_owned());
         if !may_make {
-            let path = shown(&path).to_string();
+            let path = shown(path).to_string();
             return Err(SyncError::LocalMissing { path });
         }
         if request.dry_run {
@@ -157,13 +173,16 @@ fn find_branch(
                 is_empty: true,
             });
         }
-        store::create_remote(&path, &branch)?;
+        store::create_remote(path, &branch)?;
     }
-    let refs = transport.refs(remote.branch.as_deref(), OnSignal::Stop)?;
+    let repeater = Repeater::new(&remote.timeout);
+    let refs = repeater.run(Some(&request.interrupt), || {
+        transport.refs(remote.branch.as_deref(), OnSignal::Stop)
+    })?;
     if refs.tip.is_none() && !refs.is_empty && !may_make {
         return Err(SyncError::BranchMissing {
             branch: refs.branch,
-            url: remote.url.to_string(),
+            url: transport.url().to_string(),
             head: refs.head.map(|(name, _)| name),
             environment: request.workspace.environment.clone(),
         });
@@ -215,15 +234,65 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
     Ok(store)
 }
 
-/// Whether a new clone may mend it: git or its data is at fault, not the way to the server.
-fn heals(error: &SyncError) -> bool {
+/// Whether a new clone may fix it: git or its data is at fault, not the connection to the server.
+fn is_fixed_by_new_clone(error: &SyncError) -> bool {
     match error {
         SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
         SyncError::Remote(error) => matches!(
             error.kind,
-            RemoteErrorKind::Other | RemoteErrorKind::NotFound
+            RemoteErrorKind::Other | RemoteErrorKind::NotFound | RemoteErrorKind::Unadvertised
         ),
         _ => false,
+    }
+}
+
+/// The longest wait that a server can ask for (`Retry-After`) before a request is given up instead.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Repeats requests that only read, a few times, while the server answers that it cannot now or the connection breaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repeater {
+    /// The first delay. It doubles, and a random part is added.
+    delay: Duration,
+}
+
+impl Repeater {
+    /// Short time limits mean a server that is near, or a user who does not wait.
+    pub(super) fn new(timeouts: &Timeouts) -> Self {
+        let delay = timeouts.idle / 100;
+        Self {
+            delay: delay.clamp(Duration::from_millis(10), Duration::from_millis(500)),
+        }
+    }
+
+    /// Sends a request until it is answered. An interrupt, where one is given, ends the waiting.
+    pub(super) fn run<T>(
+        self,
+        interrupt: Option<&Interrupt>,
+        send: impl Fn() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(self.delay)
+            .with_max_times(3)
+            .with_jitter()
+            .build();
+        loop {
+            let error = match send() {
+                Err(error) if error.kind.is_repeated() => error,
+                result => return result,
+            };
+            let asked = error.advice.retry_after.unwrap_or_default();
+            let Some(delay) = delays.next().filter(|_| asked <= LONGEST_WAIT) else {
+                return Err(error);
+            };
+            let delay = delay.max(asked);
+            tracing::debug!(%error, detail = ?error.detail, ?delay, "asking again");
+            match interrupt {
+                Some(interrupt) if interrupt.wait(delay).is_err() => return Err(error),
+                Some(_) => {}
+                None => thread::sleep(delay),
+            }
+        }
     }
 }
 
@@ -275,7 +344,13 @@ impl Opened {
             request.reporter.event(&Event::Started {
                 stage: Stage::Fetch,
             });
-            self.transport.fetch_contents(self.store(), &missing)?;
+            let fetch = || self.transport.fetch_contents(self.store(), &missing);
+            match self.repeater.run(Some(&request.interrupt), fetch) {
+                Err(error) if error.kind == RemoteErrorKind::Unadvertised => {
+                    self.fetch_all_contents(request, ids, error)?;
+                }
+                fetched => fetched?,
+            }
             request.reporter.event(&Event::Finished {
                 stage: Stage::Fetch,
             });
@@ -283,7 +358,26 @@ impl Opened {
         Ok(())
     }
 
-    /// Fetches the tip as it is now, into a clone that is made the first time, and tells whether that had to be thrown away
+    /// Fetches the tip with all file contents, for servers that send none by their ids.
+    fn fetch_all_contents(
+        &mut self,
+        request: &SyncRequest<'_>,
+        ids: &BTreeSet<ObjectId>,
+        error: RemoteError,
+    ) -> Result<(), SyncError> {
+        tracing::debug!(%error, "fetching all contents of the tip");
+        if let Some(store) = &mut self.store {
+            store.renew_with_contents()?;
+        }
+        self.fetch(request)?;
+        match self.store().missing(ids)?.is_empty() {
+            true => Ok(()),
+            // Another commit replaced the tip in between.
+            false => Err(error.into()),
+        }
+    }
+
+    /// Fetches the tip as it is now, into a clone that is made the first time. Returns whether that had to be thrown away
     /// and made again.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
         if let Some(error) = self.failed.take() {
@@ -293,13 +387,13 @@ impl Opened {
         request.reporter.event(&Event::Started {
             stage: Stage::Fetch,
         });
-        let store = match self.store.take() {
+        let mut store = match self.store.take() {
             Some(store) => store,
             None => new_store(request, self.transport.as_ref())?,
         };
-        let store = self.store.insert(store);
         if let Some(refs) = self.answer.take() {
             self.tip = refs.tip;
+            self.existed |= refs.tip.is_some();
             if refs.tip.is_some() {
                 self.base_branch.clone_from(&self.branch);
             } else if refs.is_empty {
@@ -307,11 +401,41 @@ impl Opened {
             }
         }
         if self.tip.is_some() || self.base.is_some() {
-            let fetch = |store: &Store| -> Result<ObjectId, SyncError> {
-                let fetched =
-                    self.transport
-                        .fetch(store, &self.base_branch, Depth(1), OnSignal::Stop);
-                let tip = fetched.map_err(|error| match error.kind {
+            let fetched = match self.fetch_into(&store, request, Check::Trees) {
+                Err(error) if store.is_kept() && is_fixed_by_new_clone(&error) => {
+                    tracing::debug!(%error, "the kept clone is fetched anew");
+                    renewed = true;
+                    store.renew()?;
+                    self.transport.prepare(&store)?;
+                    self.fetch_into(&store, request, Check::Root)?
+                }
+                fetched => fetched?,
+            };
+            self.base = Some(fetched);
+            self.tip = self.tip.map(|_| fetched);
+        }
+        self.store = Some(store);
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Fetch,
+        });
+        Ok(renewed)
+    }
+
+    /// Fetches the tip into `store` and checks that it can be read.
+    fn fetch_into(
+        &self,
+        store: &Store,
+        request: &SyncRequest<'_>,
+        check: Check,
+    ) -> Result<ObjectId, SyncError> {
+        let fetch = || {
+            self.transport
+                .fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)
+        };
+        let tip =
+            self.repeater
+                .run(Some(&request.interrupt), fetch)
+                .map_err(|error| match error.kind {
                     RemoteErrorKind::DiskFull => {
                         let own = error
                             .detail
@@ -324,57 +448,99 @@ impl Opened {
                     }
                     _ => SyncError::from(error),
                 })?;
-                store
-                    .root_tree(tip)
-                    .and_then(|root| store.read_tree(root))
-                    .map_err(StoreError::from)?;
-                Ok(tip)
-            };
-            let fetched = match fetch(store) {
-                Err(error) if heals(&error) && store.renew()? => {
-                    tracing::debug!(%error, "the kept clone is fetched anew");
-                    renewed = true;
-                    self.transport.prepare(store)?;
-                    fetch(store)?
-                }
-                fetched => fetched?,
-            };
-            self.base = Some(fetched);
-            self.tip = self.tip.map(|_| fetched);
-        }
-        request.reporter.event(&Event::Finished {
-            stage: Stage::Fetch,
-        });
-        Ok(renewed)
+        let checked = match check {
+            Check::Trees if store.is_kept() => store.check_trees(tip),
+            _ => store
+                .root_tree(tip)
+                .and_then(|root| store.read_tree(root))
+                .map(drop),
+        };
+        checked.map_err(StoreError::from)?;
+        Ok(tip)
     }
 
-    /// Whether the branch, on which others may have pushed since, holds `commit`.
-    pub(super) fn holds(&self, commit: ObjectId) -> Result<bool, RemoteError> {
+    /// The same as [`Opened::fetch`], for a run that pushes: a branch that is gone meanwhile is never made again.
+    pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+        self.fetch(request).map_err(|error| match error {
+            SyncError::Remote(error)
+                if error.kind == RemoteErrorKind::BranchMissing && self.existed =>
+            {
+                self.gone()
+            }
+            error => error,
+        })
+    }
+
+    /// The error that the branch was there and is not any more.
+    pub(super) fn gone(&self) -> SyncError {
+        SyncError::BranchGone {
+            place: self.transport.url().place(),
+            branch: self.branch.clone(),
+        }
+    }
+
+    /// Where the commits go: the branch, as long as it is at the tip that they were made for.
+    pub(super) fn target(&self) -> Target<'_> {
+        Target {
+            branch: &self.branch,
+            tip: self.tip,
+        }
+    }
+
+    /// Whether a push makes the branch.
+    pub(super) fn creates_branch(&self) -> bool {
+        self.tip.is_none() && !self.existed
+    }
+
+    /// Looks for commits of ours in the branch, on which others may have pushed since. History is fetched in growing
+    /// steps, until they are found or cannot be there: all of them are on top of `boundary`.
+    pub(super) fn search_branch(
+        &self,
+        wanted: &[ObjectId],
+        boundary: Option<ObjectId>,
+    ) -> Result<Search, RemoteError> {
         let store = self.store();
-        match self
-            .transport
-            .fetch(store, &self.branch, VERIFY_DEPTH, OnSignal::GoOn)
-        {
-            Ok(tip) => Ok(store.is_ancestor(commit, tip)),
-            Err(error) if error.kind == RemoteErrorKind::BranchMissing => Ok(false),
-            Err(error) => Err(error),
+        let mut depth = FIRST_SEARCH;
+        loop {
+            let tip = self.repeater.run(None, || {
+                self.transport
+                    .fetch(store, &self.branch, Depth(depth), OnSignal::GoOn)
+            })?;
+            let search = store.search(tip, wanted, boundary);
+            let all_found = search.found.len() == wanted.len();
+            if all_found || search.is_complete || depth == WHOLE_HISTORY {
+                return Ok(search);
+            }
+            depth = depth.saturating_mul(SEARCH_GROWTH).min(WHOLE_HISTORY);
         }
     }
 
-    /// Asks for the tip after a push; a passing fault is given three chances, for the answer is what success hangs on.
+    /// Asks for the tip after a push. Success depends on the response, so that time-outs are repeated too.
     pub(super) fn ask_again(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default()
             .with_jitter()
             .with_max_times(2)
             .build();
+        let ask = || self.transport.refs(Some(&self.branch), OnSignal::GoOn);
         loop {
-            match self.transport.refs(Some(&self.branch), OnSignal::GoOn) {
-                Err(error) if error.kind.is_transient() => match delays.next() {
-                    Some(delay) => thread::park_timeout(delay),
-                    None => return Err(error),
-                },
-                answer => return answer,
+            match self.repeater.run(None, ask) {
+                Err(error) if error.kind.is_transient() && !error.kind.is_repeated() => {
+                    match delays.next() {
+                        Some(delay) => thread::sleep(delay),
+                        None => return Err(error),
+                    }
+                }
+                response => return response,
             }
         }
     }
+}
+
+/// How much of a fetched tip is read to check it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    /// All trees, where the clone is a kept one: what it held before may be damaged.
+    Trees,
+    /// The root tree: the rest was just fetched.
+    Root,
 }

@@ -1,4 +1,5 @@
-//! From sources to commits that the remote was seen to hold.
+//! From sources to commits that the remote was seen to hold. The loop in [`Publish::land`] is the only place that goes
+//! back: to another plan on top of a newer tip.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -11,20 +12,22 @@ use rayon::prelude::*;
 
 use super::opened::{Opened, open, recorded, state};
 use super::published::{self, Published};
-use super::push::{SAME_TIP_DELAY, SAME_TIP_TRIES, Sent, backoff};
+use super::push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
+use super::refused;
 use super::sources::{Roots, scan_all};
-use super::{Landing, SyncRequest, empty_outcome, report};
+use super::{Landed, Landing, SyncRequest, empty_outcome, report};
 use crate::cache::Cache;
 use crate::codex::git_config;
-use crate::codex::identity::identity;
+use crate::codex::identity::{Identity, identity};
 use crate::codex::source::SourceRevision;
+use crate::codex::transport::{Refusal, RefusalKind};
 use crate::config::Direction;
 use crate::event::Event;
-use crate::object::ObjectId;
-use crate::outcome::{SyncError, SyncOutcome};
+use crate::object::{Kind, ObjectId, hash};
+use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
-use crate::scan::{ScanError, Snapshot};
+use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
 use crate::workspace::Project;
 
@@ -44,8 +47,39 @@ pub(super) struct Publish<'r> {
     pub(super) revisions: BTreeMap<usize, Option<SourceRevision>>,
     pub(super) written: HashSet<ObjectId>,
     pub(super) landing: Landing,
+    /// Attempts that may have landed, oldest first.
+    sent: Vec<Attempt>,
+    /// The commits that the remote was seen to hold, by project.
+    landed: BTreeMap<usize, Landed>,
     /// Of a dry run: the caches as they would be.
     caches: BTreeMap<PathBuf, Cache>,
+}
+
+/// What follows from one push.
+enum Step {
+    /// The commits landed.
+    Done,
+    /// Only commits of an earlier attempt landed.
+    PlanAgain,
+    TryAgain {
+        /// Whether the branch moved.
+        moved: bool,
+        setback: Setback,
+    },
+}
+
+/// The commits of one push.
+struct Attempt {
+    /// The last of them; the base itself where a branch is made and no file differs.
+    head: ObjectId,
+    /// The tip that they replace.
+    tip: Option<ObjectId>,
+    /// What they are on top of.
+    base: Option<ObjectId>,
+    /// By project.
+    commits: BTreeMap<usize, ObjectId>,
+    /// What they change, once there is another plan.
+    plans: BTreeMap<usize, ProjectPlan>,
 }
 
 /// Publishes the chosen projects, whatever their direction, or plans it. Where a dry run goes on from there, it gets the
@@ -70,6 +104,8 @@ impl<'r> Publish<'r> {
             revisions: BTreeMap::new(),
             written: HashSet::new(),
             landing: Landing::NotLanded,
+            sent: Vec::new(),
+            landed: BTreeMap::new(),
             caches: BTreeMap::new(),
         }
     }
@@ -89,10 +125,15 @@ impl<'r> Publish<'r> {
         });
         self.take_scanned(scanned)?;
         let mut opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.outcome.remote.url = opened.transport.url().clone();
         self.outcome.remote.branch = Some(opened.branch.clone());
         self.outcome.remote.before = opened.tip;
         self.outcome.remote.after = opened.tip;
         let result = self.land(&mut opened);
+        let result = result.map_err(|error| self.conclude(error));
+        if result.is_err() && self.outcome.pushed != Pushed::Verified {
+            self.outcome.remote.creates_branch = false;
+        }
         if !request.dry_run && self.landing != Landing::Unknown {
             self.record(&opened);
         }
@@ -158,15 +199,11 @@ impl<'r> Publish<'r> {
             let started = Instant::now();
             request.interrupt.check()?;
             self.plan(opened)?;
-            let unready = !self.failed.is_empty()
-                || self
-                    .decisions
-                    .iter()
-                    .any(|d| matches!(d, Decision::Withheld(..)));
-            if !self.decisions.iter().any(|d| matches!(d, Decision::Go(_))) {
+            self.recognize(opened)?;
+            if !self.has_work(opened) {
                 return Ok(());
             }
-            if request.atomic && unready {
+            if request.atomic && self.is_unready() {
                 self.landing = Landing::HeldByOthers;
                 return Err(SyncError::Atomic);
             }
@@ -177,70 +214,266 @@ impl<'r> Publish<'r> {
                 self.fetch(opened)?;
                 continue;
             }
-            if !self.commit(opened, &identity)? {
+            let Some(attempt) = self.attempt(opened, &identity)? else {
                 continue;
-            }
+            };
             request.interrupt.check()?;
-            let moved = match self.push(opened)? {
-                Sent::Landed => return Ok(()),
-                Sent::Moved { reason } => Some(reason),
-                Sent::SameTip { reason, words } if same_tip == SAME_TIP_TRIES => {
-                    let (place, branch) =
-                        (request.workspace.remote.url.place(), opened.branch.clone());
-                    return Err(SyncError::Declined {
-                        place,
-                        branch,
-                        reason,
-                        words,
-                    });
+
+            let setback = match self.push(opened, attempt)? {
+                Step::Done => return Ok(()),
+                Step::PlanAgain => {
+                    self.fetch(opened)?;
+                    continue;
                 }
-                Sent::SameTip { .. } => {
-                    same_tip += 1;
-                    None
+                Step::TryAgain { moved, setback } => {
+                    same_tip = if moved { 0 } else { same_tip + 1 };
+                    setback
                 }
             };
-            let (attempt, of) = (
-                self.outcome.attempts,
-                request.workspace.retries.saturating_add(1),
-            );
-            let delays =
-                delays.get_or_insert_with(|| backoff(request.workspace.retries, started.elapsed()));
-            let delay = match (delays.next(), moved) {
-                (Some(delay), Some(reason)) => {
-                    request.reporter.event(&Event::Retrying {
-                        attempt,
-                        of,
-                        reason,
-                        delay,
-                    });
-                    delay
-                }
-                // Nobody was faster; the verdict is asked for again, whatever the number of retries.
-                (delay, None) => delay.unwrap_or(SAME_TIP_DELAY),
-                (None, Some(last)) => {
-                    let (place, branch) =
-                        (request.workspace.remote.url.place(), opened.branch.clone());
-                    return Err(SyncError::RetriesExhausted {
-                        place,
-                        branch,
-                        attempts: attempt,
-                        last,
-                    });
-                }
+            let retries = request.workspace.retries;
+            let delay = delays
+                .get_or_insert_with(|| backoff(retries, started.elapsed()))
+                .next()
+                .filter(|_| same_tip <= SAME_TIP_TRIES);
+            let Some(delay) = delay else {
+                return Err(self.given_up(opened, setback, same_tip > 0));
             };
-            request.interrupt.wait(delay)?;
+            let delay = delay.max(setback.pause(same_tip));
+            request.reporter.event(&Event::Retrying {
+                attempt: self.outcome.attempts,
+                of: retries.saturating_add(1),
+                reason: setback.reason(),
+                delay,
+            });
+            request.interrupt.wait(delay).inspect_err(|_| {
+                self.quote(&setback.words());
+            })?;
             self.fetch(opened)?;
+        }
+    }
+
+    /// Whether there is something to push: commits, or a branch to make for projects that differ in nothing.
+    fn has_work(&mut self, opened: &Opened) -> bool {
+        let has_commits = self.going().next().is_some();
+        let is_ready = |(number, decision): (usize, &Decision)| {
+            matches!(decision, Decision::UpToDate(_)) && !self.failed.contains_key(&number)
+        };
+        let makes_branch = opened.creates_branch()
+            && opened.base.is_some()
+            && self.decisions.iter().enumerate().any(is_ready);
+        let has_work = has_commits || makes_branch;
+        if self.outcome.pushed != Pushed::Verified {
+            self.outcome.remote.creates_branch = has_work && opened.creates_branch();
+            self.outcome.remote.base = opened.base;
+        }
+        if makes_branch && !has_commits {
+            let branch = &opened.branch;
+            let with_branch = |id| hash(Kind::Blob, format!("{id} creates {branch}").as_bytes());
+            self.outcome.plan_id = self.outcome.plan_id.map(with_branch);
+        }
+        has_work
+    }
+
+    /// Whether some project failed or is withheld.
+    fn is_unready(&self) -> bool {
+        let is_withheld = |decision: &Decision| matches!(decision, Decision::Withheld(..));
+        !self.failed.is_empty() || self.decisions.iter().any(is_withheld)
+    }
+
+    /// Makes the commits to push; `None` if a project failed meanwhile, so that there is another plan to make.
+    fn attempt(
+        &mut self,
+        opened: &Opened,
+        identity: &Identity,
+    ) -> Result<Option<Attempt>, SyncError> {
+        self.commits.clear();
+        if self.going().next().is_some() && !self.commit(opened, identity)? {
+            return Ok(None);
+        }
+        let Some(head) = self.commits.values().next_back().copied().or(opened.base) else {
+            unreachable!("only a branch with a base is made without commits");
+        };
+        Ok(Some(Attempt {
+            head,
+            tip: opened.tip,
+            base: opened.base,
+            commits: self.commits.clone(),
+            plans: BTreeMap::new(),
+        }))
+    }
+
+    /// Pushes once. Attempts that may have landed stay known, this one included.
+    fn push(&mut self, opened: &mut Opened, attempt: Attempt) -> Result<Step, SyncError> {
+        let head = attempt.head;
+        self.outcome.attempts += 1;
+        // The same commits may be sent twice.
+        self.sent.retain(|earlier| earlier.head != head);
+        self.sent.push(attempt);
+        let heads: Vec<_> = self.sent.iter().map(|attempt| attempt.head).collect();
+        let boundary = self.sent.first().and_then(|attempt| attempt.base);
+
+        match push(opened, self.request, &heads, boundary) {
+            Ok(PushOutcome::Verified { heads, words }) => {
+                self.confirm(&heads);
+                self.quote(&words);
+                if heads.contains(&head) {
+                    self.landing = Landing::Landed;
+                    return Ok(Step::Done);
+                }
+                self.sent.retain(|attempt| attempt.head != head);
+                Ok(Step::PlanAgain)
+            }
+            Ok(PushOutcome::BranchMoved(setback)) => Ok(self.set_back(true, setback)),
+            Ok(PushOutcome::RetryableFailure(setback)) => Ok(self.set_back(false, setback)),
+            Ok(PushOutcome::Rejected(refusal)) => {
+                let error = self.declined(opened, refusal);
+                self.sent.pop();
+                Err(error)
+            }
+            Ok(PushOutcome::Unknown(error)) => Err(error),
+            Err(error) => {
+                self.sent.pop();
+                Err(error)
+            }
+        }
+    }
+
+    fn set_back(&mut self, moved: bool, setback: Setback) -> Step {
+        let plans: BTreeMap<_, _> = self
+            .going()
+            .filter(|_| setback.is_undetermined())
+            .map(|(number, _, plan)| (number, plan.clone()))
+            .collect();
+        match self.sent.last_mut() {
+            Some(attempt) if setback.is_undetermined() => attempt.plans = plans,
+            _ => self.sent.truncate(self.sent.len().saturating_sub(1)),
+        }
+        Step::TryAgain { moved, setback }
+    }
+
+    /// Looks for commits of earlier attempts in a new tip: the answer to a push may be lost, and the push land later.
+    fn recognize(&mut self, opened: &Opened) -> Result<(), SyncError> {
+        let moved = |attempt: &Attempt| attempt.tip != opened.tip;
+        let Some(tip) = opened.tip.filter(|_| self.sent.iter().any(moved)) else {
+            return Ok(());
+        };
+        let heads: Vec<_> = self.sent.iter().map(|attempt| attempt.head).collect();
+        let boundary = self.sent.first().and_then(|attempt| attempt.base);
+        let found = if heads.contains(&tip) {
+            opened.store().search(tip, &heads, boundary).found
+        } else {
+            opened.search_branch(&heads, boundary)?.found
+        };
+        self.confirm(&found);
+        Ok(())
+    }
+
+    /// Takes note that the branch contains these heads of attempts.
+    fn confirm(&mut self, heads: &[ObjectId]) {
+        let is_found = |attempt: &Attempt| heads.contains(&attempt.head);
+        let (found, open): (Vec<_>, _) = std::mem::take(&mut self.sent)
+            .into_iter()
+            .partition(is_found);
+        self.sent = open;
+        for mut attempt in found {
+            let remote = &mut self.outcome.remote;
+            if self.outcome.pushed != Pushed::Verified {
+                remote.before = attempt.tip;
+                remote.creates_branch = attempt.tip.is_none();
+            }
+            remote.after = Some(attempt.head);
+            self.outcome.pushed = Pushed::Verified;
+            for (number, commit) in attempt.commits {
+                let plan = attempt.plans.remove(&number);
+                self.landed.insert(number, Landed { commit, plan });
+            }
+        }
+    }
+
+    /// Shows what the server said, where no error does.
+    fn quote(&self, words: &[String]) {
+        if !words.is_empty() {
+            self.request.reporter.event(&Event::ServerWords {
+                lines: words.to_vec(),
+            });
+        }
+    }
+
+    /// The error that the server does not accept the push.
+    fn declined(&self, opened: &Opened, refusal: Refusal) -> SyncError {
+        let pushed: Vec<_> = self
+            .going()
+            .map(|(number, project, _)| (project, self.commits.get(&number).copied()))
+            .collect();
+        let named = refused::named(&pushed, &refusal.words);
+        let all = pushed.iter().map(|(project, _)| project.name.clone());
+        let (named, others) = all.partition(|name| named.contains(name));
+        SyncError::Declined {
+            place: self.outcome.remote.url.place(),
+            branch: opened.branch.clone(),
+            refusal: Box::new(refusal),
+            named,
+            others,
+        }
+    }
+
+    /// The error once no try is left; `same_tip` where the branch did not move at last.
+    fn given_up(&self, opened: &Opened, setback: Setback, same_tip: bool) -> SyncError {
+        match setback {
+            Setback::Transport { error, sent: true } => no_verdict(opened, error),
+            Setback::Transport { error, sent: false } => error.into(),
+            Setback::Refused(mut refusal) if same_tip => {
+                if refusal.kind == RefusalKind::Outdated {
+                    let reason = refusal.reason;
+                    refusal.reason =
+                        format!("{reason}: the server shows another tip to pushes than to fetches");
+                }
+                self.declined(opened, refusal)
+            }
+            Setback::Refused(refusal) => SyncError::RetriesExhausted {
+                place: self.outcome.remote.url.place(),
+                branch: opened.branch.clone(),
+                attempts: self.outcome.attempts,
+                last: refusal.reason,
+                words: refusal.words,
+            },
+        }
+    }
+
+    /// The error of a run some of whose attempts may have landed: it says so, unless it is itself a verdict.
+    fn conclude(&mut self, error: SyncError) -> SyncError {
+        let is_verdict = matches!(
+            error,
+            SyncError::Declined { .. }
+                | SyncError::RetriesExhausted { .. }
+                | SyncError::LandedThenRemoved { .. }
+                | SyncError::NotInBranch { .. }
+                | SyncError::BranchGone { .. }
+        );
+        if self.sent.is_empty() || is_verdict {
+            return error;
+        }
+        self.landing = Landing::Unknown;
+        self.outcome.pushed = Pushed::Unknown;
+        match error {
+            SyncError::Remote(source) => SyncError::Unverified {
+                place: self.outcome.remote.url.place(),
+                source,
+            },
+            error => error,
         }
     }
 
     /// Fetches the tip as it is now, for another plan.
     fn fetch(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
-        let renewed = opened.fetch(self.request)?;
+        let renewed = opened.fetch_to_push(self.request)?;
         if renewed {
             self.written.clear();
         }
-        self.outcome.remote.before = opened.tip;
-        self.outcome.remote.after = opened.tip;
+        if self.outcome.pushed != Pushed::Verified {
+            self.outcome.remote.before = opened.tip;
+            self.outcome.remote.after = opened.tip;
+        }
         Ok(())
     }
 
@@ -257,10 +490,12 @@ impl<'r> Publish<'r> {
             .zip(&self.request.projects)
             .map(|((number, decision), project)| {
                 let decision = self.failed.remove(&number).map_or(Ok(decision), Err);
+                let sent = self.sent.last().and_then(|sent| sent.commits.get(&number));
                 report(
                     project,
                     decision,
-                    self.commits.get(&number).copied(),
+                    self.landed.remove(&number),
+                    sent.copied(),
                     self.landing,
                 )
             })
@@ -289,6 +524,18 @@ impl<'r> Publish<'r> {
                 request.warn(&mut self.outcome.warnings, Some(project), message);
             }
             self.snapshots.push(snapshot);
+        }
+        let read = request
+            .projects
+            .iter()
+            .zip(&self.snapshots)
+            .enumerate()
+            .filter(|(number, _)| !self.failed.contains_key(number));
+        let surveyed: Vec<_> = read
+            .map(|(_, (project, snapshot))| (*project, snapshot.unmatched.as_slice()))
+            .collect();
+        for useless in useless_patterns(&surveyed) {
+            request.warn(&mut self.outcome.warnings, useless.project, useless.message);
         }
         if !request.dry_run && git_config::wants_signing(request.environment) {
             let message =
@@ -400,8 +647,9 @@ impl<'r> Publish<'r> {
             opened.tip
         };
         // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
-        let planned = opened.base == self.planned_on && opened.store.is_some();
-        if opened.base != opened.tip || !(landed || planned) {
+        let planned = opened.base == self.planned_on && opened.base == opened.tip;
+        let is_known = planned && opened.store.is_some();
+        if !landed && !is_known {
             return;
         }
         let state = state(request);

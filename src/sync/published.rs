@@ -1,5 +1,5 @@
 //! The local cache after a publication: the files as they landed, at their codex paths. It is a convenience beside what
-//! the remote holds, so whatever goes wrong here is a warning.
+//! the remote holds, so an error here is only a warning.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,15 @@ use bstr::{BString, ByteSlice};
 
 use super::SyncRequest;
 use super::sources::Roots;
-use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason};
+use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason, Taken};
 use crate::event::{Counter, Event, Stage};
+use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
 use crate::plan::{Entry, in_codex};
 use crate::scan::{Snapshot, SourceFile};
+use crate::text::pluralize;
 use crate::workspace::Project;
 
 /// A project whose files the codex holds.
@@ -25,8 +27,8 @@ pub(super) struct Published<'r> {
     pub(super) snapshot: &'r Snapshot,
 }
 
-/// Brings the caches of the projects up to date with what the codex holds of them at `tip`. A dry run gives back those that
-/// would change, as they then would be.
+/// Updates the caches of the projects to what the codex holds of them at `tip`. A dry run returns the caches that would
+/// change, as they would be then.
 pub(super) fn keep(
     request: &SyncRequest<'_>,
     published: &[Published<'_>],
@@ -80,7 +82,7 @@ fn keep_one(
         reason: Reason::Published,
     };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
-    let look = Cache::look(path);
+    let look = Cache::look(path)?;
     let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
@@ -121,6 +123,7 @@ fn keep_one(
             owner: owner(one),
             asked: asked(digest),
             files,
+            leaves: false,
         });
     }
     let plan = cache.plan(questions, request.force)?;
@@ -143,12 +146,10 @@ fn keep_one(
     });
     let taken = taken?;
     for (one, taken) in group.iter().zip(taken) {
+        warn_replaced(request, &one.project.name, &taken, warnings);
         let left = taken.kept.len() + taken.refused.len();
-        if let Some(first) = taken
-            .kept
-            .first()
-            .or(taken.refused.first().map(|(path, _)| path))
-        {
+        let kept = taken.kept.first().map(|(path, _)| path);
+        if let Some(first) = kept.or(taken.refused.first().map(|(path, _)| path)) {
             let message = format!(
                 "{left} files of the local cache are not as published, such as `{}`; see `cache status`",
                 escaped(first)
@@ -157,6 +158,25 @@ fn keep_one(
         }
     }
     Ok(None)
+}
+
+/// Names files of the user that were in the way of the cache and are deleted because that was forced.
+pub(super) fn warn_replaced(
+    request: &SyncRequest<'_>,
+    project: &ProjectName,
+    taken: &Taken,
+    warnings: &mut Vec<Warning>,
+) {
+    let Some(first) = taken.replaced.first() else {
+        return;
+    };
+    let files = pluralize(taken.replaced.len(), "file");
+    let verb = if request.dry_run { "would be" } else { "was" };
+    let message = format!(
+        "{files} in the cache, such as `{}`, not written by a sync: in the way, and {verb} deleted (`--force`)",
+        escaped(first)
+    );
+    request.warn_of(warnings, project, message);
 }
 
 /// A digest of all that a project publishes.

@@ -1,4 +1,4 @@
-//! The projects' side of a run: scanning them, and reading again what is to be published.
+//! The source side of a run: scanning the projects, and reading the files that are published.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -11,10 +11,13 @@ use crate::event::{Counter, Event, Stage};
 use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
 use crate::workspace::Project;
 
-/// Scans every chosen project, in parallel. `news` is told as soon as something is seen to have changed.
+/// Scans all selected projects in parallel, and returns the results in their order.
+///
+/// A message is sent to `changed` as soon as a file differs from the last scan, so that the caller can start to fetch
+/// before all scans are done.
 pub(super) fn scan_all(
     request: &SyncRequest<'_>,
-    news: Option<Sender<()>>,
+    changed: Option<Sender<()>>,
 ) -> Vec<Result<Snapshot, ScanError>> {
     request
         .reporter
@@ -28,27 +31,32 @@ pub(super) fn scan_all(
         directory: request.workspace.state_dir.clone(),
         trust: !request.rescan,
         keep: !request.dry_run,
-        news,
+        news: changed,
     };
+
     let scan = |project: &&Project| {
         let scanned = scan(project, &caches, &request.interrupt, &counter);
         counter.project();
         scanned
     };
     let scanned = request.projects.par_iter().map(scan).collect();
+
     request
         .reporter
         .event(&Event::Finished { stage: Stage::Scan });
     scanned
 }
 
-/// Open roots, a bounded number of them: a workspace may have more projects than a process may have open files.
+/// The source roots, opened on demand. At most [`Roots::LIMIT`] are open at a time, because a workspace may have more
+/// projects than the process may have open files.
 pub(super) struct Roots<'r> {
     projects: &'r [&'r Project],
     open: Mutex<BTreeMap<usize, Arc<SourceRoot>>>,
 }
 
 impl<'r> Roots<'r> {
+    const LIMIT: usize = 64;
+
     pub(super) fn new(projects: &'r [&'r Project]) -> Self {
         Self {
             projects,
@@ -56,14 +64,13 @@ impl<'r> Roots<'r> {
         }
     }
 
-    const LIMIT: usize = 64;
-
-    /// The root of the project with this number.
+    /// Returns the root of the project at index `number`.
     pub(super) fn get(&self, number: usize) -> Result<Arc<SourceRoot>, ScanError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(root) = open.get(&number) {
             return Ok(root.clone());
         }
+
         if open.len() >= Self::LIMIT {
             open.clear();
         }

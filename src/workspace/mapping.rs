@@ -1,17 +1,13 @@
-//! Which source file goes where in the codex, and, read backwards, which path of the codex is a project's own.
+//! Which source file is published to which path of the codex and, read backwards, which paths of the codex a project owns.
 //!
-//! A project owns a path of the codex when it lies under its `to` and the source that would become it is matched by its
-//! include or a mapping and by no exclude; nothing else there is ever touched. Everything here is pure and works on
+//! A project owns a path of the codex when it lies under its `to` and the source that would be published there is matched
+//! by its include or a mapping and by no exclude; nothing else is ever touched. Everything here is pure and works on
 //! `/`-separated bytes.
 
-use std::collections::BTreeSet;
-
-use globset::{Candidate, GlobSet};
-
-use crate::glob::{self, InvalidGlob};
+use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
 
-/// What `default_excludes` leaves out, at any depth.
+/// Names that `default_excludes` leaves out, at any depth.
 pub const DEFAULT_EXCLUDES: [&str; 6] = [
     "node_modules",
     ".git",
@@ -42,12 +38,26 @@ pub enum InvalidPattern {
 pub struct ClaimPatterns {
     /// Globs under the root, kept at the same path under `to`.
     pub include: Vec<String>,
+    /// Where `include` was given.
+    pub include_origin: IncludeOrigin,
     /// Globs that leave a source file out, whatever claims it.
     pub exclude: Vec<String>,
     /// Globs with a place of their own.
     pub mappings: Vec<MappingPatterns>,
     /// Whether [`DEFAULT_EXCLUDES`] count.
     pub default_excludes: bool,
+}
+
+/// Where a list of includes was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum IncludeOrigin {
+    /// For the project itself.
+    #[default]
+    Project,
+    /// For all projects.
+    AllProjects,
+    /// Nowhere: these are the defaults.
+    Defaults,
 }
 
 /// One entry of `mappings`.
@@ -61,108 +71,90 @@ pub struct MappingPatterns {
     pub exclude: Vec<String>,
 }
 
-/// The compiled rules of one project.
+/// The compiled patterns of one project: the only answer to which file is published where, to which directories the walk
+/// enters, and to which paths of the codex the project owns.
 #[derive(Debug, Clone)]
 pub struct Claims {
     patterns: ClaimPatterns,
     rules: Vec<Rule>,
-    sources: GlobSet,
-    directories: GlobSet,
-    excluded: GlobSet,
-    covered: GlobSet,
+    /// The globs of `rules`, in the same order.
+    sources: Globs,
+    excluded: Vec<Glob>,
 }
 
-/// One pattern and where its matches go.
+/// One include or mapping.
 #[derive(Debug, Clone)]
 struct Rule {
-    pattern: String,
-    glob: GlobSet,
-    /// The directories before the first segment with a metacharacter, with a trailing `/`; empty at the root.
+    glob: Glob,
+    /// The directories of the pattern that are not kept in the destination, with a trailing `/`; empty at the root.
     lead: Vec<u8>,
     place: Place,
-    excluded: GlobSet,
+    excluded: Vec<Glob>,
 }
 
 #[derive(Debug, Clone)]
 enum Place {
-    /// Below this directory (empty: the project's own), what follows the lead is kept.
+    /// Below this directory (empty: the project's own). The path after the lead is kept.
     Directory(Vec<u8>),
-    /// This very file.
-    File(Vec<u8>),
+    /// Exactly this file.
+    File {
+        path: Vec<u8>,
+        /// Whether some source can be published there: the excludes do not take all that the pattern matches.
+        fillable: bool,
+    },
 }
 
-/// A place that a source file is claimed for.
+/// A path that a source file is claimed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The path below the project's `to`.
     pub destination: Vec<u8>,
-    /// The pattern that says so.
+    /// The number of the rule that claims it.
     pub pattern: usize,
 }
 
 impl Claims {
-    /// Compiles `patterns`. Every bad one is told.
+    /// Compiles `patterns`. All invalid ones are reported.
     pub fn new(patterns: ClaimPatterns) -> Result<Self, Vec<InvalidPattern>> {
         let mut errors = Vec::new();
         let mut rules = Vec::new();
         for pattern in &patterns.include {
-            // An include keeps the whole path, so nothing of it is a lead to cut off.
-            rules.push(Rule {
-                pattern: pattern.clone(),
-                glob: set(std::slice::from_ref(pattern), &mut errors),
+            // An include keeps the whole path, so that it has no lead.
+            rules.extend(selecting(pattern, &mut errors).map(|glob| Rule {
+                glob,
                 lead: Vec::new(),
                 place: Place::Directory(Vec::new()),
-                excluded: GlobSet::empty(),
-            });
+                excluded: Vec::new(),
+            }));
         }
         for mapping in &patterns.mappings {
-            let place = destination(&mapping.to).unwrap_or_else(|error| {
-                errors.push(error);
-                Place::Directory(Vec::new())
-            });
-            let excluded = set(&mapping.exclude, &mut errors);
-            let glob = set(std::slice::from_ref(&mapping.from), &mut errors);
-            rules.push(Rule {
-                pattern: mapping.from.clone(),
+            let place = destination(&mapping.to).map_err(|error| errors.push(error));
+            let excluded = excluding(&mapping.exclude, &mut errors);
+            let glob = selecting(&mapping.from, &mut errors);
+            rules.extend(glob.zip(place.ok()).map(|(glob, place)| Rule {
+                lead: glob.lead().into(),
                 glob,
-                lead: literal_lead(&mapping.from),
                 place,
                 excluded,
-            });
+            }));
         }
-        let sources: Vec<_> = rules.iter().map(|rule| rule.pattern.clone()).collect();
-        let directories: BTreeSet<String> = sources
-            .iter()
-            .flat_map(|pattern| prefixes(pattern))
-            .collect();
-        let mut exclude = patterns.exclude.clone();
+        let mut excluded = excluding(&patterns.exclude, &mut errors);
         if patterns.default_excludes {
-            for name in DEFAULT_EXCLUDES {
-                exclude.push(format!("**/{name}"));
-                exclude.push(format!("**/{name}/**"));
-            }
+            let anywhere = DEFAULT_EXCLUDES.map(|name| format!("**/{name}"));
+            excluded.extend(excluding(&anywhere, &mut errors));
         }
-        let covered: Vec<_> = exclude
-            .iter()
-            .filter_map(|p| p.strip_suffix("/**"))
-            .map(str::to_owned)
-            .collect();
-        let compiled = Self {
-            sources: set(&sources, &mut Vec::new()),
-            directories: set(
-                &directories.into_iter().collect::<Vec<_>>(),
-                &mut Vec::new(),
-            ),
-            excluded: set(&exclude, &mut errors),
-            covered: set(&covered, &mut Vec::new()),
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        for rule in &mut rules {
+            rule.find_fillable(&excluded);
+        }
+        Ok(Self {
+            sources: Globs::new(rules.iter().map(|rule| rule.glob.clone()).collect()),
+            excluded,
             rules,
             patterns,
-        };
-        if errors.is_empty() {
-            Ok(compiled)
-        } else {
-            Err(errors)
-        }
+        })
     }
 
     /// The patterns this was made from.
@@ -170,44 +162,57 @@ impl Claims {
         &self.patterns
     }
 
-    /// The pattern with this number, as in [`Claim::pattern`].
+    /// The pattern of the rule with this number, as in [`Claim::pattern`].
     pub fn pattern(&self, number: usize) -> &str {
-        &self.rules[number].pattern
+        self.rules[number].glob.pattern()
     }
 
-    /// Where the file at `source` (below the root) goes; more than one place if mappings say so, each once.
-    pub fn claim(&self, source: &[u8]) -> Vec<Claim> {
-        let candidate = candidate(source);
-        let matched = self.sources.matches_candidate(&candidate);
-        if matched.is_empty() || self.excluded.is_match_candidate(&candidate) {
+    /// The numbers of the rules: the includes first, then the mappings, in their order.
+    pub fn rules(&self) -> std::ops::Range<usize> {
+        0..self.rules.len()
+    }
+
+    /// The rules that publish the file at `source` (below the root).
+    pub fn matching(&self, source: &[u8]) -> Vec<usize> {
+        let mut matching = self.sources.matching(source);
+        if matching.is_empty() || any_matches(&self.excluded, source) {
             return Vec::new();
         }
-        let mut claims: Vec<Claim> = Vec::new();
-        for pattern in matched {
-            let rule = &self.rules[pattern];
-            if rule.excluded.is_match_candidate(&candidate) {
-                continue;
-            }
-            let destination = rule.destination(source);
+        matching.retain(|number| !any_matches(&self.rules[*number].excluded, source));
+        matching
+    }
+
+    /// Where the file at `source` (below the root) is published: several paths if mappings say so, each once.
+    pub fn claim(&self, source: &[u8]) -> Vec<Claim> {
+        self.destinations(source, &self.matching(source))
+    }
+
+    /// Where `rules`, which match the file at `source`, publish it.
+    pub fn destinations(&self, source: &[u8], rules: &[usize]) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
+        for number in rules {
+            let destination = self.rules[*number].destination(source);
             if claims.iter().all(|claim| claim.destination != destination) {
                 claims.push(Claim {
                     destination,
-                    pattern,
+                    pattern: *number,
                 });
             }
         }
         claims
     }
 
-    /// Whether the path `below` the project's `to` is the project's: some source file, existing or not, would go there.
+    /// Whether the project owns the path `below` its `to`: some source file, existing or not, would be published there.
     pub fn owns(&self, below: &[u8]) -> bool {
-        self.rules.iter().any(|rule| {
-            rule.source_of(below)
-                .is_some_and(|source| self.takes(rule, &source))
+        self.rules.iter().any(|rule| match &rule.place {
+            Place::File { path, fillable } => *fillable && path == below,
+            Place::Directory(_) => rule
+                .source_of(below)
+                .is_some_and(|source| self.takes(rule, &source)),
         })
     }
 
-    /// The source paths that would go to the path `below` the project's `to`.
+    /// The sources that rules which keep paths would publish to the path `below` the project's `to`.
     pub fn sources(&self, below: &[u8]) -> Vec<Vec<u8>> {
         let sources = self
             .rules
@@ -219,82 +224,133 @@ impl Claims {
             .collect()
     }
 
-    fn takes(&self, rule: &Rule, source: &[u8]) -> bool {
-        let candidate = candidate(source);
-        match rule.place {
-            // Whatever file fills it: the pattern stands for all of them, and excludes can only speak of a literal one.
-            Place::File(_) if !glob::is_literal(&rule.pattern) => true,
-            Place::File(_) => !self.is_excluded(rule, &candidate),
-            Place::Directory(_) => {
-                rule.glob.is_match_candidate(&candidate) && !self.is_excluded(rule, &candidate)
-            }
-        }
+    /// The paths below the project's `to` to which rules with a single destination publish a file at `source`, or, if
+    /// there may be files `below` it, could publish one of them.
+    pub fn files_fed_by(&self, source: &[u8], below: bool) -> Vec<&[u8]> {
+        let feeds =
+            |rule: &&Rule| self.takes(rule, source) || (below && self.reaches(rule, source));
+        let rules = self.rules.iter().filter(feeds);
+        rules
+            .filter_map(|rule| match &rule.place {
+                Place::File { path, .. } => Some(path.as_slice()),
+                Place::Directory(_) => None,
+            })
+            .collect()
     }
 
-    fn is_excluded(&self, rule: &Rule, candidate: &Candidate<'_>) -> bool {
-        self.excluded.is_match_candidate(candidate) || rule.excluded.is_match_candidate(candidate)
+    /// The rules that publish a file at `source`, or that could publish one below it.
+    pub fn reaching(&self, source: &[u8]) -> Vec<usize> {
+        self.rules()
+            .filter(|number| self.reaches(&self.rules[*number], source))
+            .collect()
     }
 
-    /// Whether the path `below` the project's `to` is kept out by an exclude: such a path is never pruned.
+    /// Whether the path `below` the project's `to` is excluded: such a path is never pruned.
     pub fn is_excluded_path(&self, below: &[u8]) -> bool {
-        let by_rule = |rule: &Rule| {
-            let source = rule.source_of(below)?;
-            let candidate = candidate(&source);
-            Some(rule.glob.is_match_candidate(&candidate) && self.is_excluded(rule, &candidate))
+        let by_rule = |rule: &Rule| match &rule.place {
+            Place::File { path, fillable } => path == below && !fillable,
+            Place::Directory(_) => rule
+                .source_of(below)
+                .is_some_and(|source| rule.glob.matches(&source) && self.excludes(rule, &source)),
         };
-        self.excluded.is_match_candidate(&candidate(below))
-            || self
-                .rules
-                .iter()
-                .filter_map(by_rule)
-                .any(|excluded| excluded)
+        any_matches(&self.excluded, below) || self.rules.iter().any(by_rule)
     }
 
-    /// Whether the directory at `source` can hold a claimed file: some pattern can match below it and no exclude
-    /// covers all of it. The walk enters nothing else.
+    /// Whether a claimed file can be below the directory at `source`: some rule can match there, and no exclude covers
+    /// all of it. The walk enters only such directories.
     pub fn can_hold(&self, source: &[u8]) -> bool {
-        let candidate = candidate(source);
-        self.directories.is_match_candidate(&candidate)
-            && !self.covered.is_match_candidate(&candidate)
+        let can_match =
+            |rule: &Rule| rule.glob.can_match_below(source) && !any_covers(&rule.excluded, source);
+        self.rules.iter().any(can_match) && !any_covers(&self.excluded, source)
+    }
+
+    /// The default exclude that leaves out files which the rule names: one that matches a literal segment of its pattern.
+    pub fn default_exclude_of(&self, number: usize) -> Option<&'static str> {
+        if !self.patterns.default_excludes {
+            return None;
+        }
+        let segments = || {
+            let alternatives = self.rules[number].glob.alternatives().iter();
+            alternatives.flat_map(|one| one.segments().iter().filter_map(|one| one.literal()))
+        };
+        DEFAULT_EXCLUDES.into_iter().find(|name| {
+            let glob = Glob::new(name);
+            glob.is_ok_and(|glob| segments().any(|segment| glob.matches(segment.as_bytes())))
+        })
+    }
+
+    /// Whether the rule publishes a file at `source`.
+    fn takes(&self, rule: &Rule, source: &[u8]) -> bool {
+        rule.glob.matches(source) && !self.excludes(rule, source)
+    }
+
+    /// Whether the rule publishes a file at `source`, or can publish one below it.
+    fn reaches(&self, rule: &Rule, source: &[u8]) -> bool {
+        let covered = || any_covers(&self.excluded, source) || any_covers(&rule.excluded, source);
+        self.takes(rule, source) || (rule.glob.can_match_below(source) && !covered())
+    }
+
+    fn excludes(&self, rule: &Rule, source: &[u8]) -> bool {
+        any_matches(&self.excluded, source) || any_matches(&rule.excluded, source)
     }
 }
 
 impl Rule {
-    /// The source that this rule would put at `below`; for a single file that a glob may fill, the glob's own text
-    /// stands for it.
+    /// The source that this rule would publish to `below`, if the rule keeps paths.
     fn source_of(&self, below: &[u8]) -> Option<Vec<u8>> {
         match &self.place {
-            Place::File(path) => (path == below).then(|| self.pattern.clone().into_bytes()),
-            Place::Directory(directory) => Some(
-                [
-                    self.lead.as_slice(),
-                    below.strip_prefix(directory.as_slice())?,
-                ]
-                .concat(),
-            ),
+            Place::File { .. } => None,
+            Place::Directory(directory) => {
+                let kept = below.strip_prefix(directory.as_slice())?;
+                Some([self.lead.as_slice(), kept].concat())
+            }
         }
     }
 
     fn destination(&self, source: &[u8]) -> Vec<u8> {
         match &self.place {
-            Place::File(path) => path.clone(),
+            Place::File { path, .. } => path.clone(),
             Place::Directory(directory) => {
                 [directory.as_slice(), &source[self.lead.len()..]].concat()
             }
         }
     }
+
+    /// Finds out whether the excludes leave anything of what the pattern matches.
+    fn find_fillable(&mut self, everywhere: &[Glob]) {
+        if let Place::File { fillable, .. } = &mut self.place {
+            *fillable = self.glob.specimens().iter().any(|source| {
+                !any_matches(everywhere, source) && !any_matches(&self.excluded, source)
+            });
+        }
+    }
 }
 
-/// Compiles many globs into one set; the ones that fail are added to `errors`.
-fn set(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> GlobSet {
-    glob::set(patterns).unwrap_or_else(|bad| {
-        errors.extend(bad.into_iter().map(InvalidPattern::Glob));
-        GlobSet::empty()
-    })
+fn any_matches(globs: &[Glob], path: &[u8]) -> bool {
+    globs.iter().any(|glob| glob.matches(path))
 }
 
-fn candidate(path: &[u8]) -> Candidate<'_> {
-    Candidate::from_bytes(path)
+fn any_covers(globs: &[Glob], directory: &[u8]) -> bool {
+    globs.iter().any(|glob| glob.covers(directory))
+}
+
+/// Compiles a pattern that selects files; an error is added to `errors`.
+fn selecting(pattern: &str, errors: &mut Vec<InvalidPattern>) -> Option<Glob> {
+    let glob = Glob::selecting(pattern);
+    glob.map_err(|error| errors.push(InvalidPattern::Glob(error)))
+        .ok()
+}
+
+/// Compiles patterns that leave files out; errors are added to `errors`.
+fn excluding(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> Vec<Glob> {
+    let mut globs = Vec::with_capacity(patterns.len());
+    for pattern in patterns {
+        match Glob::excluding(pattern) {
+            Ok(glob) => globs.push(glob),
+            Err(error) => errors.push(InvalidPattern::Glob(error)),
+        }
+    }
+    globs
 }
 
 fn destination(to: &str) -> Result<Place, InvalidPattern> {
@@ -307,40 +363,11 @@ fn destination(to: &str) -> Result<Place, InvalidPattern> {
         path.push(b'/');
         Place::Directory(path)
     } else {
-        Place::File(path)
-    })
-}
-
-/// The directories before the first segment with a metacharacter; without one, the parent directory.
-fn literal_lead(pattern: &str) -> Vec<u8> {
-    let literal = pattern
-        .find(glob::METACHARACTERS)
-        .map_or(pattern, |at| &pattern[..at]);
-    literal
-        .rfind('/')
-        .map_or(Vec::new(), |slash| literal.as_bytes()[..=slash].to_vec())
-}
-
-/// The patterns of the directories that lead to a match of `pattern`: each proper prefix of its segments, up to the
-/// first `**` or the first that is no pattern by itself (a brace or class crosses its `/`), behind which anything may
-/// follow.
-fn prefixes(pattern: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut prefix = String::new();
-    let segments: Vec<_> = pattern.split('/').collect();
-    for segment in &segments[..segments.len() - 1] {
-        if *segment == "**" || glob::compile(&format!("{prefix}{segment}")).is_err() {
-            found.push(format!("{prefix}**"));
-            return found;
+        Place::File {
+            path,
+            fillable: true,
         }
-        prefix.push_str(segment);
-        found.push(prefix.clone());
-        prefix.push('/');
-    }
-    if segments.last() == Some(&"**") {
-        found.push(format!("{prefix}**"));
-    }
-    found
+    })
 }
 
 #[cfg(test)]

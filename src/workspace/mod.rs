@@ -9,10 +9,12 @@ mod resolve;
 mod select;
 pub(crate) mod template;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{CloneStrategy, TransportChoice};
+use crate::names::ProjectName;
+use crate::paths::resolved;
 use crate::secret::Secret;
 use crate::url::RemoteUrl;
 
@@ -43,12 +45,30 @@ pub struct Workspace {
     pub clone: CloneStrategy,
     /// Whether what a project published is put into its local cache as well.
     pub caches_published: bool,
+    /// The workspace's cache, which its projects share unless they have their own.
+    pub cache_dir: PathBuf,
+    /// Whether variables or flags name projects: then another run may have others.
+    pub projects_vary: bool,
     /// Where recorded state lives.
     pub state_dir: PathBuf,
     /// Where the user's runs on this machine queue for a remote, whatever `state.dir` says.
     pub shared_state_dir: PathBuf,
     /// Threads; 0 is one a core.
     pub jobs: usize,
+}
+
+impl Workspace {
+    /// Whether the cache in `directory` belongs to this workspace alone: it lies inside.
+    pub fn owns_cache(&self, directory: &Path) -> bool {
+        directory.starts_with(&self.root) || directory.starts_with(resolved(&self.root))
+    }
+
+    /// Whether the configuration has a project of this name that uses the cache in `directory`.
+    pub fn uses_cache(&self, project: &ProjectName, directory: &Path) -> bool {
+        self.projects
+            .iter()
+            .any(|one| one.name == *project && one.cache_dir == directory)
+    }
 }
 
 /// `remote.*`.
@@ -58,10 +78,12 @@ pub struct Remote {
     pub url: RemoteUrl,
     /// The branch, where one was chosen; else the remote's HEAD decides.
     pub branch: Option<String>,
-    /// `remote.token`.
+    /// `remote.token`, where it is for this remote's host.
     pub token: Option<Secret>,
-    /// `remotes."ORG/REPO".token` of the older tool, where ORG/REPO is this remote.
+    /// `remotes."ORG/REPO".token` of the older tool, where ORG/REPO is this remote and the token is for its host.
     pub repository_token: Option<Secret>,
+    /// Tokens that are for another host than this remote's, and the hosts they are for: named if authentication fails.
+    pub unused_tokens: Vec<String>,
     /// Variables that a `token` value names and that are not set: told if authentication fails.
     pub unset_token_variables: Vec<String>,
     /// The user name sent with a token.

@@ -1,7 +1,7 @@
 //! One project: its root, its place in the codex and the rules between the two.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Direction, Symlinks};
@@ -57,13 +57,30 @@ pub struct ScanPolicy {
     pub max_file_size: u64,
     /// Whether `.gitignore` files count.
     pub respect_gitignore: bool,
-    /// What is never a source, with every link resolved: the caches, the state, local configuration.
-    pub never: BTreeSet<PathBuf>,
-    /// The directories `.fractary` of the project and of the workspace, with every link resolved. In them, and in any
-    /// other of that name, `env` and `config.local.*` are never a source.
-    pub marks: Vec<PathBuf>,
-    /// The roots of all projects, with every link resolved: what lies in another one is that one's.
-    pub roots: Arc<HashSet<PathBuf>>,
+    /// What is never a source, the same for all projects.
+    pub never: Arc<DenyList>,
+}
+
+/// The deny list: what is never a source, whatever the patterns say. Every path in it is resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DenyList {
+    /// Caches, recorded state, persistent clones, local configuration, and the git directories that a `.git` link names.
+    pub paths: BTreeSet<PathBuf>,
+    /// The `.fractary` directories of the workspace and of the projects. In them, and in any other directory of that
+    /// name, `env` and `config.local.*` are never a source.
+    pub marks: HashSet<PathBuf>,
+    /// The roots of all projects: the files below a root belong to that project alone.
+    pub roots: HashSet<PathBuf>,
+}
+
+impl DenyList {
+    /// The entries of [`DenyList::paths`] that are `root` or below it.
+    pub fn below<'d>(&'d self, root: &'d Path) -> impl Iterator<Item = &'d PathBuf> {
+        // Paths are ordered by component, so all that is below a directory follows it directly.
+        self.paths
+            .range(root.to_owned()..)
+            .take_while(move |path| path.starts_with(root))
+    }
 }
 
 /// `sync.delete_guard`: a sync is withheld when its deletions exceed both.
@@ -73,4 +90,31 @@ pub struct DeleteGuard {
     pub files: u64,
     /// A share of the claimed files in the codex.
     pub percent: u8,
+}
+
+#[cfg(test)]
+impl Project {
+    /// A project `alpha` with these patterns.
+    pub(crate) fn claiming(patterns: crate::workspace::mapping::ClaimPatterns) -> Self {
+        Self {
+            name: "alpha".parse().unwrap(),
+            root: "/nowhere".into(),
+            to: CodexPath::new(b"projects/alpha").unwrap(),
+            direction: Direction::ToCodex,
+            claims: Claims::new(patterns).unwrap(),
+            from_codex: FromCodex::default(),
+            scan: ScanPolicy {
+                symlinks: Symlinks::FollowInside,
+                max_file_size: u64::MAX,
+                respect_gitignore: false,
+                never: Arc::default(),
+            },
+            prune: false,
+            delete_guard: DeleteGuard {
+                files: 20,
+                percent: 50,
+            },
+            cache_dir: PathBuf::default(),
+        }
+    }
 }

@@ -2,14 +2,18 @@
 
 mod patterns;
 mod projects;
+mod tokens;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::problem::did_you_mean;
 use crate::config::raw::{RawConfig, RawSync};
 use crate::config::text::CacheSwitch;
 use crate::config::tree::key_path;
-use crate::config::{self, Configuration, LoadRequest, Origin, Problem, Problems, layers};
+use crate::config::{
+    self, Configuration, LayerKind, LoadRequest, Origin, Problem, Problems, layers,
+};
+use crate::paths::{resolved, shown};
 use crate::url::RemoteUrl;
 use crate::workspace::template::{self, Unfilled};
 use crate::workspace::{Author, CommitPolicy, Remote, Timeouts, Workspace};
@@ -131,6 +135,7 @@ impl Resolver<'_> {
         let remote = self.remote(branch);
         let commit = self.commit();
         let (state_dir, shared_state_dir) = self.state_dirs();
+        self.keep_inside("state.dir", &state_dir, &configuration.root);
         self.check_patterns();
         let branch = remote.as_ref().and_then(|remote| remote.branch.as_deref());
         let projects = self.projects(branch, &state_dir);
@@ -146,6 +151,8 @@ impl Resolver<'_> {
             retries: given(raw.push.retries, "push.retries"),
             clone: given(raw.clone.strategy, "clone.strategy"),
             caches_published: self.caches_published(),
+            cache_dir: self.cache_dir(),
+            projects_vary: self.projects_vary(),
             state_dir,
             shared_state_dir,
             jobs: given(raw.jobs, "jobs").0,
@@ -185,35 +192,39 @@ impl Resolver<'_> {
 
     fn check_branch(&mut self, branch: &str, path: &[&str], key: &str) {
         let short = branch.strip_prefix("refs/heads/");
-        if short.is_none() && is_branch_name(branch) {
+        let is_other_ref = short.is_none() && branch.starts_with("refs/");
+        if short.is_none() && !is_other_ref && is_branch_name(branch) {
             return;
         }
         let shown = crate::paths::escaped(branch.as_bytes()).to_string();
         let problem = Problem::new(format!("`{key}`: `{shown}` is not the name of a branch"));
-        let problem =
-            problem.maybe_hint(short.map(|short| format!("give the short name, `{short}`")));
+        let hint = match short {
+            Some(short) => Some(format!("give the short name, `{short}`")),
+            None if is_other_ref => Some(
+                "name the branch itself, without `refs/`: a push to a ref for reviews (`refs/for/…`) changes no branch, so it could not be verified"
+                    .to_owned(),
+            ),
+            None => None,
+        };
+        let problem = problem.maybe_hint(hint);
         let problem = self.at(path, problem.key(key));
         self.wrong(problem);
     }
 
     fn remote(&mut self, branch: Option<String>) -> Option<Remote> {
         let url = self.url()?;
+        let tokens = self.tokens(&url);
+        let allow_insecure = self.allows_insecure(&tokens, &url);
         let remote = &self.raw().remote;
-        let repository = url.repository();
-        let is_own = |name: &str| name.eq_ignore_ascii_case(&repository);
-        let older = self
-            .raw()
-            .remotes
-            .iter()
-            .find(|(name, _)| is_own(name))
-            .and_then(|(_, older)| older.token.clone());
         let unset =
             self.configuration
                 .unset_tokens
                 .iter()
                 .filter(|unset| match unset.path.as_slice() {
                     [section, _] => section == "remote" && remote.token.is_none(),
-                    [_, name, _] => is_own(name) && older.is_none(),
+                    [_, name, _] => {
+                        tokens::Entry::parse(name).is_for(&url) && tokens.of_repository.is_none()
+                    }
                     _ => false,
                 });
         let mut unset: Vec<String> = unset.map(|unset| unset.variable.clone()).collect();
@@ -223,13 +234,14 @@ impl Resolver<'_> {
         Some(Remote {
             url,
             branch,
-            token: remote.token.clone(),
-            repository_token: older,
+            token: tokens.of_remote,
+            repository_token: tokens.of_repository,
+            unused_tokens: tokens.unused,
             unset_token_variables: unset,
             username: given(remote.username.clone(), "remote.username"),
             create: given(remote.create, "remote.create"),
             transport: given(remote.transport, "remote.transport"),
-            allow_insecure: given(remote.allow_insecure, "remote.allow_insecure"),
+            allow_insecure,
             timeout: Timeouts {
                 connect: given(timeout.connect, "remote.timeout.connect"),
                 idle: given(timeout.idle, "remote.timeout.idle"),
@@ -260,8 +272,14 @@ impl Resolver<'_> {
         for (key, value) in parts {
             match value {
                 None => {
-                    let problem =
-                        Problem::new(format!("`{key}` is not given, and neither is `remote.url`"));
+                    let undetected = configuration.undetected.as_ref();
+                    let message = match undetected.filter(|_| key == "organization") {
+                        Some(reason) => {
+                            format!("`{key}` is not given and cannot be detected: {reason}")
+                        }
+                        None => format!("`{key}` is not given, and neither is `remote.url`"),
+                    };
+                    let problem = Problem::new(message);
                     self.missing(problem.key(key).hint(format!(
                         "give `codex.{key}`, or a remote with `codex.remote.url`"
                     )));
@@ -365,6 +383,41 @@ impl Resolver<'_> {
         };
         let shared = of_user.unwrap_or_else(beside);
         (given.unwrap_or_else(|| shared.clone()), shared)
+    }
+
+    /// Refuses a directory that is written to and resolves outside of `allowed`, unless the user or the run chose it: what
+    /// a checkout brings along, a link too, decides about the workspace alone.
+    fn keep_inside(&mut self, key: &str, directory: &Path, allowed: &Path) {
+        let path: Vec<&str> = key.split('.').collect();
+        let origin = self.configuration.origin_of(&path);
+        let is_default_state =
+            key == "state.dir" && origin.is_none() && self.configuration.state_home.is_some();
+        if is_default_state || origin.is_some_and(|at| at.source.authority().is_users()) {
+            return;
+        }
+
+        let real = resolved(directory);
+        let inside = [allowed, &self.configuration.root].map(resolved);
+        if inside.iter().any(|allowed| real.starts_with(allowed)) {
+            return;
+        }
+        let message = format!(
+            "`{key}`: `{}` resolves to `{}`, which is outside the workspace `{}`",
+            shown(directory),
+            shown(&real),
+            shown(&inside[1])
+        );
+        let hint = format!(
+            "choose a directory inside, or name it yourself: `{}`, `--config {key}=DIR` or your own configuration file",
+            config::env::variable(&path)
+        );
+        let problem = Problem::new(message).key(key).hint(hint);
+        let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
+        let problem = match given {
+            Some(at) => problem.at(at),
+            None => problem,
+        };
+        self.wrong(problem);
     }
 
     /// `sync` for one project: its own keys beat the general ones, a flag beats both.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::config::problem::closest;
-use crate::glob;
+use crate::glob::{self, Glob};
+use crate::paths::resolved;
 use crate::workspace::{Project, Workspace};
 
 /// Why no projects could be selected.
@@ -82,9 +83,10 @@ pub fn select<'w>(
     }
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
-        let is_glob = pattern.contains(['*', '?', '[', '{']);
+        let is_glob = !glob::is_literal(pattern);
         let glob = if is_glob {
-            Some(compiled(pattern)?)
+            let compiled = Glob::new(pattern);
+            Some(compiled.map_err(|error| SelectError::BadPattern(error.to_string()))?)
         } else {
             None
         };
@@ -93,7 +95,7 @@ pub fn select<'w>(
             let name = project.name.as_str();
             if glob
                 .as_ref()
-                .map_or(name == pattern, |glob| glob.is_match(name))
+                .map_or(name == pattern, |glob| glob.matches(name.as_bytes()))
             {
                 *selected = true;
                 any = true;
@@ -122,23 +124,15 @@ pub fn select<'w>(
         .collect())
 }
 
-fn compiled(pattern: &str) -> Result<globset::GlobMatcher, SelectError> {
-    let glob =
-        glob::compile(pattern).map_err(|error| SelectError::BadPattern(error.to_string()))?;
-    Ok(glob.compile_matcher())
-}
-
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
-    let deepest = |holds: &dyn Fn(&Path) -> bool| {
-        let holding = workspace
-            .projects
-            .iter()
-            .filter(|project| holds(&project.root));
-        holding.max_by_key(|project| project.root.components().count())
-    };
-    deepest(&|root| cwd.starts_with(root)).or_else(|| {
-        // The current directory may have been reached through a link, or a root may be one.
-        let cwd = cwd.canonicalize().ok()?;
-        deepest(&|root| root.canonicalize().is_ok_and(|root| cwd.starts_with(root)))
-    })
+    // The current directory may have been reached through a link, or a root may be one.
+    let cwd = resolved(cwd);
+    let holding = workspace.projects.iter().filter_map(|project| {
+        let root = resolved(&project.root);
+        cwd.starts_with(&root)
+            .then(|| (root.components().count(), project))
+    });
+    holding
+        .max_by_key(|(depth, _)| *depth)
+        .map(|(_, project)| project)
 }

@@ -27,10 +27,14 @@ pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfill
     while let Some(start) = rest.find('{') {
         let (before, from) = rest.split_at(start);
         filled.push_str(before);
-        let Some((name, after)) = from[1..].split_once('}').filter(|(name, _)| is_name(name))
-        else {
+        let inside = &from[1..];
+        let end = inside
+            .find(|c: char| !is_name_character(c))
+            .unwrap_or(inside.len());
+        let (name, behind) = inside.split_at(end);
+        let Some(after) = behind.strip_prefix('}').filter(|_| is_name(name)) else {
             filled.push('{');
-            rest = &from[1..];
+            rest = inside;
             continue;
         };
         match values.iter().find(|(known, _)| *known == name) {
@@ -51,8 +55,11 @@ pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfill
 }
 
 fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_name_character)
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Tells `unfilled` as a problem of the key `key`.

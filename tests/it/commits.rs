@@ -1,4 +1,4 @@
-//! What a commit says, and that the same input gives the same commit.
+//! The message and identity of commits, and their determinism.
 
 use crate::support::{Codex, Sandbox};
 
@@ -7,7 +7,7 @@ fn message(codex: &Codex) -> String {
 }
 
 #[test]
-fn trailers_tell_the_source_revision() {
+fn trailers_name_the_source_revision() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -38,7 +38,7 @@ fn trailers_tell_the_source_revision() {
     );
     assert_eq!(message(&codex).trim(), expected.trim());
 
-    // A published file that differs from the commit makes it dirty; a file the commit does not know does not.
+    // A published file that differs from the commit makes the revision dirty; an untracked file does not.
     sandbox.write("ws/alpha/docs/built.html", "untracked");
     sandbox.run(&["sync", "--all"]).code(0);
     assert!(message(&codex).contains(&format!("Codex-Source-Commit: {head}\n")));
@@ -60,7 +60,7 @@ fn trailers_tell_the_source_revision() {
 }
 
 #[test]
-fn thread_count_changes_no_byte() {
+fn thread_count_does_not_change_commit_ids() {
     let tips: Vec<_> = ["1", "2", "7"]
         .map(|jobs| {
             let sandbox = Sandbox::new();
@@ -133,7 +133,7 @@ fn identity_comes_from_configuration_then_variables_then_git() {
         ],
     );
     assert_eq!(author(), "Bot <bot@acme.example> Bot");
-    // As `git -c` and pipelines pass it on.
+    // `git -c` and CI pipelines set the configuration with these variables.
     sandbox.write("ws/alpha/README.md", "5");
     let mut command = sandbox.program(&["sync", "--all"]);
     command
@@ -145,4 +145,134 @@ fn identity_comes_from_configuration_then_variables_then_git() {
         .env_remove("GIT_COMMITTER_NAME");
     sandbox.finish(command).code(0);
     assert_eq!(author(), "Carried <ada@acme.example> Carried");
+}
+
+/// A project in a repository that is made by `git init` with these options, and has a commit if `commits`.
+fn in_repository(options: &[&str], commits: bool) -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/beta/README.md", "beta");
+    let workspace = sandbox.path("ws");
+    sandbox.git(&workspace, &[&["init", "-q"], options].concat());
+    let remote = "https://github.com/acme/mono.git";
+    sandbox.git(&workspace, &["remote", "add", "origin", remote]);
+    if commits {
+        sandbox.git(&workspace, &["add", "."]);
+        sandbox.git(&workspace, &["commit", "-qm", "one"]);
+    }
+    (sandbox, codex)
+}
+
+#[test]
+fn a_source_repository_that_cannot_be_read_is_named_with_the_reason_once() {
+    for (options, reason) in [
+        (&["--ref-format=reftable"][..], "reftable"),
+        (&["--object-format=sha256"], "SHA-256"),
+        (&[], "safe.directory"),
+    ] {
+        let (sandbox, codex) = in_repository(options, true);
+        if options.is_empty() {
+            // Only root can give files away.
+            if !rustix::process::geteuid().is_root() {
+                continue;
+            }
+            let git = sandbox.path("ws/.git");
+            std::os::unix::fs::chown(git, Some(12_345), None).unwrap();
+            std::os::unix::fs::chown(sandbox.path("ws"), Some(12_345), None).unwrap();
+        }
+
+        let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+        let warnings = output["warnings"].as_array().unwrap();
+        let text = warnings[0]["message"].as_str().unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            text.contains("do not name their source revision")
+                && text.contains(&sandbox.path("ws").display().to_string())
+                && text.contains(reason),
+            "{text}"
+        );
+        assert!(!message(&codex).contains("Codex-Source-Commit"));
+
+        // Where no revision is wanted, nothing is missing.
+        sandbox.write("ws/alpha/README.md", "changed");
+        let output = sandbox.run(&[
+            "sync",
+            "--all",
+            "--json",
+            "--config",
+            "commit.trailers=false",
+        ]);
+        assert_eq!(output.code(0).json()["warnings"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn a_source_repository_without_commits_has_no_revision() {
+    let (sandbox, codex) = in_repository(&[], false);
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!(output["warnings"], serde_json::json!([]));
+    assert!(!message(&codex).contains("Codex-Source-Commit"));
+}
+
+#[test]
+fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
+    let (sandbox, _codex) = in_repository(&["--ref-format=reftable"], false);
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        "codex: { codex_repo: codex, projects: { alpha: {} } }",
+    );
+    let output = sandbox.run(&["projects"]).code(3);
+    assert!(
+        output
+            .stderr
+            .contains("`organization` is not given and cannot be detected")
+            && output.stderr.contains("reftable"),
+        "{}",
+        output.stderr
+    );
+
+    sandbox.remove("ws/.fractary/config.yaml");
+    let told = sandbox.run(&["init"]).code(0).stdout;
+    assert!(
+        told.contains("could not be detected") && told.contains("reftable"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_source_date_that_no_commit_can_hold_is_refused() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let sync = |date: &str| {
+        let mut command = sandbox.program(&["sync", "--all"]);
+        command.env("SOURCE_DATE_EPOCH", date);
+        sandbox.finish(command)
+    };
+    for date in [
+        "-1",
+        "253402300800",
+        "9223372036854775808",
+        "1.5",
+        "now",
+        "0x10",
+        "2024-01-01",
+    ] {
+        let output = sync(date).code(3);
+        assert!(
+            output.stderr.contains("SOURCE_DATE_EPOCH") && output.stderr.contains(date),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(codex.tip(), None);
+    }
+
+    for (date, seconds) in [("0", "0"), (" 5 ", "5"), ("253402300799", "253402300799")] {
+        sandbox.write("ws/alpha/README.md", date);
+        sync(date).code(0);
+        let time = codex.git(&["log", "-1", "--format=%at", "main"]);
+        assert_eq!(time.trim(), seconds);
+        codex.assert_sound();
+    }
 }

@@ -1,4 +1,4 @@
-//! Many runs at once into one codex.
+//! Concurrent runs into one codex.
 
 use std::fs;
 use std::process::Stdio;
@@ -15,13 +15,13 @@ fn eight_syncs_at_once_all_land() {
 }
 
 #[test]
-fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
+fn moved_branch_is_planned_again() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "1")], &[]);
     sandbox.serve_without_git();
-    // The first push finds that somebody was faster: the hook itself makes the competing commit.
+    // The branch moves during the first push, because the hook makes a competing commit.
     codex.hook(
         "pre-receive",
         &format!("[ -e raced ] && exit 0; touch raced; {ALWAYS_FASTER}"),
@@ -35,12 +35,12 @@ fn a_branch_that_moves_between_fetch_and_push_is_planned_again() {
     codex.assert_sound();
 }
 
-/// A hook during which somebody else is always faster.
+/// A hook that makes a competing commit during every push.
 const ALWAYS_FASTER: &str = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
      id=$(git -c user.name=x -c user.email=x commit-tree -p main -m faster 'main^{tree}') && git update-ref refs/heads/main $id";
 
 #[test]
-fn what_lands_between_fetch_and_push_is_never_overwritten() {
+fn commit_of_another_client_is_never_overwritten() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -48,9 +48,11 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
     codex.commit(&[("100644", "theirs.md", "somebody's work")], &[]);
     codex.git(&["update-ref", "refs/theirs", "main"]);
     codex.git(&["update-ref", "refs/heads/main", "main~1"]);
-    // A clone without contents could not even try: git would have to send those of the first commit again.
+    // With a partial clone, git could not even attempt this push, because it would lack the contents of the first
+    // commit.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
-    // Before it asks for the tip that its push replaces: the server itself would see nothing wrong in a forced one.
+    // The branch moves before git queries the tip that the push replaces, so the server alone would accept a forced
+    // push.
     let moved = format!(
         "git -C {} update-ref refs/heads/main refs/theirs",
         codex.path().display()
@@ -69,8 +71,8 @@ fn what_lands_between_fetch_and_push_is_never_overwritten() {
 }
 
 #[test]
-fn when_tries_are_used_up_the_last_refusal_is_told() {
-    // Git itself finds that the branch moved, or a hook does.
+fn exhausted_retries_report_the_last_rejection() {
+    // Either git itself detects that the branch moved, or a hook rejects the push.
     for (hook, script, refusal) in [
         (
             "pre-receive",
@@ -93,8 +95,8 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
             .run(&["sync", "--all", "--retries", "2", "--json"])
             .code(5);
         for tries in 1..=2 {
-            let told = format!("trying again, {tries} of 3 tries used");
-            assert!(output.stderr.contains(&told), "{}", output.stderr);
+            let line = format!("trying again, {tries} of 3 tries used");
+            assert!(output.stderr.contains(&line), "{}", output.stderr);
         }
         let document = output.json();
         let error = &document["error"];
@@ -129,7 +131,7 @@ fn when_tries_are_used_up_the_last_refusal_is_told() {
 }
 
 #[test]
-fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
+fn locked_branch_is_retried_then_reported() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -143,7 +145,7 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
         output.stderr
     );
     assert!(
-        output.stderr.contains("the server said: ") && output.stderr.contains("main.lock"),
+        output.stderr.contains("  remote: ") && output.stderr.contains("main.lock"),
         "{}",
         output.stderr
     );
@@ -152,7 +154,7 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
         (codex.subjects().len(), sandbox.leftovers()),
         (1, Vec::new())
     );
-    // Whoever held it is done after our first try.
+    // The other process releases the lock after the first attempt.
     sandbox.run_at(
         Step::Push,
         Moment::After,
@@ -170,8 +172,8 @@ fn a_locked_branch_is_tried_again_and_told_if_it_stays_locked() {
     codex.assert_sound();
 }
 
-/// Many processes at once, in rounds, over `file://` and http; half of them with a state directory of their own, as on
-/// machines of their own. `CODEX_STRESS=64x3` makes it 64 processes and three rounds.
+/// Runs many processes at once, in rounds, over `file://` and http. Half of them have their own state directory, as if
+/// they ran on other machines. `CODEX_STRESS=64x3` sets 64 processes and three rounds.
 #[test]
 fn stress() {
     let size = std::env::var("CODEX_STRESS").unwrap_or_else(|_| "12x1".to_owned());
@@ -225,9 +227,9 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
             .collect();
         for child in children {
             let output = child.wait_with_output().unwrap();
-            let said = [output.stdout, output.stderr]
+            let streams = [output.stdout, output.stderr]
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            assert!(output.status.success(), "{said:?}");
+            assert!(output.status.success(), "{streams:?}");
         }
     }
     codex.assert_sound();
@@ -243,7 +245,7 @@ fn rounds_of(processes: usize, rounds: usize, over_http: bool) {
 }
 
 #[test]
-fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
+fn runs_that_share_clone_and_cache_do_not_deadlock() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],
@@ -252,17 +254,17 @@ fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "projects/core/a.md", "core")], &[]);
     let gate = codex.hold_pushes(&sandbox);
-    // This one has the clone, and will want the cache.
+    // This run holds the clone, and will need the cache.
     let publishing = sandbox.start(&["sync", "--all"]);
     gate.wait();
-    // This one has the cache, and wants the clone.
-    let bringing = sandbox.start(&["sync", "--all", "--from-codex"]);
+    // This run holds the cache, and needs the clone.
+    let pulling = sandbox.start(&["sync", "--all", "--from-codex"]);
     let lock = sandbox.path("ws/.fractary/codex/cache/.fractary-codex/lock");
-    wait_until("the cache is taken", || {
+    wait_until("the cache is locked", || {
         fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err())
     });
     gate.open();
-    for mut child in [publishing, bringing] {
+    for mut child in [publishing, pulling] {
         wait_until("it ends", || child.try_wait().unwrap().is_some());
         assert!(child.wait().unwrap().success());
     }
@@ -273,7 +275,7 @@ fn runs_that_share_a_kept_clone_and_a_cache_never_wait_in_a_ring() {
 }
 
 #[test]
-fn who_waits_for_a_cache_does_not_have_the_clone() {
+fn run_that_waits_for_a_cache_does_not_hold_the_clone() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha", "beta", "gamma"],
@@ -288,18 +290,18 @@ fn who_waits_for_a_cache_does_not_have_the_clone() {
         fs::File::open(sandbox.path("ws/beta/.fractary/codex/cache/.fractary-codex/lock")).unwrap();
     lock.lock().unwrap();
     let all = sandbox.start(&["sync", "--all"]);
-    let taken = sandbox.path("ws/alpha/.fractary/codex/cache/.fractary-codex/lock");
-    wait_until("the first cache is taken", || {
-        fs::File::open(&taken).is_ok_and(|lock| lock.try_lock().is_err())
+    let first = sandbox.path("ws/alpha/.fractary/codex/cache/.fractary-codex/lock");
+    wait_until("the first cache is locked", || {
+        fs::File::open(&first).is_ok_and(|lock| lock.try_lock().is_err())
     });
-    // Nobody has this one's cache, and nobody who waits has the clone.
+    // The cache of `gamma` is free, and the waiting run must not hold the clone.
     sandbox.run(&["sync", "-p", "gamma"]).code(0);
     drop(lock);
     sandbox.ended(all).code(0);
 }
 
 #[test]
-fn two_ways_to_one_cache_are_one() {
+fn cache_reached_through_a_link_is_locked_once() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha", "beta"],

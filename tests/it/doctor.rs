@@ -78,6 +78,7 @@ fn all_is_well() {
     for subject in [
         "configuration",
         "roots",
+        "patterns",
         "disk",
         "remote",
         "branch",
@@ -93,7 +94,7 @@ fn all_is_well() {
             .lines()
             .filter(|line| line.starts_with("ok "))
             .count(),
-        7,
+        8,
         "{}",
         output.stdout
     );

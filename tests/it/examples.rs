@@ -1,22 +1,22 @@
-//! The examples, run as they stand, against a codex of this machine.
+//! The examples, run unchanged against a codex on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Codex, Output, Sandbox, executable, masked};
+use crate::support::{Codex, Output, Sandbox, executable, masked, process};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A copy of an example in a sandbox.
+/// Copies an example into a sandbox, and returns its directory there.
 fn copy(name: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     let to = sandbox.path(name);
     let from = repository().join("examples").join(name);
     assert!(
-        Command::new("cp")
+        process::program("cp")
             .arg("-r")
             .args([&from, &to])
             .status()
@@ -26,7 +26,7 @@ fn copy(name: &str) -> (Sandbox, PathBuf) {
     (sandbox, to)
 }
 
-/// Runs a command with the program on PATH.
+/// Runs a command with the program on PATH and these variables.
 fn run(sandbox: &Sandbox, mut command: Command, variables: &[(&str, &str)]) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_fractary-codex"))
         .parent()
@@ -45,7 +45,7 @@ fn script(sandbox: &Sandbox, directory: &Path, script: &str) -> Command {
 }
 
 #[test]
-fn many_repositories_are_published_together_or_one_by_one() {
+fn many_repos_example_publishes_together_or_one_by_one() {
     let (sandbox, at) = copy("many-repos");
     run(
         &sandbox,
@@ -85,7 +85,7 @@ fn many_repositories_are_published_together_or_one_by_one() {
             "projects/website/docs/style.md",
         ]
     );
-    // Each has a cache of its own, for each has a `.fractary/` of its own.
+    // Each project has its own cache, because each has its own `.fractary/`.
     run(
         &sandbox,
         script(&sandbox, &at, "fractary-codex sync -p website --from-codex"),
@@ -99,7 +99,7 @@ fn many_repositories_are_published_together_or_one_by_one() {
 }
 
 #[test]
-fn a_pipeline_needs_no_file() {
+fn ci_env_example_needs_no_configuration_file() {
     let (sandbox, at) = copy("ci-env");
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let url = format!("file://{}", codex.path().display());
@@ -135,7 +135,7 @@ fn yaml(path: &Path) -> serde_json::Value {
 }
 
 #[test]
-fn the_actions_steps_run_with_a_workflows_inputs() {
+fn action_steps_run_with_the_inputs_of_a_workflow() {
     let action = yaml(&repository().join("action.yml"));
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
@@ -189,7 +189,7 @@ fn the_actions_steps_run_with_a_workflows_inputs() {
 }
 
 #[test]
-fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
+fn pre_push_hook_publishes_despite_git_variables() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     let workspace = sandbox.path("ws");
@@ -202,7 +202,7 @@ fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
     git(&["commit", "-qm", "One"]);
     let hook = workspace.join(".git/hooks/pre-push");
     executable::copy(&repository().join("examples/hooks/pre-push"), &hook);
-    // As git does it in a worktree or with `--git-dir`: its own variables point to this repository.
+    // In a worktree or with `--git-dir`, git sets these variables for its hooks.
     let push =
         "GIT_DIR=$PWD/.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=$PWD/.git/index git push -q origin";
     run(
@@ -224,7 +224,7 @@ fn a_hook_of_git_publishes_and_is_not_led_astray_by_it() {
 }
 
 #[test]
-fn the_readmes_first_five_minutes() {
+fn readme_transcript_matches_the_program() {
     let sandbox = Sandbox::new();
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     for (name, files) in [("click", 43), ("flask", 88), ("werkzeug", 47)] {

@@ -411,7 +411,7 @@ fn answers_are_cut_off_in_every_stage() {
 
 #[test]
 fn answers_are_garbage_in_every_stage() {
-    let (failed, no_codex) = (Comes::Failed("server-failure"), Comes::Failed("not-found"));
+    let (failed, no_codex) = (Comes::Failed("server-failure"), Comes::Failed("not-git"));
     fault_in_every_stage(
         &Reaction::Garbage,
         [no_codex, failed, no_codex, NO_VERDICT, UNVERIFIED],

@@ -1,9 +1,8 @@
 //! What withholds or fails one project, and lets the others land.
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::support::{Codex, Sandbox, executable};
+use crate::support::{Codex, Sandbox, executable, process};
 
 /// Two projects, ten files each, synced once.
 fn synced() -> (Sandbox, Codex) {
@@ -126,7 +125,7 @@ fn an_unreadable_file_fails_its_project() {
     let program = env!("CARGO_BIN_EXE_fractary-codex");
     let mut command = if rustix::process::geteuid().is_root() {
         // Root reads everything: nobody does it, to whom all of it is given.
-        let given = Command::new("chown")
+        let given = process::program("chown")
             .args(["-R", "65534:65534"])
             .arg(sandbox.path(""))
             .status()

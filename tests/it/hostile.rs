@@ -1,13 +1,12 @@
 //! Names, files and objects that somebody made to do harm, or by mistake: nothing outside is read, nothing unsound is
 //! published, nothing odd that stands in the codex is changed, and whatever is refused is named, fit for a terminal.
 
+use git2::ObjectType;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use crate::support::{Codex, Output, Sandbox, needs_git_children};
 
@@ -58,19 +57,12 @@ fn names_of_any_bytes_travel_and_are_shown_escaped() {
         output.stdout
     );
     codex.assert_sound();
-    let listing = raw(
-        &codex,
-        &[
-            "ls-tree",
-            "-r",
-            "-z",
-            "--name-only",
-            "main:projects/alpha/docs",
-        ],
-    );
+    let root = root_of(&codex);
+    let docs = codex.read_object(&subtree(&codex, &root, &["projects", "alpha", "docs"]));
     for name in names {
+        let entry = [b"100644 ", name, b"\0"].concat();
         assert!(
-            listing.split(|byte| *byte == 0).any(|found| found == name),
+            docs.windows(entry.len()).any(|window| window == entry),
             "{name:?}"
         );
     }
@@ -332,36 +324,6 @@ fn names_and_places_that_lead_elsewhere_are_configuration_errors() {
     }
 }
 
-/// What git prints, byte for byte.
-fn raw(codex: &Codex, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(codex.path())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output.stdout
-}
-
-/// An object exactly as it is given, sound or not.
-fn object(codex: &Codex, kind: &str, data: &[u8]) -> String {
-    let mut child = Command::new("git")
-        .args(["hash-object", "-t", kind, "-w", "--literally", "--stdin"])
-        .current_dir(codex.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(data).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 /// One entry of a tree, as bytes.
 fn entry(mode: &str, name: &[u8], id: &str) -> Vec<u8> {
     let id: Vec<u8> = (0..20)
@@ -459,7 +421,7 @@ fn deep(codex: &Codex, tree: &str) -> String {
 
 /// The bytes of the entries in the tree at `path`, without those named.
 fn others(codex: &Codex, tree: &str, without: &str) -> Vec<Vec<u8>> {
-    let mut data = raw(codex, &["cat-file", "tree", tree]);
+    let mut data = codex.read_object(tree);
     let mut found = Vec::new();
     while !data.is_empty() {
         let nul = data.iter().position(|byte| *byte == 0).unwrap();
@@ -475,7 +437,7 @@ fn others(codex: &Codex, tree: &str, without: &str) -> Vec<Vec<u8>> {
 /// Git's own way to an entry refuses some of these trees, so the way is walked by hand.
 fn subtree(codex: &Codex, tree: &str, path: &[&str]) -> String {
     path.iter().fold(tree.to_owned(), |tree, name| {
-        let data = raw(codex, &["cat-file", "tree", &tree]);
+        let data = codex.read_object(&tree);
         let wanted = format!("40000 {name}\0");
         let at = data
             .windows(wanted.len())
@@ -490,7 +452,7 @@ fn subtree(codex: &Codex, tree: &str, path: &[&str]) -> String {
 }
 
 fn root_of(codex: &Codex) -> String {
-    let commit = raw(codex, &["cat-file", "commit", "main"]);
+    let commit = codex.read_object(&codex.tip().unwrap());
     String::from_utf8_lossy(&commit[5..45]).into_owned()
 }
 
@@ -515,7 +477,7 @@ fn survives(
         if let Some(inner) = &tree {
             data.extend(entry("40000", way[at].as_bytes(), inner));
         }
-        tree = Some(object(codex, "tree", &data));
+        tree = Some(codex.object(ObjectType::Tree, &data));
     }
     codex.set_root(&tree.unwrap());
     let before = codex.tip();
@@ -537,7 +499,7 @@ fn survives(
     let here = subtree(codex, &after, &way[..station]);
     let ours = way.get(station).copied().unwrap_or("a.md");
     assert_eq!(others(codex, &here, ours).concat(), odd, "{about}");
-    let docs = raw(codex, &["cat-file", "tree", &subtree(codex, &after, &way)]);
+    let docs = codex.read_object(&subtree(codex, &after, &way));
     assert!(
         docs.windows(12).any(|window| window == b"100644 a.md\0"),
         "{about}"
@@ -586,7 +548,7 @@ fn an_entry_that_stands_twice_is_not_changed() {
             ]
             .concat();
         }
-        let alpha = object(&codex, "tree", &entries);
+        let alpha = codex.object(ObjectType::Tree, &entries);
         let projects = codex.plant(&[("40000", b"alpha", &alpha)]);
         codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
         let before = codex.tip();
@@ -645,22 +607,17 @@ fn commits_with_strange_headers_are_built_upon() {
         "",
     ] {
         let (sandbox, codex) = workspace("");
-        let empty = object(&codex, "tree", b"");
-        point(
-            &codex,
-            &object(
-                &codex,
-                "commit",
-                format!("tree {empty}\n{headers}\nodd\n").as_bytes(),
-            ),
-        );
+        let empty = codex.object(ObjectType::Tree, b"");
+        let commit = format!("tree {empty}\n{headers}\nodd\n");
+        point(&codex, &codex.object(ObjectType::Commit, commit.as_bytes()));
         let before = codex.tip().unwrap();
         let output = sandbox.run(&["sync", "--all"]);
         is_harmless(&output);
         let about = format!("{headers:?}: {}{}", output.stdout, output.stderr);
         if output.code == Some(0) {
             assert!(
-                raw(&codex, &["cat-file", "commit", "main"])
+                codex
+                    .read_object(&codex.tip().unwrap())
                     .windows(40)
                     .any(|w| w == before.as_bytes()),
                 "{about}"
@@ -684,9 +641,8 @@ fn a_branch_that_names_no_commit_is_an_error() {
         let id = match kind {
             "blob" => blob,
             "tree" => codex.plant(&[("100644", b"file", &blob)]),
-            "tag" => object(
-                &codex,
-                "tag",
+            "tag" => codex.object(
+                ObjectType::Tag,
                 format!("object {blob}\ntype blob\ntag x\n\nx\n").as_bytes(),
             ),
             _ => GONE.to_owned(),
@@ -717,7 +673,7 @@ fn what_a_server_says_cannot_drive_a_terminal() {
     let output = sandbox.run(&["sync", "--all", "-vv"]).code(5);
     is_harmless(&output);
     assert!(
-        output.stderr.contains("the server said: clear \\u{1b}[2J"),
+        output.stderr.contains("  remote: clear \\u{1b}[2J"),
         "{}",
         output.stderr
     );
@@ -839,4 +795,79 @@ fn documents_show_paths_in_one_way() {
         planned["projects"][0]["changes"][0]["path"],
         r"places/\u{1b}[1m/README.md"
     );
+}
+
+#[test]
+fn a_workflow_gets_no_command_but_annotations_of_ours() {
+    let (sandbox, codex) = workspace("");
+    let names = [
+        "##[stop-commands]x.md",
+        "\u{2003}::error::x.md",
+        "::add-mask::docs.md",
+        "a::b##[group].md",
+    ];
+    for name in names {
+        fs::write(any(&sandbox, "ws/alpha/docs", name.as_bytes()), name).unwrap();
+    }
+    symlink("nowhere", any(&sandbox, "ws/alpha/docs", b"##[error]link")).unwrap();
+    codex.hook(
+        "pre-receive",
+        "printf '::error::from the hook\\n  ::add-mask::a\\n##[add-path]b\\nx\\r::set-env::c\\n' >&2; exit 1",
+    );
+
+    let run = |arguments: &[&str], in_workflow: bool| {
+        let mut command = sandbox.program(arguments);
+        command.env("FRACTARY_CODEX_LOG", "trace");
+        if in_workflow {
+            command.env("GITHUB_ACTIONS", "true");
+        }
+        sandbox.finish(command)
+    };
+    // As a runner reads it: `::` at the start of a line, after white space, or `##[` anywhere.
+    let commands = |text: &str| {
+        let lines = text
+            .split(['\n', '\r'])
+            .filter(|line| line.contains("##[") || line.trim_start().starts_with("::"));
+        let own = [
+            "::error title=fractary-codex::",
+            "::warning title=fractary-codex::",
+        ];
+        let foreign = lines
+            .filter(|line| line.contains("##[") || !own.iter().any(|own| line.starts_with(own)));
+        foreign.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for arguments in [
+        &["sync", "--all", "-v"][..],
+        &["sync", "--all", "--dry-run", "-v"],
+        &["sync", "--all", "--json", "-vv"],
+        &["sync", "--all", "--format", "ndjson"],
+        &["sync", "--all", "-vv", "--log-format", "json"],
+        &["status", "--all", "-v"],
+        &["projects"],
+        &["doctor"],
+        &["sync", "-p", "##[error]x"],
+        &["sync", "--config", "jobs=##[error]"],
+        &["config", "explain", "##[error]x"],
+        &["config", "show", "--config", "commit.message=##[error]x"],
+    ] {
+        let output = run(arguments, true);
+        assert_eq!(commands(&output.stdout), [""; 0], "{arguments:?}");
+        assert_eq!(commands(&output.stderr), [""; 0], "{arguments:?}");
+    }
+
+    // A document stays the same document, and elsewhere names are shown as they are.
+    let planned = |in_workflow| {
+        let output = run(&["sync", "--all", "--dry-run", "--json"], in_workflow).code(0);
+        output.json()["projects"][0]["changes"].clone()
+    };
+    assert_eq!(planned(true), planned(false));
+    assert!(planned(true).to_string().contains("##[stop-commands]x.md"));
+    let shown = run(&["sync", "--all", "--dry-run", "-v"], false)
+        .code(0)
+        .stdout;
+    assert!(shown.contains("docs/##[stop-commands]x.md"), "{shown}");
+    // What the program makes of itself alone is not changed.
+    for arguments in [&["completions", "zsh"][..], &["man"]] {
+        assert_eq!(run(arguments, true).stdout, run(arguments, false).stdout);
+    }
 }

@@ -40,3 +40,39 @@ fn only_platform_rs_uses_os_apis() {
         }
     }
 }
+
+/// Tests are named by module and function, as `trust::a_file_of_another_user_decides_nothing`.
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(repository.join("SECURITY.md")).unwrap();
+    let mut named = 0;
+
+    let is_header = |line: &&str| line.ends_with("| test |") || line.starts_with("| ---");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    for row in rows.filter(|row| !is_header(row)) {
+        let cell = row
+            .trim_end_matches([' ', '|'])
+            .rsplit(" | ")
+            .next()
+            .unwrap();
+        let tests: Vec<&str> = cell.split('`').filter(|part| part.contains("::")).collect();
+        assert!(!tests.is_empty(), "no test is named: {row}");
+        named += tests.len();
+
+        for test in tests {
+            let (module, function) = test.rsplit_once("::").unwrap();
+            let module = repository.join("tests/it").join(module.replace("::", "/"));
+            let files = [module.with_extension("rs"), module.join("mod.rs")];
+            let mut texts = files
+                .iter()
+                .filter_map(|file| fs::read_to_string(file).ok());
+            let function = format!("#[test]\nfn {function}() {{");
+            assert!(
+                texts.any(|text| text.contains(&function)),
+                "SECURITY.md names `{test}`"
+            );
+        }
+    }
+    assert!(named > 30, "{named} tests are named");
+}

@@ -1,5 +1,7 @@
 //! `init`: what it finds, and that what it writes is a configuration.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::Sandbox;
 
 /// Checks out nothing, but as if: a repository whose remote is this.
@@ -230,4 +232,133 @@ fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
         told.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"),
         "{told}"
     );
+}
+
+const OTHERS: &str = "# Of all tools.\nversion: 3   # keep\n\nwork:\n  tracker: jira\n  # of the tracker\n  url: ${JIRA}\n";
+
+/// Runs `init` with these arguments more, and gives the file that it left.
+fn initialized(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let base = ["init", "--organization", "acme"];
+    sandbox.run(&[&base, arguments].concat()).code(0);
+    sandbox.run(&["config", "validate"]).code(0);
+    std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap()
+}
+
+#[test]
+fn sections_of_other_tools_are_kept_byte_for_byte() {
+    // Without a section `codex` there is nothing to force.
+    let sandbox = Sandbox::new();
+    sandbox.write("ws/.fractary/config.yaml", OTHERS);
+    sandbox.set_mode("ws/.fractary/config.yaml", 0o600);
+    let text = initialized(&sandbox, &[]);
+    let added = text.strip_prefix(OTHERS).unwrap();
+    assert!(
+        added.starts_with("\ncodex:\n  organization: acme\n"),
+        "{text}"
+    );
+    let mode = std::fs::metadata(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+
+    // With one, it alone is replaced.
+    let repo = "# Of the repository.\nrepo: { main: trunk }\n";
+    for name in ["config.yaml", "config.yml"] {
+        let sandbox = Sandbox::new();
+        let before = format!("{OTHERS}codex:\n  organization: old\n  # gone\n\n{repo}");
+        sandbox.write(&format!("ws/.fractary/{name}"), before);
+        let refused = sandbox
+            .run(&["init", "--organization", "acme"])
+            .code(2)
+            .stderr;
+        assert!(refused.contains("is there already"), "{refused}");
+        let text = initialized(&sandbox, &["--force"]);
+        let rest = text.strip_prefix(&format!("{OTHERS}codex:\n")).unwrap();
+        let section = rest.strip_suffix(&format!("\n{repo}")).unwrap();
+        assert!(section.starts_with("  organization: acme\n"), "{text}");
+        assert!(
+            !section.contains("gone") && !section.contains("old"),
+            "{text}"
+        );
+        assert_eq!(
+            std::fs::read_dir(sandbox.path("ws/.fractary"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
+}
+
+#[test]
+fn a_link_to_the_file_stays_a_link() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ws/shared.yaml", OTHERS);
+    std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
+    let link = sandbox.path("ws/.fractary/config.yaml");
+    std::os::unix::fs::symlink("../shared.yaml", &link).unwrap();
+    let text = initialized(&sandbox, &["--force"]);
+    assert!(link.is_symlink() && text.starts_with(OTHERS), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_changed_safely_is_left_as_it_is() {
+    for (name, text, reason) in [
+        (
+            "config.toml",
+            "[work]\ntracker = 1\n[codex]\norganization = 'old'\n",
+            "other sections (`work`)",
+        ),
+        (
+            "config.json",
+            "{ \"codex\": {}, \"work\": 1, \"repo\": 2 }\n",
+            "other sections (`repo`, `work`)",
+        ),
+        (
+            "config.yaml",
+            "{ codex: {}, work: 1 }\n",
+            "cannot be replaced alone",
+        ),
+        (
+            "config.yaml",
+            "codex: { a: &x 1 }\nwork: *x\n",
+            "cannot be replaced alone",
+        ),
+        (
+            "config.yaml",
+            "codex: [\nwork: 1\n",
+            "cannot be changed: not valid YAML",
+        ),
+        (
+            "config.yaml",
+            "codex: {}\ncodex: {}\n",
+            "cannot be changed: not valid YAML",
+        ),
+        (
+            "config.yaml",
+            "- work\n",
+            "cannot be changed: expected a map",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(&format!("ws/.fractary/{name}"), text);
+        let before = sandbox.fingerprint("ws");
+        let refused = sandbox
+            .run(&["init", "--force", "--organization", "acme"])
+            .code(2)
+            .stderr;
+        assert!(
+            refused.contains(reason) && refused.contains("hint:"),
+            "{text}: {refused}"
+        );
+        assert_eq!(sandbox.fingerprint("ws"), before, "{text}");
+    }
+
+    let sandbox = Sandbox::new();
+    sandbox.write("ws/.fractary/config.yaml", OTHERS);
+    sandbox.write("ws/.fractary/config.toml", "[work]\na = 1\n");
+    let before = sandbox.fingerprint("ws");
+    let refused = sandbox
+        .run(&["init", "--force", "--organization", "acme"])
+        .code(2)
+        .stderr;
+    assert!(refused.contains("two files for one layer"), "{refused}");
+    assert_eq!(sandbox.fingerprint("ws"), before);
 }

@@ -3,7 +3,9 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Sandbox, needs_git_children, without_git_children};
+use crate::support::{
+    Codex, Sandbox, needs_git_children, not_installed, without_git_children,
+};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -318,4 +320,53 @@ fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
         (output["remote"]["before"].as_str(), &output["attempts"]),
         (Some(theirs.trim()), &2.into())
     );
+}
+
+/// Makes an image of a file system without nanoseconds, which holds `a.md` with these contents: inode, size and all times
+/// are the same in each. `None`, and a line that says so, where the programs are missing.
+fn image(sandbox: &Sandbox, name: &str, contents: &str) -> Option<()> {
+    let (mke2fs, debugfs) = ("/usr/sbin/mke2fs", "/usr/sbin/debugfs");
+    if !std::path::Path::new(mke2fs).exists() || !std::path::Path::new(debugfs).exists() {
+        not_installed("mke2fs or debugfs");
+        return None;
+    }
+    sandbox.write(&format!("{name}/a.md"), contents);
+    let (directory, image) = (sandbox.path(name), sandbox.path(&format!("{name}.img")));
+    let mut command = sandbox.command(mke2fs);
+    command
+        .args(["-q", "-t", "ext2", "-I", "128", "-O", "^resize_inode", "-d"])
+        .args([&directory, &image])
+        .arg("256k");
+    sandbox.finish(command).code(0);
+    for field in ["mtime", "ctime"] {
+        let mut command = sandbox.command(debugfs);
+        let set = format!("set_inode_field /a.md {field} 20240101000000");
+        command.args(["-w", "-R", &set]).arg(&image);
+        sandbox.finish(command).code(0);
+    }
+    Some(())
+}
+
+#[test]
+fn without_a_real_change_time_files_are_read_again() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    fs::create_dir_all(sandbox.path("ws/alpha/docs")).unwrap();
+
+    for contents in ["first", "other"] {
+        if image(&sandbox, contents, contents).is_none() {
+            return;
+        }
+        let mount = format!(
+            "mount -o loop,ro {} {}",
+            sandbox.path(&format!("{contents}.img")).display(),
+            sandbox.path("ws/alpha/docs").display()
+        );
+        let Some(output) = sandbox.run_with_mounts(&mount, &["sync", "--all"]) else {
+            return;
+        };
+        output.code(0);
+        assert_eq!(codex.file("projects/alpha/docs/a.md"), contents);
+    }
 }

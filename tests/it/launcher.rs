@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{Output, Sandbox, executable};
 
-/// The launcher, copied beside nothing, with a tool on PATH that says what it was given.
+/// Runs the launcher from an otherwise empty directory, with a tool on PATH that prints its arguments.
 fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     for (name, body) in [
         ("fractary-echo", "echo \"$@\"; exit 7"),
@@ -17,7 +17,7 @@ fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     let launcher = sandbox.path("own/fractary");
     if !launcher.exists() {
         executable::copy(Path::new(env!("CARGO_BIN_EXE_fractary")), &launcher);
-        // A link to itself must not be run for ever.
+        // A link to the launcher itself would run endlessly.
         std::os::unix::fs::symlink(&launcher, sandbox.path("own/fractary-self")).unwrap();
     }
     let path = format!(
@@ -42,7 +42,7 @@ fn arguments_and_exit_status_pass_through() {
 }
 
 #[test]
-fn what_lies_beside_the_launcher_comes_first() {
+fn own_directory_takes_precedence_over_path() {
     let sandbox = Sandbox::new();
     assert!(
         launch(&sandbox, &["codex", "x"])
@@ -62,7 +62,7 @@ fn what_lies_beside_the_launcher_comes_first() {
 }
 
 #[test]
-fn tools_are_listed_and_unknown_ones_told() {
+fn unknown_command_is_an_error_with_a_suggestion() {
     let sandbox = Sandbox::new();
     let listed = launch(&sandbox, &["--list"]).code(0).stdout;
     let names: Vec<_> = listed
@@ -96,7 +96,7 @@ fn tools_are_listed_and_unknown_ones_told() {
     );
     let output = launch(&sandbox, &["self"]).code(2);
     assert!(
-        output.stderr.contains("there is no `fractary-self` to run"),
+        output.stderr.contains("unknown command `self`"),
         "{}",
         output.stderr
     );
@@ -109,25 +109,25 @@ fn tools_are_listed_and_unknown_ones_told() {
 }
 
 #[test]
-fn names_with_dots_are_names() {
+fn tool_name_may_contain_a_dot() {
     let sandbox = Sandbox::new();
     executable::script(&sandbox.path("bin/fractary-with.dot"), "echo dotted");
     assert_eq!(launch(&sandbox, &["with.dot"]).code(0).stdout, "dotted\n");
 }
 
 #[test]
-fn an_interpreter_that_is_missing_is_named() {
+fn missing_interpreter_is_named() {
     let sandbox = Sandbox::new();
     executable::write(&sandbox.path("bin/fractary-old"), "#!/no/such/python -u\n");
-    let told = launch(&sandbox, &["old"]).code(126).stderr;
+    let stderr = launch(&sandbox, &["old"]).code(126).stderr;
     assert!(
-        told.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"),
-        "{told}"
+        stderr.ends_with("/bin/fractary-old`: its interpreter `/no/such/python -u` is missing\n"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn help_that_cannot_be_written_is_no_success() {
+fn unwritable_help_is_an_error() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_fractary"));
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -137,9 +137,9 @@ fn help_that_cannot_be_written_is_no_success() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let told = sandbox.ended(child).code(1).stderr;
+    let stderr = sandbox.ended(child).code(1).stderr;
     assert!(
-        told.starts_with("error: the output cannot be written: No space left"),
-        "{told}"
+        stderr.starts_with("error: the output cannot be written: No space left"),
+        "{stderr}"
     );
 }

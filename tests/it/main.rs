@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acceptance;
+mod addresses;
 mod changing;
 mod commits;
 mod concurrency;
@@ -15,16 +16,23 @@ mod guards;
 mod hostile;
 mod house;
 mod init;
+mod kept;
 mod known;
 mod launcher;
+mod model;
 mod native;
 mod output;
 mod ownership;
 mod page;
+mod patterns;
 mod remotes;
+mod resolved;
 mod secrets;
 mod signals;
 mod storage;
 mod support;
+mod transfers;
 mod transport;
+mod trust;
 mod usage;
+mod verdicts;

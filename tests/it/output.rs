@@ -1,8 +1,8 @@
-//! What people, pipes and machines get to see.
+//! The output for people, pipes and programs.
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, skipped};
 
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -53,7 +53,7 @@ fn short_help_fits_a_screen() {
 }
 
 #[test]
-fn check_says_whether_anything_is_out_of_date() {
+fn check_exits_6_if_anything_is_out_of_date() {
     let (sandbox, codex) = world();
     let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"));
     sandbox.run(&["status", "--all", "--check"]).code(6);
@@ -74,7 +74,7 @@ fn check_says_whether_anything_is_out_of_date() {
     sandbox
         .run(&["status", "--all", "--check", "--offline"])
         .code(0);
-    // A project that cannot be read outweighs one that is out of date.
+    // A failed project takes precedence over one that is out of date.
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.remove("ws/beta");
     sandbox.run(&["status", "--all", "--check"]).code(1);
@@ -82,7 +82,7 @@ fn check_says_whether_anything_is_out_of_date() {
 }
 
 #[test]
-fn events_are_lines_and_the_last_is_the_document() {
+fn ndjson_has_one_event_per_line_and_the_document_last() {
     let (sandbox, codex) = world();
     let schema =
         serde_json::from_str(&sandbox.run(&["config", "schema", "events"]).code(0).stdout).unwrap();
@@ -182,7 +182,7 @@ fn github_actions_get_a_summary_and_annotations() {
 }
 
 #[test]
-fn errors_and_warnings_are_annotated_however_results_are_written() {
+fn annotations_are_written_in_every_format() {
     let (sandbox, _codex) = world();
     sandbox.remove("ws/beta");
     std::os::unix::fs::symlink("nowhere", sandbox.path("ws/alpha/docs/link.md")).unwrap();
@@ -200,13 +200,13 @@ fn errors_and_warnings_are_annotated_however_results_are_written() {
             .collect::<Vec<_>>()
     };
     #[track_caller]
-    fn are(found: &[String], expected: &[&str]) {
-        let like = found.len() == expected.len()
-            && found
+    fn assert_starts(lines: &[String], expected: &[&str]) {
+        let matches = lines.len() == expected.len()
+            && lines
                 .iter()
                 .zip(expected)
                 .all(|(line, start)| line.starts_with(start));
-        assert!(like, "{found:#?}");
+        assert!(matches, "{lines:#?}");
     }
     let failed = ["warning: alpha: ", "error: beta: the root"];
     for more in [
@@ -216,36 +216,50 @@ fn errors_and_warnings_are_annotated_however_results_are_written() {
         &["-q"],
         &["-q", "--json"],
     ] {
-        are(
+        assert_starts(
             &annotations(&[&["sync", "--all", "--dry-run"], more].concat(), 1),
             &failed,
         );
-        are(
+        assert_starts(
             &annotations(&[&["sync", "-p", "none"], more].concat(), 2),
             &["error: there is no project `none`"],
         );
-        are(
+        assert_starts(
             &annotations(&[&["sync", "--bogus"], more].concat(), 2),
             &["error: unexpected argument '--bogus' found"],
         );
         let mistakes = ["--config", "jobs=many", "--config", "nonsense=1"];
-        let told = annotations(&[&["sync", "--all"], &mistakes[..], more].concat(), 3);
+        let lines = annotations(&[&["sync", "--all"], &mistakes[..], more].concat(), 3);
         assert!(
-            told.len() == 2 && told.iter().all(|line| line.starts_with("error: `--config")),
-            "{told:#?}"
+            lines.len() == 2
+                && lines
+                    .iter()
+                    .all(|line| line.starts_with("error: `--config")),
+            "{lines:#?}"
         );
         let nowhere = ["--config", "remote.url=../nothing.git"];
-        let told = annotations(&[&["sync", "-p", "alpha"], &nowhere[..], more].concat(), 4);
-        are(&told[told.len() - 1..], &["error: "]);
+        let lines = annotations(&[&["sync", "-p", "alpha"], &nowhere[..], more].concat(), 4);
+        assert_starts(&lines[lines.len() - 1..], &["error: "]);
     }
-    are(
+    assert_starts(
         &annotations(&["projects", "--json", "--config", "jobs=many"], 3),
         &["error: `--config"],
     );
 }
 
+/// Whether a program can be run on a pseudo-terminal here. `false`, and a line that says so, where there is none.
+fn has_terminals(sandbox: &Sandbox) -> bool {
+    let mut command = sandbox.command("script");
+    command.args(["-qec", "exec test -t 1", "/dev/null"]);
+    let works = command.output().is_ok_and(|output| output.status.success());
+    if !works {
+        skipped("no pseudo-terminal can be had");
+    }
+    works
+}
+
 #[test]
-fn colour_is_for_terminals_and_for_whoever_asks() {
+fn colour_follows_terminal_variables_and_flag() {
     let (sandbox, _codex) = world();
     sandbox.run(&["sync", "--all"]).code(0);
     let colours = |on_terminal: bool, variables: &[(&str, &str)], arguments: &[&str]| {
@@ -268,6 +282,7 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
         assert!(output.status.success());
         output.stdout.contains(&0x1b)
     };
+    let terminals = has_terminals(&sandbox);
     let plain = ["status", "--all"];
     for (on_terminal, variables, arguments, expected) in [
         (true, &[][..], &plain[..], true),
@@ -291,6 +306,9 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
             true,
         ),
     ] {
+        if on_terminal && !terminals {
+            continue;
+        }
         assert_eq!(
             colours(on_terminal, variables, arguments),
             expected,
@@ -300,7 +318,7 @@ fn colour_is_for_terminals_and_for_whoever_asks() {
 }
 
 #[test]
-fn long_lists_are_folded_until_all_is_asked_for() {
+fn long_lists_are_shortened_without_verbose() {
     let (sandbox, _codex) = world();
     for file in 0..25 {
         sandbox.write(&format!("ws/alpha/docs/{file:02}.md"), "a");
@@ -355,7 +373,7 @@ fn long_lists_are_folded_until_all_is_asked_for() {
 }
 
 #[test]
-fn colour_is_chosen_for_help_and_for_mistakes_as_well() {
+fn colour_settings_apply_to_help_and_usage_errors() {
     let (sandbox, _codex) = world();
     for (variables, arguments, expected) in [
         (&[][..], &[][..], false),
@@ -381,7 +399,8 @@ fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
     let mut command = sandbox.command("script");
     command.args([
         "-qec",
-        &format!("stty cols {columns} rows 50; exec {program} {arguments}"),
+        // Progress is shown where the machine is slow.
+        &format!("stty cols {columns} rows 50; exec {program} --no-progress {arguments}"),
         "/dev/null",
     ]);
     command.env("TERM", "xterm").env("NO_COLOR", "1");
@@ -391,6 +410,9 @@ fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
 #[test]
 fn tables_fit_the_terminal() {
     let sandbox = Sandbox::new();
+    if !has_terminals(&sandbox) {
+        return;
+    }
     let names: Vec<String> = (0..50)
         .map(|number| format!("a-project-of-some-length-{number:02}"))
         .collect();
@@ -406,7 +428,7 @@ fn tables_fit_the_terminal() {
     ] {
         let shown = on_terminal(&sandbox, columns, "status --all");
         assert!(shown.starts_with(head), "{shown}");
-        // Of so many, what is up to date is only counted; a pipe gets it all.
+        // On a terminal, many projects that are up to date are only counted.
         assert_eq!(
             shown
                 .lines()
@@ -446,7 +468,7 @@ fn tables_fit_the_terminal() {
 }
 
 #[test]
-fn a_closed_pipe_ends_quietly() {
+fn closed_pipe_is_not_an_error() {
     let (sandbox, codex) = world();
     for arguments in [
         "sync --all --dry-run",
@@ -473,12 +495,12 @@ fn a_closed_pipe_ends_quietly() {
             "{arguments}"
         );
     }
-    // Nobody listening is no reason to do half the job.
+    // The sync is completed although its output was not read.
     assert_eq!(codex.subjects().len(), 2);
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_no_success() {
+fn unwritable_result_fails_the_command() {
     let (sandbox, codex) = world();
     let full = |arguments: &[&str], code: i32| {
         let mut command = sandbox.program(arguments);
@@ -495,11 +517,11 @@ fn a_result_that_cannot_be_written_is_no_success() {
                     .unwrap(),
             )
             .code(code);
-        let told = output
+        let count = output
             .stderr
             .matches("error: standard output cannot be written: No space left on device")
             .count();
-        assert_eq!(told, 1, "{arguments:?}: {}", output.stderr);
+        assert_eq!(count, 1, "{arguments:?}: {}", output.stderr);
     };
     for arguments in [
         &["sync", "--all", "--json"][..],
@@ -515,7 +537,7 @@ fn a_result_that_cannot_be_written_is_no_success() {
     ] {
         full(arguments, 1);
     }
-    // What else went wrong is told as ever.
+    // The exit status of any other failure takes precedence.
     full(&["sync", "--json", "--bogus"], 2);
     full(
         &[
@@ -527,12 +549,12 @@ fn a_result_that_cannot_be_written_is_no_success() {
         ],
         4,
     );
-    // The job itself is done.
+    // The sync itself is completed.
     assert_eq!(codex.subjects().len(), 2);
 }
 
 #[test]
-fn verbosity_changes_what_is_told_beside_and_never_the_result() {
+fn verbosity_does_not_change_the_document() {
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let plan = |more: &[&str]| {
@@ -559,7 +581,7 @@ fn verbosity_changes_what_is_told_beside_and_never_the_result() {
 }
 
 #[test]
-fn completions_and_manual_are_made() {
+fn completions_and_man_pages_are_generated() {
     let (sandbox, _codex) = world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
@@ -571,7 +593,7 @@ fn completions_and_manual_are_made() {
             "{shell}"
         );
     }
-    // As bash does it when a tab is typed; through the launcher as well.
+    // As bash calls it when the user presses tab, also through the launcher.
     sandbox.write(
         "completion",
         sandbox.run(&["completions", "bash"]).code(0).stdout,
@@ -617,8 +639,11 @@ fn completions_and_manual_are_made() {
     sandbox.run(&["-C", "below", "man", "../pages"]).code(0);
     let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
     assert!(page.contains("max\\-delete"));
-    // Every option is told, those too that `-h` leaves out, and the synopsis names what there is to give.
-    assert!(page.contains("Threads; 0 is one a core"), "{page}");
+    // The page includes the options that `-h` hides, and its synopsis includes the arguments.
+    assert!(
+        page.contains("Number of threads (0 = one per core)"),
+        "{page}"
+    );
     assert!(
         page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."),
         "{page}"

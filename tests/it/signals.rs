@@ -1,4 +1,4 @@
-//! Being asked to stop, and being killed.
+//! Signals that end a run, and cleaning up after a killed one.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::gate::{Gate, send};
 use crate::support::{Codex, Sandbox, needs_git_children, wait_until};
 
-/// A codex whose hook holds the push until the gate is opened.
+/// A workspace, and a codex with a hook that makes the push wait until the gate is opened.
 fn held(sandbox: &Sandbox) -> (Codex, Gate) {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -18,13 +18,13 @@ fn held(sandbox: &Sandbox) -> (Codex, Gate) {
 }
 
 #[test]
-fn a_second_signal_ends_the_run_and_its_children_at_once() {
+fn second_signal_ends_run_and_children_immediately() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
     let mut child = sandbox.start(&["sync", "--all"]);
     gate.wait();
     send(&child, Signal::INT);
-    // The hook is still held: only the second signal can end it.
+    // The hook still waits, so only a second signal can end the run.
     let end = Instant::now() + Duration::from_secs(30);
     let status = loop {
         send(&child, Signal::TERM);
@@ -34,10 +34,10 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
         assert!(Instant::now() < end);
         std::thread::park_timeout(Duration::from_millis(5));
     };
-    // Two signals at once may be taken in either order.
+    // If two signals are pending, either one may be handled first.
     assert!(matches!(status.code(), Some(130 | 143)), "{status}");
     wait_until("nothing runs any more", || sandbox.processes() == 0);
-    // The codex is as it was, and nothing in it is locked.
+    // The codex is unchanged, and contains no lock files.
     assert_eq!(codex.tip(), None);
     let files = sandbox
         .fingerprint("codex.git")
@@ -56,7 +56,7 @@ fn a_second_signal_ends_the_run_and_its_children_at_once() {
 }
 
 #[test]
-fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_nothing_back() {
+fn signal_during_push_reports_the_push_and_stops_before_the_pull() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],
@@ -69,17 +69,21 @@ fn a_signal_during_a_push_that_lands_ends_what_would_come_after_it_and_takes_not
     send(&child, Signal::TERM);
     gate.open();
     let output = child.wait_with_output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (output.status.code(), &told["exit_code"], &told["pushed"]),
+        (
+            output.status.code(),
+            &document["exit_code"],
+            &document["pushed"]
+        ),
         (Some(143), &143.into(), &true.into())
     );
-    assert_eq!(told["error"]["message"], "interrupted by signal 15");
+    assert_eq!(document["error"]["message"], "interrupted by signal 15");
     assert!(codex.tip().is_some() && !sandbox.path("ws/.fractary/codex/cache").exists());
 }
 
 #[test]
-fn a_run_that_was_started_to_outlive_its_terminal_does() {
+fn inherited_ignored_hangup_stays_ignored() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
     let mut command = sandbox.command("/bin/sh");
@@ -99,11 +103,11 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
 }
 
 #[test]
-fn a_signal_before_the_push_changes_nothing() {
+fn signal_before_the_push_changes_nothing() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
-    // Another run has this machine's turn, so the run waits before it fetches.
+    // The test holds the lock for this remote, so the run waits before it fetches.
     sandbox.run(&["sync", "--all"]).code(0);
     let locks = sandbox.path("home/.local/state/fractary-codex/locks");
     let lock = fs::File::open(
@@ -147,7 +151,7 @@ fn a_signal_before_the_push_changes_nothing() {
 }
 
 #[test]
-fn a_signal_that_a_fetch_outruns_is_heeded_before_the_push() {
+fn signal_during_fetch_stops_before_the_push() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -166,7 +170,7 @@ fn a_signal_that_a_fetch_outruns_is_heeded_before_the_push() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_swept_by_the_next() {
+fn clone_of_a_killed_run_is_removed_by_the_next() {
     let sandbox = Sandbox::new();
     let (codex, gate) = held(&sandbox);
     let mut child = sandbox.start(&["sync", "--all"]);
@@ -174,7 +178,7 @@ fn what_a_killed_run_left_is_swept_by_the_next() {
     send(&child, Signal::KILL);
     child.wait().unwrap();
     assert_eq!(sandbox.leftovers().len(), 1);
-    // Neither a clone in use, nor a file, nor a link of that name is touched.
+    // A clone that is in use, a file and a link of such a name are not removed.
     let other = sandbox.start(&["sync", "--all"]);
     fs::write(sandbox.path("tmp/fractary-codex-clone-file"), "").unwrap();
     fs::create_dir(sandbox.path("precious")).unwrap();

@@ -2,10 +2,9 @@
 //! lost; the codex as it was, or whole.
 
 use std::fs;
-use std::process::Command;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Output, Sandbox, needs_git_children};
+use crate::support::{Codex, Output, Sandbox, needs_git_children, process};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
@@ -406,7 +405,7 @@ fn what_a_killed_run_left_goes_with_the_next_though_it_needs_no_clone() {
         sandbox.write(&format!("tmp/.fractary-codex-making-{name}/lock"), "");
         let directory = sandbox.path(&format!("tmp/.fractary-codex-making-{name}"));
         assert!(
-            Command::new("touch")
+            process::program("touch")
                 .args(["-d", made])
                 .arg(directory)
                 .status()

@@ -203,7 +203,7 @@ fn a_filter_of_logs_that_cannot_be_read_is_told() {
     assert!(
         output
             .stderr
-            .starts_with("warning: `FRACTARY_CODEX_LOG` is not heeded: "),
+            .starts_with("warning: invalid `FRACTARY_CODEX_LOG`, ignored: "),
         "{}",
         output.stderr
     );
@@ -271,4 +271,38 @@ fn a_file_is_no_place_to_work_in() {
             .stderr;
         assert!(told.contains("file`: not a directory"), "{told}");
     }
+}
+
+#[test]
+fn from_a_deleted_directory_an_absolute_directory_works() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    let from_nowhere = |arguments: &[&str]| {
+        let script = format!(
+            "mkdir gone && cd gone && rmdir ../gone && PATH={} exec \"$@\"",
+            sandbox.program_path()
+        );
+        let mut command = sandbox.command("sh");
+        command
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
+            .args(arguments);
+        sandbox.finish(command)
+    };
+
+    for arguments in [
+        &["sync", "--all"][..],
+        &["-C", "alpha", "sync"],
+        &["-C", ".", "doctor"],
+    ] {
+        let refused = from_nowhere(arguments).code(2);
+        let shown = refused.stdout + &refused.stderr;
+        assert!(
+            shown.contains("the current directory cannot be used") && shown.contains("hint: "),
+            "{shown}"
+        );
+    }
+    let workspace = sandbox.path("ws").display().to_string();
+    from_nowhere(&["-C", &workspace, "sync", "--all"]).code(0);
+    assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
 }

@@ -1,11 +1,11 @@
-//! How results and log lines are written.
+//! Arguments that choose the format of results and log lines.
 
 use clap::{Args, ValueEnum};
 
 /// `--color`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// Where the stream is a terminal.
+    /// Only if the stream is a terminal.
     #[default]
     Auto,
     /// Always.
@@ -17,10 +17,10 @@ pub(crate) enum When {
 /// `--log-format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     #[default]
     Text,
-    /// An object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -29,14 +29,14 @@ pub(crate) enum LogFormat {
 pub(crate) enum Format {
     /// A table.
     Human,
-    /// One document.
+    /// One JSON document.
     Json,
-    /// A line an event, as they happen; the document is in the last.
+    /// One JSON event per line; the last line holds the full result.
     Ndjson,
 }
 
 impl Format {
-    /// Whether it is text for people, and not a document for programs.
+    /// Whether the format is human-readable text rather than a document for programs.
     pub(crate) fn is_for_people(self) -> bool {
         match self {
             Self::Human => true,
@@ -45,48 +45,48 @@ impl Format {
     }
 }
 
-/// `--format` of a command that has no events to tell.
+/// `--format` of a command without events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DocumentFormat {
     /// Text.
     Human,
-    /// One document.
+    /// One JSON document.
     Json,
 }
 
-/// How results are written.
+/// Output options of `sync` and `status`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// The same as `--format json`
+    /// Same as `--format json`
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
-    /// How the result is written to standard output
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,
 }
 
 impl OutputArgs {
-    /// The format asked for in either way.
+    /// The requested format.
     pub(crate) fn chosen(&self) -> Format {
         if self.json { Format::Json } else { self.format }
     }
 }
 
-/// How the results of a command are written that has no events to tell.
+/// Output options of a command without events.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct DocumentArgs {
-    /// The same as `--format json`
+    /// Same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// How the result is written to standard output
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: DocumentFormat,
 }
 
 impl DocumentArgs {
-    /// Whether it is asked for as JSON, in either way.
+    /// Whether JSON was requested.
     pub(crate) fn is_json(&self) -> bool {
         self.json || self.format == DocumentFormat::Json
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::cli::failure::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
-use crate::words::counted;
+use crate::text::pluralize;
 use crate::workspace::{Project, select};
 
 /// Runs the command and gives its exit status.
@@ -23,93 +23,137 @@ pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     | CacheCommand::Status(arguments)
     | CacheCommand::Clear { arguments, .. }) = command;
     let json = arguments.output.is_json();
-    let all_went = Cell::new(true);
-    let result = chosen(arguments, context).and_then(|chosen| match command {
-        CacheCommand::List(_) => chosen.each(json, |path, projects| Ok(list(path, projects, json))),
-        CacheCommand::Status(_) => {
-            chosen.each(json, |path, projects| status(path, projects, json, context))
+    let chosen = match chosen(arguments, context) {
+        Ok(chosen) => chosen,
+        Err(failure) => return finish(Err(failure), json, context),
+    };
+
+    let all_removed = Cell::new(true);
+    let reports = chosen.iter().map(|chosen| match command {
+        CacheCommand::List(_) => list(chosen, json),
+        CacheCommand::Status(_) => status(chosen, json, context),
+        CacheCommand::Clear { force, .. } => {
+            let taken = clear(chosen, *force, context)?;
+            all_removed.set(all_removed.get() && taken.iter().all(|one| one.refused.is_empty()));
+            Ok(cleared(&chosen.path, &taken, json))
         }
-        CacheCommand::Clear { force, .. } => chosen.each(json, |path, projects| {
-            let taken = clear(path, projects, *force, context)?;
-            all_went.set(all_went.get() && taken.iter().all(|one| one.refused.is_empty()));
-            Ok(cleared(path, &taken, json))
-        }),
     });
-    match finish(result, json, context) {
-        exit::DONE if !all_went.get() => exit::SOME_FAILED,
-        status => status,
+    let status = finish_each(reports, &chosen, json, context);
+    if status == exit::DONE && !all_removed.get() {
+        exit::SOME_FAILED
+    } else {
+        status
     }
 }
 
-/// The chosen projects' names by the cache that they use.
-struct Chosen(BTreeMap<std::path::PathBuf, Vec<String>>);
+/// A cache, and whose files in it a command is about.
+struct Chosen {
+    path: PathBuf,
+    /// Names of projects.
+    projects: Vec<String>,
+    /// All projects that the cache has files of, also those that the configuration no longer has.
+    all: bool,
+}
 
-fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Chosen, Failure> {
+impl Chosen {
+    fn includes(&self, owner: &Owner) -> bool {
+        self.all
+            || self
+                .projects
+                .iter()
+                .any(|project| project == owner.project.as_str())
+    }
+}
+
+fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Vec<Chosen>, Failure> {
     let (_, workspace) = context.load(None, Vec::new())?;
-    let projects: Vec<&Project> = if arguments.project.is_empty() {
+    let everything = arguments.project.is_empty();
+    let projects: Vec<&Project> = if everything {
         workspace.projects.iter().collect()
     } else {
         let directory = context.directory()?;
         select(&workspace, false, &arguments.project, &directory)
             .map_err(|e| failure::of_selection(&e))?
     };
-    let mut caches: BTreeMap<_, Vec<String>> = BTreeMap::new();
+
+    let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
     for project in projects {
         caches
-            .entry(project.cache_dir.clone())
+            .entry(&project.cache_dir)
             .or_default()
             .push(project.name.to_string());
     }
-    Ok(Chosen(caches))
+    // Files may be left in the workspace's own cache though no project uses it any more.
+    if everything && workspace.owns_cache(&workspace.cache_dir) && workspace.cache_dir.exists() {
+        caches.entry(&workspace.cache_dir).or_default();
+    }
+    let chosen = |(path, projects): (&Path, _)| Chosen {
+        path: path.to_owned(),
+        projects,
+        all: everything && workspace.owns_cache(path),
+    };
+    Ok(caches.into_iter().map(chosen).collect())
 }
 
-/// What is told of one cache: text for people, or a value for programs.
+/// What is reported of one cache: text for people, or a value for programs.
 enum Told {
     Text(String),
     Value(serde_json::Value),
 }
 
-impl Chosen {
-    fn each(
-        &self,
-        json: bool,
-        tell: impl Fn(&Path, &[String]) -> Result<Told, CacheError>,
-    ) -> Result<String, Failure> {
-        let told = self
-            .0
-            .iter()
-            .map(|(path, projects)| tell(path, projects))
-            .collect::<Result<Vec<_>, _>>();
-        let told = told.map_err(|error| failure::of_cache(&error))?;
-        let mut text = String::new();
-        let mut values = Vec::new();
-        for one in told {
-            match one {
-                Told::Text(one) => text.push_str(&one),
-                Told::Value(value) => values.push(value),
+/// Prints a report of each cache. An error of one does not hide what was done to the others: it follows their reports, and
+/// in JSON it is the `error` of its cache.
+fn finish_each(
+    reports: impl Iterator<Item = Result<Told, CacheError>>,
+    chosen: &[Chosen],
+    json: bool,
+    context: &Context,
+) -> u8 {
+    let mut text = String::new();
+    let mut values = Vec::new();
+    let mut failures = Vec::new();
+    for (report, chosen) in reports.zip(chosen) {
+        match report {
+            Ok(Told::Text(one)) => text.push_str(&one),
+            Ok(Told::Value(value)) => values.push(value),
+            Err(error) => {
+                let failure = failure::of_cache(&error);
+                values.push(json!({
+                    "path": shown(&chosen.path).to_string(),
+                    "error": failure.report,
+                }));
+                failures.push(failure);
             }
         }
-        Ok(if json {
-            to_json(&json!({ "schema_version": 1, "caches": values }))
-        } else {
-            text
-        })
     }
+
+    let exit = failures.first().map_or(exit::DONE, |failure| failure.exit);
+    if json && failures.len() == chosen.len() && !failures.is_empty() {
+        return finish(Err(failures.remove(0)), json, context);
+    }
+    if json {
+        text = to_json(&json!({ "schema_version": 1, "caches": values }));
+    }
+    if !text.is_empty() {
+        context.terminal.result(&text);
+    }
+    for failure in &failures {
+        if json {
+            context.terminal.annotate(None, &failure.report);
+        } else {
+            context.terminal.error(None, &failure.report);
+        }
+    }
+    exit
 }
 
-fn is_of(owner: &Owner, projects: &[String]) -> bool {
-    projects
-        .iter()
-        .any(|project| project == owner.project.as_str())
-}
-
-fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
-    let cache = Cache::look(path);
+fn list(chosen: &Chosen, as_json: bool) -> Result<Told, CacheError> {
+    let cache = Cache::look(&chosen.path)?;
     let files = cache.manifest().files.iter().filter_map(|(path, file)| {
         let mut of: Vec<_> = file
             .owners
             .iter()
-            .filter(|owner| is_of(owner, projects))
+            .filter(|owner| chosen.includes(owner))
             .map(|o| o.project.as_str())
             .collect();
         of.dedup();
@@ -119,21 +163,22 @@ fn list(path: &Path, projects: &[String], as_json: bool) -> Told {
         let files: Vec<_> = files
             .map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of }))
             .collect();
-        return Told::Value(json!({ "path": shown(path).to_string(), "files": files }));
+        return Ok(Told::Value(
+            json!({ "path": shown(&chosen.path).to_string(), "files": files }),
+        ));
     }
-    Told::Text(files.fold(String::new(), |mut text, (path, ..)| {
-        let _ = writeln!(text, "{path}");
-        text
-    }))
+    Ok(Told::Text(files.fold(
+        String::new(),
+        |mut text, (path, ..)| {
+            let _ = writeln!(text, "{path}");
+            text
+        },
+    )))
 }
 
-fn status(
-    path: &Path,
-    projects: &[String],
-    as_json: bool,
-    context: &Context,
-) -> Result<Told, CacheError> {
-    let cache = Cache::look(path);
+fn status(chosen: &Chosen, as_json: bool, context: &Context) -> Result<Told, CacheError> {
+    let path = &chosen.path;
+    let cache = Cache::look(path)?;
     let manifest: &Manifest = cache.manifest();
     let odd: Vec<_> = cache
         .conditions()?
@@ -142,14 +187,14 @@ fn status(
             manifest.files[path]
                 .owners
                 .iter()
-                .any(|owner| is_of(owner, projects))
+                .any(|owner| chosen.includes(owner))
         })
         .map(|(path, condition)| (escaped(&path).to_string(), condition))
         .collect();
     let owners: Vec<_> = manifest
         .owners
         .iter()
-        .filter(|(owner, _)| is_of(owner, projects))
+        .filter(|(owner, _)| chosen.includes(owner))
         .collect();
     let count = |owner: &Owner| {
         manifest
@@ -188,7 +233,7 @@ fn status(
             .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
         let (why, files, when) = (
             reason(owner.reason),
-            counted(count(owner), "file"),
+            pluralize(count(owner), "file"),
             ago(context.now().saturating_sub(asked.time)),
         );
         let partly = if asked.complete { "" } else { ", incomplete" };
@@ -217,16 +262,12 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn clear(
-    path: &Path,
-    projects: &[String],
-    force: bool,
-    context: &Context,
-) -> Result<Vec<Taken>, CacheError> {
-    if !path.exists() {
+fn clear(chosen: &Chosen, force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
+    if !chosen.path.exists() {
         return Ok(Vec::new());
     }
-    Cache::open(path, &context.interrupt, || {})?.clear(|owner| is_of(owner, projects), force)
+    let mut cache = Cache::open(&chosen.path, &context.interrupt, || {})?;
+    cache.clear(|owner| chosen.includes(owner), force)
 }
 
 fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
@@ -234,7 +275,7 @@ fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
     let kept: Vec<_> = taken
         .iter()
         .flat_map(|one| &one.kept)
-        .map(|path| escaped(path).to_string())
+        .map(|(path, _)| escaped(path).to_string())
         .collect();
     let refused = taken
         .iter()
@@ -249,7 +290,7 @@ fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
             json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }),
         );
     }
-    let mut text = format!("{place}: {} removed\n", counted(removed, "file"));
+    let mut text = format!("{place}: {} removed\n", pluralize(removed, "file"));
     for path in kept {
         let _ = writeln!(
             text,

@@ -1,19 +1,22 @@
-//! `config`: what counts, who said it, and whether it is right.
+//! `config`: shows, explains and validates the configuration, and prints its schema and the files in use.
 
 use std::fmt::Write;
+
+use serde_json::{Value, json};
 
 use super::{finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
 use crate::cli::failure::{Failure, exit};
 use crate::cli::load::Context;
 use crate::config::{self, Configuration, Explanation};
+use crate::event::Event;
 use crate::paths::{escaped, shown};
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
-use crate::words::counted;
+use crate::text::pluralize;
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
     let json = match command {
         ConfigCommand::Show { output, .. } | ConfigCommand::Explain { output, .. } => {
@@ -28,13 +31,12 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
     match command {
         ConfigCommand::Show { origin, .. } => {
             let configuration = context.load_layers()?;
-            Ok(told(
-                &configuration,
-                &configuration.effective(),
-                *origin,
-                json,
-                context.terminal.out,
-            ))
+            let keys = configuration.effective();
+            Ok(if json {
+                keys_document(&configuration, &keys)
+            } else {
+                keys_text(&keys, *origin, context.terminal.out)
+            })
         }
         ConfigCommand::Explain { key, .. } => {
             let configuration = context.load_layers()?;
@@ -46,23 +48,22 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
                     problem.hint.into_iter().collect(),
                 )
             })?;
-            Ok(told(
-                &configuration,
-                &explained,
-                true,
-                json,
-                context.terminal.out,
-            ))
+            Ok(if json {
+                keys_document(&configuration, &explained)
+            } else {
+                keys_text(&explained, true, context.terminal.out)
+            })
         }
         ConfigCommand::Validate => {
             let (configuration, workspace) = context.load(None, Vec::new())?;
-            for warning in configuration.warnings() {
-                context.terminal.event(&crate::event::Event::Warning {
+            for message in configuration.warnings() {
+                context.terminal.event(&Event::Warning {
                     project: None,
-                    message: warning,
+                    message,
                 });
             }
-            let projects = counted(workspace.projects.len(), "project");
+
+            let projects = pluralize(workspace.projects.len(), "project");
             Ok(format!(
                 "the configuration is valid: {projects}, codex {}\n",
                 workspace.remote.url
@@ -84,56 +85,54 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
     }
 }
 
-fn told(
-    configuration: &Configuration,
-    keys: &[Explanation],
-    origin: bool,
-    json: bool,
-    style: Style,
-) -> String {
-    if json {
-        let entries = keys.iter().map(|key| {
-            let given = key.given.iter().map(|given| {
-                serde_json::json!({
-                    "layer": given.layer.to_string(), "origin": given.origin.to_string(),
-                    "value": given.value, "counts": given.counts,
-                })
-            });
-            serde_json::json!({ "key": key.key, "value": key.value, "given": given.collect::<Vec<_>>() })
+/// The JSON document of `show` and `explain`.
+fn keys_document(configuration: &Configuration, keys: &[Explanation]) -> String {
+    let keys = keys.iter().map(|key| {
+        let given = key.given.iter().map(|given| {
+            json!({
+                "layer": given.layer.to_string(),
+                "origin": given.origin.to_string(),
+                "value": given.value,
+                "counts": given.counts,
+            })
         });
-        let root = shown(&configuration.root).to_string();
-        return to_json(
-            &serde_json::json!({ "schema_version": 1, "root": root, "keys": entries.collect::<Vec<_>>() }),
-        );
-    }
+        json!({ "key": key.key, "value": key.value, "given": given.collect::<Vec<_>>() })
+    });
+
+    to_json(&json!({
+        "schema_version": 1,
+        "root": shown(&configuration.root).to_string(),
+        "keys": keys.collect::<Vec<_>>(),
+    }))
+}
+
+/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer that has a value for
+/// it.
+fn keys_text(keys: &[Explanation], origin: bool, style: Style) -> String {
     let mut text = String::new();
+
     for key in keys {
+        let name = style.strong(escaped(key.key.as_bytes()));
         let value = key
             .value
             .as_ref()
-            .map_or_else(|| "not set".to_owned(), for_people);
-        let _ = writeln!(
-            text,
-            "{} = {value}",
-            style.strong(escaped(key.key.as_bytes()))
-        );
-        if origin {
-            for given in &key.given {
-                let verdict = if given.counts { "from" } else { "overrides" };
-                let value = if given.counts {
-                    String::new()
-                } else {
-                    format!(": {}", for_people(&given.value))
-                };
-                let line = format!("  {verdict} {} ({}){value}", given.origin, given.layer);
-                let _ = writeln!(text, "{}", style.faint(line));
-            }
+            .map_or_else(|| "not set".to_owned(), value_text);
+        let _ = writeln!(text, "{name} = {value}");
+
+        for given in key.given.iter().filter(|_| origin) {
+            let line = if given.counts {
+                format!("  from {} ({})", given.origin, given.layer)
+            } else {
+                let value = value_text(&given.value);
+                format!("  overrides {} ({}): {value}", given.origin, given.layer)
+            };
+            let _ = writeln!(text, "{}", style.faint(line));
         }
     }
     text
 }
 
-/// A value as JSON has it, which lets through more than a terminal should get.
-fn for_people(value: &serde_json::Value) -> String {
+/// A value as JSON. JSON does not escape all characters that have an effect on a terminal, so they are escaped too.
+fn value_text(value: &Value) -> String {
     escaped(value.to_string().as_bytes()).to_string()
 }

@@ -7,10 +7,11 @@ use super::{finish, write_whole};
 use crate::cli::args::InitArgs;
 use crate::cli::failure::{Failure, exit};
 use crate::cli::load::Context;
-use crate::codex::source;
-use crate::config::ENDINGS;
+use crate::codex::source::{self, Unreadable};
+use crate::config::section::Sections;
+use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
-use crate::paths::shown;
+use crate::paths::{escaped, shown};
 use crate::platform;
 
 /// Directories that hold documentation of the directory around them.
@@ -26,41 +27,37 @@ pub(crate) fn run(arguments: &InitArgs, context: &Context) -> u8 {
 fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
     let root = context.directory()?;
     let mark = root.join(".fractary");
-    let existing = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
+    let existing = Existing::find(&mark)?;
     if !arguments.force {
-        let refused = |message, hint: &str| {
-            Err(Failure::new(
-                exit::USAGE,
-                "usage",
-                message,
-                vec![hint.to_owned()],
-            ))
-        };
-        // A link that leads nowhere is somebody's, too.
-        if let Some(there) = existing.iter().find(|path| path.symlink_metadata().is_ok()) {
+        if let Some(there) = existing.codex_in() {
             let message = format!("`{}` is there already", shown(there));
-            return refused(message, "change it by hand, or replace it with `--force`");
+            let hint = "change it by hand, or replace its section `codex` with `--force`";
+            return Err(refused(message, hint));
         }
         if let Some((project, workspace)) = covering(&root, context)? {
             let message = format!(
                 "this is the project `{project}` of the workspace in `{}`",
                 shown(&workspace)
             );
-            return refused(
-                message,
-                "change that one's configuration, or write one here all the same with `--force`",
-            );
+            let hint =
+                "change that one's configuration, or write one here all the same with `--force`";
+            return Err(refused(message, hint));
         }
     }
+
     let members = Members::find(&root);
-    let organization = arguments
-        .organization
-        .clone()
-        .or_else(|| organization(&root, &members));
-    let text = configuration(arguments, &root, &members, organization.as_deref());
+    let detected = match &arguments.organization {
+        Some(given) => Ok(Some(given.clone())),
+        None => organization(&root, &members),
+    };
+    let organization = detected.as_ref().ok().cloned().flatten();
+    let section = configuration(arguments, &root, &members, organization.as_deref());
+    let text = existing.with(&section)?;
     let path = mark.join("config.yaml");
+    // A link to a file stays a link.
+    let target = path.canonicalize().unwrap_or_else(|_| path.clone());
     fs::create_dir_all(&mark)
-        .and_then(|()| write_whole(&path, &text))
+        .and_then(|()| write_whole(&target, &text))
         .map_err(|error| {
             let message = format!(
                 "cannot write `{}`: {}",
@@ -69,36 +66,139 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
             );
             Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new())
         })?;
-    // Two files would be two answers.
-    for other in existing
-        .iter()
-        .filter(|other| **other != path && other.symlink_metadata().is_ok())
-    {
-        let unremoved = |error| {
-            format!(
+    // Two files for one layer are an error.
+    if let Some(other) = existing.path.as_ref().filter(|other| **other != path) {
+        fs::remove_file(other).map_err(|error| {
+            let message = format!(
                 "cannot remove `{}`, which `config.yaml` replaces: {error}",
                 shown(other)
-            )
-        };
-        fs::remove_file(other)
-            .map_err(unremoved)
-            .map_err(|message| {
-                Failure::new(
-                    exit::CONFIGURATION,
-                    "configuration",
-                    message,
-                    vec!["remove it by hand".to_owned()],
-                )
-            })?;
+            );
+            let hints = vec!["remove it by hand".to_owned()];
+            Failure::new(exit::CONFIGURATION, "configuration", message, hints)
+        })?;
     }
     let mut told = format!("wrote {}\n", shown(&path));
-    if organization.is_none() {
-        told.push_str("the organization could not be detected: set `organization` in it\n");
+    match &detected {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            told.push_str("the organization could not be detected: set `organization` in it\n");
+        }
+        Err(error) => told.push_str(&format!(
+            "the organization could not be detected: set `organization` in it ({error})\n"
+        )),
     }
     told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
     told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
     Ok(told)
 }
+
+fn refused(message: String, hint: &str) -> Failure {
+    Failure::new(exit::USAGE, "usage", message, vec![hint.to_owned()])
+}
+
+/// The configuration file that is there already: other tools may have sections in it.
+#[derive(Default)]
+struct Existing {
+    path: Option<PathBuf>,
+    /// What it holds; a link that leads nowhere is taken for a section `codex`, so that it is not replaced unasked.
+    sections: Sections,
+    text: String,
+}
+
+impl Existing {
+    /// Finds and reads the file in `mark`, the `.fractary` directory.
+    fn find(mark: &Path) -> Result<Self, Failure> {
+        let candidates = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
+        let mut there = candidates
+            .into_iter()
+            .filter(|path| path.symlink_metadata().is_ok());
+        let Some(path) = there.next() else {
+            return Ok(Self::default());
+        };
+        if let Some(second) = there.next() {
+            let message = format!(
+                "two files for one layer: `{}` and `{}`",
+                shown(&path),
+                shown(&second)
+            );
+            return Err(refused(message, "keep one of them"));
+        }
+
+        if !path.exists() {
+            return Ok(Self {
+                path: Some(path),
+                sections: Sections {
+                    has_codex: true,
+                    others: Vec::new(),
+                },
+                text: String::new(),
+            });
+        }
+        let unreadable = |problem: String| {
+            let message = format!("`{}` cannot be changed: {problem}", shown(&path));
+            refused(message, "correct it first, or move it away")
+        };
+        let sections =
+            config::section::sections(&path).map_err(|problem| unreadable(problem.message))?;
+        let text = fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Self {
+            path: Some(path),
+            sections,
+            text,
+        })
+    }
+
+    /// The file that has a section `codex`.
+    fn codex_in(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.sections.has_codex)
+    }
+
+    /// The text of `config.yaml` with `section`, the comment before it and all that other tools have in the file.
+    fn with(&self, section: &str) -> Result<String, Failure> {
+        let is_yaml = self
+            .path
+            .as_ref()
+            .and_then(|path| path.extension())
+            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+        let Some(path) = &self.path else {
+            return Ok(format!("{HEADER}{section}"));
+        };
+        if is_yaml && !(self.text.trim().is_empty()) {
+            return config::section::replaced(&self.text, section).ok_or_else(|| {
+                let message = format!(
+                    "the section `codex` of `{}` cannot be replaced alone",
+                    shown(path)
+                );
+                refused(
+                    message,
+                    "write each section on lines of its own, or change it by hand",
+                )
+            });
+        }
+        if self.sections.others.is_empty() {
+            return Ok(format!("{HEADER}{section}"));
+        }
+        let others: Vec<String> = self
+            .sections
+            .others
+            .iter()
+            .map(|name| format!("`{}`", escaped(name.as_bytes())))
+            .collect();
+        let message = format!(
+            "`{}` has other sections ({}), and only YAML files are changed",
+            shown(path),
+            others.join(", ")
+        );
+        Err(refused(
+            message,
+            "add a section `codex` with `organization`, `codex_repo` and `project` by hand",
+        ))
+    }
+}
+
+/// What a new file starts with.
+const HEADER: &str = "# What this workspace publishes into the codex: `fractary codex sync --all`.\n\
+     # Every key and its default: `fractary codex config show`; what a key means: `fractary codex config schema`.\n";
 
 /// The project that `root` is of a workspace further out, and that workspace: a configuration of its own would be read
 /// as a part of the workspace's.
@@ -118,20 +218,25 @@ fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>,
         .map(|(name, _)| (name, outer.root)))
 }
 
-/// The organization of this repository, or the one of every repository here.
-fn organization(root: &Path, members: &Members) -> Option<String> {
-    let mut all: Vec<_> = members
+/// The organization of this repository, or the one of every repository here; an error if a repository that could tell
+/// cannot be read.
+fn organization(root: &Path, members: &Members) -> Result<Option<String>, Unreadable> {
+    if let Some(own) = source::organization(root)? {
+        return Ok(Some(own));
+    }
+    let mut all = members
         .directories
         .iter()
         .map(|directory| source::organization(directory))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     all.dedup();
-    match (source::organization(root), all.as_mut_slice()) {
-        (None, [only]) => only.take(),
-        (found, _) => found,
+    match all.as_mut_slice() {
+        [only] => Ok(only.take()),
+        _ => Ok(None),
     }
 }
 
+/// The section `codex`.
 fn configuration(
     arguments: &InitArgs,
     root: &Path,
@@ -193,9 +298,7 @@ fn configuration(
         include = ["docs/**", "README.md", "CLAUDE.md"].map(quoted).into();
     }
     format!(
-        "# What this workspace publishes into the codex: `fractary codex sync --all`.\n\
-         # Every key and its default: `fractary codex config show`; what a key means: `fractary codex config schema`.\n\
-         codex:\n  organization: {}\n  codex_repo: {}\n{remote}\n{projects}\n  sync:\n    to_codex:\n      include: [{}]\n      \
+        "codex:\n  organization: {}\n  codex_repo: {}\n{remote}\n{projects}\n  sync:\n    to_codex:\n      include: [{}]\n      \
          # exclude: [\"**/drafts/**\"]     # adds to the built-in excludes\n",
         quoted(org),
         quoted(&repo),

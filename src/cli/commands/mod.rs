@@ -1,15 +1,15 @@
-//! One file a command: resolve, call the library, hand to the report.
+//! The commands, one file each. A command resolves its arguments, calls the library, and writes the result.
 
 pub(crate) mod cache;
+pub(crate) mod completions_and_man;
 pub(crate) mod config;
 pub(crate) mod doctor;
-pub(crate) mod generated;
-mod html;
 pub(crate) mod init;
+mod page_target;
 pub(crate) mod projects;
+mod run_output;
 pub(crate) mod status;
 pub(crate) mod sync;
-mod telling;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::platform;
 use crate::report::json::{self, SyncDocument};
 use crate::report::ndjson::{Line, ResultTag, line};
 
-/// Prints a result, or the error that came instead, and gives the exit status.
+/// Prints the result or the error of a command, and returns the exit status.
 fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 {
     match result {
         Ok(text) => {
@@ -40,26 +40,30 @@ fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 
     }
 }
 
-/// Puts a file of the user's at `path`, whole or not at all, with the rights that new files of theirs have.
+/// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new file gets the default
+/// permissions.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".fractary-codex-")
         .permissions(platform::permissions_of_a_new_file())
         .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
+    if let Ok(replaced) = path.metadata() {
+        file.as_file().set_permissions(replaced.permissions())?;
+    }
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
 }
 
-/// Writes a JSON document as a result.
+/// Serializes a JSON document, indented and with a final line break.
 fn to_json(document: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// A document of a run, as a format for machines has it.
-fn in_format(document: SyncDocument, format: Format) -> String {
+/// Serializes the document of a run in a format for programs.
+fn document_text(document: SyncDocument, format: Format) -> String {
     match format {
         Format::Ndjson => line(&Line::Result {
             event: ResultTag::Result,
@@ -69,29 +73,28 @@ fn in_format(document: SyncDocument, format: Format) -> String {
     }
 }
 
-/// The document of a command that is no run and failed.
+/// The JSON document for the failure of a command other than `sync` and `status`.
 fn error_document(failure: &Failure) -> String {
     to_json(
         &serde_json::json!({ "schema_version": 1, "error": failure.report, "exit_code": failure.exit }),
     )
 }
 
-/// The document of a command line that could not be read, as `command` would have written it.
-pub(crate) fn unread_document(failure: Failure, command: Option<&str>, format: Format) -> String {
-    match ["sync", "status"]
-        .into_iter()
-        .find(|run| command == Some(run))
-    {
-        Some(command) => {
-            let exit = failure.exit;
-            in_format(
-                SyncDocument {
-                    command,
-                    ..json::failed(Some(failure.report), exit)
-                },
-                format,
-            )
-        }
-        None => error_document(&failure),
-    }
+/// The JSON document for a command line that could not be parsed, in the form that `command` has for its failures.
+pub(crate) fn usage_error_document(
+    failure: Failure,
+    command: Option<&str>,
+    format: Format,
+) -> String {
+    let command = match command {
+        Some("sync") => "sync",
+        Some("status") => "status",
+        _ => return error_document(&failure),
+    };
+    let exit = failure.exit;
+    let document = SyncDocument {
+        command,
+        ..json::failed(Some(failure.report), exit)
+    };
+    document_text(document, format)
 }

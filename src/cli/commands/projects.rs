@@ -1,4 +1,6 @@
-//! `projects`: the projects as resolved.
+//! `projects`: the resolved projects, with their root, path in the codex and number of matching files.
+
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -6,11 +8,13 @@ use super::{finish, to_json};
 use crate::cli::args::DocumentArgs;
 use crate::cli::failure::Failure;
 use crate::cli::load::Context;
+use crate::config::Direction;
+use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
-use crate::scan;
+use crate::scan::{self, useless_patterns};
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
     let json = output.is_json();
     finish(list(json, context), json, context)
@@ -18,23 +22,39 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
 
 fn list(json: bool, context: &Context) -> Result<String, Failure> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
-    let counted: Vec<_> = workspace
+    let file_counts: Vec<_> = workspace
         .projects
         .par_iter()
         .map(|project| (project, scan::count(project)))
         .collect();
-    let root = |path: &std::path::Path| {
-        let below = path.strip_prefix(&configuration.root).unwrap_or(path);
-        if below.as_os_str().is_empty() {
+    let surveyed: Vec<_> = file_counts
+        .iter()
+        .filter(|(project, _)| project.direction != Direction::FromCodex)
+        .filter_map(|(project, survey)| {
+            let survey = survey.as_ref().ok()?;
+            Some((*project, survey.unmatched.as_slice()))
+        })
+        .collect();
+    let useless = useless_patterns(&surveyed);
+    for pattern in &useless {
+        context.terminal.event(&Event::Warning {
+            project: pattern.project.map(|project| project.name.to_string()),
+            message: pattern.message.clone(),
+        });
+    }
+    let root = |path: &Path| {
+        let relative = path.strip_prefix(&configuration.root).unwrap_or(path);
+        if relative.as_os_str().is_empty() {
             ".".to_owned()
         } else {
-            shown(below).to_string()
+            shown(relative).to_string()
         }
     };
+
     if json {
-        let projects = counted.iter().map(|(project, files)| {
+        let projects = file_counts.iter().map(|(project, files)| {
             let (files, error) = match files {
-                Ok(files) => (Some(*files), None),
+                Ok(survey) => (Some(survey.files), None),
                 Err(error) => (None, Some(error.to_string())),
             };
             serde_json::json!({
@@ -42,14 +62,20 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
                 "files": files, "error": error,
             })
         });
-        return Ok(to_json(
-            &serde_json::json!({ "schema_version": 1, "projects": projects.collect::<Vec<_>>() }),
-        ));
+        let warnings = useless.iter().map(|pattern| {
+            serde_json::json!({
+                "project": pattern.project.map(|project| project.name.as_str()), "message": pattern.message,
+            })
+        });
+        return Ok(to_json(&serde_json::json!({
+            "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
+        })));
     }
-    let rows = counted.iter().map(|(project, files)| {
+
+    let rows = file_counts.iter().map(|(project, files)| {
         let files = files
             .as_ref()
-            .map_or_else(ToString::to_string, ToString::to_string);
+            .map_or_else(ToString::to_string, |survey| survey.files.to_string());
         [
             project.name.to_string(),
             root(&project.root),

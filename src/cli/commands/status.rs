@@ -1,8 +1,8 @@
-//! `status`: what a sync would do, a line a project. It is the plan of a dry run, told more briefly,
-//! or on a page.
+//! `status`: the changes that a sync would make, one line per project. It is the plan of a dry run, shown as a short
+//! table, and optionally as an HTML page.
 
-use super::html::Target;
-use super::telling::Telling;
+use super::page_target::PageTarget;
+use super::run_output::RunOutput;
 use crate::cli::args::StatusArgs;
 use crate::cli::failure::{self, Failure};
 use crate::cli::load::Context;
@@ -10,29 +10,30 @@ use crate::outcome::SyncOutcome;
 use crate::sync::{self, SyncRequest, history};
 use crate::workspace::select;
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
     let format = arguments.output.chosen();
-    let telling = Telling {
+    let output = RunOutput {
         command: "status",
         format,
         changes: false,
         check: arguments.check,
     };
-    let page = arguments
+    let target = arguments
         .html
         .as_ref()
-        .map(|file| Target::new(file, format, context))
+        .map(|file| PageTarget::new(file, format, context))
         .transpose();
-    match page {
-        Ok(page) => telling.tell(status(arguments, telling, context), page.as_ref(), context),
-        Err(failure) => telling.tell(Err(failure), None, context),
+
+    match target {
+        Ok(target) => output.finish(status(arguments, output, context), target.as_ref(), context),
+        Err(failure) => output.finish(Err(failure), None, context),
     }
 }
 
 fn status(
     arguments: &StatusArgs,
-    telling: Telling,
+    output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, Failure> {
     let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
@@ -44,8 +45,9 @@ fn status(
         &context.directory()?,
     )
     .map_err(|error| failure::of_selection(&error))?;
-    let reporter = telling.reporter(context);
-    let warnings = telling.warnings(&configuration, reporter.as_ref());
+
+    let reporter = output.reporter(context);
+    let warnings = output.warnings(&configuration, reporter.as_ref());
     let request = SyncRequest {
         dry_run: true,
         offline: arguments.offline,
@@ -53,7 +55,7 @@ fn status(
     };
     let mut outcome = sync::sync(&request);
     if arguments.html.is_some() && outcome.failure.is_none() {
-        history::add(&request, &mut outcome);
+        history::add_last_syncs(&request, &mut outcome);
     }
     outcome.warnings.splice(0..0, warnings);
     Ok(outcome)

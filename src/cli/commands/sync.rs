@@ -1,6 +1,6 @@
 //! `sync`: the job.
 
-use super::telling::Telling;
+use super::run_output::RunOutput;
 use crate::cli::args::SyncArgs;
 use crate::cli::failure::{self, Failure, exit};
 use crate::cli::load::Context;
@@ -14,16 +14,20 @@ use crate::workspace::{Project, Workspace, select};
 /// Runs the command and gives its exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     let changes = arguments.dry_run || context.terminal.verbose;
-    let telling = Telling {
+    let output = RunOutput {
         command: "sync",
         format: arguments.output.chosen(),
         changes,
         check: false,
     };
-    telling.tell(sync(arguments, telling, context), None, context)
+    output.finish(sync(arguments, output, context), None, context)
 }
 
-fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<SyncOutcome, Failure> {
+fn sync(
+    arguments: &SyncArgs,
+    output: RunOutput,
+    context: &Context,
+) -> Result<SyncOutcome, Failure> {
     check_texts(arguments)?;
     let deletes = delete_policy(arguments)?;
     let load = |flags| context.load(arguments.env.as_deref(), flags);
@@ -55,8 +59,8 @@ fn sync(arguments: &SyncArgs, telling: Telling, context: &Context) -> Result<Syn
             vec!["add `--to-codex`".to_owned()],
         ));
     }
-    let reporter = telling.reporter(context);
-    let warnings = telling.warnings(&configuration, reporter.as_ref());
+    let reporter = output.reporter(context);
+    let warnings = output.warnings(&configuration, reporter.as_ref());
     let mut outcome = sync::sync(&SyncRequest {
         dry_run: arguments.dry_run,
         offline: arguments.offline,

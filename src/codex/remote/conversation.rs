@@ -22,12 +22,6 @@ use crate::codex::transport::bound::Bound;
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 
-/// How often a request that is safe to repeat is made when the server is overloaded or breaks off.
-const TRIES: u32 = 3;
-/// The wait before the second try; it doubles with each one.
-const FIRST_DELAY: Duration = Duration::from_millis(200);
-/// A server that wants a longer wait is not waited for.
-const MOST_DELAY: Duration = Duration::from_secs(30);
 /// A list of refs that is older may have been overtaken, so that a fetch asks again.
 const FRESH: Duration = Duration::from_millis(500);
 
@@ -53,9 +47,7 @@ pub(super) struct PushFailure {
 pub(super) struct Conversation {
     bound: Bound,
     patience: Patience,
-    reading: Box<dyn Carrier>,
-    /// Where pushes go, if that is another place (`pushInsteadOf`).
-    writing: Option<Box<dyn Carrier>>,
+    carrier: Box<dyn Carrier>,
     /// What the server can do, where that is known.
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
@@ -68,8 +60,6 @@ pub(super) struct Conversation {
     has_cut: bool,
     /// The tip of a branch in the last list, and when that was.
     listed: Option<(String, ObjectId, Instant)>,
-    /// The branch that was listed or fetched last, and where it was: a push goes on top of that.
-    expected: Option<(String, Option<ObjectId>)>,
     /// The commit and the full name of the branch of a push that no list of refs has followed yet.
     pushed: Option<(ObjectId, String)>,
 }
@@ -78,28 +68,24 @@ impl Conversation {
     pub(super) fn new(
         bound: Bound,
         patience: Patience,
-        reading: Box<dyn Carrier>,
-        writing: Option<Box<dyn Carrier>>,
+        carrier: Box<dyn Carrier>,
         memory: Memory,
     ) -> Self {
-        let remembered = |carrier: &dyn Carrier, service| {
+        let remembered = |service| {
             let of_use = carrier.is_stateless();
             memory.capabilities(service).filter(|_| of_use)
         };
-        let writer = writing.as_deref().unwrap_or(reading.as_ref());
         Self {
-            upload: remembered(reading.as_ref(), Service::UploadPack),
-            receive: remembered(writer, Service::ReceivePack),
-            seed: memory.seed().filter(|_| reading.is_stateless()),
+            upload: remembered(Service::UploadPack),
+            receive: remembered(Service::ReceivePack),
+            seed: memory.seed().filter(|_| carrier.is_stateless()),
             memory,
             bound,
             patience,
-            reading,
-            writing,
+            carrier,
             greeted: false,
             has_cut: false,
             listed: None,
-            expected: None,
             pushed: None,
         }
     }
@@ -112,11 +98,11 @@ impl Conversation {
     ) -> Result<Refs, Failure> {
         self.listen(on_signal);
         if let Some((commit, name)) = self.pushed.take()
-            && !self.reading.is_stateless()
+            && !self.carrier.is_stateless()
         {
             return self.list_after_push(prefixes, commit, &name);
         }
-        self.repeatedly(|this| this.list_once(prefixes))
+        self.with_greeting(|this| this.list_once(prefixes))
     }
 
     /// Lists refs after a push. A running `git upload-pack` has read the branches once and shows them as they were before,
@@ -144,7 +130,7 @@ impl Conversation {
             }
         }
         self.upload = None;
-        self.repeatedly(|this| this.list_once(prefixes))
+        self.with_greeting(|this| this.list_once(prefixes))
     }
 
     fn list_once(&mut self, prefixes: &[String]) -> Result<Refs, Failure> {
@@ -164,7 +150,7 @@ impl Conversation {
         };
         let request = list::request(&capabilities, prefixes);
         let mut refs = Vec::new();
-        self.reading
+        self.carrier
             .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
                 refs = list::read(&mut Packets::new(answer))?;
                 Ok(())
@@ -173,16 +159,9 @@ impl Conversation {
         Ok(refs)
     }
 
-    /// Remembers where a branch was listed just now, so that a fetch need not ask for it, and what a push expects.
+    /// Remembers where a branch was listed just now, so that a fetch need not ask for it.
     pub(super) fn note_tip(&mut self, branch: &str, tip: Option<ObjectId>) {
         self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
-        self.expected = Some((branch.to_owned(), tip));
-    }
-
-    /// Where `branch` was when it was listed or fetched last; `None` if it never was.
-    pub(super) fn expected_tip(&self, branch: &str) -> Option<Option<ObjectId>> {
-        let (name, tip) = self.expected.as_ref()?;
-        (name == branch).then_some(*tip)
     }
 
     /// The tip of `branch` in the last list, if that was just now.
@@ -204,7 +183,7 @@ impl Conversation {
             .tip()
             .ok()
             .filter(|known| store.read_commit(*known).is_some());
-        let holds_trees = store.holds_trees();
+        let holds_trees = store.holds_trees_alone();
         if known.is_none()
             && depth == 1
             && holds_trees
@@ -219,9 +198,9 @@ impl Conversation {
             ids: &[tip],
             haves: known.as_slice(),
             depth: Some(depth),
-            filter: Some(store.filter()),
+            filter: store.filter(),
         };
-        let pack = self.repeatedly(|this| this.fetch_once(store, &wanted))?;
+        let pack = self.with_greeting(|this| this.fetch_once(store, &wanted))?;
         if let Some(seed) = self.seed.as_mut().filter(|_| holds_trees) {
             seed.fetched(pack, known.is_none());
             seed.keep(store, tip);
@@ -229,42 +208,25 @@ impl Conversation {
         Ok(())
     }
 
-    /// Fetches contents by their ids; from a server that gives out no single objects, all contents of `tip`.
+    /// Fetches contents by their ids.
     pub(super) fn fetch_contents(
         &mut self,
         store: &Store,
         ids: &[ObjectId],
-        tip: ObjectId,
     ) -> Result<(), Failure> {
         self.listen(OnSignal::Stop);
-        let by_id = Want {
+        let want = Want {
             ids,
             haves: &[],
             depth: None,
             filter: None,
         };
-        let whole = Want {
-            ids: &[tip],
-            haves: &[],
-            depth: Some(1),
-            filter: None,
-        };
-        if self.upload.is_none() {
-            self.list_once(&[])?;
-        }
-        let gives_any = self.upload.as_ref().is_some_and(|capabilities| {
-            capabilities.version == Version::V2 || capabilities.has("allow-reachable-sha1-in-want")
-        });
-        if gives_any {
-            match self.repeatedly(|this| this.fetch_once(store, &by_id)) {
-                Err(failure) if refuses_objects(&failure) => {
-                    tracing::debug!("the server gives out no single objects");
-                }
-                done => return done.map(drop),
+        match self.with_greeting(|this| this.fetch_once(store, &want)) {
+            Err(failure) if refuses_objects(&failure) => {
+                Err(Failure::of(RemoteErrorKind::Unadvertised))
             }
+            fetched => fetched.map(drop),
         }
-        self.repeatedly(|this| this.fetch_once(store, &whole))
-            .map(drop)
     }
 
     fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<Option<PathBuf>, Failure> {
@@ -288,7 +250,7 @@ impl Conversation {
         self.greeted = false;
         self.has_cut |= want.depth.is_some();
         let asked =
-            self.reading
+            self.carrier
                 .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
                     boundary =
                         fetch::read(&capabilities, &wanted, answer, &mut pack, &mut messages)?;
@@ -303,10 +265,10 @@ impl Conversation {
         shallow.extend(cut);
         shallow.retain(|id| !unshallow.contains(id));
         clone::set_shallow(store, &shallow)?;
-        if capabilities.version == Version::V2 || self.reading.is_stateless() {
+        if capabilities.version == Version::V2 || self.carrier.is_stateless() {
             self.upload = Some(capabilities);
         } else {
-            self.reading.end(Service::UploadPack);
+            self.carrier.end(Service::UploadPack);
         }
         Ok(pack)
     }
@@ -315,7 +277,7 @@ impl Conversation {
     fn capabilities_to_fetch(&mut self, is_to_cut: bool) -> Result<Capabilities, Failure> {
         let known = self.upload.take();
         let ready = |known: &Capabilities| match known.version {
-            _ if self.reading.is_stateless() => true,
+            _ if self.carrier.is_stateless() => true,
             Version::V2 => !(is_to_cut && self.has_cut),
             Version::V0 => self.greeted,
         };
@@ -329,7 +291,7 @@ impl Conversation {
     pub(super) fn list_to_push(&mut self) -> Result<Refs, Failure> {
         self.listen(OnSignal::GoOn);
         let advertisement = self.greet(Service::ReceivePack)?;
-        self.writer().end(Service::ReceivePack);
+        self.carrier.end(Service::ReceivePack);
         Ok(advertisement.refs)
     }
 
@@ -353,7 +315,11 @@ impl Conversation {
         self.pushed = Some((update.new, update.name.to_owned()));
         match result {
             Ok(report) => {
-                if let Some(seed) = self.seed.as_ref().filter(|_| report == Report::Accepted) {
+                if let Some(seed) = self
+                    .seed
+                    .as_ref()
+                    .filter(|_| matches!(report, Report::Accepted(_)))
+                {
                     seed.keep(store, update.new);
                 }
                 Ok(Answered { report, messages })
@@ -410,25 +376,22 @@ impl Conversation {
             write: &mut write,
         };
         let mut report = None;
-        self.writer()
+        self.carrier
             .request(Service::ReceivePack, body, &mut |answer| {
                 report = Some(push::read(&capabilities, update, answer, messages)?);
                 Ok(())
             })?;
-        if self.writer().is_stateless() {
+        if self.carrier.is_stateless() {
             self.receive = Some(capabilities);
         } else {
-            self.writer().end(Service::ReceivePack);
+            self.carrier.end(Service::ReceivePack);
         }
         report.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
     }
 
     /// Starts a service anew and reads its capabilities.
     fn greet(&mut self, service: Service) -> Result<Advertisement, Failure> {
-        let carrier = match service {
-            Service::UploadPack => &mut self.reading,
-            Service::ReceivePack => self.writing.as_mut().unwrap_or(&mut self.reading),
-        };
+        let carrier = &mut self.carrier;
         carrier.end(service);
         if service == Service::UploadPack {
             self.has_cut = false;
@@ -448,16 +411,12 @@ impl Conversation {
         let advertisement = advertisement
             .ok_or_else(|| Failure::invalid("the server does not introduce itself"))?;
         if advertisement.capabilities.is_sha256() {
-            return Err(Failure::new(RemoteErrorKind::Other, SHA_256));
+            return Err(Failure::new(RemoteErrorKind::ObjectFormat, SHA_256));
         }
         if is_stateless {
             self.memory.learn(service, &advertisement.capabilities);
         }
         Ok(advertisement)
-    }
-
-    fn writer(&mut self) -> &mut Box<dyn Carrier> {
-        self.writing.as_mut().unwrap_or(&mut self.reading)
     }
 
     /// Sets the limits for requests that are answered at once.
@@ -466,45 +425,29 @@ impl Conversation {
         self.patience.set(on_signal, timeout.idle);
     }
 
-    /// Makes a request that is safe to repeat until it succeeds, fails for good, or has failed too often.
-    fn repeatedly<T>(
+    /// Makes a request that is safe to repeat; once more where the server is not as remembered.
+    fn with_greeting<T>(
         &mut self,
         mut request: impl FnMut(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut delay = FIRST_DELAY;
-        let mut tries = 1;
-        loop {
-            let failure = match request(self) {
-                Ok(done) => return Ok(done),
-                Err(failure) => failure,
-            };
-            // What the server remembers of the conversation is not known any more.
-            self.upload = None;
-            self.greeted = false;
-            self.reading.end(Service::UploadPack);
-            let wait = match &failure {
-                Failure::Surprise(what) if tries < TRIES => {
-                    tracing::debug!(what, "the server is not as remembered");
-                    self.memory.distrust();
-                    Duration::ZERO
-                }
-                Failure::Remote {
-                    kind: RemoteErrorKind::ServerFailure,
-                    retry_after,
-                    ..
-                } if tries < TRIES => retry_after.unwrap_or(delay),
-                Failure::NotGit if tries < TRIES => delay,
-                _ => return Err(failure),
-            };
-            if wait > MOST_DELAY {
-                return Err(failure);
-            }
-            // Not the failure itself: it quotes the server, which may repeat what it was sent.
-            tracing::debug!(kind = ?failure.kind(), ?wait, "asking again");
-            self.patience.pause(wait)?;
-            tries += 1;
-            delay *= 2;
+        let mut result = request(self);
+        if let Err(Failure::Surprise(what)) = &result {
+            tracing::debug!(what, "the server is not as remembered");
+            self.memory.distrust();
+            self.forget_session();
+            result = request(self);
         }
+        if result.is_err() {
+            self.forget_session();
+        }
+        result
+    }
+
+    /// After a failure: what the server remembers of the conversation is not known any more.
+    fn forget_session(&mut self) {
+        self.upload = None;
+        self.greeted = false;
+        self.carrier.end(Service::UploadPack);
     }
 }
 

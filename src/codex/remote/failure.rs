@@ -18,12 +18,12 @@ pub(super) enum Failure {
         /// How long the server wants the client to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// The server read the request and answered that it does not accept it (a status from 400 to 428).
-    #[error("refused: {}", .0.join("; "))]
-    Refused(Vec<String>),
     /// An answer that is not in git's packet lines.
     #[error("the answer is not in git's packet lines")]
     NotGit,
+    /// The server does not accept a request of this size (status 413).
+    #[error("the server does not accept a request of this size: {}", .0.join("; "))]
+    TooLarge(Vec<String>),
     /// Only the `git` program can talk to this server; the reason.
     #[error("{0}")]
     NeedsGit(String),
@@ -59,9 +59,14 @@ impl Failure {
     /// The same failure of a first answer: what is there is no repository at all.
     pub(super) fn of_first_answer(self) -> Self {
         match self {
-            Self::NotGit => Self::new(RemoteErrorKind::NotFound, NOT_GIT),
+            Self::NotGit => Self::new(RemoteErrorKind::NotGit, NOT_GIT),
             other => other,
         }
+    }
+
+    /// Whether the server does not accept a request of this size.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge(_))
     }
 
     /// The kind, where the failure is the remote's.
@@ -69,7 +74,7 @@ impl Failure {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
-            Self::Refused(_) => Some(RemoteErrorKind::Other),
+            Self::TooLarge(_) => Some(RemoteErrorKind::RequestRefused),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }
     }

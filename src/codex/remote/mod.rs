@@ -32,15 +32,17 @@ mod ssh;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{RemoteError, RemoteErrorKind};
+use super::git_config::Settings;
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
-use super::transport::classify::telling;
-use super::transport::git::{Git, REMOTE};
-use super::transport::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
+use super::transport::git::Git;
+use super::transport::words::{marked, server_words};
+use super::transport::{
+    Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
+};
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
-use address::Address;
 use carrier::Carrier;
 use child::Children;
 use conversation::{Conversation, PushFailure, Refs};
@@ -50,10 +52,11 @@ use memory::Memory;
 pub use memory::MemoryPlace;
 use patience::Patience;
 use protocol::push::{Report, Update};
-use settings::Settings;
+use settings::HttpSettings;
 
 /// The transport, bound to one remote.
 pub(super) struct Native {
+    /// The URL is the one that is contacted: git's configuration rewrote it already.
     bound: Bound,
     state: Mutex<State>,
 }
@@ -65,10 +68,16 @@ enum State {
 }
 
 impl Native {
-    pub(super) fn new(bound: Bound, memory: Option<MemoryPlace>) -> Result<Self, RemoteError> {
-        let state = match converse(&bound, memory) {
+    pub(super) fn new(
+        bound: Bound,
+        purpose: Purpose,
+        memory: Option<MemoryPlace>,
+    ) -> Result<Self, RemoteError> {
+        let settings = Settings::read(&bound.environment);
+        let bound = bound.rewritten(&settings, purpose)?;
+        let state = match converse(&bound, settings, memory) {
             Ok(conversation) => State::Talking(Box::new(conversation)),
-            Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason),
+            Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason)?,
             Err(failure) => return Err(error(&bound, failure)),
         };
         Ok(Self {
@@ -87,7 +96,7 @@ impl Native {
         if let State::Talking(conversation) = &mut *state {
             match work(conversation) {
                 Ok(done) => return Ok(done),
-                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.bound, &reason),
+                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.bound, &reason)?,
                 Err(failure) => return Err(error(&self.bound, failure)),
             }
         }
@@ -130,90 +139,89 @@ fn branches(mut refs: Refs) -> Refs {
     refs
 }
 
-/// Opens a conversation with the remote, at the address that git's configuration makes of its URL.
-fn converse(bound: &Bound, memory: Option<MemoryPlace>) -> Result<Conversation, Failure> {
-    let settings = Arc::new(Settings::read(&bound.environment));
-    let timeout = bound.remote.timeout;
-    let patience = Patience::new(bound.interrupt.clone(), timeout.idle);
-    let url = bound.remote.url.for_git();
-    let (from, to) = (
-        settings.rewritten(&url, false),
-        settings.rewritten(&url, true),
-    );
-    let open = |url: &str| carrier_to(url, bound, &settings, &patience);
-    let reading = open(&from)?;
-    let writing = (to != from).then(|| open(&to)).transpose()?;
-    let memory = Memory::open(memory, &url);
-    Ok(Conversation::new(
-        bound.clone(),
-        patience,
-        reading,
-        writing,
-        memory,
-    ))
+/// Opens a conversation with the remote.
+fn converse(
+    bound: &Bound,
+    settings: Settings,
+    memory: Option<MemoryPlace>,
+) -> Result<Conversation, Failure> {
+    let patience = Patience::new(bound.interrupt.clone(), bound.remote.timeout.idle);
+    let carrier = carrier(bound, settings, &patience)?;
+    let memory = Memory::open(memory, &bound.remote.url.for_git());
+    Ok(Conversation::new(bound.clone(), patience, carrier, memory))
 }
 
-/// The carrier for a URL. A token is for the configured server alone, and not for one that `insteadOf` leads to.
-fn carrier_to(
-    url: &str,
+fn carrier(
     bound: &Bound,
-    settings: &Arc<Settings>,
+    settings: Settings,
     patience: &Patience,
 ) -> Result<Box<dyn Carrier>, Failure> {
+    let remote = &bound.remote.url;
     let children = |program| Children::new(program, &bound.interrupt, patience.clone());
-    if Address::parse(url).is_some() {
-        let mut bound = bound.clone();
-        if url != bound.remote.url.for_git() {
-            bound.credential = None;
-        }
-        let carrier = Http::new(&bound, settings.clone(), patience.clone(), url)?;
+    if remote.is_http() {
+        let settings = Arc::new(HttpSettings(settings));
+        let carrier = Http::new(bound, settings, patience.clone(), &remote.for_git())?;
         return Ok(Box::new(carrier));
     }
-    let parsed = RemoteUrl::parse(url, std::path::Path::new("/")).map_err(|_| {
-        Failure::NeedsGit("git's configuration leads to another kind of address".to_owned())
-    })?;
-    if let Some(path) = parsed.local_path() {
-        return Ok(Box::new(children(local::program(path))));
+    if let Some(path) = remote.local_path() {
+        let program = local::program(path.to_owned(), bound.environment.clone());
+        return Ok(Box::new(children(program)));
     }
-    if parsed.is_ssh() {
-        return Ok(Box::new(children(ssh::program(url, bound, settings)?)));
+    if remote.is_ssh() {
+        let program = ssh::program(&remote.written(), bound, &settings)?;
+        return Ok(Box::new(children(program)));
     }
-    Err(Failure::NeedsGit(format!(
-        "`{}` is no http, ssh or file address",
-        bound.remote.url
-    )))
+    let reason = format!("`{remote}` is no http, ssh or file address");
+    Err(Failure::NeedsGit(reason))
 }
 
-fn hand_over(bound: &Bound, reason: &str) -> State {
+/// Leaves the rest of the run to git. Its own reading of the configuration rewrites nothing more: that was done.
+fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
     tracing::debug!(reason, "the `git` program takes over");
-    State::HandedOver(Box::new(Git::new(bound.clone())))
+    let git = Git::of_rewritten(bound.clone())?;
+    Ok(State::HandedOver(Box::new(git)))
 }
 
 /// The error behind a failure, without secrets.
 fn error(bound: &Bound, failure: Failure) -> RemoteError {
-    let (kind, detail) = match failure {
-        Failure::Remote { kind, detail, .. } => (kind, detail),
-        Failure::Refused(detail) => (RemoteErrorKind::Other, detail),
-        Failure::NotGit => (RemoteErrorKind::ServerFailure, vec![failure.to_string()]),
+    let (kind, detail, wait) = match failure {
+        Failure::Remote {
+            kind,
+            detail,
+            retry_after,
+        } => (kind, detail, retry_after),
+        Failure::TooLarge(detail) => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::NotGit => {
+            let detail = vec![failure.to_string()];
+            (RemoteErrorKind::ServerFailure, detail, None)
+        }
         Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
-            (RemoteErrorKind::Other, vec![reason])
+            (RemoteErrorKind::Other, vec![reason], None)
         }
     };
     let detail = bound.redacted(&detail);
-    let shown = detail
-        .iter()
-        .map(|line| escaped(line.as_bytes()).to_string());
-    bound.error(kind, shown.collect())
+    let (own, words): (Vec<_>, Vec<_>) = detail
+        .into_iter()
+        .partition(|line| !line.starts_with("remote:"));
+    let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
+    let detail = own.chain(marked(&server_words(&words))).collect();
+    let mut error = bound.error(kind, detail);
+    error.advice.retry_after = wait;
+    error
 }
 
 impl Transport for Native {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     /// Clones of the `git` transport are used as well, and the other way round.
     fn clone_key(&self) -> String {
         self.bound.remote.url.for_git()
     }
 
-    fn prepare(&self, store: &Store) -> Result<(), StoreError> {
-        store.set_promisor(REMOTE, &self.bound.remote.url.for_git())
+    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
+        Ok(())
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
@@ -256,12 +264,8 @@ impl Transport for Native {
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        let tip = store.tip().map_err(|error| {
-            self.bound
-                .error(RemoteErrorKind::Other, vec![error.to_string()])
-        })?;
         self.with(
-            |conversation| conversation.fetch_contents(store, ids, tip),
+            |conversation| conversation.fetch_contents(store, ids),
             |git| git.fetch_contents(store, ids),
         )
     }
@@ -270,72 +274,78 @@ impl Transport for Native {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
         let ask = |conversation: &mut Conversation| {
             let refs = conversation.list_to_push()?;
-            let name = format!("refs/heads/{branch}");
+            let name = format!("refs/heads/{}", target.branch);
             let tip = refs.iter().find(|(listed, _)| *listed == name);
             let tip = tip.and_then(|(_, id)| ObjectId::from_hex(id));
-            Ok(match tip {
-                Some(tip) if !store.is_ancestor(tip, commit) => PushReply::moved(),
-                _ => PushReply::Accepted,
+            let overwrites = tip.is_some_and(|tip| !store.is_ancestor(tip, commit));
+            Ok(if tip != target.tip || overwrites {
+                PushReply::moved()
+            } else {
+                PushReply::accepted()
             })
         };
-        self.with(ask, |git| git.would_push(store, commit, branch))
+        self.with(ask, |git| git.would_push(store, commit, target))
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
-        let name = format!("refs/heads/{branch}");
-        let push = |conversation: &mut Conversation| {
-            let old = match conversation.expected_tip(branch) {
-                Some(old) => old,
-                None => match self.list(conversation, Some(branch), OnSignal::GoOn)? {
-                    Ok(refs) => refs.tip,
-                    Err(error) => return Ok(Err(error)),
-                },
-            };
-            if old.is_some_and(|old| !store.is_ancestor(old, commit)) {
-                return Ok(Ok(PushReply::moved()));
-            }
-            let update = Update {
-                old,
-                new: commit,
-                name: &name,
-            };
-            match conversation.push(store, &update) {
-                Ok(answered) => Ok(Ok(self.reply(answered.report, &answered.messages))),
-                Err(failed) => self.lost(failed),
-            }
+        // The server compares the tip, but not whether the commit was made on top of it.
+        if target
+            .tip
+            .is_some_and(|tip| !store.is_ancestor(tip, commit))
+        {
+            return Ok(PushReply::moved());
+        }
+        let name = format!("refs/heads/{}", target.branch);
+        let update = Update {
+            old: target.tip,
+            new: commit,
+            name: &name,
         };
-        self.with(push, |git| Ok(git.push(store, commit, branch)))?
+        let push = |conversation: &mut Conversation| match conversation.push(store, &update) {
+            Ok(answered) => Ok(Ok(self.reply(answered.report, &answered.messages))),
+            Err(failed) => self.failed_push(failed),
+        };
+        self.with(push, |git| Ok(git.push(store, commit, target)))?
     }
 }
 
 impl Native {
     /// The reply behind a report.
     fn reply(&self, report: Report, messages: &[String]) -> PushReply {
-        let mut words = telling(&self.bound.redacted(messages));
-        let why = match report {
-            Report::Accepted => return PushReply::Accepted,
-            Report::Refused(why) => why,
+        let mut words = self.words(messages);
+        let shown = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
+        match report {
+            Report::Accepted(instead) => PushReply::Accepted {
+                instead: instead.as_deref().map(shown),
+                words,
+            },
+            Report::Refused(why) => PushReply::rejected(&shown(&why), words),
             Report::NotUnpacked(why) => {
-                words.push(escaped(self.bound.redacted_line(&why).as_bytes()).to_string());
-                "unpacker error".to_owned()
+                words.push(shown(&why));
+                PushReply::rejected("unpacker error", words)
             }
-        };
-        let why = escaped(self.bound.redacted_line(&why).as_bytes()).to_string();
-        PushReply::rejected(&why, words)
+        }
     }
 
-    /// What a push came to that failed. What was sent whole may have landed, unless the server answered that it did not.
-    fn lost(&self, failed: PushFailure) -> Result<Result<PushReply, RemoteError>, Failure> {
+    /// The server's messages, without secrets.
+    fn words(&self, messages: &[String]) -> Vec<String> {
+        let marked = messages.iter().map(|line| format!("remote: {line}"));
+        server_words(&self.bound.redacted(&marked.collect::<Vec<_>>()))
+    }
+
+    /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
+    /// answered that it did not read it.
+    fn failed_push(&self, failed: PushFailure) -> Result<Result<PushReply, RemoteError>, Failure> {
         let PushFailure {
             mut failure,
             is_sent,
@@ -347,15 +357,18 @@ impl Native {
         if let Failure::Remote { detail, .. } = &mut failure {
             detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
         }
-        let is_refused = matches!(failure, Failure::Refused(_));
+        let is_too_large = failure.is_too_large();
         let error = error(&self.bound, failure);
-        if !is_refused
-            && is_sent
-            && (error.kind.is_transient() || error.kind == RemoteErrorKind::Other)
-        {
-            Ok(Ok(PushReply::Lost(error)))
+        Ok(if is_too_large {
+            Ok(PushReply::Refused(Refusal {
+                kind: RefusalKind::TooLarge,
+                reason: "the server does not accept a request of this size (status 413)".to_owned(),
+                words: error.detail,
+            }))
+        } else if is_sent && !error.kind.precludes_landing() {
+            Ok(PushReply::Lost(error))
         } else {
-            Ok(Err(error))
-        }
+            Err(error)
+        })
     }
 }

@@ -82,19 +82,6 @@ impl Patience {
         Ok(())
     }
 
-    /// Waits for `duration`.
-    pub(super) fn pause(&self, duration: Duration) -> Result<(), Failure> {
-        let end = Instant::now() + duration;
-        while let Some(rest) = end
-            .checked_duration_since(Instant::now())
-            .filter(|rest| !rest.is_zero())
-        {
-            self.check()?;
-            std::thread::park_timeout(rest.min(TICK));
-        }
-        Ok(())
-    }
-
     /// Waits until `fd` is ready.
     fn ready(&self, fd: BorrowedFd<'_>, ready: Ready) -> io::Result<()> {
         self.until(self.limits().idle, |tick| platform::poll(fd, ready, tick))

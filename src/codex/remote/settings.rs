@@ -1,32 +1,15 @@
-//! The parts of git's configuration that decide how a server is reached: `http.*`, `http.URL.*`, `url.*.insteadOf`,
-//! `core.sshCommand`, `ssh.variant`.
+//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific counts.
 
 use std::path::{Path, PathBuf};
 
 use super::address::Address;
-use crate::codex::git_config;
-use crate::environment::Environment;
+use crate::codex::git_config::Settings;
 
-/// Settings in the order in which git reads them: of two values for one key, the later one counts.
+/// Looks up `http.*`.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
-    entries: Vec<(String, String)>,
-}
+pub(super) struct HttpSettings(pub(super) Settings);
 
-impl Settings {
-    /// Reads the user's files, then the settings that the environment carries.
-    pub(super) fn read(environment: &Environment) -> Self {
-        Self {
-            entries: git_config::entries(environment),
-        }
-    }
-
-    /// The value of a key that may be set once.
-    pub(super) fn value(&self, key: &str) -> Option<&str> {
-        let entry = self.entries.iter().rev().find(|(name, _)| name == key)?;
-        Some(&entry.1)
-    }
-
+impl HttpSettings {
     /// The value of `http.NAME` for requests to `address`: that of the most specific `http.URL.NAME` that matches.
     pub(super) fn http(&self, address: &Address, name: &str) -> Option<&str> {
         self.http_values(address, name).last().copied()
@@ -42,7 +25,8 @@ impl Settings {
     /// Values that apply to `address`, the most specific last.
     fn http_values(&self, address: &Address, name: &str) -> Vec<&str> {
         let mut matching: Vec<_> = self
-            .entries
+            .0
+            .entries()
             .iter()
             .filter_map(|(key, value)| {
                 let rest = key.strip_prefix("http.")?;
@@ -80,26 +64,6 @@ impl Settings {
             _ => PathBuf::from(value),
         })
     }
-
-    /// `url` as `url.BASE.insteadOf` rewrites it, or for a push `url.BASE.pushInsteadOf`: the longest match counts.
-    pub(super) fn rewritten(&self, url: &str, for_push: bool) -> String {
-        let pushed = for_push
-            .then(|| self.rewrite(url, "pushinsteadof"))
-            .flatten();
-        pushed
-            .or_else(|| self.rewrite(url, "insteadof"))
-            .unwrap_or_else(|| url.to_owned())
-    }
-
-    fn rewrite(&self, url: &str, key: &str) -> Option<String> {
-        let bases = self.entries.iter().filter_map(|(name, prefix)| {
-            let (base, last) = name.strip_prefix("url.")?.rsplit_once('.')?;
-            let matches = last == key && !prefix.is_empty();
-            let rest = url.strip_prefix(prefix.as_str()).filter(|_| matches)?;
-            Some((prefix.len(), format!("{base}{rest}")))
-        });
-        bases.max_by_key(|(length, _)| *length).map(|(_, url)| url)
-    }
 }
 
 /// A boolean as git writes it.
@@ -111,13 +75,12 @@ fn flag(value: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn settings(entries: &[(&str, &str)]) -> Settings {
+    fn settings(entries: &[(&str, &str)]) -> HttpSettings {
         let entries = entries.iter();
-        Settings {
-            entries: entries
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-        }
+        let listing: String = entries
+            .map(|(key, value)| format!("{key}\n{value}\0"))
+            .collect();
+        HttpSettings(Settings::parse(&listing))
     }
 
     fn address(url: &str) -> Address {
@@ -157,24 +120,5 @@ mod tests {
         ]);
         let headers = settings.http_all(&address("https://h/x"), "extraheader");
         assert_eq!(headers, ["B: 2", "C: 3"]);
-    }
-
-    #[test]
-    fn the_longest_prefix_is_rewritten() {
-        let settings = settings(&[
-            ("url.https://mirror/.insteadof", "https://git.acme.com/"),
-            (
-                "url.ssh://git@host/.insteadof",
-                "https://git.acme.com/docs/",
-            ),
-            (
-                "url.https://write/.pushinsteadof",
-                "https://git.acme.com/docs/",
-            ),
-        ]);
-        let url = "https://git.acme.com/docs/codex.git";
-        assert_eq!(settings.rewritten(url, false), "ssh://git@host/codex.git");
-        assert_eq!(settings.rewritten(url, true), "https://write/codex.git");
-        assert_eq!(settings.rewritten("https://else/x", true), "https://else/x");
     }
 }

@@ -6,9 +6,10 @@ use std::process::Command;
 use super::child::Program;
 use super::failure::Failure;
 use super::protocol::capabilities::Service;
-use super::settings::Settings;
+use crate::codex::git_config::Settings;
 use crate::codex::transport::bound::Bound;
 use crate::codex::transport::process;
+use crate::environment::Environment;
 use crate::workspace::Timeouts;
 
 /// Where a repository is on a server.
@@ -28,7 +29,7 @@ pub(super) fn program(url: &str, bound: &Bound, settings: &Settings) -> Result<P
     let variant = bound
         .environment
         .get("GIT_SSH_VARIANT")
-        .or(settings.value("ssh.variant"));
+        .or(settings.get("ssh.variant"));
     if !chosen.is_openssh(variant) {
         return Err(Failure::NeedsGit(
             "the ssh program is not OpenSSH's".to_owned(),
@@ -39,8 +40,9 @@ pub(super) fn program(url: &str, bound: &Bound, settings: &Settings) -> Result<P
         // Who chose how ssh is run chose its options too.
         Chosen::Line(_) | Chosen::Program(_) => Vec::new(),
     };
+    let environment = bound.environment.clone();
     Ok(Box::new(move |service| {
-        let mut command = chosen.command();
+        let mut command = chosen.command(&environment);
         if service == Service::UploadPack {
             command.env("GIT_PROTOCOL", "version=2");
             command.args(["-o", "SendEnv=GIT_PROTOCOL"]);
@@ -143,7 +145,7 @@ impl Chosen {
         let environment = &bound.environment;
         let line = environment
             .get("GIT_SSH_COMMAND")
-            .or(settings.value("core.sshcommand"))
+            .or(settings.get("core.sshcommand"))
             .filter(|line| !line.is_empty());
         match (line, environment.get("GIT_SSH")) {
             (Some(line), _) => Self::Line(line.to_owned()),
@@ -166,12 +168,12 @@ impl Chosen {
             .is_some_and(|name| name == "ssh")
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, environment: &Environment) -> Command {
         match self {
-            Self::Default => process::git("ssh"),
-            Self::Program(program) => process::git(program),
+            Self::Default => process::git("ssh", environment),
+            Self::Program(program) => process::git(program, environment),
             Self::Line(line) => {
-                let mut command = process::git("sh");
+                let mut command = process::git("sh", environment);
                 // The arguments that follow are appended to the line, each as one word.
                 command.args(["-c", &format!("{line} \"$@\""), line]);
                 command

@@ -94,17 +94,17 @@ impl Bound {
 
     fn id(&self, hex: &str) -> Result<ObjectId, RemoteError> {
         ObjectId::from_hex(hex).ok_or_else(|| {
-            let detail = if hex.len() == 64 {
-                SHA_256
+            let (kind, detail) = if hex.len() == 64 {
+                (RemoteErrorKind::ObjectFormat, SHA_256)
             } else {
-                "it sent an id that is none"
+                (RemoteErrorKind::Other, "it sent an invalid object id")
             };
-            self.error(RemoteErrorKind::Other, vec![detail.to_owned()])
+            self.error(kind, vec![detail.to_owned()])
         })
     }
 }
 
-/// What is said of an answer that is none of git's.
+/// The detail of a response that git does not send.
 pub(in crate::codex) const NOT_GIT: &str = "its answer is not valid: is this a git repository?";
 
 /// What is said of a remote that stores other objects than ours.

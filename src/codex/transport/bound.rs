@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Purpose;
 use crate::codex::auth::{self, Credential};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::git_config::Settings;
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -40,12 +42,46 @@ impl Bound {
             reporter,
             helpers,
         };
-        let exposed =
-            remote.url.is_plain_http() && !remote.url.is_loopback() && !remote.allow_insecure;
-        if exposed && bound.credential.is_some() {
-            return Err(bound.error(RemoteErrorKind::Insecure, Vec::new()));
+        bound.checked()
+    }
+
+    fn checked(self) -> Result<Self, RemoteError> {
+        let Remote {
+            url,
+            allow_insecure,
+            ..
+        } = &self.remote;
+        let exposed = url.is_plain_http() && !url.is_loopback() && !allow_insecure;
+        if exposed && self.credential.is_some() {
+            return Err(self.error(RemoteErrorKind::Insecure, Vec::new()));
         }
-        Ok(bound)
+        Ok(self)
+    }
+
+    /// Binds to the URL that git contacts after `settings` rewrote that of the codex. A token of the codex's URL is kept
+    /// only for the same host.
+    pub(in crate::codex) fn rewritten(
+        mut self,
+        settings: &Settings,
+        purpose: Purpose,
+    ) -> Result<Self, RemoteError> {
+        let configured = &self.remote.url;
+        let for_push = purpose == Purpose::Publish;
+        let Some(text) = settings.rewritten(&configured.written(), for_push) else {
+            return Ok(self);
+        };
+        let url = RemoteUrl::parse(&text, Path::new("/"))
+            .map_err(|error| self.error(RemoteErrorKind::Rewritten, vec![error.to_string()]))?;
+        tracing::debug!(%configured, %url, "git's configuration rewrites the URL");
+
+        let keeps_credential = url.has_origin_of(configured) && url.credentials().is_none();
+        self.remote.url = url;
+        if !keeps_credential {
+            self.remote.token = None;
+            self.remote.repository_token = None;
+            self.credential = auth::credential(&self.remote, &self.environment);
+        }
+        self.checked()
     }
 
     pub(in crate::codex) fn error(
@@ -71,6 +107,7 @@ impl Bound {
             url: self.remote.url.to_string(),
             detail,
             tried,
+            advice: Box::default(),
         }
     }
 

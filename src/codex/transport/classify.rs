@@ -1,12 +1,22 @@
 //! Sorts git's last words by cause. Only causes of fatal errors are read from text; whether a push landed, was declined
 //! or came too late never is.
 
+use super::words::{is_of_server, is_progress, marked, server_words};
 use crate::codex::error::RemoteErrorKind;
 
 /// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
-const SIGNS: [(&str, RemoteErrorKind); 50] = [
+const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
+    ("bad config", RemoteErrorKind::GitConfig),
+    (
+        "bogus count in GIT_CONFIG_COUNT",
+        RemoteErrorKind::GitConfig,
+    ),
+    (
+        "unable to parse command-line config",
+        RemoteErrorKind::GitConfig,
+    ),
     (
         "detected dubious ownership",
         RemoteErrorKind::DubiousOwnership,
@@ -27,6 +37,34 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
         "Too many authentication failures",
         RemoteErrorKind::SshKeyRefused,
     ),
+    (
+        "upload-pack: command not found",
+        RemoteErrorKind::ServerWithoutGit,
+    ),
+    (
+        "receive-pack: command not found",
+        RemoteErrorKind::ServerWithoutGit,
+    ),
+    ("upload-pack: not found", RemoteErrorKind::ServerWithoutGit),
+    ("receive-pack: not found", RemoteErrorKind::ServerWithoutGit),
+    ("Unknown command: git-", RemoteErrorKind::ServerWithoutGit),
+    ("bad line length character", RemoteErrorKind::ShellNoise),
+    // gitolite, then GitHub for a user's key and for a deploy key.
+    (" DENIED by ", RemoteErrorKind::Forbidden),
+    (".git denied to ", RemoteErrorKind::Forbidden),
+    ("marked as read only", RemoteErrorKind::Forbidden),
+    ("key is read-only", RemoteErrorKind::Forbidden),
+    ("not allowed to push", RemoteErrorKind::Forbidden),
+    // GitLab, about both.
+    ("could not be found or you don't", RemoteErrorKind::NotFound),
+    ("resolve proxy", RemoteErrorKind::Proxy),
+    ("from proxy after CONNECT", RemoteErrorKind::Proxy),
+    ("CONNECT tunnel failed", RemoteErrorKind::Proxy),
+    ("SOCKS", RemoteErrorKind::Proxy),
+    ("mismatched algorithms", RemoteErrorKind::ObjectFormat),
+    ("repository's hash algorithm", RemoteErrorKind::ObjectFormat),
+    ("unadvertised object", RemoteErrorKind::Unadvertised),
+    ("not our ref", RemoteErrorKind::Unadvertised),
     ("Could not resolve host", RemoteErrorKind::HostUnknown),
     ("unable to look up", RemoteErrorKind::HostUnknown),
     ("Name or service not known", RemoteErrorKind::HostUnknown),
@@ -48,7 +86,9 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ("returned error: 401", RemoteErrorKind::WrongCredentials),
     ("returned error: 403", RemoteErrorKind::Forbidden),
     ("returned error: 404", RemoteErrorKind::NotFound),
-    ("returned error: 429", RemoteErrorKind::ServerFailure),
+    ("returned error: 408", RemoteErrorKind::ServerFailure),
+    ("returned error: 429", RemoteErrorKind::RateLimited),
+    ("returned error: 4", RemoteErrorKind::RequestRefused),
     ("returned error: 5", RemoteErrorKind::ServerFailure),
     ("returned error: 30", RemoteErrorKind::Redirected),
     (
@@ -61,11 +101,15 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
     ),
     (
         "not valid: is this a git repository?",
-        RemoteErrorKind::NotFound,
+        RemoteErrorKind::NotGit,
     ),
     ("does not exist", RemoteErrorKind::NotFound),
     ("not found", RemoteErrorKind::NotFound),
     ("couldn't find remote ref", RemoteErrorKind::BranchMissing),
+    // OpenSSL and GnuTLS about a response without TLS.
+    ("wrong version number", RemoteErrorKind::PlainHttp),
+    ("unexpected TLS packet", RemoteErrorKind::PlainHttp),
+    ("packet length too long", RemoteErrorKind::PlainHttp),
     ("certificate", RemoteErrorKind::Tls),
     ("handshake", RemoteErrorKind::Tls),
     ("Operation too slow", RemoteErrorKind::TimedOut),
@@ -98,10 +142,14 @@ const SIGNS: [(&str, RemoteErrorKind); 50] = [
 
 /// The cause that git's messages point to.
 pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
-    // What the server says besides may be the words of anybody's hook, and a full disk there is none of ours.
+    // Over ssh, a server that grants no access says so in such lines. Once a repository was opened they can be the
+    // output of any hook, and a full disk there is not ours.
+    let unopened = lines
+        .iter()
+        .any(|line| line.contains("Could not read from remote repository"));
     let own: Vec<_> = lines
         .iter()
-        .filter(|line| !line.starts_with("remote:"))
+        .filter(|line| unopened || !line.starts_with("remote:"))
         .collect();
     let found = SIGNS
         .iter()
@@ -109,21 +157,69 @@ pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
 
-/// How lines begin that tell how far git is.
+/// The parts of a fetch that a server can refuse while the rest would succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codex) enum Unsupported {
+    /// It leaves nothing out.
+    Filter,
+    /// It sends whole histories only.
+    Shallow,
+}
+
+/// The part of a fetch that the server refused, if that is why it failed.
+pub(in crate::codex) fn unsupported(lines: &[String]) -> Option<Unsupported> {
+    let refuses = |line: &str| {
+        [
+            "not support",
+            "unsupported",
+            "not allow",
+            "refuse",
+            "invalid",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
+    };
+    let about = |subject: &str| {
+        lines
+            .iter()
+            .any(|line| line.contains(subject) && refuses(line))
+    };
+    if about("shallow") || about("deepen") {
+        Some(Unsupported::Shallow)
+    } else if about("filter") {
+        Some(Unsupported::Filter)
+    } else {
+        None
+    }
+}
+
+/// The host and port of a failed connection, as curl names them.
+pub(in crate::codex) fn failed_connection(lines: &[String]) -> Option<(&str, u16)> {
+    lines.iter().find_map(|line| {
+        let (_, rest) = line.split_once("Failed to connect to ")?;
+        let (host, rest) = rest.split_once(" port ")?;
+        let port = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((host, port.parse().ok()?))
+    })
+}
+
+/// How git's own lines begin that only report progress.
 const PROGRESS: [&str; 3] = [
     "Enumerating objects:",
     "Counting objects:",
     "Delta compression using",
 ];
 
-/// The lines a user should see: fatal errors and the server's own words; not progress, not advice.
+/// The lines that a user should see: git's fatal errors, without progress and advice, and then the server's own words.
+/// `lines` must not contain secrets any more.
 pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
         !line.is_empty()
+            && !is_of_server(line)
             && !line.starts_with("hint:")
-            && !line.contains("% (")
-            && !line.contains(" (delta ")
+            && !is_progress(line)
+            && !line.starts_with("Total ")
             && !PROGRESS.iter().any(|progress| line.starts_with(progress))
             && !line.starts_with("Please make sure you have the correct access rights")
             && !line.starts_with("and the repository exists")
@@ -131,11 +227,23 @@ pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
             && !line.starts_with("To add an exception for this directory")
             && !line.starts_with("git config --global --add safe.directory")
     };
-    lines
+    let own = lines
         .iter()
         .filter(wanted)
-        .map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string())
-        .collect()
+        .map(|line| crate::paths::escaped(line.trim().as_bytes()).to_string());
+    own.chain(marked(&server_words(lines))).collect()
+}
+
+/// The HTTP status with which a server refused the request that carried the objects of a push.
+pub(in crate::codex) fn status_of_push(lines: &[String]) -> Option<u16> {
+    let status = |line: &String| {
+        let (_, rest) = line.split_once("RPC failed; HTTP ")?;
+        rest.get(..3)?.parse().ok()
+    };
+    lines
+        .iter()
+        .filter(|line| !is_of_server(line))
+        .find_map(status)
 }
 
 #[cfg(test)]
@@ -146,7 +254,7 @@ mod tests {
     /// trusted.
     #[test]
     fn the_end_of_a_tls_connection_is_told_from_its_beginning() {
-        use RemoteErrorKind::{ServerFailure, Tls};
+        use RemoteErrorKind::{PlainHttp, ServerFailure, Tls};
         for (lines, expected) in [
             (
                 &[
@@ -178,7 +286,7 @@ mod tests {
                 &[
                     "fatal: unable to access 'https://h/': error:0A00010B:SSL routines::wrong version number",
                 ],
-                Tls,
+                PlainHttp,
             ),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
@@ -196,6 +304,38 @@ mod tests {
             classify(&lines.map(str::to_owned)),
             RemoteErrorKind::ServerFailure
         );
+    }
+
+    #[test]
+    fn the_status_of_a_refused_push_is_git_s_own_word() {
+        let refused = "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413";
+        let quoted = format!("remote: {refused}");
+        let status = |lines: &[&str]| {
+            status_of_push(
+                &lines
+                    .iter()
+                    .map(|line| (*line).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(status(&["fatal: no", refused]), Some(413));
+        assert_eq!(status(&[&quoted]), None);
+        assert_eq!(status(&["error: RPC failed; curl 56 reset"]), None);
+    }
+
+    #[test]
+    fn the_words_of_the_server_come_last_and_whole() {
+        let lines = [
+            "remote: coverage 71% (needs 80%)",
+            "fatal: it broke",
+            "remote: hint: ask the owners",
+        ];
+        let expected = [
+            "fatal: it broke",
+            "remote: coverage 71% (needs 80%)",
+            "remote: hint: ask the owners",
+        ];
+        assert_eq!(telling(&lines.map(str::to_owned)), expected);
     }
 
     #[test]

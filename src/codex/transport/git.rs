@@ -2,48 +2,102 @@
 //! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
 
 use std::cell::Cell;
-use std::io::{self, Seek, Write};
-use std::process::Command;
+use std::io::{self, Read, Seek, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::answer::NOT_GIT;
+use super::answer::{NOT_GIT, SHA_256};
 use super::bound::Bound;
-use super::classify::{classify, telling};
-use super::process::{self, Failed, Finished};
-use super::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
+use super::classify::{Unsupported, classify, failed_connection, telling, unsupported};
+use super::ls_refs::{self, Listed};
+use super::process::{self, Failed, Finished, Watch};
+use super::refusal;
+use super::words::server_words;
+use super::{
+    Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
+};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::git_config;
+use crate::codex::git_config::Settings;
 use crate::codex::store::{Store, StoreError, TIP};
+use crate::environment::Environment;
 use crate::event::{Event, Stage};
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
 use crate::paths::escaped;
+use crate::url::RemoteUrl;
 
 /// `git`, bound to one remote.
 pub(in crate::codex) struct Git {
+    /// The URL is the one that is contacted: git's configuration rewrote it already.
     bound: Bound,
+    /// The user's git configuration.
+    settings: Settings,
+    /// The remote's name for the children of this run. Nobody can know it, so nothing in the user's configuration can
+    /// extend or replace the remote.
+    name: String,
+    /// The server leaves nothing out of a fetch.
+    unfiltered: AtomicBool,
+    /// The server sends whole histories only.
+    unshallow: AtomicBool,
 }
 
 /// The oldest git that takes configuration from the environment.
 const OLDEST: (u32, u32) = (2, 31);
 
-/// The remote's name inside a clone.
-pub(in crate::codex) const REMOTE: &str = "codex";
+/// No repository: children that need none find no other repository's configuration.
+const NO_REPOSITORY: &str = "/dev/null";
+
+/// How long a program that only prints what is configured may take.
+const LOCAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a server may take to answer a request that only finds out why another failed.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Git {
-    pub(in crate::codex) fn new(bound: Bound) -> Self {
-        Self { bound }
+    /// Reads the user's git configuration, which may rewrite the remote's URL.
+    pub(in crate::codex) fn new(bound: Bound, purpose: Purpose) -> Result<Self, RemoteError> {
+        let mut git = Self::of_rewritten(bound)?;
+        git.bound = git.bound.rewritten(&git.settings, purpose)?;
+        Ok(git)
+    }
+
+    /// For a URL that git's configuration rewrote already.
+    pub(in crate::codex) fn of_rewritten(bound: Bound) -> Result<Self, RemoteError> {
+        let mut git = Self {
+            bound,
+            settings: Settings::default(),
+            name: format!("codex-{:016x}", fastrand::u64(..)),
+            unfiltered: AtomicBool::new(false),
+            unshallow: AtomicBool::new(false),
+        };
+        git.settings = git.read_settings()?;
+        Ok(git)
+    }
+
+    fn read_settings(&self) -> Result<Settings, RemoteError> {
+        let mut command = process::git("git", &self.bound.environment);
+        command
+            .current_dir("/")
+            .env("GIT_DIR", NO_REPOSITORY)
+            .args(["config", "--list", "-z"]);
+        let listed = self.run(command, OnSignal::Stop, |_| LOCAL_LIMIT, |_| {})?;
+        if listed.status.success() {
+            Ok(Settings::parse(&listed.stdout))
+        } else {
+            Err(self.failure(&listed))
+        }
     }
 
     /// A child with our settings; `silence` is how long an http connection may be still.
     fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
-        let mut command = process::git("git");
+        let mut command = process::git("git", &self.bound.environment);
         match store {
             Some(store) => command.arg("--git-dir").arg(store.path()),
-            // Outside any repository, so that no repository's configuration counts.
-            None => command.current_dir("/"),
+            None => command.current_dir("/").env("GIT_DIR", NO_REPOSITORY),
         };
         let mut settings: Vec<(String, String)> = [
             ("gc.auto", "0"),
@@ -51,7 +105,15 @@ impl Git {
             ("core.fsync", "none"),
             ("core.hooksPath", "/dev/null"),
             ("fetch.writeCommitGraph", "false"),
+            // A clone holds packs only, whose checksums are checked.
+            ("fetch.unpackLimit", "1"),
             ("http.lowSpeedLimit", "1"),
+            // Output is read here.
+            ("color.ui", "false"),
+            ("color.push", "false"),
+            ("color.transport", "false"),
+            ("color.remote", "false"),
+            ("color.advice", "false"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
@@ -59,19 +121,28 @@ impl Git {
             "http.lowSpeedTime".to_owned(),
             silence.as_secs().max(1).to_string(),
         ));
+        settings.extend(self.remote(store));
+        if self.sees_headers() {
+            command
+                .env("GIT_TRACE_CURL", "1")
+                .env("GIT_TRACE_CURL_NO_DATA", "1");
+        }
         if let Some(credential) = &self.bound.credential {
             let url = self.bound.remote.url.for_git();
-            settings.push((
-                format!("http.{url}.extraHeader"),
-                credential.header().reveal().to_owned(),
-            ));
+            let header = format!("http.{url}.extraHeader");
+            settings.extend(
+                self.headers_beside_ours(&url)
+                    .into_iter()
+                    .map(|value| (header.clone(), value)),
+            );
+            settings.push((header, credential.header().reveal().to_owned()));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
             // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
             settings.push(("credential.helper".to_owned(), String::new()));
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
         self.configure(&mut command, &settings);
-        if self.bound.remote.url.is_ssh() && !git_config::has_ssh_command(&self.bound.environment) {
+        if self.bound.remote.url.is_ssh() && !self.has_ssh_command() {
             let connect = self.bound.remote.timeout.connect.as_secs().max(1);
             let alive = (self.bound.remote.timeout.idle.as_secs() / 3).max(1);
             let ssh = format!(
@@ -80,6 +151,67 @@ impl Git {
             command.env("GIT_SSH_COMMAND", ssh);
         }
         command
+    }
+
+    /// The settings that make [`Self::name`] the remote. Its URL is an alias that only our own rule rewrites, to the URL
+    /// that is contacted: git rewrites once, by the longest prefix, so no rule of the user's applies a second time.
+    fn remote(&self, store: Option<&Store>) -> Vec<(String, String)> {
+        let name = &self.name;
+        let url = self.bound.remote.url.for_git();
+        let alias = self.alias();
+        let mut settings = vec![
+            (format!("remote.{name}.url"), alias.clone()),
+            (format!("url.{url}.insteadOf"), alias.clone()),
+            (format!("url.{url}.pushInsteadOf"), alias),
+        ];
+        if let Some(filter) = store.and_then(Store::filter) {
+            // Here and not in the clone's own configuration, where git would keep it under a name that changes.
+            settings.push((format!("remote.{name}.promisor"), "true".to_owned()));
+            settings.push((
+                format!("remote.{name}.partialCloneFilter"),
+                filter.to_owned(),
+            ));
+        }
+        settings
+    }
+
+    /// Whether git's trace shows us the headers of responses, which git does not print: not where the user has it written
+    /// to a file.
+    fn sees_headers(&self) -> bool {
+        let to_file = self
+            .bound
+            .environment
+            .get("GIT_TRACE_CURL")
+            .is_some_and(|file| file.starts_with('/'));
+        self.bound.remote.url.is_http() && !to_file
+    }
+
+    fn alias(&self) -> String {
+        format!("{}:", self.name)
+    }
+
+    /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one that clears the list. A
+    /// server refuses two. Nothing where there is no conflict.
+    fn headers_beside_ours(&self, url: &str) -> Vec<String> {
+        let authorizes = |header: &&str| -> bool {
+            let name = header.split(':').next().unwrap_or_default();
+            name.trim().eq_ignore_ascii_case("authorization")
+        };
+        let headers = self.settings.extra_headers(url);
+        if !headers.iter().any(authorizes) {
+            return Vec::new();
+        }
+        tracing::debug!("the token replaces the `Authorization` of git's `http.extraHeader`");
+        let others = headers.into_iter().filter(|header| !authorizes(header));
+        [""].into_iter().chain(others).map(str::to_owned).collect()
+    }
+
+    /// Whether the user chose how ssh is run.
+    fn has_ssh_command(&self) -> bool {
+        let by_variable = ["GIT_SSH_COMMAND", "GIT_SSH"]
+            .iter()
+            .any(|name| self.bound.environment.get(name).is_some());
+        by_variable || self.settings.get("core.sshcommand").is_some()
     }
 
     /// Appends settings to those that the user's environment already carries.
@@ -105,101 +237,193 @@ impl Git {
         patience: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let finished = process::run(command, &self.bound.interrupt, on_signal, patience, listen)
-            .map_err(|failed| {
-                let (kind, detail) = match failed {
-                    Failed::Interrupted(interrupted) => {
-                        (RemoteErrorKind::Interrupted(interrupted), None)
-                    }
-                    Failed::Silent(limit) => (
-                        RemoteErrorKind::TimedOut,
-                        Some(format!(
-                            "nothing moved for {}",
-                            humantime::format_duration(limit)
-                        )),
-                    ),
-                    Failed::Start(error) => (
-                        RemoteErrorKind::NoTransport,
-                        Some(format!("`git` cannot be run: {error}")),
-                    ),
-                };
-                self.bound.error(kind, detail.into_iter().collect())
-            })?;
+        self.run_dialogue(command, &[], on_signal, patience, listen)
+    }
+
+    /// Runs a child that is sent `messages` on its standard input, each after an answer to the one before.
+    fn run_dialogue(
+        &self,
+        command: Command,
+        messages: &[Vec<u8>],
+        on_signal: OnSignal,
+        patience: impl Fn(&str) -> Duration,
+        listen: impl FnMut(&str),
+    ) -> Result<Finished, RemoteError> {
+        let watch = if self.bound.remote.url.local_path().is_some() {
+            Watch::Output
+        } else {
+            Watch::Bytes
+        };
+        let interrupt = &self.bound.interrupt;
+        let finished = process::run(
+            command, messages, interrupt, on_signal, watch, patience, listen,
+        )
+        .map_err(|failed| {
+            let (kind, detail) = match failed {
+                Failed::Interrupted(interrupted) => {
+                    (RemoteErrorKind::Interrupted(interrupted), None)
+                }
+                Failed::Silent(limit) => (
+                    RemoteErrorKind::TimedOut,
+                    Some(format!(
+                        "nothing moved for {}",
+                        humantime::format_duration(limit)
+                    )),
+                ),
+                Failed::Start(error) => (
+                    RemoteErrorKind::NoTransport,
+                    Some(format!("`git` cannot be run: {error}")),
+                ),
+            };
+            self.bound.error(kind, detail.into_iter().collect())
+        })?;
         tracing::debug!(status = %finished.status, stderr = ?self.bound.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
 
-    /// What a child that ended badly means.
+    /// The error of a child that failed.
     fn failure(&self, finished: &Finished) -> RemoteError {
-        let mut kind = classify(&finished.stderr);
-        if kind == RemoteErrorKind::NoCredentials && self.bound.credential.is_some() {
-            kind = RemoteErrorKind::WrongCredentials;
-        }
+        let mut kind = self.cause(finished);
         let mut detail = telling(&self.bound.redacted(&finished.stderr));
         // Only asked once something failed, to spare every other run a process.
         if kind == RemoteErrorKind::Other
-            && let Some(old) = unusable(&self.bound.interrupt)
+            && let Some(old) = unusable(&self.bound.environment, &self.bound.interrupt)
         {
             (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
         }
         if kind == RemoteErrorKind::Redirected {
-            let target = self
-                .headers("location")
-                .ok()
-                .and_then(|mut headers| headers.pop())
-                .and_then(|location| self.bound.leads_to(&location));
+            let target = finished
+                .header("location")
+                .last()
+                .and_then(|location| self.bound.leads_to(location));
             detail.extend(target.map(|url| format!("it leads to {url}")));
         }
-        self.bound.error(kind, detail)
+        let mut error = self.bound.error(kind, detail);
+        error.advice.retry_after = finished
+            .last_header("retry-after")
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs);
+        if kind == RemoteErrorKind::SshHostUnknown {
+            error.advice.command = self.scan_command();
+        }
+        error
     }
 
-    /// What the server's answers to the question what the repository has say in a header: git itself does not show it, but
-    /// its trace does.
-    fn headers(&self, wanted: &str) -> Result<Vec<String>, RemoteError> {
-        let timeout = &self.bound.remote.timeout;
-        let mut command = self.command(None, timeout.idle);
-        command
-            .env("GIT_TRACE_CURL", "1")
-            .env("GIT_TRACE_CURL_NO_DATA", "1");
-        command.args(["ls-remote", "--", &self.bound.remote.url.for_git(), "HEAD"]);
-        let limit = timeout.connect + timeout.idle;
-        let traced = self.run(command, OnSignal::Stop, |_| limit, |_| {})?;
-        let header = |line: &String| {
-            let (name, value) = line.split_once("<= Recv header: ")?.1.split_once(':')?;
-            name.eq_ignore_ascii_case(wanted)
-                .then(|| value.trim().to_owned())
+    /// The cause of a failure, by git's messages and by what is known of the connection.
+    fn cause(&self, finished: &Finished) -> RemoteErrorKind {
+        let url = &self.bound.remote.url;
+        let kind = classify(&finished.stderr);
+        match kind {
+            RemoteErrorKind::NoCredentials if self.bound.credential.is_some() => {
+                RemoteErrorKind::WrongCredentials
+            }
+            RemoteErrorKind::DubiousOwnership if url.local_path().is_none() => {
+                RemoteErrorKind::ServerOwnership
+            }
+            RemoteErrorKind::ShellNoise if !url.is_ssh() => RemoteErrorKind::ServerFailure,
+            RemoteErrorKind::Tls if self.speaks_plain_http(finished) => RemoteErrorKind::PlainHttp,
+            RemoteErrorKind::Forbidden if is_rate_limit(finished) => RemoteErrorKind::RateLimited,
+            RemoteErrorKind::Refused | RemoteErrorKind::TimedOut if url.is_http() => {
+                match failed_connection(&finished.stderr) {
+                    Some((host, port)) if !is_at(url, host, port) => RemoteErrorKind::Proxy,
+                    _ => kind,
+                }
+            }
+            kind => kind,
+        }
+    }
+
+    /// Whether a server that does not complete a TLS handshake answers without TLS. Some close the connection without a
+    /// word, so it is asked; servers with TLS answer such a request with 400.
+    fn speaks_plain_http(&self, finished: &Finished) -> bool {
+        let url = &self.bound.remote.url;
+        let is_about_trust = finished
+            .stderr
+            .iter()
+            .any(|line| line.contains("certificate"));
+        let Some(host) = url.host().filter(|_| !is_about_trust) else {
+            return false;
         };
-        Ok(traced.stderr.iter().filter_map(header).collect())
+        let limit = self.bound.remote.timeout.connect.min(PROBE_LIMIT);
+        let ask = || -> io::Result<bool> {
+            let place = (host.trim_matches(['[', ']']), url.port().unwrap_or(443));
+            let address = place.to_socket_addrs()?.next();
+            let address = address.ok_or(io::ErrorKind::NotFound)?;
+            let mut stream = TcpStream::connect_timeout(&address, limit)?;
+            stream.set_read_timeout(Some(limit))?;
+            stream.write_all(b"HEAD / HTTP/1.0\r\n\r\n")?;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head)?;
+            Ok(head.starts_with(b"HTTP/1.") && &head[9..] != b"400")
+        };
+        ask().unwrap_or(false)
     }
 
-    /// Whether an answer without any branch is one of git's. Over http git takes what is empty, or has no line in it, for a
-    /// repository without branches: a page of some proxy's, say. Rare, so it may cost another question.
-    fn is_of_git(&self) -> Result<bool, RemoteError> {
-        let smart = |value: &String| value.starts_with("application/x-git-upload-pack-");
-        Ok(!self.bound.remote.url.is_http() || self.headers("content-type")?.iter().any(smart))
+    /// The command that adds an unknown ssh host, for the host, port and file that the user's ssh configuration leads to.
+    fn scan_command(&self) -> Option<String> {
+        let url = &self.bound.remote.url;
+        let host = url.host()?;
+        let by_variable = |name| self.bound.environment.get(name);
+        let ssh = by_variable("GIT_SSH_COMMAND")
+            .or_else(|| self.settings.get("core.sshcommand"))
+            .or_else(|| by_variable("GIT_SSH"))
+            .unwrap_or("ssh");
+        let mut command = process::git("sh", &self.bound.environment);
+        // As git runs it: the command is split by a shell, its arguments are not.
+        command.args(["-c", &format!("{ssh} \"$@\""), "ssh", "-G"]);
+        if let Some(port) = url.port() {
+            command.args(["-p", &port.to_string()]);
+        }
+        command.arg(match url.ssh_user() {
+            Some(user) => format!("{user}@{host}"),
+            None => host.to_owned(),
+        });
+        let asked = self
+            .run(command, OnSignal::Stop, |_| LOCAL_LIMIT, |_| {})
+            .ok()
+            .filter(|asked| asked.status.success())?;
+        let value = |wanted: &str| {
+            let line = asked.stdout.lines().find_map(|line| {
+                let (key, value) = line.split_once(' ')?;
+                (key == wanted).then_some(value)
+            })?;
+            line.split(' ')
+                .next()
+                .map(|word| escaped(word.as_bytes()).to_string())
+        };
+
+        let port = value("port").filter(|port| port != "22");
+        let port = port.map_or(String::new(), |port| format!("-p {port} "));
+        let alias = value("hostkeyalias")
+            .map_or(String::new(), |alias| format!(" | sed 's/^[^ ]*/{alias}/'"));
+        let home = by_variable("HOME").unwrap_or_default();
+        let file = value("userknownhostsfile").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned());
+        let file = match file.strip_prefix(home).filter(|_| !home.is_empty()) {
+            Some(rest) => format!("~{rest}"),
+            None => file,
+        };
+        Some(format!(
+            "ssh-keyscan {port}{}{alias} >> {file}",
+            value("hostname")?
+        ))
     }
 
+    /// The refs that git prints for `patterns`; with `branches`, only branches travel where the protocol allows it.
     fn list(
         &self,
         patterns: &[&str],
+        branches: bool,
         on_signal: OnSignal,
     ) -> Result<Vec<(String, String)>, RemoteError> {
-        let idle = self.bound.remote.timeout.idle;
-        let mut command = self.command(None, idle);
-        command
-            .args([
-                "ls-remote",
-                "--symref",
-                "--",
-                &self.bound.remote.url.for_git(),
-            ])
-            .args(patterns);
-        let finished = self.run(
-            command,
-            on_signal,
-            |_| self.bound.remote.timeout.connect + idle,
-            |_| {},
-        )?;
+        let timeout = self.bound.remote.timeout;
+        let limit = timeout.connect + timeout.idle;
+        let mut command = self.command(None, timeout.idle);
+        command.args(["ls-remote", "--symref"]);
+        if branches {
+            command.arg("--heads");
+        }
+        command.args(["--", &self.name]).args(patterns);
+        let finished = self.run(command, on_signal, |_| limit, |_| {})?;
         if !finished.status.success() {
             return Err(self.failure(&finished));
         }
@@ -207,21 +431,140 @@ impl Git {
             .stdout
             .lines()
             .filter_map(|line| line.split_once('\t'));
-        Ok(pairs
+        let lines: Vec<_> = pairs
             .map(|(value, name)| (name.to_owned(), value.to_owned()))
-            .collect())
+            .collect();
+        if lines.is_empty() && !self.is_of_git(&finished) {
+            return Err(self
+                .bound
+                .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()]));
+        }
+        Ok(lines)
+    }
+
+    /// Whether a response without any ref is from git. Over http git takes an empty response, or one without lines, for
+    /// a repository without branches: a page of a proxy, for example.
+    fn is_of_git(&self, finished: &Finished) -> bool {
+        !self.sees_headers()
+            || finished
+                .header("content-type")
+                .any(|kind| kind.starts_with("application/x-git-upload-pack-"))
+    }
+
+    /// The refs whose names begin with one of `prefixes`, and HEAD: only these travel. `None` where the server or the
+    /// transport cannot do that.
+    fn list_by_prefix(
+        &self,
+        prefixes: &[String],
+        on_signal: OnSignal,
+    ) -> Result<Option<Vec<(String, String)>>, RemoteError> {
+        let url = &self.bound.remote.url;
+        if !url.is_http() {
+            return Ok(None);
+        }
+        let timeout = self.bound.remote.timeout;
+        let limit = timeout.connect + timeout.idle;
+        let mut command = self.command(None, timeout.idle);
+        command
+            .args(["remote-https", &self.name, &url.for_git()])
+            .stdin(Stdio::piped());
+        let messages = ls_refs::messages(prefixes);
+        let finished = self.run_dialogue(command, &messages, on_signal, |_| limit, |_| {})?;
+        match ls_refs::read(&finished.raw) {
+            Listed::Refs(lines) if finished.status.success() => Ok(Some(lines)),
+            Listed::ObjectFormat => Err(self
+                .bound
+                .error(RemoteErrorKind::ObjectFormat, vec![SHA_256.to_owned()])),
+            Listed::Fallback => Ok(None),
+            // Some broken connections pass for an end without an error.
+            Listed::Broken if finished.stderr.is_empty() => {
+                let detail = "its response breaks off".to_owned();
+                Err(self
+                    .bound
+                    .error(RemoteErrorKind::ServerFailure, vec![detail]))
+            }
+            Listed::Refs(_) | Listed::Broken => Err(self.failure(&finished)),
+        }
+    }
+
+    /// Fetches into `store`, without what the server refuses to leave out.
+    fn fetch_as_supported(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<(), RemoteError> {
+        let timeout = self.bound.remote.timeout;
+        let limit = timeout.connect + timeout.idle;
+        loop {
+            let mut command = self.command(Some(store), timeout.idle);
+            command.args([
+                "fetch",
+                "--progress",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+            ]);
+            match store.filter() {
+                Some(filter) if !self.unfiltered.load(Ordering::Relaxed) => {
+                    command.arg(format!("--filter={filter}"))
+                }
+                _ => command.arg("--no-filter"),
+            };
+            if !self.unshallow.load(Ordering::Relaxed) {
+                command.arg(format!("--depth={}", depth.0));
+            }
+            command.args([&self.name, &format!("+refs/heads/{branch}:{TIP}")]);
+            let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
+            let finished = self.run(command, on_signal, |_| limit, listen)?;
+            if finished.status.success() {
+                return Ok(());
+            }
+            let already = match unsupported(&finished.stderr) {
+                Some(Unsupported::Filter) => self.unfiltered.swap(true, Ordering::Relaxed),
+                Some(Unsupported::Shallow) => self.unshallow.swap(true, Ordering::Relaxed),
+                None => true,
+            };
+            if already {
+                return Err(self.failure(&finished));
+            }
+            tracing::debug!(stderr = ?self.bound.redacted(&finished.stderr), "the server sends only more than that");
+        }
     }
 }
 
+/// Whether a server refused a request for the number of requests before it.
+fn is_rate_limit(finished: &Finished) -> bool {
+    finished.last_header("retry-after").is_some()
+        || finished.last_header("x-ratelimit-remaining") == Some("0")
+        || finished
+            .stderr
+            .iter()
+            .any(|line| line.to_lowercase().contains("rate limit"))
+}
+
+/// Whether a connection was made to the host of `url` itself.
+fn is_at(url: &RemoteUrl, host: &str, port: u16) -> bool {
+    let default = if url.is_plain_http() { 80 } else { 443 };
+    let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
+    url.host().is_some_and(|own| bare(own) == bare(host)) && url.port().unwrap_or(default) == port
+}
+
 /// Why there is no `git` to work with: it is missing, or too old. `None` where all is well.
-pub(in crate::codex) fn unusable(interrupt: &Interrupt) -> Option<String> {
-    let mut command = process::git("git");
+pub(in crate::codex) fn unusable(
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Option<String> {
+    let mut command = process::git("git", environment);
     command.arg("version");
     let said = match process::run(
         command,
+        &[],
         interrupt,
         OnSignal::GoOn,
-        |_| Duration::from_secs(10),
+        Watch::Output,
+        |_| LOCAL_LIMIT,
         |_| {},
     ) {
         Ok(finished) if !finished.status.success() => {
@@ -239,31 +582,45 @@ pub(in crate::codex) fn unusable(interrupt: &Interrupt) -> Option<String> {
 }
 
 impl Transport for Git {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     fn clone_key(&self) -> String {
         self.bound.remote.url.for_git()
     }
 
-    fn prepare(&self, store: &Store) -> Result<(), StoreError> {
-        store.set_promisor(REMOTE, &self.bound.remote.url.for_git())
+    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
+        Ok(())
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let wanted = branch.map(|branch| format!("refs/heads/{branch}"));
-        let mut patterns = vec!["HEAD"];
-        patterns.extend(wanted.as_deref());
-        let lines = self.list(&patterns, on_signal)?;
+        let mut prefixes = vec!["HEAD".to_owned()];
+        prefixes.extend(wanted.clone());
+        let by_prefix = self.list_by_prefix(&prefixes, on_signal)?;
+        let can_by_prefix = by_prefix.is_some();
+        let lines = match (by_prefix, &wanted) {
+            (Some(lines), _) => lines,
+            (None, Some(wanted)) => self.list(&[wanted], true, on_signal)?,
+            (None, None) => self.list(&["HEAD"], false, on_signal)?,
+        };
         if let Some(refs) = self.bound.find(&lines, branch)? {
             return Ok(refs);
         }
-        // Rare: no such branch, or no branch at all. One more answer that shows all of them decides, by itself: between
-        // two questions somebody may have made the first.
-        let lines = self.list(&["HEAD", "refs/heads/*"], on_signal)?;
-        if lines.is_empty() && !self.is_of_git()? {
-            return Err(self
-                .bound
-                .error(RemoteErrorKind::NotFound, vec![NOT_GIT.to_owned()]));
-        }
+
+        // Rare: no such branch, or no branch at all. One more response with all of them decides, by itself: another
+        // process may have created the first between two requests.
+        let all = ["HEAD".to_owned(), "refs/heads/".to_owned()];
+        let lines = match can_by_prefix {
+            true => self.list_by_prefix(&all, on_signal)?,
+            false => None,
+        };
+        let lines = match lines {
+            Some(lines) => lines,
+            None => self.list(&["HEAD", "refs/heads/*"], false, on_signal)?,
+        };
         self.bound.refs_in(&lines, branch)
     }
 
@@ -275,31 +632,7 @@ impl Transport for Git {
         depth: Depth,
         on_signal: OnSignal,
     ) -> Result<ObjectId, RemoteError> {
-        let idle = self.bound.remote.timeout.idle;
-        let mut command = self.command(Some(store), idle);
-        command.args([
-            "fetch",
-            "--progress",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-        ]);
-        command.args([
-            &format!("--filter={}", store.filter()),
-            &format!("--depth={}", depth.0),
-            REMOTE,
-        ]);
-        command.arg(format!("+refs/heads/{branch}:{TIP}"));
-        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(
-            command,
-            on_signal,
-            |_| self.bound.remote.timeout.connect + idle,
-            listen,
-        )?;
-        if !finished.status.success() {
-            return Err(self.failure(&finished));
-        }
+        self.fetch_as_supported(store, branch, depth, on_signal)?;
         store.tip().map_err(|error| {
             self.bound
                 .error(RemoteErrorKind::Other, vec![error.to_string()])
@@ -332,7 +665,7 @@ impl Transport for Git {
             "--no-recurse-submodules",
             "--filter=blob:none",
             "--stdin",
-            REMOTE,
+            &self.name,
         ]);
         command.stdin(list);
         let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
@@ -353,19 +686,19 @@ impl Transport for Git {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
-        self.send(store, commit, branch, &["--dry-run"])
+        self.send(store, commit, target, &["--dry-run"])
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
-        self.send(store, commit, branch, &[])
+        self.send(store, commit, target, &[])
     }
 }
 
@@ -374,29 +707,38 @@ impl Git {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
         options: &[&str],
     ) -> Result<PushReply, RemoteError> {
+        // A lease makes the push a compare-and-swap, and lets git skip its own check that nothing is overwritten.
+        if target
+            .tip
+            .is_some_and(|tip| !store.is_ancestor(tip, commit))
+        {
+            return Ok(PushReply::Refused(Refusal {
+                kind: RefusalKind::Outdated,
+                reason: "non-fast-forward".to_owned(),
+                words: Vec::new(),
+            }));
+        }
         let timeout = self.bound.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
-        // The clone has no old contents: they must not be looked for as bases of deltas, nor fetched for it.
-        command.env("GIT_NO_LAZY_FETCH", "1").args([
-            "-c",
-            "pack.window=0",
-            "-c",
-            "push.followTags=false",
-        ]);
+        // The clone has no old contents: they must not be looked for as bases of deltas.
+        command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
         command.args([
             "-c",
             "push.gpgSign=false",
             "-c",
             "push.recurseSubmodules=no",
         ]);
+        let name = format!("refs/heads/{}", target.branch);
+        let expected = target.tip.map(|tip| tip.to_string()).unwrap_or_default();
         command
             .args(["push", "--porcelain", "--progress", "--no-verify"])
+            .arg(format!("--force-with-lease={name}:{expected}"))
             .args(options)
-            .arg(REMOTE);
-        command.arg(format!("{commit}:refs/heads/{branch}"));
+            .arg(&self.name);
+        command.arg(format!("{commit}:{name}"));
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);
@@ -414,43 +756,36 @@ impl Git {
                 timeout.connect + timeout.idle
             }
         };
-        let lost = |error: RemoteError| {
-            if sent.get() {
-                Ok(PushReply::Lost(error))
-            } else {
-                Err(error)
-            }
-        };
-        // Not to be interrupted: once it is sent, the verdict is awaited and told.
+        // Not to be interrupted: once it is sent, the verdict is awaited and reported.
         let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
             Ok(finished) => finished,
-            Err(error) => return lost(error),
+            Err(error) if sent.get() => return Ok(PushReply::Lost(error)),
+            Err(error) => return Err(error),
         };
-        let verdict = finished.stdout.lines().find_map(|line| {
-            let (flag, rest) = line.split_once('\t')?;
-            let (_, summary) = rest.split_once('\t')?;
-            Some((flag.to_owned(), summary.to_owned()))
-        });
-        let words = finished
-            .stderr
-            .iter()
-            .filter_map(|line| line.strip_prefix("remote:"))
-            .map(str::trim);
-        let words: Vec<_> = words
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect();
-        match verdict {
-            Some((flag, reason)) if flag == "!" => {
-                let told = telling(&self.bound.redacted(&words));
-                let reason = escaped(self.bound.redacted_line(&reason).as_bytes()).to_string();
-                Ok(PushReply::Refused {
-                    reason,
-                    words: told,
+
+        let lines = self.bound.redacted(&finished.stderr);
+        let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
+        match refusal::verdict(&finished.stdout, &lines) {
+            Some(refusal::Verdict::Refused { kind, reason }) => Ok(PushReply::Refused(Refusal {
+                kind,
+                reason: redacted(&reason),
+                words: server_words(&lines),
+            })),
+            Some(refusal::Verdict::Accepted { name: updated }) if finished.status.success() => {
+                Ok(PushReply::Accepted {
+                    instead: (updated != name).then(|| redacted(&updated)),
+                    words: server_words(&lines),
                 })
             }
-            Some(_) if finished.status.success() => Ok(PushReply::Accepted),
-            _ => lost(self.failure(&finished)),
+            _ => {
+                let error = self.failure(&finished);
+                // An answer that refuses the request came instead of a verdict: nothing landed.
+                if sent.get() && !error.kind.precludes_landing() {
+                    Ok(PushReply::Lost(error))
+                } else {
+                    Err(error)
+                }
+            }
         }
     }
 

@@ -13,7 +13,10 @@ pub(in crate::codex) mod classify;
 #[cfg(feature = "embedded-transport")]
 mod embedded;
 pub(in crate::codex) mod git;
+mod ls_refs;
 pub(in crate::codex) mod process;
+pub(in crate::codex) mod refusal;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -27,6 +30,7 @@ use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
+use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 use bound::Bound;
 use git::Git;
@@ -50,40 +54,82 @@ pub struct RemoteRefs {
 /// A push that was answered.
 #[derive(Debug)]
 pub enum PushReply {
-    /// The server took it.
-    Accepted,
-    /// The server, or git before it, refused. Why is decided by asking for the tip again, not by these words.
-    Refused {
-        /// The reason given for the ref.
-        reason: String,
-        /// What the server said besides, a line each.
+    /// The server accepted it.
+    Accepted {
+        /// The ref that the server says it updated, where that is not the branch: it made a review of the push.
+        instead: Option<String>,
+        /// The server's words.
         words: Vec<String>,
     },
+    /// The server, or git before it, refused. It did not land.
+    Refused(Refusal),
     /// All of it was sent, and no verdict came: the server may still be working on it.
     Lost(RemoteError),
 }
 
+/// Why a push was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What follows from it.
+    pub kind: RefusalKind,
+    /// The reason given for the ref.
+    pub reason: String,
+    /// The server's words, one line each.
+    pub words: Vec<String>,
+}
+
+/// What follows from a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The branch is not where the clone has it.
+    Outdated,
+    /// Another push holds the lock of the branch: the same push may succeed a moment later.
+    Locked,
+    /// The server does not accept this push.
+    Declined,
+    /// The server does not accept a request of this size.
+    TooLarge,
+}
+
 impl PushReply {
-    /// The refusal of a push that does not go on top of the tip, in git's words.
-    pub(super) fn moved() -> Self {
-        Self::Refused {
-            reason: "[rejected] (fetch first)".to_owned(),
+    pub(super) fn accepted() -> Self {
+        Self::Accepted {
+            instead: None,
             words: Vec::new(),
         }
     }
 
+    /// The refusal of a push that does not go on top of the tip, in git's words.
+    pub(super) fn moved() -> Self {
+        Self::Refused(Refusal {
+            kind: RefusalKind::Outdated,
+            reason: "fetch first".to_owned(),
+            words: Vec::new(),
+        })
+    }
+
     /// The refusal by who holds the branch.
     pub(super) fn rejected(why: &str, words: Vec<String>) -> Self {
-        Self::Refused {
-            reason: format!("[remote rejected] ({why})"),
+        Self::Refused(Refusal {
+            kind: refusal::kind(why, &words),
+            reason: why.to_owned(),
             words,
-        }
+        })
     }
 }
 
 /// How far back a fetch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth(pub u32);
+
+/// Where a push goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The branch.
+    pub branch: &'a str,
+    /// The tip that the push replaces: with any other the push is refused. `None`: the branch must not exist.
+    pub tip: Option<ObjectId>,
+}
 
 /// What a signal does to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +140,20 @@ pub enum OnSignal {
     GoOn,
 }
 
+/// What a transport is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only to read: git's configuration may name another URL for it.
+    Read,
+    /// To publish: everything is read from where it is pushed to.
+    Publish,
+}
+
 /// One way to talk to a remote. Implementations are bound to one remote and its credentials.
 pub trait Transport: Send + Sync {
+    /// The URL that is contacted, after git's configuration (`url.*.insteadOf`) has rewritten that of the codex.
+    fn url(&self) -> &RemoteUrl;
+
     /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
     fn clone_key(&self) -> String;
 
@@ -117,17 +175,22 @@ pub trait Transport: Send + Sync {
     /// Fetches the contents with these ids, which the tip holds and `store` lacks, all in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
-    /// Asks whether `commit` could be pushed to `branch`, and pushes nothing.
+    /// Asks whether `commit` could be pushed to `target`, and pushes nothing.
     fn would_push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Pushes `commit` to `branch`, never by force, whatever signal comes. An error means that nobody knows whether it landed: ask.
-    fn push(&self, store: &Store, commit: ObjectId, branch: &str)
-    -> Result<PushReply, RemoteError>;
+    /// Pushes `commit`, never by force, whatever signal comes. An error means that it did not land and will not: it was
+    /// not sent as a whole, or the server refused to read it.
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+    ) -> Result<PushReply, RemoteError>;
 }
 
 /// The transport that `remote.transport` names, bound to `remote`. What it learns of the server is kept in `memory`. An
@@ -137,9 +200,10 @@ pub fn open(
     environment: &Environment,
     interrupt: &Interrupt,
     reporter: Arc<dyn Reporter>,
+    purpose: Purpose,
     memory: Option<MemoryPlace>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
-    let embedded = chooses_embedded(remote.transport, interrupt);
+    let embedded = chooses_embedded(remote.transport, environment, interrupt);
     let helpers = if embedded {
         Helpers::None
     } else {
@@ -147,22 +211,26 @@ pub fn open(
     };
     let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
     if remote.transport == TransportChoice::Native {
-        Ok(Box::new(Native::new(bound, memory)?))
+        Ok(Box::new(Native::new(bound, purpose, memory)?))
     } else if embedded {
         open_embedded(bound)
     } else {
-        Ok(Box::new(Git::new(bound)))
+        Ok(Box::new(Git::new(bound, purpose)?))
     }
 }
 
 /// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
-fn chooses_embedded(choice: TransportChoice, interrupt: &Interrupt) -> bool {
+fn chooses_embedded(
+    choice: TransportChoice,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> bool {
     match choice {
         TransportChoice::Git | TransportChoice::Native => false,
         TransportChoice::Libgit2 => true,
         TransportChoice::Auto => {
             let unusable = if cfg!(feature = "embedded-transport") {
-                git::unusable(interrupt)
+                git::unusable(environment, interrupt)
             } else {
                 None
             };

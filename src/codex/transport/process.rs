@@ -1,18 +1,21 @@
 //! Runs `git` as a child that cannot hang, prompt, or be led astray by the environment it inherits.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::OnSignal;
+use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
-/// What `git rev-parse --local-env-vars` lists, without the variables that carry configuration: inside a hook these
-/// would point the child at another repository.
-const LOCAL_VARIABLES: [&str; 14] = [
+/// Variables of git that a child must not inherit: they would point it at another repository, other refs or another
+/// server's rules, or mix other text into its output. Those that carry the user's configuration, programs, proxies and
+/// certificates are kept.
+const MISLEADING_VARIABLES: [&str; 27] = [
+    // Listed by `git rev-parse --local-env-vars`: git sets them for hooks and aliases, about the repository at hand.
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
     "GIT_OBJECT_DIRECTORY",
@@ -27,7 +30,47 @@ const LOCAL_VARIABLES: [&str; 14] = [
     "GIT_SHALLOW_FILE",
     "GIT_COMMON_DIR",
     "GIT_INTERNAL_SUPER_PREFIX",
+    // A path's own server process reads and writes refs below this name, and the client does not see it.
+    "GIT_NAMESPACE",
+    // Set in a hook before its push is accepted: no ref can be updated, here or by the server process of a path.
+    "GIT_QUARANTINE_PATH",
+    // Change where a repository is looked for, and the format of one that a child makes.
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_DEFAULT_HASH",
+    "GIT_DEFAULT_REF_FORMAT",
+    "GIT_REFERENCE_BACKEND",
+    "GIT_ATTR_SOURCE",
+    // The protocol of a request that this process may itself be serving.
+    "GIT_PROTOCOL",
+    // Written to stderr, among the messages that are read from there.
+    "GIT_CURL_VERBOSE",
+    "GIT_TRACE_BARE",
+    "GIT_TRANSPORT_HELPER_DEBUG",
+    "GIT_TRANSLOOP_DEBUG",
 ];
+
+/// Traces that git writes to a file where the variable has a path, and to stderr where it has a number.
+const TRACES: [&str; 13] = [
+    "GIT_TRACE",
+    "GIT_TRACE_CURL",
+    "GIT_TRACE_FSMONITOR",
+    "GIT_TRACE_PACK_ACCESS",
+    "GIT_TRACE_PACKET",
+    "GIT_TRACE_PACKFILE",
+    "GIT_TRACE_PERFORMANCE",
+    "GIT_TRACE_REFS",
+    "GIT_TRACE_SETUP",
+    "GIT_TRACE_SHALLOW",
+    "GIT_TRACE2",
+    "GIT_TRACE2_EVENT",
+    "GIT_TRACE2_PERF",
+];
+
+/// A child that waits for bytes is looked at this often during its limit.
+const SAMPLES: u32 = 8;
+/// Fewer bytes than this are only signs of life, such as keep-alive messages.
+const MOVED: u64 = 4096;
 
 /// How often a waiting parent looks up.
 pub(in crate::codex) const TICK: Duration = Duration::from_millis(50);
@@ -38,29 +81,75 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(in crate::codex) struct Finished {
     pub(in crate::codex) status: ExitStatus,
     pub(in crate::codex) stdout: String,
+    /// The same, byte for byte.
+    pub(in crate::codex) raw: Vec<u8>,
     /// Lines; progress that overwrites itself is split at its carriage returns.
     pub(in crate::codex) stderr: Vec<String>,
+    /// Status lines and headers of the http responses, from `GIT_TRACE_CURL`, in order.
+    pub(in crate::codex) headers: Vec<String>,
+}
+
+impl Finished {
+    /// The values of a header in all responses.
+    pub(in crate::codex) fn header<'h>(&'h self, wanted: &'h str) -> impl Iterator<Item = &'h str> {
+        values_of(&self.headers, wanted)
+    }
+
+    /// The values of a header in the last response.
+    pub(in crate::codex) fn last_header<'h>(&'h self, wanted: &'h str) -> Option<&'h str> {
+        let start = self
+            .headers
+            .iter()
+            .rposition(|line| line.starts_with("HTTP/"))?;
+        values_of(&self.headers[start..], wanted).last()
+    }
+}
+
+fn values_of<'h>(headers: &'h [String], wanted: &'h str) -> impl Iterator<Item = &'h str> {
+    headers.iter().filter_map(move |line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+    })
+}
+
+/// What counts as movement besides output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codex) enum Watch {
+    /// The bytes that the child's processes read, write, send and receive.
+    Bytes,
+    /// Nothing. For a repository on this machine: the server's processes and hooks are among the child's.
+    Output,
 }
 
 /// Why a child did not end by itself.
 #[derive(Debug)]
 pub(in crate::codex) enum Failed {
     Start(io::Error),
-    /// Silent for longer than it may be.
+    /// Nothing moved for longer than it may.
     Silent(Duration),
     Interrupted(Interrupted),
 }
 
 /// A child of git, sealed: no terminal, no prompt, English messages, a process group of its own.
-pub(in crate::codex) fn git(program: &str) -> Command {
+pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
     let mut command = Command::new(program);
-    for name in LOCAL_VARIABLES {
+    for name in MISLEADING_VARIABLES {
         command.env_remove(name);
+    }
+    for name in TRACES {
+        let to_file = environment
+            .get(name)
+            .is_some_and(|value| value.starts_with('/') || value.starts_with("af_unix:"));
+        if !to_file {
+            command.env_remove(name);
+        }
     }
     command
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .env("LANGUAGE", "")
+        // A clone without contents fetches what it lacks at any read, and one that is damaged does so without end.
+        .env("GIT_NO_LAZY_FETCH", "1")
         // A trace must not print what we attach, whatever the user set.
         .env("GIT_TRACE_REDACT", "1")
         .env("GIT_TRACE2_CONFIG_PARAMS", "none")
@@ -73,17 +162,20 @@ pub(in crate::codex) fn git(program: &str) -> Command {
 }
 
 enum Heard {
-    Stdout(String),
+    Stdout(Vec<u8>),
     Stderr(String),
     End,
 }
 
-/// Runs `command` to its end. `patience` says, for the last line heard, how long the child may be silent after it. A
+/// Runs `command` to its end. It is sent `messages` on its standard input, which must then be a pipe, each after it printed
+/// something since the one before. `patience` returns, for the last line of stderr, how long nothing may move after it. A
 /// signal ends the child's whole group, unless it is to go on.
 pub(in crate::codex) fn run(
     mut command: Command,
+    messages: &[Vec<u8>],
     interrupt: &Interrupt,
     on_signal: OnSignal,
+    watch: Watch,
     patience: impl Fn(&str) -> Duration,
     mut listen: impl FnMut(&str),
 ) -> Result<Finished, Failed> {
@@ -94,27 +186,50 @@ pub(in crate::codex) fn run(
     let mut readers = 0;
     if let Some(out) = child.stdout.take() {
         readers += 1;
-        read_lines(out, sender.clone(), Heard::Stdout);
+        read_chunks(out, sender.clone());
     }
     if let Some(err) = child.stderr.take() {
         readers += 1;
-        read_lines(err, sender, Heard::Stderr);
+        read_lines(err, sender);
     }
-    let (mut stdout, mut stderr) = (String::new(), Vec::new());
+
+    let mut input = child.stdin.take();
+    let mut messages = messages.iter();
+    let mut send_next = || {
+        let message = messages.next();
+        // A child that does not read ends with an error of its own.
+        let sent = message
+            .zip(input.as_mut())
+            .map(|(message, input)| input.write_all(message));
+        if messages.len() == 0 || !matches!(sent, Some(Ok(()))) {
+            input = None;
+        }
+    };
+    send_next();
+
+    let mut raw = Vec::new();
+    let mut stderr = Vec::new();
+    let mut headers = Vec::new();
     let mut limit = patience("");
-    let mut heard = Instant::now();
+    let mut moved = Instant::now();
+    let mut meter = Meter::new(watch, child.id());
     while readers > 0 {
         match receiver.recv_timeout(TICK) {
-            Ok(Heard::Stdout(line)) => {
-                stdout.push_str(&line);
-                stdout.push('\n');
-                heard = Instant::now();
+            Ok(Heard::Stdout(chunk)) => {
+                raw.extend(chunk);
+                send_next();
+                moved = Instant::now();
             }
             Ok(Heard::Stderr(line)) => {
-                limit = patience(&line);
-                listen(&line);
-                stderr.push(line);
-                heard = Instant::now();
+                moved = Instant::now();
+                match traced(&line) {
+                    Some(trace) => headers.extend(trace.strip_prefix(HEADER).map(str::to_owned)),
+                    None => {
+                        limit = patience(&line);
+                        listen(&line);
+                        stderr.push(line);
+                    }
+                }
             }
             Ok(Heard::End) => readers -= 1,
             Err(RecvTimeoutError::Disconnected) => break,
@@ -125,7 +240,10 @@ pub(in crate::codex) fn run(
                     end(&mut child);
                     return Err(Failed::Interrupted(interrupted));
                 }
-                if heard.elapsed() > limit {
+                if meter.has_moved(limit) {
+                    moved = Instant::now();
+                }
+                if moved.elapsed() > limit {
                     end(&mut child);
                     return Err(Failed::Silent(limit));
                 }
@@ -135,9 +253,68 @@ pub(in crate::codex) fn run(
     let status = child.wait().map_err(Failed::Start)?;
     Ok(Finished {
         status,
-        stdout,
+        stdout: String::from_utf8_lossy(&raw).into_owned(),
+        raw,
         stderr,
+        headers,
     })
+}
+
+/// How a line of `GIT_TRACE_CURL` marks a header of a response.
+const HEADER: &str = "<= Recv header: ";
+
+/// The text of a line of `GIT_TRACE_CURL` after time and place: `12:34:56.789012 http.c:915   <= Recv header: …`.
+fn traced(line: &str) -> Option<&str> {
+    let (time, rest) = line.split_once(" http.c:")?;
+    let is_time = time.len() == "12:34:56.789012".len()
+        && time
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b":.".contains(&byte));
+    is_time.then(|| {
+        rest.trim_start_matches(|c: char| c.is_ascii_digit())
+            .trim_start()
+    })
+}
+
+/// Watches how many bytes a child's processes moved.
+struct Meter {
+    watch: Watch,
+    leader: u32,
+    sampled: Instant,
+    last: Option<platform::Traffic>,
+    /// Bytes since the last time that enough had moved.
+    sum: u64,
+}
+
+impl Meter {
+    fn new(watch: Watch, leader: u32) -> Self {
+        Self {
+            watch,
+            leader,
+            sampled: Instant::now(),
+            last: None,
+            sum: 0,
+        }
+    }
+
+    /// Whether enough bytes moved since the last time. Looks only a few times during `limit`.
+    fn has_moved(&mut self, limit: Duration) -> bool {
+        if self.watch == Watch::Output || self.sampled.elapsed() < limit / SAMPLES {
+            return false;
+        }
+        self.sampled = Instant::now();
+        let now = platform::traffic(self.leader);
+        if let Some(last) = self.last.replace(now) {
+            // A process that ended takes its count with it.
+            self.sum += now.moved.saturating_sub(last.moved);
+            self.sum += now.queued.abs_diff(last.queued);
+        }
+        let enough = self.sum >= MOVED;
+        if enough {
+            self.sum = 0;
+        }
+        enough
+    }
 }
 
 /// Ends a child with everything it started (`git-remote-https`, `ssh`): asked first, so that it takes its lock files
@@ -152,27 +329,76 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn read_lines(
-    stream: impl Read + Send + 'static,
-    sender: Sender<Heard>,
-    wrap: fn(String) -> Heard,
-) {
+fn read_chunks(mut stream: impl Read + Send + 'static, sender: Sender<Heard>) {
     thread::spawn(move || {
-        let mut reader = BufReader::new(stream);
-        let mut line = Vec::new();
-        // Ends at the end of the stream, or when nobody listens any more.
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|count| count > 0)
+        let mut chunk = [0; 8192];
+        // Ends at the end of the stream, or when the receiver is gone.
+        while let Ok(count) = stream.read(&mut chunk)
+            && count > 0
         {
-            let text = String::from_utf8_lossy(&line);
-            for part in text.trim_end_matches(['\n', '\r']).split('\r') {
-                if sender.send(wrap(part.to_owned())).is_err() {
-                    return;
-                }
+            if sender.send(Heard::Stdout(chunk[..count].to_vec())).is_err() {
+                return;
             }
-            line.clear();
         }
         let _ = sender.send(Heard::End);
     });
+}
+
+/// Sends each line when it is complete: progress ends with a carriage return and no newline.
+fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Heard>) {
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        loop {
+            let (used, ended) = match reader.fill_buf() {
+                Ok([]) | Err(_) => break,
+                Ok(buffer) => match buffer.iter().position(|byte| b"\r\n".contains(byte)) {
+                    Some(end) => {
+                        line.extend_from_slice(&buffer[..end]);
+                        (end + 1, true)
+                    }
+                    None => {
+                        line.extend_from_slice(buffer);
+                        (buffer.len(), false)
+                    }
+                },
+            };
+            reader.consume(used);
+            if ended && !line.is_empty() {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                if sender.send(Heard::Stderr(text)).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        }
+        if !line.is_empty() {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            let _ = sender.send(Heard::Stderr(text));
+        }
+        let _ = sender.send(Heard::End);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::traced;
+
+    #[test]
+    fn a_trace_is_not_a_message() {
+        for (line, expected) in [
+            (
+                "12:34:56.789012 http.c:915              <= Recv header: HTTP/1.1 200 OK",
+                Some("<= Recv header: HTTP/1.1 200 OK"),
+            ),
+            (
+                "12:34:56.789012 http.c:841              == Info: Closing",
+                Some("== Info: Closing"),
+            ),
+            ("remote: 12:34:56.789012 http.c:915 <= Recv header: x", None),
+            ("fatal: unable to access http.c:1", None),
+        ] {
+            assert_eq!(traced(line), expected, "{line}");
+        }
+    }
 }

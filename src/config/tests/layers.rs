@@ -249,7 +249,10 @@ fn paths_start_from_whoever_says_them() {
     .at("ws/sub");
     let workspace = world.workspace();
     let at = |path: &str| world.dir.path().join(path);
-    assert_eq!(workspace.remote.url.local_path(), Some(at("codex.git")));
+    assert_eq!(
+        workspace.remote.url.local_path(),
+        Some(at("codex.git")).as_deref()
+    );
     assert_eq!(workspace.projects[0].cache_dir, at("ws/c"));
     assert_eq!(workspace.state_dir, at("home/config/fractary/state"));
     assert_eq!(workspace.projects[1].root, at("ws/sub/here"));
@@ -261,7 +264,7 @@ fn a_detected_organization_is_the_lowest_word() {
         "ws/.fractary/config.yaml",
         "codex: { codex_repo: c, project: p }",
     )]);
-    world.request.detect_organization = Some(|_| Some("seen".to_owned()));
+    world.request.detect_organization = Some(|_| Ok(Some("seen".to_owned())));
     let (configuration, workspace) = world.load();
     assert_eq!(
         workspace.remote.url.to_string(),
@@ -300,7 +303,7 @@ fn an_empty_token_is_none() {
     let world = World::new(&[
         (
             "home/config/fractary/config.yaml",
-            "codex: { remote: { token: kept } }",
+            "codex: { remote: { token: kept, token_host: github.com } }",
         ),
         (
             "ws/.fractary/config.yaml",

@@ -169,6 +169,10 @@ fn values_that_would_fail_later_are_told_at_once() {
             "`remote.branch`: `refs/heads/main` is not the name of a branch [give the short name, `main`]",
         ),
         (
+            "remote: { branch: refs/for/main }",
+            "`remote.branch`: `refs/for/main` is not the name of a branch [name the branch itself, without `refs/`: a push to a ref for reviews (`refs/for/…`) changes no branch, so it could not be verified]",
+        ),
+        (
             "remote: { branch: HEAD }",
             "`remote.branch`: `HEAD` is not the name of a branch",
         ),

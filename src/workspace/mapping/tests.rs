@@ -16,6 +16,7 @@ fn claims(include: &[&str], exclude: &[&str], mappings: &[(&str, &str)]) -> Clai
             })
             .collect(),
         default_excludes: true,
+        ..ClaimPatterns::default()
     })
     .unwrap()
 }
@@ -26,33 +27,6 @@ fn destinations(claims: &Claims, source: &str) -> Vec<String> {
         .into_iter()
         .map(|c| String::from_utf8(c.destination).unwrap())
         .collect()
-}
-
-/// The older tool matched with micromatch, and so does every pair here, with dot files like any other; but for three
-/// habits of it that nobody relies on: there `docs/**` also matches a file `docs`, `a/**/b/**` a file `a/b`, and `[!ab]`
-/// is no negation. Here they mean what they mean to git and minimatch.
-#[test]
-fn globs_mean_what_they_meant_to_the_older_tool() {
-    let mut lines = include_str!("globs.tsv")
-        .lines()
-        .skip(1)
-        .map(|line| line.split('\t').collect::<Vec<_>>());
-    let paths = lines.next().unwrap();
-    for line in lines {
-        let (pattern, expected) = (line[0], &line[1..]);
-        let include = vec![pattern.to_owned()];
-        let claims = Claims::new(ClaimPatterns {
-            include,
-            ..ClaimPatterns::default()
-        })
-        .unwrap();
-        let matching: Vec<_> = paths
-            .iter()
-            .copied()
-            .filter(|path| !claims.claim(path.as_bytes()).is_empty())
-            .collect();
-        assert_eq!(matching, expected, "{pattern}");
-    }
 }
 
 #[test]
@@ -139,10 +113,78 @@ fn a_brace_that_crosses_segments_hides_no_directory() {
 
 #[test]
 fn a_single_file_filled_by_a_glob_stays_the_projects_own() {
-    // The exclude speaks of what one star stands for, and so of the pattern's own text, but not of every source.
+    // The exclude takes the pattern's own text, but not every source.
     let claims = claims(&[], &["docs/[*]/*.md"], &[("docs/*/a.md", "one.md")]);
     assert_eq!(destinations(&claims, "docs/x/a.md"), ["one.md"]);
     assert!(claims.owns(b"one.md"));
+}
+
+#[test]
+fn a_single_file_is_owned_if_the_excludes_leave_a_source() {
+    for (from, exclude, owned) in [
+        ("docs/**/x.md", "docs", false),
+        ("docs/**/x.md", "docs/**", false),
+        ("docs/**/x.md", "**/x.md", false),
+        ("docs/**/x.md", "docs/*/x.md", true),
+        ("docs/**/x.md", "docs/a", true),
+        ("NOTICE", "NOTICE", false),
+        ("NOTICE", "NOTICE/a", true),
+        ("NOTICE", "*", false),
+        ("docs/[ab].md", "docs/a.md", true),
+    ] {
+        let claims = claims(&[], &[exclude], &[(from, "one.md")]);
+        assert_eq!(claims.owns(b"one.md"), owned, "{from} without {exclude}");
+        assert_eq!(
+            claims.is_excluded_path(b"one.md"),
+            !owned,
+            "{from} without {exclude}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_entered_feeds_the_files_that_a_glob_fills() {
+    let claims = claims(
+        &[],
+        &["docs/old"],
+        &[("docs/**/x.md", "one.md"), ("lib/*", "two.md")],
+    );
+    for (source, below, fed) in [
+        ("docs/ext", true, vec!["one.md"]),
+        ("docs/ext", false, vec![]),
+        ("docs/x.md", false, vec!["one.md"]),
+        ("docs/old", true, vec![]),
+        ("docs/old/ext", true, vec![]),
+        ("lib/ext", false, vec!["two.md"]),
+        ("lib", true, vec!["two.md"]),
+        ("src", true, vec![]),
+    ] {
+        let expected: Vec<&[u8]> = fed.into_iter().map(str::as_bytes).collect();
+        assert_eq!(
+            claims.files_fed_by(source.as_bytes(), below),
+            expected,
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn a_default_exclude_of_a_literal_segment_is_found() {
+    let claims = claims(
+        &[
+            "docs/.env.example",
+            "docs/**",
+            "{x,node_modules}/a.md",
+            "*.log",
+        ],
+        &[],
+        &[],
+    );
+    let found = claims.rules().map(|rule| claims.default_exclude_of(rule));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [Some(".env*"), None, Some("node_modules"), None]
+    );
 }
 
 #[test]
@@ -193,9 +235,10 @@ proptest! {
         source in prop::collection::vec("[ab]{1,2}(\\.md)?", 1..4).prop_map(|s| s.join("/")),
     ) {
         let mappings = vec![MappingPatterns { from, to, exclude: Vec::new() }];
-        let claims = Claims::new(ClaimPatterns { include, exclude, mappings, default_excludes: false }).unwrap();
+        let claims = Claims::new(ClaimPatterns { include, exclude, mappings, ..ClaimPatterns::default() }).unwrap();
         for claim in claims.claim(source.as_bytes()) {
             prop_assert!(claims.owns(&claim.destination));
+            prop_assert!(claims.reaching(source.as_bytes()).contains(&claim.pattern));
             prop_assert!(claims.sources(&claim.destination).contains(&source.clone().into_bytes()));
             for (slash, _) in source.match_indices('/') {
                 prop_assert!(claims.can_hold(&source.as_bytes()[..slash]));

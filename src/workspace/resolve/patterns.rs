@@ -2,7 +2,7 @@
 
 use crate::config::tree::{Node, key_path};
 use crate::config::{Layer, LayerKind, Problem};
-use crate::glob;
+use crate::glob::{self, Glob};
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
 use crate::workspace::project::SCHEME;
 use crate::workspace::resolve::Resolver;
@@ -36,7 +36,7 @@ impl<'c> Resolver<'c> {
     }
 
     fn check_glob(&mut self, key: &str, node: &Node) {
-        if let Err(error) = glob::compile(node.as_text().unwrap_or_default()) {
+        if let Err(error) = Glob::new(node.as_text().unwrap_or_default()) {
             self.wrong(
                 Problem::new(format!("`{key}`: {error}"))
                     .key(key)
@@ -88,7 +88,7 @@ impl<'c> Resolver<'c> {
             for error in Claims::new(alone).err().unwrap_or_default() {
                 let leaf = match &error {
                     InvalidPattern::Destination { .. } => "to",
-                    _ if glob::compile(&mapping.from).is_err() => "from",
+                    _ if Glob::new(&mapping.from).is_err() => "from",
                     _ => "exclude",
                 };
                 let path = [path.as_slice(), &[leaf]].concat();
@@ -145,9 +145,7 @@ impl<'c> Resolver<'c> {
         let check = |filled: &str| {
             let is_plain = !filled.contains("://");
             if is_plain {
-                glob::compile(filled)
-                    .map(drop)
-                    .map_err(|error| error.to_string())
+                in_any_project("*", filled)
             } else {
                 checked(filled)
             }
@@ -256,13 +254,19 @@ fn checked(pattern: &str) -> Result<(), String> {
             shown()
         ));
     }
-    for glob in [organization, project]
-        .into_iter()
-        .chain(parts.next().filter(|path| !path.is_empty()))
-    {
-        glob::compile(glob).map_err(|error| error.to_string())?;
+    let path = parts.next().filter(|path| !path.is_empty());
+    for glob in [organization, project].into_iter().chain(path) {
+        Glob::new(glob).map_err(|error| error.to_string())?;
     }
-    Ok(())
+    in_any_project(project, path.unwrap_or("**"))
+}
+
+/// Checks a pattern that is valid by itself together with the one for the project: both may be long.
+fn in_any_project(project: &str, pattern: &str) -> Result<(), String> {
+    Glob::new(pattern)
+        .and_then(|_| Glob::new(&format!("{project}/{}", glob::without_dot(pattern))))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

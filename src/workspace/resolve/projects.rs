@@ -1,6 +1,7 @@
 //! The projects: which there are, what each one's keys come to, and that no two share a place in the codex.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,16 +14,15 @@ use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, absolute, escaped, folded, resolved, shown};
 use crate::workspace::Project;
-use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
-use crate::workspace::project::{DeleteGuard, FromCodex, ScanPolicy};
+use crate::workspace::mapping::{ClaimPatterns, Claims, IncludeOrigin, InvalidPattern};
+use crate::workspace::project::{DeleteGuard, DenyList, FromCodex, ScanPolicy};
 use crate::workspace::template;
+
+/// The directory that holds a workspace's or project's own files.
+const MARK: &str = ".fractary";
 
 /// What holds for all projects, every link resolved.
 struct Shared {
-    /// What is never a source of any.
-    never: BTreeSet<PathBuf>,
-    /// The workspace's own `.fractary`.
-    mark: PathBuf,
     /// The workspace's cache.
     cache: PathBuf,
     /// Whether the configuration names it for all: else a project with a `.fractary/` of its own keeps its cache there.
@@ -50,7 +50,7 @@ impl<'c> Resolver<'c> {
             .map(|name| self.patterns(name, &self.values(name, branch)))
             .collect();
         let compiled = compiled(&patterns);
-        let shared = self.shared(state);
+        let shared = self.shared();
         let mut projects = Vec::new();
         for (name, patterns) in names.iter().zip(&patterns) {
             let values = self.values(name, branch);
@@ -59,7 +59,12 @@ impl<'c> Resolver<'c> {
         }
         projects.sort_by(|a, b| a.name.cmp(&b.name));
         self.check_places(&projects);
-        keep_out_of_each_other(&mut projects);
+        let roots: Vec<PathBuf> = projects
+            .par_iter()
+            .map(|project| resolved(&project.root))
+            .collect();
+        self.check_roots(&projects, &roots);
+        self.deny_sources(&mut projects, roots, &shared, state);
         projects
     }
 
@@ -132,18 +137,13 @@ impl<'c> Resolver<'c> {
                 return None;
             }
         };
-        let (mut never, mut marks) = (shared.never.clone(), vec![shared.mark.clone()]);
-        let mut cache_dir = shared.cache.clone();
-        let mark = root.join(".fractary");
-        // Where there is no such directory, there is nothing of its own to leave out.
-        if mark.is_dir() {
-            let own = resolved(&own_cache(&root));
-            if !shared.one_cache {
-                cache_dir.clone_from(&own);
-            }
-            never.insert(own);
-            marks.push(resolved(&mark));
-        }
+        let cache_dir = if !shared.one_cache && root.join(MARK).is_dir() {
+            let own = own_cache(&root);
+            self.keep_inside("cache.dir", &own, &root);
+            resolved(&own)
+        } else {
+            shared.cache.clone()
+        };
         Some(Project {
             name: parsed,
             to: to?,
@@ -161,9 +161,7 @@ impl<'c> Resolver<'c> {
                 symlinks: given(sync.symlinks, "sync.symlinks"),
                 max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
-                never,
-                marks,
-                roots: Arc::default(),
+                never: Arc::default(),
             },
             prune: given(sync.prune, "sync.prune"),
             delete_guard: DeleteGuard {
@@ -204,7 +202,16 @@ impl<'c> Resolver<'c> {
             .projects
             .get(name)
             .is_some_and(|project| project.sync.to_codex.include.is_some());
-        let has_own_include = own || configuration.flags.sync.to_codex.include.is_some();
+        let by_flag = configuration.flags.sync.to_codex.include.is_some();
+        let has_own_include = own || by_flag;
+        let given_at = configuration.origin_of(&["sync", "to_codex", "include"]);
+        let include_origin = if own && !by_flag {
+            IncludeOrigin::Project
+        } else if given_at.is_none_or(|at| at.source.layer == LayerKind::Defaults) {
+            IncludeOrigin::Defaults
+        } else {
+            IncludeOrigin::AllProjects
+        };
         let include = if mappings.is_empty() || has_own_include {
             to_codex.include
         } else {
@@ -212,6 +219,7 @@ impl<'c> Resolver<'c> {
         };
         ClaimPatterns {
             include: given(include, "sync.to_codex.include"),
+            include_origin,
             exclude: to_codex.exclude.unwrap_or_default(),
             mappings,
             default_excludes: given(self.sync_of(name).default_excludes, "sync.default_excludes"),
@@ -276,29 +284,108 @@ impl<'c> Resolver<'c> {
         None
     }
 
-    fn shared(&self, state: &Path) -> Shared {
-        let configuration = self.configuration;
-        let cache = resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")));
+    /// The workspace's cache.
+    pub(super) fn cache_dir(&self) -> PathBuf {
+        resolved(Path::new(&given(self.raw().cache.dir.clone(), "cache.dir")))
+    }
+
+    /// Whether a layer that differs from run to run names projects.
+    pub(super) fn projects_vary(&self) -> bool {
+        let names = [&["project"][..], &["projects"], &["workspace", "members"]];
+        self.configuration
+            .layers
+            .iter()
+            .filter(|layer| matches!(layer.kind, LayerKind::Environment | LayerKind::Flags))
+            .any(|layer| names.iter().any(|key| layer.tree.get(key).is_some()))
+    }
+
+    fn shared(&mut self) -> Shared {
+        let configured = PathBuf::from(given(self.raw().cache.dir.clone(), "cache.dir"));
+        let root = &self.configuration.root;
+        self.keep_inside("cache.dir", &configured, root);
+        let cache = self.cache_dir();
         let named = self.configuration.origin_of(&["cache", "dir"]);
-        // Local configuration is nobody else's business, wherever `--config-file` found it.
+
+        Shared {
+            cache,
+            one_cache: named.is_some_and(|at| at.source.layer != LayerKind::Defaults),
+        }
+    }
+
+    /// Gives all projects the deny list of the workspace.
+    fn deny_sources(
+        &self,
+        projects: &mut [Project],
+        roots: Vec<PathBuf>,
+        shared: &Shared,
+        state: &Path,
+    ) {
+        let configuration = self.configuration;
+        let mut list = DenyList {
+            roots: roots.into_iter().collect(),
+            ..DenyList::default()
+        };
+        let root = &configuration.root;
+        let own = [
+            Some(state.to_owned()),
+            configuration
+                .state_home
+                .as_ref()
+                .map(|home| home.join(layers::derived("state_dir"))),
+            configuration.clone_home.clone(),
+            Some(own_cache(root)),
+            Some(shared.cache.clone()),
+        ];
+        list.paths
+            .extend(own.into_iter().flatten().map(|path| resolved(&path)));
+        // Local configuration is private wherever `--config-file` found it.
         let local = configuration
             .files()
             .into_iter()
             .filter(|(layer, _)| *layer == LayerKind::Local);
-        let places = [
-            state.to_owned(),
-            cache.clone(),
-            own_cache(&configuration.root),
-        ]
-        .into_iter();
-        Shared {
-            never: places
-                .chain(local.map(|(_, file)| file))
-                .map(|path| resolved(&path))
-                .collect(),
-            mark: resolved(&configuration.root.join(".fractary")),
-            cache,
-            one_cache: named.is_some_and(|at| at.source.layer != LayerKind::Defaults),
+        list.paths.extend(local.map(|(_, file)| resolved(&file)));
+
+        let of_projects: Vec<DenyList> = projects
+            .par_iter()
+            .map(|project| private_parts(&project.root))
+            .collect();
+        for (project, own) in projects.iter().zip(of_projects) {
+            list.paths.insert(project.cache_dir.clone());
+            list.paths.extend(own.paths);
+            list.marks.extend(own.marks);
+        }
+        let of_workspace = private_parts(root);
+        list.paths.extend(of_workspace.paths);
+        list.marks.insert(resolved(&root.join(MARK)));
+
+        let list = Arc::new(list);
+        for project in projects {
+            project.scan.never = list.clone();
+        }
+    }
+
+    /// No two projects with one root, whatever links lead there: each file belongs to one project.
+    fn check_roots(&mut self, projects: &[Project], roots: &[PathBuf]) {
+        let mut known: HashMap<&Path, &Project> = HashMap::new();
+        for (project, real) in projects.iter().zip(roots) {
+            let Some(first) = known.get(real.as_path()) else {
+                known.insert(real, project);
+                continue;
+            };
+            let message = format!(
+                "the projects `{}` and `{}` have one root: `{}`",
+                first.name,
+                project.name,
+                shown(real)
+            );
+            let problem = Problem::new(message)
+                .key(key_path(&["projects", project.name.as_str(), "root"]))
+                .hint("give one of them another `root`, or leave it out with `workspace.exclude`");
+            let problem = match self.named_at(project.name.as_str()) {
+                Some(at) => problem.at(&at),
+                None => problem,
+            };
+            self.wrong(problem);
         }
     }
 
@@ -367,16 +454,31 @@ fn compiled(
         .collect()
 }
 
-/// A project's walk never enters another project's root: each is told of all.
-fn keep_out_of_each_other(projects: &mut [Project]) {
-    let real = |project: &Project| {
-        project
-            .root
-            .canonicalize()
-            .unwrap_or_else(|_| project.root.clone())
-    };
-    let roots: Arc<HashSet<PathBuf>> = Arc::new(projects.par_iter().map(real).collect());
-    for project in projects {
-        project.scan.roots = roots.clone();
+/// What is private to a project or workspace at `holder`: its cache, its `.fractary` directory, and the targets of the
+/// links that are private by their name. A link's target may be anywhere, also in another project's root.
+fn private_parts(holder: &Path) -> DenyList {
+    let mut list = DenyList::default();
+    let git = holder.join(".git");
+    if git.is_symlink() {
+        list.paths.insert(resolved(&git));
     }
+
+    let mark = holder.join(MARK);
+    if !mark.is_dir() {
+        return list;
+    }
+    list.paths.insert(resolved(&own_cache(holder)));
+    list.marks.insert(resolved(&mark));
+    let named = |directory: &Path, is_private: fn(&str) -> bool| {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let private = entries.filter(|entry| is_private(&entry.file_name().to_string_lossy()));
+        private.map(|entry| entry.path()).collect::<Vec<PathBuf>>()
+    };
+    let mut private = named(&mark, |name| {
+        name == "env" || name.starts_with("config.local.")
+    });
+    private.extend(named(&mark.join("env"), |_| true));
+    let links = private.into_iter().filter(|path| path.is_symlink());
+    list.paths.extend(links.map(|path| resolved(&path)));
+    list
 }

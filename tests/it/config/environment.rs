@@ -1,10 +1,10 @@
-//! No file at all: everything comes from variables, and arrives as it was written.
+//! Configuration by environment variables alone.
 
 use super::run;
 use crate::support::http::HttpServer;
 use crate::support::{Codex, Sandbox};
 
-/// Two projects with names that need care.
+/// Two projects, one of which has a name that must be quoted in TOML.
 const PROJECTS: &str = "{billing-api={root=\"services/billing\"}, \"Docs.v1_2\"={root=\"manual\", to=\"manual\", \
                         sync={to_codex={include=[\"**/*.txt\"]}}}}";
 
@@ -45,12 +45,12 @@ fn variables_alone_define_remote_and_projects() {
         codex.subjects(),
         ["[docs] billing-api: 1", "[docs] Docs.v1_2: 1"]
     );
-    // Nothing is left where there was nothing.
+    // The run has not created these directories.
     assert!(!sandbox.path("ws/.fractary").exists() && !sandbox.path("home/.config").exists());
 }
 
 #[test]
-fn a_branch_is_called_as_it_is_written() {
+fn branch_in_a_variable_is_plain_text() {
     for branch in ["1.10", "true", "0x10", "1e3", "null", "007", "[x"] {
         let sandbox = sources();
         let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
@@ -90,11 +90,11 @@ fn a_branch_is_called_as_it_is_written() {
 }
 
 #[test]
-fn a_token_of_digits_is_sent_as_it_is_written() {
+fn token_in_a_variable_is_plain_text() {
     for token in ["0070", "1234567890", "1e5"] {
         let sandbox = sources();
         let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
-        // The server knows nobody else, so what landed was sent with this very token.
+        // The server accepts no other token, so the commits were sent with this one.
         let server = HttpServer::start(&sandbox.path(""), Some(&format!("ci:{token}")));
         let url = server.url("codex.git");
         let variables = [
@@ -122,7 +122,7 @@ fn a_token_of_digits_is_sent_as_it_is_written() {
 }
 
 #[test]
-fn a_token_from_dotenv_reaches_github_only() {
+fn dotenv_token_is_sent_to_github_only() {
     let sandbox = sources();
     Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:0070"));
@@ -133,12 +133,12 @@ fn a_token_from_dotenv_reaches_github_only() {
     );
     sandbox.write("ws/README.md", "x");
     sandbox.write("ws/.fractary/env/.env", "GITHUB_TOKEN=0070\n");
-    let refused = sandbox.run(&["sync", "--all"]).code(4);
-    assert!(!refused.stderr.contains("0070"), "{}", refused.stderr);
-    // The host of an enterprise's server is named by the pipeline.
+    let rejected = sandbox.run(&["sync", "--all"]).code(4);
+    assert!(!rejected.stderr.contains("0070"), "{}", rejected.stderr);
+    // On GitHub Enterprise, the pipeline names the server in this variable.
     let here = url.trim_end_matches("/codex.git");
     run(&sandbox, &[("GITHUB_SERVER_URL", here)], &["sync", "--all"]).code(0);
-    // A variable that is set wins over the file, even where it is the wrong one.
+    // A variable of the environment takes precedence over the file, even if its token is invalid.
     sandbox.write("ws/README.md", "y");
     run(
         &sandbox,
@@ -149,7 +149,7 @@ fn a_token_from_dotenv_reaches_github_only() {
 }
 
 #[test]
-fn an_empty_variable_is_none() {
+fn empty_variable_counts_as_not_set() {
     let sandbox = sources();
     let variables = [
         ("FRACTARY_CODEX_REMOTE__URL", "../codex.git"),
@@ -162,7 +162,7 @@ fn an_empty_variable_is_none() {
 }
 
 #[test]
-fn what_to_do_is_not_for_a_variable_to_say() {
+fn action_flags_have_no_variable() {
     let sandbox = sources();
     for name in ["ALL", "DRY_RUN", "FORCE", "MAX_DELETE", "CHECK"] {
         let variables = [

@@ -1,4 +1,4 @@
-//! What single keys promise, where it takes the whole program to see it.
+//! Single keys whose effect is only visible in the whole program.
 
 use std::os::unix::fs::symlink;
 
@@ -7,7 +7,7 @@ use crate::support::http::HttpServer;
 use crate::support::{Codex, Sandbox};
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
+fn defaults_match_the_contract() {
     let sandbox = Sandbox::new();
     let shown = sandbox.run(&["config", "show", "--json"]).code(0).json();
     let keys = shown["keys"].as_array().unwrap().iter();
@@ -19,7 +19,7 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn an_environment_picks_the_branch_and_may_name_the_place() {
+fn environment_selects_branch_and_placeholder() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["p"],
@@ -38,7 +38,7 @@ fn an_environment_picks_the_branch_and_may_name_the_place() {
         codex.git(&["ls-tree", "-r", "--name-only", "quality"]),
         "qa/quality/acme/codex/p/README.md\n"
     );
-    // The flag wins over the variable, and an environment over `remote.branch`.
+    // The flag overrides the variable, and an environment overrides `remote.branch`.
     let variables = [
         ("FRACTARY_CODEX_ENV", "qa"),
         ("FRACTARY_CODEX_REMOTE__BRANCH", "no-such"),
@@ -75,7 +75,7 @@ fn an_environment_picks_the_branch_and_may_name_the_place() {
 }
 
 #[test]
-fn our_own_files_are_never_a_source() {
+fn own_files_are_never_published() {
     let sandbox = workspace(format!(
         "{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: fetched }}\n"
     ));
@@ -111,7 +111,7 @@ fn our_own_files_are_never_a_source() {
 }
 
 #[test]
-fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
+fn default_excludes_and_gitignore_are_options() {
     let sandbox = workspace(format!("{ONE}  remote: {{ url: ../codex.git }}\n"));
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     for path in [
@@ -123,7 +123,7 @@ fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
     ] {
         sandbox.write(&format!("ws/{path}"), "x");
     }
-    // As ripgrep does it: only inside a repository.
+    // Like ripgrep, `.gitignore` only applies inside a repository.
     sandbox.git(&sandbox.path("ws"), &["init", "-q"]);
     sandbox.write("ws/.gitignore", "built/\n");
     let names = |more: &[&str]| {
@@ -144,7 +144,7 @@ fn what_is_left_out_by_default_may_be_taken_and_what_git_ignores_left_out() {
 }
 
 #[test]
-fn a_key_without_a_value_says_nothing_but_a_project_is_one() {
+fn null_key_has_no_effect_but_null_project_exists() {
     let yaml =
         format!("{ONE}  jobs:\n  remote:\n    branch: ~\n  sync:\n  projects:\n    a:\n    b:\n");
     let json = r#"{"codex": {"remote": {"url": "/c.git", "branch": null}, "project": "billing", "jobs": null,
@@ -170,7 +170,7 @@ fn a_key_without_a_value_says_nothing_but_a_project_is_one() {
 }
 
 #[test]
-fn a_project_never_takes_the_files_of_another() {
+fn files_below_the_root_of_another_project_are_not_published() {
     let sandbox = workspace(format!(
         "{ONE}  remote: {{ url: ../codex.git }}\n  projects: {{ inner: {{ root: docs/inner }} }}\n  \
          sync: {{ to_codex: {{ include: ['**/*.md'] }} }}\n"
@@ -186,7 +186,7 @@ fn a_project_never_takes_the_files_of_another() {
 }
 
 #[test]
-fn sources_that_only_some_file_systems_tell_apart_are_refused() {
+fn sources_that_differ_only_in_case_or_unicode_form_are_rejected() {
     for (one, other) in [
         ("docs/Guide.md", "docs/guide.md"),
         ("docs/caf\u{e9}.md", "docs/cafe\u{301}.md"),
@@ -205,7 +205,7 @@ fn sources_that_only_some_file_systems_tell_apart_are_refused() {
 }
 
 #[test]
-fn a_token_whose_variable_is_not_set_is_named_when_it_is_missed() {
+fn authentication_error_names_the_unset_token_variable() {
     let sandbox = Sandbox::new();
     Codex::empty(&sandbox.path("acme/codex.git"), &sandbox);
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:s3cret"));
@@ -226,7 +226,7 @@ fn a_token_whose_variable_is_not_set_is_named_when_it_is_missed() {
 }
 
 #[test]
-fn a_token_of_the_older_tool_is_for_its_repository_only() {
+fn token_of_the_older_tool_is_sent_to_its_repository_only() {
     let sandbox = Sandbox::new();
     for path in ["acme/codex.git", "acme/other.git"] {
         Codex::empty(&sandbox.path(path), &sandbox);
@@ -249,7 +249,7 @@ fn a_token_of_the_older_tool_is_for_its_repository_only() {
 }
 
 #[test]
-fn the_organization_is_detected_from_the_workspaces_remote() {
+fn organization_is_detected_from_the_remote_of_the_workspace() {
     let sandbox = workspace("codex:\n  codex_repo: codex\n  workspace: { members: ['*'] }\n");
     for (path, url) in [
         ("ws", "git@github.com:acme/platform.git"),
@@ -259,7 +259,7 @@ fn the_organization_is_detected_from_the_workspaces_remote() {
         sandbox.git(&sandbox.path(path), &["init", "-q"]);
         sandbox.git(&sandbox.path(path), &["remote", "add", "origin", url]);
     }
-    // Standing in a member, itself a repository, changes nothing.
+    // The result is the same inside a member that is a repository itself.
     for directory in [".", "billing"] {
         let output = sandbox
             .run(&["-C", directory, "config", "validate"])
@@ -273,7 +273,7 @@ fn the_organization_is_detected_from_the_workspaces_remote() {
 }
 
 #[test]
-fn commits_are_not_signed_and_that_is_said() {
+fn unsigned_commits_are_warned_about() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["p"], "");
     sandbox.write("ws/p/README.md", "x");
@@ -289,7 +289,7 @@ fn commits_are_not_signed_and_that_is_said() {
 }
 
 #[test]
-fn the_users_file_is_where_such_files_are() {
+fn user_file_is_read_from_xdg_config_home() {
     let sandbox = workspace(ONE);
     sandbox.write("elsewhere/fractary/config.toml", "[codex]\njobs = 7\n");
     let elsewhere = sandbox.path("elsewhere").display().to_string();
@@ -310,7 +310,7 @@ fn the_users_file_is_where_such_files_are() {
 }
 
 #[test]
-fn a_workspace_behind_a_link_is_the_same_workspace() {
+fn workspace_is_found_through_a_link() {
     let sandbox = workspace(
         "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['services/*'] }\n",
     );

@@ -1,4 +1,4 @@
-//! Who counts: the layers from the user's file to the flag, and what each may say.
+//! The layers of the configuration, from the user's file to the flags, and their precedence.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{ONE, run, workspace};
 use crate::support::{Output, Sandbox};
 
-/// The one key that `config explain --json` tells of.
+/// The single key in the output of `config explain --json`.
 #[track_caller]
 fn explained(output: Output) -> Value {
     let document = output.code(0).json();
@@ -19,7 +19,7 @@ fn explained(output: Output) -> Value {
     document["keys"][0].clone()
 }
 
-/// The layers that give the key a value, highest first, and whether each counts.
+/// The layers that have a value for the key, highest first, and whether each one is used.
 fn layers(key: &Value) -> Vec<(String, bool)> {
     let given = key["given"].as_array().unwrap().iter();
     given
@@ -32,7 +32,7 @@ fn layers(key: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
-/// The only projects there are.
+/// The name and root of each project in the output of `projects --json`.
 fn projects(output: Output) -> Vec<String> {
     let document = output.code(0).json();
     let projects = document["projects"].as_array().unwrap().iter();
@@ -48,7 +48,7 @@ fn projects(output: Output) -> Vec<String> {
 }
 
 #[test]
-fn each_layer_beats_those_below() {
+fn each_layer_overrides_those_below() {
     let key = "projects.p.sync.max_file_size";
     let files = [
         (
@@ -106,7 +106,7 @@ fn each_layer_beats_those_below() {
 }
 
 #[test]
-fn a_default_is_told_as_one_and_what_overrode_it_too() {
+fn explain_shows_defaults_and_overrides() {
     let sandbox = workspace(ONE);
     let key = explained(sandbox.run(&["config", "explain", "push.retries", "--json"]));
     assert_eq!(
@@ -136,7 +136,7 @@ fn a_default_is_told_as_one_and_what_overrode_it_too() {
 }
 
 #[test]
-fn maps_merge_and_lists_are_replaced_but_exclude_adds() {
+fn maps_merge_lists_replace_exclude_accumulates() {
     let sandbox = workspace(format!(
         "{ONE}  sync:\n    environments: {{ prod: release }}\n    to_codex: {{ include: [a, b], exclude: [one] }}\n"
     ));
@@ -157,7 +157,7 @@ fn maps_merge_and_lists_are_replaced_but_exclude_adds() {
 }
 
 #[test]
-fn the_workspace_file_may_be_named() {
+fn workspace_file_can_be_named() {
     let sandbox = workspace(ONE);
     sandbox.write(
         "ws/deep/other.yaml",
@@ -182,7 +182,7 @@ fn the_workspace_file_may_be_named() {
         projects(run(&sandbox, &[variable], &["projects", "--json"])),
         ["other other"]
     );
-    // The flag wins over the variable, and a name that is wrong is no reason to look for another file.
+    // The flag overrides the variable, and a missing file is an error instead of a search for another one.
     let both = run(
         &sandbox,
         &[variable],
@@ -208,7 +208,7 @@ fn the_workspace_file_may_be_named() {
 }
 
 #[test]
-fn dotenv_feeds_what_is_not_set() {
+fn dotenv_sets_variables_that_are_not_set() {
     let sandbox = workspace(format!("{ONE}  remote: {{ branch: \"${{BRANCH}}\" }}\n"));
     sandbox.write(
         "ws/.fractary/env/.env",
@@ -242,7 +242,7 @@ fn dotenv_feeds_what_is_not_set() {
 }
 
 #[test]
-fn dotenv_values_are_taken_as_they_stand() {
+fn dotenv_values_are_not_expanded() {
     let sandbox = workspace(format!("{ONE}  commit: {{ message: \"${{TEXT}}\" }}\n"));
     for (written, expected) in [
         ("abc$def", "abc$def"),
@@ -269,7 +269,7 @@ fn dotenv_values_are_taken_as_they_stand() {
 }
 
 #[test]
-fn variables_are_put_in_once_and_only_in_our_section() {
+fn variables_are_expanded_once_and_only_in_section_codex() {
     let sandbox = workspace(format!(
         "other: ${{NOT_SET}}\n{ONE}  commit: {{ message: \"${{A}} ${{B:-b}} $C\" }}\n"
     ));
@@ -282,7 +282,7 @@ fn variables_are_put_in_once_and_only_in_our_section() {
 }
 
 #[test]
-fn relative_paths_start_where_they_are_said() {
+fn relative_path_is_relative_to_its_definition() {
     let sandbox = workspace(format!(
         "{ONE}  remote: {{ url: ../codex.git }}\n  cache: {{ dir: c }}\n"
     ));
@@ -319,7 +319,7 @@ fn relative_paths_start_where_they_are_said() {
 }
 
 #[test]
-fn an_outer_workspace_wins_where_it_covers_the_inner_one() {
+fn outer_workspace_takes_precedence_if_it_covers_the_inner_one() {
     let outer = |more: &str| {
         format!("codex: {{ organization: acme, codex_repo: codex, project: outer, {more} }}\n")
     };
@@ -343,7 +343,54 @@ fn an_outer_workspace_wins_where_it_covers_the_inner_one() {
 }
 
 #[test]
-fn what_is_particular_beats_what_is_general_and_a_flag_beats_both() {
+fn what_an_outer_workspace_covers_is_decided_on_the_merged_layers() {
+    let outer = "codex: { organization: acme, codex_repo: codex, project: outer, projects: { x: { root: svc/x } } }\n";
+    let inside = |sandbox: &Sandbox, variables: &[(&str, &str)]| {
+        sandbox.write("ws/x/.fractary/config.yaml", ONE);
+        sandbox.write("ws/svc/x/.fractary/config.yaml", ONE);
+        let is_covered = |directory| {
+            let arguments = ["-C", directory, "projects", "--json"];
+            let found = projects(run(sandbox, variables, &arguments));
+            found.iter().any(|project| project.starts_with("outer "))
+        };
+        (is_covered("x"), is_covered("svc/x"))
+    };
+
+    let sandbox = workspace(outer);
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+    // The local file mentions the project without a root, and keeps the one that the workspace gives.
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { projects: { x: { sync: { prune: true } } } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+    // It gives another root.
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { projects: { x: { root: x } } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (true, false));
+    // A variable does.
+    let svc = sandbox.path("ws/svc/x").display().to_string();
+    let variables = [("FRACTARY_CODEX_PROJECTS", format!("{{x={{root='{svc}'}}}}"))];
+    let variables = variables
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(inside(&sandbox, &variables), (false, true));
+    // The local file replaces the list of members.
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        "codex: { organization: acme, codex_repo: codex, project: outer, workspace: { members: ['*'] } }\n",
+    );
+    sandbox.write(
+        "ws/.fractary/config.local.yaml",
+        "codex: { workspace: { members: ['svc/*'] } }\n",
+    );
+    assert_eq!(inside(&sandbox, &[]), (false, true));
+}
+
+#[test]
+fn project_key_overrides_general_key_and_flag_overrides_both() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["p"], "      sync: { to_codex: { include: [own.md] } }\n");
     let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml"))
@@ -356,7 +403,7 @@ fn what_is_particular_beats_what_is_general_and_a_flag_beats_both() {
     for name in ["own", "general", "variable", "flag"] {
         sandbox.write(&format!("ws/p/{name}.md"), name);
     }
-    // A layer above that speaks of all projects does not reach the one that has a word of its own.
+    // A higher layer's value for all projects does not override a project's own value.
     let variable = [("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['variable.md']")];
     run(&sandbox, &variable, &["sync", "--all"]).code(0);
     assert_eq!(codex.paths(), ["projects/p/own.md"]);
@@ -375,7 +422,7 @@ fn what_is_particular_beats_what_is_general_and_a_flag_beats_both() {
 }
 
 #[test]
-fn older_keys_are_read_with_a_warning_that_names_the_new_one() {
+fn older_keys_are_read_with_a_warning() {
     let sandbox = workspace(format!(
         "{ONE}  schema_version: '2.0'\n  organizationSlug: acme\n  archive: {{ a: [1] }}\n  cache: {{ ttl: 1 }}\n  \
          sync:\n    default_to_codex: [wiki/**]\n    exclude: [x]\n    from_codex: {{ include: [projects/other/docs/**] }}\n"
@@ -387,7 +434,7 @@ fn older_keys_are_read_with_a_warning_that_names_the_new_one() {
 }
 
 #[test]
-fn secrets_are_stars_everywhere() {
+fn secrets_are_masked_everywhere() {
     let sandbox = workspace(format!(
         "{ONE}  remote: {{ url: 'https://me:s3cret@127.0.0.1:1/codex.git', token: s3cret }}\n  \
          remotes: {{ acme/codex: {{ token: s3cret }} }}\n  push: {{ retries: 0 }}\n"
@@ -432,7 +479,7 @@ fn secrets_are_stars_everywhere() {
 }
 
 #[test]
-fn settings_before_and_behind_the_command_count() {
+fn config_flag_is_accepted_before_and_after_the_command() {
     let sandbox = workspace(ONE);
     let shown = sandbox.run(&[
         "--config",
@@ -451,7 +498,7 @@ fn settings_before_and_behind_the_command_count() {
 }
 
 #[test]
-fn dotenv_has_a_say_in_keys_and_tokens_alone() {
+fn dotenv_only_affects_keys_and_tokens() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "  commit: { message: '${TEXT}' }\n");
     sandbox.write(
@@ -464,7 +511,8 @@ fn dotenv_has_a_say_in_keys_and_tokens_alone() {
         (value("commit.message"), value("jobs")),
         ("from the file".into(), 2.into())
     );
-    // With what git counts set, and nothing to count, git would refuse to run; in CI there would be no cache.
+    // If these variables reached the run, git would fail because of `GIT_CONFIG_COUNT` without keys, and `CI` would
+    // disable the cache.
     sandbox.write("ws/alpha/README.md", "x");
     sandbox.run(&["sync", "--all"]).code(0);
     assert!(

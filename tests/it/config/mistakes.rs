@@ -1,11 +1,13 @@
-//! Wrong configurations, each a snapshot of what the user reads: file, line, key and cure.
+//! Invalid configurations, each with a snapshot of its error: file, line, key and hint.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::{ONE, run, workspace};
 use crate::support::{Output, Sandbox};
 
-/// A name, what the workspace file says, and whether the schema can see that it is wrong.
+/// Invalid workspace files: a name, the text, and whether the JSON schema rejects it too.
 pub(super) const WRONG: &[(&str, &str, bool)] = &[
     (
         "wrong type: a list",
@@ -182,9 +184,9 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ),
 ];
 
-/// The snapshot of what `config validate` says: exit 3, and nothing that smells of a panic.
+/// Asserts that the exit status is 3 and that the output matches the snapshot `name`.
 #[track_caller]
-fn told(name: &str, output: Output) {
+fn assert_error(name: &str, output: Output) {
     let output = output.code(3);
     assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     assert_eq!(output.stdout, "");
@@ -195,15 +197,15 @@ fn told(name: &str, output: Output) {
 }
 
 #[test]
-fn a_wrong_file_is_told_with_place_and_cure() {
+fn invalid_file_is_reported_with_position_and_hint() {
     for (name, text, _) in WRONG {
-        told(name, workspace(text).run(&["config", "validate"]));
+        assert_error(name, workspace(text).run(&["config", "validate"]));
     }
 }
 
 #[test]
-fn no_file_at_all() {
-    told("no file", Sandbox::new().run(&["config", "validate"]));
+fn missing_file() {
+    assert_error("no file", Sandbox::new().run(&["config", "validate"]));
 }
 
 #[test]
@@ -213,21 +215,21 @@ fn two_files_in_one_layer() {
         "ws/.fractary/config.toml",
         "[codex]\norganization = 'acme'\n",
     );
-    told("two files", sandbox.run(&["config", "validate"]));
+    assert_error("two files", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_directory_where_a_file_is_expected() {
+fn directory_instead_of_a_file() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/config.yaml/file", "");
-    told("a directory", sandbox.run(&["config", "validate"]));
+    assert_error("a directory", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_file_that_cannot_be_read() {
+fn unreadable_file() {
     let sandbox = workspace(ONE);
     if rustix::process::geteuid().is_root() {
-        // Root reads every file; a link to nowhere is as unreadable to it as to anybody.
+        // Root can read every file, but not a broken link.
         sandbox.remove("ws/.fractary/config.yaml");
         symlink("nowhere", sandbox.path("ws/.fractary/config.yaml")).unwrap();
         let output = sandbox.run(&["config", "validate"]).code(3);
@@ -248,24 +250,24 @@ fn a_file_that_cannot_be_read() {
 }
 
 #[test]
-fn a_link_to_nowhere() {
+fn broken_link() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/README", "");
     symlink("nowhere.yaml", sandbox.path("ws/.fractary/config.yaml")).unwrap();
-    told("a link to nowhere", sandbox.run(&["config", "validate"]));
+    assert_error("a link to nowhere", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn a_line_of_a_megabyte() {
+fn very_long_line() {
     let long = "x".repeat(1_000_000);
     let sandbox = workspace(format!("{ONE}  jobs: {long}\n"));
-    told("a long line", sandbox.run(&["config", "validate"]));
+    assert_error("a long line", sandbox.run(&["config", "validate"]));
     let sandbox = workspace(format!("{ONE}  {long}: 1\n"));
-    told("a long key", sandbox.run(&["config", "validate"]));
+    assert_error("a long key", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn an_alias_bomb() {
+fn alias_bomb() {
     let mut bomb = format!("{ONE}  storage:\n    a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let last = format!("*a{}", level - 1);
@@ -274,14 +276,14 @@ fn an_alias_bomb() {
             [last.as_str(); 10].join(",")
         );
     }
-    told(
+    assert_error(
         "an alias bomb",
         workspace(bomb).run(&["config", "validate"]),
     );
 }
 
 #[test]
-fn a_member_that_names_another_codex() {
+fn member_with_another_codex() {
     let sandbox = workspace(
         "codex:\n  organization: acme\n  codex_repo: codex\n  remote: { url: https://git.acme.com/codex.git }\n  \
          workspace: { members: ['*'] }\n",
@@ -290,14 +292,14 @@ fn a_member_that_names_another_codex() {
         "ws/billing/.fractary/config.yaml",
         "codex:\n  organization: other\n  codex_repo: codex\n  remote:\n    url: https://git.other.com/codex.git\n",
     );
-    told(
+    assert_error(
         "a member of another codex",
         sandbox.run(&["config", "validate"]),
     );
 }
 
 #[test]
-fn a_member_that_is_wrong_itself() {
+fn invalid_member_file() {
     let sandbox = workspace(
         "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: ['*'] }\n",
     );
@@ -309,17 +311,17 @@ fn a_member_that_is_wrong_itself() {
         "ws/ledger/.fractary/config.yaml",
         "codex:\n  project: billing\n",
     );
-    told("a wrong member", sandbox.run(&["config", "validate"]));
+    assert_error("a wrong member", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn an_unknown_environment() {
+fn unknown_environment() {
     let sandbox = workspace(ONE);
-    told(
+    assert_error(
         "an unknown environment",
         sandbox.run(&["sync", "--all", "--env", "prd"]),
     );
-    told(
+    assert_error(
         "an unknown environment in a variable",
         run(
             &sandbox,
@@ -340,7 +342,7 @@ fn unknown_variables_and_flags() {
         ("FRACTARY_CODEX_PROJECTS__A__ROOT", "a"),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "docs/**"),
     ];
-    told(
+    assert_error(
         "unknown variables",
         run(&sandbox, &variables, &["config", "validate"]),
     );
@@ -354,18 +356,18 @@ fn unknown_variables_and_flags() {
     ];
     let mut arguments = vec!["config", "validate"];
     arguments.extend(flags);
-    told("unknown flags", sandbox.run(&arguments));
+    assert_error("unknown flags", sandbox.run(&arguments));
 }
 
 #[test]
-fn a_wrong_line_in_dotenv() {
+fn invalid_line_in_dotenv() {
     let sandbox = workspace(ONE);
     sandbox.write("ws/.fractary/env/.env", "A=1\nnot a variable s3cret\n");
-    told("a wrong dotenv", sandbox.run(&["config", "validate"]));
+    assert_error("a wrong dotenv", sandbox.run(&["config", "validate"]));
 }
 
 #[test]
-fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
+fn crlf_and_byte_order_mark_are_accepted() {
     for text in [
         ONE.replace('\n', "\r\n"),
         format!("\u{feff}{ONE}"),
@@ -381,6 +383,159 @@ fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
                 .contains("config.yaml:3:3: unknown key `codex_rapo`"),
             "{}",
             wrong.stderr
+        );
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_an_error_that_names_it() {
+    for (name, of_the_file) in [
+        ("FRACTARY_CODEX_REMOTE__BRANCH", false),
+        ("FRACTARY_CODEX_ENV", false),
+        ("FRACTARY_CODEX_CONFIG", false),
+        ("GITHUB_TOKEN", false),
+        ("GIT_AUTHOR_NAME", false),
+        ("MESSAGE", true),
+        ("CODEX_TOKEN", true),
+    ] {
+        let text =
+            "  commit: { message: '${MESSAGE:-x}' }\n  remote: { token: '${CODEX_TOKEN}' }\n";
+        let sandbox = workspace(format!("{ONE}{text}"));
+        // A value from the file must not take its place.
+        sandbox.write("ws/.fractary/env/.env", format!("{name}=x\n"));
+        let mut command = sandbox.program(&["config", "validate"]);
+        command.env(name, OsStr::from_bytes(b"caf\xe9"));
+        let output = sandbox.finish(command).code(3);
+        let expected = if of_the_file {
+            format!("needs the variable `{name}`, which is not UTF-8 text")
+        } else {
+            format!("environment variable `{name}`: the variable is not UTF-8 text")
+        };
+        assert!(
+            output.stderr.contains(&expected),
+            "{name}: {}",
+            output.stderr
+        );
+    }
+
+    let sandbox = workspace(ONE);
+    let mut command = sandbox.program(&["config", "validate"]);
+    command.env(OsStr::from_bytes(b"FRACTARY_CODEX_R\xe9MOTE"), "x");
+    command.env("UNRELATED", OsStr::from_bytes(b"\xff"));
+    let output = sandbox.finish(command).code(3);
+    assert!(
+        output.stderr.contains("`FRACTARY_CODEX_R\u{fffd}MOTE`"),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("UNRELATED"), "{}", output.stderr);
+}
+
+#[test]
+fn a_variable_inside_a_variable_and_one_that_is_not_closed() {
+    for (value, expected) in [
+        (
+            "${A:-${B}}",
+            "`remote.branch`: `${A…}` has another variable in its default",
+        ),
+        (
+            "${A:-${B:-main}}",
+            "`remote.branch`: `${A…}` has another variable in its default",
+        ),
+        ("${A", "`remote.branch`: `${A` lacks its `}`"),
+        ("main-${A:-s3cret", "`remote.branch`: `${A…` lacks its `}`"),
+        ("${A}${", "`remote.branch`: `${` lacks its `}`"),
+    ] {
+        let sandbox = workspace(format!("{ONE}  remote: {{ branch: '{value}' }}\n"));
+        // Whether the variable is set or not.
+        for variables in [&[][..], &[("A", "a")]] {
+            let output = run(&sandbox, variables, &["config", "validate"]).code(3);
+            let is_unset = value.starts_with("${A}") && variables.is_empty();
+            assert!(
+                is_unset || output.stderr.contains(expected),
+                "{value}: {}",
+                output.stderr
+            );
+            assert!(
+                output.stderr.contains("config.yaml:5:"),
+                "{value}: {}",
+                output.stderr
+            );
+            assert!(!output.stderr.contains("s3cret"), "{}", output.stderr);
+        }
+    }
+}
+
+#[test]
+fn two_files_for_one_layer_are_an_error_whatever_they_hold() {
+    let other = "work: { tracker: x }\n";
+    let ours = "[codex]\norganization = 'inner'\ncodex_repo = 'codex'\nproject = 'inner'\n";
+    for (yaml, toml) in [
+        (other, ours),
+        (ONE, "work = 1\n"),
+        (other, "work = 1\n"),
+        ("", ""),
+    ] {
+        // The outer workspace must not be taken instead.
+        let sandbox = workspace(ONE);
+        sandbox.write("ws/inner/.fractary/config.yaml", yaml);
+        sandbox.write("ws/inner/.fractary/config.toml", toml);
+        let output = sandbox.run(&["-C", "inner", "config", "validate"]).code(3);
+        assert!(
+            output.stderr.contains("two files for one layer"),
+            "{yaml}: {}",
+            output.stderr
+        );
+    }
+
+    for (first, second) in [
+        (
+            "ws/.fractary/config.local.yaml",
+            "ws/.fractary/config.local.json",
+        ),
+        (
+            "home/.config/fractary/config.yaml",
+            "home/.config/fractary/config.toml",
+        ),
+        (
+            "ws/services/a/.fractary/config.yaml",
+            "ws/services/a/.fractary/config.yml",
+        ),
+    ] {
+        let sandbox = workspace(format!("{ONE}  workspace: {{ members: ['services/*'] }}\n"));
+        sandbox.write(
+            first,
+            if first.ends_with("yaml") {
+                "other: {}\n"
+            } else {
+                ""
+            },
+        );
+        sandbox.write(second, if second.ends_with("json") { "{}" } else { "" });
+        let output = sandbox.run(&["config", "validate"]).code(3);
+        assert!(
+            output.stderr.contains("two files for one layer"),
+            "{first}: {}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn two_files_further_out_are_an_error_where_one_of_them_covers() {
+    for covers in [true, false] {
+        let sandbox = workspace("other: {}\n");
+        let root = if covers { "inner" } else { "elsewhere" };
+        let outer =
+            format!("[codex]\norganization = 'o'\ncodex_repo = 'c'\nprojects.x.root = '{root}'\n");
+        sandbox.write("ws/.fractary/config.toml", outer);
+        sandbox.write("ws/inner/.fractary/config.yaml", ONE);
+        let output = sandbox.run(&["-C", "inner", "config", "validate"]);
+        assert_eq!(
+            output.code,
+            Some(if covers { 3 } else { 0 }),
+            "{}",
+            output.stderr
         );
     }
 }

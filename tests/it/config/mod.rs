@@ -1,4 +1,4 @@
-//! The configuration as a user meets it: its layers, its mistakes, its schema.
+//! The configuration from the user's view: layers, keys, errors and schema.
 
 mod environment;
 mod keys;
@@ -9,17 +9,17 @@ mod schema;
 
 use crate::support::{Output, Sandbox};
 
-/// A file that is right, to which a test adds what it is about.
+/// A valid configuration file, to which tests append keys.
 const ONE: &str = "codex:\n  organization: acme\n  codex_repo: codex\n  project: billing\n";
 
-/// A sandbox whose workspace file holds `text`.
+/// A sandbox with `text` as its workspace file.
 fn workspace(text: impl AsRef<[u8]>) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/config.yaml", text);
     sandbox
 }
 
-/// Runs the program with these variables set.
+/// Runs the program with these environment variables.
 fn run(sandbox: &Sandbox, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = sandbox.program(arguments);
     command.envs(variables.iter().copied());

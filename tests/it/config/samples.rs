@@ -1,15 +1,15 @@
-//! Files that the older tool's users have: they work as they are, alone and as members of a workspace.
+//! Configuration files of the older tool's users, which work unchanged, alone and as members of a workspace.
 
 use super::run;
 use crate::support::{Codex, Sandbox};
 
-/// Projects of these names, and what their repositories' configuration says.
+/// The names of the projects, and their configuration files.
 pub(crate) const SAMPLES: [(&str, &str); 2] = [
     ("ledger", include_str!("samples/ledger.config.yaml")),
     ("storefront", include_str!("samples/storefront.config.yaml")),
 ];
 
-/// Writes a checkout of the project below `at`: its configuration, and files that count and that do not.
+/// Writes a checkout of the project below `at`: its configuration, and files that are published and that are not.
 fn checkout(sandbox: &Sandbox, at: &str, name: &str, config: &str) {
     for (path, content) in [
         (".fractary/config.yaml", config),
@@ -28,8 +28,8 @@ fn checkout(sandbox: &Sandbox, at: &str, name: &str, config: &str) {
     }
 }
 
-/// Where the files of the project land.
-fn landed(name: &str) -> Vec<String> {
+/// The paths of the project's files in the codex.
+fn codex_paths(name: &str) -> Vec<String> {
     let memory = (name == "ledger").then_some(".fractary/codex/memory/decisions.md");
     let files = memory
         .into_iter()
@@ -40,27 +40,30 @@ fn landed(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_sample_works_alone() {
+fn sample_works_alone() {
     for (name, config) in SAMPLES {
         let sandbox = Sandbox::new();
         checkout(&sandbox, "ws", name, config);
         let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
-        let said = sandbox.run(&["config", "validate"]).code(0);
+        let output = sandbox.run(&["config", "validate"]).code(0);
         let expected = "the configuration is valid: 1 project, codex https://github.com/acme/codex.acme.com.git\n";
-        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), (expected, ""));
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            (expected, "")
+        );
         let listed = sandbox.run(&["projects", "--json"]).code(0).json();
-        let files = landed(name).len();
+        let files = codex_paths(name).len();
         let project = serde_json::json!({
             "name": name, "root": ".", "to": format!("projects/{name}"), "files": files, "error": null,
         });
         assert_eq!(listed["projects"], serde_json::json!([project]));
-        // Anybody may stand anywhere in the checkout.
+        // The command works in any directory of the checkout.
         let variables = [
             ("FRACTARY_CODEX_REMOTE__URL", "../../codex.git"),
             ("GITHUB_TOKEN", "t"),
         ];
         run(&sandbox, &variables, &["-C", "docs", "sync"]).code(0);
-        assert_eq!(codex.paths(), landed(name));
+        assert_eq!(codex.paths(), codex_paths(name));
         assert_eq!(
             codex.subjects(),
             [format!("Sync {files} files from {name}")]
@@ -77,19 +80,20 @@ fn samples_work_as_members_of_a_workspace() {
          remote: { token: '${GITHUB_TOKEN}' }\n",
     );
     for (name, config) in SAMPLES {
-        // The directory may have another name: a checkout is what its file says it is.
+        // The directory may have another name than the project, which is named by its file.
         checkout(&sandbox, &format!("ws/repos/{name}-checkout"), name, config);
     }
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
-    let said = sandbox.run(&["config", "validate"]).code(0);
+    let output = sandbox.run(&["config", "validate"]).code(0);
     assert!(
-        said.stdout
+        output
+            .stdout
             .starts_with("the configuration is valid: 2 projects, "),
         "{}",
-        said.stdout
+        output.stdout
     );
-    assert_eq!(said.stderr, "");
-    // A pipeline may name another remote than the files do, and may be started inside a member.
+    assert_eq!(output.stderr, "");
+    // A pipeline may use another remote than the files, and may start inside a member.
     let url = sandbox.path("codex.git").display().to_string();
     for directory in [".", "repos/ledger-checkout/docs"] {
         run(
@@ -102,7 +106,7 @@ fn samples_work_as_members_of_a_workspace() {
             codex.paths(),
             SAMPLES
                 .iter()
-                .flat_map(|(name, _)| landed(name))
+                .flat_map(|(name, _)| codex_paths(name))
                 .collect::<Vec<_>>()
         );
     }

@@ -1,4 +1,4 @@
-//! The schemas: what is in `schemas/` is what the program prints, it accepts what is right and refuses what is wrong.
+//! The schemas: those in `schemas/` are up to date, accept valid documents, and reject invalid ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn accepts(validator: &Validator, name: &str, document: &Value) {
     assert!(errors.is_empty(), "{name}: {errors:#?}\n{document:#}");
 }
 
-/// Every `config.yaml` below `directory`.
+/// All files `.fractary/config.yaml` below `directory`.
 fn configurations(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -51,24 +51,24 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_schemas_in_the_repository_are_those_of_the_program() {
+fn schemas_in_the_repository_are_up_to_date() {
     for of in ["config", "sync", "events"] {
         let path = repository(&format!("schemas/{of}.schema.json"));
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, printed(of)).unwrap();
         }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
+        let committed = fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            kept == printed(of),
-            "{}: run the tests with UPDATE_SCHEMAS=1, and commit it",
+            committed == printed(of),
+            "{} is out of date: run the tests with UPDATE_SCHEMAS=1, and commit it",
             path.display()
         );
     }
 }
 
 #[test]
-fn every_example_and_sample_is_accepted() {
+fn examples_and_samples_match_the_schema() {
     let validator = validator("config");
     let examples = configurations(&repository("examples"));
     assert!(!examples.is_empty());
@@ -86,19 +86,19 @@ fn every_example_and_sample_is_accepted() {
 }
 
 #[test]
-fn the_built_in_defaults_are_accepted_and_complete() {
+fn defaults_match_the_schema_and_are_complete() {
     let shown = Sandbox::new()
         .run(&["config", "show", "--json"])
         .code(0)
         .json();
     let mut codex = serde_json::json!({});
     for key in shown["keys"].as_array().unwrap() {
-        let place = key["key"]
+        let value = key["key"]
             .as_str()
             .unwrap()
             .split('.')
             .fold(&mut codex, |at, segment| &mut at[segment]);
-        *place = key["value"].clone();
+        *value = key["value"].clone();
     }
     assert_eq!(codex["remote"]["timeout"]["push_verdict"], "5m");
     accepts(
@@ -109,14 +109,14 @@ fn the_built_in_defaults_are_accepted_and_complete() {
 }
 
 #[test]
-fn what_looks_odd_and_is_right_is_accepted_by_both() {
+fn unusual_valid_files_are_accepted_by_schema_and_program() {
     let validator = validator("config");
     for more in [
         "jobs: '${JOBS:-2}'\n  cache: { enabled: '${CACHE:-auto}', ttl: 5 }",
         "remote: { create: '${NEW:-false}', branch: 1.10, token: 007, url: 'git@h:x.git' }",
         "remote: { url: ../codex.git }\n  sync: { max_file_size: '${SIZE:-1MB}', delete_guard: { percent: '${P:-5}' } }",
         "remote: { url: 'ssh+git://h/x.git', timeout: { connect: 1m 30s } }\n  sync: { max_file_size: 1.5 GiB }",
-        "commit: { message: \"{count} {\\n}{ {}${NO:-{x\" }",
+        "commit: { message: \"{count} {\\n}{ {}${NO:-x{y z}\" }",
         "projects: { 1.10: { to: .github/v..2/.gitkeep/... }, a_B-c.9: { to: '{org}/{codex_repo}-{project}/' } }",
         "projects: { a: { mappings: [{ from: '{a,b}/[!x]/?.md', to: b.git/ }], root: ../elsewhere } }",
         "projects:\n    a:\n    b:",
@@ -130,10 +130,10 @@ fn what_looks_odd_and_is_right_is_accepted_by_both() {
 }
 
 #[test]
-fn what_a_schema_can_see_is_refused() {
+fn schema_rejects_the_errors_that_it_can_express() {
     let validator = validator("config");
     for (name, text, visible) in WRONG {
-        // What is no document at all is nothing that a schema could be asked about.
+        // A text that is not YAML cannot be checked with a schema.
         let Ok(document) = serde_saphyr::from_str::<Value>(text) else {
             assert!(!visible, "{name}");
             continue;

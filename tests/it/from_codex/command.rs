@@ -34,8 +34,8 @@ fn the_cache_can_be_looked_at_and_emptied() {
     );
     let human = sandbox.run(&["cache", "status"]).code(0).stdout;
     assert!(
-        human.contains("changed by hand projects/core/docs/a.md")
-            && human.contains("3 files brought"),
+        human.contains("modified locally projects/core/docs/a.md")
+            && human.contains("3 files pulled"),
         "{human}"
     );
     let cleared = sandbox
@@ -76,7 +76,7 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     };
     let told = cleared.code(1).stdout;
     assert!(
-        told.contains("projects/core/docs/a.md cannot be removed: "),
+        told.contains("cannot remove projects/core/docs/a.md: "),
         "{told}"
     );
     sandbox.run(&["sync", "--from-codex"]).code(0);
@@ -93,4 +93,40 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     assert!(file.exists());
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(!file.exists());
+}
+
+#[test]
+fn an_error_of_one_cache_does_not_hide_what_was_done_to_another() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "gamma"],
+        "  sync: { from_codex: { include: ['codex://acme/core/**'] } }\n",
+    );
+    codex.commit(&[("100644", "projects/core/a.md", "a")], &[]);
+    sandbox.write("ws/gamma/.fractary/notes", "a cache of its own");
+    let pull = ["sync", "--all", "--from-codex"];
+    sandbox.run(&pull).code(0);
+    let lock = "ws/gamma/.fractary/codex/cache/.fractary-codex/lock";
+    sandbox.remove(lock);
+    sandbox.pipe(lock);
+
+    let cleared = sandbox.run(&["cache", "clear"]).code(1);
+    assert!(
+        cleared.stdout.contains("1 file removed"),
+        "{}",
+        cleared.stdout
+    );
+    assert!(
+        cleared.stderr.contains("not a regular file"),
+        "{}",
+        cleared.stderr
+    );
+
+    sandbox.remove(lock);
+    sandbox.run(&pull).code(0);
+    sandbox.remove(lock);
+    sandbox.pipe(lock);
+    let document = sandbox.run(&["cache", "clear", "--json"]).code(1).json();
+    assert_eq!(document["caches"][0]["removed"], 1);
+    assert_eq!(document["caches"][1]["error"]["kind"], "cache");
 }

@@ -3,7 +3,10 @@
 mod both_ways;
 mod command;
 mod hostile;
+mod in_the_way;
 mod interrupted;
+mod own_files;
+mod removed;
 mod routing;
 mod shared;
 

@@ -1,4 +1,4 @@
-//! The page in a browser: it sorts and filters, fits a phone, can be read in both themes, and asks nobody for anything.
+//! The page in a browser: sorting, filtering, small screens, both themes, and isolation from the network.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::{hostile, page, world};
 use crate::support::Sandbox;
 use crate::support::browser::Browser;
 
-/// The names of the projects that are shown, in order.
+/// A script that returns the names of the visible projects in order.
 const NAMES: &str = "return [...document.querySelectorAll('tbody')].filter(b => !b.hidden)
     .map(b => b.querySelector('th').firstChild.textContent.trim())";
 
-/// The lowest contrast of any text that is shown, and where.
+/// A script that returns the lowest contrast of any visible text, and the element.
 const CONTRAST: &str = r#"
     const light = (color) => {
       const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
@@ -31,7 +31,7 @@ const CONTRAST: &str = r#"
     }
     return lowest"#;
 
-/// The page of [`world`], opened.
+/// Opens the page of [`world`] in a browser.
 fn opened() -> Option<(Sandbox, Browser)> {
     let (sandbox, _codex) = world();
     page(&sandbox, 1, &[]);
@@ -42,7 +42,7 @@ fn opened() -> Option<(Sandbox, Browser)> {
 }
 
 #[test]
-fn a_click_on_a_heading_sorts_and_another_turns_it_round() {
+fn click_on_a_heading_sorts_and_reverses() {
     let Some((_sandbox, browser)) = opened() else {
         return;
     };
@@ -51,7 +51,7 @@ fn a_click_on_a_heading_sorts_and_another_turns_it_round() {
     assert_eq!(
         browser.run(NAMES),
         json!(["web", "ledger", "billing", "handbook"]),
-        "what needs somebody comes first"
+        "projects that need attention come first"
     );
     assert_eq!(sorted()[1], "ascending");
     browser.click("thead th:nth-child(1) button");
@@ -68,7 +68,7 @@ fn a_click_on_a_heading_sorts_and_another_turns_it_round() {
         sorted(),
         json!(["descending", null, null, null, null, null, null, null])
     );
-    // The largest number first; what is not known comes last either way, equals by name.
+    // Numbers start with the largest; unknown values come last in both orders, and equal ones are ordered by name.
     browser.click("thead th:nth-child(5) button");
     assert_eq!(
         browser.run(NAMES),
@@ -84,7 +84,7 @@ fn a_click_on_a_heading_sorts_and_another_turns_it_round() {
 }
 
 #[test]
-fn words_and_states_filter() {
+fn text_and_state_filter_the_table() {
     let Some((_sandbox, browser)) = opened() else {
         return;
     };
@@ -103,7 +103,7 @@ fn words_and_states_filter() {
         (browser.run(NAMES).as_array().unwrap().len(), shown()),
         (4, "".into())
     );
-    // Also what stands folded, and every word of several.
+    // The filter includes folded lists, and all of its words must match.
     browser.type_into("#filter", "NEW/03 bill");
     assert_eq!(browser.run(NAMES), json!(["billing"]));
     browser.type_into("#filter", " nowhere");
@@ -116,7 +116,7 @@ fn words_and_states_filter() {
 }
 
 #[test]
-fn it_can_be_read_on_every_screen_in_both_themes() {
+fn page_is_readable_on_every_screen_in_both_themes() {
     let Some((sandbox, browser)) = opened() else {
         return;
     };
@@ -139,18 +139,18 @@ fn it_can_be_read_on_every_screen_in_both_themes() {
             );
         }
     }
-    // By hand, whatever the system says.
+    // The button overrides the preference of the system.
     browser.screen(1440, 900, "light");
     let background = || browser.run("return getComputedStyle(document.body).backgroundColor");
     browser.click("#theme");
     browser.click("#theme");
     assert_eq!(background(), "rgb(20, 22, 26)");
     browser.open(&sandbox.path("ws/page.html"));
-    assert_eq!(background(), "rgb(20, 22, 26)", "it is kept");
+    assert_eq!(background(), "rgb(20, 22, 26)", "the choice is stored");
 }
 
 #[test]
-fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
+fn only_the_own_script_runs() {
     let sandbox = hostile();
     let Some(browser) = Browser::start(&sandbox) else {
         return;
@@ -166,7 +166,7 @@ fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
         browser.run("return document.querySelectorAll('img, i, .pwned').length"),
         0
     );
-    // Nor does a name of a hundred letters make a phone scroll sideways.
+    // A name of 100 letters does not make a phone scroll horizontally.
     browser.screen(360, 800, "light");
     assert_eq!(
         browser.run("return document.documentElement.scrollWidth"),
@@ -185,7 +185,7 @@ fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     assert_eq!(browser.complaints(), [Value::Null; 0]);
-    // What got in all the same would not run: the policy knows one script.
+    // Injected elements would be blocked, because the policy allows only the script of the page.
     browser.run(
         "const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s);
          const i = new Image(); i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i)",
@@ -195,11 +195,8 @@ fn nothing_runs_but_its_own_script_and_nothing_is_loaded() {
 }
 
 #[test]
-#[expect(
-    clippy::print_stderr,
-    reason = "a measurement is told, and judged by people"
-)]
-fn three_hundred_projects_do_not_stutter() {
+#[expect(clippy::print_stderr, reason = "the measurement is printed for people")]
+fn three_hundred_projects_sort_quickly() {
     let sandbox = Sandbox::new();
     let names: Vec<_> = (0..300)
         .map(|number| format!("project-{number:03}"))

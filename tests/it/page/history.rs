@@ -1,4 +1,4 @@
-//! When each project was last synced, and from which revision: told by the codex, whoever synced and wherever.
+//! The last sync of each project: when, and from which revision.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use crate::support::gate::{Moment, Step};
 use crate::support::http::{Reaction, Stage};
 use crate::support::{Codex, Sandbox, without_git, without_git_children};
 
-/// One project in a repository of its own, synced from a clean tree.
+/// A workspace after its first sync, in which the project `alpha` is a repository with a clean working tree. Returns
+/// its revision too.
 fn synced() -> (Sandbox, Codex, String) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "    beta: { root: outside }\n");
@@ -30,7 +31,7 @@ fn synced() -> (Sandbox, Codex, String) {
     (sandbox, codex, revision)
 }
 
-/// What is known of the projects, as a document has it.
+/// The field `last_sync` of each project.
 fn last_syncs(sandbox: &Sandbox, more: &[&str]) -> Vec<Value> {
     let output = sandbox
         .run(&[&["status", "--all", "--json", "--html", "page.html"], more].concat())
@@ -45,7 +46,7 @@ fn last_syncs(sandbox: &Sandbox, more: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn the_codex_tells_when_and_from_which_revision() {
+fn last_sync_comes_from_the_history_of_the_codex() {
     let (sandbox, codex, revision) = synced();
     let commit = |back: usize| {
         codex
@@ -63,7 +64,7 @@ fn the_codex_tells_when_and_from_which_revision() {
         last_syncs(&sandbox, &[]),
         [expected(commit(1), false), beta.clone()]
     );
-    // Another machine, which knows nothing, and a history that others went on with.
+    // On another machine without recorded state, after more commits of other users.
     sandbox.remove("home/.local");
     codex.go_on(300);
     assert_eq!(
@@ -82,7 +83,7 @@ fn the_codex_tells_when_and_from_which_revision() {
 }
 
 #[test]
-fn what_others_push_meanwhile_is_not_what_was_compared() {
+fn history_starts_at_the_compared_tip() {
     let (sandbox, codex, _) = synced();
     let before = last_syncs(&sandbox, &[]);
     let message = "Later\n\nCodex-Project: alpha\n";
@@ -96,7 +97,7 @@ fn what_others_push_meanwhile_is_not_what_was_compared() {
 }
 
 #[test]
-fn what_is_not_known_is_told_with_the_reason() {
+fn unknown_last_sync_has_a_reason() {
     let (sandbox, codex, _) = synced();
     let reasons = |more: &[&str]| -> Vec<String> {
         last_syncs(&sandbox, more)
@@ -105,45 +106,45 @@ fn what_is_not_known_is_told_with_the_reason() {
             .collect()
     };
     assert_eq!(reasons(&[]), ["known", "known"]);
-    assert_eq!(reasons(&["--offline"]), ["`--offline` asks nobody"; 2]);
-    assert!(page(&sandbox, 0, &["--offline"]).contains(">not known here</span>"));
-    // Where the server sends everything, it is not asked for all there ever was.
+    assert_eq!(
+        reasons(&["--offline"]),
+        ["the history is not read with `--offline`"; 2]
+    );
+    assert!(page(&sandbox, 0, &["--offline"]).contains(">unknown</span>"));
+    // If the server sends the contents as well, less of the history is fetched.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
     codex.go_on(4100);
-    assert_eq!(
-        reasons(&[]),
-        ["none of the last 4096 commits is a sync of it"; 2]
-    );
+    assert_eq!(reasons(&[]), ["not synced within the last 4096 commits"; 2]);
     codex.git(&["config", "uploadpack.allowFilter", "true"]);
-    // libgit2 cannot ask for commits alone.
+    // libgit2 cannot fetch commits without their contents.
     let known = if without_git() {
-        "none of the last 4096 commits is a sync of it"
+        "not synced within the last 4096 commits"
     } else {
         "known"
     };
     assert_eq!(reasons(&[]), [known; 2]);
-    // As another tool would have put it there.
+    // The files of the projects exist, but were not published by a sync.
     let tree = codex.git(&["rev-parse", "main^{tree}"]).trim().to_owned();
     codex.set_root(&tree);
     assert_eq!(
         reasons(&[]),
-        ["no commit of the codex says that it is a sync of it"; 2]
+        ["the codex has files of the project, but no commit made by a sync of it"; 2]
     );
     assert_eq!(
         reasons(&["--config", "commit.trailers=false"]),
-        ["its commits do not tell: `commit.trailers` is off"; 2]
+        ["`commit.trailers` is off, so commits do not name their project"; 2]
     );
     codex.commit(
         &[("100644", "README.md", "codex")],
         &["projects/alpha/README.md", "projects/beta/README.md"],
     );
-    assert_eq!(reasons(&[]), ["it never was synced"; 2]);
+    assert_eq!(reasons(&[]), ["never synced"; 2]);
     codex.git(&["update-ref", "-d", "refs/heads/main"]);
-    assert_eq!(reasons(&[]), ["the branch has no commits yet"; 2]);
+    assert_eq!(reasons(&[]), ["never synced"; 2]);
 }
 
 #[test]
-fn a_history_that_cannot_be_read_leaves_the_rest_of_the_page() {
+fn unreadable_history_leaves_the_rest_of_the_page() {
     let (sandbox, _codex, _) = synced();
     if without_git_children() {
         let server = sandbox.serve();
@@ -159,21 +160,21 @@ fn a_history_that_cannot_be_read_leaves_the_rest_of_the_page() {
     assert!(
         output
             .stderr
-            .starts_with("warning: the codex's history cannot be read: "),
+            .starts_with("warning: cannot read the history of the codex: "),
         "{}",
         output.stderr
     );
     let page = std::fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
-    assert_eq!(page.matches(">not known here</span>").count(), 2);
+    assert_eq!(page.matches(">unknown</span>").count(), 2);
     assert_eq!(
-        page.matches("<span class=\"more\">the codex&#39;s history cannot be read: ")
+        page.matches("<span class=\"more\">cannot read the history of the codex: ")
             .count(),
         2
     );
 }
 
 #[test]
-fn what_was_brought_is_told_by_the_cache() {
+fn last_pull_comes_from_the_cache() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],
@@ -187,7 +188,7 @@ fn what_was_brought_is_told_by_the_cache() {
             .code(code)
             .json()
     };
-    let unknown = "the local cache holds nothing of it";
+    let unknown = "the local cache has no files for the project";
     assert_eq!(known(0)["projects"][0]["last_sync"]["unknown"], unknown);
     sandbox.run(&["sync", "--all"]).code(0);
     let document = known(0);

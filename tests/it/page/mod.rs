@@ -1,4 +1,4 @@
-//! The page that `status --html` writes: what it says, what it must not let in, and where it goes.
+//! The page of `status --html`: its contents, its safety, and its target.
 
 mod browser;
 mod history;
@@ -9,7 +9,7 @@ use std::fs;
 use crate::support::http::{TOKEN, World};
 use crate::support::{Codex, Sandbox, masked};
 
-/// Names that mean something to a browser, a terminal or a reader.
+/// File names that could affect a browser, a terminal or a reader.
 const HOSTILE: [&[u8]; 8] = [
     b"<script>window.pwned=1</script>.md",
     b"<img src=x onerror=window.pwned=1>.md",
@@ -21,7 +21,7 @@ const HOSTILE: [&[u8]; 8] = [
     b"bytes\xff.md",
 ];
 
-/// Four projects: out of date, up to date, withheld, and failed.
+/// A workspace of four projects: out of date, up to date, withheld, and failed.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
@@ -53,7 +53,7 @@ fn world() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// The page of all projects; the run must end with `code`.
+/// Returns the page of all projects. The exit status must be `code`.
 fn page(sandbox: &Sandbox, code: i32, more: &[&str]) -> String {
     sandbox
         .run(&[&["status", "--all", "--html", "page.html"], more].concat())
@@ -61,7 +61,7 @@ fn page(sandbox: &Sandbox, code: i32, more: &[&str]) -> String {
     fs::read_to_string(sandbox.path("ws/page.html")).unwrap()
 }
 
-/// Without the style and the script, which have a home of their own.
+/// Removes the style and the script, which have their own source files, from a page.
 fn without_assets(page: &str) -> String {
     let mut text = page.to_owned();
     for (start, end) in [("<style>", "</style>"), ("<script>", "</script>\n</body>")] {
@@ -84,7 +84,7 @@ fn without_assets(page: &str) -> String {
 }
 
 #[test]
-fn a_page_tells_what_is_out_of_date_and_what_is_withheld_and_why() {
+fn page_shows_states_and_reasons() {
     let (sandbox, _codex) = world();
     let first = page(&sandbox, 1, &[]);
     let shown = without_assets(&first).replace(&*sandbox.path("").to_string_lossy(), "[sandbox]/");
@@ -99,7 +99,7 @@ fn a_page_tells_what_is_out_of_date_and_what_is_withheld_and_why() {
 }
 
 #[test]
-fn the_table_and_the_document_are_what_they_are_without_a_page() {
+fn page_does_not_change_table_or_document() {
     let (sandbox, _codex) = world();
     let plain = sandbox.run(&["status", "--all"]).code(1);
     let with_page = sandbox
@@ -107,7 +107,7 @@ fn the_table_and_the_document_are_what_they_are_without_a_page() {
         .code(1);
     assert_eq!(
         with_page.stdout,
-        format!("{}the page is in page.html\n", plain.stdout)
+        format!("{}wrote the report to page.html\n", plain.stdout)
     );
     assert_eq!(with_page.stderr, plain.stderr);
     let document = |more: &[&str]| {
@@ -125,7 +125,7 @@ fn the_table_and_the_document_are_what_they_are_without_a_page() {
     assert_eq!(document(&["--html", "page.html"]), document(&[]));
 }
 
-/// A project whose names, and whose codex's branch, place and commits, mean harm.
+/// A workspace with hostile names of files, projects, paths and branch, and a hostile commit in the codex.
 pub(super) fn hostile() -> Sandbox {
     let sandbox = Sandbox::new();
     let branch = "main<b>\"'&";
@@ -148,7 +148,7 @@ pub(super) fn hostile() -> Sandbox {
         "<script>window.pwned=1</script>",
     );
     sandbox.finish(sync).code(0);
-    // Somebody writes what looks like a sync's commit.
+    // Another user makes a commit that looks like one of a sync.
     let message = "x\n\nCodex-Project: beta\nCodex-Source: https://ada:s3cret@h/<script>window.pwned=1</script>\n\
                    Codex-Source-Commit: 0123456789012345678901234567890123456789\n";
     let head = format!("refs/heads/{branch}");
@@ -166,7 +166,7 @@ pub(super) fn hostile() -> Sandbox {
         path.extend_from_slice(name);
         sandbox.write_bytes("ws/alpha", &path, "x");
     }
-    // Too large to be published, which is a warning that names it.
+    // This file is too large, which gives a warning with its name.
     sandbox.write("ws/beta/docs/<b class=pwned>.md", "large".repeat(100));
     let mut status = sandbox.program(&[
         "status",
@@ -182,11 +182,11 @@ pub(super) fn hostile() -> Sandbox {
 }
 
 #[test]
-fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
+fn names_cannot_inject_markup() {
     let sandbox = hostile();
     let page = fs::read_to_string(sandbox.path("ws/page.html")).unwrap();
     let body = without_assets(&page);
-    for harm in [
+    for markup in [
         "<script>w",
         "<img",
         "<b class",
@@ -197,7 +197,7 @@ fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
         "s3cret",
         "ada:",
     ] {
-        assert!(!body.contains(harm), "{harm}\n{body}");
+        assert!(!body.contains(markup), "{markup}\n{body}");
     }
     for shown in [
         "docs/&#60;script&#62;window.pwned=1&#60;/script&#62;.md",
@@ -207,7 +207,7 @@ fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
         "docs/]]&#62;&#38;lt;&#38;amp;{{ 7 }}{% raw %}.md",
         "main&#60;b&#62;&#34;&#39;&#38;",
         "projects/<wbr>&#60;i&#62;&#34;&#38;</span>",
-        "h/<wbr>%3Cscript%3Ewindow.pwned=1%3C/<wbr>script%3E</span>",
+        "h/<wbr>&#60;script&#62;window.pwned=1&#60;/<wbr>script&#62;</span>",
         "&#60;b class=pwned&#62;.md</code> is not published",
     ] {
         assert!(body.contains(shown), "{shown}\n{body}");
@@ -215,14 +215,14 @@ fn nothing_that_a_name_brings_along_becomes_part_of_the_page() {
 }
 
 #[test]
-fn nothing_is_loaded_from_anywhere() {
+fn page_loads_no_resource() {
     let (sandbox, _codex) = world();
     let page = page(&sandbox, 1, &[]);
     let policy = "content=\"default-src &#39;none&#39;; style-src &#39;sha256-";
     assert!(page.find(policy).unwrap() < page.find("<style>").unwrap());
     assert_eq!(page.matches("href=").count(), 1);
     assert!(page.contains("<link rel=\"icon\" href=\"data:,\">"));
-    for door in [
+    for construct in [
         "src=",
         "srcset",
         "url(",
@@ -234,12 +234,12 @@ fn nothing_is_loaded_from_anywhere() {
         "XMLHttp",
         "import(",
     ] {
-        assert!(!page.contains(door), "{door}");
+        assert!(!page.contains(construct), "{construct}");
     }
 }
 
 #[test]
-fn no_secret_is_on_a_page() {
+fn page_contains_no_secret() {
     let World {
         sandbox, server, ..
     } = World::new();

@@ -1,4 +1,4 @@
-//! Where a page goes, whole or not at all, and what is said when it cannot.
+//! The target of a page, and the errors if it cannot be written.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
@@ -6,19 +6,19 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use super::world;
 use crate::support::{Sandbox, needs_git_children};
 
-/// Runs `status` for a page in `file`, first for people and then for machines, which must agree that it cannot be.
+/// Asserts that `file` is rejected as a target, in text and in JSON output.
 #[track_caller]
-fn refused(sandbox: &Sandbox, file: &str, why: &str) {
+fn rejected(sandbox: &Sandbox, file: &str, reason: &str) {
     let output = sandbox.run(&["status", "--all", "--html", file]).code(2);
     assert!(
         output.stderr.starts_with(&format!(
-            "error: the page `{file}` cannot be written: {why}"
+            "error: cannot write the report to `{file}`: {reason}"
         )),
         "{}",
         output.stderr
     );
     assert!(
-        !output.stdout.contains("the page is in"),
+        !output.stdout.contains("wrote the report"),
         "{}",
         output.stdout
     );
@@ -33,7 +33,7 @@ fn refused(sandbox: &Sandbox, file: &str, why: &str) {
 }
 
 #[test]
-fn a_page_replaces_a_file_as_a_whole() {
+fn page_replaces_a_file_atomically() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/page.html", "old");
     fs::hard_link(sandbox.path("ws/page.html"), sandbox.path("ws/kept")).unwrap();
@@ -49,8 +49,8 @@ fn a_page_replaces_a_file_as_a_whole() {
         .unwrap()
         .permissions()
         .mode();
-    assert_eq!(mode, umask, "as any program would have made it");
-    // Through a link, which stays, and as seen from `-C`.
+    assert_eq!(mode, umask, "the default permissions of a new file");
+    // A link is kept and its target replaced. The path is relative to the directory of `-C`.
     fs::create_dir(sandbox.path("ws/out")).unwrap();
     symlink("../page.html", sandbox.path("ws/out/link.html")).unwrap();
     sandbox.write("ws/page.html", "old");
@@ -71,18 +71,22 @@ fn a_page_replaces_a_file_as_a_whole() {
 }
 
 #[test]
-fn what_can_be_no_page_is_told_before_any_work() {
+fn impossible_target_is_rejected_before_the_run() {
     let (sandbox, _codex) = world();
     fs::create_dir(sandbox.path("ws/directory")).unwrap();
     sandbox.pipe("ws/pipe");
     if !needs_git_children("to see that it was not run") {
         sandbox.wrap_git("echo 'git was run' >&2; exit 1");
     }
-    refused(&sandbox, "directory", "it is a directory");
-    refused(&sandbox, "nowhere/page.html", "its directory is not there");
-    refused(&sandbox, "pipe", "it is not a regular file");
+    rejected(&sandbox, "directory", "it is a directory");
+    rejected(
+        &sandbox,
+        "nowhere/page.html",
+        "its directory does not exist",
+    );
+    rejected(&sandbox, "pipe", "it is not a regular file");
     symlink("not-there.html", sandbox.path("ws/link.html")).unwrap();
-    refused(&sandbox, "link.html", "it is a link that leads nowhere");
+    rejected(&sandbox, "link.html", "it is a broken link");
     assert!(
         fs::symlink_metadata(sandbox.path("ws/link.html"))
             .unwrap()
@@ -97,7 +101,7 @@ fn what_can_be_no_page_is_told_before_any_work() {
 }
 
 #[test]
-fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
+fn unwritable_page_is_reported_after_the_result() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/out/page.html", "old");
     let out = sandbox.path("ws/out");
@@ -116,11 +120,11 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
         output.stderr
     );
     assert!(
-        output.stdout.contains("1 would sync") && !output.stdout.contains("the page is in"),
+        output.stdout.contains("1 would sync") && !output.stdout.contains("wrote the report"),
         "{}",
         output.stdout
     );
-    let why = "error: the page `out/page.html` cannot be written: Read-only file system";
+    let why = "error: cannot write the report to `out/page.html`: Read-only file system";
     assert!(output.stderr.contains(why), "{}", output.stderr);
     let full = format!("mount -t tmpfs -o size=8k tmpfs {}", out.display());
     let Some(output) =
@@ -143,18 +147,18 @@ fn a_page_that_cannot_be_written_is_an_error_after_all_else_was_told() {
 }
 
 #[test]
-fn a_page_that_could_not_be_written_hides_no_other_failure() {
+fn unwritable_page_does_not_hide_other_failures() {
     let (sandbox, _codex) = world();
-    // The directory goes while the run is on.
+    // The directory of the page is deleted during the run.
     sandbox.write("ws/out/.keep", "");
     if needs_git_children("something that happens during a run") {
         return;
     }
     sandbox.wrap_git(&format!("rm -rf {}", sandbox.path("ws/out").display()));
     let arguments = ["status", "--all", "--check", "--html", "out/page.html"];
-    let told = sandbox.run(&arguments).code(1).stderr;
-    let why = "error: the page `out/page.html` cannot be written: No such file or directory (os error 2)\n";
-    assert!(told.contains(why), "{told}");
+    let stderr = sandbox.run(&arguments).code(1).stderr;
+    let error = "error: cannot write the report to `out/page.html`: No such file or directory (os error 2)\n";
+    assert!(stderr.contains(error), "{stderr}");
     sandbox.write("ws/out/.keep", "");
     let document = sandbox
         .run(&[&arguments[..], &["--json"]].concat())
@@ -167,7 +171,7 @@ fn a_page_that_could_not_be_written_hides_no_other_failure() {
 }
 
 #[test]
-fn a_run_that_ends_early_leaves_the_last_page() {
+fn failed_run_keeps_the_previous_page() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/page.html", "old");
     for (more, code) in [("remote.url=../nothing.git", 4), ("nonsense=1", 3)] {
@@ -175,7 +179,7 @@ fn a_run_that_ends_early_leaves_the_last_page() {
             .run(&["status", "--all", "--html", "page.html", "--config", more])
             .code(code);
         assert!(
-            !output.stdout.contains("the page is in"),
+            !output.stdout.contains("wrote the report"),
             "{}",
             output.stdout
         );
@@ -187,7 +191,7 @@ fn a_run_that_ends_early_leaves_the_last_page() {
 }
 
 #[test]
-fn the_exit_status_is_that_of_the_run() {
+fn exit_status_is_that_of_the_run() {
     let (sandbox, _codex) = world();
     for (projects, check, code) in [
         ("handbook", true, 0),
@@ -207,7 +211,7 @@ fn the_exit_status_is_that_of_the_run() {
 }
 
 #[test]
-fn a_page_on_standard_output_stands_there_alone() {
+fn page_on_stdout_is_the_only_output() {
     let (sandbox, _codex) = world();
     sandbox
         .run(&["status", "--all", "--html", "page.html"])

@@ -1,16 +1,16 @@
-//! A headless Chromium of the test's own, driven through `chromedriver`: a page is clicked and looked at as by people.
+//! A headless Chromium, controlled through `chromedriver`, to test a page as users see it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Sandbox, not_installed};
+use super::{Sandbox, not_installed, process};
 
-/// A running browser with one window; ended when dropped.
+/// A running browser with one window. It is closed when dropped.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -18,17 +18,18 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one; `None`, and a line that says so, where there is none.
+    /// Starts a browser. Reports that the test is skipped and returns `None` if none is installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
-        let is_there = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
+        let is_installed =
+            |program: &&&str| process::program(program).arg("--version").output().is_ok();
         let Some(program) = ["chromium", "chromium-browser", "google-chrome"]
             .iter()
-            .find(is_there)
+            .find(is_installed)
         else {
             not_installed("chromium");
             return None;
         };
-        // What it keeps lies beside what the program under test is watched for.
+        // Its files are outside of the directories that tests check for leftovers.
         let profile = sandbox.path("browser");
         fs::create_dir(&profile).unwrap();
         let mut command = sandbox.command("chromedriver");
@@ -41,10 +42,10 @@ impl Browser {
             not_installed("chromedriver");
             return None;
         };
-        let mut said = BufReader::new(driver.stdout.take().unwrap())
+        let mut lines = BufReader::new(driver.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok);
-        let port = said.find_map(|line| {
+        let port = lines.find_map(|line| {
             line.split_once("started successfully on port ")?
                 .1
                 .trim_matches('.')
@@ -71,7 +72,7 @@ impl Browser {
         let options = json!({ "binary": which(program), "args": arguments });
         let wanted =
             json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
-        let session = browser.ask(
+        let session = browser.send(
             "POST",
             "/session",
             &json!({ "capabilities": { "alwaysMatch": wanted } }),
@@ -80,31 +81,31 @@ impl Browser {
         Some(browser)
     }
 
-    /// Opens a file.
+    /// Opens a file in the window.
     pub(crate) fn open(&self, page: &Path) {
-        self.say(
+        self.post(
             "/url",
             &json!({ "url": format!("file://{}", page.display()) }),
         );
     }
 
-    /// Clicks the element that a CSS selector finds, as with a mouse: it must be there to be hit.
+    /// Clicks the element with this CSS selector, which must be visible.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
-        self.say(&format!("/element/{element}/click"), &json!({}));
+        self.post(&format!("/element/{element}/click"), &json!({}));
     }
 
-    /// Types into an element.
+    /// Types a text into the element with this CSS selector.
     pub(crate) fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector);
-        self.say(
+        self.post(
             &format!("/element/{element}/value"),
             &json!({ "text": text }),
         );
     }
 
     fn find(&self, selector: &str) -> String {
-        let found = self.say(
+        let found = self.post(
             "/element",
             &json!({ "using": "css selector", "value": selector }),
         );
@@ -119,20 +120,20 @@ impl Browser {
             .to_owned()
     }
 
-    /// What the body of a function comes to in the page.
+    /// Runs the script as the body of a function in the page, and returns its result.
     pub(crate) fn run(&self, script: &str) -> Value {
-        self.say("/execute/sync", &json!({ "script": script, "args": [] }))
+        self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// A command of the DevTools protocol.
+    /// Runs a command of the DevTools protocol.
     pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
-        self.say(
+        self.post(
             "/goog/cdp/execute",
             &json!({ "cmd": command, "params": parameters }),
         )
     }
 
-    /// Makes the window a screen of this size, for a user who likes it light or dark.
+    /// Emulates a screen of this size, and a user preference for the theme `light` or `dark`.
     pub(crate) fn screen(&self, width: u32, height: u32, theme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", &size);
@@ -140,21 +141,21 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &theme);
     }
 
-    /// What the browser complained of since it was asked last.
+    /// The browser's log messages since the last call.
     pub(crate) fn complaints(&self) -> Vec<Value> {
-        self.say("/se/log", &json!({ "type": "browser" }))
+        self.post("/se/log", &json!({ "type": "browser" }))
             .as_array()
             .unwrap()
             .clone()
     }
 
     #[track_caller]
-    fn say(&self, path: &str, body: &Value) -> Value {
-        self.ask("POST", &format!("{}{path}", self.session), body)
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.send("POST", &format!("{}{path}", self.session), body)
     }
 
     #[track_caller]
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+    fn send(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.request(method, path, body).unwrap();
         assert!(status.contains(" 200 "), "{path} {body}: {answer}");
         answer["value"].clone()
@@ -197,7 +198,7 @@ impl Drop for Browser {
     }
 }
 
-/// Where on PATH a program is.
+/// The path of a program on PATH.
 fn which(program: &str) -> String {
     let path = std::env::var("PATH").unwrap();
     path.split(':')

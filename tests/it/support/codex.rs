@@ -1,14 +1,15 @@
-//! A bare repository to sync into, and questions to it.
+//! The codex of a test: a bare repository, with functions to inspect and change it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use git2::{ObjectType, Oid, Repository};
+
 use super::gate::Gate;
-use super::{Sandbox, executable};
+use super::{Sandbox, executable, process};
 
 const CONFIG: &str = "
 [uploadpack]
@@ -46,7 +47,7 @@ impl Codex {
         &self.path
     }
 
-    /// Runs git in the codex; it must succeed.
+    /// Runs git in the codex and returns its output. It must succeed.
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let (status, out, err) = self.try_git(arguments);
         assert!(status, "git {arguments:?}: {err}");
@@ -54,12 +55,10 @@ impl Codex {
     }
 
     fn try_git(&self, arguments: &[&str]) -> (bool, String, String) {
-        let output = Command::new("git")
+        let output = process::program("git")
             .args(arguments)
             .current_dir(&self.path)
             .env("HOME", &self.home)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env_remove("GIT_DIR")
             .envs([
                 ("GIT_AUTHOR_NAME", "Bob"),
                 ("GIT_AUTHOR_EMAIL", "b@b"),
@@ -76,20 +75,20 @@ impl Codex {
         )
     }
 
-    /// What git prints about `main`; nothing, where there is none yet.
+    /// The output of git for a command about `main`; empty if the branch does not exist.
     fn of_main(&self, arguments: &[&str]) -> String {
         let (done, out, err) = self.try_git(arguments);
         assert!(done || self.tip().is_none(), "git {arguments:?}: {err}");
         out
     }
 
-    /// The tip of `main`, if it has one.
+    /// The tip of `main`, if the branch exists.
     pub(crate) fn tip(&self) -> Option<String> {
-        let (found, out, _) = self.try_git(&["rev-parse", "-q", "--verify", "refs/heads/main"]);
-        found.then(|| out.trim().to_owned())
+        let id = self.open().refname_to_id("refs/heads/main").ok()?;
+        Some(id.to_string())
     }
 
-    /// Subjects of `main`, newest first.
+    /// The subjects of the commits of `main`, newest first.
     pub(crate) fn subjects(&self) -> Vec<String> {
         self.of_main(&["log", "--format=%s", "main"])
             .lines()
@@ -97,7 +96,7 @@ impl Codex {
             .collect()
     }
 
-    /// Path → mode and id.
+    /// The mode and id of each path of `main`.
     pub(crate) fn tree(&self) -> BTreeMap<String, (String, String)> {
         let listing = self.of_main(&["ls-tree", "-r", "-z", "main"]);
         let entry = |line: &str| {
@@ -116,13 +115,13 @@ impl Codex {
         self.git(&["cat-file", "blob", &format!("main:{path}")])
     }
 
-    /// How often `main` was updated.
+    /// The number of updates of `main`.
     pub(crate) fn updates(&self) -> usize {
         fs::read_to_string(self.path.join("logs/refs/heads/main"))
             .map_or(0, |log| log.lines().count())
     }
 
-    /// The history is one line, every object is sound, and nothing is missing.
+    /// Asserts that the history is linear, and that all objects exist and are valid.
     pub(crate) fn assert_sound(&self) {
         self.git(&["fsck", "--strict"]);
         assert_eq!(self.git(&["rev-list", "--merges", "main"]), "");
@@ -134,9 +133,9 @@ impl Codex {
         );
     }
 
-    /// A commit by somebody else: files to write (mode, path, content) and paths to delete.
+    /// Makes a commit of another user that writes files (mode, path, contents) and deletes paths.
     pub(crate) fn commit(&self, files: &[(&str, &str, &str)], deletions: &[&str]) {
-        // Deletions first: a file may go where a directory is to be.
+        // Deletions come first, so that a directory can replace a deleted file.
         let mut changes: Vec<u8> = deletions
             .iter()
             .flat_map(|path| format!("D {path}\n").into_bytes())
@@ -150,7 +149,7 @@ impl Codex {
         self.fast_import(&[self.next("Somebody else"), changes].concat());
     }
 
-    /// Many files in one commit by somebody else.
+    /// Makes a commit of another user that writes many files.
     pub(crate) fn import(&self, files: &[(String, Vec<u8>)]) {
         let changes = files
             .iter()
@@ -158,13 +157,29 @@ impl Codex {
         self.fast_import(&[self.next("Import"), changes.collect()].concat());
     }
 
-    /// So many commits by somebody else that change nothing.
+    /// One commit by another user, of entries (mode, path, content) whose paths may be any bytes.
+    pub(crate) fn import_entries(&self, entries: &[(String, Vec<u8>, Vec<u8>)]) {
+        let mut changes = Vec::new();
+        for (mode, path, content) in entries {
+            let quoted: String = path.iter().map(|byte| format!("\\{byte:03o}")).collect();
+            match mode.as_str() {
+                "160000" => {
+                    let id = String::from_utf8_lossy(content);
+                    changes.extend(format!("M {mode} {id} \"{quoted}\"\n").bytes());
+                }
+                _ => changes.extend(written(mode, &format!("\"{quoted}\""), content)),
+            }
+        }
+        self.fast_import(&[self.next("Another user"), changes].concat());
+    }
+
+    /// Makes this many empty commits of another user.
     pub(crate) fn go_on(&self, commits: usize) {
         let others = [head("Again"), b"\n".to_vec()].concat().repeat(commits - 1);
         self.fast_import(&[self.next("Again"), b"\n".to_vec(), others].concat());
     }
 
-    /// The beginning of a commit on top of `main`, as `git fast-import` reads it.
+    /// The start of a commit on top of `main`, in the format of `git fast-import`.
     fn next(&self, subject: &str) -> Vec<u8> {
         let from = self
             .tip()
@@ -176,7 +191,7 @@ impl Codex {
     fn fast_import(&self, stream: &[u8]) {
         let input = self.path.join("somebody.stream");
         fs::write(&input, stream).unwrap();
-        let mut command = Command::new("git");
+        let mut command = process::program("git");
         command
             .args(["fast-import", "--quiet"])
             .current_dir(&self.path)
@@ -191,7 +206,7 @@ impl Codex {
         fs::remove_file(input).unwrap();
     }
 
-    /// Moves `main` to a commit of a tree that is written as it stands, sound or not. An entry is mode, name and id.
+    /// Moves `main` to a commit with a tree of these entries (mode, name, id). The tree does not have to be valid.
     pub(crate) fn plant(&self, entries: &[(&str, &[u8], &str)]) -> String {
         let mut data = Vec::new();
         for (mode, name, id) in entries {
@@ -205,34 +220,43 @@ impl Codex {
                     .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()),
             );
         }
-        fs::write(self.path.join("somebody.tree"), data).unwrap();
-        let id = self.git(&[
-            "hash-object",
-            "-t",
-            "tree",
-            "-w",
-            "--literally",
-            "somebody.tree",
-        ]);
-        fs::remove_file(self.path.join("somebody.tree")).unwrap();
-        id.trim().to_owned()
+        self.object(ObjectType::Tree, &data)
     }
 
-    /// Makes `tree` what `main` holds.
+    /// Writes an object exactly as it is given, sound or not. No process is started for it.
+    pub(crate) fn object(&self, kind: ObjectType, data: &[u8]) -> String {
+        let repository = self.open();
+        let odb = repository.odb().unwrap();
+        odb.write(kind, data).unwrap().to_string()
+    }
+
+    /// The bytes of an object, sound or not.
+    pub(crate) fn read_object(&self, id: &str) -> Vec<u8> {
+        let repository = self.open();
+        let odb = repository.odb().unwrap();
+        let object = odb.read(Oid::from_str(id).unwrap()).unwrap();
+        object.data().to_vec()
+    }
+
+    fn open(&self) -> Repository {
+        Repository::open_bare(&self.path).unwrap()
+    }
+
+    /// Moves `main` to a commit with this tree.
     pub(crate) fn set_root(&self, tree: &str) {
-        let commit = self.git(&["commit-tree", "-m", "Planted", tree]);
-        self.git(&["update-ref", "refs/heads/main", commit.trim()]);
+        let commit = format!(
+            "tree {tree}\nauthor Bob <b@b> 1700000000 +0000\ncommitter Bob <b@b> 1700000000 +0000\n\nPlanted\n"
+        );
+        let commit = self.object(ObjectType::Commit, commit.as_bytes());
+        self.git(&["update-ref", "refs/heads/main", &commit]);
     }
 
-    /// Writes contents and gives their id.
+    /// Writes a blob and returns its id.
     pub(crate) fn blob(&self, contents: &[u8]) -> String {
-        fs::write(self.path.join("somebody.blob"), contents).unwrap();
-        self.git(&["hash-object", "-w", "--no-filters", "somebody.blob"])
-            .trim()
-            .to_owned()
+        self.object(ObjectType::Blob, contents)
     }
 
-    /// Holds every push until the gate is opened.
+    /// Installs a hook that makes every push wait until the gate is opened.
     pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) -> Gate {
         sandbox.serve_without_git();
         let gate = Gate::new(sandbox);
@@ -246,7 +270,7 @@ impl Codex {
     }
 }
 
-/// How a commit of somebody else's begins, as `git fast-import` reads it.
+/// The start of a commit of another user, in the format of `git fast-import`.
 fn head(subject: &str) -> Vec<u8> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -259,7 +283,7 @@ fn head(subject: &str) -> Vec<u8> {
     .into()
 }
 
-/// A file of a commit, as `git fast-import` reads it.
+/// A file of a commit, in the format of `git fast-import`.
 fn written(mode: &str, path: &str, contents: &[u8]) -> Vec<u8> {
     [
         format!("M {mode} inline {path}\ndata {}\n", contents.len()).as_bytes(),

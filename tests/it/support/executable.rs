@@ -1,18 +1,20 @@
-//! Files that are run.
+//! Writes executable files with a separate program.
 //!
-//! Another program writes them: what this one holds open for writing, a child that another test forks just then holds
-//! open as well until it runs something else, and until then nobody may run the file ("text file busy").
+//! If the test process wrote them itself, a child that another thread forks at that moment would inherit the file
+//! descriptor that is open for writing, and until that child calls `exec`, running the file would fail with `ETXTBSY`.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Writes a shell script that can be run at once.
+use super::process;
+
+/// Writes an executable shell script.
 pub(crate) fn script(path: &Path, text: &str) {
     write(path, &format!("#!/bin/sh\n{text}\n"));
 }
 
-/// Writes a file that can be run at once by whatever interpreter it names.
+/// Writes an executable file. Its contents must begin with a `#!` line.
 pub(crate) fn write(path: &Path, contents: &str) {
     let mut install = install(Path::new("/dev/stdin"), path)
         .stdin(Stdio::piped())
@@ -27,13 +29,13 @@ pub(crate) fn write(path: &Path, contents: &str) {
     assert!(install.wait().unwrap().success());
 }
 
-/// Copies a program, which can be run at once.
+/// Copies a program.
 pub(crate) fn copy(program: &Path, path: &Path) {
     assert!(install(program, path).status().unwrap().success());
 }
 
 fn install(from: &Path, to: &Path) -> Command {
-    let mut command = Command::new("install");
+    let mut command = process::program("install");
     command.args(["-D", "-m", "755"]).args([from, to]);
     command
 }

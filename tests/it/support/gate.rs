@@ -1,4 +1,4 @@
-//! Holds the program at a chosen moment, so that a test can do something to it just then.
+//! Stops the program at a chosen step, so that a test can act at exactly that moment.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::http::{Reaction, Stage};
 use super::{Sandbox, wait_until, without_git, without_git_children};
 
-/// A place where shell code stops, says so, and waits until it is let go or the sandbox is gone. As long as somebody
-/// waits there, the file `reached` grows.
+/// A gate at which a shell script waits until the test opens it, or until the sandbox is removed.
 pub(crate) struct Gate {
+    /// Created when a process reaches the gate; it grows as long as a process waits.
     reached: PathBuf,
+    /// Created to open the gate.
     go: PathBuf,
 }
 
@@ -24,7 +25,7 @@ impl Gate {
         }
     }
 
-    /// The shell code that stops there.
+    /// The shell script that waits at the gate.
     pub(crate) fn script(&self) -> String {
         let (reached, go) = (self.reached.display(), self.go.display());
         format!(
@@ -32,45 +33,43 @@ impl Gate {
         )
     }
 
-    /// Waits until somebody stands there.
+    /// Waits until a process has reached the gate.
     #[track_caller]
     pub(crate) fn wait(&self) {
         wait_until("the gate is reached", || self.reached.exists());
     }
 
-    /// Waits until somebody has gone on standing there for a while.
+    /// Waits until a process has waited at the gate for a while longer.
     #[track_caller]
     pub(crate) fn wait_on(&self) {
-        let stood = || fs::metadata(&self.reached).map_or(0, |meta| meta.len());
-        let until_now = stood();
-        wait_until("somebody stands there for a while", || {
-            stood() > until_now + 20
-        });
+        let size = || fs::metadata(&self.reached).map_or(0, |meta| meta.len());
+        let start = size();
+        wait_until("a process waits at the gate", || size() > start + 20);
     }
 
-    /// Lets everybody through, now and later.
+    /// Opens the gate for good.
     pub(crate) fn open(&self) {
         fs::write(&self.go, "").unwrap();
     }
 }
 
-/// What the program asks of the codex.
+/// A step of a sync that involves the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Asking for the tip.
+    /// Query the tip.
     List,
     Fetch,
     Push,
-    /// Asking for the tip after a push.
+    /// Query the tip after the push.
     Verify,
 }
 
-/// Where in a step.
+/// A moment in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// Nothing of it was done.
+    /// Before the step has any effect.
     Before,
-    /// All of it was done, but it has not ended.
+    /// After the step has had its effect, but before the program knows the result.
     After,
 }
 
@@ -120,17 +119,18 @@ impl Sandbox {
         ));
     }
 
-    /// Stops the program around a step.
+    /// Makes the program wait at a gate before or after one step.
     pub(crate) fn hold_at(&self, step: Step, moment: Moment) -> Gate {
         let gate = Gate::new(self);
         self.run_at(step, moment, &gate.script());
         gate
     }
 
-    /// How many processes live in this sandbox's environment: the program and what it started, orphans too.
+    /// The number of running processes with the environment of this sandbox: the program and its descendants, including
+    /// orphans.
     pub(crate) fn processes(&self) -> usize {
         let home = format!("HOME={}", self.path("home").display());
-        let lives_here = |entry: &fs::DirEntry| {
+        let is_in_sandbox = |entry: &fs::DirEntry| {
             let variables = fs::read(entry.path().join("environ")).unwrap_or_default();
             variables
                 .split(|byte| *byte == 0)
@@ -139,7 +139,7 @@ impl Sandbox {
         fs::read_dir("/proc")
             .unwrap()
             .flatten()
-            .filter(lives_here)
+            .filter(is_in_sandbox)
             .count()
     }
 }

@@ -1,11 +1,11 @@
-//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of what was
-//! asked, and faults to order.
+//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of all
+//! requests, and faults on demand.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -13,47 +13,49 @@ use std::thread::{self, JoinHandle};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Codex, Sandbox};
+use super::{Codex, Sandbox, process};
 
-/// What happens to a request that a [`Fault`] is for.
+/// The fault with which the server reacts to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reaction {
-    /// An answer with this status and body.
+    /// Respond with this status and body.
     Status(u16, &'static str),
-    /// An answer with this status that repeats what it was sent: the header, what it holds, and the target.
+    /// Respond with this status and these header lines, each with its line break.
+    Headers(u16, &'static str),
+    /// Respond with this status and a body that repeats the target and the credentials of the request.
     Echo(u16),
-    /// A redirect to this URL with the same path behind it.
+    /// Redirect to this URL, with the path of the request appended.
     Redirect(String),
-    /// The connection is reset at once.
+    /// Reset the connection immediately.
     Reset,
-    /// Only so many bytes of the real answer.
+    /// Send only this many bytes of the real response.
     Truncate(usize),
-    /// Bytes that are no answer of git's.
+    /// Respond with bytes that are not part of git's protocol.
     Garbage,
-    /// No answer until the server goes.
+    /// Send no response until the server stops.
     Stall,
-    /// Git does its work, and the answer is lost.
+    /// Handle the request, then reset the connection instead of responding.
     LoseAnswer,
-    /// This shell code runs, and then git does its work.
+    /// Run this shell script, then handle the request.
     Before(String),
-    /// Git does its work, and then this shell code runs before the answer is sent.
+    /// Handle the request, then run this shell script, then respond.
     After(String),
 }
 
 /// The part of a sync that a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Asking for refs, to read.
+    /// The ref list before a fetch.
     ListToFetch,
-    /// Objects on their way down.
+    /// The download of objects.
     Fetch,
-    /// Asking for refs, to write.
+    /// The ref list before a push.
     ListToPush,
-    /// Objects on their way up.
+    /// The upload of objects.
     Push,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) target: String,
@@ -64,15 +66,21 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 struct Shared {
-    /// Faults that wait for a first request of another stage.
-    later: Mutex<Vec<(Stage, Stage, Reaction)>>,
+    /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the
+    /// fault.
+    later: Mutex<Vec<(Stage, Stage, Reaction, usize)>>,
+    /// Active faults: the stage, the fault, and the number of requests left.
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
     requests: Mutex<Vec<Request>>,
     stalled: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
+    /// Whether the client's wish for a version of the protocol is not passed on to git.
+    version_0: AtomicBool,
+    /// Capabilities that are not listed to clients.
+    hidden: Mutex<Vec<&'static str>>,
 }
 
-/// The server; it stops when dropped.
+/// A running server. It stops when dropped.
 pub(crate) struct HttpServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -86,7 +94,7 @@ struct Site {
 }
 
 impl HttpServer {
-    /// Serves the repositories below `root`; with `credentials` (`user:password`) to nobody else.
+    /// Serves the repositories below `root`. If there are `credentials` (`user:password`), all requests need them.
     pub(crate) fn start(root: &Path, credentials: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -105,7 +113,7 @@ impl HttpServer {
                         return;
                     }
                     let (shared, site) = (shared.clone(), site.clone());
-                    // A client that goes away in the middle is its own business.
+                    // The error of a client that closes its connection early is ignored.
                     thread::spawn(move || stream.and_then(|stream| serve(stream, &site, &shared)));
                 }
             }
@@ -122,12 +130,12 @@ impl HttpServer {
         format!("http://{}/{path}", self.address)
     }
 
-    /// Host and port.
+    /// The host and port of the server.
     pub(crate) fn place(&self) -> String {
         self.address.to_string()
     }
 
-    /// Orders a fault for the next `times` requests of `stage`.
+    /// Adds a fault for the next `times` requests of `stage`.
     pub(crate) fn fail(&self, stage: Stage, reaction: Reaction, times: usize) {
         self.shared
             .faults
@@ -136,22 +144,41 @@ impl HttpServer {
             .push((stage, reaction, times));
     }
 
-    /// Orders a fault for every request of `stage` that comes after one of `trigger`.
+    /// Adds a fault for every request of `stage` after the first request of `trigger`.
     pub(crate) fn fail_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
         self.shared
             .later
             .lock()
             .unwrap()
-            .push((trigger, stage, reaction));
+            .push((trigger, stage, reaction, usize::MAX));
     }
 
-    /// Ends all faults that were ordered.
+    /// Orders a fault for the first request of `stage` that comes after one of `trigger`.
+    pub(crate) fn fail_once_after(&self, trigger: Stage, stage: Stage, reaction: Reaction) {
+        self.shared
+            .later
+            .lock()
+            .unwrap()
+            .push((trigger, stage, reaction, 1));
+    }
+
+    /// Removes all faults.
     pub(crate) fn mend(&self) {
         self.shared.faults.lock().unwrap().clear();
         self.shared.later.lock().unwrap().clear();
     }
 
-    /// Every request so far.
+    /// Has git speak version 0 of its protocol from now on, as behind proxies that drop unknown headers.
+    pub(crate) fn speak_version_0(&self) {
+        self.shared.version_0.store(true, Ordering::SeqCst);
+    }
+
+    /// Lists a capability no more, as a server without it.
+    pub(crate) fn hide_capability(&self, name: &'static str) {
+        self.shared.hidden.lock().unwrap().push(name);
+    }
+
+    /// All requests so far, in the order in which they arrived.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -182,7 +209,11 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         let mut header = String::new();
         reader.read_line(&mut header)?;
         match header.trim_end().split_once(':') {
-            Some((name, value)) => headers.insert(name.to_lowercase(), value.trim().to_owned()),
+            Some((name, value)) => headers
+                .entry(name.to_lowercase())
+                // A header that is sent twice counts as what servers make of it.
+                .and_modify(|before: &mut String| *before += &format!(", {}", value.trim()))
+                .or_insert_with(|| value.trim().to_owned()),
             None => break,
         };
     }
@@ -214,6 +245,13 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
                 stream,
                 "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
+            );
+        }
+        Some(Reaction::Headers(status, more)) => {
+            let head = format!("HTTP/1.1 {status} Ordered\r\n{more}");
+            return write!(
+                stream,
+                "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
             );
         }
         Some(Reaction::Echo(status)) => {
@@ -252,7 +290,15 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         Some(Reaction::Before(script)) => run(script)?,
         _ => {}
     }
-    let answer = backend(site, &method, &target, &headers, &body)?;
+    if shared.version_0.load(Ordering::SeqCst) {
+        headers.remove("git-protocol");
+    }
+    let mut answer = backend(site, &method, &target, &headers, &body)?;
+    if stage(&method, &target, &body) == Some(Stage::ListToFetch) {
+        for name in shared.hidden.lock().unwrap().iter() {
+            hide(&mut answer, name.as_bytes());
+        }
+    }
     if let Some(Reaction::After(script)) = &reaction {
         run(script)?;
     }
@@ -265,11 +311,23 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     stream.write_all(answer)
 }
 
-fn run(script: &str) -> std::io::Result<()> {
-    Command::new("sh").args(["-c", script]).status().map(drop)
+/// Makes a capability one that no client knows, of the same length.
+fn hide(answer: &mut [u8], name: &[u8]) {
+    for start in 0..answer.len().saturating_sub(name.len()) {
+        if answer[start..].starts_with(name) {
+            answer[start..start + name.len()].fill(b'x');
+        }
+    }
 }
 
-/// Closes so that the other side sees a reset and not an end.
+fn run(script: &str) -> std::io::Result<()> {
+    process::program("sh")
+        .args(["-c", script])
+        .status()
+        .map(drop)
+}
+
+/// Makes closing the stream a reset instead of an orderly end.
 fn reset(stream: &TcpStream) -> std::io::Result<()> {
     rustix::net::sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO))?;
     Ok(())
@@ -301,7 +359,7 @@ impl Shared {
         self.faults.lock().unwrap().extend(
             triggered
                 .into_iter()
-                .map(|(_, at, reaction)| (at, reaction, usize::MAX)),
+                .map(|(_, at, reaction, times)| (at, reaction, times)),
         );
         let mut faults = self.faults.lock().unwrap();
         let (_, reaction, times) = faults
@@ -341,7 +399,7 @@ fn read_body(
     Ok(body)
 }
 
-/// Runs `git http-backend` and turns its answer into one of http.
+/// Runs `git http-backend` and converts its CGI output into an HTTP response.
 fn backend(
     site: &Site,
     method: &str,
@@ -351,11 +409,8 @@ fn backend(
 ) -> std::io::Result<Vec<u8>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
-    let mut child = Command::new("git")
+    let mut child = process::program("git")
         .arg("http-backend")
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("HOME", &site.root)
         .env("GIT_PROJECT_ROOT", &site.root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
@@ -374,9 +429,10 @@ fn backend(
         .spawn()?;
     let mut input = child.stdin.take().unwrap();
     let body = body.to_vec();
-    let feeding = thread::spawn(move || input.write_all(&body));
+    let writer = thread::spawn(move || input.write_all(&body));
     let output = child.wait_with_output()?.stdout;
-    let _ = feeding.join();
+    let _ = writer.join();
+
     let end = output
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -401,10 +457,10 @@ fn backend(
     Ok(answer)
 }
 
-/// What [`World`]'s server wants.
+/// The token that the server of [`World`] requires.
 pub(crate) const TOKEN: &str = "t0ken-that-must-not-show";
 
-/// One project with a change to publish, and a codex behind http that wants a token.
+/// One project with a change to publish, and a codex behind an http server that requires a token.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) codex: Codex,

@@ -1,12 +1,14 @@
-//! A sealed environment, the real binary in it, and repositories to look at.
+//! The environment of the tests: a sandbox in which the real binary runs, repositories, and servers on loopback.
 
 pub(crate) mod browser;
 mod codex;
 pub(crate) mod executable;
 pub(crate) mod gate;
 pub(crate) mod http;
+pub(crate) mod link;
 mod mounts;
 mod output;
+pub(crate) mod process;
 mod sandbox;
 pub(crate) mod ssh;
 pub(crate) mod tls;
@@ -19,7 +21,7 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use transport::{needs_git, needs_git_children, without_git, without_git_children};
 pub(crate) use wait::wait_until;
 
-/// Waits until a server listens on this port of loopback.
+/// Waits until a server listens on this loopback port.
 #[track_caller]
 fn listens(port: u16) {
     wait_until("a server listens", || {
@@ -27,7 +29,8 @@ fn listens(port: u16) {
     });
 }
 
-/// Says that a test was left out for want of a program; fails where none may be, for a program can be installed.
+/// Reports that a test was skipped because programs are not installed. With `CODEX_TEST_REQUIRE_SERVERS`, the test
+/// fails instead.
 pub(crate) fn not_installed(programs: &str) {
     assert!(
         std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(),
@@ -36,11 +39,8 @@ pub(crate) fn not_installed(programs: &str) {
     skipped(&format!("not installed: {programs}"));
 }
 
-/// Says that a test was left out, and why: what it needs is not granted here (a container without mounts, say).
-#[expect(
-    clippy::print_stderr,
-    reason = "who runs the tests should know what was left out"
-)]
+/// Reports that a test was skipped because this machine does not allow what it needs, such as mounts in a container.
+#[expect(clippy::print_stderr, reason = "the output lists the skipped tests")]
 pub(crate) fn skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }

@@ -1,18 +1,21 @@
-//! Disks that are full or not to be written, for one run alone: a mount namespace, which goes with the run.
+//! Full and read-only disks for a single run, in a mount namespace that ends with the run.
 
 use super::{Output, Sandbox, skipped};
 
-/// The status of a run whose mounts could not be made.
+/// The exit status if the mounts could not be made.
 const NO_MOUNTS: i32 = 99;
 
 impl Sandbox {
-    /// Runs the program where `mounts` (shell) were made for it alone. `None`, and a line that says so, where this
-    /// machine allows no mounts. A temporary directory that was mounted must be tidy at the end: nobody can look later.
+    /// Runs the program in a namespace with the mounts of the shell script `mounts`. Reports that the test is skipped
+    /// and returns `None` if the machine does not allow mounts.
+    ///
+    /// If the temporary directory is a mount, it is checked for leftovers here, because the test cannot do so later.
     pub(crate) fn run_with_mounts(&self, mounts: &str, arguments: &[&str]) -> Option<Output> {
         self.run_between_mounts(mounts, arguments, "")
     }
 
-    /// The same, with some shell after the run, before the mounts go.
+    /// Like [`run_with_mounts`](Self::run_with_mounts), with a shell script `after` that runs before the mounts are
+    /// removed.
     pub(crate) fn run_between_mounts(
         &self,
         mounts: &str,
@@ -35,7 +38,7 @@ impl Sandbox {
             .arg(env!("CARGO_BIN_EXE_fractary-codex"))
             .args(arguments);
         let output = self.finish(command);
-        // `unshare` itself ends with 1 where it may not.
+        // `unshare` exits with 1 if it is not permitted.
         if output.code == Some(NO_MOUNTS) || output.stderr.starts_with("unshare: ") {
             skipped(&format!("no mounts can be made: {}", output.stderr));
             return None;

@@ -1,16 +1,16 @@
-//! What a finished program said.
+//! The output of a finished program.
 
 use std::path::Path;
 
 use super::http::HttpServer;
 
-/// Status and streams, with helpers that show both when a test fails.
+/// The exit status and both streams. The assertions here show the streams when they fail.
 pub(crate) struct Output {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// What a snapshot shows as `[sandbox]`.
-    names: Vec<(String, &'static str)>,
+    /// The texts to replace in a snapshot, such as the sandbox's path by `[sandbox]`.
+    replacements: Vec<(String, &'static str)>,
 }
 
 impl Output {
@@ -23,18 +23,18 @@ impl Output {
         let served = server
             .into_iter()
             .flat_map(|server| [(server.url("codex.git"), codex), (server.place(), codex)]);
-        let names = served
+        let replacements = served
             .chain([(sandbox.to_string_lossy().into_owned(), "[sandbox]")])
             .collect();
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-            names,
+            replacements,
         }
     }
 
-    /// Fails unless the exit status is `expected`.
+    /// Asserts that the exit status is `expected`.
     #[track_caller]
     pub(crate) fn code(self, expected: i32) -> Self {
         assert_eq!(
@@ -47,7 +47,7 @@ impl Output {
         self
     }
 
-    /// Standard output as one JSON document.
+    /// Parses standard output as a single JSON document.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
@@ -58,26 +58,24 @@ impl Output {
         })
     }
 
-    /// Both streams for a snapshot: the sandbox's path, object ids and times replaced.
+    /// Both streams for a snapshot, with the path of the sandbox and all object ids replaced.
     pub(crate) fn shown(&self) -> String {
-        let both = format!("{}---\n{}", self.stdout, self.stderr);
-        masked(
-            &self
-                .names
-                .iter()
-                .fold(both, |both, (name, shown)| both.replace(name, shown)),
-        )
+        let mut text = format!("{}---\n{}", self.stdout, self.stderr);
+        for (from, to) in &self.replacements {
+            text = text.replace(from, to);
+        }
+        masked(&text)
     }
 }
 
-/// A text with its object ids, whole or short, replaced.
+/// Replaces all full and abbreviated object ids in a text.
 pub(crate) fn masked(text: &str) -> String {
     text.split_inclusive(|c: char| !c.is_ascii_alphanumeric())
         .map(mask)
         .collect()
 }
 
-/// Replaces a word that is an object id, whole or short.
+/// Replaces the word if it is a full or abbreviated object id.
 fn mask(word: &str) -> String {
     let id = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let hexadecimal = id

@@ -1,4 +1,4 @@
-//! One temporary directory that holds a test's whole world: home, workspace, codex and temporary files.
+//! The temporary directory of a test, which holds its home, workspace, codex and temporary files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,17 +12,18 @@ use tempfile::TempDir;
 
 use super::http::HttpServer;
 use super::transport::chosen_transport;
-use super::{Codex, Output, executable, without_git, without_git_children};
+use super::{Codex, Output, executable, process, without_git, without_git_children};
 
-/// The world of one test; gone when dropped.
+/// The environment of one test. It is removed when dropped.
 pub(crate) struct Sandbox {
-    // Before the directory that it serves is gone.
+    // Declared first, so that the server stops before its directory is removed.
     server: OnceLock<HttpServer>,
     directory: TempDir,
 }
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
+        process::isolate();
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "tmp", "ws"] {
             fs::create_dir(directory.path().join(name)).unwrap();
@@ -33,19 +34,19 @@ impl Sandbox {
         }
     }
 
-    /// A path inside.
+    /// The absolute path of a file in the sandbox.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)
     }
 
-    /// Writes a file, with its directories.
+    /// Writes a file, and creates its directories.
     pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    /// Writes a file whose path below a directory may be any bytes.
+    /// Writes a file whose path below `directory` does not have to be UTF-8.
     pub(crate) fn write_bytes(&self, directory: &str, relative: &[u8], content: &str) {
         let path = self.path(directory).join(OsStr::from_bytes(relative));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -61,9 +62,9 @@ impl Sandbox {
         }
     }
 
-    /// Makes a named pipe.
+    /// Creates a named pipe.
     pub(crate) fn pipe(&self, relative: &str) {
-        let made = Command::new("mkfifo")
+        let made = process::program("mkfifo")
             .arg(self.path(relative))
             .status()
             .unwrap();
@@ -74,7 +75,8 @@ impl Sandbox {
         fs::set_permissions(self.path(relative), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// A workspace of projects whose roots are the directories of these names, beside an empty codex.
+    /// Creates an empty codex, and a workspace with projects whose roots are the directories of these names. `more` is
+    /// appended to the configuration file.
     pub(crate) fn workspace(&self, projects: &[&str], more: &str) -> Codex {
         let names: String = projects
             .iter()
@@ -87,7 +89,7 @@ impl Sandbox {
         Codex::empty(&self.path("codex.git"), self)
     }
 
-    /// A server before the workspace's codex, which is synced to through it from now on.
+    /// Starts a server for the codex, and makes the workspace sync through it.
     pub(crate) fn serve(&self) -> &HttpServer {
         self.server.get_or_init(|| {
             let server = HttpServer::start(self.directory.path(), None);
@@ -101,19 +103,18 @@ impl Sandbox {
         })
     }
 
-    /// Where git is hidden, puts the codex behind a server: nobody runs the hooks of a path then, and nothing is fetched
-    /// from one.
+    /// Starts a server for the codex if git is hidden. Without git, the hooks of a codex at a local path would not be
+    /// run, and nothing would be fetched from it.
     pub(crate) fn serve_without_git(&self) {
         if without_git() {
             self.serve();
         }
     }
 
-    /// A command in the sealed environment. What a test puts into `bin` comes first on PATH.
+    /// A command in the environment of the sandbox. Programs in its directory `bin` come first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = process::program(program);
         command
-            .env_clear()
             .env(
                 "PATH",
                 format!(
@@ -124,8 +125,6 @@ impl Sandbox {
             )
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
-            .env("LC_ALL", "C")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_AUTHOR_NAME", "Ada")
             .env("GIT_AUTHOR_EMAIL", "ada@acme.example")
             .env("GIT_COMMITTER_NAME", "Ada")
@@ -136,7 +135,7 @@ impl Sandbox {
         command
     }
 
-    /// The program itself, not yet started.
+    /// A command that runs the program in the workspace.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_fractary-codex"));
         command.env("PATH", self.program_path()).args(arguments);
@@ -146,7 +145,7 @@ impl Sandbox {
         command
     }
 
-    /// The program's PATH; nothing but `bin` where git is hidden.
+    /// The PATH of the program. If git is hidden, it is only the directory `bin`.
     pub(crate) fn program_path(&self) -> String {
         let own = self.path("bin").display().to_string();
         if without_git() {
@@ -156,12 +155,40 @@ impl Sandbox {
         }
     }
 
+    /// The program, not yet started, with permissions that count for root too.
+    pub(crate) fn without_overrides(&self, arguments: &[&str]) -> Command {
+        if !rustix::process::geteuid().is_root() {
+            return self.program(arguments);
+        }
+        let mut command = self.command("setpriv");
+        command
+            .args([
+                "--bounding-set=-dac_override,-dac_read_search",
+                "--inh-caps=-dac_override,-dac_read_search",
+                "env",
+                &format!("PATH={}", self.program_path()),
+                env!("CARGO_BIN_EXE_fractary-codex"),
+            ])
+            .args(arguments);
+        command
+    }
+
+    /// The program, not yet started, with this mask for the permissions of new files.
+    pub(crate) fn with_mask(&self, mask: &str, arguments: &[&str]) -> Command {
+        let script = format!("umask {mask}; PATH={} exec \"$@\"", self.program_path());
+        let mut command = self.command("sh");
+        command
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
+            .args(arguments);
+        command
+    }
+
     /// Runs the program in the workspace.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.finish(self.program(arguments))
     }
 
-    /// Runs a prepared command to its end.
+    /// Runs a command and waits for its end.
     pub(crate) fn finish(&self, mut command: Command) -> Output {
         self.output(command.output().unwrap())
     }
@@ -171,7 +198,7 @@ impl Sandbox {
         self.spawn(self.program(arguments))
     }
 
-    /// Starts a prepared command in the background.
+    /// Starts a command in the background.
     pub(crate) fn spawn(&self, mut command: Command) -> Child {
         command
             .stdout(Stdio::piped())
@@ -180,7 +207,7 @@ impl Sandbox {
             .unwrap()
     }
 
-    /// Waits until a command from the background has ended.
+    /// Waits for the end of a command in the background.
     pub(crate) fn ended(&self, child: Child) -> Output {
         self.output(child.wait_with_output().unwrap())
     }
@@ -189,7 +216,7 @@ impl Sandbox {
         Output::new(output, self.directory.path(), self.server.get())
     }
 
-    /// Runs git and gives what it printed; it must succeed.
+    /// Runs git and returns its output. It must succeed.
     pub(crate) fn git(&self, directory: &Path, arguments: &[&str]) -> String {
         let mut command = self.command("git");
         command.args(arguments).current_dir(directory);
@@ -202,7 +229,7 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Puts a shell script before the real `git` on PATH, which it ends by running.
+    /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`.
     pub(crate) fn wrap_git(&self, script: &str) {
         assert!(!without_git_children(), "a test of what git itself does");
         let real = self.git(&self.path("ws"), &["--exec-path"]);
@@ -213,7 +240,7 @@ impl Sandbox {
         );
     }
 
-    /// What lies in the temporary directory.
+    /// The names of the files in the temporary directory.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("tmp")).unwrap();
         entries
@@ -221,7 +248,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// Every file below `relative` with contents, mode and modification time: to show that nothing was touched.
+    /// All files below `relative` with their contents, mode and modification time, to check that nothing was changed.
     pub(crate) fn fingerprint(
         &self,
         relative: &str,

@@ -1,12 +1,12 @@
-//! Git over ssh on loopback: an `sshd` of the test's own, with keys of the test's own.
+//! Git over ssh on loopback: an `sshd` with its own keys.
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use super::{Sandbox, listens, not_installed};
+use super::{Sandbox, listens, not_installed, process};
 
-/// A running `sshd`; ended when dropped.
+/// A running `sshd`. It stops when dropped.
 pub(crate) struct SshServer {
     child: Child,
     port: u16,
@@ -14,7 +14,8 @@ pub(crate) struct SshServer {
 }
 
 impl SshServer {
-    /// Starts one that knows a key of the sandbox; `None`, and a line that says so, where `sshd` is not installed.
+    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if
+    /// `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         Self::start_with(sandbox, "")
     }
@@ -30,7 +31,7 @@ impl SshServer {
         fs::create_dir(&directory).unwrap();
         for key in ["host", "user", "stranger"] {
             let path = directory.join(key);
-            let made = Command::new("ssh-keygen")
+            let made = process::program("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-f"])
                 .arg(path)
                 .status()
@@ -60,16 +61,17 @@ impl SshServer {
             format!("[127.0.0.1]:{port} {other}"),
         )
         .unwrap();
-        // A separation directory is wanted by sshd when it is started by root.
+        // If it is started by root, sshd requires its privilege separation directory.
         let _ = fs::create_dir_all("/run/sshd");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n{more}",
+             UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n\
+             SetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n{more}",
             path("host"),
             path("authorized_keys"),
         );
         fs::write(directory.join("sshd_config"), config).unwrap();
-        let child = Command::new(program)
+        let child = process::program(program)
             .args(["-D", "-e", "-f", &path("sshd_config")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -84,13 +86,29 @@ impl SshServer {
         })
     }
 
-    /// The URL of a repository of this machine.
+    /// Has the server run `command` in place of what clients ask for; they find that in `$SSH_ORIGINAL_COMMAND`.
+    pub(crate) fn force(&self, command: &str) {
+        let key = fs::read_to_string(self.directory.join("user.pub")).unwrap();
+        let command = command.replace('"', "\\\"");
+        fs::write(
+            self.directory.join("authorized_keys"),
+            format!("command=\"{command}\" {key}"),
+        )
+        .unwrap();
+    }
+
+    /// The port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a repository on this machine.
     pub(crate) fn url(&self, path: &std::path::Path) -> String {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())
     }
 
-    /// A client configuration (as `~/.ssh/config` would be) with this key and these known hosts. They are also put where
-    /// libgit2 looks for them.
+    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these known hosts. Key and
+    /// hosts are also written to the paths that libgit2 uses.
     pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
         for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
             sandbox.write(

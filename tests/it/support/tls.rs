@@ -1,13 +1,13 @@
-//! TLS on loopback: an `nginx` of the test's own in front of another server, with a certificate that nobody signed.
+//! TLS on loopback: an `nginx` in front of another server, with a self-signed certificate.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use super::{Sandbox, listens, not_installed};
+use super::{Sandbox, listens, not_installed, process};
 
-/// A running `nginx`; ended when dropped.
+/// A running `nginx`. It stops when dropped.
 pub(crate) struct TlsServer {
     child: Child,
     port: u16,
@@ -15,11 +15,12 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsServer {
-    /// Starts one that passes everything on to `upstream` (`http://…`); `None`, and a line that says so, where a program
-    /// is missing.
+    /// Starts an `nginx` that forwards all requests to `upstream` (`http://…`). Reports that the test is skipped and returns
+    /// `None` if a program is not installed.
     pub(crate) fn start(sandbox: &Sandbox, upstream: &str) -> Option<Self> {
         let program = "/usr/sbin/nginx";
-        if !Path::new(program).exists() || Command::new("openssl").arg("version").output().is_err()
+        if !Path::new(program).exists()
+            || process::program("openssl").arg("version").output().is_err()
         {
             not_installed("nginx or openssl");
             return None;
@@ -27,7 +28,7 @@ impl TlsServer {
         let directory = sandbox.path("tls");
         fs::create_dir(&directory).unwrap();
         let (key, certificate) = (directory.join("key"), directory.join("certificate"));
-        let made = Command::new("openssl")
+        let made = process::program("openssl")
             .args([
                 "req",
                 "-x509",
@@ -75,7 +76,7 @@ impl TlsServer {
         );
         let path = directory.join("nginx.conf");
         fs::write(&path, config).unwrap();
-        let child = Command::new(program)
+        let child = process::program(program)
             .args(["-e", "stderr", "-c"])
             .arg(path)
             .stdin(Stdio::null())
@@ -91,12 +92,12 @@ impl TlsServer {
         })
     }
 
-    /// The URL of the repository at `path` of the server behind.
+    /// The https URL of the repository at `path` of the upstream server.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}/{path}", self.port)
     }
 
-    /// The file to trust.
+    /// The path of the certificate, which a client must trust.
     pub(crate) fn certificate(&self) -> &str {
         self.certificate.to_str().unwrap()
     }

@@ -190,7 +190,7 @@ fn tunnel(
             "the proxy asks for credentials".to_owned(),
         )),
         status => Err(Failure::new(
-            RemoteErrorKind::Refused,
+            RemoteErrorKind::Proxy,
             format!(
                 "the proxy `{}` answered {status}",
                 proxy.address.authority()

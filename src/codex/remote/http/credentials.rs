@@ -14,7 +14,7 @@ use crate::codex::remote::address::Address;
 use crate::codex::remote::failure::Failure;
 use crate::codex::transport::OnSignal;
 use crate::codex::transport::bound::Bound;
-use crate::codex::transport::process::{self, Failed};
+use crate::codex::transport::process::{self, Failed, Watch};
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::secret::Secret;
@@ -47,6 +47,7 @@ impl Login {
 /// The sources of logins for one server, each asked once.
 pub(super) struct Logins {
     address: Address,
+    environment: Environment,
     interrupt: Interrupt,
     /// How long a helper may take.
     limit: Duration,
@@ -60,6 +61,7 @@ impl Logins {
         Self {
             netrc: from_netrc(address, &bound.environment),
             address: address.clone(),
+            environment: bound.environment.clone(),
             interrupt: bound.interrupt.clone(),
             limit: timeout.connect + timeout.idle,
             helpers_asked: false,
@@ -107,13 +109,15 @@ impl Logins {
 
     /// Runs `git credential`; `None` where there is no git, or it has nothing to say.
     fn helpers(&self, action: &str, login: Option<&Login>) -> Result<Option<String>, Failure> {
-        let mut command = process::git("git");
+        let mut command = process::git("git", &self.environment);
         command.args(["credential", action]).current_dir("/");
         command.stdin(self.description(login)?);
         let ran = process::run(
             command,
+            &[],
             &self.interrupt,
             OnSignal::Stop,
+            Watch::Output,
             |_| self.limit,
             |_| {},
         );

@@ -21,7 +21,7 @@ use super::carrier::{Body, Carrier, Reader};
 use super::failure::Failure;
 use super::patience::Patience;
 use super::protocol::capabilities::Service;
-use super::settings::Settings;
+use super::settings::HttpSettings;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::transport::answer::NOT_GIT;
 use crate::codex::transport::bound::Bound;
@@ -56,7 +56,7 @@ const ONLY_GIT_VARIABLES: [&str; 3] = ["GIT_SSL_CERT", "GIT_SSL_CAPATH", "GIT_PR
 /// A server reached over http.
 pub(super) struct Http {
     bound: Bound,
-    settings: Arc<Settings>,
+    settings: Arc<HttpSettings>,
     patience: Patience,
     /// Where the repository is. A redirect of the first request moves it.
     address: Address,
@@ -86,7 +86,7 @@ impl Http {
     /// Prepares conversations with the repository at `url`. An error where only git can talk to it.
     pub(super) fn new(
         bound: &Bound,
-        settings: Arc<Settings>,
+        settings: Arc<HttpSettings>,
         patience: Patience,
         url: &str,
     ) -> Result<Self, Failure> {
@@ -192,7 +192,7 @@ impl Http {
             add("Content-Type", content_type);
         }
         if call.service == Service::UploadPack
-            && self.settings.value("protocol.version") != Some("0")
+            && self.settings.0.get("protocol.version") != Some("0")
         {
             add("Git-Protocol", "version=2");
         }
@@ -341,7 +341,7 @@ impl Http {
         if !content_type.trim().eq_ignore_ascii_case(expected) {
             self.connection = None;
             return Err(match call.method {
-                "GET" => Failure::new(RemoteErrorKind::NotFound, NOT_GIT),
+                "GET" => Failure::new(RemoteErrorKind::NotGit, NOT_GIT),
                 _ => Failure::invalid(format!("its answer is not git's but `{content_type}`")),
             });
         }
@@ -367,8 +367,10 @@ impl Http {
             403 => RemoteErrorKind::Forbidden,
             404 | 410 => RemoteErrorKind::NotFound,
             407 => return Failure::NeedsGit("the proxy asks for credentials".to_owned()),
-            400..=428 => return Failure::Refused(self.quote(head, is_whole)),
-            429 | 500.. => RemoteErrorKind::ServerFailure,
+            429 => RemoteErrorKind::RateLimited,
+            413 => return Failure::TooLarge(self.quote(head, is_whole)),
+            400..=428 => RemoteErrorKind::RequestRefused,
+            500.. => RemoteErrorKind::ServerFailure,
             _ => RemoteErrorKind::Other,
         };
         Failure::Remote {
@@ -456,7 +458,11 @@ impl Carrier for Http {
 }
 
 /// An error where git's configuration asks for something that only git can do.
-fn check_settings(settings: &Settings, address: &Address, bound: &Bound) -> Result<(), Failure> {
+fn check_settings(
+    settings: &HttpSettings,
+    address: &Address,
+    bound: &Bound,
+) -> Result<(), Failure> {
     let set = |name: &&&str| {
         settings
             .http(address, name)
@@ -477,7 +483,7 @@ fn check_settings(settings: &Settings, address: &Address, bound: &Bound) -> Resu
 
 /// The TLS settings for `address`; the environment counts before the configuration, as for git.
 fn trust(
-    settings: &Settings,
+    settings: &HttpSettings,
     address: &Address,
     bound: &Bound,
 ) -> Result<Arc<ClientConfig>, Failure> {

@@ -24,7 +24,8 @@ pub(in crate::codex::remote) struct Update<'u> {
 /// What the server says became of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::codex::remote) enum Report {
-    Accepted,
+    /// The update was made; the ref that was updated, where that is another one than the named.
+    Accepted(Option<String>),
     /// The update was refused, for this reason.
     Refused(String),
     /// The server could not store the objects.
@@ -116,7 +117,13 @@ fn read_lines(
     let mut verdict = None;
     // A report that ends without its flush has said all the same what it was to say.
     while let Ok(Some(line)) = packets.text() {
-        verdict = verdict.or(verdict_of(&line, update.name));
+        match (&mut verdict, line.strip_prefix("option refname ")) {
+            (Some(Report::Accepted(instead)), Some(name)) if name != update.name => {
+                *instead = Some(name.to_owned());
+            }
+            (None, _) => verdict = verdict_of(&line, update.name),
+            _ => {}
+        }
     }
     match verdict {
         _ if unpacked != "ok" => Ok(Report::NotUnpacked(unpacked.to_owned())),
@@ -132,7 +139,7 @@ fn verdict_of(line: &str, name: &str) -> Option<Report> {
     let (verdict, rest) = line.split_once(' ')?;
     let (reference, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     match verdict {
-        "ok" if reference == name => Some(Report::Accepted),
+        "ok" if reference == name => Some(Report::Accepted(None)),
         "ng" if reference == name => Some(Report::Refused(reason.to_owned())),
         _ => None,
     }
@@ -194,7 +201,10 @@ mod tests {
     fn every_verdict_is_read() {
         let main = "refs/heads/main";
         for (lines, expected) in [
-            (&["unpack ok", "ok refs/heads/main"][..], Report::Accepted),
+            (
+                &["unpack ok", "ok refs/heads/main"][..],
+                Report::Accepted(None),
+            ),
             (
                 &["unpack ok", "ng refs/heads/main fetch first"],
                 Report::Refused("fetch first".to_owned()),
@@ -209,7 +219,7 @@ mod tests {
                     "ok refs/heads/main",
                     "option refname refs/for/main",
                 ],
-                Report::Accepted,
+                Report::Accepted(Some("refs/for/main".to_owned())),
             ),
         ] {
             let plain = Request::default().lines(lines).flush().into_bytes();

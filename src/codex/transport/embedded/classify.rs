@@ -74,6 +74,7 @@ mod tests {
             branch: None,
             token: None,
             repository_token: None,
+            unused_tokens: Vec::new(),
             unset_token_variables: Vec::new(),
             username: String::new(),
             create: false,

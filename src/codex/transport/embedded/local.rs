@@ -15,10 +15,11 @@ use super::classify;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, id_of, oid_of};
 use crate::codex::transport::bound::Bound;
-use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
+use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Target, Transport};
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::platform;
+use crate::url::RemoteUrl;
 
 /// Hooks of a repository that may decline a push.
 const HOOKS: [&str; 4] = [
@@ -138,6 +139,10 @@ fn objects(repository: &Repository) -> PathBuf {
 }
 
 impl Transport for Local {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     fn clone_key(&self) -> String {
         format!("libgit2 {}", self.bound.remote.url.for_git())
     }
@@ -182,8 +187,9 @@ impl Transport for Local {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
+        let branch = target.branch;
         let repository = self.open()?;
         if let Some(reason) = self.refusal(&repository, branch) {
             return Ok(PushReply::rejected(&reason, Vec::new()));
@@ -195,20 +201,21 @@ impl Transport for Local {
             return Ok(PushReply::moved());
         }
         match tempfile::tempfile_in(objects(&repository)) {
-            Ok(_) => Ok(PushReply::Accepted),
+            Ok(_) => Ok(PushReply::accepted()),
             Err(error) => Err(self
                 .bound
                 .error(RemoteErrorKind::Forbidden, vec![error.to_string()])),
         }
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
+        let branch = target.branch;
         let repository = self.open()?;
         if let Some(reason) = self.refusal(&repository, branch) {
             return Ok(PushReply::rejected(&reason, Vec::new()));
@@ -249,7 +256,7 @@ impl Transport for Local {
             ),
         };
         Ok(match updated {
-            Ok(_) => PushReply::Accepted,
+            Ok(_) => PushReply::accepted(),
             Err(error) => PushReply::rejected("failed to update ref", said(&error)),
         })
     }

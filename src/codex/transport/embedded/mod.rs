@@ -12,6 +12,8 @@ mod local;
 mod network;
 mod ssh;
 
+use std::path::Path;
+
 use super::Transport;
 use super::bound::Bound;
 use local::Local;
@@ -19,7 +21,7 @@ use network::Network;
 
 /// Libgit2, for the remote that it is bound to.
 pub(super) fn open(bound: Bound) -> Box<dyn Transport> {
-    match bound.remote.url.local_path() {
+    match bound.remote.url.local_path().map(Path::to_owned) {
         Some(path) => Box::new(Local::new(bound, path)),
         None => Box::new(Network::new(bound)),
     }

@@ -11,10 +11,11 @@ use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, TIP, id_of};
 use crate::codex::transport::bound::Bound;
 use crate::codex::transport::classify::telling;
-use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Transport};
+use crate::codex::transport::{Depth, OnSignal, PushReply, RemoteRefs, Target, Transport};
 use crate::event::Stage;
 use crate::object::ObjectId;
 use crate::paths::escaped;
+use crate::url::RemoteUrl;
 
 /// libgit2, bound to one remote.
 pub(super) struct Network {
@@ -84,6 +85,10 @@ fn unconfigured(repository: Repository) -> Result<Repository, git2::Error> {
 }
 
 impl Transport for Network {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
     /// Clones of git's own may lack contents, which libgit2 could not fetch.
     fn clone_key(&self) -> String {
         format!("libgit2 {}", self.bound.remote.url.for_git())
@@ -144,28 +149,28 @@ impl Transport for Network {
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
         let lines = self.list(Direction::Push, OnSignal::GoOn)?;
         let tip = self
             .bound
-            .find(&lines, Some(branch))?
+            .find(&lines, Some(target.branch))?
             .and_then(|refs| refs.tip);
         Ok(match tip {
             Some(tip) if !store.is_ancestor(tip, commit) => PushReply::moved(),
-            _ => PushReply::Accepted,
+            _ => PushReply::accepted(),
         })
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
-        branch: &str,
+        target: Target<'_>,
     ) -> Result<PushReply, RemoteError> {
         let (path, url) = (store.path().to_owned(), self.url.clone());
-        let refspec = format!("{commit}:refs/heads/{branch}");
+        let refspec = format!("{commit}:refs/heads/{}", target.branch);
         let call = Call::new(&self.bound);
         // Not to be interrupted: once it is sent, the verdict is awaited and told.
         let verdict = call.run(OnSignal::GoOn, move |call| {
@@ -201,7 +206,7 @@ impl Transport for Network {
             }
         });
         match verdict {
-            Ok(Verdict::Accepted) => Ok(PushReply::Accepted),
+            Ok(Verdict::Accepted) => Ok(PushReply::accepted()),
             Ok(Verdict::Moved) => Ok(PushReply::moved()),
             Ok(Verdict::Refused(why)) => {
                 let why = escaped(self.bound.redacted_line(&why).as_bytes()).to_string();

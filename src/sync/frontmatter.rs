@@ -1,29 +1,35 @@
-//! The older tool's routing: a Markdown file says in its frontmatter which projects get it. Deprecated, and so only
-//! where a project's configuration asks for it and names nothing else.
+//! Routing by frontmatter, as in the older tool: a Markdown file names the projects that receive it. It is deprecated,
+//! and only used by a project that enables `sync.routing.use_frontmatter` and has no `sync.from_codex.include`.
 //!
-//! `codex_sync_include` and `codex_sync_exclude` are globs for names of projects; an exclude wins, without an include
-//! nobody gets the file, its own project never does, nor does the codex.
+//! `codex_sync_include` and `codex_sync_exclude` are globs for project names. An exclude takes precedence, and a file
+//! without an include is not routed. A file is never routed to its own project or to the codex itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bstr::{BString, ByteSlice};
-use globset::GlobBuilder;
 use serde::Deserialize;
 
 use super::SyncRequest;
 use super::opened::Opened;
 use super::sources::Roots;
+use crate::glob::Glob;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::plan::{Entry, ProjectPlan};
 use crate::workspace::Project;
 
-/// What is read of a frontmatter; everything else in it is somebody else's.
+/// The keys that are read from a frontmatter. All others are ignored.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 struct Frontmatter {
     #[serde(default, alias = "codex_sync_includes")]
     codex_sync_include: Names,
     #[serde(default, alias = "codex_sync_excludes")]
     codex_sync_exclude: Names,
+}
+
+impl Frontmatter {
+    fn routes_to(&self, project: &str) -> bool {
+        self.codex_sync_include.matches(project) && !self.codex_sync_exclude.matches(project)
+    }
 }
 
 /// One glob or several.
@@ -41,19 +47,22 @@ impl Default for Names {
 }
 
 impl Names {
+    /// Whether any of the globs matches. An invalid glob matches nothing.
     fn matches(&self, name: &str) -> bool {
         let globs = match self {
             Self::Many(globs) => globs.as_slice(),
             Self::One(glob) => std::slice::from_ref(glob),
         };
-        globs.iter().any(|glob| {
-            let compiled = GlobBuilder::new(glob).literal_separator(true).build();
-            compiled.is_ok_and(|glob| glob.compile_matcher().is_match(name))
-        })
+        globs
+            .iter()
+            .any(|glob| Glob::new(glob).is_ok_and(|glob| glob.matches(name.as_bytes())))
     }
 }
 
-/// Leaves of `files` those that are routed to `project`. What is in `published` stands in the projects, not yet in the codex.
+/// Removes the files that are not routed to `project` from `files`.
+///
+/// `published` holds the plans of this run's publishing half. In a dry run their files are not in the codex, so their
+/// contents are read from the projects.
 pub(super) fn keep_routed(
     request: &SyncRequest<'_>,
     opened: &mut Opened,
@@ -62,21 +71,22 @@ pub(super) fn keep_routed(
     files: &mut BTreeMap<BString, Entry>,
     outcome: &mut SyncOutcome,
 ) -> Result<(), SyncError> {
-    let message = "`sync.routing.use_frontmatter` is deprecated: name what you want in `sync.from_codex.include`";
+    let message =
+        "`sync.routing.use_frontmatter` is deprecated: list the files in `sync.from_codex.include`";
     request.warn(&mut outcome.warnings, Some(project), message.to_owned());
     if project.name.as_str().starts_with("codex.") {
         files.clear();
         return Ok(());
     }
+
     let publishing: Vec<&Project> = published.iter().map(|(project, _)| *project).collect();
     let roots = Roots::new(&publishing);
-    let plans = published
+    let new: HashMap<_, _> = published
         .iter()
         .enumerate()
-        .flat_map(|(number, (_, plan))| plan.files().map(move |file| (number, file)));
-    let new: HashMap<_, _> = plans
-        .map(|(number, file)| (file.id, (number, file)))
+        .flat_map(|(number, (_, plan))| plan.files().map(move |file| (file.id, (number, file))))
         .collect();
+
     let ids: BTreeSet<_> = files
         .values()
         .map(|entry| entry.id)
@@ -84,22 +94,20 @@ pub(super) fn keep_routed(
         .collect();
     opened.fetch_contents(request, &ids)?;
     let contents = opened.clone_of_tip(request)?.0.contents();
+
     files.retain(|_, entry| {
         let document = match new.get(&entry.id) {
             Some((number, file)) => roots.get(*number).and_then(|root| root.contents(file)).ok(),
             None => contents.read(entry.id).ok(),
         };
-        let document = document.unwrap_or_default();
-        frontmatter(&document).is_some_and(|said| {
-            said.codex_sync_include.matches(project.name.as_str())
-                && !said.codex_sync_exclude.matches(project.name.as_str())
-        })
+        parse_frontmatter(&document.unwrap_or_default())
+            .is_some_and(|frontmatter| frontmatter.routes_to(project.name.as_str()))
     });
     Ok(())
 }
 
-/// What the block between the first line `---` and the next says; `None` if there is none or it is not YAML.
-fn frontmatter(contents: &[u8]) -> Option<Frontmatter> {
+/// Parses the YAML between a first line `---` and the next one; `None` if there is no such block or it is invalid.
+fn parse_frontmatter(contents: &[u8]) -> Option<Frontmatter> {
     let text = contents.to_str().ok()?.replace("\r\n", "\n");
     let (block, _) = text.strip_prefix("---\n")?.split_once("\n---")?;
     serde_saphyr::from_str(block).ok()
@@ -110,8 +118,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frontmatter_says_who_gets_a_file() {
-        for (text, who, gets) in [
+    fn frontmatter_selects_the_receiving_projects() {
+        for (text, project, expected) in [
             (
                 "---\ncodex_sync_include: ['*']\n---\n# Hi\n",
                 "billing",
@@ -139,17 +147,13 @@ mod tests {
             ),
             ("---\ncodex_sync_include: [auth]\n---\n", "billing", false),
             ("---\ncodex_sync_include: []\n---\n", "billing", false),
-            ("---\ntitle: no word of it\n---\n", "billing", false),
+            ("---\ntitle: x\n---\n", "billing", false),
             ("---\ncodex_sync_include: [*]\n---\n", "billing", false),
             ("codex_sync_include: ['*']\n", "billing", false),
             ("---\ncodex_sync_include: ['*']\n", "billing", false),
         ] {
-            let said = frontmatter(text.as_bytes()).unwrap_or_default();
-            assert_eq!(
-                said.codex_sync_include.matches(who) && !said.codex_sync_exclude.matches(who),
-                gets,
-                "{text}"
-            );
+            let frontmatter = parse_frontmatter(text.as_bytes()).unwrap_or_default();
+            assert_eq!(frontmatter.routes_to(project), expected, "{text}");
         }
     }
 }

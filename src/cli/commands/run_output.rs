@@ -1,0 +1,268 @@
+//! The output of `sync` and `status`: events while the run goes on, and its result in every format.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::document_text;
+use super::page_target::PageTarget;
+use crate::cli::args::Format;
+use crate::cli::failure::{self, Failure, exit};
+use crate::cli::load::Context;
+use crate::config::Configuration;
+use crate::event::{Event, Reporter};
+use crate::names::ProjectName;
+use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
+use crate::report::human::View;
+use crate::report::json::SyncDocument;
+use crate::report::ndjson::Lines;
+use crate::report::progress::Progress;
+use crate::report::{ErrorReport, github, human, json, page};
+
+/// Writes the output of one run.
+#[derive(Clone, Copy)]
+pub(super) struct RunOutput {
+    /// The name of the command.
+    pub(super) command: &'static str,
+    pub(super) format: Format,
+    /// Whether the changes of each project are listed.
+    pub(super) changes: bool,
+    /// Whether the exit status shows that a project is out of date.
+    pub(super) check: bool,
+}
+
+impl RunOutput {
+    /// Returns the reporter to pass to the run.
+    pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
+        let terminal = context.terminal.clone();
+        let limit = WarningLimit::new(self.limits_warnings(context));
+        let print = move |event: &Event| {
+            if !limit.hides(event) {
+                terminal.event(event);
+            }
+        };
+        let progress = Progress::new(context.terminal.bars, print);
+
+        match self.format {
+            Format::Ndjson => Arc::new(Lines::new(context.terminal.results.clone(), progress)),
+            Format::Human | Format::Json => Arc::new(progress),
+        }
+    }
+
+    /// Reports the warnings of the configuration, and returns them so that the result can include them.
+    pub(super) fn warnings(
+        self,
+        configuration: &Configuration,
+        reporter: &dyn Reporter,
+    ) -> Vec<Warning> {
+        let warnings: Vec<_> = configuration
+            .warnings()
+            .map(|message| Warning {
+                project: None,
+                message,
+            })
+            .collect();
+
+        for warning in &warnings {
+            reporter.event(&Event::Warning {
+                project: None,
+                message: warning.message.clone(),
+            });
+        }
+        warnings
+    }
+
+    /// Whether long lists of warnings are shortened.
+    fn limits_warnings(self, context: &Context) -> bool {
+        self.format.is_for_people() && !context.terminal.verbose
+    }
+
+    /// Writes the result of the run, also as a page if there is a target for it, and returns the exit status.
+    pub(super) fn finish(
+        self,
+        result: Result<SyncOutcome, Failure>,
+        target: Option<&PageTarget>,
+        context: &Context,
+    ) -> u8 {
+        match result {
+            Ok(outcome) => self.outcome(&outcome, target, context),
+            Err(failure) => {
+                let exit = failure.exit;
+                self.error(None, &failure.report, context);
+                if !self.format.is_for_people() {
+                    self.document(json::failed(Some(failure.report), exit), context);
+                }
+                exit
+            }
+        }
+    }
+
+    fn outcome(self, outcome: &SyncOutcome, target: Option<&PageTarget>, context: &Context) -> u8 {
+        let mut status = failure::exit_status(outcome, &context.interrupt);
+        let is_out_of_date = outcome
+            .projects
+            .iter()
+            .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync))
+            || outcome.remote.creates_branch;
+        if self.check && status == exit::DONE && is_out_of_date {
+            status = exit::OUT_OF_DATE;
+        }
+
+        if self.limits_warnings(context) {
+            for event in WarningLimit::omitted(&outcome.warnings) {
+                context.terminal.event(&event);
+            }
+        }
+
+        let mut error = failure::of_outcome(outcome).map(|failure| failure.report);
+        // A run that ended early has no new information, so the page of the last run is kept.
+        let page = target.filter(|_| error.is_none()).map(|target| {
+            let now = context.environment.time(context.now());
+            let all = context.terminal.verbose;
+            let page = page::page(outcome, failure::of_project, now, all);
+            (target.write(&page), page)
+        });
+        if let Some((Err(failure), _)) = &page {
+            status = failure::first_exit([failure.exit, status].into_iter());
+            error = Some(failure.report.clone());
+        }
+
+        write_step_summary(outcome, context);
+        if self.format.is_for_people() {
+            self.text(outcome, target, page.as_ref(), context);
+        }
+        self.errors(outcome, error.as_ref(), context);
+        if !self.format.is_for_people() {
+            self.document(
+                json::document(outcome, error, failure::of_project, status),
+                context,
+            );
+        }
+        status
+    }
+
+    /// Writes the errors of the projects, then the error of the run.
+    fn errors(self, outcome: &SyncOutcome, error: Option<&ErrorReport>, context: &Context) {
+        for project in &outcome.projects {
+            if project.outcome.is_own_fault()
+                && let Some(error) = failure::of_project(project)
+            {
+                self.error(Some(project.name.as_str()), &error, context);
+            }
+        }
+        if let Some(error) = error {
+            self.error(None, error, context);
+        }
+    }
+
+    /// Writes the result for people. `page` is the rendered page, with the result of writing it to a file.
+    fn text(
+        self,
+        outcome: &SyncOutcome,
+        target: Option<&PageTarget>,
+        page: Option<&(Result<(), Failure>, String)>,
+        context: &Context,
+    ) {
+        let terminal = &context.terminal;
+        let view = View {
+            style: terminal.out,
+            width: terminal.width,
+            changes: self.changes,
+            all: terminal.verbose,
+        };
+
+        match (target, page) {
+            (Some(PageTarget::Stdout), Some((_, page))) => terminal.result(page),
+            // The reader expects a page, so there is no table instead of it.
+            (Some(PageTarget::Stdout), None) => {}
+            (Some(PageTarget::File { name, .. }), Some((Ok(()), _))) => {
+                let text = human::sync(outcome, view);
+                terminal.result(&format!("{text}wrote the report to {name}\n"));
+            }
+            _ => terminal.result(&human::sync(outcome, view)),
+        }
+    }
+
+    /// Writes an error. If the format has a document that includes the error, it only becomes an annotation.
+    fn error(self, subject: Option<&str>, error: &ErrorReport, context: &Context) {
+        if self.format.is_for_people() {
+            context.terminal.error(subject, error);
+        } else {
+            context.terminal.annotate(subject, error);
+        }
+    }
+
+    fn document(self, document: SyncDocument, context: &Context) {
+        let document = SyncDocument {
+            command: self.command,
+            ..document
+        };
+        let text = document_text(document, self.format);
+        context.terminal.result(&text);
+    }
+}
+
+/// Hides the warnings of a project beyond the first [`WarningLimit::LIMIT`].
+struct WarningLimit {
+    is_active: bool,
+    /// The number of warnings so far, by project.
+    counts: Mutex<BTreeMap<Option<String>, usize>>,
+}
+
+impl WarningLimit {
+    const LIMIT: usize = 20;
+
+    fn new(is_active: bool) -> Self {
+        Self {
+            is_active,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// Counts the event if it is a warning, and returns whether it is to be hidden.
+    fn hides(&self, event: &Event) -> bool {
+        let Event::Warning { project, .. } = event else {
+            return false;
+        };
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(project.clone()).or_default();
+        *count += 1;
+        self.is_active && *count > Self::LIMIT
+    }
+
+    /// Returns one warning per project with the number of its hidden warnings.
+    fn omitted(warnings: &[Warning]) -> Vec<Event> {
+        let mut counts: BTreeMap<Option<&ProjectName>, usize> = BTreeMap::new();
+        for warning in warnings {
+            *counts.entry(warning.project.as_ref()).or_default() += 1;
+        }
+
+        counts
+            .into_iter()
+            .map(|(project, count)| (project, count.saturating_sub(Self::LIMIT)))
+            .filter(|(_, omitted)| *omitted > 0)
+            .map(|(project, omitted)| Event::Warning {
+                project: project.map(ToString::to_string),
+                message: format!("and {omitted} more warnings; -v shows all"),
+            })
+            .collect()
+    }
+}
+
+/// Appends the result to the summary of the GitHub Actions step, if there is one.
+fn write_step_summary(outcome: &SyncOutcome, context: &Context) {
+    let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else {
+        return;
+    };
+
+    let summary = github::summary(outcome);
+    let file = File::options().append(true).create(true).open(path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(summary.as_bytes())) {
+        let message = format!("cannot write `GITHUB_STEP_SUMMARY`: {error}");
+        context.terminal.event(&Event::Warning {
+            project: None,
+            message,
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! The server's words: the lines that git prints with `remote:` in front, whole and bounded.
+
+use crate::paths::escaped;
+
+/// More lines than this are cut at the beginning.
+const MAX_LINES: usize = 200;
+/// More bytes than this are cut at the beginning.
+const MAX_BYTES: usize = 64 << 10;
+/// How git marks a line of the server.
+const MARK: &str = "remote:";
+
+/// Progress of the server's own git, which git prints as if it were a message.
+const PROGRESS: [&str; 8] = [
+    "Enumerating objects",
+    "Counting objects",
+    "Compressing objects",
+    "Receiving objects",
+    "Unpacking objects",
+    "Resolving deltas",
+    "Checking objects",
+    "Checking connectivity",
+];
+
+/// The words of the server among the lines that git wrote to standard error, without git's mark, escaped. Only the
+/// progress of the server's own git is left out. `lines` must not contain secrets any more: a secret that is cut in two
+/// could not be found again.
+pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
+    let words = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(MARK))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .filter(|line| !is_progress_of_server(line));
+    let words: Vec<_> = words
+        .map(|line| escaped(line.replace('\t', "    ").as_bytes()).to_string())
+        .collect();
+
+    bounded(without_blank_ends(&words))
+}
+
+/// Whether a line is one of the server's.
+pub(crate) fn is_of_server(line: &str) -> bool {
+    line.starts_with(MARK)
+}
+
+/// Words as lines that say whose they are.
+pub(crate) fn marked(words: &[String]) -> impl Iterator<Item = String> {
+    words
+        .iter()
+        .map(|line| format!("{MARK} {line}").trim_end().to_owned())
+}
+
+/// The words among lines of which some are marked.
+pub(crate) fn unmarked(lines: &[String]) -> Vec<String> {
+    let words = lines.iter().filter_map(|line| line.strip_prefix(MARK));
+    words
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
+        .collect()
+}
+
+/// Whether a line counts something in git's format: `Writing objects:  50% (1/2)`.
+pub(super) fn is_progress(line: &str) -> bool {
+    let Some((_, numbers)) = line.split_once(": ") else {
+        return false;
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((share, rest)) = numbers.trim_start().split_once("% (") else {
+        return false;
+    };
+    let counts = rest
+        .split_once(')')
+        .and_then(|(counts, _)| counts.split_once('/'));
+    digits(share) && counts.is_some_and(|(done, total)| digits(done) && digits(total))
+}
+
+fn is_progress_of_server(line: &str) -> bool {
+    let is_label = |label: &str| {
+        line.strip_prefix(label)
+            .is_some_and(|rest| rest.starts_with(": "))
+    };
+    PROGRESS.iter().any(|label| is_label(label)) && (is_progress(line) || line.ends_with(", done."))
+}
+
+fn without_blank_ends(mut words: &[String]) -> &[String] {
+    while let [first, rest @ ..] = words
+        && first.is_empty()
+    {
+        words = rest;
+    }
+    while let [rest @ .., last] = words
+        && last.is_empty()
+    {
+        words = rest;
+    }
+    words
+}
+
+/// The end of `words`, with a first line that counts what was cut.
+fn bounded(words: &[String]) -> Vec<String> {
+    let mut bytes = 0;
+    let kept = words
+        .iter()
+        .rev()
+        .take(MAX_LINES)
+        .take_while(|line| {
+            bytes += line.len() + 1;
+            bytes <= MAX_BYTES
+        })
+        .count();
+    let (cut, kept) = words.split_at(words.len() - kept);
+
+    match (cut, kept) {
+        ([], kept) => kept.to_vec(),
+        // One line that is too long alone.
+        ([.., last], []) => {
+            let start = (last.len() - MAX_BYTES..last.len())
+                .find(|at| last.is_char_boundary(*at))
+                .unwrap_or(last.len());
+            vec![note(cut.len() - 1, start), last[start..].to_owned()]
+        }
+        (cut, kept) => {
+            let bytes = cut.iter().map(|line| line.len() + 1).sum();
+            [&[note(cut.len(), bytes)], kept].concat()
+        }
+    }
+}
+
+fn note(lines: usize, bytes: usize) -> String {
+    let lines = crate::text::pluralize(lines, "earlier line");
+    format!("[… cut: {lines}, {bytes} bytes]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words_of(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|line| line.as_ref().to_owned())
+            .collect();
+        server_words(&lines)
+    }
+
+    #[test]
+    fn words_are_whole() {
+        let lines = [
+            "Writing objects: 100% (3/3), done.",
+            "remote: ",
+            "remote:   indented\tcell        ",
+            "remote: coverage 71% (needs 80%)",
+            "remote: Resolving deltas: 100% (1/1), done.        ",
+            "remote:",
+            "remote: hint: ask the owners",
+            "remote: Total 3 (delta 0)",
+            "remote: \u{1b}[31mred\u{1b}[0m",
+            "remote:         ",
+            "error: failed to push some refs",
+        ];
+        let expected = [
+            "  indented    cell",
+            "coverage 71% (needs 80%)",
+            "",
+            "hint: ask the owners",
+            "Total 3 (delta 0)",
+            "\\u{1b}[31mred\\u{1b}[0m",
+        ];
+        assert_eq!(words_of(lines), expected);
+    }
+
+    #[test]
+    fn many_lines_are_cut_at_the_beginning() {
+        let words = words_of((0..1000).map(|number| format!("remote: {number}")));
+        assert_eq!(words.len(), 201);
+        assert_eq!(words[0], "[… cut: 800 earlier lines, 3090 bytes]");
+        assert_eq!((words[1].as_str(), words[200].as_str()), ("800", "999"));
+    }
+
+    #[test]
+    fn long_lines_are_cut_at_the_beginning() {
+        let long = |letter: &str, count| format!("remote: {}", letter.repeat(count));
+        let words = words_of([long("a", 40_000), long("b", 40_000), long("c", 100)]);
+        assert_eq!(words[0], "[… cut: 1 earlier line, 40001 bytes]");
+        assert_eq!(words.len(), 3);
+
+        let words = words_of([long("é", 40_000)]);
+        assert_eq!(words[0], "[… cut: 0 earlier lines, 14464 bytes]");
+        assert_eq!(words[1].len(), MAX_BYTES);
+    }
+
+    #[test]
+    fn only_counts_of_git_are_progress() {
+        for (line, expected) in [
+            ("Writing objects:  50% (1/2)", true),
+            ("Receiving objects: 100% (2/2), 1.5 KiB, done.", true),
+            ("coverage: 71% (needs 80%)", false),
+            ("coverage 71% (7/10)", false),
+            ("fatal: it is 100% (sic)", false),
+        ] {
+            assert_eq!(is_progress(line), expected, "{line}");
+        }
+    }
+}

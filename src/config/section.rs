@@ -1,0 +1,186 @@
+//! Replaces the section `codex` in the text of a YAML file, and keeps every other byte of it.
+
+use std::path::Path;
+
+use super::document;
+use super::layers::to_json;
+use super::problem::{LayerKind, Origin, Place, Problem};
+use super::tree::{Map, Node};
+use super::yaml;
+
+/// The top level of a configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sections {
+    /// Whether there is a section `codex`.
+    pub(crate) has_codex: bool,
+    /// The other sections, in name order.
+    pub(crate) others: Vec<String>,
+}
+
+/// Reads which sections the file at `path` has.
+pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
+    let whole = Origin::whole(LayerKind::Workspace, Place::File(path.to_owned()), path);
+    let Some(document) = document::read(path, &whole)? else {
+        return Ok(Sections::default());
+    };
+    let Some(map) = document.as_map() else {
+        return Err(Problem::new("expected a map with sections").at(&document.at));
+    };
+    Ok(Sections {
+        has_codex: map
+            .get(CODEX)
+            .is_some_and(|entry| entry.node.is_something()),
+        others: map.keys().filter(|name| *name != CODEX).cloned().collect(),
+    })
+}
+
+const CODEX: &str = "codex";
+
+/// The text of a YAML file with `section` instead of its section `codex`, or after everything else where it has none.
+/// All other bytes stay, comments too. `section` starts with `codex:` and ends with a line break.
+///
+/// `None` where the text is not written in lines that can be replaced, or where another section refers to this one.
+pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
+    let whole = Origin::whole(LayerKind::Workspace, Place::Default, Path::new(""));
+    let parsed = |text: &str| yaml::parse(text, &whole).ok();
+    let before = parsed(text)?;
+    let empty = Map::new();
+    let map = match &before {
+        Some(node) => node.as_map()?,
+        None => &empty,
+    };
+    // In a map between braces, or behind an indentation, a key does not start its line.
+    if map.values().any(|entry| entry.key.column != 1) {
+        return None;
+    }
+
+    let section = if text.contains("\r\n") {
+        section.replace('\n', "\r\n")
+    } else {
+        section.to_owned()
+    };
+    let replaced = match map.get(CODEX) {
+        Some(entry) => {
+            let start = usize::try_from(entry.key.line).ok()?.checked_sub(1)?;
+            let later = map.values().filter_map(|other| {
+                let line = usize::try_from(other.key.line).ok()?.checked_sub(1)?;
+                (line > start).then_some(line)
+            });
+            replace_lines(text, start, later.min(), &section)
+        }
+        None => append(text, &section),
+    };
+
+    let after = parsed(&replaced)??;
+    let has_section = after
+        .get(&[CODEX])
+        .is_some_and(|node| node.as_map().is_some());
+    (has_section && without_codex(Some(after)) == without_codex(before)).then_some(replaced)
+}
+
+/// Replaces the lines of a section that starts at line `start`, from 0, and ends before the key at line `next`. Comments
+/// and blank lines before that key are not the section's.
+fn replace_lines(text: &str, start: usize, next: Option<usize>, section: &str) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut end = next.unwrap_or(lines.len());
+    let is_content = |line: &str| {
+        let is_marker = ["#", "---", "..."]
+            .iter()
+            .any(|start| line.starts_with(start));
+        !is_marker && !line.trim().is_empty()
+    };
+    while end > start + 1 && !is_content(lines[end - 1]) {
+        end -= 1;
+    }
+    [&lines[..start].concat(), section, &lines[end..].concat()].concat()
+}
+
+fn append(text: &str, section: &str) -> String {
+    let line_break = if section.ends_with("\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    let mut appended = text.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        appended.push_str(line_break);
+    }
+    if !text.trim().is_empty() {
+        appended.push_str(line_break);
+    }
+    appended + section
+}
+
+/// The values of all other sections.
+fn without_codex(document: Option<Node>) -> serde_json::Value {
+    let mut document = document.map_or_else(|| serde_json::json!({}), |node| to_json(&node));
+    if let Some(map) = document.as_object_mut() {
+        map.remove(CODEX);
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: &str = "codex:\n  organization: new\n";
+
+    #[test]
+    fn only_the_section_is_replaced() {
+        for (before, after) in [
+            ("", NEW.to_owned()),
+            ("# a remark\n", format!("# a remark\n\n{NEW}")),
+            ("work: 1", format!("work: 1\n\n{NEW}")),
+            (
+                "# first\nwork: # why\n  a: b   # c\n",
+                format!("# first\nwork: # why\n  a: b   # c\n\n{NEW}"),
+            ),
+            ("codex: { old: 1 }\nwork: 1\n", format!("{NEW}work: 1\n")),
+            (
+                "codex:\n  old: 1\n# of work\n\nwork: 1\n",
+                format!("{NEW}# of work\n\nwork: 1\n"),
+            ),
+            (
+                "work: 1\n# of codex\ncodex:\n  old: 1\n  # inside\n\n  more: 2\n# last\n",
+                format!("work: 1\n# of codex\n{NEW}# last\n"),
+            ),
+            (
+                "codex:\n- old\nwork: |\n  codex:\n    text\n",
+                format!("{NEW}work: |\n  codex:\n    text\n"),
+            ),
+            (
+                "codex:\n  text: |\n    # not a comment\n\n    more\nwork: 1\n",
+                format!("{NEW}work: 1\n"),
+            ),
+            ("codex:\nwork: 1\n", format!("{NEW}work: 1\n")),
+            ("\"codex\": 1\nwork: 1\n", format!("{NEW}work: 1\n")),
+            ("---\nwork: 1\n", format!("---\nwork: 1\n\n{NEW}")),
+            (
+                "work: &a 1\ncodex: { old: *a }\nlast: *a\n",
+                format!("work: &a 1\n{NEW}last: *a\n"),
+            ),
+        ] {
+            assert_eq!(replaced(before, NEW), Some(after), "{before:?}");
+        }
+        let windows = "work: 1\r\ncodex: 1\r\nlast: 2\r\n";
+        let expected = "work: 1\r\ncodex:\r\n  organization: new\r\nlast: 2\r\n";
+        assert_eq!(replaced(windows, NEW).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_alone_is_left() {
+        for text in [
+            "{ codex: {}, work: 1 }\n",
+            "  work: 1\n  codex: {}\n",
+            "codex: { a: &x 1 }\nwork: *x\n",
+            "? codex\n: {}\n",
+            "- work\n",
+            "work: [\n",
+            "work: 1\n...\n",
+            "work: 1\n---\nother: 2\n",
+        ] {
+            assert_eq!(replaced(text, NEW), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! From the text of a pattern to alternatives of segments.
+
+use super::{
+    Alternative, Class, InvalidGlob, MAX_ALTERNATIVES, MAX_BYTES, MAX_NESTING, MAX_SEGMENTS,
+    MAX_TOKENS, Segment, Wild, without_dot,
+};
+
+/// A lexical element of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Char(char),
+    One,
+    Many,
+    /// `**`
+    Deep,
+    Class(Class),
+    Slash,
+    Open,
+    Comma,
+    Close,
+}
+
+/// Parses a pattern. No text can exhaust memory or stack: every step is bounded.
+pub(super) fn alternatives(pattern: &str) -> Result<Vec<Alternative>, InvalidGlob> {
+    if pattern.is_empty() {
+        return Err(InvalidGlob::Empty);
+    }
+    let parser = Parser { pattern };
+    if pattern.len() > MAX_BYTES {
+        return Err(parser.too_large(format!(
+            "the pattern has {} bytes, more than {MAX_BYTES}",
+            pattern.len()
+        )));
+    }
+    let tokens = parser.tokens()?;
+    let mut found = Vec::new();
+    for expanded in parser.expanded(tokens)? {
+        // An empty alternative, as in `{,docs}`, matches nothing.
+        if !expanded.is_empty() {
+            found.push(parser.alternative(expanded)?);
+        }
+    }
+    if found.is_empty() {
+        return Err(InvalidGlob::Empty);
+    }
+    Ok(found)
+}
+
+struct Parser<'p> {
+    pattern: &'p str,
+}
+
+impl Parser<'_> {
+    fn syntax(&self, reason: &'static str) -> InvalidGlob {
+        InvalidGlob::Syntax {
+            pattern: self.pattern.to_owned(),
+            reason,
+        }
+    }
+
+    fn too_large(&self, excess: String) -> InvalidGlob {
+        InvalidGlob::TooLarge {
+            pattern: self.pattern.to_owned(),
+            excess,
+        }
+    }
+
+    fn unsupported(&self, construct: &str, instead: &'static str) -> InvalidGlob {
+        InvalidGlob::Unsupported {
+            pattern: self.pattern.to_owned(),
+            construct: construct.to_owned(),
+            instead,
+        }
+    }
+
+    fn part_of_a_segment(&self, stars: &str) -> InvalidGlob {
+        let instead = "write `*`, or `**` alone between slashes";
+        self.unsupported(&format!("{stars} as a part of a segment"), instead)
+    }
+
+    fn tokens(&self) -> Result<Vec<Token>, InvalidGlob> {
+        let text: Vec<char> = without_dot(self.pattern).chars().collect();
+        let mut tokens = Vec::new();
+        // For each open brace, whether it has a comma, and where it begins.
+        let mut open: Vec<(bool, usize)> = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            let c = text[at];
+            let next = text.get(at + 1);
+            if matches!(c, '@' | '!' | '+' | '?' | '*') && next == Some(&'(') {
+                let instead = "write `{a,b}`, or `[(]` for a parenthesis";
+                return Err(self.unsupported(&format!("{c}("), instead));
+            }
+            let begins = matches!(tokens.last(), None | Some(Token::Open | Token::Comma));
+            at += 1;
+            tokens.push(match c {
+                '!' if begins => return Err(InvalidGlob::Negated(self.pattern.to_owned())),
+                '\\' => {
+                    let escaped = *next.ok_or_else(|| self.syntax("a `\\` escapes nothing"))?;
+                    at += 1;
+                    if escaped == '/' {
+                        Token::Slash
+                    } else {
+                        Token::Char(escaped)
+                    }
+                }
+                '/' => Token::Slash,
+                '?' => Token::One,
+                '*' => {
+                    let stars = text[at..].iter().take_while(|c| **c == '*').count();
+                    at += stars;
+                    match stars {
+                        0 => Token::Many,
+                        1 => Token::Deep,
+                        _ => return Err(self.part_of_a_segment("***")),
+                    }
+                }
+                '[' => {
+                    let (class, end) = self.class(&text, at)?;
+                    at = end;
+                    Token::Class(class)
+                }
+                '{' => {
+                    open.push((false, at));
+                    if open.len() > MAX_NESTING {
+                        return Err(self
+                            .too_large(format!("braces are nested more than {MAX_NESTING} deep")));
+                    }
+                    Token::Open
+                }
+                ',' => match open.last_mut() {
+                    Some((has_comma, _)) => {
+                        *has_comma = true;
+                        Token::Comma
+                    }
+                    None => Token::Char(','),
+                },
+                '}' => {
+                    let (has_comma, from) = open
+                        .pop()
+                        .ok_or_else(|| self.syntax("a `}` without a `{`"))?;
+                    let inside: String = text[from..at - 1].iter().collect();
+                    if !has_comma && inside.contains("..") {
+                        let construct = format!("{{{inside}}}");
+                        return Err(self.unsupported(&construct, "write `{1,2,3}`"));
+                    }
+                    Token::Close
+                }
+                c => Token::Char(c),
+            });
+        }
+        if open.is_empty() {
+            Ok(tokens)
+        } else {
+            Err(self.syntax("a `{` without a `}`"))
+        }
+    }
+
+    /// Parses the class that begins before `at`, and returns the position behind its `]`.
+    fn class(&self, text: &[char], mut at: usize) -> Result<(Class, usize), InvalidGlob> {
+        let unclosed = || self.syntax("unclosed character class; missing ']'");
+        let negated = matches!(text.get(at), Some('!' | '^'));
+        at += usize::from(negated);
+        let start = at;
+        let mut ranges = Vec::new();
+        loop {
+            let c = *text.get(at).ok_or_else(unclosed)?;
+            if c == ']' && at > start {
+                break;
+            }
+            if c == '[' {
+                self.check_posix(&text[at..])?;
+            }
+            let (first, after) = member(text, at).ok_or_else(unclosed)?;
+            at = after;
+            let mut last = first;
+            if text.get(at) == Some(&'-') && text.get(at + 1).is_some_and(|c| *c != ']') {
+                (last, at) = member(text, at + 1).ok_or_else(unclosed)?;
+            }
+            if first > last {
+                return Err(self.syntax("a range in a class ends before it begins"));
+            }
+            if !negated && (first == '/' || last == '/') {
+                return Err(self.syntax("a class never matches `/`"));
+            }
+            ranges.push((first, last));
+        }
+        Ok((Class { negated, ranges }, at + 1))
+    }
+
+    /// Refuses `[:alpha:]`, `[.a.]` and `[=a=]`.
+    fn check_posix(&self, text: &[char]) -> Result<(), InvalidGlob> {
+        let Some(kind) = text.get(1).filter(|c| matches!(c, ':' | '.' | '=')) else {
+            return Ok(());
+        };
+        let end = text[2..]
+            .windows(2)
+            .position(|pair| pair[0] == *kind && pair[1] == ']');
+        match end {
+            Some(end) => {
+                let construct: String = text[..end + 4].iter().collect();
+                Err(self.unsupported(&construct, "write a range such as `[a-z]`"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Expands braces into lists of tokens without braces.
+    fn expanded(&self, tokens: Vec<Token>) -> Result<Vec<Vec<Token>>, InvalidGlob> {
+        let mut expansion = Expansion {
+            parser: self,
+            budget: MAX_TOKENS,
+        };
+        expansion.list(&mut tokens.into_iter())
+    }
+
+    fn alternative(&self, tokens: Vec<Token>) -> Result<Alternative, InvalidGlob> {
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut names: Vec<&[Token]> = tokens.split(|token| *token == Token::Slash).collect();
+        let outside = || InvalidGlob::Outside(self.pattern.to_owned());
+        if names[0].is_empty() {
+            return Err(outside());
+        }
+        let is_directory = names.last().is_some_and(|name| name.is_empty());
+        if is_directory {
+            names.pop();
+        }
+        for name in names {
+            let segment = self.segment(name)?;
+            match &segment {
+                Segment::Literal(name) if matches!(name.as_str(), "." | "..") => {
+                    return Err(outside());
+                }
+                Segment::Deep if segments.last() == Some(&Segment::Deep) => continue,
+                _ => segments.push(segment),
+            }
+        }
+        // A trailing `**` or `/` means everything below.
+        let mut subtree = is_directory;
+        if segments.last() == Some(&Segment::Deep) {
+            segments.pop();
+            subtree = true;
+            if is_directory && segments.is_empty() {
+                // `**/`: every directory, but not the root.
+                segments.push(Segment::Any);
+            }
+        }
+        if subtree {
+            segments.push(Segment::Any);
+        }
+        if segments.len() > MAX_SEGMENTS {
+            let excess = format!("the pattern has more than {MAX_SEGMENTS} segments");
+            return Err(self.too_large(excess));
+        }
+        let deep = segments
+            .iter()
+            .enumerate()
+            .filter(|(_, segment)| **segment == Segment::Deep)
+            .fold(0, |bits, (at, _)| bits | 1 << at);
+        Ok(Alternative {
+            segments,
+            deep,
+            subtree,
+        })
+    }
+
+    fn segment(&self, tokens: &[Token]) -> Result<Segment, InvalidGlob> {
+        match tokens {
+            [] => return Err(self.syntax("a segment is empty (`//`)")),
+            [Token::Deep] => return Ok(Segment::Deep),
+            [Token::Many] => return Ok(Segment::Any),
+            _ => {}
+        }
+        let mut wild = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            wild.push(match token {
+                Token::Char(c) => Wild::Char(*c),
+                Token::One => Wild::One,
+                Token::Many if wild.last() == Some(&Wild::Many) => continue,
+                Token::Many => Wild::Many,
+                Token::Class(class) => Wild::Class(class.clone()),
+                Token::Deep => return Err(self.part_of_a_segment("**")),
+                Token::Slash | Token::Open | Token::Comma | Token::Close => {
+                    unreachable!("braces are expanded and slashes split")
+                }
+            });
+        }
+        Ok(simplified(wild))
+    }
+}
+
+/// The simplest segment that matches the same names.
+fn simplified(wild: Vec<Wild>) -> Segment {
+    let text = |wild: &[Wild]| {
+        wild.iter()
+            .map(|one| match one {
+                Wild::Char(c) => Some(*c),
+                _ => None,
+            })
+            .collect::<Option<String>>()
+    };
+    if let Some(name) = text(&wild) {
+        return Segment::Literal(name);
+    }
+    if wild == [Wild::Many] {
+        return Segment::Any;
+    }
+    let star = wild.iter().position(|one| *one == Wild::Many);
+    let around = star.and_then(|at| text(&wild[..at]).zip(text(&wild[at + 1..])));
+    match around {
+        Some((prefix, suffix)) => Segment::Affixes(prefix, suffix),
+        None => Segment::Wild(wild),
+    }
+}
+
+/// The member of a class at `at`, and the position behind it. A `\` escapes.
+fn member(text: &[char], at: usize) -> Option<(char, usize)> {
+    match *text.get(at)? {
+        '\\' => Some((*text.get(at + 1)?, at + 2)),
+        c => Some((c, at + 1)),
+    }
+}
+
+/// The expansion of one pattern's braces, with its remaining budget of tokens.
+struct Expansion<'p> {
+    parser: &'p Parser<'p>,
+    budget: usize,
+}
+
+impl Expansion<'_> {
+    /// The alternatives up to the end of the list or of the pattern.
+    fn list(
+        &mut self,
+        tokens: &mut std::vec::IntoIter<Token>,
+    ) -> Result<Vec<Vec<Token>>, InvalidGlob> {
+        let mut finished = Vec::new();
+        let mut current: Vec<Vec<Token>> = vec![Vec::new()];
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Close => break,
+                Token::Comma => {
+                    finished.append(&mut current);
+                    current.push(Vec::new());
+                }
+                Token::Open => {
+                    let choices = self.list(tokens)?;
+                    current = self.combined(&current, &choices)?;
+                }
+                token => {
+                    self.spend(current.len())?;
+                    for alternative in &mut current {
+                        alternative.push(token.clone());
+                    }
+                }
+            }
+            if finished.len() + current.len() > MAX_ALTERNATIVES {
+                return Err(self.excess());
+            }
+        }
+        finished.append(&mut current);
+        Ok(finished)
+    }
+
+    fn combined(
+        &mut self,
+        before: &[Vec<Token>],
+        choices: &[Vec<Token>],
+    ) -> Result<Vec<Vec<Token>>, InvalidGlob> {
+        if before.len() * choices.len() > MAX_ALTERNATIVES {
+            return Err(self.excess());
+        }
+        let mut combined = Vec::with_capacity(before.len() * choices.len());
+        for start in before {
+            for choice in choices {
+                self.spend(start.len() + choice.len())?;
+                combined.push([start.as_slice(), choice].concat());
+            }
+        }
+        Ok(combined)
+    }
+
+    fn spend(&mut self, tokens: usize) -> Result<(), InvalidGlob> {
+        self.budget = self
+            .budget
+            .checked_sub(tokens)
+            .ok_or_else(|| self.excess())?;
+        Ok(())
+    }
+
+    fn excess(&self) -> InvalidGlob {
+        self.parser.too_large(format!(
+            "its braces expand to more than {MAX_ALTERNATIVES} alternatives"
+        ))
+    }
+}

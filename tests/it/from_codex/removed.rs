@@ -1,0 +1,167 @@
+//! Projects that were removed from the configuration, and their files in the cache.
+
+use super::*;
+
+const CACHE: &str = "ws/.fractary/codex/cache";
+const CONFIG: &str = "ws/.fractary/config.yaml";
+
+/// A cache with files of `alpha` and of `beta`, which the configuration no longer has.
+fn beta_removed() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(
+        &["alpha", "beta"],
+        "  sync: { from_codex: { include: ['codex://{org}/{project}-wants/**'] } }\n",
+    );
+    codex.commit(
+        &[
+            ("100644", "projects/alpha-wants/a.md", "a"),
+            ("100644", "projects/beta-wants/b.md", "b"),
+        ],
+        &[],
+    );
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/beta/README.md", "beta");
+    sandbox.run(&["sync", "--all", "--bidirectional"]).code(0);
+    assert_eq!(names(&sandbox.path(CACHE)).len(), 4);
+    remove(&sandbox, "beta");
+    (sandbox, codex)
+}
+
+fn remove(sandbox: &Sandbox, project: &str) {
+    let config = fs::read_to_string(sandbox.path(CONFIG)).unwrap();
+    sandbox.write(
+        CONFIG,
+        config.replace(&format!("    {project}: {{}}\n"), ""),
+    );
+}
+
+const OF_ALPHA: [&str; 2] = ["projects/alpha-wants/a.md", "projects/alpha/README.md"];
+
+#[test]
+fn the_next_pull_deletes_their_files_and_a_dry_run_shows_it() {
+    let (sandbox, _codex) = beta_removed();
+    let sync = ["sync", "--all", "--from-codex", "--json"];
+
+    let before = sandbox.fingerprint(CACHE);
+    let plan = sandbox
+        .run(&[&sync[..], &["--dry-run"]].concat())
+        .code(0)
+        .json();
+    assert_eq!(sandbox.fingerprint(CACHE), before);
+    assert_eq!(plan["projects"][1]["name"], "beta");
+    assert_eq!(plan["projects"][1]["status"], "would-sync");
+    assert_eq!(plan["totals"]["deleted"], 2);
+
+    let done = sandbox.run(&sync).code(0).json();
+    assert_eq!(
+        done["projects"][1]["changes"],
+        plan["projects"][1]["changes"]
+    );
+    assert_eq!(done["plan_id"], plan["plan_id"]);
+    let warnings = done["warnings"].to_string();
+    assert!(
+        warnings.contains("no longer in the configuration"),
+        "{warnings}"
+    );
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+
+    // It is forgotten.
+    let again = sandbox.run(&sync).code(0).json();
+    assert_eq!(again["projects"].as_array().unwrap().len(), 1);
+    assert_eq!(again["warnings"], serde_json::json!([]));
+}
+
+#[test]
+fn their_edited_files_are_kept_until_forced() {
+    let (sandbox, _codex) = beta_removed();
+    sandbox.write(&format!("{CACHE}/projects/beta/README.md"), "edited");
+
+    for _ in 0..2 {
+        let kept = sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+        assert!(
+            kept.stderr
+                .contains("`projects/beta/README.md` in the cache was changed by hand"),
+            "{}",
+            kept.stderr
+        );
+    }
+    assert!(names(&sandbox.path(CACHE)).contains(&"projects/beta/README.md".to_owned()));
+    sandbox
+        .run(&["sync", "--all", "--from-codex", "--force"])
+        .code(0);
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+}
+
+#[test]
+fn files_that_another_project_wants_stay() {
+    let (sandbox, _codex) = beta_removed();
+    let include = "sync.from_codex.include=['codex://acme/*/**']";
+    sandbox
+        .run(&["sync", "--all", "--from-codex", "--config", include])
+        .code(0);
+    assert_eq!(names(&sandbox.path(CACHE)).len(), 4);
+}
+
+#[test]
+fn cache_clear_deletes_their_files() {
+    let (sandbox, _codex) = beta_removed();
+    let status = sandbox.run(&["cache", "status"]).code(0).stdout;
+    assert!(status.contains("beta: 1 file"), "{status}");
+    let listed = sandbox.run(&["cache", "list"]).code(0).stdout;
+    assert!(listed.contains("projects/beta-wants/b.md"), "{listed}");
+
+    // Of one project alone, the others' files stay.
+    sandbox.run(&["cache", "clear", "-p", "alpha"]).code(0);
+    assert_eq!(
+        names(&sandbox.path(CACHE)),
+        ["projects/beta-wants/b.md", "projects/beta/README.md"]
+    );
+    sandbox.run(&["cache", "clear"]).code(0);
+    assert!(names(&sandbox.path(CACHE)).is_empty());
+}
+
+#[test]
+fn a_cache_that_no_project_uses_any_more_is_emptied() {
+    let (sandbox, _codex) = beta_removed();
+    sandbox.write(
+        "ws/alpha/.fractary/notes",
+        "alpha has a cache of its own now",
+    );
+
+    sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+    assert!(names(&sandbox.path(CACHE)).is_empty());
+    assert_eq!(
+        names(&sandbox.path("ws/alpha/.fractary/codex/cache")),
+        ["projects/alpha-wants/a.md"]
+    );
+}
+
+#[test]
+fn a_run_whose_projects_are_named_by_a_variable_leaves_the_others() {
+    let (sandbox, _codex) = beta_removed();
+    let mut command = sandbox.program(&["sync", "--all", "--from-codex"]);
+    command.env("FRACTARY_CODEX_PROJECTS", "{gamma={root='alpha/docs'}}");
+    sandbox.finish(command).code(0);
+    assert_eq!(names(&sandbox.path(CACHE)).len(), 4);
+}
+
+#[test]
+fn a_cache_outside_the_workspace_may_be_another_workspaces_too() {
+    let (sandbox, _codex) = beta_removed();
+    let cache = format!("cache.dir={}", sandbox.path("elsewhere").display());
+    let projects = fs::read_to_string(sandbox.path(CONFIG)).unwrap();
+    sandbox.write(
+        CONFIG,
+        projects.replace("    alpha: {}\n", "    alpha: {}\n    beta: {}\n"),
+    );
+    let sync = ["sync", "--all", "--from-codex", "--config", &cache];
+    sandbox.run(&sync).code(0);
+
+    remove(&sandbox, "beta");
+    sandbox.run(&sync).code(0);
+    sandbox.run(&["cache", "clear", "--config", &cache]).code(0);
+    assert_eq!(
+        names(&sandbox.path("elsewhere")),
+        ["projects/beta-wants/b.md"]
+    );
+}

@@ -1,0 +1,476 @@
+//! What happens to requests on their way: slow and silent links, servers that cannot now, servers that can do less, and
+//! how much travels.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
+use crate::support::link::SlowLink;
+use crate::support::ssh::SshServer;
+use crate::support::{Codex, Output, Sandbox, needs_git};
+
+/// Text that does not compress to much less.
+fn noise(length: usize) -> String {
+    let mut state = 1u64;
+    let letters = (0..length).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b' ' + (state >> 33) as u8 % 95)
+    });
+    letters.collect()
+}
+
+const FROM_CODEX: &str = "sync.from_codex.include=['codex://acme/core/**']";
+
+/// One project with a change to publish and a document to pull, and a codex.
+fn world() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    codex.commit(&[("100644", "projects/core/a.md", "from the codex")], &[]);
+    sandbox.write("ws/alpha/README.md", "alpha");
+    (sandbox, codex)
+}
+
+fn sync_to(sandbox: &Sandbox, url: &str, more: &[&str]) -> Output {
+    let url = format!("remote.url={url}");
+    let arguments = ["sync", "--all", "--json", "--config", &url];
+    sandbox.run(&[&arguments, more].concat())
+}
+
+/// The document that a sync from the codex pulls.
+fn pulled(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.path("ws/.fractary/codex/cache/projects/core/a.md")).unwrap()
+}
+
+#[test]
+fn a_slow_link_is_waited_for_as_long_as_bytes_move() {
+    if needs_git("how long git may be silent") {
+        return;
+    }
+    let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
+    let document = noise(1_500_000);
+    let (sandbox, codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), None);
+    let link = SlowLink::start(&server.place(), 100_000);
+    let url = format!("http://{}/codex.git", link.place());
+    // One large file: git counts objects, so that its progress says little.
+    sandbox.write("ws/alpha/README.md", &document);
+    sync_to(&sandbox, &url, &["--config", limits]).code(0);
+    assert!(codex.file("projects/alpha/README.md") == document);
+    codex.commit(&[("100644", "projects/core/a.md", &document)], &[]);
+    let pull = ["--from-codex", "--config", FROM_CODEX, "--config", limits];
+    sync_to(&sandbox, &url, &pull).code(0);
+    assert!(pulled(&sandbox) == document);
+}
+
+#[test]
+fn bytes_count_as_movement_without_any_output() {
+    if needs_git("how long git may be silent") {
+        return;
+    }
+    let (sandbox, codex) = world();
+    sandbox.serve();
+    // The process that is watched moves bytes for longer than it may be still, and prints nothing.
+    let busy = "i=0; while [ $i -lt 150 ]; do printf '%8192s' '' > /dev/null; sleep 0.1; i=$((i + 1)); done";
+    sandbox.wrap_git(&format!("case \" $* \" in *' fetch '*) {busy};; esac"));
+    let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
+    sandbox.run(&["sync", "--all", "--config", limits]).code(0);
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
+fn a_link_that_stalls_in_the_middle_is_given_up() {
+    if needs_git("how long git may be silent") {
+        return;
+    }
+    let (sandbox, codex) = world();
+    sandbox.serve();
+    sandbox.wrap_git(
+        "case \" $* \" in *' fetch '*) printf '%8192s' '' > /dev/null; exec sleep 600;; esac",
+    );
+    let limits = "remote.timeout={connect='1s', idle='1s', push_verdict='60s'}";
+    let output = sandbox
+        .run(&["sync", "--all", "--json", "--config", limits])
+        .code(4);
+    assert_eq!(output.json()["error"]["kind"], "timed-out");
+    assert_eq!(codex.subjects().len(), 1);
+}
+
+#[test]
+fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
+    for reaction in [
+        Reaction::Status(503, "later"),
+        Reaction::Headers(429, "Retry-After: 1\r\n"),
+        Reaction::Headers(403, "X-RateLimit-Remaining: 0\r\n"),
+        Reaction::Reset,
+        Reaction::Truncate(120),
+    ] {
+        let (sandbox, codex) = world();
+        let server = HttpServer::start(&sandbox.path(""), None);
+        let url = server.url("codex.git");
+        for stage in [Stage::ListToFetch, Stage::Fetch] {
+            server.fail(stage, reaction.clone(), 1);
+        }
+        sync_to(&sandbox, &url, &[]).code(0);
+        assert_eq!(codex.subjects().len(), 2, "{reaction:?}");
+        // The clone and the contents.
+        server.fail(Stage::Fetch, reaction.clone(), 2);
+        let pull = ["--from-codex", "--config", FROM_CODEX];
+        let output = sync_to(&sandbox, &url, &pull);
+        assert_eq!(output.code, Some(0), "{reaction:?}: {}", output.stdout);
+        assert_eq!(pulled(&sandbox), "from the codex", "{reaction:?}");
+    }
+}
+
+#[test]
+fn the_question_whether_a_push_landed_is_asked_again() {
+    for reaction in [Reaction::Status(503, "later"), Reaction::Reset] {
+        let (sandbox, codex) = world();
+        let server = sandbox.serve();
+        server.fail_once_after(Stage::Push, Stage::ListToFetch, reaction);
+        let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+        assert_eq!(document["pushed"], true);
+        assert_eq!(codex.subjects().len(), 2);
+    }
+}
+
+#[test]
+fn a_wait_that_a_server_asks_for_is_bounded_and_named() {
+    let (sandbox, codex) = world();
+    let server = sandbox.serve();
+    server.fail(
+        Stage::ListToFetch,
+        Reaction::Headers(429, "Retry-After: 3600\r\n"),
+        usize::MAX,
+    );
+    let error = sandbox.run(&["sync", "--all", "--json"]).code(4).json()["error"].take();
+    assert_eq!(error["kind"], "rate-limited", "{error}");
+    assert_eq!(error["hints"][0], "run again in 1h", "{error}");
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(codex.subjects().len(), 1);
+}
+
+#[test]
+fn each_answer_that_is_no_use_has_its_own_words() {
+    if needs_git("git's proxies") {
+        return;
+    }
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let page = Reaction::Headers(200, "Content-Type: text/html\r\n");
+    let limited = Reaction::Status(403, "API rate limit exceeded for 127.0.0.1");
+    for (reaction, proxy, kind, hint) in [
+        (Some(page), None, "not-git", "`git clone` takes"),
+        (Some(limited), None, "rate-limited", "run again"),
+        (
+            None,
+            Some(format!("http://{free}")),
+            "proxy",
+            "`http.proxy`",
+        ),
+        (
+            None,
+            Some("http://proxy.invalid:1".to_owned()),
+            "proxy",
+            "`http.proxy`",
+        ),
+    ] {
+        let (sandbox, _codex) = world();
+        let server = sandbox.serve();
+        if let Some(reaction) = reaction {
+            server.fail(Stage::ListToFetch, reaction, usize::MAX);
+        }
+        let mut command = sandbox.program(&["sync", "--all", "--json"]);
+        command.envs(proxy.map(|proxy| ("http_proxy", proxy)));
+        let error = sandbox.finish(command).code(4).json()["error"].take();
+        assert_eq!(error["kind"], kind, "{error}");
+        assert!(
+            error["hints"][0].as_str().unwrap().contains(hint),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn https_to_a_port_without_tls_is_named() {
+    if needs_git("curl's messages") {
+        return;
+    }
+    let (sandbox, _codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), None);
+    let url = server.url("codex.git").replace("http:", "https:");
+    let error = sync_to(&sandbox, &url, &[]).code(4).json()["error"].take();
+    assert_eq!(error["kind"], "plain-http", "{error}");
+}
+
+#[test]
+fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
+    if needs_git("object formats") {
+        return;
+    }
+    for with_commit in [false, true] {
+        let (sandbox, _codex) = world();
+        let path = sandbox.path("sha256.git");
+        sandbox.git(
+            &sandbox.path(""),
+            &[
+                "init",
+                "-q",
+                "--bare",
+                "--object-format=sha256",
+                "-b",
+                "main",
+                path.to_str().unwrap(),
+            ],
+        );
+        sandbox.git(&path, &["config", "http.receivepack", "true"]);
+        if with_commit {
+            let tree = sandbox.git(&path, &["hash-object", "-t", "tree", "-w", "/dev/null"]);
+            let commit = sandbox.git(&path, &["commit-tree", "-m", "first", tree.trim()]);
+            sandbox.git(&path, &["update-ref", "refs/heads/main", commit.trim()]);
+        }
+        let server = HttpServer::start(&sandbox.path(""), None);
+        for url in [server.url("sha256.git"), path.display().to_string()] {
+            let error = sync_to(&sandbox, &url, &[]).code(4).json()["error"].take();
+            assert_eq!(error["kind"], "object-format", "{url}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_names_no_objects_by_id_is_fetched_whole() {
+    if needs_git("partial clones") {
+        return;
+    }
+    let (sandbox, codex) = world();
+    codex.git(&["config", "uploadpack.allowAnySHA1InWant", "false"]);
+    let http = HttpServer::start(&sandbox.path(""), None);
+    http.speak_version_0();
+    let mut urls = vec![(http.url("codex.git"), String::new())];
+    // An sshd that accepts no variables speaks version 0, too.
+    let ssh = SshServer::start(&sandbox);
+    if let Some(ssh) = &ssh {
+        urls.push((
+            ssh.url(codex.path()),
+            ssh.client(&sandbox, "user", "known_hosts"),
+        ));
+    }
+    for (number, (url, ssh)) in urls.iter().enumerate() {
+        for direction in ["--from-codex", "--bidirectional"] {
+            let content = format!("{direction} over {url}");
+            codex.commit(&[("100644", "projects/core/a.md", &content)], &[]);
+            sandbox.write("ws/alpha/README.md", &content);
+            let url = format!("remote.url={url}");
+            let mut command = sandbox.program(&["sync", "--all", direction, "--config", &url]);
+            command.args(["--config", FROM_CODEX, "--config", "clone.strategy=cached"]);
+            if !ssh.is_empty() {
+                command.env("GIT_SSH_COMMAND", ssh);
+            }
+            sandbox.finish(command).code(0);
+            assert_eq!(pulled(&sandbox), content);
+        }
+        assert_eq!(
+            codex.file("projects/alpha/README.md"),
+            format!("--bidirectional over {}", urls[number].0)
+        );
+    }
+}
+
+#[test]
+fn a_server_that_can_do_less_is_fetched_in_another_way() {
+    if needs_git("how git fetches") {
+        return;
+    }
+    for version in [2, 0] {
+        for missing in [&["shallow"][..], &["filter"], &["shallow", "filter"]] {
+            let (sandbox, codex) = world();
+            codex.go_on(3);
+            let server = HttpServer::start(&sandbox.path(""), None);
+            if version == 0 {
+                server.speak_version_0();
+            }
+            for name in missing {
+                server.hide_capability(name);
+            }
+            let url = server.url("codex.git");
+            sync_to(&sandbox, &url, &[]).code(0);
+            let case = format!("version {version} without {missing:?}");
+            assert_eq!(codex.subjects().len(), 5, "{case}");
+            sync_to(&sandbox, &url, &["--from-codex", "--config", FROM_CODEX]).code(0);
+            assert_eq!(pulled(&sandbox), "from the codex", "{case}");
+            codex.assert_sound();
+        }
+    }
+}
+
+#[test]
+fn only_the_refs_that_are_asked_for_travel() {
+    if needs_git("version 2 of git's protocol") {
+        return;
+    }
+    let (sandbox, codex) = world();
+    let tip = codex.tip().unwrap();
+    let refs: String = (0..10_000)
+        .map(|number| format!("{tip} refs/heads/other-{number:05}\n"))
+        .collect();
+    fs::write(
+        codex.path().join("packed-refs"),
+        format!("# pack-refs with: peeled fully-peeled sorted \n{refs}"),
+    )
+    .unwrap();
+    let server = HttpServer::start(&sandbox.path(""), None);
+    let url = server.url("codex.git");
+    let listed = |from: usize| -> usize {
+        let requests = server.requests();
+        let pushing = |target: &str| target.contains("receive-pack");
+        requests[from..]
+            .iter()
+            .filter(|request| !pushing(&request.target))
+            .map(|request| request.bytes_down)
+            .sum()
+    };
+    for branch in [None, Some("remote.branch=main")] {
+        let from = server.requests().len();
+        sandbox.write("ws/alpha/README.md", format!("{branch:?}"));
+        let more: Vec<_> = branch
+            .iter()
+            .flat_map(|branch| ["--config", branch])
+            .collect();
+        sync_to(&sandbox, &url, &more).code(0);
+        assert!(listed(from) < 10_000, "{} bytes", listed(from));
+    }
+    assert_eq!(codex.subjects().len(), 3);
+}
+
+#[test]
+fn a_branch_that_the_server_hides_is_named() {
+    let (sandbox, codex) = world();
+    codex.git(&["config", "transfer.hideRefs", "refs/heads/main"]);
+    let server = sandbox.serve();
+    let named = |error: &Value, kind: &str| {
+        assert_eq!(error["kind"], kind, "{error}");
+        let hint = error["hints"][0].as_str().unwrap();
+        assert!(hint.contains("hides"), "{error}");
+    };
+    // HEAD still leads to it.
+    let error = sandbox.run(&["sync", "--all", "--json"]).code(4).json()["error"].take();
+    named(&error, "branch-missing");
+    // Beside others it only seems to be missing.
+    codex.git(&["branch", "other", "main"]);
+    codex.git(&["symbolic-ref", "HEAD", "refs/heads/other"]);
+    let url = server.url("codex.git");
+    let error = sync_to(&sandbox, &url, &["--config", "remote.branch=main"])
+        .code(4)
+        .json()["error"]
+        .take();
+    named(&error, "branch-missing");
+    // Where it may be made, the server refuses that.
+    let create = [
+        "--config",
+        "remote.branch=main",
+        "--config",
+        "remote.create=true",
+    ];
+    let error = sync_to(&sandbox, &url, &create).code(5).json()["error"].take();
+    named(&error, "declined");
+    assert_eq!(codex.subjects().len(), 1);
+}
+
+impl World {
+    fn over_ssh(&self, url: &str, ssh: &str) -> Value {
+        let mut command = self.sandbox.program(&["sync", "--all", "--json"]);
+        command
+            .env("FRACTARY_CODEX_REMOTE__URL", url)
+            .env("GIT_SSH_COMMAND", ssh);
+        let output = self.sandbox.finish(command);
+        assert!(!output.stderr.contains(TOKEN));
+        output.code(4).json()["error"].take()
+    }
+}
+
+#[test]
+fn each_refusal_over_ssh_has_its_own_words() {
+    if needs_git("the ssh program") {
+        return;
+    }
+    let world = World::new();
+    let Some(ssh) = SshServer::start(&world.sandbox) else {
+        return;
+    };
+    let url = ssh.url(world.codex.path());
+    let client = ssh.client(&world.sandbox, "user", "known_hosts");
+    let run = "eval \"$SSH_ORIGINAL_COMMAND\"";
+    for (command, kind, hint) in [
+        (
+            format!("PATH=/nowhere; {run}"),
+            "server-without-git",
+            "install git",
+        ),
+        (
+            format!("echo Welcome to the server; {run}"),
+            "shell-noise",
+            "silent",
+        ),
+        (
+            "echo 'FATAL: R any codex tester DENIED by fallthru' >&2; exit 1".to_owned(),
+            "forbidden",
+            "access",
+        ),
+        (
+            format!(
+                "case \"$SSH_ORIGINAL_COMMAND\" in git-receive-pack*) echo 'ERROR: The key you are authenticating with has been marked as read only.' >&2; exit 1;; *) {run};; esac"
+            ),
+            "forbidden",
+            "write access",
+        ),
+        (
+            format!("export GIT_TEST_ASSUME_DIFFERENT_OWNER=1; {run}"),
+            "server-ownership",
+            "on the server",
+        ),
+    ] {
+        ssh.force(&command);
+        let error = world.over_ssh(&url, &client);
+        assert_eq!(error["kind"], kind, "{error}");
+        assert!(
+            error["hints"][0].as_str().unwrap().contains(hint),
+            "{error}"
+        );
+    }
+    assert_eq!(world.codex.subjects().len(), 1);
+}
+
+#[test]
+fn the_command_for_an_unknown_ssh_host_is_for_the_host_behind_the_alias() {
+    if needs_git("the ssh program") {
+        return;
+    }
+    let world = World::new();
+    let Some(ssh) = SshServer::start(&world.sandbox) else {
+        return;
+    };
+    let hosts = world.sandbox.path("home/hosts").display().to_string();
+    world.sandbox.write(
+        "ssh_config",
+        format!(
+            "Host Codex-Alias\n  HostName 127.0.0.1\n  Port {}\n  UserKnownHostsFile {hosts}\n",
+            ssh.port()
+        ),
+    );
+    let client = format!(
+        "ssh -o BatchMode=yes -F {}",
+        world.sandbox.path("ssh_config").display()
+    );
+    let url = format!("Codex-Alias:{}", world.codex.path().display());
+    let error = world.over_ssh(&url, &client);
+    assert_eq!(error["kind"], "ssh-host-unknown", "{error}");
+    let scan = format!("`ssh-keyscan -p {} 127.0.0.1 >> ~/hosts`", ssh.port());
+    assert!(
+        error["hints"][0].as_str().unwrap().contains(&scan),
+        "{error}"
+    );
+}
