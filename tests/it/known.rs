@@ -3,9 +3,7 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{
-    Codex, Sandbox, needs_git_children, not_installed, without_git_children,
-};
+use crate::support::{Codex, Sandbox, needs_git_children, not_installed, without_git_children};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();

@@ -143,13 +143,13 @@ fn a_server_that_wants_to_be_greeted_is_greeted() {
 
 #[test]
 fn a_push_that_is_refused_by_its_status_is_no_open_question() {
-    for status in [400, 405, 413] {
+    for (status, code) in [(400, 4), (405, 4), (413, 5)] {
         let world = World::new(None);
         world
             .server
             .fail(Stage::Push, Reaction::Status(status, "no"), usize::MAX);
         world.sandbox.write("ws/alpha/README.md", "changed");
-        let document = world.sync(&["--json"]).code(4).json();
+        let document = world.sync(&["--json"]).code(code).json();
         assert_eq!(document["pushed"], false, "{document}");
         let pushes = world.server.requests().into_iter();
         let pushes = pushes.filter(|request| request.target.ends_with("/git-receive-pack"));

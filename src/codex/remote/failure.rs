@@ -21,9 +21,9 @@ pub(super) enum Failure {
     /// An answer that is not in git's packet lines.
     #[error("the answer is not in git's packet lines")]
     NotGit,
-    /// The server does not accept a request of this size (status 413).
-    #[error("the server does not accept a request of this size: {}", .0.join("; "))]
-    TooLarge(Vec<String>),
+    /// The server read the request and refuses what it asks for (status 409, 413 or 422).
+    #[error("refused with status {status}")]
+    Declined { status: u16, detail: Vec<String> },
     /// Only the `git` program can talk to this server; the reason.
     #[error("{0}")]
     NeedsGit(String),
@@ -64,17 +64,12 @@ impl Failure {
         }
     }
 
-    /// Whether the server does not accept a request of this size.
-    pub(super) fn is_too_large(&self) -> bool {
-        matches!(self, Self::TooLarge(_))
-    }
-
     /// The kind, where the failure is the remote's.
     pub(super) fn kind(&self) -> Option<RemoteErrorKind> {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
-            Self::TooLarge(_) => Some(RemoteErrorKind::RequestRefused),
+            Self::Declined { .. } => Some(RemoteErrorKind::RequestRefused),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }
     }

@@ -36,7 +36,7 @@ use super::git_config::Settings;
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
 use super::transport::git::Git;
-use super::transport::words::{marked, server_words};
+use super::transport::words::{is_of_server, marked, server_words};
 use super::transport::{
     Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
 };
@@ -190,7 +190,7 @@ fn error(bound: &Bound, failure: Failure) -> RemoteError {
             detail,
             retry_after,
         } => (kind, detail, retry_after),
-        Failure::TooLarge(detail) => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
         Failure::NotGit => {
             let detail = vec![failure.to_string()];
             (RemoteErrorKind::ServerFailure, detail, None)
@@ -322,7 +322,7 @@ impl Transport for Native {
 impl Native {
     /// The reply behind a report.
     fn reply(&self, report: Report, messages: &[String]) -> PushReply {
-        let mut words = self.words(messages);
+        let words = self.words(messages);
         let shown = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
         match report {
             Report::Accepted(instead) => PushReply::Accepted {
@@ -331,8 +331,8 @@ impl Native {
             },
             Report::Refused(why) => PushReply::rejected(&shown(&why), words),
             Report::NotUnpacked(why) => {
-                words.push(shown(&why));
-                PushReply::rejected("unpacker error", words)
+                let why = format!("unpacker error: {}", shown(&why));
+                PushReply::rejected(&why, words)
             }
         }
     }
@@ -351,24 +351,53 @@ impl Native {
             is_sent,
             messages,
         } = failed;
-        if matches!(failure, Failure::NeedsGit(_)) {
-            return Err(failure);
+        match &mut failure {
+            Failure::NeedsGit(_) => return Err(failure),
+            Failure::Declined { status, detail } => {
+                let reply = self.declined(*status, detail);
+                return Ok(Ok(PushReply::Refused(reply)));
+            }
+            Failure::Remote { detail, .. } => {
+                detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+            }
+            Failure::NotGit | Failure::Surprise(_) => {}
         }
-        if let Failure::Remote { detail, .. } = &mut failure {
-            detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
-        }
-        let is_too_large = failure.is_too_large();
         let error = error(&self.bound, failure);
-        Ok(if is_too_large {
-            Ok(PushReply::Refused(Refusal {
-                kind: RefusalKind::TooLarge,
-                reason: "the server does not accept a request of this size (status 413)".to_owned(),
-                words: error.detail,
-            }))
-        } else if is_sent && !error.kind.precludes_landing() {
+        if let Some(refusal) = aborted_by_hook(&error) {
+            return Ok(Ok(PushReply::Refused(refusal)));
+        }
+        let may_land = is_sent && !error.kind.precludes_landing();
+        Ok(if may_land {
             Ok(PushReply::Lost(error))
         } else {
             Err(error)
         })
     }
+
+    /// The refusal behind a status.
+    fn declined(&self, status: u16, detail: &[String]) -> Refusal {
+        let (kind, reason) = match status {
+            413 => (
+                RefusalKind::TooLarge,
+                "HTTP 413: the push is larger than the server accepts".to_owned(),
+            ),
+            _ => (RefusalKind::Declined, format!("HTTP {status}")),
+        };
+        Refusal {
+            kind,
+            reason,
+            words: server_words(&self.bound.redacted(detail)),
+        }
+    }
+}
+
+/// The refusal by the hook `reference-transaction`, at which receive-pack dies instead of reporting.
+fn aborted_by_hook(error: &RemoteError) -> Option<Refusal> {
+    let is_abort = |line: &&String| !is_of_server(line) && line.contains("aborted by hook");
+    let line = error.detail.iter().find(is_abort)?;
+    Some(Refusal {
+        kind: RefusalKind::Declined,
+        reason: line.trim_start_matches("fatal: ").to_owned(),
+        words: Vec::new(),
+    })
 }

@@ -55,7 +55,9 @@ impl Connection {
                     Some(proxy) => tunnel(wire, proxy, route.address)?,
                     None => wire,
                 };
-                Stream::Tls(Box::new(handshake(config.clone(), route.address, wire)?))
+                let tls = handshake(config.clone(), route.address, wire)
+                    .map_err(|failure| explained(failure, route))?;
+                Stream::Tls(Box::new(tls))
             }
             None => Stream::Plain(wire),
         };
@@ -213,6 +215,32 @@ fn handshake(
             .map_err(handshake_failure)?;
     }
     Ok(StreamOwned::new(connection, wire))
+}
+
+/// The failure of a handshake; one with a server that speaks plain http on this port is explained by that.
+fn explained(failure: Failure, route: &Route<'_>) -> Failure {
+    let is_about_trust = failure.to_string().contains("certificate");
+    if failure.kind() != Some(RemoteErrorKind::Tls) || is_about_trust || route.proxy.is_some() {
+        return failure;
+    }
+    let plain = Address {
+        is_tls: false,
+        ..route.address.clone()
+    };
+    let answered = Connection::open(&Route {
+        address: &plain,
+        proxy: None,
+        tls: None,
+        ..*route
+    })
+    .and_then(|mut connection| {
+        connection.exchange("HEAD / HTTP/1.0\r\n\r\n", &mut carrier::Body::None)
+    });
+    // A server that expects TLS may say so with status 400.
+    match answered {
+        Ok((head, _)) if head.status != 400 => Failure::of(RemoteErrorKind::PlainHttp),
+        _ => failure,
+    }
 }
 
 fn handshake_failure(error: io::Error) -> Failure {

@@ -368,7 +368,10 @@ impl Http {
             404 | 410 => RemoteErrorKind::NotFound,
             407 => return Failure::NeedsGit("the proxy asks for credentials".to_owned()),
             429 => RemoteErrorKind::RateLimited,
-            413 => return Failure::TooLarge(self.quote(head, is_whole)),
+            409 | 413 | 422 => {
+                let detail = self.quote(head, is_whole);
+                return Failure::Declined { status, detail };
+            }
             400..=428 => RemoteErrorKind::RequestRefused,
             500.. => RemoteErrorKind::ServerFailure,
             _ => RemoteErrorKind::Other,

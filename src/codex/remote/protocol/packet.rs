@@ -175,11 +175,14 @@ pub(in crate::codex::remote) struct Messages {
 impl Messages {
     /// More than this is not kept, whatever the server sends.
     const MOST_BYTES: usize = 256 << 10;
+    /// Neither are more lines.
+    const MOST_LINES: usize = 64 << 10;
 
     pub(in crate::codex::remote) fn add(&mut self, text: &[u8]) {
         for byte in text {
             match byte {
-                b'\n' => self.end_line(),
+                b'\n' if self.lines.len() < Self::MOST_LINES => self.end_line(),
+                b'\n' => self.partial.clear(),
                 b'\r' => self.partial.clear(),
                 _ if self.bytes < Self::MOST_BYTES => {
                     self.partial.push(*byte);
@@ -193,13 +196,13 @@ impl Messages {
     fn end_line(&mut self) {
         let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
         self.partial.clear();
-        if !line.is_empty() {
-            self.lines.push(line);
-        }
+        self.lines.push(line);
     }
 
     pub(in crate::codex::remote) fn into_lines(mut self) -> Vec<String> {
-        self.end_line();
+        if !self.partial.is_empty() {
+            self.end_line();
+        }
         self.lines
     }
 }
@@ -253,7 +256,7 @@ mod tests {
         let mut messages = Messages::default();
         messages.add(b"Checking: 10%\rChecking: 100%\rchecked\nno new");
         messages.add(b"line\n\nlast");
-        assert_eq!(messages.into_lines(), ["checked", "no newline", "last"]);
+        assert_eq!(messages.into_lines(), ["checked", "no newline", "", "last"]);
     }
 
     proptest! {
