@@ -215,6 +215,13 @@ fn what_only_git_can_do_is_left_to_git() {
     let requests = world.change("first");
     // git asks for refs once more to push.
     assert!(requests.len() > 6, "{requests:?}");
+    let mut command = world.sandbox.program(&["doctor", "--json"]);
+    command
+        .env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native")
+        .env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+    let document = world.sandbox.finish(command).code(0).json();
+    let text = document["checks"].to_string();
+    assert!(text.contains("`http.cookiefile` is set"), "{text}");
 }
 
 #[test]

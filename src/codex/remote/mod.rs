@@ -63,8 +63,8 @@ pub(super) struct Native {
 
 enum State {
     Talking(Box<Conversation>),
-    /// The `git` program does the rest.
-    HandedOver(Box<Git>),
+    /// The `git` program does the rest, for this reason.
+    HandedOver(Box<Git>, String),
 }
 
 impl Native {
@@ -101,7 +101,7 @@ impl Native {
             }
         }
         match &*state {
-            State::HandedOver(git) => with_git(git),
+            State::HandedOver(git, _) => with_git(git),
             State::Talking(_) => unreachable!("a conversation returns above"),
         }
     }
@@ -179,7 +179,7 @@ fn carrier(
 fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
     tracing::debug!(reason, "the `git` program takes over");
     let git = Git::of_rewritten(bound.clone())?;
-    Ok(State::HandedOver(Box::new(git)))
+    Ok(State::HandedOver(Box::new(git), reason.to_owned()))
 }
 
 /// The error behind a failure, without secrets.
@@ -213,6 +213,14 @@ fn error(bound: &Bound, failure: Failure) -> RemoteError {
 impl Transport for Native {
     fn url(&self) -> &RemoteUrl {
         &self.bound.remote.url
+    }
+
+    fn fallback(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Talking(_) => None,
+            State::HandedOver(_, reason) => Some(reason.clone()),
+        }
     }
 
     /// Clones of the `git` transport are used as well, and the other way round.

@@ -154,6 +154,11 @@ pub trait Transport: Send + Sync {
     /// The URL that is contacted, after git's configuration (`url.*.insteadOf`) has rewritten that of the codex.
     fn url(&self) -> &RemoteUrl;
 
+    /// Why the `git` program does the work, where that was not asked for.
+    fn fallback(&self) -> Option<String> {
+        None
+    }
+
     /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
     fn clone_key(&self) -> String;
 
