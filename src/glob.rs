@@ -222,12 +222,26 @@ impl Glob {
         self.alternatives.iter().any(|one| one.covers(directory))
     }
 
-    /// Some paths that match, made of characters that no other pattern is likely to name: where another pattern matches
-    /// all of them, it can be taken to match all paths of this one.
-    pub(crate) fn specimens(&self) -> Vec<Vec<u8>> {
+    /// Whether some path is matched by this pattern and by none of `others`. It is decided by specimens, in which wildcards
+    /// stand for a character that no pattern is likely to name, or for one that a class of `others` names.
+    pub(crate) fn is_wider_than(&self, others: &[&Glob]) -> bool {
+        let named = others.iter().flat_map(|other| &other.alternatives);
+        let named = named.flat_map(|one| one.segments.iter().flat_map(Segment::class_ends));
+        let named = named.filter(|c| *c != '/');
+        let mut fillers: Vec<char> = std::iter::once(OTHER).chain(named).collect();
+        fillers.sort_unstable();
+        fillers.dedup();
+        let is_free = |path: &Vec<u8>| others.iter().all(|other| !other.matches(path));
+        fillers
+            .into_iter()
+            .any(|filler| self.specimens(filler).iter().any(is_free))
+    }
+
+    /// Some paths that match, in which `filler` stands for what wildcards match.
+    fn specimens(&self, filler: char) -> Vec<Vec<u8>> {
         self.alternatives
             .iter()
-            .flat_map(Alternative::specimens)
+            .flat_map(|one| one.specimens(filler))
             .collect()
     }
 }
@@ -293,7 +307,7 @@ impl Alternative {
         states
     }
 
-    fn specimens(&self) -> Vec<Vec<u8>> {
+    fn specimens(&self, filler: char) -> Vec<Vec<u8>> {
         let depths: &[usize] = if self.deep == 0 { &[0] } else { &[0, 1, 2, 9] };
         let mut found = Vec::new();
         for (depth, choice) in depths
@@ -303,13 +317,13 @@ impl Alternative {
             let mut names = Vec::new();
             for segment in &self.segments {
                 match segment {
-                    Segment::Deep => names.extend(std::iter::repeat_n(OTHER.to_string(), *depth)),
-                    segment => names.push(segment.specimen(choice)),
+                    Segment::Deep => names.extend(std::iter::repeat_n(filler.to_string(), *depth)),
+                    segment => names.push(segment.specimen(filler, choice)),
                 }
             }
             found.push(names.join("/").into_bytes());
             if self.subtree {
-                names.push(OTHER.to_string());
+                names.push(filler.to_string());
                 found.push(names.join("/").into_bytes());
             }
         }
@@ -458,12 +472,27 @@ impl Segment {
         }
     }
 
-    fn specimen(&self, choice: usize) -> String {
+    /// The first and last characters of its classes.
+    fn class_ends(&self) -> Vec<char> {
+        let Self::Wild(wild) = self else {
+            return Vec::new();
+        };
+        let classes = wild.iter().filter_map(|one| match one {
+            Wild::Class(class) => Some(class),
+            _ => None,
+        });
+        classes.flat_map(Class::ends).collect()
+    }
+
+    fn specimen(&self, filler: char, choice: usize) -> String {
         match self {
-            Self::Deep | Self::Any => OTHER.to_string(),
+            Self::Deep | Self::Any => filler.to_string(),
             Self::Literal(name) => name.clone(),
-            Self::Affixes(prefix, suffix) => format!("{prefix}{OTHER}{suffix}"),
-            Self::Wild(wild) => wild.iter().map(|one| one.specimen(choice)).collect(),
+            Self::Affixes(prefix, suffix) => format!("{prefix}{filler}{suffix}"),
+            Self::Wild(wild) => wild
+                .iter()
+                .map(|one| one.specimen(filler, choice))
+                .collect(),
         }
     }
 }
@@ -477,11 +506,11 @@ impl Wild {
         }
     }
 
-    fn specimen(&self, choice: usize) -> char {
+    fn specimen(&self, filler: char, choice: usize) -> char {
         match self {
             Self::Char(c) => *c,
-            Self::One | Self::Many => OTHER,
-            Self::Class(class) => class.specimen(choice),
+            Self::One | Self::Many => filler,
+            Self::Class(class) => class.specimen(filler, choice),
         }
     }
 }
@@ -497,16 +526,21 @@ impl Class {
         character.is_ok_and(|c| self.holds(c)) != self.negated
     }
 
-    fn specimen(&self, choice: usize) -> char {
-        if self.negated {
+    fn ends(&self) -> impl Iterator<Item = char> + Clone + '_ {
+        self.ranges.iter().flat_map(|(first, last)| [*first, *last])
+    }
+
+    fn specimen(&self, filler: char, choice: usize) -> char {
+        if self.matches(Ok(filler)) {
+            filler
+        } else if self.negated {
             // Down from the rarest one.
             ('\0'..=OTHER)
                 .rev()
                 .find(|c| !self.holds(*c) && *c != '/')
                 .unwrap_or(OTHER)
         } else {
-            let ends = self.ranges.iter().flat_map(|(first, last)| [*first, *last]);
-            ends.cycle().nth(choice).unwrap_or(OTHER)
+            self.ends().cycle().nth(choice).unwrap_or(OTHER)
         }
     }
 }

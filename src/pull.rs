@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
 
-use crate::cache;
+use crate::cache::{self, Cache, Owner, Reason};
 use crate::codex::tree::{self, TreeError};
 use crate::config::layers;
 use crate::glob;
@@ -177,6 +177,32 @@ impl Wants {
         found.refused.sort();
         found.passed_over.sort();
         Ok(found)
+    }
+}
+
+/// One message per include of `project` that matched nothing at the last pull. Returns no message if that is not known: the
+/// cache cannot be read, or it is from another remote or for other patterns.
+pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<String> {
+    let Ok(wants) = Wants::new(project, workspace) else {
+        return Vec::new();
+    };
+    let Ok(cache) = Cache::look(&project.cache_dir) else {
+        return Vec::new();
+    };
+    let owner = Owner {
+        project: project.name.clone(),
+        reason: Reason::Wanted,
+    };
+    let is_known = cache.manifest().owners.get(&owner).is_some_and(|asked| {
+        asked.complete
+            && asked.question == wants.digest()
+            && asked.remote == workspace.remote.url.to_string()
+    });
+    if is_known {
+        let files = cache.files_of(&owner);
+        wants.unmatched(project, files.keys()).collect()
+    } else {
+        Vec::new()
     }
 }
 

@@ -145,7 +145,8 @@ fn enters(
             return true;
         }
         if !directory && project.claims.claim(&source).is_empty() {
-            return false;
+            // A preserved link may hide claimed files; the walk reports it.
+            return project.scan.symlinks == Symlinks::Preserve;
         }
         never.follow(entry.path(), directory)
     } else {

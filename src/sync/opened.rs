@@ -459,19 +459,30 @@ impl Opened {
         Ok(tip)
     }
 
-    /// The same as [`Opened::fetch`], for a run that pushes: a branch that is gone meanwhile is never made again.
+    /// Like [`Opened::fetch`], for a run that pushes: a branch that was deleted during the run is an error of its own, and
+    /// is never created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
-        self.fetch(request).map_err(|error| match error {
-            SyncError::Remote(error)
-                if error.kind == RemoteErrorKind::BranchMissing && self.existed =>
-            {
+        self.fetch(request).map_err(|error| {
+            let is_missing = matches!(
+                &error,
+                SyncError::Remote(remote) if remote.kind == RemoteErrorKind::BranchMissing
+            );
+            if is_missing && self.existed && !self.is_hidden() {
                 self.gone()
+            } else {
+                error
             }
-            error => error,
         })
     }
 
-    /// The error that the branch was there and is not any more.
+    /// Whether the server shows the branch only as the target of its HEAD, so that it can be seen but not fetched.
+    fn is_hidden(&self) -> bool {
+        self.transport
+            .refs(Some(&self.branch), OnSignal::Stop)
+            .is_ok_and(|refs| refs.head.is_some_and(|(name, _)| name == self.branch))
+    }
+
+    /// The error for a branch that was deleted or renamed during the run.
     pub(super) fn gone(&self) -> SyncError {
         SyncError::BranchGone {
             place: self.transport.url().place(),

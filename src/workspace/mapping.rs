@@ -319,9 +319,8 @@ impl Rule {
     /// Finds out whether the excludes leave anything of what the pattern matches.
     fn find_fillable(&mut self, everywhere: &[Glob]) {
         if let Place::File { fillable, .. } = &mut self.place {
-            *fillable = self.glob.specimens().iter().any(|source| {
-                !any_matches(everywhere, source) && !any_matches(&self.excluded, source)
-            });
+            let excluded: Vec<_> = everywhere.iter().chain(&self.excluded).collect();
+            *fillable = self.glob.is_wider_than(&excluded);
         }
     }
 }

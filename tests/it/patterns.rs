@@ -315,6 +315,7 @@ fn a_file_that_every_source_is_excluded_from_is_not_owned() {
     sandbox.write("ws/alpha/lib/a.md", "a");
     sandbox.run(&["sync", "--all", "--config", config]).code(0);
     assert_eq!(published(&codex), ["lib/a.md", "one.md"]);
+    assert_eq!(codex.file("projects/alpha/one.md"), "theirs");
 }
 
 #[test]
@@ -416,6 +417,9 @@ fn a_pattern_that_pulls_nothing_is_reported() {
         let warnings = serde_json::json!([{ "project": "alpha", "message": expected }]);
         assert_eq!(output["warnings"], warnings);
     }
+    let projects = sandbox.run(&["projects", "--json"]).code(0).json();
+    let warnings = serde_json::json!([{ "project": "alpha", "message": expected }]);
+    assert_eq!(projects["warnings"], warnings);
     let doctor = sandbox.run(&["doctor", "--json"]).code(0).json();
     let checks = doctor["checks"].as_array().unwrap();
     let check = checks

@@ -1,11 +1,11 @@
-//! `cache`: what the local cache holds, how it is, and emptying it.
+//! `cache`: lists, describes and clears the local caches.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, Taken};
@@ -17,45 +17,46 @@ use crate::report::ago;
 use crate::text::pluralize;
 use crate::workspace::{Project, select};
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     let (CacheCommand::List(arguments)
     | CacheCommand::Status(arguments)
     | CacheCommand::Clear { arguments, .. }) = command;
     let json = arguments.output.is_json();
-    let chosen = match chosen(arguments, context) {
-        Ok(chosen) => chosen,
+    let caches = match selected_caches(arguments, context) {
+        Ok(caches) => caches,
         Err(failure) => return finish(Err(failure), json, context),
     };
 
+    // Files that cannot be removed do not stop the command, but change its exit status.
     let all_removed = Cell::new(true);
-    let reports = chosen.iter().map(|chosen| match command {
-        CacheCommand::List(_) => list(chosen, json),
-        CacheCommand::Status(_) => status(chosen, json, context),
+    let reports = caches.iter().map(|cache| match command {
+        CacheCommand::List(_) => list(cache, json),
+        CacheCommand::Status(_) => status(cache, json, context),
         CacheCommand::Clear { force, .. } => {
-            let taken = clear(chosen, *force, context)?;
-            all_removed.set(all_removed.get() && taken.iter().all(|one| one.refused.is_empty()));
-            Ok(cleared(&chosen.path, &taken, json))
+            let results = clear(cache, *force, context)?;
+            let is_clear = results.iter().all(|result| result.refused.is_empty());
+            all_removed.set(all_removed.get() && is_clear);
+            Ok(clear_report(&cache.path, &results, json))
         }
     });
-    let status = finish_each(reports, &chosen, json, context);
-    if status == exit::DONE && !all_removed.get() {
-        exit::SOME_FAILED
-    } else {
-        status
+
+    match finish_each(reports, &caches, json, context) {
+        exit::DONE if !all_removed.get() => exit::SOME_FAILED,
+        status => status,
     }
 }
 
-/// A cache, and whose files in it a command is about.
-struct Chosen {
+/// A cache, and the projects in it that a command is about.
+struct SelectedCache {
     path: PathBuf,
     /// Names of projects.
     projects: Vec<String>,
-    /// All projects that the cache has files of, also those that the configuration no longer has.
+    /// Include every project that the cache has files of, also those that were removed from the configuration.
     all: bool,
 }
 
-impl Chosen {
+impl SelectedCache {
     fn includes(&self, owner: &Owner) -> bool {
         self.all
             || self
@@ -65,7 +66,10 @@ impl Chosen {
     }
 }
 
-fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Vec<Chosen>, Failure> {
+fn selected_caches(
+    arguments: &CacheArgs,
+    context: &Context,
+) -> Result<Vec<SelectedCache>, Failure> {
     let (_, workspace) = context.load(None, Vec::new())?;
     let everything = arguments.project.is_empty();
     let projects: Vec<&Project> = if everything {
@@ -73,7 +77,7 @@ fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Vec<Chosen>, Failu
     } else {
         let directory = context.directory()?;
         select(&workspace, false, &arguments.project, &directory)
-            .map_err(|e| failure::of_selection(&e))?
+            .map_err(|error| failure::of_selection(&error))?
     };
 
     let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
@@ -83,43 +87,44 @@ fn chosen(arguments: &CacheArgs, context: &Context) -> Result<Vec<Chosen>, Failu
             .or_default()
             .push(project.name.to_string());
     }
-    // Files may be left in the workspace's own cache though no project uses it any more.
+    // The workspace's own cache can contain files although no project uses it any more.
     if everything && workspace.owns_cache(&workspace.cache_dir) && workspace.cache_dir.exists() {
         caches.entry(&workspace.cache_dir).or_default();
     }
-    let chosen = |(path, projects): (&Path, _)| Chosen {
+
+    let selected = |(path, projects): (&Path, _)| SelectedCache {
         path: path.to_owned(),
         projects,
         all: everything && workspace.owns_cache(path),
     };
-    Ok(caches.into_iter().map(chosen).collect())
+    Ok(caches.into_iter().map(selected).collect())
 }
 
-/// What is reported of one cache: text for people, or a value for programs.
-enum Told {
+/// The report on one cache.
+enum CacheReport {
     Text(String),
-    Value(serde_json::Value),
+    Json(Value),
 }
 
-/// Prints a report of each cache. An error of one does not hide what was done to the others: it follows their reports, and
-/// in JSON it is the `error` of its cache.
+/// Prints a report of each cache, and returns the exit status. An error of one cache does not hide what was done to the
+/// others: it follows their reports, and in JSON it is the `error` of its cache.
 fn finish_each(
-    reports: impl Iterator<Item = Result<Told, CacheError>>,
-    chosen: &[Chosen],
+    reports: impl Iterator<Item = Result<CacheReport, CacheError>>,
+    caches: &[SelectedCache],
     json: bool,
     context: &Context,
 ) -> u8 {
     let mut text = String::new();
-    let mut values = Vec::new();
+    let mut documents = Vec::new();
     let mut failures = Vec::new();
-    for (report, chosen) in reports.zip(chosen) {
+    for (report, cache) in reports.zip(caches) {
         match report {
-            Ok(Told::Text(one)) => text.push_str(&one),
-            Ok(Told::Value(value)) => values.push(value),
+            Ok(CacheReport::Text(part)) => text.push_str(&part),
+            Ok(CacheReport::Json(document)) => documents.push(document),
             Err(error) => {
                 let failure = failure::of_cache(&error);
-                values.push(json!({
-                    "path": shown(&chosen.path).to_string(),
+                documents.push(json!({
+                    "path": shown(&cache.path).to_string(),
                     "error": failure.report,
                 }));
                 failures.push(failure);
@@ -128,11 +133,11 @@ fn finish_each(
     }
 
     let exit = failures.first().map_or(exit::DONE, |failure| failure.exit);
-    if json && failures.len() == chosen.len() && !failures.is_empty() {
+    if json && failures.len() == caches.len() && !failures.is_empty() {
         return finish(Err(failures.remove(0)), json, context);
     }
     if json {
-        text = to_json(&json!({ "schema_version": 1, "caches": values }));
+        text = to_json(&json!({ "schema_version": 1, "caches": documents }));
     }
     if !text.is_empty() {
         context.terminal.result(&text);
@@ -147,158 +152,171 @@ fn finish_each(
     exit
 }
 
-fn list(chosen: &Chosen, as_json: bool) -> Result<Told, CacheError> {
-    let cache = Cache::look(&chosen.path)?;
-    let files = cache.manifest().files.iter().filter_map(|(path, file)| {
-        let mut of: Vec<_> = file
+/// Lists the files of a cache that belong to any of the selected projects.
+fn list(cache: &SelectedCache, as_json: bool) -> Result<CacheReport, CacheError> {
+    let content = Cache::look(&cache.path)?;
+    let files = content.manifest().files.iter().filter_map(|(path, file)| {
+        let mut users: Vec<_> = file
             .owners
             .iter()
-            .filter(|owner| chosen.includes(owner))
-            .map(|o| o.project.as_str())
+            .filter(|owner| cache.includes(owner))
+            .map(|owner| owner.project.as_str())
             .collect();
-        of.dedup();
-        (!of.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), of))
+        // A project can be an owner twice: because it published the file, and because it pulled it.
+        users.dedup();
+        (!users.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), users))
     });
-    if as_json {
+
+    Ok(if as_json {
         let files: Vec<_> = files
-            .map(|(path, id, of)| json!({ "path": path, "id": id, "projects": of }))
+            .map(|(path, id, users)| json!({ "path": path, "id": id, "projects": users }))
             .collect();
-        return Ok(Told::Value(
-            json!({ "path": shown(&chosen.path).to_string(), "files": files }),
-        ));
-    }
-    Ok(Told::Text(files.fold(
-        String::new(),
-        |mut text, (path, ..)| {
-            let _ = writeln!(text, "{path}");
-            text
-        },
-    )))
+        CacheReport::Json(json!({ "path": shown(&cache.path).to_string(), "files": files }))
+    } else {
+        CacheReport::Text(files.map(|(path, ..)| format!("{path}\n")).collect())
+    })
 }
 
-fn status(chosen: &Chosen, as_json: bool, context: &Context) -> Result<Told, CacheError> {
-    let path = &chosen.path;
-    let cache = Cache::look(path)?;
-    let manifest: &Manifest = cache.manifest();
-    let odd: Vec<_> = cache
-        .conditions()?
-        .into_iter()
-        .filter(|(path, _)| {
-            manifest.files[path]
-                .owners
-                .iter()
-                .any(|owner| chosen.includes(owner))
-        })
-        .map(|(path, condition)| (escaped(&path).to_string(), condition))
-        .collect();
+/// Reports the source and age of a cache's files, and the files that differ from those that were written.
+fn status(
+    cache: &SelectedCache,
+    as_json: bool,
+    context: &Context,
+) -> Result<CacheReport, CacheError> {
+    let content = Cache::look(&cache.path)?;
+    let manifest: &Manifest = content.manifest();
     let owners: Vec<_> = manifest
         .owners
         .iter()
-        .filter(|(owner, _)| chosen.includes(owner))
+        .filter(|(owner, _)| cache.includes(owner))
         .collect();
-    let count = |owner: &Owner| {
+    let file_count = |owner: &Owner| {
         manifest
             .files
             .values()
             .filter(|file| file.owners.contains(owner))
             .count()
     };
-    let named = |condition| {
-        odd.iter()
-            .filter(move |(_, c)| *c == condition)
+
+    // The files that differ from the manifest.
+    let conditions: Vec<_> = content
+        .conditions()?
+        .into_iter()
+        .filter(|(path, _)| {
+            manifest.files[path]
+                .owners
+                .iter()
+                .any(|owner| cache.includes(owner))
+        })
+        .map(|(path, condition)| (escaped(&path).to_string(), condition))
+        .collect();
+    let paths = |wanted| {
+        conditions
+            .iter()
+            .filter(move |(_, condition)| *condition == wanted)
             .map(|(path, _)| path)
             .collect::<Vec<_>>()
     };
+
     if as_json {
-        let owners = owners.iter().map(|(owner, asked)| {
+        let owners = owners.iter().map(|(owner, record)| {
             json!({
-                "project": owner.project.as_str(), "reason": reason(owner.reason), "files": count(owner),
-                "remote": asked.remote, "branch": asked.branch, "tip": asked.tip, "time": asked.time,
-                "complete": asked.complete,
+                "project": owner.project.as_str(),
+                "reason": match owner.reason {
+                    Reason::Published => "published",
+                    Reason::Wanted => "brought",
+                },
+                "files": file_count(owner),
+                "remote": record.remote,
+                "branch": record.branch,
+                "tip": record.tip,
+                "time": record.time,
+                "complete": record.complete,
             })
         });
-        return Ok(Told::Value(json!({
-            "path": shown(path).to_string(), "projects": owners.collect::<Vec<_>>(),
-            "changed": named(Condition::Changed), "missing": named(Condition::Missing),
+        return Ok(CacheReport::Json(json!({
+            "path": shown(&cache.path).to_string(),
+            "projects": owners.collect::<Vec<_>>(),
+            "changed": paths(Condition::Changed),
+            "missing": paths(Condition::Missing),
         })));
     }
+
     let style = context.terminal.out;
-    let mut text = format!("{}\n", style.strong(shown(path)));
+    let mut text = format!("{}\n", style.strong(shown(&cache.path)));
     if owners.is_empty() {
         text.push_str("  empty\n");
     }
-    for (owner, asked) in owners {
-        let tip = asked
+    for (owner, record) in owners {
+        let tip = record
             .tip
             .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let (why, files, when) = (
-            reason(owner.reason),
-            pluralize(count(owner), "file"),
-            ago(context.now().saturating_sub(asked.time)),
-        );
-        let partly = if asked.complete { "" } else { ", incomplete" };
+        let files = pluralize(file_count(owner), "file");
+        let reason = match owner.reason {
+            Reason::Published => "published",
+            Reason::Wanted => "pulled",
+        };
+        let branch = escaped(record.branch.as_bytes());
+        let age = ago(context.now().saturating_sub(record.time));
+        let incomplete = if record.complete { "" } else { ", incomplete" };
         let _ = writeln!(
             text,
-            "  {}: {files} {why}, of `{}` at {tip}, {when}{partly}",
-            owner.project,
-            escaped(asked.branch.as_bytes())
+            "  {}: {files} {reason}, from `{branch}` at {tip}, {age}{incomplete}",
+            owner.project
         );
     }
     for (condition, label) in [
-        (Condition::Changed, "changed by hand"),
+        (Condition::Changed, "modified locally"),
         (Condition::Missing, "missing"),
     ] {
-        for path in named(condition) {
+        for path in paths(condition) {
             let _ = writeln!(text, "  {} {path}", style.warn(label));
         }
     }
-    Ok(Told::Text(text))
+    Ok(CacheReport::Text(text))
 }
 
-fn reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Published => "published",
-        Reason::Wanted => "brought",
-    }
-}
-
-fn clear(chosen: &Chosen, force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
-    if !chosen.path.exists() {
+/// Removes the files that only belong to the selected projects. Files that were modified locally are kept unless `force`
+/// is set.
+fn clear(cache: &SelectedCache, force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
+    if !cache.path.exists() {
         return Ok(Vec::new());
     }
-    let mut cache = Cache::open(&chosen.path, &context.interrupt, || {})?;
-    cache.clear(|owner| chosen.includes(owner), force)
+    let mut content = Cache::open(&cache.path, &context.interrupt, || {})?;
+    content.clear(|owner| cache.includes(owner), force)
 }
 
-fn cleared(path: &Path, taken: &[Taken], as_json: bool) -> Told {
-    let removed: usize = taken.iter().map(|one| one.plan.changes.len()).sum();
-    let kept: Vec<_> = taken
+fn clear_report(path: &Path, results: &[Taken], as_json: bool) -> CacheReport {
+    let removed: usize = results.iter().map(|result| result.plan.changes.len()).sum();
+    let kept: Vec<_> = results
         .iter()
-        .flat_map(|one| &one.kept)
+        .flat_map(|result| &result.kept)
         .map(|(path, _)| escaped(path).to_string())
         .collect();
-    let refused = taken
+    let failed = results
         .iter()
-        .flat_map(|one| &one.refused)
-        .map(|(path, why)| (escaped(path).to_string(), why));
-    let place = shown(path).to_string();
+        .flat_map(|result| &result.refused)
+        .map(|(path, reason)| (escaped(path).to_string(), reason));
+    let directory = shown(path).to_string();
+
     if as_json {
-        let failed: Vec<_> = refused
-            .map(|(path, why)| json!({ "path": path, "error": why }))
+        let failed: Vec<_> = failed
+            .map(|(path, reason)| json!({ "path": path, "error": reason }))
             .collect();
-        return Told::Value(
-            json!({ "path": place, "removed": removed, "kept": kept, "failed": failed }),
+        return CacheReport::Json(
+            json!({ "path": directory, "removed": removed, "kept": kept, "failed": failed }),
         );
     }
-    let mut text = format!("{place}: {} removed\n", pluralize(removed, "file"));
+
+    let mut text = format!("{directory}: {} removed\n", pluralize(removed, "file"));
     for path in kept {
         let _ = writeln!(
             text,
-            "  kept {path}: it was changed by hand; `--force` removes it too"
+            "  kept {path}: it was modified locally; use `--force` to remove it"
         );
     }
-    for (path, why) in refused {
-        let _ = writeln!(text, "  {path} cannot be removed: {why}");
+    for (path, reason) in failed {
+        let _ = writeln!(text, "  cannot remove {path}: {reason}");
     }
-    Told::Text(text)
+    CacheReport::Text(text)
 }

@@ -11,6 +11,7 @@ use crate::cli::load::Context;
 use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;
+use crate::pull::unmatched_in_cache;
 use crate::report::table::table;
 use crate::scan::{self, useless_patterns};
 
@@ -35,11 +36,21 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
             Some((*project, survey.unmatched.as_slice()))
         })
         .collect();
-    let useless = useless_patterns(&surveyed);
-    for pattern in &useless {
+    let useless = useless_patterns(&surveyed).into_iter();
+    let mut useless: Vec<_> = useless
+        .map(|pattern| (pattern.project, pattern.message))
+        .collect();
+    for project in &workspace.projects {
+        for message in unmatched_in_cache(project, &workspace) {
+            if useless.iter().all(|(_, known)| *known != message) {
+                useless.push((Some(project), message));
+            }
+        }
+    }
+    for (project, message) in &useless {
         context.terminal.event(&Event::Warning {
-            project: pattern.project.map(|project| project.name.to_string()),
-            message: pattern.message.clone(),
+            project: project.map(|project| project.name.to_string()),
+            message: message.clone(),
         });
     }
     let root = |path: &Path| {
@@ -62,9 +73,9 @@ fn list(json: bool, context: &Context) -> Result<String, Failure> {
                 "files": files, "error": error,
             })
         });
-        let warnings = useless.iter().map(|pattern| {
+        let warnings = useless.iter().map(|(project, message)| {
             serde_json::json!({
-                "project": pattern.project.map(|project| project.name.as_str()), "message": pattern.message,
+                "project": project.map(|project| project.name.as_str()), "message": message,
             })
         });
         return Ok(to_json(&serde_json::json!({

@@ -131,6 +131,9 @@ fn a_single_file_is_owned_if_the_excludes_leave_a_source() {
         ("NOTICE", "NOTICE/a", true),
         ("NOTICE", "*", false),
         ("docs/[ab].md", "docs/a.md", true),
+        ("docs/?.md", "docs/[!a].md", true),
+        ("docs/*", "docs/[!a]*", true),
+        ("docs/[a]", "docs/[!b]", false),
     ] {
         let claims = claims(&[], &[exclude], &[(from, "one.md")]);
         assert_eq!(claims.owns(b"one.md"), owned, "{from} without {exclude}");

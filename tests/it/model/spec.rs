@@ -172,8 +172,8 @@ fn instances(pattern: &str) -> Vec<Bytes> {
         let mut paths = vec![String::new()];
         for segment in text.split('/') {
             let choices = match segment {
-                "**" => vec![String::new(), "/zq".to_owned(), "/zq/yq".to_owned()],
-                "" => vec!["/zq".to_owned()],
+                "**" => ["", "/zq", "/Q", "/zq/yq"].map(str::to_owned).to_vec(),
+                "" => ["/zq", "/Q"].map(str::to_owned).to_vec(),
                 segment => names_of(segment)
                     .into_iter()
                     .map(|name| format!("/{name}"))
@@ -197,7 +197,7 @@ fn instances(pattern: &str) -> Vec<Bytes> {
 
 /// Some names that a segment matches.
 fn names_of(segment: &str) -> Vec<String> {
-    ['q', 'z', 'ä']
+    ['q', 'z', 'ä', 'Q', '_']
         .iter()
         .map(|other| {
             let mut name = String::new();
