@@ -221,6 +221,13 @@ impl Conversation {
             depth: None,
             filter: None,
         };
+        // In version 0 the server announces whether it gives out objects that no ref names.
+        let is_refused = self.upload.as_ref().is_some_and(|known| {
+            known.version == Version::V0 && !known.has("allow-reachable-sha1-in-want")
+        });
+        if is_refused {
+            return Err(Failure::of(RemoteErrorKind::Unadvertised));
+        }
         match self.with_greeting(|this| this.fetch_once(store, &want)) {
             Err(failure) if refuses_objects(&failure) => {
                 Err(Failure::of(RemoteErrorKind::Unadvertised))
