@@ -32,9 +32,9 @@ struct Shared {
 
 /// Keeps a child registered with an [`Interrupt`] until it is dropped.
 #[derive(Debug)]
-pub struct Running<'i>(&'i Interrupt, u32);
+pub struct Running(Interrupt, u32);
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.groups().remove(&self.1);
     }
@@ -52,9 +52,9 @@ impl Interrupt {
     }
 
     /// Registers a running child with process id `leader`, which leads a process group.
-    pub fn running(&self, leader: u32) -> Running<'_> {
+    pub fn running(&self, leader: u32) -> Running {
         self.groups().insert(leader);
-        Running(self, leader)
+        Running(self.clone(), leader)
     }
 
     /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which

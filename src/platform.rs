@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+pub use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 #[cfg(feature = "embedded-transport")]
@@ -17,9 +18,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -456,6 +459,39 @@ fn signal_group(leader: u32, signal: Signal) {
     if let Some(group) = Pid::from_raw(leader.cast_signed()) {
         let _ = kill_process_group(group, signal);
     }
+}
+
+/// What is waited for on a socket or pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// Bytes, or the end, can be read.
+    ToRead,
+    /// Bytes can be written.
+    ToWrite,
+}
+
+/// Waits up to `limit` until `fd` is ready; whether it is. An error or a hang-up on `fd` counts as ready: the next read
+/// or write reports it.
+pub fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<bool> {
+    let flags = match ready {
+        Ready::ToRead => PollFlags::IN,
+        Ready::ToWrite => PollFlags::OUT,
+    };
+    let limit = Timespec::try_from(limit).ok();
+    match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, flags)], limit.as_ref()) {
+        Ok(count) => Ok(count > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes reads and writes on `fd` return at once instead of blocking.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    Ok(rustix::fs::fcntl_setfl(
+        fd,
+        flags | rustix::fs::OFlags::NONBLOCK,
+    )?)
 }
 
 #[cfg(test)]

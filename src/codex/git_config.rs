@@ -43,6 +43,18 @@ impl GitConfig {
     }
 }
 
+/// A key as git prints it: everything but the subsection in lower case.
+fn canonical(key: &str) -> String {
+    match (key.find('.'), key.rfind('.')) {
+        (Some(first), Some(last)) if first < last => {
+            let (section, rest) = key.split_at(first);
+            let (subsection, name) = rest.split_at(last - first);
+            section.to_lowercase() + subsection + &name.to_lowercase()
+        }
+        _ => key.to_lowercase(),
+    }
+}
+
 fn files(environment: &Environment) -> Option<git2::Config> {
     let mut config = git2::Config::new().ok()?;
     let [system, xdg, global] = scope_files(environment);
@@ -106,13 +118,20 @@ pub fn safe_directories(environment: &Environment) -> Vec<String> {
     entries.into_iter().map(expand).collect()
 }
 
-/// The values that the environment carries for `key`: `GIT_CONFIG_COUNT`, and then `GIT_CONFIG_PARAMETERS`, which
-/// `git -c` sets.
+/// The values that the environment carries for `key`.
 fn carried(environment: &Environment, key: &str) -> Vec<String> {
+    let all = all_carried(environment).into_iter();
+    all.filter(|(name, _)| name.eq_ignore_ascii_case(key))
+        .map(|(_, value)| value)
+        .collect()
+}
+
+/// The settings that the environment carries: `GIT_CONFIG_COUNT`, and then `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
+fn all_carried(environment: &Environment) -> Vec<(String, String)> {
     let parameters = environment.get("GIT_CONFIG_PARAMETERS").unwrap_or_default();
-    let of_parameters = unquoted(parameters).into_iter().filter_map(|entry| {
+    let of_parameters = unquoted(parameters).into_iter().map(|entry| {
         let (name, value) = entry.split_once('=').unwrap_or((&entry, ""));
-        name.eq_ignore_ascii_case(key).then(|| value.to_owned())
+        (name.to_owned(), value.to_owned())
     });
     let count = environment
         .get("GIT_CONFIG_COUNT")
@@ -121,8 +140,7 @@ fn carried(environment: &Environment, key: &str) -> Vec<String> {
     let of_count = (0..count.min(1000)).filter_map(|number| {
         let name = environment.get(&format!("GIT_CONFIG_KEY_{number}"))?;
         let value = environment.get(&format!("GIT_CONFIG_VALUE_{number}"));
-        name.eq_ignore_ascii_case(key)
-            .then(|| value.unwrap_or_default().to_owned())
+        Some((name.to_owned(), value.unwrap_or_default().to_owned()))
     });
     of_count.chain(of_parameters).collect()
 }
@@ -152,6 +170,33 @@ fn unquoted(text: &str) -> Vec<String> {
 pub struct Settings(Vec<(String, String)>);
 
 impl Settings {
+    /// Reads the user's files and the environment without git. A file that is missing or invalid counts as empty.
+    pub fn read(environment: &Environment) -> Self {
+        let mut found = Vec::new();
+        let all = files(environment);
+        if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
+            // A file that is invalid in the middle ends the list.
+            let _ = entries.for_each(|entry| {
+                // A key without `=` is a boolean that is true.
+                let value = if entry.has_value() {
+                    entry.value().unwrap_or_default()
+                } else {
+                    "true"
+                };
+                let name = entry.name().ok();
+                found.extend(name.map(|name| (name.to_owned(), value.to_owned())));
+            });
+        }
+        let carried = all_carried(environment).into_iter();
+        found.extend(carried.map(|(key, value)| (canonical(&key), value)));
+        Self(found)
+    }
+
+    /// All settings in the order in which git reads them, keys as git prints them.
+    pub fn entries(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Reads the output of `git config --list -z`.
     pub fn parse(listing: &str) -> Self {
         let entries = listing.split_terminator('\0').map(|entry| {

@@ -12,6 +12,7 @@ pub mod history;
 pub mod identity;
 pub mod listing;
 pub mod pack;
+mod remote;
 pub mod scratch;
 pub mod source;
 pub mod store;

@@ -8,10 +8,11 @@
 //! codex's large trees. Delta chains are at most [`MAX_CHAIN`] long, because git is slow to resolve long ones.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use libdeflater::{CompressionLvl, Compressor};
 use sha1::{Digest, Sha1};
@@ -162,6 +163,27 @@ fn push_copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
     }
 }
 
+/// A pack that is complete, and where its objects are in it.
+pub struct Written {
+    /// The file.
+    pub path: PathBuf,
+    /// The number of objects.
+    pub count: u32,
+    /// Where the objects end and the checksum begins.
+    pub end: u64,
+    /// Contents, each with its place. They are stored whole.
+    pub blobs: HashMap<ObjectId, Range<u64>>,
+    /// Trees and commits.
+    others: HashSet<ObjectId>,
+}
+
+impl Written {
+    /// Whether the pack holds this tree or commit.
+    pub fn contains(&self, id: ObjectId) -> bool {
+        self.others.contains(&id)
+    }
+}
+
 /// Writes a pack to a temporary file. Nothing is visible to git before [`finish`](Self::finish).
 pub struct PackWriter {
     file: BufWriter<NamedTempFile>,
@@ -249,7 +271,7 @@ impl PackWriter {
 
     /// Writes the trailer and the index, and renames both files to their final names. Returns an error if the number of
     /// objects is not the one announced to [`create`](Self::create).
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<Written> {
         if self.index.len() != self.expected as usize {
             return Err(io::Error::other(
                 "the pack does not hold the announced number of objects",
@@ -262,6 +284,7 @@ impl PackWriter {
             .file
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
+        let blobs = blobs(&self.index, &self.offsets, self.offset);
         let directory = pack.path().parent().map(Path::to_owned).unwrap_or_default();
 
         let mut index = tempfile::Builder::new()
@@ -276,8 +299,28 @@ impl PackWriter {
             file.persist(name.with_extension(extension))
                 .map_err(|error| error.error)?;
         }
-        Ok(())
+        Ok(Written {
+            path: name.with_extension("pack"),
+            count: self.expected,
+            end: self.offset,
+            blobs,
+            others: self.offsets.into_keys().collect(),
+        })
     }
+}
+
+/// The place of each object that is not in `others`; `index` is in the order of the pack, whose objects end at `end`.
+fn blobs(
+    index: &[IndexEntry],
+    others: &HashMap<ObjectId, u64>,
+    end: u64,
+) -> HashMap<ObjectId, Range<u64>> {
+    let ends = index.iter().skip(1).map(|entry| entry.offset).chain([end]);
+    let places = index.iter().zip(ends);
+    places
+        .filter(|(entry, _)| !others.contains_key(&entry.id))
+        .map(|(entry, end)| (entry.id, entry.offset..end))
+        .collect()
 }
 
 /// Appends an object's header: the type code and the uncompressed size.

@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use super::clone_check;
-use super::pack::{self, Encoded, PackWriter};
+use super::pack::{self, Encoded, PackWriter, Written};
 use super::scratch::{LOCK, Scratch};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
@@ -62,6 +62,8 @@ pub struct Store {
     scratch: Option<Scratch>,
     _lock: Option<File>,
     wants: Wants,
+    /// The packs that this run wrote, in that order.
+    written: Mutex<Vec<Written>>,
 }
 
 /// What a fetch brings.
@@ -90,6 +92,7 @@ impl Store {
             scratch: Some(scratch),
             _lock: Some(lock),
             wants: Wants::Trees,
+            written: Mutex::default(),
         })
     }
 
@@ -128,6 +131,7 @@ impl Store {
             scratch: None,
             _lock: lock,
             wants: Wants::Trees,
+            written: Mutex::default(),
         })
     }
 
@@ -148,6 +152,11 @@ impl Store {
         }
     }
 
+    /// Whether a fetch brings the trees of the tip and no contents.
+    pub fn holds_trees_alone(&self) -> bool {
+        self.wants == Wants::Trees
+    }
+
     /// Whether it is a kept clone (`clone.strategy: cached`).
     pub fn is_kept(&self) -> bool {
         self.scratch.is_none()
@@ -157,6 +166,7 @@ impl Store {
     pub fn renew(&mut self) -> Result<(), StoreError> {
         remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
+        self.written().clear();
         Ok(())
     }
 
@@ -216,7 +226,7 @@ impl Store {
     }
 
     /// The tree and the parents of a commit.
-    fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
+    pub(super) fn commit(&self, id: ObjectId) -> Option<(ObjectId, Vec<ObjectId>)> {
         parse_commit(&self.read_commit(id)?)
     }
 
@@ -324,7 +334,26 @@ impl Store {
             written?;
             ready = encoded?;
         }
-        Ok(writer.finish()?)
+        let written = writer.finish()?;
+        self.written().push(written);
+        Ok(())
+    }
+
+    /// The packs that this run wrote, in that order.
+    pub(super) fn written(&self) -> MutexGuard<'_, Vec<Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The repository, for the rest of this folder.
+    pub(super) fn repository(&self) -> &git2::Repository {
+        &self.repository
+    }
+
+    /// Records `commit` as the fetched tip.
+    pub(super) fn set_tip(&self, commit: ObjectId) -> Result<(), StoreError> {
+        let repository = &self.repository;
+        repository.reference(TIP, oid_of(commit), true, "fetch")?;
+        Ok(())
     }
 
     /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
@@ -458,7 +487,7 @@ fn parse_commit(data: &[u8]) -> Option<(ObjectId, Vec<ObjectId>)> {
 }
 
 /// What the system told libgit2, which keeps the words alone.
-fn io_error(error: &git2::Error) -> io::Error {
+pub(super) fn io_error(error: &git2::Error) -> io::Error {
     let kind = match error.message() {
         message if message.contains("No space left on device") => io::ErrorKind::StorageFull,
         message if message.contains("Disk quota exceeded") => io::ErrorKind::QuotaExceeded,

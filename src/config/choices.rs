@@ -33,6 +33,8 @@ pub enum Symlinks {
 pub enum TransportChoice {
     /// git where it is found, else libgit2 where it is built in.
     Auto,
+    /// git's protocol spoken by the program itself; the `git` program only where nothing else can talk to the server.
+    Native,
     /// The `git` program.
     Git,
     /// libgit2.

@@ -109,6 +109,10 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
         }
     };
     note("remote", reachable(request, opened.transport.url()));
+    if let Some(reason) = opened.transport.fallback() {
+        let message = format!("the `git` program is used, because {reason}");
+        note("transport", Verdict::Good(message));
+    }
     note("branch", branch(&opened));
     let fetched = opened.clone_of_tip(request).map(|(store, tip)| {
         let time = tip.and_then(|tip| store.commit_time(tip));

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codex::scratch;
-use crate::codex::transport::{self, Purpose, Transport};
+use crate::codex::transport::{self, MemoryPlace, Purpose, Transport};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
@@ -105,12 +105,18 @@ impl<'w> SyncRequest<'w> {
         } else {
             Purpose::Publish
         };
+        let memory = MemoryPlace {
+            directory: self.workspace.shared_state_dir.join("servers"),
+            is_writable: !self.dry_run,
+            now: self.now,
+        };
         Ok(transport::open(
             &self.workspace.remote,
             self.environment,
             &self.interrupt,
             self.reporter.clone(),
             purpose,
+            Some(memory),
         )?)
     }
 

@@ -1,7 +1,7 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
 use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
-use crate::support::{Codex, needs_git, skipped};
+use crate::support::{Codex, needs_git, needs_git_children, skipped};
 
 impl World {
     /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
@@ -197,7 +197,7 @@ fn a_server_that_cannot_say_who_may_push() {
 #[test]
 fn a_fetch_that_fails_leaves_nothing_out() {
     let world = World::new();
-    if needs_git("a fetch that fails") {
+    if needs_git_children("a fetch that fails") {
         return;
     }
     let failing = "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
@@ -211,7 +211,7 @@ fn a_fetch_that_fails_leaves_nothing_out() {
 #[test]
 fn a_signal_is_told_before_what_else_is_wrong() {
     let world = World::new();
-    if needs_git("a signal while git runs") {
+    if needs_git_children("a signal while git runs") {
         return;
     }
     world.sandbox.remove("ws/alpha");

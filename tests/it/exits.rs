@@ -8,7 +8,7 @@ use std::thread;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::support::{Codex, Sandbox, needs_git};
+use crate::support::{Codex, Sandbox, needs_git_children};
 
 /// What a run is told to do, and how it must end.
 struct Case {
@@ -163,7 +163,7 @@ fn every_exit_status_and_every_document() {
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(String::new()));
     let work = || {
         while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if OF_GIT.contains(&case.name) && needs_git("a fault of git itself") {
+            if OF_GIT.contains(&case.name) && needs_git_children("a fault of git itself") {
                 continue;
             }
             for more in [&["--json", "-vv"][..], &["--format", "ndjson", "-q"], &[]] {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use crate::support::{Codex, Output, Sandbox, needs_git};
+use crate::support::{Codex, Output, Sandbox, needs_git_children};
 
 /// A path of the sandbox with any bytes behind.
 fn any(sandbox: &Sandbox, directory: &str, name: &[u8]) -> PathBuf {
@@ -682,7 +682,7 @@ fn what_a_server_says_cannot_drive_a_terminal() {
 #[test]
 fn names_of_branches_cannot_drive_a_terminal() {
     let (sandbox, codex) = workspace("");
-    if !needs_git("an answer that no server of git's would give") {
+    if !needs_git_children("an answer that no server of git's would give") {
         // As no git would send it: a branch that git itself would not take.
         sandbox.wrap_git(&format!(
             "case \"$*\" in *ls-remote*) printf 'ref: refs/heads/\\033[31mred\\tHEAD\\n{GONE}\\tHEAD\\n'; exit;; esac"

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Sandbox, needs_git, not_installed, without_git};
+use crate::support::{Codex, Sandbox, needs_git_children, not_installed, without_git_children};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -272,7 +272,7 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     codex.git(&["update-ref", "refs/heads/main", &before]);
     let (mark, path) = (sandbox.path("pushed"), codex.path().display());
     let mark = mark.display();
-    if without_git() {
+    if without_git_children() {
         let others = format!("git --git-dir={path} update-ref refs/heads/main refs/heads/other");
         return sandbox.run_at(
             Step::Push,
@@ -290,7 +290,7 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 
 #[test]
 fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
-    if needs_git("a signal that comes as a fetch ends") {
+    if needs_git_children("a signal that comes as a fetch ends") {
         return;
     }
     let (sandbox, codex) = synced();

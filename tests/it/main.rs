@@ -20,6 +20,7 @@ mod kept;
 mod known;
 mod launcher;
 mod model;
+mod native;
 mod output;
 mod ownership;
 mod page;

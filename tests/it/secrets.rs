@@ -10,7 +10,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::{
-    Codex, Output, Sandbox, executable, needs_git, process, wait_until, without_git,
+    Codex, Output, Sandbox, executable, needs_git, needs_git_children, process, wait_until,
+    without_git_children,
 };
 
 const MARKER: &str = "m4rker-token-0123456789";
@@ -559,7 +560,7 @@ fn a_mistake_in_a_file_with_a_token_does_not_quote_it() {
 
 #[test]
 fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
-    if needs_git("children") {
+    if needs_git_children("children") {
         return;
     }
     let world = guarded();
@@ -621,7 +622,7 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
             }
         }
         // The program, git, and the helper that speaks http at least.
-        assert!(seen >= if without_git() { 1 } else { 3 }, "{seen}");
+        assert!(seen >= if without_git_children() { 1 } else { 3 }, "{seen}");
         world.nowhere_on_disk(&[]);
         gate.open();
         let output = child.wait_with_output().unwrap();
@@ -703,7 +704,7 @@ fn the_users_own_credential_helpers_are_asked() {
 
 #[test]
 fn a_trace_that_the_user_orders_from_git_shows_no_token() {
-    if needs_git("git's own traces") {
+    if needs_git_children("git's own traces") {
         return;
     }
     let world = guarded();

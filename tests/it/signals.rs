@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::gate::{Gate, send};
-use crate::support::{Codex, Sandbox, needs_git, wait_until};
+use crate::support::{Codex, Sandbox, needs_git_children, wait_until};
 
 /// A workspace, and a codex with a hook that makes the push wait until the gate is opened.
 fn held(sandbox: &Sandbox) -> (Codex, Gate) {
@@ -157,7 +157,7 @@ fn signal_during_fetch_stops_before_the_push() {
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let tip = codex.tip();
-    if needs_git("a fetch that heeds no signal") {
+    if needs_git_children("a fetch that heeds no signal") {
         return;
     }
     sandbox.wrap_git("case \"$*\" in *' fetch '*) kill -INT $PPID;; esac");

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Output, Sandbox, needs_git, process};
+use crate::support::{Codex, Output, Sandbox, needs_git_children, process};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
@@ -373,7 +373,7 @@ fn a_kept_clone_that_cannot_be_written() {
 #[test]
 fn a_clone_that_cannot_be_removed_takes_nothing_back() {
     let (sandbox, codex) = world();
-    if needs_git("code that runs between two questions, where the clone is") {
+    if needs_git_children("code that runs between two questions, where the clone is") {
         return;
     }
     // Something is mounted inside it.

@@ -6,11 +6,11 @@ use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
 /// Names with their values: an id, or `ref: NAME`.
-pub(super) type Lines = [(String, String)];
+pub(in crate::codex) type Lines = [(String, String)];
 
 impl Bound {
     /// The branch in an answer; `None` if it is not there.
-    pub(super) fn find(
+    pub(in crate::codex) fn find(
         &self,
         lines: &Lines,
         branch: Option<&str>,
@@ -37,7 +37,7 @@ impl Bound {
     }
 
     /// The branch in an answer that holds every branch, there or not.
-    pub(super) fn refs_in(
+    pub(in crate::codex) fn refs_in(
         &self,
         lines: &Lines,
         branch: Option<&str>,
@@ -105,7 +105,7 @@ impl Bound {
 }
 
 /// The detail of a response that git does not send.
-pub(super) const NOT_GIT: &str = "its answer is not valid: is this a git repository?";
+pub(in crate::codex) const NOT_GIT: &str = "its answer is not valid: is this a git repository?";
 
 /// What is said of a remote that stores other objects than ours.
-pub(super) const SHA_256: &str = "it stores SHA-256 objects, which are not supported yet";
+pub(in crate::codex) const SHA_256: &str = "it stores SHA-256 objects, which are not supported yet";

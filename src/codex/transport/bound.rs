@@ -15,19 +15,19 @@ use crate::workspace::Remote;
 
 /// One remote, its credential, who may stop the work and who hears of it.
 #[derive(Clone)]
-pub(super) struct Bound {
-    pub(super) remote: Remote,
-    pub(super) environment: Environment,
-    pub(super) credential: Option<Credential>,
-    pub(super) interrupt: Interrupt,
-    pub(super) reporter: Arc<dyn Reporter>,
+pub(in crate::codex) struct Bound {
+    pub(in crate::codex) remote: Remote,
+    pub(in crate::codex) environment: Environment,
+    pub(in crate::codex) credential: Option<Credential>,
+    pub(in crate::codex) interrupt: Interrupt,
+    pub(in crate::codex) reporter: Arc<dyn Reporter>,
     /// Who is asked for credentials where no token applies.
-    pub(super) helpers: auth::Helpers,
+    pub(in crate::codex) helpers: auth::Helpers,
 }
 
 impl Bound {
     /// Binds to `remote`. An error if a token would travel in the clear.
-    pub(super) fn new(
+    pub(in crate::codex) fn new(
         remote: &Remote,
         environment: &Environment,
         interrupt: &Interrupt,
@@ -60,7 +60,7 @@ impl Bound {
 
     /// Binds to the URL that git contacts after `settings` rewrote that of the codex. A token of the codex's URL is kept
     /// only for the same host.
-    pub(super) fn rewritten(
+    pub(in crate::codex) fn rewritten(
         mut self,
         settings: &Settings,
         purpose: Purpose,
@@ -84,7 +84,11 @@ impl Bound {
         self.checked()
     }
 
-    pub(super) fn error(&self, kind: RemoteErrorKind, detail: Vec<String>) -> RemoteError {
+    pub(in crate::codex) fn error(
+        &self,
+        kind: RemoteErrorKind,
+        detail: Vec<String>,
+    ) -> RemoteError {
         let about_access = matches!(
             kind,
             RemoteErrorKind::NoCredentials
@@ -108,18 +112,18 @@ impl Bound {
     }
 
     /// Lines without what would give the credential away.
-    pub(super) fn redacted(&self, lines: &[String]) -> Vec<String> {
+    pub(in crate::codex) fn redacted(&self, lines: &[String]) -> Vec<String> {
         lines.iter().map(|line| self.redacted_line(line)).collect()
     }
 
     /// The same for one line.
-    pub(super) fn redacted_line(&self, line: &str) -> String {
+    pub(in crate::codex) fn redacted_line(&self, line: &str) -> String {
         let traces = self.credential.iter().flat_map(Credential::traces);
         traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"))
     }
 
     /// Where a `Location` header leads to, such that it can be set as the remote's URL.
-    pub(super) fn leads_to(&self, location: &str) -> Option<String> {
+    pub(in crate::codex) fn leads_to(&self, location: &str) -> Option<String> {
         // Without the part that git's protocol adds.
         let url = location.split("/info/refs").next().unwrap_or_default();
         let url = url

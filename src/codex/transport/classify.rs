@@ -141,7 +141,7 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
 ];
 
 /// The cause that git's messages point to.
-pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
+pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
     // Over ssh, a server that grants no access says so in such lines. Once a repository was opened they can be the
     // output of any hook, and a full disk there is not ours.
     let unopened = lines
@@ -159,7 +159,7 @@ pub(super) fn classify(lines: &[String]) -> RemoteErrorKind {
 
 /// The parts of a fetch that a server can refuse while the rest would succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsupported {
+pub(in crate::codex) enum Unsupported {
     /// It leaves nothing out.
     Filter,
     /// It sends whole histories only.
@@ -167,7 +167,7 @@ pub(super) enum Unsupported {
 }
 
 /// The part of a fetch that the server refused, if that is why it failed.
-pub(super) fn unsupported(lines: &[String]) -> Option<Unsupported> {
+pub(in crate::codex) fn unsupported(lines: &[String]) -> Option<Unsupported> {
     let refuses = |line: &str| {
         [
             "not support",
@@ -194,7 +194,7 @@ pub(super) fn unsupported(lines: &[String]) -> Option<Unsupported> {
 }
 
 /// The host and port of a failed connection, as curl names them.
-pub(super) fn failed_connection(lines: &[String]) -> Option<(&str, u16)> {
+pub(in crate::codex) fn failed_connection(lines: &[String]) -> Option<(&str, u16)> {
     lines.iter().find_map(|line| {
         let (_, rest) = line.split_once("Failed to connect to ")?;
         let (host, rest) = rest.split_once(" port ")?;
@@ -212,7 +212,7 @@ const PROGRESS: [&str; 3] = [
 
 /// The lines that a user should see: git's fatal errors, without progress and advice, and then the server's own words.
 /// `lines` must not contain secrets any more.
-pub(super) fn telling(lines: &[String]) -> Vec<String> {
+pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
         !line.is_empty()
@@ -235,7 +235,7 @@ pub(super) fn telling(lines: &[String]) -> Vec<String> {
 }
 
 /// The HTTP status with which a server refused the request that carried the objects of a push.
-pub(super) fn status_of_push(lines: &[String]) -> Option<u16> {
+pub(in crate::codex) fn status_of_push(lines: &[String]) -> Option<u16> {
     let status = |line: &String| {
         let (_, rest) = line.split_once("RPC failed; HTTP ")?;
         rest.get(..3)?.parse().ok()

@@ -31,7 +31,7 @@ use crate::paths::escaped;
 use crate::url::RemoteUrl;
 
 /// `git`, bound to one remote.
-pub(super) struct Git {
+pub(in crate::codex) struct Git {
     /// The URL is the one that is contacted: git's configuration rewrote it already.
     bound: Bound,
     /// The user's git configuration.
@@ -59,7 +59,14 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Git {
     /// Reads the user's git configuration, which may rewrite the remote's URL.
-    pub(super) fn new(bound: Bound, purpose: Purpose) -> Result<Self, RemoteError> {
+    pub(in crate::codex) fn new(bound: Bound, purpose: Purpose) -> Result<Self, RemoteError> {
+        let mut git = Self::of_rewritten(bound)?;
+        git.bound = git.bound.rewritten(&git.settings, purpose)?;
+        Ok(git)
+    }
+
+    /// For a URL that git's configuration rewrote already.
+    pub(in crate::codex) fn of_rewritten(bound: Bound) -> Result<Self, RemoteError> {
         let mut git = Self {
             bound,
             settings: Settings::default(),
@@ -68,7 +75,6 @@ impl Git {
             unshallow: AtomicBool::new(false),
         };
         git.settings = git.read_settings()?;
-        git.bound = git.bound.rewritten(&git.settings, purpose)?;
         Ok(git)
     }
 
@@ -546,7 +552,10 @@ fn is_at(url: &RemoteUrl, host: &str, port: u16) -> bool {
 }
 
 /// Why there is no `git` to work with: it is missing, or too old. `None` where all is well.
-pub(super) fn unusable(environment: &Environment, interrupt: &Interrupt) -> Option<String> {
+pub(in crate::codex) fn unusable(
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Option<String> {
     let mut command = process::git("git", environment);
     command.arg("version");
     let said = match process::run(

@@ -7,21 +7,23 @@
 //! `tests/it/support/transport.rs` has every test run on it. Users meet its name in `defaults.yaml`, in the schema
 //! (`config::raw`) and in the README.
 
-mod answer;
-mod bound;
-mod classify;
+pub(in crate::codex) mod answer;
+pub(in crate::codex) mod bound;
+pub(in crate::codex) mod classify;
 #[cfg(feature = "embedded-transport")]
 mod embedded;
-mod git;
+pub(in crate::codex) mod git;
 mod ls_refs;
-mod process;
-mod refusal;
+pub(in crate::codex) mod process;
+pub(in crate::codex) mod refusal;
 pub(crate) mod words;
 
 use std::sync::Arc;
 
 use super::auth::Helpers;
 use super::error::RemoteError;
+pub use super::remote::MemoryPlace;
+use super::remote::Native;
 use super::store::{Store, StoreError};
 use crate::config::TransportChoice;
 use crate::environment::Environment;
@@ -89,9 +91,8 @@ pub enum RefusalKind {
     TooLarge,
 }
 
-#[cfg(feature = "embedded-transport")]
 impl PushReply {
-    fn accepted() -> Self {
+    pub(super) fn accepted() -> Self {
         Self::Accepted {
             instead: None,
             words: Vec::new(),
@@ -99,7 +100,7 @@ impl PushReply {
     }
 
     /// The refusal of a push that does not go on top of the tip, in git's words.
-    fn moved() -> Self {
+    pub(super) fn moved() -> Self {
         Self::Refused(Refusal {
             kind: RefusalKind::Outdated,
             reason: "fetch first".to_owned(),
@@ -108,7 +109,7 @@ impl PushReply {
     }
 
     /// The refusal by who holds the branch.
-    fn rejected(why: &str, words: Vec<String>) -> Self {
+    pub(super) fn rejected(why: &str, words: Vec<String>) -> Self {
         Self::Refused(Refusal {
             kind: refusal::kind(why, &words),
             reason: why.to_owned(),
@@ -153,6 +154,11 @@ pub trait Transport: Send + Sync {
     /// The URL that is contacted, after git's configuration (`url.*.insteadOf`) has rewritten that of the codex.
     fn url(&self) -> &RemoteUrl;
 
+    /// Why the `git` program does the work, where that was not asked for.
+    fn fallback(&self) -> Option<String> {
+        None
+    }
+
     /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
     fn clone_key(&self) -> String;
 
@@ -192,14 +198,15 @@ pub trait Transport: Send + Sync {
     ) -> Result<PushReply, RemoteError>;
 }
 
-/// The transport that `remote.transport` names, bound to `remote`. An error where it is not there, or if a token would
-/// travel in the clear.
+/// The transport that `remote.transport` names, bound to `remote`. What it learns of the server is kept in `memory`. An
+/// error where it is not there, or if a token would travel in the clear.
 pub fn open(
     remote: &Remote,
     environment: &Environment,
     interrupt: &Interrupt,
     reporter: Arc<dyn Reporter>,
     purpose: Purpose,
+    memory: Option<MemoryPlace>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
     let embedded = chooses_embedded(remote.transport, environment, interrupt);
     let helpers = if embedded {
@@ -208,7 +215,9 @@ pub fn open(
         Helpers::OfGit
     };
     let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
-    if embedded {
+    if remote.transport == TransportChoice::Native {
+        Ok(Box::new(Native::new(bound, purpose, memory)?))
+    } else if embedded {
         open_embedded(bound)
     } else {
         Ok(Box::new(Git::new(bound, purpose)?))
@@ -222,7 +231,7 @@ fn chooses_embedded(
     interrupt: &Interrupt,
 ) -> bool {
     match choice {
-        TransportChoice::Git => false,
+        TransportChoice::Git | TransportChoice::Native => false,
         TransportChoice::Libgit2 => true,
         TransportChoice::Auto => {
             let unusable = if cfg!(feature = "embedded-transport") {

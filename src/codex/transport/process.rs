@@ -73,30 +73,30 @@ const SAMPLES: u32 = 8;
 const MOVED: u64 = 4096;
 
 /// How often a waiting parent looks up.
-pub(super) const TICK: Duration = Duration::from_millis(50);
+pub(in crate::codex) const TICK: Duration = Duration::from_millis(50);
 /// How long a child that is asked to end may take to tidy up.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What a child said and how it ended.
-pub(super) struct Finished {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: String,
+pub(in crate::codex) struct Finished {
+    pub(in crate::codex) status: ExitStatus,
+    pub(in crate::codex) stdout: String,
     /// The same, byte for byte.
-    pub(super) raw: Vec<u8>,
+    pub(in crate::codex) raw: Vec<u8>,
     /// Lines; progress that overwrites itself is split at its carriage returns.
-    pub(super) stderr: Vec<String>,
+    pub(in crate::codex) stderr: Vec<String>,
     /// Status lines and headers of the http responses, from `GIT_TRACE_CURL`, in order.
-    pub(super) headers: Vec<String>,
+    pub(in crate::codex) headers: Vec<String>,
 }
 
 impl Finished {
     /// The values of a header in all responses.
-    pub(super) fn header<'h>(&'h self, wanted: &'h str) -> impl Iterator<Item = &'h str> {
+    pub(in crate::codex) fn header<'h>(&'h self, wanted: &'h str) -> impl Iterator<Item = &'h str> {
         values_of(&self.headers, wanted)
     }
 
     /// The values of a header in the last response.
-    pub(super) fn last_header<'h>(&'h self, wanted: &'h str) -> Option<&'h str> {
+    pub(in crate::codex) fn last_header<'h>(&'h self, wanted: &'h str) -> Option<&'h str> {
         let start = self
             .headers
             .iter()
@@ -114,7 +114,7 @@ fn values_of<'h>(headers: &'h [String], wanted: &'h str) -> impl Iterator<Item =
 
 /// What counts as movement besides output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Watch {
+pub(in crate::codex) enum Watch {
     /// The bytes that the child's processes read, write, send and receive.
     Bytes,
     /// Nothing. For a repository on this machine: the server's processes and hooks are among the child's.
@@ -123,7 +123,7 @@ pub(super) enum Watch {
 
 /// Why a child did not end by itself.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(in crate::codex) enum Failed {
     Start(io::Error),
     /// Nothing moved for longer than it may.
     Silent(Duration),
@@ -131,7 +131,7 @@ pub(super) enum Failed {
 }
 
 /// A child of git, sealed: no terminal, no prompt, English messages, a process group of its own.
-pub(super) fn git(program: &str, environment: &Environment) -> Command {
+pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
     let mut command = Command::new(program);
     for name in MISLEADING_VARIABLES {
         command.env_remove(name);
@@ -170,7 +170,7 @@ enum Heard {
 /// Runs `command` to its end. It is sent `messages` on its standard input, which must then be a pipe, each after it printed
 /// something since the one before. `patience` returns, for the last line of stderr, how long nothing may move after it. A
 /// signal ends the child's whole group, unless it is to go on.
-pub(super) fn run(
+pub(in crate::codex) fn run(
     mut command: Command,
     messages: &[Vec<u8>],
     interrupt: &Interrupt,

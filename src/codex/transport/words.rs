@@ -24,7 +24,7 @@ const PROGRESS: [&str; 8] = [
 /// The words of the server among the lines that git wrote to standard error, without git's mark, escaped. Only the
 /// progress of the server's own git is left out. `lines` must not contain secrets any more: a secret that is cut in two
 /// could not be found again.
-pub(super) fn server_words(lines: &[String]) -> Vec<String> {
+pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
     let words = lines
         .iter()
         .filter_map(|line| line.strip_prefix(MARK))

@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::http::HttpServer;
-use crate::support::{Codex, Sandbox, needs_git, without_git};
+use crate::support::{Codex, Sandbox, needs_git, without_git_children};
 
 /// A project that wants the documents of all, and a codex with some.
 fn world() -> (Sandbox, Codex) {
@@ -289,8 +289,8 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
     sync();
     let before = sandbox.fingerprint("ws/.fractary/codex/cache/projects");
     let (requests, output) = sync();
-    // Git asks which protocol the server speaks first.
-    let question = if without_git() { 1 } else { 2 };
+    // Git asks which protocol the server speaks first; the native transport remembers it.
+    let question = if without_git_children() { 1 } else { 2 };
     assert_eq!(
         (requests, &output["totals"]["up_to_date"]),
         (question, &1.into())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::page;
 use crate::support::gate::{Moment, Step};
 use crate::support::http::{Reaction, Stage};
-use crate::support::{Codex, Sandbox, without_git};
+use crate::support::{Codex, Sandbox, without_git, without_git_children};
 
 /// A workspace after its first sync, in which the project `alpha` is a repository with a clean working tree. Returns
 /// its revision too.
@@ -146,10 +146,11 @@ fn unknown_last_sync_has_a_reason() {
 #[test]
 fn unreadable_history_leaves_the_rest_of_the_page() {
     let (sandbox, _codex, _) = synced();
-    if without_git() {
-        sandbox
-            .serve()
-            .fail(Stage::Fetch, Reaction::Status(500, ""), usize::MAX);
+    if without_git_children() {
+        let server = sandbox.serve();
+        // With a recorded state, only the history is fetched.
+        sandbox.run(&["sync", "--all"]).code(0);
+        server.fail(Stage::Fetch, Reaction::Status(500, ""), usize::MAX);
     } else {
         sandbox.wrap_git("case \"$*\" in *--filter=tree:0*) echo 'fatal: the remote end hung up' >&2; exit 128;; esac");
     }

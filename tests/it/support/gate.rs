@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::http::{Reaction, Stage};
-use super::{Sandbox, wait_until, without_git};
+use super::{Sandbox, wait_until, without_git, without_git_children};
 
 /// A gate at which a shell script waits until the test opens it, or until the sandbox is removed.
 pub(crate) struct Gate {
@@ -74,10 +74,9 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Runs `script` before or after one step: in a wrapper of git or, if git is hidden, in a server in front of the
-    /// codex.
+    /// Runs `script` around one step: in git, or, where git moves no objects, in a server in front of the codex.
     pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
-        if without_git() {
+        if without_git_children() {
             let server = self.serve();
             let reaction = match moment {
                 Moment::Before => Reaction::Before(script.to_owned()),
@@ -86,8 +85,14 @@ impl Sandbox {
             return match (step, moment) {
                 (Step::List, _) => server.fail(Stage::ListToFetch, reaction, usize::MAX),
                 (Step::Fetch, _) => server.fail(Stage::Fetch, reaction, usize::MAX),
+                // Where the server's capabilities are remembered, a push is a single request.
                 (Step::Push, Moment::Before) => {
-                    server.fail(Stage::ListToPush, reaction, usize::MAX)
+                    let first = if without_git() {
+                        Stage::ListToPush
+                    } else {
+                        Stage::Push
+                    };
+                    server.fail(first, reaction, usize::MAX)
                 }
                 (Step::Push, Moment::After) => server.fail(Stage::Push, reaction, usize::MAX),
                 (Step::Verify, _) => server.fail_after(Stage::Push, Stage::ListToFetch, reaction),

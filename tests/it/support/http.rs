@@ -237,7 +237,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
             "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
-    let reaction = stage(&method, &target).and_then(|stage| shared.take(stage));
+    let reaction = stage(&method, &target, &body).and_then(|stage| shared.take(stage));
     match &reaction {
         Some(Reaction::Status(status, body)) => {
             let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
@@ -294,7 +294,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         headers.remove("git-protocol");
     }
     let mut answer = backend(site, &method, &target, &headers, &body)?;
-    if stage(&method, &target) == Some(Stage::ListToFetch) {
+    if stage(&method, &target, &body) == Some(Stage::ListToFetch) {
         for name in shared.hidden.lock().unwrap().iter() {
             hide(&mut answer, name.as_bytes());
         }
@@ -333,8 +333,13 @@ fn reset(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-fn stage(method: &str, target: &str) -> Option<Stage> {
+fn stage(method: &str, target: &str, body: &[u8]) -> Option<Stage> {
+    // Version 2 of the protocol asks for refs in a request of its own.
+    let lists = body
+        .windows(16)
+        .any(|window| window == b"command=ls-refs\n");
     match method {
+        "POST" if lists => Some(Stage::ListToFetch),
         "GET" if target.contains("service=git-upload-pack") => Some(Stage::ListToFetch),
         "GET" if target.contains("service=git-receive-pack") => Some(Stage::ListToPush),
         "POST" if target.ends_with("git-upload-pack") => Some(Stage::Fetch),

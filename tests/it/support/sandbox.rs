@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 use super::http::HttpServer;
-use super::{Codex, Output, executable, process, without_git};
+use super::transport::chosen_transport;
+use super::{Codex, Output, executable, process, without_git, without_git_children};
 
 /// The environment of one test. It is removed when dropped.
 pub(crate) struct Sandbox {
@@ -138,6 +139,9 @@ impl Sandbox {
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_fractary-codex"));
         command.env("PATH", self.program_path()).args(arguments);
+        if let Some(transport) = chosen_transport() {
+            command.env("FRACTARY_CODEX_REMOTE__TRANSPORT", transport);
+        }
         command
     }
 
@@ -227,7 +231,7 @@ impl Sandbox {
 
     /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`.
     pub(crate) fn wrap_git(&self, script: &str) {
-        assert!(!without_git(), "a test of what git itself does");
+        assert!(!without_git_children(), "a test of what git itself does");
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
         executable::script(

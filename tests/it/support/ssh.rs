@@ -17,6 +17,11 @@ impl SshServer {
     /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if
     /// `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
+        Self::start_with(sandbox, "")
+    }
+
+    /// The same with more lines of configuration. Without any, clients cannot ask for version 2 of git's protocol.
+    pub(crate) fn start_with(sandbox: &Sandbox, more: &str) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
             not_installed(program);
@@ -61,7 +66,7 @@ impl SshServer {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n\
-             SetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n",
+             SetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1\n{more}",
             path("host"),
             path("authorized_keys"),
         );

@@ -1,0 +1,164 @@
+//! The address of an http server: what a URL says about where to connect and what to ask for.
+
+use std::fmt;
+
+/// An `http://` or `https://` URL, taken apart. User and password are not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) is_tls: bool,
+    /// In lower case; IPv6 addresses without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// From the first `/`, without a slash at the end.
+    pub(super) path: String,
+    pub(super) user: Option<String>,
+}
+
+impl Address {
+    /// Takes `url` apart; `None` where it is not http.
+    pub(super) fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let is_tls = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(slash) => rest.split_at(slash),
+            None => (rest, ""),
+        };
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) => (Some(user), authority),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(authority)?;
+        let default = if is_tls { 443 } else { 80 };
+        let user = user.and_then(|user| user.split(':').next());
+        Some(Self {
+            is_tls,
+            host: host.to_ascii_lowercase(),
+            port: port.unwrap_or(default),
+            path: path.trim_end_matches('/').to_owned(),
+            user: user.filter(|user| !user.is_empty()).map(str::to_owned),
+        })
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
+    /// The value of a `Host` header: the port only where it is not the scheme's own.
+    pub(super) fn host_header(&self) -> String {
+        let host = bracketed(&self.host);
+        match (self.is_tls, self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+
+    /// `HOST:PORT`, as a proxy is asked for it.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// Whether both are reached over one connection.
+    pub(super) fn same_server(&self, other: &Self) -> bool {
+        (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
+    }
+
+    /// Whether `pattern`, the URL of an `http.URL.*` key, matches, and how specifically: length of the host, length of the
+    /// path, whether it names the user. The rules are those of `git help config`, under `http.<url>.*`.
+    pub(super) fn matched_by(&self, pattern: &str) -> Option<(usize, usize, bool)> {
+        let pattern = Self::parse(pattern)?;
+        let same_place = (pattern.is_tls, pattern.port) == (self.is_tls, self.port);
+        let host = host_matches(&pattern.host, &self.host)?;
+        let rest = self.path.strip_prefix(&pattern.path)?;
+        let whole_segments = rest.is_empty() || rest.starts_with('/');
+        let user = pattern.user.is_some();
+        let same_user = !user || pattern.user == self.user;
+        (same_place && whole_segments && same_user).then_some((host, pattern.path.len(), user))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path)
+    }
+}
+
+/// `HOST` or `HOST:PORT`; an IPv6 address comes in brackets.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, rest) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port = match rest.strip_prefix(':') {
+        Some("") | None if rest.len() <= 1 => None,
+        Some(port) => Some(port.parse().ok()?),
+        None => return None,
+    };
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+/// Whether a host matches a pattern in which `*` stands for one label; how many bytes of it are literal.
+fn host_matches(pattern: &str, host: &str) -> Option<usize> {
+    let labels = pattern.split('.').zip(host.split('.'));
+    let all = labels
+        .clone()
+        .all(|(pattern, label)| pattern == "*" || pattern == label);
+    let same_count = pattern.split('.').count() == host.split('.').count();
+    let literal = pattern.chars().filter(|c| *c != '*').count();
+    (all && same_count).then_some(literal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        for (url, shown, authority) in [
+            (
+                "https://Git.Acme.com/docs/",
+                "https://git.acme.com/docs",
+                "git.acme.com:443",
+            ),
+            ("http://me:pw@h:8080/x", "http://h:8080/x", "h:8080"),
+            ("http://[::1]:81", "http://[::1]:81", "[::1]:81"),
+            ("https://h:443/x", "https://h/x", "h:443"),
+            ("https://h:/x", "https://h/x", "h:443"),
+        ] {
+            let address = Address::parse(url).unwrap();
+            assert_eq!(
+                (address.to_string().as_str(), address.authority().as_str()),
+                (shown, authority)
+            );
+        }
+        for bad in [
+            "ssh://h/x",
+            "https://",
+            "https://h:x/",
+            "https://[::1/",
+            "h/x",
+            "https://h:99999/",
+        ] {
+            assert_eq!(Address::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_user_in_a_pattern_must_be_the_same() {
+        let address = Address::parse("https://ada@h/x").unwrap();
+        assert_eq!(address.matched_by("https://ada@h"), Some((1, 0, true)));
+        assert_eq!(address.matched_by("https://bob@h"), None);
+        assert_eq!(address.matched_by("https://h/x/"), Some((1, 2, false)));
+    }
+}

@@ -1,0 +1,268 @@
+//! The carrier for programs that speak git's protocol on their standard input and output: git's own `upload-pack` and
+//! `receive-pack` for paths of this machine, and `ssh`, which runs them elsewhere.
+
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::carrier::{Body, Carrier, Reader};
+use super::failure::Failure;
+use super::patience::{Patience, Wire};
+use super::protocol::capabilities::Service;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::transport::classify::{classify, telling};
+use crate::interrupt::{Interrupt, Running};
+use crate::platform;
+
+/// How long a program that has nothing left to do, or is asked to end, may take to end.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a program that is to end is looked at.
+const TICK: Duration = Duration::from_millis(5);
+/// More of what a program prints for people is not kept.
+const MOST_STDERR: u64 = 256 << 10;
+
+/// Makes the command that runs a service.
+pub(super) type Program = Box<dyn Fn(Service) -> Command + Send>;
+
+/// Services as child processes, each started when it is needed.
+pub(super) struct Children {
+    program: Program,
+    interrupt: Interrupt,
+    patience: Patience,
+    upload: Option<Session>,
+    receive: Option<Session>,
+}
+
+impl Children {
+    pub(super) fn new(program: Program, interrupt: &Interrupt, patience: Patience) -> Self {
+        Self {
+            program,
+            interrupt: interrupt.clone(),
+            patience,
+            upload: None,
+            receive: None,
+        }
+    }
+
+    fn slot(&mut self, service: Service) -> &mut Option<Session> {
+        match service {
+            Service::UploadPack => &mut self.upload,
+            Service::ReceivePack => &mut self.receive,
+        }
+    }
+
+    /// Works with a running service. One that failed is ended, and what it printed explains the failure.
+    fn with(
+        &mut self,
+        service: Service,
+        work: impl FnOnce(&mut Session) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let slot = self.slot(service);
+        let Some(session) = slot.as_mut() else {
+            return Err(Failure::invalid("the program has ended"));
+        };
+        let result = work(session);
+        match (result, slot.take()) {
+            (Err(failure), Some(session)) => Err(session.explain(failure)),
+            (result, session) => {
+                *slot = session;
+                result
+            }
+        }
+    }
+}
+
+impl Carrier for Children {
+    fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
+        let command = (self.program)(service);
+        let session = Session::start(command, &self.interrupt, &self.patience)?;
+        *self.slot(service) = Some(session);
+        self.with(service, |session| read(&mut session.output))
+    }
+
+    fn request(
+        &mut self,
+        service: Service,
+        mut body: Body<'_>,
+        read: Reader<'_>,
+    ) -> Result<(), Failure> {
+        self.with(service, |session| {
+            match session.send(&mut body) {
+                // Its last words may be there all the same.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                sent => sent?,
+            }
+            read(&mut session.output)
+        })
+    }
+
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
+    fn end(&mut self, service: Service) {
+        drop(self.slot(service).take());
+    }
+}
+
+/// A running program.
+struct Session {
+    child: Child,
+    input: Option<Wire<ChildStdin>>,
+    output: BufReader<Wire<ChildStdout>>,
+    /// Lines that it printed for people.
+    stderr: Arc<Mutex<Vec<String>>>,
+    listener: Option<thread::JoinHandle<()>>,
+    has_failed: bool,
+    _running: Running,
+}
+
+impl Session {
+    fn start(
+        mut command: Command,
+        interrupt: &Interrupt,
+        patience: &Patience,
+    ) -> Result<Self, Failure> {
+        tracing::debug!(program = ?command.get_program(), arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
+        command.stdin(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            let program = command.get_program().to_string_lossy();
+            let detail = format!("`{program}` cannot be run: {error}");
+            Failure::new(RemoteErrorKind::NoTransport, detail)
+        })?;
+        let running = interrupt.running(child.id());
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("both are pipes");
+        };
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let listener = child.stderr.take().map(|stream| {
+            let lines = stderr.clone();
+            thread::spawn(move || listen(stream, &lines))
+        });
+        Ok(Self {
+            child,
+            input: Some(Wire::new(input, patience.clone())?),
+            output: BufReader::with_capacity(64 << 10, Wire::new(output, patience.clone())?),
+            stderr,
+            listener,
+            has_failed: false,
+            _running: running,
+        })
+    }
+
+    fn send(&mut self, body: &mut Body<'_>) -> io::Result<()> {
+        let Some(input) = &mut self.input else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        match body {
+            Body::None => Ok(()),
+            Body::Bytes(bytes) => input.write_all(bytes),
+            Body::Stream { write, .. } => {
+                let mut out = BufWriter::with_capacity(64 << 10, input);
+                write(&mut out)?;
+                out.flush()
+            }
+        }
+    }
+
+    /// The failure as the program itself explains it, where its output ended early.
+    fn explain(mut self, failure: Failure) -> Failure {
+        self.has_failed = true;
+        let Failure::Remote {
+            kind, mut detail, ..
+        } = failure
+        else {
+            return failure;
+        };
+        if kind == RemoteErrorKind::ServerFailure {
+            self.input = None;
+            self.wait_to_end();
+        }
+        let printed = self.printed();
+        let lines = telling(&printed);
+        let kind = match classify(&printed) {
+            // A program that ends early without a reason that is known has failed, not broken off.
+            RemoteErrorKind::Other
+                if !lines.is_empty() && kind == RemoteErrorKind::ServerFailure =>
+            {
+                RemoteErrorKind::Other
+            }
+            RemoteErrorKind::Other | RemoteErrorKind::ServerFailure => kind,
+            known if kind == RemoteErrorKind::ServerFailure => known,
+            _ => kind,
+        };
+        if !lines.is_empty() {
+            detail = lines;
+        }
+        Failure::Remote {
+            kind,
+            detail,
+            retry_after: None,
+        }
+    }
+
+    fn printed(&mut self) -> Vec<String> {
+        // A program in the background (ssh's master) may keep the stream open: what came until now is enough.
+        let end = Instant::now() + GRACE / 4;
+        while self
+            .listener
+            .as_ref()
+            .is_some_and(|listener| !listener.is_finished())
+            && Instant::now() < end
+        {
+            thread::park_timeout(TICK);
+        }
+        std::mem::take(&mut *self.stderr.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits a little for the program to end by itself; whether it did.
+    fn wait_to_end(&mut self) -> bool {
+        let end = Instant::now() + GRACE;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < end => thread::park_timeout(TICK),
+                Ok(None) => return false,
+                Ok(Some(_)) | Err(_) => return true,
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(mut input) = self.input.take().filter(|_| !self.has_failed) {
+            // A flush where a request could begin: nothing more is asked.
+            let _ = input.write_all(b"0000");
+        }
+        if self.has_failed || !self.wait_to_end() {
+            // Asked first, so that it removes its lock files.
+            platform::ask_to_end(self.child.id());
+            if !self.wait_to_end() {
+                platform::kill(self.child.id());
+            }
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Collects the lines that a program prints; progress that overwrites itself is split at its carriage returns.
+fn listen(stream: impl Read, lines: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.take(MOST_STDERR));
+    let mut line = Vec::new();
+    while io::BufRead::read_until(&mut reader, b'\n', &mut line).is_ok_and(|count| count > 0) {
+        let text = String::from_utf8_lossy(&line);
+        let parts = text
+            .trim_end_matches(['\n', '\r'])
+            .split('\r')
+            .map(str::to_owned);
+        lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(parts);
+        line.clear();
+    }
+    // What comes beyond is read, so that the program is not held up, and thrown away.
+    let _ = io::copy(&mut reader.into_inner().into_inner(), &mut io::sink());
+}

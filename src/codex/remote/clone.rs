@@ -1,0 +1,306 @@
+//! The clone's side of a conversation: packs that come in, packs that go out, and where its history ends.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha1::{Digest, Sha1};
+
+use super::failure::Failure;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::pack::Written;
+use crate::codex::store::{Store, StoreError, io_error};
+use crate::codex::tree;
+use crate::event::{Event, Reporter, Stage};
+use crate::object::{Mode, ObjectId};
+
+/// Length of a pack's header: `PACK`, version, number of objects.
+const HEADER: usize = 12;
+/// Length of the checksum behind its objects.
+const CHECKSUM: u64 = 20;
+/// After how many more objects progress is reported.
+const STEP: usize = 64;
+
+/// A pack on its way into a clone. It is indexed as it comes in; nothing is there before [`Incoming::finish`].
+pub(super) struct Incoming<'s> {
+    store: &'s Store,
+    header: Vec<u8>,
+    indexer: git2::Indexer<'s>,
+}
+
+impl<'s> Incoming<'s> {
+    pub(super) fn new(store: &'s Store, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
+        let directory = packs(store);
+        fs::create_dir_all(&directory).map_err(disk)?;
+        let objects = store.repository().odb().map_err(indexing)?;
+        let mut indexer =
+            git2::Indexer::new(Some(&objects), &directory, 0o444, false).map_err(indexing)?;
+        let mut next = 0;
+        indexer.progress(move |progress| {
+            let (done, total) = (progress.received_objects(), progress.total_objects());
+            if done >= next || done == total {
+                next = done + STEP;
+                reporter.event(&Event::Progress {
+                    stage: Stage::Fetch,
+                    done: done as u64,
+                    total: Some(total as u64),
+                    files: None,
+                    bytes: Some(progress.received_bytes() as u64),
+                });
+            }
+            true
+        });
+        Ok(Self {
+            store,
+            header: Vec::with_capacity(HEADER),
+            indexer,
+        })
+    }
+
+    /// Puts the pack in its place, and returns that. A pack of no objects, which says that nothing is new, is not kept.
+    pub(super) fn finish(self) -> Result<Option<PathBuf>, Failure> {
+        let incomplete = || Failure::invalid("the server sent no pack");
+        let count = self.header.get(HEADER - 4..).ok_or_else(incomplete)?;
+        if count == [0; 4] {
+            return Ok(None);
+        }
+        let name = self.indexer.commit().map_err(indexing)?;
+        // For git, which else misses what the server left out.
+        let pack = packs(self.store).join(format!("pack-{name}.pack"));
+        fs::write(pack.with_extension("promisor"), "").map_err(disk)?;
+        let objects = self.store.repository().odb().map_err(indexing)?;
+        objects.refresh().map_err(indexing)?;
+        Ok(Some(pack))
+    }
+}
+
+impl Write for Incoming<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let rest = HEADER - self.header.len();
+        self.header.extend_from_slice(&data[..rest.min(data.len())]);
+        self.indexer.write_all(data).map_err(|error| {
+            let error = error.downcast::<git2::Error>();
+            error.map_or_else(disk, indexing)
+        })?;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn packs(store: &Store) -> PathBuf {
+    store.path().join("objects/pack")
+}
+
+/// The disk failed.
+fn disk(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Failure::new(RemoteErrorKind::DiskFull, error.to_string())
+        }
+        _ => Failure::new(RemoteErrorKind::Other, format!("the clone: {error}")),
+    }
+}
+
+/// The pack is damaged, or the disk failed: libgit2 says either in words alone.
+fn indexing(error: git2::Error) -> Failure {
+    match io_error(&error) {
+        full if full.kind() != io::ErrorKind::Other => disk(full),
+        _ => Failure::invalid(format!(
+            "the pack that the server sent: {}",
+            error.message()
+        )),
+    }
+}
+
+/// The commits whose parents the clone lacks.
+pub(super) fn shallow(store: &Store) -> Result<BTreeSet<ObjectId>, Failure> {
+    match fs::read_to_string(store.path().join("shallow")) {
+        Ok(text) => Ok(text.lines().filter_map(ObjectId::from_hex).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(disk(error)),
+    }
+}
+
+/// Records the commits whose parents the clone lacks.
+pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result<(), Failure> {
+    let path = store.path().join("shallow");
+    if commits.is_empty() {
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(disk(error)),
+            _ => Ok(()),
+        };
+    }
+    let text: String = commits.iter().map(|id| format!("{id}\n")).collect();
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(store.path())?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(disk)
+}
+
+/// A pack that is put together from parts of others. Deltas refer back by a distance within their part, so a part stays
+/// valid at any place.
+#[derive(Default)]
+pub(super) struct Parts {
+    parts: Vec<(PathBuf, Vec<Range<u64>>)>,
+    count: u32,
+}
+
+impl Parts {
+    /// Everything new in `commit` on top of `old`: what the last write made, and the contents it reuses from earlier
+    /// writes of the same run.
+    pub(super) fn of_push(
+        store: &Store,
+        commit: ObjectId,
+        old: Option<ObjectId>,
+    ) -> Result<Self, StoreError> {
+        let written = store.written();
+        let mut parts = Self::default();
+        // A commit that was fetched is on the server already: there is nothing to send.
+        let Some((last, earlier)) = written
+            .split_last()
+            .filter(|(last, _)| last.contains(commit))
+        else {
+            return Ok(parts);
+        };
+        parts.add(&last.path, HEADER as u64..last.end, last.count);
+        if !earlier.is_empty() {
+            let needed = reused(store, last, commit, old)?;
+            for pack in earlier {
+                let places = needed.iter().filter_map(|id| pack.blobs.get(id));
+                for place in places {
+                    parts.add(&pack.path, place.clone(), 1);
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Adds all objects of a pack.
+    pub(super) fn add_whole(&mut self, pack: &Path) -> io::Result<()> {
+        let mut header = [0; HEADER];
+        let mut file = File::open(pack)?;
+        file.read_exact(&mut header)?;
+        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        let end = file.metadata()?.len().saturating_sub(CHECKSUM);
+        self.add(pack, HEADER as u64..end, count);
+        Ok(())
+    }
+
+    /// Adds the trees and commits of the last write of this run, which precede its contents.
+    pub(super) fn add_trees(&mut self, store: &Store) {
+        if let Some(last) = store.written().last() {
+            let contents = last.blobs.values().map(|place| place.start);
+            let end = contents.min().unwrap_or(last.end);
+            self.add(
+                &last.path,
+                HEADER as u64..end,
+                last.count - last.blobs.len() as u32,
+            );
+        }
+    }
+
+    fn add(&mut self, path: &Path, range: Range<u64>, count: u32) {
+        self.count += count;
+        match self.parts.last_mut() {
+            Some((last, ranges)) if last == path => ranges.push(range),
+            _ => self.parts.push((path.to_owned(), Vec::from([range]))),
+        }
+    }
+
+    /// The number of bytes that [`Parts::write`] writes.
+    pub(super) fn length(&self) -> u64 {
+        let ranges = self.parts.iter().flat_map(|(_, ranges)| ranges);
+        let body: u64 = ranges
+            .map(|range| range.end.saturating_sub(range.start))
+            .sum();
+        HEADER as u64 + body + CHECKSUM
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Writes the pack.
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut out = Hashing {
+            out,
+            sha: Sha1::new(),
+        };
+        out.write_all(b"PACK")?;
+        out.write_all(&2u32.to_be_bytes())?;
+        out.write_all(&self.count.to_be_bytes())?;
+        for (path, ranges) in &self.parts {
+            let mut file = File::open(path)?;
+            for range in ranges {
+                file.seek(SeekFrom::Start(range.start))?;
+                let length = range.end.saturating_sub(range.start);
+                let copied = io::copy(&mut (&mut file).take(length), &mut out)?;
+                if copied != length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+        let Hashing { out, sha } = out;
+        out.write_all(&sha.finalize())
+    }
+}
+
+/// Contents that new trees of `commit` name and that the last pack does not hold.
+fn reused(
+    store: &Store,
+    last: &Written,
+    commit: ObjectId,
+    old: Option<ObjectId>,
+) -> Result<HashSet<ObjectId>, StoreError> {
+    let mut needed = HashSet::new();
+    let mut seen = HashSet::new();
+    let mut commits = vec![commit];
+    while let Some(commit) = commits.pop() {
+        let is_new = Some(commit) != old && last.contains(commit) && seen.insert(commit);
+        let Some((root, parents)) = store.commit(commit).filter(|_| is_new) else {
+            continue;
+        };
+        commits.extend(parents);
+        let mut trees = vec![root];
+        while let Some(id) = trees.pop() {
+            if !last.contains(id) || !seen.insert(id) {
+                continue;
+            }
+            let entries = tree::decode(&store.read_tree(id)?).unwrap_or_default();
+            for entry in entries {
+                if entry.mode == Mode::Directory {
+                    trees.push(entry.id);
+                } else if !last.blobs.contains_key(&entry.id) {
+                    needed.insert(entry.id);
+                }
+            }
+        }
+    }
+    Ok(needed)
+}
+
+/// Hashes what is written.
+struct Hashing<'o> {
+    out: &'o mut dyn Write,
+    sha: Sha1,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(data)?;
+        self.sha.update(&data[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

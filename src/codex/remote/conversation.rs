@@ -1,0 +1,509 @@
+//! One conversation with a remote: its refs, objects, a push, and its refs again, over carriers that stay open.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::carrier::{Body, Carrier};
+use super::clone::{self, Incoming, Parts};
+use super::failure::Failure;
+use super::memory::Memory;
+use super::patience::Patience;
+use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, Version};
+use super::protocol::packet::{Messages, Packets};
+use super::protocol::push::{Report, Update};
+use super::protocol::{fetch, list, push};
+use super::seed::Seed;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::store::Store;
+use crate::codex::transport::OnSignal;
+use crate::codex::transport::answer::SHA_256;
+use crate::codex::transport::bound::Bound;
+use crate::event::{Event, Stage};
+use crate::object::ObjectId;
+
+/// A list of refs that is older may have been overtaken, so that a fetch asks again.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// Names of refs with their values, as `git ls-remote --symref` prints them.
+pub(super) type Refs = Vec<(String, String)>;
+
+/// What became of a push that was answered.
+pub(super) struct Answered {
+    pub(super) report: Report,
+    /// Lines of the server, such as those of its hooks.
+    pub(super) messages: Vec<String>,
+}
+
+/// A push that failed.
+pub(super) struct PushFailure {
+    pub(super) failure: Failure,
+    /// Whether all of it was sent, so that the server may have made the update.
+    pub(super) is_sent: bool,
+    pub(super) messages: Vec<String>,
+}
+
+/// A conversation with one repository.
+pub(super) struct Conversation {
+    bound: Bound,
+    patience: Patience,
+    carrier: Box<dyn Carrier>,
+    /// What the server can do, where that is known.
+    upload: Option<Capabilities>,
+    receive: Option<Capabilities>,
+    memory: Memory,
+    /// The kept trees of the tip, where fetching them takes a turn on a network.
+    seed: Option<Seed>,
+    /// A service of version 0 that sent its refs and was asked nothing yet.
+    greeted: bool,
+    /// A running service has cut the history for a fetch. It would not do so a second time: it keeps the first cut.
+    has_cut: bool,
+    /// The tip of a branch in the last list, and when that was.
+    listed: Option<(String, ObjectId, Instant)>,
+    /// The commit and the full name of the branch of a push that no list of refs has followed yet.
+    pushed: Option<(ObjectId, String)>,
+}
+
+impl Conversation {
+    pub(super) fn new(
+        bound: Bound,
+        patience: Patience,
+        carrier: Box<dyn Carrier>,
+        memory: Memory,
+    ) -> Self {
+        let remembered = |service| {
+            let of_use = carrier.is_stateless();
+            memory.capabilities(service).filter(|_| of_use)
+        };
+        Self {
+            upload: remembered(Service::UploadPack),
+            receive: remembered(Service::ReceivePack),
+            seed: memory.seed().filter(|_| carrier.is_stateless()),
+            memory,
+            bound,
+            patience,
+            carrier,
+            greeted: false,
+            has_cut: false,
+            listed: None,
+            pushed: None,
+        }
+    }
+
+    /// Lists HEAD and the refs with these prefixes.
+    pub(super) fn list(
+        &mut self,
+        prefixes: &[String],
+        on_signal: OnSignal,
+    ) -> Result<Refs, Failure> {
+        self.listen(on_signal);
+        if let Some((commit, name)) = self.pushed.take()
+            && !self.carrier.is_stateless()
+        {
+            return self.list_after_push(prefixes, commit, &name);
+        }
+        self.with_greeting(|this| this.list_once(prefixes))
+    }
+
+    /// Lists refs after a push. A running `git upload-pack` has read the branches once and shows them as they were before,
+    /// but it resolves HEAD anew: if that is the pushed branch, the answer is there without another session.
+    fn list_after_push(
+        &mut self,
+        prefixes: &[String],
+        commit: ObjectId,
+        name: &str,
+    ) -> Result<Refs, Failure> {
+        if self
+            .upload
+            .as_ref()
+            .is_some_and(|known| known.version == Version::V2)
+            && let Ok(mut refs) = self.list_once(prefixes)
+        {
+            let has = |value: &str| {
+                let mut values = refs.iter().filter(|(listed, _)| listed == "HEAD");
+                values.any(|(_, listed)| *listed == value)
+            };
+            if has(&format!("ref: {name}")) && has(&commit.to_string()) {
+                refs.retain(|(listed, _)| listed != name);
+                refs.push((name.to_owned(), commit.to_string()));
+                return Ok(refs);
+            }
+        }
+        self.upload = None;
+        self.with_greeting(|this| this.list_once(prefixes))
+    }
+
+    fn list_once(&mut self, prefixes: &[String]) -> Result<Refs, Failure> {
+        let capabilities = match self.upload.take() {
+            Some(capabilities) if capabilities.version == Version::V2 => capabilities,
+            _ => {
+                let Advertisement {
+                    capabilities, refs, ..
+                } = self.greet(Service::UploadPack)?;
+                if capabilities.version == Version::V0 {
+                    self.upload = Some(capabilities);
+                    self.greeted = true;
+                    return Ok(refs);
+                }
+                capabilities
+            }
+        };
+        let request = list::request(&capabilities, prefixes);
+        let mut refs = Vec::new();
+        self.carrier
+            .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
+                refs = list::read(&mut Packets::new(answer))?;
+                Ok(())
+            })?;
+        self.upload = Some(capabilities);
+        Ok(refs)
+    }
+
+    /// Remembers where a branch was listed just now, so that a fetch need not ask for it.
+    pub(super) fn note_tip(&mut self, branch: &str, tip: Option<ObjectId>) {
+        self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
+    }
+
+    /// The tip of `branch` in the last list, if that was just now.
+    pub(super) fn listed_tip(&mut self, branch: &str) -> Option<ObjectId> {
+        let (name, tip, at) = self.listed.take()?;
+        (name == branch && at.elapsed() < FRESH).then_some(tip)
+    }
+
+    /// Fetches `tip` with `depth` commits of history into `store`.
+    pub(super) fn fetch(
+        &mut self,
+        store: &Store,
+        tip: ObjectId,
+        depth: u32,
+        on_signal: OnSignal,
+    ) -> Result<(), Failure> {
+        self.listen(on_signal);
+        let known = store
+            .tip()
+            .ok()
+            .filter(|known| store.read_commit(*known).is_some());
+        let holds_trees = store.holds_trees_alone();
+        if known.is_none()
+            && depth == 1
+            && holds_trees
+            && self
+                .seed
+                .as_mut()
+                .is_some_and(|seed| seed.plant(store, tip))
+        {
+            return Ok(());
+        }
+        let wanted = Want {
+            ids: &[tip],
+            haves: known.as_slice(),
+            depth: Some(depth),
+            filter: store.filter(),
+        };
+        let pack = self.with_greeting(|this| this.fetch_once(store, &wanted))?;
+        if let Some(seed) = self.seed.as_mut().filter(|_| holds_trees) {
+            seed.fetched(pack, known.is_none());
+            seed.keep(store, tip);
+        }
+        Ok(())
+    }
+
+    /// Fetches contents by their ids.
+    pub(super) fn fetch_contents(
+        &mut self,
+        store: &Store,
+        ids: &[ObjectId],
+    ) -> Result<(), Failure> {
+        self.listen(OnSignal::Stop);
+        let want = Want {
+            ids,
+            haves: &[],
+            depth: None,
+            filter: None,
+        };
+        // In version 0 the server announces whether it gives out objects that no ref names.
+        let is_refused = self.upload.as_ref().is_some_and(|known| {
+            known.version == Version::V0 && !known.has("allow-reachable-sha1-in-want")
+        });
+        if is_refused {
+            return Err(Failure::of(RemoteErrorKind::Unadvertised));
+        }
+        match self.with_greeting(|this| this.fetch_once(store, &want)) {
+            Err(failure) if refuses_objects(&failure) => {
+                Err(Failure::of(RemoteErrorKind::Unadvertised))
+            }
+            fetched => fetched.map(drop),
+        }
+    }
+
+    fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<Option<PathBuf>, Failure> {
+        let capabilities = self.capabilities_to_fetch(want.depth.is_some())?;
+        let mut shallow = clone::shallow(store)?;
+        let wanted = fetch::Wanted {
+            wants: want.ids,
+            // Version 0 would have to negotiate.
+            haves: match capabilities.version {
+                Version::V2 => want.haves,
+                Version::V0 => &[],
+            },
+            shallow: &shallow,
+            depth: want.depth,
+            filter: want.filter,
+        };
+        let request = fetch::request(&capabilities, &wanted);
+        let mut pack = Incoming::new(store, self.bound.reporter.clone())?;
+        let mut messages = Messages::default();
+        let mut boundary = fetch::Boundary::default();
+        self.greeted = false;
+        self.has_cut |= want.depth.is_some();
+        let asked =
+            self.carrier
+                .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
+                    boundary =
+                        fetch::read(&capabilities, &wanted, answer, &mut pack, &mut messages)?;
+                    Ok(())
+                });
+        asked.map_err(|failure| with_messages(failure, messages.into_lines()))?;
+        let pack = pack.finish()?;
+        let fetch::Boundary {
+            shallow: cut,
+            unshallow,
+        } = boundary;
+        shallow.extend(cut);
+        shallow.retain(|id| !unshallow.contains(id));
+        clone::set_shallow(store, &shallow)?;
+        if capabilities.version == Version::V2 || self.carrier.is_stateless() {
+            self.upload = Some(capabilities);
+        } else {
+            self.carrier.end(Service::UploadPack);
+        }
+        Ok(pack)
+    }
+
+    /// Capabilities of a service that is ready for a fetch.
+    fn capabilities_to_fetch(&mut self, is_to_cut: bool) -> Result<Capabilities, Failure> {
+        let known = self.upload.take();
+        let ready = |known: &Capabilities| match known.version {
+            _ if self.carrier.is_stateless() => true,
+            Version::V2 => !(is_to_cut && self.has_cut),
+            Version::V0 => self.greeted,
+        };
+        match known.filter(ready) {
+            Some(capabilities) => Ok(capabilities),
+            None => Ok(self.greet(Service::UploadPack)?.capabilities),
+        }
+    }
+
+    /// The refs of the service that takes pushes.
+    pub(super) fn list_to_push(&mut self) -> Result<Refs, Failure> {
+        self.listen(OnSignal::GoOn);
+        let advertisement = self.greet(Service::ReceivePack)?;
+        self.carrier.end(Service::ReceivePack);
+        Ok(advertisement.refs)
+    }
+
+    /// Pushes `commit`, built on top of `old`, to a branch that is at `old`.
+    pub(super) fn push(
+        &mut self,
+        store: &Store,
+        update: &Update<'_>,
+    ) -> Result<Answered, PushFailure> {
+        self.listen(OnSignal::GoOn);
+        let mut progress = Sending::default();
+        let mut messages = Messages::default();
+        let mut result = self.push_once(store, update, &mut progress, &mut messages);
+        if let Err(Failure::Surprise(what)) = &result {
+            tracing::debug!(what, "the server is not as remembered");
+            self.memory.distrust();
+            self.receive = None;
+            result = self.push_once(store, update, &mut progress, &mut messages);
+        }
+        let messages = messages.into_lines();
+        self.pushed = Some((update.new, update.name.to_owned()));
+        match result {
+            Ok(report) => {
+                if let Some(seed) = self
+                    .seed
+                    .as_ref()
+                    .filter(|_| matches!(report, Report::Accepted(_)))
+                {
+                    seed.keep(store, update.new);
+                }
+                Ok(Answered { report, messages })
+            }
+            Err(failure) => Err(PushFailure {
+                failure,
+                is_sent: progress.is_complete,
+                messages,
+            }),
+        }
+    }
+
+    fn push_once(
+        &mut self,
+        store: &Store,
+        update: &Update<'_>,
+        progress: &mut Sending,
+        messages: &mut Messages,
+    ) -> Result<Report, Failure> {
+        let pack = Parts::of_push(store, update.new, update.old)
+            .map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))?;
+        let capabilities = match self.receive.take() {
+            Some(capabilities) => capabilities,
+            None => self.greet(Service::ReceivePack)?.capabilities,
+        };
+        let command = push::request(&capabilities, update);
+        let length = command.len() as u64 + pack.length();
+        let verdict = self.bound.remote.timeout.push_verdict;
+        let (patience, reporter) = (self.patience.clone(), self.bound.reporter.clone());
+        let mut write = |out: &mut dyn Write| {
+            progress.is_complete = false;
+            out.write_all(&command)?;
+            let mut counted = Counted {
+                out,
+                bytes: 0,
+                report: &|bytes| {
+                    reporter.event(&Event::Progress {
+                        stage: Stage::Push,
+                        done: u64::from(pack.count()) * bytes / length.max(1),
+                        total: Some(u64::from(pack.count())),
+                        files: None,
+                        bytes: Some(bytes),
+                    });
+                },
+            };
+            pack.write(&mut counted)?;
+            // From now on the server may act on it, and its hooks may take their time.
+            progress.is_complete = true;
+            patience.set(OnSignal::GoOn, verdict);
+            Ok(())
+        };
+        let body = Body::Stream {
+            length: Some(length),
+            write: &mut write,
+        };
+        let mut report = None;
+        self.carrier
+            .request(Service::ReceivePack, body, &mut |answer| {
+                report = Some(push::read(&capabilities, update, answer, messages)?);
+                Ok(())
+            })?;
+        if self.carrier.is_stateless() {
+            self.receive = Some(capabilities);
+        } else {
+            self.carrier.end(Service::ReceivePack);
+        }
+        report.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
+    }
+
+    /// Starts a service anew and reads its capabilities.
+    fn greet(&mut self, service: Service) -> Result<Advertisement, Failure> {
+        let carrier = &mut self.carrier;
+        carrier.end(service);
+        if service == Service::UploadPack {
+            self.has_cut = false;
+        }
+        let timeout = self.bound.remote.timeout;
+        let is_stateless = carrier.is_stateless();
+        if !is_stateless {
+            // A program connects before it says anything.
+            self.patience.set_idle(timeout.connect + timeout.idle);
+        }
+        let mut advertisement = None;
+        carrier.greet(service, &mut |answer| {
+            advertisement = Some(capabilities::read(&mut Packets::new(answer))?);
+            Ok(())
+        })?;
+        self.patience.set_idle(timeout.idle);
+        let advertisement = advertisement
+            .ok_or_else(|| Failure::invalid("the server does not introduce itself"))?;
+        if advertisement.capabilities.is_sha256() {
+            return Err(Failure::new(RemoteErrorKind::ObjectFormat, SHA_256));
+        }
+        if is_stateless {
+            self.memory.learn(service, &advertisement.capabilities);
+        }
+        Ok(advertisement)
+    }
+
+    /// Sets the limits for requests that are answered at once.
+    fn listen(&self, on_signal: OnSignal) {
+        let timeout = self.bound.remote.timeout;
+        self.patience.set(on_signal, timeout.idle);
+    }
+
+    /// Makes a request that is safe to repeat; once more where the server is not as remembered.
+    fn with_greeting<T>(
+        &mut self,
+        mut request: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut result = request(self);
+        if let Err(Failure::Surprise(what)) = &result {
+            tracing::debug!(what, "the server is not as remembered");
+            self.memory.distrust();
+            self.forget_session();
+            result = request(self);
+        }
+        if result.is_err() {
+            self.forget_session();
+        }
+        result
+    }
+
+    /// After a failure: what the server remembers of the conversation is not known any more.
+    fn forget_session(&mut self) {
+        self.upload = None;
+        self.greeted = false;
+        self.carrier.end(Service::UploadPack);
+    }
+}
+
+/// What a fetch is for.
+struct Want<'w> {
+    ids: &'w [ObjectId],
+    haves: &'w [ObjectId],
+    depth: Option<u32>,
+    filter: Option<&'w str>,
+}
+
+/// Whether the server knows the objects but does not give them out by their ids.
+fn refuses_objects(failure: &Failure) -> bool {
+    let text = failure.to_string();
+    ["not our ref", "unadvertised object", "not valid"]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+/// Adds what the server said before it failed.
+fn with_messages(mut failure: Failure, messages: Vec<String>) -> Failure {
+    if let Failure::Remote { detail, .. } = &mut failure {
+        detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+    }
+    failure
+}
+
+/// How far the sending of a push is.
+#[derive(Default)]
+struct Sending {
+    is_complete: bool,
+}
+
+/// Reports how many bytes went through.
+struct Counted<'c> {
+    out: &'c mut dyn Write,
+    bytes: u64,
+    report: &'c dyn Fn(u64),
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(data)?;
+        self.bytes += count as u64;
+        (self.report)(self.bytes);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,397 @@
+//! One connection to a server, directly or through a proxy, with or without TLS.
+
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::message::{Body, Chunks, Head, read_head};
+use super::proxy::Proxy;
+use super::tls::untrusted;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::remote::address::Address;
+use crate::codex::remote::carrier;
+use crate::codex::remote::failure::Failure;
+use crate::codex::remote::patience::{Patience, Wire};
+
+/// Bytes of a request that are collected before they are sent.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// Where a connection leads and how it is made.
+pub(super) struct Route<'r> {
+    pub(super) address: &'r Address,
+    pub(super) proxy: Option<&'r Proxy>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) connect: Duration,
+    pub(super) patience: &'r Patience,
+}
+
+/// A connection that carries one request after the other.
+pub(super) struct Connection {
+    stream: BufReader<Stream>,
+    /// The server at its other end, to see whether it can be used again.
+    pub(super) address: Address,
+}
+
+pub(super) enum Stream {
+    Plain(Wire<TcpStream>),
+    Tls(Box<StreamOwned<ClientConnection, Wire<TcpStream>>>),
+}
+
+impl Connection {
+    pub(super) fn open(route: &Route<'_>) -> Result<Self, Failure> {
+        let first = route.proxy.map_or(route.address, |proxy| &proxy.address);
+        let socket = connect(first, route)?;
+        socket.set_nodelay(true)?;
+        let wire = Wire::new(socket, route.patience.clone())?;
+        let stream = match &route.tls {
+            Some(config) => {
+                let wire = match route.proxy {
+                    Some(proxy) => tunnel(wire, proxy, route.address)?,
+                    None => wire,
+                };
+                let tls = handshake(config.clone(), route.address, wire)
+                    .map_err(|failure| explained(failure, route))?;
+                Stream::Tls(Box::new(tls))
+            }
+            None => Stream::Plain(wire),
+        };
+        tracing::debug!(server = %route.address.authority(), proxied = route.proxy.is_some(), "connected");
+        Ok(Self {
+            stream: BufReader::with_capacity(SEND_BUFFER, stream),
+            address: route.address.clone(),
+        })
+    }
+
+    /// Whether the connection looks unused and open: the server sends nothing of its own but the end.
+    pub(super) fn is_idle(&mut self) -> bool {
+        let silent = matches!(self.stream.get_mut().has_answer(), Ok(false));
+        self.stream.buffer().is_empty() && silent
+    }
+
+    /// Sends a request and reads the head of the answer. The server may answer before it has read all of the request, a
+    /// 401 or 413 for example: then the rest is not sent, and the connection cannot be used again (`false`).
+    pub(super) fn exchange(
+        &mut self,
+        head: &str,
+        body: &mut carrier::Body<'_>,
+    ) -> Result<(Head, bool), Failure> {
+        match self.send(head, body) {
+            Ok(()) => Ok((read_head(&mut self.stream)?, true)),
+            Err(error) if is_early_answer(&error) => Ok((read_head(&mut self.stream)?, false)),
+            Err(error) if is_broken(&error) => match read_head(&mut self.stream) {
+                Ok(head) => Ok((head, false)),
+                Err(_) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn send(&mut self, head: &str, body: &mut carrier::Body<'_>) -> io::Result<()> {
+        let watched = Watched(self.stream.get_mut());
+        let mut out = BufWriter::with_capacity(SEND_BUFFER, watched);
+        out.write_all(head.as_bytes())?;
+        match body {
+            carrier::Body::None => {}
+            carrier::Body::Bytes(bytes) => out.write_all(bytes)?,
+            carrier::Body::Stream {
+                length: Some(_),
+                write,
+            } => write(&mut out)?,
+            carrier::Body::Stream {
+                length: None,
+                write,
+            } => {
+                let mut chunks = BufWriter::with_capacity(SEND_BUFFER, Chunks(&mut out));
+                write(&mut chunks)?;
+                let chunks = chunks
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)?;
+                chunks.end()?;
+            }
+        }
+        out.flush()
+    }
+
+    /// The body of the answer with this head.
+    pub(super) fn body(&mut self, head: &Head) -> Result<Body<&mut BufReader<Stream>>, Failure> {
+        Body::new(&mut self.stream, head)
+    }
+}
+
+/// Resolves the name and connects, in a thread: neither can be interrupted. A thread that is given up ends by itself.
+fn connect(address: &Address, route: &Route<'_>) -> Result<TcpStream, Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let (host, port, limit) = (address.host.clone(), address.port, route.connect);
+    thread::spawn(move || {
+        // Nobody may be listening any more.
+        let _ = sender.send(connect_blocking(&host, port, limit));
+    });
+    let mut outcome = None;
+    // Twice, for a name that takes long and an address that does.
+    route.patience.until(route.connect * 2, |tick| {
+        match receiver.recv_timeout(tick) {
+            Ok(done) => outcome = Some(done),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::BrokenPipe.into()),
+        }
+        Ok(outcome.is_some())
+    })?;
+    outcome.unwrap_or_else(|| Err(Failure::of(RemoteErrorKind::TimedOut)))
+}
+
+fn connect_blocking(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Failure> {
+    let unknown =
+        |error: io::Error| Failure::new(RemoteErrorKind::HostUnknown, format!("`{host}`: {error}"));
+    let mut failure = None;
+    for address in (host, port).to_socket_addrs().map_err(unknown)? {
+        match TcpStream::connect_timeout(&address, limit) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = failure.or(Some((address, error))),
+        }
+    }
+    let Some((address, error)) = failure else {
+        return Err(Failure::new(
+            RemoteErrorKind::HostUnknown,
+            format!("`{host}` has no address"),
+        ));
+    };
+    let kind = match error.kind() {
+        io::ErrorKind::TimedOut => RemoteErrorKind::TimedOut,
+        _ => RemoteErrorKind::Refused,
+    };
+    Err(Failure::new(
+        kind,
+        format!("connecting to {address}: {error}"),
+    ))
+}
+
+/// Has a proxy connect to `address`, so that TLS reaches from end to end.
+fn tunnel(
+    mut wire: Wire<TcpStream>,
+    proxy: &Proxy,
+    address: &Address,
+) -> Result<Wire<TcpStream>, Failure> {
+    let authority = address.authority();
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+    if let Some(authorization) = &proxy.authorization {
+        request.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
+    }
+    request.push_str("\r\n");
+    wire.write_all(request.as_bytes())?;
+    // Byte by byte: what follows the head belongs to TLS.
+    let head = read_head(&mut BufReader::with_capacity(1, &mut wire))?;
+    match head.status {
+        200..=299 => Ok(wire),
+        407 => Err(Failure::NeedsGit(
+            "the proxy asks for credentials".to_owned(),
+        )),
+        status => Err(Failure::new(
+            RemoteErrorKind::Proxy,
+            format!(
+                "the proxy `{}` answered {status}",
+                proxy.address.authority()
+            ),
+        )),
+    }
+}
+
+fn handshake(
+    config: Arc<ClientConfig>,
+    address: &Address,
+    mut wire: Wire<TcpStream>,
+) -> Result<StreamOwned<ClientConnection, Wire<TcpStream>>, Failure> {
+    let name = ServerName::try_from(address.host.clone())
+        .map_err(|error| Failure::new(RemoteErrorKind::Tls, error.to_string()))?;
+    let mut connection = ClientConnection::new(config, name).map_err(untrusted)?;
+    while connection.is_handshaking() {
+        connection
+            .complete_io(&mut wire)
+            .map_err(handshake_failure)?;
+    }
+    Ok(StreamOwned::new(connection, wire))
+}
+
+/// The failure of a handshake; one with a server that speaks plain http on this port is explained by that.
+fn explained(failure: Failure, route: &Route<'_>) -> Failure {
+    let is_about_trust = failure.to_string().contains("certificate");
+    if failure.kind() != Some(RemoteErrorKind::Tls) || is_about_trust || route.proxy.is_some() {
+        return failure;
+    }
+    let plain = Address {
+        is_tls: false,
+        ..route.address.clone()
+    };
+    let answered = Connection::open(&Route {
+        address: &plain,
+        proxy: None,
+        tls: None,
+        ..*route
+    })
+    .and_then(|mut connection| {
+        connection.exchange("HEAD / HTTP/1.0\r\n\r\n", &mut carrier::Body::None)
+    });
+    // A server that expects TLS may say so with status 400.
+    match answered {
+        Ok((head, _)) if head.status != 400 => Failure::of(RemoteErrorKind::PlainHttp),
+        _ => failure,
+    }
+}
+
+fn handshake_failure(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let detail = "the server ended the TLS handshake; does it speak TLS on this port?";
+        return Failure::new(RemoteErrorKind::Tls, detail);
+    }
+    match error.downcast::<rustls::Error>() {
+        Ok(error) => untrusted(error),
+        Err(error) => error.into(),
+    }
+}
+
+impl Stream {
+    /// Whether the server has sent something that is not TLS's own, or has ended the connection.
+    fn has_answer(&mut self) -> io::Result<bool> {
+        match self {
+            Self::Plain(wire) => wire.has_input(),
+            Self::Tls(tls) => {
+                let StreamOwned { conn, sock } = tls.as_mut();
+                while sock.has_input()? {
+                    if conn.read_tls(sock)? == 0 {
+                        return Ok(true);
+                    }
+                    let state = conn.process_new_packets().map_err(io::Error::other)?;
+                    if state.plaintext_bytes_to_read() > 0 || state.peer_has_closed() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.write(buffer),
+            Self::Tls(tls) => tls.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(wire) => wire.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// Sends, and stops once the server answers.
+struct Watched<'s>(&'s mut Stream);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the server answered before it had the whole request")]
+struct EarlyAnswer;
+
+fn is_early_answer(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<EarlyAnswer>())
+}
+
+/// Whether the server no longer reads; its answer may be there all the same.
+fn is_broken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+    )
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.0.has_answer()? {
+            return Err(io::Error::other(EarlyAnswer));
+        }
+        self.0.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    /// A server that answers `answer` once it has read the head of a request, and reads no body.
+    fn answers(answer: &'static str) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Open until the client has gone.
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        Address::parse(&format!("http://127.0.0.1:{port}/")).unwrap()
+    }
+
+    #[test]
+    fn an_answer_to_a_request_that_is_still_being_sent_is_not_lost() {
+        let answer = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlimit";
+        for length in [None, Some(u64::MAX)] {
+            let address = answers(answer);
+            let patience = Patience::new(Interrupt::default(), Duration::from_secs(60));
+            let mut connection = Connection::open(&Route {
+                address: &address,
+                proxy: None,
+                tls: None,
+                connect: Duration::from_secs(60),
+                patience: &patience,
+            })
+            .unwrap();
+            // Without end: only the answer can stop it.
+            let mut write = |out: &mut dyn Write| loop {
+                out.write_all(&[0; 4096])?;
+            };
+            let mut body = carrier::Body::Stream {
+                length,
+                write: &mut write,
+            };
+            let head = "POST / HTTP/1.1\r\n\r\n";
+            let (head, is_whole) = connection.exchange(head, &mut body).unwrap();
+            assert_eq!((head.status, is_whole), (413, false));
+            let mut text = String::new();
+            let mut body = connection.body(&head).unwrap();
+            body.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "limit");
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! HTTP/1.1 messages as bytes: heads and the two ways to frame a body. The rules are those of RFC 9112.
+
+use std::io::{self, BufRead, Read, Write};
+
+use crate::codex::remote::failure::Failure;
+
+/// Longer heads are not read.
+const MOST_HEAD_BYTES: usize = 64 << 10;
+/// Heads with more fields are not read.
+const MOST_HEADERS: usize = 128;
+/// Longer lines between chunks are not read.
+const MOST_CHUNK_LINE: u64 = 4096;
+
+/// The head of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::codex::remote) struct Head {
+    pub(super) status: u16,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    is_http_1_0: bool,
+}
+
+/// How the end of a body is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunked,
+    /// The body ends with the connection.
+    ToTheEnd,
+}
+
+impl Head {
+    /// The first value of a header, by its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    pub(super) fn values<'h, 'n>(
+        &'h self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'h str> + use<'h, 'n> {
+        let matching = self.headers.iter().filter(move |(key, _)| key == name);
+        matching.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the connection can carry another request after this answer.
+    fn keeps_alive(&self) -> bool {
+        let mut options = self.values("connection").flat_map(|value| value.split(','));
+        let mut has = |name: &str| options.any(|option| option.trim().eq_ignore_ascii_case(name));
+        if self.is_http_1_0 {
+            has("keep-alive")
+        } else {
+            !has("close")
+        }
+    }
+
+    fn framing(&self) -> Result<Framing, Failure> {
+        let invalid = || Failure::invalid("the server's answer has no usable length");
+        if matches!(self.status, 204 | 304) {
+            return Ok(Framing::Length(0));
+        }
+        if let Some(coding) = self.values("transfer-encoding").last() {
+            let is_chunked = coding.trim().eq_ignore_ascii_case("chunked");
+            return is_chunked.then_some(Framing::Chunked).ok_or_else(invalid);
+        }
+        let mut lengths = self.values("content-length").map(str::trim);
+        match lengths.next() {
+            None => Ok(Framing::ToTheEnd),
+            Some(length) if lengths.all(|other| other == length) => {
+                length.parse().map(Framing::Length).map_err(|_| invalid())
+            }
+            Some(_) => Err(invalid()),
+        }
+    }
+}
+
+/// Reads the head of the final answer; interim answers (1xx) are skipped.
+pub(super) fn read_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
+    /// More than this from one server is an attack.
+    const MOST_INTERIM: usize = 16;
+    for _ in 0..MOST_INTERIM {
+        let head = read_one_head(stream)?;
+        if !(100..200).contains(&head.status) {
+            return Ok(head);
+        }
+    }
+    Err(Failure::invalid("the server does not come to its answer"))
+}
+
+fn read_one_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(head) = parse_head(&bytes)? {
+            return Ok(head);
+        }
+        let room = MOST_HEAD_BYTES.saturating_sub(bytes.len()) as u64;
+        let read = stream.take(room).read_until(b'\n', &mut bytes)?;
+        match read {
+            0 if room == 0 => return Err(Failure::invalid("the head of the answer is too long")),
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            _ => {}
+        }
+    }
+}
+
+/// The head in `bytes`; `None` where it is not complete.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
+    if !bytes.ends_with(b"\n") {
+        return Ok(None);
+    }
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let parsed = response
+        .parse(bytes)
+        .map_err(|_| Failure::invalid("the server's answer is not http"))?;
+    if parsed.is_partial() {
+        return Ok(None);
+    }
+    let headers = response.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(header.value).trim().to_owned();
+        (header.name.to_ascii_lowercase(), value)
+    });
+    Ok(Some(Head {
+        status: response.code.unwrap_or_default(),
+        headers: headers.collect(),
+        is_http_1_0: response.version == Some(0),
+    }))
+}
+
+/// Reads the body of an answer, and knows when it has ended.
+pub(super) struct Body<S> {
+    stream: S,
+    state: State,
+    keeps_alive: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// So many bytes are left.
+    Length(u64),
+    /// So many bytes of this chunk are left.
+    InChunk(u64),
+    BetweenChunks {
+        is_first: bool,
+    },
+    ToTheEnd,
+    Ended,
+}
+
+impl<S: BufRead> Body<S> {
+    pub(super) fn new(stream: S, head: &Head) -> Result<Self, Failure> {
+        let state = match head.framing()? {
+            Framing::Length(0) => State::Ended,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::BetweenChunks { is_first: true },
+            Framing::ToTheEnd => State::ToTheEnd,
+        };
+        Ok(Self {
+            stream,
+            state,
+            keeps_alive: head.keeps_alive() && state != State::ToTheEnd,
+        })
+    }
+
+    /// Whether the whole body was read and another request may follow on the connection.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.state == State::Ended && self.keeps_alive
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8], left: u64) -> io::Result<u64> {
+        let room = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        match self.stream.read(&mut buffer[..room])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(count as u64),
+        }
+    }
+
+    /// Reads the size of the next chunk, and after the last one the trailers.
+    fn next_chunk(&mut self, is_first: bool) -> io::Result<()> {
+        if !is_first && !self.line()?.is_empty() {
+            return Err(invalid_chunk());
+        }
+        let line = self.line()?;
+        let size = line.split(';').next().unwrap_or_default().trim();
+        let digits = (1..=15).contains(&size.len()) && size.bytes().all(|b| b.is_ascii_hexdigit());
+        let size = u64::from_str_radix(size, 16).ok().filter(|_| digits);
+        self.state = match size {
+            Some(0) => {
+                for _ in 0..MOST_HEADERS {
+                    if self.line()?.is_empty() {
+                        self.state = State::Ended;
+                        return Ok(());
+                    }
+                }
+                return Err(invalid_chunk());
+            }
+            Some(size) => State::InChunk(size),
+            None => return Err(invalid_chunk()),
+        };
+        Ok(())
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = Vec::new();
+        (&mut self.stream)
+            .take(MOST_CHUNK_LINE)
+            .read_until(b'\n', &mut line)?;
+        if !line.ends_with(b"\n") {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let line = String::from_utf8(line).map_err(|_| invalid_chunk())?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+fn invalid_chunk() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer is not in chunks")
+}
+
+impl<S: BufRead> Read for Body<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.state {
+                State::Ended => return Ok(0),
+                State::ToTheEnd => return self.stream.read(buffer),
+                State::BetweenChunks { is_first } => self.next_chunk(is_first)?,
+                State::Length(left) => {
+                    let count = self.read_some(buffer, left)?;
+                    self.state = match left - count {
+                        0 => State::Ended,
+                        left => State::Length(left),
+                    };
+                    return Ok(count as usize);
+                }
+                State::InChunk(left) => {
+                    let count = self.read_some(buffer, left)?;
+                    self.state = match left - count {
+                        0 => State::BetweenChunks { is_first: false },
+                        left => State::InChunk(left),
+                    };
+                    return Ok(count as usize);
+                }
+            }
+        }
+    }
+}
+
+/// Writes a body in chunks.
+pub(super) struct Chunks<W>(pub(super) W);
+
+impl<W: Write> Chunks<W> {
+    /// Writes the end of the body. Without it the server sees a body that was cut off.
+    pub(super) fn end(mut self) -> io::Result<()> {
+        self.0.write_all(b"0\r\n\r\n")
+    }
+}
+
+impl<W: Write> Write for Chunks<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        // An empty chunk would be the end.
+        if !data.is_empty() {
+            write!(self.0, "{:x}\r\n", data.len())?;
+            self.0.write_all(data)?;
+            self.0.write_all(b"\r\n")?;
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Status, body and whether the connection can be used again.
+    fn answer(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), Failure> {
+        let mut stream = bytes;
+        let head = read_head(&mut stream)?;
+        let mut body = Body::new(stream, &head)?;
+        let mut text = Vec::new();
+        (&mut body).take(1 << 20).read_to_end(&mut text)?;
+        Ok((head.status, text, body.is_reusable()))
+    }
+
+    #[test]
+    fn bodies_end_where_their_head_says() {
+        for (bytes, body, reusable) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc",
+                "ab",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab",
+                "ab",
+                false,
+            ),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", "a", false),
+            ("HTTP/1.1 200 OK\r\n\r\nall of it", "all of it", false),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+                "",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: x\r\n\r\n",
+                "abcde",
+                true,
+            ),
+        ] {
+            let (_, text, is_reusable) = answer(bytes.as_bytes()).unwrap();
+            assert_eq!(
+                (text, is_reusable),
+                (body.as_bytes().to_vec(), reusable),
+                "{bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn answers_that_break_off_or_contradict_themselves_are_errors() {
+        for bytes in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "garbage\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n",
+        ] {
+            assert!(answer(bytes.as_bytes()).is_err(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn an_endless_head_is_refused() {
+        let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+        bytes.extend(b"X: y\r\n".repeat(100_000));
+        assert!(answer(&bytes).is_err());
+        assert!(answer(&vec![b'x'; 1 << 20]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_never_panic(
+            head in "(HTTP/1.1 [0-9]{3} x\r\n)?((Content-Length|Transfer-Encoding|Connection): ?(chunked|[0-9]{1,20}|close)\r\n){0,3}\r\n",
+            body in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let _ = answer(&[head.as_bytes(), &body].concat());
+        }
+
+        #[test]
+        fn chunks_are_read_back(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..5000), 0..10)) {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            let mut chunks = Chunks(&mut bytes);
+            for part in &parts {
+                chunks.write_all(part).unwrap();
+            }
+            chunks.end().unwrap();
+            prop_assert_eq!(answer(&bytes).unwrap().1, parts.concat());
+        }
+    }
+}

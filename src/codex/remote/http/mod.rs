@@ -1,0 +1,514 @@
+//! The carrier for `http://` and `https://`: git's smart http on one kept connection.
+//!
+//! The bytes of HTTP/1.1 are read and written here rather than by a client library. A push needs what the libraries do
+//! not give: an answer that comes while the request is still being sent, a wait that a signal can end, limits on
+//! silence rather than on the whole request, and a self-signed certificate that the user named.
+
+mod connection;
+mod credentials;
+mod message;
+mod proxy;
+mod tls;
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use super::address::Address;
+use super::carrier::{Body, Carrier, Reader};
+use super::failure::Failure;
+use super::patience::Patience;
+use super::protocol::capabilities::Service;
+use super::settings::HttpSettings;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::transport::answer::NOT_GIT;
+use crate::codex::transport::bound::Bound;
+use crate::secret::Secret;
+use connection::{Connection, Route};
+use credentials::{Login, Logins};
+use message::Head;
+use proxy::Proxy;
+use tls::Trust;
+
+/// The text of an error page is quoted up to this length.
+const MOST_QUOTED: u64 = 4096;
+/// What is left of an answer is read up to this length, so that the connection can be used again.
+const MOST_LEFT: u64 = 64 << 10;
+/// How often redirects are followed, as curl does for git.
+const MOST_REDIRECTS: usize = 20;
+
+/// Settings of git's configuration that only git's own http can honour.
+const ONLY_GIT: [&str; 8] = [
+    "cookiefile",
+    "sslcert",
+    "sslcapath",
+    "pinnedpubkey",
+    "proxysslcert",
+    "proxysslcainfo",
+    "curloptresolve",
+    "delegation",
+];
+/// The same in the environment.
+const ONLY_GIT_VARIABLES: [&str; 3] = ["GIT_SSL_CERT", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CERT"];
+
+/// A server reached over http.
+pub(super) struct Http {
+    bound: Bound,
+    settings: Arc<HttpSettings>,
+    patience: Patience,
+    /// Where the repository is. A redirect of the first request moves it.
+    address: Address,
+    tls: Option<Arc<ClientConfig>>,
+    proxy: Option<Proxy>,
+    logins: Logins,
+    login: Option<Login>,
+    /// Whether the server has accepted `login`.
+    is_approved: bool,
+    connection: Option<Connection>,
+    /// Whether a service was greeted, so that its address and capabilities are fresh.
+    greeted: Vec<Service>,
+}
+
+/// A request apart from its body.
+struct Call<'c> {
+    service: Service,
+    method: &'static str,
+    /// What follows the repository's path.
+    target: String,
+    content_type: Option<String>,
+    accept: String,
+    body: Body<'c>,
+}
+
+impl Http {
+    /// Prepares conversations with the repository at `url`. An error where only git can talk to it.
+    pub(super) fn new(
+        bound: &Bound,
+        settings: Arc<HttpSettings>,
+        patience: Patience,
+        url: &str,
+    ) -> Result<Self, Failure> {
+        let address = Address::parse(url)
+            .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is no http address")))?;
+        check_settings(&settings, &address, bound)?;
+        let proxy = proxy::choose(&address, &settings, &bound.environment)?;
+        let tls = address.is_tls.then(|| trust(&settings, &address, bound));
+        Ok(Self {
+            logins: Logins::new(&address, bound),
+            tls: tls.transpose()?,
+            bound: bound.clone(),
+            settings,
+            patience,
+            address,
+            proxy,
+            login: None,
+            is_approved: false,
+            connection: None,
+            greeted: Vec::new(),
+        })
+    }
+
+    /// Makes a request until it is answered for good: with a login after a 401, elsewhere after a redirect.
+    fn call(&mut self, mut call: Call<'_>, read: Reader<'_>) -> Result<(), Failure> {
+        for _ in 0..MOST_REDIRECTS {
+            let (head, is_whole) = self.send(&mut call)?;
+            match head.status {
+                200 => {
+                    self.approve();
+                    return self.read_answer(&head, is_whole, &call, read);
+                }
+                401 => self.log_in(&head, is_whole)?,
+                301 | 302 | 303 | 307 | 308 => self.redirect(&head, &call)?,
+                _ => return Err(self.refusal(&head, is_whole, &call)),
+            }
+        }
+        Err(Failure::new(
+            RemoteErrorKind::Redirected,
+            "it redirects in a circle",
+        ))
+    }
+
+    /// Sends a request, on the open connection where there is one.
+    fn send(&mut self, call: &mut Call<'_>) -> Result<(Head, bool), Failure> {
+        let text = self.head(call);
+        tracing::debug!(method = call.method, target = call.target, "http request");
+        let reused = self
+            .connection
+            .take()
+            .filter(|connection| connection.address.same_server(&self.address));
+        let may_repeat = call.service == Service::UploadPack;
+        if let Some(mut connection) = reused
+            && connection.is_idle()
+        {
+            match connection.exchange(&text, &mut call.body) {
+                // The server closed the idle connection just then.
+                Err(failure)
+                    if may_repeat && failure.kind() == Some(RemoteErrorKind::ServerFailure) => {}
+                Err(failure) => return Err(failure),
+                Ok(answered) => {
+                    self.connection = Some(connection);
+                    return Ok(answered);
+                }
+            }
+        }
+        let mut connection = Connection::open(&self.route())?;
+        let answered = connection.exchange(&text, &mut call.body)?;
+        self.connection = Some(connection);
+        Ok(answered)
+    }
+
+    fn route(&self) -> Route<'_> {
+        Route {
+            address: &self.address,
+            proxy: self.proxy.as_ref(),
+            tls: self.tls.clone(),
+            connect: self.bound.remote.timeout.connect,
+            patience: &self.patience,
+        }
+    }
+
+    /// The head of a request, as text.
+    fn head(&self, call: &Call<'_>) -> String {
+        let path = format!("{}/{}", self.address.path, call.target);
+        let forwarded = self.proxy.as_ref().filter(|_| !self.address.is_tls);
+        let target = match forwarded {
+            // A proxy is asked for the whole URL.
+            Some(_) => format!("http://{}{path}", self.address.host_header()),
+            None => path,
+        };
+        let mut head = format!("{} {target} HTTP/1.1\r\n", call.method);
+        let mut add = |name: &str, value: &str| {
+            // A header never breaks out of its line.
+            let value = value.replace(['\r', '\n'], " ");
+            head.push_str(&format!("{name}: {value}\r\n"));
+        };
+        add("Host", &self.address.host_header());
+        add("User-Agent", &self.user_agent());
+        add("Accept", &call.accept);
+        add("Pragma", "no-cache");
+        if let Some(content_type) = &call.content_type {
+            add("Content-Type", content_type);
+        }
+        if call.service == Service::UploadPack
+            && self.settings.0.get("protocol.version") != Some("0")
+        {
+            add("Git-Protocol", "version=2");
+        }
+        match &call.body {
+            Body::None => {}
+            Body::Bytes(bytes) => add("Content-Length", &bytes.len().to_string()),
+            Body::Stream {
+                length: Some(length),
+                ..
+            } => add("Content-Length", &length.to_string()),
+            Body::Stream { length: None, .. } => add("Transfer-Encoding", "chunked"),
+        }
+        let authorization = self.authorization();
+        if let Some(authorization) = &authorization {
+            add("Authorization", authorization.reveal());
+        }
+        if let Some(authorization) = forwarded.and_then(|proxy| proxy.authorization.as_ref()) {
+            add("Proxy-Authorization", authorization);
+        }
+        for header in self.settings.http_all(&self.address, "extraheader") {
+            let (name, value) = header.split_once(':').unwrap_or((header, ""));
+            // One credential counts: ours.
+            let is_other =
+                name.trim().eq_ignore_ascii_case("authorization") && authorization.is_some();
+            if !is_other && !name.contains(['\r', '\n']) {
+                add(name.trim(), value.trim());
+            }
+        }
+        head + "\r\n"
+    }
+
+    fn user_agent(&self) -> String {
+        let configured = self.settings.http(&self.address, "useragent");
+        let configured = self
+            .bound
+            .environment
+            .get("GIT_HTTP_USER_AGENT")
+            .or(configured);
+        // Servers look for `git/` to know a git client.
+        let own = concat!("git/2 (fractary-codex ", env!("CARGO_PKG_VERSION"), ")");
+        configured.unwrap_or(own).to_owned()
+    }
+
+    /// The credential of the configuration, which is sent at once; else the login that the server asked for.
+    fn authorization(&self) -> Option<Secret> {
+        let own = self.bound.credential.as_ref().map(|credential| {
+            let header = credential.header();
+            let value = header.reveal().trim_start_matches("Authorization: ");
+            Secret::new(value)
+        });
+        own.or_else(|| self.login.as_ref().map(Login::header))
+    }
+
+    /// Reacts to a 401: the next login to try, or an error.
+    fn log_in(&mut self, head: &Head, is_whole: bool) -> Result<(), Failure> {
+        let offers: Vec<_> = head.values("www-authenticate").map(scheme_of).collect();
+        let detail = self.quote(head, is_whole);
+        let refused = |kind| Failure::Remote {
+            kind,
+            detail,
+            retry_after: None,
+        };
+        if self.bound.credential.is_some() {
+            return Err(refused(RemoteErrorKind::WrongCredentials));
+        }
+        if !offers.is_empty() && !offers.iter().any(|offer| offer == "basic") {
+            let reason = format!(
+                "the server asks for `{}` authentication",
+                offers.join("`, `")
+            );
+            return Err(Failure::NeedsGit(reason));
+        }
+        if let Some(wrong) = self.login.take() {
+            self.logins.reject(&wrong);
+            self.is_approved = false;
+            self.login = self.logins.next()?;
+            return match &self.login {
+                Some(_) => Ok(()),
+                None => Err(refused(RemoteErrorKind::WrongCredentials)),
+            };
+        }
+        self.login = self.logins.next()?;
+        match &self.login {
+            Some(_) => Ok(()),
+            None => Err(refused(RemoteErrorKind::NoCredentials)),
+        }
+    }
+
+    /// Lets the source of the login know that it was right, once.
+    fn approve(&mut self) {
+        if let Some(login) = self.login.as_ref().filter(|_| !self.is_approved) {
+            self.logins.approve(login);
+            self.is_approved = true;
+        }
+    }
+
+    /// Follows the redirect of a first request, as git does; never with a token, which is for the configured URL alone.
+    fn redirect(&mut self, head: &Head, call: &Call<'_>) -> Result<(), Failure> {
+        self.connection = None;
+        let location = head.header("location").unwrap_or_default();
+        let follow = self.settings.http(&self.address, "followredirects");
+        let may_follow = follow != Some("false") && call.method == "GET";
+        let base = location
+            .strip_suffix(call.target.as_str())
+            .and_then(Address::parse);
+        let is_safe = base
+            .as_ref()
+            .is_some_and(|base| base.is_tls || !self.address.is_tls);
+        match base {
+            Some(base) if may_follow && is_safe && self.authorization().is_none() => {
+                tracing::debug!(to = %base, "redirected");
+                self.logins = Logins::new(&base, &self.bound);
+                self.proxy = proxy::choose(&base, &self.settings, &self.bound.environment)?;
+                let tls = base
+                    .is_tls
+                    .then(|| trust(&self.settings, &base, &self.bound));
+                self.tls = tls.transpose()?;
+                self.address = base;
+                Ok(())
+            }
+            _ if call.method != "GET" && !self.greeted.contains(&call.service) => {
+                Err(Failure::Surprise(format!("status {}", head.status)))
+            }
+            _ => {
+                let target = self.bound.leads_to(location);
+                let detail = target.map(|url| format!("it leads to {url}"));
+                Err(Failure::Remote {
+                    kind: RemoteErrorKind::Redirected,
+                    detail: detail.into_iter().collect(),
+                    retry_after: None,
+                })
+            }
+        }
+    }
+
+    /// Hands the body of a successful answer to `read`, and keeps the connection where it can be used again.
+    fn read_answer(
+        &mut self,
+        head: &Head,
+        is_whole: bool,
+        call: &Call<'_>,
+        read: Reader<'_>,
+    ) -> Result<(), Failure> {
+        let content_type = head.header("content-type").unwrap_or_default();
+        let expected = call.accept.as_str();
+        if !content_type.trim().eq_ignore_ascii_case(expected) {
+            self.connection = None;
+            return Err(match call.method {
+                "GET" => Failure::new(RemoteErrorKind::NotGit, NOT_GIT),
+                _ => Failure::invalid(format!("its answer is not git's but `{content_type}`")),
+            });
+        }
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Failure::invalid("the connection is gone"));
+        };
+        let mut body = connection.body(head)?;
+        read(&mut BufReader::new(&mut body))?;
+        let left = std::io::copy(&mut (&mut body).take(MOST_LEFT), &mut std::io::sink());
+        let is_reusable = left.is_ok() && body.is_reusable() && is_whole;
+        self.connection = is_reusable.then_some(connection);
+        Ok(())
+    }
+
+    /// The failure behind a status that is not success.
+    fn refusal(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
+        let status = head.status;
+        if call.method == "POST" && !self.greeted.contains(&call.service) && status < 429 {
+            self.connection = None;
+            return Failure::Surprise(format!("status {status}"));
+        }
+        let kind = match status {
+            403 => RemoteErrorKind::Forbidden,
+            404 | 410 => RemoteErrorKind::NotFound,
+            407 => return Failure::NeedsGit("the proxy asks for credentials".to_owned()),
+            429 => RemoteErrorKind::RateLimited,
+            409 | 413 | 422 => {
+                let detail = self.quote(head, is_whole);
+                return Failure::Declined { status, detail };
+            }
+            400..=428 => RemoteErrorKind::RequestRefused,
+            500.. => RemoteErrorKind::ServerFailure,
+            _ => RemoteErrorKind::Other,
+        };
+        Failure::Remote {
+            kind,
+            detail: self.quote(head, is_whole),
+            retry_after: retry_after(head),
+        }
+    }
+
+    /// Replaces what would give a credential away: servers may repeat what they were sent.
+    fn redacted(&self, text: &str) -> String {
+        let text = self.bound.redacted_line(text);
+        self.login
+            .as_ref()
+            .map_or(text.clone(), |login| login.redacted(&text))
+    }
+
+    /// What an answer says in words: its status, and its text where that is meant for people at a terminal.
+    fn quote(&mut self, head: &Head, is_whole: bool) -> Vec<String> {
+        let mut lines = vec![format!("the server answered with status {}", head.status)];
+        let Some(mut connection) = self.connection.take() else {
+            return lines;
+        };
+        let Ok(mut body) = connection.body(head) else {
+            return lines;
+        };
+        let mut text = Vec::new();
+        let complete = (&mut body).take(MOST_QUOTED).read_to_end(&mut text).is_ok();
+        let is_reusable = complete && body.is_reusable() && is_whole;
+        self.connection = is_reusable.then_some(connection);
+        let content_type = head.header("content-type").unwrap_or_default();
+        if content_type.to_ascii_lowercase().starts_with("text/plain") {
+            let text = self.redacted(&String::from_utf8_lossy(&text));
+            let words = text
+                .lines()
+                .map(str::trim_end)
+                .filter(|line| !line.is_empty());
+            lines.extend(words.map(|line| format!("remote: {line}")));
+        }
+        lines
+    }
+}
+
+impl Carrier for Http {
+    fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
+        let name = service.name();
+        let call = Call {
+            service,
+            method: "GET",
+            target: format!("info/refs?service={name}"),
+            content_type: None,
+            accept: format!("application/x-{name}-advertisement"),
+            body: Body::None,
+        };
+        self.call(call, read)?;
+        self.greeted.push(service);
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        service: Service,
+        body: Body<'_>,
+        read: Reader<'_>,
+    ) -> Result<(), Failure> {
+        let name = service.name();
+        let call = Call {
+            service,
+            method: "POST",
+            target: name.to_owned(),
+            content_type: Some(format!("application/x-{name}-request")),
+            accept: format!("application/x-{name}-result"),
+            body,
+        };
+        self.call(call, read)
+    }
+
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
+    fn end(&mut self, service: Service) {
+        self.greeted.retain(|greeted| *greeted != service);
+    }
+}
+
+/// An error where git's configuration asks for something that only git can do.
+fn check_settings(
+    settings: &HttpSettings,
+    address: &Address,
+    bound: &Bound,
+) -> Result<(), Failure> {
+    let set = |name: &&&str| {
+        settings
+            .http(address, name)
+            .is_some_and(|value| !value.is_empty())
+    };
+    if let Some(name) = ONLY_GIT.iter().find(set) {
+        return Err(Failure::NeedsGit(format!("`http.{name}` is set")));
+    }
+    let variables = ONLY_GIT_VARIABLES.iter();
+    match variables
+        .into_iter()
+        .find(|name| bound.environment.get(name).is_some())
+    {
+        Some(name) => Err(Failure::NeedsGit(format!("`{name}` is set"))),
+        None => Ok(()),
+    }
+}
+
+/// The TLS settings for `address`; the environment counts before the configuration, as for git.
+fn trust(
+    settings: &HttpSettings,
+    address: &Address,
+    bound: &Bound,
+) -> Result<Arc<ClientConfig>, Failure> {
+    let environment = &bound.environment;
+    let anyone = environment.get("GIT_SSL_NO_VERIFY").is_some()
+        || settings.http_flag(address, "sslverify") == Some(false);
+    if anyone {
+        return tls::config(Trust::Anyone);
+    }
+    let named = environment.get("GIT_SSL_CAINFO").map(Into::into);
+    let file = named.or_else(|| settings.http_path(address, "sslcainfo", environment.get("HOME")));
+    tls::config(Trust::Verified(file.as_deref()))
+}
+
+/// The scheme that a `WWW-Authenticate` header offers, in lower case.
+fn scheme_of(header: &str) -> String {
+    let scheme = header.split([' ', ',']).next().unwrap_or_default();
+    scheme.to_ascii_lowercase()
+}
+
+/// The time in a `Retry-After` header. A date is not read: waiting a default time is as good.
+fn retry_after(head: &Head) -> Option<Duration> {
+    let seconds = head.header("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

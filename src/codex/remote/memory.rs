@@ -1,0 +1,218 @@
+//! What a server said it can do, kept between runs: requests that stand alone then need no greeting before them.
+//!
+//! A note is never trusted for more than saving a turn. It is dropped with the first answer that does not fit it, and
+//! after a day, in which a server may have learned something.
+
+use std::path::{Path, PathBuf};
+
+use super::protocol::capabilities::{Capabilities, Service, Version};
+use super::seed::Seed;
+use crate::object::{Kind, hash};
+use crate::record::{self, Reader};
+
+const HEAD: &str = "fractary-codex server 1";
+/// Seconds after which a note no longer counts.
+const LIFETIME: i64 = 24 * 60 * 60;
+/// Longer notes are not written.
+const MOST_LINES: usize = 100;
+
+/// Where notes are kept.
+#[derive(Debug, Clone)]
+pub struct MemoryPlace {
+    /// A directory of the user's state.
+    pub directory: PathBuf,
+    /// Whether this run may write there.
+    pub is_writable: bool,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// The note about one server.
+pub(super) struct Memory {
+    /// `None` where nothing is kept.
+    place: Option<(PathBuf, MemoryPlace)>,
+    note: Note,
+    is_changed: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Note {
+    /// When the first line of it was learned, in seconds since the epoch.
+    time: i64,
+    /// The server did not behave as it had said: it is greeted each time.
+    is_distrusted: bool,
+    upload: Option<Vec<String>>,
+    receive: Option<Vec<String>>,
+}
+
+impl Note {
+    fn slot(&mut self, service: Service) -> &mut Option<Vec<String>> {
+        match service {
+            Service::UploadPack => &mut self.upload,
+            Service::ReceivePack => &mut self.receive,
+        }
+    }
+}
+
+impl Memory {
+    /// Reads the note about the server of the repository at `url`.
+    pub(super) fn open(place: Option<MemoryPlace>, url: &str) -> Self {
+        let place = place.map(|place| {
+            let name = hash(Kind::Blob, url.as_bytes()).to_string();
+            (place.directory.join(name), place)
+        });
+        let note = place.as_ref().and_then(|(file, place)| {
+            let note = read(file)?;
+            let age = place.now.saturating_sub(note.time);
+            (0..LIFETIME).contains(&age).then_some(note)
+        });
+        Self {
+            place,
+            note: note.unwrap_or_default(),
+            is_changed: false,
+        }
+    }
+
+    /// Where the trees of the tip are kept.
+    pub(super) fn seed(&self) -> Option<Seed> {
+        let (file, place) = self.place.as_ref()?;
+        Some(Seed::new(file.with_extension("trees"), place.is_writable))
+    }
+
+    /// The remembered capabilities of a service.
+    pub(super) fn capabilities(&self, service: Service) -> Option<Capabilities> {
+        let mut note = self.note.clone();
+        let lines = note.slot(service).take().filter(|_| !note.is_distrusted)?;
+        Some(Capabilities {
+            version: match service {
+                Service::UploadPack => Version::V2,
+                Service::ReceivePack => Version::V0,
+            },
+            lines,
+        })
+    }
+
+    /// Notes the capabilities of a service. In version 0 refs come with them, so that nothing would be saved.
+    pub(super) fn learn(&mut self, service: Service, capabilities: &Capabilities) {
+        let is_useful = match service {
+            Service::UploadPack => capabilities.version == Version::V2,
+            Service::ReceivePack => true,
+        };
+        let lines = is_useful.then(|| capabilities.lines.clone());
+        let lines = lines.filter(|lines| lines.len() <= MOST_LINES);
+        let slot = self.note.slot(service);
+        if *slot != lines {
+            *slot = lines;
+            self.is_changed = true;
+        }
+    }
+
+    /// Notes that the server did not behave as remembered.
+    pub(super) fn distrust(&mut self) {
+        self.note.is_distrusted = true;
+        self.is_changed = true;
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let Some((file, place)) = &self.place else {
+            return;
+        };
+        if !self.is_changed || !place.is_writable {
+            return;
+        }
+        if self.note.time == 0 {
+            self.note.time = place.now;
+        }
+        if let Err(error) = record::write(file, HEAD, &encode(&self.note)) {
+            tracing::debug!(%error, "what the server can do is not remembered");
+        }
+    }
+}
+
+fn read(file: &Path) -> Option<Note> {
+    decode(&record::read(file, HEAD)?)
+}
+
+fn encode(note: &Note) -> Vec<u8> {
+    let mut body = note.time.to_le_bytes().to_vec();
+    record::push_bytes(&mut body, if note.is_distrusted { b"1" } else { b"" });
+    for lines in [&note.upload, &note.receive] {
+        // Capabilities hold no newline; a service that is not known is one without a line.
+        let text = lines.as_ref().map(|lines| lines.join("\n"));
+        record::push_bytes(&mut body, text.unwrap_or_default().as_bytes());
+    }
+    body
+}
+
+fn decode(body: &[u8]) -> Option<Note> {
+    let mut reader = Reader(body);
+    let time = reader.number()?.cast_signed();
+    let is_distrusted = !reader.bytes()?.is_empty();
+    let mut lines = || {
+        let text = std::str::from_utf8(reader.bytes()?).ok()?;
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        Some(Some(lines).filter(|lines| !lines.is_empty()))
+    };
+    Some(Note {
+        time,
+        is_distrusted,
+        upload: lines()?,
+        receive: lines()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn memory(directory: &Path, now: i64) -> Memory {
+        let place = MemoryPlace {
+            directory: directory.to_owned(),
+            is_writable: true,
+            now,
+        };
+        Memory::open(Some(place), "https://h/x")
+    }
+
+    fn capabilities(version: Version) -> Capabilities {
+        Capabilities {
+            version,
+            lines: vec!["fetch=filter".to_owned(), "agent=x".to_owned()],
+        }
+    }
+
+    #[test]
+    fn capabilities_are_remembered_for_a_day() {
+        let directory = tempfile::tempdir().unwrap();
+        let known = capabilities(Version::V2);
+        memory(directory.path(), NOW).learn(Service::UploadPack, &known);
+        let later = |now| memory(directory.path(), now).capabilities(Service::UploadPack);
+        assert_eq!(later(NOW + 60), Some(known));
+        assert_eq!(later(NOW + LIFETIME), None);
+        assert_eq!(later(NOW - 60), None);
+        let receive = memory(directory.path(), NOW).capabilities(Service::ReceivePack);
+        assert_eq!(receive, None);
+    }
+
+    #[test]
+    fn a_server_that_surprised_is_greeted_from_then_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let known = capabilities(Version::V2);
+        memory(directory.path(), NOW).distrust();
+        memory(directory.path(), NOW).learn(Service::UploadPack, &known);
+        let later = memory(directory.path(), NOW).capabilities(Service::UploadPack);
+        assert_eq!(later, None);
+    }
+
+    #[test]
+    fn version_0_is_not_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        memory(directory.path(), NOW).learn(Service::UploadPack, &capabilities(Version::V0));
+        let later = memory(directory.path(), NOW).capabilities(Service::UploadPack);
+        assert_eq!(later, None);
+    }
+}

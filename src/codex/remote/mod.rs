@@ -1,0 +1,411 @@
+//! The native transport: a client of git's own protocol that holds one conversation with a remote.
+//!
+//! | | |
+//! |---|---|
+//! | [`protocol`] | what is said: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
+//! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`child`] for [`ssh`] and [`local`] paths |
+//! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
+//! | [`memory`] | what a server can do, kept between runs |
+//! | [`seed`] | the trees of the tip, kept between runs |
+//! | [`clone`] | packs into and out of the clone |
+//! | [`settings`] | git's configuration, as far as it says how a server is reached |
+//! | [`patience`] | time limits and signals |
+//!
+//! Where only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport
+//! hands over to [`Git`] for the rest of the run.
+
+mod address;
+mod carrier;
+mod child;
+mod clone;
+mod conversation;
+mod failure;
+mod http;
+mod local;
+mod memory;
+mod patience;
+mod protocol;
+mod seed;
+mod settings;
+mod ssh;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::error::{RemoteError, RemoteErrorKind};
+use super::git_config::Settings;
+use super::store::{Store, StoreError};
+use super::transport::bound::Bound;
+use super::transport::git::Git;
+use super::transport::words::{is_of_server, marked, server_words};
+use super::transport::{
+    Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
+};
+use crate::object::ObjectId;
+use crate::paths::escaped;
+use crate::url::RemoteUrl;
+use carrier::Carrier;
+use child::Children;
+use conversation::{Conversation, PushFailure, Refs};
+use failure::Failure;
+use http::Http;
+use memory::Memory;
+pub use memory::MemoryPlace;
+use patience::Patience;
+use protocol::push::{Report, Update};
+use settings::HttpSettings;
+
+/// The transport, bound to one remote.
+pub(super) struct Native {
+    /// The URL is the one that is contacted: git's configuration rewrote it already.
+    bound: Bound,
+    state: Mutex<State>,
+}
+
+enum State {
+    Talking(Box<Conversation>),
+    /// The `git` program does the rest, for this reason.
+    HandedOver(Box<Git>, String),
+}
+
+impl Native {
+    pub(super) fn new(
+        bound: Bound,
+        purpose: Purpose,
+        memory: Option<MemoryPlace>,
+    ) -> Result<Self, RemoteError> {
+        let settings = Settings::read(&bound.environment);
+        let bound = bound.rewritten(&settings, purpose)?;
+        let state = match converse(&bound, settings, memory) {
+            Ok(conversation) => State::Talking(Box::new(conversation)),
+            Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason)?,
+            Err(failure) => return Err(error(&bound, failure)),
+        };
+        Ok(Self {
+            bound,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Does `work` in the conversation, or with `git` where that takes over.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Conversation) -> Result<T, Failure>,
+        with_git: impl FnOnce(&Git) -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Talking(conversation) = &mut *state {
+            match work(conversation) {
+                Ok(done) => return Ok(done),
+                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.bound, &reason)?,
+                Err(failure) => return Err(error(&self.bound, failure)),
+            }
+        }
+        match &*state {
+            State::HandedOver(git, _) => with_git(git),
+            State::Talking(_) => unreachable!("a conversation returns above"),
+        }
+    }
+
+    /// Lists HEAD and `branch`; every branch where that one is not found.
+    fn list(
+        &self,
+        conversation: &mut Conversation,
+        branch: Option<&str>,
+        on_signal: OnSignal,
+    ) -> Result<Result<RemoteRefs, RemoteError>, Failure> {
+        let mut prefixes = vec!["HEAD".to_owned()];
+        prefixes.extend(branch.map(|branch| format!("refs/heads/{branch}")));
+        let refs = branches(conversation.list(&prefixes, on_signal)?);
+        let found = match self.bound.find(&refs, branch) {
+            Ok(None) => {
+                // Rare: no such branch, or none at all. A list of all branches decides it.
+                let prefixes = ["HEAD".to_owned(), "refs/heads/".to_owned()];
+                let refs = branches(conversation.list(&prefixes, on_signal)?);
+                self.bound.refs_in(&refs, branch)
+            }
+            Ok(Some(refs)) => Ok(refs),
+            Err(error) => Err(error),
+        };
+        if let Ok(RemoteRefs { branch, tip, .. }) = &found {
+            conversation.note_tip(branch, *tip);
+        }
+        Ok(found)
+    }
+}
+
+/// HEAD and the branches of a list.
+fn branches(mut refs: Refs) -> Refs {
+    refs.retain(|(name, _)| name == "HEAD" || name.starts_with("refs/heads/"));
+    refs
+}
+
+/// Opens a conversation with the remote.
+fn converse(
+    bound: &Bound,
+    settings: Settings,
+    memory: Option<MemoryPlace>,
+) -> Result<Conversation, Failure> {
+    let patience = Patience::new(bound.interrupt.clone(), bound.remote.timeout.idle);
+    let carrier = carrier(bound, settings, &patience)?;
+    let memory = Memory::open(memory, &bound.remote.url.for_git());
+    Ok(Conversation::new(bound.clone(), patience, carrier, memory))
+}
+
+fn carrier(
+    bound: &Bound,
+    settings: Settings,
+    patience: &Patience,
+) -> Result<Box<dyn Carrier>, Failure> {
+    let remote = &bound.remote.url;
+    let children = |program| Children::new(program, &bound.interrupt, patience.clone());
+    if remote.is_http() {
+        let settings = Arc::new(HttpSettings(settings));
+        let carrier = Http::new(bound, settings, patience.clone(), &remote.for_git())?;
+        return Ok(Box::new(carrier));
+    }
+    if let Some(path) = remote.local_path() {
+        let program = local::program(path.to_owned(), bound.environment.clone());
+        return Ok(Box::new(children(program)));
+    }
+    if remote.is_ssh() {
+        let program = ssh::program(&remote.written(), bound, &settings)?;
+        return Ok(Box::new(children(program)));
+    }
+    let reason = format!("`{remote}` is no http, ssh or file address");
+    Err(Failure::NeedsGit(reason))
+}
+
+/// Leaves the rest of the run to git. Its own reading of the configuration rewrites nothing more: that was done.
+fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
+    tracing::debug!(reason, "the `git` program takes over");
+    let git = Git::of_rewritten(bound.clone())?;
+    Ok(State::HandedOver(Box::new(git), reason.to_owned()))
+}
+
+/// The error behind a failure, without secrets.
+fn error(bound: &Bound, failure: Failure) -> RemoteError {
+    let (kind, detail, wait) = match failure {
+        Failure::Remote {
+            kind,
+            detail,
+            retry_after,
+        } => (kind, detail, retry_after),
+        Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::NotGit => {
+            let detail = vec![failure.to_string()];
+            (RemoteErrorKind::ServerFailure, detail, None)
+        }
+        Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
+            (RemoteErrorKind::Other, vec![reason], None)
+        }
+    };
+    let detail = bound.redacted(&detail);
+    let (own, words): (Vec<_>, Vec<_>) = detail
+        .into_iter()
+        .partition(|line| !line.starts_with("remote:"));
+    let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
+    let detail = own.chain(marked(&server_words(&words))).collect();
+    let mut error = bound.error(kind, detail);
+    error.advice.retry_after = wait;
+    error
+}
+
+impl Transport for Native {
+    fn url(&self) -> &RemoteUrl {
+        &self.bound.remote.url
+    }
+
+    fn fallback(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Talking(_) => None,
+            State::HandedOver(_, reason) => Some(reason.clone()),
+        }
+    }
+
+    /// Clones of the `git` transport are used as well, and the other way round.
+    fn clone_key(&self) -> String {
+        self.bound.remote.url.for_git()
+    }
+
+    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
+    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
+        self.with(
+            |conversation| self.list(conversation, branch, on_signal),
+            |git| Ok(git.refs(branch, on_signal)),
+        )?
+    }
+
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    fn fetch(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<ObjectId, RemoteError> {
+        let fetch = |conversation: &mut Conversation| {
+            let tip = match conversation.listed_tip(branch) {
+                Some(tip) => tip,
+                None => match self.list(conversation, Some(branch), on_signal)? {
+                    Ok(RemoteRefs { tip: Some(tip), .. }) => tip,
+                    Ok(_) => {
+                        return Ok(Err(self
+                            .bound
+                            .error(RemoteErrorKind::BranchMissing, Vec::new())));
+                    }
+                    Err(error) => return Ok(Err(error)),
+                },
+            };
+            conversation.fetch(store, tip, depth.0, on_signal)?;
+            let recorded = store.set_tip(tip);
+            let recorded =
+                recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()));
+            recorded.map(|()| Ok(tip))
+        };
+        self.with(fetch, |git| Ok(git.fetch(store, branch, depth, on_signal)))?
+    }
+
+    #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
+    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
+        self.with(
+            |conversation| conversation.fetch_contents(store, ids),
+            |git| git.fetch_contents(store, ids),
+        )
+    }
+
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+    ) -> Result<PushReply, RemoteError> {
+        let ask = |conversation: &mut Conversation| {
+            let refs = conversation.list_to_push()?;
+            let name = format!("refs/heads/{}", target.branch);
+            let tip = refs.iter().find(|(listed, _)| *listed == name);
+            let tip = tip.and_then(|(_, id)| ObjectId::from_hex(id));
+            let overwrites = tip.is_some_and(|tip| !store.is_ancestor(tip, commit));
+            Ok(if tip != target.tip || overwrites {
+                PushReply::moved()
+            } else {
+                PushReply::accepted()
+            })
+        };
+        self.with(ask, |git| git.would_push(store, commit, target))
+    }
+
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+    ) -> Result<PushReply, RemoteError> {
+        // The server compares the tip, but not whether the commit was made on top of it.
+        if target
+            .tip
+            .is_some_and(|tip| !store.is_ancestor(tip, commit))
+        {
+            return Ok(PushReply::moved());
+        }
+        let name = format!("refs/heads/{}", target.branch);
+        let update = Update {
+            old: target.tip,
+            new: commit,
+            name: &name,
+        };
+        let push = |conversation: &mut Conversation| match conversation.push(store, &update) {
+            Ok(answered) => Ok(Ok(self.reply(answered.report, &answered.messages))),
+            Err(failed) => self.failed_push(failed),
+        };
+        self.with(push, |git| Ok(git.push(store, commit, target)))?
+    }
+}
+
+impl Native {
+    /// The reply behind a report.
+    fn reply(&self, report: Report, messages: &[String]) -> PushReply {
+        let words = self.words(messages);
+        let shown = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
+        match report {
+            Report::Accepted(instead) => PushReply::Accepted {
+                instead: instead.as_deref().map(shown),
+                words,
+            },
+            Report::Refused(why) => PushReply::rejected(&shown(&why), words),
+            Report::NotUnpacked(why) => {
+                let why = format!("unpacker error: {}", shown(&why));
+                PushReply::rejected(&why, words)
+            }
+        }
+    }
+
+    /// The server's messages, without secrets.
+    fn words(&self, messages: &[String]) -> Vec<String> {
+        let marked = messages.iter().map(|line| format!("remote: {line}"));
+        server_words(&self.bound.redacted(&marked.collect::<Vec<_>>()))
+    }
+
+    /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
+    /// answered that it did not read it.
+    fn failed_push(&self, failed: PushFailure) -> Result<Result<PushReply, RemoteError>, Failure> {
+        let PushFailure {
+            mut failure,
+            is_sent,
+            messages,
+        } = failed;
+        match &mut failure {
+            Failure::NeedsGit(_) => return Err(failure),
+            Failure::Declined { status, detail } => {
+                let reply = self.declined(*status, detail);
+                return Ok(Ok(PushReply::Refused(reply)));
+            }
+            Failure::Remote { detail, .. } => {
+                detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+            }
+            Failure::NotGit | Failure::Surprise(_) => {}
+        }
+        let error = error(&self.bound, failure);
+        if let Some(refusal) = aborted_by_hook(&error) {
+            return Ok(Ok(PushReply::Refused(refusal)));
+        }
+        let may_land = is_sent && !error.kind.precludes_landing();
+        Ok(if may_land {
+            Ok(PushReply::Lost(error))
+        } else {
+            Err(error)
+        })
+    }
+
+    /// The refusal behind a status.
+    fn declined(&self, status: u16, detail: &[String]) -> Refusal {
+        let (kind, reason) = match status {
+            413 => (
+                RefusalKind::TooLarge,
+                "HTTP 413: the push is larger than the server accepts".to_owned(),
+            ),
+            _ => (RefusalKind::Declined, format!("HTTP {status}")),
+        };
+        Refusal {
+            kind,
+            reason,
+            words: server_words(&self.bound.redacted(detail)),
+        }
+    }
+}
+
+/// The refusal by the hook `reference-transaction`, at which receive-pack dies instead of reporting.
+fn aborted_by_hook(error: &RemoteError) -> Option<Refusal> {
+    let is_abort = |line: &&String| !is_of_server(line) && line.contains("aborted by hook");
+    let line = error.detail.iter().find(is_abort)?;
+    Some(Refusal {
+        kind: RefusalKind::Declined,
+        reason: line.trim_start_matches("fatal: ").to_owned(),
+        words: Vec::new(),
+    })
+}

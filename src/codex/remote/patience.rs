@@ -1,0 +1,175 @@
+//! Waiting for bytes, with an end: every read and write of a conversation goes through here.
+//!
+//! Time is counted from the last byte that moved, so a slow transfer never times out and a silent server always does.
+
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use crate::codex::error::RemoteErrorKind;
+use crate::codex::transport::OnSignal;
+use crate::interrupt::Interrupt;
+use crate::platform::{self, AsFd, BorrowedFd, Ready};
+
+/// How often a waiting thread looks for a signal.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long to wait for the next byte, and what a signal does meanwhile. Clones share the same limits.
+#[derive(Clone)]
+pub(super) struct Patience {
+    interrupt: Interrupt,
+    limits: Arc<Mutex<Limits>>,
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    on_signal: OnSignal,
+    idle: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(interrupt: Interrupt, idle: Duration) -> Self {
+        let limits = Limits {
+            on_signal: OnSignal::Stop,
+            idle,
+        };
+        Self {
+            interrupt,
+            limits: Arc::new(Mutex::new(limits)),
+        }
+    }
+
+    /// Sets the limits from now on.
+    pub(super) fn set(&self, on_signal: OnSignal, idle: Duration) {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = Limits { on_signal, idle };
+    }
+
+    /// Sets how long to wait for a byte from now on.
+    pub(super) fn set_idle(&self, idle: Duration) {
+        let on_signal = self.limits().on_signal;
+        self.set(on_signal, idle);
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails if a signal asked to stop and nothing forbids it.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.limits().on_signal == OnSignal::GoOn {
+            return Ok(());
+        }
+        let interrupted = |signal| Failure::of(RemoteErrorKind::Interrupted(signal));
+        self.interrupt.check().map_err(interrupted)
+    }
+
+    /// Calls `poll` with a short time limit until it reports success, time is over or a signal asks to stop.
+    pub(super) fn until(
+        &self,
+        limit: Duration,
+        mut poll: impl FnMut(Duration) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let start = Instant::now();
+        while !poll(TICK)? {
+            self.check()?;
+            if start.elapsed() > limit {
+                let limit = humantime::format_duration(limit);
+                let detail = format!("nothing moved for {limit}");
+                return Err(Failure::new(RemoteErrorKind::TimedOut, detail).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until `fd` is ready.
+    fn ready(&self, fd: BorrowedFd<'_>, ready: Ready) -> io::Result<()> {
+        self.until(self.limits().idle, |tick| platform::poll(fd, ready, tick))
+    }
+}
+
+/// A socket or pipe that does not block, read and written with patience.
+pub(super) struct Wire<T> {
+    inner: T,
+    patience: Patience,
+}
+
+impl<T: AsFd> Wire<T> {
+    pub(super) fn new(inner: T, patience: Patience) -> io::Result<Self> {
+        platform::set_nonblocking(inner.as_fd())?;
+        Ok(Self { inner, patience })
+    }
+
+    /// Whether bytes, or the end, can be read without waiting.
+    pub(super) fn has_input(&self) -> io::Result<bool> {
+        platform::poll(self.inner.as_fd(), Ready::ToRead, Duration::ZERO)
+    }
+}
+
+impl<T: AsFd + Read> Read for Wire<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.patience.ready(self.inner.as_fd(), Ready::ToRead)?
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<T: AsFd + Write> Write for Wire<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.inner.write(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.patience.ready(self.inner.as_fd(), Ready::ToWrite)?
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, PipeWriter};
+
+    use super::*;
+
+    fn wire(idle: Duration, interrupt: &Interrupt) -> (Wire<PipeReader>, PipeWriter) {
+        let (ours, theirs) = io::pipe().unwrap();
+        let patience = Patience::new(interrupt.clone(), idle);
+        (Wire::new(ours, patience).unwrap(), theirs)
+    }
+
+    fn kind(error: io::Error) -> Option<RemoteErrorKind> {
+        Failure::from(error).kind()
+    }
+
+    #[test]
+    fn silence_ends_in_a_time_out() {
+        let (mut wire, _theirs) = wire(Duration::ZERO, &Interrupt::default());
+        let error = wire.read(&mut [0]).unwrap_err();
+        assert_eq!(kind(error), Some(RemoteErrorKind::TimedOut));
+    }
+
+    #[test]
+    fn a_signal_ends_the_wait_unless_a_push_is_under_way() {
+        let interrupt = Interrupt::default();
+        interrupt.request(2);
+        let (mut wire, _theirs) = wire(Duration::from_secs(600), &interrupt);
+        let error = wire.read(&mut [0]).unwrap_err();
+        assert!(matches!(kind(error), Some(RemoteErrorKind::Interrupted(_))));
+        wire.patience.set(OnSignal::GoOn, Duration::ZERO);
+        let error = wire.read(&mut [0]).unwrap_err();
+        assert_eq!(kind(error), Some(RemoteErrorKind::TimedOut));
+    }
+}

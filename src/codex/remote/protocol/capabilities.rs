@@ -1,0 +1,279 @@
+//! What a server says it can do, in the first thing it sends.
+
+use std::io::Read;
+
+use super::packet::{Packet, Packets};
+use crate::codex::remote::failure::Failure;
+
+/// Longer lists of refs are not read (about four million refs), so that a hostile server cannot fill the memory.
+const MOST_BYTES: usize = 256 << 20;
+/// The same for a list of capabilities.
+const MOST_CAPABILITY_BYTES: usize = 1 << 20;
+
+/// The service of a server that a conversation is with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::codex::remote) enum Service {
+    /// Sends refs and objects.
+    UploadPack,
+    /// Takes a push.
+    ReceivePack,
+}
+
+impl Service {
+    pub(in crate::codex::remote) fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+}
+
+/// The version of the protocol that the server chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codex::remote) enum Version {
+    /// Version 0 or 1: all refs come first.
+    V0,
+    V2,
+}
+
+/// Capabilities of one service of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::codex::remote) struct Capabilities {
+    pub(in crate::codex::remote) version: Version,
+    /// As the server sent them: `NAME` or `NAME=VALUE`.
+    pub(in crate::codex::remote) lines: Vec<String>,
+}
+
+impl Capabilities {
+    /// Whether the server has this capability.
+    pub(in crate::codex::remote) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The value of a capability; empty where it has none.
+    pub(in crate::codex::remote) fn value(&self, name: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| {
+            let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            (key == name).then_some(value)
+        })
+    }
+
+    /// Whether a command of version 2 has this feature.
+    pub(in crate::codex::remote) fn command_has(&self, command: &str, feature: &str) -> bool {
+        let features = self.value(command).unwrap_or_default();
+        features.split(' ').any(|name| name == feature)
+    }
+
+    /// Whether the server stores objects under SHA-256 ids.
+    pub(in crate::codex::remote) fn is_sha256(&self) -> bool {
+        self.value("object-format") == Some("sha256")
+    }
+}
+
+/// What a server sends first: its capabilities and, in version 0, its refs.
+pub(in crate::codex::remote) struct Advertisement {
+    pub(in crate::codex::remote) capabilities: Capabilities,
+    /// Names and values as `git ls-remote --symref` prints them; empty in version 2.
+    pub(in crate::codex::remote) refs: Vec<(String, String)>,
+    /// Commits where the server's own history is cut.
+    pub(in crate::codex::remote) is_shallow: bool,
+}
+
+/// Reads an advertisement to its flush packet.
+pub(in crate::codex::remote) fn read(
+    packets: &mut Packets<impl Read>,
+) -> Result<Advertisement, Failure> {
+    let mut first = packets.text().map_err(Failure::of_first_answer)?;
+    if first
+        .as_deref()
+        .is_some_and(|line| line.starts_with("# service="))
+    {
+        match packets.next()? {
+            Packet::Flush => first = packets.text()?,
+            _ => {
+                return Err(Failure::invalid(
+                    "the service line is not followed by a flush",
+                ));
+            }
+        }
+    }
+    match first.as_deref() {
+        Some("version 2") => read_v2(packets),
+        Some("version 1") => {
+            let first = packets.text()?;
+            read_v0(packets, first)
+        }
+        _ => read_v0(packets, first),
+    }
+}
+
+fn read_v2(packets: &mut Packets<impl Read>) -> Result<Advertisement, Failure> {
+    let mut lines = Vec::new();
+    let mut size = Size::up_to(MOST_CAPABILITY_BYTES);
+    while let Some(line) = packets.text()? {
+        size.add(&line)?;
+        lines.push(line);
+    }
+    Ok(Advertisement {
+        capabilities: Capabilities {
+            version: Version::V2,
+            lines,
+        },
+        refs: Vec::new(),
+        is_shallow: false,
+    })
+}
+
+fn read_v0(
+    packets: &mut Packets<impl Read>,
+    first: Option<String>,
+) -> Result<Advertisement, Failure> {
+    let mut advertisement = Advertisement {
+        capabilities: Capabilities {
+            version: Version::V0,
+            lines: Vec::new(),
+        },
+        refs: Vec::new(),
+        is_shallow: false,
+    };
+    let mut size = Size::of_ref_list();
+    let mut next = first;
+    while let Some(line) = next {
+        size.add(&line)?;
+        let reference = match line.split_once('\0') {
+            Some((reference, capabilities)) => {
+                let lines = capabilities.split_whitespace().map(str::to_owned);
+                advertisement.capabilities.lines = lines.collect();
+                reference
+            }
+            None => line.as_str(),
+        };
+        advertisement.add(reference)?;
+        next = packets.text()?;
+    }
+    advertisement.add_symbolic_refs();
+    Ok(advertisement)
+}
+
+impl Advertisement {
+    /// Adds a line of version 0: `ID NAME`, or `shallow ID`.
+    fn add(&mut self, line: &str) -> Result<(), Failure> {
+        let (id, name) = line
+            .split_once(' ')
+            .ok_or_else(|| Failure::invalid("a line of the ref list has no name"))?;
+        match (id, name) {
+            ("shallow", _) => self.is_shallow = true,
+            // The place of the capabilities where there are no refs; and objects that no ref of this repository names.
+            (_, "capabilities^{}" | ".have") => {}
+            (_, name) if name.ends_with("^{}") => {}
+            (id, name) => self.refs.push((name.to_owned(), id.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn add_symbolic_refs(&mut self) {
+        let links = self.capabilities.lines.iter();
+        let links = links.filter_map(|line| line.strip_prefix("symref=")?.split_once(':'));
+        let links: Vec<_> = links
+            .map(|(name, target)| (name.to_owned(), format!("ref: {target}")))
+            .collect();
+        self.refs.splice(0..0, links);
+    }
+}
+
+/// Counts the bytes of a list as it is read.
+pub(super) struct Size {
+    bytes: usize,
+    most: usize,
+}
+
+impl Size {
+    pub(super) fn of_ref_list() -> Self {
+        Self::up_to(MOST_BYTES)
+    }
+
+    fn up_to(most: usize) -> Self {
+        Self { bytes: 0, most }
+    }
+
+    /// An error once the list is too long. Each line counts a little more than its bytes, so that empty ones count too.
+    pub(super) fn add(&mut self, line: &str) -> Result<(), Failure> {
+        self.bytes += line.len() + 16;
+        if self.bytes > self.most {
+            return Err(Failure::invalid(
+                "the list that the server sends does not end",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::packet::Request;
+    use super::*;
+
+    const ID: &str = "1111111111111111111111111111111111111111";
+
+    fn advertised(bytes: Vec<u8>) -> Result<Advertisement, Failure> {
+        read(&mut Packets::new(&bytes[..]))
+    }
+
+    #[test]
+    fn version_2_is_capabilities_alone() {
+        let request = Request::default()
+            .line("# service=git-upload-pack")
+            .flush()
+            .lines([
+                "version 2",
+                "agent=git/2.47",
+                "fetch=shallow filter",
+                "server-option",
+            ])
+            .flush();
+        let capabilities = advertised(request.into_bytes()).unwrap().capabilities;
+        assert_eq!(capabilities.version, Version::V2);
+        assert!(capabilities.command_has("fetch", "filter") && capabilities.has("server-option"));
+        assert!(!capabilities.command_has("fetch", "filt") && !capabilities.has("ls-refs"));
+    }
+
+    #[test]
+    fn version_0_has_refs_and_symbolic_refs() {
+        let first = format!("{ID} HEAD\0multi_ack symref=HEAD:refs/heads/main agent=x");
+        let request = Request::default()
+            .lines([
+                &first,
+                &format!("{ID} refs/heads/main"),
+                &format!("{ID} refs/tags/v1^{{}}"),
+            ])
+            .flush();
+        let advertisement = advertised(request.into_bytes()).unwrap();
+        assert_eq!(advertisement.capabilities.version, Version::V0);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let expected = [
+            pair("HEAD", "ref: refs/heads/main"),
+            pair("HEAD", ID),
+            pair("refs/heads/main", ID),
+        ];
+        assert_eq!(advertisement.refs, expected);
+    }
+
+    #[test]
+    fn an_empty_repository_has_capabilities_and_no_refs() {
+        let line = format!("{} capabilities^{{}}\0report-status", "0".repeat(40));
+        let advertisement =
+            advertised(Request::default().line(&line).flush().into_bytes()).unwrap();
+        assert!(advertisement.refs.is_empty() && advertisement.capabilities.has("report-status"));
+        let nothing = advertised(b"0000".to_vec()).unwrap();
+        assert!(nothing.refs.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_advertisements_never_panic(lines in prop::collection::vec("\\PC{0,60}|version [0-3]|shallow .*|[0-9a-f]{40} \\PC*", 0..8)) {
+            let _ = advertised(Request::default().lines(lines).flush().into_bytes());
+        }
+    }
+}

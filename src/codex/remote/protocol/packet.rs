@@ -1,0 +1,291 @@
+//! Packet lines: how git frames everything that is not a pack.
+
+use std::io::{self, Read};
+
+use gix_packetline::blocking_io::StreamingPeekableIter;
+use gix_packetline::blocking_io::encode::{data_to_write, delim_to_write, flush_to_write};
+use gix_packetline::{BandRef, PacketLineRef};
+
+use crate::codex::remote::failure::Failure;
+
+/// Reads packets from an answer. Holds one packet at a time, which is at most 64 KiB.
+pub(in crate::codex::remote) struct Packets<R> {
+    lines: StreamingPeekableIter<R>,
+}
+
+/// One packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::codex::remote) enum Packet<'p> {
+    Data(&'p [u8]),
+    Flush,
+    Delimiter,
+    End,
+}
+
+/// A packet of a multiplexed answer.
+pub(in crate::codex::remote) enum Band<'p> {
+    Data(&'p [u8]),
+    /// Messages for the user.
+    Message(&'p [u8]),
+    /// The message with which the server gives up.
+    Fatal(&'p [u8]),
+    Flush,
+}
+
+impl<R: Read> Packets<R> {
+    pub(in crate::codex::remote) fn new(answer: R) -> Self {
+        Self {
+            lines: StreamingPeekableIter::new(answer, &[], false),
+        }
+    }
+
+    /// The next packet. An error where the answer ends or is not in packets, or if the server sent an `ERR` packet.
+    pub(in crate::codex::remote) fn next(&mut self) -> Result<Packet<'_>, Failure> {
+        let line = self
+            .lines
+            .read_line()
+            .unwrap_or_else(|| Err(io::Error::from(io::ErrorKind::UnexpectedEof)))?;
+        let line = line.map_err(|_| Failure::NotGit)?;
+        if let Some(error) = line.check_error() {
+            return Err(server_error(error.0));
+        }
+        Ok(match line {
+            PacketLineRef::Data(data) => Packet::Data(data),
+            PacketLineRef::Flush => Packet::Flush,
+            PacketLineRef::Delimiter => Packet::Delimiter,
+            PacketLineRef::ResponseEnd => Packet::End,
+        })
+    }
+
+    /// The next line of text without its newline; `None` at a flush, delimiter or end packet.
+    pub(in crate::codex::remote) fn text(&mut self) -> Result<Option<String>, Failure> {
+        Ok(match self.next()? {
+            Packet::Data(data) => {
+                let text = String::from_utf8_lossy(data);
+                Some(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+            }
+            Packet::Flush | Packet::Delimiter | Packet::End => None,
+        })
+    }
+
+    /// The next packet of a multiplexed answer.
+    pub(in crate::codex::remote) fn band(&mut self) -> Result<Band<'_>, Failure> {
+        let invalid = || Failure::invalid("a packet of the answer is in no known side band");
+        match self.next()? {
+            Packet::Data(data) => {
+                match PacketLineRef::Data(data)
+                    .decode_band()
+                    .map_err(|_| invalid())?
+                {
+                    BandRef::Data(data) => Ok(Band::Data(data)),
+                    BandRef::Progress(text) => Ok(Band::Message(text)),
+                    BandRef::Error(text) => Ok(Band::Fatal(text)),
+                }
+            }
+            Packet::Flush => Ok(Band::Flush),
+            Packet::Delimiter | Packet::End => Err(invalid()),
+        }
+    }
+
+    /// What follows the packets.
+    pub(in crate::codex::remote) fn into_inner(self) -> R {
+        self.lines.into_inner()
+    }
+}
+
+/// The failure behind an `ERR` packet or a fatal message: the kind is read from the text, as there is no code.
+pub(in crate::codex::remote) fn server_error(text: &[u8]) -> Failure {
+    use crate::codex::error::RemoteErrorKind as Kind;
+    let text = String::from_utf8_lossy(text).trim().to_owned();
+    let lower = text.to_lowercase();
+    let contains = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+    let kind = if contains(&[
+        "not found",
+        "does not exist",
+        "not appear to be a git",
+        "no such",
+    ]) {
+        Kind::NotFound
+    } else if contains(&[
+        "denied",
+        "not allowed",
+        "unauthorized",
+        "forbidden",
+        "permission",
+    ]) {
+        Kind::Forbidden
+    } else if contains(&["dubious ownership"]) {
+        Kind::DubiousOwnership
+    } else {
+        Kind::Other
+    };
+    Failure::new(kind, format!("remote: {text}"))
+}
+
+/// A request that is small enough to be held in memory.
+#[derive(Default)]
+pub(in crate::codex::remote) struct Request(Vec<u8>);
+
+impl Request {
+    /// Adds a line of text. It holds no newline and is shorter than a packet: ids, names and capabilities are.
+    pub(in crate::codex::remote) fn line(mut self, text: &str) -> Self {
+        // Writing to memory does not fail, and the length is bounded by the callers.
+        let _ = data_to_write(format!("{text}\n").as_bytes(), &mut self.0);
+        self
+    }
+
+    pub(in crate::codex::remote) fn lines(
+        self,
+        lines: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let add = |request: Self, line| Self::line(request, AsRef::<str>::as_ref(&line));
+        lines.into_iter().fold(self, add)
+    }
+
+    /// Adds a packet as it is, without a newline.
+    pub(in crate::codex::remote) fn data(mut self, data: &[u8]) -> Self {
+        let _ = data_to_write(data, &mut self.0);
+        self
+    }
+
+    pub(in crate::codex::remote) fn delimiter(mut self) -> Self {
+        let _ = delim_to_write(&mut self.0);
+        self
+    }
+
+    pub(in crate::codex::remote) fn flush(mut self) -> Self {
+        let _ = flush_to_write(&mut self.0);
+        self
+    }
+
+    pub(in crate::codex::remote) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Splits messages into lines. A line that ends in a carriage return was overwritten by the next, as progress is.
+#[derive(Default)]
+pub(in crate::codex::remote) struct Messages {
+    lines: Vec<String>,
+    /// The beginning of a line whose end has not come yet.
+    partial: Vec<u8>,
+    bytes: usize,
+}
+
+impl Messages {
+    /// More than this is not kept, whatever the server sends.
+    const MOST_BYTES: usize = 256 << 10;
+    /// Neither are more lines.
+    const MOST_LINES: usize = 64 << 10;
+
+    pub(in crate::codex::remote) fn add(&mut self, text: &[u8]) {
+        for byte in text {
+            match byte {
+                b'\n' if self.lines.len() < Self::MOST_LINES => self.end_line(),
+                b'\n' => self.partial.clear(),
+                b'\r' => self.partial.clear(),
+                _ if self.bytes < Self::MOST_BYTES => {
+                    self.partial.push(*byte);
+                    self.bytes += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = String::from_utf8_lossy(&self.partial).trim_end().to_owned();
+        self.partial.clear();
+        self.lines.push(line);
+    }
+
+    pub(in crate::codex::remote) fn into_lines(mut self) -> Vec<String> {
+        if !self.partial.is_empty() {
+            self.end_line();
+        }
+        self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packets(bytes: &[u8]) -> Packets<&[u8]> {
+        Packets::new(bytes)
+    }
+
+    #[test]
+    fn requests_are_framed_as_git_frames_them() {
+        let bytes = Request::default()
+            .line("command=ls-refs")
+            .delimiter()
+            .lines(["symrefs"])
+            .data(b"x")
+            .flush()
+            .into_bytes();
+        assert_eq!(bytes, b"0014command=ls-refs\n0001000csymrefs\n0005x0000");
+    }
+
+    #[test]
+    fn packets_come_back_in_order() {
+        let mut packets = packets(b"0006a\n00050001000000");
+        assert_eq!(packets.next().unwrap(), Packet::Data(b"a\n"));
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_an_error() {
+        for bytes in [&b""[..], b"00", b"000ashort", b"zzzz", b"0003"] {
+            assert!(packets(bytes).next().is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_packet_is_a_failure_in_the_servers_words() {
+        let failure = packets(b"001cERR repository not found").next().unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "NotFound: remote: repository not found"
+        );
+    }
+
+    #[test]
+    fn overwritten_progress_is_no_message() {
+        let mut messages = Messages::default();
+        messages.add(b"Checking: 10%\rChecking: 100%\rchecked\nno new");
+        messages.add(b"line\n\nlast");
+        assert_eq!(messages.into_lines(), ["checked", "no newline", "", "last"]);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let mut plain = packets(&bytes);
+            while plain.next().is_ok() {}
+            let mut banded = packets(&bytes);
+            while banded.band().is_ok() {}
+        }
+
+        #[test]
+        fn what_was_framed_is_read_back(lines in prop::collection::vec("[ -~]{1,300}", 0..20)) {
+            prop_assume!(lines.iter().all(|line| !line.starts_with("ERR ")));
+            let bytes = Request::default().lines(&lines).flush().into_bytes();
+            let mut packets = packets(&bytes);
+            for line in &lines {
+                prop_assert_eq!(packets.text().unwrap(), Some(line.clone()));
+            }
+            prop_assert_eq!(packets.text().unwrap(), None);
+        }
+
+        #[test]
+        fn messages_are_bounded(text in prop::collection::vec(any::<u8>(), 0..3000), times in 1..200usize) {
+            let mut messages = Messages::default();
+            (0..times).for_each(|_| messages.add(&text));
+            let kept: usize = messages.into_lines().iter().map(String::len).sum();
+            // Bytes that are not UTF-8 are replaced by three.
+            prop_assert!(kept <= 3 * Messages::MOST_BYTES);
+        }
+    }
+}

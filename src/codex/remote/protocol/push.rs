@@ -1,0 +1,248 @@
+//! Pushing: one command, a pack, and the server's report.
+
+use std::io::Read;
+
+use super::capabilities::Capabilities;
+use super::packet::{Messages, Packet, Packets, Request, server_error};
+use super::{AGENT, OBJECT_FORMAT};
+use crate::codex::remote::failure::Failure;
+use crate::object::ObjectId;
+
+/// Longer reports are not read: one ref has a few lines.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The update of one branch. The server makes it only if the branch is at `old`, so nothing is ever overwritten.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::codex::remote) struct Update<'u> {
+    /// `None` for a branch that does not exist.
+    pub(in crate::codex::remote) old: Option<ObjectId>,
+    pub(in crate::codex::remote) new: ObjectId,
+    /// The full name of the ref.
+    pub(in crate::codex::remote) name: &'u str,
+}
+
+/// What the server says became of a push.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::codex::remote) enum Report {
+    /// The update was made; the ref that was updated, where that is another one than the named.
+    Accepted(Option<String>),
+    /// The update was refused, for this reason.
+    Refused(String),
+    /// The server could not store the objects.
+    NotUnpacked(String),
+}
+
+/// The part of the request before the pack.
+pub(in crate::codex::remote) fn request(
+    capabilities: &Capabilities,
+    update: &Update<'_>,
+) -> Vec<u8> {
+    let none = ObjectId([0; 20]);
+    let Update { old, new, name } = update;
+    let asked = asked(capabilities).join(" ");
+    let command = format!("{} {new} {name}\0 {asked}", old.unwrap_or(none));
+    Request::default()
+        .data(command.as_bytes())
+        .flush()
+        .into_bytes()
+}
+
+fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
+    let report = if capabilities.has("report-status-v2") {
+        "report-status-v2"
+    } else {
+        "report-status"
+    };
+    let mut asked: Vec<_> = [report, "side-band-64k", "quiet"]
+        .into_iter()
+        .filter(|name| capabilities.has(name))
+        .collect();
+    asked.extend(capabilities.has("object-format").then_some(OBJECT_FORMAT));
+    asked.extend(capabilities.has("agent").then_some(AGENT));
+    asked
+}
+
+/// Reads the report; messages of the server, such as those of its hooks, are added to `messages`.
+pub(in crate::codex::remote) fn read(
+    capabilities: &Capabilities,
+    update: &Update<'_>,
+    answer: impl Read,
+    messages: &mut Messages,
+) -> Result<Report, Failure> {
+    let mut packets = Packets::new(answer);
+    if !capabilities.has("side-band-64k") {
+        return read_report(&mut packets, update);
+    }
+    let mut inner = Vec::new();
+    loop {
+        match packets.next()? {
+            Packet::Data([1, data @ ..]) => inner.extend_from_slice(data),
+            Packet::Data([2, text @ ..]) => messages.add(text),
+            Packet::Data([3, text @ ..]) => return Err(server_error(text)),
+            // Gitblit reports outside the side band that it was asked for.
+            Packet::Data(line) if line.starts_with(b"unpack ") => {
+                let first = line.to_vec();
+                return read_lines(&mut packets, first, update);
+            }
+            Packet::Data(_) | Packet::Delimiter | Packet::End => {
+                return Err(Failure::invalid(
+                    "a packet of the report is in no known side band",
+                ));
+            }
+            Packet::Flush => return read_report(&mut Packets::new(&inner[..]), update),
+        }
+        if inner.len() > MOST_BYTES {
+            return Err(Failure::invalid("the report of the push does not end"));
+        }
+    }
+}
+
+fn read_report(packets: &mut Packets<impl Read>, update: &Update<'_>) -> Result<Report, Failure> {
+    let first = match packets.next()? {
+        Packet::Data(line) => line.to_vec(),
+        _ => return Err(Failure::invalid("the server sent no report of the push")),
+    };
+    read_lines(packets, first, update)
+}
+
+fn read_lines(
+    packets: &mut Packets<impl Read>,
+    first: Vec<u8>,
+    update: &Update<'_>,
+) -> Result<Report, Failure> {
+    let first = String::from_utf8_lossy(&first).trim_end().to_owned();
+    let unpacked = first
+        .strip_prefix("unpack ")
+        .ok_or_else(|| Failure::invalid("the server's report of the push is not one"))?;
+    let mut verdict = None;
+    // A report that ends without its flush has said all the same what it was to say.
+    while let Ok(Some(line)) = packets.text() {
+        match (&mut verdict, line.strip_prefix("option refname ")) {
+            (Some(Report::Accepted(instead)), Some(name)) if name != update.name => {
+                *instead = Some(name.to_owned());
+            }
+            (None, _) => verdict = verdict_of(&line, update.name),
+            _ => {}
+        }
+    }
+    match verdict {
+        _ if unpacked != "ok" => Ok(Report::NotUnpacked(unpacked.to_owned())),
+        Some(verdict) => Ok(verdict),
+        None => Err(Failure::invalid(
+            "the server's report does not mention the branch",
+        )),
+    }
+}
+
+/// The verdict that a line of the report gives on the ref `name`.
+fn verdict_of(line: &str, name: &str) -> Option<Report> {
+    let (verdict, rest) = line.split_once(' ')?;
+    let (reference, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    match verdict {
+        "ok" if reference == name => Some(Report::Accepted(None)),
+        "ng" if reference == name => Some(Report::Refused(reason.to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::capabilities::Version;
+    use super::*;
+
+    const UPDATE: Update<'static> = Update {
+        old: None,
+        new: ObjectId([0x11; 20]),
+        name: "refs/heads/main",
+    };
+
+    fn capabilities(lines: &[&str]) -> Capabilities {
+        Capabilities {
+            version: Version::V0,
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        }
+    }
+
+    fn banded(report: &[u8]) -> Vec<u8> {
+        let packet = [&[1], report].concat();
+        Request::default()
+            .data(b"\x02hook\n")
+            .data(&packet)
+            .flush()
+            .into_bytes()
+    }
+
+    fn report(answer: &[u8]) -> Result<Report, Failure> {
+        let capabilities = capabilities(&["report-status", "side-band-64k"]);
+        read(&capabilities, &UPDATE, answer, &mut Messages::default())
+    }
+
+    #[test]
+    fn the_command_names_the_expected_old_id() {
+        let capabilities = capabilities(&["report-status", "ofs-delta", "object-format=sha1"]);
+        let update = Update {
+            old: Some(ObjectId([0x22; 20])),
+            ..UPDATE
+        };
+        let line = format!(
+            "{} {} refs/heads/main\0 report-status object-format=sha1",
+            "22".repeat(20),
+            "11".repeat(20)
+        );
+        let expected = format!("{:04x}{line}0000", line.len() + 4);
+        assert_eq!(request(&capabilities, &update), expected.as_bytes());
+        let created = String::from_utf8(request(&capabilities, &UPDATE)).unwrap();
+        assert!(created[4..].starts_with(&"0".repeat(40)));
+    }
+
+    #[test]
+    fn every_verdict_is_read() {
+        let main = "refs/heads/main";
+        for (lines, expected) in [
+            (
+                &["unpack ok", "ok refs/heads/main"][..],
+                Report::Accepted(None),
+            ),
+            (
+                &["unpack ok", "ng refs/heads/main fetch first"],
+                Report::Refused("fetch first".to_owned()),
+            ),
+            (
+                &["unpack disk full", "ng refs/heads/main unpacker error"],
+                Report::NotUnpacked("disk full".to_owned()),
+            ),
+            (
+                &[
+                    "unpack ok",
+                    "ok refs/heads/main",
+                    "option refname refs/for/main",
+                ],
+                Report::Accepted(Some("refs/for/main".to_owned())),
+            ),
+        ] {
+            let plain = Request::default().lines(lines).flush().into_bytes();
+            assert_eq!(report(&banded(&plain)).unwrap(), expected, "{main}");
+            // Outside of the side band, as Gitblit sends it.
+            assert_eq!(report(&plain).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_report_that_is_missing_or_of_another_ref_is_no_success() {
+        let other = ["unpack ok", "ok refs/heads/main2"];
+        let other = Request::default().lines(other).flush().into_bytes();
+        for answer in [&b""[..], b"0000", &banded(b"0000"), &banded(&other)] {
+            assert!(report(answer).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_reports_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            let _ = report(&bytes);
+            let _ = report(&banded(&bytes));
+        }
+    }
+}

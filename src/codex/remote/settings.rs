@@ -1,0 +1,124 @@
+//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific counts.
+
+use std::path::{Path, PathBuf};
+
+use super::address::Address;
+use crate::codex::git_config::Settings;
+
+/// Looks up `http.*`.
+#[derive(Debug, Default)]
+pub(super) struct HttpSettings(pub(super) Settings);
+
+impl HttpSettings {
+    /// The value of `http.NAME` for requests to `address`: that of the most specific `http.URL.NAME` that matches.
+    pub(super) fn http(&self, address: &Address, name: &str) -> Option<&str> {
+        self.http_values(address, name).last().copied()
+    }
+
+    /// The same for a key that may be set several times; an empty value forgets the values before it.
+    pub(super) fn http_all(&self, address: &Address, name: &str) -> Vec<&str> {
+        let values = self.http_values(address, name);
+        let forgotten = values.iter().rposition(|value| value.is_empty());
+        values[forgotten.map_or(0, |at| at + 1)..].to_vec()
+    }
+
+    /// Values that apply to `address`, the most specific last.
+    fn http_values(&self, address: &Address, name: &str) -> Vec<&str> {
+        let mut matching: Vec<_> = self
+            .0
+            .entries()
+            .iter()
+            .filter_map(|(key, value)| {
+                let rest = key.strip_prefix("http.")?;
+                let scope = match rest.rsplit_once('.') {
+                    Some((scope, last)) if last == name => Some(scope),
+                    None if rest == name => None,
+                    _ => return None,
+                };
+                let specificity = match scope {
+                    Some(scope) => address.matched_by(scope)?,
+                    None => (0, 0, false),
+                };
+                Some((specificity, value.as_str()))
+            })
+            .collect();
+        matching.sort_by_key(|(specificity, _)| *specificity);
+        matching.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// A boolean of `http.*`; `None` where it is not set.
+    pub(super) fn http_flag(&self, address: &Address, name: &str) -> Option<bool> {
+        flag(self.http(address, name)?)
+    }
+
+    /// A file that `http.NAME` names, `~` expanded.
+    pub(super) fn http_path(
+        &self,
+        address: &Address,
+        name: &str,
+        home: Option<&str>,
+    ) -> Option<PathBuf> {
+        let value = self.http(address, name).filter(|value| !value.is_empty())?;
+        Some(match (value.strip_prefix("~/"), home) {
+            (Some(rest), Some(home)) => Path::new(home).join(rest),
+            _ => PathBuf::from(value),
+        })
+    }
+}
+
+/// A boolean as git writes it.
+fn flag(value: &str) -> Option<bool> {
+    git2::Config::parse_bool(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(entries: &[(&str, &str)]) -> HttpSettings {
+        let entries = entries.iter();
+        let listing: String = entries
+            .map(|(key, value)| format!("{key}\n{value}\0"))
+            .collect();
+        HttpSettings(Settings::parse(&listing))
+    }
+
+    fn address(url: &str) -> Address {
+        Address::parse(url).unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_url_counts() {
+        let settings = settings(&[
+            ("http.https://git.acme.com/docs.proxy", "docs"),
+            ("http.https://git.acme.com.proxy", "host"),
+            ("http.https://*.acme.com.proxy", "any"),
+            ("http.proxy", "all"),
+        ]);
+        for (url, expected) in [
+            ("https://git.acme.com/docs/codex.git", "docs"),
+            ("https://git.acme.com/docsx/codex.git", "host"),
+            ("https://other.acme.com/docs/codex.git", "any"),
+            ("http://git.acme.com/docs/codex.git", "all"),
+            ("https://git.acme.com:8443/docs/codex.git", "all"),
+        ] {
+            assert_eq!(
+                settings.http(&address(url), "proxy"),
+                Some(expected),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_value_forgets_those_before_it() {
+        let settings = settings(&[
+            ("http.extraheader", "A: 1"),
+            ("http.extraheader", ""),
+            ("http.extraheader", "B: 2"),
+            ("http.extraheader", "C: 3"),
+        ]);
+        let headers = settings.http_all(&address("https://h/x"), "extraheader");
+        assert_eq!(headers, ["B: 2", "C: 3"]);
+    }
+}

@@ -1,0 +1,235 @@
+//! Repositories behind ssh, through the user's own ssh: its configuration, agents and keys work as they do elsewhere.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::child::Program;
+use super::failure::Failure;
+use super::protocol::capabilities::Service;
+use crate::codex::git_config::Settings;
+use crate::codex::transport::bound::Bound;
+use crate::codex::transport::process;
+use crate::environment::Environment;
+use crate::workspace::Timeouts;
+
+/// Where a repository is on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    /// `HOST` or `USER@HOST`.
+    host: String,
+    port: Option<u16>,
+    path: String,
+}
+
+/// Runs the services of the repository at `url`. An error for an ssh program that is not OpenSSH's.
+pub(super) fn program(url: &str, bound: &Bound, settings: &Settings) -> Result<Program, Failure> {
+    let place = Place::parse(url)
+        .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
+    let chosen = Chosen::from(bound, settings);
+    let variant = bound
+        .environment
+        .get("GIT_SSH_VARIANT")
+        .or(settings.get("ssh.variant"));
+    if !chosen.is_openssh(variant) {
+        return Err(Failure::NeedsGit(
+            "the ssh program is not OpenSSH's".to_owned(),
+        ));
+    }
+    let options = match chosen {
+        Chosen::Default => own_options(bound.remote.timeout),
+        // Who chose how ssh is run chose its options too.
+        Chosen::Line(_) | Chosen::Program(_) => Vec::new(),
+    };
+    let environment = bound.environment.clone();
+    Ok(Box::new(move |service| {
+        let mut command = chosen.command(&environment);
+        if service == Service::UploadPack {
+            command.env("GIT_PROTOCOL", "version=2");
+            command.args(["-o", "SendEnv=GIT_PROTOCOL"]);
+        }
+        for option in &options {
+            command.args(["-o", option]);
+        }
+        if let Some(port) = place.port {
+            command.args(["-p", &port.to_string()]);
+        }
+        let remote = format!("{} {}", service.name(), quoted(&place.path));
+        command.args([place.host.as_str(), &remote]);
+        command
+    }))
+}
+
+/// Never ask, and do not wait for a server that is gone.
+fn own_options(timeout: Timeouts) -> Vec<String> {
+    vec![
+        "BatchMode=yes".to_owned(),
+        format!("ConnectTimeout={}", timeout.connect.as_secs().max(1)),
+        format!(
+            "ServerAliveInterval={}",
+            (timeout.idle.as_secs() / 3).max(1)
+        ),
+        "ServerAliveCountMax=3".to_owned(),
+    ]
+}
+
+impl Place {
+    /// Takes `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH` apart.
+    fn parse(url: &str) -> Option<Self> {
+        let place = match url.split_once("://") {
+            Some((_, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/')?);
+                let (host, port) = split_port(authority)?;
+                // `/~` stands for a home directory on the server.
+                let path = path
+                    .strip_prefix('/')
+                    .filter(|path| path.starts_with('~'))
+                    .unwrap_or(path);
+                Self {
+                    host,
+                    port,
+                    path: path.to_owned(),
+                }
+            }
+            None => {
+                let (host, path) = url.split_once(':')?;
+                Self {
+                    host: host.to_owned(),
+                    port: None,
+                    path: path.to_owned(),
+                }
+            }
+        };
+        let name = place.host.rsplit('@').next().unwrap_or_default();
+        let is_option = place.host.starts_with('-') || name.starts_with('-');
+        let usable = !name.is_empty() && !is_option && !place.path.starts_with('-');
+        // An address in brackets without a scheme has rules of its own.
+        (usable && !name.starts_with('[')).then_some(place)
+    }
+}
+
+/// Splits `[USER@]HOST[:PORT]`; the brackets of an IPv6 address are taken off.
+fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    };
+    let (host, rest) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let port = match rest.strip_prefix(':') {
+        Some("") | None => None,
+        Some(port) => Some(port.parse().ok()?),
+    };
+    // A password in a URL is never used for ssh.
+    let user = user.and_then(|user| user.split(':').next());
+    let host = match user {
+        Some(user) => format!("{user}@{host}"),
+        None => host.to_owned(),
+    };
+    Some((host, port))
+}
+
+/// The ssh program of the user's choice.
+enum Chosen {
+    /// A command line for a shell (`GIT_SSH_COMMAND`, `core.sshCommand`).
+    Line(String),
+    /// A program (`GIT_SSH`).
+    Program(String),
+    /// `ssh`, as nothing else was chosen.
+    Default,
+}
+
+impl Chosen {
+    fn from(bound: &Bound, settings: &Settings) -> Self {
+        let environment = &bound.environment;
+        let line = environment
+            .get("GIT_SSH_COMMAND")
+            .or(settings.get("core.sshcommand"))
+            .filter(|line| !line.is_empty());
+        match (line, environment.get("GIT_SSH")) {
+            (Some(line), _) => Self::Line(line.to_owned()),
+            (None, Some(program)) => Self::Program(program.to_owned()),
+            (None, None) => Self::Default,
+        }
+    }
+
+    fn is_openssh(&self, variant: Option<&str>) -> bool {
+        if let Some(variant) = variant.filter(|variant| *variant != "auto") {
+            return variant == "ssh";
+        }
+        let program = match self {
+            Self::Line(line) => line.split_whitespace().next().unwrap_or_default(),
+            Self::Program(program) => program,
+            Self::Default => "ssh",
+        };
+        Path::new(program)
+            .file_name()
+            .is_some_and(|name| name == "ssh")
+    }
+
+    fn command(&self, environment: &Environment) -> Command {
+        match self {
+            Self::Default => process::git("ssh", environment),
+            Self::Program(program) => process::git(program, environment),
+            Self::Line(line) => {
+                let mut command = process::git("sh", environment);
+                // The arguments that follow are appended to the line, each as one word.
+                command.args(["-c", &format!("{line} \"$@\""), line]);
+                command
+            }
+        }
+    }
+}
+
+/// `text` as one word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_address_is_taken_apart() {
+        for (url, host, port, path) in [
+            (
+                "ssh://git@h:2222/docs/x.git",
+                "git@h",
+                Some(2222),
+                "/docs/x.git",
+            ),
+            ("ssh://h/~me/x.git", "h", None, "~me/x.git"),
+            ("ssh://[::1]:22/x", "::1", Some(22), "/x"),
+            (
+                "git@Host-Alias:acme/x.git",
+                "git@Host-Alias",
+                None,
+                "acme/x.git",
+            ),
+        ] {
+            let expected = Place {
+                host: host.to_owned(),
+                port,
+                path: path.to_owned(),
+            };
+            assert_eq!(Place::parse(url), Some(expected), "{url}");
+        }
+        for bad in [
+            "ssh://-oProxyCommand=x/y",
+            "ssh://h",
+            "-h:x",
+            "h:-x",
+            "ssh://h:x/y",
+            ":x",
+        ] {
+            assert_eq!(Place::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_one_word_for_the_shell() {
+        assert_eq!(quoted("/a b'c!"), r"'/a b'\''c'\!''");
+    }
+}
