@@ -107,6 +107,8 @@ pub fn folded(path: &[u8]) -> BString {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
         Ok(text) => text
             .nfd()
+            // By way of upper case, so that `ß` equals `ss`, and the two small forms of sigma are equal.
+            .flat_map(char::to_uppercase)
             .flat_map(char::to_lowercase)
             .nfc()
             .collect::<String>()

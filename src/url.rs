@@ -17,7 +17,11 @@ pub struct RemoteUrl(Kind);
 #[derive(Clone, PartialEq, Eq)]
 enum Kind {
     /// A repository on this machine: the one path that is checked, created, passed to git and printed.
-    Local(PathBuf),
+    Local {
+        path: PathBuf,
+        /// The URL as written, if it is a `file://` URL.
+        text: Option<String>,
+    },
     /// A repository behind a server.
     Network {
         /// The URL as written.
@@ -65,10 +69,15 @@ impl RemoteUrl {
             if segments_name_password(text) {
                 return Err(InvalidUrl::NoScheme);
             }
-            return Ok(Self(Kind::Local(absolute(base, Path::new(text)))));
+            return Ok(Self(Kind::Local {
+                path: absolute(base, Path::new(text)),
+                text: None,
+            }));
         }
         if let Some(rest) = text.strip_prefix("file://") {
-            return decoded_path(rest).map(|path| Self(Kind::Local(path)));
+            let path = decoded_path(rest)?;
+            let text = Some(text.to_owned());
+            return Ok(Self(Kind::Local { path, text }));
         }
         Self::parse_network(text)
     }
@@ -116,14 +125,14 @@ impl RemoteUrl {
     /// The path of a remote on this machine.
     pub fn local_path(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::Local(path) => Some(path),
+            Kind::Local { path, .. } => Some(path),
             Kind::Network { .. } => None,
         }
     }
 
     fn url(&self) -> Option<&Url> {
         match &self.0 {
-            Kind::Local(_) => None,
+            Kind::Local { .. } => None,
             Kind::Network { url, .. } => Some(url),
         }
     }
@@ -237,7 +246,7 @@ impl RemoteUrl {
     /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a remote.
     pub fn repository(&self) -> String {
         let path: Cow<'_, str> = match &self.0 {
-            Kind::Local(path) => path.to_string_lossy(),
+            Kind::Local { path, .. } => path.to_string_lossy(),
             Kind::Network { url, .. } => url.path.to_str_lossy(),
         };
         let path = path.trim_matches('/');
@@ -251,7 +260,7 @@ impl RemoteUrl {
     /// is exactly that path.
     pub fn for_git(&self) -> String {
         match &self.0 {
-            Kind::Local(path) => file_url(path),
+            Kind::Local { path, .. } => file_url(path),
             Kind::Network { text, url } => {
                 let (user, _) = user_and_authority(text);
                 if self.credentials().is_some() {
@@ -265,19 +274,28 @@ impl RemoteUrl {
         }
     }
 
-    /// The form that `url.*.insteadOf` of git's configuration is compared with.
+    /// The form that `url.*.insteadOf` of git's configuration is compared with: the text that git would be given,
+    /// credentials included. Never print it.
     pub fn written(&self) -> String {
         match &self.0 {
-            Kind::Local(path) => path.to_string_lossy().into_owned(),
-            Kind::Network { .. } => self.for_git(),
+            Kind::Local {
+                text: Some(text), ..
+            }
+            | Kind::Network { text, .. } => text.clone(),
+            Kind::Local { path, text: None } => path.to_string_lossy().into_owned(),
         }
     }
 
-    /// The form to publish (a commit's `Codex-Source`): no user part at all, `None` for a path of this machine.
+    /// The form to publish (a commit's `Codex-Source`): without user, query and fragment, which can contain a secret.
+    /// `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {
         match &self.0 {
-            Kind::Local(_) => None,
-            Kind::Network { text, .. } => Some(replace_user(text, None)),
+            Kind::Local { .. } => None,
+            Kind::Network { text, .. } => {
+                let text = replace_user(text, None);
+                let end = text.find(['?', '#']).unwrap_or(text.len());
+                Some(text[..end].to_owned())
+            }
         }
     }
 }
@@ -390,7 +408,7 @@ fn names_password(url: &Url) -> bool {
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (text, url) = match &self.0 {
-            Kind::Local(path) => return crate::paths::shown(path).fmt(f),
+            Kind::Local { path, .. } => return crate::paths::shown(path).fmt(f),
             Kind::Network { text, url } => (text, url),
         };
         let (user, _) = user_and_authority(text);

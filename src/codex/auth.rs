@@ -44,11 +44,31 @@ impl Credential {
             .unwrap_or_default()
             .to_owned();
         let user = self.user_is_secret.then(|| self.user.clone());
-        let traces = [self.secret.reveal().to_owned(), encoded]
-            .into_iter()
-            .chain(user);
+        let unpadded = encoded.trim_end_matches('=').to_owned();
+        let traces = [
+            self.secret.reveal().to_owned(),
+            percent_encoded(self.secret.reveal()),
+            encoded,
+            unpadded,
+        ]
+        .into_iter()
+        .chain(user);
         traces.filter(|trace| !trace.is_empty()).collect()
     }
+}
+
+/// A text as it is written in a URL.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// The credential for `remote`: its URL's own, `remote.token`, the older `remotes` entry, and the environment's tokens

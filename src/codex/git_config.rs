@@ -239,6 +239,14 @@ impl Settings {
         longest.map(|(base, prefix)| format!("{base}{}", &url[prefix.len()..]))
     }
 
+    /// The values of `http.extraHeader` for any URL.
+    pub fn all_extra_headers(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(|(key, _)| key.starts_with("http.") && key.ends_with(".extraheader"))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// The values of `http.extraHeader` that git sends to `url`, in order.
     pub fn extra_headers(&self, url: &str) -> Vec<&str> {
         let mut headers = Vec::new();

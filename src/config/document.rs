@@ -30,7 +30,19 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
         let problem = Problem::new(format!("two files for one layer: {one} and {other}"));
         problems.push(problem.hint("keep one of them"));
     }
+    if is_special(&first) {
+        let message = format!("{} is not a regular file", Place::File(first));
+        problems.push(
+            Problem::new(message).hint("put a file there, or name a pipe with `--config-file`"),
+        );
+        return None;
+    }
     Some(first)
+}
+
+/// Whether `path` is a pipe, socket or device. Reading it could block for ever.
+pub(crate) fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// Reads the section `codex` of the file at `path`; `None` where the file has none.

@@ -27,7 +27,12 @@ pub(super) fn read(
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let whole = Origin::whole(LayerKind::Environment, Place::File(path.to_owned()), path);
-    let bytes = match std::fs::read(path) {
+    let content = if document::is_special(path) {
+        Err(io::Error::other("not a regular file"))
+    } else {
+        std::fs::read(path)
+    };
+    let bytes = match content {
         Ok(bytes) => bytes,
         Err(error)
             if matches!(

@@ -43,7 +43,7 @@ use figment::Figment;
 use crate::environment::Environment;
 
 pub use choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
-pub(crate) use document::ENDINGS;
+pub(crate) use document::{ENDINGS, is_special};
 pub use layers::Layer;
 pub use members::Member;
 pub use origin::{Explanation, Given};

@@ -247,7 +247,7 @@ fn is_fixed_by_new_clone(error: &SyncError) -> bool {
 }
 
 /// The longest wait that a server can ask for (`Retry-After`) before a request is given up instead.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Repeats requests that only read, a few times, while the server answers that it cannot now or the connection breaks.
 #[derive(Debug, Clone, Copy)]
@@ -288,8 +288,12 @@ impl Repeater {
             let delay = delay.max(asked);
             tracing::debug!(%error, detail = ?error.detail, ?delay, "asking again");
             match interrupt {
-                Some(interrupt) if interrupt.wait(delay).is_err() => return Err(error),
-                Some(_) => {}
+                Some(interrupt) => {
+                    if let Err(interrupted) = interrupt.wait(delay) {
+                        let kind = RemoteErrorKind::Interrupted(interrupted);
+                        return Err(RemoteError { kind, ..error });
+                    }
+                }
                 None => thread::sleep(delay),
             }
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::opened::{Opened, open, recorded, state};
+use super::opened::{LONGEST_WAIT, Opened, open, recorded, state};
 use super::published::{self, Published};
 use super::push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
 use super::refused;
@@ -235,10 +235,11 @@ impl<'r> Publish<'r> {
                 .get_or_insert_with(|| backoff(retries, started.elapsed()))
                 .next()
                 .filter(|_| same_tip <= SAME_TIP_TRIES);
-            let Some(delay) = delay else {
+            let pause = setback.pause(same_tip);
+            let Some(delay) = delay.filter(|_| pause <= LONGEST_WAIT) else {
                 return Err(self.given_up(opened, setback, same_tip > 0));
             };
-            let delay = delay.max(setback.pause(same_tip));
+            let delay = delay.max(pause);
             request.reporter.event(&Event::Retrying {
                 attempt: self.outcome.attempts,
                 of: retries.saturating_add(1),

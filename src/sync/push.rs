@@ -76,14 +76,15 @@ impl Setback {
 
     /// The shortest time to wait before the next try.
     pub(super) fn pause(&self, tries: u32) -> Duration {
-        let is_slow = match self {
-            Self::Refused(refusal) => refusal.kind == RefusalKind::Outdated,
-            Self::Transport { error, .. } => error.kind == RemoteErrorKind::RateLimited,
-        };
-        if is_slow {
-            Duration::from_millis(700) * tries
-        } else {
-            Duration::ZERO
+        let slow = Duration::from_millis(700) * tries;
+        match self {
+            Self::Refused(refusal) if refusal.kind == RefusalKind::Outdated => slow,
+            Self::Refused(_) => Duration::ZERO,
+            Self::Transport { error, .. } => match error.advice.retry_after {
+                Some(requested) => requested,
+                None if error.kind == RemoteErrorKind::RateLimited => slow,
+                None => Duration::ZERO,
+            },
         }
     }
 }

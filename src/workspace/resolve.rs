@@ -390,6 +390,22 @@ impl Resolver<'_> {
     fn keep_inside(&mut self, key: &str, directory: &Path, allowed: &Path) {
         let path: Vec<&str> = key.split('.').collect();
         let origin = self.configuration.origin_of(&path);
+        if is_reserved(&resolved(directory), &resolved(&self.configuration.root)) {
+            let message = format!(
+                "`{key}`: `{}` is reserved for git or for the configuration",
+                shown(directory)
+            );
+            let problem = Problem::new(message)
+                .key(key)
+                .hint("choose a directory that nothing else uses");
+            let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
+            self.wrong(match given {
+                Some(at) => problem.at(at),
+                None => problem,
+            });
+            return;
+        }
+
         let is_default_state =
             key == "state.dir" && origin.is_none() && self.configuration.state_home.is_some();
         if is_default_state || origin.is_some_and(|at| at.source.authority().is_users()) {
@@ -478,4 +494,17 @@ fn is_branch_name(text: &str) -> bool {
         && segments().all(|segment| {
             !segment.is_empty() && !segment.starts_with('.') && !segment.ends_with(".lock")
         })
+}
+
+/// Whether files of the codex must never be written to `directory`: the workspace itself, its `.fractary`, the variables
+/// in there, and anything of git's, where a file could be a hook that git runs. Both paths are resolved.
+fn is_reserved(directory: &Path, workspace: &Path) -> bool {
+    let Ok(below) = directory.strip_prefix(workspace) else {
+        return false;
+    };
+    let is_git = below
+        .components()
+        .any(|part| part.as_os_str().eq_ignore_ascii_case(".git"));
+    let is_own = [Path::new(""), Path::new(".fractary")].contains(&below);
+    is_git || is_own || below.starts_with(".fractary/env")
 }

@@ -11,7 +11,7 @@ use crate::codex::source::{self, Unreadable};
 use crate::config::section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
-use crate::paths::{escaped, shown};
+use crate::paths::{escaped, resolved, shown};
 use crate::platform;
 
 /// Directories that hold documentation of the directory around them.
@@ -124,6 +124,20 @@ impl Existing {
             return Err(refused(message, "keep one of them"));
         }
 
+        let root = mark.parent().unwrap_or(mark);
+        let real = resolved(&path);
+        if !real.starts_with(resolved(root)) {
+            let message = format!(
+                "`{}` is a link to `{}`, outside the workspace",
+                shown(&path),
+                shown(&real)
+            );
+            return Err(refused(
+                message,
+                "remove the link, or change that file by hand",
+            ));
+        }
+
         if !path.exists() {
             return Ok(Self {
                 path: Some(path),
@@ -138,6 +152,9 @@ impl Existing {
             let message = format!("`{}` cannot be changed: {problem}", shown(&path));
             refused(message, "correct it first, or move it away")
         };
+        if config::is_special(&path) {
+            return Err(unreadable("not a regular file".to_owned()));
+        }
         let sections =
             config::section::sections(&path).map_err(|problem| unreadable(problem.message))?;
         let text = fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;

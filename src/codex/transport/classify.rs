@@ -9,6 +9,10 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
     ("bad config", RemoteErrorKind::GitConfig),
+    ("bad numeric config value", RemoteErrorKind::GitConfig),
+    ("bad boolean config value", RemoteErrorKind::GitConfig),
+    ("error processing config file", RemoteErrorKind::GitConfig),
+    ("exceeded maximum include depth", RemoteErrorKind::GitConfig),
     (
         "bogus count in GIT_CONFIG_COUNT",
         RemoteErrorKind::GitConfig,
@@ -33,6 +37,16 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
         "Permission denied (publickey",
         RemoteErrorKind::SshKeyRefused,
     ),
+    (
+        "Permission denied (password",
+        RemoteErrorKind::SshKeyRefused,
+    ),
+    (
+        "Permission denied (keyboard",
+        RemoteErrorKind::SshKeyRefused,
+    ),
+    ("No route to host", RemoteErrorKind::Refused),
+    ("Network is unreachable", RemoteErrorKind::Refused),
     (
         "Too many authentication failures",
         RemoteErrorKind::SshKeyRefused,
@@ -122,6 +136,10 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("Empty reply from server", RemoteErrorKind::ServerFailure),
     ("hung up unexpectedly", RemoteErrorKind::ServerFailure),
     ("Connection reset", RemoteErrorKind::ServerFailure),
+    ("Connection closed by", RemoteErrorKind::ServerFailure),
+    ("closed by remote host", RemoteErrorKind::ServerFailure),
+    ("transfer closed", RemoteErrorKind::ServerFailure),
+    ("body are still expected", RemoteErrorKind::ServerFailure),
     // Answers that break off or are none of git's.
     ("expected flush", RemoteErrorKind::ServerFailure),
     ("protocol error", RemoteErrorKind::ServerFailure),

@@ -12,7 +12,9 @@ use bytesize::ByteSize;
 
 use super::answer::{NOT_GIT, SHA_256};
 use super::bound::Bound;
-use super::classify::{Unsupported, classify, failed_connection, telling, unsupported};
+use super::classify::{
+    Unsupported, classify, failed_connection, status_of_push, telling, unsupported,
+};
 use super::ls_refs::{self, Listed};
 use super::process::{self, Failed, Finished, Watch};
 use super::refusal;
@@ -197,10 +199,15 @@ impl Git {
             let name = header.split(':').next().unwrap_or_default();
             name.trim().eq_ignore_ascii_case("authorization")
         };
-        let headers = self.settings.extra_headers(url);
-        if !headers.iter().any(authorizes) {
+        // Every header counts, whatever URL it is for: git matches URLs in more ways than a prefix.
+        if !self
+            .settings
+            .all_extra_headers()
+            .any(|header| authorizes(&header))
+        {
             return Vec::new();
         }
+        let headers = self.settings.extra_headers(url);
         tracing::debug!("the token replaces the `Authorization` of git's `http.extraHeader`");
         let others = headers.into_iter().filter(|header| !authorizes(header));
         [""].into_iter().chain(others).map(str::to_owned).collect()
@@ -725,6 +732,8 @@ impl Git {
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone has no old contents: they must not be looked for as bases of deltas.
         command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
+        // Options are for the server that the user configured them for, and an unsupported one fails the push.
+        command.args(["-c", "push.pushOption="]);
         command.args([
             "-c",
             "push.gpgSign=false",
@@ -778,12 +787,20 @@ impl Git {
                 })
             }
             _ => {
-                let error = self.failure(&finished);
-                // An answer that refuses the request came instead of a verdict: nothing landed.
-                if sent.get() && !error.kind.precludes_landing() {
-                    Ok(PushReply::Lost(error))
-                } else {
+                let mut error = self.failure(&finished);
+                if !sent.get() {
+                    return Err(error);
+                }
+                // Only an HTTP status proves that the server did not accept the request. Any other message may be noise of
+                // a shell or a credential helper beside a lost connection.
+                let is_answered = status_of_push(&finished.stderr).is_some();
+                if !is_answered && error.kind != RemoteErrorKind::TimedOut {
+                    error.kind = RemoteErrorKind::ServerFailure;
+                }
+                if error.kind.precludes_landing() {
                     Err(error)
+                } else {
+                    Ok(PushReply::Lost(error))
                 }
             }
         }

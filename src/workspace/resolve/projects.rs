@@ -64,6 +64,7 @@ impl<'c> Resolver<'c> {
             .map(|project| resolved(&project.root))
             .collect();
         self.check_roots(&projects, &roots);
+        self.check_root_of_caches(&projects, &roots);
         self.deny_sources(&mut projects, roots, &shared, state);
         projects
     }
@@ -385,6 +386,28 @@ impl<'c> Resolver<'c> {
                 Some(at) => problem.at(&at),
                 None => problem,
             };
+            self.wrong(problem);
+        }
+    }
+
+    /// No cache is, or contains, the root of a project: the cache would be published, and the project's files would be
+    /// taken for files of the cache.
+    fn check_root_of_caches(&mut self, projects: &[Project], roots: &[PathBuf]) {
+        let caches: BTreeSet<&Path> = projects.iter().map(|p| p.cache_dir.as_path()).collect();
+        let mut problems = Vec::new();
+        for (project, root) in projects.iter().zip(roots) {
+            let Some(cache) = caches.iter().find(|cache| root.starts_with(cache)) else {
+                continue;
+            };
+            let message = format!(
+                "the cache `{}` contains the root of the project `{}`",
+                shown(cache),
+                project.name
+            );
+            let hint = "set `cache.dir` to a directory that nothing else uses";
+            problems.push(Problem::new(message).key("cache.dir").hint(hint));
+        }
+        for problem in problems {
             self.wrong(problem);
         }
     }
