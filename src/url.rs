@@ -14,7 +14,7 @@ use crate::secret::Secret;
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl(Kind);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Kind {
     /// A repository on this machine: the one path that is checked, created, passed to git and printed.
     Local {
@@ -30,6 +30,19 @@ enum Kind {
         url: Url,
     },
 }
+
+impl PartialEq for Kind {
+    /// A path equals the `file://` URL of the same path.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local { path: one, .. }, Self::Local { path: other, .. }) => one == other,
+            (Self::Network { text: one, .. }, Self::Network { text: other, .. }) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Kind {}
 
 /// Why a text is not the URL of a remote.
 #[derive(Debug, thiserror::Error)]

@@ -45,6 +45,14 @@ pub(crate) fn workspace(
         let mut ambiguous = Vec::new();
         let mark = directory.join(".fractary");
         let Some(first) = document::find(&mark, "config", &mut ambiguous) else {
+            // A pipe or device may be meant as the workspace's file, so that no other one is used instead.
+            if nearest.is_none() && !ambiguous.is_empty() {
+                problems.extend(ambiguous);
+                return Found {
+                    root: directory.to_owned(),
+                    file: None,
+                };
+            }
             continue;
         };
         let found = || Found {

@@ -23,19 +23,20 @@ pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
 /// The file `directory/STEM.*`, if there is one. Two of them are a problem, whatever they hold: which one would win must
 /// not be guessed.
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
-    let mut found = candidates(directory, stem).into_iter();
+    let found = candidates(directory, stem);
+    if let Some(special) = found.iter().find(|path| is_special(path)) {
+        let message = format!("{} is not a regular file", Place::File(special.clone()));
+        let hint = "put a file there, or name a pipe with `--config-file`";
+        problems.push(Problem::new(message).hint(hint));
+        return None;
+    }
+
+    let mut found = found.into_iter();
     let first = found.next()?;
     for second in found {
         let (one, other) = (Place::File(first.clone()), Place::File(second));
         let problem = Problem::new(format!("two files for one layer: {one} and {other}"));
         problems.push(problem.hint("keep one of them"));
-    }
-    if is_special(&first) {
-        let message = format!("{} is not a regular file", Place::File(first));
-        problems.push(
-            Problem::new(message).hint("put a file there, or name a pipe with `--config-file`"),
-        );
-        return None;
     }
     Some(first)
 }

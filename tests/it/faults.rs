@@ -81,6 +81,9 @@ enum At {
     Hook(&'static str),
 }
 
+/// A pipe that is named as the configuration file.
+const PIPED_CONFIG: &str = "ws/.fractary/piped.yaml";
+
 const STAGES: [At; 11] = [
     At::Config,
     At::Scan,
@@ -119,8 +122,7 @@ impl Held {
             At::Config => {
                 let config =
                     std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
-                sandbox.remove("ws/.fractary/config.yaml");
-                pipe("ws/.fractary/config.yaml", config)
+                pipe(PIPED_CONFIG, config)
             }
             // The walk reads this file as it comes by.
             At::Scan => pipe("ws/alpha/.gitignore", "nothing\n".to_owned()),
@@ -185,13 +187,17 @@ fn signal_in_every_stage(signal: Signal) {
         let case = format!("{signal:?} at {at:?}");
         let (sandbox, codex) = world();
         let held = Held::at(at, &sandbox, &codex);
-        let arguments = [
+        let mut arguments = vec![
             "sync",
             "--all",
             "--json",
             "--config",
             "sync.respect_gitignore=true",
         ];
+        let piped = sandbox.path(PIPED_CONFIG).display().to_string();
+        if at == At::Config {
+            arguments.extend(["--config-file", &piped]);
+        }
         let child = sandbox.start(&arguments);
         let pipe = held.wait();
         send(&child, signal);

@@ -362,3 +362,21 @@ fn a_file_that_cannot_be_changed_safely_is_left_as_it_is() {
     assert!(refused.contains("two files for one layer"), "{refused}");
     assert_eq!(sandbox.fingerprint("ws"), before);
 }
+
+#[test]
+fn link_that_leaves_the_workspace_is_not_written_through() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ws/README.md", "a");
+    sandbox.write("elsewhere/app.yaml", "theme: dark\n");
+    sandbox.write("ws/.fractary/keep", "");
+    std::os::unix::fs::symlink(
+        sandbox.path("elsewhere/app.yaml"),
+        sandbox.path("ws/.fractary/config.yaml"),
+    )
+    .unwrap();
+    let arguments = ["init", "--organization", "acme", "--codex-repo", "codex"];
+    let error = sandbox.run(&arguments).code(2).stderr;
+    assert!(error.contains("outside the workspace"), "{error}");
+    let text = std::fs::read_to_string(sandbox.path("elsewhere/app.yaml")).unwrap();
+    assert_eq!(text, "theme: dark\n");
+}

@@ -782,3 +782,33 @@ fn a_pipelines_token_reaches_the_url_of_the_workspace() {
         ]);
     }
 }
+
+#[test]
+fn a_cache_is_never_in_git_or_in_the_configuration_or_over_a_project() {
+    for (directory, reason) in [
+        (".git", "is reserved"),
+        ("sub/.git/hooks", "is reserved"),
+        (".", "is reserved"),
+        (".fractary", "is reserved"),
+        (".fractary/env", "is reserved"),
+        ("alpha", "contains the root of the project `alpha`"),
+    ] {
+        let (sandbox, codex) = workspace();
+        let tip = codex.tip();
+        let cache = format!("cache.dir={}", sandbox.path("ws").join(directory).display());
+        let output = sandbox.run(&["sync", "--all", "--config", &cache]).code(3);
+        assert!(
+            output.stderr.contains(reason),
+            "{directory}: {}",
+            output.stderr
+        );
+        assert_eq!(codex.tip(), tip);
+    }
+    // A committed link leads there as well.
+    let (sandbox, _) = workspace();
+    sandbox.write("ws/.git/config", "");
+    sandbox.write("ws/.fractary/codex/keep", "");
+    symlink("../../.git", sandbox.path("ws/.fractary/codex/cache")).unwrap();
+    let output = sandbox.run(&["sync", "--all"]).code(3);
+    assert!(output.stderr.contains("is reserved"), "{}", output.stderr);
+}

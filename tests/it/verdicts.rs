@@ -499,6 +499,31 @@ fn lose_first_push(sandbox: &Sandbox, step: &str) {
 }
 
 #[test]
+fn noise_beside_a_lost_connection_is_not_a_refusal() {
+    if needs_git_children("an answer that is lost") {
+        return;
+    }
+    for noise in [
+        "-bash: pyenv: command not found",
+        "NOTICE: the file does not exist",
+        "secret-tool: no certificate",
+    ] {
+        let (sandbox, _) = world();
+        sandbox.wrap_git(&format!(
+            "case \" $* \" in\n\
+             *' push '*)\n\
+               echo '{noise}' >&2\n\
+               echo 'Writing objects: 100% (3/3), done.' >&2\n\
+               echo 'fatal: the remote end hung up unexpectedly' >&2\n\
+               exit 128;;\n\
+             esac"
+        ));
+        let output = sandbox.run(&[SYNC, &["--retries", "0"]].concat());
+        assert_error(output, 4, "no-verdict", Value::Null);
+    }
+}
+
+#[test]
 fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
     if needs_git_children("an answer that is lost") {
         return;

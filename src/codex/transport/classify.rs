@@ -142,6 +142,9 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("body are still expected", RemoteErrorKind::ServerFailure),
     // Answers that break off or are none of git's.
     ("expected flush", RemoteErrorKind::ServerFailure),
+    ("expected 'packfile'", RemoteErrorKind::ServerFailure),
+    ("expected 'acknowledgments'", RemoteErrorKind::ServerFailure),
+    ("expected 'shallow-info'", RemoteErrorKind::ServerFailure),
     ("protocol error", RemoteErrorKind::ServerFailure),
     ("unexpected disconnect", RemoteErrorKind::ServerFailure),
     ("invalid server response", RemoteErrorKind::ServerFailure),

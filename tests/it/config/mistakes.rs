@@ -226,6 +226,24 @@ fn directory_instead_of_a_file() {
 }
 
 #[test]
+fn pipe_instead_of_a_file_is_an_error() {
+    for file in [
+        "ws/.fractary/config.yaml",
+        "ws/.fractary/config.local.yaml",
+        "ws/.fractary/env/.env",
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.workspace(&["alpha"], "");
+        sandbox.write(file, "");
+        sandbox.remove(file);
+        sandbox.pipe(file);
+        let error = sandbox.run(&["sync", "--all"]).code(3).stderr;
+        assert!(error.contains("not a regular file"), "{file}: {error}");
+        sandbox.run(&["init", "--force"]);
+    }
+}
+
+#[test]
 fn unreadable_file() {
     let sandbox = workspace(ONE);
     if rustix::process::geteuid().is_root() {
