@@ -200,7 +200,7 @@ impl Terminal {
                 ..
             } => {
                 format!(
-                    "the push did not land ({reason}); trying again, {attempt} of {of} tries used\n"
+                    "the push is not confirmed ({reason}); trying again, {attempt} of {of} tries used\n"
                 )
             }
             _ => return,

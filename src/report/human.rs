@@ -286,7 +286,16 @@ fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
         ));
     }
     if outcome.direction == Direction::FromCodex {
-        return is_complete.then(|| format!("the local cache matches {branch}{at_tip}"));
+        let kept: u64 = outcome
+            .projects
+            .iter()
+            .map(|project| project.plan.unmanaged)
+            .sum();
+        let exception = match kept {
+            0 => String::new(),
+            _ => format!(", except {} that were kept", pluralize(kept, "file")),
+        };
+        return is_complete.then(|| format!("the local cache matches {branch}{at_tip}{exception}"));
     }
 
     Some(match before {

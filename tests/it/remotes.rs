@@ -7,7 +7,7 @@ use crate::support::gate::Gate;
 use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
 use crate::support::ssh::SshServer;
 use crate::support::tls::TlsServer;
-use crate::support::{Output, Sandbox, needs_git, wait_until};
+use crate::support::{Output, Sandbox, needs_git, wait_until, without_git};
 
 impl World {
     fn sync(&self, variables: &[(&str, &str)]) -> Output {
@@ -502,7 +502,15 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         "FRACTARY_CODEX_REMOTE__URL",
         &world.server.url("codex.git").replace("http:", "https:"),
     )]);
-    world.fails(output, 4, "speaks plain http, not https", "`http://…`");
+    let (message, hint) = if without_git() {
+        (
+            "no trusted TLS connection to `127.0.0.1:",
+            "`http.sslCAInfo`",
+        )
+    } else {
+        ("speaks plain http, not https", "`http://…`")
+    };
+    world.fails(output, 4, message, hint);
     let output = sync(&[
         (
             "FRACTARY_CODEX_REMOTE__URL",

@@ -317,48 +317,54 @@ fn no_failure_of_a_remote_shows_the_token() {
         Stage::ListToPush,
         Stage::Push,
     ];
-    for stage in stages {
-        for reaction in [
-            Reaction::Echo(400),
-            Reaction::Echo(401),
-            Reaction::Echo(403),
-            Reaction::Echo(404),
-            Reaction::Echo(503),
-            Reaction::Reset,
-            Reaction::Garbage,
-            Reaction::Truncate(200),
-            Reaction::LoseAnswer,
-        ] {
-            let world = guarded();
-            world.server.fail(stage, reaction.clone(), usize::MAX);
-            for command in [
-                &["doctor"][..],
-                &["sync", "--from-codex", "--include", "codex://acme/x/**"],
-            ] {
-                let output = world
-                    .sandbox
-                    .finish(world.command(command, &World::token()));
-                is_free("stdout", output.stdout.as_bytes());
-                is_free("stderr", output.stderr.as_bytes());
-            }
-            let output = world.sync(&[], &World::token(), &[]);
-            // A lost answer is asked for: then it is no failure.
-            let landed = matches!(
-                (stage, &reaction),
-                (Stage::Push, Reaction::LoseAnswer | Reaction::Truncate(_))
-            );
-            let expected = if landed && output.code == Some(0) {
-                0
-            } else {
-                4
-            };
-            assert_eq!(
-                output.code,
-                Some(expected),
-                "{stage:?} {reaction:?}: {}",
-                output.stderr
-            );
+    std::thread::scope(|scope| {
+        for stage in stages {
+            scope.spawn(move || no_failure_at_shows_the_token(stage));
         }
+    });
+}
+
+fn no_failure_at_shows_the_token(stage: Stage) {
+    for reaction in [
+        Reaction::Echo(400),
+        Reaction::Echo(401),
+        Reaction::Echo(403),
+        Reaction::Echo(404),
+        Reaction::Echo(503),
+        Reaction::Reset,
+        Reaction::Garbage,
+        Reaction::Truncate(200),
+        Reaction::LoseAnswer,
+    ] {
+        let world = guarded();
+        world.server.fail(stage, reaction.clone(), usize::MAX);
+        for command in [
+            &["doctor"][..],
+            &["sync", "--from-codex", "--include", "codex://acme/x/**"],
+        ] {
+            let output = world
+                .sandbox
+                .finish(world.command(command, &World::token()));
+            is_free("stdout", output.stdout.as_bytes());
+            is_free("stderr", output.stderr.as_bytes());
+        }
+        let output = world.sync(&[], &World::token(), &[]);
+        // A lost answer is asked for: then it is no failure.
+        let landed = matches!(
+            (stage, &reaction),
+            (Stage::Push, Reaction::LoseAnswer | Reaction::Truncate(_))
+        );
+        let expected = if landed && output.code == Some(0) {
+            0
+        } else {
+            4
+        };
+        assert_eq!(
+            output.code,
+            Some(expected),
+            "{stage:?} {reaction:?}: {}",
+            output.stderr
+        );
     }
 }
 

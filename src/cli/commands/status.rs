@@ -40,7 +40,7 @@ fn status(
     let selection = &arguments.selection;
     let projects = select(
         &workspace,
-        selection.all,
+        selection.all || selection.project.is_empty(),
         &selection.project,
         &context.directory()?,
     )

@@ -441,7 +441,7 @@ impl Git {
         let lines: Vec<_> = pairs
             .map(|(value, name)| (name.to_owned(), value.to_owned()))
             .collect();
-        if lines.is_empty() && !self.is_of_git(&finished) {
+        if lines.is_empty() && !self.is_of_git(&finished, "upload-pack") {
             return Err(self
                 .bound
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()]));
@@ -451,11 +451,12 @@ impl Git {
 
     /// Whether a response without any ref is from git. Over http git takes an empty response, or one without lines, for
     /// a repository without branches: a page of a proxy, for example.
-    fn is_of_git(&self, finished: &Finished) -> bool {
+    fn is_of_git(&self, finished: &Finished, service: &str) -> bool {
+        let smart = format!("application/x-git-{service}-");
         !self.sees_headers()
             || finished
                 .header("content-type")
-                .any(|kind| kind.starts_with("application/x-git-upload-pack-"))
+                .any(|kind| kind.starts_with(&smart))
     }
 
     /// The refs whose names begin with one of `prefixes`, and HEAD: only these travel. `None` where the server or the
@@ -775,6 +776,13 @@ impl Git {
         let lines = self.bound.redacted(&finished.stderr);
         let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
         match refusal::verdict(&finished.stdout, &lines) {
+            // git takes a web page for a repository without branches, so that any expected tip is outdated.
+            Some(refusal::Verdict::Refused {
+                kind: RefusalKind::Outdated,
+                ..
+            }) if !self.is_of_git(&finished, "receive-pack") => Err(self
+                .bound
+                .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()])),
             Some(refusal::Verdict::Refused { kind, reason }) => Ok(PushReply::Refused(Refusal {
                 kind,
                 reason: redacted(&reason),

@@ -265,8 +265,9 @@ impl Shared {
             200 if response.body().mime_type() == Some(wanted) => {
                 return Ok(response.into_body().into_reader());
             }
-            200 if wanted.ends_with("-advertisement") => RemoteErrorKind::NotFound,
-            200 | 429 | 500.. => RemoteErrorKind::ServerFailure,
+            200 if wanted.ends_with("-advertisement") => RemoteErrorKind::NotGit,
+            429 => RemoteErrorKind::RateLimited,
+            200 | 500.. => RemoteErrorKind::ServerFailure,
             300..=399 => RemoteErrorKind::Redirected,
             401 if self.call.bound.credential.is_some() => RemoteErrorKind::WrongCredentials,
             401 => RemoteErrorKind::NoCredentials,
