@@ -385,55 +385,55 @@ impl Resolver<'_> {
         (given.unwrap_or_else(|| shared.clone()), shared)
     }
 
-    /// Refuses a directory that is written to and resolves outside of `allowed`, unless the user or the run chose it: what
-    /// a checkout brings along, a link too, decides about the workspace alone.
+    /// Rejects a directory to write to that is reserved, or that resolves outside of `allowed` without being the choice of
+    /// the user or the run. The content of a checkout, links included, decides about the workspace only.
     fn keep_inside(&mut self, key: &str, directory: &Path, allowed: &Path) {
+        let Some(problem) = self.misplaced(key, directory, allowed) else {
+            return;
+        };
         let path: Vec<&str> = key.split('.').collect();
         let origin = self.configuration.origin_of(&path);
-        if is_reserved(&resolved(directory), &resolved(&self.configuration.root)) {
+        let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
+        self.wrong(match given {
+            Some(at) => problem.at(at),
+            None => problem,
+        });
+    }
+
+    /// The problem with the place of `directory`, for [`Self::keep_inside`].
+    fn misplaced(&self, key: &str, directory: &Path, allowed: &Path) -> Option<Problem> {
+        let real = resolved(directory);
+        let workspace = resolved(&self.configuration.root);
+        if is_reserved(&real, &workspace) {
             let message = format!(
                 "`{key}`: `{}` is reserved for git or for the configuration",
                 shown(directory)
             );
-            let problem = Problem::new(message)
-                .key(key)
-                .hint("choose a directory that nothing else uses");
-            let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
-            self.wrong(match given {
-                Some(at) => problem.at(at),
-                None => problem,
-            });
-            return;
+            let hint = "choose a directory that nothing else uses";
+            return Some(Problem::new(message).key(key).hint(hint));
         }
 
+        let path: Vec<&str> = key.split('.').collect();
+        let origin = self.configuration.origin_of(&path);
         let is_default_state =
             key == "state.dir" && origin.is_none() && self.configuration.state_home.is_some();
-        if is_default_state || origin.is_some_and(|at| at.source.authority().is_users()) {
-            return;
+        let is_users = origin.is_some_and(|at| at.source.authority().is_users());
+        let is_inside = real.starts_with(resolved(allowed)) || real.starts_with(&workspace);
+        if is_default_state || is_users || is_inside {
+            return None;
         }
 
-        let real = resolved(directory);
-        let inside = [allowed, &self.configuration.root].map(resolved);
-        if inside.iter().any(|allowed| real.starts_with(allowed)) {
-            return;
-        }
         let message = format!(
             "`{key}`: `{}` resolves to `{}`, which is outside the workspace `{}`",
             shown(directory),
             shown(&real),
-            shown(&inside[1])
+            shown(&workspace)
         );
         let hint = format!(
             "choose a directory inside, or name it yourself: `{}`, `--config {key}=DIR` or your own configuration file",
             config::env::variable(&path)
         );
-        let problem = Problem::new(message).key(key).hint(hint);
-        let given = origin.filter(|at| at.source.layer != LayerKind::Defaults);
-        let problem = match given {
-            Some(at) => problem.at(at),
-            None => problem,
-        };
-        self.wrong(problem);
+        Some(Problem::new(message).key(key).hint(hint))
     }
 
     /// `sync` for one project: its own keys beat the general ones, a flag beats both.
