@@ -342,15 +342,23 @@ fn decoded_path(rest: &str) -> Result<PathBuf, InvalidUrl> {
 
 /// The `file://` URL that git decodes to `path`.
 fn file_url(path: &Path) -> String {
-    let mut url = "file://".to_owned();
-    for byte in platform::bytes_of(path) {
-        if byte.is_ascii_alphanumeric() || b"/-._~+,=@".contains(byte) {
-            url.push(char::from(*byte));
+    format!(
+        "file://{}",
+        percent_encoded(platform::bytes_of(path), b"/-._~+,=@")
+    )
+}
+
+/// Percent-encodes all bytes but ASCII letters, digits and those in `kept`.
+pub(crate) fn percent_encoded(bytes: &[u8], kept: &[u8]) -> String {
+    let mut encoded = String::new();
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || kept.contains(byte) {
+            encoded.push(char::from(*byte));
         } else {
-            url.push_str(&format!("%{byte:02X}"));
+            encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    url
+    encoded
 }
 
 /// `path` as seen from `base`. `..` is resolved by name only where that leads to the same directory: after a symlink it

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::environment::Environment;
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
-use crate::url::RemoteUrl;
+use crate::url::{RemoteUrl, percent_encoded};
 use crate::workspace::Remote;
 
 /// A credential for one remote. It cannot be printed: even its user may be the token.
@@ -47,7 +47,7 @@ impl Credential {
         let unpadded = encoded.trim_end_matches('=').to_owned();
         let traces = [
             self.secret.reveal().to_owned(),
-            percent_encoded(self.secret.reveal()),
+            percent_encoded(self.secret.reveal().as_bytes(), b"-._~"),
             encoded,
             unpadded,
         ]
@@ -55,20 +55,6 @@ impl Credential {
         .chain(user);
         traces.filter(|trace| !trace.is_empty()).collect()
     }
-}
-
-/// A text as it is written in a URL.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 /// The credential for `remote`: its URL's own, `remote.token`, the older `remotes` entry, and the environment's tokens
