@@ -9,7 +9,7 @@ use etcetera::BaseStrategy;
 use tracing::field::Empty;
 
 use super::args::Global;
-use super::failure::{Failure, of_configuration};
+use super::error_report::{Failure, of_configuration};
 use super::terminal::Terminal;
 use crate::codex::{git_config, source};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
@@ -23,7 +23,7 @@ use crate::workspace::{self, Project, Workspace};
 /// The error that the process's own directory was deleted, or may not be entered.
 fn no_current_directory(error: &io::Error) -> Failure {
     Failure::new(
-        super::failure::exit::USAGE,
+        super::error_report::exit::USAGE,
         "usage",
         format!("the current directory cannot be used: {error}"),
         vec!["change to a directory that exists, or give `-C` an absolute path".to_owned()],
@@ -47,7 +47,12 @@ impl Context {
     pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
         let unusable = |path: &Path, error: io::Error| {
             let message = format!("cannot work in `{}`: {error}", shown(path));
-            Failure::new(super::failure::exit::USAGE, "usage", message, Vec::new())
+            Failure::new(
+                super::error_report::exit::USAGE,
+                "usage",
+                message,
+                Vec::new(),
+            )
         };
         let directory = match &self.global.directory {
             Some(directory) if directory.is_absolute() => directory.clone(),

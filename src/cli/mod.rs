@@ -2,7 +2,7 @@
 
 mod args;
 mod commands;
-mod failure;
+mod error_report;
 mod load;
 mod signals;
 mod terminal;
@@ -17,7 +17,7 @@ use clap::Parser;
 use crate::environment::Environment;
 use crate::event::Event;
 use args::{Cli, Command, ConfigCommand};
-use failure::{Failure, exit};
+use error_report::{Failure, exit};
 use load::Context;
 use terminal::Terminal;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
-use super::failure::{Failure, exit, first_exit};
+use super::error_report::{Failure, exit, first_exit};
 use crate::codex::transport::words::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;

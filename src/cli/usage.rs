@@ -10,7 +10,7 @@ use clap::{CommandFactory, ValueEnum};
 
 use super::args::{Cli, Format, Global};
 use super::commands;
-use super::failure::{Failure, exit};
+use super::error_report::{Failure, exit};
 use super::terminal::Terminal;
 use crate::environment::Environment;
 use crate::report::style::Style;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, Taken};
 use crate::cli::args::{CacheArgs, CacheCommand};
-use crate::cli::failure::{self, Failure, exit};
+use crate::cli::error_report::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
@@ -77,7 +77,7 @@ fn selected_caches(
     } else {
         let directory = context.directory()?;
         select(&workspace, false, &arguments.project, &directory)
-            .map_err(|error| failure::of_selection(&error))?
+            .map_err(|error| error_report::of_selection(&error))?
     };
 
     let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
@@ -122,7 +122,7 @@ fn finish_each(
             Ok(CacheReport::Text(part)) => text.push_str(&part),
             Ok(CacheReport::Json(document)) => documents.push(document),
             Err(error) => {
-                let failure = failure::of_cache(&error);
+                let failure = error_report::of_cache(&error);
                 documents.push(json!({
                     "path": shown(&cache.path).to_string(),
                     "error": failure.report,

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::finish;
 use crate::cli::args::Cli;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::error_report::{Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::shown;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
-use crate::cli::failure::{Failure, exit};
+use crate::cli::error_report::{Failure, exit};
 use crate::cli::load::Context;
 use crate::config::{self, Configuration, Explanation};
 use crate::event::Event;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::to_json;
 use crate::cli::args::DoctorArgs;
-use crate::cli::failure::{self, Failure, exit};
+use crate::cli::error_report::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::codex::error::RemoteErrorKind;
 use crate::event::Silent;
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
                 .collect()
         }
     };
-    let status = failure::first_exit(told.iter().map(|check| check.exit));
+    let status = error_report::first_exit(told.iter().map(|check| check.exit));
     context.terminal.result(&if arguments.output.is_json() {
         as_json(&told, status)
     } else {
@@ -105,7 +105,7 @@ fn tell(check: Check, of_actions: bool) -> Told {
             subject,
             Failure::new(exit::SOME_FAILED, "root", message, vec![hint]),
         ),
-        Verdict::Bad(error) => failed(subject, failure::of_run(&error)),
+        Verdict::Bad(error) => failed(subject, error_report::of_run(&error)),
         Verdict::NotWritable(error) => {
             let hint = match error.kind {
                 RemoteErrorKind::NoCredentials | RemoteErrorKind::WrongCredentials => None,
@@ -117,7 +117,7 @@ fn tell(check: Check, of_actions: bool) -> Told {
                     "reading works, so the credentials lack a right or a scope: give them write access to the codex",
                 ),
             };
-            let mut failure = failure::of_run(&error.into());
+            let mut failure = error_report::of_run(&error.into());
             failure.report.message = format!("not allowed: {}", failure.report.message);
             if let Some(hint) = hint {
                 failure.report.hints = vec![hint.to_owned()];

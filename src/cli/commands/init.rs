@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{finish, write_whole};
 use crate::cli::args::InitArgs;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::error_report::{Failure, exit};
 use crate::cli::load::Context;
 use crate::codex::source::{self, Unreadable};
 use crate::config::section::Sections;

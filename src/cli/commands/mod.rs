@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::args::Format;
-use super::failure::{Failure, exit};
+use super::error_report::{Failure, exit};
 use super::load::Context;
 use crate::platform;
 use crate::report::json::{self, SyncDocument};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::write_whole;
 use crate::cli::args::Format;
-use crate::cli::failure::{Failure, exit};
+use crate::cli::error_report::{Failure, exit};
 use crate::cli::load::Context;
 use crate::paths::shown;
 use crate::platform;

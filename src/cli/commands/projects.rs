@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{finish, to_json};
 use crate::cli::args::DocumentArgs;
-use crate::cli::failure::Failure;
+use crate::cli::error_report::Failure;
 use crate::cli::load::Context;
 use crate::config::Direction;
 use crate::event::Event;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::document_text;
 use super::page_target::PageTarget;
 use crate::cli::args::Format;
-use crate::cli::failure::{self, Failure, exit};
+use crate::cli::error_report::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
@@ -99,7 +99,7 @@ impl RunOutput {
     }
 
     fn outcome(self, outcome: &SyncOutcome, target: Option<&PageTarget>, context: &Context) -> u8 {
-        let mut status = failure::exit_status(outcome, &context.interrupt);
+        let mut status = error_report::exit_status(outcome, &context.interrupt);
         let is_out_of_date = outcome
             .projects
             .iter()
@@ -115,16 +115,16 @@ impl RunOutput {
             }
         }
 
-        let mut error = failure::of_outcome(outcome).map(|failure| failure.report);
+        let mut error = error_report::of_outcome(outcome).map(|failure| failure.report);
         // A run that ended early has no new information, so the page of the last run is kept.
         let page = target.filter(|_| error.is_none()).map(|target| {
             let now = context.environment.time(context.now());
             let all = context.terminal.verbose;
-            let page = page::page(outcome, failure::of_project, now, all);
+            let page = page::page(outcome, error_report::of_project, now, all);
             (target.write(&page), page)
         });
         if let Some((Err(failure), _)) = &page {
-            status = failure::first_exit([failure.exit, status].into_iter());
+            status = error_report::first_exit([failure.exit, status].into_iter());
             error = Some(failure.report.clone());
         }
 
@@ -135,7 +135,7 @@ impl RunOutput {
         self.errors(outcome, error.as_ref(), context);
         if !self.format.is_for_people() {
             self.document(
-                json::document(outcome, error, failure::of_project, status),
+                json::document(outcome, error, error_report::of_project, status),
                 context,
             );
         }
@@ -146,7 +146,7 @@ impl RunOutput {
     fn errors(self, outcome: &SyncOutcome, error: Option<&ErrorReport>, context: &Context) {
         for project in &outcome.projects {
             if project.outcome.is_own_fault()
-                && let Some(error) = failure::of_project(project)
+                && let Some(error) = error_report::of_project(project)
             {
                 self.error(Some(project.name.as_str()), &error, context);
             }

@@ -4,7 +4,7 @@
 use super::page_target::PageTarget;
 use super::run_output::RunOutput;
 use crate::cli::args::StatusArgs;
-use crate::cli::failure::{self, Failure};
+use crate::cli::error_report::{self, Failure};
 use crate::cli::load::Context;
 use crate::outcome::SyncOutcome;
 use crate::sync::{self, SyncRequest, history};
@@ -44,7 +44,7 @@ fn status(
         &selection.project,
         &context.directory()?,
     )
-    .map_err(|error| failure::of_selection(&error))?;
+    .map_err(|error| error_report::of_selection(&error))?;
 
     let reporter = output.reporter(context);
     let warnings = output.warnings(&configuration, reporter.as_ref());

@@ -2,7 +2,7 @@
 
 use super::run_output::RunOutput;
 use crate::cli::args::SyncArgs;
-use crate::cli::failure::{self, Failure, exit};
+use crate::cli::error_report::{self, Failure, exit};
 use crate::cli::load::Context;
 use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
@@ -153,7 +153,7 @@ fn chosen<'w>(
         &patterns(arguments)?,
         &context.directory()?,
     )
-    .map_err(|error| failure::of_selection(&error))
+    .map_err(|error| error_report::of_selection(&error))
 }
 
 /// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.
