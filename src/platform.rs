@@ -1,5 +1,5 @@
 //! Everything that depends on the operating system: file names as bytes, file types, owners, permissions, and process
-//! groups. No other module of the library uses its APIs (`tests/it/house.rs` checks this), so a port starts here.
+//! groups. No other module of the library uses its APIs (`tests/it/layout_rules.rs` checks this), so a port starts here.
 //!
 //! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
 //! and its file names are not bytes.
