@@ -51,7 +51,7 @@
 //! | a token is sent or masked | `codex::transport::git`, `codex::remote::http` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in messages of others, `config::origin` and `url` in our own; the reasons are in SECURITY.md |
 //! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::git` applies them once; `Transport::url` is the one that is printed |
-//! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::opened` fetches it again |
+//! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), and what carries it (`http`, `ssh`, `local`) |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |

@@ -5,8 +5,8 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::opened::Opened;
 use super::publish::Publish;
+use super::remote_session::Opened;
 use super::sources::Roots;
 use crate::codex::commit::{self, NewCommit};
 use crate::codex::identity::Identity;

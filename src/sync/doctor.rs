@@ -6,7 +6,7 @@ use std::path::Path;
 use bstr::ByteSlice;
 
 use super::SyncRequest;
-use super::opened::{Opened, look};
+use super::remote_session::{Opened, look};
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, is_repository};

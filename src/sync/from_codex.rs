@@ -11,8 +11,8 @@ use bstr::{BString, ByteSlice};
 
 use super::SyncRequest;
 use super::frontmatter;
-use super::opened::{Opened, look};
 use super::published::warn_replaced;
+use super::remote_session::{Opened, look};
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;

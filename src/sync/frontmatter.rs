@@ -10,7 +10,7 @@ use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
 use super::SyncRequest;
-use super::opened::Opened;
+use super::remote_session::Opened;
 use super::sources::Roots;
 use crate::glob::Glob;
 use crate::outcome::{SyncError, SyncOutcome};

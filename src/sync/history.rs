@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SyncRequest;
-use super::opened::Repeater;
+use super::remote_session::Repeater;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;

@@ -9,11 +9,11 @@ pub mod doctor;
 mod from_codex;
 mod frontmatter;
 pub mod history;
-mod opened;
 mod publish;
 mod published;
 mod push;
 mod refused;
+mod remote_session;
 mod sources;
 
 use std::collections::BTreeMap;

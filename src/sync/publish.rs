@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::opened::{LONGEST_WAIT, Opened, open, recorded, state};
 use super::published::{self, Published};
 use super::push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
 use super::refused;
+use super::remote_session::{LONGEST_WAIT, Opened, open, recorded, state};
 use super::sources::{Roots, scan_all};
 use super::{Landed, Landing, SyncRequest, empty_outcome, report};
 use crate::cache::Cache;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::SyncRequest;
-use super::opened::Opened;
+use super::remote_session::Opened;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::words::{marked, unmarked};
 use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
