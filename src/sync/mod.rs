@@ -4,15 +4,12 @@
 //! Promises (README, *What you can rely on*): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
-mod commit;
 pub mod doctor;
 mod from_codex;
 mod frontmatter;
 pub mod history;
 mod publish;
 mod published;
-mod push;
-mod refused;
 mod remote_session;
 mod sources;
 

@@ -5,9 +5,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::publish::Publish;
-use super::remote_session::Opened;
-use super::sources::Roots;
+use super::Publish;
 use crate::codex::commit::{self, NewCommit};
 use crate::codex::identity::Identity;
 use crate::codex::source;
@@ -15,6 +13,8 @@ use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::SyncError;
 use crate::scan::{ScanError, SourceFile};
+use crate::sync::remote_session::Opened;
+use crate::sync::sources::Roots;
 
 enum WriteError {
     /// A file of the project at this index could not be read.

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::SyncRequest;
-use super::remote_session::Opened;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::words::{marked, unmarked};
 use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
+use crate::sync::SyncRequest;
+use crate::sync::remote_session::Opened;
 
 /// How often a push is tried again that failed while the tip stayed the same.
 pub(super) const SAME_TIP_TRIES: u32 = 2;

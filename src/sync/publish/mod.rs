@@ -1,6 +1,10 @@
 //! From sources to commits that the remote was seen to hold. The loop in [`Publish::land`] is the only place that goes
 //! back: to another plan on top of a newer tip.
 
+mod commit;
+mod push;
+mod rejection;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
@@ -10,11 +14,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
+
 use super::published::{self, Published};
-use super::push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
-use super::refused;
-use super::remote_session::{LONGEST_WAIT, Opened, open, recorded, state};
-use super::sources::{Roots, scan_all};
 use super::{Landed, Landing, SyncRequest, empty_outcome, report};
 use crate::cache::Cache;
 use crate::codex::git_config;
@@ -29,6 +31,8 @@ use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
+use crate::sync::remote_session::{LONGEST_WAIT, Opened, open, recorded, state};
+use crate::sync::sources::{Roots, scan_all};
 use crate::workspace::Project;
 
 /// One run to the codex.
@@ -406,7 +410,7 @@ impl<'r> Publish<'r> {
             .going()
             .map(|(number, project, _)| (project, self.commits.get(&number).copied()))
             .collect();
-        let named = refused::named(&pushed, &refusal.words);
+        let named = rejection::named(&pushed, &refusal.words);
         let all = pushed.iter().map(|(project, _)| project.name.clone());
         let (named, others) = all.partition(|name| named.contains(name));
         SyncError::Declined {
