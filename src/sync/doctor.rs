@@ -5,8 +5,8 @@ use std::path::Path;
 
 use bstr::ByteSlice;
 
-use super::SyncRequest;
 use super::remote_session::{Opened, look};
+use super::request::SyncRequest;
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, is_repository};

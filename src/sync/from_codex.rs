@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
-use super::SyncRequest;
 use super::frontmatter;
 use super::published::warn_replaced;
 use super::remote_session::{Opened, look};
+use super::request::SyncRequest;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
-use super::SyncRequest;
 use super::remote_session::Opened;
+use super::request::SyncRequest;
 use super::sources::Roots;
 use crate::glob::Glob;
 use crate::outcome::{SyncError, SyncOutcome};

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::SyncRequest;
 use super::remote_session::Repeater;
+use super::request::SyncRequest;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::history::{History, search};
 use crate::codex::store::Store;

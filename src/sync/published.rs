@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use super::SyncRequest;
+use super::request::SyncRequest;
 use super::sources::Roots;
 use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason, Taken};
 use crate::event::{Counter, Event, Stage};

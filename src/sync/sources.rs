@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::SyncRequest;
+use super::request::SyncRequest;
 use crate::event::{Counter, Event, Stage};
 use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
 use crate::workspace::Project;

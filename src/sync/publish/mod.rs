@@ -17,7 +17,8 @@ use rayon::prelude::*;
 use push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
 
 use super::published::{self, Published};
-use super::{Landed, Landing, SyncRequest, empty_outcome, report};
+use super::request::SyncRequest;
+use super::{Landed, Landing, empty_outcome, report};
 use crate::cache::Cache;
 use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};

@@ -13,8 +13,8 @@ use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
-use crate::sync::SyncRequest;
 use crate::sync::remote_session::Opened;
+use crate::sync::request::SyncRequest;
 
 /// How often a push is tried again that failed while the tip stayed the same.
 pub(super) const SAME_TIP_TRIES: u32 = 2;
