@@ -1,11 +1,11 @@
-//! Checks a layer's values against the shapes of [`super::raw`], and tells everything that is wrong with them.
+//! Checks a layer's values against the shapes of [`super::model`], and tells everything that is wrong with them.
 
 use figment::error::{Actual, Kind};
 use serde::Deserialize;
 
 use super::compat;
+use super::model::RawConfig;
 use super::problem::{Origin, Place, Problem, closest, did_you_mean, sort_key};
-use super::raw::RawConfig;
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::env::{self, CONFIG};
 use super::layers::{self, Layer};
+use super::model::RawConfig;
 use super::ownership::Ownership;
 use super::problem::{LayerKind, Problem, Told};
-use super::raw::RawConfig;
-use super::{LoadRequest, Loader, document, dotenv, members};
+use super::{LoadRequest, Loader, dotenv, file, members};
 use crate::paths::{absolute, resolved};
 
 /// The workspace's directory and file.
@@ -44,7 +44,7 @@ pub(crate) fn workspace(
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
         let mark = directory.join(".fractary");
-        let Some(first) = document::find(&mark, "config", &mut ambiguous) else {
+        let Some(first) = file::find(&mark, "config", &mut ambiguous) else {
             // A pipe or device may be meant as the workspace's file, so that no other one is used instead.
             if nearest.is_none() && !ambiguous.is_empty() {
                 problems.extend(ambiguous);
@@ -60,7 +60,7 @@ pub(crate) fn workspace(
             file: Some(first.clone()),
         };
         let Some(inner) = &nearest else {
-            let section = document::section(&first, LayerKind::Workspace, directory);
+            let section = file::section(&first, LayerKind::Workspace, directory);
             if ambiguous.is_empty() && matches!(section, Ok(None)) {
                 without_section.get_or_insert_with(found);
                 continue;
@@ -72,7 +72,7 @@ pub(crate) fn workspace(
         };
 
         // Each of two files may be the one that covers.
-        let files = document::candidates(&mark, "config");
+        let files = file::candidates(&mark, "config");
         let search = Outer {
             request,
             ownership,
@@ -190,7 +190,7 @@ impl Outer<'_> {
             Some(Layer::new(kind, tree))
         };
         let workspace = section(file, LayerKind::Workspace)?;
-        let local = document::find(
+        let local = file::find(
             &self.root.join(".fractary"),
             "config.local",
             &mut Vec::new(),

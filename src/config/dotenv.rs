@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::document;
 use super::env::{CONFIG, LOG, PREFIX, SAFE_DIRECTORY};
+use super::file;
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
 use crate::environment::Environment;
 
@@ -27,7 +27,7 @@ pub(super) fn read(
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let whole = Origin::whole(LayerKind::Environment, Place::File(path.to_owned()), path);
-    let content = if document::is_special(path) {
+    let content = if file::is_special(path) {
         Err(io::Error::other("not a regular file"))
     } else {
         std::fs::read(path)
@@ -44,7 +44,7 @@ pub(super) fn read(
         }
         Err(error) => {
             told.problems
-                .push(document::unreadable(path, &error).at(&whole));
+                .push(file::unreadable(path, &error).at(&whole));
             return names;
         }
     };

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::explain::without_secrets;
 use super::layers::Layer;
-use super::origin::without_secrets;
+use super::model::RawConfig;
 use super::problem::{LayerKind, Origin, Place, Problem, Told};
-use super::raw::RawConfig;
 use super::tree::{Node, key_path};
-use super::{Loader, document};
+use super::{Loader, file};
 use crate::glob::{self, Glob, InvalidGlob, Segment};
 use crate::names::ProjectName;
 use crate::paths::{absolute, resolved, shown};
@@ -281,7 +281,7 @@ fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
     if *directory == loader.root || !own.is_dir() {
         return (None, told);
     }
-    let Some(path) = document::find(&own, "config", &mut told.problems) else {
+    let Some(path) = file::find(&own, "config", &mut told.problems) else {
         return (None, told);
     };
     let holders = [directory, loader.root.as_path()];

@@ -14,21 +14,21 @@
 //! told together; a layer with a problem goes on without the key that has it.
 
 pub(crate) mod check;
-mod choices;
 pub(crate) mod compat;
 mod discover;
-mod document;
 mod dotenv;
+mod enums;
 pub(crate) mod env;
+pub mod explain;
+mod file;
 pub(crate) mod layers;
 mod members;
-pub mod origin;
+pub mod model;
 mod ownership;
 pub mod problem;
-pub mod raw;
+pub mod scalar;
 pub(crate) mod schema;
 pub(crate) mod section;
-pub mod text;
 mod toml;
 pub(crate) mod tree;
 pub(crate) mod values;
@@ -42,13 +42,13 @@ use figment::Figment;
 
 use crate::environment::Environment;
 
-pub use choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
-pub(crate) use document::{ENDINGS, is_special};
+pub use enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
+pub use explain::{Explanation, Given};
+pub(crate) use file::{ENDINGS, is_special};
 pub use layers::Layer;
 pub use members::Member;
-pub use origin::{Explanation, Given};
+pub use model::RawConfig;
 pub use problem::{LayerKind, Origin, Place, Problem, Problems, Source};
-pub use raw::RawConfig;
 pub use schema::schema;
 pub use values::UnsetToken;
 
@@ -281,7 +281,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
 
     let beside = read.as_deref().and_then(Path::parent);
     let local =
-        beside.and_then(|directory| document::find(directory, "config.local", &mut told.problems));
+        beside.and_then(|directory| file::find(directory, "config.local", &mut told.problems));
     let local = local.filter(|file| trusted(file, LayerKind::Local, &mut told));
     let files = [(LayerKind::Workspace, read), (LayerKind::Local, local)];
     for (kind, file) in files {
@@ -363,7 +363,7 @@ fn user_layer(
     unset_tokens: &mut Vec<UnsetToken>,
 ) -> Option<Layer> {
     let directory = request.user_config_dir.as_ref()?.join("fractary");
-    let file = document::find(&directory, "config", &mut told.problems)?;
+    let file = file::find(&directory, "config", &mut told.problems)?;
     let loader = Loader {
         root: directory.clone(),
         environment: &request.environment,
@@ -432,7 +432,7 @@ impl Loader<'_> {
         told: &mut Told,
         unset: &mut Vec<UnsetToken>,
     ) -> Option<Node> {
-        let section = document::section(file, layer, base);
+        let section = file::section(file, layer, base);
         let mut tree = section.unwrap_or_else(|problem| {
             told.problems.push(problem);
             None

@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration file, made from [`super::raw`], and what it says about a key.
+//! The JSON Schema of the configuration file, made from [`super::model`], and what it says about a key.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::compat;
-use super::raw::RawConfig;
+use super::model::RawConfig;
 
 /// The schema of a whole file: section `codex` checked, other sections left to their owners.
 pub fn schema() -> Value {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::document;
+use super::file;
 use super::layers::to_json;
 use super::problem::{LayerKind, Origin, Place, Problem};
 use super::tree::{Map, Node};
@@ -20,7 +20,7 @@ pub(crate) struct Sections {
 /// Reads which sections the file at `path` has.
 pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
     let whole = Origin::whole(LayerKind::Workspace, Place::File(path.to_owned()), path);
-    let Some(document) = document::read(path, &whole)? else {
+    let Some(document) = file::read(path, &whole)? else {
         return Ok(Sections::default());
     };
     let Some(map) = document.as_map() else {

@@ -6,9 +6,9 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
+use crate::config::model::{RawConfig, RawSync};
 use crate::config::problem::did_you_mean;
-use crate::config::raw::{RawConfig, RawSync};
-use crate::config::text::CacheSwitch;
+use crate::config::scalar::CacheSwitch;
 use crate::config::tree::key_path;
 use crate::config::{
     self, Configuration, LayerKind, LoadRequest, Origin, Problem, Problems, layers,

@@ -5,7 +5,7 @@
 //! a remote lists; and it sorts its failures into [`RemoteErrorKind`](super::error::RemoteErrorKind), for what is tried
 //! again, what a push may have come to and what a user is told to do go by that alone. A name for it in
 //! `tests/it/support/transport.rs` has every test run on it. Users meet its name in `defaults.yaml`, in the schema
-//! (`config::raw`) and in the README.
+//! (`config::model`) and in the README.
 
 pub(in crate::codex) mod answer;
 pub(in crate::codex) mod bound;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::choices::{CloneStrategy, Direction, Symlinks, TransportChoice};
+use super::enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
+use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema as shown;
-use super::text::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
 
