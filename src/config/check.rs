@@ -4,8 +4,9 @@ use figment::error::{Actual, Kind};
 use serde::Deserialize;
 
 use super::compat;
+use super::location::{Location, Origin};
 use super::model::RawConfig;
-use super::problem::{Origin, Place, Problem, closest, did_you_mean, sort_key};
+use super::problem::{Problem, closest, did_you_mean, sort_key};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 
@@ -251,7 +252,7 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
 /// An unknown key, or an unknown variable if its own name says it, rather than the map that is its value.
 fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let key = key_path(path);
-    if let Place::Variable { name, .. } = &at.source.place
+    if let Location::Variable { name, .. } = &at.source.location
         && name
             .strip_prefix(&super::env::variable(path))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
@@ -284,8 +285,10 @@ fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
 }
 
 fn list_hint(at: &Origin) -> String {
-    match at.source.place {
-        Place::Variable { .. } | Place::Flag(_) => "lists are TOML: `[\"docs/**\"]`".to_owned(),
+    match at.source.location {
+        Location::Variable { .. } | Location::Flag(_) => {
+            "lists are TOML: `[\"docs/**\"]`".to_owned()
+        }
         _ => "put it into brackets: `[ … ]`".to_owned(),
     }
 }

@@ -1,7 +1,8 @@
 //! The older tool's configuration: its keys that are read under another name, its keys that are left alone, and the
 //! keys that are reserved for later.
 
-use super::problem::{LayerKind, Origin, Problem};
+use super::location::{LayerKind, Origin};
+use super::problem::Problem;
 use super::tree::{Node, NodeValue, adds_up, key_path};
 
 /// Older key, and the key it is read as.

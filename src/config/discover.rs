@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::env::{self, CONFIG};
 use super::layers::{self, Layer};
+use super::location::LayerKind;
 use super::model::RawConfig;
 use super::ownership::Ownership;
-use super::problem::{LayerKind, Problem, Told};
+use super::problem::{Diagnostics, Problem};
 use super::{LoadRequest, Loader, dotenv, file, members};
 use crate::paths::{absolute, resolved};
 
@@ -119,7 +120,7 @@ impl Outer<'_> {
     /// merged layers, as a load from there would see them. Where that is not known, for want of a variable or because
     /// the file cannot be read, it is a problem: continuing without the file might publish to another codex.
     fn covers(&self, file: &Path, directory: &Path, problems: &mut Vec<Problem>) -> bool {
-        let mut told = Told::default();
+        let mut told = Diagnostics::default();
         let Some(layers) = self.layers(file, &mut told) else {
             problems.extend(self.trusted(file, told.problems));
             return false;
@@ -144,9 +145,14 @@ impl Outer<'_> {
             resolved(&root) == real
         });
         let is_member = || {
-            members::matching(self.root, &layers, Some(directory), &mut Told::default())
-                .iter()
-                .any(|member| member == directory)
+            members::matching(
+                self.root,
+                &layers,
+                Some(directory),
+                &mut Diagnostics::default(),
+            )
+            .iter()
+            .any(|member| member == directory)
         };
         if is_root || is_member() {
             return true;
@@ -175,10 +181,10 @@ impl Outer<'_> {
     }
 
     /// The layers of a load, without those of the members; `None` where `file` has no section `codex`.
-    fn layers(&self, file: &Path, told: &mut Told) -> Option<Vec<Layer>> {
+    fn layers(&self, file: &Path, told: &mut Diagnostics) -> Option<Vec<Layer>> {
         let mut environment = self.request.environment.clone();
         let env_file = dotenv::file_of(self.root);
-        let from_file = dotenv::read(&env_file, &mut environment, &mut Told::default());
+        let from_file = dotenv::read(&env_file, &mut environment, &mut Diagnostics::default());
         let loader = Loader {
             root: self.root.to_owned(),
             environment: &environment,
@@ -198,7 +204,7 @@ impl Outer<'_> {
         let local = local.and_then(|file| section(&file, LayerKind::Local));
 
         let cwd = &self.request.cwd;
-        let mut ignored = Told::default();
+        let mut ignored = Diagnostics::default();
         let variables = env::variables(
             &environment,
             &from_file,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::env::{CONFIG, LOG, PREFIX, SAFE_DIRECTORY};
 use super::file;
-use super::problem::{LayerKind, Origin, Place, Problem, Told};
+use super::location::{LayerKind, Location, Origin};
+use super::problem::{Diagnostics, Problem};
 use crate::environment::Environment;
 
 /// Variables that count only in the environment of the process. A file that a workspace carries must neither choose the
@@ -23,10 +24,14 @@ pub(super) fn file_of(root: &Path) -> PathBuf {
 pub(super) fn read(
     path: &Path,
     environment: &mut Environment,
-    told: &mut Told,
+    told: &mut Diagnostics,
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let whole = Origin::whole(LayerKind::Environment, Place::File(path.to_owned()), path);
+    let whole = Origin::whole(
+        LayerKind::Environment,
+        Location::File(path.to_owned()),
+        path,
+    );
     let content = if file::is_special(path) {
         Err(io::Error::other("not a regular file"))
     } else {

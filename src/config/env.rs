@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::location::{LayerKind, Location, Origin};
+use super::problem::Problem;
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
 use super::{FlagText, FlagValue, LoadRequest, compat, problem, toml};
@@ -40,7 +41,7 @@ const OTHERS: [&str; 8] = [
 pub(super) fn check_encoding(request: &LoadRequest, problems: &mut Vec<Problem>) {
     let unreadable = request.environment.unreadable();
     for name in unreadable.filter(|name| name.starts_with(PREFIX) || OTHERS.contains(name)) {
-        let place = Place::Variable {
+        let place = Location::Variable {
             name: name.to_owned(),
             file: None,
         };
@@ -79,7 +80,7 @@ pub(crate) fn variables(
     cwd: &Path,
     problems: &mut Vec<Problem>,
 ) -> Node {
-    let place = |name: &str| Place::Variable {
+    let place = |name: &str| Location::Variable {
         name: name.to_owned(),
         file: from_file.contains(name).then(|| file.to_owned()),
     };
@@ -132,7 +133,7 @@ pub(crate) fn flags(
     cwd: &Path,
     problems: &mut Vec<Problem>,
 ) -> Node {
-    let origin = |flag: &str| Origin::whole(LayerKind::Flags, Place::Flag(flag.to_owned()), cwd);
+    let origin = |flag: &str| Origin::whole(LayerKind::Flags, Location::Flag(flag.to_owned()), cwd);
     let mut tree = Node::map(&origin("--config"));
     for setting in settings {
         let parsed = setting

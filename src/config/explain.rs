@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::layers::{Layer, to_json};
-use super::problem::{LayerKind, Origin, Problem, did_you_mean};
+use super::location::{LayerKind, Origin};
+use super::problem::{Problem, did_you_mean};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, adds_up, key_path};
 use super::values::is_secret;

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::location::{LayerKind, Location, Origin};
+use super::problem::Problem;
 use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
 
@@ -25,7 +26,7 @@ pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
     let found = candidates(directory, stem);
     if let Some(special) = found.iter().find(|path| is_special(path)) {
-        let message = format!("{} is not a regular file", Place::File(special.clone()));
+        let message = format!("{} is not a regular file", Location::File(special.clone()));
         let hint = "put a file there, or name a pipe with `--config-file`";
         problems.push(Problem::new(message).hint(hint));
         return None;
@@ -34,7 +35,7 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
     let mut found = found.into_iter();
     let first = found.next()?;
     for second in found {
-        let (one, other) = (Place::File(first.clone()), Place::File(second));
+        let (one, other) = (Location::File(first.clone()), Location::File(second));
         let problem = Problem::new(format!("two files for one layer: {one} and {other}"));
         problems.push(problem.hint("keep one of them"));
     }
@@ -48,7 +49,7 @@ pub(crate) fn is_special(path: &Path) -> bool {
 
 /// Reads the section `codex` of the file at `path`; `None` where the file has none.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
-    let whole = Origin::whole(layer, Place::File(path.to_owned()), base);
+    let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
     let Some(mut document) = read(path, &whole)? else {
         return Ok(None);
     };

@@ -7,7 +7,7 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value;
 
-use super::problem::{LayerKind, Origin, Place};
+use super::location::{LayerKind, Location, Origin};
 use super::tree::{Node, NodeValue, Part};
 
 /// One layer: its rank and its values. A layer may have many sources, as that of the members has.
@@ -72,7 +72,7 @@ pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
         .unwrap_or_else(|| DEFAULTS.clone());
     super::values::make_absolute(&mut tree, root);
     if let Some(organization) = organization {
-        let detected = Origin::whole(LayerKind::Defaults, Place::Detected, root);
+        let detected = Origin::whole(LayerKind::Defaults, Location::Detected, root);
         tree.set(&["organization"], Node::text(organization, &detected));
     }
     Layer::new(LayerKind::Defaults, tree)
@@ -121,7 +121,7 @@ pub(crate) fn to_json(node: &Node) -> Value {
 }
 
 static DEFAULTS: LazyLock<Node> = LazyLock::new(|| {
-    let built_in = Origin::whole(LayerKind::Defaults, Place::Default, Path::new(""));
+    let built_in = Origin::whole(LayerKind::Defaults, Location::Default, Path::new(""));
     match super::yaml::parse(include_str!("defaults.yaml"), &built_in) {
         Ok(Some(node)) => node,
         _ => unreachable!("defaults.yaml is well-formed"),

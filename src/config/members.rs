@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::explain::without_secrets;
 use super::layers::Layer;
+use super::location::{LayerKind, Location, Origin};
 use super::model::RawConfig;
-use super::problem::{LayerKind, Origin, Place, Problem, Told};
+use super::problem::{Diagnostics, Problem};
 use super::tree::{Node, key_path};
 use super::{Loader, file};
 use crate::glob::{self, Glob, InvalidGlob, Segment};
@@ -41,7 +42,7 @@ pub(crate) fn read(
     loader: &Loader<'_>,
     layers: &[Layer],
     outline: &RawConfig,
-    told: &mut Told,
+    told: &mut Diagnostics,
 ) -> Members {
     let root = &loader.root;
     let inside = resolved(root);
@@ -101,7 +102,7 @@ pub(crate) fn read(
             .map(|(directory, name)| (directory, Some(name))),
     );
 
-    let files: Vec<(Option<File>, Told)> = directories
+    let files: Vec<(Option<File>, Diagnostics)> = directories
         .par_iter()
         .map(|(dir, _)| file_of(loader, dir))
         .collect();
@@ -138,7 +139,7 @@ pub(crate) fn read(
             (None, None) => match directory.file_name().and_then(|name| name.to_str()) {
                 Some(name) => (name.to_owned(), None),
                 None => {
-                    let message = format!("the name of {} is not UTF-8", Place::File(directory));
+                    let message = format!("the name of {} is not UTF-8", Location::File(directory));
                     told.problems.push(
                         Problem::new(message).hint("give the project a name: `codex.project`"),
                     );
@@ -208,8 +209,8 @@ fn outside(
 
 fn twice(name: &str, first: &Member, second: &Member) -> Problem {
     let (one, other) = (
-        Place::File(first.directory.clone()),
-        Place::File(second.directory.clone()),
+        Location::File(first.directory.clone()),
+        Location::File(second.directory.clone()),
     );
     let problem = Problem::new(format!(
         "two directories are the project `{name}`: {one} and {other}"
@@ -274,8 +275,8 @@ struct File {
     section: Option<Node>,
 }
 
-fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Told) {
-    let mut told = Told::default();
+fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Diagnostics) {
+    let mut told = Diagnostics::default();
     let own = directory.join(".fractary");
     // The workspace's own file is a layer already.
     if *directory == loader.root || !own.is_dir() {
@@ -361,7 +362,7 @@ pub(crate) fn matching(
     root: &Path,
     layers: &[Layer],
     one: Option<&Path>,
-    told: &mut Told,
+    told: &mut Diagnostics,
 ) -> Vec<PathBuf> {
     let lists = |key: &'static str| {
         layers.iter().rev().filter_map(move |l| {
@@ -428,7 +429,7 @@ fn compiled(
     node: &Node,
     key: &str,
     compile: impl Fn(&str) -> Result<Glob, InvalidGlob>,
-    told: &mut Told,
+    told: &mut Diagnostics,
 ) -> Option<Glob> {
     let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
     compile(pattern)

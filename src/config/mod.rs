@@ -22,6 +22,7 @@ pub(crate) mod env;
 pub mod explain;
 mod file;
 pub(crate) mod layers;
+pub mod location;
 mod members;
 pub mod model;
 mod ownership;
@@ -46,14 +47,15 @@ pub use enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
 pub use explain::{Explanation, Given};
 pub(crate) use file::{ENDINGS, is_special};
 pub use layers::Layer;
+pub use location::{LayerKind, Location, Origin, Source};
 pub use members::Member;
 pub use model::RawConfig;
-pub use problem::{LayerKind, Origin, Place, Problem, Problems, Source};
+pub use problem::{Problem, Problems};
 pub use schema::schema;
 pub use values::UnsetToken;
 
 use ownership::Ownership;
-use problem::Told;
+use problem::Diagnostics;
 use tree::Node;
 
 /// What a load starts from; the command line fills it in.
@@ -232,7 +234,7 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
 
 /// Loads what can be loaded, and tells what is wrong with the rest.
 pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
-    let mut told = Told::default();
+    let mut told = Diagnostics::default();
     let mut unset_tokens = Vec::new();
     let named = discover::named(request);
     let ownership = Ownership::new(request, named.as_deref());
@@ -240,7 +242,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let found = discover::workspace(request, &ownership, user.as_ref(), &mut told.problems);
 
     let root = found.root;
-    let trusted = |file: &Path, layer, told: &mut Told| {
+    let trusted = |file: &Path, layer, told: &mut Diagnostics| {
         let checked = ownership.check(file, layer, &[&root]);
         checked
             .map_err(|problem| told.problems.push(problem))
@@ -359,7 +361,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
 fn user_layer(
     request: &LoadRequest,
     ownership: &Ownership<'_>,
-    told: &mut Told,
+    told: &mut Diagnostics,
     unset_tokens: &mut Vec<UnsetToken>,
 ) -> Option<Layer> {
     let directory = request.user_config_dir.as_ref()?.join("fractary");
@@ -384,7 +386,7 @@ fn chosen(
         Some(name) => (
             name.clone(),
             LayerKind::Flags,
-            Place::Flag("--env".to_owned()),
+            Location::Flag("--env".to_owned()),
         ),
         None => {
             let variable = format!("{}ENV", env::PREFIX);
@@ -393,7 +395,7 @@ fn chosen(
             (
                 name,
                 LayerKind::Environment,
-                Place::Variable {
+                Location::Variable {
                     name: variable,
                     file,
                 },
@@ -429,7 +431,7 @@ impl Loader<'_> {
         file: &Path,
         layer: LayerKind,
         base: &Path,
-        told: &mut Told,
+        told: &mut Diagnostics,
         unset: &mut Vec<UnsetToken>,
     ) -> Option<Node> {
         let section = file::section(file, layer, base);
@@ -447,7 +449,7 @@ impl Loader<'_> {
     }
 
     /// The same for values that no file gives: they are taken as they stand.
-    fn finish(&self, tree: &mut Node, told: &mut Told) {
+    fn finish(&self, tree: &mut Node, told: &mut Diagnostics) {
         compat::modernize(tree, &mut told.problems, &mut told.warnings);
         values::drop_empty_tokens(tree);
         check::check(tree, &mut told.problems);

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadRequest;
 use super::env::SAFE_DIRECTORY;
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::location::{LayerKind, Location, Origin};
+use super::problem::Problem;
 use crate::paths::{absolute, resolved, shown};
 use crate::platform::{self, Owner};
 
@@ -104,7 +105,7 @@ impl<'r> Ownership<'r> {
             accepted.join(" and ")
         );
 
-        let at = Origin::whole(layer, Place::File(file.to_owned()), holder);
+        let at = Origin::whole(layer, Location::File(file.to_owned()), holder);
         let holder = shown(&resolved(holder)).to_string();
         Problem::new(message).at(&at).hint(format!(
             "if you trust it: `git config --global --add safe.directory {holder}`, \

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::file;
 use super::layers::to_json;
-use super::problem::{LayerKind, Origin, Place, Problem};
+use super::location::{LayerKind, Location, Origin};
+use super::problem::Problem;
 use super::tree::{Map, Node};
 use super::yaml;
 
@@ -19,7 +20,7 @@ pub(crate) struct Sections {
 
 /// Reads which sections the file at `path` has.
 pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
-    let whole = Origin::whole(LayerKind::Workspace, Place::File(path.to_owned()), path);
+    let whole = Origin::whole(LayerKind::Workspace, Location::File(path.to_owned()), path);
     let Some(document) = file::read(path, &whole)? else {
         return Ok(Sections::default());
     };
@@ -41,7 +42,7 @@ const CODEX: &str = "codex";
 ///
 /// `None` where the text is not written in lines that can be replaced, or where another section refers to this one.
 pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
-    let whole = Origin::whole(LayerKind::Workspace, Place::Default, Path::new(""));
+    let whole = Origin::whole(LayerKind::Workspace, Location::Default, Path::new(""));
     let parsed = |text: &str| yaml::parse(text, &whole).ok();
     let before = parsed(text)?;
     let empty = Map::new();

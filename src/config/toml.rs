@@ -3,7 +3,7 @@
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
-use super::problem::Origin;
+use super::location::Origin;
 use super::tree::{Entry, Map, Node, NodeValue};
 use super::yaml::Malformed;
 

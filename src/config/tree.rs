@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use figment::value::{Dict, Tag, Value};
 
-use super::problem::Origin;
+use super::location::Origin;
 
 /// A value and where it stands.
 #[derive(Clone)]

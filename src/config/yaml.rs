@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::problem::Origin;
+use super::location::Origin;
 use super::tree::{Entry, Map, Node, NodeValue};
 
 /// Why a text cannot be read, and where.
@@ -232,11 +232,11 @@ impl Reader<'_> {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::super::problem::{LayerKind, Place};
+    use super::super::location::{LayerKind, Location};
     use super::*;
 
     fn origin() -> Origin {
-        let place = Place::File(PathBuf::from("f"));
+        let place = Location::File(PathBuf::from("f"));
         Origin::whole(LayerKind::Workspace, place, Path::new(""))
     }
 

@@ -465,7 +465,7 @@ impl Configuration {
                 ..layer.tree.at.clone()
             })
             .or_else(|| {
-                let place = config::Place::File(self.file.clone()?);
+                let place = config::Location::File(self.file.clone()?);
                 Some(Origin::whole(
                     config::LayerKind::Workspace,
                     place,

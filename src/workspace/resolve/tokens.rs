@@ -2,7 +2,7 @@
 //! along cannot send the user's tokens elsewhere.
 
 use super::{Resolver, given};
-use crate::config::problem::Authority;
+use crate::config::location::Authority;
 use crate::config::tree::Node;
 use crate::config::{LayerKind, Origin, Problem};
 use crate::secret::Secret;
