@@ -15,11 +15,11 @@ const MOST: usize = 100;
 
 /// Decides what a key without a value means: a project `NAME:` is one with nothing to say, any other key is as good as
 /// not there. One that does not exist stays, to be told.
-pub(crate) fn settle(tree: &mut Node) {
-    settle_below(tree, &mut Vec::new());
+pub(crate) fn drop_nulls(tree: &mut Node) {
+    drop_nulls_below(tree, &mut Vec::new());
 }
 
-fn settle_below(node: &mut Node, path: &mut Vec<String>) {
+fn drop_nulls_below(node: &mut Node, path: &mut Vec<String>) {
     match &mut node.value {
         NodeValue::Map(map) => map.retain(|name, entry| {
             path.push(name.clone());
@@ -28,7 +28,7 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
             if is_empty && is_project {
                 entry.node = Node::map(&entry.node.at);
             } else {
-                settle_below(&mut entry.node, path);
+                drop_nulls_below(&mut entry.node, path);
             }
             let exists = schema::shape(path).is_some() || compat::renamed(path).is_some();
             let kept = !is_empty || is_project || !exists;
@@ -38,7 +38,7 @@ fn settle_below(node: &mut Node, path: &mut Vec<String>) {
         NodeValue::List(list) => {
             for (number, element) in list.iter_mut().enumerate() {
                 path.push(number.to_string());
-                settle_below(element, path);
+                drop_nulls_below(element, path);
                 path.pop();
             }
         }

@@ -70,7 +70,11 @@ pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
 }
 
 /// Brings a layer's section into today's form.
-pub(crate) fn modernize(tree: &mut Node, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
+pub(crate) fn migrate_old_keys(
+    tree: &mut Node,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
     for name in OLDER_TOOLS {
         tree.remove(&[name]);
     }

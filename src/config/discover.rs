@@ -12,7 +12,7 @@ use super::{LoadRequest, Loader, dotenv, file, members};
 use crate::paths::{absolute, resolved};
 
 /// The workspace's directory and file.
-pub(crate) struct Found {
+pub(crate) struct Discovered {
     pub(crate) root: PathBuf,
     pub(crate) file: Option<PathBuf>,
 }
@@ -32,16 +32,16 @@ pub(crate) fn workspace(
     ownership: &Ownership<'_>,
     user: Option<&Layer>,
     problems: &mut Vec<Problem>,
-) -> Found {
+) -> Discovered {
     if let Some(file) = named(request) {
-        return Found {
+        return Discovered {
             root: base_of(&file, &request.cwd),
             file: Some(file),
         };
     }
 
-    let mut nearest: Option<Found> = None;
-    let mut without_section: Option<Found> = None;
+    let mut nearest: Option<Discovered> = None;
+    let mut without_section: Option<Discovered> = None;
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
         let mark = directory.join(".fractary");
@@ -49,14 +49,14 @@ pub(crate) fn workspace(
             // A pipe or device may be meant as the workspace's file, so that no other one is used instead.
             if nearest.is_none() && !ambiguous.is_empty() {
                 problems.extend(ambiguous);
-                return Found {
+                return Discovered {
                     root: directory.to_owned(),
                     file: None,
                 };
             }
             continue;
         };
-        let found = || Found {
+        let found = || Discovered {
             root: directory.to_owned(),
             file: Some(first.clone()),
         };
@@ -83,14 +83,14 @@ pub(crate) fn workspace(
         let mut unclear = Vec::new();
         if files
             .iter()
-            .any(|file| search.covers(file, &inner.root, &mut unclear))
+            .any(|file| search.workspace_includes(file, &inner.root, &mut unclear))
         {
             problems.extend(ambiguous);
             return found();
         }
         problems.extend(unclear);
     }
-    nearest.or(without_section).unwrap_or_else(|| Found {
+    nearest.or(without_section).unwrap_or_else(|| Discovered {
         root: request.cwd.clone(),
         file: None,
     })
@@ -119,10 +119,15 @@ impl Outer<'_> {
     /// Whether the workspace that `file` describes has `directory` as a member or as a project's root, decided on the
     /// merged layers, as a load from there would see them. Where that is not known, for want of a variable or because
     /// the file cannot be read, it is a problem: continuing without the file might publish to another codex.
-    fn covers(&self, file: &Path, directory: &Path, problems: &mut Vec<Problem>) -> bool {
-        let mut told = Diagnostics::default();
-        let Some(layers) = self.layers(file, &mut told) else {
-            problems.extend(self.trusted(file, told.problems));
+    fn workspace_includes(
+        &self,
+        file: &Path,
+        directory: &Path,
+        problems: &mut Vec<Problem>,
+    ) -> bool {
+        let mut diagnostics = Diagnostics::default();
+        let Some(layers) = self.layers(file, &mut diagnostics) else {
+            problems.extend(self.trusted(file, diagnostics.problems));
             return false;
         };
 
@@ -164,7 +169,7 @@ impl Outer<'_> {
                     || (key.starts_with("projects.") && key.ends_with(".root"))
             })
         };
-        let unclear = told.problems.into_iter().filter(decides).collect();
+        let unclear = diagnostics.problems.into_iter().filter(decides).collect();
         problems.extend(self.trusted(file, unclear));
         false
     }
@@ -181,7 +186,7 @@ impl Outer<'_> {
     }
 
     /// The layers of a load, without those of the members; `None` where `file` has no section `codex`.
-    fn layers(&self, file: &Path, told: &mut Diagnostics) -> Option<Vec<Layer>> {
+    fn layers(&self, file: &Path, diagnostics: &mut Diagnostics) -> Option<Vec<Layer>> {
         let mut environment = self.request.environment.clone();
         let env_file = dotenv::file_of(self.root);
         let from_file = dotenv::read(&env_file, &mut environment, &mut Diagnostics::default());
@@ -192,7 +197,7 @@ impl Outer<'_> {
         };
 
         let mut section = |file: &Path, kind| {
-            let tree = loader.section(file, kind, self.root, told, &mut Vec::new())?;
+            let tree = loader.section(file, kind, self.root, diagnostics, &mut Vec::new())?;
             Some(Layer::new(kind, tree))
         };
         let workspace = section(file, LayerKind::Workspace)?;

@@ -24,7 +24,7 @@ pub(super) fn file_of(root: &Path) -> PathBuf {
 pub(super) fn read(
     path: &Path,
     environment: &mut Environment,
-    told: &mut Diagnostics,
+    diagnostics: &mut Diagnostics,
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let whole = Origin::whole(
@@ -48,13 +48,15 @@ pub(super) fn read(
             return names;
         }
         Err(error) => {
-            told.problems
+            diagnostics
+                .problems
                 .push(file::unreadable(path, &error).at(&whole));
             return names;
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        told.problems
+        diagnostics
+            .problems
             .push(Problem::new("the file is not UTF-8 text").at(&whole));
         return names;
     };
@@ -69,7 +71,7 @@ pub(super) fn read(
             Ok((name, _)) if OF_THE_PROCESS.contains(&name.as_str()) => {
                 let message =
                     format!("`{name}` has no effect here: it is read before this file is found");
-                told.warnings.push(
+                diagnostics.warnings.push(
                     Problem::new(message)
                         .at(&whole)
                         .hint("set it in the environment of the process"),
@@ -85,7 +87,7 @@ pub(super) fn read(
                     line: u32::try_from(unreadable.line).unwrap_or(0),
                     ..whole.clone()
                 };
-                told.problems.push(
+                diagnostics.problems.push(
                     Problem::new(unreadable.reason)
                         .at(&at)
                         .hint(unreadable.hint),
@@ -251,8 +253,12 @@ mod tests {
             ("A=\"x", 1, "a quote is not closed"),
             ("A='it's'", 1, "something stands behind the closing quote"),
         ] {
-            let told: Vec<_> = parse(text).into_iter().filter_map(Result::err).collect();
-            assert_eq!((told[0].line, told[0].reason), (line, reason), "{text}");
+            let invalid: Vec<_> = parse(text).into_iter().filter_map(Result::err).collect();
+            assert_eq!(
+                (invalid[0].line, invalid[0].reason),
+                (line, reason),
+                "{text}"
+            );
         }
     }
 }

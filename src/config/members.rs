@@ -42,7 +42,7 @@ pub(crate) fn read(
     loader: &Loader<'_>,
     layers: &[Layer],
     outline: &RawConfig,
-    told: &mut Diagnostics,
+    diagnostics: &mut Diagnostics,
 ) -> Members {
     let root = &loader.root;
     let inside = resolved(root);
@@ -64,7 +64,8 @@ pub(crate) fn read(
                 .iter()
                 .rev()
                 .find_map(|layer| layer.tree.key_at(&["projects", name]));
-            told.problems
+            diagnostics
+                .problems
                 .push(outside(&directory, &real, &inside, name, at));
             continue;
         }
@@ -79,7 +80,7 @@ pub(crate) fn read(
             .filter(|list| list.is_list())
     });
     let by_user = list.is_some_and(|list| list.at.source.authority().is_users());
-    let matched = matching(root, layers, None, told);
+    let matched = matching(root, layers, None, diagnostics);
     let mut unnamed = Vec::new();
     for directory in matched
         .into_iter()
@@ -91,7 +92,8 @@ pub(crate) fn read(
         } else if !named_roots.contains(&real) {
             let name = directory.file_name().unwrap_or_default().to_string_lossy();
             let at = list.map(|list| &list.at);
-            told.problems
+            diagnostics
+                .problems
                 .push(outside(&directory, &real, &inside, &name, at));
         }
     }
@@ -115,12 +117,12 @@ pub(crate) fn read(
     let own = Own::of(layers);
     let mut by_name: BTreeMap<String, Member> = BTreeMap::new();
     for ((directory, given), (file, more)) in directories.into_iter().zip(files) {
-        told.problems.extend(more.problems);
-        told.warnings.extend(more.warnings);
+        diagnostics.problems.extend(more.problems);
+        diagnostics.warnings.extend(more.warnings);
         let section = file.as_ref().and_then(|file| file.section.as_ref());
         if let Some(section) = section {
-            own.compare(section, &mut told.problems);
-            told.warnings.extend(without_effect(section));
+            own.compare(section, &mut diagnostics.problems);
+            diagnostics.warnings.extend(without_effect(section));
         }
         let own_name = section.and_then(|section| section.get(&["project"]));
         let own_name =
@@ -130,7 +132,8 @@ pub(crate) fn read(
                 let message = format!(
                     "`project` is `{other}` here, but `{name}` in the workspace, which counts"
                 );
-                told.warnings
+                diagnostics
+                    .warnings
                     .push(Problem::new(message).key("project").at(&at));
                 (name, None)
             }
@@ -140,7 +143,7 @@ pub(crate) fn read(
                 Some(name) => (name.to_owned(), None),
                 None => {
                     let message = format!("the name of {} is not UTF-8", Location::File(directory));
-                    told.problems.push(
+                    diagnostics.problems.push(
                         Problem::new(message).hint("give the project a name: `codex.project`"),
                     );
                     continue;
@@ -174,7 +177,9 @@ pub(crate) fn read(
                 {
                     continue;
                 }
-                told.problems.push(twice(first.key(), first.get(), &member));
+                diagnostics
+                    .problems
+                    .push(twice(first.key(), first.get(), &member));
             }
         }
     }
@@ -276,28 +281,28 @@ struct File {
 }
 
 fn file_of(loader: &Loader<'_>, directory: &Path) -> (Option<File>, Diagnostics) {
-    let mut told = Diagnostics::default();
+    let mut diagnostics = Diagnostics::default();
     let own = directory.join(".fractary");
     // The workspace's own file is a layer already.
     if *directory == loader.root || !own.is_dir() {
-        return (None, told);
+        return (None, diagnostics);
     }
-    let Some(path) = file::find(&own, "config", &mut told.problems) else {
-        return (None, told);
+    let Some(path) = file::find(&own, "config", &mut diagnostics.problems) else {
+        return (None, diagnostics);
     };
     let holders = [directory, loader.root.as_path()];
     if let Err(problem) = loader.ownership.check(&path, LayerKind::Member, &holders) {
-        told.problems.push(problem);
-        return (None, told);
+        diagnostics.problems.push(problem);
+        return (None, diagnostics);
     }
     let section = loader.section(
         &path,
         LayerKind::Member,
         directory,
-        &mut told,
+        &mut diagnostics,
         &mut Vec::new(),
     );
-    (Some(File { path, section }), told)
+    (Some(File { path, section }), diagnostics)
 }
 
 /// What the workspace itself says of the keys that a member must not say otherwise.
@@ -362,7 +367,7 @@ pub(crate) fn matching(
     root: &Path,
     layers: &[Layer],
     one: Option<&Path>,
-    told: &mut Diagnostics,
+    diagnostics: &mut Diagnostics,
 ) -> Vec<PathBuf> {
     let lists = |key: &'static str| {
         layers.iter().rev().filter_map(move |l| {
@@ -381,7 +386,7 @@ pub(crate) fn matching(
     };
     let mut excluded: Vec<(PathBuf, Glob)> = Vec::new();
     for node in lists("exclude").flat_map(Node::elements) {
-        if let Some(glob) = compiled(node, "workspace.exclude", Glob::excluding, told) {
+        if let Some(glob) = compiled(node, "workspace.exclude", Glob::excluding, diagnostics) {
             excluded.push((base(node), glob));
         }
     }
@@ -390,7 +395,7 @@ pub(crate) fn matching(
         found: Vec::new(),
     };
     for node in lists("members").next().into_iter().flat_map(Node::elements) {
-        let Some(glob) = compiled(node, "workspace.members", Glob::new, told) else {
+        let Some(glob) = compiled(node, "workspace.members", Glob::new, diagnostics) else {
             continue;
         };
         let before = search.found.len();
@@ -401,9 +406,9 @@ pub(crate) fn matching(
             let problem = Problem::new(message).key("workspace.members").at(&node.at);
             // A directory named outright is meant to be there; its project must not vanish in silence.
             let list = if glob::is_literal(pattern) {
-                &mut told.problems
+                &mut diagnostics.problems
             } else {
-                &mut told.warnings
+                &mut diagnostics.warnings
             };
             list.push(problem);
         }
@@ -429,13 +434,13 @@ fn compiled(
     node: &Node,
     key: &str,
     compile: impl Fn(&str) -> Result<Glob, InvalidGlob>,
-    told: &mut Diagnostics,
+    diagnostics: &mut Diagnostics,
 ) -> Option<Glob> {
     let pattern = node.as_text().unwrap_or_default().trim_end_matches('/');
     compile(pattern)
         .map_err(|error| {
             let problem = Problem::new(format!("`{key}`: {error}"));
-            told.problems.push(problem.key(key).at(&node.at));
+            diagnostics.problems.push(problem.key(key).at(&node.at));
         })
         .ok()
 }

@@ -234,38 +234,43 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
 
 /// Loads what can be loaded, and tells what is wrong with the rest.
 pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
-    let mut told = Diagnostics::default();
+    let mut diagnostics = Diagnostics::default();
     let mut unset_tokens = Vec::new();
     let named = discover::named(request);
     let ownership = Ownership::new(request, named.as_deref());
-    let user = user_layer(request, &ownership, &mut told, &mut unset_tokens);
-    let found = discover::workspace(request, &ownership, user.as_ref(), &mut told.problems);
+    let user = user_layer(request, &ownership, &mut diagnostics, &mut unset_tokens);
+    let found = discover::workspace(
+        request,
+        &ownership,
+        user.as_ref(),
+        &mut diagnostics.problems,
+    );
 
     let root = found.root;
-    let trusted = |file: &Path, layer, told: &mut Diagnostics| {
+    let trusted = |file: &Path, layer, diagnostics: &mut Diagnostics| {
         let checked = ownership.check(file, layer, &[&root]);
         checked
-            .map_err(|problem| told.problems.push(problem))
+            .map_err(|problem| diagnostics.problems.push(problem))
             .is_ok()
     };
     // What lies beside a file that is not read is not read either.
     let read = found
         .file
         .clone()
-        .filter(|file| named.is_some() || trusted(file, LayerKind::Workspace, &mut told));
+        .filter(|file| named.is_some() || trusted(file, LayerKind::Workspace, &mut diagnostics));
 
     let mut environment = request.environment.clone();
     let env_file = dotenv::file_of(&root);
     let from_file = match read {
         Some(_)
             if env_file.symlink_metadata().is_err()
-                || trusted(&env_file, LayerKind::Environment, &mut told) =>
+                || trusted(&env_file, LayerKind::Environment, &mut diagnostics) =>
         {
-            dotenv::read(&env_file, &mut environment, &mut told)
+            dotenv::read(&env_file, &mut environment, &mut diagnostics)
         }
         _ => Default::default(),
     };
-    env::check_encoding(request, &mut told.problems);
+    env::check_encoding(request, &mut diagnostics.problems);
     let loader = Loader {
         root: root.clone(),
         environment: &environment,
@@ -282,15 +287,16 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     layers.extend(user);
 
     let beside = read.as_deref().and_then(Path::parent);
-    let local =
-        beside.and_then(|directory| file::find(directory, "config.local", &mut told.problems));
-    let local = local.filter(|file| trusted(file, LayerKind::Local, &mut told));
+    let local = beside
+        .and_then(|directory| file::find(directory, "config.local", &mut diagnostics.problems));
+    let local = local.filter(|file| trusted(file, LayerKind::Local, &mut diagnostics));
     let files = [(LayerKind::Workspace, read), (LayerKind::Local, local)];
     for (kind, file) in files {
         let Some(file) = file else {
             continue;
         };
-        if let Some(tree) = loader.section(&file, kind, &root, &mut told, &mut unset_tokens) {
+        if let Some(tree) = loader.section(&file, kind, &root, &mut diagnostics, &mut unset_tokens)
+        {
             layers.push(Layer::new(kind, tree));
         }
     }
@@ -299,24 +305,28 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         &from_file,
         &env_file,
         &request.cwd,
-        &mut told.problems,
+        &mut diagnostics.problems,
     );
     let flags = env::flags(
         &request.config_arguments,
         &request.flags,
         &request.cwd,
-        &mut told.problems,
+        &mut diagnostics.problems,
     );
     for (kind, mut tree) in [
         (LayerKind::Environment, variables),
         (LayerKind::Flags, flags),
     ] {
-        loader.finish(&mut tree, &mut told);
+        loader.finish(&mut tree, &mut diagnostics);
         layers.push(Layer::new(kind, tree));
     }
 
-    let outline = extract(&layers::merge(&layers), &layers[0], &mut told.problems);
-    let members = members::read(&loader, &layers, &outline, &mut told);
+    let outline = extract(
+        &layers::merge(&layers),
+        &layers[0],
+        &mut diagnostics.problems,
+    );
+    let members = members::read(&loader, &layers, &outline, &mut diagnostics);
     let below_environment = layers.len() - 2;
     layers.insert(below_environment, members.layer);
 
@@ -333,9 +343,9 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         .unwrap_or_else(|| unreachable!("there are always layers"));
     let lowest = &layers[0];
     let configuration = Configuration {
-        raw: extract(&figment, lowest, &mut told.problems),
-        without_flags: extract(&layers::merge(lower), lowest, &mut told.problems),
-        flags: extract(&layers::merge([last]), last, &mut told.problems),
+        raw: extract(&figment, lowest, &mut diagnostics.problems),
+        without_flags: extract(&layers::merge(lower), lowest, &mut diagnostics.problems),
+        flags: extract(&layers::merge([last]), last, &mut diagnostics.problems),
         merged: figment
             .extract()
             .unwrap_or_else(|_| figment::value::Value::from(figment::value::Dict::new())),
@@ -344,7 +354,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         environment_name,
         environment_origin,
         members: members.by_name,
-        warnings: told.warnings,
+        warnings: diagnostics.warnings,
         unset_tokens,
         undetected,
         state_home: request.state_home.clone(),
@@ -353,7 +363,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         layers,
         environment: of_run,
     };
-    (configuration, told.problems)
+    (configuration, diagnostics.problems)
 }
 
 /// The layer of the user's own file. Only the process's variables are put into it: a workspace's `.env` must not decide
@@ -361,17 +371,23 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
 fn user_layer(
     request: &LoadRequest,
     ownership: &Ownership<'_>,
-    told: &mut Diagnostics,
+    diagnostics: &mut Diagnostics,
     unset_tokens: &mut Vec<UnsetToken>,
 ) -> Option<Layer> {
     let directory = request.user_config_dir.as_ref()?.join("fractary");
-    let file = file::find(&directory, "config", &mut told.problems)?;
+    let file = file::find(&directory, "config", &mut diagnostics.problems)?;
     let loader = Loader {
         root: directory.clone(),
         environment: &request.environment,
         ownership,
     };
-    let tree = loader.section(&file, LayerKind::User, &directory, told, unset_tokens)?;
+    let tree = loader.section(
+        &file,
+        LayerKind::User,
+        &directory,
+        diagnostics,
+        unset_tokens,
+    )?;
     Some(Layer::new(LayerKind::User, tree))
 }
 
@@ -431,28 +447,37 @@ impl Loader<'_> {
         file: &Path,
         layer: LayerKind,
         base: &Path,
-        told: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
         unset: &mut Vec<UnsetToken>,
     ) -> Option<Node> {
         let section = file::section(file, layer, base);
         let mut tree = section.unwrap_or_else(|problem| {
-            told.problems.push(problem);
+            diagnostics.problems.push(problem);
             None
         })?;
-        check::settle(&mut tree);
-        compat::modernize(&mut tree, &mut told.problems, &mut told.warnings);
-        values::expand(&mut tree, self.environment, &mut told.problems, unset);
+        check::drop_nulls(&mut tree);
+        compat::migrate_old_keys(
+            &mut tree,
+            &mut diagnostics.problems,
+            &mut diagnostics.warnings,
+        );
+        values::expand(
+            &mut tree,
+            self.environment,
+            &mut diagnostics.problems,
+            unset,
+        );
         values::drop_empty_tokens(&mut tree);
-        check::check(&mut tree, &mut told.problems);
+        check::check(&mut tree, &mut diagnostics.problems);
         values::make_absolute(&mut tree, base);
         Some(tree)
     }
 
     /// The same for values that no file gives: they are taken as they stand.
-    fn finish(&self, tree: &mut Node, told: &mut Diagnostics) {
-        compat::modernize(tree, &mut told.problems, &mut told.warnings);
+    fn finish(&self, tree: &mut Node, diagnostics: &mut Diagnostics) {
+        compat::migrate_old_keys(tree, &mut diagnostics.problems, &mut diagnostics.warnings);
         values::drop_empty_tokens(tree);
-        check::check(tree, &mut told.problems);
+        check::check(tree, &mut diagnostics.problems);
         values::make_absolute(tree, &self.root);
     }
 }

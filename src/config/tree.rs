@@ -1,7 +1,7 @@
 //! A layer's values with the place of each: what all file formats, variables and flags are read into.
 //!
 //! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged;
-//! the key's own type reads the text. A key without a value is kept until [`super::check::settle`] says what it means.
+//! the key's own type reads the text. A key without a value is kept until [`super::check::drop_nulls`] says what it means.
 
 use std::collections::{BTreeMap, btree_map};
 

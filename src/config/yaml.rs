@@ -321,10 +321,10 @@ mod tests {
             let last = format!("*a{}", level - 1);
             bomb += &format!("a{level}: &a{level} [{}]\n", [last.as_str(); 10].join(","));
         }
-        let told = error(&bomb);
+        let error = error(&bomb);
         assert!(
-            told.ends_with("too large: too many values or aliases"),
-            "{told}"
+            error.ends_with("too large: too many values or aliases"),
+            "{error}"
         );
     }
 }

@@ -104,7 +104,7 @@ impl<'c> Resolver<'c> {
     /// The patterns of `from_codex.include` that count for the project, in today's form, placeholders replaced.
     pub(super) fn codex_patterns(&mut self, name: &str, values: &Values<'_>) -> Vec<String> {
         let mut patterns = Vec::new();
-        for node in self.counting(name, ["from_codex", "include"]) {
+        for node in self.effective_list(name, ["from_codex", "include"]) {
             let key = "sync.from_codex.include";
             let written = node.as_text().unwrap_or_default();
             let modern = modern(written);
@@ -188,7 +188,7 @@ impl<'c> Resolver<'c> {
     }
 
     /// The elements of the list that counts for a project, with their places: the order of [`Resolver::sync_of`].
-    fn counting(&self, name: &str, list: [&str; 2]) -> Vec<&'c Node> {
+    fn effective_list(&self, name: &str, list: [&str; 2]) -> Vec<&'c Node> {
         let layers: &'c [Layer] = &self.configuration.layers;
         let flags = || layers.iter().filter(|layer| layer.kind == LayerKind::Flags);
         let lower = || {
