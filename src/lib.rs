@@ -43,7 +43,7 @@
 //! | | |
 //! |---|---|
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
-//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` ([`plan::in_codex`]); and `codex://…` backwards in `pull` |
+//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `pull` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |

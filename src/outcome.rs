@@ -120,7 +120,7 @@ impl ProjectReport {
     pub fn in_codex(&self, path: &BStr) -> BString {
         self.to
             .as_ref()
-            .map_or_else(|| path.to_owned(), |to| plan::in_codex(to, path))
+            .map_or_else(|| path.to_owned(), |to| to.join(path))
     }
 }
 

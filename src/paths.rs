@@ -67,6 +67,11 @@ impl CodexPath {
     pub fn as_bstr(&self) -> &BStr {
         self.0.as_bstr()
     }
+
+    /// The path in the codex of `path`, which is relative to this directory.
+    pub fn join(&self, path: &BStr) -> BString {
+        bstr::join("/", [self.as_bstr(), path]).into()
+    }
 }
 
 impl fmt::Display for CodexPath {

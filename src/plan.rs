@@ -312,7 +312,7 @@ pub fn plan(
         let ours = entry.mode.is_file()
             || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
         if owned && !ours {
-            let place = in_codex(&project.to, path.as_bstr());
+            let place = project.to.join(path.as_bstr());
             obstruction.get_or_insert(Withheld::Obstructed {
                 claimed: place.clone(),
                 obstacle: place,
@@ -350,8 +350,7 @@ pub fn plan(
             continue;
         }
         if let Some((obstacle, mode)) = in_the_way(&standing, path.as_bstr()) {
-            let [claimed, obstacle] =
-                [path.as_bstr(), obstacle].map(|path| in_codex(&project.to, path));
+            let [claimed, obstacle] = [path.as_bstr(), obstacle].map(|path| project.to.join(path));
             obstruction.get_or_insert(Withheld::Obstructed {
                 claimed,
                 obstacle,
@@ -484,11 +483,6 @@ impl<'s> Kept<'s> {
             && (self.files.contains(path.as_bytes())
                 || project.claims.sources(path).into_iter().any(is_skipped))
     }
-}
-
-/// `path`, below the project's place, as a path of the codex.
-pub fn in_codex(to: &CodexPath, path: &BStr) -> BString {
-    bstr::join("/", [to.as_bstr(), path]).into()
 }
 
 /// A digest of the tip and of everything that would change on top of it: the same plan has the same id.

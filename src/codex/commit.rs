@@ -10,7 +10,7 @@ use super::source::SourceRevision;
 use super::store::Store;
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::object::{self, Kind, ObjectId};
-use crate::plan::{ProjectPlan, in_codex};
+use crate::plan::ProjectPlan;
 use crate::workspace::{Project, Workspace, template};
 
 /// A commit to be made.
@@ -54,7 +54,7 @@ pub fn build(
             .iter()
             .map(|change| {
                 let file = change.op.file().map(|file| (file.mode, file.id));
-                (in_codex(&commit.project.to, change.path.as_bstr()), file)
+                (commit.project.to.join(change.path.as_bstr()), file)
             })
             .collect();
         let tree = match tree::edit(&mut builder, root, &edits)? {

@@ -312,7 +312,7 @@ fn question(
         .iter()
         .flat_map(|(project, plan)| plan.changes.iter().map(move |change| (project, change)));
     for (project, change) in changes {
-        let path = crate::plan::in_codex(&project.to, change.path.as_bstr());
+        let path = project.to.join(change.path.as_bstr());
         match change
             .op
             .file()

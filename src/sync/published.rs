@@ -14,7 +14,7 @@ use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
-use crate::plan::{Entry, in_codex};
+use crate::plan::Entry;
 use crate::scan::{Snapshot, SourceFile};
 use crate::text::pluralize;
 use crate::workspace::Project;
@@ -109,7 +109,7 @@ fn keep_one(
             .iter()
             .filter(|(_, file)| file.mode.is_file())
         {
-            let path = in_codex(&one.project.to, below.as_bstr());
+            let path = one.project.to.join(below.as_bstr());
             sources.insert(path.clone(), (one.number, file));
             files.insert(
                 path,
