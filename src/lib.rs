@@ -35,7 +35,7 @@
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!
-//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`pull`) → the local
+//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`workspace::codex_selector`) → the local
 //! cache (`cache`). `sync` runs both.
 //!
 //! The places to find or change something:
@@ -43,7 +43,7 @@
 //! | | |
 //! |---|---|
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
-//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `pull` |
+//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
@@ -102,8 +102,6 @@ pub mod workspace;
 pub mod cache;
 #[doc(hidden)]
 pub mod codex;
-#[doc(hidden)]
-pub mod pull;
 #[doc(hidden)]
 pub mod state;
 

@@ -16,11 +16,11 @@ use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
 use crate::platform;
-use crate::pull::Wants;
 use crate::scan::{self, ScanError, Survey, useless_patterns};
 use crate::text::pluralize;
 use crate::url::RemoteUrl;
 use crate::workspace::Project;
+use crate::workspace::codex_selector::CodexSelector;
 
 /// Less free space than this is worth a warning, in bytes.
 const LITTLE_SPACE: u64 = 512 << 20;
@@ -214,11 +214,11 @@ fn pulled_patterns(
     let look = || -> Result<(), StoreError> {
         let root = tip.map(|tip| store.root_tree(tip)).transpose()?;
         for project in pulling {
-            let Ok(wants) = Wants::new(project, request.workspace) else {
+            let Ok(selector) = CodexSelector::new(project, request.workspace) else {
                 continue;
             };
-            let found = wants.find(&|id| store.read_tree(id), root)?;
-            let useless = wants.unmatched(project, found.files.keys());
+            let found = selector.find(&|id| store.read_tree(id), root)?;
+            let useless = selector.unmatched(project, found.files.keys());
             messages.extend(
                 useless
                     .filter(|message| !messages.contains(message))

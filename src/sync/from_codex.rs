@@ -24,9 +24,9 @@ use crate::outcome::{
 };
 use crate::paths::escaped;
 use crate::plan::{Entry, Op, ProjectPlan, plan_id};
-use crate::pull::Wants;
 use crate::text::pluralize;
 use crate::workspace::Project;
+use crate::workspace::codex_selector::CodexSelector;
 
 /// How many files a warning names.
 const NAMED: usize = 10;
@@ -244,13 +244,13 @@ fn question(
 ) -> Result<Asking, SyncError> {
     let rules = &project.from_codex;
     let by_frontmatter = rules.include.is_empty() && rules.use_frontmatter;
-    let wants = if by_frontmatter {
-        Wants::markdown
+    let new_selector = if by_frontmatter {
+        CodexSelector::markdown
     } else {
-        Wants::new
+        CodexSelector::new
     };
-    let wants = match wants(project, request.workspace) {
-        Ok(wants) => wants,
+    let selector = match new_selector(project, request.workspace) {
+        Ok(selector) => selector,
         Err(errors) => return Ok(Err(ProjectError::Patterns(errors))),
     };
     if rules.include.is_empty() && !by_frontmatter {
@@ -265,7 +265,7 @@ fn question(
         remote: request.workspace.remote.url.to_string(),
         branch: opened.branch.clone(),
         tip: opened.tip,
-        question: wants.digest(),
+        question: selector.digest(),
         complete: true,
         time: request.now,
     };
@@ -276,7 +276,7 @@ fn question(
         .is_some_and(|before| before.answers(&asked));
     if answered && published.is_empty() && !request.rescan {
         let files = cache.files_of(&owner);
-        warn_of_unmatched(request, project, &wants, &files, outcome);
+        warn_of_unmatched(request, project, &selector, &files, outcome);
         return Ok(Ok((
             Question {
                 owner,
@@ -292,7 +292,7 @@ fn question(
         .map(|tip| store.root_tree(tip))
         .transpose()
         .map_err(StoreError::from)?;
-    let mut found = wants
+    let mut found = selector
         .find(&|id| store.read_tree(id), root)
         .map_err(StoreError::from)?;
     asked.tip = opened.tip;
@@ -316,7 +316,7 @@ fn question(
         match change
             .op
             .file()
-            .filter(|file| file.mode.is_file() && wants.wants(&path))
+            .filter(|file| file.mode.is_file() && selector.selects(&path))
         {
             Some(file) => drop(found.files.insert(
                 path,
@@ -328,7 +328,7 @@ fn question(
             None => drop(found.files.remove(&path)),
         }
     }
-    warn_of_unmatched(request, project, &wants, &found.files, outcome);
+    warn_of_unmatched(request, project, &selector, &found.files, outcome);
     if by_frontmatter {
         frontmatter::keep_routed(
             request,
@@ -355,11 +355,11 @@ fn question(
 fn warn_of_unmatched(
     request: &SyncRequest<'_>,
     project: &Project,
-    wants: &Wants,
+    selector: &CodexSelector,
     files: &BTreeMap<BString, Entry>,
     outcome: &mut SyncOutcome,
 ) {
-    for message in wants.unmatched(project, files.keys()) {
+    for message in selector.unmatched(project, files.keys()) {
         if outcome
             .warnings
             .iter()

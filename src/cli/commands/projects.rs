@@ -11,9 +11,9 @@ use crate::cli::load::Context;
 use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;
-use crate::pull::unmatched_in_cache;
 use crate::report::table::table;
 use crate::scan::{self, useless_patterns};
+use crate::workspace::codex_selector::unmatched_in_cache;
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {

@@ -22,13 +22,13 @@ use crate::workspace::project::SCHEME;
 use crate::workspace::{Project, Workspace, template};
 
 /// The patterns of one project, compiled.
-pub struct Wants {
+pub struct CodexSelector {
     claims: Claims,
 }
 
-/// What the codex holds of what a project wants.
+/// What the codex holds of what a project selector.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Selected {
     /// Files, by their path in the codex.
     pub files: BTreeMap<BString, Entry>,
     /// Entries that match and that no file here can be, with the reason.
@@ -37,7 +37,7 @@ pub struct Found {
     pub passed_over: Vec<(BString, Mode)>,
 }
 
-impl Wants {
+impl CodexSelector {
     /// Compiles the patterns of `project`.
     pub fn new(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let rules = &project.from_codex;
@@ -102,7 +102,7 @@ impl Wants {
     }
 
     /// Whether the path of the codex is wanted.
-    pub fn wants(&self, path: &[u8]) -> bool {
+    pub fn selects(&self, path: &[u8]) -> bool {
         !self.claims.claim(path).is_empty()
     }
 
@@ -135,8 +135,8 @@ impl Wants {
         &self,
         read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
         root: Option<ObjectId>,
-    ) -> Result<Found, TreeError> {
-        let mut found = Found::default();
+    ) -> Result<Selected, TreeError> {
+        let mut found = Selected::default();
         let mut pending: Vec<_> = root
             .map(|root| (BString::default(), root))
             .into_iter()
@@ -148,7 +148,7 @@ impl Wants {
                 if !(if is_directory {
                     self.claims.can_hold(&path)
                 } else {
-                    self.wants(&path)
+                    self.selects(&path)
                 }) {
                     continue;
                 }
@@ -183,7 +183,7 @@ impl Wants {
 /// One message per include of `project` that matched nothing at the last pull. Returns no message if that is not known: the
 /// cache cannot be read, or it is from another remote or for other patterns.
 pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<String> {
-    let Ok(wants) = Wants::new(project, workspace) else {
+    let Ok(selector) = CodexSelector::new(project, workspace) else {
         return Vec::new();
     };
     let Ok(cache) = Cache::look(&project.cache_dir) else {
@@ -195,18 +195,18 @@ pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<Strin
     };
     let is_known = cache.manifest().owners.get(&owner).is_some_and(|asked| {
         asked.complete
-            && asked.question == wants.digest()
+            && asked.question == selector.digest()
             && asked.remote == workspace.remote.url.to_string()
     });
     if is_known {
         let files = cache.files_of(&owner);
-        wants.unmatched(project, files.keys()).collect()
+        selector.unmatched(project, files.keys()).collect()
     } else {
         Vec::new()
     }
 }
 
-impl Found {
+impl Selected {
     /// Of names that only some file systems tell apart, and of a file and a directory of one name, the first is brought.
     fn refuse_twins(&mut self) {
         let mut seen: HashMap<BString, BString> = HashMap::new();
