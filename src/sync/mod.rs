@@ -4,12 +4,12 @@
 //! Promises (README, *What you can rely on*): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
+mod cache_update;
 pub mod doctor;
-mod from_codex;
 mod frontmatter;
 pub mod history;
 mod publish;
-mod published;
+mod pull;
 mod remote_session;
 mod request;
 mod sources;
@@ -99,7 +99,7 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let planned: Vec<_> = planned
         .map(|(project, report)| (*project, &report.plan))
         .collect();
-    let brought = from_codex::bring(request, &bringing, &planned, &mut caches, &mut outcome);
+    let brought = pull::pull(request, &bringing, &planned, &mut caches, &mut outcome);
     outcome.projects = reports;
     match brought {
         Ok(reports) => outcome.projects.extend(reports),

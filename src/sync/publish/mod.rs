@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
 
-use super::published::{self, Published};
+use super::cache_update::{self, PublishedProject};
 use super::request::SyncRequest;
 use super::{Landed, Landing, empty_outcome, report};
 use crate::cache::Cache;
@@ -174,7 +174,7 @@ impl<'r> Publish<'r> {
                     && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
             });
         let published: Vec<_> = there
-            .map(|(number, _)| Published {
+            .map(|(number, _)| PublishedProject {
                 number,
                 project: self.request.projects[number],
                 snapshot: &self.snapshots[number],
@@ -184,7 +184,7 @@ impl<'r> Publish<'r> {
             self.outcome.remote.after,
             Roots::new(&self.request.projects),
         );
-        self.caches = published::keep(
+        self.caches = cache_update::update_caches(
             self.request,
             &published,
             branch,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
+use super::cache_update::warn_replaced;
 use super::frontmatter;
-use super::published::warn_replaced;
 use super::remote_session::{Opened, look};
 use super::request::SyncRequest;
 use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
@@ -32,7 +32,7 @@ use crate::workspace::codex_selector::CodexSelector;
 const NAMED: usize = 10;
 
 /// One cache and the projects that share it.
-struct Shelf<'r> {
+struct CacheGroup<'r> {
     projects: Vec<&'r Project>,
     /// Projects that have files in the cache and are no longer in the configuration. Their parts of the plan follow those
     /// of `projects`; one that published and pulled has two.
@@ -44,7 +44,7 @@ struct Shelf<'r> {
     planned: Result<(Cache, CachePlan), Vec<Option<ProjectError>>>,
 }
 
-impl Shelf<'_> {
+impl CacheGroup<'_> {
     /// The plan of the cache, if there is one.
     fn taken(&self) -> impl Iterator<Item = &Taken> {
         self.planned.iter().flat_map(|(_, plan)| &plan.taken)
@@ -53,7 +53,7 @@ impl Shelf<'_> {
 
 /// Brings to `projects` what they want. `published` is what this run would have published before, were it not dry, and
 /// `caches` are those that would not be now as they are.
-pub(super) fn bring<'r>(
+pub(super) fn pull<'r>(
     request: &SyncRequest<'r>,
     projects: &[&'r Project],
     published: &[(&Project, &ProjectPlan)],
@@ -88,10 +88,10 @@ pub(super) fn bring<'r>(
         };
         (cache, projects)
     };
-    let mut shelves = Vec::new();
+    let mut planned_groups = Vec::new();
     for (cache, projects) in groups.into_iter().map(open).collect::<Vec<_>>() {
-        shelves.push(match cache {
-            Ok(cache) => shelf(request, &mut opened, cache, projects, published, outcome)?,
+        planned_groups.push(match cache {
+            Ok(cache) => plan_group(request, &mut opened, cache, projects, published, outcome)?,
             Err(error) => {
                 if projects.is_empty() {
                     request.warn(&mut outcome.warnings, None, error.to_string());
@@ -108,9 +108,9 @@ pub(super) fn bring<'r>(
     };
     let id = plan_id(
         planned_on,
-        shelves
+        planned_groups
             .iter()
-            .flat_map(Shelf::taken)
+            .flat_map(CacheGroup::taken)
             .map(|taken| (None, &taken.plan)),
     );
     // Of both directions, where there are two.
@@ -121,9 +121,9 @@ pub(super) fn bring<'r>(
         .flat_map(|(_, plan)| plan.files())
         .map(|file| file.id)
         .collect();
-    let wanted = shelves
+    let wanted = planned_groups
         .iter()
-        .flat_map(Shelf::taken)
+        .flat_map(CacheGroup::taken)
         .flat_map(|taken| taken.plan.files())
         .map(|file| file.id);
     let ids: BTreeSet<_> = wanted.filter(|id| !new.contains(id)).collect();
@@ -131,8 +131,8 @@ pub(super) fn bring<'r>(
         opened.fetch_contents(request, &ids)?;
     }
     let mut reports = Vec::new();
-    for shelf in shelves {
-        reports.extend(put(request, &opened, shelf, published, outcome)?);
+    for group in planned_groups {
+        reports.extend(apply_group(request, &opened, group, published, outcome)?);
     }
     Ok(reports)
 }
@@ -163,14 +163,14 @@ fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Question> {
 }
 
 /// Plans the cache of some projects.
-fn shelf<'r>(
+fn plan_group<'r>(
     request: &SyncRequest<'r>,
     opened: &mut Opened,
     cache: Cache,
     projects: Vec<&'r Project>,
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
-) -> Result<Shelf<'r>, SyncError> {
+) -> Result<CacheGroup<'r>, SyncError> {
     let mut questions = Vec::new();
     let mut refused = Vec::new();
     let mut unusable = Vec::new();
@@ -185,7 +185,7 @@ fn shelf<'r>(
         }
     }
     if unusable.iter().any(Option::is_some) {
-        return Ok(Shelf {
+        return Ok(CacheGroup {
             projects,
             left: Vec::new(),
             refused,
@@ -199,7 +199,7 @@ fn shelf<'r>(
         .collect();
     questions.extend(left_questions);
     match cache.plan(questions, request.force) {
-        Ok(plan) => Ok(Shelf {
+        Ok(plan) => Ok(CacheGroup {
             projects,
             left,
             refused,
@@ -209,12 +209,12 @@ fn shelf<'r>(
     }
 }
 
-fn failed(projects: Vec<&Project>, error: CacheError) -> Result<Shelf<'_>, SyncError> {
+fn failed(projects: Vec<&Project>, error: CacheError) -> Result<CacheGroup<'_>, SyncError> {
     if let CacheError::Interrupted(interrupted) = error {
         return Err(interrupted.into());
     }
     let errors = of_all(&projects, error);
-    Ok(Shelf {
+    Ok(CacheGroup {
         projects,
         left: Vec::new(),
         refused: Vec::new(),
@@ -371,19 +371,19 @@ fn warn_of_unmatched(
 }
 
 /// Writes one cache, unless the run is dry, and tells what became of each project.
-fn put(
+fn apply_group(
     request: &SyncRequest<'_>,
     opened: &Opened,
-    shelf: Shelf<'_>,
+    group: CacheGroup<'_>,
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
 ) -> Result<Vec<ProjectReport>, SyncError> {
-    let Shelf {
+    let CacheGroup {
         projects,
         left,
         refused,
         planned,
-    } = shelf;
+    } = group;
     let errors = match planned {
         Ok((mut cache, mut plan)) => {
             measure(&mut plan, opened.store.as_ref(), published);
@@ -412,12 +412,12 @@ fn put(
                     let mut reports: Vec<_> = pulled
                         .map(|((project, taken), refused)| {
                             let name = &project.name;
-                            tell(request, name, taken, refused, outcome)
+                            report(request, name, taken, refused, outcome)
                         })
                         .collect();
                     for (name, taken) in merged(left, of_left) {
                         report_left(request, &name, &taken, outcome);
-                        reports.push(tell(request, &name, taken, Vec::new(), outcome));
+                        reports.push(report(request, &name, taken, Vec::new(), outcome));
                     }
                     return Ok(reports);
                 }
@@ -429,7 +429,7 @@ fn put(
     // Projects that share a cache share its fate.
     let reports = projects.into_iter().zip(errors).map(|(project, error)| {
         let outcome = error.map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
-        report(&project.name, outcome, ProjectPlan::default())
+        project_report(&project.name, outcome, ProjectPlan::default())
     });
     Ok(reports.collect())
 }
@@ -488,7 +488,7 @@ fn report_left(
 }
 
 /// Reports one project, with warnings about what was kept or replaced.
-fn tell(
+fn report(
     request: &SyncRequest<'_>,
     project: &ProjectName,
     mut taken: Taken,
@@ -525,10 +525,10 @@ fn tell(
     } else {
         ProjectOutcome::Brought
     };
-    report(project, became, taken.plan)
+    project_report(project, became, taken.plan)
 }
 
-fn report(name: &ProjectName, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
+fn project_report(name: &ProjectName, outcome: ProjectOutcome, plan: ProjectPlan) -> ProjectReport {
     ProjectReport {
         name: name.clone(),
         direction: Direction::FromCodex,

@@ -20,7 +20,7 @@ use crate::text::pluralize;
 use crate::workspace::Project;
 
 /// A project whose files the codex holds.
-pub(super) struct Published<'r> {
+pub(super) struct PublishedProject<'r> {
     /// Its number among the projects of `roots`.
     pub(super) number: usize,
     pub(super) project: &'r Project,
@@ -29,16 +29,16 @@ pub(super) struct Published<'r> {
 
 /// Updates the caches of the projects to what the codex holds of them at `tip`. A dry run returns the caches that would
 /// change, as they would be then.
-pub(super) fn keep(
+pub(super) fn update_caches(
     request: &SyncRequest<'_>,
-    published: &[Published<'_>],
+    published: &[PublishedProject<'_>],
     branch: &str,
     tip: Option<ObjectId>,
     roots: &Roots<'_>,
     warnings: &mut Vec<Warning>,
 ) -> BTreeMap<PathBuf, Cache> {
     let mut assumed = BTreeMap::new();
-    let mut groups: BTreeMap<&Path, Vec<&Published<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<&Path, Vec<&PublishedProject<'_>>> = BTreeMap::new();
     for one in published {
         groups.entry(&one.project.cache_dir).or_default().push(one);
     }
@@ -51,7 +51,7 @@ pub(super) fn keep(
             complete: true,
             time: request.now,
         };
-        match keep_one(request, path, &group, roots, asked, warnings) {
+        match update_cache(request, path, &group, roots, asked, warnings) {
             Ok(cache) => assumed.extend(cache.map(|cache| (path.to_owned(), cache))),
             Err(_) if request.dry_run => {}
             Err(error) => {
@@ -69,21 +69,21 @@ pub(super) fn keep(
     assumed
 }
 
-fn keep_one(
+fn update_cache(
     request: &SyncRequest<'_>,
     path: &Path,
-    group: &[&Published<'_>],
+    group: &[&PublishedProject<'_>],
     roots: &Roots<'_>,
     asked: impl Fn(ObjectId) -> Asked,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Cache>, CacheError> {
-    let owner = |one: &Published<'_>| Owner {
+    let owner = |one: &PublishedProject<'_>| Owner {
         project: one.project.name.clone(),
         reason: Reason::Published,
     };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
     let look = Cache::look(path)?;
-    let is_there = |(one, digest): (&&Published<'_>, &ObjectId)| {
+    let is_there = |(one, digest): (&&PublishedProject<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
         before.is_some_and(|before| before.answers_at_any_tip(&asked(*digest)))
@@ -180,7 +180,7 @@ pub(super) fn warn_replaced(
 }
 
 /// A digest of all that a project publishes.
-fn digest(one: &Published<'_>) -> ObjectId {
+fn digest(one: &PublishedProject<'_>) -> ObjectId {
     let mut text = one.project.to.as_bstr().to_vec();
     for (path, file) in &one.snapshot.files {
         text.push(0);
