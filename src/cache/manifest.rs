@@ -16,7 +16,7 @@ pub struct Manifest {
     /// The file system's time when `files` were looked at.
     pub taken: Time,
     /// What was asked for, and by whom.
-    pub owners: BTreeMap<Owner, Asked>,
+    pub owners: BTreeMap<Owner, RequestRecord>,
     /// By path in the codex, which is also the path below the cache.
     pub files: BTreeMap<BString, Cached>,
 }
@@ -41,7 +41,7 @@ pub enum Reason {
 
 /// What an owner last asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestRecord {
     /// The codex's URL, without secrets.
     pub remote: String,
     /// Its branch.
@@ -49,14 +49,14 @@ pub struct Asked {
     /// The tip that the files are of; `None` for a codex without commits.
     pub tip: Option<ObjectId>,
     /// A digest of the question. With the same one and the same tip there is nothing new to be had.
-    pub question: ObjectId,
+    pub digest: ObjectId,
     /// Whether all of it is there: nothing was refused or kept back.
     pub complete: bool,
     /// When, in seconds since the epoch.
     pub time: i64,
 }
 
-impl Asked {
+impl RequestRecord {
     /// Whether `other` is the same question about the same tip, and all of it was had.
     pub fn answers(&self, other: &Self) -> bool {
         self.tip == other.tip && self.answers_at_any_tip(other)
@@ -65,8 +65,8 @@ impl Asked {
     /// Whether `other` is the same question about the same branch, and all of it was had.
     pub fn answers_at_any_tip(&self, other: &Self) -> bool {
         self.complete
-            && (&self.remote, &self.branch, self.question)
-                == (&other.remote, &other.branch, other.question)
+            && (&self.remote, &self.branch, self.digest)
+                == (&other.remote, &other.branch, other.digest)
     }
 }
 
@@ -80,7 +80,7 @@ pub struct Cached {
     /// For whom. A file for nobody goes with the next run.
     pub owners: Vec<Owner>,
     /// What runs that did not end may have written instead.
-    pub begun: Vec<Entry>,
+    pub pending_writes: Vec<Entry>,
 }
 
 /// The kind and version of the manifest's record.
@@ -100,7 +100,7 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
         push_bytes(&mut body, asked.remote.as_bytes());
         push_bytes(&mut body, asked.branch.as_bytes());
         body.extend_from_slice(&asked.tip.map_or([0; 20], |tip| tip.0));
-        body.extend_from_slice(&asked.question.0);
+        body.extend_from_slice(&asked.digest.0);
         body.push(u8::from(asked.complete));
         body.extend_from_slice(&asked.time.to_le_bytes());
     }
@@ -139,11 +139,11 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
         } else {
             Reason::Published
         };
-        let asked = Asked {
+        let asked = RequestRecord {
             remote: text(&mut reader)?,
             branch: text(&mut reader)?,
             tip: Some(ObjectId(reader.array()?)).filter(|tip| tip.0 != [0; 20]),
-            question: ObjectId(reader.array()?),
+            digest: ObjectId(reader.array()?),
             complete: flag(&mut reader)?,
             time: reader.number()?.cast_signed(),
         };
@@ -173,7 +173,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
                 entry,
                 stat,
                 owners: of,
-                begun: Vec::new(),
+                pending_writes: Vec::new(),
             },
         ));
     }
@@ -186,10 +186,10 @@ pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
 
 impl Manifest {
     /// The list of files that runs which did not end were about to write.
-    pub(super) fn begun(&self) -> Vec<u8> {
+    pub(super) fn pending_writes(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for (path, file) in &self.files {
-            file.begun
+            file.pending_writes
                 .iter()
                 .for_each(|entry| push_entry(&mut body, path, entry));
         }

@@ -6,10 +6,10 @@
 //!
 //! Everything in it is made with the permissions that the user's mask leaves, so that a group can share it.
 
+mod cache_plan;
+mod dir;
 mod manifest;
 mod note;
-mod place;
-mod plan;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -20,8 +20,8 @@ use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 use rayon::prelude::*;
 
-pub use manifest::{Asked, Cached, Manifest, Owner, Reason};
-use place::{OnDisk, Place};
+use dir::{CacheDir, DiskEntry};
+pub use manifest::{Cached, Manifest, Owner, Reason, RequestRecord};
 
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock;
@@ -73,11 +73,11 @@ pub enum CacheError {
 
 /// What one owner wants to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct Request {
     /// Who asks.
     pub owner: Owner,
     /// What is to be noted of it.
-    pub asked: Asked,
+    pub asked: RequestRecord,
     /// By path in the codex: files, and nothing but files.
     pub files: BTreeMap<BString, Entry>,
     /// Whether the owner is forgotten once it has no files any more.
@@ -95,7 +95,7 @@ pub enum Kept {
 
 /// What becomes of one question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct RequestResult {
     /// What is written and removed. `unmanaged` counts what is kept.
     pub plan: ProjectPlan,
     /// Paths that are left as they are, and why.
@@ -118,8 +118,8 @@ pub enum Condition {
 /// What a run would do to a cache.
 pub struct CachePlan {
     /// An answer to each question, in order.
-    pub taken: Vec<Taken>,
-    questions: Vec<Question>,
+    pub taken: Vec<RequestResult>,
+    requests: Vec<Request>,
     force: bool,
     /// Files whose stat the manifest does not know.
     looked: HashMap<BString, Stat>,
@@ -129,10 +129,10 @@ pub struct CachePlan {
 pub struct Cache {
     path: PathBuf,
     /// Not there where the directory is not, and this is only a look.
-    place: Option<Place>,
+    directory: Option<CacheDir>,
     manifest: Manifest,
     /// What is at paths once a plan that is only assumed is carried out.
-    assumed: BTreeMap<BString, OnDisk>,
+    assumed: BTreeMap<BString, DiskEntry>,
     _lock: Option<File>,
 }
 
@@ -148,41 +148,43 @@ impl Cache {
             source,
         };
         std::fs::create_dir_all(path).map_err(error)?;
-        let place = Place::open(path).map_err(error)?;
-        let control = place.control().map_err(error)?;
+        let directory = CacheDir::open(path).map_err(error)?;
+        let control = directory.control().map_err(error)?;
         let file = lock::open_in(&control, Path::new(LOCK))
             .map_err(|source| error(of_own_file(LOCK, &source)))?;
         let lock = lock::lock(file, interrupt, waiting)?;
-        place.sign(".gitignore", "*\n").map_err(error)?;
-        place.sign("CACHEDIR.TAG", CACHEDIR_TAG).map_err(error)?;
-        place.tidy();
+        directory.write_marker(".gitignore", "*\n").map_err(error)?;
+        directory
+            .write_marker("CACHEDIR.TAG", CACHEDIR_TAG)
+            .map_err(error)?;
+        directory.tidy();
         Ok(Self {
-            manifest: read(&place).map_err(error)?,
+            manifest: read(&directory).map_err(error)?,
             path: path.to_owned(),
-            place: Some(place),
+            directory: Some(directory),
             assumed: BTreeMap::new(),
             _lock: lock,
         })
     }
 
     /// Opens the cache in `path`, which may not be there, and writes nothing.
-    pub fn look(path: &Path) -> Result<Self, CacheError> {
+    pub fn open_read_only(path: &Path) -> Result<Self, CacheError> {
         let error = |source| CacheError::Open {
             path: path.to_owned(),
             source,
         };
-        let place = match Place::open(path) {
-            Ok(place) => Some(place),
+        let directory = match CacheDir::open(path) {
+            Ok(directory) => Some(directory),
             Err(source) if source.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(error(source)),
         };
-        let manifest = match &place {
-            Some(place) => read(place).map_err(error)?,
+        let manifest = match &directory {
+            Some(directory) => read(directory).map_err(error)?,
             None => Manifest::default(),
         };
         Ok(Self {
             path: path.to_owned(),
-            place,
+            directory,
             manifest,
             assumed: BTreeMap::new(),
             _lock: None,
@@ -212,9 +214,9 @@ impl Cache {
     }
 
     /// Plans what `questions` come to. Nothing is written. With `force`, what was changed by hand is replaced.
-    pub fn plan(&self, questions: Vec<Question>, force: bool) -> Result<CachePlan, CacheError> {
-        let leaving = plan::leaving(&self.manifest, &questions);
-        let mut paths: Vec<&BStr> = questions
+    pub fn plan(&self, requests: Vec<Request>, force: bool) -> Result<CachePlan, CacheError> {
+        let leaving = cache_plan::leaving(&self.manifest, &requests);
+        let mut paths: Vec<&BStr> = requests
             .iter()
             .flat_map(|q| q.files.keys().map(|path| path.as_bstr()))
             .collect();
@@ -222,16 +224,16 @@ impl Cache {
         paths.sort_unstable();
         paths.dedup();
         let look = |path: &'_ BStr| match self.on_disk(path) {
-            Ok(OnDisk::Absent) => None,
+            Ok(DiskEntry::Absent) => None,
             found => Some(found.map(|found| (path.to_owned(), found))),
         };
-        let found: HashMap<BString, OnDisk> = paths
+        let found: HashMap<BString, DiskEntry> = paths
             .into_par_iter()
             .filter_map(look)
             .collect::<Result<_, CacheError>>()?;
-        let taken = plan::plan(&self.manifest, &questions, &found, force);
-        let news = |(path, found): (BString, OnDisk)| match found {
-            OnDisk::File { stat, .. } if !self.is_known(path.as_bstr(), &stat, || true) => {
+        let taken = cache_plan::plan(&self.manifest, &requests, &found, force);
+        let news = |(path, found): (BString, DiskEntry)| match found {
+            DiskEntry::File { stat, .. } if !self.is_known(path.as_bstr(), &stat, || true) => {
                 Some((path, stat))
             }
             _ => None,
@@ -239,7 +241,7 @@ impl Cache {
         let looked = found.into_iter().filter_map(news).collect();
         Ok(CachePlan {
             taken,
-            questions,
+            requests,
             force,
             looked,
         })
@@ -251,14 +253,14 @@ impl Cache {
         &mut self,
         plan: CachePlan,
         contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
-    ) -> Result<Vec<Taken>, CacheError> {
+    ) -> Result<Vec<RequestResult>, CacheError> {
         let CachePlan {
-            questions,
+            requests,
             mut taken,
             force,
             mut looked,
         } = plan;
-        let Some(place) = &self.place else {
+        let Some(directory) = &self.directory else {
             return Ok(taken);
         };
         let path = self.path.clone();
@@ -266,10 +268,10 @@ impl Cache {
             path: path.clone(),
             source,
         };
-        let all_known = questions.iter().zip(&taken).all(|(question, one)| {
-            let before = self.manifest.owners.get(&question.owner);
-            let is_known = question.asked.complete
-                && before.is_some_and(|before| before.answers(&question.asked));
+        let all_known = requests.iter().zip(&taken).all(|(request, one)| {
+            let before = self.manifest.owners.get(&request.owner);
+            let is_known = request.asked.complete
+                && before.is_some_and(|before| before.answers(&request.asked));
             one.plan.changes.is_empty() && is_known
         });
         if all_known && looked.is_empty() {
@@ -290,7 +292,7 @@ impl Cache {
             .flat_map(|one| &one.plan.changes)
             .filter(|change| change.op.file().is_none())
         {
-            if let Err(error) = place.remove(change.path.as_bstr()) {
+            if let Err(error) = directory.remove(change.path.as_bstr()) {
                 failed.insert(change.path.clone(), error.to_string());
             }
         }
@@ -305,7 +307,7 @@ impl Cache {
             .flat_map(|same| same.chunks(ONE_WALK))
             .collect();
         let put = |files: &[((&BStr, &BStr), &SourceFile)]| -> Vec<(BString, io::Result<Stat>)> {
-            let folder = place.folder(files[0].0.0, force);
+            let folder = directory.folder(files[0].0.0, force);
             let put = |leaf: &BStr, file: &SourceFile| {
                 let folder = folder
                     .as_ref()
@@ -326,7 +328,7 @@ impl Cache {
             }
         }
         for one in &mut taken {
-            let Taken { plan, refused, .. } = one;
+            let RequestResult { plan, refused, .. } = one;
             plan.changes
                 .retain(|change| match failed.remove_entry(&change.path) {
                     Some(failure) => {
@@ -336,18 +338,18 @@ impl Cache {
                     None => true,
                 });
         }
-        self.manifest.note(questions, &taken, &looked);
+        self.manifest.note(requests, &taken, &looked);
         self.save().map_err(error)?;
         Ok(taken)
     }
 
     /// Goes on as if a plan had been carried out, and writes nothing: what a run would do after it is planned on that.
-    pub fn assume(&mut self, plan: CachePlan) {
+    pub fn simulate(&mut self, plan: CachePlan) {
         for change in plan.taken.iter().flat_map(|one| &one.plan.changes) {
             let then = change
                 .op
                 .file()
-                .map_or(OnDisk::Absent, |file| OnDisk::File {
+                .map_or(DiskEntry::Absent, |file| DiskEntry::File {
                     mode: file.mode,
                     id: file.id,
                     stat: Stat::default(),
@@ -355,15 +357,15 @@ impl Cache {
             self.assumed.insert(change.path.clone(), then);
         }
         self.manifest
-            .note(plan.questions, &plan.taken, &HashMap::new());
+            .note(plan.requests, &plan.taken, &HashMap::new());
     }
 
     /// How the files are that are not as they were written.
-    pub fn conditions(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
+    pub fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
         let condition = |(path, file): (&BString, &Cached)| {
             let condition = match self.on_disk(path.as_bstr())? {
-                OnDisk::Absent => Condition::Missing,
-                OnDisk::File { mode, id, .. } if file.is_ours(mode, id) => return Ok(None),
+                DiskEntry::Absent => Condition::Missing,
+                DiskEntry::File { mode, id, .. } if file.is_ours(mode, id) => return Ok(None),
                 _ => Condition::Changed,
             };
             Ok(Some((path.clone(), condition)))
@@ -381,16 +383,16 @@ impl Cache {
         &mut self,
         whose: impl Fn(&Owner) -> bool,
         force: bool,
-    ) -> Result<Vec<Taken>, CacheError> {
+    ) -> Result<Vec<RequestResult>, CacheError> {
         let plan = self.plan(self.nothing_more(whose), force)?;
         self.apply(plan, |_| Err(String::new()))
     }
 
     /// Questions of the owners that `whose` selects, which want nothing any more.
-    pub fn nothing_more(&self, whose: impl Fn(&Owner) -> bool) -> Vec<Question> {
-        let nothing = |(owner, asked): (&Owner, &Asked)| Question {
+    pub fn nothing_more(&self, whose: impl Fn(&Owner) -> bool) -> Vec<Request> {
+        let nothing = |(owner, asked): (&Owner, &RequestRecord)| Request {
             owner: owner.clone(),
-            asked: Asked {
+            asked: RequestRecord {
                 complete: false,
                 ..asked.clone()
             },
@@ -406,12 +408,12 @@ impl Cache {
     }
 
     /// What is at a path.
-    fn on_disk(&self, path: &BStr) -> Result<OnDisk, CacheError> {
+    fn on_disk(&self, path: &BStr) -> Result<DiskEntry, CacheError> {
         if let Some(assumed) = self.assumed.get(path) {
             return Ok(assumed.clone());
         }
-        let Some(place) = &self.place else {
-            return Ok(self.with_assumed(path, OnDisk::Absent));
+        let Some(directory) = &self.directory else {
+            return Ok(self.with_assumed(path, DiskEntry::Absent));
         };
 
         let known = self.manifest.files.get(path);
@@ -420,7 +422,7 @@ impl Cache {
                 .filter(|_| self.is_known(path, stat, keeps_change_times))
                 .map(|known| known.entry.id)
         };
-        let found = place
+        let found = directory
             .look(path, hashed)
             .map_err(|source| CacheError::Open {
                 path: self.path.clone(),
@@ -430,23 +432,23 @@ impl Cache {
     }
 
     /// What is at a path that itself is as `found`, once the assumed plan is carried out above and below it.
-    fn with_assumed(&self, path: &BStr, found: OnDisk) -> OnDisk {
+    fn with_assumed(&self, path: &BStr, found: DiskEntry) -> DiskEntry {
         if self.assumed.is_empty() {
             return found;
         }
-        let is_file = |path: &BStr| matches!(self.assumed.get(path), Some(OnDisk::File { .. }));
+        let is_file = |path: &BStr| matches!(self.assumed.get(path), Some(DiskEntry::File { .. }));
         let above = path
             .find_iter(b"/")
             .map(|slash| path[..slash].as_bstr())
             .find(|above| is_file(above));
         if let Some(above) = above {
-            return OnDisk::Blocked(above.to_owned());
+            return DiskEntry::Blocked(above.to_owned());
         }
 
         let mut inside = match &found {
-            OnDisk::Directory(inside) => inside.clone(),
-            OnDisk::Absent | OnDisk::Blocked(_) => Vec::new(),
-            OnDisk::File { .. } | OnDisk::Other | OnDisk::Unusable(_) => return found,
+            DiskEntry::Directory(inside) => inside.clone(),
+            DiskEntry::Absent | DiskEntry::Blocked(_) => Vec::new(),
+            DiskEntry::File { .. } | DiskEntry::Other | DiskEntry::Unusable(_) => return found,
         };
         let prefix = BString::from([path.as_bytes(), b"/"].concat());
         inside.retain(|path| !self.assumed.contains_key(path));
@@ -457,8 +459,8 @@ impl Cache {
                 .cloned(),
         );
         match found {
-            OnDisk::Absent | OnDisk::Blocked(_) if inside.is_empty() => found,
-            _ => OnDisk::Directory(inside),
+            DiskEntry::Absent | DiskEntry::Blocked(_) if inside.is_empty() => found,
+            _ => DiskEntry::Directory(inside),
         }
     }
 
@@ -474,14 +476,14 @@ impl Cache {
     }
 
     fn control(&self) -> io::Result<Dir> {
-        let place = self.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        place.control()
+        let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        directory.control()
     }
 
-    /// Records what is about to be written, beside what earlier runs had begun: whatever of it a kill leaves is still
+    /// Records what is about to be written, beside what earlier runs had pending_writes: whatever of it a kill leaves is still
     /// known to be written by the cache.
     fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
-        let mut body = self.manifest.begun();
+        let mut body = self.manifest.pending_writes();
         for file in files {
             manifest::push_entry(
                 &mut body,
@@ -510,11 +512,13 @@ impl Cache {
             &manifest::encode(&self.manifest),
         )?;
         // Files that this run was not asked about are still as an earlier run left them.
-        match self.manifest.begun() {
+        match self.manifest.pending_writes() {
             none if none.is_empty() => drop(control.remove_file(BEGUN)),
-            begun => record::write_in(&control, Path::new(BEGUN), manifest::BEGUN_HEAD, &begun)?,
+            pending => {
+                record::write_in(&control, Path::new(BEGUN), manifest::BEGUN_HEAD, &pending)?
+            }
         }
-        self.place.iter().for_each(Place::tidy);
+        self.directory.iter().for_each(CacheDir::tidy);
         Ok(())
     }
 }
@@ -543,10 +547,10 @@ pub fn is_own_name(path: &BStr) -> bool {
         .any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// The manifest of a cache, with what a run that did not end had begun; empty where there is none, or where it is damaged.
+/// The manifest of a cache, with what a run that did not end had pending_writes; empty where there is none, or where it is damaged.
 /// An error if it is there and cannot be read: files that were written for others would count as the user's own.
-fn read(place: &Place) -> io::Result<Manifest> {
-    let Some(control) = place.existing_control()? else {
+fn read(directory: &CacheDir) -> io::Result<Manifest> {
+    let Some(control) = directory.existing_control()? else {
         return Ok(Manifest::default());
     };
     let body = |name: &str, head| {
@@ -563,13 +567,13 @@ fn read(place: &Place) -> io::Result<Manifest> {
                 entry,
                 stat: None,
                 owners: Vec::new(),
-                begun: Vec::new(),
+                pending_writes: Vec::new(),
             };
             manifest
                 .files
                 .entry(path)
                 .or_insert(fresh)
-                .begun
+                .pending_writes
                 .push(entry);
         }
     }
@@ -586,7 +590,7 @@ mod tests {
     use super::*;
     use crate::object::{Kind, Mode, hash};
 
-    fn asks(project: &str, path: &str, contents: &str) -> Question {
+    fn asks(project: &str, path: &str, contents: &str) -> Request {
         let owner = Owner {
             project: project.parse().unwrap(),
             reason: Reason::Wanted,
@@ -596,15 +600,15 @@ mod tests {
             String::new(),
             String::new(),
         );
-        let asked = Asked {
+        let asked = RequestRecord {
             remote,
             branch,
             tip: None,
-            question: id,
+            digest: id,
             complete: true,
             time: 0,
         };
-        Question {
+        Request {
             owner,
             asked,
             files: [(
@@ -623,8 +627,8 @@ mod tests {
     fn what_a_killed_run_had_begun_is_known_until_its_owner_is_asked_again() {
         let directory = tempfile::tempdir().unwrap();
         let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
-        let put = |cache: &mut Cache, question: Question, contents: &str| {
-            let plan = cache.plan(vec![question], false).unwrap();
+        let put = |cache: &mut Cache, request: Request, contents: &str| {
+            let plan = cache.plan(vec![request], false).unwrap();
             cache.apply(plan, |_| Ok(contents.into())).unwrap();
         };
         put(&mut open(), asks("a", "a.md", "one"), "one");
@@ -636,7 +640,7 @@ mod tests {
         std::fs::write(directory.path().join("a.md"), "two").unwrap();
         drop(cache);
         put(&mut open(), asks("b", "b.md", "b"), "b");
-        assert_eq!(open().conditions().unwrap(), []);
+        assert_eq!(open().verify().unwrap(), []);
         put(&mut open(), asks("a", "a.md", "three"), "three");
         assert_eq!(
             std::fs::read(directory.path().join("a.md")).unwrap(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bstr::BString;
 
 use super::manifest::{Cached, Manifest, Owner};
-use super::{Question, Taken};
+use super::{Request, RequestResult};
 use crate::plan::Entry;
 use crate::stat::Stat;
 
@@ -15,8 +15,8 @@ impl Manifest {
     /// the next run tries again.
     pub(super) fn note(
         &mut self,
-        questions: Vec<Question>,
-        taken: &[Taken],
+        requests: Vec<Request>,
+        taken: &[RequestResult],
         looked: &HashMap<BString, Stat>,
     ) {
         let not_ours: BTreeSet<&BString> = taken
@@ -32,7 +32,7 @@ impl Manifest {
                 lacking.insert(owner.clone());
             }
         };
-        let asking: BTreeSet<&Owner> = questions.iter().map(|question| &question.owner).collect();
+        let asking: BTreeSet<&Owner> = requests.iter().map(|request| &request.owner).collect();
         for (path, file) in &mut self.files {
             file.owners.retain(|owner| {
                 if !asking.contains(owner) {
@@ -41,9 +41,9 @@ impl Manifest {
                 // A file that should have been removed but stays is still tracked: it is reported on every run, and
                 // removed with `--force`.
                 let is_wanted = || {
-                    questions
+                    requests
                         .iter()
-                        .any(|question| question.files.contains_key(path))
+                        .any(|request| request.files.contains_key(path))
                 };
                 let stays = not_ours.contains(path) && !is_wanted();
                 if stays {
@@ -54,7 +54,7 @@ impl Manifest {
         }
         // Of two versions the first counts, as it does in the plan.
         let mut decided: HashMap<&BString, Entry> = HashMap::new();
-        for Question { owner, files, .. } in &questions {
+        for Request { owner, files, .. } in &requests {
             for (path, wanted) in files {
                 let entry = *decided.entry(path).or_insert(*wanted);
                 let is_ours = !not_ours.contains(path);
@@ -67,7 +67,7 @@ impl Manifest {
                             file.owners.iter().for_each(&mut lacks);
                         }
                         if is_ours {
-                            (file.entry, file.begun) = (entry, Vec::new());
+                            (file.entry, file.pending_writes) = (entry, Vec::new());
                         }
                         file.owners.push(owner.clone());
                     }
@@ -78,7 +78,7 @@ impl Manifest {
                             entry,
                             stat: None,
                             owners: vec![owner.clone()],
-                            begun: Vec::new(),
+                            pending_writes: Vec::new(),
                         };
                         self.files.insert(path.clone(), fresh);
                     }
@@ -95,15 +95,15 @@ impl Manifest {
             }
         }
         self.files.retain(|_, file| !file.owners.is_empty());
-        let leaving: Vec<Owner> = questions
+        let leaving: Vec<Owner> = requests
             .iter()
-            .filter(|question| question.leaves)
-            .map(|question| question.owner.clone())
+            .filter(|request| request.leaves)
+            .map(|request| request.owner.clone())
             .collect();
         self.owners.extend(
-            questions
+            requests
                 .into_iter()
-                .map(|question| (question.owner, question.asked)),
+                .map(|request| (request.owner, request.asked)),
         );
         for owner in lacking {
             self.owners

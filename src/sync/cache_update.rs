@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 
 use super::request::SyncRequest;
 use super::sources::Roots;
-use crate::cache::{Asked, Cache, CacheError, Owner, Question, Reason, Taken};
+use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
 use crate::event::{Counter, Event, Stage};
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
@@ -43,11 +43,11 @@ pub(super) fn update_caches(
         groups.entry(&one.project.cache_dir).or_default().push(one);
     }
     for (path, group) in groups {
-        let asked = |question| Asked {
+        let asked = |digest| RequestRecord {
             remote: request.workspace.remote.url.to_string(),
             branch: branch.to_owned(),
             tip,
-            question,
+            digest,
             complete: true,
             time: request.now,
         };
@@ -74,7 +74,7 @@ fn update_cache(
     path: &Path,
     group: &[&PublishedProject<'_>],
     roots: &Roots<'_>,
-    asked: impl Fn(ObjectId) -> Asked,
+    asked: impl Fn(ObjectId) -> RequestRecord,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Cache>, CacheError> {
     let owner = |one: &PublishedProject<'_>| Owner {
@@ -82,7 +82,7 @@ fn update_cache(
         reason: Reason::Published,
     };
     let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
-    let look = Cache::look(path)?;
+    let look = Cache::open_read_only(path)?;
     let is_there = |(one, digest): (&&PublishedProject<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
@@ -119,7 +119,7 @@ fn update_cache(
                 },
             );
         }
-        questions.push(Question {
+        questions.push(Request {
             owner: owner(one),
             asked: asked(digest),
             files,
@@ -128,7 +128,7 @@ fn update_cache(
     }
     let plan = cache.plan(questions, request.force)?;
     if request.dry_run {
-        cache.assume(plan);
+        cache.simulate(plan);
         return Ok(Some(cache));
     }
     request.reporter.event(&Event::Started {
@@ -164,7 +164,7 @@ fn update_cache(
 pub(super) fn warn_replaced(
     request: &SyncRequest<'_>,
     project: &ProjectName,
-    taken: &Taken,
+    taken: &RequestResult,
     warnings: &mut Vec<Warning>,
 ) {
     let Some(first) = taken.replaced.first() else {

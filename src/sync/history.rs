@@ -165,7 +165,7 @@ fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &Histor
 
 /// The last pull of a project into its cache from this remote and branch.
 fn last_pull(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>) -> LastSync {
-    let cache = match Cache::look(&project.cache_dir) {
+    let cache = match Cache::open_read_only(&project.cache_dir) {
         Ok(cache) => cache,
         Err(error) => return LastSync::Unknown(error.to_string()),
     };

@@ -13,7 +13,9 @@ use super::cache_update::warn_replaced;
 use super::frontmatter;
 use super::remote_session::{Opened, look};
 use super::request::SyncRequest;
-use crate::cache::{Asked, Cache, CacheError, CachePlan, Kept, Owner, Question, Reason, Taken};
+use crate::cache::{
+    Cache, CacheError, CachePlan, Kept, Owner, Reason, Request, RequestRecord, RequestResult,
+};
 use crate::codex::store::{Store, StoreError};
 use crate::config::Direction;
 use crate::event::{Counter, Event, Stage};
@@ -46,7 +48,7 @@ struct CacheGroup<'r> {
 
 impl CacheGroup<'_> {
     /// The plan of the cache, if there is one.
-    fn taken(&self) -> impl Iterator<Item = &Taken> {
+    fn taken(&self) -> impl Iterator<Item = &RequestResult> {
         self.planned.iter().flat_map(|(_, plan)| &plan.taken)
     }
 }
@@ -81,7 +83,7 @@ pub(super) fn pull<'r>(
     let open = |(path, projects): (&Path, _)| {
         let cache = match caches.remove(path) {
             Some(assumed) => Ok(assumed),
-            None if request.dry_run => Cache::look(path),
+            None if request.dry_run => Cache::open_read_only(path),
             None => Cache::open(path, &request.interrupt, || {
                 request.reporter.event(&Event::Waiting)
             }),
@@ -148,13 +150,13 @@ fn unused_cache<'r>(request: &SyncRequest<'r>) -> Option<&'r Path> {
     if is_used || workspace.projects_vary || !workspace.owns_cache(path) {
         return None;
     }
-    let cache = Cache::look(path).ok()?;
+    let cache = Cache::open_read_only(path).ok()?;
     (!cache.manifest().owners.is_empty()).then_some(path)
 }
 
 /// Questions of the projects that have files in `cache` and are no longer in the configuration: they want nothing. None,
 /// where another workspace or another run may have these projects.
-fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Question> {
+fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Request> {
     let workspace = request.workspace;
     if workspace.projects_vary || !workspace.owns_cache(cache.path()) {
         return Vec::new();
@@ -231,7 +233,7 @@ fn of_all(projects: &[&Project], error: CacheError) -> Vec<Option<ProjectError>>
         .collect()
 }
 
-type Asking = Result<(Question, Vec<(BString, String)>), ProjectError>;
+type Asking = Result<(Request, Vec<(BString, String)>), ProjectError>;
 
 /// What a project wants of the codex, and the entries that it cannot have.
 fn question(
@@ -261,11 +263,11 @@ fn question(
         project: project.name.clone(),
         reason: Reason::Wanted,
     };
-    let mut asked = Asked {
+    let mut asked = RequestRecord {
         remote: request.workspace.remote.url.to_string(),
         branch: opened.branch.clone(),
         tip: opened.tip,
-        question: selector.digest(),
+        digest: selector.digest(),
         complete: true,
         time: request.now,
     };
@@ -278,7 +280,7 @@ fn question(
         let files = cache.files_of(&owner);
         warn_of_unmatched(request, project, &selector, &files, outcome);
         return Ok(Ok((
-            Question {
+            Request {
                 owner,
                 asked,
                 files,
@@ -341,7 +343,7 @@ fn question(
     }
     asked.complete = found.refused.is_empty();
     Ok(Ok((
-        Question {
+        Request {
             owner,
             asked,
             files: found.files,
@@ -454,8 +456,8 @@ fn measure(plan: &mut CachePlan, store: Option<&Store>, published: &[(&Project, 
 }
 
 /// What became of each project that is no longer in the configuration: whatever it had, as one.
-fn merged(left: Vec<ProjectName>, taken: Vec<Taken>) -> Vec<(ProjectName, Taken)> {
-    let mut by_name: BTreeMap<ProjectName, Taken> = BTreeMap::new();
+fn merged(left: Vec<ProjectName>, taken: Vec<RequestResult>) -> Vec<(ProjectName, RequestResult)> {
+    let mut by_name: BTreeMap<ProjectName, RequestResult> = BTreeMap::new();
     for (name, taken) in left.into_iter().zip(taken) {
         let one = by_name.entry(name).or_default();
         one.plan.changes.extend(taken.plan.changes);
@@ -464,7 +466,7 @@ fn merged(left: Vec<ProjectName>, taken: Vec<Taken>) -> Vec<(ProjectName, Taken)
         one.kept.extend(taken.kept);
         one.refused.extend(taken.refused);
     }
-    let is_something = |taken: &Taken| *taken != Taken::default();
+    let is_something = |taken: &RequestResult| *taken != RequestResult::default();
     by_name
         .into_iter()
         .filter(|(_, taken)| is_something(taken))
@@ -474,7 +476,7 @@ fn merged(left: Vec<ProjectName>, taken: Vec<Taken>) -> Vec<(ProjectName, Taken)
 fn report_left(
     request: &SyncRequest<'_>,
     name: &ProjectName,
-    taken: &Taken,
+    taken: &RequestResult,
     outcome: &mut SyncOutcome,
 ) {
     let files = pluralize(taken.plan.changes.len(), "file");
@@ -491,7 +493,7 @@ fn report_left(
 fn report(
     request: &SyncRequest<'_>,
     project: &ProjectName,
-    mut taken: Taken,
+    mut taken: RequestResult,
     mut refused: Vec<(BString, String)>,
     outcome: &mut SyncOutcome,
 ) -> ProjectReport {

@@ -186,7 +186,7 @@ pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<Strin
     let Ok(selector) = CodexSelector::new(project, workspace) else {
         return Vec::new();
     };
-    let Ok(cache) = Cache::look(&project.cache_dir) else {
+    let Ok(cache) = Cache::open_read_only(&project.cache_dir) else {
         return Vec::new();
     };
     let owner = Owner {
@@ -195,7 +195,7 @@ pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<Strin
     };
     let is_known = cache.manifest().owners.get(&owner).is_some_and(|asked| {
         asked.complete
-            && asked.question == selector.digest()
+            && asked.digest == selector.digest()
             && asked.remote == workspace.remote.url.to_string()
     });
     if is_known {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{finish, to_json};
-use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, Taken};
+use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, RequestResult};
 use crate::cli::args::{CacheArgs, CacheCommand};
 use crate::cli::error_report::{self, Failure, exit};
 use crate::cli::load::Context;
@@ -154,7 +154,7 @@ fn finish_each(
 
 /// Lists the files of a cache that belong to any of the selected projects.
 fn list(cache: &SelectedCache, as_json: bool) -> Result<CacheReport, CacheError> {
-    let content = Cache::look(&cache.path)?;
+    let content = Cache::open_read_only(&cache.path)?;
     let files = content.manifest().files.iter().filter_map(|(path, file)| {
         let mut users: Vec<_> = file
             .owners
@@ -183,7 +183,7 @@ fn status(
     as_json: bool,
     context: &Context,
 ) -> Result<CacheReport, CacheError> {
-    let content = Cache::look(&cache.path)?;
+    let content = Cache::open_read_only(&cache.path)?;
     let manifest: &Manifest = content.manifest();
     let owners: Vec<_> = manifest
         .owners
@@ -200,7 +200,7 @@ fn status(
 
     // The files that differ from the manifest.
     let conditions: Vec<_> = content
-        .conditions()?
+        .verify()?
         .into_iter()
         .filter(|(path, _)| {
             manifest.files[path]
@@ -278,7 +278,11 @@ fn status(
 
 /// Removes the files that only belong to the selected projects. Files that were modified locally are kept unless `force`
 /// is set.
-fn clear(cache: &SelectedCache, force: bool, context: &Context) -> Result<Vec<Taken>, CacheError> {
+fn clear(
+    cache: &SelectedCache,
+    force: bool,
+    context: &Context,
+) -> Result<Vec<RequestResult>, CacheError> {
     if !cache.path.exists() {
         return Ok(Vec::new());
     }
@@ -286,7 +290,7 @@ fn clear(cache: &SelectedCache, force: bool, context: &Context) -> Result<Vec<Ta
     content.clear(|owner| cache.includes(owner), force)
 }
 
-fn clear_report(path: &Path, results: &[Taken], as_json: bool) -> CacheReport {
+fn clear_report(path: &Path, results: &[RequestResult], as_json: bool) -> CacheReport {
     let removed: usize = results.iter().map(|result| result.plan.changes.len()).sum();
     let kept: Vec<_> = results
         .iter()

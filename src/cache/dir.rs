@@ -17,7 +17,7 @@ use crate::stat::Stat;
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OnDisk {
+pub(super) enum DiskEntry {
     /// Nothing.
     Absent,
     /// A file.
@@ -37,16 +37,16 @@ pub(super) enum OnDisk {
 }
 
 /// The cache's directory.
-pub(super) struct Place {
+pub(super) struct CacheDir {
     dir: Dir,
     change_times: ChangeTimes,
 }
 
 /// A directory of the cache that is written to.
-pub(super) struct Folder {
+pub(super) struct WriteDir {
     directory: Dir,
     /// Where files are written before they get their name.
-    unfinished: Dir,
+    staging: Dir,
     /// Whether a directory in the place of a file is deleted with all that it holds.
     force: bool,
 }
@@ -60,10 +60,10 @@ enum Walk {
     Io(io::Error),
 }
 
-const UNFINISHED: &str = "tmp";
+const STAGING: &str = "tmp";
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-impl Place {
+impl CacheDir {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?,
@@ -86,7 +86,7 @@ impl Place {
     }
 
     /// Writes a file of the cache's own at its top, unless there is one.
-    pub(super) fn sign(&self, name: &str, text: &str) -> io::Result<()> {
+    pub(super) fn write_marker(&self, name: &str, text: &str) -> io::Result<()> {
         match self
             .dir
             .open_with(name, OpenOptions::new().write(true).create_new(true))
@@ -103,11 +103,11 @@ impl Place {
         &self,
         path: &BStr,
         known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
-    ) -> io::Result<OnDisk> {
+    ) -> io::Result<DiskEntry> {
         self.look_closely(path, known)
             .or_else(|error| match error.kind() {
                 io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied => {
-                    Ok(OnDisk::Unusable(error.to_string()))
+                    Ok(DiskEntry::Unusable(error.to_string()))
                 }
                 _ => Err(error),
             })
@@ -117,15 +117,15 @@ impl Place {
         &self,
         path: &BStr,
         known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
-    ) -> io::Result<OnDisk> {
+    ) -> io::Result<DiskEntry> {
         let (directory, leaf) = match self.walk(path, false) {
             Ok(found) => found,
-            Err(Walk::Missing) => return Ok(OnDisk::Absent),
-            Err(Walk::NoDirectory(at)) => return Ok(OnDisk::Blocked(at)),
+            Err(Walk::Missing) => return Ok(DiskEntry::Absent),
+            Err(Walk::NoDirectory(at)) => return Ok(DiskEntry::Blocked(at)),
             Err(Walk::Io(error)) => return Err(error),
         };
         let Some(look) = platform::look(&directory, leaf)? else {
-            return Ok(OnDisk::Absent);
+            return Ok(DiskEntry::Absent);
         };
         let Look {
             kind,
@@ -139,9 +139,9 @@ impl Place {
                 let mut inside = Vec::new();
                 files_below(&directory.open_dir_nofollow(leaf)?, path, &mut inside)?;
                 inside.sort();
-                return Ok(OnDisk::Directory(inside));
+                return Ok(DiskEntry::Directory(inside));
             }
-            FileKind::Link | FileKind::Special => return Ok(OnDisk::Other),
+            FileKind::Link | FileKind::Special => return Ok(DiskEntry::Other),
         }
 
         let keeps_change_times = || self.change_times.are_kept(&directory, leaf, device);
@@ -149,17 +149,17 @@ impl Place {
             Some(id) => id,
             None => match hash(&directory, leaf, stat.size) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return Ok(OnDisk::Other);
+                    return Ok(DiskEntry::Other);
                 }
                 hashed => hashed?,
             },
         };
-        Ok(OnDisk::File { mode, id, stat })
+        Ok(DiskEntry::File { mode, id, stat })
     }
 
     /// Opens `directory` of the cache for writing, made if need be. With `force`, a link or a file in its place is deleted;
     /// nothing is ever written through it.
-    pub(super) fn folder(&self, directory: &BStr, force: bool) -> io::Result<Folder> {
+    pub(super) fn folder(&self, directory: &BStr, force: bool) -> io::Result<WriteDir> {
         let mut below = directory.to_owned();
         if !below.is_empty() {
             below.push(b'/');
@@ -186,9 +186,9 @@ impl Place {
                 Err(Walk::Io(error)) => return Err(error),
             }
         };
-        Ok(Folder {
+        Ok(WriteDir {
             directory,
-            unfinished: self.unfinished()?,
+            staging: self.staging_dir()?,
             force,
         })
     }
@@ -208,18 +208,18 @@ impl Place {
     }
 
     /// Where this thread begins its files: one directory for all would have them wait for each other.
-    fn unfinished(&self) -> io::Result<Dir> {
-        let all = open_or_make(&self.control()?, OsStr::new(UNFINISHED))?;
+    fn staging_dir(&self) -> io::Result<Dir> {
+        let all = open_or_make(&self.control()?, OsStr::new(STAGING))?;
         let thread = rayon::current_thread_index().unwrap_or_default();
         open_or_make(&all, OsStr::new(&thread.to_string()))
     }
 
-    /// Removes what a killed run left unfinished. For the beginning and the end of a run, which holds the lock.
+    /// Removes what a killed run left staging. For the beginning and the end of a run, which holds the lock.
     pub(super) fn tidy(&self) {
         let Ok(control) = self.control() else {
             return;
         };
-        let _ = control.remove_dir_all(UNFINISHED);
+        let _ = control.remove_dir_all(STAGING);
         let entries = control.entries().into_iter().flatten().flatten();
         for name in entries.map(|entry| entry.file_name()) {
             // A record that did not get its name.
@@ -259,7 +259,7 @@ impl Place {
     }
 }
 
-impl Folder {
+impl WriteDir {
     /// Puts `contents` at `leaf`: whole under another name first, then renamed.
     pub(super) fn write(&self, leaf: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
         let leaf = path_of(leaf);
@@ -268,17 +268,17 @@ impl Folder {
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        let mut file = self.unfinished.open_with(&name, &platform::making(mode))?;
+        let mut file = self.staging.open_with(&name, &platform::making(mode))?;
         let written = file.write_all(contents).and_then(|()| {
             if platform::look(&self.directory, leaf)?
                 .is_some_and(|look| look.kind == FileKind::Directory)
             {
                 self.make_way(leaf)?;
             }
-            self.unfinished.rename(&name, &self.directory, leaf)
+            self.staging.rename(&name, &self.directory, leaf)
         });
         if let Err(error) = written {
-            let _ = self.unfinished.remove_file(&name);
+            let _ = self.staging.remove_file(&name);
             return Err(error);
         }
         Ok(platform::look_at(&file)?.stat)

@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::dir::DiskEntry;
 use super::manifest::{Cached, Manifest, Owner};
-use super::place::OnDisk;
-use super::{Kept, Question, Taken};
+use super::{Kept, Request, RequestResult};
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
@@ -19,7 +19,7 @@ struct Facts<'p> {
     wanted: BTreeSet<&'p BStr>,
     /// Files that no owner wants any more, with the owner that they are counted for.
     leaving: BTreeMap<&'p BStr, &'p Owner>,
-    on_disk: &'p HashMap<BString, OnDisk>,
+    on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
 }
 
@@ -37,18 +37,18 @@ enum Verdict {
 /// `on_disk` holds what is at each path, where there is anything. With `force`, what was changed by hand is replaced.
 pub(super) fn plan(
     manifest: &Manifest,
-    questions: &[Question],
-    on_disk: &HashMap<BString, OnDisk>,
+    requests: &[Request],
+    on_disk: &HashMap<BString, DiskEntry>,
     force: bool,
-) -> Vec<Taken> {
-    let wanted = questions
+) -> Vec<RequestResult> {
+    let wanted = requests
         .iter()
-        .flat_map(|question| question.files.keys())
+        .flat_map(|request| request.files.keys())
         .map(|path| path.as_bstr());
     let facts = Facts {
         manifest,
         wanted: wanted.collect(),
-        leaving: leaving(manifest, questions),
+        leaving: leaving(manifest, requests),
         on_disk,
         force,
     };
@@ -56,9 +56,9 @@ pub(super) fn plan(
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
     let mut present: BTreeSet<&BStr> = BTreeSet::new();
     let mut taken = Vec::new();
-    for question in questions {
-        let mut one = Taken::default();
-        for (path, entry) in &question.files {
+    for request in requests {
+        let mut one = RequestResult::default();
+        for (path, entry) in &request.files {
             if !decided.insert(path.as_bstr()) {
                 one.plan.unchanged += 1;
                 continue;
@@ -72,7 +72,7 @@ pub(super) fn plan(
             }
             one.take(path, entry, verdict);
         }
-        facts.remove(question, &mut one);
+        facts.remove(request, &mut one);
         one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
         taken.push(one);
     }
@@ -82,21 +82,21 @@ pub(super) fn plan(
 impl Facts<'_> {
     /// What becomes of `path`, which is to hold `entry`.
     fn decide(&self, path: &BString, entry: &Entry) -> Verdict {
-        match self.on_disk.get(path).unwrap_or(&OnDisk::Absent) {
-            OnDisk::Absent => Verdict::Added,
-            OnDisk::Unusable(reason) => Verdict::Refused(reason.clone()),
-            OnDisk::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
+        match self.on_disk.get(path).unwrap_or(&DiskEntry::Absent) {
+            DiskEntry::Absent => Verdict::Added,
+            DiskEntry::Unusable(reason) => Verdict::Refused(reason.clone()),
+            DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                 Verdict::Unchanged
             }
-            OnDisk::File { .. } if self.is_ours(path.as_bstr()) => Verdict::Modified(Vec::new()),
-            OnDisk::File { .. } | OnDisk::Other => self.replace(Vec::new()),
+            DiskEntry::File { .. } if self.is_ours(path.as_bstr()) => Verdict::Modified(Vec::new()),
+            DiskEntry::File { .. } | DiskEntry::Other => self.replace(Vec::new()),
             // What is in the way is deleted by this run: then the path is free.
-            OnDisk::Blocked(above) if self.is_deleted(above.as_bstr()) => Verdict::Added,
-            OnDisk::Blocked(above) if self.is_in_use(above.as_bstr()) => {
+            DiskEntry::Blocked(above) if self.is_deleted(above.as_bstr()) => Verdict::Added,
+            DiskEntry::Blocked(above) if self.is_in_use(above.as_bstr()) => {
                 Verdict::Kept(Kept::InUse(above.clone()))
             }
-            OnDisk::Blocked(above) => self.replace(vec![above.clone()]),
-            OnDisk::Directory(inside) => {
+            DiskEntry::Blocked(above) => self.replace(vec![above.clone()]),
+            DiskEntry::Directory(inside) => {
                 if let Some(used) = self.used_below(path.as_bstr()) {
                     return Verdict::Kept(Kept::InUse(used));
                 }
@@ -124,23 +124,24 @@ impl Facts<'_> {
     }
 
     /// Deletes what `question`'s owner no longer wants, unless another one does.
-    fn remove(&self, question: &Question, one: &mut Taken) {
+    fn remove(&self, request: &Request, one: &mut RequestResult) {
         for (path, owner) in &self.leaving {
-            if *owner != &question.owner || self.wanted.contains(path) {
+            if *owner != &request.owner || self.wanted.contains(path) {
                 continue;
             }
             let key = BString::from(path.to_vec());
             match self.on_disk.get(*path) {
                 // The file is gone; a directory in its place is the user's.
-                None | Some(OnDisk::Absent | OnDisk::Blocked(_) | OnDisk::Directory(_)) => {}
-                Some(OnDisk::Unusable(reason)) => one.refused.push((key, reason.clone())),
-                Some(OnDisk::File { .. } | OnDisk::Other) if self.is_deleted(path) => {
+                None
+                | Some(DiskEntry::Absent | DiskEntry::Blocked(_) | DiskEntry::Directory(_)) => {}
+                Some(DiskEntry::Unusable(reason)) => one.refused.push((key, reason.clone())),
+                Some(DiskEntry::File { .. } | DiskEntry::Other) if self.is_deleted(path) => {
                     one.plan.changes.push(Change {
                         path: key,
                         op: Op::Deleted,
                     });
                 }
-                Some(OnDisk::File { .. } | OnDisk::Other) => {
+                Some(DiskEntry::File { .. } | DiskEntry::Other) => {
                     one.plan.unmanaged += 1;
                     one.kept.push((key, Kept::Edited));
                 }
@@ -151,7 +152,7 @@ impl Facts<'_> {
     /// Whether what is at `path` is what the cache wrote there. Nothing is there: then nothing of the user is either.
     fn is_ours(&self, path: &BStr) -> bool {
         match (self.manifest.files.get(path), self.on_disk.get(path)) {
-            (Some(known), Some(OnDisk::File { mode, id, .. })) => known.is_ours(*mode, *id),
+            (Some(known), Some(DiskEntry::File { mode, id, .. })) => known.is_ours(*mode, *id),
             (Some(_), on_disk) => on_disk.is_none(),
             (None, _) => false,
         }
@@ -192,7 +193,7 @@ impl Facts<'_> {
     }
 }
 
-impl Taken {
+impl RequestResult {
     fn take(&mut self, path: &BString, entry: &Entry, verdict: Verdict) {
         let file = SourceFile {
             source: path.clone(),
@@ -245,16 +246,16 @@ fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
 /// The files that no owner wants any more once `questions` are answered, each with the first owner that gave it up.
 pub(super) fn leaving<'m>(
     manifest: &'m Manifest,
-    questions: &'m [Question],
+    requests: &'m [Request],
 ) -> BTreeMap<&'m BStr, &'m Owner> {
-    let asking: BTreeMap<&Owner, &Question> = questions
+    let asking: BTreeMap<&Owner, &Request> = requests
         .iter()
-        .map(|question| (&question.owner, question))
+        .map(|request| (&request.owner, request))
         .collect();
     let keeps = |owner: &Owner, path: &BString| {
         asking.get(owner).is_none_or(|q| q.files.contains_key(path))
     };
-    let first = questions.first().map(|question| &question.owner);
+    let first = requests.first().map(|request| &request.owner);
     let orphan = |(path, file): (&'m BString, &'m Cached)| {
         if file.owners.iter().any(|owner| keeps(owner, path)) {
             return None;
@@ -269,6 +270,6 @@ impl Cached {
     /// Whether this is what the cache wrote, or had begun to write.
     pub(super) fn is_ours(&self, mode: Mode, id: ObjectId) -> bool {
         let found = Entry { mode, id };
-        self.entry == found || self.begun.contains(&found)
+        self.entry == found || self.pending_writes.contains(&found)
     }
 }
