@@ -9,7 +9,6 @@
 mod cache_plan;
 mod dir;
 mod manifest;
-mod note;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -338,7 +337,7 @@ impl Cache {
                     None => true,
                 });
         }
-        self.manifest.note(requests, &taken, &looked);
+        self.manifest.record_run(requests, &taken, &looked);
         self.save().map_err(error)?;
         Ok(taken)
     }
@@ -357,7 +356,7 @@ impl Cache {
             self.assumed.insert(change.path.clone(), then);
         }
         self.manifest
-            .note(plan.requests, &plan.taken, &HashMap::new());
+            .record_run(plan.requests, &plan.taken, &HashMap::new());
     }
 
     /// How the files are that are not as they were written.
