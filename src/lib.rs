@@ -55,8 +55,8 @@
 //! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), and what carries it (`http`, `ssh`, `local`) |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
-//! | the clone of a killed run is removed | `codex::scratch` |
-//! | a file of the cache was modified locally, and is kept | `cache::plan` |
+//! | the clone of a killed run is removed | `codex::temp_clone` |
+//! | a file of the cache was modified locally, and is kept | `cache::cache_plan` |
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!

@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use super::args::Global;
 use super::error_report::{Failure, of_configuration};
 use super::terminal::Terminal;
-use crate::codex::{git_config, source};
+use crate::codex::{git_config, source_revision};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -146,7 +146,7 @@ impl Context {
         let places = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
             detect_organization: Some(|root| {
-                source::organization(root).map_err(|error| error.to_string())
+                source_revision::organization(root).map_err(|error| error.to_string())
             }),
             safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),

@@ -6,7 +6,7 @@ use bstr::{BString, ByteSlice};
 
 use super::identity::Identity;
 use super::pack::{self, Encoded, MAX_CHAIN};
-use super::source::SourceRevision;
+use super::source_revision::SourceRevision;
 use super::store::Store;
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::object::{self, Kind, ObjectId};

@@ -1,7 +1,7 @@
 //! The clone of the codex that a run works in: bare, shallow, without file contents where the server allows it.
 //!
 //! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
-//! sweeps it (see [`super::scratch`]).
+//! sweeps it (see [`super::temp_clone`]).
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::clone_check;
 use super::pack::{self, Encoded, PackWriter, Written};
-use super::scratch::{LOCK, Scratch};
+use super::temp_clone::{LOCK, TempCloneDir};
 use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
 use crate::paths::shown;
@@ -59,7 +59,7 @@ pub struct Store {
     /// What the user knows of the place: the directory for temporary files, or that of the kept clone.
     place: PathBuf,
     // Dropped in this order: a temporary directory goes while it is still locked.
-    scratch: Option<Scratch>,
+    temp_dir: Option<TempCloneDir>,
     _lock: Option<File>,
     wants: Wants,
     /// The packs that this run wrote, in that order.
@@ -82,14 +82,14 @@ impl Store {
             kept: false,
             source,
         };
-        let (scratch, lock) = Scratch::locked_in(temporary).map_err(error)?;
-        let path = scratch.path().join("codex.git");
+        let (temp_dir, lock) = TempCloneDir::locked_in(temporary).map_err(error)?;
+        let path = temp_dir.path().join("codex.git");
         let repository = init(&path).map_err(error)?;
         Ok(Self {
             repository,
             path,
             place: temporary.to_owned(),
-            scratch: Some(scratch),
+            temp_dir: Some(temp_dir),
             _lock: Some(lock),
             wants: Wants::Trees,
             written: Mutex::default(),
@@ -128,7 +128,7 @@ impl Store {
             repository,
             path,
             place: directory.to_owned(),
-            scratch: None,
+            temp_dir: None,
             _lock: lock,
             wants: Wants::Trees,
             written: Mutex::default(),
@@ -159,7 +159,7 @@ impl Store {
 
     /// Whether it is a kept clone (`clone.strategy: cached`).
     pub fn is_kept(&self) -> bool {
-        self.scratch.is_none()
+        self.temp_dir.is_none()
     }
 
     /// Throws all contents away and starts anew: something in it is damaged or of no use.
@@ -180,7 +180,7 @@ impl Store {
     pub fn unwritable(&self, source: io::Error) -> StoreError {
         StoreError::Write {
             directory: self.place.clone(),
-            kept: self.scratch.is_none(),
+            kept: self.temp_dir.is_none(),
             source,
         }
     }

@@ -17,7 +17,7 @@ mod sources;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::codex::scratch;
+use crate::codex::temp_clone;
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{
@@ -33,7 +33,7 @@ pub use request::SyncRequest;
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
     if !request.offline {
-        scratch::sweep(&request.temporary);
+        temp_clone::sweep(&request.temporary);
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs);
     // Trees are edited level by level, and a path may have two thousand; what is not used costs nothing.

@@ -12,9 +12,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::request::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::listing::Lister;
+use crate::codex::queue_lock;
 use crate::codex::store::{self, Search, Store, StoreError};
 use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};
-use crate::codex::turn;
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
 use crate::interrupt::Interrupt;
@@ -55,7 +55,7 @@ pub(super) struct Opened {
     /// What the remote answered after the last push; the next fetch goes by it.
     pub(super) answer: Option<RemoteRefs>,
     /// This machine's turn at the remote.
-    pub(super) _turn: Option<turn::Turn>,
+    pub(super) _queue_lock: Option<queue_lock::QueueLock>,
 }
 
 /// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
@@ -77,7 +77,7 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
         repeater: Repeater::new(&request.workspace.remote.timeout),
         failed: None,
         answer: None,
-        _turn: None,
+        _queue_lock: None,
     })
 }
 
@@ -101,7 +101,7 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         None
     } else {
         let key = remote.url.for_git();
-        Some(turn::acquire(
+        Some(queue_lock::acquire(
             &request.workspace.shared_state_dir,
             &key,
             &request.interrupt,
@@ -131,7 +131,7 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         repeater: Repeater::new(&request.workspace.remote.timeout),
         failed: None,
         answer: None,
-        _turn: turn,
+        _queue_lock: turn,
     };
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,

@@ -7,7 +7,7 @@ use super::{finish, write_whole};
 use crate::cli::args::InitArgs;
 use crate::cli::error_report::{Failure, exit};
 use crate::cli::load::Context;
-use crate::codex::source::{self, Unreadable};
+use crate::codex::source_revision::{self, UnreadableRepository};
 use crate::config::section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
@@ -237,14 +237,14 @@ fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>,
 
 /// The organization of this repository, or the one of every repository here; an error if a repository that could tell
 /// cannot be read.
-fn organization(root: &Path, members: &Members) -> Result<Option<String>, Unreadable> {
-    if let Some(own) = source::organization(root)? {
+fn organization(root: &Path, members: &Members) -> Result<Option<String>, UnreadableRepository> {
+    if let Some(own) = source_revision::organization(root)? {
         return Ok(Some(own));
     }
     let mut all = members
         .directories
         .iter()
-        .map(|directory| source::organization(directory))
+        .map(|directory| source_revision::organization(directory))
         .collect::<Result<Vec<_>, _>>()?;
     all.dedup();
     match all.as_mut_slice() {

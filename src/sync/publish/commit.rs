@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Publish;
 use crate::codex::commit::{self, NewCommit};
 use crate::codex::identity::Identity;
-use crate::codex::source;
+use crate::codex::source_revision;
 use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::SyncError;
@@ -118,7 +118,12 @@ impl Publish<'_> {
         let snapshots = &self.snapshots;
         let revisions: Vec<_> = missing
             .into_par_iter()
-            .map(|(number, project)| (number, source::revision(project, &snapshots[number])))
+            .map(|(number, project)| {
+                (
+                    number,
+                    source_revision::revision(project, &snapshots[number]),
+                )
+            })
             .collect();
 
         // One warning per reason, not per project.

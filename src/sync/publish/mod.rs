@@ -22,7 +22,7 @@ use super::{Landed, Landing, empty_outcome, report};
 use crate::cache::Cache;
 use crate::codex::git_config;
 use crate::codex::identity::{Identity, identity};
-use crate::codex::source::SourceRevision;
+use crate::codex::source_revision::SourceRevision;
 use crate::codex::transport::{Refusal, RefusalKind};
 use crate::config::Direction;
 use crate::event::Event;

@@ -18,9 +18,9 @@ const MAKING: &str = ".fractary-codex-making-";
 const CLONE: &str = "fractary-codex-clone-";
 
 /// A directory that goes with the value.
-pub(super) struct Scratch(PathBuf);
+pub(super) struct TempCloneDir(PathBuf);
 
-impl Scratch {
+impl TempCloneDir {
     /// Under its final name, locked before it got that name.
     pub(super) fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
         let making = tempfile::Builder::new()
@@ -44,7 +44,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempCloneDir {
     fn drop(&mut self) {
         let _span = tracing::debug_span!("cleanup").entered();
         if let Err(error) = fs::remove_dir_all(&self.0)

@@ -10,7 +10,7 @@ use crate::lock;
 use crate::object::{Kind, hash};
 
 /// Held until dropped; the system lets go of it when the process ends, however it ends.
-pub struct Turn {
+pub struct QueueLock {
     _file: Option<File>,
 }
 
@@ -21,7 +21,7 @@ pub fn acquire(
     key: &str,
     interrupt: &Interrupt,
     reporter: &dyn Reporter,
-) -> Result<Turn, Interrupted> {
+) -> Result<QueueLock, Interrupted> {
     let directory = state.join("locks");
     let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
     let opened = fs::create_dir_all(&directory).and_then(|()| lock::open(&path));
@@ -29,13 +29,13 @@ pub fn acquire(
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             tracing::warn!(path = %path.display(), %error, "going on without a lock");
-            return Ok(Turn { _file: None });
+            return Ok(QueueLock { _file: None });
         }
         Err(error) => {
             tracing::debug!(path = %path.display(), %error, "going on without a lock");
-            return Ok(Turn { _file: None });
+            return Ok(QueueLock { _file: None });
         }
     };
     let file = lock::lock(file, interrupt, || reporter.event(&Event::Waiting))?;
-    Ok(Turn { _file: file })
+    Ok(QueueLock { _file: file })
 }

@@ -28,14 +28,14 @@ pub struct SourceRevision {
 /// A repository that is there and cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
-pub struct Unreadable {
+pub struct UnreadableRepository {
     /// The directory of its working tree.
     directory: PathBuf,
     /// Why, in one line.
     reason: String,
 }
 
-impl Unreadable {
+impl UnreadableRepository {
     fn new(inside: &Path, error: &git2::Error) -> Self {
         let directory = inside
             .ancestors()
@@ -60,11 +60,11 @@ impl Unreadable {
 }
 
 /// The repository around `directory`; `None` if there is none.
-fn open(directory: &Path) -> Result<Option<git2::Repository>, Unreadable> {
+fn open(directory: &Path) -> Result<Option<git2::Repository>, UnreadableRepository> {
     match git2::Repository::discover(directory) {
         Ok(repository) => Ok(Some(repository)),
         Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(Unreadable::new(directory, &error)),
+        Err(error) => Err(UnreadableRepository::new(directory, &error)),
     }
 }
 
@@ -72,7 +72,7 @@ fn open(directory: &Path) -> Result<Option<git2::Repository>, Unreadable> {
 pub fn revision(
     project: &Project,
     snapshot: &Snapshot,
-) -> Result<Option<SourceRevision>, Unreadable> {
+) -> Result<Option<SourceRevision>, UnreadableRepository> {
     let Some(repository) = open(&project.root)? else {
         return Ok(None);
     };
@@ -86,11 +86,11 @@ pub fn revision(
         {
             return Ok(None);
         }
-        Err(error) => return Err(Unreadable::new(&project.root, &error)),
+        Err(error) => return Err(UnreadableRepository::new(&project.root, &error)),
     };
     let commit = head
         .peel_to_commit()
-        .map_err(|error| Unreadable::new(&project.root, &error))?;
+        .map_err(|error| UnreadableRepository::new(&project.root, &error))?;
     Ok(revision_at(&repository, &commit, project, snapshot))
 }
 
@@ -133,7 +133,7 @@ fn revision_at(
 }
 
 /// The organization that the repository around `directory` belongs to: the segment before its name in the remote's path.
-pub fn organization(directory: &Path) -> Result<Option<String>, Unreadable> {
+pub fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
     let Some(repository) = open(directory)? else {
         return Ok(None);
     };
