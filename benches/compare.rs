@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use fractary_codex::codex::pack;
+use fractary_codex::codex::objects::pack;
 use fractary_codex::object::{Kind, hash};
 use rayon::prelude::*;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fractary_codex::codex::pack::{PackWriter, whole};
+use fractary_codex::codex::objects::pack::{PackWriter, whole};
 use fractary_codex::event::{Counter, Silent, Stage};
 use fractary_codex::interrupt::Interrupt;
 use fractary_codex::object::{Kind, hash};

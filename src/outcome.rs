@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::history::SyncCommit;
+use crate::codex::objects::sync_history::SyncCommit;
 use crate::codex::store::StoreError;
 use crate::codex::transport::Refusal;
 use crate::config::Direction;

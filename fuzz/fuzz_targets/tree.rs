@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bstr::BString;
-use fractary_codex::codex::listing;
-use fractary_codex::codex::tree::{Edit, TreeEntry, TreeError, TreeStore, decode, edit, encode};
+use fractary_codex::codex::objects::listing;
+use fractary_codex::codex::objects::tree::{Edit, TreeEntry, TreeError, TreeStore, decode, edit, encode};
 use fractary_codex::object::{Kind, Mode, ObjectId, hash};
 use libfuzzer_sys::fuzz_target;
 

@@ -12,8 +12,8 @@ use std::path::Path;
 use rayon::prelude::*;
 use sha1::{Digest, Sha1};
 
+use super::objects::tree::{TreeError, decode};
 use super::store::TIP;
-use super::tree::{TreeError, decode};
 use crate::object::{Mode, ObjectId};
 
 /// The configuration of every clone. What git needs to know of the remote is passed to each child.

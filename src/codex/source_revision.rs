@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
 
-use super::listing::{self, Lister};
-use super::tree::TreeError;
+use super::objects::listing::{self, Lister};
+use super::objects::tree::TreeError;
 use crate::object::ObjectId;
 use crate::paths::{CodexPath, shown};
 use crate::scan::Snapshot;

@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 
 use super::clone_check;
-use super::pack::{self, Encoded, PackWriter, Written};
+use super::objects::pack::{self, Encoded, PackWriter, Written};
+use super::objects::tree::TreeError;
 use super::temp_clone::{LOCK, TempCloneDir};
-use super::tree::TreeError;
 use crate::object::{Kind, ObjectId};
 use crate::paths::shown;
 

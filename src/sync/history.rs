@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::remote_session::Repeater;
 use super::request::SyncRequest;
 use crate::cache::{Cache, Owner, Reason};
-use crate::codex::history::{History, search};
+use crate::codex::objects::sync_history::{History, search};
 use crate::codex::store::Store;
 use crate::codex::transport::{Depth, OnSignal};
 use crate::config::Direction;

@@ -11,7 +11,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::request::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::listing::Lister;
+use crate::codex::objects::listing::Lister;
 use crate::codex::queue_lock;
 use crate::codex::store::{self, Search, Store, StoreError};
 use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use bstr::{BString, ByteSlice};
 
 use crate::cache::{self, Cache, Owner, Reason};
-use crate::codex::tree::{self, TreeError};
+use crate::codex::objects::tree::{self, TreeError};
 use crate::config::layers;
 use crate::glob;
 use crate::object::{Kind, Mode, ObjectId, hash};

@@ -11,9 +11,9 @@ use sha1::{Digest, Sha1};
 
 use super::failure::Failure;
 use crate::codex::error::RemoteErrorKind;
-use crate::codex::pack::Written;
+use crate::codex::objects::pack::Written;
+use crate::codex::objects::tree;
 use crate::codex::store::{Store, StoreError, io_error};
-use crate::codex::tree;
 use crate::event::{Event, Reporter, Stage};
 use crate::object::{Mode, ObjectId};
 

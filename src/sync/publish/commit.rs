@@ -6,8 +6,8 @@ use std::io;
 use rayon::prelude::*;
 
 use super::Publish;
-use crate::codex::commit::{self, NewCommit};
 use crate::codex::identity::Identity;
+use crate::codex::objects::commit_builder::{self, NewCommit};
 use crate::codex::source_revision;
 use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
@@ -51,7 +51,7 @@ impl Publish<'_> {
             .map(|(number, project, plan)| NewCommit {
                 project,
                 plan,
-                message: commit::message(
+                message: commit_builder::message(
                     request.workspace,
                     &opened.branch,
                     project,
@@ -62,8 +62,8 @@ impl Publish<'_> {
             })
             .collect();
         let store = opened.store();
-        let built =
-            commit::build(store, opened.base, &commits, identity).map_err(StoreError::from)?;
+        let built = commit_builder::build(store, opened.base, &commits, identity)
+            .map_err(StoreError::from)?;
 
         // Each blob is written once, even if several projects publish it or an earlier attempt has written it already.
         let mut blobs = Vec::new();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
-use super::source_revision::SourceRevision;
+use crate::codex::source_revision::SourceRevision;
 use crate::object::ObjectId;
 use crate::url::RemoteUrl;
 

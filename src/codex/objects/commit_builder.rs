@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
 
-use super::identity::Identity;
 use super::pack::{self, Encoded, MAX_CHAIN};
-use super::source_revision::SourceRevision;
-use super::store::Store;
 use super::tree::{self, Edit, TreeError, TreeStore};
+use crate::codex::identity::Identity;
+use crate::codex::source_revision::SourceRevision;
+use crate::codex::store::Store;
 use crate::object::{self, Kind, ObjectId};
 use crate::plan::ProjectPlan;
 use crate::workspace::{Project, Workspace, template};
