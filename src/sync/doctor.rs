@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bstr::ByteSlice;
 
-use super::remote_session::{Opened, look};
+use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -91,8 +91,8 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
         );
         return checks;
     }
-    let mut opened = match look(request, remote.create) {
-        Ok(opened) => opened,
+    let mut session = match connect(request, remote.create) {
+        Ok(session) => session,
         Err(error @ SyncError::BranchMissing { .. }) => {
             note("remote", reachable(request, &remote.url));
             note("branch", Verdict::Bad(error));
@@ -108,13 +108,13 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             return checks;
         }
     };
-    note("remote", reachable(request, opened.transport.url()));
-    if let Some(reason) = opened.transport.fallback() {
+    note("remote", reachable(request, session.transport.url()));
+    if let Some(reason) = session.transport.fallback() {
         let message = format!("the `git` program is used, because {reason}");
         note("transport", Verdict::Good(message));
     }
-    note("branch", branch(&opened));
-    let fetched = opened.clone_of_tip(request).map(|(store, tip)| {
+    note("branch", branch(&session));
+    let fetched = session.clone_of_tip(request).map(|(store, tip)| {
         let time = tip.and_then(|tip| store.commit_time(tip));
         (time, pulled_patterns(request, store, tip))
     });
@@ -129,7 +129,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             note(
                 "push",
                 if publishing(request).next().is_some() {
-                    may_push(&opened)
+                    may_push(&session)
                 } else {
                     nothing_published()
                 },
@@ -337,11 +337,11 @@ fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     Verdict::Good(format!("{url} is reachable{credentials}"))
 }
 
-fn branch(opened: &Opened) -> Verdict {
-    let name = bstr::BStr::new(&opened.branch).as_bytes();
+fn branch(session: &RemoteSession) -> Verdict {
+    let name = bstr::BStr::new(&session.branch).as_bytes();
     let name = escaped(name);
-    let start = escaped(opened.base_branch.as_bytes());
-    Verdict::Good(match (opened.tip, opened.base) {
+    let start = escaped(session.base_branch.as_bytes());
+    Verdict::Good(match (session.tip, session.base) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => {
             format!("`{name}` is not there yet: the first sync starts it from `{start}`")
@@ -364,10 +364,10 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 }
 
 /// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
-fn may_push(opened: &Opened) -> Verdict {
-    let store = opened.store();
-    let asked = commit_to_offer(store, opened.base)
-        .map(|id| opened.transport.would_push(store, id, opened.target()));
+fn may_push(session: &RemoteSession) -> Verdict {
+    let store = session.store();
+    let asked = commit_to_offer(store, session.base)
+        .map(|id| session.transport.would_push(store, id, session.target()));
     match asked {
         Ok(Ok(PushReply::Accepted { .. })) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
-use super::remote_session::Opened;
+use super::remote_session::RemoteSession;
 use super::request::SyncRequest;
 use super::sources::Roots;
 use crate::glob::Glob;
@@ -65,7 +65,7 @@ impl Names {
 /// contents are read from the projects.
 pub(super) fn keep_routed(
     request: &SyncRequest<'_>,
-    opened: &mut Opened,
+    session: &mut RemoteSession,
     project: &Project,
     published: &[(&Project, &ProjectPlan)],
     files: &mut BTreeMap<BString, Entry>,
@@ -92,8 +92,8 @@ pub(super) fn keep_routed(
         .map(|entry| entry.id)
         .filter(|id| !new.contains_key(id))
         .collect();
-    opened.fetch_contents(request, &ids)?;
-    let contents = opened.clone_of_tip(request)?.0.contents();
+    session.fetch_contents(request, &ids)?;
+    let contents = session.clone_of_tip(request)?.0.contents();
 
     files.retain(|_, entry| {
         let document = match new.get(&entry.id) {

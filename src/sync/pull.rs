@@ -11,7 +11,7 @@ use bstr::{BString, ByteSlice};
 
 use super::cache_update::warn_replaced;
 use super::frontmatter;
-use super::remote_session::{Opened, look};
+use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::cache::{
     Cache, CacheError, CachePlan, Kept, Owner, Reason, Request, RequestRecord, RequestResult,
@@ -64,13 +64,13 @@ pub(super) fn pull<'r>(
 ) -> Result<Vec<ProjectReport>, SyncError> {
     // A dry run does not make the branch that the run itself would make first.
     let made_first = !published.is_empty() || (request.dry_run && outcome.remote.creates_branch);
-    let mut opened = look(request, made_first && request.workspace.remote.create)?;
+    let mut session = connect(request, made_first && request.workspace.remote.create)?;
     let remote = &mut outcome.remote;
-    remote.branch = Some(opened.branch.clone());
+    remote.branch = Some(session.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
     if outcome.direction == Direction::FromCodex {
-        remote.url = opened.transport.url().clone();
-        (remote.before, remote.after) = (opened.tip, opened.tip);
+        remote.url = session.transport.url().clone();
+        (remote.before, remote.after) = (session.tip, session.tip);
     }
     let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();
     for project in projects {
@@ -93,7 +93,7 @@ pub(super) fn pull<'r>(
     let mut planned_groups = Vec::new();
     for (cache, projects) in groups.into_iter().map(open).collect::<Vec<_>>() {
         planned_groups.push(match cache {
-            Ok(cache) => plan_group(request, &mut opened, cache, projects, published, outcome)?,
+            Ok(cache) => plan_group(request, &mut session, cache, projects, published, outcome)?,
             Err(error) => {
                 if projects.is_empty() {
                     request.warn(&mut outcome.warnings, None, error.to_string());
@@ -104,7 +104,7 @@ pub(super) fn pull<'r>(
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
     let planned_on = if outcome.direction == Direction::FromCodex {
-        opened.base
+        session.base
     } else {
         outcome.remote.before
     };
@@ -130,11 +130,11 @@ pub(super) fn pull<'r>(
         .map(|file| file.id);
     let ids: BTreeSet<_> = wanted.filter(|id| !new.contains(id)).collect();
     if !ids.is_empty() {
-        opened.fetch_contents(request, &ids)?;
+        session.fetch_contents(request, &ids)?;
     }
     let mut reports = Vec::new();
     for group in planned_groups {
-        reports.extend(apply_group(request, &opened, group, published, outcome)?);
+        reports.extend(apply_group(request, &session, group, published, outcome)?);
     }
     Ok(reports)
 }
@@ -167,7 +167,7 @@ fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Request> {
 /// Plans the cache of some projects.
 fn plan_group<'r>(
     request: &SyncRequest<'r>,
-    opened: &mut Opened,
+    session: &mut RemoteSession,
     cache: Cache,
     projects: Vec<&'r Project>,
     published: &[(&Project, &ProjectPlan)],
@@ -177,7 +177,7 @@ fn plan_group<'r>(
     let mut refused = Vec::new();
     let mut unusable = Vec::new();
     for project in &projects {
-        match question(request, opened, &cache, project, published, outcome)? {
+        match question(request, session, &cache, project, published, outcome)? {
             Ok((question, entries)) => {
                 questions.push(question);
                 refused.push(entries);
@@ -238,7 +238,7 @@ type Asking = Result<(Request, Vec<(BString, String)>), ProjectError>;
 /// What a project wants of the codex, and the entries that it cannot have.
 fn question(
     request: &SyncRequest<'_>,
-    opened: &mut Opened,
+    session: &mut RemoteSession,
     cache: &Cache,
     project: &Project,
     published: &[(&Project, &ProjectPlan)],
@@ -265,8 +265,8 @@ fn question(
     };
     let mut asked = RequestRecord {
         remote: request.workspace.remote.url.to_string(),
-        branch: opened.branch.clone(),
-        tip: opened.tip,
+        branch: session.branch.clone(),
+        tip: session.tip,
         digest: selector.digest(),
         complete: true,
         time: request.now,
@@ -289,7 +289,7 @@ fn question(
             Vec::new(),
         )));
     }
-    let (store, tip) = opened.clone_of_tip(request)?;
+    let (store, tip) = session.clone_of_tip(request)?;
     let root = tip
         .map(|tip| store.root_tree(tip))
         .transpose()
@@ -297,7 +297,7 @@ fn question(
     let mut found = selector
         .find(&|id| store.read_tree(id), root)
         .map_err(StoreError::from)?;
-    asked.tip = opened.tip;
+    asked.tip = session.tip;
     for (path, mode) in &found.passed_over {
         let what = if *mode == Mode::Link {
             "symlink"
@@ -334,7 +334,7 @@ fn question(
     if by_frontmatter {
         frontmatter::keep_routed(
             request,
-            opened,
+            session,
             project,
             published,
             &mut found.files,
@@ -375,7 +375,7 @@ fn warn_of_unmatched(
 /// Writes one cache, unless the run is dry, and tells what became of each project.
 fn apply_group(
     request: &SyncRequest<'_>,
-    opened: &Opened,
+    session: &RemoteSession,
     group: CacheGroup<'_>,
     published: &[(&Project, &ProjectPlan)],
     outcome: &mut SyncOutcome,
@@ -388,14 +388,14 @@ fn apply_group(
     } = group;
     let errors = match planned {
         Ok((mut cache, mut plan)) => {
-            measure(&mut plan, opened.store.as_ref(), published);
+            measure(&mut plan, session.store.as_ref(), published);
             let taken = if request.dry_run {
                 Ok(std::mem::take(&mut plan.taken))
             } else {
                 request.reporter.event(&Event::Started {
                     stage: Stage::Write,
                 });
-                let contents = opened.store.as_ref().map(Store::contents);
+                let contents = session.store.as_ref().map(Store::contents);
                 let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
                 let taken = cache.apply(plan, |file| {
                     counter.file();

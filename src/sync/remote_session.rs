@@ -34,7 +34,7 @@ const SEARCH_GROWTH: u32 = 8;
 const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
 /// The remote as this run found it.
-pub(super) struct Opened {
+pub(super) struct RemoteSession {
     pub(super) transport: Box<dyn Transport>,
     /// The clone; not there as long as recorded listings of this very tip do instead.
     pub(super) store: Option<Store>,
@@ -51,21 +51,24 @@ pub(super) struct Opened {
     /// Repeats requests that only read.
     repeater: Repeater,
     /// Why the tip could not be fetched ahead of need. It is told once the need is there.
-    failed: Option<SyncError>,
+    deferred_error: Option<SyncError>,
     /// What the remote answered after the last push; the next fetch goes by it.
-    pub(super) answer: Option<RemoteRefs>,
-    /// This machine's turn at the remote.
+    pub(super) refs_after_push: Option<RemoteRefs>,
+    /// Held until the run ends: one run at a time per remote on this machine.
     pub(super) _queue_lock: Option<queue_lock::QueueLock>,
 }
 
 /// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
-pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, SyncError> {
+pub(super) fn connect(
+    request: &SyncRequest<'_>,
+    may_make: bool,
+) -> Result<RemoteSession, SyncError> {
     let transport = request.transport()?;
     let refs = find_branch(request, transport.as_ref(), may_make)?;
     let (base_branch, base) = base_of(&refs);
     let (branch, tip) = (refs.branch, refs.tip);
     let (store, recorded) = (None, Vec::new());
-    Ok(Opened {
+    Ok(RemoteSession {
         transport,
         store,
         recorded,
@@ -75,8 +78,8 @@ pub(super) fn look(request: &SyncRequest<'_>, may_make: bool) -> Result<Opened, 
         tip,
         base,
         repeater: Repeater::new(&request.workspace.remote.timeout),
-        failed: None,
-        answer: None,
+        deferred_error: None,
+        refs_after_push: None,
         _queue_lock: None,
     })
 }
@@ -91,13 +94,16 @@ fn base_of(refs: &RemoteRefs) -> (String, Option<ObjectId>) {
 
 /// Finds the branch and fetches its tip into a clone, unless what it holds is known and there is no news: then there may be
 /// nothing to do.
-pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Opened, SyncError> {
+pub(super) fn connect_and_fetch(
+    request: &SyncRequest<'_>,
+    news: Receiver<()>,
+) -> Result<RemoteSession, SyncError> {
     let remote = &request.workspace.remote;
     request.reporter.event(&Event::Started {
         stage: Stage::Fetch,
     });
     let transport = request.transport()?;
-    let turn = if request.dry_run {
+    let queue_lock = if request.dry_run {
         None
     } else {
         let key = remote.url.for_git();
@@ -119,7 +125,7 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         .map(|one| one.and_then(matching))
         .collect();
     let known = recorded.is_some() && base == refs.tip;
-    let mut opened = Opened {
+    let mut session = RemoteSession {
         transport,
         store: None,
         recorded: recorded.unwrap_or_default(),
@@ -129,23 +135,23 @@ pub(super) fn open(request: &SyncRequest<'_>, news: Receiver<()>) -> Result<Open
         tip: refs.tip,
         base,
         repeater: Repeater::new(&request.workspace.remote.timeout),
-        failed: None,
-        answer: None,
-        _queue_lock: turn,
+        deferred_error: None,
+        refs_after_push: None,
+        _queue_lock: queue_lock,
     };
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,
     });
     if !known {
-        opened.fetch_to_push(request)?;
+        session.fetch_to_push(request)?;
     } else if !request.dry_run && news.recv().is_ok() {
-        match opened.fetch_to_push(request) {
+        match session.fetch_to_push(request) {
             // What was recorded is true of the tip before.
-            Ok(_) => opened.recorded.clear(),
-            Err(error) => (opened.store, opened.failed) = (None, Some(error)),
+            Ok(_) => session.recorded.clear(),
+            Err(error) => (session.store, session.deferred_error) = (None, Some(error)),
         }
     }
-    Ok(opened)
+    Ok(session)
 }
 
 /// Asks the remote, making it first where it may be made and is a path of this machine.
@@ -235,7 +241,7 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
 }
 
 /// Whether a new clone may fix it: git or its data is at fault, not the connection to the server.
-fn is_fixed_by_new_clone(error: &SyncError) -> bool {
+fn is_fixed_by_reclone(error: &SyncError) -> bool {
     match error {
         SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
         SyncError::Remote(error) => matches!(
@@ -300,7 +306,7 @@ impl Repeater {
     }
 }
 
-impl Opened {
+impl RemoteSession {
     /// What the codex holds of each project. What was recorded is given away: whoever asks again has fetched.
     pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
         let Some(store) = &self.store else {
@@ -384,7 +390,7 @@ impl Opened {
     /// Fetches the tip as it is now, into a clone that is made the first time. Returns whether that had to be thrown away
     /// and made again.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.deferred_error.take() {
             return Err(error);
         }
         let mut renewed = false;
@@ -395,7 +401,7 @@ impl Opened {
             Some(store) => store,
             None => new_store(request, self.transport.as_ref())?,
         };
-        if let Some(refs) = self.answer.take() {
+        if let Some(refs) = self.refs_after_push.take() {
             self.tip = refs.tip;
             self.existed |= refs.tip.is_some();
             if refs.tip.is_some() {
@@ -406,7 +412,7 @@ impl Opened {
         }
         if self.tip.is_some() || self.base.is_some() {
             let fetched = match self.fetch_into(&store, request, Check::Trees) {
-                Err(error) if store.is_kept() && is_fixed_by_new_clone(&error) => {
+                Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "the kept clone is fetched anew");
                     renewed = true;
                     store.renew()?;
@@ -463,7 +469,7 @@ impl Opened {
         Ok(tip)
     }
 
-    /// Like [`Opened::fetch`], for a run that pushes: a branch that was deleted during the run is an error of its own, and
+    /// Like [`RemoteSession::fetch`], for a run that pushes: a branch that was deleted during the run is an error of its own, and
     /// is never created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
         self.fetch(request).map_err(|error| {

@@ -13,7 +13,7 @@ use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::SyncError;
 use crate::scan::{ScanError, SourceFile};
-use crate::sync::remote_session::Opened;
+use crate::sync::remote_session::RemoteSession;
 use crate::sync::sources::Roots;
 
 enum WriteError {
@@ -36,7 +36,7 @@ impl Publish<'_> {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,
-        opened: &Opened,
+        session: &RemoteSession,
         identity: &Identity,
     ) -> Result<bool, SyncError> {
         let request = self.request;
@@ -53,7 +53,7 @@ impl Publish<'_> {
                 plan,
                 message: commit_builder::message(
                     request.workspace,
-                    &opened.branch,
+                    &session.branch,
                     project,
                     plan,
                     self.revisions.get(number).and_then(Option::as_ref),
@@ -61,8 +61,8 @@ impl Publish<'_> {
                 ),
             })
             .collect();
-        let store = opened.store();
-        let built = commit_builder::build(store, opened.base, &commits, identity)
+        let store = session.store();
+        let built = commit_builder::build(store, session.base, &commits, identity)
             .map_err(StoreError::from)?;
 
         // Each blob is written once, even if several projects publish it or an earlier attempt has written it already.

@@ -32,7 +32,9 @@ use crate::paths::{escaped, shown};
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
-use crate::sync::remote_session::{LONGEST_WAIT, Opened, open, recorded, state};
+use crate::sync::remote_session::{
+    LONGEST_WAIT, RemoteSession, connect_and_fetch, recorded, state,
+};
 use crate::sync::sources::{Roots, scan_all};
 use crate::workspace::Project;
 
@@ -122,34 +124,34 @@ impl<'r> Publish<'r> {
             self.take_scanned(scanned)?;
             return self.plan_offline();
         }
-        let (scanned, opened) = thread::scope(|scope| {
+        let (scanned, session) = thread::scope(|scope| {
             let (tell, news) = mpsc::channel();
-            let opening = scope.spawn(|| open(request, news));
+            let opening = scope.spawn(|| connect_and_fetch(request, news));
             let scanned = scan_all(request, Some(tell));
             (scanned, opening.join())
         });
         self.take_scanned(scanned)?;
-        let mut opened = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.outcome.remote.url = opened.transport.url().clone();
-        self.outcome.remote.branch = Some(opened.branch.clone());
-        self.outcome.remote.before = opened.tip;
-        self.outcome.remote.after = opened.tip;
-        let result = self.land(&mut opened);
+        let mut session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.outcome.remote.url = session.transport.url().clone();
+        self.outcome.remote.branch = Some(session.branch.clone());
+        self.outcome.remote.before = session.tip;
+        self.outcome.remote.after = session.tip;
+        let result = self.land(&mut session);
         let result = result.map_err(|error| self.conclude(error));
         if result.is_err() && self.outcome.pushed != Pushed::Verified {
             self.outcome.remote.creates_branch = false;
         }
         if !request.dry_run && self.landing != Landing::Unknown {
-            self.record(&opened);
+            self.record(&session);
         }
         if result.is_ok()
             && request.workspace.caches_published
             && (!request.dry_run || self.goes_both_ways())
         {
-            let branch = opened.branch.clone();
+            let branch = session.branch.clone();
             // Whoever waits for a cache holds neither the clone nor the turn: another run may have that cache and wait for
             // one of these.
-            drop(opened);
+            drop(session);
             self.cache(&branch);
         }
         result
@@ -195,7 +197,7 @@ impl<'r> Publish<'r> {
     }
 
     /// Plans, and pushes until it landed or cannot.
-    fn land(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
+    fn land(&mut self, session: &mut RemoteSession) -> Result<(), SyncError> {
         let request = self.request;
         let identity = identity(&request.workspace.commit, request.environment, request.now);
         let mut delays = None;
@@ -203,9 +205,9 @@ impl<'r> Publish<'r> {
         loop {
             let started = Instant::now();
             request.interrupt.check()?;
-            self.plan(opened)?;
-            self.recognize(opened)?;
-            if !self.has_work(opened) {
+            self.plan(session)?;
+            self.recognize(session)?;
+            if !self.has_work(session) {
                 return Ok(());
             }
             if request.atomic && self.is_unready() {
@@ -215,19 +217,19 @@ impl<'r> Publish<'r> {
             if request.dry_run {
                 return Ok(());
             }
-            if opened.store.is_none() {
-                self.fetch(opened)?;
+            if session.store.is_none() {
+                self.fetch(session)?;
                 continue;
             }
-            let Some(attempt) = self.attempt(opened, &identity)? else {
+            let Some(attempt) = self.attempt(session, &identity)? else {
                 continue;
             };
             request.interrupt.check()?;
 
-            let setback = match self.push(opened, attempt)? {
+            let setback = match self.push(session, attempt)? {
                 Step::Done => return Ok(()),
                 Step::PlanAgain => {
-                    self.fetch(opened)?;
+                    self.fetch(session)?;
                     continue;
                 }
                 Step::TryAgain { moved, setback } => {
@@ -242,7 +244,7 @@ impl<'r> Publish<'r> {
                 .filter(|_| same_tip <= SAME_TIP_TRIES);
             let pause = setback.pause(same_tip);
             let Some(delay) = delay.filter(|_| pause <= LONGEST_WAIT) else {
-                return Err(self.given_up(opened, setback, same_tip > 0));
+                return Err(self.given_up(session, setback, same_tip > 0));
             };
             let delay = delay.max(pause);
             request.reporter.event(&Event::Retrying {
@@ -254,26 +256,26 @@ impl<'r> Publish<'r> {
             request.interrupt.wait(delay).inspect_err(|_| {
                 self.quote(&setback.words());
             })?;
-            self.fetch(opened)?;
+            self.fetch(session)?;
         }
     }
 
     /// Whether there is something to push: commits, or a branch to make for projects that differ in nothing.
-    fn has_work(&mut self, opened: &Opened) -> bool {
+    fn has_work(&mut self, session: &RemoteSession) -> bool {
         let has_commits = self.going().next().is_some();
         let is_ready = |(number, decision): (usize, &Decision)| {
             matches!(decision, Decision::UpToDate(_)) && !self.failed.contains_key(&number)
         };
-        let makes_branch = opened.creates_branch()
-            && opened.base.is_some()
+        let makes_branch = session.creates_branch()
+            && session.base.is_some()
             && self.decisions.iter().enumerate().any(is_ready);
         let has_work = has_commits || makes_branch;
         if self.outcome.pushed != Pushed::Verified {
-            self.outcome.remote.creates_branch = has_work && opened.creates_branch();
-            self.outcome.remote.base = opened.base;
+            self.outcome.remote.creates_branch = has_work && session.creates_branch();
+            self.outcome.remote.base = session.base;
         }
         if makes_branch && !has_commits {
-            let branch = &opened.branch;
+            let branch = &session.branch;
             let with_branch = |id| hash(Kind::Blob, format!("{id} creates {branch}").as_bytes());
             self.outcome.plan_id = self.outcome.plan_id.map(with_branch);
         }
@@ -289,27 +291,27 @@ impl<'r> Publish<'r> {
     /// Makes the commits to push; `None` if a project failed meanwhile, so that there is another plan to make.
     fn attempt(
         &mut self,
-        opened: &Opened,
+        session: &RemoteSession,
         identity: &Identity,
     ) -> Result<Option<Attempt>, SyncError> {
         self.commits.clear();
-        if self.going().next().is_some() && !self.commit(opened, identity)? {
+        if self.going().next().is_some() && !self.commit(session, identity)? {
             return Ok(None);
         }
-        let Some(head) = self.commits.values().next_back().copied().or(opened.base) else {
+        let Some(head) = self.commits.values().next_back().copied().or(session.base) else {
             unreachable!("only a branch with a base is made without commits");
         };
         Ok(Some(Attempt {
             head,
-            tip: opened.tip,
-            base: opened.base,
+            tip: session.tip,
+            base: session.base,
             commits: self.commits.clone(),
             plans: BTreeMap::new(),
         }))
     }
 
     /// Pushes once. Attempts that may have landed stay known, this one included.
-    fn push(&mut self, opened: &mut Opened, attempt: Attempt) -> Result<Step, SyncError> {
+    fn push(&mut self, session: &mut RemoteSession, attempt: Attempt) -> Result<Step, SyncError> {
         let head = attempt.head;
         self.outcome.attempts += 1;
         // The same commits may be sent twice.
@@ -318,7 +320,7 @@ impl<'r> Publish<'r> {
         let heads: Vec<_> = self.sent.iter().map(|attempt| attempt.head).collect();
         let boundary = self.sent.first().and_then(|attempt| attempt.base);
 
-        match push(opened, self.request, &heads, boundary) {
+        match push(session, self.request, &heads, boundary) {
             Ok(PushOutcome::Verified { heads, words }) => {
                 self.confirm(&heads);
                 self.quote(&words);
@@ -332,7 +334,7 @@ impl<'r> Publish<'r> {
             Ok(PushOutcome::BranchMoved(setback)) => Ok(self.set_back(true, setback)),
             Ok(PushOutcome::RetryableFailure(setback)) => Ok(self.set_back(false, setback)),
             Ok(PushOutcome::Rejected(refusal)) => {
-                let error = self.declined(opened, refusal);
+                let error = self.declined(session, refusal);
                 self.sent.pop();
                 Err(error)
             }
@@ -358,17 +360,17 @@ impl<'r> Publish<'r> {
     }
 
     /// Looks for commits of earlier attempts in a new tip: the answer to a push may be lost, and the push land later.
-    fn recognize(&mut self, opened: &Opened) -> Result<(), SyncError> {
-        let moved = |attempt: &Attempt| attempt.tip != opened.tip;
-        let Some(tip) = opened.tip.filter(|_| self.sent.iter().any(moved)) else {
+    fn recognize(&mut self, session: &RemoteSession) -> Result<(), SyncError> {
+        let moved = |attempt: &Attempt| attempt.tip != session.tip;
+        let Some(tip) = session.tip.filter(|_| self.sent.iter().any(moved)) else {
             return Ok(());
         };
         let heads: Vec<_> = self.sent.iter().map(|attempt| attempt.head).collect();
         let boundary = self.sent.first().and_then(|attempt| attempt.base);
         let found = if heads.contains(&tip) {
-            opened.store().search(tip, &heads, boundary).found
+            session.store().search(tip, &heads, boundary).found
         } else {
-            opened.search_branch(&heads, boundary)?.found
+            session.search_branch(&heads, boundary)?.found
         };
         self.confirm(&found);
         Ok(())
@@ -406,7 +408,7 @@ impl<'r> Publish<'r> {
     }
 
     /// The error that the server does not accept the push.
-    fn declined(&self, opened: &Opened, refusal: Refusal) -> SyncError {
+    fn declined(&self, session: &RemoteSession, refusal: Refusal) -> SyncError {
         let pushed: Vec<_> = self
             .going()
             .map(|(number, project, _)| (project, self.commits.get(&number).copied()))
@@ -416,7 +418,7 @@ impl<'r> Publish<'r> {
         let (named, others) = all.partition(|name| named.contains(name));
         SyncError::Declined {
             place: self.outcome.remote.url.place(),
-            branch: opened.branch.clone(),
+            branch: session.branch.clone(),
             refusal: Box::new(refusal),
             named,
             others,
@@ -424,9 +426,9 @@ impl<'r> Publish<'r> {
     }
 
     /// The error once no try is left; `same_tip` where the branch did not move at last.
-    fn given_up(&self, opened: &Opened, setback: Setback, same_tip: bool) -> SyncError {
+    fn given_up(&self, session: &RemoteSession, setback: Setback, same_tip: bool) -> SyncError {
         match setback {
-            Setback::Transport { error, sent: true } => no_verdict(opened, error),
+            Setback::Transport { error, sent: true } => no_verdict(session, error),
             Setback::Transport { error, sent: false } => error.into(),
             Setback::Refused(mut refusal) if same_tip => {
                 if refusal.kind == RefusalKind::Outdated {
@@ -434,11 +436,11 @@ impl<'r> Publish<'r> {
                     refusal.reason =
                         format!("{reason}: the server shows another tip to pushes than to fetches");
                 }
-                self.declined(opened, refusal)
+                self.declined(session, refusal)
             }
             Setback::Refused(refusal) => SyncError::RetriesExhausted {
                 place: self.outcome.remote.url.place(),
-                branch: opened.branch.clone(),
+                branch: session.branch.clone(),
                 attempts: self.outcome.attempts,
                 last: refusal.reason,
                 words: refusal.words,
@@ -471,14 +473,14 @@ impl<'r> Publish<'r> {
     }
 
     /// Fetches the tip as it is now, for another plan.
-    fn fetch(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
-        let renewed = opened.fetch_to_push(self.request)?;
+    fn fetch(&mut self, session: &mut RemoteSession) -> Result<(), SyncError> {
+        let renewed = session.fetch_to_push(self.request)?;
         if renewed {
             self.written.clear();
         }
         if self.outcome.pushed != Pushed::Verified {
-            self.outcome.remote.before = opened.tip;
-            self.outcome.remote.after = opened.tip;
+            self.outcome.remote.before = session.tip;
+            self.outcome.remote.after = session.tip;
         }
         Ok(())
     }
@@ -552,9 +554,9 @@ impl<'r> Publish<'r> {
     }
 
     /// Compares every project with the codex as it is now.
-    fn plan(&mut self, opened: &mut Opened) -> Result<(), SyncError> {
-        let listings = opened.listings(&self.request.projects)?;
-        self.decide(listings, opened.base);
+    fn plan(&mut self, session: &mut RemoteSession) -> Result<(), SyncError> {
+        let listings = session.listings(&self.request.projects)?;
+        self.decide(listings, session.base);
         Ok(())
     }
 
@@ -644,22 +646,22 @@ impl<'r> Publish<'r> {
     }
 
     /// Records what the codex holds now, for a next run to compare with. Whatever comes of it, the push is done.
-    fn record(&mut self, opened: &Opened) {
+    fn record(&mut self, session: &RemoteSession) {
         let request = self.request;
         let landed = self.landing == Landing::Landed;
         let tip = if landed {
             self.outcome.remote.after
         } else {
-            opened.tip
+            session.tip
         };
         // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
-        let planned = opened.base == self.planned_on && opened.base == opened.tip;
-        let is_known = planned && opened.store.is_some();
+        let planned = session.base == self.planned_on && session.base == session.tip;
+        let is_known = planned && session.store.is_some();
         if !landed && !is_known {
             return;
         }
         let state = state(request);
-        let branch = &opened.branch;
+        let branch = &session.branch;
         let numbers: Vec<_> = (0..self.decisions.len())
             .filter(|number| !self.failed.contains_key(number))
             .collect();

@@ -13,7 +13,7 @@ use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
-use crate::sync::remote_session::Opened;
+use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
 /// How often a push is tried again that failed while the tip stayed the same.
@@ -108,7 +108,7 @@ enum Standing {
 /// landed; all of them are on top of `boundary`. An error is a verdict: no commit of this attempt landed, or they are
 /// gone.
 pub(super) fn push(
-    session: &mut Opened,
+    session: &mut RemoteSession,
     request: &SyncRequest<'_>,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
@@ -134,7 +134,7 @@ pub(super) fn push(
     });
     match seen {
         Ok((refs, standing)) => {
-            session.answer = Some(refs);
+            session.refs_after_push = Some(refs);
             judge(session, request, head, reply, standing)
         }
         Err(error) => unanswered(session, reply, error),
@@ -150,7 +150,7 @@ fn during<T>(request: &SyncRequest<'_>, stage: Stage, work: impl FnOnce() -> T) 
 
 /// Asks where the branch is, again and again for as long as `patience` while it does not contain the last of `heads`.
 fn look_for(
-    session: &Opened,
+    session: &RemoteSession,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
     patience: Duration,
@@ -174,7 +174,7 @@ fn look_for(
 }
 
 fn look(
-    session: &Opened,
+    session: &RemoteSession,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
 ) -> Result<(RemoteRefs, Standing), RemoteError> {
@@ -201,7 +201,7 @@ fn look(
 
 /// The verdict, once it is known where the branch is.
 fn judge(
-    session: &Opened,
+    session: &RemoteSession,
     request: &SyncRequest<'_>,
     head: ObjectId,
     reply: Result<PushReply, RemoteError>,
@@ -259,7 +259,7 @@ fn judge(
 
 /// The server accepted the push, and the branch does not contain it.
 fn not_there(
-    session: &Opened,
+    session: &RemoteSession,
     request: &SyncRequest<'_>,
     commit: ObjectId,
     instead: Option<String>,
@@ -304,7 +304,7 @@ fn not_there(
 }
 
 /// The error that all of a push was sent and the server never said what became of it.
-pub(super) fn no_verdict(session: &Opened, error: RemoteError) -> SyncError {
+pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncError {
     SyncError::NoVerdict {
         place: session.transport.url().place(),
         branch: session.branch.clone(),
@@ -314,7 +314,7 @@ pub(super) fn no_verdict(session: &Opened, error: RemoteError) -> SyncError {
 
 /// The verdict where the remote could not be asked again.
 fn unanswered(
-    session: &Opened,
+    session: &RemoteSession,
     reply: Result<PushReply, RemoteError>,
     mut asked: RemoteError,
 ) -> Result<PushOutcome, SyncError> {
