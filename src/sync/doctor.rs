@@ -338,10 +338,10 @@ fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
 }
 
 fn branch(session: &RemoteSession) -> Verdict {
-    let name = bstr::BStr::new(&session.branch).as_bytes();
+    let name = bstr::BStr::new(&session.target.branch).as_bytes();
     let name = escaped(name);
-    let start = escaped(session.base_branch.as_bytes());
-    Verdict::Good(match (session.tip, session.base) {
+    let start = escaped(session.base.branch.as_bytes());
+    Verdict::Good(match (session.target.tip, session.base.tip) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => {
             format!("`{name}` is not there yet: the first sync starts it from `{start}`")
@@ -366,8 +366,11 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 /// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
 fn may_push(session: &RemoteSession) -> Verdict {
     let store = session.store();
-    let asked = commit_to_offer(store, session.base)
-        .map(|id| session.transport.would_push(store, id, session.target()));
+    let asked = commit_to_offer(store, session.base.tip).map(|id| {
+        session
+            .transport
+            .would_push(store, id, session.target.for_transport())
+    });
     match asked {
         Ok(Ok(PushReply::Accepted { .. })) => Verdict::Good(
             "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),

@@ -66,11 +66,11 @@ pub(super) fn pull<'r>(
     let made_first = !published.is_empty() || (request.dry_run && outcome.remote.creates_branch);
     let mut session = connect(request, made_first && request.workspace.remote.create)?;
     let remote = &mut outcome.remote;
-    remote.branch = Some(session.branch.clone());
+    remote.branch = Some(session.target.branch.clone());
     // Where this run published first, the remote is told as it was before and after that.
     if outcome.direction == Direction::FromCodex {
         remote.url = session.transport.url().clone();
-        (remote.before, remote.after) = (session.tip, session.tip);
+        (remote.before, remote.after) = (session.target.tip, session.target.tip);
     }
     let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();
     for project in projects {
@@ -104,7 +104,7 @@ pub(super) fn pull<'r>(
     }
     // Of a run that went the other way before, the plan is of the tip that it found.
     let planned_on = if outcome.direction == Direction::FromCodex {
-        session.base
+        session.base.tip
     } else {
         outcome.remote.before
     };
@@ -265,8 +265,8 @@ fn question(
     };
     let mut asked = RequestRecord {
         remote: request.workspace.remote.url.to_string(),
-        branch: session.branch.clone(),
-        tip: session.tip,
+        branch: session.target.branch.clone(),
+        tip: session.target.tip,
         digest: selector.digest(),
         complete: true,
         time: request.now,
@@ -297,7 +297,7 @@ fn question(
     let mut found = selector
         .find(&|id| store.read_tree(id), root)
         .map_err(StoreError::from)?;
-    asked.tip = session.tip;
+    asked.tip = session.target.tip;
     for (path, mode) in &found.passed_over {
         let what = if *mode == Mode::Link {
             "symlink"

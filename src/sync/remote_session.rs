@@ -39,15 +39,8 @@ pub(super) struct RemoteSession {
     /// The clone; not there as long as recorded listings of this very tip do instead.
     pub(super) store: Option<Store>,
     pub(super) recorded: Vec<Listing>,
-    pub(super) branch: String,
-    /// The branch to fetch for `base`.
-    pub(super) base_branch: String,
-    /// The tip of the branch, as it was last seen: a push replaces this one alone.
-    pub(super) tip: Option<ObjectId>,
-    /// Whether the branch was there at any time of this run.
-    pub(super) existed: bool,
-    /// What the commits go on top of: the tip, or for a new branch that of the remote's HEAD.
-    pub(super) base: Option<ObjectId>,
+    pub(super) base: Base,
+    pub(super) target: PushTarget,
     /// Repeats requests that only read.
     repeater: Repeater,
     /// Why the tip could not be fetched ahead of need. It is told once the need is there.
@@ -58,6 +51,41 @@ pub(super) struct RemoteSession {
     pub(super) _queue_lock: Option<queue_lock::QueueLock>,
 }
 
+/// What the commits of a run go on top of: the target, or for a branch that does not exist yet the remote's HEAD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    /// The branch that is fetched.
+    pub(super) branch: String,
+    /// Its tip, as it was last seen; `None` if it has no commits.
+    pub(super) tip: Option<ObjectId>,
+}
+
+/// The branch that the commits of a run are pushed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PushTarget {
+    pub(super) branch: String,
+    /// Its tip, as it was last seen; `None` if it does not exist. A push replaces exactly this tip.
+    pub(super) tip: Option<ObjectId>,
+    /// Whether the branch existed at any time of this run. A branch that was deleted during the run is never created
+    /// again.
+    pub(super) existed: bool,
+}
+
+impl PushTarget {
+    /// The branch and the tip that a push replaces.
+    pub(super) fn for_transport(&self) -> Target<'_> {
+        Target {
+            branch: &self.branch,
+            tip: self.tip,
+        }
+    }
+
+    /// Whether a push creates the branch.
+    pub(super) fn is_new(&self) -> bool {
+        self.tip.is_none() && !self.existed
+    }
+}
+
 /// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
 pub(super) fn connect(
     request: &SyncRequest<'_>,
@@ -65,31 +93,7 @@ pub(super) fn connect(
 ) -> Result<RemoteSession, SyncError> {
     let transport = request.transport()?;
     let refs = find_branch(request, transport.as_ref(), may_make)?;
-    let (base_branch, base) = base_of(&refs);
-    let (branch, tip) = (refs.branch, refs.tip);
-    let (store, recorded) = (None, Vec::new());
-    Ok(RemoteSession {
-        transport,
-        store,
-        recorded,
-        base_branch,
-        branch,
-        existed: tip.is_some(),
-        tip,
-        base,
-        repeater: Repeater::new(&request.workspace.remote.timeout),
-        deferred_error: None,
-        refs_after_push: None,
-        _queue_lock: None,
-    })
-}
-
-/// What commits go on top of, and on which branch that is: for a new branch, the remote's HEAD.
-fn base_of(refs: &RemoteRefs) -> (String, Option<ObjectId>) {
-    match (refs.tip, &refs.head) {
-        (None, Some((head, id))) => (head.clone(), Some(*id)),
-        (tip, _) => (refs.branch.clone(), tip),
-    }
+    Ok(RemoteSession::new(request, transport, refs))
 }
 
 /// Finds the branch and fetches its tip into a clone, unless what it holds is known and there is no news: then there may be
@@ -115,30 +119,18 @@ pub(super) fn connect_and_fetch(
         )?)
     };
     let refs = find_branch(request, transport.as_ref(), remote.create)?;
-    let (base_branch, base) = base_of(&refs);
+    let mut session = RemoteSession::new(request, transport, refs);
+    session._queue_lock = queue_lock;
     let matching = |recorded: Recorded| {
-        let true_of_tip = recorded.tip == refs.tip && recorded.branch == refs.branch;
-        (true_of_tip && !request.rescan).then_some(recorded.listing)
+        let is_of_base = recorded.tip == session.base.tip && recorded.branch == session.base.branch;
+        (is_of_base && !request.rescan).then_some(recorded.listing)
     };
     let recorded: Option<Vec<Listing>> = recorded(request)
         .into_iter()
         .map(|one| one.and_then(matching))
         .collect();
-    let known = recorded.is_some() && base == refs.tip;
-    let mut session = RemoteSession {
-        transport,
-        store: None,
-        recorded: recorded.unwrap_or_default(),
-        branch: refs.branch,
-        base_branch,
-        existed: refs.tip.is_some(),
-        tip: refs.tip,
-        base,
-        repeater: Repeater::new(&request.workspace.remote.timeout),
-        deferred_error: None,
-        refs_after_push: None,
-        _queue_lock: queue_lock,
-    };
+    let known = recorded.is_some();
+    session.recorded = recorded.unwrap_or_default();
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,
     });
@@ -307,6 +299,34 @@ impl Repeater {
 }
 
 impl RemoteSession {
+    fn new(request: &SyncRequest<'_>, transport: Box<dyn Transport>, refs: RemoteRefs) -> Self {
+        let base = match (refs.tip, refs.head) {
+            (None, Some((branch, tip))) => Base {
+                branch,
+                tip: Some(tip),
+            },
+            (tip, _) => Base {
+                branch: refs.branch.clone(),
+                tip,
+            },
+        };
+        Self {
+            transport,
+            store: None,
+            recorded: Vec::new(),
+            base,
+            target: PushTarget {
+                branch: refs.branch,
+                tip: refs.tip,
+                existed: refs.tip.is_some(),
+            },
+            repeater: Repeater::new(&request.workspace.remote.timeout),
+            deferred_error: None,
+            refs_after_push: None,
+            _queue_lock: None,
+        }
+    }
+
     /// What the codex holds of each project. What was recorded is given away: whoever asks again has fetched.
     pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
         let Some(store) = &self.store else {
@@ -314,7 +334,8 @@ impl RemoteSession {
         };
         let root = self
             .base
-            .map(|base| store.root_tree(base))
+            .tip
+            .map(|tip| store.root_tree(tip))
             .transpose()
             .map_err(StoreError::from)?;
         let read = |id| store.read_tree(id);
@@ -333,7 +354,7 @@ impl RemoteSession {
         if self.store.is_none() {
             self.fetch(request)?;
         }
-        Ok((self.store(), self.base))
+        Ok((self.store(), self.base.tip))
     }
 
     /// The clone, of who fetched before.
@@ -402,15 +423,9 @@ impl RemoteSession {
             None => new_store(request, self.transport.as_ref())?,
         };
         if let Some(refs) = self.refs_after_push.take() {
-            self.tip = refs.tip;
-            self.existed |= refs.tip.is_some();
-            if refs.tip.is_some() {
-                self.base_branch.clone_from(&self.branch);
-            } else if refs.is_empty {
-                self.base = None;
-            }
+            self.observe(&refs);
         }
-        if self.tip.is_some() || self.base.is_some() {
+        if self.base.tip.is_some() {
             let fetched = match self.fetch_into(&store, request, Check::Trees) {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "the kept clone is fetched anew");
@@ -421,14 +436,30 @@ impl RemoteSession {
                 }
                 fetched => fetched?,
             };
-            self.base = Some(fetched);
-            self.tip = self.tip.map(|_| fetched);
+            self.base.tip = Some(fetched);
+            if self.target.tip.is_some() && self.target.branch == self.base.branch {
+                self.target.tip = Some(fetched);
+            }
         }
         self.store = Some(store);
         request.reporter.event(&Event::Finished {
             stage: Stage::Fetch,
         });
         Ok(renewed)
+    }
+
+    /// Updates the target to what the remote showed after a push. Once the target has commits, it is the base.
+    fn observe(&mut self, refs: &RemoteRefs) {
+        self.target.tip = refs.tip;
+        self.target.existed |= refs.tip.is_some();
+        if refs.tip.is_some() {
+            self.base = Base {
+                branch: self.target.branch.clone(),
+                tip: refs.tip,
+            };
+        } else if refs.is_empty {
+            self.base.tip = None;
+        }
     }
 
     /// Fetches the tip into `store` and checks that it can be read.
@@ -440,7 +471,7 @@ impl RemoteSession {
     ) -> Result<ObjectId, SyncError> {
         let fetch = || {
             self.transport
-                .fetch(store, &self.base_branch, Depth(1), OnSignal::Stop)
+                .fetch(store, &self.base.branch, Depth(1), OnSignal::Stop)
         };
         let tip =
             self.repeater
@@ -477,7 +508,7 @@ impl RemoteSession {
                 &error,
                 SyncError::Remote(remote) if remote.kind == RemoteErrorKind::BranchMissing
             );
-            if is_missing && self.existed && !self.is_hidden() {
+            if is_missing && self.target.existed && !self.is_hidden() {
                 self.gone()
             } else {
                 error
@@ -488,29 +519,19 @@ impl RemoteSession {
     /// Whether the server shows the branch only as the target of its HEAD, so that it can be seen but not fetched.
     fn is_hidden(&self) -> bool {
         self.transport
-            .refs(Some(&self.branch), OnSignal::Stop)
-            .is_ok_and(|refs| refs.head.is_some_and(|(name, _)| name == self.branch))
+            .refs(Some(&self.target.branch), OnSignal::Stop)
+            .is_ok_and(|refs| {
+                refs.head
+                    .is_some_and(|(name, _)| name == self.target.branch)
+            })
     }
 
     /// The error for a branch that was deleted or renamed during the run.
     pub(super) fn gone(&self) -> SyncError {
         SyncError::BranchGone {
             place: self.transport.url().place(),
-            branch: self.branch.clone(),
+            branch: self.target.branch.clone(),
         }
-    }
-
-    /// Where the commits go: the branch, as long as it is at the tip that they were made for.
-    pub(super) fn target(&self) -> Target<'_> {
-        Target {
-            branch: &self.branch,
-            tip: self.tip,
-        }
-    }
-
-    /// Whether a push makes the branch.
-    pub(super) fn creates_branch(&self) -> bool {
-        self.tip.is_none() && !self.existed
     }
 
     /// Looks for commits of ours in the branch, on which others may have pushed since. History is fetched in growing
@@ -525,7 +546,7 @@ impl RemoteSession {
         loop {
             let tip = self.repeater.run(None, || {
                 self.transport
-                    .fetch(store, &self.branch, Depth(depth), OnSignal::GoOn)
+                    .fetch(store, &self.target.branch, Depth(depth), OnSignal::GoOn)
             })?;
             let search = store.search(tip, wanted, boundary);
             let all_found = search.found.len() == wanted.len();
@@ -542,7 +563,10 @@ impl RemoteSession {
             .with_jitter()
             .with_max_times(2)
             .build();
-        let ask = || self.transport.refs(Some(&self.branch), OnSignal::GoOn);
+        let ask = || {
+            self.transport
+                .refs(Some(&self.target.branch), OnSignal::GoOn)
+        };
         loop {
             match self.repeater.run(None, ask) {
                 Err(error) if error.kind.is_transient() && !error.kind.is_repeated() => {

@@ -53,7 +53,7 @@ impl Publish<'_> {
                 plan,
                 message: commit_builder::message(
                     request.workspace,
-                    &session.branch,
+                    &session.target.branch,
                     project,
                     plan,
                     self.revisions.get(number).and_then(Option::as_ref),
@@ -62,7 +62,7 @@ impl Publish<'_> {
             })
             .collect();
         let store = session.store();
-        let built = commit_builder::build(store, session.base, &commits, identity)
+        let built = commit_builder::build(store, session.base.tip, &commits, identity)
             .map_err(StoreError::from)?;
 
         // Each blob is written once, even if several projects publish it or an earlier attempt has written it already.

@@ -133,9 +133,9 @@ impl<'r> Publish<'r> {
         self.take_scanned(scanned)?;
         let mut session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         self.outcome.remote.url = session.transport.url().clone();
-        self.outcome.remote.branch = Some(session.branch.clone());
-        self.outcome.remote.before = session.tip;
-        self.outcome.remote.after = session.tip;
+        self.outcome.remote.branch = Some(session.target.branch.clone());
+        self.outcome.remote.before = session.target.tip;
+        self.outcome.remote.after = session.target.tip;
         let result = self.land(&mut session);
         let result = result.map_err(|error| self.conclude(error));
         if result.is_err() && self.outcome.pushed != Pushed::Verified {
@@ -148,7 +148,7 @@ impl<'r> Publish<'r> {
             && request.workspace.caches_published
             && (!request.dry_run || self.goes_both_ways())
         {
-            let branch = session.branch.clone();
+            let branch = session.target.branch.clone();
             // Whoever waits for a cache holds neither the clone nor the turn: another run may have that cache and wait for
             // one of these.
             drop(session);
@@ -266,16 +266,16 @@ impl<'r> Publish<'r> {
         let is_ready = |(number, decision): (usize, &Decision)| {
             matches!(decision, Decision::UpToDate(_)) && !self.failed.contains_key(&number)
         };
-        let makes_branch = session.creates_branch()
-            && session.base.is_some()
+        let makes_branch = session.target.is_new()
+            && session.base.tip.is_some()
             && self.decisions.iter().enumerate().any(is_ready);
         let has_work = has_commits || makes_branch;
         if self.outcome.pushed != Pushed::Verified {
-            self.outcome.remote.creates_branch = has_work && session.creates_branch();
-            self.outcome.remote.base = session.base;
+            self.outcome.remote.creates_branch = has_work && session.target.is_new();
+            self.outcome.remote.base = session.base.tip;
         }
         if makes_branch && !has_commits {
-            let branch = &session.branch;
+            let branch = &session.target.branch;
             let with_branch = |id| hash(Kind::Blob, format!("{id} creates {branch}").as_bytes());
             self.outcome.plan_id = self.outcome.plan_id.map(with_branch);
         }
@@ -298,13 +298,19 @@ impl<'r> Publish<'r> {
         if self.going().next().is_some() && !self.commit(session, identity)? {
             return Ok(None);
         }
-        let Some(head) = self.commits.values().next_back().copied().or(session.base) else {
+        let Some(head) = self
+            .commits
+            .values()
+            .next_back()
+            .copied()
+            .or(session.base.tip)
+        else {
             unreachable!("only a branch with a base is made without commits");
         };
         Ok(Some(Attempt {
             head,
-            tip: session.tip,
-            base: session.base,
+            tip: session.target.tip,
+            base: session.base.tip,
             commits: self.commits.clone(),
             plans: BTreeMap::new(),
         }))
@@ -361,8 +367,8 @@ impl<'r> Publish<'r> {
 
     /// Looks for commits of earlier attempts in a new tip: the answer to a push may be lost, and the push land later.
     fn recognize(&mut self, session: &RemoteSession) -> Result<(), SyncError> {
-        let moved = |attempt: &Attempt| attempt.tip != session.tip;
-        let Some(tip) = session.tip.filter(|_| self.sent.iter().any(moved)) else {
+        let moved = |attempt: &Attempt| attempt.tip != session.target.tip;
+        let Some(tip) = session.target.tip.filter(|_| self.sent.iter().any(moved)) else {
             return Ok(());
         };
         let heads: Vec<_> = self.sent.iter().map(|attempt| attempt.head).collect();
@@ -418,7 +424,7 @@ impl<'r> Publish<'r> {
         let (named, others) = all.partition(|name| named.contains(name));
         SyncError::Declined {
             place: self.outcome.remote.url.place(),
-            branch: session.branch.clone(),
+            branch: session.target.branch.clone(),
             refusal: Box::new(refusal),
             named,
             others,
@@ -440,7 +446,7 @@ impl<'r> Publish<'r> {
             }
             Setback::Refused(refusal) => SyncError::RetriesExhausted {
                 place: self.outcome.remote.url.place(),
-                branch: session.branch.clone(),
+                branch: session.target.branch.clone(),
                 attempts: self.outcome.attempts,
                 last: refusal.reason,
                 words: refusal.words,
@@ -479,8 +485,8 @@ impl<'r> Publish<'r> {
             self.written.clear();
         }
         if self.outcome.pushed != Pushed::Verified {
-            self.outcome.remote.before = session.tip;
-            self.outcome.remote.after = session.tip;
+            self.outcome.remote.before = session.target.tip;
+            self.outcome.remote.after = session.target.tip;
         }
         Ok(())
     }
@@ -556,7 +562,7 @@ impl<'r> Publish<'r> {
     /// Compares every project with the codex as it is now.
     fn plan(&mut self, session: &mut RemoteSession) -> Result<(), SyncError> {
         let listings = session.listings(&self.request.projects)?;
-        self.decide(listings, session.base);
+        self.decide(listings, session.base.tip);
         Ok(())
     }
 
@@ -652,16 +658,16 @@ impl<'r> Publish<'r> {
         let tip = if landed {
             self.outcome.remote.after
         } else {
-            session.tip
+            session.target.tip
         };
         // Listings are true of what the plan was made on, and a run may end between a fetch and the plan on it.
-        let planned = session.base == self.planned_on && session.base == session.tip;
+        let planned = session.base.tip == self.planned_on && session.base.tip == session.target.tip;
         let is_known = planned && session.store.is_some();
         if !landed && !is_known {
             return;
         }
         let state = state(request);
-        let branch = &session.branch;
+        let branch = &session.target.branch;
         let numbers: Vec<_> = (0..self.decisions.len())
             .filter(|number| !self.failed.contains_key(number))
             .collect();

@@ -119,7 +119,7 @@ pub(super) fn push(
     let reply = during(request, Stage::Push, || {
         session
             .transport
-            .push(session.store(), head, session.target())
+            .push(session.store(), head, session.target.for_transport())
     });
 
     let _span = tracing::debug_span!("verify").entered();
@@ -180,13 +180,13 @@ fn look(
 ) -> Result<(RemoteRefs, Standing), RemoteError> {
     let refs = session.ask_again()?;
     let standing = match refs.tip {
-        None if session.tip.is_none() => Standing::Unmoved,
+        None if session.target.tip.is_none() => Standing::Unmoved,
         None => Standing::Missing,
         // Ours: the clone has all of it.
         Some(tip) if heads.contains(&tip) => {
             Standing::Contains(session.store().search(tip, heads, boundary).found)
         }
-        Some(tip) if Some(tip) == session.tip => Standing::Unmoved,
+        Some(tip) if Some(tip) == session.target.tip => Standing::Unmoved,
         Some(_) => match session.search_branch(heads, boundary) {
             Ok(search) if !search.found.is_empty() => Standing::Contains(search.found),
             Ok(search) if !search.is_complete => Standing::Unproven,
@@ -207,7 +207,7 @@ fn judge(
     reply: Result<PushReply, RemoteError>,
     standing: Standing,
 ) -> Result<PushOutcome, SyncError> {
-    let is_gone = matches!(standing, Standing::Missing) && session.existed;
+    let is_gone = matches!(standing, Standing::Missing) && session.target.existed;
     let moved = match standing {
         Standing::Contains(heads) => {
             let words = match reply {
@@ -267,7 +267,7 @@ fn not_there(
     standing: &Standing,
 ) -> Result<PushOutcome, SyncError> {
     let place = session.transport.url().place();
-    let branch = session.branch.clone();
+    let branch = session.target.branch.clone();
     match standing {
         Standing::Unproven => {
             let source = RemoteError {
@@ -307,7 +307,7 @@ fn not_there(
 pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncError {
     SyncError::NoVerdict {
         place: session.transport.url().place(),
-        branch: session.branch.clone(),
+        branch: session.target.branch.clone(),
         source: Box::new(error),
     }
 }
