@@ -336,7 +336,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
     match &project.outcome {
         ProjectOutcome::Failed(error) => {
             let (kind, hint) = match error {
-                ProjectError::Scan(error) => scan_failure(error),
+                ProjectError::Scan(error) => scan_failure(&project.name, error),
                 ProjectError::Cache(error) => cache_failure(error),
                 ProjectError::Patterns(_) => {
                     ("patterns", Some("mend `sync.from_codex`".to_owned()))
@@ -421,11 +421,14 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
     }
 }
 
-fn scan_failure(error: &ScanError) -> (&'static str, Option<String>) {
+fn scan_failure(project: &ProjectName, error: &ScanError) -> (&'static str, Option<String>) {
     match error {
         ScanError::Root { .. } => (
             "root",
-            Some("check `projects.NAME.root`, or leave the project out".to_owned()),
+            Some(format!(
+                "check `{}`, or remove the project from the configuration",
+                key_path(&["projects", project.as_str(), "root"])
+            )),
         ),
         ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => (
             "read",

@@ -11,6 +11,7 @@ use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::{Store, StoreError, is_repository};
 use crate::codex::transport::PushReply;
+use crate::config::tree::key_path;
 use crate::config::{CloneStrategy, Direction};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
@@ -239,15 +240,20 @@ fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
     }
     let mut files = 0;
     let (mut unreadable, mut empty) = (Vec::new(), Vec::new());
+    let mut keys = Vec::new();
     for (project, survey) in surveys {
         match survey {
             Ok(survey) if survey.files == 0 => empty.push(format!("`{}`", project.name)),
             Ok(survey) => files += survey.files,
-            Err(error) => unreadable.push(format!("`{}`: {error}", project.name)),
+            Err(error) => {
+                unreadable.push(format!("`{}`: {error}", project.name));
+                let key = key_path(&["projects", project.name.as_str(), "root"]);
+                keys.push(format!("`{key}`"));
+            }
         }
     }
     if !unreadable.is_empty() {
-        let hint = "check `projects.NAME.root` and `workspace.members`".to_owned();
+        let hint = format!("check {} and `workspace.members`", keys.join(", "));
         return Verdict::Partly {
             message: unreadable.join("; "),
             hint,

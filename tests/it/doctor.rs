@@ -318,7 +318,7 @@ fn roots_and_patterns() {
         ("warning", "odd", "`projects`", 0),
     );
     world.sandbox.remove("ws/alpha");
-    world.shows("roots", &[], ("failed", "root", "`projects.NAME.root`", 1));
+    world.shows("roots", &[], ("failed", "root", "`projects.alpha.root`", 1));
 }
 
 #[test]
