@@ -288,6 +288,11 @@ pub fn owners(path: &Path) -> io::Result<Vec<Owner>> {
     Ok(owners)
 }
 
+/// Whether `path` leads to a pipe, socket or device. Opening or reading such a file could block for ever.
+pub fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
 /// Whether a file is owned by the effective user of this process.
 pub fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()

@@ -438,6 +438,13 @@ fn scan_failure(project: &ProjectName, error: &ScanError) -> (&'static str, Opti
             "read",
             Some("check the file's permissions, or exclude it".to_owned()),
         ),
+        ScanError::IgnoreFile { .. } => (
+            "read",
+            Some(
+                "replace it with a regular file, or set `sync.respect_gitignore` to `false`"
+                    .to_owned(),
+            ),
+        ),
         ScanError::Changed { .. } => (
             "changed",
             Some("something writes to it; run again when it is done".to_owned()),

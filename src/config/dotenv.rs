@@ -10,6 +10,7 @@ use super::file;
 use super::location::{LayerKind, Location, Origin};
 use super::problem::{Diagnostics, Problem};
 use crate::environment::Environment;
+use crate::platform::is_special;
 
 /// Variables that count only in the environment of the process. A file that a workspace carries must neither choose the
 /// workspace nor declare itself safe.
@@ -32,7 +33,7 @@ pub(super) fn read(
         Location::File(path.to_owned()),
         path,
     );
-    let content = if file::is_special(path) {
+    let content = if is_special(path) {
         Err(io::Error::other("not a regular file"))
     } else {
         std::fs::read(path)

@@ -8,6 +8,7 @@ use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
 use super::tree::{Entry, Map, Node, NodeValue};
 use super::{toml, yaml};
+use crate::platform::is_special;
 
 /// The endings a configuration file may have.
 pub(crate) const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
@@ -40,11 +41,6 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
         problems.push(problem.hint("keep one of them"));
     }
     Some(first)
-}
-
-/// Whether `path` is a pipe, socket or device. Reading it could block for ever.
-pub(crate) fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// Reads the section `codex` of the file at `path`; `None` where the file has none.

@@ -45,7 +45,7 @@ use crate::environment::Environment;
 
 pub use enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
 pub use explain::{Explanation, Given};
-pub(crate) use file::{ENDINGS, is_special};
+pub(crate) use file::ENDINGS;
 pub use layers::Layer;
 pub use location::{LayerKind, Location, Origin, Source};
 pub use members::Member;

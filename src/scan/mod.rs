@@ -142,6 +142,15 @@ pub enum ScanError {
         /// The cause.
         source: io::Error,
     },
+    /// A `.gitignore` or `.git/info/exclude` that is a pipe, socket or device.
+    #[error(
+        "cannot read the ignore rules: `{}` is not a regular file",
+        shown(path)
+    )]
+    IgnoreFile {
+        /// The ignore file.
+        path: PathBuf,
+    },
     /// A file that was written while it was read.
     #[error("`{}` changed while it was being read", escaped(path))]
     Changed {

@@ -29,7 +29,11 @@ pub(super) struct Walked {
 /// Walks the project. Only directories that can hold a claimed file are entered.
 pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanError> {
     let policy = &project.scan;
+    if policy.respect_gitignore {
+        real_root.ancestors().try_for_each(check_ignore_files)?;
+    }
     let skipped = Arc::new(Mutex::new(Vec::new()));
+    let failed = Arc::new(Mutex::new(None));
     let walker = ignore::WalkBuilder::new(real_root)
         .standard_filters(false)
         .parents(policy.respect_gitignore)
@@ -38,9 +42,25 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanEr
         .git_exclude(policy.respect_gitignore)
         .follow_links(policy.symlinks == Symlinks::FollowInside)
         .filter_entry({
-            let (project, skipped) = (project.clone(), skipped.clone());
+            let (project, skipped, failed) = (project.clone(), skipped.clone(), failed.clone());
             let never = Never::new(&project, real_root);
-            move |entry| enters(&project, &never, entry, &skipped)
+            move |entry| {
+                if !enters(&project, &never, entry, &skipped) {
+                    return false;
+                }
+                let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+                if !project.scan.respect_gitignore || !is_directory {
+                    return true;
+                }
+                // The walker reads the ignore files of the directories that it enters.
+                match check_ignore_files(entry.path()) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        lock(&failed).get_or_insert(error);
+                        false
+                    }
+                }
+            }
         })
         .build();
     let mut found = Vec::new();
@@ -95,6 +115,9 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanEr
             Some(reason) => push(&skipped, Skipped { source, reason }),
         }
     }
+    if let Some(error) = lock(&failed).take() {
+        return Err(error);
+    }
     found.sort_by(|a, b| a.source.cmp(&b.source));
     let skipped = std::mem::take(&mut *lock(&skipped));
     for skip in &skipped {
@@ -106,6 +129,17 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanEr
         found,
         skipped,
     })
+}
+
+/// Returns an error if an ignore file of `directory` is a pipe, socket or device: reading it could block for ever.
+fn check_ignore_files(directory: &Path) -> Result<(), ScanError> {
+    for name in [".gitignore", ".git/info/exclude"] {
+        let path = directory.join(name);
+        if platform::is_special(&path) {
+            return Err(ScanError::IgnoreFile { path });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a link that is not followed, and that no pattern matches, may hide claimed files below it.

@@ -124,8 +124,14 @@ impl Held {
                     std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
                 pipe(PIPED_CONFIG, config)
             }
-            // The walk reads this file as it comes by.
-            At::Scan => pipe("ws/alpha/.gitignore", "nothing\n".to_owned()),
+            // With `sync.respect_gitignore`, the walk reads this file of a linked working tree.
+            At::Scan => {
+                let git_directory = sandbox.path("ws/linked");
+                std::fs::create_dir(&git_directory).unwrap();
+                let link = format!("gitdir: {}\n", git_directory.display());
+                sandbox.write("ws/alpha/.git", &link);
+                pipe("ws/linked/commondir", "nowhere\n".to_owned())
+            }
             At::Step(step, moment) => Held::At(sandbox.hold_at(step, moment)),
             At::Hook(name) => {
                 sandbox.serve_without_git();

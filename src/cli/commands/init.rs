@@ -152,7 +152,7 @@ impl Existing {
             let message = format!("`{}` cannot be changed: {problem}", shown(&path));
             refused(message, "correct it first, or move it away")
         };
-        if config::is_special(&path) {
+        if platform::is_special(&path) {
             return Err(unreadable("not a regular file".to_owned()));
         }
         let sections =

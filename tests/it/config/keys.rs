@@ -144,6 +144,32 @@ fn default_excludes_and_gitignore_are_options() {
 }
 
 #[test]
+fn an_ignore_file_that_is_a_pipe_is_an_error() {
+    for pipe in [
+        "ws/.gitignore",
+        "ws/alpha/.gitignore",
+        "ws/alpha/docs/.gitignore",
+        "ws/alpha/docs/.git/info/exclude",
+    ] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        sandbox.write("ws/alpha/docs/a.md", "a");
+        std::fs::create_dir_all(sandbox.path(pipe).parent().unwrap()).unwrap();
+        sandbox.pipe(pipe);
+
+        let respect = ["sync", "--all", "--config", "sync.respect_gitignore=true"];
+        let output = sandbox.run(&respect).code(1);
+        let expected = format!(
+            "cannot read the ignore rules: `{}` is not a regular file",
+            sandbox.path(pipe).display()
+        );
+        assert!(output.stderr.contains(&expected), "{}", output.stderr);
+        assert_eq!(codex.paths(), [""; 0], "{pipe}");
+        sandbox.run(&["sync", "--all"]).code(0);
+    }
+}
+
+#[test]
 fn null_key_has_no_effect_but_null_project_exists() {
     let yaml =
         format!("{ONE}  jobs:\n  remote:\n    branch: ~\n  sync:\n  projects:\n    a:\n    b:\n");
