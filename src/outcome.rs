@@ -301,7 +301,7 @@ pub enum SyncError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server does not accept the push.
-    #[error("push to `{}` declined by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
+    #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
     Declined {
         /// The host, or the path.
         place: String,
@@ -315,7 +315,7 @@ pub enum SyncError {
         others: Vec<ProjectName>,
     },
     /// The branch moved every time.
-    #[error("`{}` of `{place}` moved during each of {attempts} attempts; the last refusal: {last}", escaped(branch.as_bytes()))]
+    #[error("branch `{}` of `{place}` moved during each of {attempts} attempts; the last rejection: {last}", escaped(branch.as_bytes()))]
     RetriesExhausted {
         /// The host, or the path.
         place: String,
@@ -337,7 +337,7 @@ pub enum SyncError {
         branch: String,
     },
     /// The push was accepted, and the branch was rewritten since: its history holds neither our commits nor its old tip.
-    #[error("landed, then removed: `{place}` accepted {commit}, but `{}` does not hold it any more", escaped(branch.as_bytes()))]
+    #[error("landed, then removed: `{place}` accepted {commit}, but branch `{}` no longer contains it", escaped(branch.as_bytes()))]
     LandedThenRemoved {
         /// The host, or the path.
         place: String,
@@ -349,7 +349,7 @@ pub enum SyncError {
         words: Vec<String>,
     },
     /// The push was accepted, and the branch does not contain it.
-    #[error("`{place}` accepted the push, but `{}` does not contain {commit}", escaped(branch.as_bytes()))]
+    #[error("`{place}` accepted the push, but branch `{}` does not contain {commit}", escaped(branch.as_bytes()))]
     NotInBranch {
         /// The host, or the path.
         place: String,
@@ -363,7 +363,7 @@ pub enum SyncError {
         words: Vec<String>,
     },
     /// The push was sent, and the remote could not be asked.
-    #[error("the push was sent, but `{place}` could not be asked whether it landed")]
+    #[error("the push was sent, but `{place}` could not be queried to confirm it")]
     Unverified {
         /// The host, or the path.
         place: String,
@@ -372,7 +372,7 @@ pub enum SyncError {
     },
     /// The push was sent, and the server never said what became of it.
     #[error(
-        "the push was sent, but `{place}` did not say what became of it, and `{}` does not hold it so far",
+        "the push was sent, but `{place}` did not report the result, and branch `{}` does not contain it so far",
         escaped(branch.as_bytes())
     )]
     NoVerdict {
@@ -390,7 +390,7 @@ pub enum SyncError {
         path: String,
     },
     /// The branch is not there and `remote.create` is off.
-    #[error("branch `{}` is not in `{url}`", escaped(branch.as_bytes()))]
+    #[error("branch `{}` does not exist in `{url}`", escaped(branch.as_bytes()))]
     BranchMissing {
         /// The branch.
         branch: String,
@@ -402,7 +402,7 @@ pub enum SyncError {
         environment: Option<String>,
     },
     /// `--offline`, and nothing was recorded to compare with.
-    #[error("nothing is recorded of {}, so there is nothing to compare with offline", projects.join(", "))]
+    #[error("no recorded state for {}", listed(projects))]
     NothingRecorded {
         /// The projects of which nothing is known.
         projects: Vec<String>,
@@ -421,5 +421,13 @@ impl From<RemoteError> for SyncError {
             RemoteErrorKind::Interrupted(interrupted) => Self::Interrupted(interrupted),
             _ => Self::Remote(Box::new(error)),
         }
+    }
+}
+
+/// Names up to three projects. Of more, it gives the number and the first three.
+fn listed(projects: &[String]) -> String {
+    match projects {
+        [a, b, c, _, ..] => format!("{} projects ({a}, {b}, {c}, …)", projects.len()),
+        _ => projects.join(", "),
     }
 }

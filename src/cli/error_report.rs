@@ -1,4 +1,6 @@
-//! Every error that a user can meet: its kind, its exit status and what to do about it. The one table of all three.
+//! The report of every error that a user can meet: its kind, message, hints and causes. `exit` has the exit statuses.
+//!
+//! The message comes from the error type itself. Kinds are stable identifiers, which programs rely on.
 
 use std::error::Error;
 use std::io;
@@ -6,12 +8,11 @@ use std::io;
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
-use crate::codex::transport::RefusalKind;
 use crate::codex::transport::words::marked;
+use crate::codex::transport::{Refusal, RefusalKind};
 use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
-use crate::interrupt::{Interrupt, Interrupted};
 use crate::names::ProjectName;
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
@@ -22,283 +23,241 @@ use crate::scan::ScanError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
 
-/// Exit statuses, as `--help` and the README tell them.
-pub(crate) mod exit {
-    /// Done, or nothing to do.
-    pub(crate) const DONE: u8 = 0;
-    /// Some projects failed or were withheld; the others are done.
-    pub(crate) const SOME_FAILED: u8 = 1;
-    /// Wrong usage.
-    pub(crate) const USAGE: u8 = 2;
-    /// Wrong configuration.
-    pub(crate) const CONFIGURATION: u8 = 3;
-    /// The remote cannot be reached, found, read or authenticated to.
-    pub(crate) const REMOTE: u8 = 4;
-    /// The push was refused, or retries are used up.
-    pub(crate) const PUSH: u8 = 5;
-    /// `--check`: out of date.
-    pub(crate) const OUT_OF_DATE: u8 = 6;
-    /// A bug.
-    pub(crate) const BUG: u8 = 70;
-}
+/// The maximum number of projects that the hint for a rejected push names.
+const MAX_NAMED: usize = 10;
+/// The maximum number of entries in other lists.
+const MAX_LISTED: usize = 20;
 
-/// An error, worded, with its exit status.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// What every output shows.
-    pub(crate) report: ErrorReport,
-    /// The exit status.
-    pub(crate) exit: u8,
-}
-
-impl Failure {
-    /// An error that has no deeper cause.
-    pub(crate) fn new(
-        exit: u8,
-        kind: &'static str,
-        message: impl Into<String>,
-        hints: Vec<String>,
-    ) -> Self {
-        Self {
-            report: ErrorReport {
-                kind,
-                message: message.into(),
-                hints,
-                causes: Vec::new(),
-            },
-            exit,
-        }
-    }
-}
-
-/// What is wrong with the configuration, all of it.
-pub(crate) fn of_configuration(problems: &Problems) -> Failure {
-    let told: Vec<_> = problems
+/// Reports the errors of a configuration. A single error is the message itself; of several, each one is a cause.
+pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
+    let problems: Vec<_> = problems
         .iter()
         .map(|problem| (problem.to_string(), problem.hint.clone()))
         .collect();
-    if let [(message, hint)] = told.as_slice() {
-        return Failure::new(
-            exit::CONFIGURATION,
-            "configuration",
-            message,
-            hint.iter().cloned().collect(),
-        );
+    if let [(message, hint)] = problems.as_slice() {
+        return ErrorReport {
+            kind: "configuration",
+            message: message.clone(),
+            hints: hint.iter().cloned().collect(),
+            causes: Vec::new(),
+        };
     }
-    let message = format!("the configuration has {} mistakes", told.len());
-    let mut failure = Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new());
-    failure.report.causes = told
-        .into_iter()
-        .map(|(message, hint)| match hint {
-            Some(hint) => format!("{message} ({hint})"),
-            None => message,
-        })
-        .collect();
-    failure
+
+    let causes = problems.iter().map(|(message, hint)| match hint {
+        Some(hint) => format!("{message} ({hint})"),
+        None => message.clone(),
+    });
+    ErrorReport {
+        kind: "configuration",
+        message: pluralize(problems.len(), "configuration error"),
+        hints: Vec::new(),
+        causes: causes.collect(),
+    }
 }
 
-/// Which projects were meant cannot be told.
-pub(crate) fn of_selection(error: &SelectError) -> Failure {
-    let listed = |known: &[String]| {
-        let shown = known
-            .iter()
-            .take(20)
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let rest = known.len().saturating_sub(20);
-        let more = if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        };
-        format!("the projects are {shown}{more}")
-    };
+/// Reports that no projects could be selected.
+pub(super) fn of_selection(error: &SelectError) -> ErrorReport {
     let hints = match error {
         SelectError::Unknown {
             close: Some(close), ..
         } => vec![format!("did you mean `{close}`?")],
         SelectError::Unknown { known, .. } | SelectError::NoMatch { known, .. } => {
-            vec![listed(known)]
+            vec![known_projects(known)]
         }
         SelectError::BadPattern(_) => Vec::new(),
-        SelectError::Unclear { known } => {
-            vec![
-                "name some with `-p NAME`, or take all with `--all`".to_owned(),
-                listed(known),
-            ]
-        }
+        SelectError::Unclear { known } => vec![
+            "select projects with `-p NAME`, or use `--all`".to_owned(),
+            known_projects(known),
+        ],
     };
-    Failure::new(exit::USAGE, "usage", error.to_string(), hints)
-}
-
-/// The exit status of a whole run. A run that a signal asked to stop ends with that signal, however far it got.
-pub(crate) fn exit_status(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
-    if let Err(interrupted) = interrupt.check() {
-        return signal_exit(interrupted);
-    }
-    let unready = |project: &ProjectReport| project.outcome.status().is_held_up();
-    match &outcome.failure {
-        Some(error) => of_run(error).exit,
-        None if outcome.projects.iter().any(unready) => exit::SOME_FAILED,
-        None => exit::DONE,
+    ErrorReport {
+        kind: "usage",
+        message: error.to_string(),
+        hints,
+        causes: Vec::new(),
     }
 }
 
-/// Of several exit statuses, the one that is told: a signal, usage, configuration, remote, push, some failed.
-pub(crate) fn first_exit(statuses: impl Iterator<Item = u8>) -> u8 {
-    let rank = |status: &u8| match *status {
-        exit::DONE => u8::MAX,
-        // A run that a signal asked to stop ends with that signal.
-        signal if signal > 128 => 0,
-        exit::SOME_FAILED => exit::PUSH + 1,
-        exit::OUT_OF_DATE => exit::PUSH + 2,
-        other => other,
-    };
-    statuses.min_by_key(rank).unwrap_or(exit::DONE)
+fn known_projects(names: &[String]) -> String {
+    let listed = names
+        .iter()
+        .take(MAX_LISTED)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => format!("the projects are {listed}"),
+        omitted => format!("the projects are {listed} and {omitted} more"),
+    }
 }
 
-/// What ended a run. That nothing was pushed is said where a user would ask: only the outcome knows it.
-pub(crate) fn of_outcome(outcome: &SyncOutcome) -> Option<Failure> {
+/// Reports the error that ended a run, if there was one.
+///
+/// For an interrupted run, and for a clone that could not be used, the message also says that nothing was pushed: the
+/// user cannot conclude it from the error, and only the outcome knows it.
+pub(crate) fn of_run(outcome: &SyncOutcome) -> Option<ErrorReport> {
     let error = outcome.failure.as_ref()?;
-    let mut failure = of_run(error);
-    let is_asked = matches!(error, SyncError::Interrupted(_) | SyncError::Store(_));
-    let pushes = outcome.direction != Direction::FromCodex && !outcome.dry_run;
-    if is_asked && pushes && outcome.pushed == Pushed::No {
-        failure.report.message.push_str("; nothing was pushed");
+    let mut report = of_error(error);
+
+    let is_ambiguous = matches!(error, SyncError::Interrupted(_) | SyncError::Store(_));
+    let publishes = outcome.direction != Direction::FromCodex && !outcome.dry_run;
+    if is_ambiguous && publishes && outcome.pushed == Pushed::No {
+        report.message.push_str("; nothing was pushed");
     }
-    Some(failure)
+    Some(report)
 }
 
-/// What ended a run, or one of its steps.
-pub(crate) fn of_run(error: &SyncError) -> Failure {
-    let again = "run again: what landed is found up to date, what did not is pushed".to_owned();
-    let (exit, kind, hints) = match error {
-        SyncError::Remote(remote) => (remote_exit(remote), remote.kind.name(), remote_hints(remote)),
-        SyncError::Store(store) => store_failure(store),
-        SyncError::Declined { refusal, .. } if refusal.reason.contains("hidden ref") => (
-            exit::PUSH,
-            "declined",
-            vec![
-                "the server hides this branch from clients (`transfer.hideRefs` there): use another branch (`remote.branch`), or change that setting"
-                    .to_owned(),
-            ],
-        ),
-        SyncError::Declined { refusal, others, .. } if refusal.kind == RefusalKind::TooLarge => {
-            let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
-            let mut hints = vec![limit.to_owned()];
-            if others.len() > 1 {
-                hints.push("or publish fewer projects at a time with `-p NAME`".to_owned());
-            }
-            (exit::PUSH, "too-large", hints)
+/// Reports an error that ends a run or one of its steps.
+pub(super) fn of_error(error: &SyncError) -> ErrorReport {
+    ErrorReport {
+        kind: kind(error),
+        message: error.to_string(),
+        hints: hints(error),
+        causes: causes(error),
+    }
+}
+
+fn kind(error: &SyncError) -> &'static str {
+    match error {
+        SyncError::Remote(remote) => remote.kind.name(),
+        SyncError::Store(store) => store_kind(store),
+        SyncError::Declined { refusal, .. } if refusal.kind == RefusalKind::TooLarge => "too-large",
+        SyncError::Declined { .. } => "declined",
+        SyncError::RetriesExhausted { .. } => "retries-exhausted",
+        SyncError::BranchGone { .. } => "branch-gone",
+        SyncError::LandedThenRemoved { .. } => "landed-then-removed",
+        SyncError::NotInBranch { .. } => "not-in-branch",
+        SyncError::Unverified { .. } => "unverified",
+        SyncError::NoVerdict { .. } => "no-verdict",
+        SyncError::LocalMissing { .. } => "not-found",
+        SyncError::BranchMissing { .. } => "branch-missing",
+        SyncError::NothingRecorded { .. } => "nothing-recorded",
+        SyncError::Atomic => "atomic",
+        SyncError::Interrupted(_) => "interrupted",
+    }
+}
+
+fn hints(error: &SyncError) -> Vec<String> {
+    // A run after a push with an unknown result cannot do harm: it compares with the branch as it then is.
+    let again = "run again: commits that were accepted are found up to date, the others are pushed";
+
+    match error {
+        SyncError::Remote(remote) => remote_hint(remote).into_iter().collect(),
+        SyncError::Store(store) => vec![store_hint(store)],
+        SyncError::Declined {
+            refusal,
+            named,
+            others,
+            ..
+        } => rejection_hints(refusal, named, others),
+        SyncError::RetriesExhausted { .. } => {
+            vec!["no changes were lost; run again or raise `--retries N` (`push.retries`)".to_owned()]
         }
-        SyncError::Declined { named, others, .. } => {
-            let mut hints = vec![
-                "the branch may be protected, or a hook of the server refuses the push: go by what the server said"
-                    .to_owned(),
-            ];
-            hints.extend(isolation(named, others));
-            (exit::PUSH, "declined", hints)
-        }
-        SyncError::RetriesExhausted { .. } => (
-            exit::PUSH,
-            "retries-exhausted",
-            vec!["nothing is lost: run again, or allow more tries with `--retries N` (`push.retries`)".to_owned()],
-        ),
         SyncError::BranchGone { branch, .. } => {
             let branch = escaped(branch.as_bytes());
-            let hint = format!("restore `{branch}` on the server, or set `remote.branch` to its new name, and run again");
-            (exit::PUSH, "branch-gone", vec![hint])
+            vec![format!(
+                "restore `{branch}` on the server, or set `remote.branch` to its new name, and run again"
+            )]
         }
-        SyncError::LandedThenRemoved { .. } => (
-            exit::PUSH,
-            "landed-then-removed",
-            vec!["another client rewrote the branch during the run: find out which one force-pushes, then run again".to_owned()],
-        ),
+        SyncError::LandedThenRemoved { .. } => vec![
+            "another client force-pushed the branch during the run: find and stop it, then run again"
+                .to_owned(),
+        ],
         SyncError::NotInBranch { branch, .. } => {
             let branch = escaped(branch.as_bytes());
-            let hint = format!("look for a new review (pull request, change) on the server; `{branch}` may only accept changes that way");
-            (exit::PUSH, "not-in-branch", vec![hint])
+            vec![format!(
+                "look for a new review (pull request, change) on the server; `{branch}` may only accept changes that way"
+            )]
         }
         SyncError::Unverified { source, .. } => {
-            (exit::REMOTE, "unverified", [vec![again], remote_hints(source)].concat())
+            [again.to_owned()].into_iter().chain(remote_hint(source)).collect()
         }
-        SyncError::NoVerdict { .. } => {
-            let hint = "for hooks that take their time raise `remote.timeout.push_verdict`".to_owned();
-            (exit::REMOTE, "no-verdict", vec![again, hint])
+        SyncError::NoVerdict { .. } => vec![
+            again.to_owned(),
+            "if the server's hooks are slow, raise `remote.timeout.push_verdict`".to_owned(),
+        ],
+        SyncError::LocalMissing { path } => vec![format!(
+            "create it with `git init --bare {path}`, or set `remote.create: true`"
+        )],
+        SyncError::BranchMissing {
+            branch,
+            head,
+            environment,
+            ..
+        } => missing_branch_hints(branch, head.as_deref(), environment.as_deref()),
+        SyncError::NothingRecorded { .. } => {
+            vec!["run a sync first, or drop `--offline`".to_owned()]
         }
-        SyncError::LocalMissing { path } => (
-            exit::REMOTE,
-            "not-found",
-            vec![format!("set `remote.create: true` to make it, or make it with `git init --bare {path}`")],
-        ),
-        SyncError::BranchMissing { branch, head, environment, .. } => {
-            let branch = escaped(branch.as_bytes());
-            let mut hints = vec![format!(
-                "set `remote.create: true` to start `{branch}` from the remote's HEAD, unless the server hides the branch from you"
-            )];
-            hints.extend(head.as_ref().map(|head| escaped(head.as_bytes())).map(|head| {
-                let key = environment
-                    .as_ref()
-                    .map_or("remote.branch".to_owned(), |environment| key_path(&["sync", "environments", environment]));
-                format!("or sync to `{head}`, the branch of its HEAD: `--config {key}={head}`")
-            }));
-            (exit::REMOTE, "branch-missing", hints)
-        }
-        SyncError::NothingRecorded { .. } => (
-            exit::REMOTE,
-            "nothing-recorded",
-            vec!["run a sync, which records what it saw, or leave `--offline` out".to_owned()],
-        ),
-        SyncError::Atomic => (
-            exit::SOME_FAILED,
-            "atomic",
-            vec![
-                "mend the projects that failed or are withheld, or leave `--atomic` out to land the others".to_owned(),
-            ],
-        ),
-        SyncError::Interrupted(interrupted) => (signal_exit(*interrupted), "interrupted", Vec::new()),
-    };
-    let mut causes = Vec::new();
-    match error {
-        SyncError::Remote(remote)
-        | SyncError::Unverified { source: remote, .. }
-        | SyncError::NoVerdict { source: remote, .. } => {
-            if !matches!(error, SyncError::Remote(_)) {
-                causes.push(remote.to_string());
-            }
-            causes.extend(remote.detail.iter().chain(&remote.tried).cloned());
-        }
-        SyncError::Declined { refusal, .. } => causes.extend(marked(&refusal.words)),
-        SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
-            causes.extend(marked(words))
-        }
-        SyncError::NotInBranch { instead, words, .. } => {
-            causes.push(match instead {
-                Some(instead) => format!("the server updated `{instead}` instead"),
-                None => "the server turned the push into a review, or the commits landed, then removed by another client".to_owned(),
-            });
-            causes.extend(marked(words));
-        }
-        SyncError::Interrupted(_) => {}
-        _ => causes.extend(sources(error)),
-    }
-    Failure {
-        report: ErrorReport {
-            kind,
-            message: error.to_string(),
-            hints,
-            causes,
-        },
-        exit,
+        SyncError::Atomic => vec![
+            "fix the failed or withheld projects, or drop `--atomic` to publish the others"
+                .to_owned(),
+        ],
+        SyncError::Interrupted(_) => Vec::new(),
     }
 }
 
-/// The most projects that a hint names.
-const NAMED: usize = 10;
+fn causes(error: &SyncError) -> Vec<String> {
+    match error {
+        SyncError::Remote(remote) => remote_details(remote),
+        SyncError::Unverified { source, .. } | SyncError::NoVerdict { source, .. } => {
+            [vec![source.to_string()], remote_details(source)].concat()
+        }
+        SyncError::Declined { refusal, .. } => marked(&refusal.words).collect(),
+        SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
+            marked(words).collect()
+        }
+        SyncError::NotInBranch { instead, words, .. } => {
+            let explanation = match instead {
+                Some(instead) => format!("the server updated `{instead}` instead"),
+                None => "the commits were landed, then removed by another client, or the server turned the push into a review"
+                    .to_owned(),
+            };
+            [explanation].into_iter().chain(marked(words)).collect()
+        }
+        SyncError::Interrupted(_) => Vec::new(),
+        _ => sources(error),
+    }
+}
 
-/// How to publish the projects that a refused push does not concern.
-fn isolation(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
+/// The messages of git and of the server, and the credentials that were tried.
+fn remote_details(error: &RemoteError) -> Vec<String> {
+    error.detail.iter().chain(&error.tried).cloned().collect()
+}
+
+fn rejection_hints(
+    refusal: &Refusal,
+    named: &[ProjectName],
+    others: &[ProjectName],
+) -> Vec<String> {
+    if refusal.reason.contains("hidden ref") {
+        return vec![
+            "the server hides this branch from clients (`transfer.hideRefs`): use another branch (`remote.branch`), or change that setting"
+                .to_owned(),
+        ];
+    }
+
+    if refusal.kind == RefusalKind::TooLarge {
+        let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
+        let fewer = "or publish fewer projects per run with `-p NAME`";
+        return [limit]
+            .into_iter()
+            .chain((others.len() > 1).then_some(fewer))
+            .map(str::to_owned)
+            .collect();
+    }
+
+    let mut rejected = "the branch may be protected, or a server hook rejects the push".to_owned();
+    if !refusal.words.is_empty() {
+        rejected.push_str(": see the server's message");
+    }
+    [rejected]
+        .into_iter()
+        .chain(isolation_hint(named, others))
+        .collect()
+}
+
+/// How to publish the projects that a rejection is not about. `named` are the projects that the server's message names.
+fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
     let quoted = |names: &[ProjectName]| {
         let names = names.iter().map(|name| format!("`{name}`"));
         names.collect::<Vec<_>>().join(", ")
@@ -306,9 +265,9 @@ fn isolation(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
     match (named, others) {
         ([], [] | [_]) => None,
         ([], _) => Some(
-            "if the server refuses one project alone, publish the others with `-p NAME`".to_owned(),
+            "if the server rejects only one project, publish the others with `-p NAME`".to_owned(),
         ),
-        (named, others) if named.len() <= NAMED && others.len() <= NAMED => {
+        (named, others) if named.len() <= MAX_NAMED && others.len() <= MAX_NAMED => {
             let options: String = others.iter().map(|name| format!(" -p {name}")).collect();
             Some(format!(
                 "the server names {}; publish the others with `fractary-codex sync{options}`",
@@ -317,175 +276,176 @@ fn isolation(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
         }
         (named, _) => Some(format!(
             "the server names {}; publish the others with `-p NAME`",
-            quoted(&named[..named.len().min(NAMED)])
+            quoted(&named[..named.len().min(MAX_NAMED)])
         )),
     }
 }
 
-/// Why a project failed or was withheld.
+fn missing_branch_hints(
+    branch: &str,
+    head: Option<&str>,
+    environment: Option<&str>,
+) -> Vec<String> {
+    let branch = escaped(branch.as_bytes());
+    let create = format!(
+        "set `remote.create: true` to create `{branch}` from the default branch, unless the server hides `{branch}` from you"
+    );
+    let default = head.map(|head| {
+        let key = environment.map_or("remote.branch".to_owned(), |environment| {
+            key_path(&["sync", "environments", environment])
+        });
+        let head = escaped(head.as_bytes());
+        format!("or use the default branch: `--config {key}={head}`")
+    });
+    [create].into_iter().chain(default).collect()
+}
+
+/// Reports why a project failed or was withheld. `None` if it is as it should be.
 pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
-    let name = &project.name;
-    let report = |kind, message, hints, causes| {
-        Some(ErrorReport {
-            kind,
-            message,
-            hints,
-            causes,
-        })
+    let report = |kind, message: String, hint: Option<String>, causes| ErrorReport {
+        kind,
+        message,
+        hints: hint.into_iter().collect(),
+        causes,
     };
-    match &project.outcome {
-        ProjectOutcome::Failed(error) => {
-            let (kind, hint) = match error {
-                ProjectError::Scan(error) => scan_failure(&project.name, error),
-                ProjectError::Cache(error) => cache_failure(error),
-                ProjectError::Patterns(_) => {
-                    ("patterns", Some("mend `sync.from_codex`".to_owned()))
-                }
-            };
-            let causes = match error {
-                ProjectError::Cache(error) => sources(error.as_ref()),
-                _ => sources(error),
-            };
-            report(kind, error.to_string(), hint.into_iter().collect(), causes)
-        }
+
+    Some(match &project.outcome {
+        ProjectOutcome::Failed(error) => return Some(of_failed_project(&project.name, error)),
         ProjectOutcome::Incomplete(entries) => {
             let message = format!(
-                "{} of the codex could not be brought",
+                "{} of the codex could not be written to the cache",
                 pluralize(entries.len(), "path")
             );
-            let hint = "rename them in the codex, or leave them out with `sync.from_codex.exclude`"
-                .to_owned();
-            let mut causes: Vec<_> = entries
+            let hint = "rename them in the codex, or exclude them with `sync.from_codex.exclude`";
+            let listed = entries
                 .iter()
-                .take(20)
-                .map(|(path, reason)| format!("`{}`: {reason}", escaped(path)))
-                .collect();
-            causes.extend(
-                entries
-                    .len()
-                    .checked_sub(20)
-                    .filter(|rest| *rest > 0)
-                    .map(|rest| format!("and {rest} more")),
-            );
-            report("incomplete", message, vec![hint], causes)
+                .take(MAX_LISTED)
+                .map(|(path, reason)| format!("`{}`: {reason}", escaped(path)));
+            let omitted = entries.len().saturating_sub(MAX_LISTED);
+            let rest = (omitted > 0).then(|| format!("and {omitted} more"));
+            let causes = listed.chain(rest).collect();
+            report("incomplete", message, Some(hint.to_owned()), causes)
         }
         ProjectOutcome::Withheld(reason) => {
-            let hint = match reason {
-                Withheld::Obstructed { obstacle, .. } => {
-                    format!(
-                        "move `{}` away in the codex, or exclude the path",
-                        escaped(obstacle)
-                    )
-                }
-                Withheld::NothingMatches { .. } => {
-                    format!(
-                        "check the patterns (`sync.to_codex.include`); if it is meant: sync again with `-p {name} --allow-mass-delete`"
-                    )
-                }
-                Withheld::TooManyDeletions {
-                    deleted,
-                    pruned,
-                    claimed,
-                } if deleted < claimed => {
-                    let all = deleted + pruned;
-                    format!("if it is meant: sync again with `-p {name} --max-delete {all}`")
-                }
-                Withheld::TooManyDeletions { .. } | Withheld::NoneSurvives { .. } => {
-                    format!("if it is meant: sync again with `-p {name} --allow-mass-delete`")
-                }
-            };
-            report("withheld", reason.to_string(), vec![hint], Vec::new())
+            let hint = withheld_hint(&project.name, reason);
+            report("withheld", reason.to_string(), Some(hint), Vec::new())
         }
-        ProjectOutcome::WithheldByOthers => report(
-            "atomic",
-            "another project failed or was withheld, and `--atomic` is set".to_owned(),
-            Vec::new(),
-            Vec::new(),
-        ),
-        ProjectOutcome::NotLanded => report(
-            "not-landed",
-            "the run ended before it landed".to_owned(),
-            Vec::new(),
-            Vec::new(),
-        ),
-        ProjectOutcome::Sent(_) => report(
-            "unverified",
-            "sent, but not confirmed".to_owned(),
-            Vec::new(),
-            Vec::new(),
-        ),
+        ProjectOutcome::WithheldByOthers => {
+            let message = "another project failed or was withheld, and `--atomic` is set";
+            report("atomic", message.to_owned(), None, Vec::new())
+        }
+        ProjectOutcome::NotLanded => {
+            let message = "the run ended before it was pushed";
+            report("not-landed", message.to_owned(), None, Vec::new())
+        }
+        ProjectOutcome::Sent(_) => {
+            let message = "sent, but not confirmed";
+            report("unverified", message.to_owned(), None, Vec::new())
+        }
         ProjectOutcome::UpToDate
         | ProjectOutcome::WouldSync
         | ProjectOutcome::Synced(_)
-        | ProjectOutcome::Brought => None,
+        | ProjectOutcome::Brought => return None,
+    })
+}
+
+fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
+    let (kind, hint) = match error {
+        ProjectError::Scan(error) => scan_kind_and_hint(name, error),
+        ProjectError::Cache(error) => cache_kind_and_hint(error),
+        ProjectError::Patterns(_) => ("patterns", Some("correct `sync.from_codex`".to_owned())),
+    };
+    let causes = match error {
+        ProjectError::Cache(error) => sources(error.as_ref()),
+        _ => sources(error),
+    };
+    ErrorReport {
+        kind,
+        message: error.to_string(),
+        hints: hint.into_iter().collect(),
+        causes,
     }
 }
 
-fn scan_failure(project: &ProjectName, error: &ScanError) -> (&'static str, Option<String>) {
-    match error {
-        ScanError::Root { .. } => (
-            "root",
-            Some(format!(
-                "check `{}`, or remove the project from the configuration",
-                key_path(&["projects", project.as_str(), "root"])
-            )),
+/// The way to publish a withheld project. For the deletion guards it is the exact command.
+fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
+    let command = |option: &str| format!("run `fractary-codex sync -p {name} {option}`");
+    match reason {
+        Withheld::Obstructed { obstacle, .. } => {
+            let obstacle = escaped(obstacle);
+            format!("move or delete `{obstacle}` in the codex, or exclude the path")
+        }
+        Withheld::NothingMatches { .. } => format!(
+            "check the patterns (`sync.to_codex.include`); if intended, {}",
+            command("--allow-mass-delete")
         ),
+        Withheld::TooManyDeletions {
+            deleted,
+            pruned,
+            claimed,
+        } if deleted < claimed => {
+            let limit = format!("--max-delete {}", deleted + pruned);
+            format!("if intended, {}", command(&limit))
+        }
+        Withheld::TooManyDeletions { .. } | Withheld::NoneSurvives { .. } => {
+            format!("if intended, {}", command("--allow-mass-delete"))
+        }
+    }
+}
+
+fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, Option<String>) {
+    let (kind, hint) = match error {
+        ScanError::Root { .. } => {
+            let key = key_path(&["projects", name.as_str(), "root"]);
+            let hint = format!("check `{key}`, or remove the project from the configuration");
+            return ("root", Some(hint));
+        }
         ScanError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => (
             "read",
-            Some("something removed it; run again when it is done".to_owned()),
+            "another process removed it; run again when that process has ended",
         ),
-        ScanError::Read { .. } => (
-            "read",
-            Some("check the file's permissions, or exclude it".to_owned()),
-        ),
+        ScanError::Read { .. } => ("read", "check the file's permissions, or exclude it"),
         ScanError::IgnoreFile { .. } => (
             "read",
-            Some(
-                "replace it with a regular file, or set `sync.respect_gitignore` to `false`"
-                    .to_owned(),
-            ),
+            "replace it with a regular file, or set `sync.respect_gitignore: false`",
         ),
         ScanError::Changed { .. } => (
             "changed",
-            Some("something writes to it; run again when it is done".to_owned()),
+            "another process writes to it; run again when that process has ended",
         ),
         ScanError::Collision(_) => (
             "collision",
-            Some("exclude one of them, or map it elsewhere".to_owned()),
+            "exclude one of them, or map it to another path",
         ),
-        ScanError::Interrupted(_) => ("interrupted", None),
-    }
-}
-
-/// A cache that a command is about and that cannot be used.
-pub(crate) fn of_cache(error: &CacheError) -> Failure {
-    let (kind, hint) = cache_failure(error);
-    let exit = match error {
-        CacheError::Interrupted(interrupted) => signal_exit(*interrupted),
-        _ => exit::SOME_FAILED,
+        ScanError::Interrupted(_) => return ("interrupted", None),
     };
-    let hints = hint.into_iter().collect();
-    Failure {
-        report: ErrorReport {
-            kind,
-            message: error.to_string(),
-            hints,
-            causes: sources(error),
-        },
-        exit,
+    (kind, Some(hint.to_owned()))
+}
+
+/// Reports that a cache cannot be used.
+pub(super) fn of_cache(error: &CacheError) -> ErrorReport {
+    let (kind, hint) = cache_kind_and_hint(error);
+    ErrorReport {
+        kind,
+        message: error.to_string(),
+        hints: hint.into_iter().collect(),
+        causes: sources(error),
     }
 }
 
-fn cache_failure(error: &CacheError) -> (&'static str, Option<String>) {
-    let writable = "make it writable, or point `cache.dir` elsewhere".to_owned();
-    match error {
+fn cache_kind_and_hint(error: &CacheError) -> (&'static str, Option<String>) {
+    let (kind, hint) = match error {
         CacheError::Write { source, .. } if is_full(source) => (
             "disk-full",
-            Some("free some space; what was there before is whole".to_owned()),
+            "free some space; the existing files are unchanged",
         ),
-        CacheError::Open { .. } | CacheError::Write { .. } => ("cache", Some(writable)),
-        CacheError::Interrupted(_) => ("interrupted", None),
-    }
+        CacheError::Open { .. } | CacheError::Write { .. } => (
+            "cache",
+            "make it writable, or set `cache.dir` to another directory",
+        ),
+        CacheError::Interrupted(_) => return ("interrupted", None),
+    };
+    (kind, Some(hint.to_owned()))
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -495,143 +455,169 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-fn store_failure(error: &StoreError) -> (u8, &'static str, Vec<String>) {
+fn store_kind(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Write { kept, source, .. } => {
-            let elsewhere = if *kept {
-                "set `clone.strategy: temp`"
-            } else {
-                "point `TMPDIR` elsewhere"
-            };
-            let (kind, cure) = match is_full(source) {
-                true => ("disk-full", "free some space"),
-                false if *kept => ("kept-clone", "make it writable"),
-                false => ("temporary-clone", "make it a directory that can be written"),
-            };
-            (exit::REMOTE, kind, vec![format!("{cure}, or {elsewhere}")])
+        StoreError::Write { source, .. } if is_full(source) => "disk-full",
+        StoreError::Write { kept: true, .. } => "kept-clone",
+        StoreError::Write { .. } => "temporary-clone",
+        StoreError::Git(_) | StoreError::Tree(_) => "codex-unreadable",
+    }
+}
+
+fn store_hint(error: &StoreError) -> String {
+    let (is_kept, is_full) = match error {
+        StoreError::Write { kept, source, .. } => (*kept, is_full(source)),
+        StoreError::Git(_) | StoreError::Tree(_) => {
+            return "check the codex with `git fsck --strict`".to_owned();
         }
-        StoreError::Git(_) | StoreError::Tree(_) => (
-            exit::REMOTE,
-            "codex-unreadable",
-            vec!["check the codex with `git fsck --strict`".to_owned()],
-        ),
-    }
+    };
+    let fix = if is_full {
+        "free some space"
+    } else if is_kept {
+        "make it writable"
+    } else {
+        "make it a writable directory"
+    };
+    let alternative = if is_kept {
+        "set `clone.strategy: temp`"
+    } else {
+        "set `TMPDIR` to another directory"
+    };
+    format!("{fix}, or {alternative}")
 }
 
-fn remote_exit(error: &RemoteError) -> u8 {
-    match error.kind {
-        RemoteErrorKind::Interrupted(interrupted) => signal_exit(interrupted),
-        _ => exit::REMOTE,
-    }
-}
-
-fn signal_exit(Interrupted(signal): Interrupted) -> u8 {
-    128 + signal as u8
-}
-
-fn remote_hints(error: &RemoteError) -> Vec<String> {
+/// What to do about an error of the remote. `None` if a signal ended the operation.
+fn remote_hint(error: &RemoteError) -> Option<String> {
     let RemoteError { place, url, .. } = error;
-    let token = "set `remote.token` (or `FRACTARY_CODEX_REMOTE__TOKEN`), or store credentials with `git credential approve`";
+    let host = ssh_arguments(place);
+
     let hint = match error.kind {
-        RemoteErrorKind::NoCredentials => token.to_owned(),
+        RemoteErrorKind::NoCredentials => {
+            "set `remote.token` (or `FRACTARY_CODEX_REMOTE__TOKEN`), or store credentials with `git credential approve`"
+        }
         RemoteErrorKind::WrongCredentials => {
-            "check that the token is right and not expired, and that `remote.username` is what the server expects".to_owned()
+            "check that the token is correct and not expired, and that `remote.username` is the user that the server expects"
         }
         RemoteErrorKind::Forbidden if !url.starts_with("http") => {
-            "the key is known but may not do this: give it write access to the codex".to_owned()
+            "the key is valid but lacks access: give it read and write access to the codex"
         }
         RemoteErrorKind::Forbidden => {
-            "the credentials are known but may not do this: give the token write access to the codex".to_owned()
+            "the credentials are valid but lack access: give the token read and write access to the codex"
         }
         RemoteErrorKind::NotFound => {
-            "check `remote.url` (or `organization` and `codex_repo`); servers also answer so when a token may not see the repository".to_owned()
+            "check `remote.url` (or `organization` and `codex_repo`); servers also report this if the token lacks access to the repository"
         }
-        RemoteErrorKind::HostUnknown => "check the host's name in `remote.url`, and the network".to_owned(),
-        RemoteErrorKind::Refused => "check host and port in `remote.url`, and that the server runs".to_owned(),
-        RemoteErrorKind::TimedOut => "try again; for a slow server raise `remote.timeout.idle`".to_owned(),
-        RemoteErrorKind::Tls => "install the server's certificate authority, or point `http.sslCAInfo` of git at it".to_owned(),
+        RemoteErrorKind::HostUnknown => "check the host name in `remote.url`, and the network",
+        RemoteErrorKind::Refused => {
+            "check the host and port in `remote.url` and that the server is running"
+        }
+        RemoteErrorKind::TimedOut => {
+            "try again; if the server is slow, raise `remote.timeout.idle`"
+        }
+        RemoteErrorKind::Tls => {
+            "install the certificate authority of the server, or set git's `http.sslCAInfo` to its file"
+        }
         RemoteErrorKind::SshKeyRefused => {
-            format!("check which key is used: `ssh -v {}`; in CI, start an agent with the deploy key", ssh_place(place))
+            return Some(format!(
+                "check which key is used: `ssh -v {host}`; in CI, start an agent with the deploy key"
+            ));
         }
         RemoteErrorKind::SshHostUnknown => {
-            let scan = error.advice.command.clone().unwrap_or_else(|| {
-                format!("ssh-keyscan {} >> ~/.ssh/known_hosts", ssh_place(place))
-            });
-            format!("compare its key with the published one, then add it: `{scan}`")
+            let scan = error
+                .advice
+                .command
+                .clone()
+                .unwrap_or_else(|| format!("ssh-keyscan {host} >> ~/.ssh/known_hosts"));
+            return Some(format!(
+                "compare its key with the published one, then add it: `{scan}`"
+            ));
         }
         RemoteErrorKind::ServerWithoutGit => {
-            format!("install git on the server, on the PATH of `ssh {} git --version`", ssh_place(place))
+            return Some(format!(
+                "install git on the server, so that `ssh {host} git --version` works"
+            ));
         }
         RemoteErrorKind::ShellNoise => {
-            format!(
-                "make the shell's start files silent for logins without a terminal; this must print nothing: `ssh {} true`",
-                ssh_place(place)
-            )
+            return Some(format!(
+                "make the shell's start files silent for logins without a terminal; this must print nothing: `ssh {host} true`"
+            ));
         }
         RemoteErrorKind::ServerOwnership => {
-            "on the server, as the user of the login: `git config --global --add safe.directory PATH`, or change the owner"
-                .to_owned()
+            "on the server, as the login user, run `git config --global --add safe.directory PATH`, or change the owner"
         }
         RemoteErrorKind::PlainHttp => {
-            "set `remote.url` to the port that serves https, or to `http://…` if the network is trusted".to_owned()
+            "set `remote.url` to a port that serves https, or to `http://…` if the network is trusted"
         }
         RemoteErrorKind::Proxy => {
-            "check `http.proxy` of git (`git config --show-origin --get-all http.proxy`) and the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`"
-                .to_owned()
+            "check git's `http.proxy` (`git config --show-origin --get-all http.proxy`) and the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`"
         }
         RemoteErrorKind::NotGit => {
-            "check `remote.url`: it should be the URL that `git clone` takes; a login page or a proxy may also answer in its place"
-                .to_owned()
+            "check `remote.url`: it must be a URL that `git clone` accepts; the response may also be the login page of a proxy"
         }
         RemoteErrorKind::RateLimited => match error.advice.retry_after {
-            Some(wait) => format!("run again in {}", humantime::format_duration(wait)),
-            None => "run again later, or with credentials of your own: many servers allow them more requests".to_owned(),
+            Some(wait) => {
+                return Some(format!("run again in {}", humantime::format_duration(wait)));
+            }
+            None => {
+                "run again later, or use your own credentials: many servers allow more requests with them"
+            }
         },
-        RemoteErrorKind::ObjectFormat => "use a codex that stores SHA-1 objects: `git init --bare --object-format=sha1`".to_owned(),
-        RemoteErrorKind::Unadvertised => "set `uploadpack.allowAnySHA1InWant` to `true` on the server".to_owned(),
+        RemoteErrorKind::ObjectFormat => {
+            "use a codex that stores SHA-1 objects: `git init --bare --object-format=sha1`"
+        }
+        RemoteErrorKind::Unadvertised => {
+            "set `uploadpack.allowAnySHA1InWant` to `true` on the server"
+        }
         RemoteErrorKind::GitConfig => {
-            "correct the file and line that git names; `git config --list --show-origin` checks it".to_owned()
+            "correct the file and line that git names; `git config --list --show-origin` checks it"
         }
         RemoteErrorKind::Rewritten => {
-            "change it: `git config --show-origin --get-regexp 'url\\..*insteadof'`".to_owned()
+            "find and change the rule: `git config --show-origin --get-regexp 'url\\..*insteadof'`"
         }
-        RemoteErrorKind::SshHostChanged => "this may be an attack: compare the host's key before you change `known_hosts`".to_owned(),
-        RemoteErrorKind::Redirected => "set `remote.url` to the URL that it leads to".to_owned(),
-        RemoteErrorKind::Insecure => format!("use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"),
+        RemoteErrorKind::SshHostChanged => {
+            "this may be an attack: compare the host's key with the published one before you change `known_hosts`"
+        }
+        RemoteErrorKind::Redirected => "set `remote.url` to the target URL",
+        RemoteErrorKind::Insecure => {
+            return Some(format!(
+                "use https for `{url}`, or set `remote.allow_insecure: true` if the network is trusted"
+            ));
+        }
         RemoteErrorKind::BranchMissing => {
-            "name a branch that exists with `remote.branch`; a server also answers so when it hides the branch from you"
-                .to_owned()
+            "set `remote.branch` to an existing branch; servers also report this if they hide the branch from you"
         }
         RemoteErrorKind::DubiousOwnership => {
-            format!("if that is as it should be (a container, say): `git config --global --add safe.directory {url}`")
+            return Some(format!(
+                "if this is intended (in a container, for example), run `git config --global --add safe.directory {url}`"
+            ));
         }
-        RemoteErrorKind::ServerFailure => "try again later".to_owned(),
+        RemoteErrorKind::ServerFailure => "try again later",
         RemoteErrorKind::RequestRefused => {
-            "check `remote.url`, and whether the server, or a proxy before it, accepts pushes over http".to_owned()
+            "check `remote.url`, and that the server and its proxies accept pushes over http"
         }
         RemoteErrorKind::NoTransport => {
-            "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`".to_owned()
+            "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`"
         }
         RemoteErrorKind::NotBuiltIn => {
-            "use `remote.transport: git`, or a build with the cargo feature `embedded-transport`".to_owned()
+            "use `remote.transport: git`, or a build with the cargo feature `embedded-transport`"
         }
-        RemoteErrorKind::DiskFull => "free some space, or point `TMPDIR` elsewhere".to_owned(),
-        RemoteErrorKind::Interrupted(_) => return Vec::new(),
-        RemoteErrorKind::Other => "run again with `-vv` to see what git did".to_owned(),
+        RemoteErrorKind::DiskFull => "free some space, or set `TMPDIR` to another directory",
+        RemoteErrorKind::Interrupted(_) => return None,
+        RemoteErrorKind::Other => "run again with `-vv` to see what git did",
     };
-    vec![hint]
+    Some(hint.to_owned())
 }
 
-/// A host, with its port if it has one, as arguments of ssh's programs.
-fn ssh_place(place: &str) -> String {
+/// The arguments of ssh's programs for a host, which may end with a port.
+fn ssh_arguments(place: &str) -> String {
     match place.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => format!("-p {port} {host}"),
         _ => place.to_owned(),
     }
 }
 
-/// The chain behind an error, outermost first.
-pub(crate) fn sources(error: &dyn Error) -> Vec<String> {
+/// The messages of an error's sources, outermost first.
+fn sources(error: &dyn Error) -> Vec<String> {
     let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| {
         (*error).source()
     });

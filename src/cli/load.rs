@@ -1,4 +1,4 @@
-//! From the process to a workspace: where things are looked for, and what the flags say.
+//! The inputs that every command shares: global options, environment, directories, and the loaded workspace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use etcetera::BaseStrategy;
 use tracing::field::Empty;
 
 use super::args::Global;
-use super::error_report::{Failure, of_configuration};
+use super::command_error::CommandError;
 use super::terminal::Terminal;
 use crate::codex::{git_config, source_revision};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
@@ -20,100 +20,85 @@ use crate::paths::shown;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
-/// The error that the process's own directory was deleted, or may not be entered.
-fn no_current_directory(error: &io::Error) -> Failure {
-    Failure::new(
-        super::error_report::exit::USAGE,
-        "usage",
-        format!("the current directory cannot be used: {error}"),
-        vec!["change to a directory that exists, or give `-C` an absolute path".to_owned()],
-    )
-}
-
-/// What every command gets.
+/// The inputs of a command.
 pub(crate) struct Context {
-    /// Options of every command.
+    /// The options that every command accepts.
     pub(crate) global: Global,
-    /// The process's variables.
+    /// The environment variables of the process.
     pub(crate) environment: Environment,
-    /// The process's streams.
+    /// The streams of the process.
     pub(crate) terminal: Terminal,
-    /// The request to stop.
+    /// Set when a signal requests the run to stop.
     pub(crate) interrupt: Interrupt,
 }
 
 impl Context {
-    /// The directory the run works in, absolute.
-    pub(crate) fn directory(&self) -> Result<PathBuf, Failure> {
-        let unusable = |path: &Path, error: io::Error| {
-            let message = format!("cannot work in `{}`: {error}", shown(path));
-            Failure::new(
-                super::error_report::exit::USAGE,
-                "usage",
-                message,
-                Vec::new(),
-            )
-        };
+    /// Returns the directory to work in, as an absolute path: that of `-C`, or the current directory.
+    pub(crate) fn directory(&self) -> Result<PathBuf, CommandError> {
         let directory = match &self.global.directory {
             Some(directory) if directory.is_absolute() => directory.clone(),
-            given => {
-                let here = std::env::current_dir().map_err(|error| no_current_directory(&error))?;
-                match given {
-                    Some(directory) => here.join(directory),
-                    None => return Ok(here),
+            relative => {
+                let current =
+                    std::env::current_dir().map_err(|error| no_current_directory(&error))?;
+                match relative {
+                    Some(directory) => current.join(directory),
+                    None => return Ok(current),
                 }
             }
         };
+
         let found = directory
             .canonicalize()
             .and_then(|path| match path.is_dir() {
                 true => Ok(path),
                 false => Err(io::ErrorKind::NotADirectory.into()),
-            });
-        let found = found.map_err(|error| unusable(&directory, error))?;
-        // Children such as git need a current directory.
+            })
+            .map_err(|error| unusable_directory(&directory, &error))?;
+        // Child processes such as git need a current directory.
         if std::env::current_dir().is_err() {
-            std::env::set_current_dir(&found).map_err(|error| unusable(&found, error))?;
+            std::env::set_current_dir(&found)
+                .map_err(|error| unusable_directory(&found, &error))?;
         }
         Ok(found)
     }
 
-    /// Loads configuration and workspace; `flags` are the command's own.
+    /// Loads the configuration and the workspace. `flags` are the values of the command's own options.
     pub(crate) fn load(
         &self,
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
-    ) -> Result<(Configuration, Workspace), Failure> {
+    ) -> Result<(Configuration, Workspace), CommandError> {
         let span = tracing::debug_span!("config", files = Empty, projects = Empty).entered();
         let request = self.request(env_name, flags)?;
-        let loaded = workspace::load(&request).map_err(|problems| of_configuration(&problems))?;
+        let loaded = workspace::load(&request).map_err(|problems| CommandError::from(&problems))?;
         span.record("files", loaded.0.files().len())
             .record("projects", loaded.1.projects.len());
         Ok(loaded)
     }
 
-    /// Loads the layers alone: what they come to may still be no workspace.
-    pub(crate) fn load_layers(&self) -> Result<Configuration, Failure> {
+    /// Loads the configuration only, without checking that its values form a valid workspace.
+    pub(crate) fn load_layers(&self) -> Result<Configuration, CommandError> {
         let span = tracing::debug_span!("config", files = Empty).entered();
         let request = self.request(None, Vec::new())?;
         let configuration =
-            config::load(&request).map_err(|problems| of_configuration(&problems))?;
+            config::load(&request).map_err(|problems| CommandError::from(&problems))?;
         span.record("files", configuration.files().len());
         Ok(configuration)
     }
 
-    /// The layers that are found from here, however wrong they may be, where neither a flag nor a variable names a file.
-    pub(crate) fn surroundings(&self) -> Result<Configuration, Failure> {
+    /// Loads the configuration that is found from the current directory, even if it contains errors. Options and
+    /// variables that name another file are ignored.
+    pub(crate) fn surrounding_configuration(&self) -> Result<Configuration, CommandError> {
         let request = self.request(None, Vec::new())?;
-        Ok(config::gather(&LoadRequest {
+        let (configuration, _) = config::gather(&LoadRequest {
             config_file: None,
             environment: Environment::default(),
             ..request
-        })
-        .0)
+        });
+        Ok(configuration)
     }
 
-    /// A sync as it is when no flag says anything.
+    /// A request with the defaults of all options of `sync`.
     pub(crate) fn sync_request<'w>(
         &self,
         configuration: &'w Configuration,
@@ -130,7 +115,7 @@ impl Context {
         }
     }
 
-    /// Seconds since the epoch.
+    /// The current time in seconds since the epoch.
     pub(crate) fn now(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -141,9 +126,9 @@ impl Context {
         &self,
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
-    ) -> Result<LoadRequest, Failure> {
+    ) -> Result<LoadRequest, CommandError> {
         let cwd = self.directory()?;
-        let places = etcetera::choose_base_strategy().ok();
+        let directories = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
             detect_organization: Some(|root| {
                 source_revision::organization(root).map_err(|error| error.to_string())
@@ -151,11 +136,11 @@ impl Context {
             safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
-            user_config_dir: places.as_ref().map(BaseStrategy::config_dir),
-            state_home: places
+            user_config_dir: directories.as_ref().map(BaseStrategy::config_dir),
+            state_home: directories
                 .as_ref()
                 .and_then(BaseStrategy::state_dir)
-                .or_else(|| places.as_ref().map(BaseStrategy::data_dir)),
+                .or_else(|| directories.as_ref().map(BaseStrategy::data_dir)),
             clone_home: clone_home(),
             env_name: env_name.map(str::to_owned),
             flags,
@@ -167,6 +152,19 @@ impl Context {
 
 /// The user's cache directory for this program, which holds the persistent clones.
 fn clone_home() -> Option<PathBuf> {
-    let places = etcetera::choose_base_strategy().ok()?;
-    Some(places.cache_dir().join("fractary-codex"))
+    let directories = etcetera::choose_base_strategy().ok()?;
+    Some(directories.cache_dir().join("fractary-codex"))
+}
+
+/// The current directory of the process was deleted, or access to it is denied.
+fn no_current_directory(error: &io::Error) -> CommandError {
+    CommandError::usage(format!("the current directory cannot be used: {error}"))
+        .hint("change to an existing directory, or use `-C` with an absolute path")
+}
+
+fn unusable_directory(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::usage(format!(
+        "cannot use `{}` as the directory: {error}",
+        shown(path)
+    ))
 }

@@ -1,8 +1,10 @@
 //! The command line. Only this module knows arguments, the environment of the process, the terminal and exit statuses.
 
 mod args;
+mod command_error;
 mod commands;
 mod error_report;
+mod exit;
 mod load;
 mod signals;
 mod terminal;
@@ -17,7 +19,7 @@ use clap::Parser;
 use crate::environment::Environment;
 use crate::event::Event;
 use args::{Cli, Command, ConfigCommand};
-use error_report::{Failure, exit};
+use command_error::CommandError;
 use load::Context;
 use terminal::Terminal;
 
@@ -59,9 +61,9 @@ pub fn run() -> ExitCode {
         .unwrap_or_else(|_| {
             let hint = "please report it, with the command and its output".to_owned();
             let message = "internal error in fractary-codex";
-            let failure = Failure::new(exit::BUG, "bug", message, vec![hint]);
-            terminal.error(None, &failure.report);
-            failure.exit
+            let error = CommandError::new(exit::INTERNAL, "bug", message, vec![hint]);
+            terminal.error(None, &error.report);
+            error.exit
         });
     ExitCode::from(terminal.close(status))
 }

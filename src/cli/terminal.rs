@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Global, LogFormat, When};
-use super::error_report::{Failure, exit, first_exit};
+use super::command_error::CommandError;
+use super::exit;
 use crate::codex::transport::words::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
@@ -128,13 +129,13 @@ impl Terminal {
     /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported,
     /// because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(error) = self.results.failure.get() else {
+        let Some(write_error) = self.results.failure.get() else {
             return status;
         };
-        let message = format!("standard output cannot be written: {error}");
-        let failure = Failure::new(exit::SOME_FAILED, "output", message, Vec::new());
-        self.error(None, &failure.report);
-        first_exit([failure.exit, status].into_iter())
+        let message = format!("standard output cannot be written: {write_error}");
+        let error = CommandError::new(exit::SOME_FAILED, "output", message, Vec::new());
+        self.error(None, &error.report);
+        exit::first([error.exit, status])
     }
 
     /// Writes a text to standard error. A write error is ignored, because there is no other stream to report it on.

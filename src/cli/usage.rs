@@ -9,8 +9,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, ValueEnum};
 
 use super::args::{Cli, Format, Global};
+use super::command_error::CommandError;
 use super::commands;
-use super::error_report::{Failure, exit};
+use super::exit;
 use super::terminal::Terminal;
 use crate::environment::Environment;
 use crate::report::style::Style;
@@ -47,23 +48,23 @@ pub(super) fn handle_clap_error(
 
     let command = words.command();
     let reserved = reserved_flag(error).filter(|_| command.as_deref() == Some("sync"));
-    let failure = match &reserved {
+    let usage_error = match &reserved {
         Some(flag) => {
             let message = format!("`{flag}` is reserved for a later version");
-            Failure::new(exit::USAGE, "usage", message, Vec::new())
+            CommandError::usage(message)
         }
-        None => usage_failure(error, command.as_deref()),
+        None => usage_error_of(error, command.as_deref()),
     };
 
     match words.format() {
-        Format::Human if reserved.is_some() => terminal.error(None, &failure.report),
+        Format::Human if reserved.is_some() => terminal.error(None, &usage_error.report),
         Format::Human => {
             terminal.write_err(&rendered(error, terminal.err));
-            terminal.annotate(None, &failure.report);
+            terminal.annotate(None, &usage_error.report);
         }
         format @ (Format::Json | Format::Ndjson) => {
-            terminal.annotate(None, &failure.report);
-            let document = commands::usage_error_document(failure, command.as_deref(), format);
+            terminal.annotate(None, &usage_error.report);
+            let document = commands::usage_error_document(usage_error, command.as_deref(), format);
             terminal.result(&document);
         }
     }
@@ -90,7 +91,7 @@ fn reserved_flag(error: &clap::Error) -> Option<&'static str> {
 }
 
 /// Converts clap's text into a message and hints. The usage at the end of the text is left out.
-fn usage_failure(error: &clap::Error, command: Option<&str>) -> Failure {
+fn usage_error_of(error: &clap::Error, command: Option<&str>) -> CommandError {
     let text = error.to_string();
 
     let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
@@ -117,7 +118,7 @@ fn usage_failure(error: &clap::Error, command: Option<&str>) -> Failure {
         .map(|command| format!("{command} "))
         .unwrap_or_default();
     hints.push(format!("see `fractary-codex {command}--help`"));
-    Failure::new(exit::USAGE, "usage", message, hints)
+    CommandError::new(exit::USAGE, "usage", message, hints)
 }
 
 /// Returns all values of `--config`, before and after the command. clap keeps only the innermost occurrence of a global

@@ -177,43 +177,51 @@ impl RemoteError {
     fn headline(&self) -> String {
         let Self { place, url, .. } = self;
         match self.kind {
-            RemoteErrorKind::NoCredentials => format!("`{place}` asks for credentials and none were given"),
-            RemoteErrorKind::WrongCredentials => format!("`{place}` refused the credentials"),
-            RemoteErrorKind::Forbidden => format!("no permission for `{url}`"),
+            RemoteErrorKind::NoCredentials => format!("authentication required: no credentials for `{place}`"),
+            RemoteErrorKind::WrongCredentials => format!("`{place}` rejected the credentials"),
+            RemoteErrorKind::Forbidden => format!("access denied to `{url}`"),
             RemoteErrorKind::NotFound => format!("repository `{url}` not found"),
-            RemoteErrorKind::HostUnknown => format!("the host of `{url}` is not known"),
+            RemoteErrorKind::HostUnknown => format!("could not resolve host `{}`", host(place)),
             RemoteErrorKind::Refused => format!("cannot connect to `{place}`"),
             RemoteErrorKind::TimedOut => format!("`{place}` stopped answering"),
             RemoteErrorKind::Tls => format!("no trusted TLS connection to `{place}`"),
-            RemoteErrorKind::SshKeyRefused => format!("`{place}` takes none of the ssh keys"),
-            RemoteErrorKind::ServerWithoutGit => format!("`{place}` has no git for this login"),
+            RemoteErrorKind::SshKeyRefused => format!("`{place}` accepts none of the ssh keys"),
+            RemoteErrorKind::ServerWithoutGit => format!("git was not found on `{place}`"),
             RemoteErrorKind::ShellNoise => format!("the login shell of `{place}` prints text before git starts"),
             RemoteErrorKind::ServerOwnership => {
-                format!("git on `{place}` refuses the repository: it belongs to another user there")
+                format!("git on `{place}` rejects the repository, which belongs to another user there")
             }
-            RemoteErrorKind::PlainHttp => format!("`{place}` speaks plain http, not https"),
+            RemoteErrorKind::PlainHttp => format!("`{place}` serves plain http, not https"),
             RemoteErrorKind::Proxy => format!("cannot connect to the proxy for `{place}`"),
             RemoteErrorKind::NotGit => format!("`{url}` is not a git repository: `{place}` sent something else"),
             RemoteErrorKind::RateLimited => format!("`{place}` limits the rate of requests"),
-            RemoteErrorKind::ObjectFormat => format!("`{url}` stores objects of another format"),
-            RemoteErrorKind::Unadvertised => format!("`{place}` sends no objects by their ids"),
+            RemoteErrorKind::ObjectFormat => format!("`{url}` uses an unsupported object format"),
+            RemoteErrorKind::Unadvertised => format!("`{place}` does not serve single objects by id"),
             RemoteErrorKind::GitConfig => "git cannot read its configuration".to_owned(),
             RemoteErrorKind::Rewritten => "git's configuration rewrites the URL of the codex to one that is not supported".to_owned(),
             RemoteErrorKind::SshHostUnknown => format!("the ssh host key of `{place}` is not known"),
             RemoteErrorKind::SshHostChanged => format!("the ssh host key of `{place}` has changed"),
-            RemoteErrorKind::Redirected => format!("`{url}` redirects elsewhere, and a token is never sent along"),
+            RemoteErrorKind::Redirected => format!("`{url}` redirects; tokens are not sent to redirect targets"),
             RemoteErrorKind::Insecure => format!("a token would be sent to `{url}` over plain http"),
-            RemoteErrorKind::BranchMissing => format!("the branch is not in `{url}`"),
-            RemoteErrorKind::DubiousOwnership => format!("git refuses `{url}`: it belongs to another user"),
-            RemoteErrorKind::ServerFailure => format!("`{place}` failed to answer"),
-            RemoteErrorKind::RequestRefused => format!("`{place}` refused the request"),
+            RemoteErrorKind::BranchMissing => format!("the branch does not exist in `{url}`"),
+            RemoteErrorKind::DubiousOwnership => format!("git rejects `{url}`, which belongs to another user"),
+            RemoteErrorKind::ServerFailure => format!("`{place}` failed to respond"),
+            RemoteErrorKind::RequestRefused => format!("`{place}` rejected the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
             RemoteErrorKind::NotBuiltIn => {
-                "`remote.transport: libgit2` is not built into this program: it has no embedded transport".to_owned()
+                "`remote.transport: libgit2` is not available: this program was built without the embedded transport".to_owned()
             }
             RemoteErrorKind::DiskFull => "the disk is full".to_owned(),
             RemoteErrorKind::Interrupted(Interrupted(signal)) => format!("interrupted by signal {signal}"),
             RemoteErrorKind::Other => format!("git failed on `{url}`"),
         }
+    }
+}
+
+/// The host of a place, without its port.
+fn host(place: &str) -> &str {
+    match place.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => place,
     }
 }

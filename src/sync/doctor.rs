@@ -1,4 +1,4 @@
-//! Would a sync work? The same steps as its own, each looked at alone, and nothing is pushed.
+//! Checks whether a sync would work: takes the same steps, each on its own, without pushing anything.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,98 +23,99 @@ use crate::url::RemoteUrl;
 use crate::workspace::Project;
 use crate::workspace::codex_selector::CodexSelector;
 
-/// Less free space than this is worth a warning, in bytes.
-const LITTLE_SPACE: u64 = 512 << 20;
-/// A clock may be behind the tip's commit by so many seconds.
-const SKEW: i64 = 300;
+/// If fewer bytes than this are free, the check warns.
+const MIN_FREE_SPACE: u64 = 512 << 20;
+/// The number of seconds by which this machine's clock may be behind the time of the tip's commit.
+const MAX_SKEW: i64 = 300;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug)]
 pub struct Check {
-    /// What.
+    /// The subject of the check in one or two words, such as `disk`.
     pub subject: &'static str,
-    /// How it is.
+    /// The result.
     pub verdict: Verdict,
 }
 
-/// How something is.
+/// The result of a check.
 #[derive(Debug)]
 pub enum Verdict {
-    /// As it should be.
-    Good(String),
-    /// Odd: what, and what to do.
-    Odd {
-        /// What is odd.
+    /// The check passed.
+    Ok(String),
+    /// A sync would work, but something should be corrected.
+    Warning {
+        /// The problem.
         message: String,
-        /// What to do about it.
+        /// How to correct it.
         hint: String,
     },
-    /// A sync would do a part of the job: what is wrong with the rest, and what to do.
-    Partly {
-        /// What is wrong.
+    /// A sync would work for some of the projects only.
+    Incomplete {
+        /// The problem of the other projects.
         message: String,
-        /// What to do about it.
+        /// How to correct it.
         hint: String,
     },
-    /// A sync would fail.
-    Bad(SyncError),
-    /// A sync could read the codex and not write it: the server's answer to who wants to push.
+    /// A sync would fail with this error.
+    Failed(SyncError),
+    /// The codex can be read, but the server denies write access with this error.
     NotWritable(RemoteError),
-    /// Not looked at, for something before it failed.
+    /// The check was not made because an earlier one failed.
     Skipped,
 }
 
-/// Looks at everything from the roots to the right to push, in the order of a sync.
+/// Runs all checks, from the projects' roots to the permission to push, in the order of a sync.
 pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
-    // Nothing is made.
+    // A dry run creates neither a repository nor a branch.
     let request = &SyncRequest {
         dry_run: true,
         ..request.clone()
     };
     let remote = &request.workspace.remote;
+
     let mut checks = Vec::new();
-    let mut note = |subject, verdict| checks.push(Check { subject, verdict });
+    let mut add = |subject, verdict| checks.push(Check { subject, verdict });
+
     let surveys = surveys(request);
-    note("roots", roots(request, &surveys));
-    note("patterns", patterns(&surveys));
-    note("disk", disk(request));
+    add("roots", roots(request, &surveys));
+    add("patterns", patterns(&surveys));
+    add("disk", disk(request));
+
     if let Some(path) = remote
         .url
         .local_path()
         .filter(|path| remote.create && !path.exists() && !is_repository(path))
     {
-        note(
-            "remote",
-            Verdict::Good(format!(
-                "`{}` is not there yet: the first sync makes it",
-                shown(path)
-            )),
+        let message = format!(
+            "`{}` does not exist yet; the first sync will create it",
+            shown(path)
         );
+        add("remote", Verdict::Ok(message));
         return checks;
     }
+
     let mut session = match connect(request, remote.create) {
         Ok(session) => session,
-        Err(error @ SyncError::BranchMissing { .. }) => {
-            note("remote", reachable(request, &remote.url));
-            note("branch", Verdict::Bad(error));
-            note("clock", Verdict::Skipped);
-            note("push", Verdict::Skipped);
-            return checks;
-        }
         Err(error) => {
-            note("remote", Verdict::Bad(error));
-            note("branch", Verdict::Skipped);
-            note("clock", Verdict::Skipped);
-            note("push", Verdict::Skipped);
+            let (remote, branch) = if let SyncError::BranchMissing { .. } = error {
+                (reachable(request, &remote.url), Verdict::Failed(error))
+            } else {
+                (Verdict::Failed(error), Verdict::Skipped)
+            };
+            add("remote", remote);
+            add("branch", branch);
+            add("clock", Verdict::Skipped);
+            add("push", Verdict::Skipped);
             return checks;
         }
     };
-    note("remote", reachable(request, session.transport.url()));
+    add("remote", reachable(request, session.transport.url()));
     if let Some(reason) = session.transport.fallback() {
         let message = format!("the `git` program is used, because {reason}");
-        note("transport", Verdict::Good(message));
+        add("transport", Verdict::Ok(message));
     }
-    note("branch", branch(&session));
+    add("branch", branch(&session));
+
     let fetched = session.clone_of_tip(request).map(|(store, tip)| {
         let time = tip.and_then(|tip| store.commit_time(tip));
         (time, pulled_patterns(request, store, tip))
@@ -122,29 +123,31 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     match fetched {
         Ok((time, pulled)) => {
             match pulled {
-                Some(Ok(verdict)) => note("pulled patterns", verdict),
-                Some(Err(error)) => note("pulled patterns", Verdict::Bad(error)),
+                Some(Ok(verdict)) => add("pulled patterns", verdict),
+                Some(Err(error)) => add("pulled patterns", Verdict::Failed(error)),
                 None => {}
             }
-            note("clock", clock(request.now, time));
-            note(
+            add("clock", clock(request.now, time));
+            let is_published = publishing(request).next().is_some();
+            add(
                 "push",
-                if publishing(request).next().is_some() {
-                    may_push(&session)
+                if is_published {
+                    push_permission(&session)
                 } else {
                     nothing_published()
                 },
             );
         }
         Err(error) => {
-            note("fetch", Verdict::Bad(error));
-            note("clock", Verdict::Skipped);
-            note("push", Verdict::Skipped);
+            add("fetch", Verdict::Failed(error));
+            add("clock", Verdict::Skipped);
+            add("push", Verdict::Skipped);
         }
     }
     checks
 }
 
+/// The projects that publish to the codex.
 fn publishing<'r>(request: &'r SyncRequest<'_>) -> impl Iterator<Item = &'r Project> {
     request
         .projects
@@ -154,19 +157,19 @@ fn publishing<'r>(request: &'r SyncRequest<'_>) -> impl Iterator<Item = &'r Proj
 }
 
 fn nothing_published() -> Verdict {
-    Verdict::Good("nothing is published from here".to_owned())
+    Verdict::Ok("no project publishes to the codex".to_owned())
 }
 
 type Surveyed<'r> = (&'r Project, Result<Survey, ScanError>);
 
-/// Counts the files of the projects that publish.
+/// Counts the files that each publishing project's patterns match.
 fn surveys<'r>(request: &'r SyncRequest<'_>) -> Vec<Surveyed<'r>> {
     publishing(request)
         .map(|project| (project, scan::count(project)))
         .collect()
 }
 
-/// Patterns of published files that publish nothing.
+/// Checks the patterns that select files to publish: each one must match a file.
 fn patterns(surveys: &[Surveyed<'_>]) -> Verdict {
     if surveys.is_empty() {
         return nothing_published();
@@ -186,20 +189,21 @@ fn patterns(surveys: &[Surveyed<'_>]) -> Verdict {
             None => pattern.message,
         })
         .collect();
-    found_useless(messages)
+    unmatched_patterns(messages)
 }
 
-fn found_useless(messages: Vec<String>) -> Verdict {
+fn unmatched_patterns(messages: Vec<String>) -> Verdict {
     if messages.is_empty() {
-        return Verdict::Good("every pattern matches something".to_owned());
+        return Verdict::Ok("every pattern matches at least one file".to_owned());
     }
-    Verdict::Odd {
+    Verdict::Warning {
         message: messages.join("; "),
         hint: "correct the pattern, or remove it".to_owned(),
     }
 }
 
-/// Patterns of `sync.from_codex.include` that match nothing in the codex. `None` if no project has any.
+/// Checks the patterns of `sync.from_codex.include`: each one must match a file of the codex. `None` if no project has
+/// any.
 fn pulled_patterns(
     request: &SyncRequest<'_>,
     store: &Store,
@@ -229,18 +233,21 @@ fn pulled_patterns(
         Ok(())
     };
     Some(match look() {
-        Ok(()) => Ok(found_useless(messages)),
+        Ok(()) => Ok(unmatched_patterns(messages)),
         Err(error) => Err(error.into()),
     })
 }
 
+/// Checks the roots of the publishing projects: each one must be readable and contain a file to publish.
 fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
     if publishing(request).next().is_none() {
         return nothing_published();
     }
+
     let mut files = 0;
-    let (mut unreadable, mut empty) = (Vec::new(), Vec::new());
+    let mut unreadable = Vec::new();
     let mut keys = Vec::new();
+    let mut empty = Vec::new();
     for (project, survey) in surveys {
         match survey {
             Ok(survey) if survey.files == 0 => empty.push(format!("`{}`", project.name)),
@@ -252,146 +259,158 @@ fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
             }
         }
     }
+
     if !unreadable.is_empty() {
         let hint = format!("check {} and `workspace.members`", keys.join(", "));
-        return Verdict::Partly {
+        return Verdict::Incomplete {
             message: unreadable.join("; "),
             hint,
         };
     }
     if !empty.is_empty() {
-        let message = format!("the patterns match no file of {}", empty.join(", "));
-        let hint = "check `sync.to_codex.include` and `mappings`; `projects` counts what matches"
+        let message = format!("no files match the patterns of {}", empty.join(", "));
+        let hint = "check `sync.to_codex.include` and `mappings`; the command `projects` shows the number of matching files"
             .to_owned();
-        return Verdict::Odd { message, hint };
+        return Verdict::Warning { message, hint };
     }
-    Verdict::Good(format!(
+    Verdict::Ok(format!(
         "{} with {}",
         pluralize(publishing(request).count(), "project"),
         pluralize(files, "matching file")
     ))
 }
 
-/// Room in the places that a sync writes to.
+/// Checks that the directories that a sync writes to are writable and have free space.
 fn disk(request: &SyncRequest<'_>) -> Verdict {
     let workspace = request.workspace;
-    let elsewhere = |name: &str| format!("point `{name}` elsewhere");
-    let mut places = vec![
-        (request.temporary.clone(), elsewhere("TMPDIR")),
-        (workspace.state_dir.clone(), elsewhere("state.dir")),
+    let other = |name: &str| format!("set `{name}` to another directory");
+
+    // Each directory, and the alternative that the hint offers.
+    let mut directories = vec![
+        (request.temporary.clone(), other("TMPDIR")),
+        (workspace.state_dir.clone(), other("state.dir")),
     ];
     if let Some(home) = request
         .cache_home
         .as_ref()
         .filter(|_| workspace.clone == CloneStrategy::Cached)
     {
-        places.push((home.join("clones"), "set `clone.strategy: temp`".to_owned()));
+        directories.push((home.join("clones"), "set `clone.strategy: temp`".to_owned()));
     }
-    let caching =
+    let uses_cache =
         |project: &&&Project| workspace.caches_published || project.direction != Direction::ToCodex;
     let caches: BTreeSet<_> = request
         .projects
         .iter()
-        .filter(caching)
+        .filter(uses_cache)
         .map(|project| &project.cache_dir)
         .collect();
-    places.extend(
+    directories.extend(
         caches
             .into_iter()
-            .map(|cache| (cache.clone(), elsewhere("cache.dir"))),
+            .map(|cache| (cache.clone(), other("cache.dir"))),
     );
-    for (place, otherwise) in &places {
-        if let Err(error) = tempfile::tempfile_in(existing(place)) {
+
+    for (directory, alternative) in &directories {
+        if let Err(error) = tempfile::tempfile_in(existing(directory)) {
             let message = format!(
                 "`{}` cannot be written: {}",
-                shown(place),
+                shown(directory),
                 platform::words_of(&error)
             );
-            return Verdict::Odd {
+            return Verdict::Warning {
                 message,
-                hint: format!("make it writable, or {otherwise}"),
+                hint: format!("make it writable, or {alternative}"),
             };
         }
-        let free = platform::free_space(existing(place)).unwrap_or(u64::MAX);
-        if free < LITTLE_SPACE {
-            let message = format!("only {} MB are free in `{}`", free >> 20, shown(place));
-            return Verdict::Odd {
+        let free = platform::free_space(existing(directory)).unwrap_or(u64::MAX);
+        if free < MIN_FREE_SPACE {
+            let message = format!("only {} MB are free in `{}`", free >> 20, shown(directory));
+            return Verdict::Warning {
                 message,
-                hint: format!("free some space, or {otherwise}"),
+                hint: format!("free some space, or {alternative}"),
             };
         }
     }
-    Verdict::Good("the directories that a sync writes to can be written and have room".to_owned())
+    Verdict::Ok("writable, enough free space".to_owned())
 }
 
-/// The directory itself, or the nearest one above it that is there.
+/// The path itself, or its nearest ancestor that exists.
 fn existing(path: &Path) -> &Path {
     path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
-/// What an answer of the remote says about who asked: a path of this machine asks for no credentials, and a server may
-/// let anybody read.
+/// The result for a remote that answered. It mentions the credentials only if some were sent: a local path needs none,
+/// and a server may be readable by everyone.
 fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     let remote = &request.workspace.remote;
     let by_key = !url.is_http() && url.local_path().is_none();
-    let known = by_key || auth::credential(remote, request.environment).is_some();
-    let credentials = if known {
+    let are_sent = by_key || auth::credential(remote, request.environment).is_some();
+    let credentials = if are_sent {
         ", credentials accepted for reading"
     } else {
         ""
     };
-    Verdict::Good(format!("{url} is reachable{credentials}"))
+    Verdict::Ok(format!("{url} is reachable{credentials}"))
 }
 
+/// The tip of the branch, or how the first sync will create it.
 fn branch(session: &RemoteSession) -> Verdict {
     let name = bstr::BStr::new(&session.target.branch).as_bytes();
     let name = escaped(name);
     let start = escaped(session.base.branch.as_bytes());
-    Verdict::Good(match (session.target.tip, session.base.tip) {
+    Verdict::Ok(match (session.target.tip, session.base.tip) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => {
-            format!("`{name}` is not there yet: the first sync starts it from `{start}`")
+            format!("`{name}` does not exist yet; the first sync will create it from `{start}`")
         }
-        (None, None) => format!("the codex is empty: the first sync makes `{name}`"),
+        (None, None) => format!("the codex is empty; the first sync will create `{name}`"),
     })
 }
 
+/// Checks this machine's clock against the time of the tip, because commits that are older than their parent confuse
+/// other tools.
 fn clock(now: i64, tip: Option<i64>) -> Verdict {
     match tip {
-        Some(time) if time > now + SKEW => Verdict::Odd {
+        Some(time) if time > now + MAX_SKEW => Verdict::Warning {
             message: format!(
-                "the codex's tip is {} minutes in the future",
+                "the codex's tip is dated {} minutes in the future",
                 (time - now) / 60
             ),
-            hint: "set this machine's clock, or find out whose was wrong".to_owned(),
+            hint: "check the clocks of this machine and of the one that made the commit".to_owned(),
         },
-        _ => Verdict::Good("not behind the codex".to_owned()),
+        _ => Verdict::Ok("ok".to_owned()),
     }
 }
 
-/// Asks as a push would, without pushing. Whether a hook or a protection would refuse cannot be known before.
-fn may_push(session: &RemoteSession) -> Verdict {
+/// Requests a push without sending any objects. Server hooks and branch protection only act on a real push.
+fn push_permission(session: &RemoteSession) -> Verdict {
     let store = session.store();
-    let asked = commit_to_offer(store, session.base.tip).map(|id| {
+    let reply = commit_to_offer(store, session.base.tip).map(|id| {
         session
             .transport
             .would_push(store, id, session.target.for_transport())
     });
-    match asked {
-        Ok(Ok(PushReply::Accepted { .. })) => Verdict::Good(
-            "allowed, as far as can be told without pushing: hooks and protections have their say then".to_owned(),
+    match reply {
+        Ok(Ok(PushReply::Accepted { .. })) => Verdict::Ok(
+            "allowed (server hooks and branch protection are only checked on a real push)"
+                .to_owned(),
         ),
-        Ok(Ok(PushReply::Refused(refusal))) => {
-            Verdict::Odd { message: format!("would be refused: {}", refusal.reason), hint: "run the check again".to_owned() }
+        Ok(Ok(PushReply::Refused(refusal))) => Verdict::Warning {
+            message: format!("would be rejected: {}", refusal.reason),
+            hint: "run the check again".to_owned(),
+        },
+        Ok(Err(error) | Ok(PushReply::Lost(error))) if denies_access(error.kind) => {
+            Verdict::NotWritable(error)
         }
-        Ok(Err(error) | Ok(PushReply::Lost(error))) if refuses(error.kind) => Verdict::NotWritable(error),
-        Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Bad(error.into()),
-        Err(error) => Verdict::Bad(error),
+        Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Failed(error.into()),
+        Err(error) => Verdict::Failed(error),
     }
 }
 
-/// Whether who may read was told not to write, rather than that nobody can now. Over ssh the answer is in words alone.
-fn refuses(kind: RemoteErrorKind) -> bool {
+/// True if the server denied write access to a client that can read; false if the server is merely unavailable. ssh gives
+/// no code, so `SshKeyRefused` and `Other` count as denial.
+fn denies_access(kind: RemoteErrorKind) -> bool {
     kind.is_refusal()
         || matches!(
             kind,
@@ -399,6 +418,7 @@ fn refuses(kind: RemoteErrorKind) -> bool {
         )
 }
 
+/// The commit to name in the request: the tip, or an empty commit if the codex has none.
 fn commit_to_offer(store: &Store, tip: Option<ObjectId>) -> Result<ObjectId, SyncError> {
     Ok(match tip {
         Some(tip) => tip,

@@ -230,7 +230,7 @@ fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
     sync(
         &locked,
         4,
-        "asks for credentials and none were given",
+        "authentication required: no credentials for",
         "`remote.token`",
     );
     sync(
@@ -262,7 +262,7 @@ fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
         "pre-receive",
         "echo 'protected until the release' >&2; exit 1",
     );
-    sync(&url, 5, "declined by", "a hook of the server refuses");
+    sync(&url, 5, "rejected by", "a server hook rejects");
     codex.hook("pre-receive", "exit 0");
     sandbox
         .run(&["sync", "--all", "--config", &format!("remote.url={url}")])

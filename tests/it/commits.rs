@@ -235,7 +235,7 @@ fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
     sandbox.remove("ws/.fractary/config.yaml");
     let told = sandbox.run(&["init"]).code(0).stdout;
     assert!(
-        told.contains("could not be detected") && told.contains("reftable"),
+        told.contains("could not detect") && told.contains("reftable"),
         "{told}"
     );
 }

@@ -140,7 +140,7 @@ fn locked_branch_is_retried_then_reported() {
     std::fs::write(&lock, "").unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(5);
     assert!(
-        output.stderr.contains("error: push to `main` declined by "),
+        output.stderr.contains("error: push to `main` rejected by "),
         "{}",
         output.stderr
     );

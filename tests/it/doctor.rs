@@ -130,7 +130,7 @@ fn a_token_that_may_read_and_not_write() {
     world.shows(
         "push",
         &[],
-        ("failed", "forbidden", "lack a right or a scope", 5),
+        ("failed", "forbidden", "lack a permission or a scope", 5),
     );
     // The token that a job of GitHub Actions has writes to the job's own repository alone.
     world.shows(
@@ -237,7 +237,7 @@ fn places_that_a_sync_could_not_write_to() {
     odd(
         &[("FRACTARY_CODEX_CACHE__DIR", nowhere)],
         nowhere,
-        "or point `cache.dir` elsewhere",
+        "or set `cache.dir` to another directory",
     );
     let unused = [
         ("FRACTARY_CODEX_CACHE__DIR", nowhere),
@@ -249,7 +249,7 @@ fn places_that_a_sync_could_not_write_to() {
         unused[1],
         ("FRACTARY_CODEX_SYNC__DIRECTION", "from-codex"),
     ];
-    odd(&brought, nowhere, "or point `cache.dir` elsewhere");
+    odd(&brought, nowhere, "or set `cache.dir` to another directory");
     let clones = [
         ("XDG_CACHE_HOME", nowhere),
         ("FRACTARY_CODEX_CLONE__STRATEGY", "cached"),
@@ -361,12 +361,12 @@ fn what_the_first_sync_makes_is_not_missing() {
     };
     let told = run(&["--config", "remote.url=../new.git"]);
     assert!(
-        told.contains("new.git` is not there yet: the first sync makes it"),
+        told.contains("new.git` does not exist yet; the first sync will create it"),
         "{told}"
     );
     let told = run(&["--config", "remote.branch=next"]);
     assert!(
-        told.contains("`next` is not there yet: the first sync starts it from `main`"),
+        told.contains("`next` does not exist yet; the first sync will create it from `main`"),
         "{told}"
     );
     assert!(told.contains("push: allowed"), "{told}");

@@ -200,7 +200,7 @@ fn netrc_is_read() {
     );
     let output = world.sync(&[]).code(4);
     assert!(
-        output.stderr.contains("refused the credentials") && !output.stderr.contains("wrong"),
+        output.stderr.contains("rejected the credentials") && !output.stderr.contains("wrong"),
         "{}",
         output.stderr
     );

@@ -69,7 +69,7 @@ fn no_credentials() {
     world.fails(
         output,
         4,
-        "asks for credentials and none were given",
+        "authentication required: no credentials for",
         "`remote.token`",
     );
 }
@@ -78,7 +78,7 @@ fn no_credentials() {
 fn wrong_token() {
     let world = World::new();
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")]);
-    world.fails(output, 4, "refused the credentials", "not expired");
+    world.fails(output, 4, "rejected the credentials", "not expired");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_token_for_github_goes_to_github_only() {
             .iter()
             .all(|request| !request.headers.contains_key("authorization"))
     );
-    world.fails(output, 4, "none were given", "`remote.token`");
+    world.fails(output, 4, "authentication required", "`remote.token`");
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn a_password_in_the_url_is_used_and_masked() {
 #[test]
 fn forbidden_not_found_and_broken_servers() {
     for (status, error, hint) in [
-        (403, "no permission for", "write access"),
+        (403, "access denied to", "write access"),
         (404, "not found", "`remote.url`"),
-        (503, "failed to answer", "try again"),
+        (503, "failed to respond", "try again"),
     ] {
         let world = World::new();
         world.server.fail(
@@ -178,7 +178,7 @@ fn redirects_are_not_followed_with_a_token() {
         "{}",
         output.stderr
     );
-    world.fails(output, 4, "redirects elsewhere", "`remote.url`");
+    world.fails(output, 4, "redirects; tokens are not sent", "`remote.url`");
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_hook_that_declines_is_quoted() {
     );
     let output = world.sync_with_token().code(5);
     assert!(
-        output.stderr.contains("declined by `127.0.0.1:"),
+        output.stderr.contains("rejected by `127.0.0.1:"),
         "{}",
         output.stderr
     );
@@ -329,7 +329,7 @@ fn nobody_there() {
         "FRACTARY_CODEX_REMOTE__URL",
         "http://codex.invalid/codex.git",
     )]);
-    world.fails(output, 4, "is not known", "`remote.url`");
+    world.fails(output, 4, "could not resolve host", "`remote.url`");
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn ssh_keys_and_hosts() {
     };
     let refused = sync("stranger", "known_hosts").code(4);
     assert!(
-        refused.stderr.contains("takes none of the ssh keys"),
+        refused.stderr.contains("accepts none of the ssh keys"),
         "{}",
         refused.stderr
     );
@@ -508,7 +508,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
             "`http.sslCAInfo`",
         )
     } else {
-        ("speaks plain http, not https", "`http://…`")
+        ("serves plain http, not https", "`http://…`")
     };
     world.fails(output, 4, message, hint);
     let output = sync(&[

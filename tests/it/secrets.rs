@@ -376,7 +376,7 @@ fn a_wrong_token_a_stall_and_a_hook_that_tells_all_show_nothing() {
             .sync(&[], &World::token(), &[])
             .code(4)
             .stderr
-            .contains("refused the credentials")
+            .contains("rejected the credentials")
     );
     let world = guarded();
     world.server.fail(Stage::Fetch, Reaction::Stall, 1);

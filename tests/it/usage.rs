@@ -43,8 +43,8 @@ fn two_names_are_no_name_and_something_to_pass_over() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha", "beta"], "");
     let output = sandbox.run(&["sync", "alpha", "beta"]).code(2);
-    let expected = "error: `sync` takes one name without `-p`
-  hint: name several with `-p`: `fractary-codex sync -p alpha -p beta`
+    let expected = "error: `sync` accepts only one project name without `-p`
+  hint: select several with `-p`: `fractary-codex sync -p alpha -p beta`
 ";
     assert_eq!(output.stderr, expected);
 }
@@ -221,7 +221,7 @@ fn texts_for_commits_are_one_line_and_say_something() {
             .stderr;
         assert_eq!(
             told,
-            "error: `--work-id` needs one line of text, without control characters\n"
+            "error: `--work-id` must be one line of text without control characters\n"
         );
     }
     for message in ["", " \n"] {
@@ -229,7 +229,7 @@ fn texts_for_commits_are_one_line_and_say_something() {
             .run(&["sync", "--all", "--message", message])
             .code(2)
             .stderr;
-        assert_eq!(told, "error: `--message` needs a text\n");
+        assert_eq!(told, "error: `--message` must not be empty\n");
     }
     assert_eq!(codex.tip(), None);
     sandbox
@@ -269,7 +269,10 @@ fn a_file_is_no_place_to_work_in() {
             .run(&[&["-C", "file"], command].concat())
             .code(2)
             .stderr;
-        assert!(told.contains("file`: not a directory"), "{told}");
+        assert!(
+            told.contains("file` as the directory: not a directory"),
+            "{told}"
+        );
     }
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{finish, to_json};
 use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, RequestResult};
 use crate::cli::args::{CacheArgs, CacheCommand};
-use crate::cli::error_report::{self, Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
@@ -25,7 +26,7 @@ pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
     let json = arguments.output.is_json();
     let caches = match selected_caches(arguments, context) {
         Ok(caches) => caches,
-        Err(failure) => return finish(Err(failure), json, context),
+        Err(error) => return finish(Err(error), json, context),
     };
 
     // Files that cannot be removed do not stop the command, but change its exit status.
@@ -69,7 +70,7 @@ impl SelectedCache {
 fn selected_caches(
     arguments: &CacheArgs,
     context: &Context,
-) -> Result<Vec<SelectedCache>, Failure> {
+) -> Result<Vec<SelectedCache>, CommandError> {
     let (_, workspace) = context.load(None, Vec::new())?;
     let everything = arguments.project.is_empty();
     let projects: Vec<&Project> = if everything {
@@ -77,7 +78,7 @@ fn selected_caches(
     } else {
         let directory = context.directory()?;
         select(&workspace, false, &arguments.project, &directory)
-            .map_err(|error| error_report::of_selection(&error))?
+            .map_err(|error| CommandError::from(&error))?
     };
 
     let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
@@ -116,25 +117,25 @@ fn finish_each(
 ) -> u8 {
     let mut text = String::new();
     let mut documents = Vec::new();
-    let mut failures = Vec::new();
+    let mut errors = Vec::new();
     for (report, cache) in reports.zip(caches) {
         match report {
             Ok(CacheReport::Text(part)) => text.push_str(&part),
             Ok(CacheReport::Json(document)) => documents.push(document),
             Err(error) => {
-                let failure = error_report::of_cache(&error);
+                let error = CommandError::from(&error);
                 documents.push(json!({
                     "path": shown(&cache.path).to_string(),
-                    "error": failure.report,
+                    "error": error.report,
                 }));
-                failures.push(failure);
+                errors.push(error);
             }
         }
     }
 
-    let exit = failures.first().map_or(exit::DONE, |failure| failure.exit);
-    if json && failures.len() == caches.len() && !failures.is_empty() {
-        return finish(Err(failures.remove(0)), json, context);
+    let exit = errors.first().map_or(exit::DONE, |error| error.exit);
+    if json && errors.len() == caches.len() && !errors.is_empty() {
+        return finish(Err(errors.remove(0)), json, context);
     }
     if json {
         text = to_json(&json!({ "schema_version": 1, "caches": documents }));
@@ -142,11 +143,11 @@ fn finish_each(
     if !text.is_empty() {
         context.terminal.result(&text);
     }
-    for failure in &failures {
+    for error in &errors {
         if json {
-            context.terminal.annotate(None, &failure.report);
+            context.terminal.annotate(None, &error.report);
         } else {
-            context.terminal.error(None, &failure.report);
+            context.terminal.error(None, &error.report);
         }
     }
     exit

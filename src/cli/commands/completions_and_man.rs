@@ -9,7 +9,8 @@ use clap_complete::Shell;
 
 use super::finish;
 use crate::cli::args::Cli;
-use crate::cli::error_report::{Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::paths::shown;
 
@@ -39,11 +40,11 @@ pub(crate) fn man(directory: Option<&Path>, context: &Context) -> u8 {
             context.terminal.generated(&page);
             exit::DONE
         }
-        Err(failure) => finish(Err(failure), false, context),
+        Err(error) => finish(Err(error), false, context),
     }
 }
 
-fn man_page(command: clap::Command) -> Result<String, Failure> {
+fn man_page(command: clap::Command) -> Result<String, CommandError> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
         .render(&mut page)
@@ -55,7 +56,7 @@ fn write_man_pages(
     command: clap::Command,
     directory: &Path,
     context: &Context,
-) -> Result<String, Failure> {
+) -> Result<String, CommandError> {
     let path = context.directory()?.join(directory);
     fs::create_dir_all(&path)
         .and_then(|()| clap_mangen::generate_to(command, path))
@@ -63,9 +64,9 @@ fn write_man_pages(
     Ok(String::new())
 }
 
-fn unwritable(what: &str, error: &io::Error) -> Failure {
+fn unwritable(what: &str, error: &io::Error) -> CommandError {
     let message = format!("cannot write {what}: {error}");
-    Failure::new(exit::USAGE, "usage", message, Vec::new())
+    CommandError::usage(message)
 }
 
 /// Adapts a command for clap_mangen. It replaces the usage line by that of clap, because mangen omits the values of

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
-use crate::cli::error_report::{Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::config::{self, Configuration, Explanation};
 use crate::event::Event;
@@ -27,7 +28,7 @@ pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
     finish(result(command, json, context), json, context)
 }
 
-fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<String, Failure> {
+fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<String, CommandError> {
     match command {
         ConfigCommand::Show { origin, .. } => {
             let configuration = context.load_layers()?;
@@ -41,7 +42,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         ConfigCommand::Explain { key, .. } => {
             let configuration = context.load_layers()?;
             let explained = configuration.explain(key).map_err(|problem| {
-                Failure::new(
+                CommandError::new(
                     exit::USAGE,
                     "usage",
                     problem.message.clone(),

@@ -1,4 +1,4 @@
-//! `doctor`: a line for everything that a sync needs, with a verdict and a cure.
+//! `doctor`: checks everything that a sync needs, and prints one line per check with its result and a hint.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,180 +7,185 @@ use serde_json::json;
 
 use super::to_json;
 use crate::cli::args::DoctorArgs;
-use crate::cli::error_report::{self, Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
-use crate::codex::error::RemoteErrorKind;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::config::Configuration;
 use crate::event::Silent;
+use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::report::ErrorReport;
+use crate::report::style::Style;
 use crate::sync::doctor::{Check, Verdict, examine};
 
-/// A check as it is told.
-struct Told {
+/// A line of the output.
+struct Line {
     subject: &'static str,
     /// `ok`, `warning`, `failed` or `skipped`.
     verdict: &'static str,
+    /// The message and hints, also of a check that passed.
     report: ErrorReport,
+    /// The exit status if no other check failed.
     exit: u8,
 }
 
-/// Runs the command and gives its exit status.
+impl Line {
+    /// A line that does not affect the exit status.
+    fn note(
+        subject: &'static str,
+        verdict: &'static str,
+        kind: &'static str,
+        message: String,
+    ) -> Self {
+        Self {
+            subject,
+            verdict,
+            report: ErrorReport {
+                kind,
+                message,
+                hints: Vec::new(),
+                causes: Vec::new(),
+            },
+            exit: exit::DONE,
+        }
+    }
+
+    fn ok(subject: &'static str, message: String) -> Self {
+        Self::note(subject, "ok", "ok", message)
+    }
+
+    fn failed(subject: &'static str, error: CommandError) -> Self {
+        Self {
+            subject,
+            verdict: "failed",
+            report: error.report,
+            exit: error.exit,
+        }
+    }
+
+    /// `in_workflow` is set in a job of GitHub Actions.
+    fn new(Check { subject, verdict }: Check, in_workflow: bool) -> Self {
+        match verdict {
+            Verdict::Ok(message) => Self::ok(subject, message),
+            Verdict::Warning { message, hint } => {
+                let mut line = Self::note(subject, "warning", "odd", message);
+                line.report.hints.push(hint);
+                line
+            }
+            Verdict::Incomplete { message, hint } => {
+                let error = CommandError::new(exit::SOME_FAILED, "root", message, vec![hint]);
+                Self::failed(subject, error)
+            }
+            Verdict::Failed(error) => Self::failed(subject, CommandError::from(&error)),
+            Verdict::NotWritable(error) => Self::failed(subject, not_writable(error, in_workflow)),
+            Verdict::Skipped => {
+                let message = "skipped because an earlier check failed".to_owned();
+                Self::note(subject, "skipped", "skipped", message)
+            }
+        }
+    }
+}
+
+/// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
-    let told = match context.load(arguments.env.as_deref(), Vec::new()) {
-        Err(failure) => vec![failed("configuration", failure)],
+    let lines = match context.load(arguments.env.as_deref(), Vec::new()) {
+        Err(error) => vec![Line::failed("configuration", error)],
         Ok((configuration, workspace)) => {
-            let files: Vec<_> = configuration
-                .files()
-                .iter()
-                .map(|(_, file)| shown(file).to_string())
-                .collect();
-            let files = files.join(", ");
-            let found = if files.is_empty() {
-                "from variables alone".to_owned()
-            } else {
-                format!("valid: {files}")
-            };
             let projects = workspace.projects.iter().collect();
             let request =
                 context.sync_request(&configuration, &workspace, projects, Arc::new(Silent));
-            let checks = examine(&request);
-            let of_actions = configuration.environment().get("GITHUB_ACTIONS").is_some();
-            std::iter::once(good("configuration", found))
-                .chain(checks.into_iter().map(|check| tell(check, of_actions)))
+            let in_workflow = configuration.environment().get("GITHUB_ACTIONS").is_some();
+            let checks = examine(&request)
+                .into_iter()
+                .map(|check| Line::new(check, in_workflow));
+            [Line::ok("configuration", sources(&configuration))]
+                .into_iter()
+                .chain(checks)
                 .collect()
         }
     };
-    let status = error_report::first_exit(told.iter().map(|check| check.exit));
+
+    let status = exit::first(lines.iter().map(|line| line.exit));
     context.terminal.result(&if arguments.output.is_json() {
-        as_json(&told, status)
+        document(&lines, status)
     } else {
-        as_text(&told, context)
+        text(&lines, context.terminal.out)
     });
     status
 }
 
-fn good(subject: &'static str, message: String) -> Told {
-    let report = ErrorReport {
-        kind: "ok",
-        message,
-        hints: Vec::new(),
-        causes: Vec::new(),
-    };
-    Told {
-        subject,
-        verdict: "ok",
-        report,
-        exit: exit::DONE,
+/// The files that a valid configuration was read from.
+fn sources(configuration: &Configuration) -> String {
+    let files: Vec<_> = configuration
+        .files()
+        .iter()
+        .map(|(_, file)| shown(file).to_string())
+        .collect();
+    if files.is_empty() {
+        "valid: only environment variables, no files".to_owned()
+    } else {
+        format!("valid: {}", files.join(", "))
     }
 }
 
-fn failed(subject: &'static str, failure: Failure) -> Told {
-    Told {
-        subject,
-        verdict: "failed",
-        report: failure.report,
-        exit: failure.exit,
-    }
-}
-
-fn tell(check: Check, of_actions: bool) -> Told {
-    let subject = check.subject;
-    match check.verdict {
-        Verdict::Good(message) => good(subject, message),
-        Verdict::Odd { message, hint } => {
-            let report = ErrorReport {
-                kind: "odd",
-                message,
-                hints: vec![hint],
-                causes: Vec::new(),
-            };
-            Told {
-                subject,
-                verdict: "warning",
-                report,
-                exit: exit::DONE,
-            }
-        }
-        Verdict::Partly { message, hint } => failed(
-            subject,
-            Failure::new(exit::SOME_FAILED, "root", message, vec![hint]),
+/// The error of a codex that can be read, but not written.
+fn not_writable(error: RemoteError, in_workflow: bool) -> CommandError {
+    let hint = match error.kind {
+        RemoteErrorKind::NoCredentials | RemoteErrorKind::WrongCredentials => None,
+        _ if in_workflow => Some(
+            "the job's own token can only write to the job's repository: store a token for the codex as a secret, and \
+             pass it in `FRACTARY_CODEX_REMOTE__TOKEN`",
         ),
-        Verdict::Bad(error) => failed(subject, error_report::of_run(&error)),
-        Verdict::NotWritable(error) => {
-            let hint = match error.kind {
-                RemoteErrorKind::NoCredentials | RemoteErrorKind::WrongCredentials => None,
-                _ if of_actions => Some(
-                    "the token that Actions gives a job writes to the job's own repository alone: give the codex's own, as \
-                     a secret, with `FRACTARY_CODEX_REMOTE__TOKEN`",
-                ),
-                _ => Some(
-                    "reading works, so the credentials lack a right or a scope: give them write access to the codex",
-                ),
-            };
-            let mut failure = error_report::of_run(&error.into());
-            failure.report.message = format!("not allowed: {}", failure.report.message);
-            if let Some(hint) = hint {
-                failure.report.hints = vec![hint.to_owned()];
-            }
-            failed(
-                subject,
-                Failure {
-                    exit: exit::PUSH,
-                    ..failure
-                },
-            )
-        }
-        Verdict::Skipped => {
-            let message = "not looked at, for what came before failed".to_owned();
-            let report = ErrorReport {
-                kind: "skipped",
-                message,
-                hints: Vec::new(),
-                causes: Vec::new(),
-            };
-            Told {
-                subject,
-                verdict: "skipped",
-                report,
-                exit: exit::DONE,
-            }
-        }
+        _ => Some(
+            "the codex can be read, so the credentials lack a permission or a scope: give them write access to the codex",
+        ),
+    };
+
+    let mut error = CommandError::from(&SyncError::from(error));
+    error.report.message = format!("not allowed: {}", error.report.message);
+    if let Some(hint) = hint {
+        error.report.hints = vec![hint.to_owned()];
+    }
+    CommandError {
+        exit: exit::PUSH,
+        ..error
     }
 }
 
-fn as_json(told: &[Told], status: u8) -> String {
-    let checks = told.iter().map(|Told { subject, verdict, report, .. }| {
+fn document(lines: &[Line], status: u8) -> String {
+    let checks = lines.iter().map(|line| {
         json!({
-            "subject": subject, "verdict": verdict, "kind": report.kind, "message": report.message,
-            "causes": report.causes, "hints": report.hints,
+            "subject": line.subject,
+            "verdict": line.verdict,
+            "kind": line.report.kind,
+            "message": line.report.message,
+            "causes": line.report.causes,
+            "hints": line.report.hints,
         })
     });
-    to_json(
-        &json!({ "schema_version": 1, "checks": checks.collect::<Vec<_>>(), "exit_code": status }),
-    )
+    to_json(&json!({
+        "schema_version": 1,
+        "checks": checks.collect::<Vec<_>>(),
+        "exit_code": status,
+    }))
 }
 
-fn as_text(told: &[Told], context: &Context) -> String {
-    let style = context.terminal.out;
+fn text(lines: &[Line], style: Style) -> String {
     let mut text = String::new();
-    for Told {
-        subject,
-        verdict,
-        report,
-        ..
-    } in told
-    {
-        let shown = format!("{verdict:<8}");
-        let shown = match *verdict {
-            "ok" => style.good(shown),
-            "failed" => style.bad(shown),
-            _ => style.warn(shown),
+    for line in lines {
+        let verdict = format!("{:<8}", line.verdict);
+        let verdict = match line.verdict {
+            "ok" => style.good(verdict),
+            "failed" => style.bad(verdict),
+            _ => style.warn(verdict),
         };
-        let _ = writeln!(text, "{shown} {subject}: {}", report.message);
-        for cause in &report.causes {
+        let _ = writeln!(text, "{verdict} {}: {}", line.subject, line.report.message);
+
+        for cause in &line.report.causes {
             let _ = writeln!(text, "           {} {cause}", style.faint("caused by:"));
         }
-        for hint in &report.hints {
+        for hint in &line.report.hints {
             let _ = writeln!(text, "           {} {hint}", style.strong("hint:"));
         }
     }

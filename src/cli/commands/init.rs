@@ -1,11 +1,12 @@
-//! `init`: a first configuration, from what is here.
+//! `init`: writes a first configuration, based on the directories and the git remotes that it finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{finish, write_whole};
 use crate::cli::args::InitArgs;
-use crate::cli::error_report::{Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::codex::source_revision::{self, UnreadableRepository};
 use crate::config::section::Sections;
@@ -14,35 +15,34 @@ use crate::names::ProjectName;
 use crate::paths::{escaped, resolved, shown};
 use crate::platform;
 
-/// Directories that hold documentation of the directory around them.
+/// Directories whose name shows that they contain the documentation of their parent directory.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
-/// Files that count as documentation beside such directories.
+/// Files that are documentation, in the same parent directory.
 const FILES: [&str; 3] = ["README.md", "CLAUDE.md", "CHANGELOG.md"];
+/// Directories that contain no projects although their subdirectories may look like some.
+const NOT_PROJECTS: [&str; 9] = [
+    "node_modules",
+    "target",
+    "vendor",
+    "dist",
+    "build",
+    "docs",
+    "doc",
+    "examples",
+    "tests",
+];
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &InitArgs, context: &Context) -> u8 {
     finish(init(arguments, context), false, context)
 }
 
-fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
+fn init(arguments: &InitArgs, context: &Context) -> Result<String, CommandError> {
     let root = context.directory()?;
-    let mark = root.join(".fractary");
-    let existing = Existing::find(&mark)?;
+    let directory = root.join(".fractary");
+    let existing = Existing::find(&directory)?;
     if !arguments.force {
-        if let Some(there) = existing.codex_in() {
-            let message = format!("`{}` is there already", shown(there));
-            let hint = "change it by hand, or replace its section `codex` with `--force`";
-            return Err(refused(message, hint));
-        }
-        if let Some((project, workspace)) = covering(&root, context)? {
-            let message = format!(
-                "this is the project `{project}` of the workspace in `{}`",
-                shown(&workspace)
-            );
-            let hint =
-                "change that one's configuration, or write one here all the same with `--force`";
-            return Err(refused(message, hint));
-        }
+        check_absent(&existing, &root, context)?;
     }
 
     let members = Members::find(&root);
@@ -51,91 +51,100 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, Failure> {
         None => organization(&root, &members),
     };
     let organization = detected.as_ref().ok().cloned().flatten();
-    let section = configuration(arguments, &root, &members, organization.as_deref());
+    let section = codex_section(arguments, &root, &members, organization.as_deref());
     let text = existing.with(&section)?;
-    let path = mark.join("config.yaml");
-    // A link to a file stays a link.
-    let target = path.canonicalize().unwrap_or_else(|_| path.clone());
-    fs::create_dir_all(&mark)
-        .and_then(|()| write_whole(&target, &text))
+
+    let path = directory.join("config.yaml");
+    write_configuration(&path, &text)?;
+    existing.remove_unless(&path)?;
+
+    let mut output = format!("wrote {}\n", shown(&path));
+    let undetected = "could not detect the organization: set `codex.organization` in that file";
+    match &detected {
+        Ok(Some(_)) => {}
+        Ok(None) => output.push_str(&format!("{undetected}\n")),
+        Err(error) => output.push_str(&format!("{undetected} ({error})\n")),
+    }
+    output.push_str("next: run `fractary codex doctor` to check the setup\n");
+    output.push_str(
+        "then: run `fractary codex sync --all --dry-run` to see what would be published\n",
+    );
+    Ok(output)
+}
+
+/// Rejects a directory that is already configured, by a file of its own or as a member of a workspace.
+fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(), CommandError> {
+    if let Some(file) = existing.with_codex_section() {
+        let message = format!("`{}` already exists", shown(file));
+        let hint = "edit it, or overwrite its section `codex` with `--force`";
+        return Err(CommandError::usage(message).hint(hint));
+    }
+    if let Some((project, workspace)) = as_member(root, context)? {
+        let message = format!(
+            "this directory is the project `{project}` of the workspace `{}`",
+            shown(&workspace)
+        );
+        let hint = "edit the configuration of the workspace, or create one here with `--force`";
+        return Err(CommandError::usage(message).hint(hint));
+    }
+    Ok(())
+}
+
+fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
+    // If the file is a symlink, its target is replaced and the link is kept.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = path.parent().unwrap_or(path);
+    fs::create_dir_all(directory)
+        .and_then(|()| write_whole(&target, text))
         .map_err(|error| {
             let message = format!(
                 "cannot write `{}`: {}",
-                shown(&path),
+                shown(path),
                 platform::words_of(&error)
             );
-            Failure::new(exit::CONFIGURATION, "configuration", message, Vec::new())
-        })?;
-    // Two files for one layer are an error.
-    if let Some(other) = existing.path.as_ref().filter(|other| **other != path) {
-        fs::remove_file(other).map_err(|error| {
-            let message = format!(
-                "cannot remove `{}`, which `config.yaml` replaces: {error}",
-                shown(other)
-            );
-            let hints = vec!["remove it by hand".to_owned()];
-            Failure::new(exit::CONFIGURATION, "configuration", message, hints)
-        })?;
-    }
-    let mut told = format!("wrote {}\n", shown(&path));
-    match &detected {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            told.push_str("the organization could not be detected: set `organization` in it\n");
-        }
-        Err(error) => told.push_str(&format!(
-            "the organization could not be detected: set `organization` in it ({error})\n"
-        )),
-    }
-    told.push_str("next: `fractary codex doctor` checks that all is there for a sync\n");
-    told.push_str("then: `fractary codex sync --all --dry-run` shows what would be published\n");
-    Ok(told)
+            CommandError::new(exit::CONFIGURATION, "configuration", message, Vec::new())
+        })
 }
 
-fn refused(message: String, hint: &str) -> Failure {
-    Failure::new(exit::USAGE, "usage", message, vec![hint.to_owned()])
-}
-
-/// The configuration file that is there already: other tools may have sections in it.
+/// The existing configuration file, if there is one. It may contain sections of other tools.
 #[derive(Default)]
 struct Existing {
     path: Option<PathBuf>,
-    /// What it holds; a link that leads nowhere is taken for a section `codex`, so that it is not replaced unasked.
+    /// The sections. A broken symlink counts as a file with a section `codex`, so that it is only replaced with
+    /// `--force`.
     sections: Sections,
     text: String,
 }
 
 impl Existing {
-    /// Finds and reads the file in `mark`, the `.fractary` directory.
-    fn find(mark: &Path) -> Result<Self, Failure> {
-        let candidates = ENDINGS.map(|ending| mark.join(format!("config.{ending}")));
-        let mut there = candidates
+    /// Finds and reads the file in `directory`, the `.fractary` directory.
+    fn find(directory: &Path) -> Result<Self, CommandError> {
+        let candidates = ENDINGS.map(|ending| directory.join(format!("config.{ending}")));
+        let mut existing = candidates
             .into_iter()
             .filter(|path| path.symlink_metadata().is_ok());
-        let Some(path) = there.next() else {
+        let Some(path) = existing.next() else {
             return Ok(Self::default());
         };
-        if let Some(second) = there.next() {
+        if let Some(second) = existing.next() {
             let message = format!(
                 "two files for one layer: `{}` and `{}`",
                 shown(&path),
                 shown(&second)
             );
-            return Err(refused(message, "keep one of them"));
+            return Err(CommandError::usage(message).hint("keep one of them"));
         }
 
-        let root = mark.parent().unwrap_or(mark);
-        let real = resolved(&path);
-        if !real.starts_with(resolved(root)) {
+        let root = directory.parent().unwrap_or(directory);
+        let target = resolved(&path);
+        if !target.starts_with(resolved(root)) {
             let message = format!(
-                "`{}` is a link to `{}`, outside the workspace",
+                "`{}` is a symlink to `{}`, which is outside the workspace",
                 shown(&path),
-                shown(&real)
+                shown(&target)
             );
-            return Err(refused(
-                message,
-                "remove the link, or change that file by hand",
-            ));
+            let hint = "remove the symlink, or edit that file";
+            return Err(CommandError::usage(message).hint(hint));
         }
 
         if !path.exists() {
@@ -150,7 +159,7 @@ impl Existing {
         }
         let unreadable = |problem: String| {
             let message = format!("`{}` cannot be changed: {problem}", shown(&path));
-            refused(message, "correct it first, or move it away")
+            CommandError::usage(message).hint("correct it first, or move it to another directory")
         };
         if platform::is_special(&path) {
             return Err(unreadable("not a regular file".to_owned()));
@@ -165,33 +174,31 @@ impl Existing {
         })
     }
 
-    /// The file that has a section `codex`.
-    fn codex_in(&self) -> Option<&Path> {
+    /// The path of the file, if it has a section `codex`.
+    fn with_codex_section(&self) -> Option<&Path> {
         self.path.as_deref().filter(|_| self.sections.has_codex)
     }
 
-    /// The text of `config.yaml` with `section`, the comment before it and all that other tools have in the file.
-    fn with(&self, section: &str) -> Result<String, Failure> {
-        let is_yaml = self
-            .path
-            .as_ref()
-            .and_then(|path| path.extension())
-            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+    /// Returns the text of `config.yaml` with `section` in it. Comments and the sections of other tools are kept.
+    fn with(&self, section: &str) -> Result<String, CommandError> {
         let Some(path) = &self.path else {
             return Ok(format!("{HEADER}{section}"));
         };
-        if is_yaml && !(self.text.trim().is_empty()) {
+
+        let is_yaml = path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_yaml && !self.text.trim().is_empty() {
             return config::section::replaced(&self.text, section).ok_or_else(|| {
                 let message = format!(
-                    "the section `codex` of `{}` cannot be replaced alone",
+                    "the section `codex` of `{}` cannot be replaced without changing other sections",
                     shown(path)
                 );
-                refused(
-                    message,
-                    "write each section on lines of its own, or change it by hand",
-                )
+                let hint = "write each section on lines of its own, or edit the file";
+                CommandError::usage(message).hint(hint)
             });
         }
+
         if self.sections.others.is_empty() {
             return Ok(format!("{HEADER}{section}"));
         }
@@ -202,41 +209,57 @@ impl Existing {
             .map(|name| format!("`{}`", escaped(name.as_bytes())))
             .collect();
         let message = format!(
-            "`{}` has other sections ({}), and only YAML files are changed",
+            "`{}` has other sections ({}), and only YAML files with other sections can be changed",
             shown(path),
             others.join(", ")
         );
-        Err(refused(
-            message,
-            "add a section `codex` with `organization`, `codex_repo` and `project` by hand",
-        ))
+        let hint = "add a section `codex` with `organization`, `codex_repo` and `project` yourself";
+        Err(CommandError::usage(message).hint(hint))
+    }
+
+    /// Removes the file unless it is `written`: two files for one layer are an error.
+    fn remove_unless(&self, written: &Path) -> Result<(), CommandError> {
+        let Some(path) = self.path.as_ref().filter(|path| *path != written) else {
+            return Ok(());
+        };
+        fs::remove_file(path).map_err(|error| {
+            let message = format!(
+                "cannot remove `{}`, which `config.yaml` replaces: {error}",
+                shown(path)
+            );
+            let hints = vec!["remove it yourself".to_owned()];
+            CommandError::new(exit::CONFIGURATION, "configuration", message, hints)
+        })
     }
 }
 
-/// What a new file starts with.
-const HEADER: &str = "# What this workspace publishes into the codex: `fractary codex sync --all`.\n\
-     # Every key and its default: `fractary codex config show`; what a key means: `fractary codex config schema`.\n";
+/// The first lines of a new file.
+const HEADER: &str = "\
+# The projects that are published to the codex with `fractary codex sync --all`.
+# All keys and their defaults: `fractary codex config show`; their meaning: `fractary codex config schema`.
+";
 
-/// The project that `root` is of a workspace further out, and that workspace: a configuration of its own would be read
-/// as a part of the workspace's.
-fn covering(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, Failure> {
-    let outer = context.surroundings()?;
-    let same = |directory: &Path| {
+/// If `root` is a member of a workspace in a parent directory, returns the name of the project and the root of the
+/// workspace. A configuration in `root` would be read as a part of that workspace's configuration.
+fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, CommandError> {
+    let outer = context.surrounding_configuration()?;
+    let is_root = |directory: &Path| {
         directory
             .canonicalize()
             .is_ok_and(|directory| directory == *root)
     };
+    if is_root(&outer.root) {
+        return Ok(None);
+    }
     let project = outer
         .members
         .into_iter()
-        .find(|(_, member)| same(&member.directory));
-    Ok(project
-        .filter(|_| !same(&outer.root))
-        .map(|(name, _)| (name, outer.root)))
+        .find(|(_, member)| is_root(&member.directory));
+    Ok(project.map(|(name, _)| (name, outer.root)))
 }
 
-/// The organization of this repository, or the one of every repository here; an error if a repository that could tell
-/// cannot be read.
+/// Detects the organization from the git remotes: of the repository at `root` or, if it is none, of all members, which
+/// must agree. Fails if the configuration of a repository cannot be read.
 fn organization(root: &Path, members: &Members) -> Result<Option<String>, UnreadableRepository> {
     if let Some(own) = source_revision::organization(root)? {
         return Ok(Some(own));
@@ -253,8 +276,8 @@ fn organization(root: &Path, members: &Members) -> Result<Option<String>, Unread
     }
 }
 
-/// The section `codex`.
-fn configuration(
+/// The section `codex` of the configuration file, with comments.
+fn codex_section(
     arguments: &InitArgs,
     root: &Path,
     members: &Members,
@@ -299,7 +322,7 @@ fn configuration(
     } else {
         &members.directories
     };
-    let any = |is_there: &dyn Fn(&PathBuf) -> bool| samples.iter().any(is_there);
+    let any = |exists: &dyn Fn(&PathBuf) -> bool| samples.iter().any(exists);
     let mut include: Vec<String> = DOCUMENTATION
         .iter()
         .filter(|name| any(&|sample| sample.join(name).is_dir()))
@@ -323,29 +346,31 @@ fn configuration(
     )
 }
 
-/// A plain word as it is, anything else between quotes.
+/// Formats a YAML string: a plain word without quotes, anything else with quotes.
 fn quoted(text: &str) -> String {
-    let plain = text
+    let is_word = text
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphabetic());
-    if plain && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text) {
+    if is_word && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text) {
         text.to_owned()
     } else {
         serde_json::Value::from(text).to_string()
     }
 }
 
-/// The directories below a workspace that look like projects.
+/// The directories in a workspace that look like projects.
 #[derive(Default)]
 struct Members {
+    /// The values for `workspace.members`.
     globs: Vec<String>,
+    /// The directories that the globs match.
     directories: Vec<PathBuf>,
 }
 
 impl Members {
-    /// `services/*` where two or more directories there have documentation of their own; else, where `root` is no
-    /// repository but holds some, those.
+    /// Finds the members below `root`: all subdirectories of a directory such as `services` in which at least two contain
+    /// documentation. If there is none and `root` is not a git repository, the members are the repositories in `root`.
     fn find(root: &Path) -> Self {
         let mut members = Self::default();
         for collection in directories(root) {
@@ -374,6 +399,7 @@ impl Members {
     }
 }
 
+/// The directories in `collection` that contain documentation.
 fn documented(collection: &Path) -> Vec<PathBuf> {
     directories(collection)
         .into_iter()
@@ -385,32 +411,18 @@ fn has_documentation(path: &Path) -> bool {
     DOCUMENTATION.iter().any(|name| path.join(name).is_dir()) || path.join("README.md").is_file()
 }
 
-/// Directories in name order, without hidden ones and those of package managers.
+/// The directories in `path` that can be projects, in name order. Hidden ones and those in [`NOT_PROJECTS`] are left
+/// out.
 fn directories(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let hidden = |name: &str| {
-        name.starts_with('.')
-            || [
-                "node_modules",
-                "target",
-                "vendor",
-                "dist",
-                "build",
-                "docs",
-                "doc",
-                "examples",
-                "tests",
-            ]
-            .contains(&name)
+    let can_be_project = |name: &str| {
+        !name.starts_with('.')
+            && !NOT_PROJECTS.contains(&name)
+            && name.parse::<ProjectName>().is_ok()
     };
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| !hidden(name) && name.parse::<ProjectName>().is_ok())
-        })
+        .filter(|entry| entry.file_name().to_str().is_some_and(can_be_project))
         .map(|entry| entry.path())
         .collect();
     found.sort();

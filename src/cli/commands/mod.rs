@@ -15,27 +15,28 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::args::Format;
-use super::error_report::{Failure, exit};
+use super::command_error::CommandError;
+use super::exit;
 use super::load::Context;
 use crate::platform;
 use crate::report::json::{self, SyncDocument};
 use crate::report::ndjson::{Line, ResultTag, line};
 
 /// Prints the result or the error of a command, and returns the exit status.
-fn finish(result: Result<String, Failure>, json: bool, context: &Context) -> u8 {
+fn finish(result: Result<String, CommandError>, json: bool, context: &Context) -> u8 {
     match result {
         Ok(text) => {
             context.terminal.result(&text);
             exit::DONE
         }
-        Err(failure) => {
+        Err(error) => {
             if json {
-                context.terminal.annotate(None, &failure.report);
-                context.terminal.result(&error_document(&failure));
+                context.terminal.annotate(None, &error.report);
+                context.terminal.result(&error_document(&error));
             } else {
-                context.terminal.error(None, &failure.report);
+                context.terminal.error(None, &error.report);
             }
-            failure.exit
+            error.exit
         }
     }
 }
@@ -74,27 +75,27 @@ fn document_text(document: SyncDocument, format: Format) -> String {
 }
 
 /// The JSON document for the failure of a command other than `sync` and `status`.
-fn error_document(failure: &Failure) -> String {
+fn error_document(error: &CommandError) -> String {
     to_json(
-        &serde_json::json!({ "schema_version": 1, "error": failure.report, "exit_code": failure.exit }),
+        &serde_json::json!({ "schema_version": 1, "error": error.report, "exit_code": error.exit }),
     )
 }
 
 /// The JSON document for a command line that could not be parsed, in the form that `command` has for its failures.
 pub(crate) fn usage_error_document(
-    failure: Failure,
+    error: CommandError,
     command: Option<&str>,
     format: Format,
 ) -> String {
     let command = match command {
         Some("sync") => "sync",
         Some("status") => "status",
-        _ => return error_document(&failure),
+        _ => return error_document(&error),
     };
-    let exit = failure.exit;
+    let exit = error.exit;
     let document = SyncDocument {
         command,
-        ..json::failed(Some(failure.report), exit)
+        ..json::failed(Some(error.report), exit)
     };
     document_text(document, format)
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::write_whole;
 use crate::cli::args::Format;
-use crate::cli::error_report::{Failure, exit};
+use crate::cli::command_error::CommandError;
+use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::paths::shown;
 use crate::platform;
@@ -26,7 +27,11 @@ pub(super) enum PageTarget {
 impl PageTarget {
     /// Resolves `file`. A target that cannot be written in any case is a usage error, so that it is reported before the
     /// run starts.
-    pub(super) fn new(file: &Path, format: Format, context: &Context) -> Result<Self, Failure> {
+    pub(super) fn new(
+        file: &Path,
+        format: Format,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
         if file == Path::new("-") {
             return Self::stdout(format);
         }
@@ -50,21 +55,19 @@ impl PageTarget {
         Ok(Self::File { name, path })
     }
 
-    fn stdout(format: Format) -> Result<Self, Failure> {
+    fn stdout(format: Format) -> Result<Self, CommandError> {
         match format {
             Format::Human => Ok(Self::Stdout),
-            Format::Json | Format::Ndjson => Err(Failure::new(
-                exit::USAGE,
-                "usage",
-                "`--html -` and a JSON format cannot both use standard output",
-                vec!["write the page to a file: `--html FILE`".to_owned()],
-            )),
+            Format::Json | Format::Ndjson => {
+                let message = "`--html -` and a JSON format cannot both use standard output";
+                Err(CommandError::usage(message).hint("write the page to a file: `--html FILE`"))
+            }
         }
     }
 
     /// Writes the page to the file, if the target is one. The file is replaced atomically. A failure here counts as a
     /// failure of the run, not as wrong usage, because the target was checked before.
-    pub(super) fn write(&self, page: &str) -> Result<(), Failure> {
+    pub(super) fn write(&self, page: &str) -> Result<(), CommandError> {
         let Self::File { name, path } = self else {
             return Ok(());
         };
@@ -73,7 +76,7 @@ impl PageTarget {
     }
 }
 
-fn unwritable(name: &str, reason: &str, exit: u8) -> Failure {
+fn unwritable(name: &str, reason: &str, exit: u8) -> CommandError {
     let message = format!("cannot write the report to `{name}`: {reason}");
-    Failure::new(exit, "page", message, Vec::new())
+    CommandError::new(exit, "page", message, Vec::new())
 }

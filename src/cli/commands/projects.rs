@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{finish, to_json};
 use crate::cli::args::DocumentArgs;
-use crate::cli::error_report::Failure;
+use crate::cli::command_error::CommandError;
 use crate::cli::load::Context;
 use crate::config::Direction;
 use crate::event::Event;
@@ -21,7 +21,7 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
     finish(list(json, context), json, context)
 }
 
-fn list(json: bool, context: &Context) -> Result<String, Failure> {
+fn list(json: bool, context: &Context) -> Result<String, CommandError> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
     let file_counts: Vec<_> = workspace
         .projects

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::document_text;
 use super::page_target::PageTarget;
 use crate::cli::args::Format;
-use crate::cli::error_report::{self, Failure, exit};
+use crate::cli::command_error::CommandError;
 use crate::cli::load::Context;
+use crate::cli::{error_report, exit};
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
 use crate::names::ProjectName;
@@ -81,17 +82,17 @@ impl RunOutput {
     /// Writes the result of the run, also as a page if there is a target for it, and returns the exit status.
     pub(super) fn finish(
         self,
-        result: Result<SyncOutcome, Failure>,
+        result: Result<SyncOutcome, CommandError>,
         target: Option<&PageTarget>,
         context: &Context,
     ) -> u8 {
         match result {
             Ok(outcome) => self.outcome(&outcome, target, context),
-            Err(failure) => {
-                let exit = failure.exit;
-                self.error(None, &failure.report, context);
+            Err(error) => {
+                let exit = error.exit;
+                self.error(None, &error.report, context);
                 if !self.format.is_for_people() {
-                    self.document(json::failed(Some(failure.report), exit), context);
+                    self.document(json::failed(Some(error.report), exit), context);
                 }
                 exit
             }
@@ -99,7 +100,7 @@ impl RunOutput {
     }
 
     fn outcome(self, outcome: &SyncOutcome, target: Option<&PageTarget>, context: &Context) -> u8 {
-        let mut status = error_report::exit_status(outcome, &context.interrupt);
+        let mut status = exit::of_run(outcome, &context.interrupt);
         let is_out_of_date = outcome
             .projects
             .iter()
@@ -115,7 +116,7 @@ impl RunOutput {
             }
         }
 
-        let mut error = error_report::of_outcome(outcome).map(|failure| failure.report);
+        let mut error = error_report::of_run(outcome);
         // A run that ended early has no new information, so the page of the last run is kept.
         let page = target.filter(|_| error.is_none()).map(|target| {
             let now = context.environment.time(context.now());
@@ -123,9 +124,9 @@ impl RunOutput {
             let page = page::page(outcome, error_report::of_project, now, all);
             (target.write(&page), page)
         });
-        if let Some((Err(failure), _)) = &page {
-            status = error_report::first_exit([failure.exit, status].into_iter());
-            error = Some(failure.report.clone());
+        if let Some((Err(page_error), _)) = &page {
+            status = exit::first([page_error.exit, status]);
+            error = Some(page_error.report.clone());
         }
 
         write_step_summary(outcome, context);
@@ -161,7 +162,7 @@ impl RunOutput {
         self,
         outcome: &SyncOutcome,
         target: Option<&PageTarget>,
-        page: Option<&(Result<(), Failure>, String)>,
+        page: Option<&(Result<(), CommandError>, String)>,
         context: &Context,
     ) {
         let terminal = &context.terminal;

@@ -4,7 +4,7 @@
 use super::page_target::PageTarget;
 use super::run_output::RunOutput;
 use crate::cli::args::StatusArgs;
-use crate::cli::error_report::{self, Failure};
+use crate::cli::command_error::CommandError;
 use crate::cli::load::Context;
 use crate::outcome::SyncOutcome;
 use crate::sync::{self, SyncRequest, history};
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
 
     match target {
         Ok(target) => output.finish(status(arguments, output, context), target.as_ref(), context),
-        Err(failure) => output.finish(Err(failure), None, context),
+        Err(error) => output.finish(Err(error), None, context),
     }
 }
 
@@ -35,7 +35,7 @@ fn status(
     arguments: &StatusArgs,
     output: RunOutput,
     context: &Context,
-) -> Result<SyncOutcome, Failure> {
+) -> Result<SyncOutcome, CommandError> {
     let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
     let selection = &arguments.selection;
     let projects = select(
@@ -44,7 +44,7 @@ fn status(
         &selection.project,
         &context.directory()?,
     )
-    .map_err(|error| error_report::of_selection(&error))?;
+    .map_err(|error| CommandError::from(&error))?;
 
     let reporter = output.reporter(context);
     let warnings = output.warnings(&configuration, reporter.as_ref());

@@ -1,8 +1,8 @@
-//! `sync`: the job.
+//! `sync`: publishes the selected projects, or pulls files into the local cache.
 
 use super::run_output::RunOutput;
 use crate::cli::args::SyncArgs;
-use crate::cli::error_report::{self, Failure, exit};
+use crate::cli::command_error::CommandError;
 use crate::cli::load::Context;
 use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
@@ -11,7 +11,7 @@ use crate::plan::DeletePolicy;
 use crate::sync::{self, SyncRequest};
 use crate::workspace::{Project, Workspace, select};
 
-/// Runs the command and gives its exit status.
+/// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     let changes = arguments.dry_run || context.terminal.verbose;
     let output = RunOutput {
@@ -27,38 +27,33 @@ fn sync(
     arguments: &SyncArgs,
     output: RunOutput,
     context: &Context,
-) -> Result<SyncOutcome, Failure> {
+) -> Result<SyncOutcome, CommandError> {
     check_texts(arguments)?;
     let deletes = delete_policy(arguments)?;
     let load = |flags| context.load(arguments.env.as_deref(), flags);
+
     let mut flags = flags(arguments);
     if !arguments.include.is_empty() || !arguments.exclude.is_empty() {
-        let only_brings = only_brings(arguments, || {
+        let only_pulls = only_pulls(arguments, || {
             let (_, workspace) = load(flags.clone())?;
-            let projects = chosen(arguments, &workspace, context)?;
+            let projects = selected(arguments, &workspace, context)?;
             Ok(projects
                 .iter()
                 .all(|project| project.direction == Direction::FromCodex))
         })?;
-        flags.extend(lists(arguments, only_brings));
+        flags.extend(patterns(arguments, only_pulls));
     }
+
     let (configuration, workspace) = load(flags)?;
-    let projects = chosen(arguments, &workspace, context)?;
-    if arguments.no_cache
-        && projects
-            .iter()
-            .any(|project| project.direction != Direction::ToCodex)
-    {
-        let message =
-            "`--no-cache` leaves the local cache alone, and to bring from the codex is to fill it"
-                .to_owned();
-        return Err(Failure::new(
-            exit::USAGE,
-            "usage",
-            message,
-            vec!["add `--to-codex`".to_owned()],
-        ));
+    let projects = selected(arguments, &workspace, context)?;
+    let pulls = projects
+        .iter()
+        .any(|project| project.direction != Direction::ToCodex);
+    if arguments.no_cache && pulls {
+        let message = "`--no-cache` cannot be combined with pulling, which writes the cache";
+        return Err(CommandError::usage(message).hint("add `--to-codex`"));
     }
+
     let reporter = output.reporter(context);
     let warnings = output.warnings(&configuration, reporter.as_ref());
     let mut outcome = sync::sync(&SyncRequest {
@@ -75,7 +70,7 @@ fn sync(
     Ok(outcome)
 }
 
-/// The flags that set a key, as values of the highest layer.
+/// The options that set a configuration key, as values of the highest layer.
 fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     let mut flags = Vec::new();
     let mut text = |flag: &str, key: &str, value: Option<String>| {
@@ -109,11 +104,11 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
     flags
 }
 
-/// Whether nothing is published: a flag says so, or what the projects are `configured` for.
-fn only_brings(
+/// Whether the run only pulls. Without an option for the direction, `configured` decides.
+fn only_pulls(
     arguments: &SyncArgs,
-    configured: impl FnOnce() -> Result<bool, Failure>,
-) -> Result<bool, Failure> {
+    configured: impl FnOnce() -> Result<bool, CommandError>,
+) -> Result<bool, CommandError> {
     if arguments.to_codex || arguments.bidirectional {
         return Ok(false);
     }
@@ -124,13 +119,10 @@ fn only_brings(
     }
 }
 
-/// `--include` and `--exclude` as values: of what is published, unless nothing is.
-fn lists(arguments: &SyncArgs, only_brings: bool) -> Vec<FlagValue> {
-    let side = if only_brings {
-        "from_codex"
-    } else {
-        "to_codex"
-    };
+/// `--include` and `--exclude` as configuration values. They select files to publish, or files to pull if the run only
+/// pulls.
+fn patterns(arguments: &SyncArgs, only_pulls: bool) -> Vec<FlagValue> {
+    let side = if only_pulls { "from_codex" } else { "to_codex" };
     let given = [
         ("--include", "include", &arguments.include),
         ("--exclude", "exclude", &arguments.exclude),
@@ -141,23 +133,23 @@ fn lists(arguments: &SyncArgs, only_brings: bool) -> Vec<FlagValue> {
         .collect()
 }
 
-/// The projects that are meant.
-fn chosen<'w>(
+/// The projects that the options select.
+fn selected<'w>(
     arguments: &SyncArgs,
     workspace: &'w Workspace,
     context: &Context,
-) -> Result<Vec<&'w Project>, Failure> {
+) -> Result<Vec<&'w Project>, CommandError> {
     select(
         workspace,
         arguments.selection.all,
-        &patterns(arguments)?,
+        &names(arguments)?,
         &context.directory()?,
     )
-    .map_err(|error| error_report::of_selection(&error))
+    .map_err(|error| CommandError::from(&error))
 }
 
-/// Names from `-p` or from the older forms `sync NAME`, `sync project [NAME]`.
-fn patterns(arguments: &SyncArgs) -> Result<Vec<String>, Failure> {
+/// The names given with `-p`, or in the older forms `sync NAME` and `sync project [NAME]`.
+fn names(arguments: &SyncArgs) -> Result<Vec<String>, CommandError> {
     match arguments.names.as_slice() {
         [] => Ok(arguments.selection.project.clone()),
         [word] if word == "project" => Ok(Vec::new()),
@@ -168,35 +160,32 @@ fn patterns(arguments: &SyncArgs) -> Result<Vec<String>, Failure> {
                 .iter()
                 .map(|name| format!(" -p {}", escaped(name.as_bytes())))
                 .collect();
-            let hint = format!("name several with `-p`: `fractary-codex sync{named}`");
-            Err(Failure::new(
-                exit::USAGE,
-                "usage",
-                "`sync` takes one name without `-p`",
-                vec![hint],
-            ))
+            let message = "`sync` accepts only one project name without `-p`";
+            let hint = format!("select several with `-p`: `fractary-codex sync{named}`");
+            Err(CommandError::usage(message).hint(hint))
         }
     }
 }
 
-/// Refuses what would make a commit without a subject, or a trailer that says more than its name.
-fn check_texts(arguments: &SyncArgs) -> Result<(), Failure> {
+/// Rejects values that would make a commit without a subject, or a trailer of several lines.
+fn check_texts(arguments: &SyncArgs) -> Result<(), CommandError> {
     let empty = |text: &str| text.trim().is_empty();
-    let refused = |message| Err(Failure::new(exit::USAGE, "usage", message, Vec::new()));
     if arguments.message.as_deref().is_some_and(empty) {
-        return refused("`--message` needs a text");
+        return Err(CommandError::usage("`--message` must not be empty"));
     }
     if arguments
         .work_id
         .as_deref()
         .is_some_and(|id| empty(id) || id.contains(char::is_control))
     {
-        return refused("`--work-id` needs one line of text, without control characters");
+        let message = "`--work-id` must be one line of text without control characters";
+        return Err(CommandError::usage(message));
     }
     Ok(())
 }
 
-fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
+/// The deletion guard that the options request.
+fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, CommandError> {
     if arguments.allow_mass_delete {
         return Ok(DeletePolicy::Unlimited);
     }
@@ -213,9 +202,9 @@ fn delete_policy(arguments: &SyncArgs) -> Result<DeletePolicy, Failure> {
     };
     parsed.ok_or_else(|| {
         let message = format!(
-            "`--max-delete {}`: give a number of files, or a share such as `10%`",
+            "invalid value `{}` for `--max-delete`: expected a number or a percentage, e.g. `10%`",
             escaped(text.as_bytes())
         );
-        Failure::new(exit::USAGE, "usage", message, Vec::new())
+        CommandError::usage(message)
     })
 }

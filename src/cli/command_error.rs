@@ -1,0 +1,84 @@
+//! An error that ends a command: what is reported, and the exit status.
+
+use super::{error_report, exit};
+use crate::cache::CacheError;
+use crate::config::problem::Problems;
+use crate::outcome::SyncError;
+use crate::report::ErrorReport;
+use crate::workspace::SelectError;
+
+/// An error that ends a command.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    /// What every output format shows.
+    pub(crate) report: ErrorReport,
+    /// The exit status.
+    pub(crate) exit: u8,
+}
+
+impl CommandError {
+    /// An error without an underlying cause.
+    pub(crate) fn new(
+        exit: u8,
+        kind: &'static str,
+        message: impl Into<String>,
+        hints: Vec<String>,
+    ) -> Self {
+        Self {
+            report: ErrorReport {
+                kind,
+                message: message.into(),
+                hints,
+                causes: Vec::new(),
+            },
+            exit,
+        }
+    }
+
+    /// Wrong usage of the command line, without a hint.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(exit::USAGE, "usage", message, Vec::new())
+    }
+
+    /// Adds a hint after the existing ones.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.report.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<&Problems> for CommandError {
+    fn from(problems: &Problems) -> Self {
+        Self {
+            report: error_report::of_configuration(problems),
+            exit: exit::CONFIGURATION,
+        }
+    }
+}
+
+impl From<&SelectError> for CommandError {
+    fn from(error: &SelectError) -> Self {
+        Self {
+            report: error_report::of_selection(error),
+            exit: exit::USAGE,
+        }
+    }
+}
+
+impl From<&SyncError> for CommandError {
+    fn from(error: &SyncError) -> Self {
+        Self {
+            report: error_report::of_error(error),
+            exit: exit::of_error(error),
+        }
+    }
+}
+
+impl From<&CacheError> for CommandError {
+    fn from(error: &CacheError) -> Self {
+        Self {
+            report: error_report::of_cache(error),
+            exit: exit::of_cache(error),
+        }
+    }
+}
