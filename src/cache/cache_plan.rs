@@ -1,66 +1,155 @@
-//! What a run would change in a cache: pure, from the manifest, the questions, and what is on the disk.
+//! Plans the changes of a cache: from the manifest, the requests, and the files on disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
+use rayon::prelude::*;
 
 use super::dir::DiskEntry;
 use super::manifest::{Cached, Manifest, Owner};
-use super::{Kept, Request, RequestResult};
+use super::{Cache, CacheError, Request};
 use crate::object::{Mode, ObjectId};
-use crate::plan::{Change, Entry, Op};
+use crate::plan::{Change, Entry, Op, ProjectPlan};
 use crate::scan::SourceFile;
+use crate::stat::Stat;
 
-/// What a run knows when it decides about paths.
+/// The changes that requests make to a cache.
+pub struct CachePlan {
+    /// One result per request, in the same order.
+    pub results: Vec<RequestResult>,
+    pub(super) requests: Vec<Request>,
+    pub(super) force: bool,
+    /// The stat of each file on disk that the manifest does not have, or has with another stat.
+    pub(super) observed: HashMap<BString, Stat>,
+}
+
+/// The result of one request: that of a plan first, and that of the run after it was applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestResult {
+    /// The written and removed files. `unmanaged` counts the kept ones.
+    pub plan: ProjectPlan,
+    /// Paths that are not changed, with the reason.
+    pub kept: Vec<(BString, Kept)>,
+    /// Files that the cache did not write and that are deleted to make room for others. Empty unless `force` is set.
+    pub replaced: Vec<BString>,
+    /// Files that cannot be written or removed, with the error.
+    pub refused: Vec<(BString, String)>,
+}
+
+/// The reason why a path is not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// The file differs from the version that the cache wrote. With `force` it is replaced or removed.
+    Edited,
+    /// Another request or owner has this file above or below the path, and both cannot exist.
+    InUse(BString),
+}
+
+impl CachePlan {
+    /// The files to write.
+    pub(super) fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.results.iter().flat_map(|result| result.plan.files())
+    }
+
+    /// The paths of the files to remove.
+    pub(super) fn deleted(&self) -> impl Iterator<Item = &BString> {
+        let changes = self.results.iter().flat_map(|result| &result.plan.changes);
+        changes
+            .filter(|change| change.op.file().is_none())
+            .map(|change| &change.path)
+    }
+}
+
+impl Cache {
+    /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that were modified locally
+    /// are replaced or removed.
+    pub fn plan(&self, requests: Vec<Request>, force: bool) -> Result<CachePlan, CacheError> {
+        let on_disk = self.find_on_disk(&requests)?;
+        let results = plan(&self.manifest, &requests, &on_disk, force);
+
+        let observed = on_disk.into_iter().filter_map(|(path, entry)| match entry {
+            DiskEntry::File { stat, .. } if !self.is_recorded(path.as_bstr(), &stat, || true) => {
+                Some((path, stat))
+            }
+            _ => None,
+        });
+        Ok(CachePlan {
+            results,
+            observed: observed.collect(),
+            requests,
+            force,
+        })
+    }
+
+    /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left out.
+    fn find_on_disk(
+        &self,
+        requests: &[Request],
+    ) -> Result<HashMap<BString, DiskEntry>, CacheError> {
+        let unneeded = unneeded_files(&self.manifest, requests);
+        let requested = requests.iter().flat_map(|request| request.files.keys());
+        let mut paths: Vec<&BStr> = requested
+            .map(|path| path.as_bstr())
+            .chain(unneeded.into_keys())
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+
+        let find = |path: &BStr| match self.disk_entry(path) {
+            Ok(DiskEntry::Absent) => None,
+            found => Some(found.map(|entry| (path.to_owned(), entry))),
+        };
+        paths.into_par_iter().filter_map(find).collect()
+    }
+}
+
+/// The facts that decide about each path.
 struct Facts<'p> {
     manifest: &'p Manifest,
-    /// What every question asks for.
-    wanted: BTreeSet<&'p BStr>,
-    /// Files that no owner wants any more, with the owner that they are counted for.
-    leaving: BTreeMap<&'p BStr, &'p Owner>,
+    /// The files of all requests.
+    requested: BTreeSet<&'p BStr>,
+    /// Files without an owner after this run, with the owner in whose result the removal is counted.
+    unneeded: BTreeMap<&'p BStr, &'p Owner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
 }
 
-/// What becomes of a path that is wanted.
+/// The decision about a requested path.
 enum Verdict {
     Unchanged,
     Added,
-    /// Replaced, with these other files of the user, which are in the way.
+    /// The path is overwritten, and these other files of the user are deleted to make room.
     Modified(Vec<BString>),
     Kept(Kept),
     Refused(String),
 }
 
-/// Decides for every question, in order. A path that two of them want is written, and counted, once: for the first.
-/// `on_disk` holds what is at each path, where there is anything. With `force`, what was changed by hand is replaced.
-pub(super) fn plan(
+/// Decides about every request, in order. A path in several requests is written and counted once, for the first one.
+/// `on_disk` has the entries that exist.
+fn plan(
     manifest: &Manifest,
     requests: &[Request],
     on_disk: &HashMap<BString, DiskEntry>,
     force: bool,
 ) -> Vec<RequestResult> {
-    let wanted = requests
-        .iter()
-        .flat_map(|request| request.files.keys())
-        .map(|path| path.as_bstr());
+    let requested = requests.iter().flat_map(|request| request.files.keys());
     let facts = Facts {
         manifest,
-        wanted: wanted.collect(),
-        leaving: leaving(manifest, requests),
+        requested: requested.map(|path| path.as_bstr()).collect(),
+        unneeded: unneeded_files(manifest, requests),
         on_disk,
         force,
     };
 
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
     let mut present: BTreeSet<&BStr> = BTreeSet::new();
-    let mut taken = Vec::new();
+    let mut results = Vec::new();
     for request in requests {
-        let mut one = RequestResult::default();
+        let mut result = RequestResult::default();
         for (path, entry) in &request.files {
             if !decided.insert(path.as_bstr()) {
-                one.plan.unchanged += 1;
+                result.plan.unchanged += 1;
                 continue;
             }
             let verdict = match conflict(&present, path.as_bstr()) {
@@ -70,17 +159,17 @@ pub(super) fn plan(
             if !matches!(verdict, Verdict::Kept(_) | Verdict::Refused(_)) {
                 present.insert(path.as_bstr());
             }
-            one.take(path, entry, verdict);
+            result.add(path, entry, verdict);
         }
-        facts.remove(request, &mut one);
-        one.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        taken.push(one);
+        facts.remove_unneeded(request, &mut result);
+        result.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        results.push(result);
     }
-    taken
+    results
 }
 
 impl Facts<'_> {
-    /// What becomes of `path`, which is to hold `entry`.
+    /// Decides about `path`, for which `entry` is requested.
     fn decide(&self, path: &BString, entry: &Entry) -> Verdict {
         match self.on_disk.get(path).unwrap_or(&DiskEntry::Absent) {
             DiskEntry::Absent => Verdict::Added,
@@ -88,33 +177,38 @@ impl Facts<'_> {
             DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                 Verdict::Unchanged
             }
-            DiskEntry::File { .. } if self.is_ours(path.as_bstr()) => Verdict::Modified(Vec::new()),
+            DiskEntry::File { .. } if self.was_written(path.as_bstr()) => {
+                Verdict::Modified(Vec::new())
+            }
             DiskEntry::File { .. } | DiskEntry::Other => self.replace(Vec::new()),
-            // What is in the way is deleted by this run: then the path is free.
-            DiskEntry::Blocked(above) if self.is_deleted(above.as_bstr()) => Verdict::Added,
+            // This run removes the file above, so that the path becomes free.
+            DiskEntry::Blocked(above) if self.is_removed(above.as_bstr()) => Verdict::Added,
             DiskEntry::Blocked(above) if self.is_in_use(above.as_bstr()) => {
                 Verdict::Kept(Kept::InUse(above.clone()))
             }
             DiskEntry::Blocked(above) => self.replace(vec![above.clone()]),
-            DiskEntry::Directory(inside) => {
-                if let Some(used) = self.used_below(path.as_bstr()) {
-                    return Verdict::Kept(Kept::InUse(used));
-                }
-                let others: Vec<_> = inside
-                    .iter()
-                    .filter(|path| !self.is_deleted(path.as_bstr()))
-                    .cloned()
-                    .collect();
-                if others.is_empty() {
-                    Verdict::Added
-                } else {
-                    self.replace(others)
-                }
-            }
+            DiskEntry::Directory(inside) => self.decide_directory(path, inside),
         }
     }
 
-    /// Something of the user is in the way: it is replaced, with `others`, if that is forced.
+    /// Decides about a file that is requested at the path of a directory with these files `inside`.
+    fn decide_directory(&self, path: &BString, inside: &[BString]) -> Verdict {
+        if let Some(used) = self.used_below(path.as_bstr()) {
+            return Verdict::Kept(Kept::InUse(used));
+        }
+        let remaining: Vec<_> = inside
+            .iter()
+            .filter(|path| !self.is_removed(path.as_bstr()))
+            .cloned()
+            .collect();
+        if remaining.is_empty() {
+            Verdict::Added
+        } else {
+            self.replace(remaining)
+        }
+    }
+
+    /// Overwrites a file of the user, and deletes `others`, if that is forced.
     fn replace(&self, others: Vec<BString>) -> Verdict {
         if self.force {
             Verdict::Modified(others)
@@ -123,78 +217,80 @@ impl Facts<'_> {
         }
     }
 
-    /// Deletes what `question`'s owner no longer wants, unless another one does.
-    fn remove(&self, request: &Request, one: &mut RequestResult) {
-        for (path, owner) in &self.leaving {
-            if *owner != &request.owner || self.wanted.contains(path) {
+    /// Adds the removal of the unneeded files that are counted for the owner of `request`.
+    fn remove_unneeded(&self, request: &Request, result: &mut RequestResult) {
+        for (path, owner) in &self.unneeded {
+            if *owner != &request.owner || self.requested.contains(path) {
                 continue;
             }
             let key = BString::from(path.to_vec());
             match self.on_disk.get(*path) {
-                // The file is gone; a directory in its place is the user's.
+                // The file does not exist any more. A directory in its place belongs to the user.
                 None
                 | Some(DiskEntry::Absent | DiskEntry::Blocked(_) | DiskEntry::Directory(_)) => {}
-                Some(DiskEntry::Unusable(reason)) => one.refused.push((key, reason.clone())),
-                Some(DiskEntry::File { .. } | DiskEntry::Other) if self.is_deleted(path) => {
-                    one.plan.changes.push(Change {
+                Some(DiskEntry::Unusable(reason)) => result.refused.push((key, reason.clone())),
+                Some(DiskEntry::File { .. } | DiskEntry::Other) if self.is_removed(path) => {
+                    result.plan.changes.push(Change {
                         path: key,
                         op: Op::Deleted,
                     });
                 }
                 Some(DiskEntry::File { .. } | DiskEntry::Other) => {
-                    one.plan.unmanaged += 1;
-                    one.kept.push((key, Kept::Edited));
+                    result.plan.unmanaged += 1;
+                    result.kept.push((key, Kept::Edited));
                 }
             }
         }
     }
 
-    /// Whether what is at `path` is what the cache wrote there. Nothing is there: then nothing of the user is either.
-    fn is_ours(&self, path: &BStr) -> bool {
+    /// Whether the cache wrote the present content of `path`. An absent file counts as well, because then no file of the
+    /// user is there.
+    fn was_written(&self, path: &BStr) -> bool {
         match (self.manifest.files.get(path), self.on_disk.get(path)) {
-            (Some(known), Some(DiskEntry::File { mode, id, .. })) => known.is_ours(*mode, *id),
+            (Some(file), Some(DiskEntry::File { mode, id, .. })) => file.was_written(*mode, *id),
             (Some(_), on_disk) => on_disk.is_none(),
             (None, _) => false,
         }
     }
 
-    /// Whether this run deletes what the cache holds at `path`.
-    fn is_deleted(&self, path: &BStr) -> bool {
-        self.leaving.contains_key(path)
-            && !self.wanted.contains(path)
-            && (self.force || self.is_ours(path))
+    /// Whether this run removes the file of the cache at `path`.
+    fn is_removed(&self, path: &BStr) -> bool {
+        self.unneeded.contains_key(path)
+            && !self.requested.contains(path)
+            && (self.force || self.was_written(path))
     }
 
-    /// Whether an owner wants a file at `path`, of this run or of another one.
+    /// Whether a request of this run or another owner needs a file at `path`.
     fn is_in_use(&self, path: &BStr) -> bool {
-        self.wanted.contains(path)
-            || (self.manifest.files.contains_key(path) && !self.leaving.contains_key(path))
+        self.requested.contains(path)
+            || (self.manifest.files.contains_key(path) && !self.unneeded.contains_key(path))
     }
 
-    /// A path below `path` that is in use.
+    /// The first file below `path` that is in use.
     fn used_below(&self, path: &BStr) -> Option<BString> {
-        let inside = BString::from([path.as_bytes(), b"/"].concat());
-        let from = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
-        let known = self
+        let prefix = BString::from([path.as_bytes(), b"/"].concat());
+        let range = (Bound::Included(prefix.as_bstr()), Bound::Unbounded);
+        let recorded = self
             .manifest
             .files
-            .range::<BStr, _>(from)
+            .range::<BStr, _>(range)
             .map(|(path, _)| path.as_bstr())
-            .take_while(|path| path.starts_with(&inside));
-        let wanted = self
-            .wanted
-            .range::<BStr, _>(from)
+            .take_while(|path| path.starts_with(&prefix));
+        let requested = self
+            .requested
+            .range::<BStr, _>(range)
             .copied()
-            .take_while(|path| path.starts_with(&inside));
-        known
-            .chain(wanted)
+            .take_while(|path| path.starts_with(&prefix));
+        recorded
+            .chain(requested)
             .find(|path| self.is_in_use(path))
             .map(BStr::to_owned)
     }
 }
 
 impl RequestResult {
-    fn take(&mut self, path: &BString, entry: &Entry, verdict: Verdict) {
+    /// Adds the decision about `path`.
+    fn add(&mut self, path: &BString, entry: &Entry, verdict: Verdict) {
         let file = SourceFile {
             source: path.clone(),
             id: entry.id,
@@ -228,47 +324,50 @@ impl RequestResult {
     }
 }
 
-/// A file among `present` that cannot be there together with one at `path`: one is below the other.
+/// A file among `present` that cannot exist together with a file at `path`, because one is below the other.
 fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
     let above = path
         .find_iter(b"/")
         .map(|slash| path[..slash].as_bstr())
         .find(|above| present.contains(above));
-    let inside = BString::from([path.as_bytes(), b"/"].concat());
-    let from = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
+    let prefix = BString::from([path.as_bytes(), b"/"].concat());
+    let range = (Bound::Included(prefix.as_bstr()), Bound::Unbounded);
     let below = || {
-        let first = present.range::<BStr, _>(from).next().copied()?;
-        first.starts_with(&inside).then_some(first)
+        let first = present.range::<BStr, _>(range).next().copied()?;
+        first.starts_with(&prefix).then_some(first)
     };
     above.or_else(below).map(BStr::to_owned)
 }
 
-/// The files that no owner wants any more once `questions` are answered, each with the first owner that gave it up.
-pub(super) fn leaving<'m>(
+/// The files without an owner after `requests`, each with the first of its present owners.
+fn unneeded_files<'m>(
     manifest: &'m Manifest,
     requests: &'m [Request],
 ) -> BTreeMap<&'m BStr, &'m Owner> {
-    let asking: BTreeMap<&Owner, &Request> = requests
+    let by_owner: BTreeMap<&Owner, &Request> = requests
         .iter()
         .map(|request| (&request.owner, request))
         .collect();
-    let keeps = |owner: &Owner, path: &BString| {
-        asking.get(owner).is_none_or(|q| q.files.contains_key(path))
+    let still_needs = |owner: &Owner, path: &BString| {
+        by_owner
+            .get(owner)
+            .is_none_or(|request| request.files.contains_key(path))
     };
     let first = requests.first().map(|request| &request.owner);
-    let orphan = |(path, file): (&'m BString, &'m Cached)| {
-        if file.owners.iter().any(|owner| keeps(owner, path)) {
+
+    let unneeded = |(path, file): (&'m BString, &'m Cached)| {
+        if file.owners.iter().any(|owner| still_needs(owner, path)) {
             return None;
         }
-        // What a killed run began has no owner yet: it is counted for the first question.
+        // A file that a killed run wrote has no owner yet. It is counted for the first request.
         Some((path.as_bstr(), file.owners.iter().min().or(first)?))
     };
-    manifest.files.iter().filter_map(orphan).collect()
+    manifest.files.iter().filter_map(unneeded).collect()
 }
 
 impl Cached {
-    /// Whether this is what the cache wrote, or had begun to write.
-    pub(super) fn is_ours(&self, mode: Mode, id: ObjectId) -> bool {
+    /// Whether the cache wrote a file with this mode and content, or was about to when the run was killed.
+    pub(super) fn was_written(&self, mode: Mode, id: ObjectId) -> bool {
         let found = Entry { mode, id };
         self.entry == found || self.pending_writes.contains(&found)
     }

@@ -1,5 +1,5 @@
-//! The directory that the cache lives in, as a handle that nothing leads out of: every path is walked one segment at a
-//! time and no link is followed, whatever was planted meanwhile.
+//! The cache's directory as a handle that no path leads out of: each path is resolved one segment at a time and no link
+//! is followed, whatever another process puts there meanwhile.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -12,27 +12,31 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::CONTROL;
 use crate::object::{Hasher, Kind, Mode, ObjectId};
+use crate::paths::escaped;
 use crate::platform::{self, ChangeTimes, FileKind, Look, path_of};
 use crate::stat::Stat;
 
-/// What is at a path.
+/// The directory in [`CONTROL`] for files that are not complete yet.
+const STAGING: &str = "tmp";
+
+/// The entry at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DiskEntry {
-    /// Nothing.
+    /// Nothing exists there.
     Absent,
-    /// A file.
+    /// A regular file.
     File {
         mode: Mode,
         id: ObjectId,
         stat: Stat,
     },
-    /// A directory, with the paths of everything below it that is no directory.
+    /// A directory, with the paths of all files, links and special files below it.
     Directory(Vec<BString>),
-    /// A link, a special file, or a file that may not be read.
+    /// A link, a special file, or a file that the user may not read.
     Other,
-    /// Something above it that is no directory.
+    /// Nothing can exist there, because this path above it is not a directory.
     Blocked(BString),
-    /// The path cannot be looked at, or be there at all, for this reason. Other paths may be fine.
+    /// The path is invalid on this file system or not accessible, for this reason. Other paths may be fine.
     Unusable(String),
 }
 
@@ -42,28 +46,8 @@ pub(super) struct CacheDir {
     change_times: ChangeTimes,
 }
 
-/// A directory of the cache that is written to.
-pub(super) struct WriteDir {
-    directory: Dir,
-    /// Where files are written before they get their name.
-    staging: Dir,
-    /// Whether a directory in the place of a file is deleted with all that it holds.
-    force: bool,
-}
-
-/// Why a path cannot be walked.
-enum Walk {
-    /// A segment that is not there.
-    Missing,
-    /// A segment that is no directory.
-    NoDirectory(BString),
-    Io(io::Error),
-}
-
-const STAGING: &str = "tmp";
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 impl CacheDir {
+    /// Opens the directory at `path`, which must exist.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             dir: Dir::open_ambient_dir(path, cap_std::ambient_authority())?,
@@ -71,12 +55,12 @@ impl CacheDir {
         })
     }
 
-    /// The directory for the cache's own files, made if need be.
+    /// Opens the directory for the program's own files, and creates it if necessary.
     pub(super) fn control(&self) -> io::Result<Dir> {
-        open_or_make(&self.dir, OsStr::new(CONTROL))
+        open_or_create(&self.dir, OsStr::new(CONTROL))
     }
 
-    /// The directory for the cache's own files, if there is one.
+    /// Opens the directory for the program's own files, if it exists.
     pub(super) fn existing_control(&self) -> io::Result<Option<Dir>> {
         match self.dir.open_dir_nofollow(CONTROL) {
             Ok(control) => Ok(Some(control)),
@@ -85,46 +69,51 @@ impl CacheDir {
         }
     }
 
-    /// Writes a file of the cache's own at its top, unless there is one.
+    /// Writes a file at the top of the cache, unless it exists, that marks the directory for other programs.
     pub(super) fn write_marker(&self, name: &str, text: &str) -> io::Result<()> {
-        match self
-            .dir
-            .open_with(name, OpenOptions::new().write(true).create_new(true))
-        {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        match self.dir.open_with(name, &options) {
             Ok(mut file) => file.write_all(text.as_bytes()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// What is at `path`. `known` is asked first for the id of a file with this stat; its second argument answers whether
+    /// Returns the entry at `path`.
+    ///
+    /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second argument returns whether
     /// the file system keeps change times.
-    pub(super) fn look(
+    pub(super) fn entry_at(
         &self,
         path: &BStr,
-        known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
+        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
     ) -> io::Result<DiskEntry> {
-        self.look_closely(path, known)
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied => {
-                    Ok(DiskEntry::Unusable(error.to_string()))
-                }
-                _ => Err(error),
-            })
+        match self.find_entry(path, recorded_id) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(DiskEntry::Unusable(error.to_string()))
+            }
+            found => found,
+        }
     }
 
-    fn look_closely(
+    fn find_entry(
         &self,
         path: &BStr,
-        known: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
+        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
     ) -> io::Result<DiskEntry> {
-        let (directory, leaf) = match self.walk(path, false) {
+        let (parent, name) = match self.resolve(path, false) {
             Ok(found) => found,
-            Err(Walk::Missing) => return Ok(DiskEntry::Absent),
-            Err(Walk::NoDirectory(at)) => return Ok(DiskEntry::Blocked(at)),
-            Err(Walk::Io(error)) => return Err(error),
+            Err(Unresolved::Missing) => return Ok(DiskEntry::Absent),
+            Err(Unresolved::NotADirectory(above)) => return Ok(DiskEntry::Blocked(above)),
+            Err(Unresolved::Io(error)) => return Err(error),
         };
-        let Some(look) = platform::look(&directory, leaf)? else {
+        let Some(look) = platform::look(&parent, name)? else {
             return Ok(DiskEntry::Absent);
         };
         let Look {
@@ -137,17 +126,17 @@ impl CacheDir {
             FileKind::File => {}
             FileKind::Directory => {
                 let mut inside = Vec::new();
-                files_below(&directory.open_dir_nofollow(leaf)?, path, &mut inside)?;
+                files_below(&parent.open_dir_nofollow(name)?, path, &mut inside)?;
                 inside.sort();
                 return Ok(DiskEntry::Directory(inside));
             }
             FileKind::Link | FileKind::Special => return Ok(DiskEntry::Other),
         }
 
-        let keeps_change_times = || self.change_times.are_kept(&directory, leaf, device);
-        let id = match known(&stat, &keeps_change_times) {
+        let keeps_change_times = || self.change_times.are_kept(&parent, name, device);
+        let id = match recorded_id(&stat, &keeps_change_times) {
             Some(id) => id,
-            None => match hash(&directory, leaf, stat.size) {
+            None => match hash(&parent, name, stat.size) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Ok(DiskEntry::Other);
                 }
@@ -157,33 +146,18 @@ impl CacheDir {
         Ok(DiskEntry::File { mode, id, stat })
     }
 
-    /// Opens `directory` of the cache for writing, made if need be. With `force`, a link or a file in its place is deleted;
-    /// nothing is ever written through it.
-    pub(super) fn folder(&self, directory: &BStr, force: bool) -> io::Result<WriteDir> {
-        let mut below = directory.to_owned();
-        if !below.is_empty() {
-            below.push(b'/');
+    /// Opens a directory of the cache to write files into it, and creates it if necessary. With `force`, a link or a file
+    /// in its place is deleted; without, that is an error.
+    pub(super) fn open_for_writing(&self, directory: &BStr, force: bool) -> io::Result<WriteDir> {
+        let mut prefix = directory.to_owned();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
         }
         let directory = loop {
-            match self.walk(below.as_bstr(), true) {
+            match self.resolve(prefix.as_bstr(), true) {
                 Ok((directory, _)) => break directory,
-                Err(Walk::NoDirectory(at)) if force => match self.unlink(at.as_bstr()) {
-                    // Another thread was faster, and made the directory.
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
-                        ) => {}
-                    unlinked => unlinked?,
-                },
-                Err(Walk::NoDirectory(at)) => {
-                    return Err(io::Error::other(format!(
-                        "`{}` is in the way",
-                        crate::paths::escaped(&at)
-                    )));
-                }
-                Err(Walk::Missing) => return Err(io::ErrorKind::NotFound.into()),
-                Err(Walk::Io(error)) => return Err(error),
+                Err(Unresolved::NotADirectory(at)) if force => self.unlink_for_directory(&at)?,
+                Err(error) => return Err(error.into()),
             }
         };
         Ok(WriteDir {
@@ -193,36 +167,54 @@ impl CacheDir {
         })
     }
 
-    /// Removes the file at `path`, and the directories above it that hold nothing else.
+    /// Deletes the file at `path` to make room for a directory. Another thread may do the same at the same time, and may
+    /// already have created the directory.
+    fn unlink_for_directory(&self, path: &BString) -> io::Result<()> {
+        match self.unlink(path.as_bstr()) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+                ) =>
+            {
+                Ok(())
+            }
+            unlinked => unlinked,
+        }
+    }
+
+    /// Removes the file at `path`, and the directories above it that become empty.
     pub(super) fn remove(&self, path: &BStr) -> io::Result<()> {
         self.unlink(path)?;
         for slash in path.rfind_iter(b"/") {
-            let Ok((directory, leaf)) = self.walk(path[..slash].as_bstr(), false) else {
+            let Ok((parent, name)) = self.resolve(path[..slash].as_bstr(), false) else {
                 break;
             };
-            if directory.remove_dir(leaf).is_err() {
+            if parent.remove_dir(name).is_err() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Where this thread begins its files: one directory for all would have them wait for each other.
+    /// Opens the directory in which this thread writes its files before they are renamed. Each thread has its own,
+    /// because threads that create files in the same directory wait for each other.
     fn staging_dir(&self) -> io::Result<Dir> {
-        let all = open_or_make(&self.control()?, OsStr::new(STAGING))?;
+        let all = open_or_create(&self.control()?, OsStr::new(STAGING))?;
         let thread = rayon::current_thread_index().unwrap_or_default();
-        open_or_make(&all, OsStr::new(&thread.to_string()))
+        open_or_create(&all, OsStr::new(&thread.to_string()))
     }
 
-    /// Removes what a killed run left staging. For the beginning and the end of a run, which holds the lock.
-    pub(super) fn tidy(&self) {
+    /// Removes the incomplete files of runs that were killed. Only for the run that holds the lock, before and after it
+    /// writes.
+    pub(super) fn remove_leftovers(&self) {
         let Ok(control) = self.control() else {
             return;
         };
         let _ = control.remove_dir_all(STAGING);
         let entries = control.entries().into_iter().flatten().flatten();
         for name in entries.map(|entry| entry.file_name()) {
-            // A record that did not get its name.
+            // A record that was not renamed to its final name.
             if name.as_encoded_bytes().starts_with(b".") {
                 let _ = control.remove_file(name);
             }
@@ -230,71 +222,101 @@ impl CacheDir {
     }
 
     fn unlink(&self, path: &BStr) -> io::Result<()> {
-        match self.walk(path, false) {
-            Ok((directory, leaf)) => directory.remove_file(leaf),
-            Err(Walk::Io(error)) => Err(error),
-            Err(_) => Ok(()),
+        match self.resolve(path, false) {
+            Ok((parent, name)) => parent.remove_file(name),
+            Err(Unresolved::Io(error)) => Err(error),
+            Err(Unresolved::Missing | Unresolved::NotADirectory(_)) => Ok(()),
         }
     }
 
-    /// The directory that holds `path`, and the last segment.
-    fn walk<'p>(&self, path: &'p BStr, make: bool) -> Result<(Dir, &'p Path), Walk> {
-        let mut directory = self.dir.try_clone().map_err(Walk::Io)?;
-        let mut walked = 0;
+    /// Opens the directory that contains `path`, and returns it with the last segment. With `create`, missing
+    /// directories are created.
+    fn resolve<'p>(&self, path: &'p BStr, create: bool) -> Result<(Dir, &'p Path), Unresolved> {
+        let mut directory = self.dir.try_clone().map_err(Unresolved::Io)?;
+        let mut start = 0;
         for slash in path.find_iter(b"/") {
-            let segment = path_of(&path[walked..slash]).as_os_str();
-            let opened = if make {
-                open_or_make(&directory, segment)
+            let segment = path_of(&path[start..slash]).as_os_str();
+            let opened = if create {
+                open_or_create(&directory, segment)
             } else {
                 directory.open_dir_nofollow(segment)
             };
             directory = opened.map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Walk::Missing,
-                _ if platform::is_no_directory(&error) => Walk::NoDirectory(path[..slash].into()),
-                _ => Walk::Io(error),
+                io::ErrorKind::NotFound => Unresolved::Missing,
+                _ if platform::is_no_directory(&error) => {
+                    Unresolved::NotADirectory(path[..slash].into())
+                }
+                _ => Unresolved::Io(error),
             })?;
-            walked = slash + 1;
+            start = slash + 1;
         }
-        Ok((directory, path_of(&path[walked..])))
+        Ok((directory, path_of(&path[start..])))
     }
 }
 
-impl WriteDir {
-    /// Puts `contents` at `leaf`: whole under another name first, then renamed.
-    pub(super) fn write(&self, leaf: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
-        let leaf = path_of(leaf);
-        let name = format!(
-            "{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let mut file = self.staging.open_with(&name, &platform::making(mode))?;
-        let written = file.write_all(contents).and_then(|()| {
-            if platform::look(&self.directory, leaf)?
-                .is_some_and(|look| look.kind == FileKind::Directory)
-            {
-                self.make_way(leaf)?;
+/// The reason why the directory of a path cannot be opened.
+enum Unresolved {
+    /// A directory does not exist.
+    Missing,
+    /// This path is a file or a link.
+    NotADirectory(BString),
+    Io(io::Error),
+}
+
+impl From<Unresolved> for io::Error {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Missing => io::ErrorKind::NotFound.into(),
+            Unresolved::NotADirectory(path) => {
+                Self::other(format!("`{}` is not a directory", escaped(&path)))
             }
-            self.staging.rename(&name, &self.directory, leaf)
+            Unresolved::Io(error) => error,
+        }
+    }
+}
+
+/// A directory of the cache, opened to write files into it.
+pub(super) struct WriteDir {
+    directory: Dir,
+    staging: Dir,
+    /// Whether a directory in the place of a file is deleted with its content.
+    force: bool,
+}
+
+impl WriteDir {
+    /// Writes a file: completely under another name first, and then renamed.
+    pub(super) fn write(&self, name: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        let name = path_of(name);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let staged = format!("{}-{number}", std::process::id());
+        let mut file = self.staging.open_with(&staged, &platform::making(mode))?;
+        let written = file.write_all(contents).and_then(|()| {
+            let present = platform::look(&self.directory, name)?;
+            if present.is_some_and(|look| look.kind == FileKind::Directory) {
+                self.remove_directory(name)?;
+            }
+            self.staging.rename(&staged, &self.directory, name)
         });
         if let Err(error) = written {
-            let _ = self.staging.remove_file(&name);
+            let _ = self.staging.remove_file(&staged);
             return Err(error);
         }
         Ok(platform::look_at(&file)?.stat)
     }
 
-    /// Deletes the directory `leaf`: with what it holds if forced, else only if no file is in it.
-    fn make_way(&self, leaf: &Path) -> io::Result<()> {
+    /// Deletes the directory `name` to make room for a file. Unless forced, only if no file is in it.
+    fn remove_directory(&self, name: &Path) -> io::Result<()> {
         if self.force {
-            self.directory.remove_dir_all(leaf)
+            self.directory.remove_dir_all(name)
         } else {
-            remove_empty(&self.directory, leaf)
+            remove_empty(&self.directory, name)
         }
     }
 }
 
-/// Deletes the directory `name` and the directories in it. An error if there is a file.
+/// Deletes the directory `name` and the directories in it. An error if any of them contains a file.
 fn remove_empty(directory: &Dir, name: &Path) -> io::Result<()> {
     let inside = directory.open_dir_nofollow(name)?;
     for entry in inside.entries()? {
@@ -307,7 +329,7 @@ fn remove_empty(directory: &Dir, name: &Path) -> io::Result<()> {
     directory.remove_dir(name)
 }
 
-/// Adds the paths of all that is below `directory`, at `path`, and is no directory.
+/// Adds the paths of all entries below `directory`, which is at `path`, except directories.
 fn files_below(directory: &Dir, path: &BStr, found: &mut Vec<BString>) -> io::Result<()> {
     for entry in directory.entries()? {
         let entry = entry?;
@@ -323,7 +345,7 @@ fn files_below(directory: &Dir, path: &BStr, found: &mut Vec<BString>) -> io::Re
     Ok(())
 }
 
-fn open_or_make(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
+fn open_or_create(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
     match directory.open_dir_nofollow(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match directory.create_dir(name) {
@@ -336,13 +358,9 @@ fn open_or_make(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
     }
 }
 
-/// Opens a file for reading, if it is one and no link.
-fn open_file(directory: &Dir, leaf: &Path) -> io::Result<File> {
-    directory.open_with(leaf, platform::reading().follow(FollowSymlinks::No))
-}
-
-fn hash(directory: &Dir, leaf: &Path, size: u64) -> io::Result<ObjectId> {
-    let mut file = open_file(directory, leaf)?;
+/// Computes the object id of a file, which must not be a link.
+fn hash(directory: &Dir, name: &Path, size: u64) -> io::Result<ObjectId> {
+    let mut file = open_file(directory, name)?;
     let mut hasher = Hasher::new(Kind::Blob, size);
     let mut buffer = vec![0; (size as usize + 1).min(128 << 10)];
     loop {
@@ -353,4 +371,8 @@ fn hash(directory: &Dir, leaf: &Path, size: u64) -> io::Result<ObjectId> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn open_file(directory: &Dir, name: &Path) -> io::Result<File> {
+    directory.open_with(name, platform::reading().follow(FollowSymlinks::No))
 }

@@ -1,70 +1,75 @@
-//! What the cache itself wrote, and for whom: the only files that it may replace or remove.
+//! The manifest of a cache: the files that the cache wrote, and the projects that they belong to. Only these files may be
+//! replaced or removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::Path;
 
 use bstr::BString;
+use cap_std::fs::Dir;
 
-use super::{Request, RequestResult};
+use super::{Request, RequestResult, with_file_name};
 use crate::names::ProjectName;
 use crate::object::{Mode, ObjectId};
 use crate::plan::Entry;
-use crate::record::{Reader, push_bytes};
+use crate::record::{self, Reader, push_bytes};
+use crate::scan::SourceFile;
 use crate::stat::{self, Stat, Time};
 
-/// What the cache holds.
+/// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
-    /// The file system's time when `files` were looked at.
-    pub taken: Time,
-    /// What was asked for, and by whom.
+    /// The file system's time when the manifest was written. A file that changed later is read again.
+    pub recorded_at: Time,
+    /// The last request of each owner.
     pub owners: BTreeMap<Owner, RequestRecord>,
-    /// By path in the codex, which is also the path below the cache.
+    /// The files by their path in the codex, which is also their path in the cache.
     pub files: BTreeMap<BString, Cached>,
 }
 
-/// For whom a file is there.
+/// An owner of files. A project that publishes and pulls is two owners.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// The project.
     pub project: ProjectName,
-    /// Why.
+    /// Why it needs the files.
     pub reason: Reason,
 }
 
-/// Why a file is there.
+/// The reason why a project needs a file in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The project published it.
     Published,
-    /// The project's `from_codex` patterns asked for it.
+    /// The project's `from_codex` patterns select it.
     Wanted,
 }
 
-/// What an owner last asked for.
+/// The record of an owner's last request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// The codex's URL, without secrets.
     pub remote: String,
-    /// Its branch.
+    /// The branch of the codex.
     pub branch: String,
-    /// The tip that the files are of; `None` for a codex without commits.
+    /// The commit that the files are from; `None` for a codex without commits.
     pub tip: Option<ObjectId>,
-    /// A digest of the question. With the same one and the same tip there is nothing new to be had.
+    /// A digest of the selected files or patterns. With the same digest and tip, the files are the same.
     pub digest: ObjectId,
-    /// Whether all of it is there: nothing was refused or kept back.
+    /// Whether all files are in the cache, none of them kept or refused.
     pub complete: bool,
-    /// When, in seconds since the epoch.
+    /// The time of the run, in seconds since the epoch.
     pub time: i64,
 }
 
 impl RequestRecord {
-    /// Whether `other` is the same question about the same tip, and all of it was had.
-    pub fn answers(&self, other: &Self) -> bool {
-        self.tip == other.tip && self.answers_at_any_tip(other)
+    /// Whether this request already got everything that `other` asks for.
+    pub fn satisfies(&self, other: &Self) -> bool {
+        self.tip == other.tip && self.satisfies_at_any_tip(other)
     }
 
-    /// Whether `other` is the same question about the same branch, and all of it was had.
-    pub fn answers_at_any_tip(&self, other: &Self) -> bool {
+    /// The same without comparing the tip, for requests whose digest covers the contents.
+    pub fn satisfies_at_any_tip(&self, other: &Self) -> bool {
         self.complete
             && (&self.remote, &self.branch, self.digest)
                 == (&other.remote, &other.branch, other.digest)
@@ -74,252 +79,334 @@ impl RequestRecord {
 /// A file that the cache wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cached {
-    /// What was written.
+    /// The mode and content that were written.
     pub entry: Entry,
-    /// The file as it was then; `None` where that is not known.
+    /// The stat after it was written; `None` if it is unknown, so that the file is read again.
     pub stat: Option<Stat>,
-    /// For whom. A file for nobody goes with the next run.
+    /// The owners. A file without owners is removed by the next run.
     pub owners: Vec<Owner>,
-    /// What runs that did not end may have written instead.
+    /// Other contents that runs which were killed may have written instead.
     pub pending_writes: Vec<Entry>,
 }
 
-/// The kind and version of the manifest's record.
-pub(super) const HEAD: &str = "fractary-codex cache 1";
-/// That of the list of files which a run is about to write.
-pub(super) const BEGUN_HEAD: &str = "fractary-codex cache begun 1";
-
-pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
-    let mut body = Vec::with_capacity(manifest.files.len() * 160);
-    stat::push_time(&mut body, manifest.taken);
-    body.extend_from_slice(&(manifest.owners.len() as u64).to_le_bytes());
-    let mut numbers = BTreeMap::new();
-    for (number, (owner, asked)) in manifest.owners.iter().enumerate() {
-        numbers.insert(owner, number as u64);
-        push_bytes(&mut body, owner.project.as_str().as_bytes());
-        body.push(u8::from(owner.reason == Reason::Wanted));
-        push_bytes(&mut body, asked.remote.as_bytes());
-        push_bytes(&mut body, asked.branch.as_bytes());
-        body.extend_from_slice(&asked.tip.map_or([0; 20], |tip| tip.0));
-        body.extend_from_slice(&asked.digest.0);
-        body.push(u8::from(asked.complete));
-        body.extend_from_slice(&asked.time.to_le_bytes());
-    }
-    for (path, file) in &manifest.files {
-        push_entry(&mut body, path, &file.entry);
-        match &file.stat {
-            Some(stat) => {
-                body.push(1);
-                stat.push(&mut body);
-            }
-            None => body.push(0),
+impl Cached {
+    fn new(entry: Entry) -> Self {
+        Self {
+            entry,
+            stat: None,
+            owners: Vec::new(),
+            pending_writes: Vec::new(),
         }
-        let owners: Vec<_> = file
-            .owners
-            .iter()
-            .filter_map(|owner| numbers.get(owner))
-            .collect();
-        body.extend_from_slice(&(owners.len() as u64).to_le_bytes());
-        owners
-            .into_iter()
-            .for_each(|number| body.extend_from_slice(&number.to_le_bytes()));
     }
-    body
 }
 
-pub(super) fn decode(body: &[u8]) -> Option<Manifest> {
-    let mut reader = Reader(body);
-    let taken = stat::read_time(&mut reader)?;
-    let mut owners = Vec::new();
-    for _ in 0..reader.number()? {
-        let text = |reader: &mut Reader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
-        let flag = |reader: &mut Reader<'_>| reader.array().map(|[flag]| flag == 1);
-        let project = text(&mut reader)?.parse().ok()?;
-        let reason = if flag(&mut reader)? {
-            Reason::Wanted
-        } else {
-            Reason::Published
-        };
-        let asked = RequestRecord {
-            remote: text(&mut reader)?,
-            branch: text(&mut reader)?,
-            tip: Some(ObjectId(reader.array()?)).filter(|tip| tip.0 != [0; 20]),
-            digest: ObjectId(reader.array()?),
-            complete: flag(&mut reader)?,
-            time: reader.number()?.cast_signed(),
-        };
-        owners.push((Owner { project, reason }, asked));
-    }
-    let mut files = Vec::new();
-    while !reader.0.is_empty() {
-        let (path, entry) = read_entry(&mut reader)?;
-        let [known] = reader.array()?;
-        let stat = if known == 1 {
-            Some(Stat::read(&mut reader)?)
-        } else {
-            None
-        };
-        let mut of = Vec::new();
-        for _ in 0..reader.number()? {
-            of.push(
-                owners
-                    .get(usize::try_from(reader.number()?).ok()?)?
-                    .0
-                    .clone(),
-            );
-        }
-        files.push((
-            path,
-            Cached {
-                entry,
-                stat,
-                owners: of,
-                pending_writes: Vec::new(),
-            },
-        ));
-    }
-    Some(Manifest {
-        taken,
-        owners: owners.into_iter().collect(),
-        files: files.into_iter().collect(),
-    })
-}
-
+/// Updating the manifest after a run.
 impl Manifest {
-    /// Updates the manifest after a run, from its `questions`, what was `taken` of each, and the stat of files that were
-    /// `looked` at. An owner that did not get every file, or got another owner's version, is marked incomplete, so that
-    /// the next run tries again.
+    /// Records the `results` of `requests`, and the stat of files that were `observed` on disk. An owner that did not get
+    /// every file, or got another owner's version, is marked incomplete, so that the next run tries again.
     pub(super) fn record_run(
         &mut self,
         requests: Vec<Request>,
-        taken: &[RequestResult],
-        looked: &HashMap<BString, Stat>,
+        results: &[RequestResult],
+        observed: &HashMap<BString, Stat>,
     ) {
-        let not_ours: BTreeSet<&BString> = taken
-            .iter()
-            .flat_map(|one| {
-                let kept = one.kept.iter().map(|(path, _)| path);
-                kept.chain(one.refused.iter().map(|(path, _)| path))
-            })
+        let kept = results.iter().flat_map(|result| &result.kept);
+        let refused = results.iter().flat_map(|result| &result.refused);
+        let unwritten: BTreeSet<&BString> = kept
+            .map(|(path, _)| path)
+            .chain(refused.map(|(path, _)| path))
             .collect();
-        let mut lacking: BTreeSet<Owner> = BTreeSet::new();
-        let mut lacks = |owner: &Owner| {
-            if !lacking.contains(owner) {
-                lacking.insert(owner.clone());
-            }
-        };
-        let asking: BTreeSet<&Owner> = requests.iter().map(|request| &request.owner).collect();
-        for (path, file) in &mut self.files {
-            file.owners.retain(|owner| {
-                if !asking.contains(owner) {
-                    return true;
-                }
-                // A file that should have been removed but stays is still tracked: it is reported on every run, and
-                // removed with `--force`.
-                let is_wanted = || {
-                    requests
-                        .iter()
-                        .any(|request| request.files.contains_key(path))
-                };
-                let stays = not_ours.contains(path) && !is_wanted();
-                if stays {
-                    lacks(owner);
-                }
-                stays
-            });
-        }
-        // Of two versions the first counts, as it does in the plan.
-        let mut decided: HashMap<&BString, Entry> = HashMap::new();
-        for Request { owner, files, .. } in &requests {
-            for (path, wanted) in files {
-                let entry = *decided.entry(path).or_insert(*wanted);
-                let is_ours = !not_ours.contains(path);
-                if !is_ours || entry != *wanted {
-                    lacks(owner);
-                }
-                match self.files.get_mut(path) {
-                    Some(file) => {
-                        if is_ours && file.entry != entry {
-                            file.owners.iter().for_each(&mut lacks);
-                        }
-                        if is_ours {
-                            (file.entry, file.pending_writes) = (entry, Vec::new());
-                        }
-                        file.owners.push(owner.clone());
-                    }
-                    // What the cache did not write does not become its own.
-                    None if !is_ours => {}
-                    None => {
-                        let fresh = Cached {
-                            entry,
-                            stat: None,
-                            owners: vec![owner.clone()],
-                            pending_writes: Vec::new(),
-                        };
-                        self.files.insert(path.clone(), fresh);
-                    }
-                }
-            }
-        }
-        for (path, stat) in looked {
-            if let Some(file) = self
-                .files
-                .get_mut(path)
-                .filter(|_| !not_ours.contains(path))
+
+        let mut incomplete = BTreeSet::new();
+        self.release_files(&requests, &unwritten, &mut incomplete);
+        self.assign_files(&requests, &unwritten, &mut incomplete);
+        for (path, stat) in observed {
+            if let Some(file) = self.files.get_mut(path)
+                && !unwritten.contains(path)
             {
                 file.stat = Some(*stat);
             }
         }
         self.files.retain(|_, file| !file.owners.is_empty());
-        let leaving: Vec<Owner> = requests
-            .iter()
-            .filter(|request| request.leaves)
-            .map(|request| request.owner.clone())
-            .collect();
-        self.owners.extend(
-            requests
-                .into_iter()
-                .map(|request| (request.owner, request.asked)),
-        );
-        for owner in lacking {
-            self.owners
-                .entry(owner)
-                .and_modify(|asked| asked.complete = false);
+        self.update_owners(requests, incomplete);
+    }
+
+    /// Removes the requesting owners from all files. [`Self::assign_files`] adds them again to the files that they still
+    /// need.
+    fn release_files(
+        &mut self,
+        requests: &[Request],
+        unwritten: &BTreeSet<&BString>,
+        incomplete: &mut BTreeSet<Owner>,
+    ) {
+        let requesting: BTreeSet<&Owner> = requests.iter().map(|request| &request.owner).collect();
+        let is_requested = |path: &BString| {
+            let mut all = requests.iter();
+            all.any(|request| request.files.contains_key(path))
+        };
+        for (path, file) in &mut self.files {
+            file.owners.retain(|owner| {
+                if !requesting.contains(owner) {
+                    return true;
+                }
+                // Keep tracking a file that should have been removed but was modified locally: it is reported on every
+                // run, and removed with `--force`.
+                let stays = unwritten.contains(path) && !is_requested(path);
+                if stays {
+                    mark(incomplete, owner);
+                }
+                stays
+            });
         }
-        for owner in leaving {
-            if !self.files.values().any(|file| file.owners.contains(&owner)) {
-                self.owners.remove(&owner);
+    }
+
+    /// Adds each requesting owner to its files. If two requests have different versions of a file, the first one counts,
+    /// as in the plan.
+    fn assign_files(
+        &mut self,
+        requests: &[Request],
+        unwritten: &BTreeSet<&BString>,
+        incomplete: &mut BTreeSet<Owner>,
+    ) {
+        let mut versions: HashMap<&BString, Entry> = HashMap::new();
+        for Request { owner, files, .. } in requests {
+            for (path, requested) in files {
+                let entry = *versions.entry(path).or_insert(*requested);
+                let is_written = !unwritten.contains(path);
+                if !is_written || entry != *requested {
+                    mark(incomplete, owner);
+                }
+
+                // A file that exists and that the cache did not write does not become its own.
+                if is_written && !self.files.contains_key(path) {
+                    self.files.insert(path.clone(), Cached::new(entry));
+                }
+                let Some(file) = self.files.get_mut(path) else {
+                    continue;
+                };
+                if is_written {
+                    if file.entry != entry {
+                        file.owners.iter().for_each(|owner| mark(incomplete, owner));
+                    }
+                    file.entry = entry;
+                    file.pending_writes.clear();
+                }
+                file.owners.push(owner.clone());
             }
         }
     }
 
-    /// The list of files that runs which did not end were about to write.
-    pub(super) fn pending_writes(&self) -> Vec<u8> {
+    /// Records the requests, and removes owners without files that asked for it.
+    fn update_owners(&mut self, requests: Vec<Request>, incomplete: BTreeSet<Owner>) {
+        let mut removable = Vec::new();
+        for request in requests {
+            if request.removes_owner {
+                removable.push(request.owner.clone());
+            }
+            self.owners.insert(request.owner, request.record);
+        }
+        for owner in incomplete {
+            self.owners
+                .entry(owner)
+                .and_modify(|record| record.complete = false);
+        }
+        for owner in removable {
+            let mut files = self.files.values();
+            if !files.any(|file| file.owners.contains(&owner)) {
+                self.owners.remove(&owner);
+            }
+        }
+    }
+}
+
+fn mark(incomplete: &mut BTreeSet<Owner>, owner: &Owner) {
+    if !incomplete.contains(owner) {
+        incomplete.insert(owner.clone());
+    }
+}
+
+/// The file in the control directory that holds the manifest.
+const MANIFEST: &str = "manifest";
+/// The kind and version of its record.
+const MANIFEST_HEAD: &str = "fractary-codex cache 1";
+/// The file in the control directory that lists the files which a run is about to write. It exists only during a run, and
+/// after a run that was killed.
+const PENDING: &str = "begun";
+/// The kind and version of its record.
+const PENDING_HEAD: &str = "fractary-codex cache begun 1";
+
+/// Reading and writing.
+impl Manifest {
+    /// Reads the manifest in the directory `control`, and the pending writes of runs that were killed. A missing manifest
+    /// is empty. One that cannot be read is an error, because otherwise all files would count as the user's own.
+    pub(super) fn load(control: &Dir) -> io::Result<Self> {
+        let body = |name: &str, head| {
+            record::read_in(control, Path::new(name), head)
+                .map_err(|error| with_file_name(name, &error))
+        };
+
+        let mut manifest = body(MANIFEST, MANIFEST_HEAD)?
+            .and_then(|body| decode(&body))
+            .unwrap_or_default();
+        if let Some(body) = body(PENDING, PENDING_HEAD)? {
+            let mut reader = Reader(&body);
+            while let Some((path, entry)) = read_entry(&mut reader) {
+                let file = manifest.files.entry(path);
+                let file = file.or_insert_with(|| Cached::new(entry));
+                file.pending_writes.push(entry);
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Writes the manifest. Pending writes of files that this run had no request for are kept, because these files are
+    /// still as the killed run left them.
+    pub(super) fn save(&self, control: &Dir) -> io::Result<()> {
+        record::write_in(control, Path::new(MANIFEST), MANIFEST_HEAD, &encode(self))?;
+        let pending = self.encode_pending();
+        if pending.is_empty() {
+            let _ = control.remove_file(PENDING);
+            Ok(())
+        } else {
+            record::write_in(control, Path::new(PENDING), PENDING_HEAD, &pending)
+        }
+    }
+
+    /// Records that `files` are about to be written, in addition to earlier pending writes.
+    pub(super) fn save_pending<'f>(
+        &self,
+        control: &Dir,
+        files: impl Iterator<Item = &'f SourceFile>,
+    ) -> io::Result<()> {
+        let mut body = self.encode_pending();
+        for file in files {
+            let entry = Entry {
+                mode: file.mode,
+                id: file.id,
+            };
+            push_entry(&mut body, &file.source, &entry);
+        }
+        record::write_in(control, Path::new(PENDING), PENDING_HEAD, &body)
+    }
+
+    fn encode_pending(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for (path, file) in &self.files {
-            file.pending_writes
-                .iter()
-                .for_each(|entry| push_entry(&mut body, path, entry));
+            for entry in &file.pending_writes {
+                push_entry(&mut body, path, entry);
+            }
         }
         body
     }
 }
 
-/// Adds a path and what is to stand there.
-pub(super) fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
+/// Encodes the owners with their records, and then the files. The owners of a file are indexes into the list of owners.
+fn encode(manifest: &Manifest) -> Vec<u8> {
+    let mut body = Vec::with_capacity(manifest.files.len() * 160);
+    stat::push_time(&mut body, manifest.recorded_at);
+
+    body.extend_from_slice(&(manifest.owners.len() as u64).to_le_bytes());
+    let mut indexes = BTreeMap::new();
+    for (index, (owner, record)) in manifest.owners.iter().enumerate() {
+        indexes.insert(owner, index as u64);
+        push_owner(&mut body, owner, record);
+    }
+
+    for (path, file) in &manifest.files {
+        push_entry(&mut body, path, &file.entry);
+        body.push(u8::from(file.stat.is_some()));
+        if let Some(stat) = &file.stat {
+            stat.push(&mut body);
+        }
+        let owners = file.owners.iter();
+        let owners: Vec<u64> = owners
+            .filter_map(|owner| indexes.get(owner).copied())
+            .collect();
+        body.extend_from_slice(&(owners.len() as u64).to_le_bytes());
+        for index in owners {
+            body.extend_from_slice(&index.to_le_bytes());
+        }
+    }
+    body
+}
+
+/// Decodes the body of a manifest; `None` if it is not valid.
+fn decode(body: &[u8]) -> Option<Manifest> {
+    let mut reader = Reader(body);
+    let recorded_at = stat::read_time(&mut reader)?;
+
+    let mut owners = Vec::new();
+    for _ in 0..reader.number()? {
+        owners.push(read_owner(&mut reader)?);
+    }
+
+    let mut files = Vec::new();
+    while !reader.0.is_empty() {
+        let (path, entry) = read_entry(&mut reader)?;
+        let mut file = Cached::new(entry);
+        if read_flag(&mut reader)? {
+            file.stat = Some(Stat::read(&mut reader)?);
+        }
+        for _ in 0..reader.number()? {
+            let index = usize::try_from(reader.number()?).ok()?;
+            let (owner, _) = owners.get(index)?;
+            file.owners.push(owner.clone());
+        }
+        files.push((path, file));
+    }
+
+    Some(Manifest {
+        recorded_at,
+        owners: owners.into_iter().collect(),
+        files: files.into_iter().collect(),
+    })
+}
+
+fn push_owner(body: &mut Vec<u8>, owner: &Owner, record: &RequestRecord) {
+    push_bytes(body, owner.project.as_str().as_bytes());
+    body.push(u8::from(owner.reason == Reason::Wanted));
+    push_bytes(body, record.remote.as_bytes());
+    push_bytes(body, record.branch.as_bytes());
+    body.extend_from_slice(&record.tip.map_or([0; 20], |tip| tip.0));
+    body.extend_from_slice(&record.digest.0);
+    body.push(u8::from(record.complete));
+    body.extend_from_slice(&record.time.to_le_bytes());
+}
+
+fn read_owner(reader: &mut Reader<'_>) -> Option<(Owner, RequestRecord)> {
+    let text = |reader: &mut Reader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
+    let owner = Owner {
+        project: text(reader)?.parse().ok()?,
+        reason: if read_flag(reader)? {
+            Reason::Wanted
+        } else {
+            Reason::Published
+        },
+    };
+    let record = RequestRecord {
+        remote: text(reader)?,
+        branch: text(reader)?,
+        tip: Some(ObjectId(reader.array()?)).filter(|tip| tip.0 != [0; 20]),
+        digest: ObjectId(reader.array()?),
+        complete: read_flag(reader)?,
+        time: reader.number()?.cast_signed(),
+    };
+    Some((owner, record))
+}
+
+fn read_flag(reader: &mut Reader<'_>) -> Option<bool> {
+    reader.array().map(|[flag]| flag == 1)
+}
+
+fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
     push_bytes(body, path);
     push_bytes(body, entry.mode.octal());
     body.extend_from_slice(&entry.id.0);
 }
 
-pub(super) fn read_entry(reader: &mut Reader<'_>) -> Option<(BString, Entry)> {
+fn read_entry(reader: &mut Reader<'_>) -> Option<(BString, Entry)> {
     let path = reader.bytes()?.into();
     let mode = Mode::from_octal(reader.bytes()?)?;
-    Some((
-        path,
-        Entry {
-            mode,
-            id: ObjectId(reader.array()?),
-        },
-    ))
+    let id = ObjectId(reader.array()?);
+    Some((path, Entry { mode, id }))
 }

@@ -1,544 +1,272 @@
-//! The local cache: files of the codex in the checkout, at the paths that they have in the codex.
+//! The local cache: files of the codex in a directory of the workspace, at the paths that they have in the codex.
 //!
-//! Promises: every file is written whole under another name and renamed, the manifest last; runs wait for each other;
-//! nothing is written outside the directory or through a link in it. Only what the cache itself wrote is replaced or
-//! removed: a file that was changed by hand is kept and reported, unless forced.
+//! What it guarantees:
 //!
-//! Everything in it is made with the permissions that the user's mask leaves, so that a group can share it.
+//! - Each file is written completely under another name and then renamed; the manifest is written last.
+//! - One run at a time changes a cache; other runs wait.
+//! - Nothing is written outside the directory or through a link in it.
+//! - Only files that the cache itself wrote are replaced or removed. A file that was modified locally is kept and
+//!   reported, unless `force` is set.
+//!
+//! All files and directories get the permissions that the user's umask leaves, so that a group can share a cache.
+//!
+//! A run makes a [`Request`] per project, [plans](Cache::plan) all requests of one cache together, and then either
+//! [applies](Cache::apply) the plan or, in a dry run, [simulates](Cache::simulate) it.
 
+mod apply;
 mod cache_plan;
 mod dir;
 mod manifest;
+mod simulate;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
-use rayon::prelude::*;
 
+pub use cache_plan::{CachePlan, Kept, RequestResult};
 use dir::{CacheDir, DiskEntry};
 pub use manifest::{Cached, Manifest, Owner, Reason, RequestRecord};
+use simulate::Overlay;
 
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock;
 use crate::paths::shown;
-use crate::plan::{Entry, ProjectPlan};
-use crate::platform;
-use crate::record::{self, Reader};
-use crate::scan::SourceFile;
+use crate::plan::Entry;
 use crate::stat::Stat;
 
-/// The directory in the cache that holds what the cache knows of itself. No path of the codex may begin with it.
+/// The directory in the cache for the program's own files. A path of the codex that begins with this name is rejected.
 pub const CONTROL: &str = ".fractary-codex";
-/// In it, the lock that one run at a time holds.
+/// The lock file in [`CONTROL`], which one run at a time holds.
 const LOCK: &str = "lock";
-/// In it, what the cache wrote, and for whom.
-const MANIFEST: &str = "manifest";
-/// In it, the list of files that a run is about to write.
-const BEGUN: &str = "begun";
-/// Names at the top of the cache that are its own.
+/// Names at the top of the cache that the program uses itself.
 const OWN_NAMES: [&str; 3] = [CONTROL, ".gitignore", "CACHEDIR.TAG"];
-/// How many files of one directory are written after walking to it once: the rest is left to another thread.
-const ONE_WALK: usize = 64;
+/// The contents of `CACHEDIR.TAG`, by which backup programs recognize a cache.
 const CACHEDIR_TAG: &str =
     "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is written by fractary-codex.\n";
 
 /// A cache that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// It cannot be made, opened or read.
+    /// The directory or one of the program's own files in it cannot be created, opened or read.
     #[error("the cache `{}` cannot be used", shown(path))]
     Open {
-        /// The directory.
+        /// The cache's directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// It cannot be written.
+    /// The directory cannot be written, which affects every file in it.
     #[error("the cache `{}` cannot be written", shown(path))]
     Write {
-        /// The directory.
+        /// The cache's directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// Somebody asked to stop.
+    /// The run was asked to stop while it waited for the lock.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
 
-/// What one owner wants to be there.
+/// The complete list of files that one owner needs in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Who asks.
+    /// The project, and why it needs the files.
     pub owner: Owner,
-    /// What is to be noted of it.
-    pub asked: RequestRecord,
-    /// By path in the codex: files, and nothing but files.
+    /// The record of this request in the manifest.
+    pub record: RequestRecord,
+    /// Regular files by their path in the codex. Files that the owner had and that are not in this map are removed,
+    /// unless another owner needs them.
     pub files: BTreeMap<BString, Entry>,
-    /// Whether the owner is forgotten once it has no files any more.
-    pub leaves: bool,
+    /// Whether the owner is removed from the manifest as soon as no file belongs to it.
+    pub removes_owner: bool,
 }
 
-/// Why a path is left as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
-    /// It is not as the cache wrote it. With `force` it is replaced or removed.
-    Edited,
-    /// Another owner wants this file, which cannot be there at the same time.
-    InUse(BString),
-}
-
-/// What becomes of one question.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestResult {
-    /// What is written and removed. `unmanaged` counts what is kept.
-    pub plan: ProjectPlan,
-    /// Paths that are left as they are, and why.
-    pub kept: Vec<(BString, Kept)>,
-    /// Files that the cache did not write and that are deleted because they are in the way of others (`force`).
-    pub replaced: Vec<BString>,
-    /// Files that could not be written, and why.
-    pub refused: Vec<(BString, String)>,
-}
-
-/// How a file of the cache is, if it is not as it was written.
+/// The difference between a file and the version that the cache wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Something else is there.
+    /// The content, the mode or the type is different.
     Changed,
-    /// It is gone.
+    /// The file does not exist.
     Missing,
 }
 
-/// What a run would do to a cache.
-pub struct CachePlan {
-    /// An answer to each question, in order.
-    pub taken: Vec<RequestResult>,
-    requests: Vec<Request>,
-    force: bool,
-    /// Files whose stat the manifest does not know.
-    looked: HashMap<BString, Stat>,
-}
-
-/// An open cache, locked against other runs unless it is only looked at.
+/// An open cache. Other runs are locked out, unless it was opened without write access.
 pub struct Cache {
     path: PathBuf,
-    /// Not there where the directory is not, and this is only a look.
+    /// `None` if the directory does not exist. Only a cache that was opened without write access can have none.
     directory: Option<CacheDir>,
     manifest: Manifest,
-    /// What is at paths once a plan that is only assumed is carried out.
-    assumed: BTreeMap<BString, DiskEntry>,
+    /// The changes of simulated plans.
+    simulated: Overlay,
     _lock: Option<File>,
 }
 
 impl Cache {
-    /// Opens the cache in `path`, made if need be; waits while another run has it.
+    /// Opens the cache in `path` and creates it if necessary. Calls `waiting` if another run holds the lock, and waits
+    /// for that run.
     pub fn open(
         path: &Path,
         interrupt: &Interrupt,
         waiting: impl FnOnce(),
     ) -> Result<Self, CacheError> {
-        let error = |source| CacheError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let error = |source| open_error(path, source);
         std::fs::create_dir_all(path).map_err(error)?;
         let directory = CacheDir::open(path).map_err(error)?;
         let control = directory.control().map_err(error)?;
+
         let file = lock::open_in(&control, Path::new(LOCK))
-            .map_err(|source| error(of_own_file(LOCK, &source)))?;
+            .map_err(|source| error(with_file_name(LOCK, &source)))?;
         let lock = lock::lock(file, interrupt, waiting)?;
+
         directory.write_marker(".gitignore", "*\n").map_err(error)?;
         directory
             .write_marker("CACHEDIR.TAG", CACHEDIR_TAG)
             .map_err(error)?;
-        directory.tidy();
+        directory.remove_leftovers();
+
         Ok(Self {
-            manifest: read(&directory).map_err(error)?,
             path: path.to_owned(),
+            manifest: read_manifest(&directory).map_err(error)?,
             directory: Some(directory),
-            assumed: BTreeMap::new(),
+            simulated: Overlay::default(),
             _lock: lock,
         })
     }
 
-    /// Opens the cache in `path`, which may not be there, and writes nothing.
+    /// Opens the cache in `path` without a lock and without write access. A directory that does not exist is an empty
+    /// cache.
     pub fn open_read_only(path: &Path) -> Result<Self, CacheError> {
-        let error = |source| CacheError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let error = |source| open_error(path, source);
         let directory = match CacheDir::open(path) {
             Ok(directory) => Some(directory),
             Err(source) if source.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(error(source)),
         };
         let manifest = match &directory {
-            Some(directory) => read(directory).map_err(error)?,
+            Some(directory) => read_manifest(directory).map_err(error)?,
             None => Manifest::default(),
         };
+
         Ok(Self {
             path: path.to_owned(),
             directory,
             manifest,
-            assumed: BTreeMap::new(),
+            simulated: Overlay::default(),
             _lock: None,
         })
     }
 
-    /// Its directory.
+    /// The cache's directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it holds.
+    /// The record of the files in the cache and their owners.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The files that are there for `owner`.
+    /// The files that belong to `owner`, by path.
     pub fn files_of(&self, owner: &Owner) -> BTreeMap<BString, Entry> {
-        let files = self
-            .manifest
-            .files
-            .iter()
-            .filter(|(_, file)| file.owners.contains(owner));
+        let files = self.manifest.files.iter();
         files
+            .filter(|(_, file)| file.owners.contains(owner))
             .map(|(path, file)| (path.clone(), file.entry))
             .collect()
     }
 
-    /// Plans what `questions` come to. Nothing is written. With `force`, what was changed by hand is replaced.
-    pub fn plan(&self, requests: Vec<Request>, force: bool) -> Result<CachePlan, CacheError> {
-        let leaving = cache_plan::leaving(&self.manifest, &requests);
-        let mut paths: Vec<&BStr> = requests
-            .iter()
-            .flat_map(|q| q.files.keys().map(|path| path.as_bstr()))
-            .collect();
-        paths.extend(leaving.keys());
-        paths.sort_unstable();
-        paths.dedup();
-        let look = |path: &'_ BStr| match self.on_disk(path) {
-            Ok(DiskEntry::Absent) => None,
-            found => Some(found.map(|found| (path.to_owned(), found))),
-        };
-        let found: HashMap<BString, DiskEntry> = paths
-            .into_par_iter()
-            .filter_map(look)
-            .collect::<Result<_, CacheError>>()?;
-        let taken = cache_plan::plan(&self.manifest, &requests, &found, force);
-        let news = |(path, found): (BString, DiskEntry)| match found {
-            DiskEntry::File { stat, .. } if !self.is_known(path.as_bstr(), &stat, || true) => {
-                Some((path, stat))
-            }
-            _ => None,
-        };
-        let looked = found.into_iter().filter_map(news).collect();
-        Ok(CachePlan {
-            taken,
-            requests,
-            force,
-            looked,
-        })
-    }
-
-    /// Carries out a plan. `contents` gives a file's bytes; what cannot be had or written is noted in `refused`, and
-    /// everything else is done.
-    pub fn apply(
-        &mut self,
-        plan: CachePlan,
-        contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
-    ) -> Result<Vec<RequestResult>, CacheError> {
-        let CachePlan {
-            requests,
-            mut taken,
-            force,
-            mut looked,
-        } = plan;
-        let Some(directory) = &self.directory else {
-            return Ok(taken);
-        };
-        let path = self.path.clone();
-        let error = |source| CacheError::Write {
-            path: path.clone(),
-            source,
-        };
-        let all_known = requests.iter().zip(&taken).all(|(request, one)| {
-            let before = self.manifest.owners.get(&request.owner);
-            let is_known = request.asked.complete
-                && before.is_some_and(|before| before.answers(&request.asked));
-            one.plan.changes.is_empty() && is_known
-        });
-        if all_known && looked.is_empty() {
-            return Ok(taken);
-        }
-        if taken
-            .iter()
-            .flat_map(|one| one.plan.files())
-            .next()
-            .is_some()
-        {
-            self.begin(taken.iter().flat_map(|one| one.plan.files()))
-                .map_err(error)?;
-        }
-        let mut failed = HashMap::new();
-        for change in taken
-            .iter()
-            .flat_map(|one| &one.plan.changes)
-            .filter(|change| change.op.file().is_none())
-        {
-            if let Err(error) = directory.remove(change.path.as_bstr()) {
-                failed.insert(change.path.clone(), error.to_string());
-            }
-        }
-        let mut files: Vec<_> = taken
-            .iter()
-            .flat_map(|one| one.plan.files())
-            .map(|file| (split(&file.source), file))
-            .collect();
-        files.sort_unstable_by_key(|(at, _)| *at);
-        let together: Vec<_> = files
-            .chunk_by(|((a, _), _), ((b, _), _)| a == b)
-            .flat_map(|same| same.chunks(ONE_WALK))
-            .collect();
-        let put = |files: &[((&BStr, &BStr), &SourceFile)]| -> Vec<(BString, io::Result<Stat>)> {
-            let folder = directory.folder(files[0].0.0, force);
-            let put = |leaf: &BStr, file: &SourceFile| {
-                let folder = folder
-                    .as_ref()
-                    .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-                folder.write(leaf, file.mode, &contents(file).map_err(io::Error::other)?)
-            };
-            files
-                .iter()
-                .map(|((_, leaf), file)| (file.source.clone(), put(leaf, file)))
-                .collect()
-        };
-        let results: Vec<_> = together.into_par_iter().flat_map_iter(put).collect();
-        for (path, result) in results {
-            match result {
-                Ok(stat) => drop(looked.insert(path, stat)),
-                Err(source) if concerns_all(&source) => return Err(error(source)),
-                Err(source) => drop(failed.insert(path, source.to_string())),
-            }
-        }
-        for one in &mut taken {
-            let RequestResult { plan, refused, .. } = one;
-            plan.changes
-                .retain(|change| match failed.remove_entry(&change.path) {
-                    Some(failure) => {
-                        refused.push(failure);
-                        false
-                    }
-                    None => true,
-                });
-        }
-        self.manifest.record_run(requests, &taken, &looked);
-        self.save().map_err(error)?;
-        Ok(taken)
-    }
-
-    /// Goes on as if a plan had been carried out, and writes nothing: what a run would do after it is planned on that.
-    pub fn simulate(&mut self, plan: CachePlan) {
-        for change in plan.taken.iter().flat_map(|one| &one.plan.changes) {
-            let then = change
-                .op
-                .file()
-                .map_or(DiskEntry::Absent, |file| DiskEntry::File {
-                    mode: file.mode,
-                    id: file.id,
-                    stat: Stat::default(),
-                });
-            self.assumed.insert(change.path.clone(), then);
-        }
-        self.manifest
-            .record_run(plan.requests, &plan.taken, &HashMap::new());
-    }
-
-    /// How the files are that are not as they were written.
+    /// Compares all files with the manifest, and returns those that differ from the version that the cache wrote.
     pub fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
         let condition = |(path, file): (&BString, &Cached)| {
-            let condition = match self.on_disk(path.as_bstr())? {
+            let condition = match self.disk_entry(path.as_bstr())? {
                 DiskEntry::Absent => Condition::Missing,
-                DiskEntry::File { mode, id, .. } if file.is_ours(mode, id) => return Ok(None),
+                DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => return Ok(None),
                 _ => Condition::Changed,
             };
             Ok(Some((path.clone(), condition)))
         };
-        self.manifest
-            .files
-            .iter()
+        let files = self.manifest.files.iter();
+        files
             .filter_map(|file| condition(file).transpose())
             .collect()
     }
 
-    /// Removes what was written for the owners that `whose` selects and for no other. An owner of files that stay is not
-    /// forgotten.
+    /// Removes the files that belong to no other owners than those that `is_selected` selects. An owner stays in the
+    /// manifest if any of its files is kept.
     pub fn clear(
         &mut self,
-        whose: impl Fn(&Owner) -> bool,
+        is_selected: impl Fn(&Owner) -> bool,
         force: bool,
     ) -> Result<Vec<RequestResult>, CacheError> {
-        let plan = self.plan(self.nothing_more(whose), force)?;
+        let plan = self.plan(self.removal_requests(is_selected), force)?;
         self.apply(plan, |_| Err(String::new()))
     }
 
-    /// Questions of the owners that `whose` selects, which want nothing any more.
-    pub fn nothing_more(&self, whose: impl Fn(&Owner) -> bool) -> Vec<Request> {
-        let nothing = |(owner, asked): (&Owner, &RequestRecord)| Request {
+    /// Requests that remove all files of the owners that `is_selected` selects.
+    pub fn removal_requests(&self, is_selected: impl Fn(&Owner) -> bool) -> Vec<Request> {
+        let request = |(owner, record): (&Owner, &RequestRecord)| Request {
             owner: owner.clone(),
-            asked: RequestRecord {
+            record: RequestRecord {
                 complete: false,
-                ..asked.clone()
+                ..record.clone()
             },
             files: BTreeMap::new(),
-            leaves: true,
+            removes_owner: true,
         };
-        self.manifest
-            .owners
-            .iter()
-            .filter(|(owner, _)| whose(owner))
-            .map(nothing)
+        let owners = self.manifest.owners.iter();
+        owners
+            .filter(|(owner, _)| is_selected(owner))
+            .map(request)
             .collect()
     }
 
-    /// What is at a path.
-    fn on_disk(&self, path: &BStr) -> Result<DiskEntry, CacheError> {
-        if let Some(assumed) = self.assumed.get(path) {
-            return Ok(assumed.clone());
+    /// Returns what exists at `path`, including the changes of simulated plans.
+    fn disk_entry(&self, path: &BStr) -> Result<DiskEntry, CacheError> {
+        if let Some(simulated) = self.simulated.get(path) {
+            return Ok(simulated.clone());
         }
         let Some(directory) = &self.directory else {
-            return Ok(self.with_assumed(path, DiskEntry::Absent));
+            return Ok(self.simulated.merge(path, DiskEntry::Absent));
         };
 
-        let known = self.manifest.files.get(path);
-        let hashed = |stat: &Stat, keeps_change_times: &dyn Fn() -> bool| {
-            known
-                .filter(|_| self.is_known(path, stat, keeps_change_times))
-                .map(|known| known.entry.id)
+        let recorded = self.manifest.files.get(path);
+        let recorded_id = |stat: &Stat, keeps_change_times: &dyn Fn() -> bool| {
+            recorded
+                .filter(|_| self.is_recorded(path, stat, keeps_change_times))
+                .map(|file| file.entry.id)
         };
         let found = directory
-            .look(path, hashed)
-            .map_err(|source| CacheError::Open {
-                path: self.path.clone(),
-                source,
-            })?;
-        Ok(self.with_assumed(path, found))
+            .entry_at(path, recorded_id)
+            .map_err(|source| open_error(&self.path, source))?;
+        Ok(self.simulated.merge(path, found))
     }
 
-    /// What is at a path that itself is as `found`, once the assumed plan is carried out above and below it.
-    fn with_assumed(&self, path: &BStr, found: DiskEntry) -> DiskEntry {
-        if self.assumed.is_empty() {
-            return found;
-        }
-        let is_file = |path: &BStr| matches!(self.assumed.get(path), Some(DiskEntry::File { .. }));
-        let above = path
-            .find_iter(b"/")
-            .map(|slash| path[..slash].as_bstr())
-            .find(|above| is_file(above));
-        if let Some(above) = above {
-            return DiskEntry::Blocked(above.to_owned());
-        }
-
-        let mut inside = match &found {
-            DiskEntry::Directory(inside) => inside.clone(),
-            DiskEntry::Absent | DiskEntry::Blocked(_) => Vec::new(),
-            DiskEntry::File { .. } | DiskEntry::Other | DiskEntry::Unusable(_) => return found,
-        };
-        let prefix = BString::from([path.as_bytes(), b"/"].concat());
-        inside.retain(|path| !self.assumed.contains_key(path));
-        inside.extend(
-            self.assumed
-                .keys()
-                .filter(|path| path.starts_with(&prefix) && is_file(path.as_bstr()))
-                .cloned(),
-        );
-        match found {
-            DiskEntry::Absent | DiskEntry::Blocked(_) if inside.is_empty() => found,
-            _ => DiskEntry::Directory(inside),
-        }
-    }
-
-    /// Whether a file with this stat is surely the one that the manifest describes.
-    fn is_known(
+    /// Whether a file with this stat is certainly the file that the manifest describes, so that it need not be read.
+    fn is_recorded(
         &self,
         path: &BStr,
         stat: &Stat,
         keeps_change_times: impl FnOnce() -> bool,
     ) -> bool {
-        let known = self.manifest.files.get(path).and_then(|file| file.stat);
-        known.is_some_and(|known| stat.is_surely(&known, self.manifest.taken, keeps_change_times))
+        let recorded = self.manifest.files.get(path).and_then(|file| file.stat);
+        recorded.is_some_and(|recorded| {
+            stat.is_surely(&recorded, self.manifest.recorded_at, keeps_change_times)
+        })
     }
 
+    /// Opens the directory for the program's own files.
     fn control(&self) -> io::Result<Dir> {
         let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
         directory.control()
     }
-
-    /// Records what is about to be written, beside what earlier runs had pending_writes: whatever of it a kill leaves is still
-    /// known to be written by the cache.
-    fn begin<'f>(&self, files: impl Iterator<Item = &'f SourceFile>) -> io::Result<()> {
-        let mut body = self.manifest.pending_writes();
-        for file in files {
-            manifest::push_entry(
-                &mut body,
-                &file.source,
-                &Entry {
-                    mode: file.mode,
-                    id: file.id,
-                },
-            );
-        }
-        record::write_in(
-            &self.control()?,
-            Path::new(BEGUN),
-            manifest::BEGUN_HEAD,
-            &body,
-        )
-    }
-
-    fn save(&mut self) -> io::Result<()> {
-        self.manifest.taken = platform::file_system_time(&self.path).unwrap_or_default();
-        let control = self.control()?;
-        record::write_in(
-            &control,
-            Path::new(MANIFEST),
-            manifest::HEAD,
-            &manifest::encode(&self.manifest),
-        )?;
-        // Files that this run was not asked about are still as an earlier run left them.
-        match self.manifest.pending_writes() {
-            none if none.is_empty() => drop(control.remove_file(BEGUN)),
-            pending => {
-                record::write_in(&control, Path::new(BEGUN), manifest::BEGUN_HEAD, &pending)?
-            }
-        }
-        self.directory.iter().for_each(CacheDir::tidy);
-        Ok(())
-    }
 }
 
-/// The directory of a path in the codex, empty at its top, and the last segment.
-fn split(path: &BString) -> (&BStr, &BStr) {
-    let (directory, leaf) = path.rsplit_once_str("/").unwrap_or((b"", path));
-    (directory.as_bstr(), leaf.as_bstr())
-}
-
-/// Whether no other file would fare better.
-fn concerns_all(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::ReadOnlyFilesystem
-    )
-}
-
-/// Whether a path of the codex is one of the cache's own at its top.
+/// Whether the program itself uses this name at the top of the cache, so that the codex cannot have a file there.
 pub fn is_own_name(path: &BStr) -> bool {
     let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
     OWN_NAMES
@@ -546,41 +274,23 @@ pub fn is_own_name(path: &BStr) -> bool {
         .any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// The manifest of a cache, with what a run that did not end had pending_writes; empty where there is none, or where it is damaged.
-/// An error if it is there and cannot be read: files that were written for others would count as the user's own.
-fn read(directory: &CacheDir) -> io::Result<Manifest> {
-    let Some(control) = directory.existing_control()? else {
-        return Ok(Manifest::default());
-    };
-    let body = |name: &str, head| {
-        record::read_in(&control, Path::new(name), head).map_err(|error| of_own_file(name, &error))
-    };
-
-    let mut manifest = body(MANIFEST, manifest::HEAD)?
-        .and_then(|body| manifest::decode(&body))
-        .unwrap_or_default();
-    if let Some(body) = body(BEGUN, manifest::BEGUN_HEAD)? {
-        let mut reader = Reader(&body);
-        while let Some((path, entry)) = manifest::read_entry(&mut reader) {
-            let fresh = Cached {
-                entry,
-                stat: None,
-                owners: Vec::new(),
-                pending_writes: Vec::new(),
-            };
-            manifest
-                .files
-                .entry(path)
-                .or_insert(fresh)
-                .pending_writes
-                .push(entry);
-        }
+/// Reads the manifest. A cache without one is empty.
+fn read_manifest(directory: &CacheDir) -> io::Result<Manifest> {
+    match directory.existing_control()? {
+        Some(control) => Manifest::load(&control),
+        None => Ok(Manifest::default()),
     }
-    Ok(manifest)
 }
 
-/// The error of a file of the cache's own, which is named.
-fn of_own_file(name: &str, error: &io::Error) -> io::Error {
+fn open_error(path: &Path, source: io::Error) -> CacheError {
+    CacheError::Open {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Adds the name of one of the program's own files to an error.
+fn with_file_name(name: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{CONTROL}/{name}`: {error}"))
 }
 
@@ -589,61 +299,52 @@ mod tests {
     use super::*;
     use crate::object::{Kind, Mode, hash};
 
-    fn asks(project: &str, path: &str, contents: &str) -> Request {
-        let owner = Owner {
-            project: project.parse().unwrap(),
-            reason: Reason::Wanted,
-        };
-        let (id, remote, branch) = (
-            hash(Kind::Blob, contents.as_bytes()),
-            String::new(),
-            String::new(),
-        );
-        let asked = RequestRecord {
-            remote,
-            branch,
-            tip: None,
-            digest: id,
-            complete: true,
-            time: 0,
+    fn request(project: &str, path: &str, contents: &str) -> Request {
+        let id = hash(Kind::Blob, contents.as_bytes());
+        let entry = Entry {
+            mode: Mode::File,
+            id,
         };
         Request {
-            owner,
-            asked,
-            files: [(
-                path.into(),
-                Entry {
-                    mode: Mode::File,
-                    id,
-                },
-            )]
-            .into(),
-            leaves: false,
+            owner: Owner {
+                project: project.parse().unwrap(),
+                reason: Reason::Wanted,
+            },
+            record: RequestRecord {
+                remote: String::new(),
+                branch: String::new(),
+                tip: None,
+                digest: id,
+                complete: true,
+                time: 0,
+            },
+            files: [(path.into(), entry)].into(),
+            removes_owner: false,
         }
     }
 
     #[test]
-    fn what_a_killed_run_had_begun_is_known_until_its_owner_is_asked_again() {
+    fn pending_writes_of_a_killed_run_are_known_until_the_next_request_of_their_owner() {
         let directory = tempfile::tempdir().unwrap();
         let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
-        let put = |cache: &mut Cache, request: Request, contents: &str| {
+        let sync = |request: Request, contents: &str| {
+            let mut cache = open();
             let plan = cache.plan(vec![request], false).unwrap();
             cache.apply(plan, |_| Ok(contents.into())).unwrap();
         };
-        put(&mut open(), asks("a", "a.md", "one"), "one");
+        sync(request("a", "a.md", "one"), "one");
+
+        // A run that is killed after it wrote the file and before it wrote the manifest.
         let cache = open();
-        let killed = cache.plan(vec![asks("a", "a.md", "two")], false).unwrap();
-        cache
-            .begin(killed.taken.iter().flat_map(|one| one.plan.files()))
-            .unwrap();
+        let plan = cache.plan(vec![request("a", "a.md", "two")], false);
+        cache.record_pending_writes(&plan.unwrap()).unwrap();
         std::fs::write(directory.path().join("a.md"), "two").unwrap();
         drop(cache);
-        put(&mut open(), asks("b", "b.md", "b"), "b");
+
+        sync(request("b", "b.md", "b"), "b");
         assert_eq!(open().verify().unwrap(), []);
-        put(&mut open(), asks("a", "a.md", "three"), "three");
-        assert_eq!(
-            std::fs::read(directory.path().join("a.md")).unwrap(),
-            b"three"
-        );
+        sync(request("a", "a.md", "three"), "three");
+        let contents = std::fs::read(directory.path().join("a.md")).unwrap();
+        assert_eq!(contents, b"three");
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn update_caches(
         groups.entry(&one.project.cache_dir).or_default().push(one);
     }
     for (path, group) in groups {
-        let asked = |digest| RequestRecord {
+        let record = |digest| RequestRecord {
             remote: request.workspace.remote.url.to_string(),
             branch: branch.to_owned(),
             tip,
@@ -51,7 +51,7 @@ pub(super) fn update_caches(
             complete: true,
             time: request.now,
         };
-        match update_cache(request, path, &group, roots, asked, warnings) {
+        match update_cache(request, path, &group, roots, record, warnings) {
             Ok(cache) => assumed.extend(cache.map(|cache| (path.to_owned(), cache))),
             Err(_) if request.dry_run => {}
             Err(error) => {
@@ -74,7 +74,7 @@ fn update_cache(
     path: &Path,
     group: &[&PublishedProject<'_>],
     roots: &Roots<'_>,
-    asked: impl Fn(ObjectId) -> RequestRecord,
+    record: impl Fn(ObjectId) -> RequestRecord,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Cache>, CacheError> {
     let owner = |one: &PublishedProject<'_>| Owner {
@@ -86,7 +86,7 @@ fn update_cache(
     let is_there = |(one, digest): (&&PublishedProject<'_>, &ObjectId)| {
         // The tip does not count: others move it, and these files are the same ones.
         let before = look.manifest().owners.get(&owner(one));
-        before.is_some_and(|before| before.answers_at_any_tip(&asked(*digest)))
+        before.is_some_and(|before| before.satisfies_at_any_tip(&record(*digest)))
     };
     // With `--force` and `--rescan` the files themselves are looked at.
     if !request.force && !request.rescan && group.iter().zip(&digests).all(is_there) {
@@ -121,9 +121,9 @@ fn update_cache(
         }
         questions.push(Request {
             owner: owner(one),
-            asked: asked(digest),
+            record: record(digest),
             files,
-            leaves: false,
+            removes_owner: false,
         });
     }
     let plan = cache.plan(questions, request.force)?;

@@ -49,7 +49,7 @@ struct CacheGroup<'r> {
 impl CacheGroup<'_> {
     /// The plan of the cache, if there is one.
     fn taken(&self) -> impl Iterator<Item = &RequestResult> {
-        self.planned.iter().flat_map(|(_, plan)| &plan.taken)
+        self.planned.iter().flat_map(|(_, plan)| &plan.results)
     }
 }
 
@@ -161,7 +161,7 @@ fn left_questions(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Request> {
     if workspace.projects_vary || !workspace.owns_cache(cache.path()) {
         return Vec::new();
     }
-    cache.nothing_more(|owner| !workspace.uses_cache(&owner.project, cache.path()))
+    cache.removal_requests(|owner| !workspace.uses_cache(&owner.project, cache.path()))
 }
 
 /// Plans the cache of some projects.
@@ -263,7 +263,7 @@ fn question(
         project: project.name.clone(),
         reason: Reason::Wanted,
     };
-    let mut asked = RequestRecord {
+    let mut record = RequestRecord {
         remote: request.workspace.remote.url.to_string(),
         branch: session.target.branch.clone(),
         tip: session.target.tip,
@@ -275,16 +275,16 @@ fn question(
         .manifest()
         .owners
         .get(&owner)
-        .is_some_and(|before| before.answers(&asked));
+        .is_some_and(|before| before.satisfies(&record));
     if answered && published.is_empty() && !request.rescan {
         let files = cache.files_of(&owner);
         warn_of_unmatched(request, project, &selector, &files, outcome);
         return Ok(Ok((
             Request {
                 owner,
-                asked,
+                record,
                 files,
-                leaves: false,
+                removes_owner: false,
             },
             Vec::new(),
         )));
@@ -297,7 +297,7 @@ fn question(
     let mut found = selector
         .find(&|id| store.read_tree(id), root)
         .map_err(StoreError::from)?;
-    asked.tip = session.target.tip;
+    record.tip = session.target.tip;
     for (path, mode) in &found.passed_over {
         let what = if *mode == Mode::Link {
             "symlink"
@@ -341,13 +341,13 @@ fn question(
             outcome,
         )?;
     }
-    asked.complete = found.refused.is_empty();
+    record.complete = found.refused.is_empty();
     Ok(Ok((
         Request {
             owner,
-            asked,
+            record,
             files: found.files,
-            leaves: false,
+            removes_owner: false,
         },
         found.refused,
     )))
@@ -390,7 +390,7 @@ fn apply_group(
         Ok((mut cache, mut plan)) => {
             measure(&mut plan, session.store.as_ref(), published);
             let taken = if request.dry_run {
-                Ok(std::mem::take(&mut plan.taken))
+                Ok(std::mem::take(&mut plan.results))
             } else {
                 request.reporter.event(&Event::Started {
                     stage: Stage::Write,
@@ -444,7 +444,7 @@ fn measure(plan: &mut CachePlan, store: Option<&Store>, published: &[(&Project, 
         .map(|file| (file.id, file.size))
         .collect();
     for change in plan
-        .taken
+        .results
         .iter_mut()
         .flat_map(|taken| &mut taken.plan.changes)
     {

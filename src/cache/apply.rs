@@ -1,0 +1,179 @@
+//! Carries out a plan: removes and writes files, and then records the result in the manifest.
+
+use std::collections::HashMap;
+use std::io;
+
+use bstr::{BStr, BString, ByteSlice};
+use rayon::prelude::*;
+
+use super::dir::CacheDir;
+use super::{Cache, CacheError, CachePlan, RequestResult};
+use crate::platform;
+use crate::scan::SourceFile;
+use crate::stat::Stat;
+
+/// The number of files that one thread writes to a directory before others may take over. The path of the directory is
+/// resolved once for that many files.
+const FILES_PER_TASK: usize = 64;
+
+impl Cache {
+    /// Carries out a plan. `contents` returns the content of a file. A file that cannot be read, written or removed is
+    /// moved to [`RequestResult::refused`], and the others are completed.
+    pub fn apply(
+        &mut self,
+        plan: CachePlan,
+        contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
+    ) -> Result<Vec<RequestResult>, CacheError> {
+        let Some(directory) = self
+            .directory
+            .as_ref()
+            .filter(|_| self.needs_writing(&plan))
+        else {
+            return Ok(plan.results);
+        };
+        let path = self.path.clone();
+        let error = |source| CacheError::Write {
+            path: path.clone(),
+            source,
+        };
+
+        if plan.files().next().is_some() {
+            self.record_pending_writes(&plan).map_err(error)?;
+        }
+        let mut failed = remove_files(directory, &plan);
+        let mut observed = HashMap::new();
+        for (path, result) in write_files(directory, &plan, &contents) {
+            match result {
+                Ok(stat) => {
+                    observed.insert(path, stat);
+                }
+                Err(source) if affects_all_files(&source) => return Err(error(source)),
+                Err(source) => {
+                    failed.insert(path, source.to_string());
+                }
+            }
+        }
+
+        let results = self.record(plan, failed, observed);
+        self.save().map_err(error)?;
+        Ok(results)
+    }
+
+    /// Whether a run with this plan writes anything, if only to the manifest.
+    pub(super) fn needs_writing(&self, plan: &CachePlan) -> bool {
+        let is_up_to_date = plan
+            .requests
+            .iter()
+            .zip(&plan.results)
+            .all(|(request, result)| {
+                let before = self.manifest.owners.get(&request.owner);
+                result.plan.changes.is_empty()
+                    && request.record.complete
+                    && before.is_some_and(|before| before.satisfies(&request.record))
+            });
+        !is_up_to_date || !plan.observed.is_empty()
+    }
+
+    /// Moves the changes that `failed` to the refused files, and updates the manifest in memory.
+    pub(super) fn record(
+        &mut self,
+        plan: CachePlan,
+        mut failed: HashMap<BString, String>,
+        written: HashMap<BString, Stat>,
+    ) -> Vec<RequestResult> {
+        let CachePlan {
+            mut results,
+            requests,
+            mut observed,
+            ..
+        } = plan;
+        for RequestResult { plan, refused, .. } in &mut results {
+            plan.changes
+                .retain(|change| match failed.remove_entry(&change.path) {
+                    Some(failure) => {
+                        refused.push(failure);
+                        false
+                    }
+                    None => true,
+                });
+        }
+
+        observed.extend(written);
+        self.manifest.record_run(requests, &results, &observed);
+        results
+    }
+
+    /// Records the files of a plan before they are written, in addition to those of earlier runs that were killed. If
+    /// this run is killed as well, the next one still knows that the cache wrote them.
+    pub(super) fn record_pending_writes(&self, plan: &CachePlan) -> io::Result<()> {
+        self.manifest.save_pending(&self.control()?, plan.files())
+    }
+
+    fn save(&mut self) -> io::Result<()> {
+        self.manifest.recorded_at = platform::file_system_time(&self.path).unwrap_or_default();
+        self.manifest.save(&self.control()?)?;
+        self.directory.iter().for_each(CacheDir::remove_leftovers);
+        Ok(())
+    }
+}
+
+/// Removes the deleted files, and returns those that could not be removed, with the reason.
+fn remove_files(directory: &CacheDir, plan: &CachePlan) -> HashMap<BString, String> {
+    let mut failed = HashMap::new();
+    for path in plan.deleted() {
+        if let Err(error) = directory.remove(path.as_bstr()) {
+            failed.insert(path.clone(), error.to_string());
+        }
+    }
+    failed
+}
+
+/// Writes the files in parallel, and returns the stat or the error of each.
+fn write_files(
+    directory: &CacheDir,
+    plan: &CachePlan,
+    contents: &(impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync),
+) -> Vec<(BString, io::Result<Stat>)> {
+    type FileToWrite<'p> = ((&'p BStr, &'p BStr), &'p SourceFile);
+    let mut files: Vec<FileToWrite<'_>> = plan
+        .files()
+        .map(|file| (split(&file.source), file))
+        .collect();
+    files.sort_unstable_by_key(|(path, _)| *path);
+    let tasks: Vec<_> = files
+        .chunk_by(|((a, _), _), ((b, _), _)| a == b)
+        .flat_map(|files| files.chunks(FILES_PER_TASK))
+        .collect();
+
+    let write_task = |files: &[FileToWrite<'_>]| -> Vec<(BString, io::Result<Stat>)> {
+        let ((parent, _), _) = files[0];
+        let parent = directory.open_for_writing(parent, plan.force);
+        let write = |name: &BStr, file: &SourceFile| {
+            let parent = parent
+                .as_ref()
+                .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+            parent.write(name, file.mode, &contents(file).map_err(io::Error::other)?)
+        };
+        files
+            .iter()
+            .map(|((_, name), file)| (file.source.clone(), write(name, file)))
+            .collect()
+    };
+    tasks.into_par_iter().flat_map_iter(write_task).collect()
+}
+
+/// Splits a path into its directory, which is empty at the top of the cache, and its last segment.
+fn split(path: &BString) -> (&BStr, &BStr) {
+    let (directory, name) = path.rsplit_once_str("/").unwrap_or((b"", path));
+    (directory.as_bstr(), name.as_bstr())
+}
+
+/// Whether the error would occur for every other file as well.
+pub(super) fn affects_all_files(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
