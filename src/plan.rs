@@ -452,6 +452,7 @@ fn in_the_way<'s>(standing: &'s BTreeMap<BString, Mode>, path: &BStr) -> Option<
 
 /// The paths that stay because a source of theirs is matched and not taken.
 struct Kept<'s> {
+    snapshot: &'s Snapshot,
     /// The sources that are not taken, and whether files below them may be hidden.
     sources: BTreeMap<&'s BStr, bool>,
     /// The files that one of them could be published to under another path.
@@ -460,29 +461,44 @@ struct Kept<'s> {
 
 impl<'s> Kept<'s> {
     fn new(project: &'s Project, snapshot: &'s Snapshot) -> Self {
-        let sources: BTreeMap<_, _> = snapshot
-            .skipped
-            .iter()
-            .map(|skipped| (skipped.source.as_bstr(), skipped.reason.may_hide_files()))
-            .collect();
-        let files = sources
-            .iter()
-            .flat_map(|(source, hides)| project.claims.files_fed_by(source, *hides));
-        Self {
-            files: files.collect(),
-            sources,
+        let mut kept = Self {
+            snapshot,
+            sources: BTreeMap::new(),
+            files: BTreeSet::new(),
+        };
+        for skipped in &snapshot.skipped {
+            let (source, hides) = (skipped.source.as_bstr(), skipped.reason.may_hide_files());
+            kept.sources.insert(source, hides);
+
+            let files = project.claims.files_fed_by(source, hides).into_iter();
+            kept.files
+                .extend(files.filter(|path| !is_replaced(snapshot, path, source)));
         }
+        kept
     }
 
     fn holds(&self, project: &Project, path: &BString) -> bool {
+        let is_kept_by = |skipped: &[u8]| !is_replaced(self.snapshot, path, skipped.as_bstr());
         let is_skipped = |source: Vec<u8>| {
-            let hides = |slash: usize| self.sources.get(source[..slash].as_bstr()) == Some(&true);
-            self.sources.contains_key(source.as_bstr()) || source.find_iter(b"/").any(hides)
+            let mut above = source.find_iter(b"/").map(|slash| &source[..slash]);
+            above.any(|above| self.sources.get(above.as_bstr()) == Some(&true) && is_kept_by(above))
+                || (self.sources.contains_key(source.as_bstr()) && is_kept_by(&source))
         };
+
         !self.sources.is_empty()
             && (self.files.contains(path.as_bytes())
                 || project.claims.sources(path).into_iter().any(is_skipped))
     }
+}
+
+/// Whether the file at `source` is itself published to `path`, or to a path above it: a link that is published replaces
+/// the directory that was there before.
+fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
+    let above = path.find_iter(b"/").map(|slash| &path[..slash]);
+    above.chain([path]).any(|path| {
+        let file = snapshot.files.get(path.as_bstr());
+        file.is_some_and(|file| file.source == source)
+    })
 }
 
 /// A digest of the tip and of everything that would change on top of it: the same plan has the same id.

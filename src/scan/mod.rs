@@ -100,12 +100,26 @@ pub enum SkipReason {
     /// A link that may lead to a directory with matching files.
     #[error("the link is not followed (`sync.symlinks`)")]
     NotFollowed,
+    /// A link to a directory that is published as a link (`symlinks: preserve`), while another rule claims files below it.
+    #[error("the link is preserved and not followed (`sync.symlinks`)")]
+    Preserved,
     /// A socket, pipe or device.
     #[error("not a regular file")]
     Special,
     /// A name that no tree of git may hold.
     #[error("{0}")]
     Name(#[from] crate::paths::InvalidPath),
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = escaped(&self.source);
+        match self.reason {
+            SkipReason::Preserved => write!(f, "files below `{source}` are not published")?,
+            _ => write!(f, "`{source}` is not published")?,
+        }
+        write!(f, ": {}", self.reason)
+    }
 }
 
 impl SkipReason {
@@ -117,7 +131,8 @@ impl SkipReason {
             | Self::Loop
             | Self::NeverASource
             | Self::Link
-            | Self::NotFollowed => true,
+            | Self::NotFollowed
+            | Self::Preserved => true,
             Self::TooLarge { .. } | Self::Special | Self::Name(_) => false,
         }
     }

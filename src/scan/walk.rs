@@ -111,7 +111,21 @@ pub(super) fn walk(project: &Project, real_root: &Path) -> Result<Walked, ScanEr
             None => None,
         };
         match reason {
-            None => found.push(Found { source, claims }),
+            None => {
+                if entry.path_is_symlink()
+                    && hides_files_of_others(project, &entry, &source, &rules)
+                {
+                    let reason = SkipReason::Preserved;
+                    push(
+                        &skipped,
+                        Skipped {
+                            source: source.clone(),
+                            reason,
+                        },
+                    );
+                }
+                found.push(Found { source, claims });
+            }
             Some(reason) => push(&skipped, Skipped { source, reason }),
         }
     }
@@ -146,6 +160,19 @@ fn check_ignore_files(directory: &Path) -> Result<(), ScanError> {
 fn hides_files(project: &Project, link: &Path, source: &[u8]) -> bool {
     let is_file = || fs::metadata(link).is_ok_and(|target| !target.is_dir());
     project.scan.symlinks != Symlinks::FollowInside && project.claims.can_hold(source) && !is_file()
+}
+
+/// Whether a link that `rules` publish as a link hides files that other rules claim.
+fn hides_files_of_others(
+    project: &Project,
+    link: &ignore::DirEntry,
+    source: &[u8],
+    rules: &[usize],
+) -> bool {
+    let reaching = || project.claims.reaching(source);
+    project.scan.symlinks == Symlinks::Preserve
+        && reaching().iter().any(|rule| !rules.contains(rule))
+        && fs::metadata(link.path()).is_ok_and(|target| target.is_dir())
 }
 
 /// Whether the walk continues with `entry`. It enters no directory that cannot hold a claimed file, nothing on the deny

@@ -282,6 +282,35 @@ fn a_skipped_source_keeps_the_file_that_a_glob_fills() {
 }
 
 #[test]
+fn a_preserved_link_hides_files_of_other_rules_only() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "  sync: { symlinks: preserve }\n");
+    let config = "projects.alpha={mappings=[{from='docs/**/x.md', to='one.md'}, {from='docs/*/y.md', to='kept/'}], \
+        sync={to_codex={include=['docs/**']}}}";
+    let sync = ["sync", "--all", "--allow-mass-delete", "--config", config];
+    sandbox.write("ws/alpha/docs/lib/x.md", "x");
+    sandbox.write("ws/alpha/docs/lib/y.md", "y");
+    sandbox.run(&sync).code(0);
+
+    sandbox.remove("ws/alpha/docs/lib");
+    sandbox.write("ws/alpha/other/x.md", "other");
+    symlink("../other", sandbox.path("ws/alpha/docs/lib")).unwrap();
+    let output = sandbox.run(&sync).code(0);
+    let warning =
+        "files below `docs/lib` are not published: the link is preserved and not followed";
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
+    assert_eq!(published(&codex), ["docs/lib", "kept/lib/y.md", "one.md"]);
+
+    // The link itself is published as before.
+    sandbox.remove("ws/alpha/docs/lib");
+    sandbox.write("ws/alpha/third/a.md", "a");
+    symlink("../third", sandbox.path("ws/alpha/docs/lib")).unwrap();
+    sandbox.run(&sync).code(0);
+    assert_eq!(codex.file("projects/alpha/docs/lib"), "../third");
+    assert_eq!(codex.file("projects/alpha/one.md"), "x");
+}
+
+#[test]
 fn a_skipped_source_keeps_the_copy_that_several_sources_share() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");

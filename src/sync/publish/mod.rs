@@ -28,7 +28,7 @@ use crate::config::Direction;
 use crate::event::Event;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{Pushed, SyncError, SyncOutcome};
-use crate::paths::{escaped, shown};
+use crate::paths::shown;
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
@@ -530,12 +530,11 @@ impl<'r> Publish<'r> {
                 }
             };
             for skipped in &snapshot.skipped {
-                let message = format!(
-                    "`{}` is not published: {}",
-                    escaped(&skipped.source),
-                    skipped.reason
+                request.warn(
+                    &mut self.outcome.warnings,
+                    Some(project),
+                    skipped.to_string(),
                 );
-                request.warn(&mut self.outcome.warnings, Some(project), message);
             }
             self.snapshots.push(snapshot);
         }

@@ -448,6 +448,10 @@ impl Sources {
                 }
                 (Symlinks::FollowInside, Target::OutsideFile) if !matched => {}
                 (Symlinks::Preserve, Target::File(_) | Target::Directory(_)) if matched => {
+                    let hides = |rule: &Rule| !rule.takes(seen) && rule.takes_below(seen);
+                    if matches!(target, Target::Directory(_)) && rules.iter().any(hides) {
+                        self.hidden.insert(seen.into());
+                    }
                     let content = target.text(seen).into_bytes();
                     self.files.insert(
                         seen.into(),
@@ -550,20 +554,30 @@ pub(super) fn expected(project: &Project, guard: &Guard) -> Expected {
     };
     let kept = |path: &[u8]| {
         let single = &sources.other;
+        // A link that is published as a link replaces what was at its path and below.
+        let is_replaced = |link: &Bytes| {
+            sources.files.contains_key(link)
+                && destinations(link)
+                    .iter()
+                    .any(|to| to == path || is_below(path, to))
+        };
+        let hidden: Vec<&Bytes> = sources
+            .hidden
+            .iter()
+            .filter(|hidden| !is_replaced(hidden))
+            .collect();
         rules.iter().any(|rule| match rule.source_of(path) {
             Some(source) => {
                 rule.takes(&source)
                     && (single.contains(&source)
-                        || sources
-                            .hidden
+                        || hidden
                             .iter()
-                            .any(|hidden| *hidden == source || is_below(&source, hidden)))
+                            .any(|hidden| **hidden == source || is_below(&source, hidden)))
             }
             None => {
                 rule.file() == Some(path)
                     && (single.iter().any(|source| rule.takes(source))
-                        || sources
-                            .hidden
+                        || hidden
                             .iter()
                             .any(|hidden| rule.takes(hidden) || rule.takes_below(hidden)))
             }
