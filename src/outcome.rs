@@ -1,4 +1,4 @@
-//! What a run did, as values: the one source of every output path and of the exit status.
+//! The outcome of a run as values. All output formats and the exit status are derived from it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,100 +23,102 @@ use crate::scan::ScanError;
 use crate::url::RemoteUrl;
 use crate::workspace::mapping::InvalidPattern;
 
-/// A whole run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct SyncOutcome {
-    /// Which way.
+    /// The direction of the run.
     pub direction: Direction,
-    /// Whether it was only planned.
+    /// Whether the changes were only planned.
     pub dry_run: bool,
-    /// For a dry run without network: when the state was recorded that it was compared with, in seconds since the epoch.
+    /// For a dry run without network access: when the state that it was compared with was recorded, in seconds since the
+    /// epoch.
     pub recorded: Option<i64>,
-    /// The plan's digest, where one was made.
+    /// A digest of the tip and of all planned changes; `None` if nothing was planned.
     pub plan_id: Option<ObjectId>,
-    /// The codex.
+    /// The codex, before and after the run.
     pub remote: RemoteState,
-    /// In name order.
+    /// The projects, in name order. A project that is published and pulled has one report per direction.
     pub projects: Vec<ProjectReport>,
-    /// Whether something was pushed.
+    /// Whether commits were pushed.
     pub pushed: Pushed,
-    /// How many pushes were made.
+    /// The number of pushes that were attempted.
     pub attempts: u32,
-    /// What a user should know.
+    /// Problems that did not stop the run.
     pub warnings: Vec<Warning>,
-    /// What ended the run early.
+    /// The error that ended the run early.
     pub failure: Option<SyncError>,
-    /// How long it took.
+    /// The duration of the run.
     pub duration: Duration,
 }
 
-/// The codex before and after.
+/// The codex, before and after a run.
 #[derive(Debug, Clone)]
 pub struct RemoteState {
-    /// Its URL.
+    /// The URL, after git's configuration has rewritten it.
     pub url: RemoteUrl,
-    /// The branch, once it is known.
+    /// The branch; `None` if the run ended before it was known.
     pub branch: Option<String>,
-    /// Its tip before; `None` where it had none or was not asked.
+    /// The tip of the branch before the run; `None` if it had none or was not queried.
     pub before: Option<ObjectId>,
-    /// Our last commit, where it landed; else the tip as it was.
+    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
     pub after: Option<ObjectId>,
-    /// Whether the branch does not exist and this run makes it, or would.
+    /// Whether the branch did not exist and this run created it, or would create it.
     pub creates_branch: bool,
-    /// What the commits of this run go on top of: the tip, or that of the branch that a new one starts from.
+    /// The parent of the run's first commit: the tip of the branch or, if the branch is to be created, the tip of the
+    /// branch that it starts from.
     pub base: Option<ObjectId>,
 }
 
-/// Whether commits arrived.
+/// Whether commits were pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// Nothing was pushed.
     No,
-    /// They did, and the remote confirmed it when asked again.
+    /// Commits were pushed, and a second query of the remote confirmed it.
     Verified,
-    /// They were sent, and the remote could not be asked, or gave no verdict and may still take them.
+    /// Commits were sent, but the remote did not confirm them. It may still accept them.
     Unknown,
 }
 
-/// One project's part in one direction.
+/// The report on one project in one direction.
 #[derive(Debug)]
 pub struct ProjectReport {
-    /// Its name.
+    /// The name of the project.
     pub name: ProjectName,
     /// To or from the codex, never both.
     pub direction: Direction,
-    /// Where the paths of the plan begin in the codex; `None` where they are whole.
+    /// The path in the codex that the paths of the plan are relative to; `None` if they are relative to its root.
     pub to: Option<CodexPath>,
-    /// What became of it.
+    /// The result.
     pub outcome: ProjectOutcome,
-    /// What was, or would have been, changed.
+    /// The changes that were made or, if the outcome says so, would have been made.
     pub plan: ProjectPlan,
-    /// When it was synced before.
+    /// The previous sync of the project.
     pub last_sync: LastSync,
 }
 
 /// When a project was last synced, and from which revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LastSync {
-    /// Nobody asked.
-    NotAsked,
-    /// Into the codex, by this commit.
+    /// Not requested: see [`history::add_last_syncs`](crate::sync::history::add_last_syncs).
+    NotRequested,
+    /// Published to the codex by this commit.
     Published(SyncCommit),
-    /// Into the local cache.
-    Brought {
-        /// When, in seconds since the epoch.
+    /// Pulled into the local cache.
+    Pulled {
+        /// The time of the pull, in seconds since the epoch.
         time: i64,
-        /// The codex's tip of that time; `None` where it had no commits.
+        /// The tip of the codex at that time; `None` if it had no commits.
         tip: Option<ObjectId>,
     },
-    /// It never was: no commit says so, and the codex holds none of its files.
+    /// Never synced: no commit of the codex is a sync of the project, and the codex contains none of its files.
     Never,
-    /// It is not known here, for this reason.
+    /// Unknown, for this reason.
     Unknown(String),
 }
 
 impl ProjectReport {
-    /// A path of the plan as a path of the codex.
+    /// Converts a path of the plan to a path of the codex.
     pub fn in_codex(&self, path: &BStr) -> BString {
         self.to
             .as_ref()
@@ -124,74 +126,75 @@ impl ProjectReport {
     }
 }
 
-/// What became of a project.
+/// The result of one project.
 #[derive(Debug)]
 pub enum ProjectOutcome {
-    /// Nothing to do.
+    /// Nothing differs.
     UpToDate,
-    /// There is something to do, and this is a dry run.
+    /// A dry run that found changes.
     WouldSync,
-    /// Its commit landed and was confirmed.
+    /// Published: the remote contains this commit.
     Synced(ObjectId),
-    /// Its files were brought into the cache.
-    Brought,
-    /// So were its files, but for these entries, each with the reason.
+    /// Pulled: all selected files are in the cache.
+    Pulled,
+    /// Pulled, except for these entries of the codex, each with the reason.
     Incomplete(Vec<(BString, String)>),
-    /// Its commit was sent; whether it landed is not known.
+    /// This commit was sent, but the remote did not confirm it.
     Sent(ObjectId),
-    /// A guard holds it back.
+    /// Withheld by a guard.
     Withheld(plan::Withheld),
-    /// It was ready, but another project was not, and the run is `--atomic`.
+    /// Withheld because another project failed or was withheld, and the run is atomic.
     WithheldByOthers,
-    /// It could not be read, or its cache not be written.
+    /// The sources could not be read, or the cache could not be written.
     Failed(ProjectError),
-    /// It was ready, or would have been, but the run ended before it landed.
+    /// Planned, but the run ended before the commit was pushed.
     NotLanded,
 }
 
-/// What became of a project, in one word.
+/// The result of one project, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Its commit landed and was confirmed.
+    /// Published and confirmed by the remote, or pulled into the cache.
     Synced,
-    /// It would change; this is a dry run.
+    /// A dry run found changes.
     WouldSync,
-    /// Nothing to do.
+    /// Nothing differs.
     UpToDate,
-    /// Held back.
+    /// Held back by a guard, or by `--atomic`.
     Withheld,
-    /// It did not land.
+    /// Not published or not pulled, because of an error.
     Failed,
 }
 
 /// Sums over the projects.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Totals {
-    /// How many projects there are. One that is published and pulled counts once here, and below once for each direction.
+    /// Number of projects. A project that is published and pulled counts once here, and once per direction in the
+    /// numbers by status.
     pub projects: u64,
-    /// With this status.
+    /// Number of projects with the status `synced`.
     pub synced: u64,
-    /// With this status.
+    /// Number of projects with the status `up-to-date`.
     pub up_to_date: u64,
-    /// With this status.
+    /// Number of projects with the status `withheld`.
     pub withheld: u64,
-    /// With this status.
+    /// Number of projects with the status `failed`.
     pub failed: u64,
-    /// New files.
+    /// Number of added files.
     pub added: u64,
-    /// Changed files.
+    /// Number of files with changed contents or mode.
     pub modified: u64,
-    /// Deleted files.
+    /// Number of deleted files.
     pub deleted: u64,
-    /// Equal files.
+    /// Number of claimed files that are the same on both sides.
     pub unchanged: u64,
-    /// With this status (dry run).
+    /// Number of projects with the status `would-sync` (dry run).
     pub would_sync: u64,
 }
 
 impl SyncOutcome {
-    /// The sums over its projects.
+    /// Computes the sums over the projects. Changes of a failed or withheld project are not counted.
     pub fn totals(&self) -> Totals {
         let names: BTreeSet<_> = self.projects.iter().map(|project| &project.name).collect();
         let mut totals = Totals {
@@ -221,7 +224,7 @@ impl SyncOutcome {
 }
 
 impl Totals {
-    /// How many there are of each status that there is: `2 synced, 1 failed`.
+    /// Formats the number of projects by status, without zeros: `2 synced, 1 failed`.
     pub fn by_status(&self) -> String {
         let counts = [
             (self.synced, "synced"),
@@ -230,8 +233,9 @@ impl Totals {
             (self.withheld, "withheld"),
             (self.failed, "failed"),
         ];
-        let there = counts.iter().filter(|(count, _)| *count > 0);
-        there
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
             .map(|(count, status)| format!("{count} {status}"))
             .collect::<Vec<_>>()
             .join(", ")
@@ -239,17 +243,17 @@ impl Totals {
 }
 
 impl Status {
-    /// Whether the project is not where it should be.
+    /// Whether the project failed or was withheld.
     pub fn is_held_up(self) -> bool {
         matches!(self, Self::Withheld | Self::Failed)
     }
 }
 
 impl ProjectOutcome {
-    /// In one word.
+    /// Returns the result in one word.
     pub fn status(&self) -> Status {
         match self {
-            Self::Synced(_) | Self::Brought => Status::Synced,
+            Self::Synced(_) | Self::Pulled => Status::Synced,
             Self::WouldSync => Status::WouldSync,
             Self::UpToDate => Status::UpToDate,
             Self::Withheld(_) | Self::WithheldByOthers => Status::Withheld,
@@ -259,7 +263,7 @@ impl ProjectOutcome {
         }
     }
 
-    /// Whether the project itself has something to be told, rather than the run as a whole.
+    /// Whether the project itself is the cause, rather than the run or another project.
     pub fn is_own_fault(&self) -> bool {
         matches!(
             self,
@@ -271,143 +275,144 @@ impl ProjectOutcome {
 /// Why a project failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    /// Its sources cannot be read.
+    /// The sources cannot be read.
     #[error(transparent)]
     Scan(#[from] ScanError),
-    /// Its cache cannot be read or written; projects may share one.
+    /// The cache cannot be read or written. Projects can share a cache, and then share the error.
     #[error(transparent)]
     Cache(Arc<CacheError>),
-    /// Its patterns for what to bring cannot be used together.
+    /// The patterns that select files to pull cannot be used together.
     #[error("the patterns of `sync.from_codex` cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Patterns(Vec<InvalidPattern>),
 }
 
-/// Something a user should know that stops nothing.
+/// A problem that did not stop the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// The project it concerns.
+    /// The affected project, if it is a single one.
     pub project: Option<ProjectName>,
-    /// What.
+    /// The warning text.
     pub message: String,
 }
 
-/// What ends a whole run.
+/// An error that ends a run.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The remote cannot be reached, found, read or authenticated to.
     #[error(transparent)]
     Remote(Box<RemoteError>),
-    /// The clone cannot be made or read.
+    /// The clone of the codex cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The server does not accept the push.
+    /// The server rejected the push.
     #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
     Declined {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
-        /// Why, and the server's own words.
+        /// The reason and the server's message.
         refusal: Box<Refusal>,
-        /// The projects that the words name, where they do not name all.
+        /// The projects that the server's message names; empty if it names all of them or none.
         named: Vec<ProjectName>,
         /// The other projects of the push.
         others: Vec<ProjectName>,
     },
-    /// The branch moved every time.
+    /// The branch moved during every attempt.
     #[error("branch `{}` of `{place}` moved during each of {attempts} attempts; the last rejection: {last}", escaped(branch.as_bytes()))]
     RetriesExhausted {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
-        /// How many pushes were made.
+        /// The number of attempts.
         attempts: u32,
-        /// The reason of the last refusal.
+        /// The reason for the last rejection.
         last: String,
-        /// The server's own words with it, one line each.
+        /// The server's message with it, one string per line.
         words: Vec<String>,
     },
-    /// The branch was there when the run began, or later, and is not any more. It is never made again.
+    /// The branch existed during the run and no longer does. It is not created again.
     #[error("branch `{}` of `{place}` was deleted or renamed during the run", escaped(branch.as_bytes()))]
     BranchGone {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
     },
-    /// The push was accepted, and the branch was rewritten since: its history holds neither our commits nor its old tip.
+    /// The push was accepted, but then the branch was rewritten: its history contains neither our commits nor the old
+    /// tip.
     #[error("landed, then removed: `{place}` accepted {commit}, but branch `{}` no longer contains it", escaped(branch.as_bytes()))]
     LandedThenRemoved {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
         /// Our last commit.
         commit: ObjectId,
-        /// The server's own words, one line each.
+        /// The server's message, one string per line.
         words: Vec<String>,
     },
-    /// The push was accepted, and the branch does not contain it.
+    /// The push was accepted, but the branch does not contain our commits.
     #[error("`{place}` accepted the push, but branch `{}` does not contain {commit}", escaped(branch.as_bytes()))]
     NotInBranch {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
         /// Our last commit.
         commit: ObjectId,
-        /// The ref that the server updated instead, where it says so.
+        /// The ref that the server updated instead, if it reports one.
         instead: Option<String>,
-        /// The server's own words, one line each.
+        /// The server's message, one string per line.
         words: Vec<String>,
     },
-    /// The push was sent, and the remote could not be asked.
+    /// The push was sent, but the query that would confirm it failed.
     #[error("the push was sent, but `{place}` could not be queried to confirm it")]
     Unverified {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
-        /// Why.
+        /// The error of the query.
         source: Box<RemoteError>,
     },
-    /// The push was sent, and the server never said what became of it.
+    /// The push was sent, but the server did not report its result.
     #[error(
         "the push was sent, but `{place}` did not report the result, and branch `{}` does not contain it so far",
         escaped(branch.as_bytes())
     )]
     NoVerdict {
-        /// The host, or the path.
+        /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
-        /// How the answer got lost.
+        /// The error while the result was awaited.
         source: Box<RemoteError>,
     },
-    /// `remote.create` is off and nothing is there.
+    /// There is no repository at the local path, and `remote.create` is off.
     #[error("there is no repository at `{path}`")]
     LocalMissing {
         /// The path.
         path: String,
     },
-    /// The branch is not there and `remote.create` is off.
+    /// The branch does not exist, and `remote.create` is off.
     #[error("branch `{}` does not exist in `{url}`", escaped(branch.as_bytes()))]
     BranchMissing {
         /// The branch.
         branch: String,
         /// The remote.
         url: String,
-        /// The branch that its HEAD names.
+        /// The default branch: the one that the remote's HEAD names.
         head: Option<String>,
-        /// The environment that chose the branch.
+        /// The environment whose configuration names the branch.
         environment: Option<String>,
     },
-    /// `--offline`, and nothing was recorded to compare with.
+    /// Offline, and without a recorded state to compare with.
     #[error("no recorded state for {}", listed(projects))]
     NothingRecorded {
-        /// The projects of which nothing is known.
+        /// The projects without a recorded state.
         projects: Vec<String>,
     },
-    /// Some project was not ready and the run is `--atomic`.
+    /// A project failed or was withheld, and the run is atomic.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,
     /// Stopped by a signal.

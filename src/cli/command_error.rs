@@ -1,4 +1,4 @@
-//! An error that ends a command: what is reported, and the exit status.
+//! The error of a command: its report and the exit status.
 
 use super::{error_report, exit};
 use crate::cache::CacheError;
@@ -10,7 +10,7 @@ use crate::workspace::SelectError;
 /// An error that ends a command.
 #[derive(Debug)]
 pub(crate) struct CommandError {
-    /// What every output format shows.
+    /// The contents for every output format.
     pub(crate) report: ErrorReport,
     /// The exit status.
     pub(crate) exit: u8,

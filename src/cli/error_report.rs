@@ -345,7 +345,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::UpToDate
         | ProjectOutcome::WouldSync
         | ProjectOutcome::Synced(_)
-        | ProjectOutcome::Brought => return None,
+        | ProjectOutcome::Pulled => return None,
     })
 }
 
@@ -486,7 +486,7 @@ fn store_hint(error: &StoreError) -> String {
     format!("{fix}, or {alternative}")
 }
 
-/// What to do about an error of the remote. `None` if a signal ended the operation.
+/// The suggested fix for an error of the remote. `None` if a signal ended the operation.
 fn remote_hint(error: &RemoteError) -> Option<String> {
     let RemoteError { place, url, .. } = error;
     let host = ssh_arguments(place);

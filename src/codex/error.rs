@@ -1,109 +1,109 @@
-//! What can go wrong with a remote, sorted by cause.
+//! Errors of remotes, classified by cause.
 
 use std::time::Duration;
 
 use crate::interrupt::Interrupted;
 
-/// A failure to reach, read or write the remote. `detail` is git's or the server's own words, secrets removed.
+/// A failure to reach, read or write the remote.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.headline())]
 pub struct RemoteError {
     /// The cause.
     pub kind: RemoteErrorKind,
-    /// Host, or path of a local remote.
+    /// The host or, for a local remote, the path.
     pub place: String,
-    /// The remote as it is shown.
+    /// The URL, without secrets.
     pub url: String,
-    /// What was said, a line each.
+    /// The messages of git and the server, one string per line, without secrets.
     pub detail: Vec<String>,
-    /// Credentials that were tried or found missing, for authentication errors.
+    /// For authentication errors: the credentials that were tried, and the sources that had none.
     pub tried: Vec<String>,
-    /// What else helps to fix it.
+    /// Values for the hint.
     pub advice: Box<Advice>,
 }
 
-/// What helps to fix an error, where it depends on more than the kind.
+/// Values for the hint of an error that depends on more than its kind.
 #[derive(Debug, Default)]
 pub struct Advice {
     /// How long the server asks to wait before the next request (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// A command to type.
+    /// The command that fixes the error.
     pub command: Option<String>,
 }
 
-/// Causes, each with its own message and hint.
+/// The causes of remote errors. Each has its own message and hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteErrorKind {
-    /// No credentials, and the server wants some.
+    /// The server requires credentials, and none were found.
     NoCredentials,
-    /// The server refused the credentials.
+    /// The server rejected the credentials.
     WrongCredentials,
-    /// Known to the server, but not allowed.
+    /// The credentials are valid, but do not permit the operation.
     Forbidden,
-    /// No such repository, or none that this user may see.
+    /// The repository does not exist, or the user has no access to it.
     NotFound,
-    /// The name has no address.
+    /// The host name cannot be resolved.
     HostUnknown,
-    /// Nothing answers at that address.
+    /// The connection was refused.
     Refused,
-    /// Nothing moved for too long.
+    /// No data was transferred for too long.
     TimedOut,
-    /// The TLS certificate does not hold, or there is no TLS.
+    /// The TLS handshake failed, or the certificate is not trusted.
     Tls,
-    /// https was asked for and the server speaks plain http.
+    /// The URL has the scheme https, but the server speaks plain http.
     PlainHttp,
-    /// The proxy cannot be reached, or refuses the connection.
+    /// The proxy cannot be reached, or rejects the connection.
     Proxy,
-    /// The response is a web page, or anything else that git does not send.
+    /// The response is not in git's protocol: a web page, for example.
     NotGit,
     /// The server limits the number of requests.
     RateLimited,
-    /// The repository stores objects of another format.
+    /// The repository uses an object format other than SHA-1.
     ObjectFormat,
-    /// The server sends no objects by their ids, only branches.
+    /// The server serves only branches, not single objects by id.
     Unadvertised,
     /// The user's git configuration cannot be read.
     GitConfig,
     /// The user's git configuration rewrites the URL to one that is not supported.
     Rewritten,
-    /// The server does not take the ssh key.
+    /// The server accepts none of the ssh keys.
     SshKeyRefused,
-    /// The ssh server has no git, or not on the PATH of a login without a terminal.
+    /// The ssh server has no git on the PATH of a login without a terminal.
     ServerWithoutGit,
-    /// The login shell of the ssh server prints text before git speaks.
+    /// The login shell of the ssh server prints text before git starts.
     ShellNoise,
-    /// The repository on the ssh server belongs to another user than the one who logs in there.
+    /// The repository on the ssh server belongs to a user other than the login user.
     ServerOwnership,
-    /// The host's ssh key is not known here.
+    /// The host's ssh key is not in `known_hosts`.
     SshHostUnknown,
-    /// The host's ssh key is another than the known one.
+    /// The host's ssh key differs from the one in `known_hosts`.
     SshHostChanged,
-    /// The server leads to another URL, and a token is attached.
+    /// The server redirects a request that carries a token.
     Redirected,
-    /// A token would go over plain http.
+    /// A token would be sent over plain http.
     Insecure,
-    /// The branch is not there.
+    /// The branch does not exist.
     BranchMissing,
-    /// The repository belongs to another user and git will not touch it.
+    /// The local repository belongs to another user, so git rejects it.
     DubiousOwnership,
-    /// The server says it cannot now (5xx) or broke off.
+    /// The server reported an internal error (5xx), or closed the connection early.
     ServerFailure,
-    /// The server does not accept the request (400, 405, 411).
+    /// The server rejected the request itself (400, 405, 411).
     RequestRefused,
-    /// No transport is at hand: `git` is missing or too old.
+    /// No transport is available: `git` is missing or too old.
     NoTransport,
     /// `remote.transport: libgit2` in a build without it.
     NotBuiltIn,
     /// The disk is full.
     DiskFull,
-    /// Stopped by a signal.
+    /// A signal ended the operation.
     Interrupted(Interrupted),
-    /// Anything else; the detail tells.
+    /// Any other cause; see the details.
     Other,
 }
 
 impl RemoteErrorKind {
-    /// Whether the same call may succeed a moment later.
+    /// Whether the same call may succeed if it is repeated.
     pub fn is_transient(self) -> bool {
         matches!(
             self,
@@ -111,13 +111,14 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a request that only reads is repeated at once: the server answered that it cannot now, or the connection
-    /// broke. Time-outs are not repeated: the user has waited long enough.
+    /// Whether a read request is repeated immediately: the server reported a temporary problem, or the connection broke.
+    /// Time-outs are not repeated, because the user has already waited.
     pub fn is_repeated(self) -> bool {
         matches!(self, Self::ServerFailure | Self::RateLimited)
     }
 
-    /// Whether a push that failed so did not land, even if all of it was sent: the server's own answer says so.
+    /// Whether a push with this error was not accepted, even if all of it was sent, because the error is the server's
+    /// own response.
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
@@ -129,12 +130,12 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a push that failed so cannot land later: the server answered the request without reading it.
+    /// Whether a push with this error cannot be accepted later: the server responded without reading the request.
     pub fn precludes_landing(self) -> bool {
         self.is_refusal() || matches!(self, Self::RequestRefused | Self::RateLimited)
     }
 
-    /// A stable name for machines.
+    /// The stable identifier of the kind, for programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::NoCredentials => "no-credentials",

@@ -47,11 +47,11 @@ pub fn summary(outcome: &SyncOutcome) -> String {
     text
 }
 
-/// Output without anything that a runner would carry out as a workflow command: names, contents and the words of a
-/// server are not commands of ours. The runner takes `::` at the start of a line, after any white space, and `##[`
-/// anywhere; a `\r` ends a line for it as well.
+/// Makes workflow commands in `output` ineffective, so that file names, contents and messages of the server cannot control
+/// the runner. It reads `::` at the start of a line (after white space) and `##[` anywhere as a command, and also treats
+/// `\r` as the end of a line.
 ///
-/// One character of each is written as a JSON escape, so that a document stays the same document.
+/// One character of each command is replaced by its JSON escape, so that the value of a JSON document stays the same.
 pub fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
     if !output.contains_str("::") && !output.contains_str("##[") {
         return Cow::Borrowed(output);

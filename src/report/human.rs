@@ -155,7 +155,7 @@ fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) 
 fn result(outcome: &ProjectOutcome, style: Style) -> String {
     match outcome {
         ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
-        ProjectOutcome::Brought => style.good("in the cache"),
+        ProjectOutcome::Pulled => style.good("in the cache"),
         ProjectOutcome::Incomplete(entries) => style.bad(format!(
             "in the cache except {}",
             pluralize(entries.len(), "path")

@@ -118,7 +118,7 @@ impl LastSync {
         };
 
         match last_sync {
-            outcome::LastSync::NotAsked => None,
+            outcome::LastSync::NotRequested => None,
             outcome::LastSync::Published(commit) => {
                 let source = commit.source.as_ref();
                 Some(Self {
@@ -130,7 +130,7 @@ impl LastSync {
                     unknown: None,
                 })
             }
-            outcome::LastSync::Brought { time: seconds, tip } => Some(Self {
+            outcome::LastSync::Pulled { time: seconds, tip } => Some(Self {
                 time: time(*seconds),
                 commit: tip.map(|tip| tip.to_string()),
                 ..Self::default()

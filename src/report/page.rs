@@ -287,7 +287,7 @@ impl LastSyncCell {
                     .and_then(|source| source.url.as_deref())
                     .map(brief),
             },
-            LastSync::Brought { time, tip } => Self::Known {
+            LastSync::Pulled { time, tip } => Self::Known {
                 when: Moment::new(*time, now),
                 commit: None,
                 revision: tip.map(Id),
@@ -296,7 +296,7 @@ impl LastSyncCell {
             },
             LastSync::Never => unknown("never synced", ""),
             LastSync::Unknown(reason) => unknown("unknown", reason),
-            LastSync::NotAsked => unknown("unknown", "not requested"),
+            LastSync::NotRequested => unknown("unknown", "not requested"),
         }
     }
 }

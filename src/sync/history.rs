@@ -177,7 +177,7 @@ fn last_pull(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>)
 
     match cache.manifest().owners.get(&owner) {
         Some(record) if record.remote == url && Some(record.branch.as_str()) == branch => {
-            LastSync::Brought {
+            LastSync::Pulled {
                 time: record.time,
                 tip: record.tip,
             }

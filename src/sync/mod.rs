@@ -165,7 +165,7 @@ fn report(
         to: Some(project.to.clone()),
         outcome,
         plan,
-        last_sync: LastSync::NotAsked,
+        last_sync: LastSync::NotRequested,
     }
 }
 

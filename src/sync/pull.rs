@@ -525,7 +525,7 @@ fn report(
     } else if request.dry_run {
         ProjectOutcome::WouldSync
     } else {
-        ProjectOutcome::Brought
+        ProjectOutcome::Pulled
     };
     project_report(project, became, taken.plan)
 }
@@ -537,6 +537,6 @@ fn project_report(name: &ProjectName, outcome: ProjectOutcome, plan: ProjectPlan
         to: None,
         outcome,
         plan,
-        last_sync: LastSync::NotAsked,
+        last_sync: LastSync::NotRequested,
     }
 }

@@ -258,8 +258,8 @@ fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>
     Ok(project.map(|(name, _)| (name, outer.root)))
 }
 
-/// Detects the organization from the git remotes: of the repository at `root` or, if it is none, of all members, which
-/// must agree. Fails if the configuration of a repository cannot be read.
+/// Detects the organization from the git remote of `root` or, if `root` is not a repository, from the remotes of all
+/// members, which must agree. Fails if the configuration of a repository cannot be read.
 fn organization(root: &Path, members: &Members) -> Result<Option<String>, UnreadableRepository> {
     if let Some(own) = source_revision::organization(root)? {
         return Ok(Some(own));
@@ -370,7 +370,8 @@ struct Members {
 
 impl Members {
     /// Finds the members below `root`: all subdirectories of a directory such as `services` in which at least two contain
-    /// documentation. If there is none and `root` is not a git repository, the members are the repositories in `root`.
+    /// documentation. If there are no such directories and `root` is not a git repository, the members are the
+    /// repositories in `root`.
     fn find(root: &Path) -> Self {
         let mut members = Self::default();
         for collection in directories(root) {
