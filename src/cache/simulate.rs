@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::dir::DiskEntry;
-use super::{Cache, CachePlan};
+use super::{Cache, CachePlan, RequestResult};
 use crate::stat::Stat;
 
 impl Cache {
     /// Applies the plan in memory only, so that a dry run can plan the next step on the result.
-    pub fn simulate(&mut self, plan: CachePlan) {
+    pub fn simulate(&mut self, plan: CachePlan) -> Vec<RequestResult> {
         for change in plan.results.iter().flat_map(|result| &result.plan.changes) {
             let entry = match change.op.file() {
                 Some(file) => DiskEntry::File {
@@ -22,7 +22,7 @@ impl Cache {
             };
             self.simulated.0.insert(change.path.clone(), entry);
         }
-        self.record(plan, HashMap::new(), HashMap::new());
+        self.record(plan, HashMap::new(), HashMap::new())
     }
 }
 

@@ -1,16 +1,15 @@
-//! The local cache after a publication: the files as they landed, at their codex paths. It is a convenience beside what
-//! the remote holds, so an error here is only a warning.
+//! Updates the local caches after a publication, so that they have the published files at their paths in the codex. The
+//! codex is what counts, so an error here is only a warning.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
+use super::caches::{apply_plan, open_cache, warn_replaced};
 use super::request::SyncRequest;
 use super::sources::Roots;
 use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
-use crate::event::{Counter, Event, Stage};
-use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
@@ -19,170 +18,168 @@ use crate::scan::{Snapshot, SourceFile};
 use crate::text::pluralize;
 use crate::workspace::Project;
 
-/// A project whose files the codex holds.
+/// A project whose files are in the codex, or would be after a dry run.
 pub(super) struct PublishedProject<'r> {
-    /// Its number among the projects of `roots`.
+    /// The index of the project in `roots`.
     pub(super) number: usize,
     pub(super) project: &'r Project,
     pub(super) snapshot: &'r Snapshot,
 }
 
-/// Updates the caches of the projects to what the codex holds of them at `tip`. A dry run returns the caches that would
-/// change, as they would be then.
-pub(super) fn update_caches(
-    request: &SyncRequest<'_>,
-    published: &[PublishedProject<'_>],
-    branch: &str,
-    tip: Option<ObjectId>,
-    roots: &Roots<'_>,
-    warnings: &mut Vec<Warning>,
-) -> BTreeMap<PathBuf, Cache> {
-    let mut assumed = BTreeMap::new();
-    let mut groups: BTreeMap<&Path, Vec<&PublishedProject<'_>>> = BTreeMap::new();
-    for one in published {
-        groups.entry(&one.project.cache_dir).or_default().push(one);
-    }
-    for (path, group) in groups {
-        let record = |digest| RequestRecord {
-            remote: request.workspace.remote.url.to_string(),
-            branch: branch.to_owned(),
-            tip,
-            digest,
-            complete: true,
-            time: request.now,
-        };
-        match update_cache(request, path, &group, roots, record, warnings) {
-            Ok(cache) => assumed.extend(cache.map(|cache| (path.to_owned(), cache))),
-            Err(_) if request.dry_run => {}
-            Err(error) => {
-                let causes = std::error::Error::source(&error)
-                    .map(|cause| format!(": {cause}"))
-                    .unwrap_or_default();
-                request.warn(
-                    warnings,
-                    None,
-                    format!("{error}{causes}; the codex itself is up to date"),
-                );
+/// The publication that the caches are updated from.
+pub(super) struct CacheUpdate<'r> {
+    pub(super) request: &'r SyncRequest<'r>,
+    /// The branch of the codex.
+    pub(super) branch: &'r str,
+    /// The tip after the publication.
+    pub(super) tip: Option<ObjectId>,
+    /// The source directories of all published projects.
+    pub(super) roots: &'r Roots<'r>,
+}
+
+impl CacheUpdate<'_> {
+    /// Updates the caches of `projects`. A dry run simulates that, and returns the caches that would change.
+    pub(super) fn update_caches(
+        &self,
+        projects: &[PublishedProject<'_>],
+        warnings: &mut Vec<Warning>,
+    ) -> BTreeMap<PathBuf, Cache> {
+        let mut groups: BTreeMap<&Path, Vec<&PublishedProject<'_>>> = BTreeMap::new();
+        for published in projects {
+            let group = groups.entry(&published.project.cache_dir).or_default();
+            group.push(published);
+        }
+
+        let mut simulated = BTreeMap::new();
+        for (path, projects) in groups {
+            match self.update_cache(path, &projects, warnings) {
+                Ok(Some(cache)) if self.request.dry_run => {
+                    simulated.insert(path.to_owned(), cache);
+                }
+                Ok(_) => {}
+                Err(_) if self.request.dry_run => {}
+                Err(error) => {
+                    let cause = std::error::Error::source(&error);
+                    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                    let message = format!("{error}{cause}; the codex itself is up to date");
+                    self.request.warn(warnings, None, message);
+                }
             }
         }
+        simulated
     }
-    assumed
-}
 
-fn update_cache(
-    request: &SyncRequest<'_>,
-    path: &Path,
-    group: &[&PublishedProject<'_>],
-    roots: &Roots<'_>,
-    record: impl Fn(ObjectId) -> RequestRecord,
-    warnings: &mut Vec<Warning>,
-) -> Result<Option<Cache>, CacheError> {
-    let owner = |one: &PublishedProject<'_>| Owner {
-        project: one.project.name.clone(),
-        reason: Reason::Published,
-    };
-    let digests: Vec<_> = group.iter().map(|one| digest(one)).collect();
-    let look = Cache::open_read_only(path)?;
-    let is_there = |(one, digest): (&&PublishedProject<'_>, &ObjectId)| {
-        // The tip does not count: others move it, and these files are the same ones.
-        let before = look.manifest().owners.get(&owner(one));
-        before.is_some_and(|before| before.satisfies_at_any_tip(&record(*digest)))
-    };
-    // With `--force` and `--rescan` the files themselves are looked at.
-    if !request.force && !request.rescan && group.iter().zip(&digests).all(is_there) {
-        return Ok(None);
-    }
-    let mut cache = if request.dry_run {
-        look
-    } else {
-        Cache::open(path, &request.interrupt, || {
-            request.reporter.event(&Event::Waiting)
-        })?
-    };
-    let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
-    let mut questions = Vec::new();
-    for (one, digest) in group.iter().zip(digests) {
-        let mut files = BTreeMap::new();
-        for (below, file) in one
-            .snapshot
-            .files
-            .iter()
-            .filter(|(_, file)| file.mode.is_file())
-        {
-            let path = one.project.to.join(below.as_bstr());
-            sources.insert(path.clone(), (one.number, file));
-            files.insert(
-                path,
-                Entry {
-                    mode: file.mode,
-                    id: file.id,
-                },
-            );
+    /// Updates one cache; `None` if it is up to date.
+    fn update_cache(
+        &self,
+        path: &Path,
+        projects: &[&PublishedProject<'_>],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Cache>, CacheError> {
+        let digests: Vec<_> = projects.iter().map(|published| digest(published)).collect();
+        if self.is_up_to_date(&Cache::open_read_only(path)?, projects, &digests) {
+            return Ok(None);
         }
-        questions.push(Request {
-            owner: owner(one),
-            record: record(digest),
-            files,
+
+        let mut cache = open_cache(self.request, path)?;
+        let mut requests = Vec::new();
+        let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
+        for (published, digest) in projects.iter().zip(digests) {
+            requests.push(self.cache_request(published, digest));
+            for (path, file) in &published.snapshot.files {
+                let path = published.project.to.join(path.as_bstr());
+                sources.insert(path, (published.number, file));
+            }
+        }
+
+        let plan = cache.plan(requests, self.request.force)?;
+        let results = apply_plan(self.request, &mut cache, plan, |file| {
+            let (number, source) = sources.get(&file.source).ok_or("it is not a source")?;
+            let contents = self
+                .roots
+                .get(*number)
+                .and_then(|root| root.contents(source));
+            contents.map_err(|error| error.to_string())
+        })?;
+        for (published, result) in projects.iter().zip(&results) {
+            self.warn(published.project, result, warnings);
+        }
+        Ok(Some(cache))
+    }
+
+    /// Whether the cache already has what the projects published. The tip is not compared, because other projects move it
+    /// and these files stay the same. With `--force` and `--rescan`, the files themselves are compared.
+    fn is_up_to_date(
+        &self,
+        cache: &Cache,
+        projects: &[&PublishedProject<'_>],
+        digests: &[ObjectId],
+    ) -> bool {
+        let is_recorded = |(published, digest): (&&PublishedProject<'_>, &ObjectId)| {
+            let before = cache.manifest().owners.get(&owner(published));
+            before.is_some_and(|before| before.satisfies_at_any_tip(&self.record(*digest)))
+        };
+        !self.request.force && !self.request.rescan && projects.iter().zip(digests).all(is_recorded)
+    }
+
+    /// The request of one project: all regular files that it published.
+    fn cache_request(&self, published: &PublishedProject<'_>, digest: ObjectId) -> Request {
+        let entry = |(path, file): (&BString, &SourceFile)| {
+            let path = published.project.to.join(path.as_bstr());
+            let entry = Entry {
+                mode: file.mode,
+                id: file.id,
+            };
+            file.mode.is_file().then_some((path, entry))
+        };
+        Request {
+            owner: owner(published),
+            record: self.record(digest),
+            files: published.snapshot.files.iter().filter_map(entry).collect(),
             removes_owner: false,
-        });
+        }
     }
-    let plan = cache.plan(questions, request.force)?;
-    if request.dry_run {
-        cache.simulate(plan);
-        return Ok(Some(cache));
+
+    fn record(&self, digest: ObjectId) -> RequestRecord {
+        RequestRecord {
+            remote: self.request.workspace.remote.url.to_string(),
+            branch: self.branch.to_owned(),
+            tip: self.tip,
+            digest,
+            complete: true,
+            time: self.request.now,
+        }
     }
-    request.reporter.event(&Event::Started {
-        stage: Stage::Write,
-    });
-    let counter = Counter::new(request.reporter.as_ref(), Stage::Write, None);
-    let taken = cache.apply(plan, |wanted| {
-        counter.file();
-        let (number, file) = sources.get(&wanted.source).ok_or("it is not a source")?;
-        let contents = roots.get(*number).and_then(|root| root.contents(file));
-        contents.map_err(|error| error.to_string())
-    });
-    request.reporter.event(&Event::Finished {
-        stage: Stage::Write,
-    });
-    let taken = taken?;
-    for (one, taken) in group.iter().zip(taken) {
-        warn_replaced(request, &one.project.name, &taken, warnings);
-        let left = taken.kept.len() + taken.refused.len();
-        let kept = taken.kept.first().map(|(path, _)| path);
-        if let Some(first) = kept.or(taken.refused.first().map(|(path, _)| path)) {
+
+    /// Warns about files of the cache that differ from the published version, and about replaced ones.
+    fn warn(&self, project: &Project, result: &RequestResult, warnings: &mut Vec<Warning>) {
+        warn_replaced(self.request, &project.name, &result.replaced, warnings);
+
+        let kept = result.kept.iter().map(|(path, _)| path);
+        let refused = result.refused.iter().map(|(path, _)| path);
+        let mut stale = kept.chain(refused);
+        if let Some(first) = stale.next() {
+            let files = pluralize(1 + stale.count(), "file");
             let message = format!(
-                "{left} files of the local cache are not as published, such as `{}`; see `cache status`",
+                "cannot update {files} in the local cache, for example `{}`; see `fractary-codex cache status`",
                 escaped(first)
             );
-            request.warn(warnings, Some(one.project), message);
+            self.request.warn(warnings, Some(project), message);
         }
     }
-    Ok(None)
 }
 
-/// Names files of the user that were in the way of the cache and are deleted because that was forced.
-pub(super) fn warn_replaced(
-    request: &SyncRequest<'_>,
-    project: &ProjectName,
-    taken: &RequestResult,
-    warnings: &mut Vec<Warning>,
-) {
-    let Some(first) = taken.replaced.first() else {
-        return;
-    };
-    let files = pluralize(taken.replaced.len(), "file");
-    let verb = if request.dry_run { "would be" } else { "was" };
-    let message = format!(
-        "{files} in the cache, such as `{}`, not written by a sync: in the way, and {verb} deleted (`--force`)",
-        escaped(first)
-    );
-    request.warn_of(warnings, project, message);
+fn owner(published: &PublishedProject<'_>) -> Owner {
+    Owner {
+        project: published.project.name.clone(),
+        reason: Reason::Published,
+    }
 }
 
-/// A digest of all that a project publishes.
-fn digest(one: &PublishedProject<'_>) -> ObjectId {
-    let mut text = one.project.to.as_bstr().to_vec();
-    for (path, file) in &one.snapshot.files {
+/// A digest of everything that a project publishes.
+fn digest(published: &PublishedProject<'_>) -> ObjectId {
+    let mut text = published.project.to.as_bstr().to_vec();
+    for (path, file) in &published.snapshot.files {
         text.push(0);
         text.extend_from_slice(path);
         text.push(0);

@@ -5,8 +5,8 @@
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
 mod cache_update;
+mod caches;
 pub mod doctor;
-mod frontmatter;
 pub mod history;
 mod publish;
 mod pull;
@@ -58,7 +58,7 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
             .collect::<Vec<_>>()
     };
     let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
-    let (mut outcome, mut caches) = if publishing.is_empty() {
+    let (mut outcome, caches) = if publishing.is_empty() {
         (
             SyncOutcome {
                 direction: Direction::FromCodex,
@@ -97,9 +97,12 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         .zip(&reports)
         .filter(|(_, report)| would_land(report));
     let planned: Vec<_> = planned
-        .map(|(project, report)| (*project, &report.plan))
+        .map(|(project, report)| pull::PlannedPublish {
+            project,
+            plan: &report.plan,
+        })
         .collect();
-    let brought = pull::pull(request, &bringing, &planned, &mut caches, &mut outcome);
+    let brought = pull::pull(request, &bringing, &planned, caches, &mut outcome);
     outcome.projects = reports;
     match brought {
         Ok(reports) => outcome.projects.extend(reports),

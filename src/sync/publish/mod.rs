@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use push::{PushOutcome, SAME_TIP_TRIES, Setback, backoff, no_verdict, push};
 
-use super::cache_update::{self, PublishedProject};
+use super::cache_update::{CacheUpdate, PublishedProject};
 use super::request::SyncRequest;
 use super::{Landed, Landing, empty_outcome, report};
 use crate::cache::Cache;
@@ -182,18 +182,13 @@ impl<'r> Publish<'r> {
                 snapshot: &self.snapshots[number],
             })
             .collect();
-        let (tip, roots) = (
-            self.outcome.remote.after,
-            Roots::new(&self.request.projects),
-        );
-        self.caches = cache_update::update_caches(
-            self.request,
-            &published,
+        let update = CacheUpdate {
+            request: self.request,
             branch,
-            tip,
-            &roots,
-            &mut self.outcome.warnings,
-        );
+            tip: self.outcome.remote.after,
+            roots: &Roots::new(&self.request.projects),
+        };
+        self.caches = update.update_caches(&published, &mut self.outcome.warnings);
     }
 
     /// Plans, and pushes until it landed or cannot.

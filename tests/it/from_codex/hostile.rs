@@ -119,7 +119,7 @@ fn links_that_stand_in_the_cache_are_not_written_through() {
     assert!(
         output
             .stderr
-            .contains("`projects/core/docs/a.md` in the cache was changed by hand"),
+            .contains("`projects/core/docs/a.md` in the cache was modified locally"),
         "{}",
         output.stderr
     );

@@ -165,7 +165,7 @@ fn file_that_may_not_be_read_is_kept_and_replaced_by_force() {
         output
             .code(0)
             .stderr
-            .contains("docs/a.md` in the cache was changed by hand"),
+            .contains("docs/a.md` in the cache was modified locally"),
     );
     let forced = sandbox.without_overrides(&["sync", "--from-codex", "--force"]);
     sandbox.finish(forced).code(0);

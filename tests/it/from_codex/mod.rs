@@ -160,7 +160,7 @@ fn what_was_changed_by_hand_is_kept_and_told() {
     assert!(
         first
             .stderr
-            .contains("`projects/core/docs/a.md` in the cache was changed by hand"),
+            .contains("`projects/core/docs/a.md` in the cache was modified locally"),
         "{}",
         first.stderr
     );

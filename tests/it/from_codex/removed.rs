@@ -80,7 +80,7 @@ fn their_edited_files_are_kept_until_forced() {
         let kept = sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
         assert!(
             kept.stderr
-                .contains("`projects/beta/README.md` in the cache was changed by hand"),
+                .contains("`projects/beta/README.md` in the cache was modified locally"),
             "{}",
             kept.stderr
         );

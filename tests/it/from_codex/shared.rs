@@ -64,7 +64,7 @@ fn what_was_kept_back_from_one_is_had_by_none() {
         .code(0)
         .stderr;
     assert!(
-        kept.contains("f.md` in the cache was changed by hand"),
+        kept.contains("f.md` in the cache was modified locally"),
         "{kept}"
     );
     sandbox

@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
-use super::remote_session::RemoteSession;
-use super::request::SyncRequest;
-use super::sources::Roots;
+use super::super::sources::Roots;
+use super::PullRun;
 use crate::glob::Glob;
-use crate::outcome::{SyncError, SyncOutcome};
-use crate::plan::{Entry, ProjectPlan};
+use crate::outcome::SyncError;
+use crate::plan::Entry;
 use crate::workspace::Project;
 
 /// The keys that are read from a frontmatter. All others are ignored.
@@ -59,51 +58,50 @@ impl Names {
     }
 }
 
-/// Removes the files that are not routed to `project` from `files`.
-///
-/// `published` holds the plans of this run's publishing half. In a dry run their files are not in the codex, so their
-/// contents are read from the projects.
-pub(super) fn keep_routed(
-    request: &SyncRequest<'_>,
-    session: &mut RemoteSession,
-    project: &Project,
-    published: &[(&Project, &ProjectPlan)],
-    files: &mut BTreeMap<BString, Entry>,
-    outcome: &mut SyncOutcome,
-) -> Result<(), SyncError> {
-    let message =
-        "`sync.routing.use_frontmatter` is deprecated: list the files in `sync.from_codex.include`";
-    request.warn(&mut outcome.warnings, Some(project), message.to_owned());
-    if project.name.as_str().starts_with("codex.") {
-        files.clear();
-        return Ok(());
+impl PullRun<'_> {
+    /// Removes the files that are not routed to `project` from `files`. The contents of planned publishes, which the codex
+    /// does not have, are read from the source directories.
+    pub(super) fn keep_routed(
+        &mut self,
+        project: &Project,
+        files: &mut BTreeMap<BString, Entry>,
+    ) -> Result<(), SyncError> {
+        self.warn(
+            project,
+            "`sync.routing.use_frontmatter` is deprecated: list the files in `sync.from_codex.include`",
+        );
+        if project.name.as_str().starts_with("codex.") {
+            files.clear();
+            return Ok(());
+        }
+
+        let publishes = self.planned_publishes;
+        let publishing: Vec<&Project> = publishes.iter().map(|publish| publish.project).collect();
+        let roots = Roots::new(&publishing);
+        let mut unpublished = HashMap::new();
+        for (index, publish) in publishes.iter().enumerate() {
+            let files = publish.plan.files();
+            unpublished.extend(files.map(|file| (file.id, (index, file))));
+        }
+
+        let ids: BTreeSet<_> = files
+            .values()
+            .map(|entry| entry.id)
+            .filter(|id| !unpublished.contains_key(id))
+            .collect();
+        self.session.fetch_contents(self.request, &ids)?;
+        let contents = self.session.clone_of_tip(self.request)?.0.contents();
+
+        files.retain(|_, entry| {
+            let document = match unpublished.get(&entry.id) {
+                Some((index, file)) => roots.get(*index).and_then(|root| root.contents(file)).ok(),
+                None => contents.read(entry.id).ok(),
+            };
+            parse_frontmatter(&document.unwrap_or_default())
+                .is_some_and(|frontmatter| frontmatter.routes_to(project.name.as_str()))
+        });
+        Ok(())
     }
-
-    let publishing: Vec<&Project> = published.iter().map(|(project, _)| *project).collect();
-    let roots = Roots::new(&publishing);
-    let new: HashMap<_, _> = published
-        .iter()
-        .enumerate()
-        .flat_map(|(number, (_, plan))| plan.files().map(move |file| (file.id, (number, file))))
-        .collect();
-
-    let ids: BTreeSet<_> = files
-        .values()
-        .map(|entry| entry.id)
-        .filter(|id| !new.contains_key(id))
-        .collect();
-    session.fetch_contents(request, &ids)?;
-    let contents = session.clone_of_tip(request)?.0.contents();
-
-    files.retain(|_, entry| {
-        let document = match new.get(&entry.id) {
-            Some((number, file)) => roots.get(*number).and_then(|root| root.contents(file)).ok(),
-            None => contents.read(entry.id).ok(),
-        };
-        parse_frontmatter(&document.unwrap_or_default())
-            .is_some_and(|frontmatter| frontmatter.routes_to(project.name.as_str()))
-    });
-    Ok(())
 }
 
 /// Parses the YAML between a first line `---` and the next one; `None` if there is no such block or it is invalid.

@@ -1,0 +1,314 @@
+//! Pulls files of the codex into the local caches: queries the tip, selects files from its trees, fetches their contents
+//! in one request, and writes them. A cache that already has the files for the same patterns and the same tip needs no
+//! fetch.
+//!
+//! Files of projects that are no longer configured are removed from the caches as well.
+
+mod frontmatter;
+mod report;
+mod selection;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bstr::BString;
+
+use super::caches::{
+    apply_plan, merge_results, open_cache, removed_project_requests, unused_cache, warn_removed,
+};
+use super::remote_session::{RemoteSession, connect};
+use super::request::SyncRequest;
+use crate::cache::{Cache, CacheError, CachePlan, RequestResult};
+use crate::codex::store::Store;
+use crate::config::Direction;
+use crate::names::ProjectName;
+use crate::object::{Kind, ObjectId, hash};
+use crate::outcome::{ProjectError, ProjectReport, SyncError, SyncOutcome};
+use crate::plan::{Op, ProjectPlan, plan_id};
+use crate::scan::SourceFile;
+use crate::workspace::Project;
+
+/// A project with its plan to publish, in a dry run that also pulls. The codex does not have these files, but the pull
+/// is planned as if it had them.
+pub(super) struct PlannedPublish<'p> {
+    pub(super) project: &'p Project,
+    pub(super) plan: &'p ProjectPlan,
+}
+
+/// One pull of some projects.
+struct PullRun<'r> {
+    request: &'r SyncRequest<'r>,
+    session: RemoteSession,
+    planned_publishes: &'r [PlannedPublish<'r>],
+    outcome: &'r mut SyncOutcome,
+}
+
+/// A cache, the projects that share it, and its plan.
+struct CacheGroup<'r> {
+    projects: Vec<&'r Project>,
+    /// For each project, the selected files that cannot be pulled, with the reason.
+    refused: Vec<Vec<(BString, String)>>,
+    /// The projects of the removal requests. These requests follow those of `projects`.
+    removed: Vec<ProjectName>,
+    /// The cache and its plan; or one slot per project: `Some` for each project that failed, `None` for the others, which
+    /// are not pulled either because they share the cache.
+    planned: Result<(Cache, CachePlan), Vec<Option<ProjectError>>>,
+}
+
+/// Pulls the files of `projects` into their caches, and returns a report per project.
+///
+/// In a dry run, `planned_publishes` and `simulated_caches` are the result of the publishing half.
+pub(super) fn pull<'r>(
+    request: &'r SyncRequest<'r>,
+    projects: &[&'r Project],
+    planned_publishes: &'r [PlannedPublish<'r>],
+    simulated_caches: BTreeMap<PathBuf, Cache>,
+    outcome: &'r mut SyncOutcome,
+) -> Result<Vec<ProjectReport>, SyncError> {
+    let mut run = PullRun::start(request, planned_publishes, outcome)?;
+    let caches = run.open_caches(projects, simulated_caches);
+    let mut groups = Vec::new();
+    for (cache, projects) in caches {
+        groups.push(run.plan_group(cache, projects)?);
+    }
+    run.set_plan_id(&groups);
+    run.fetch_contents(&groups)?;
+
+    let mut reports = Vec::new();
+    for group in groups {
+        reports.extend(run.apply_group(group)?);
+    }
+    Ok(reports)
+}
+
+impl<'r> PullRun<'r> {
+    /// Connects to the remote and finds the branch.
+    fn start(
+        request: &'r SyncRequest<'r>,
+        planned_publishes: &'r [PlannedPublish<'r>],
+        outcome: &'r mut SyncOutcome,
+    ) -> Result<Self, SyncError> {
+        // In a dry run, the branch that the publishing half would create is still missing.
+        let publishes_first =
+            !planned_publishes.is_empty() || (request.dry_run && outcome.remote.creates_branch);
+        let session = connect(request, publishes_first && request.workspace.remote.create)?;
+
+        let remote = &mut outcome.remote;
+        remote.branch = Some(session.target.branch.clone());
+        // After a publish, the outcome keeps the tips from before and after it.
+        if outcome.direction == Direction::FromCodex {
+            remote.url = session.transport.url().clone();
+            remote.before = session.target.tip;
+            remote.after = session.target.tip;
+        }
+        Ok(Self {
+            request,
+            session,
+            planned_publishes,
+            outcome,
+        })
+    }
+
+    /// Opens the cache of each project, and that of removed projects. All caches are locked before the clone is used, and
+    /// in the order of their paths, so that concurrent runs cannot deadlock.
+    fn open_caches(
+        &self,
+        projects: &[&'r Project],
+        mut simulated: BTreeMap<PathBuf, Cache>,
+    ) -> Vec<(Result<Cache, CacheError>, Vec<&'r Project>)> {
+        let mut groups: BTreeMap<&Path, Vec<&Project>> = BTreeMap::new();
+        for project in projects {
+            groups.entry(&project.cache_dir).or_default().push(project);
+        }
+        if let Some(unused) = unused_cache(self.request) {
+            groups.entry(unused).or_default();
+        }
+
+        let mut open = |path| match simulated.remove(path) {
+            Some(cache) => Ok(cache),
+            None => open_cache(self.request, path),
+        };
+        groups
+            .into_iter()
+            .map(|(path, projects)| (open(path), projects))
+            .collect()
+    }
+
+    /// Plans the changes of one cache.
+    fn plan_group(
+        &mut self,
+        cache: Result<Cache, CacheError>,
+        projects: Vec<&'r Project>,
+    ) -> Result<CacheGroup<'r>, SyncError> {
+        let mut group = CacheGroup {
+            projects,
+            refused: Vec::new(),
+            removed: Vec::new(),
+            planned: Err(Vec::new()),
+        };
+        group.planned = match cache {
+            Ok(cache) => self.plan_cache(&mut group, cache)?,
+            Err(error) => {
+                if group.projects.is_empty() {
+                    let warnings = &mut self.outcome.warnings;
+                    self.request.warn(warnings, None, error.to_string());
+                }
+                Err(error_of_each(&group.projects, error)?)
+            }
+        };
+        Ok(group)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the type of `CacheGroup::planned`")]
+    fn plan_cache(
+        &mut self,
+        group: &mut CacheGroup<'r>,
+        cache: Cache,
+    ) -> Result<Result<(Cache, CachePlan), Vec<Option<ProjectError>>>, SyncError> {
+        let mut requests = Vec::new();
+        let mut errors = Vec::new();
+        for project in &group.projects {
+            match self.selector(project) {
+                Ok(selector) => {
+                    let (request, refused) = self.select_files(project, &selector, &cache)?;
+                    requests.push(request);
+                    group.refused.push(refused);
+                    errors.push(None);
+                }
+                Err(invalid) => errors.push(Some(ProjectError::Patterns(invalid))),
+            }
+        }
+        if errors.iter().any(Option::is_some) {
+            return Ok(Err(errors));
+        }
+
+        let removals = removed_project_requests(self.request, &cache);
+        let removed = removals.iter().map(|request| &request.owner.project);
+        group.removed = removed.cloned().collect();
+        requests.extend(removals);
+        Ok(match cache.plan(requests, self.request.force) {
+            Ok(plan) => Ok((cache, plan)),
+            Err(error) => Err(error_of_each(&group.projects, error)?),
+        })
+    }
+
+    /// Sets the id of the plan. In a run in both directions, it is made of both plans.
+    fn set_plan_id(&mut self, groups: &[CacheGroup<'_>]) {
+        let outcome = &mut self.outcome;
+        // The plan to publish was made for the tip before the push, and so both ids name that tip.
+        let tip = if outcome.direction == Direction::FromCodex {
+            self.session.base.tip
+        } else {
+            outcome.remote.before
+        };
+        let plans = groups.iter().flat_map(CacheGroup::results);
+        let id = plan_id(tip, plans.map(|result| (None, &result.plan)));
+        outcome.plan_id = Some(match outcome.plan_id {
+            Some(published) => hash(Kind::Blob, format!("{published} {id}").as_bytes()),
+            None => id,
+        });
+    }
+
+    /// Fetches the contents of all files to write. In a dry run, those of the planned publishes are not in the codex.
+    fn fetch_contents(&mut self, groups: &[CacheGroup<'_>]) -> Result<(), SyncError> {
+        let unpublished: BTreeSet<_> = self.unpublished_files().map(|file| file.id).collect();
+        let ids: BTreeSet<ObjectId> = groups
+            .iter()
+            .flat_map(CacheGroup::results)
+            .flat_map(|result| result.plan.files())
+            .map(|file| file.id)
+            .filter(|id| !unpublished.contains(id))
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.session.fetch_contents(self.request, &ids)
+    }
+
+    /// The files of the planned publishes, which only the source directories have.
+    fn unpublished_files(&self) -> impl Iterator<Item = &'r SourceFile> {
+        self.planned_publishes
+            .iter()
+            .flat_map(|publish| publish.plan.files())
+    }
+
+    /// Writes one cache, or simulates that in a dry run, and reports on its projects.
+    fn apply_group(&mut self, group: CacheGroup<'_>) -> Result<Vec<ProjectReport>, SyncError> {
+        let CacheGroup {
+            projects,
+            refused,
+            removed,
+            planned,
+        } = group;
+        let (mut cache, mut plan) = match planned {
+            Ok(planned) => planned,
+            Err(errors) => return Ok(report::failed(&projects, errors)),
+        };
+
+        self.set_sizes(&mut plan);
+        let contents = self.session.store.as_ref().map(Store::contents);
+        let applied = apply_plan(self.request, &mut cache, plan, |file| {
+            let contents = contents.as_ref().ok_or("the file was not fetched")?;
+            contents.read(file.id).map_err(|error| error.to_string())
+        });
+        let mut results = match applied {
+            Ok(results) => results,
+            Err(error) => {
+                let errors = error_of_each(&projects, error)?;
+                return Ok(report::failed(&projects, errors));
+            }
+        };
+
+        let of_removed = results.split_off(projects.len());
+        let mut reports = Vec::new();
+        for ((project, result), refused) in projects.into_iter().zip(results).zip(refused) {
+            reports.push(self.report(&project.name, result, refused));
+        }
+        for (project, result) in merge_results(removed, of_removed) {
+            let warnings = &mut self.outcome.warnings;
+            warn_removed(self.request, &project, &result, warnings);
+            reports.push(self.report(&project, result, Vec::new()));
+        }
+        Ok(reports)
+    }
+
+    /// Sets the sizes of the files to write, which trees do not contain.
+    fn set_sizes(&self, plan: &mut CachePlan) {
+        let unpublished: BTreeMap<_, _> = self
+            .unpublished_files()
+            .map(|file| (file.id, file.size))
+            .collect();
+        let store = self.session.store.as_ref();
+        let results = plan.results.iter_mut();
+        for change in results.flat_map(|result| &mut result.plan.changes) {
+            if let Op::Added(file) | Op::Modified(file) = &mut change.op {
+                let size = unpublished.get(&file.id).copied();
+                let size = size.or_else(|| store?.size(file.id));
+                file.size = size.unwrap_or_default();
+            }
+        }
+    }
+}
+
+impl CacheGroup<'_> {
+    /// The results of the plan; none if the group failed.
+    fn results(&self) -> impl Iterator<Item = &RequestResult> {
+        self.planned.iter().flat_map(|(_, plan)| &plan.results)
+    }
+}
+
+/// Turns the error of a cache into an error of each project that uses it. An interrupt ends the whole run instead.
+fn error_of_each(
+    projects: &[&Project],
+    error: CacheError,
+) -> Result<Vec<Option<ProjectError>>, SyncError> {
+    if let CacheError::Interrupted(interrupted) = error {
+        return Err(interrupted.into());
+    }
+    let error = Arc::new(error);
+    Ok(projects
+        .iter()
+        .map(|_| Some(ProjectError::Cache(error.clone())))
+        .collect())
+}

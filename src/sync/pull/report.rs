@@ -1,0 +1,67 @@
+//! Reports on the pulled projects.
+
+use bstr::BString;
+
+use super::super::caches::{warn_kept, warn_replaced};
+use super::PullRun;
+use crate::cache::RequestResult;
+use crate::config::Direction;
+use crate::names::ProjectName;
+use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport};
+use crate::plan::ProjectPlan;
+use crate::workspace::Project;
+
+impl PullRun<'_> {
+    /// Reports on one project, and warns about kept and replaced files. `refused` are the files of the codex that cannot
+    /// be pulled.
+    pub(super) fn report(
+        &mut self,
+        project: &ProjectName,
+        result: RequestResult,
+        mut refused: Vec<(BString, String)>,
+    ) -> ProjectReport {
+        let warnings = &mut self.outcome.warnings;
+        warn_kept(self.request, project, &result.kept, warnings);
+        warn_replaced(self.request, project, &result.replaced, warnings);
+
+        refused.extend(result.refused);
+        let outcome = if !refused.is_empty() {
+            ProjectOutcome::Incomplete(refused)
+        } else if result.plan.changes.is_empty() {
+            ProjectOutcome::UpToDate
+        } else if self.request.dry_run {
+            ProjectOutcome::WouldSync
+        } else {
+            ProjectOutcome::Pulled
+        };
+        project_report(project, outcome, result.plan)
+    }
+}
+
+/// Reports on projects of a cache that failed. A project without an error of its own was not pulled because it shares
+/// the cache.
+pub(super) fn failed(
+    projects: &[&Project],
+    errors: Vec<Option<ProjectError>>,
+) -> Vec<ProjectReport> {
+    let report = |(project, error): (&&Project, Option<ProjectError>)| {
+        let outcome = error.map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
+        project_report(&project.name, outcome, ProjectPlan::default())
+    };
+    projects.iter().zip(errors).map(report).collect()
+}
+
+fn project_report(
+    project: &ProjectName,
+    outcome: ProjectOutcome,
+    plan: ProjectPlan,
+) -> ProjectReport {
+    ProjectReport {
+        name: project.clone(),
+        direction: Direction::FromCodex,
+        to: None,
+        outcome,
+        plan,
+        last_sync: LastSync::NotRequested,
+    }
+}
