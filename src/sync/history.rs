@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::remote_session::Repeater;
+use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::cache::{Cache, Owner, Reason};
 use crate::codex::objects::sync_history::{History, search};

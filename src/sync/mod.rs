@@ -11,6 +11,7 @@ pub mod history;
 mod publish;
 mod pull;
 mod remote_session;
+mod repeater;
 mod request;
 mod sources;
 

@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::thread;
-use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::objects::listing::Lister;
@@ -17,14 +17,13 @@ use crate::codex::store::{self, Search, Store, StoreError};
 use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
-use crate::interrupt::Interrupt;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::plan::Listing;
 use crate::state::{Recorded, State};
-use crate::workspace::{Project, Timeouts};
+use crate::workspace::Project;
 
 /// How far back the remote's history is searched first for our commits when others pushed after us.
 const FIRST_SEARCH: u32 = 256;
@@ -241,60 +240,6 @@ fn is_fixed_by_reclone(error: &SyncError) -> bool {
             RemoteErrorKind::Other | RemoteErrorKind::NotFound | RemoteErrorKind::Unadvertised
         ),
         _ => false,
-    }
-}
-
-/// The longest wait that a server can ask for (`Retry-After`) before a request is given up instead.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Repeats requests that only read, a few times, while the server answers that it cannot now or the connection breaks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Repeater {
-    /// The first delay. It doubles, and a random part is added.
-    delay: Duration,
-}
-
-impl Repeater {
-    /// Short time limits mean a server that is near, or a user who does not wait.
-    pub(super) fn new(timeouts: &Timeouts) -> Self {
-        let delay = timeouts.idle / 100;
-        Self {
-            delay: delay.clamp(Duration::from_millis(10), Duration::from_millis(500)),
-        }
-    }
-
-    /// Sends a request until it is answered. An interrupt, where one is given, ends the waiting.
-    pub(super) fn run<T>(
-        self,
-        interrupt: Option<&Interrupt>,
-        send: impl Fn() -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(self.delay)
-            .with_max_times(3)
-            .with_jitter()
-            .build();
-        loop {
-            let error = match send() {
-                Err(error) if error.kind.is_repeated() => error,
-                result => return result,
-            };
-            let asked = error.advice.retry_after.unwrap_or_default();
-            let Some(delay) = delays.next().filter(|_| asked <= LONGEST_WAIT) else {
-                return Err(error);
-            };
-            let delay = delay.max(asked);
-            tracing::debug!(%error, detail = ?error.detail, ?delay, "asking again");
-            match interrupt {
-                Some(interrupt) => {
-                    if let Err(interrupted) = interrupt.wait(delay) {
-                        let kind = RemoteErrorKind::Interrupted(interrupted);
-                        return Err(RemoteError { kind, ..error });
-                    }
-                }
-                None => thread::sleep(delay),
-            }
-        }
     }
 }
 

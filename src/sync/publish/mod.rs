@@ -32,9 +32,8 @@ use crate::paths::shown;
 use crate::plan::{Decision, Listing, ProjectPlan, plan, plan_id};
 use crate::scan::{ScanError, Snapshot, useless_patterns};
 use crate::state::Recorded;
-use crate::sync::remote_session::{
-    LONGEST_WAIT, RemoteSession, connect_and_fetch, recorded, state,
-};
+use crate::sync::remote_session::{RemoteSession, connect_and_fetch, recorded, state};
+use crate::sync::repeater::LONGEST_WAIT;
 use crate::sync::sources::{Roots, scan_all};
 use crate::workspace::Project;
 
