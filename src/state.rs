@@ -13,7 +13,7 @@ use bstr::ByteSlice;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::plan::{Entry, Listing};
 use crate::record::{self, Reader};
-use crate::workspace::Project;
+use crate::workspace::{Project, Workspace};
 
 const HEAD: &str = "fractary-codex listing 2";
 
@@ -37,6 +37,16 @@ pub struct Recorded {
 }
 
 impl State {
+    /// The records of the workspace's remote and branch.
+    pub fn of(workspace: &Workspace) -> Self {
+        let remote = &workspace.remote;
+        Self::new(
+            &workspace.state_dir,
+            &remote.url.for_git(),
+            remote.branch.as_deref(),
+        )
+    }
+
     /// The records below `state_dir` for the remote whose URL without secrets is `url`, and the branch that was asked
     /// for, or `None` for whatever its HEAD names.
     pub fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {

@@ -20,63 +20,51 @@ use std::time::Instant;
 
 use crate::codex::temp_clone;
 use crate::config::Direction;
-use crate::object::ObjectId;
-use crate::outcome::{
-    LastSync, ProjectOutcome, ProjectReport, Pushed, RemoteState, SyncError, SyncOutcome,
-};
-use crate::plan::{Decision, ProjectPlan};
+use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
 pub use request::SyncRequest;
 
-/// Syncs the chosen projects, each in its direction, or plans it: first everything to the codex, and, if that did not
-/// fail as a whole, everything from it. Never fails as a call: what went wrong is in the outcome.
+/// Syncs the chosen projects, each in its direction, or plans it: first everything to the codex, then, unless that failed
+/// as a whole, everything from it. This always returns an outcome, and an error is a part of it.
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
     if !request.offline {
         temp_clone::sweep(&request.temporary);
     }
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(request.workspace.jobs);
-    // Trees are edited level by level, and a path may have two thousand; what is not used costs nothing.
-    let mut outcome = match threads.stack_size(64 << 20).build() {
-        Ok(pool) => pool.install(|| both_ways(request)),
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(request.workspace.jobs)
+        // Trees are edited level by level, and a path may have two thousand. Unused stack costs nothing.
+        .stack_size(64 << 20)
+        .build();
+    let mut outcome = match pool {
+        Ok(pool) => pool.install(|| sync_both_ways(request)),
         // Without threads of its own the run uses the shared ones.
-        Err(_) => both_ways(request),
+        Err(_) => sync_both_ways(request),
     };
     outcome.duration = started.elapsed();
     outcome
 }
 
-fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
-    let chosen = |direction| {
-        let goes =
-            |project: &&Project| [direction, Direction::Bidirectional].contains(&project.direction);
-        request
-            .projects
-            .iter()
-            .copied()
-            .filter(goes)
-            .collect::<Vec<_>>()
+fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
+    let published = in_direction(request, Direction::ToCodex);
+    let pulled = in_direction(request, Direction::FromCodex);
+    let direction = match (published.is_empty(), pulled.is_empty()) {
+        (true, _) => Direction::FromCodex,
+        (false, true) => Direction::ToCodex,
+        (false, false) => Direction::Bidirectional,
     };
-    let (publishing, bringing) = (chosen(Direction::ToCodex), chosen(Direction::FromCodex));
-    let (mut outcome, caches) = if publishing.is_empty() {
-        (
-            SyncOutcome {
-                direction: Direction::FromCodex,
-                ..empty_outcome(request)
-            },
-            BTreeMap::new(),
-        )
-    } else {
-        publish::publish(&SyncRequest {
-            projects: publishing.clone(),
+
+    let mut outcome = empty_outcome(request, direction);
+    let mut caches = BTreeMap::new();
+    if !published.is_empty() {
+        let request = SyncRequest {
+            projects: published.clone(),
             ..request.clone()
-        })
-    };
-    if !publishing.is_empty() && !bringing.is_empty() {
-        outcome.direction = Direction::Bidirectional;
+        };
+        (outcome, caches) = publish::publish(&request, outcome);
     }
-    if bringing.is_empty() || outcome.failure.is_some() {
+    if pulled.is_empty() || outcome.failure.is_some() {
         return outcome;
     }
     if let Err(interrupted) = request.interrupt.check() {
@@ -84,28 +72,28 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         return outcome;
     }
     if request.offline {
-        let projects = bringing
+        let projects = pulled
             .iter()
             .map(|project| format!("what the codex has for `{}`", project.name))
             .collect();
         outcome.failure = Some(SyncError::NothingRecorded { projects });
         return outcome;
     }
-    let would_land = |report: &ProjectReport| matches!(report.outcome, ProjectOutcome::WouldSync);
+
+    // A dry run pulls as if these projects had been published.
     let reports = std::mem::take(&mut outcome.projects);
-    let planned = publishing
+    let planned: Vec<_> = published
         .iter()
         .zip(&reports)
-        .filter(|(_, report)| would_land(report));
-    let planned: Vec<_> = planned
+        .filter(|(_, report)| matches!(report.outcome, ProjectOutcome::WouldSync))
         .map(|(project, report)| pull::PlannedPublish {
             project,
             plan: &report.plan,
         })
         .collect();
-    let brought = pull::pull(request, &bringing, &planned, caches, &mut outcome);
+    let result = pull::pull(request, &pulled, &planned, caches, &mut outcome);
     outcome.projects = reports;
-    match brought {
+    match result {
         Ok(reports) => outcome.projects.extend(reports),
         Err(error) => outcome.failure = Some(error),
     }
@@ -113,70 +101,21 @@ fn both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     outcome
 }
 
-/// How far the commits of a run got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Landing {
-    /// Nobody asked for more than a plan.
-    Planned,
-    /// They never reached the remote.
-    NotLanded,
-    /// Others held them back.
-    HeldByOthers,
-    /// The remote holds them.
-    Landed,
-    /// Sent, and unknown since.
-    Unknown,
+/// The projects that are synced in a direction, among them those that are synced in both.
+fn in_direction<'w>(request: &SyncRequest<'w>, direction: Direction) -> Vec<&'w Project> {
+    request
+        .projects
+        .iter()
+        .copied()
+        .filter(|project| [direction, Direction::Bidirectional].contains(&project.direction))
+        .collect()
 }
 
-/// A commit that the remote was seen to hold.
-struct Landed {
-    commit: ObjectId,
-    /// What it changed, where the last plan does not say so: it was made after this commit landed.
-    plan: Option<ProjectPlan>,
-}
-
-/// The report of a project that was published, or would be; `sent` is a commit of it that may land.
-fn report(
-    project: &Project,
-    decision: Result<Decision, crate::scan::ScanError>,
-    landed: Option<Landed>,
-    sent: Option<ObjectId>,
-    landing: Landing,
-) -> ProjectReport {
-    let (outcome, plan) = match (decision, landed) {
-        (Err(error), _) => (ProjectOutcome::Failed(error.into()), Default::default()),
-        (Ok(Decision::Withheld(plan, reason)), _) => (ProjectOutcome::Withheld(reason), plan),
-        (Ok(Decision::UpToDate(plan)), None) => (ProjectOutcome::UpToDate, plan),
-        (Ok(Decision::UpToDate(now)), Some(Landed { commit, plan })) => {
-            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
-        }
-        (Ok(Decision::Go(plan)), Some(Landed { commit, plan: None })) => {
-            (ProjectOutcome::Synced(commit), plan)
-        }
-        (Ok(Decision::Go(plan)), _) => {
-            let outcome = match (landing, sent) {
-                (Landing::Planned, _) => ProjectOutcome::WouldSync,
-                (Landing::HeldByOthers, _) => ProjectOutcome::WithheldByOthers,
-                (Landing::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
-                _ => ProjectOutcome::NotLanded,
-            };
-            (outcome, plan)
-        }
-    };
-    ProjectReport {
-        name: project.name.clone(),
-        direction: Direction::ToCodex,
-        to: Some(project.to.clone()),
-        outcome,
-        plan,
-        last_sync: LastSync::NotRequested,
-    }
-}
-
-fn empty_outcome(request: &SyncRequest<'_>) -> SyncOutcome {
+/// The outcome of a run that has done nothing yet.
+fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome {
     let remote = &request.workspace.remote;
     SyncOutcome {
-        direction: Direction::ToCodex,
+        direction,
         dry_run: request.dry_run,
         recorded: None,
         plan_id: None,

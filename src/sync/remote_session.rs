@@ -1,6 +1,6 @@
 //! The codex's side of a run: which branch, at which tip, and what it holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -38,6 +38,8 @@ pub(super) struct RemoteSession {
     /// The clone; not there as long as recorded listings of this very tip do instead.
     pub(super) store: Option<Store>,
     pub(super) recorded: Vec<Listing>,
+    /// The blobs that this run wrote into the clone.
+    pub(super) written_blobs: HashSet<ObjectId>,
     pub(super) base: Base,
     pub(super) target: PushTarget,
     /// Repeats requests that only read.
@@ -124,9 +126,11 @@ pub(super) fn connect_and_fetch(
         let is_of_base = recorded.tip == session.base.tip && recorded.branch == session.base.branch;
         (is_of_base && !request.rescan).then_some(recorded.listing)
     };
-    let recorded: Option<Vec<Listing>> = recorded(request)
-        .into_iter()
-        .map(|one| one.and_then(matching))
+    let state = State::of(request.workspace);
+    let recorded: Option<Vec<Listing>> = request
+        .projects
+        .iter()
+        .map(|project| state.read(project).and_then(matching))
         .collect();
     let known = recorded.is_some();
     session.recorded = recorded.unwrap_or_default();
@@ -138,7 +142,7 @@ pub(super) fn connect_and_fetch(
     } else if !request.dry_run && news.recv().is_ok() {
         match session.fetch_to_push(request) {
             // What was recorded is true of the tip before.
-            Ok(_) => session.recorded.clear(),
+            Ok(()) => session.recorded.clear(),
             Err(error) => (session.store, session.deferred_error) = (None, Some(error)),
         }
     }
@@ -185,26 +189,6 @@ fn find_branch(
         });
     }
     Ok(refs)
-}
-
-/// The records of this remote and branch.
-pub(super) fn state(request: &SyncRequest<'_>) -> State {
-    let remote = &request.workspace.remote;
-    State::new(
-        &request.workspace.state_dir,
-        &remote.url.for_git(),
-        remote.branch.as_deref(),
-    )
-}
-
-/// What is recorded of each project.
-pub(super) fn recorded(request: &SyncRequest<'_>) -> Vec<Option<Recorded>> {
-    let state = state(request);
-    request
-        .projects
-        .iter()
-        .map(|project| state.read(project))
-        .collect()
 }
 
 /// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
@@ -259,6 +243,7 @@ impl RemoteSession {
             transport,
             store: None,
             recorded: Vec::new(),
+            written_blobs: HashSet::new(),
             base,
             target: PushTarget {
                 branch: refs.branch,
@@ -344,6 +329,7 @@ impl RemoteSession {
         tracing::debug!(%error, "fetching all contents of the tip");
         if let Some(store) = &mut self.store {
             store.renew_with_contents()?;
+            self.written_blobs.clear();
         }
         self.fetch(request)?;
         match self.store().missing(ids)?.is_empty() {
@@ -353,13 +339,13 @@ impl RemoteSession {
         }
     }
 
-    /// Fetches the tip as it is now, into a clone that is made the first time. Returns whether that had to be thrown away
-    /// and made again.
-    pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+    /// Fetches the tip of the base as it is now, into a clone that is made the first time. After an error, base and target
+    /// are still as they were before.
+    pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         if let Some(error) = self.deferred_error.take() {
             return Err(error);
         }
-        let mut renewed = false;
+
         request.reporter.event(&Event::Started {
             stage: Stage::Fetch,
         });
@@ -367,56 +353,62 @@ impl RemoteSession {
             Some(store) => store,
             None => new_store(request, self.transport.as_ref())?,
         };
-        if let Some(refs) = self.refs_after_push.take() {
-            self.observe(&refs);
-        }
-        if self.base.tip.is_some() {
-            let fetched = match self.fetch_into(&store, request, Check::Trees) {
+        let (mut base, mut target) = self.after_push();
+        self.target.existed |= target.existed;
+        if base.tip.is_some() {
+            let fetched = match self.fetch_into(&store, &base.branch, request, Check::Trees) {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "the kept clone is fetched anew");
-                    renewed = true;
                     store.renew()?;
+                    self.written_blobs.clear();
                     self.transport.prepare(&store)?;
-                    self.fetch_into(&store, request, Check::Root)?
+                    self.fetch_into(&store, &base.branch, request, Check::Root)?
                 }
                 fetched => fetched?,
             };
-            self.base.tip = Some(fetched);
-            if self.target.tip.is_some() && self.target.branch == self.base.branch {
-                self.target.tip = Some(fetched);
+            base.tip = Some(fetched);
+            if target.tip.is_some() && target.branch == base.branch {
+                target.tip = Some(fetched);
             }
         }
+
         self.store = Some(store);
+        self.base = base;
+        self.target = target;
         request.reporter.event(&Event::Finished {
             stage: Stage::Fetch,
         });
-        Ok(renewed)
+        Ok(())
     }
 
-    /// Updates the target to what the remote showed after a push. Once the target has commits, it is the base.
-    fn observe(&mut self, refs: &RemoteRefs) {
-        self.target.tip = refs.tip;
-        self.target.existed |= refs.tip.is_some();
-        if refs.tip.is_some() {
-            self.base = Base {
-                branch: self.target.branch.clone(),
-                tip: refs.tip,
-            };
-        } else if refs.is_empty {
-            self.base.tip = None;
+    /// Base and target as the remote showed them after the last push, or as they are if nothing was pushed since the last
+    /// fetch. Once the target has commits, it is the base.
+    fn after_push(&mut self) -> (Base, PushTarget) {
+        let (mut base, mut target) = (self.base.clone(), self.target.clone());
+        if let Some(refs) = self.refs_after_push.take() {
+            target.tip = refs.tip;
+            target.existed |= refs.tip.is_some();
+            if refs.tip.is_some() {
+                base.branch.clone_from(&target.branch);
+                base.tip = refs.tip;
+            } else if refs.is_empty {
+                base.tip = None;
+            }
         }
+        (base, target)
     }
 
     /// Fetches the tip into `store` and checks that it can be read.
     fn fetch_into(
         &self,
         store: &Store,
+        branch: &str,
         request: &SyncRequest<'_>,
         check: Check,
     ) -> Result<ObjectId, SyncError> {
         let fetch = || {
             self.transport
-                .fetch(store, &self.base.branch, Depth(1), OnSignal::Stop)
+                .fetch(store, branch, Depth(1), OnSignal::Stop)
         };
         let tip =
             self.repeater
@@ -447,7 +439,7 @@ impl RemoteSession {
 
     /// Like [`RemoteSession::fetch`], for a run that pushes: a branch that was deleted during the run is an error of its own, and
     /// is never created again.
-    pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+    pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         self.fetch(request).map_err(|error| {
             let is_missing = matches!(
                 &error,

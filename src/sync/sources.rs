@@ -1,51 +1,10 @@
-//! The source side of a run: scanning the projects, and reading the files that are published.
+//! Reads the files that are published.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
-
-use super::request::SyncRequest;
-use crate::event::{Counter, Event, Stage};
-use crate::scan::{ScanError, Snapshot, SourceRoot, StatCachePolicy, scan};
+use crate::scan::{ScanError, SourceRoot};
 use crate::workspace::Project;
-
-/// Scans all selected projects in parallel, and returns the results in their order.
-///
-/// A message is sent to `changed` as soon as a file differs from the last scan, so that the caller can start to fetch
-/// before all scans are done.
-pub(super) fn scan_all(
-    request: &SyncRequest<'_>,
-    changed: Option<Sender<()>>,
-) -> Vec<Result<Snapshot, ScanError>> {
-    request
-        .reporter
-        .event(&Event::Started { stage: Stage::Scan });
-    let counter = Counter::new(
-        request.reporter.as_ref(),
-        Stage::Scan,
-        Some(request.projects.len()),
-    );
-    let caches = StatCachePolicy {
-        directory: request.workspace.state_dir.clone(),
-        trust: !request.rescan,
-        keep: !request.dry_run,
-        news: changed,
-    };
-
-    let scan = |project: &&Project| {
-        let scanned = scan(project, &caches, &request.interrupt, &counter);
-        counter.project();
-        scanned
-    };
-    let scanned = request.projects.par_iter().map(scan).collect();
-
-    request
-        .reporter
-        .event(&Event::Finished { stage: Stage::Scan });
-    scanned
-}
 
 /// The source roots, opened on demand. At most [`Roots::LIMIT`] are open at a time, because a workspace may have more
 /// projects than the process may have open files.

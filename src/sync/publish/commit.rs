@@ -1,128 +1,135 @@
-//! Writes the commits of a plan into the clone, as one pack.
+//! The third stage: builds one commit per project that changes, in name order.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 
 use rayon::prelude::*;
 
-use super::Publish;
-use crate::codex::identity::Identity;
+use super::plan::Planned;
+use super::scan::{Scanned, SourceFailure};
+use crate::codex::identity::{Identity, identity};
 use crate::codex::objects::commit_builder::{self, NewCommit};
-use crate::codex::source_revision;
+use crate::codex::objects::pack::Encoded;
+use crate::codex::source_revision::{self, SourceRevision};
 use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
-use crate::outcome::SyncError;
-use crate::scan::{ScanError, SourceFile};
+use crate::object::ObjectId;
+use crate::outcome::{SyncError, Warning};
+use crate::scan::SourceFile;
 use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::SyncRequest;
 use crate::sync::sources::Roots;
 
-enum WriteError {
-    /// A file of the project at this index could not be read.
-    Source(usize, ScanError),
-    Store(io::Error),
+/// The commits of a plan, complete except for the contents of the files, which are read when they are sent.
+pub(super) struct Committed {
+    /// The commit that the branch is to point to: the last one, or the base if only a branch is created.
+    pub(super) head: ObjectId,
+    /// The commit that the first one is on top of.
+    pub(super) base: Option<ObjectId>,
+    /// The commits by project index.
+    pub(super) commits: BTreeMap<usize, ObjectId>,
+    /// The commits and their new trees, in an order in which a delta follows its base.
+    objects: Vec<Encoded>,
+    /// The blobs that the trees need and the base may lack, each once.
+    blobs: Vec<NewBlob>,
 }
 
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        Self::Store(error)
+/// A blob and the file that has its contents.
+struct NewBlob {
+    /// The index of the project.
+    project: usize,
+    file: SourceFile,
+}
+
+/// Builds the commits of a run. It remembers what does not change between attempts.
+pub(super) struct Committer {
+    identity: Identity,
+    /// The source revision of each project that was committed before, by index.
+    revisions: BTreeMap<usize, Option<SourceRevision>>,
+}
+
+impl Committer {
+    pub(super) fn new(request: &SyncRequest<'_>) -> Self {
+        let policy = &request.workspace.commit;
+        Self {
+            identity: identity(policy, request.environment, request.now),
+            revisions: BTreeMap::new(),
+        }
     }
-}
 
-impl Publish<'_> {
-    /// Writes one commit per project that is to be published.
-    ///
-    /// Returns `false` if the sources of a project could not be read: the project is then marked as failed, and the
-    /// caller must plan again without it.
+    /// Builds the commits of `planned`. Nothing is written.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,
+        request: &SyncRequest<'_>,
         session: &RemoteSession,
-        identity: &Identity,
-    ) -> Result<bool, SyncError> {
-        let request = self.request;
+        scanned: &Scanned,
+        planned: &Planned,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Committed, SyncError> {
+        if planned.changes().next().is_none() {
+            return Ok(Committed::without_commits(planned));
+        }
+
         request.reporter.event(&Event::Started {
             stage: Stage::Commit,
         });
-        self.add_revisions();
+        self.add_revisions(request, scanned, planned, warnings);
 
-        let going: Vec<_> = self.going().collect();
-        let commits: Vec<_> = going
-            .iter()
-            .map(|(number, project, plan)| NewCommit {
-                project,
+        let new: Vec<_> = planned
+            .changes()
+            .map(|(number, plan)| NewCommit {
+                project: request.projects[number],
                 plan,
                 message: commit_builder::message(
                     request.workspace,
                     &session.target.branch,
-                    project,
+                    request.projects[number],
                     plan,
-                    self.revisions.get(number).and_then(Option::as_ref),
+                    self.revisions.get(&number).and_then(Option::as_ref),
                     request.work_id.as_deref(),
                 ),
             })
             .collect();
-        let store = session.store();
-        let built = commit_builder::build(store, session.base.tip, &commits, identity)
+        let built = commit_builder::build(session.store(), planned.base, &new, &self.identity)
             .map_err(StoreError::from)?;
 
-        // Each blob is written once, even if several projects publish it or an earlier attempt has written it already.
-        let mut blobs = Vec::new();
-        let mut seen = HashSet::new();
-        for (number, _, plan) in &going {
-            for file in plan.files() {
-                if !self.written.contains(&file.id) && seen.insert(file.id) {
-                    blobs.push((file.id, file.size, (*number, file)));
-                }
-            }
-        }
-
-        let roots = Roots::new(&request.projects);
-        let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
-        let read = |(number, file): &(usize, &SourceFile)| {
-            let contents = roots.get(*number).and_then(|root| root.contents(file));
-            counter.file();
-            contents.map_err(|error| WriteError::Source(*number, error))
+        let numbers = planned.changes().map(|(number, _)| number);
+        let commits: BTreeMap<_, _> = numbers.zip(built.commits).collect();
+        let Some(head) = commits.values().next_back().copied() else {
+            unreachable!("each project that changes has a commit");
         };
-        let written = store.write_pack(&built.objects, &blobs, read);
-
-        let numbers: Vec<_> = going.iter().map(|(number, ..)| *number).collect();
-        let is_complete = match written {
-            Ok(()) => {
-                self.written.extend(seen);
-                self.commits = numbers.into_iter().zip(built.commits).collect();
-                true
-            }
-            Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
-            Err(WriteError::Source(number, error)) => {
-                self.failed.insert(number, error);
-                false
-            }
-        };
-        request.reporter.event(&Event::Finished {
-            stage: Stage::Commit,
-        });
-        Ok(is_complete)
+        Ok(Committed {
+            head,
+            base: planned.base,
+            commits,
+            objects: built.objects,
+            blobs: new_blobs(planned),
+        })
     }
 
-    /// Determines the source revision of each project that is to be published, unless an earlier attempt has done so.
-    fn add_revisions(&mut self) {
-        if !self.request.workspace.commit.trailers {
+    /// Determines the source revision of each project that changes, unless an earlier attempt has done so.
+    fn add_revisions(
+        &mut self,
+        request: &SyncRequest<'_>,
+        scanned: &Scanned,
+        planned: &Planned,
+        warnings: &mut Vec<Warning>,
+    ) {
+        if !request.workspace.commit.trailers {
             return;
         }
 
-        let missing: Vec<_> = self
-            .going()
-            .map(|(number, project, _)| (number, project))
-            .filter(|(number, _)| !self.revisions.contains_key(number))
+        let missing: Vec<_> = planned
+            .changes()
+            .map(|(number, _)| number)
+            .filter(|number| !self.revisions.contains_key(number))
             .collect();
-        let snapshots = &self.snapshots;
         let revisions: Vec<_> = missing
             .into_par_iter()
-            .map(|(number, project)| {
-                (
-                    number,
-                    source_revision::revision(project, &snapshots[number]),
-                )
+            .map(|number| {
+                let (project, snapshot) = (request.projects[number], &scanned.snapshots[number]);
+                (number, source_revision::revision(project, snapshot))
             })
             .collect();
 
@@ -137,7 +144,100 @@ impl Publish<'_> {
         }
         for error in unreadable {
             let message = format!("commits do not name their source revision: {error}");
-            self.request.warn(&mut self.outcome.warnings, None, message);
+            request.warn(warnings, None, message);
         }
+    }
+}
+
+impl Committed {
+    /// The result for a plan that only creates a branch.
+    fn without_commits(planned: &Planned) -> Self {
+        let Some(head) = planned.base else {
+            unreachable!("a branch without commits of this run starts from another branch");
+        };
+        Self {
+            head,
+            base: planned.base,
+            commits: BTreeMap::new(),
+            objects: Vec::new(),
+            blobs: Vec::new(),
+        }
+    }
+
+    /// Writes the commits, their trees and the contents of the files into the clone, as one pack, so that they can be
+    /// pushed.
+    ///
+    /// Returns the first project whose sources could not be read, if there is one. Nothing was written then, and the
+    /// caller must plan again without it.
+    pub(super) fn write_pack(
+        &self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+    ) -> Result<Option<SourceFailure>, SyncError> {
+        if self.objects.is_empty() {
+            return Ok(None);
+        }
+
+        // An earlier attempt may have written some of them.
+        let blobs: Vec<_> = self
+            .blobs
+            .iter()
+            .filter(|blob| !session.written_blobs.contains(&blob.file.id))
+            .map(|blob| (blob.file.id, blob.file.size, blob))
+            .collect();
+        let roots = Roots::new(&request.projects);
+        let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
+        let read = |blob: &&NewBlob| {
+            let contents = roots
+                .get(blob.project)
+                .and_then(|root| root.contents(&blob.file));
+            counter.file();
+            contents.map_err(|error| {
+                WriteError::Source(SourceFailure {
+                    project: blob.project,
+                    error,
+                })
+            })
+        };
+
+        let store = session.store();
+        let failure = match store.write_pack(&self.objects, &blobs, read) {
+            Ok(()) => {
+                let written = blobs.into_iter().map(|(id, ..)| id);
+                session.written_blobs.extend(written);
+                None
+            }
+            Err(WriteError::Source(failure)) => Some(failure),
+            Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
+        };
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Commit,
+        });
+        Ok(failure)
+    }
+}
+
+/// The blobs of a plan. Each is listed once, even if several projects publish it.
+fn new_blobs(planned: &Planned) -> Vec<NewBlob> {
+    let mut seen = HashSet::new();
+    planned
+        .changes()
+        .flat_map(|(project, plan)| plan.files().map(move |file| (project, file)))
+        .filter(|(_, file)| seen.insert(file.id))
+        .map(|(project, file)| NewBlob {
+            project,
+            file: file.clone(),
+        })
+        .collect()
+}
+
+enum WriteError {
+    Source(SourceFailure),
+    Store(io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Store(error)
     }
 }

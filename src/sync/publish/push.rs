@@ -5,8 +5,6 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::words::{marked, unmarked};
 use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
@@ -16,8 +14,6 @@ use crate::outcome::SyncError;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
-/// How often a push is tried again that failed while the tip stayed the same.
-pub(super) const SAME_TIP_TRIES: u32 = 2;
 /// How long an accepted push is looked for: a replica that is read from may lag behind the server that took it.
 const REPLICA_LAG: Duration = Duration::from_secs(3);
 
@@ -335,15 +331,4 @@ fn unanswered(
         place: session.transport.url().place(),
         source: Box::new(asked),
     }))
-}
-
-/// Exponential backoff with full jitter. The first bound is the duration of the attempt that just failed, so that runs
-/// which lost the same race spread out.
-pub(super) fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
-    let bounds = ExponentialBuilder::default()
-        .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))
-        .with_max_delay(Duration::from_secs(4))
-        .with_max_times(retries as usize)
-        .build();
-    bounds.map(|bound| bound.mul_f32(fastrand::f32()))
 }

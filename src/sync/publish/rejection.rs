@@ -1,22 +1,84 @@
-//! Which projects the server's words about a refused push are about.
+//! The errors of a push that the server does not accept.
 
+use super::commit::Committed;
+use super::push::{Setback, no_verdict};
+use crate::codex::transport::{Refusal, RefusalKind};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
+use crate::outcome::SyncError;
 use crate::paths::escaped;
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::SyncRequest;
 use crate::workspace::Project;
+
+/// The error of a push that the server rejected. It names the projects that the server's message is about.
+pub(super) fn rejected(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    committed: &Committed,
+    refusal: Refusal,
+) -> SyncError {
+    let pushed: Vec<_> = committed
+        .commits
+        .iter()
+        .map(|(number, commit)| (request.projects[*number], *commit))
+        .collect();
+    let named = named(&pushed, &refusal.words);
+    let (named, others) = pushed
+        .iter()
+        .map(|(project, _)| project.name.clone())
+        .partition(|name| named.contains(name));
+    SyncError::Declined {
+        place: session.transport.url().place(),
+        branch: session.target.branch.clone(),
+        refusal: Box::new(refusal),
+        named,
+        others,
+    }
+}
+
+/// The error of a run that has no retry left. `has_moved` is whether the branch moved during the last attempt.
+pub(super) fn given_up(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    committed: &Committed,
+    setback: Setback,
+    has_moved: bool,
+    attempts: u32,
+) -> SyncError {
+    match setback {
+        Setback::Transport { error, sent: true } => no_verdict(session, error),
+        Setback::Transport { error, sent: false } => error.into(),
+        Setback::Refused(mut refusal) if !has_moved => {
+            if refusal.kind == RefusalKind::Outdated {
+                let reason = refusal.reason;
+                refusal.reason =
+                    format!("{reason}: the server shows another tip to pushes than to fetches");
+            }
+            rejected(request, session, committed, refusal)
+        }
+        Setback::Refused(refusal) => SyncError::RetriesExhausted {
+            place: session.transport.url().place(),
+            branch: session.target.branch.clone(),
+            attempts,
+            last: refusal.reason,
+            words: refusal.words,
+        },
+    }
+}
 
 /// How gitolite names a path in the words of its rules.
 const GITOLITE: &str = "VREF/NAME/";
 
 /// The projects that `words` name, by their commit or by their path in the codex. None where that is all of them: then
 /// the words are about the push.
-pub(super) fn named(pushed: &[(&Project, Option<ObjectId>)], words: &[String]) -> Vec<ProjectName> {
-    let is_named = |(project, commit): &&(&Project, Option<ObjectId>)| {
-        let place = format!("{}/", escaped(project.to.as_bstr()));
-        let commit = commit.map(|id| id.to_string());
-        words.iter().any(|line| {
-            commit.as_ref().is_some_and(|id| line.contains(id)) || contains(line, &place)
-        })
+fn named(pushed: &[(&Project, ObjectId)], words: &[String]) -> Vec<ProjectName> {
+    let is_named = |(project, commit): &&(&Project, ObjectId)| {
+        let path = format!("{}/", escaped(project.to.as_bstr()));
+        let commit = commit.to_string();
+        words
+            .iter()
+            .any(|line| line.contains(&commit) || contains(line, &path))
     };
     let named: Vec<_> = pushed
         .iter()

@@ -1,0 +1,134 @@
+//! The second stage: compares the sources of each project with the codex.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::scan::Scanned;
+use crate::object::{Kind, ObjectId, hash};
+use crate::outcome::{SyncError, Warning};
+use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::SyncRequest;
+
+/// The changes of a run, on top of one commit of the codex.
+pub(super) struct Planned {
+    /// The commit that the sources were compared with; `None` if the codex has no commits.
+    pub(super) base: Option<ObjectId>,
+    /// The files of each project in the base, in the order of the request.
+    pub(super) listings: Vec<Listing>,
+    /// The decision for each project whose sources could be read, by index.
+    pub(super) decisions: BTreeMap<usize, Decision>,
+    /// Whether a push of this plan creates the branch.
+    pub(super) creates_branch: bool,
+    /// A digest of the base and of all changes.
+    pub(super) id: ObjectId,
+}
+
+/// Compares all projects with the base of the session.
+pub(super) fn plan(
+    request: &SyncRequest<'_>,
+    session: &mut RemoteSession,
+    scanned: &Scanned,
+) -> Result<Planned, SyncError> {
+    let listings = session.listings(&request.projects)?;
+    let mut planned = plan_on(request, scanned, listings, session.base.tip);
+    planned.create_branch(session);
+    Ok(planned)
+}
+
+/// Compares all projects with `listings`, which are the files of each in the commit `base`. This uses no network and
+/// no git, and writes nothing.
+#[tracing::instrument(level = "debug", name = "plan", skip_all)]
+pub(super) fn plan_on(
+    request: &SyncRequest<'_>,
+    scanned: &Scanned,
+    listings: Vec<Listing>,
+    base: Option<ObjectId>,
+) -> Planned {
+    let decisions: BTreeMap<_, _> = request
+        .projects
+        .par_iter()
+        .zip(&scanned.snapshots)
+        .zip(&listings)
+        .enumerate()
+        .filter(|(number, _)| !scanned.failed.contains_key(number))
+        .map(|(number, ((project, snapshot), listing))| {
+            let decision = plan::plan(project, snapshot, listing, request.deletes);
+            (number, decision)
+        })
+        .collect();
+    let plans =
+        changes(&decisions).map(|(number, plan)| (Some(&request.projects[number].to), plan));
+    let id = plan_id(base, plans);
+
+    Planned {
+        base,
+        listings,
+        decisions,
+        creates_branch: false,
+        id,
+    }
+}
+
+impl Planned {
+    /// The projects that change, by index.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (usize, &ProjectPlan)> {
+        changes(&self.decisions)
+    }
+
+    /// Whether there is anything to push: a commit or a new branch.
+    pub(super) fn has_work(&self) -> bool {
+        self.creates_branch || self.changes().next().is_some()
+    }
+
+    /// Whether a guard withholds a project.
+    pub(super) fn is_any_withheld(&self) -> bool {
+        self.decisions
+            .values()
+            .any(|decision| matches!(decision, Decision::Withheld(..)))
+    }
+
+    /// Decides whether a push creates the branch. A branch that starts from another one is also created if no file
+    /// differs, unless all projects failed or are withheld.
+    fn create_branch(&mut self, session: &RemoteSession) {
+        let has_changes = self.changes().next().is_some();
+        let is_any_up_to_date = self
+            .decisions
+            .values()
+            .any(|decision| matches!(decision, Decision::UpToDate(_)));
+        self.creates_branch =
+            session.target.is_new() && (has_changes || (self.base.is_some() && is_any_up_to_date));
+
+        if self.creates_branch && !has_changes {
+            let text = format!("{} creates {}", self.id, session.target.branch);
+            self.id = hash(Kind::Blob, text.as_bytes());
+        }
+    }
+
+    /// Warns of each project that has no file on either side.
+    pub(super) fn warn_of_empty(
+        &self,
+        request: &SyncRequest<'_>,
+        scanned: &Scanned,
+        warnings: &mut Vec<Warning>,
+    ) {
+        for (number, decision) in &self.decisions {
+            let is_empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
+            if is_empty && scanned.snapshots[*number].files.is_empty() {
+                let message =
+                    "no source file matches, and the codex holds none of it either".to_owned();
+                request.warn(warnings, Some(request.projects[*number]), message);
+            }
+        }
+    }
+}
+
+fn changes(decisions: &BTreeMap<usize, Decision>) -> impl Iterator<Item = (usize, &ProjectPlan)> {
+    decisions
+        .iter()
+        .filter_map(|(number, decision)| match decision {
+            Decision::Go(plan) => Some((*number, plan)),
+            _ => None,
+        })
+}

@@ -1,0 +1,68 @@
+//! The report of a project that was published, or would be.
+
+use crate::config::Direction;
+use crate::object::ObjectId;
+use crate::outcome::{LastSync, ProjectOutcome, ProjectReport};
+use crate::plan::{Decision, ProjectPlan};
+use crate::scan::ScanError;
+use crate::workspace::Project;
+
+/// How far the commits of the last plan got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommitState {
+    /// The run is a dry run.
+    OnlyPlanned,
+    /// They did not reach the remote.
+    NotLanded,
+    /// The run is `--atomic`, and another project was not ready.
+    WithheldByOthers,
+    /// The remote was seen to hold them.
+    Verified,
+    /// They were sent, and whether they landed is unknown.
+    Unknown,
+}
+
+/// A commit that the remote was seen to hold.
+pub(super) struct LandedCommit {
+    pub(super) commit: ObjectId,
+    /// Its changes, if the last plan of the run was made after it had landed.
+    pub(super) plan: Option<ProjectPlan>,
+}
+
+/// Reports a project. `pending` is a commit of it that may land.
+pub(super) fn report(
+    project: &Project,
+    decision: Result<Decision, ScanError>,
+    landed: Option<LandedCommit>,
+    pending: Option<ObjectId>,
+    state: CommitState,
+) -> ProjectReport {
+    let (outcome, plan) = match (decision, landed) {
+        (Err(error), _) => (ProjectOutcome::Failed(error.into()), Default::default()),
+        (Ok(Decision::Withheld(plan, reason)), _) => (ProjectOutcome::Withheld(reason), plan),
+        (Ok(Decision::UpToDate(plan)), None) => (ProjectOutcome::UpToDate, plan),
+        (Ok(Decision::UpToDate(now)), Some(LandedCommit { commit, plan })) => {
+            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
+        }
+        (Ok(Decision::Go(plan)), Some(LandedCommit { commit, plan: None })) => {
+            (ProjectOutcome::Synced(commit), plan)
+        }
+        (Ok(Decision::Go(plan)), _) => {
+            let outcome = match (state, pending) {
+                (CommitState::OnlyPlanned, _) => ProjectOutcome::WouldSync,
+                (CommitState::WithheldByOthers, _) => ProjectOutcome::WithheldByOthers,
+                (CommitState::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
+                _ => ProjectOutcome::NotLanded,
+            };
+            (outcome, plan)
+        }
+    };
+    ProjectReport {
+        name: project.name.clone(),
+        direction: Direction::ToCodex,
+        to: Some(project.to.clone()),
+        outcome,
+        plan,
+        last_sync: LastSync::NotRequested,
+    }
+}

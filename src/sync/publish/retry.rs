@@ -1,0 +1,62 @@
+//! Whether, and after which delay, a push is tried again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::push::Setback;
+use crate::sync::repeater::LONGEST_WAIT;
+
+/// How often a push is tried again if it failed while the tip stayed the same.
+const SAME_TIP_TRIES: u32 = 2;
+
+/// The retries of a run.
+pub(super) struct Retries {
+    limit: u32,
+    /// The delays. They depend on the duration of the first attempt, so they do not exist before.
+    delays: Option<Box<dyn Iterator<Item = Duration>>>,
+    /// The number of the last attempts that failed while the tip stayed the same.
+    at_same_tip: u32,
+}
+
+impl Retries {
+    /// At most `limit` retries.
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            delays: None,
+            at_same_tip: 0,
+        }
+    }
+
+    /// Returns the delay before the next attempt, or `None` if there is none left. `duration` is that of the attempt
+    /// that just failed.
+    pub(super) fn next_delay(
+        &mut self,
+        has_moved: bool,
+        setback: &Setback,
+        duration: Duration,
+    ) -> Option<Duration> {
+        self.at_same_tip = if has_moved { 0 } else { self.at_same_tip + 1 };
+        let limit = self.limit;
+        let delay = self
+            .delays
+            .get_or_insert_with(|| Box::new(backoff(limit, duration)))
+            .next()?;
+
+        let pause = setback.pause(self.at_same_tip);
+        let is_possible = self.at_same_tip <= SAME_TIP_TRIES && pause <= LONGEST_WAIT;
+        is_possible.then(|| delay.max(pause))
+    }
+}
+
+/// Exponential backoff with full jitter. The first bound is the duration of the attempt that just failed, so that runs
+/// which lost the same race spread out.
+fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
+    let bounds = ExponentialBuilder::default()
+        .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))
+        .with_max_delay(Duration::from_secs(4))
+        .with_max_times(retries as usize)
+        .build();
+    bounds.map(|bound| bound.mul_f32(fastrand::f32()))
+}
