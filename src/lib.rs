@@ -60,7 +60,8 @@
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
-//! Programs can use the modules that are documented here. Hidden modules are public for benchmarks and fuzzing only.
+//! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own reporter. Hidden
+//! modules are public for benchmarks and fuzzing only.
 
 #![cfg_attr(
     test,

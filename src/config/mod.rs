@@ -85,6 +85,18 @@ pub struct LoadRequest {
     pub config_arguments: Vec<String>,
 }
 
+impl LoadRequest {
+    /// A load of the workspace around `cwd`, an absolute path, with `environment` as the variables of the process. User
+    /// configuration is not read, and nothing is detected, unless the other fields are set.
+    pub fn new(cwd: PathBuf, environment: Environment) -> Self {
+        Self {
+            cwd,
+            environment,
+            ..Self::default()
+        }
+    }
+}
+
 /// Finds the organization that the git remote of the workspace at a path names; an error where there is a repository that
 /// cannot be read.
 pub type DetectOrganization = fn(&Path) -> Result<Option<String>, String>;

@@ -272,3 +272,72 @@ fn readme_transcript_matches_the_program() {
     }
     assert_eq!(codex.paths().len(), 178);
 }
+
+/// Builds an example program of the library, and returns its path. This runs in the environment of the tests, so that the
+/// build shares its artifacts with theirs.
+fn example_program(name: &str) -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--message-format=json",
+            "--example",
+            name,
+        ])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let executable = messages
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find_map(|message| Some(message["executable"].as_str()?.to_owned()));
+    executable.unwrap().into()
+}
+
+#[test]
+fn library_example_publishes_with_its_own_reporter() {
+    let program = example_program("publish");
+    let (sandbox, directory) = copy("monorepo");
+    let publish = || {
+        let mut command = sandbox.command(program.to_str().unwrap());
+        command
+            .arg(&directory)
+            .env("XDG_STATE_HOME", sandbox.path("state"));
+        sandbox.finish(command)
+    };
+
+    let output = publish().code(0);
+    for stage in ["Scan …", "Fetch …", "Commit …", "Push …", "Verify …"] {
+        assert!(output.stdout.contains(stage), "{}", output.stdout);
+    }
+    assert!(
+        output.stdout.contains("ledger: Synced"),
+        "{}",
+        output.stdout
+    );
+    // The library itself prints nothing.
+    let is_reported = |line: &str| {
+        line.ends_with(" …") || line.starts_with("warning: ") || line.ends_with(": Synced")
+    };
+    assert!(output.stdout.lines().all(is_reported), "{}", output.stdout);
+    assert_eq!(output.stderr, "");
+
+    let again = publish().code(0);
+    assert!(
+        again.stdout.contains("ledger: UpToDate"),
+        "{}",
+        again.stdout
+    );
+
+    // An error is returned, not printed.
+    sandbox.remove("monorepo/codex.git");
+    sandbox.write("monorepo/codex.git", "not a repository");
+    let failed = publish().code(1);
+    assert!(failed.stderr.starts_with("Error: "), "{}", failed.stderr);
+}
