@@ -1,16 +1,112 @@
-//! Layout rules of the source tree that no compiler checks.
+//! Layout rules of the source tree that the compiler does not check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What only `platform.rs` may use. The launcher is a program of its own and does without the library.
-const OS_APIS: [&str; 5] = [
-    "std::os::",
-    "rustix::",
-    "cfg(unix)",
-    "cfg(windows)",
-    "libc::",
-];
+/// An API that only some files of `src` may use.
+struct Rule {
+    /// The texts that show its use.
+    signs: &'static [&'static str],
+    /// The files, or folders that end with `/`.
+    allowed: &'static [&'static str],
+}
+
+/// The launcher `bin/fractary.rs` is a program of its own and does not use the library.
+const LAUNCHER: &str = "bin/fractary.rs";
+
+const OS_APIS: Rule = Rule {
+    signs: &[
+        "std::os::",
+        "rustix::",
+        "cfg(unix)",
+        "cfg(windows)",
+        "cfg(target_os",
+        "libc::",
+        "nix::",
+    ],
+    allowed: &["platform.rs", LAUNCHER],
+};
+
+const GIT: Rule = Rule {
+    signs: &["git2::", "gix_packetline::", "Command::new(\"git"],
+    allowed: &["codex/"],
+};
+
+/// The parser for the forms of a git URL, which does not read or run anything.
+const GIT_URLS: Rule = Rule {
+    signs: &["gix_url::"],
+    allowed: &["codex/", "url.rs"],
+};
+
+const PROCESS_STATE: Rule = Rule {
+    signs: &[
+        "env::args",
+        "env::var(",
+        "env::var_os(",
+        "env::vars",
+        "env::current_dir",
+        "env::set_current_dir",
+        "env::temp_dir",
+        "io::stdin(",
+        "io::stdout(",
+        "io::stderr(",
+        "process::exit",
+        "panic::set_hook",
+        "print!(",
+        "println!(",
+    ],
+    allowed: &["cli/", LAUNCHER],
+};
+
+impl Rule {
+    /// The uses in a file that is not allowed to have any, each as `FILE:LINE: SIGN`. Comments do not count.
+    fn violations(&self, file: &str, text: &str) -> Vec<String> {
+        let is_allowed = self.allowed.iter().any(|allowed| {
+            file == *allowed || (allowed.ends_with('/') && file.starts_with(allowed))
+        });
+        if is_allowed {
+            return Vec::new();
+        }
+
+        let mut found = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let is_comment = line.trim_start().starts_with("//");
+            for sign in self
+                .signs
+                .iter()
+                .filter(|sign| !is_comment && uses(line, sign))
+            {
+                found.push(format!("{file}:{}: {sign}", number + 1));
+            }
+        }
+        found
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut files = Vec::new();
+        sources(&source, &mut files);
+        assert!(files.len() > 80);
+
+        let violations: Vec<_> = files
+            .iter()
+            .flat_map(|file| {
+                let name = file.strip_prefix(&source).unwrap().to_str().unwrap();
+                self.violations(name, &fs::read_to_string(file).unwrap())
+            })
+            .collect();
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
+}
+
+/// Whether the line contains the sign, and not as the end of a longer name.
+fn uses(line: &str, sign: &str) -> bool {
+    line.match_indices(sign).any(|(start, _)| {
+        let before = line[..start].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
@@ -26,19 +122,39 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn only_platform_rs_uses_os_apis() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let allowed = [source.join("platform.rs"), source.join("bin/fractary.rs")];
-    let mut files = Vec::new();
-    sources(&source, &mut files);
-    assert!(files.len() > 80);
+    OS_APIS.check();
+}
 
-    for file in files.iter().filter(|file| !allowed.contains(file)) {
-        let text = fs::read_to_string(file).unwrap();
+#[test]
+fn only_the_codex_folder_uses_git() {
+    GIT.check();
+    GIT_URLS.check();
+}
 
-        for api in OS_APIS {
-            assert!(!text.contains(api), "{} uses {api}", file.display());
-        }
-    }
+#[test]
+fn only_the_command_line_uses_the_state_of_the_process() {
+    PROCESS_STATE.check();
+}
+
+#[test]
+fn a_use_in_another_file_is_a_violation() {
+    let text = "// git2::Oid\nuse git2::Oid;\nuse my_git2::Oid;\n";
+    assert_eq!(
+        GIT.violations("sync/mod.rs", text),
+        ["sync/mod.rs:2: git2::"]
+    );
+    assert_eq!(GIT.violations("codex/store.rs", text), [""; 0]);
+    assert_eq!(GIT.violations("codex.rs", text), ["codex.rs:2: git2::"]);
+
+    let text = "    println!(\"{}\", std::env::args().count());\n";
+    assert_eq!(
+        PROCESS_STATE.violations("report/human.rs", text),
+        [
+            "report/human.rs:1: env::args",
+            "report/human.rs:1: println!("
+        ]
+    );
+    assert_eq!(PROCESS_STATE.violations("cli/mod.rs", text), [""; 0]);
 }
 
 /// Tests are named by module and function, as `trust::a_file_of_another_user_decides_nothing`.
