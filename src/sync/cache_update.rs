@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 
 use super::caches::{apply_plan, open_cache, warn_replaced};
 use super::request::SyncRequest;
-use super::sources::Roots;
+use super::source_roots::SourceRoots;
 use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
@@ -34,7 +34,7 @@ pub(super) struct CacheUpdate<'r> {
     /// The tip after the publication.
     pub(super) tip: Option<ObjectId>,
     /// The source directories of all published projects.
-    pub(super) roots: &'r Roots<'r>,
+    pub(super) roots: &'r SourceRoots<'r>,
 }
 
 impl CacheUpdate<'_> {

@@ -13,7 +13,7 @@ mod pull;
 mod remote_session;
 mod repeater;
 mod request;
-mod sources;
+mod source_roots;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

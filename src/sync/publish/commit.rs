@@ -18,7 +18,7 @@ use crate::outcome::{SyncError, Warning};
 use crate::scan::SourceFile;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
-use crate::sync::sources::Roots;
+use crate::sync::source_roots::SourceRoots;
 
 /// The commits of a plan, complete except for the contents of the files, which are read when they are sent.
 pub(super) struct Committed {
@@ -185,7 +185,7 @@ impl Committed {
             .filter(|blob| !session.written_blobs.contains(&blob.file.id))
             .map(|blob| (blob.file.id, blob.file.size, blob))
             .collect();
-        let roots = Roots::new(&request.projects);
+        let roots = SourceRoots::new(&request.projects);
         let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
         let read = |blob: &&NewBlob| {
             let contents = roots

@@ -37,7 +37,7 @@ use scan::{Scanned, scan_all};
 use super::cache_update::{CacheUpdate, PublishedProject};
 use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::SyncRequest;
-use super::sources::Roots;
+use super::source_roots::SourceRoots;
 use crate::cache::Cache;
 use crate::codex::git_config;
 use crate::config::Direction;
@@ -341,7 +341,7 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
         request,
         branch,
         tip: run.outcome.remote.after,
-        roots: &Roots::new(&request.projects),
+        roots: &SourceRoots::new(&request.projects),
     };
     update.update_caches(&published, &mut run.outcome.warnings)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
-use super::super::sources::Roots;
+use super::super::source_roots::SourceRoots;
 use super::PullRun;
 use crate::glob::Glob;
 use crate::outcome::SyncError;
@@ -77,7 +77,7 @@ impl PullRun<'_> {
 
         let publishes = self.planned_publishes;
         let publishing: Vec<&Project> = publishes.iter().map(|publish| publish.project).collect();
-        let roots = Roots::new(&publishing);
+        let roots = SourceRoots::new(&publishing);
         let mut unpublished = HashMap::new();
         for (index, publish) in publishes.iter().enumerate() {
             let files = publish.plan.files();

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::scan::{ScanError, SourceRoot};
 use crate::workspace::Project;
 
-/// The source roots, opened on demand. At most [`Roots::LIMIT`] are open at a time, because a workspace may have more
+/// The source roots, opened on demand. At most [`SourceRoots::LIMIT`] are open at a time, because a workspace may have more
 /// projects than the process may have open files.
-pub(super) struct Roots<'r> {
+pub(super) struct SourceRoots<'r> {
     projects: &'r [&'r Project],
     open: Mutex<BTreeMap<usize, Arc<SourceRoot>>>,
 }
 
-impl<'r> Roots<'r> {
+impl<'r> SourceRoots<'r> {
     const LIMIT: usize = 64;
 
     pub(super) fn new(projects: &'r [&'r Project]) -> Self {
