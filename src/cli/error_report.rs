@@ -229,7 +229,7 @@ fn rejection_hints(
     named: &[ProjectName],
     others: &[ProjectName],
 ) -> Vec<String> {
-    if refusal.reason.contains("hidden ref") {
+    if refusal.is_of_hidden_branch() {
         return vec![
             "the server hides this branch from clients (`transfer.hideRefs`): use another branch (`remote.branch`), or change that setting"
                 .to_owned(),

@@ -64,6 +64,16 @@ impl Failure {
         }
     }
 
+    /// The same failure of a connection to a proxy instead of the server.
+    pub(super) fn of_proxy(mut self) -> Self {
+        if let Self::Remote { kind, .. } = &mut self
+            && !matches!(kind, RemoteErrorKind::Interrupted(_))
+        {
+            *kind = RemoteErrorKind::Proxy;
+        }
+        self
+    }
+
     /// The kind, where the failure is the remote's.
     pub(super) fn kind(&self) -> Option<RemoteErrorKind> {
         match self {

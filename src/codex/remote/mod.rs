@@ -27,9 +27,9 @@ mod patience;
 mod protocol;
 mod seed;
 mod settings;
-mod ssh;
+pub(super) mod ssh;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::{RemoteError, RemoteErrorKind};
 use super::git_config::Settings;
@@ -52,7 +52,6 @@ use memory::Memory;
 pub use memory::MemoryPlace;
 use patience::Patience;
 use protocol::push::{Report, Update};
-use settings::HttpSettings;
 
 /// The transport, bound to one remote.
 pub(super) struct Native {
@@ -74,8 +73,8 @@ impl Native {
         memory: Option<MemoryPlace>,
     ) -> Result<Self, RemoteError> {
         let settings = Settings::read(&bound.environment);
-        let bound = bound.rewritten(&settings, purpose)?;
-        let state = match converse(&bound, settings, memory) {
+        let bound = bound.configured(settings, purpose)?;
+        let state = match converse(&bound, memory) {
             Ok(conversation) => State::Talking(Box::new(conversation)),
             Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason)?,
             Err(failure) => return Err(error(&bound, failure)),
@@ -140,27 +139,18 @@ fn branches(mut refs: Refs) -> Refs {
 }
 
 /// Opens a conversation with the remote.
-fn converse(
-    bound: &Bound,
-    settings: Settings,
-    memory: Option<MemoryPlace>,
-) -> Result<Conversation, Failure> {
+fn converse(bound: &Bound, memory: Option<MemoryPlace>) -> Result<Conversation, Failure> {
     let patience = Patience::new(bound.interrupt.clone(), bound.remote.timeout.idle);
-    let carrier = carrier(bound, settings, &patience)?;
+    let carrier = carrier(bound, &patience)?;
     let memory = Memory::open(memory, &bound.remote.url.for_git());
     Ok(Conversation::new(bound.clone(), patience, carrier, memory))
 }
 
-fn carrier(
-    bound: &Bound,
-    settings: Settings,
-    patience: &Patience,
-) -> Result<Box<dyn Carrier>, Failure> {
+fn carrier(bound: &Bound, patience: &Patience) -> Result<Box<dyn Carrier>, Failure> {
     let remote = &bound.remote.url;
     let children = |program| Children::new(program, &bound.interrupt, patience.clone());
     if remote.is_http() {
-        let settings = Arc::new(HttpSettings(settings));
-        let carrier = Http::new(bound, settings, patience.clone(), &remote.for_git())?;
+        let carrier = Http::new(bound, patience.clone(), &remote.for_git())?;
         return Ok(Box::new(carrier));
     }
     if let Some(path) = remote.local_path() {
@@ -168,7 +158,7 @@ fn carrier(
         return Ok(Box::new(children(program)));
     }
     if remote.is_ssh() {
-        let program = ssh::program(&remote.written(), bound, &settings)?;
+        let program = ssh::program(&remote.written(), bound)?;
         return Ok(Box::new(children(program)));
     }
     let reason = format!("`{remote}` is no http, ssh or file address");
@@ -178,7 +168,7 @@ fn carrier(
 /// Leaves the rest of the run to git. Its own reading of the configuration rewrites nothing more: that was done.
 fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
     tracing::debug!(reason, "the `git` program takes over");
-    let git = Git::of_rewritten(bound.clone())?;
+    let git = Git::of_configured(bound.clone());
     Ok(State::HandedOver(Box::new(git), reason.to_owned()))
 }
 
@@ -207,6 +197,9 @@ fn error(bound: &Bound, failure: Failure) -> RemoteError {
     let detail = own.chain(marked(&server_words(&words))).collect();
     let mut error = bound.error(kind, detail);
     error.advice.retry_after = wait;
+    if kind == RemoteErrorKind::SshHostUnknown {
+        error.advice.command = ssh::scan_command(bound);
+    }
     error
 }
 

@@ -1,15 +1,11 @@
-//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific counts.
+//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific applies.
 
 use std::path::{Path, PathBuf};
 
 use super::address::Address;
 use crate::codex::git_config::Settings;
 
-/// Looks up `http.*`.
-#[derive(Debug, Default)]
-pub(super) struct HttpSettings(pub(super) Settings);
-
-impl HttpSettings {
+impl Settings {
     /// The value of `http.NAME` for requests to `address`: that of the most specific `http.URL.NAME` that matches.
     pub(super) fn http(&self, address: &Address, name: &str) -> Option<&str> {
         self.http_values(address, name).last().copied()
@@ -25,7 +21,6 @@ impl HttpSettings {
     /// Values that apply to `address`, the most specific last.
     fn http_values(&self, address: &Address, name: &str) -> Vec<&str> {
         let mut matching: Vec<_> = self
-            .0
             .entries()
             .iter()
             .filter_map(|(key, value)| {
@@ -75,12 +70,12 @@ fn flag(value: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn settings(entries: &[(&str, &str)]) -> HttpSettings {
+    fn settings(entries: &[(&str, &str)]) -> Settings {
         let entries = entries.iter();
         let listing: String = entries
             .map(|(key, value)| format!("{key}\n{value}\0"))
             .collect();
-        HttpSettings(Settings::parse(&listing))
+        Settings::parse(&listing)
     }
 
     fn address(url: &str) -> Address {

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use super::child::Program;
 use super::failure::Failure;
 use super::protocol::capabilities::Service;
-use crate::codex::git_config::Settings;
+use crate::codex::transport::OnSignal;
 use crate::codex::transport::bound::Bound;
-use crate::codex::transport::process;
+use crate::codex::transport::process::{self, Watch};
 use crate::environment::Environment;
+use crate::paths::escaped;
 use crate::workspace::Timeouts;
+
+/// The time that ssh may take to show its configuration.
+const SHOW_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where a repository is on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +27,14 @@ struct Place {
 }
 
 /// Runs the services of the repository at `url`. An error for an ssh program that is not OpenSSH's.
-pub(super) fn program(url: &str, bound: &Bound, settings: &Settings) -> Result<Program, Failure> {
+pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
     let place = Place::parse(url)
         .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
-    let chosen = Chosen::from(bound, settings);
+    let chosen = Chosen::from(bound);
     let variant = bound
         .environment
         .get("GIT_SSH_VARIANT")
-        .or(settings.get("ssh.variant"));
+        .or(bound.settings.get("ssh.variant"));
     if !chosen.is_openssh(variant) {
         return Err(Failure::NeedsGit(
             "the ssh program is not OpenSSH's".to_owned(),
@@ -59,8 +64,13 @@ pub(super) fn program(url: &str, bound: &Bound, settings: &Settings) -> Result<P
     }))
 }
 
-/// Never ask, and do not wait for a server that is gone.
-fn own_options(timeout: Timeouts) -> Vec<String> {
+/// Whether the user chose how ssh is run.
+pub(in crate::codex) fn is_chosen(bound: &Bound) -> bool {
+    !matches!(Chosen::from(bound), Chosen::Default)
+}
+
+/// The options of an ssh that the user did not choose: it never asks, and gives up on a server that does not answer.
+pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     vec![
         "BatchMode=yes".to_owned(),
         format!("ConnectTimeout={}", timeout.connect.as_secs().max(1)),
@@ -70,6 +80,50 @@ fn own_options(timeout: Timeouts) -> Vec<String> {
         ),
         "ServerAliveCountMax=3".to_owned(),
     ]
+}
+
+/// The command that adds the key of an unknown host, for the host name, port and file that the user's ssh configuration
+/// gives. `None` if ssh does not show its configuration.
+pub(in crate::codex) fn scan_command(bound: &Bound) -> Option<String> {
+    let place = Place::parse(&bound.remote.url.written())?;
+    let mut command = Chosen::from(bound).command(&bound.environment);
+    command.arg("-G");
+    if let Some(port) = place.port {
+        command.args(["-p", &port.to_string()]);
+    }
+    command.arg(&place.host);
+    let shown = process::run(
+        command,
+        &[],
+        &bound.interrupt,
+        OnSignal::Stop,
+        Watch::Output,
+        |_| SHOW_LIMIT,
+        |_| {},
+    )
+    .ok()
+    .filter(|shown| shown.status.success())?;
+    let value = |wanted: &str| {
+        let value = shown.stdout.lines().find_map(|line| {
+            let (key, value) = line.split_once(' ')?;
+            (key == wanted).then_some(value)
+        })?;
+        let first = value.split(' ').next()?;
+        Some(escaped(first.as_bytes()).to_string())
+    };
+
+    let port = value("port").filter(|port| port != "22");
+    let port = port.map_or(String::new(), |port| format!("-p {port} "));
+    let alias =
+        value("hostkeyalias").map_or(String::new(), |alias| format!(" | sed 's/^[^ ]*/{alias}/'"));
+    let home = bound.environment.get("HOME").unwrap_or_default();
+    let file = value("userknownhostsfile").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned());
+    let file = match file.strip_prefix(home).filter(|_| !home.is_empty()) {
+        Some(rest) => format!("~{rest}"),
+        None => file,
+    };
+    let host = value("hostname")?;
+    Some(format!("ssh-keyscan {port}{host}{alias} >> {file}"))
 }
 
 impl Place {
@@ -141,11 +195,11 @@ enum Chosen {
 }
 
 impl Chosen {
-    fn from(bound: &Bound, settings: &Settings) -> Self {
+    fn from(bound: &Bound) -> Self {
         let environment = &bound.environment;
         let line = environment
             .get("GIT_SSH_COMMAND")
-            .or(settings.get("core.sshcommand"))
+            .or(bound.settings.get("core.sshcommand"))
             .filter(|line| !line.is_empty());
         match (line, environment.get("GIT_SSH")) {
             (Some(line), _) => Self::Line(line.to_owned()),

@@ -19,6 +19,8 @@ pub(in crate::codex) struct Bound {
     pub(in crate::codex) remote: Remote,
     pub(in crate::codex) environment: Environment,
     pub(in crate::codex) credential: Option<Credential>,
+    /// The user's git configuration.
+    pub(in crate::codex) settings: Arc<Settings>,
     pub(in crate::codex) interrupt: Interrupt,
     pub(in crate::codex) reporter: Arc<dyn Reporter>,
     /// Who is asked for credentials where no token applies.
@@ -38,6 +40,7 @@ impl Bound {
             remote: remote.clone(),
             environment: environment.clone(),
             credential: auth::credential(remote, environment),
+            settings: Arc::default(),
             interrupt: interrupt.clone(),
             reporter,
             helpers,
@@ -58,16 +61,18 @@ impl Bound {
         Ok(self)
     }
 
-    /// Binds to the URL that git contacts after `settings` rewrote that of the codex. A token of the codex's URL is kept
-    /// only for the same host.
-    pub(in crate::codex) fn rewritten(
+    /// Adds the user's git configuration, and binds to the URL that git contacts after `settings` rewrote that of the
+    /// codex. A token of the codex's URL is kept only for the same host.
+    pub(in crate::codex) fn configured(
         mut self,
-        settings: &Settings,
+        settings: Settings,
         purpose: Purpose,
     ) -> Result<Self, RemoteError> {
+        self.settings = Arc::new(settings);
         let configured = &self.remote.url;
         let for_push = purpose == Purpose::Publish;
-        let Some(text) = settings.rewritten(&configured.written(), for_push) else {
+        let rewritten = self.settings.rewritten(&configured.written(), for_push);
+        let Some(text) = rewritten else {
             return Ok(self);
         };
         let url = RemoteUrl::parse(&text, Path::new("/"))
@@ -84,11 +89,22 @@ impl Bound {
         self.checked()
     }
 
+    /// An error about this remote. The kind of URL can change what the messages of a server mean.
     pub(in crate::codex) fn error(
         &self,
         kind: RemoteErrorKind,
         detail: Vec<String>,
     ) -> RemoteError {
+        let url = &self.remote.url;
+        let kind = match kind {
+            RemoteErrorKind::DubiousOwnership if url.local_path().is_none() => {
+                RemoteErrorKind::ServerOwnership
+            }
+            RemoteErrorKind::ShellNoise if !url.is_ssh() => RemoteErrorKind::ServerFailure,
+            // Over ssh, the login shell prints before git does.
+            RemoteErrorKind::NotGit if url.is_ssh() => RemoteErrorKind::ShellNoise,
+            kind => kind,
+        };
         let about_access = matches!(
             kind,
             RemoteErrorKind::NoCredentials

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 
@@ -15,6 +15,7 @@ use super::bound::Bound;
 use super::classify::{
     Unsupported, classify, failed_connection, status_of_push, telling, unsupported,
 };
+use super::http_response::{is_rate_limit, retry_after};
 use super::ls_refs::{self, Listed};
 use super::process::{self, Failed, Finished, Watch};
 use super::refusal;
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config::Settings;
+use crate::codex::remote::ssh;
 use crate::codex::store::{Store, StoreError, TIP};
 use crate::environment::Environment;
 use crate::event::{Event, Stage};
@@ -36,8 +38,6 @@ use crate::url::RemoteUrl;
 pub(in crate::codex) struct Git {
     /// The URL is the one that is contacted: git's configuration rewrote it already.
     bound: Bound,
-    /// The user's git configuration.
-    settings: Settings,
     /// The remote's name for the children of this run. Nobody can know it, so nothing in the user's configuration can
     /// extend or replace the remote.
     name: String,
@@ -62,22 +62,20 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 impl Git {
     /// Reads the user's git configuration, which may rewrite the remote's URL.
     pub(in crate::codex) fn new(bound: Bound, purpose: Purpose) -> Result<Self, RemoteError> {
-        let mut git = Self::of_rewritten(bound)?;
-        git.bound = git.bound.rewritten(&git.settings, purpose)?;
+        let mut git = Self::of_configured(bound);
+        let settings = git.read_settings()?;
+        git.bound = git.bound.configured(settings, purpose)?;
         Ok(git)
     }
 
-    /// For a URL that git's configuration rewrote already.
-    pub(in crate::codex) fn of_rewritten(bound: Bound) -> Result<Self, RemoteError> {
-        let mut git = Self {
+    /// For a remote whose URL git's configuration has rewritten already.
+    pub(in crate::codex) fn of_configured(bound: Bound) -> Self {
+        Self {
             bound,
-            settings: Settings::default(),
             name: format!("codex-{:016x}", fastrand::u64(..)),
             unfiltered: AtomicBool::new(false),
             unshallow: AtomicBool::new(false),
-        };
-        git.settings = git.read_settings()?;
-        Ok(git)
+        }
     }
 
     fn read_settings(&self) -> Result<Settings, RemoteError> {
@@ -144,13 +142,13 @@ impl Git {
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
         self.configure(&mut command, &settings);
-        if self.bound.remote.url.is_ssh() && !self.has_ssh_command() {
-            let connect = self.bound.remote.timeout.connect.as_secs().max(1);
-            let alive = (self.bound.remote.timeout.idle.as_secs() / 3).max(1);
-            let ssh = format!(
-                "ssh -o BatchMode=yes -o ConnectTimeout={connect} -o ServerAliveInterval={alive} -o ServerAliveCountMax=3"
+        if self.bound.remote.url.is_ssh() && !ssh::is_chosen(&self.bound) {
+            let options = ssh::own_options(self.bound.remote.timeout);
+            let options = options.iter().map(|option| format!(" -o {option}"));
+            command.env(
+                "GIT_SSH_COMMAND",
+                format!("ssh{}", options.collect::<String>()),
             );
-            command.env("GIT_SSH_COMMAND", ssh);
         }
         command
     }
@@ -201,24 +199,17 @@ impl Git {
         };
         // Every header counts, whatever URL it is for: git matches URLs in more ways than a prefix.
         if !self
+            .bound
             .settings
             .all_extra_headers()
             .any(|header| authorizes(&header))
         {
             return Vec::new();
         }
-        let headers = self.settings.extra_headers(url);
+        let headers = self.bound.settings.extra_headers(url);
         tracing::debug!("the token replaces the `Authorization` of git's `http.extraHeader`");
         let others = headers.into_iter().filter(|header| !authorizes(header));
         [""].into_iter().chain(others).map(str::to_owned).collect()
-    }
-
-    /// Whether the user chose how ssh is run.
-    fn has_ssh_command(&self) -> bool {
-        let by_variable = ["GIT_SSH_COMMAND", "GIT_SSH"]
-            .iter()
-            .any(|name| self.bound.environment.get(name).is_some());
-        by_variable || self.settings.get("core.sshcommand").is_some()
     }
 
     /// Appends settings to those that the user's environment already carries.
@@ -308,10 +299,9 @@ impl Git {
         let mut error = self.bound.error(kind, detail);
         error.advice.retry_after = finished
             .last_header("retry-after")
-            .and_then(|seconds| seconds.parse().ok())
-            .map(Duration::from_secs);
+            .and_then(|value| retry_after(value, SystemTime::now()));
         if kind == RemoteErrorKind::SshHostUnknown {
-            error.advice.command = self.scan_command();
+            error.advice.command = ssh::scan_command(&self.bound);
         }
         error
     }
@@ -324,12 +314,12 @@ impl Git {
             RemoteErrorKind::NoCredentials if self.bound.credential.is_some() => {
                 RemoteErrorKind::WrongCredentials
             }
-            RemoteErrorKind::DubiousOwnership if url.local_path().is_none() => {
-                RemoteErrorKind::ServerOwnership
-            }
-            RemoteErrorKind::ShellNoise if !url.is_ssh() => RemoteErrorKind::ServerFailure,
             RemoteErrorKind::Tls if self.speaks_plain_http(finished) => RemoteErrorKind::PlainHttp,
-            RemoteErrorKind::Forbidden if is_rate_limit(finished) => RemoteErrorKind::RateLimited,
+            RemoteErrorKind::Forbidden
+                if is_rate_limit(|name| finished.last_header(name), &finished.stderr) =>
+            {
+                RemoteErrorKind::RateLimited
+            }
             RemoteErrorKind::Refused | RemoteErrorKind::TimedOut if url.is_http() => {
                 match failed_connection(&finished.stderr) {
                     Some((host, port)) if !is_at(url, host, port) => RemoteErrorKind::Proxy,
@@ -364,55 +354,6 @@ impl Git {
             Ok(head.starts_with(b"HTTP/1.") && &head[9..] != b"400")
         };
         ask().unwrap_or(false)
-    }
-
-    /// The command that adds an unknown ssh host, for the host, port and file that the user's ssh configuration leads to.
-    fn scan_command(&self) -> Option<String> {
-        let url = &self.bound.remote.url;
-        let host = url.host()?;
-        let by_variable = |name| self.bound.environment.get(name);
-        let ssh = by_variable("GIT_SSH_COMMAND")
-            .or_else(|| self.settings.get("core.sshcommand"))
-            .or_else(|| by_variable("GIT_SSH"))
-            .unwrap_or("ssh");
-        let mut command = process::git("sh", &self.bound.environment);
-        // As git runs it: the command is split by a shell, its arguments are not.
-        command.args(["-c", &format!("{ssh} \"$@\""), "ssh", "-G"]);
-        if let Some(port) = url.port() {
-            command.args(["-p", &port.to_string()]);
-        }
-        command.arg(match url.ssh_user() {
-            Some(user) => format!("{user}@{host}"),
-            None => host.to_owned(),
-        });
-        let asked = self
-            .run(command, OnSignal::Stop, |_| LOCAL_LIMIT, |_| {})
-            .ok()
-            .filter(|asked| asked.status.success())?;
-        let value = |wanted: &str| {
-            let line = asked.stdout.lines().find_map(|line| {
-                let (key, value) = line.split_once(' ')?;
-                (key == wanted).then_some(value)
-            })?;
-            line.split(' ')
-                .next()
-                .map(|word| escaped(word.as_bytes()).to_string())
-        };
-
-        let port = value("port").filter(|port| port != "22");
-        let port = port.map_or(String::new(), |port| format!("-p {port} "));
-        let alias = value("hostkeyalias")
-            .map_or(String::new(), |alias| format!(" | sed 's/^[^ ]*/{alias}/'"));
-        let home = by_variable("HOME").unwrap_or_default();
-        let file = value("userknownhostsfile").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned());
-        let file = match file.strip_prefix(home).filter(|_| !home.is_empty()) {
-            Some(rest) => format!("~{rest}"),
-            None => file,
-        };
-        Some(format!(
-            "ssh-keyscan {port}{}{alias} >> {file}",
-            value("hostname")?
-        ))
     }
 
     /// The refs that git prints for `patterns`; with `branches`, only branches travel where the protocol allows it.
@@ -540,16 +481,6 @@ impl Git {
             tracing::debug!(stderr = ?self.bound.redacted(&finished.stderr), "the server sends only more than that");
         }
     }
-}
-
-/// Whether a server refused a request for the number of requests before it.
-fn is_rate_limit(finished: &Finished) -> bool {
-    finished.last_header("retry-after").is_some()
-        || finished.last_header("x-ratelimit-remaining") == Some("0")
-        || finished
-            .stderr
-            .iter()
-            .any(|line| line.to_lowercase().contains("rate limit"))
 }
 
 /// Whether a connection was made to the host of `url` itself.

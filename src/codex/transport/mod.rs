@@ -13,6 +13,7 @@ pub(in crate::codex) mod classify;
 #[cfg(feature = "embedded-transport")]
 mod embedded;
 pub(in crate::codex) mod git;
+pub(in crate::codex) mod http_response;
 mod ls_refs;
 pub(in crate::codex) mod process;
 pub(in crate::codex) mod refusal;
@@ -76,6 +77,13 @@ pub struct Refusal {
     pub reason: String,
     /// The server's words, one line each.
     pub words: Vec<String>,
+}
+
+impl Refusal {
+    /// Whether the server refuses the push because it hides the branch (`transfer.hideRefs`).
+    pub fn is_of_hidden_branch(&self) -> bool {
+        self.reason.contains("hidden ref")
+    }
 }
 
 /// What follows from a refusal.

@@ -96,7 +96,7 @@ impl Finished {
     }
 
     /// The values of a header in the last response.
-    pub(in crate::codex) fn last_header<'h>(&'h self, wanted: &'h str) -> Option<&'h str> {
+    pub(in crate::codex) fn last_header(&self, wanted: &str) -> Option<&str> {
         let start = self
             .headers
             .iter()
@@ -105,7 +105,10 @@ impl Finished {
     }
 }
 
-fn values_of<'h>(headers: &'h [String], wanted: &'h str) -> impl Iterator<Item = &'h str> {
+fn values_of<'h, 'n>(
+    headers: &'h [String],
+    wanted: &'n str,
+) -> impl Iterator<Item = &'h str> + use<'h, 'n> {
     headers.iter().filter_map(move |line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case(wanted).then(|| value.trim())

@@ -219,6 +219,10 @@ fn judge(
         Ok(PushReply::Accepted { instead, words }) => {
             return not_there(session, request, head, instead, words, &standing);
         }
+        // A branch that the server hides looks deleted.
+        Ok(PushReply::Refused(refusal)) if is_gone && refusal.is_of_hidden_branch() => {
+            return Ok(PushOutcome::Rejected(refusal));
+        }
         _ if is_gone => return Err(session.gone()),
         Ok(PushReply::Refused(refusal)) => {
             return Ok(match refusal.kind {

@@ -45,8 +45,10 @@ pub(super) enum Stream {
 
 impl Connection {
     pub(super) fn open(route: &Route<'_>) -> Result<Self, Failure> {
-        let first = route.proxy.map_or(route.address, |proxy| &proxy.address);
-        let socket = connect(first, route)?;
+        let socket = match route.proxy {
+            Some(proxy) => connect(&proxy.address, route).map_err(Failure::of_proxy)?,
+            None => connect(route.address, route)?,
+        };
         socket.set_nodelay(true)?;
         let wire = Wire::new(socket, route.patience.clone())?;
         let stream = match &route.tls {

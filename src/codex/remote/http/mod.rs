@@ -12,7 +12,7 @@ mod tls;
 
 use std::io::{BufReader, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use rustls::ClientConfig;
 
@@ -21,10 +21,10 @@ use super::carrier::{Body, Carrier, Reader};
 use super::failure::Failure;
 use super::patience::Patience;
 use super::protocol::capabilities::Service;
-use super::settings::HttpSettings;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::transport::answer::NOT_GIT;
 use crate::codex::transport::bound::Bound;
+use crate::codex::transport::http_response::{is_rate_limit, retry_after};
 use crate::secret::Secret;
 use connection::{Connection, Route};
 use credentials::{Login, Logins};
@@ -56,7 +56,6 @@ const ONLY_GIT_VARIABLES: [&str; 3] = ["GIT_SSL_CERT", "GIT_SSL_CAPATH", "GIT_PR
 /// A server reached over http.
 pub(super) struct Http {
     bound: Bound,
-    settings: Arc<HttpSettings>,
     patience: Patience,
     /// Where the repository is. A redirect of the first request moves it.
     address: Address,
@@ -84,22 +83,16 @@ struct Call<'c> {
 
 impl Http {
     /// Prepares conversations with the repository at `url`. An error where only git can talk to it.
-    pub(super) fn new(
-        bound: &Bound,
-        settings: Arc<HttpSettings>,
-        patience: Patience,
-        url: &str,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(bound: &Bound, patience: Patience, url: &str) -> Result<Self, Failure> {
         let address = Address::parse(url)
             .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is no http address")))?;
-        check_settings(&settings, &address, bound)?;
-        let proxy = proxy::choose(&address, &settings, &bound.environment)?;
-        let tls = address.is_tls.then(|| trust(&settings, &address, bound));
+        check_settings(&address, bound)?;
+        let proxy = proxy::choose(&address, &bound.settings, &bound.environment)?;
+        let tls = address.is_tls.then(|| trust(&address, bound));
         Ok(Self {
             logins: Logins::new(&address, bound),
             tls: tls.transpose()?,
             bound: bound.clone(),
-            settings,
             patience,
             address,
             proxy,
@@ -192,7 +185,7 @@ impl Http {
             add("Content-Type", content_type);
         }
         if call.service == Service::UploadPack
-            && self.settings.0.get("protocol.version") != Some("0")
+            && self.bound.settings.get("protocol.version") != Some("0")
         {
             add("Git-Protocol", "version=2");
         }
@@ -212,7 +205,7 @@ impl Http {
         if let Some(authorization) = forwarded.and_then(|proxy| proxy.authorization.as_ref()) {
             add("Proxy-Authorization", authorization);
         }
-        for header in self.settings.http_all(&self.address, "extraheader") {
+        for header in self.bound.settings.http_all(&self.address, "extraheader") {
             let (name, value) = header.split_once(':').unwrap_or((header, ""));
             // One credential counts: ours.
             let is_other =
@@ -225,7 +218,7 @@ impl Http {
     }
 
     fn user_agent(&self) -> String {
-        let configured = self.settings.http(&self.address, "useragent");
+        let configured = self.bound.settings.http(&self.address, "useragent");
         let configured = self
             .bound
             .environment
@@ -293,7 +286,7 @@ impl Http {
     fn redirect(&mut self, head: &Head, call: &Call<'_>) -> Result<(), Failure> {
         self.connection = None;
         let location = head.header("location").unwrap_or_default();
-        let follow = self.settings.http(&self.address, "followredirects");
+        let follow = self.bound.settings.http(&self.address, "followredirects");
         let may_follow = follow != Some("false") && call.method == "GET";
         let base = location
             .strip_suffix(call.target.as_str())
@@ -305,10 +298,8 @@ impl Http {
             Some(base) if may_follow && is_safe && self.authorization().is_none() => {
                 tracing::debug!(to = %base, "redirected");
                 self.logins = Logins::new(&base, &self.bound);
-                self.proxy = proxy::choose(&base, &self.settings, &self.bound.environment)?;
-                let tls = base
-                    .is_tls
-                    .then(|| trust(&self.settings, &base, &self.bound));
+                self.proxy = proxy::choose(&base, &self.bound.settings, &self.bound.environment)?;
+                let tls = base.is_tls.then(|| trust(&base, &self.bound));
                 self.tls = tls.transpose()?;
                 self.address = base;
                 Ok(())
@@ -376,10 +367,20 @@ impl Http {
             500.. => RemoteErrorKind::ServerFailure,
             _ => RemoteErrorKind::Other,
         };
+        let detail = self.quote(head, is_whole);
+        let kind = match kind {
+            RemoteErrorKind::Forbidden if is_rate_limit(|name| head.header(name), &detail) => {
+                RemoteErrorKind::RateLimited
+            }
+            kind => kind,
+        };
+        let retry_after = head
+            .header("retry-after")
+            .and_then(|value| retry_after(value, SystemTime::now()));
         Failure::Remote {
             kind,
-            detail: self.quote(head, is_whole),
-            retry_after: retry_after(head),
+            detail,
+            retry_after,
         }
     }
 
@@ -461,13 +462,10 @@ impl Carrier for Http {
 }
 
 /// An error where git's configuration asks for something that only git can do.
-fn check_settings(
-    settings: &HttpSettings,
-    address: &Address,
-    bound: &Bound,
-) -> Result<(), Failure> {
+fn check_settings(address: &Address, bound: &Bound) -> Result<(), Failure> {
     let set = |name: &&&str| {
-        settings
+        bound
+            .settings
             .http(address, name)
             .is_some_and(|value| !value.is_empty())
     };
@@ -485,19 +483,19 @@ fn check_settings(
 }
 
 /// The TLS settings for `address`; the environment counts before the configuration, as for git.
-fn trust(
-    settings: &HttpSettings,
-    address: &Address,
-    bound: &Bound,
-) -> Result<Arc<ClientConfig>, Failure> {
+fn trust(address: &Address, bound: &Bound) -> Result<Arc<ClientConfig>, Failure> {
     let environment = &bound.environment;
     let anyone = environment.get("GIT_SSL_NO_VERIFY").is_some()
-        || settings.http_flag(address, "sslverify") == Some(false);
+        || bound.settings.http_flag(address, "sslverify") == Some(false);
     if anyone {
         return tls::config(Trust::Anyone);
     }
     let named = environment.get("GIT_SSL_CAINFO").map(Into::into);
-    let file = named.or_else(|| settings.http_path(address, "sslcainfo", environment.get("HOME")));
+    let file = named.or_else(|| {
+        bound
+            .settings
+            .http_path(address, "sslcainfo", environment.get("HOME"))
+    });
     tls::config(Trust::Verified(file.as_deref()))
 }
 
@@ -505,10 +503,4 @@ fn trust(
 fn scheme_of(header: &str) -> String {
     let scheme = header.split([' ', ',']).next().unwrap_or_default();
     scheme.to_ascii_lowercase()
-}
-
-/// The time in a `Retry-After` header. A date is not read: waiting a default time is as good.
-fn retry_after(head: &Head) -> Option<Duration> {
-    let seconds = head.header("retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }

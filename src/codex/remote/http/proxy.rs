@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::codex::git_config::Settings;
 use crate::codex::remote::address::Address;
 use crate::codex::remote::failure::Failure;
-use crate::codex::remote::settings::HttpSettings;
 use crate::environment::Environment;
 
 /// An http proxy.
@@ -19,7 +19,7 @@ pub(super) struct Proxy {
 /// The proxy for requests to `address`. An error for kinds of proxies that only git can use.
 pub(super) fn choose(
     address: &Address,
-    settings: &HttpSettings,
+    settings: &Settings,
     environment: &Environment,
 ) -> Result<Option<Proxy>, Failure> {
     let configured = settings.http(address, "proxy").map(str::to_owned);
@@ -127,7 +127,7 @@ mod tests {
 
     fn chosen(url: &str, variables: &[(&str, &str)]) -> Option<String> {
         let address = Address::parse(url).unwrap();
-        let proxy = choose(&address, &HttpSettings::default(), &environment(variables)).unwrap();
+        let proxy = choose(&address, &Settings::default(), &environment(variables)).unwrap();
         proxy.map(|proxy| proxy.address.authority())
     }
 
