@@ -48,11 +48,11 @@
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
-//! | a token is sent or masked | `codex::transport::git`, `codex::remote::http` and `codex::transport::embedded::http` attach it; `codex::transport::bound` masks it in messages of others, `config::explain` and `url` in our own; the reasons are in SECURITY.md |
+//! | a token is sent or masked | `codex::remote::http` and `codex::transport::git` attach it; `codex::transport::bound` masks it in messages of others, `config::explain` and `url` in our own; the reasons are in SECURITY.md |
 //! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
-//! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::git` applies them once; `Transport::url` is the one that is printed |
+//! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::bound` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
-//! | git's protocol, spoken by the program itself | `codex::remote`: what is said (`protocol`), and what carries it (`http`, `ssh`, `local`) |
+//! | git's protocol, spoken by the program itself | `codex::remote`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
 //! | the clone of a killed run is removed | `codex::temp_clone` |

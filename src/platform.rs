@@ -12,8 +12,6 @@ use std::io;
 pub use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-#[cfg(feature = "embedded-transport")]
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -316,39 +314,6 @@ pub fn words_of(error: &io::Error) -> String {
         Some(end) => text[..end].to_owned(),
         None => text,
     }
-}
-
-/// Whether this is an executable file.
-#[cfg(feature = "embedded-transport")]
-pub fn is_program(meta: &Metadata) -> bool {
-    meta.is_file() && meta.permissions().mode() & 0o111 != 0
-}
-
-/// The permissions of git's object files: read-only for all users.
-#[cfg(feature = "embedded-transport")]
-pub fn permissions_of_an_object() -> Permissions {
-    Permissions::from_mode(0o444)
-}
-
-/// Whether a process listens on the socket at this path.
-#[cfg(feature = "embedded-transport")]
-pub fn somebody_listens(socket: &str) -> bool {
-    UnixStream::connect(socket).is_ok()
-}
-
-/// The name of the effective user of this process, if `/etc/passwd` has it.
-#[cfg(feature = "embedded-transport")]
-pub fn user_name() -> Option<String> {
-    let own = rustix::process::geteuid().as_raw().to_string();
-    let named = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == own).then(|| name.to_owned())
-    };
-    std::fs::read_to_string("/etc/passwd")
-        .ok()?
-        .lines()
-        .find_map(named)
 }
 
 /// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as without `/proc`.

@@ -595,11 +595,12 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         RemoteErrorKind::RequestRefused => {
             "check `remote.url`, and that the server and its proxies accept pushes over http"
         }
-        RemoteErrorKind::NoTransport => {
-            "install git 2.31 or newer, or use a build with the cargo feature `embedded-transport`"
+        RemoteErrorKind::NoTransport => "install git 2.31 or newer",
+        RemoteErrorKind::NoSsh => {
+            "install OpenSSH's client, or correct `GIT_SSH_COMMAND` or `core.sshCommand`"
         }
-        RemoteErrorKind::NotBuiltIn => {
-            "use `remote.transport: git`, or a build with the cargo feature `embedded-transport`"
+        RemoteErrorKind::NeedsGit => {
+            "use `remote.transport: auto`, which runs `git` for this remote"
         }
         RemoteErrorKind::DiskFull => "free some space, or set `TMPDIR` to another directory",
         RemoteErrorKind::Interrupted(_) => return None,

@@ -91,17 +91,8 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
     from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
 }
 
-/// Who is asked for credentials where no token of ours applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Helpers {
-    /// Git's credential helpers.
-    OfGit,
-    /// Nobody.
-    None,
-}
-
 /// What to tell when authentication fails: which credential was used, or which could have been and was not there.
-pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Vec<String> {
+pub fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
     let mut tried: Vec<_> = remote
         .unset_token_variables
         .iter()
@@ -110,13 +101,8 @@ pub fn tried(remote: &Remote, environment: &Environment, helpers: Helpers) -> Ve
     tried.extend(remote.unused_tokens.iter().cloned());
     match credential(remote, environment) {
         Some(credential) => tried.push(format!("the token of {} was sent", credential.origin)),
-        None if remote.url.is_http() => {
-            let asked = match helpers {
-                Helpers::OfGit => "git's credential helpers were asked",
-                Helpers::None => "libgit2 asks no credential helpers",
-            };
-            tried.push(format!("no token applies to this host; {asked}"))
-        }
+        None if remote.url.is_http() => tried
+            .push("no token applies to this host; git's credential helpers were asked".to_owned()),
         None => {}
     }
     tried

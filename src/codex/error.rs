@@ -92,8 +92,10 @@ pub enum RemoteErrorKind {
     RequestRefused,
     /// No transport is available: `git` is missing or too old.
     NoTransport,
-    /// `remote.transport: libgit2` in a build without it.
-    NotBuiltIn,
+    /// The ssh program is missing.
+    NoSsh,
+    /// Only the `git` program can do what this remote needs, and `remote.transport: native` excludes it.
+    NeedsGit,
     /// The disk is full.
     DiskFull,
     /// A signal ended the operation.
@@ -166,7 +168,9 @@ impl RemoteErrorKind {
             Self::DubiousOwnership => "dubious-ownership",
             Self::ServerFailure => "server-failure",
             Self::RequestRefused => "request-refused",
-            Self::NoTransport | Self::NotBuiltIn => "no-transport",
+            Self::NoTransport => "no-transport",
+            Self::NoSsh => "no-ssh",
+            Self::NeedsGit => "needs-git",
             Self::DiskFull => "disk-full",
             Self::Interrupted(_) => "interrupted",
             Self::Other => "remote",
@@ -178,7 +182,9 @@ impl RemoteError {
     fn headline(&self) -> String {
         let Self { place, url, .. } = self;
         match self.kind {
-            RemoteErrorKind::NoCredentials => format!("authentication required: no credentials for `{place}`"),
+            RemoteErrorKind::NoCredentials => {
+                format!("authentication required: no credentials for `{place}`")
+            }
             RemoteErrorKind::WrongCredentials => format!("`{place}` rejected the credentials"),
             RemoteErrorKind::Forbidden => format!("access denied to `{url}`"),
             RemoteErrorKind::NotFound => format!("repository `{url}` not found"),
@@ -188,32 +194,52 @@ impl RemoteError {
             RemoteErrorKind::Tls => format!("no trusted TLS connection to `{place}`"),
             RemoteErrorKind::SshKeyRefused => format!("`{place}` accepts none of the ssh keys"),
             RemoteErrorKind::ServerWithoutGit => format!("git was not found on `{place}`"),
-            RemoteErrorKind::ShellNoise => format!("the login shell of `{place}` prints text before git starts"),
+            RemoteErrorKind::ShellNoise => {
+                format!("the login shell of `{place}` prints text before git starts")
+            }
             RemoteErrorKind::ServerOwnership => {
-                format!("git on `{place}` rejects the repository, which belongs to another user there")
+                format!(
+                    "git on `{place}` rejects the repository, which belongs to another user there"
+                )
             }
             RemoteErrorKind::PlainHttp => format!("`{place}` serves plain http, not https"),
             RemoteErrorKind::Proxy => format!("cannot connect to the proxy for `{place}`"),
-            RemoteErrorKind::NotGit => format!("`{url}` is not a git repository: `{place}` sent something else"),
+            RemoteErrorKind::NotGit => {
+                format!("`{url}` is not a git repository: `{place}` sent something else")
+            }
             RemoteErrorKind::RateLimited => format!("`{place}` limits the rate of requests"),
             RemoteErrorKind::ObjectFormat => format!("`{url}` uses an unsupported object format"),
-            RemoteErrorKind::Unadvertised => format!("`{place}` does not serve single objects by id"),
+            RemoteErrorKind::Unadvertised => {
+                format!("`{place}` does not serve single objects by id")
+            }
             RemoteErrorKind::GitConfig => "git cannot read its configuration".to_owned(),
-            RemoteErrorKind::Rewritten => "git's configuration rewrites the URL of the codex to one that is not supported".to_owned(),
-            RemoteErrorKind::SshHostUnknown => format!("the ssh host key of `{place}` is not known"),
+            RemoteErrorKind::Rewritten => {
+                "git's configuration rewrites the URL of the codex to one that is not supported"
+                    .to_owned()
+            }
+            RemoteErrorKind::SshHostUnknown => {
+                format!("the ssh host key of `{place}` is not known")
+            }
             RemoteErrorKind::SshHostChanged => format!("the ssh host key of `{place}` has changed"),
-            RemoteErrorKind::Redirected => format!("`{url}` redirects; tokens are not sent to redirect targets"),
-            RemoteErrorKind::Insecure => format!("a token would be sent to `{url}` over plain http"),
+            RemoteErrorKind::Redirected => {
+                format!("`{url}` redirects; tokens are not sent to redirect targets")
+            }
+            RemoteErrorKind::Insecure => {
+                format!("a token would be sent to `{url}` over plain http")
+            }
             RemoteErrorKind::BranchMissing => format!("the branch does not exist in `{url}`"),
-            RemoteErrorKind::DubiousOwnership => format!("git rejects `{url}`, which belongs to another user"),
+            RemoteErrorKind::DubiousOwnership => {
+                format!("git rejects `{url}`, which belongs to another user")
+            }
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to respond"),
             RemoteErrorKind::RequestRefused => format!("`{place}` rejected the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
-            RemoteErrorKind::NotBuiltIn => {
-                "`remote.transport: libgit2` is not available: this program was built without the embedded transport".to_owned()
-            }
+            RemoteErrorKind::NoSsh => "no usable `ssh` was found".to_owned(),
+            RemoteErrorKind::NeedsGit => format!("only the `git` program can talk to `{place}`"),
             RemoteErrorKind::DiskFull => "the disk is full".to_owned(),
-            RemoteErrorKind::Interrupted(Interrupted(signal)) => format!("interrupted by signal {signal}"),
+            RemoteErrorKind::Interrupted(Interrupted(signal)) => {
+                format!("interrupted by signal {signal}")
+            }
             RemoteErrorKind::Other => format!("git failed on `{url}`"),
         }
     }

@@ -190,31 +190,6 @@ impl Store {
         &self.path
     }
 
-    /// Reads whatever is missing from another repository's directory of objects, once; what the clone itself held is
-    /// thrown away.
-    #[cfg(feature = "embedded-transport")]
-    pub fn borrow(&self, objects: &Path) -> Result<(), StoreError> {
-        let own = self.path.join("objects");
-        let mut packs = fs::read_dir(own.join("pack"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut borrow = || {
-            packs.try_for_each(|entry| fs::remove_file(entry.path()))?;
-            // For handles that are opened later.
-            fs::create_dir_all(own.join("info"))?;
-            fs::write(
-                own.join("info/alternates"),
-                [objects.as_os_str().as_encoded_bytes(), b"\n"].concat(),
-            )
-        };
-        borrow().map_err(|source| self.unwritable(source))?;
-        Ok(self
-            .repository
-            .odb()?
-            .add_disk_alternate(&objects.to_string_lossy())?)
-    }
-
     /// The tip that the last fetch brought.
     pub fn tip(&self) -> Result<ObjectId, StoreError> {
         Ok(id_of(self.repository.refname_to_id(TIP)?))

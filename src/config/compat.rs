@@ -19,6 +19,10 @@ pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
     ),
 ];
 
+/// Key, older value, and the value it is read as.
+pub(crate) const RENAMED_VALUES: [(&[&str], &str, &str); 1] =
+    [(&["remote", "transport"], "libgit2", "native")];
+
 /// Keys of the older tool that mean nothing here. (`remotes` is another of its own; its tokens are used.)
 pub(crate) const OLDER_TOOLS: [&str; 11] = [
     "schema_version",
@@ -114,6 +118,27 @@ pub(crate) fn migrate_old_keys(
                 );
             }
         }
+    }
+}
+
+/// Replaces older values by their current names. Variables must be expanded already.
+pub(crate) fn rename_values(tree: &mut Node, warnings: &mut Vec<Problem>) {
+    for (path, old, new) in RENAMED_VALUES {
+        let Some(node) = tree
+            .get_mut(path)
+            .filter(|node| node.as_text() == Some(old))
+        else {
+            continue;
+        };
+        node.value = NodeValue::Text(new.to_owned());
+        let key = key_path(path);
+        let problem = Problem::new(format!("`{key}: {old}` is read as `{new}`"));
+        warnings.push(
+            problem
+                .key(key.clone())
+                .at(&node.at)
+                .hint(format!("write `{key}: {new}`, or remove the key")),
+        );
     }
 }
 

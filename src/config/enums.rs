@@ -31,14 +31,12 @@ pub enum Symlinks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportChoice {
-    /// git where it is found, else libgit2 where it is built in.
+    /// As `native`; the `git` program for what only it can do.
     Auto,
-    /// git's protocol spoken by the program itself; the `git` program only where nothing else can talk to the server.
+    /// The program speaks git's protocol itself. What only the `git` program can do is an error.
     Native,
     /// The `git` program.
     Git,
-    /// libgit2.
-    Libgit2,
 }
 
 /// `clone.strategy`.

@@ -479,6 +479,7 @@ impl Loader<'_> {
             &mut diagnostics.problems,
             unset,
         );
+        compat::rename_values(&mut tree, &mut diagnostics.warnings);
         values::drop_empty_tokens(&mut tree);
         check::check(&mut tree, &mut diagnostics.problems);
         values::make_absolute(&mut tree, base);
@@ -488,6 +489,7 @@ impl Loader<'_> {
     /// The same for values that no file gives: they are taken as they stand.
     fn finish(&self, tree: &mut Node, diagnostics: &mut Diagnostics) {
         compat::migrate_old_keys(tree, &mut diagnostics.problems, &mut diagnostics.warnings);
+        compat::rename_values(tree, &mut diagnostics.warnings);
         values::drop_empty_tokens(tree);
         check::check(tree, &mut diagnostics.problems);
         values::make_absolute(tree, &self.root);

@@ -86,7 +86,7 @@ pub struct RawRemote {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::switch")]
     pub create: Option<bool>,
-    /// Which implementation moves objects: the program itself (native), the git program, libgit2, or the first that is there.
+    /// Which implementation exchanges objects with the remote.
     pub transport: Option<TransportChoice>,
     /// Allow a token over plain http beyond this machine.
     #[serde(deserialize_with = "read")]

@@ -43,6 +43,24 @@ pub fn schema() -> Value {
             );
         }
     }
+    for (path, old, new) in compat::RENAMED_VALUES {
+        let pointer: String = path
+            .iter()
+            .map(|key| format!("/properties/{key}"))
+            .collect();
+        if let Some(choices) = codex
+            .pointer_mut(&(pointer + "/oneOf"))
+            .and_then(Value::as_array_mut)
+        {
+            let description = format!("Older name of `{new}`.");
+            choices.push(json!({
+                "type": "string",
+                "const": old,
+                "description": description,
+                "deprecated": true,
+            }));
+        }
+    }
     if let Some(kind) = codex.pointer_mut("/properties/projects/additionalProperties/type") {
         // `NAME:` alone is a project that has nothing to say.
         *kind = json!(["object", "null"]);

@@ -1,7 +1,7 @@
 //! The acceptance criteria of the specification, by their numbers.
 
 use crate::support::http::HttpServer;
-use crate::support::{Codex, Sandbox, without_git};
+use crate::support::{Codex, Sandbox};
 
 fn two_projects() -> (Sandbox, crate::support::Codex) {
     let sandbox = Sandbox::new();
@@ -251,13 +251,7 @@ fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
     );
     std::fs::remove_dir_all(&objects).unwrap();
     std::fs::rename(&away, &objects).unwrap();
-    // Hooks of a path are run by git alone.
-    let open = HttpServer::start(&sandbox.path(""), None);
-    let url = if without_git() {
-        open.url("codex.git")
-    } else {
-        codex.path().display().to_string()
-    };
+    let url = codex.path().display().to_string();
     codex.hook(
         "pre-receive",
         "echo 'protected until the release' >&2; exit 1",
@@ -276,7 +270,6 @@ fn ac_007_temporary_directories_are_gone_after_success_and_failure() {
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(sandbox.leftovers(), [""; 0]);
     sandbox.write("ws/alpha/docs/new.md", "new");
-    sandbox.serve_without_git();
     codex.hook(
         "pre-receive",
         "echo no documentation on Fridays >&2; exit 1",

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::http::HttpServer;
-use crate::support::{Codex, Output, Sandbox, executable, needs_git};
+use crate::support::{Codex, Output, Sandbox, executable};
 
 /// A workspace of one project with a change to publish, and the codex that it should not go to.
 fn world() -> (Sandbox, Codex) {
@@ -121,9 +121,6 @@ fn a_path_without_its_ending_is_found_as_git_does() {
 
 #[test]
 fn remotes_of_the_users_configuration_change_nothing() {
-    if needs_git("the remotes of git's configuration") {
-        return;
-    }
     let (sandbox, codex) = world();
     let other = codex_at(&sandbox, "other.git");
     let there = other.path().display();
@@ -164,9 +161,6 @@ fn remotes_of_the_users_configuration_change_nothing() {
 
 #[test]
 fn the_url_that_a_push_really_uses_is_verified_and_printed() {
-    if needs_git("`pushInsteadOf`") {
-        return;
-    }
     let (sandbox, mirror) = world();
     let codex = codex_at(&sandbox, "real.git");
     let server = HttpServer::start(&sandbox.path(""), None);
@@ -196,9 +190,6 @@ fn the_url_that_a_push_really_uses_is_verified_and_printed() {
 
 #[test]
 fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
-    if needs_git("`insteadOf`") {
-        return;
-    }
     let (sandbox, codex) = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let configured = server.url("codex.git");
@@ -232,9 +223,6 @@ fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
 
 #[test]
 fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
-    if needs_git("the ssh program") {
-        return;
-    }
     let (sandbox, codex) = world();
     // An `ssh` that runs the server's part here.
     let record = sandbox.path("arguments");
@@ -266,9 +254,6 @@ fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
 
 #[test]
 fn an_ssh_host_is_passed_on_as_written() {
-    if needs_git("the ssh program") {
-        return;
-    }
     let (sandbox, codex) = world();
     let record = sandbox.path("arguments");
     executable::script(
@@ -292,9 +277,6 @@ fn an_ssh_host_is_passed_on_as_written() {
 
 #[test]
 fn variables_that_would_redirect_git_are_not_passed_on() {
-    if needs_git("git's variables") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let elsewhere = sandbox.path("elsewhere");
@@ -335,9 +317,6 @@ fn variables_that_would_redirect_git_are_not_passed_on() {
 
 #[test]
 fn a_broken_git_configuration_is_named() {
-    if needs_git("git's configuration") {
-        return;
-    }
     let (sandbox, codex) = world();
     sandbox.write("home/.gitconfig", "[user\n\tname = Ada\n");
     let error = sandbox.run(&["sync", "--all", "--json"]).code(4).json()["error"].take();
@@ -358,9 +337,6 @@ fn a_broken_git_configuration_is_named() {
 
 #[test]
 fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
-    if needs_git("`insteadOf`") {
-        return;
-    }
     let (sandbox, codex) = world();
     sandbox.write(
         "home/.gitconfig",
@@ -375,9 +351,6 @@ fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
 
 #[test]
 fn an_authorization_header_of_the_user_does_not_join_the_token() {
-    if needs_git("`http.extraHeader`") {
-        return;
-    }
     let (sandbox, codex) = world();
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:t0ken"));
     sandbox.write(
@@ -397,9 +370,6 @@ fn an_authorization_header_of_the_user_does_not_join_the_token() {
 
 #[test]
 fn a_repository_of_the_current_directory_is_not_asked() {
-    if needs_git("git's configuration") {
-        return;
-    }
     let (sandbox, codex) = world();
     let other = codex_at(&sandbox, "other.git");
     let ws = sandbox.path("ws");

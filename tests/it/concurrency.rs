@@ -20,7 +20,6 @@ fn moved_branch_is_planned_again() {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     codex.commit(&[("100644", "README.md", "1")], &[]);
-    sandbox.serve_without_git();
     // The branch moves during the first push, because the hook makes a competing commit.
     codex.hook(
         "pre-receive",
@@ -89,7 +88,6 @@ fn exhausted_retries_report_the_last_rejection() {
         let codex = sandbox.workspace(&["alpha"], "");
         sandbox.write("ws/alpha/README.md", "alpha");
         codex.commit(&[("100644", "README.md", "1")], &[]);
-        sandbox.serve_without_git();
         codex.hook(hook, &script);
         let output = sandbox
             .run(&["sync", "--all", "--retries", "2", "--json"])

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Output, Sandbox, needs_git_children, process};
+use crate::support::{Codex, Output, Sandbox, process};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
@@ -127,7 +127,6 @@ fn no_room_for_the_temporary_clone() {
             sandbox.write("ws/alpha/docs/large.md", noise());
             sandbox.write("ws/alpha/docs/larger.md", noise() + &noise());
         }
-        sandbox.serve_without_git();
         let mounts = small(&sandbox, "tmp", disk);
         let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
             return;
@@ -165,7 +164,6 @@ fn no_room_for_the_kept_clone() {
 #[test]
 fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
     let (sandbox, codex) = world();
-    sandbox.serve_without_git();
     let kept = [
         "sync",
         "--all",
@@ -373,9 +371,6 @@ fn a_kept_clone_that_cannot_be_written() {
 #[test]
 fn a_clone_that_cannot_be_removed_takes_nothing_back() {
     let (sandbox, codex) = world();
-    if needs_git_children("code that runs between two questions, where the clone is") {
-        return;
-    }
     // Something is mounted inside it.
     let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
     let script = format!(

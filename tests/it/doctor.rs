@@ -1,7 +1,7 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
 use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
-use crate::support::{Codex, needs_git, needs_git_children, skipped};
+use crate::support::{Codex, skipped};
 
 impl World {
     /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
@@ -184,22 +184,17 @@ fn a_server_that_cannot_say_who_may_push() {
         &[],
         ("failed", "server-failure", "try again later", 4),
     );
-    if !needs_git("a time-out that git tells") {
-        world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
-        let patience = (
-            "FRACTARY_CODEX_REMOTE__TIMEOUT",
-            "{connect='1s', idle='1s'}",
-        );
-        world.shows("push", &[patience], ("failed", "timed-out", "try again", 4));
-    }
+    world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
+    let patience = (
+        "FRACTARY_CODEX_REMOTE__TIMEOUT",
+        "{connect='1s', idle='1s'}",
+    );
+    world.shows("push", &[patience], ("failed", "timed-out", "try again", 4));
 }
 
 #[test]
 fn a_fetch_that_fails_leaves_nothing_out() {
     let world = World::new();
-    if needs_git_children("a fetch that fails") {
-        return;
-    }
     let failing = "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
     world.sandbox.wrap_git(failing);
     world.shows("fetch", &[], ("failed", "server-failure", "", 4));
@@ -211,9 +206,6 @@ fn a_fetch_that_fails_leaves_nothing_out() {
 #[test]
 fn a_signal_is_told_before_what_else_is_wrong() {
     let world = World::new();
-    if needs_git_children("a signal while git runs") {
-        return;
-    }
     world.sandbox.remove("ws/alpha");
     world
         .sandbox

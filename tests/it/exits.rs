@@ -8,7 +8,7 @@ use std::thread;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::support::{Codex, Sandbox, needs_git_children};
+use crate::support::{Codex, Sandbox};
 
 /// What a run is told to do, and how it must end.
 struct Case {
@@ -121,9 +121,6 @@ const CASES: &[Case] = &[
     Case { name: "1 before 6", prepare: change_and_lose_beta, arguments: CHECK, exit: 1, projects: &["would-sync", "failed"], error: None },
 ];
 
-/// Cases that have git itself fail.
-const OF_GIT: [&str; 3] = ["not confirmed", "a signal", "4 before 5"];
-
 /// Two projects, synced.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -163,9 +160,6 @@ fn every_exit_status_and_every_document() {
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(String::new()));
     let work = || {
         while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if OF_GIT.contains(&case.name) && needs_git_children("a fault of git itself") {
-                continue;
-            }
             for more in [&["--json", "-vv"][..], &["--format", "ndjson", "-q"], &[]] {
                 if let Err(error) = case.check(more, &schemas) {
                     *wrong.lock().unwrap() += &format!("{} {more:?}: {error}\n", case.name);

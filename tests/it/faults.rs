@@ -134,7 +134,6 @@ impl Held {
             }
             At::Step(step, moment) => Held::At(sandbox.hold_at(step, moment)),
             At::Hook(name) => {
-                sandbox.serve_without_git();
                 let gate = Gate::new(sandbox);
                 codex.hook(name, &gate.script());
                 Held::At(gate)

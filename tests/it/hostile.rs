@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use crate::support::{Codex, Output, Sandbox, needs_git_children};
+use crate::support::{Codex, Output, Sandbox};
 
 /// A path of the sandbox with any bytes behind.
 fn any(sandbox: &Sandbox, directory: &str, name: &[u8]) -> PathBuf {
@@ -665,7 +665,6 @@ fn a_branch_that_names_no_commit_is_an_error() {
 #[test]
 fn what_a_server_says_cannot_drive_a_terminal() {
     let (sandbox, codex) = workspace("");
-    sandbox.serve_without_git();
     codex.hook(
         "pre-receive",
         "printf 'clear \\033[2J and \\033]0;title\\007 \\342\\200\\256evil\\n' >&2; exit 1",
@@ -682,20 +681,18 @@ fn what_a_server_says_cannot_drive_a_terminal() {
 #[test]
 fn names_of_branches_cannot_drive_a_terminal() {
     let (sandbox, codex) = workspace("");
-    if !needs_git_children("an answer that no server of git's would give") {
-        // As no git would send it: a branch that git itself would not take.
-        sandbox.wrap_git(&format!(
-            "case \"$*\" in *ls-remote*) printf 'ref: refs/heads/\\033[31mred\\tHEAD\\n{GONE}\\tHEAD\\n'; exit;; esac"
-        ));
-        let output = sandbox.run(&["sync", "--all"]).code(4);
-        sandbox.remove("bin/git");
-        is_harmless(&output);
-        assert!(
-            output.stderr.contains("its HEAD leads to no branch"),
-            "{}",
-            output.stderr
-        );
-    }
+    // As no git would send it: a branch that git itself would not take.
+    sandbox.wrap_git(&format!(
+        "case \"$*\" in *ls-remote*) printf 'ref: refs/heads/\\033[31mred\\tHEAD\\n{GONE}\\tHEAD\\n'; exit;; esac"
+    ));
+    let output = sandbox.run(&["sync", "--all"]).code(4);
+    sandbox.remove("bin/git");
+    is_harmless(&output);
+    assert!(
+        output.stderr.contains("its HEAD leads to no branch"),
+        "{}",
+        output.stderr
+    );
     // And one that git takes, and that is not what it looks like.
     let branch = "a\u{202e}niam";
     let output = sandbox

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Sandbox, needs_git_children, not_installed, without_git_children};
+use crate::support::{Codex, Sandbox, not_installed};
 
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -229,7 +229,6 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
         assert_eq!(codex.file("projects/alpha/README.md"), content);
         assert_eq!(sandbox.leftovers(), [""; 0]);
     };
-    sandbox.serve_without_git();
     cached("1");
     let clones = "home/.cache/fractary-codex/clones";
     let packs = || {
@@ -272,7 +271,7 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     codex.git(&["update-ref", "refs/heads/main", &before]);
     let (mark, path) = (sandbox.path("pushed"), codex.path().display());
     let mark = mark.display();
-    if without_git_children() {
+    if !sandbox.uses_git() {
         let others = format!("git --git-dir={path} update-ref refs/heads/main refs/heads/other");
         return sandbox.run_at(
             Step::Push,
@@ -290,9 +289,6 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 
 #[test]
 fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
-    if needs_git_children("a signal that comes as a fetch ends") {
-        return;
-    }
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");

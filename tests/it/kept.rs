@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Codex, Sandbox, needs_git};
+use crate::support::{Codex, Sandbox};
 
 const FROM_CODEX: &str = "sync.from_codex.include=['codex://acme/core/**']";
 
@@ -115,9 +115,6 @@ fn heals(world: &World, case: &str, damage: impl Fn(&World)) {
 
 #[test]
 fn a_sound_kept_clone_is_used_again() {
-    if needs_git("clones of git's own") {
-        return;
-    }
     let world = World::new();
     let packs = world.packed("pack");
     for text in ["second", "third"] {
@@ -130,9 +127,6 @@ fn a_sound_kept_clone_is_used_again() {
 
 #[test]
 fn a_damaged_pack_of_a_kept_clone_heals() {
-    if needs_git("packs of git's own") {
-        return;
-    }
     let world = World::new();
     for extension in ["pack", "idx"] {
         for damage in [Missing, Empty, Cut, Flipped] {
@@ -147,9 +141,6 @@ fn a_damaged_pack_of_a_kept_clone_heals() {
 
 #[test]
 fn one_damaged_pack_of_several_heals() {
-    if needs_git("packs of git's own") {
-        return;
-    }
     let world = World::new();
     for number in 0..world.packed("pack").len() {
         heals(&world, &format!("both files of pack {number}"), |world| {
@@ -165,9 +156,6 @@ fn one_damaged_pack_of_several_heals() {
 
 #[test]
 fn damaged_files_of_a_kept_clone_heal() {
-    if needs_git("clones of git's own") {
-        return;
-    }
     let world = World::new();
     for file in ["HEAD", "config", "refs/codex/tip", "shallow"] {
         for damage in [Missing, Empty, Cut, Flipped] {
@@ -180,9 +168,6 @@ fn damaged_files_of_a_kept_clone_heal() {
 
 #[test]
 fn other_damage_to_a_kept_clone_heals() {
-    if needs_git("clones of git's own") {
-        return;
-    }
     let world = World::new();
     let gone = "0123456789012345678901234567890123456789";
     let write = |world: &World, file: &str, text: &str| {
@@ -233,9 +218,6 @@ fn other_damage_to_a_kept_clone_heals() {
 /// An object that a fetch does not look at, and the run needs.
 #[test]
 fn an_inner_tree_that_is_missing_heals() {
-    if needs_git("clones of git's own") {
-        return;
-    }
     let world = World::new();
     for path in [
         "main:projects/alpha",

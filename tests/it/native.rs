@@ -16,7 +16,7 @@ struct World {
 
 impl World {
     fn new(credentials: Option<&str>) -> Self {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::with_default_transport();
         let codex = sandbox.workspace(&["alpha"], "");
         codex.commit(&[("100644", "README.md", "codex")], &[]);
         sandbox.write("ws/alpha/README.md", "alpha");
@@ -30,9 +30,7 @@ impl World {
 
     fn sync(&self, more: &[&str]) -> Output {
         let mut command = self.sandbox.program(&[&["sync", "--all"], more].concat());
-        command
-            .env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native")
-            .env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
+        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
         self.sandbox.finish(command)
     }
 
@@ -207,26 +205,8 @@ fn netrc_is_read() {
 }
 
 #[test]
-fn what_only_git_can_do_is_left_to_git() {
-    let world = World::new(None);
-    world
-        .sandbox
-        .write("home/.gitconfig", "[http]\n\tcookieFile = /dev/null\n");
-    let requests = world.change("first");
-    // git asks for refs once more to push.
-    assert!(requests.len() > 6, "{requests:?}");
-    let mut command = world.sandbox.program(&["doctor", "--json"]);
-    command
-        .env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native")
-        .env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
-    let document = world.sandbox.finish(command).code(0).json();
-    let text = document["checks"].to_string();
-    assert!(text.contains("`http.cookiefile` is set"), "{text}");
-}
-
-#[test]
 fn ssh_takes_one_session_to_read_and_one_to_push() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     let codex = sandbox.workspace(&["alpha"], "");
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let Some(server) = SshServer::start_with(&sandbox, "AcceptEnv GIT_PROTOCOL\n") else {
@@ -252,7 +232,6 @@ fn ssh_takes_one_session_to_read_and_one_to_push() {
         command
             .env("PATH", &path)
             .env("GIT_SSH_COMMAND", &client)
-            .env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native")
             .env("FRACTARY_CODEX_REMOTE__URL", server.url(codex.path()));
         sandbox.finish(command).code(0);
         fs::read_to_string(&sessions).unwrap().lines().count()

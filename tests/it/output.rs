@@ -28,7 +28,6 @@ fn transcripts() {
     show("partial-failure", &["sync", "--all"], 1);
     sandbox.write("ws/beta/README.md", "beta");
     sandbox.write("ws/alpha/docs/a.md", "again");
-    sandbox.serve_without_git();
     codex.hook(
         "pre-receive",
         "echo 'documents are frozen until Monday' >&2; exit 1",

@@ -7,7 +7,7 @@ use crate::support::gate::Gate;
 use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
 use crate::support::ssh::SshServer;
 use crate::support::tls::TlsServer;
-use crate::support::{Output, Sandbox, needs_git, wait_until, without_git};
+use crate::support::{Output, Sandbox, wait_until};
 
 impl World {
     fn sync(&self, variables: &[(&str, &str)]) -> Output {
@@ -409,9 +409,6 @@ fn ssh_keys_and_hosts() {
 
 #[test]
 fn what_moves_follows_the_change_and_not_the_codex() {
-    if needs_git("partial clones") {
-        return;
-    }
     let world = World::new();
     // Six megabytes that do not compress.
     let mut random = 1u64;
@@ -502,15 +499,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         "FRACTARY_CODEX_REMOTE__URL",
         &world.server.url("codex.git").replace("http:", "https:"),
     )]);
-    let (message, hint) = if without_git() {
-        (
-            "no trusted TLS connection to `127.0.0.1:",
-            "`http.sslCAInfo`",
-        )
-    } else {
-        ("serves plain http, not https", "`http://…`")
-    };
-    world.fails(output, 4, message, hint);
+    world.fails(output, 4, "serves plain http, not https", "`http://…`");
     let output = sync(&[
         (
             "FRACTARY_CODEX_REMOTE__URL",

@@ -9,10 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{
-    Codex, Output, Sandbox, executable, needs_git, needs_git_children, process, wait_until,
-    without_git_children,
-};
+use crate::support::{Codex, Output, Sandbox, executable, process, wait_until};
 
 const MARKER: &str = "m4rker-token-0123456789";
 
@@ -566,9 +563,6 @@ fn a_mistake_in_a_file_with_a_token_does_not_quote_it() {
 
 #[test]
 fn children_see_no_token_in_their_arguments_and_nothing_of_dotenv() {
-    if needs_git_children("children") {
-        return;
-    }
     let world = guarded();
     let here = world.sandbox.path("");
     let here = here.display();
@@ -628,7 +622,10 @@ fn while_a_push_is_under_way_no_process_and_no_file_shows_the_token() {
             }
         }
         // The program, git, and the helper that speaks http at least.
-        assert!(seen >= if without_git_children() { 1 } else { 3 }, "{seen}");
+        assert!(
+            seen >= if world.sandbox.uses_git() { 3 } else { 1 },
+            "{seen}"
+        );
         world.nowhere_on_disk(&[]);
         gate.open();
         let output = child.wait_with_output().unwrap();
@@ -676,9 +673,6 @@ fn each_token_goes_to_its_own_host_and_repository() {
 
 #[test]
 fn the_users_own_credential_helpers_are_asked() {
-    if needs_git("git's credential helpers") {
-        return;
-    }
     let helper = format!("!f() {{ echo username=x-access-token; echo password={MARKER}; }}; f");
     let world = guarded();
     world.sandbox.write(
@@ -710,10 +704,8 @@ fn the_users_own_credential_helpers_are_asked() {
 
 #[test]
 fn a_trace_that_the_user_orders_from_git_shows_no_token() {
-    if needs_git_children("git's own traces") {
-        return;
-    }
     let world = guarded();
+    world.sandbox.use_git();
     let here = world.sandbox.path("").display().to_string();
     let files = [
         "GIT_TRACE",
@@ -792,9 +784,6 @@ fn the_variables_of_a_hook_lead_nothing_astray() {
 
 #[test]
 fn a_program_that_answers_for_the_user_is_asked_and_one_that_does_not_is_not_waited_for() {
-    if needs_git("programs that git asks for a password") {
-        return;
-    }
     for name in ["GIT_ASKPASS", "SSH_ASKPASS"] {
         let world = guarded();
         let script = |text: &str| {
@@ -839,9 +828,6 @@ fn a_program_that_answers_for_the_user_is_asked_and_one_that_does_not_is_not_wai
 
 #[test]
 fn ssh_never_asks_unless_the_user_runs_it_otherwise() {
-    if needs_git("the ssh program") {
-        return;
-    }
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");

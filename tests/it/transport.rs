@@ -1,73 +1,172 @@
-//! Which transport is chosen, and what the embedded one does in its own way.
+//! Which transport is used, and what works on a machine without git.
+
+use std::fs;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
+use crate::support::tls::TlsServer;
 use crate::support::{Codex, Output, Sandbox, executable};
 
-/// One project with a change to publish.
+/// One project with a change to publish, by the default transport.
 fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
+    world_of(Sandbox::with_default_transport())
+}
+
+fn world_of(sandbox: Sandbox) -> (Sandbox, Codex) {
     let codex = sandbox.workspace(&["alpha"], "");
     codex.commit(&[("100644", "README.md", "the codex")], &[]);
     sandbox.write("ws/alpha/README.md", "alpha");
     (sandbox, codex)
 }
 
-/// Syncs by the transport of this name, with no other `git` than a script that leaves a trace and then does this.
-fn sync(sandbox: &Sandbox, transport: &str, git: Option<&str>) -> Output {
+/// Runs the program on a machine whose only `git` is this script, if there is one.
+fn with_only(sandbox: &Sandbox, git: Option<&str>, arguments: &[&str]) -> Output {
     if let Some(script) = git {
-        let traced = format!("echo >> {}\n{script}", sandbox.path("asked").display());
-        executable::script(&sandbox.path("bin/git"), &traced);
+        executable::script(&sandbox.path("bin/git"), script);
     }
-    let transport = format!("remote.transport={transport}");
-    let mut command = sandbox.program(&["sync", "--all", "--json", "--config", &transport]);
+    let mut command = sandbox.program(arguments);
     command.env("PATH", sandbox.path("bin"));
     sandbox.finish(command)
 }
 
+/// Asserts that a run failed with `kind`, and that its error contains all of `texts`.
 #[track_caller]
-fn no_transport(output: Output, message: &str, hint: &str) {
+fn fails(output: Output, kind: &str, texts: &[&str]) {
     let error = &output.code(4).json()["error"];
-    assert_eq!(error["kind"], "no-transport");
-    assert!(
-        error["message"].as_str().unwrap().contains(message),
-        "{error}"
-    );
-    assert!(
-        error["hints"][0].as_str().unwrap().contains(hint),
-        "{error}"
-    );
+    assert_eq!(error["kind"], kind, "{error:#}");
+    for text in texts {
+        assert!(error.to_string().contains(text), "{error:#}");
+    }
+}
+
+const SYNC: [&str; 3] = ["sync", "--all", "--json"];
+
+#[test]
+fn git_transport_needs_a_recent_git() {
+    for git in [None, Some("echo git version 2.30.9; exit 1")] {
+        let (sandbox, _codex) = world();
+        let arguments = [&SYNC[..], &["--config", "remote.transport=git"]].concat();
+        let output = with_only(&sandbox, git, &arguments);
+        fails(output, "no-transport", &["no usable `git`", "git 2.31"]);
+    }
 }
 
 #[test]
-fn git_that_is_asked_for_and_not_there_is_an_error() {
-    let (sandbox, _codex) = world();
-    no_transport(sync(&sandbox, "git", None), "no usable `git`", "git 2.31");
-    no_transport(
-        sync(&sandbox, "git", Some("echo git version 2.30.9; exit 1")),
-        "no usable `git`",
-        "git 2.31",
-    );
-}
-
-#[cfg(not(feature = "embedded-transport"))]
-#[test]
-fn a_build_without_the_embedded_transport_says_so() {
-    let (sandbox, _codex) = world();
-    no_transport(
-        sync(&sandbox, "libgit2", None),
-        "has no embedded transport",
-        "`remote.transport: git`",
-    );
-    no_transport(
-        sync(&sandbox, "auto", None),
-        "no usable `git`",
-        "`embedded-transport`",
-    );
-}
-
-#[test]
-fn a_redirect_is_followed_where_no_token_is_attached() {
+fn https_needs_no_git() {
     let (sandbox, codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:s3cret"));
+    let Some(tls) = TlsServer::start(&sandbox, server.url("").trim_end_matches('/')) else {
+        return;
+    };
+    let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    let remote = format!("url: {}\n    token: s3cret", tls.url("codex.git"));
+    let pulled = "  sync: { from_codex: { include: ['codex://acme/other/**'] } }\n";
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        config.replace("url: ../codex.git", &remote) + pulled,
+    );
+    let trusting = format!("[http]\n\tsslCAInfo = {}\n", tls.certificate());
+    sandbox.write("home/.gitconfig", trusting);
+    let run = |arguments: &[&str]| with_only(&sandbox, None, arguments);
+
+    assert_eq!(run(&SYNC).code(0).json()["pushed"], true);
+    assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
+    let unchanged = run(&SYNC).code(0).json();
+    assert_eq!(unchanged["pushed"], false);
+    assert_eq!(unchanged["projects"][0]["status"], "up-to-date");
+
+    codex.commit(&[("100644", "projects/other/x.md", "theirs")], &[]);
+    sandbox.write("ws/alpha/README.md", "changed");
+    run(&["sync", "--all", "--bidirectional"]).code(0);
+    assert_eq!(codex.file("projects/alpha/README.md"), "changed");
+    let pulled = sandbox.path("ws/.fractary/codex/cache/projects/other/x.md");
+    assert_eq!(fs::read_to_string(pulled).unwrap(), "theirs");
+    codex.assert_sound();
+
+    let checks = run(&["doctor", "--json"]).code(0).json()["checks"].to_string();
+    assert!(!checks.contains("`git`"), "{checks}");
+}
+
+#[test]
+fn without_git_missing_credentials_are_named() {
+    let (sandbox, _codex) = world();
+    let server = HttpServer::start(&sandbox.path(""), Some("ada:s3cret"));
+    let url = format!("remote.url={}", server.url("codex.git"));
+    let arguments = [&SYNC[..], &["--config", &url]].concat();
+    let output = with_only(&sandbox, None, &arguments);
+    fails(output, "no-credentials", &["`remote.token`"]);
+}
+
+#[test]
+fn local_path_needs_git() {
+    for url in ["../codex.git", "file://"] {
+        let (sandbox, codex) = world();
+        let url = match url {
+            "file://" => format!("file://{}", codex.path().display()),
+            path => path.to_owned(),
+        };
+        let url = format!("remote.url={url}");
+        let output = with_only(&sandbox, None, &[&SYNC[..], &["--config", &url]].concat());
+        fails(
+            output,
+            "no-transport",
+            &["no usable `git`", "a local path", "git 2.31"],
+        );
+        assert_eq!(codex.subjects().len(), 1);
+    }
+}
+
+/// Makes the remote one that only git can talk to.
+fn only_for_git(sandbox: &Sandbox) {
+    sandbox.serve();
+    sandbox.write("home/.gitconfig", "[http]\n\tcookieFile = /dev/null\n");
+}
+
+#[test]
+fn what_only_git_can_do_names_the_reason() {
+    let reason = "`http.cookiefile` is set";
+    let (sandbox, codex) = world();
+    only_for_git(&sandbox);
+    let checks = sandbox.run(&["doctor", "--json"]).code(0).json()["checks"].to_string();
+    assert!(checks.contains("the `git` program is used, because") && checks.contains(reason));
+
+    let native = ["--config", "remote.transport=native"];
+    let output = sandbox.run(&[&SYNC[..], &native].concat());
+    fails(output, "needs-git", &[reason, "`remote.transport: auto`"]);
+    let output = with_only(&sandbox, None, &SYNC);
+    fails(output, "no-transport", &[reason, "git 2.31"]);
+    assert_eq!(codex.subjects().len(), 1);
+
+    let log = sandbox.run(&["sync", "--all", "-v"]).code(0).stderr;
+    assert!(
+        log.contains("the `git` program takes over") && log.contains(reason),
+        "{log}"
+    );
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
+fn libgit2_is_read_as_native_with_a_warning() {
+    let (sandbox, codex) = world();
+    let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    let older = config.replace(
+        "url: ../codex.git",
+        "url: ../codex.git\n    transport: libgit2",
+    );
+    sandbox.write("ws/.fractary/config.yaml", &older);
+    let output = sandbox.run(&["sync", "--all"]).code(0);
+    let warning = "`remote.transport: libgit2` is read as `native`";
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
+    assert_eq!(codex.subjects().len(), 2);
+
+    let shown = sandbox.run(&["config", "show"]).code(0).stdout;
+    assert!(shown.contains("remote.transport = \"native\""), "{shown}");
+    only_for_git(&sandbox);
+    fails(sandbox.run(&SYNC), "needs-git", &["cookiefile"]);
+}
+
+#[test]
+fn redirect_is_followed_if_no_token_is_attached() {
+    let (sandbox, codex) = world_of(Sandbox::new());
     let (old, new) = (
         HttpServer::start(&sandbox.path(""), None),
         HttpServer::start(&sandbox.path(""), None),
@@ -92,8 +191,8 @@ fn a_redirect_is_followed_where_no_token_is_attached() {
 }
 
 #[test]
-fn the_users_proxy_is_used() {
-    let (sandbox, codex) = world();
+fn proxy_of_git_is_used() {
+    let (sandbox, codex) = world_of(Sandbox::new());
     let server = HttpServer::start(&sandbox.path(""), None);
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -118,131 +217,4 @@ fn the_users_proxy_is_used() {
     sandbox.remove("home/.gitconfig");
     sync().code(0);
     assert_eq!(codex.subjects().len(), 2);
-}
-
-#[cfg(feature = "embedded-transport")]
-mod embedded {
-    use super::*;
-
-    #[test]
-    fn libgit2_is_used_when_it_is_named_or_git_is_missing_or_too_old() {
-        for (transport, git, asked) in [
-            ("libgit2", Some("exit 1"), 0),
-            ("auto", None, 0),
-            // Its version is looked at, and that is all.
-            ("auto", Some("echo git version 2.30.9"), 1),
-            ("auto", Some("exit 1"), 1),
-        ] {
-            for over_http in [false, true] {
-                let (sandbox, codex) = world();
-                if over_http {
-                    sandbox.serve();
-                }
-                let document = sync(&sandbox, transport, git).code(0).json();
-                assert_eq!(document["pushed"], true);
-                let trace = std::fs::read_to_string(sandbox.path("asked")).unwrap_or_default();
-                assert_eq!(trace.lines().count(), asked, "{transport} {git:?}");
-                assert_eq!(
-                    codex.subjects(),
-                    ["Sync 1 files from alpha", "Somebody else"]
-                );
-                codex.assert_sound();
-            }
-        }
-    }
-
-    #[test]
-    fn where_a_hook_of_a_path_could_decline_nothing_is_pushed() {
-        let (sandbox, codex) = world();
-        codex.hook("post-receive", "exit 1");
-        codex.hook("update.sample", "exit 1");
-        sync(&sandbox, "libgit2", None).code(0);
-        for name in ["pre-receive", "update"] {
-            sandbox.write("ws/alpha/README.md", name);
-            codex.hook(name, "exit 0");
-            let document = sync(&sandbox, "libgit2", None).code(5).json();
-            let error = &document["error"];
-            assert_eq!(
-                (&error["kind"], &document["pushed"]),
-                (&"declined".into(), &false.into())
-            );
-            let message = error["message"].as_str().unwrap();
-            assert!(
-                message.contains(&format!("its hook `{name}`")) && message.contains("git alone"),
-                "{message}"
-            );
-            sandbox.remove(&format!("codex.git/hooks/{name}"));
-        }
-        assert_eq!(codex.subjects().len(), 2);
-        sync(&sandbox, "libgit2", None).code(0);
-    }
-
-    #[test]
-    fn a_branch_that_is_checked_out_is_left_alone() {
-        let (sandbox, codex) = world();
-        let tree = sandbox.path("tree");
-        sandbox.git(&sandbox.path(""), &["clone", "-q", "codex.git", "tree"]);
-        let sync = |more: &[&str]| {
-            let config = [
-                "--config",
-                "remote.transport=libgit2",
-                "--config",
-                "remote.url=../tree",
-            ];
-            sandbox.run(&[&["sync", "--all"], &config[..], more].concat())
-        };
-        let output = sync(&[]).code(5);
-        assert!(
-            output.stderr.contains("branch is currently checked out"),
-            "{}",
-            output.stderr
-        );
-        sandbox.git(&tree, &["checkout", "-q", "--detach"]);
-        sync(&["--config", "remote.branch=main"]).code(0);
-        assert_eq!(
-            sandbox
-                .git(&tree, &["log", "--format=%s", "main"])
-                .lines()
-                .count(),
-            codex.subjects().len() + 1
-        );
-    }
-
-    #[test]
-    fn a_branch_that_is_another_ones_second_name_stays_that() {
-        let (sandbox, codex) = world();
-        codex.git(&["symbolic-ref", "refs/heads/docs", "refs/heads/main"]);
-        let config = [
-            "--config",
-            "remote.transport=libgit2",
-            "--config",
-            "remote.branch=docs",
-        ];
-        sandbox
-            .run(&[&["sync", "--all"], &config[..]].concat())
-            .code(0);
-        assert_eq!(
-            codex.git(&["symbolic-ref", "refs/heads/docs"]).trim(),
-            "refs/heads/main"
-        );
-        assert_eq!(
-            codex.subjects(),
-            ["Sync 1 files from alpha", "Somebody else"]
-        );
-    }
-
-    #[test]
-    fn the_users_configuration_leads_nowhere_else() {
-        let (sandbox, codex) = world();
-        let server = sandbox.serve();
-        let elsewhere = HttpServer::start(&sandbox.path(""), None);
-        let (from, to) = (server.url(""), elsewhere.url(""));
-        let rewrites = format!(
-            "[url \"{to}\"]\n\tinsteadOf = {from}\n\tinsteadOf = codex+{from}\n\tpushInsteadOf = {from}\n"
-        );
-        sandbox.write("home/.gitconfig", rewrites);
-        sync(&sandbox, "libgit2", None).code(0);
-        assert!(elsewhere.requests().is_empty());
-        assert_eq!(codex.subjects().len(), 2);
-    }
 }

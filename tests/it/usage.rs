@@ -27,7 +27,6 @@ fn the_project_around_the_current_directory_is_meant() {
 fn a_declined_push_is_told_in_the_servers_words() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
-    sandbox.serve_without_git();
     codex.hook(
         "pre-receive",
         "echo 'GL-HOOK: documents are frozen' >&2; exit 1",
@@ -282,13 +281,10 @@ fn from_a_deleted_directory_an_absolute_directory_works() {
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     let from_nowhere = |arguments: &[&str]| {
-        let script = format!(
-            "mkdir gone && cd gone && rmdir ../gone && PATH={} exec \"$@\"",
-            sandbox.program_path()
-        );
+        let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
         let mut command = sandbox.command("sh");
         command
-            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
             .args(arguments);
         sandbox.finish(command)
     };

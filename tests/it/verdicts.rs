@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::gate::{Moment, Step, send};
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Output, Sandbox, needs_git, needs_git_children, without_git_children};
+use crate::support::{Codex, Output, Sandbox};
 
 const SYNC: &[&str] = &["sync", "--all", "--json"];
 
@@ -67,9 +67,6 @@ fn causes(document: &Value) -> Vec<String> {
 
 #[test]
 fn deleted_branch_is_never_created_again() {
-    if needs_git("a push that names the tip it replaces") {
-        return;
-    }
     for others in [true, false] {
         for create in ["remote.create=false", "remote.create=true"] {
             let (sandbox, codex) = world();
@@ -90,9 +87,6 @@ fn deleted_branch_is_never_created_again() {
 
 #[test]
 fn renamed_branch_is_never_created_again() {
-    if needs_git("a push that names the tip it replaces") {
-        return;
-    }
     let (sandbox, codex) = world();
     let rename = format!(
         "git -C {} branch -m main trunk 2> /dev/null",
@@ -111,9 +105,6 @@ fn renamed_branch_is_never_created_again() {
 
 #[test]
 fn branch_that_is_deleted_between_attempts_is_never_created_again() {
-    if needs_git_children("a push that names the tip it replaces") {
-        return;
-    }
     for step in ["fetch", "push"] {
         let (sandbox, codex) = world();
         // The first attempt finds another tip; before a step of the second, the branch is deleted.
@@ -137,9 +128,6 @@ fn branch_that_is_deleted_between_attempts_is_never_created_again() {
 
 #[test]
 fn rewound_branch_is_not_restored() {
-    if needs_git("a push that names the tip it replaces") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.commit(&[("100644", "removed.md", "removed on purpose")], &[]);
     codex.git(&["config", "receive.denyNonFastForwards", "true"]);
@@ -162,9 +150,6 @@ fn rewound_branch_is_not_restored() {
 
 #[test]
 fn two_clients_that_create_a_branch_keep_both_commits() {
-    if needs_git("a push that names the tip it replaces") {
-        return;
-    }
     let (sandbox, codex) = world();
     let path = codex.path().display().to_string();
     let once = sandbox.path("once").display().to_string();
@@ -188,18 +173,15 @@ fn two_clients_that_create_a_branch_keep_both_commits() {
 
 #[test]
 fn branch_that_only_pushes_do_not_see_is_declined() {
-    if needs_git("a push that names the tip it replaces") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.git(&["config", "receive.hideRefs", "refs/heads/main"]);
     let document = assert_error(sandbox.run(SYNC), 5, "declined", json!(false));
     let message = document["error"]["message"].as_str().unwrap();
     // git compares the tips itself; the native transport leaves that to the server, which gives the reason.
-    let (attempts, reason) = if without_git_children() {
-        (1, "hidden ref")
-    } else {
+    let (attempts, reason) = if sandbox.uses_git() {
         (3, "another tip to pushes")
+    } else {
+        (1, "hidden ref")
     };
     assert_eq!(document["attempts"], attempts);
     assert!(message.contains(reason), "{message}");
@@ -314,10 +296,8 @@ fn failed_transport_is_never_a_moved_branch() {
 
 #[test]
 fn failed_transport_on_a_moving_branch_is_a_failed_transport() {
-    if needs_git_children("a step of git") {
-        return;
-    }
     let (sandbox, codex) = world();
+    sandbox.use_git();
     let server = HttpServer::start(&sandbox.path(""), None);
     server.fail(Stage::ListToPush, Reaction::Reset, usize::MAX);
     let path = codex.path().display().to_string();
@@ -347,9 +327,6 @@ fn push_that_was_not_sent_is_not_an_open_outcome() {
 
 #[test]
 fn definite_answers_to_a_push_are_refusals() {
-    if needs_git("the status of an answer") {
-        return;
-    }
     for (status, code, kind) in [
         (400, 4, "request-refused"),
         (405, 4, "request-refused"),
@@ -378,9 +355,6 @@ fn definite_answers_to_a_push_are_refusals() {
 
 #[test]
 fn rate_limited_push_is_tried_again() {
-    if needs_git("the status of an answer") {
-        return;
-    }
     let (sandbox, codex) = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     server.fail(Stage::Push, Reaction::Status(429, "slowly"), 1);
@@ -402,9 +376,6 @@ fn rate_limited_push_is_tried_again() {
 
 #[test]
 fn refused_push_is_made_once() {
-    if needs_git("hooks") {
-        return;
-    }
     for hook in ["pre-receive", "update"] {
         let (sandbox, codex) = world();
         let runs = sandbox.path("runs");
@@ -420,9 +391,6 @@ fn refused_push_is_made_once() {
 
 #[test]
 fn transaction_that_a_hook_aborts_is_refused_once() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.hook(
         "reference-transaction",
@@ -434,9 +402,6 @@ fn transaction_that_a_hook_aborts_is_refused_once() {
 
 #[test]
 fn branch_name_that_is_a_directory_is_refused_once() {
-    if needs_git("the reason of a refusal") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.git(&["update-ref", "refs/heads/docs/old", "main"]);
     let branch = [
@@ -452,9 +417,6 @@ fn branch_name_that_is_a_directory_is_refused_once() {
 
 #[test]
 fn refused_run_in_both_directions_reports_both() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.hook("pre-receive", "exit 1");
     let both = [
@@ -500,9 +462,6 @@ fn lose_first_push(sandbox: &Sandbox, step: &str) {
 
 #[test]
 fn noise_beside_a_lost_connection_is_not_a_refusal() {
-    if needs_git_children("an answer that is lost") {
-        return;
-    }
     for noise in [
         "-bash: pyenv: command not found",
         "NOTICE: the file does not exist",
@@ -525,9 +484,6 @@ fn noise_beside_a_lost_connection_is_not_a_refusal() {
 
 #[test]
 fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
-    if needs_git_children("an answer that is lost") {
-        return;
-    }
     for step in ["fetch", "push"] {
         let (sandbox, codex) = world();
         let before = codex.tip();
@@ -555,9 +511,6 @@ fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
 
 #[test]
 fn lost_push_that_lands_below_the_commits_of_others_is_reported_as_pushed() {
-    if needs_git_children("an answer that is lost") {
-        return;
-    }
     let (sandbox, codex) = world();
     let before = codex.tip();
     lose_first_push(&sandbox, "fetch");
@@ -583,9 +536,6 @@ fn lost_push_that_lands_below_the_commits_of_others_is_reported_as_pushed() {
 
 #[test]
 fn signal_after_a_lost_push_leaves_the_outcome_open() {
-    if needs_git_children("an answer that is lost") {
-        return;
-    }
     let (sandbox, codex) = world();
     lose_first_push(&sandbox, "never");
     let script = fs::read_to_string(sandbox.path("bin/git")).unwrap();
@@ -602,7 +552,6 @@ fn signal_after_a_lost_push_leaves_the_outcome_open() {
 #[test]
 fn commits_are_found_below_many_of_others() {
     let (sandbox, codex) = world();
-    sandbox.serve_without_git();
     // Three hundred commits of others before the branch is asked for.
     codex.hook(
         "post-receive",
@@ -621,9 +570,6 @@ fn commits_are_found_below_many_of_others() {
 
 #[test]
 fn rewritten_history_is_proven_to_the_root() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.go_on(600);
     // The branch becomes one that shares only the beginning with what was there.
@@ -647,9 +593,6 @@ fn review(codex: &Codex, report: &str) {
 
 #[test]
 fn push_that_became_a_review_is_no_success() {
-    if needs_git("hooks") {
-        return;
-    }
     let accepted = "0016ok refs/heads/main";
     let redirected = format!("{accepted}0026option refname refs/changes/1/head");
     for (report, says) in [
@@ -673,9 +616,6 @@ fn push_that_became_a_review_is_no_success() {
 
 #[test]
 fn replica_that_lags_is_asked_again() {
-    if needs_git_children("an answer of a replica") {
-        return;
-    }
     let (sandbox, codex) = world();
     let old = codex.tip().unwrap();
     let path = |name: &str| sandbox.path(name).display().to_string();
@@ -700,9 +640,6 @@ fn replica_that_lags_is_asked_again() {
 
 #[test]
 fn words_of_the_server_are_whole() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.hook(
         "pre-receive",
@@ -729,9 +666,6 @@ fn words_of_the_server_are_whole() {
 
 #[test]
 fn words_of_the_server_are_bounded() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.hook("pre-receive", "seq 5000 >&2; exit 1");
     let document = sandbox.run(SYNC).code(5).json();
@@ -743,9 +677,6 @@ fn words_of_the_server_are_bounded() {
 
 #[test]
 fn reason_of_an_unpacker_error_is_shown() {
-    if needs_git("the reason of a refusal") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.git(&["config", "receive.maxInputSize", "10"]);
     let document = assert_error(sandbox.run(SYNC), 5, "too-large", json!(false));
@@ -757,9 +688,6 @@ fn reason_of_an_unpacker_error_is_shown() {
 
 #[test]
 fn words_with_a_success_are_shown() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     codex.hook(
         "post-receive",
@@ -788,9 +716,6 @@ fn words_with_a_success_are_shown() {
 
 #[test]
 fn interrupted_run_shows_the_words_of_the_server() {
-    if needs_git("hooks") {
-        return;
-    }
     let (sandbox, codex) = world();
     let gate = codex.hold_pushes(&sandbox);
     codex.hook(
@@ -813,9 +738,6 @@ fn interrupted_run_shows_the_words_of_the_server() {
 
 #[test]
 fn project_that_a_path_rule_refuses_is_named() {
-    if needs_git("hooks") {
-        return;
-    }
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta", "gamma"], "");
     for project in ["alpha", "beta", "gamma"] {

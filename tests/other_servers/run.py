@@ -31,7 +31,7 @@ class World:
         self.codex = self.root / "codex.git"
         self.environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", "HOME": str(self.root), "LC_ALL": "C",
-            "GIT_CONFIG_NOSYSTEM": "1", "FRACTARY_CODEX_REMOTE__TRANSPORT": "native",
+            "GIT_CONFIG_NOSYSTEM": "1",
             **{f"GIT_{who}_{what}": "ada@acme.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
         self.git("init", "-q", "--bare", "-b", "main", "--template=", str(self.codex), at=self.root)

@@ -23,8 +23,15 @@ const TICK: Duration = Duration::from_millis(5);
 /// More of what a program prints for people is not kept.
 const MOST_STDERR: u64 = 256 << 10;
 
-/// Makes the command that runs a service.
-pub(super) type Program = Box<dyn Fn(Service) -> Command + Send>;
+/// The program that runs services.
+pub(super) struct Program {
+    /// Builds the command of a service.
+    pub(super) command: Box<dyn Fn(Service) -> Command + Send>,
+    /// The error if the program cannot be run.
+    pub(super) missing: RemoteErrorKind,
+    /// What it is needed for, as a sentence of that error.
+    pub(super) need: &'static str,
+}
 
 /// Services as child processes, each started when it is needed.
 pub(super) struct Children {
@@ -76,8 +83,7 @@ impl Children {
 
 impl Carrier for Children {
     fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
-        let command = (self.program)(service);
-        let session = Session::start(command, &self.interrupt, &self.patience)?;
+        let session = Session::start(&self.program, service, &self.interrupt, &self.patience)?;
         *self.slot(service) = Some(session);
         self.with(service, |session| read(&mut session.output))
     }
@@ -121,16 +127,24 @@ struct Session {
 
 impl Session {
     fn start(
-        mut command: Command,
+        program: &Program,
+        service: Service,
         interrupt: &Interrupt,
         patience: &Patience,
     ) -> Result<Self, Failure> {
+        let mut command = (program.command)(service);
         tracing::debug!(program = ?command.get_program(), arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
         command.stdin(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
-            let program = command.get_program().to_string_lossy();
-            let detail = format!("`{program}` cannot be run: {error}");
-            Failure::new(RemoteErrorKind::NoTransport, detail)
+        let mut child = command.spawn().map_err(|error| Failure::Remote {
+            kind: program.missing,
+            detail: vec![
+                program.need.to_owned(),
+                format!(
+                    "`{}` cannot be run: {error}",
+                    command.get_program().to_string_lossy()
+                ),
+            ],
+            retry_after: None,
         })?;
         let running = interrupt.running(child.id());
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {

@@ -1,25 +1,33 @@
-//! Repositories of this machine: git's own `upload-pack` and `receive-pack` as children.
+//! Repositories of this machine: git's own `upload-pack` and `receive-pack` as child processes, which also run the
+//! repository's hooks.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::child::Program;
+use super::protocol::capabilities::Service;
+use crate::codex::error::RemoteErrorKind;
 use crate::codex::transport::process;
 use crate::environment::Environment;
 
 /// Runs the services of the repository at `path`.
 pub(super) fn program(path: PathBuf, environment: Environment) -> Program {
-    Box::new(move |service| {
+    let command = move |service: Service| {
         let mut command = git(&environment);
         command
             .arg(service.name().trim_start_matches("git-"))
             .arg(&path);
         command.env("GIT_PROTOCOL", "version=2");
         command
-    })
+    };
+    Program {
+        command: Box::new(command),
+        missing: RemoteErrorKind::NoTransport,
+        need: "a local path is read and written by git itself",
+    }
 }
 
-/// git without the configuration that the environment carries: that is the client's, not the repository's.
+/// Returns git without the configuration in the environment: that belongs to the client, not to the repository.
 fn git(environment: &Environment) -> Command {
     let mut command = process::git("git", environment);
     command

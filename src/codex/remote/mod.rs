@@ -11,8 +11,8 @@
 //! | [`settings`] | git's configuration, as far as it says how a server is reached |
 //! | [`patience`] | time limits and signals |
 //!
-//! Where only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport
-//! hands over to [`Git`] for the rest of the run.
+//! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
+//! over to [`Git`] for the rest of the run. With `remote.transport: native`, that is an error instead.
 
 mod address;
 mod carrier;
@@ -35,11 +35,12 @@ use super::error::{RemoteError, RemoteErrorKind};
 use super::git_config::Settings;
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
-use super::transport::git::Git;
+use super::transport::git::{self, Git};
 use super::transport::words::{is_of_server, marked, server_words};
 use super::transport::{
     Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
 };
+use crate::config::TransportChoice;
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
@@ -165,9 +166,18 @@ fn carrier(bound: &Bound, patience: &Patience) -> Result<Box<dyn Carrier>, Failu
     Err(Failure::NeedsGit(reason))
 }
 
-/// Leaves the rest of the run to git. Its own reading of the configuration rewrites nothing more: that was done.
+/// Leaves the rest of the run to git. The URL was rewritten by git's configuration already, so git must not do it again.
 fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
-    tracing::debug!(reason, "the `git` program takes over");
+    if bound.remote.transport == TransportChoice::Native {
+        return Err(bound.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
+    }
+    tracing::info!(reason, "the `git` program takes over");
+
+    if let Some(unusable) = git::unusable(&bound.environment, &bound.interrupt) {
+        let detail = vec![format!("git is needed because {reason}"), unusable];
+        return Err(bound.error(RemoteErrorKind::NoTransport, detail));
+    }
+
     let git = Git::of_configured(bound.clone());
     Ok(State::HandedOver(Box::new(git), reason.to_owned()))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::child::Program;
 use super::failure::Failure;
 use super::protocol::capabilities::Service;
+use crate::codex::error::RemoteErrorKind;
 use crate::codex::transport::OnSignal;
 use crate::codex::transport::bound::Bound;
 use crate::codex::transport::process::{self, Watch};
@@ -46,7 +47,7 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
         Chosen::Line(_) | Chosen::Program(_) => Vec::new(),
     };
     let environment = bound.environment.clone();
-    Ok(Box::new(move |service| {
+    let command = move |service: Service| {
         let mut command = chosen.command(&environment);
         if service == Service::UploadPack {
             command.env("GIT_PROTOCOL", "version=2");
@@ -61,7 +62,12 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
         let remote = format!("{} {}", service.name(), quoted(&place.path));
         command.args([place.host.as_str(), &remote]);
         command
-    }))
+    };
+    Ok(Program {
+        command: Box::new(command),
+        missing: RemoteErrorKind::NoSsh,
+        need: "an ssh URL is reached with the user's ssh program",
+    })
 }
 
 /// Whether the user chose how ssh is run.

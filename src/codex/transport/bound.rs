@@ -23,8 +23,6 @@ pub(in crate::codex) struct Bound {
     pub(in crate::codex) settings: Arc<Settings>,
     pub(in crate::codex) interrupt: Interrupt,
     pub(in crate::codex) reporter: Arc<dyn Reporter>,
-    /// Who is asked for credentials where no token applies.
-    pub(in crate::codex) helpers: auth::Helpers,
 }
 
 impl Bound {
@@ -34,7 +32,6 @@ impl Bound {
         environment: &Environment,
         interrupt: &Interrupt,
         reporter: Arc<dyn Reporter>,
-        helpers: auth::Helpers,
     ) -> Result<Self, RemoteError> {
         let bound = Self {
             remote: remote.clone(),
@@ -43,7 +40,6 @@ impl Bound {
             settings: Arc::default(),
             interrupt: interrupt.clone(),
             reporter,
-            helpers,
         };
         bound.checked()
     }
@@ -113,7 +109,7 @@ impl Bound {
                 | RemoteErrorKind::NotFound
         );
         let tried = if about_access {
-            auth::tried(&self.remote, &self.environment, self.helpers)
+            auth::tried(&self.remote, &self.environment)
         } else {
             Vec::new()
         };

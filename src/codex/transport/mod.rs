@@ -1,17 +1,14 @@
 //! Moves objects between a clone and the remote: one trait, an implementation each.
 //!
-//! A new transport implements [`Transport`] in a file or folder here and gets a name in [`TransportChoice`] and a line in
-//! [`open`]. It keeps a `Bound`, which holds the remote and its credential, says errors in the words of all and reads what
-//! a remote lists; and it sorts its failures into [`RemoteErrorKind`](super::error::RemoteErrorKind), for what is tried
-//! again, what a push may have come to and what a user is told to do go by that alone. A name for it in
-//! `tests/it/support/transport.rs` has every test run on it. Users meet its name in `defaults.yaml`, in the schema
-//! (`config::model`) and in the README.
+//! A new transport implements [`Transport`] in a file or folder here, and gets a name in [`TransportChoice`] and an arm
+//! in [`open`]. It stores a `Bound` (remote, credential, shared error and ref parsing) and maps its failures to
+//! [`RemoteErrorKind`](super::error::RemoteErrorKind), which alone decides retries, the outcome of a push, and hints. A
+//! name in `tests/it/support/transport.rs` makes every test run on it. For users, its name is documented in
+//! `defaults.yaml`, in the schema (`config::choices`) and in the README.
 
 pub(in crate::codex) mod answer;
 pub(in crate::codex) mod bound;
 pub(in crate::codex) mod classify;
-#[cfg(feature = "embedded-transport")]
-mod embedded;
 pub(in crate::codex) mod git;
 pub(in crate::codex) mod http_response;
 mod ls_refs;
@@ -21,7 +18,6 @@ pub(crate) mod words;
 
 use std::sync::Arc;
 
-use super::auth::Helpers;
 use super::error::RemoteError;
 pub use super::remote::MemoryPlace;
 use super::remote::Native;
@@ -206,8 +202,8 @@ pub trait Transport: Send + Sync {
     ) -> Result<PushReply, RemoteError>;
 }
 
-/// The transport that `remote.transport` names, bound to `remote`. What it learns of the server is kept in `memory`. An
-/// error where it is not there, or if a token would travel in the clear.
+/// Opens the transport that `remote.transport` selects, bound to `remote`. It keeps what it learns about the server in
+/// `memory`. An error if the transport is unavailable, or if a token would be sent unencrypted.
 pub fn open(
     remote: &Remote,
     environment: &Environment,
@@ -216,51 +212,11 @@ pub fn open(
     purpose: Purpose,
     memory: Option<MemoryPlace>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
-    let embedded = chooses_embedded(remote.transport, environment, interrupt);
-    let helpers = if embedded {
-        Helpers::None
-    } else {
-        Helpers::OfGit
-    };
-    let bound = Bound::new(remote, environment, interrupt, reporter, helpers)?;
-    if remote.transport == TransportChoice::Native {
-        Ok(Box::new(Native::new(bound, purpose, memory)?))
-    } else if embedded {
-        open_embedded(bound)
-    } else {
-        Ok(Box::new(Git::new(bound, purpose)?))
-    }
-}
-
-/// Whether libgit2 is meant. Where it is not built in, nobody looks for git: its absence is told when it is needed.
-fn chooses_embedded(
-    choice: TransportChoice,
-    environment: &Environment,
-    interrupt: &Interrupt,
-) -> bool {
-    match choice {
-        TransportChoice::Git | TransportChoice::Native => false,
-        TransportChoice::Libgit2 => true,
-        TransportChoice::Auto => {
-            let unusable = if cfg!(feature = "embedded-transport") {
-                git::unusable(environment, interrupt)
-            } else {
-                None
-            };
-            if let Some(reason) = &unusable {
-                tracing::debug!(%reason, "going on with libgit2");
-            }
-            unusable.is_some()
+    let bound = Bound::new(remote, environment, interrupt, reporter)?;
+    match remote.transport {
+        TransportChoice::Auto | TransportChoice::Native => {
+            Ok(Box::new(Native::new(bound, purpose, memory)?))
         }
+        TransportChoice::Git => Ok(Box::new(Git::new(bound, purpose)?)),
     }
-}
-
-#[cfg(feature = "embedded-transport")]
-fn open_embedded(bound: Bound) -> Result<Box<dyn Transport>, RemoteError> {
-    Ok(embedded::open(bound))
-}
-
-#[cfg(not(feature = "embedded-transport"))]
-fn open_embedded(bound: Bound) -> Result<Box<dyn Transport>, RemoteError> {
-    Err(bound.error(super::error::RemoteErrorKind::NotBuiltIn, Vec::new()))
 }

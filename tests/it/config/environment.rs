@@ -9,7 +9,7 @@ const PROJECTS: &str = "{billing-api={root=\"services/billing\"}, \"Docs.v1_2\"=
                         sync={to_codex={include=[\"**/*.txt\"]}}}}";
 
 fn sources() -> Sandbox {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     for path in [
         "services/billing/wiki/a.md",
         "services/billing/README.md",

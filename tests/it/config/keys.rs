@@ -8,7 +8,7 @@ use crate::support::{Codex, Sandbox};
 
 #[test]
 fn defaults_match_the_contract() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     let shown = sandbox.run(&["config", "show", "--json"]).code(0).json();
     let keys = shown["keys"].as_array().unwrap().iter();
     let shown: Vec<String> = keys
@@ -20,7 +20,7 @@ fn defaults_match_the_contract() {
 
 #[test]
 fn environment_selects_branch_and_placeholder() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     let codex = sandbox.workspace(
         &["p"],
         "      to: \"{env}/{branch}/{org}/{codex_repo}/{project}\"\n",
@@ -176,7 +176,7 @@ fn null_key_has_no_effect_but_null_project_exists() {
     let json = r#"{"codex": {"remote": {"url": "/c.git", "branch": null}, "project": "billing", "jobs": null,
         "projects": {"a": null, "b": null}}}"#;
     for (ending, text) in [("yaml", yaml.as_str()), ("json", json)] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::with_default_transport();
         sandbox.write(&format!("ws/.fractary/config.{ending}"), text);
         sandbox.write("ws/a/.fractary/config.yaml", "codex: { project: a }\n");
         let listed = sandbox.run(&["projects", "--json"]).code(0).json();
@@ -232,7 +232,7 @@ fn sources_that_differ_only_in_case_or_unicode_form_are_rejected() {
 
 #[test]
 fn authentication_error_names_the_unset_token_variable() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     Codex::empty(&sandbox.path("acme/codex.git"), &sandbox);
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:s3cret"));
     let config = format!(
@@ -253,7 +253,7 @@ fn authentication_error_names_the_unset_token_variable() {
 
 #[test]
 fn token_of_the_older_tool_is_sent_to_its_repository_only() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     for path in ["acme/codex.git", "acme/other.git"] {
         Codex::empty(&sandbox.path(path), &sandbox);
     }
@@ -300,7 +300,7 @@ fn organization_is_detected_from_the_remote_of_the_workspace() {
 
 #[test]
 fn unsigned_commits_are_warned_about() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.workspace(&["p"], "");
     sandbox.write("ws/p/README.md", "x");
     sandbox.write("home/.gitconfig", "[commit]\n\tgpgsign = true\n");

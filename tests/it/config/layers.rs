@@ -72,7 +72,7 @@ fn each_layer_overrides_those_below() {
             "member",
         ),
     ];
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.write("ws/d/README.md", "");
     let variable = (
         "FRACTARY_CODEX_PROJECTS",
@@ -391,7 +391,7 @@ fn what_an_outer_workspace_covers_is_decided_on_the_merged_layers() {
 
 #[test]
 fn project_key_overrides_general_key_and_flag_overrides_both() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     let codex = sandbox.workspace(&["p"], "      sync: { to_codex: { include: [own.md] } }\n");
     let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml"))
         .unwrap()
@@ -499,7 +499,7 @@ fn config_flag_is_accepted_before_and_after_the_command() {
 
 #[test]
 fn dotenv_only_affects_keys_and_tokens() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.workspace(&["alpha"], "  commit: { message: '${TEXT}' }\n");
     sandbox.write(
         "ws/.fractary/env/.env",

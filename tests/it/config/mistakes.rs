@@ -205,7 +205,10 @@ fn invalid_file_is_reported_with_position_and_hint() {
 
 #[test]
 fn missing_file() {
-    assert_error("no file", Sandbox::new().run(&["config", "validate"]));
+    assert_error(
+        "no file",
+        Sandbox::with_default_transport().run(&["config", "validate"]),
+    );
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn two_files_in_one_layer() {
 
 #[test]
 fn directory_instead_of_a_file() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.write("ws/.fractary/config.yaml/file", "");
     assert_error("a directory", sandbox.run(&["config", "validate"]));
 }
@@ -232,7 +235,7 @@ fn pipe_instead_of_a_file_is_an_error() {
         "ws/.fractary/config.local.yaml",
         "ws/.fractary/env/.env",
     ] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::with_default_transport();
         sandbox.workspace(&["alpha"], "");
         sandbox.write(file, "");
         sandbox.remove(file);
@@ -269,7 +272,7 @@ fn unreadable_file() {
 
 #[test]
 fn broken_link() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.write("ws/.fractary/README", "");
     symlink("nowhere.yaml", sandbox.path("ws/.fractary/config.yaml")).unwrap();
     assert_error("a link to nowhere", sandbox.run(&["config", "validate"]));

@@ -14,7 +14,7 @@ const ONE: &str = "codex:\n  organization: acme\n  codex_repo: codex\n  project:
 
 /// A sandbox with `text` as its workspace file.
 fn workspace(text: impl AsRef<[u8]>) -> Sandbox {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.write("ws/.fractary/config.yaml", text);
     sandbox
 }

@@ -42,7 +42,7 @@ fn codex_paths(name: &str) -> Vec<String> {
 #[test]
 fn sample_works_alone() {
     for (name, config) in SAMPLES {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::with_default_transport();
         checkout(&sandbox, "ws", name, config);
         let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
         let output = sandbox.run(&["config", "validate"]).code(0);
@@ -73,7 +73,7 @@ fn sample_works_alone() {
 
 #[test]
 fn samples_work_as_members_of_a_workspace() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_default_transport();
     sandbox.write(
         "ws/.fractary/config.yaml",
         "codex:\n  organization: acme\n  codex_repo: codex.acme.com\n  workspace: { members: ['repos/*'] }\n  \

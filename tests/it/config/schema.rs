@@ -16,7 +16,10 @@ fn repository(path: &str) -> PathBuf {
 }
 
 fn printed(of: &str) -> String {
-    Sandbox::new().run(&["config", "schema", of]).code(0).stdout
+    Sandbox::with_default_transport()
+        .run(&["config", "schema", of])
+        .code(0)
+        .stdout
 }
 
 fn validator(of: &str) -> Validator {
@@ -87,7 +90,7 @@ fn examples_and_samples_match_the_schema() {
 
 #[test]
 fn defaults_match_the_schema_and_are_complete() {
-    let shown = Sandbox::new()
+    let shown = Sandbox::with_default_transport()
         .run(&["config", "show", "--json"])
         .code(0)
         .json();

@@ -88,7 +88,6 @@ fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
 #[test]
 fn a_tree_that_git_itself_does_not_send_is_an_error() {
     let (sandbox, codex) = world();
-    sandbox.serve_without_git();
     let docs = codex.plant(&[("100644", b"", &codex.blob(b"planted"))]);
     codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
     let before = outside(&sandbox);

@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::http::HttpServer;
-use crate::support::{Codex, Sandbox, needs_git, without_git_children};
+use crate::support::{Codex, Sandbox};
 
 /// A project that wants the documents of all, and a codex with some.
 fn world() -> (Sandbox, Codex) {
@@ -290,7 +290,7 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
     let before = sandbox.fingerprint("ws/.fractary/codex/cache/projects");
     let (requests, output) = sync();
     // Git asks which protocol the server speaks first; the native transport remembers it.
-    let question = if without_git_children() { 1 } else { 2 };
+    let question = if sandbox.uses_git() { 2 } else { 1 };
     assert_eq!(
         (requests, &output["totals"]["up_to_date"]),
         (question, &1.into())
@@ -310,9 +310,6 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
 
 #[test]
 fn only_what_is_wanted_moves() {
-    if needs_git("partial clones") {
-        return;
-    }
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],

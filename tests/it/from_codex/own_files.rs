@@ -12,8 +12,7 @@ const STATE: &str = "home/.local/state/fractary-codex";
 fn ends(sandbox: &Sandbox, arguments: &[&str]) -> crate::support::Output {
     let mut command = sandbox.command("timeout");
     command
-        .args(["--kill-after=1", "60", "env"])
-        .arg(format!("PATH={}", sandbox.program_path()))
+        .args(["--kill-after=1", "60"])
         .arg(env!("CARGO_BIN_EXE_fractary-codex"))
         .args(arguments);
     let output = sandbox.finish(command);

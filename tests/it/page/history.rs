@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::page;
 use crate::support::gate::{Moment, Step};
 use crate::support::http::{Reaction, Stage};
-use crate::support::{Codex, Sandbox, without_git, without_git_children};
+use crate::support::{Codex, Sandbox};
 
 /// A workspace after its first sync, in which the project `alpha` is a repository with a clean working tree. Returns
 /// its revision too.
@@ -25,7 +25,6 @@ fn synced() -> (Sandbox, Codex, String) {
     ]);
     git(&["add", "."]);
     git(&["commit", "-qm", "first"]);
-    sandbox.serve_without_git();
     sandbox.run(&["sync", "--all"]).code(0);
     let revision = git(&["rev-parse", "HEAD"]).trim().to_owned();
     (sandbox, codex, revision)
@@ -116,13 +115,7 @@ fn unknown_last_sync_has_a_reason() {
     codex.go_on(4100);
     assert_eq!(reasons(&[]), ["not synced within the last 4096 commits"; 2]);
     codex.git(&["config", "uploadpack.allowFilter", "true"]);
-    // libgit2 cannot fetch commits without their contents.
-    let known = if without_git() {
-        "not synced within the last 4096 commits"
-    } else {
-        "known"
-    };
-    assert_eq!(reasons(&[]), [known; 2]);
+    assert_eq!(reasons(&[]), ["known"; 2]);
     // The files of the projects exist, but were not published by a sync.
     let tree = codex.git(&["rev-parse", "main^{tree}"]).trim().to_owned();
     codex.set_root(&tree);
@@ -146,7 +139,7 @@ fn unknown_last_sync_has_a_reason() {
 #[test]
 fn unreadable_history_leaves_the_rest_of_the_page() {
     let (sandbox, _codex, _) = synced();
-    if without_git_children() {
+    if !sandbox.uses_git() {
         let server = sandbox.serve();
         // With a recorded state, only the history is fetched.
         sandbox.run(&["sync", "--all"]).code(0);

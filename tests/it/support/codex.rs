@@ -258,7 +258,6 @@ impl Codex {
 
     /// Installs a hook that makes every push wait until the gate is opened.
     pub(crate) fn hold_pushes(&self, sandbox: &Sandbox) -> Gate {
-        sandbox.serve_without_git();
         let gate = Gate::new(sandbox);
         self.hook("pre-receive", &gate.script());
         gate

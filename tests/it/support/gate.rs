@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::http::{Reaction, Stage};
-use super::{Sandbox, wait_until, without_git, without_git_children};
+use super::{Sandbox, wait_until};
 
 /// A gate at which a shell script waits until the test opens it, or until the sandbox is removed.
 pub(crate) struct Gate {
@@ -74,9 +74,9 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Runs `script` around one step: in git, or, where git moves no objects, in a server in front of the codex.
+    /// Runs `script` around one step: in git if the program uses that, otherwise in a server in front of the codex.
     pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
-        if without_git_children() {
+        if !self.uses_git() {
             let server = self.serve();
             let reaction = match moment {
                 Moment::Before => Reaction::Before(script.to_owned()),
@@ -86,15 +86,7 @@ impl Sandbox {
                 (Step::List, _) => server.fail(Stage::ListToFetch, reaction, usize::MAX),
                 (Step::Fetch, _) => server.fail(Stage::Fetch, reaction, usize::MAX),
                 // Where the server's capabilities are remembered, a push is a single request.
-                (Step::Push, Moment::Before) => {
-                    let first = if without_git() {
-                        Stage::ListToPush
-                    } else {
-                        Stage::Push
-                    };
-                    server.fail(first, reaction, usize::MAX)
-                }
-                (Step::Push, Moment::After) => server.fail(Stage::Push, reaction, usize::MAX),
+                (Step::Push, _) => server.fail(Stage::Push, reaction, usize::MAX),
                 (Step::Verify, _) => server.fail_after(Stage::Push, Stage::ListToFetch, reaction),
             };
         }

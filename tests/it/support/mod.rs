@@ -18,7 +18,6 @@ mod wait;
 pub(crate) use codex::Codex;
 pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
-pub(crate) use transport::{needs_git, needs_git_children, without_git, without_git_children};
 pub(crate) use wait::wait_until;
 
 /// Waits until a server listens on this loopback port.

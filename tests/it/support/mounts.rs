@@ -32,8 +32,7 @@ impl Sandbox {
         if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
         }
-        let path = format!("PATH={}", self.program_path());
-        command.args(["--mount", "sh", "-c", &script, "sh", "env", &path]);
+        command.args(["--mount", "sh", "-c", &script, "sh"]);
         command
             .arg(env!("CARGO_BIN_EXE_fractary-codex"))
             .args(arguments);

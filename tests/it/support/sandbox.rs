@@ -7,22 +7,35 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
 use super::http::HttpServer;
-use super::transport::chosen_transport;
-use super::{Codex, Output, executable, process, without_git, without_git_children};
+use super::transport::Transport;
+use super::{Codex, Output, executable, process};
 
 /// The environment of one test. It is removed when dropped.
 pub(crate) struct Sandbox {
     // Declared first, so that the server stops before its directory is removed.
     server: OnceLock<HttpServer>,
     directory: TempDir,
+    uses_git: AtomicBool,
 }
 
 impl Sandbox {
+    /// A sandbox for the transport of this test run.
     pub(crate) fn new() -> Self {
+        Self::with(Transport::of_run())
+    }
+
+    /// A sandbox for the default transport, whatever transport the test run is for: the test is about that transport, or
+    /// shows the configuration, in which no variable may appear.
+    pub(crate) fn with_default_transport() -> Self {
+        Self::with(Transport::Native)
+    }
+
+    fn with(transport: Transport) -> Self {
         process::isolate();
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "tmp", "ws"] {
@@ -31,7 +44,19 @@ impl Sandbox {
         Self {
             server: OnceLock::new(),
             directory,
+            uses_git: AtomicBool::new(transport == Transport::Git),
         }
+    }
+
+    /// Whether the program runs `git` to exchange objects with the remote.
+    pub(crate) fn uses_git(&self) -> bool {
+        self.uses_git.load(Ordering::Relaxed)
+    }
+
+    /// Makes the program run `git` to exchange objects with the remote, whatever transport the test run is for: the test
+    /// is about what `git` does.
+    pub(crate) fn use_git(&self) {
+        self.uses_git.store(true, Ordering::Relaxed);
     }
 
     /// The absolute path of a file in the sandbox.
@@ -103,14 +128,6 @@ impl Sandbox {
         })
     }
 
-    /// Starts a server for the codex if git is hidden. Without git, the hooks of a codex at a local path would not be
-    /// run, and nothing would be fetched from it.
-    pub(crate) fn serve_without_git(&self) {
-        if without_git() {
-            self.serve();
-        }
-    }
-
     /// A command in the environment of the sandbox. Programs in its directory `bin` come first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = process::program(program);
@@ -132,27 +149,17 @@ impl Sandbox {
             .env("SOURCE_DATE_EPOCH", "1700000000")
             .stdin(Stdio::null())
             .current_dir(self.path("ws"));
+        if self.uses_git() {
+            command.env("FRACTARY_CODEX_REMOTE__TRANSPORT", "git");
+        }
         command
     }
 
     /// A command that runs the program in the workspace.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_fractary-codex"));
-        command.env("PATH", self.program_path()).args(arguments);
-        if let Some(transport) = chosen_transport() {
-            command.env("FRACTARY_CODEX_REMOTE__TRANSPORT", transport);
-        }
+        command.args(arguments);
         command
-    }
-
-    /// The PATH of the program. If git is hidden, it is only the directory `bin`.
-    pub(crate) fn program_path(&self) -> String {
-        let own = self.path("bin").display().to_string();
-        if without_git() {
-            own
-        } else {
-            format!("{own}:{}", std::env::var("PATH").unwrap())
-        }
     }
 
     /// The program, not yet started, with permissions that count for root too.
@@ -165,8 +172,6 @@ impl Sandbox {
             .args([
                 "--bounding-set=-dac_override,-dac_read_search",
                 "--inh-caps=-dac_override,-dac_read_search",
-                "env",
-                &format!("PATH={}", self.program_path()),
                 env!("CARGO_BIN_EXE_fractary-codex"),
             ])
             .args(arguments);
@@ -175,7 +180,7 @@ impl Sandbox {
 
     /// The program, not yet started, with this mask for the permissions of new files.
     pub(crate) fn with_mask(&self, mask: &str, arguments: &[&str]) -> Command {
-        let script = format!("umask {mask}; PATH={} exec \"$@\"", self.program_path());
+        let script = format!("umask {mask}; exec \"$@\"");
         let mut command = self.command("sh");
         command
             .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fractary-codex")])
@@ -229,9 +234,10 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`.
+    /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`. The program uses it for
+    /// remotes, whatever transport the test run is for.
     pub(crate) fn wrap_git(&self, script: &str) {
-        assert!(!without_git_children(), "a test of what git itself does");
+        self.use_git();
         let real = self.git(&self.path("ws"), &["--exec-path"]);
         let real = Path::new(real.trim()).join("git");
         executable::script(
