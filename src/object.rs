@@ -1,6 +1,7 @@
 //! Ids, kinds and modes of git objects, and the computation of ids. Nothing here needs a repository.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use sha1::{Digest, Sha1};
 
@@ -69,23 +70,23 @@ impl Kind {
 }
 
 /// Computes an id incrementally, for contents that are not in memory as a whole.
-pub struct Hasher(Sha1);
+struct Hasher(Sha1);
 
 impl Hasher {
     /// Starts the id of an object of `size` bytes. The size is part of the hashed data, so it must be known in advance.
-    pub fn new(kind: Kind, size: u64) -> Self {
+    fn new(kind: Kind, size: u64) -> Self {
         let mut sha = Sha1::new();
         sha.update(format!("{} {size}\0", kind.name()));
         Self(sha)
     }
 
     /// Adds contents.
-    pub fn update(&mut self, data: &[u8]) {
+    fn update(&mut self, data: &[u8]) {
         self.0.update(data);
     }
 
     /// Returns the id. It is only valid if exactly the announced number of bytes was added.
-    pub fn finish(self) -> ObjectId {
+    fn finish(self) -> ObjectId {
         ObjectId(self.0.finalize().into())
     }
 }
@@ -101,6 +102,29 @@ pub fn hash(kind: Kind, data: &[u8]) -> ObjectId {
     let mut hasher = Hasher::new(kind, data.len() as u64);
     hasher.update(data);
     hasher.finish()
+}
+
+/// Computes the id of an object of `size` bytes that is read from `reader`.
+///
+/// Returns `None` if the reader has fewer or more bytes, for example because the file was written meanwhile. At most one
+/// byte more than `size` is read.
+pub fn hash_reader(kind: Kind, size: u64, mut reader: impl Read) -> io::Result<Option<ObjectId>> {
+    let mut hasher = Hasher::new(kind, size);
+    // With room for one byte more than expected, two reads are enough for a small file.
+    let mut buffer = vec![0; (size as usize).saturating_add(1).min(128 << 10)];
+    let mut rest = size;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok((rest == 0).then(|| hasher.finish())),
+            Ok(count) if count as u64 > rest => return Ok(None),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                rest -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The kind of a tree entry, as far as a sync distinguishes it.
@@ -174,5 +198,18 @@ mod tests {
         let id = hash(Kind::Blob, b"hello\n");
         assert_eq!(ObjectId::from_hex(&id.to_string()), Some(id));
         assert_eq!(ObjectId::from_hex("x"), None);
+    }
+
+    #[test]
+    fn a_reader_has_an_id_only_if_its_size_is_the_announced_one() {
+        let contents = vec![7; 300_000];
+        let id = hash(Kind::Blob, &contents);
+        let read = |size| hash_reader(Kind::Blob, size, contents.as_slice()).unwrap();
+
+        assert_eq!(read(300_000), Some(id));
+        assert_eq!(read(299_999), None);
+        assert_eq!(read(300_001), None);
+        let empty = hash_reader(Kind::Blob, 0, io::empty()).unwrap();
+        assert_eq!(empty, Some(hash(Kind::Blob, b"")));
     }
 }

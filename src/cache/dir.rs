@@ -2,7 +2,7 @@
 //! is followed, whatever another process puts there meanwhile.
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::CONTROL;
-use crate::object::{Hasher, Kind, Mode, ObjectId};
+use crate::object::{Kind, Mode, ObjectId, hash_reader};
 use crate::paths::escaped;
 use crate::platform::{self, ChangeTimes, FileKind, Look, path_of};
 use crate::stat::Stat;
@@ -32,7 +32,7 @@ pub(super) enum DiskEntry {
     },
     /// A directory, with the paths of all files, links and special files below it.
     Directory(Vec<BString>),
-    /// A link, a special file, or a file that the user may not read.
+    /// A link, a special file, a file that the user may not read, or one that was written while it was read.
     Other,
     /// Nothing can exist there, because this path above it is not a directory.
     Blocked(BString),
@@ -136,12 +136,18 @@ impl CacheDir {
         let keeps_change_times = || self.change_times.are_kept(&parent, name, device);
         let id = match recorded_id(&stat, &keeps_change_times) {
             Some(id) => id,
-            None => match hash(&parent, name, stat.size) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return Ok(DiskEntry::Other);
+            None => {
+                let file = match open_file(&parent, name) {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        return Ok(DiskEntry::Other);
+                    }
+                    opened => opened?,
+                };
+                match hash_reader(Kind::Blob, stat.size, file)? {
+                    Some(id) => id,
+                    None => return Ok(DiskEntry::Other),
                 }
-                hashed => hashed?,
-            },
+            }
         };
         Ok(DiskEntry::File { mode, id, stat })
     }
@@ -355,21 +361,6 @@ fn open_or_create(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
             directory.open_dir_nofollow(name)
         }
         opened => opened,
-    }
-}
-
-/// Computes the object id of a file, which must not be a link.
-fn hash(directory: &Dir, name: &Path, size: u64) -> io::Result<ObjectId> {
-    let mut file = open_file(directory, name)?;
-    let mut hasher = Hasher::new(Kind::Blob, size);
-    let mut buffer = vec![0; (size as usize + 1).min(128 << 10)];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, File};
 use super::stat_cache::StatCache;
 use super::{ScanError, SkipReason, SourceFile};
 use crate::config::Symlinks;
-use crate::object::{self, Hasher, Kind, Mode, ObjectId};
+use crate::object::{self, Kind, Mode, ObjectId, hash_reader};
 use crate::platform::{self, ChangeTimes, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
 use crate::workspace::project::ScanPolicy;
@@ -88,14 +88,13 @@ impl SourceRoot {
         if size > limit {
             return Ok(Err(SkipReason::TooLarge { size, limit }));
         }
-        let mut hasher = Hasher::new(Kind::Blob, size);
-        let total = read_all(&file, size, |data| hasher.update(data)).map_err(error)?;
-        if total != size || before != platform::look_at(&file).map_err(error)? {
+        let id = hash_reader(Kind::Blob, size, &file).map_err(error)?;
+        let after = platform::look_at(&file).map_err(error)?;
+        let Some(id) = id.filter(|_| before == after) else {
             return Err(ScanError::Changed {
                 path: source.into(),
             });
-        }
-        let id = hasher.finish();
+        };
         // Noted as it was before it was read: if it was written since, it will not look the same.
         if let Some(look) = there {
             cache.note(source, look.stat, id, true);
@@ -166,23 +165,5 @@ impl SourceRoot {
                 _ => Err(refused),
             }
         })
-    }
-}
-
-/// Feeds a file of about `size` bytes to `sink` and returns how many there were.
-fn read_all(mut file: &File, size: u64, mut sink: impl FnMut(&[u8])) -> io::Result<u64> {
-    // One byte more than expected: a file that grew is found out, and a small one takes two reads.
-    let mut buffer = vec![0; (size as usize + 1).min(128 << 10)];
-    let mut total = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(count) => {
-                sink(&buffer[..count]);
-                total += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
