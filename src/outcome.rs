@@ -18,7 +18,7 @@ use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::paths::{CodexPath, escaped};
-use crate::plan::{self, ProjectPlan};
+use crate::plan::{self, Change, ProjectPlan};
 use crate::scan::ScanError;
 use crate::url::RemoteUrl;
 use crate::workspace::mapping::InvalidPattern;
@@ -91,8 +91,9 @@ pub struct ProjectReport {
     pub to: Option<CodexPath>,
     /// The result.
     pub outcome: ProjectOutcome,
-    /// The changes that were made or, if the outcome says so, would have been made.
-    pub plan: ProjectPlan,
+    /// The changes that were made or, if the outcome says so, would have been made; `None` if the project was not compared
+    /// with the codex.
+    pub plan: Option<ProjectPlan>,
     /// The previous sync of the project.
     pub last_sync: LastSync,
 }
@@ -123,6 +124,24 @@ impl ProjectReport {
         self.to
             .as_ref()
             .map_or_else(|| path.to_owned(), |to| to.join(path))
+    }
+
+    /// The changes; none if the project was not compared with the codex.
+    pub fn changes(&self) -> &[Change] {
+        self.plan.as_ref().map_or(&[], |plan| &plan.changes)
+    }
+
+    /// The numbers of added, modified, deleted and unchanged files; `None` if the project was not compared with the codex.
+    pub fn counts(&self) -> Option<[u64; 4]> {
+        self.plan.as_ref().map(|plan| {
+            let counts = plan.counts();
+            [
+                counts.added,
+                counts.modified,
+                counts.deleted,
+                plan.unchanged,
+            ]
+        })
     }
 }
 
@@ -210,14 +229,17 @@ impl SyncOutcome {
                 Status::Withheld => &mut totals.withheld,
                 Status::Failed => &mut totals.failed,
             } += 1;
+            let Some(plan) = &project.plan else {
+                continue;
+            };
             let some_arrived = matches!(project.outcome, ProjectOutcome::Incomplete(_));
             if !status.is_held_up() || some_arrived {
-                let counts = project.plan.counts();
+                let counts = plan.counts();
                 totals.added += counts.added;
                 totals.modified += counts.modified;
                 totals.deleted += counts.deleted;
             }
-            totals.unchanged += project.plan.unchanged;
+            totals.unchanged += plan.unchanged;
         }
         totals
     }

@@ -15,7 +15,10 @@ pub fn summary(outcome: &SyncOutcome) -> String {
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
 
     for project in &outcome.projects {
-        let counts = project.plan.counts();
+        let [added, modified, deleted, unchanged] = match project.counts() {
+            Some(counts) => counts.map(|count| count.to_string()),
+            None => ["-"; 4].map(str::to_owned),
+        };
         let status = match project.outcome.status() {
             Status::Synced => "synced",
             Status::WouldSync => "would sync",
@@ -30,8 +33,8 @@ pub fn summary(outcome: &SyncOutcome) -> String {
         };
         let _ = writeln!(
             text,
-            "| {}{direction} | {} | {} | {} | {} | {status} |",
-            project.name, counts.added, counts.modified, counts.deleted, project.plan.unchanged
+            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status} |",
+            project.name
         );
     }
 

@@ -63,7 +63,7 @@ pub fn sync(outcome: &SyncOutcome, view: View) -> String {
 
 /// Lists the changes of one project, with its name as the heading.
 fn write_changes(text: &mut String, project: &ProjectReport, View { style, all, .. }: View) {
-    let changes = &project.plan.changes;
+    let changes = project.changes();
     if changes.is_empty() {
         return;
     }
@@ -134,7 +134,10 @@ fn project_table(outcome: &SyncOutcome, view: View) -> String {
 
 /// The cells of one row. In a run in both directions, the result names the direction of the row.
 fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) -> [String; 6] {
-    let counts = project.plan.counts();
+    let [added, modified, deleted, unchanged] = match project.counts() {
+        Some(counts) => counts.map(|count| count.to_string()),
+        None => ["-"; 4].map(str::to_owned),
+    };
     let direction = match project.direction {
         _ if run_direction != Direction::Bidirectional => "",
         Direction::FromCodex => ", from the codex",
@@ -143,10 +146,10 @@ fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) 
 
     [
         project.name.to_string(),
-        counts.added.to_string(),
-        counts.modified.to_string(),
-        counts.deleted.to_string(),
-        project.plan.unchanged.to_string(),
+        added,
+        modified,
+        deleted,
+        unchanged,
         format!("{}{direction}", result(&project.outcome, style)),
     ]
 }
@@ -289,7 +292,8 @@ fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
         let kept: u64 = outcome
             .projects
             .iter()
-            .map(|project| project.plan.unmanaged)
+            .filter_map(|project| project.plan.as_ref())
+            .map(|plan| plan.unmanaged)
             .sum();
         let exception = match kept {
             0 => String::new(),

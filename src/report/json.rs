@@ -9,7 +9,7 @@ use super::ErrorReport;
 use crate::config::Direction;
 use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome, Totals};
 use crate::paths::escaped;
-use crate::plan::Change;
+use crate::plan::{Change, ProjectPlan};
 
 /// The result of `sync` or `status`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -68,18 +68,18 @@ pub struct Project {
     pub direction: Direction,
     /// The result.
     pub status: Status,
-    /// Number of added files.
-    pub added: u64,
+    /// Number of added files; `null`, like all numbers here, if the project was not compared with the codex.
+    pub added: Option<u64>,
     /// Number of files with changed contents or mode.
-    pub modified: u64,
+    pub modified: Option<u64>,
     /// Number of deleted files.
-    pub deleted: u64,
+    pub deleted: Option<u64>,
     /// Number of claimed files that are the same on both sides.
-    pub unchanged: u64,
+    pub unchanged: Option<u64>,
     /// Number of files in the project's directory of the codex that no pattern claims.
-    pub unmanaged: u64,
+    pub unmanaged: Option<u64>,
     /// Total size of the added and modified files, in bytes.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// The project's commit in the codex.
     pub commit: Option<String>,
     /// The reason why the project failed or was withheld.
@@ -222,7 +222,7 @@ pub fn document(
 /// Builds the document of a run that ended before it had an outcome.
 pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
     SyncDocument {
-        schema_version: 1,
+        schema_version: 2,
         command: "sync",
         direction: None,
         dry_run: false,
@@ -241,7 +241,8 @@ pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
 
 /// Builds the part of the document for one project. A commit that was sent but not confirmed is included.
 fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
-    let counts = report.plan.counts();
+    let plan = report.plan.as_ref();
+    let counts = plan.map(ProjectPlan::counts);
     let commit = match &report.outcome {
         ProjectOutcome::Synced(commit) | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
         _ => None,
@@ -251,17 +252,16 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
         name: report.name.to_string(),
         direction: report.direction,
         status: report.outcome.status(),
-        added: counts.added,
-        modified: counts.modified,
-        deleted: counts.deleted,
-        unchanged: report.plan.unchanged,
-        unmanaged: report.plan.unmanaged,
-        bytes: report.plan.bytes(),
+        added: counts.map(|counts| counts.added),
+        modified: counts.map(|counts| counts.modified),
+        deleted: counts.map(|counts| counts.deleted),
+        unchanged: plan.map(|plan| plan.unchanged),
+        unmanaged: plan.map(|plan| plan.unmanaged),
+        bytes: plan.map(ProjectPlan::bytes),
         commit,
         error,
         changes: report
-            .plan
-            .changes
+            .changes()
             .iter()
             .map(|change| self::change(report, change))
             .collect(),

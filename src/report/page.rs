@@ -17,7 +17,7 @@ use super::human::MAX_CHANGES;
 use super::{ErrorReport, ago};
 use crate::config::Direction;
 use crate::object::ObjectId;
-use crate::outcome::{LastSync, ProjectOutcome, ProjectReport, Status, SyncOutcome};
+use crate::outcome::{LastSync, ProjectReport, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::text::pluralize;
 
@@ -220,16 +220,12 @@ fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
 impl Row {
     fn new(report: &ProjectReport, error: Option<ErrorReport>, now: i64, all: bool) -> Self {
         let (state, label, rank) = state(report.outcome.status());
-        let counts = report.plan.counts();
-        // A failed project has no plan, so its zeros mean nothing.
-        let is_planned = !matches!(
-            report.outcome,
-            ProjectOutcome::Failed(_) | ProjectOutcome::NotLanded
-        );
+        let counts = report.counts();
+        let number = |index: usize| counts.map(|counts| counts[index]);
 
         let limit = if all { usize::MAX } else { MAX_CHANGES };
-        let total = report.plan.changes.len();
-        let changes = report.plan.changes.iter().take(limit).map(|change| Change {
+        let total = report.changes().len();
+        let changes = report.changes().iter().take(limit).map(|change| Change {
             op: change.op.name(),
             path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
         });
@@ -247,12 +243,11 @@ impl Row {
             label,
             rank,
             counts: [
-                ("added", counts.added),
-                ("modified", counts.modified),
-                ("deleted", counts.deleted),
-                ("unchanged", report.plan.unchanged),
-            ]
-            .map(|(kind, count)| (kind, is_planned.then_some(count))),
+                ("added", number(0)),
+                ("modified", number(1)),
+                ("deleted", number(2)),
+                ("unchanged", number(3)),
+            ],
             last_sync: LastSyncCell::new(&report.last_sync, now),
             error: error.map(|error| ErrorReport {
                 message: text(&error.message),

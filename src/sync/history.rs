@@ -144,8 +144,9 @@ fn fetch(
 
 /// The last sync of a project that the history does not mention.
 fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &History) -> LastSync {
-    let counts = report.plan.counts();
-    let has_files = counts.modified + counts.deleted + report.plan.unchanged > 0;
+    let has_files = report
+        .counts()
+        .is_some_and(|[_, modified, deleted, unchanged]| modified + deleted + unchanged > 0);
 
     if !request.workspace.commit.trailers {
         let reason = "`commit.trailers` is off, so commits do not name their project";

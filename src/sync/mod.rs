@@ -86,9 +86,9 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         .iter()
         .zip(&reports)
         .filter(|(_, report)| matches!(report.outcome, ProjectOutcome::WouldSync))
-        .map(|(project, report)| pull::PlannedPublish {
-            project,
-            plan: &report.plan,
+        .filter_map(|(project, report)| {
+            let plan = report.plan.as_ref()?;
+            Some(pull::PlannedPublish { project, plan })
         })
         .collect();
     let result = pull::pull(request, &pulled, &planned, caches, &mut outcome);

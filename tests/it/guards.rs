@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::support::{Codex, Sandbox, executable, process};
 
 /// Two projects, ten files each, synced once.
@@ -31,6 +33,33 @@ fn a_missing_root_fails_and_the_others_land() {
             .paths()
             .contains(&"projects/alpha/docs/0.md".to_owned())
     );
+}
+
+#[test]
+fn counts_of_a_project_that_was_not_compared_are_unknown() {
+    let (sandbox, _codex) = synced();
+    sandbox.remove("ws/alpha");
+
+    let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
+    let [failed, compared] = [&output["projects"][0], &output["projects"][1]];
+    for count in [
+        "added",
+        "modified",
+        "deleted",
+        "unchanged",
+        "unmanaged",
+        "bytes",
+    ] {
+        assert_eq!(failed[count], Value::Null, "{count}");
+        assert!(compared[count].is_u64(), "{count}");
+    }
+    assert_eq!(failed["changes"], json!([]));
+    assert_eq!(output["totals"]["unchanged"], 10);
+
+    let output = sandbox.run(&["sync", "--all"]).code(1);
+    let row = output.stdout.lines().find(|line| line.contains("alpha"));
+    let cells: Vec<_> = row.unwrap().split_whitespace().collect();
+    assert_eq!(cells[..5], ["alpha", "-", "-", "-", "-"]);
 }
 
 #[test]
@@ -145,10 +174,8 @@ fn an_unreadable_file_fails_its_project() {
     let output = sandbox.finish(command).code(1).json();
     assert_eq!(output["projects"][0]["error"]["kind"], "read");
     assert_eq!(output["projects"][1]["status"], "synced");
-    assert_eq!(
-        (&output["projects"][0]["deleted"], &output["pushed"]),
-        (&0.into(), &true.into())
-    );
+    assert_eq!(output["projects"][0]["changes"], json!([]));
+    assert_eq!(output["pushed"], true);
 }
 
 #[test]

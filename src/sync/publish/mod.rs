@@ -43,7 +43,7 @@ use crate::codex::git_config;
 use crate::config::Direction;
 use crate::event::Event;
 use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
-use crate::plan::{Decision, ProjectPlan};
+use crate::plan::Decision;
 
 /// The values of a run that the report is made from, also if the run fails in between.
 struct Run {
@@ -375,10 +375,9 @@ fn finish(
         .iter()
         .enumerate()
         .map(|(number, project)| {
-            let unplanned = || Decision::Go(ProjectPlan::default());
             let decision = match scanned.failed.remove(&number) {
-                Some(error) => Err(error),
-                None => Ok(decisions.remove(&number).unwrap_or_else(unplanned)),
+                Some(error) => Some(Err(error)),
+                None => decisions.remove(&number).map(Ok),
             };
             let landed = landed.remove(&number);
             report(

@@ -29,32 +29,21 @@ pub(super) struct LandedCommit {
     pub(super) plan: Option<ProjectPlan>,
 }
 
-/// Reports a project. `pending` is a commit of it that may land.
+/// Reports a project. `decision` is `None` if the run ended before it was planned, and `pending` is a commit of the
+/// project that may land.
 pub(super) fn report(
     project: &Project,
-    decision: Result<Decision, ScanError>,
+    decision: Option<Result<Decision, ScanError>>,
     landed: Option<LandedCommit>,
     pending: Option<ObjectId>,
     state: CommitState,
 ) -> ProjectReport {
     let (outcome, plan) = match (decision, landed) {
-        (Err(error), _) => (ProjectOutcome::Failed(error.into()), Default::default()),
-        (Ok(Decision::Withheld(plan, reason)), _) => (ProjectOutcome::Withheld(reason), plan),
-        (Ok(Decision::UpToDate(plan)), None) => (ProjectOutcome::UpToDate, plan),
-        (Ok(Decision::UpToDate(now)), Some(LandedCommit { commit, plan })) => {
-            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
-        }
-        (Ok(Decision::Go(plan)), Some(LandedCommit { commit, plan: None })) => {
-            (ProjectOutcome::Synced(commit), plan)
-        }
-        (Ok(Decision::Go(plan)), _) => {
-            let outcome = match (state, pending) {
-                (CommitState::OnlyPlanned, _) => ProjectOutcome::WouldSync,
-                (CommitState::WithheldByOthers, _) => ProjectOutcome::WithheldByOthers,
-                (CommitState::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
-                _ => ProjectOutcome::NotLanded,
-            };
-            (outcome, plan)
+        (None, _) => (ProjectOutcome::NotLanded, None),
+        (Some(Err(error)), _) => (ProjectOutcome::Failed(error.into()), None),
+        (Some(Ok(decision)), landed) => {
+            let (outcome, plan) = planned(decision, landed, pending, state);
+            (outcome, Some(plan))
         }
     };
     ProjectReport {
@@ -64,5 +53,32 @@ pub(super) fn report(
         outcome,
         plan,
         last_sync: LastSync::NotRequested,
+    }
+}
+
+fn planned(
+    decision: Decision,
+    landed: Option<LandedCommit>,
+    pending: Option<ObjectId>,
+    state: CommitState,
+) -> (ProjectOutcome, ProjectPlan) {
+    match (decision, landed) {
+        (Decision::Withheld(plan, reason), _) => (ProjectOutcome::Withheld(reason), plan),
+        (Decision::UpToDate(plan), None) => (ProjectOutcome::UpToDate, plan),
+        (Decision::UpToDate(now), Some(LandedCommit { commit, plan })) => {
+            (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
+        }
+        (Decision::Go(plan), Some(LandedCommit { commit, plan: None })) => {
+            (ProjectOutcome::Synced(commit), plan)
+        }
+        (Decision::Go(plan), _) => {
+            let outcome = match (state, pending) {
+                (CommitState::OnlyPlanned, _) => ProjectOutcome::WouldSync,
+                (CommitState::WithheldByOthers, _) => ProjectOutcome::WithheldByOthers,
+                (CommitState::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
+                _ => ProjectOutcome::NotLanded,
+            };
+            (outcome, plan)
+        }
     }
 }

@@ -34,7 +34,7 @@ impl PullRun<'_> {
         } else {
             ProjectOutcome::Pulled
         };
-        project_report(project, outcome, result.plan)
+        project_report(project, outcome, Some(result.plan))
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn failed(
 ) -> Vec<ProjectReport> {
     let report = |(project, error): (&&Project, Option<ProjectError>)| {
         let outcome = error.map_or(ProjectOutcome::NotLanded, ProjectOutcome::Failed);
-        project_report(&project.name, outcome, ProjectPlan::default())
+        project_report(&project.name, outcome, None)
     };
     projects.iter().zip(errors).map(report).collect()
 }
@@ -54,7 +54,7 @@ pub(super) fn failed(
 fn project_report(
     project: &ProjectName,
     outcome: ProjectOutcome,
-    plan: ProjectPlan,
+    plan: Option<ProjectPlan>,
 ) -> ProjectReport {
     ProjectReport {
         name: project.clone(),
