@@ -294,7 +294,7 @@ const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/st
 
 impl Never {
     fn new(project: &Project, root: &Path) -> Self {
-        let list = project.scan.never.clone();
+        let list = project.scan.deny_list.clone();
 
         Self {
             root: root.to_owned(),
@@ -363,7 +363,7 @@ impl Never {
             return false;
         };
         if directory.file_name() != Some(OsStr::new(".fractary"))
-            && !self.list.marks.contains(directory)
+            && !self.list.fractary_dirs.contains(directory)
         {
             return false;
         }

@@ -57,18 +57,18 @@ pub struct ScanPolicy {
     pub max_file_size: u64,
     /// Whether `.gitignore` files count.
     pub respect_gitignore: bool,
-    /// What is never a source, the same for all projects.
-    pub never: Arc<DenyList>,
+    /// The paths that are never published, the same list for all projects.
+    pub deny_list: Arc<DenyList>,
 }
 
-/// The deny list: what is never a source, whatever the patterns say. Every path in it is resolved.
+/// The paths that are never published, whatever the patterns say. Every path in the list is resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DenyList {
     /// Caches, recorded state, persistent clones, local configuration, and the git directories that a `.git` link names.
     pub paths: BTreeSet<PathBuf>,
     /// The `.fractary` directories of the workspace and of the projects. In them, and in any other directory of that
-    /// name, `env` and `config.local.*` are never a source.
-    pub marks: HashSet<PathBuf>,
+    /// name, `env` and `config.local.*` are never published.
+    pub fractary_dirs: HashSet<PathBuf>,
     /// The roots of all projects: the files below a root belong to that project alone.
     pub roots: HashSet<PathBuf>,
 }
@@ -107,7 +107,7 @@ impl Project {
                 symlinks: Symlinks::FollowInside,
                 max_file_size: u64::MAX,
                 respect_gitignore: false,
-                never: Arc::default(),
+                deny_list: Arc::default(),
             },
             prune: false,
             delete_guard: DeleteGuard {

@@ -26,7 +26,7 @@ fn the_least_that_works() {
     assert!(
         project
             .scan
-            .never
+            .deny_list
             .paths
             .contains(&world.request.cwd.join(".fractary/codex/cache"))
     );
@@ -174,16 +174,16 @@ fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
 }
 
 #[test]
-fn every_project_knows_the_roots_of_all_and_what_is_never_a_source() {
+fn every_project_knows_the_roots_of_all_and_the_deny_list() {
     let text = format!("{ONE}  projects: {{ a: {{ root: x }}, b: {{ root: x/y }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let workspace = world.workspace();
     let at = |path: &str| world.request.cwd.join(path);
     for project in &workspace.projects {
-        let never = &project.scan.never;
-        assert_eq!(never.roots, ["x", "x/y", ""].map(at).into());
-        assert!(never.paths.contains(&at(".fractary/codex/cache")));
-        assert!(never.marks.contains(&at(".fractary")));
+        let list = &project.scan.deny_list;
+        assert_eq!(list.roots, ["x", "x/y", ""].map(at).into());
+        assert!(list.paths.contains(&at(".fractary/codex/cache")));
+        assert!(list.fractary_dirs.contains(&at(".fractary")));
     }
 }
 

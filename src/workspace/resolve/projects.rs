@@ -162,7 +162,7 @@ impl<'c> Resolver<'c> {
                 symlinks: given(sync.symlinks, "sync.symlinks"),
                 max_file_size: given(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: given(sync.respect_gitignore, "sync.respect_gitignore"),
-                never: Arc::default(),
+                deny_list: Arc::default(),
             },
             prune: given(sync.prune, "sync.prune"),
             delete_guard: DeleteGuard {
@@ -353,15 +353,15 @@ impl<'c> Resolver<'c> {
         for (project, own) in projects.iter().zip(of_projects) {
             list.paths.insert(project.cache_dir.clone());
             list.paths.extend(own.paths);
-            list.marks.extend(own.marks);
+            list.fractary_dirs.extend(own.fractary_dirs);
         }
         let of_workspace = private_parts(root);
         list.paths.extend(of_workspace.paths);
-        list.marks.insert(resolved(&root.join(MARK)));
+        list.fractary_dirs.insert(resolved(&root.join(MARK)));
 
         let list = Arc::new(list);
         for project in projects {
-            project.scan.never = list.clone();
+            project.scan.deny_list = list.clone();
         }
     }
 
@@ -491,7 +491,7 @@ fn private_parts(holder: &Path) -> DenyList {
         return list;
     }
     list.paths.insert(resolved(&own_cache(holder)));
-    list.marks.insert(resolved(&mark));
+    list.fractary_dirs.insert(resolved(&mark));
     let named = |directory: &Path, is_private: fn(&str) -> bool| {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let private = entries.filter(|entry| is_private(&entry.file_name().to_string_lossy()));
