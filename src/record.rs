@@ -20,8 +20,8 @@ pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
     read_in(&directory, Path::new(name), head).ok()?
 }
 
-/// The body of the record `name` in `directory`; `None` if it is missing, of another kind or version, or damaged. An error
-/// if it is there and cannot be read.
+/// The body of the record `name` in `directory`; `None` if it does not exist. A record that cannot be read is an error, and
+/// so is one that is damaged or of another kind or version ([`io::ErrorKind::InvalidData`]).
 pub fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
     let mut data = Vec::new();
     match platform::open_own_file(directory, name, OpenOptions::new().read(true)) {
@@ -29,7 +29,10 @@ pub fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Ve
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(body_of(data, head))
+    match body_of(data, head) {
+        Some(body) => Ok(Some(body)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 fn body_of(mut data: Vec<u8>, head: &str) -> Option<Vec<u8>> {

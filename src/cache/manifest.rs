@@ -235,22 +235,37 @@ const PENDING: &str = "begun";
 /// The kind and version of its record.
 const PENDING_HEAD: &str = "fractary-codex cache begun 1";
 
+/// The reason why a manifest cannot be loaded.
+pub(super) enum LoadError {
+    /// A file cannot be read.
+    Read(io::Error),
+    /// The file with this name is damaged, or was written by another version of the program.
+    Damaged(&'static str),
+}
+
+/// Reads one of the program's own files; `None` if it does not exist.
+fn read_body(control: &Dir, name: &'static str, head: &str) -> Result<Option<Vec<u8>>, LoadError> {
+    record::read_in(control, Path::new(name), head).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => LoadError::Damaged(name),
+        _ => LoadError::Read(with_file_name(name, &error)),
+    })
+}
+
 /// Reading and writing.
 impl Manifest {
     /// Reads the manifest in the directory `control`, and the pending writes of runs that were killed. A missing manifest
-    /// is empty. One that cannot be read is an error, because otherwise all files would count as the user's own.
-    pub(super) fn load(control: &Dir) -> io::Result<Self> {
-        let body = |name: &str, head| {
-            record::read_in(control, Path::new(name), head)
-                .map_err(|error| with_file_name(name, &error))
+    /// is empty. One that cannot be read or decoded is an error, because otherwise all files would count as the user's
+    /// own.
+    pub(super) fn load(control: &Dir) -> Result<Self, LoadError> {
+        let mut manifest = match read_body(control, MANIFEST, MANIFEST_HEAD)? {
+            Some(body) => decode(&body).ok_or(LoadError::Damaged(MANIFEST))?,
+            None => Self::default(),
         };
-
-        let mut manifest = body(MANIFEST, MANIFEST_HEAD)?
-            .and_then(|body| decode(&body))
-            .unwrap_or_default();
-        if let Some(body) = body(PENDING, PENDING_HEAD)? {
+        if let Some(body) = read_body(control, PENDING, PENDING_HEAD)? {
             let mut reader = Reader(&body);
-            while let Some((path, entry)) = read_entry(&mut reader) {
+            while !reader.0.is_empty() {
+                let entry = read_entry(&mut reader);
+                let (path, entry) = entry.ok_or(LoadError::Damaged(PENDING))?;
                 let file = manifest.files.entry(path);
                 let file = file.or_insert_with(|| Cached::new(entry));
                 file.pending_writes.push(entry);

@@ -29,6 +29,7 @@ use cap_std::fs::Dir;
 
 pub use cache_plan::{CachePlan, Kept, RequestResult};
 use dir::{CacheDir, DiskEntry};
+use manifest::LoadError;
 pub use manifest::{Cached, Manifest, Owner, Reason, RequestRecord};
 use simulate::Overlay;
 
@@ -58,6 +59,18 @@ pub enum CacheError {
         path: PathBuf,
         /// The reason.
         source: io::Error,
+    },
+    /// One of the program's own files in the directory is damaged, or from another version of the program. It is then
+    /// unknown which files the cache wrote, so none is changed.
+    #[error(
+        "the cache `{}` cannot be used: `{CONTROL}/{file}` is damaged, or from another version of this program",
+        shown(path)
+    )]
+    Damaged {
+        /// The cache's directory.
+        path: PathBuf,
+        /// The name of the damaged file in [`CONTROL`].
+        file: &'static str,
     },
     /// The directory cannot be written, which affects every file in it.
     #[error("the cache `{}` cannot be written", shown(path))]
@@ -131,7 +144,7 @@ impl Cache {
 
         Ok(Self {
             path: path.to_owned(),
-            manifest: read_manifest(&directory).map_err(error)?,
+            manifest: read_manifest(path, &directory)?,
             directory: Some(directory),
             simulated: Overlay::default(),
             _lock: lock,
@@ -148,7 +161,7 @@ impl Cache {
             Err(source) => return Err(error(source)),
         };
         let manifest = match &directory {
-            Some(directory) => read_manifest(directory).map_err(error)?,
+            Some(directory) => read_manifest(path, directory)?,
             None => Manifest::default(),
         };
 
@@ -274,12 +287,21 @@ pub fn is_own_name(path: &BStr) -> bool {
         .any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// Reads the manifest. A cache without one is empty.
-fn read_manifest(directory: &CacheDir) -> io::Result<Manifest> {
-    match directory.existing_control()? {
-        Some(control) => Manifest::load(&control),
-        None => Ok(Manifest::default()),
-    }
+/// Reads the manifest of the cache in `path`. A cache without one is empty.
+fn read_manifest(path: &Path, directory: &CacheDir) -> Result<Manifest, CacheError> {
+    let control = directory
+        .existing_control()
+        .map_err(|source| open_error(path, source))?;
+    let Some(control) = control else {
+        return Ok(Manifest::default());
+    };
+    Manifest::load(&control).map_err(|error| match error {
+        LoadError::Read(source) => open_error(path, source),
+        LoadError::Damaged(file) => CacheError::Damaged {
+            path: path.to_owned(),
+            file,
+        },
+    })
 }
 
 fn open_error(path: &Path, source: io::Error) -> CacheError {

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io;
 
-use crate::cache::CacheError;
+use crate::cache::{CONTROL, CacheError};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::store::StoreError;
 use crate::codex::transport::words::marked;
@@ -15,7 +15,7 @@ use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::names::ProjectName;
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
-use crate::paths::escaped;
+use crate::paths::{escaped, shown};
 use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
@@ -443,6 +443,13 @@ fn cache_kind_and_hint(error: &CacheError) -> (&'static str, Option<String>) {
             "cache",
             "make it writable, or set `cache.dir` to another directory",
         ),
+        CacheError::Damaged { path, file } => {
+            let hint = format!(
+                "delete the directory, and the next sync writes it again; to keep local edits, delete only `{}`",
+                shown(&path.join(CONTROL).join(file))
+            );
+            return ("cache", Some(hint));
+        }
         CacheError::Interrupted(_) => return ("interrupted", None),
     };
     (kind, Some(hint.to_owned()))

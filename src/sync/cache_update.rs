@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use super::caches::{apply_plan, open_cache, warn_replaced};
+use super::caches::{apply_plan, message_of, open_cache, warn_replaced};
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
@@ -59,9 +59,8 @@ impl CacheUpdate<'_> {
                 Ok(_) => {}
                 Err(_) if self.request.dry_run => {}
                 Err(error) => {
-                    let cause = std::error::Error::source(&error);
-                    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    let message = format!("{error}{cause}; the codex itself is up to date");
+                    let error = message_of(&error);
+                    let message = format!("{error}; the codex itself is up to date");
                     self.request.warn(warnings, None, message);
                 }
             }

@@ -2,6 +2,7 @@
 //! no longer configured, and warn about files that are kept or replaced.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::Path;
 
 use bstr::BString;
@@ -60,8 +61,18 @@ pub(super) fn unused_cache<'r>(request: &SyncRequest<'r>) -> Option<&'r Path> {
     if is_used || workspace.projects_vary || !workspace.owns_cache(path) {
         return None;
     }
-    let cache = Cache::open_read_only(path).ok()?;
-    (!cache.manifest().owners.is_empty()).then_some(path)
+    // If the manifest cannot be read, there may be files. The error is reported when the cache is opened again.
+    let cache = Cache::open_read_only(path);
+    let is_empty = cache.is_ok_and(|cache| cache.manifest().owners.is_empty());
+    (path.is_dir() && !is_empty).then_some(path)
+}
+
+/// The message of an error that is only a warning, with its cause.
+pub(super) fn message_of(error: &CacheError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// Requests that remove the files of projects which are no longer configured. There are none if another workspace uses

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use bstr::BString;
 
 use super::caches::{
-    apply_plan, merge_results, open_cache, removed_project_requests, unused_cache, warn_removed,
+    apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
+    warn_removed,
 };
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
@@ -152,7 +153,7 @@ impl<'r> PullRun<'r> {
             Err(error) => {
                 if group.projects.is_empty() {
                     let warnings = &mut self.outcome.warnings;
-                    self.request.warn(warnings, None, error.to_string());
+                    self.request.warn(warnings, None, message_of(&error));
                 }
                 Err(error_of_each(&group.projects, error)?)
             }

@@ -211,3 +211,70 @@ fn records_that_a_killed_run_left_unfinished_are_removed() {
         [format!("{control}/lock"), format!("{control}/manifest")]
     );
 }
+
+/// Damages a file with `damage`, and returns its path.
+fn damaged(sandbox: &Sandbox, name: &str, damage: fn(&mut Vec<u8>)) -> std::path::PathBuf {
+    let path = sandbox.path(CACHE).join(".fractary-codex").join(name);
+    let mut data = fs::read(sandbox.path(CACHE).join(".fractary-codex/manifest")).unwrap();
+    damage(&mut data);
+    fs::write(&path, data).unwrap();
+    path
+}
+
+#[test]
+fn damaged_manifest_is_an_error_and_no_cached_file_changes() {
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |data| data.clear(),
+        |data| data[40] ^= 1,
+        |data| data.truncate(100),
+    ];
+    for (name, damage) in ["manifest", "begun"]
+        .into_iter()
+        .flat_map(|name| damages.map(|damage| (name, damage)))
+    {
+        let (sandbox, codex) = world();
+        sandbox.write("ws/alpha/README.md", "alpha");
+        sandbox.run(&["sync", "--all", "--bidirectional"]).code(0);
+        damaged(&sandbox, name, damage);
+        codex.commit(
+            &[("100755", "projects/core/docs/run.sh", "changed")],
+            &["projects/core/docs/a.md"],
+        );
+        let before = sandbox.fingerprint(&format!("{CACHE}/projects"));
+
+        let message = format!("`.fractary-codex/{name}` is damaged");
+        for arguments in [
+            &["sync", "--from-codex"][..],
+            &["sync", "--from-codex", "--force"],
+            &["sync", "--from-codex", "--dry-run"],
+            &["cache", "status"],
+            &["cache", "list"],
+            &["cache", "clear", "--force"],
+        ] {
+            let stderr = sandbox.run(arguments).code(1).stderr;
+            assert!(stderr.contains(&message), "{arguments:?}: {stderr}");
+            assert!(stderr.contains("hint: delete"), "{arguments:?}: {stderr}");
+        }
+        sandbox.write("ws/alpha/README.md", "changed");
+        let published = sandbox.run(&["sync", "--to-codex", "--force"]).code(0);
+        assert!(published.stderr.contains(&message), "{}", published.stderr);
+        assert_eq!(sandbox.fingerprint(&format!("{CACHE}/projects")), before);
+    }
+}
+
+#[test]
+fn without_its_damaged_manifest_a_cache_keeps_local_edits() {
+    let (sandbox, codex) = world();
+    sandbox.run(&["sync", "--from-codex"]).code(0);
+    let edited = format!("{CACHE}/projects/core/docs/a.md");
+    sandbox.write(&edited, "edited");
+    let manifest = damaged(&sandbox, "manifest", |data| data.clear());
+
+    // This is what the hint suggests.
+    fs::remove_file(manifest).unwrap();
+    codex.commit(&[], &["projects/other/docs/deep/b.md"]);
+    sandbox.run(&["sync", "--from-codex"]).code(0);
+    assert_eq!(fs::read_to_string(sandbox.path(&edited)).unwrap(), "edited");
+    sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
+    assert_eq!(fs::read_to_string(sandbox.path(&edited)).unwrap(), "a");
+}
