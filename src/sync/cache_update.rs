@@ -1,15 +1,19 @@
-//! Updates the local caches after a publication, so that they have the published files at their paths in the codex. The
-//! codex is what counts, so an error here is only a warning.
+//! Updates the local caches after a publication, so that they have the published files at their paths in the codex, and
+//! none of projects that are no longer configured. The codex is what counts, so an error here is only a warning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use super::caches::{apply_plan, message_of, open_cache, warn_replaced};
+use super::caches::{
+    apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
+    warn_kept, warn_removed, warn_replaced,
+};
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
+use crate::config::Direction;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
@@ -50,9 +54,21 @@ impl CacheUpdate<'_> {
             group.push(published);
         }
 
+        // A run in both directions leaves removed projects to the pull of the same cache, which reports on them.
+        let request = self.request;
+        let is_pulled = |project: &&&Project| project.direction == Direction::Bidirectional;
+        let pulled = request.projects.iter().filter(is_pulled);
+        let pulled: HashSet<&Path> = pulled.map(|project| project.cache_dir.as_path()).collect();
+        if pulled.is_empty()
+            && let Some(unused) = unused_cache(request)
+        {
+            groups.entry(unused).or_default();
+        }
+
         let mut simulated = BTreeMap::new();
         for (path, projects) in groups {
-            match self.update_cache(path, &projects, warnings) {
+            let removes = !pulled.contains(path);
+            match self.update_cache(path, &projects, removes, warnings) {
                 Ok(Some(cache)) if self.request.dry_run => {
                     simulated.insert(path.to_owned(), cache);
                 }
@@ -68,15 +84,22 @@ impl CacheUpdate<'_> {
         simulated
     }
 
-    /// Updates one cache; `None` if it is up to date.
+    /// Updates one cache; `None` if it is up to date. With `removes`, the files of projects that are no longer configured
+    /// are removed.
     fn update_cache(
         &self,
         path: &Path,
         projects: &[&PublishedProject<'_>],
+        removes: bool,
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<Cache>, CacheError> {
         let digests: Vec<_> = projects.iter().map(|published| digest(published)).collect();
-        if self.is_up_to_date(&Cache::open_read_only(path)?, projects, &digests) {
+        let removals = |cache: &Cache| match removes {
+            true => removed_project_requests(self.request, cache),
+            false => Vec::new(),
+        };
+        let cache = Cache::open_read_only(path)?;
+        if self.is_up_to_date(&cache, projects, &digests) && removals(&cache).is_empty() {
             return Ok(None);
         }
 
@@ -91,8 +114,13 @@ impl CacheUpdate<'_> {
             }
         }
 
+        let removals = removals(&cache);
+        let removed = removals.iter().map(|request| &request.owner.project);
+        let removed = removed.cloned().collect();
+        requests.extend(removals);
+
         let plan = cache.plan(requests, self.request.force)?;
-        let results = apply_plan(self.request, &mut cache, plan, |file| {
+        let mut results = apply_plan(self.request, &mut cache, plan, |file| {
             let (number, source) = sources.get(&file.source).ok_or("it is not a source")?;
             let contents = self
                 .roots
@@ -100,8 +128,13 @@ impl CacheUpdate<'_> {
                 .and_then(|root| root.contents(source));
             contents.map_err(|error| error.to_string())
         })?;
+        let of_removed = results.split_off(projects.len());
         for (published, result) in projects.iter().zip(&results) {
             self.warn(published.project, result, warnings);
+        }
+        for (project, result) in merge_results(removed, of_removed) {
+            warn_removed(self.request, &project, &result, warnings);
+            warn_kept(self.request, &project, &result.kept, warnings);
         }
         Ok(Some(cache))
     }

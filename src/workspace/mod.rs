@@ -67,9 +67,8 @@ impl Workspace {
 
     /// Whether the configuration has a project of this name that uses the cache in `directory`.
     pub fn uses_cache(&self, project: &ProjectName, directory: &Path) -> bool {
-        self.projects
-            .iter()
-            .any(|one| one.name == *project && one.cache_dir == directory)
+        let found = self.projects.binary_search_by(|one| one.name.cmp(project));
+        found.is_ok_and(|index| self.projects[index].cache_dir == directory)
     }
 }
 

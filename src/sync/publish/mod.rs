@@ -40,7 +40,6 @@ use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::Cache;
 use crate::codex::git_config;
-use crate::config::Direction;
 use crate::event::Event;
 use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
 use crate::plan::Decision;
@@ -107,11 +106,7 @@ fn publish_online(
     // Another run may hold a cache and wait for the clone or for the queue lock, so neither is held while this run waits
     // for a cache.
     drop(session);
-    let is_followed_by_pull = request
-        .projects
-        .iter()
-        .any(|project| project.direction == Direction::Bidirectional);
-    if request.workspace.caches_published && (!request.dry_run || is_followed_by_pull) {
+    if request.workspace.caches_published {
         *caches = cache(request, run, &branch);
     }
     Ok(state)

@@ -72,6 +72,70 @@ fn the_next_pull_deletes_their_files_and_a_dry_run_shows_it() {
 }
 
 #[test]
+fn publication_deletes_their_files_and_a_dry_run_shows_it() {
+    let (sandbox, _codex) = beta_removed();
+    let sync = ["sync", "--all", "--to-codex", "--json"];
+
+    let before = sandbox.fingerprint(CACHE);
+    let plan = sandbox.run(&[&sync[..], &["--dry-run"]].concat()).code(0);
+    assert_eq!(sandbox.fingerprint(CACHE), before);
+    let warnings = plan.json()["warnings"].to_string();
+    assert!(
+        warnings.contains("no longer in the configuration: would delete 2 files"),
+        "{warnings}"
+    );
+
+    let done = sandbox.run(&sync).code(0).json();
+    let warnings = done["warnings"].to_string();
+    assert!(
+        warnings.contains("no longer in the configuration: deleted 2 files"),
+        "{warnings}"
+    );
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+    let again = sandbox.run(&sync).code(0).json();
+    assert_eq!(again["warnings"], serde_json::json!([]));
+}
+
+#[test]
+fn publication_empties_a_cache_that_no_project_uses_any_more() {
+    let (sandbox, _codex) = beta_removed();
+    sandbox.write("ws/alpha/.fractary/notes", "alpha has a cache of its own");
+
+    sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
+    assert!(names(&sandbox.path(CACHE)).is_empty());
+}
+
+#[test]
+fn run_in_both_directions_reports_their_deletion_as_a_pull() {
+    let (sandbox, _codex) = beta_removed();
+    let sync = ["sync", "--all", "--bidirectional", "--json"];
+    let plan = sandbox.run(&[&sync[..], &["--dry-run"]].concat()).code(0);
+    let done = sandbox.run(&sync).code(0).json();
+    for document in [plan.json(), done] {
+        let beta = &document["projects"][2];
+        assert_eq!(
+            (&beta["name"], &beta["deleted"]),
+            (&"beta".into(), &2.into())
+        );
+        assert_eq!(beta["direction"], "from-codex");
+    }
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+}
+
+#[test]
+fn publication_keeps_their_edited_files_until_forced() {
+    let (sandbox, _codex) = beta_removed();
+    sandbox.write(&format!("{CACHE}/projects/beta/README.md"), "edited");
+
+    let kept = sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
+    let message = "`projects/beta/README.md` in the cache was modified locally and is kept";
+    assert!(kept.stderr.contains(message), "{}", kept.stderr);
+    let sync = ["sync", "--all", "--to-codex", "--force"];
+    sandbox.run(&sync).code(0);
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+}
+
+#[test]
 fn their_edited_files_are_kept_until_forced() {
     let (sandbox, _codex) = beta_removed();
     sandbox.write(&format!("{CACHE}/projects/beta/README.md"), "edited");
