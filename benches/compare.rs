@@ -5,6 +5,7 @@
 //! cargo bench --bench compare -- W          # the program alone: W 5000 × 4
 //! cargo bench --bench compare -- L alone    # without the scripts
 //! cargo bench --bench compare -- L floor    # also print the minimum time of a first sync
+//! cargo bench --bench compare -- S baseline=OTHER   # also run another build of the program
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! ```
 //!
@@ -118,14 +119,17 @@ fn main() {
     if chosen.iter().any(|c| c == "start") {
         start();
     }
+    let baseline = chosen
+        .iter()
+        .find_map(|choice| choice.strip_prefix("baseline="));
     println!(
-        "| size | case | program | shell script | plumbing script | plain clone | against shell | against plumbing | own memory |"
+        "| size | case | program | baseline | shell script | plumbing script | plain clone | against baseline | against shell | against plumbing | own memory |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for size in SIZES.iter().filter(|size| {
         chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name)
     }) {
-        let world = World::new(size);
+        let world = World::new(size, baseline);
         world.compare(size, size.scripts && !chosen.iter().any(|c| c == "alone"));
         if chosen.iter().any(|c| c == "floor") {
             world.floor();
@@ -167,19 +171,23 @@ fn start() {
 /// A workspace and a codex on disk, with a copy of the codex for each contender.
 struct World {
     directory: tempfile::TempDir,
+    /// Another build of the program.
+    baseline: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contender {
     Program,
+    Baseline,
     Shell,
     Plumbing,
 }
 
 impl World {
-    fn new(size: &Size) -> Self {
+    fn new(size: &Size, baseline: Option<&str>) -> Self {
         let world = Self {
             directory: tempfile::tempdir().unwrap(),
+            baseline: baseline.map(str::to_owned),
         };
         let mut random = Random(1);
         for project in 0..size.projects {
@@ -242,17 +250,19 @@ impl World {
     }
 
     fn compare(&self, size: &Size, with_scripts: bool) {
-        let mut medians = [0.0; 4];
+        let mut medians = [0.0; 5];
         for case in CASES {
-            let contenders: &[Contender] = match case {
-                WITH_CACHE | NO_STATE => &[Contender::Program],
-                _ if !with_scripts => &[Contender::Program],
-                _ => &[Contender::Program, Contender::Shell, Contender::Plumbing],
-            };
-            let mut times: [Vec<f64>; 4] = Default::default();
+            let mut contenders = vec![Contender::Program];
+            if self.baseline.is_some() {
+                contenders.push(Contender::Baseline);
+            }
+            if with_scripts && ![WITH_CACHE, NO_STATE].contains(&case) {
+                contenders.extend([Contender::Shell, Contender::Plumbing]);
+            }
+            let mut times: [Vec<f64>; 5] = Default::default();
             let mut memory = 0;
             for round in 0..size.rounds {
-                for contender in contenders {
+                for contender in &contenders {
                     self.prepare(case, *contender, size, round);
                     self.settle();
                     let start = Instant::now();
@@ -265,7 +275,7 @@ impl World {
                     &self.path(""),
                     &["clone", "-q", "--bare", "--depth", "1", &url, "floor.git"],
                 );
-                times[3].push(start.elapsed().as_secs_f64());
+                times[4].push(start.elapsed().as_secs_f64());
                 fs::remove_dir_all(self.path("floor.git")).unwrap();
                 let trees: Vec<_> = contenders
                     .iter()
@@ -280,10 +290,11 @@ impl World {
                 times.sort_by(f64::total_cmp);
                 *median = times.get(times.len() / 2).copied().unwrap_or(*median);
             }
-            let [program, shell, plumbing, floor] = medians;
+            let [program, baseline, shell, plumbing, floor] = medians;
             println!(
-                "| {} | {case} | {program:.3} s | {shell:.2} s | {plumbing:.2} s | {floor:.2} s | {:.1} | {:.1} | {} MB |",
+                "| {} | {case} | {program:.3} s | {baseline:.3} s | {shell:.2} s | {plumbing:.2} s | {floor:.2} s | {:.2} | {:.1} | {:.1} | {} MB |",
                 size.name,
+                baseline / program,
                 shell / program,
                 plumbing / program,
                 memory / 1024
@@ -340,12 +351,12 @@ impl World {
         let codex = self.path(&format!("{}.git", contender.name()));
         if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
-            let _ = fs::remove_dir_all(self.path("state"));
+            let _ = fs::remove_dir_all(self.path(&format!("state-{}", contender.name())));
             // The cache is moved instead of removed, because file systems are slow to create files again that were just
             // deleted.
             let _ = fs::rename(
                 self.path("ws/.fractary/codex"),
-                self.path(&format!("earlier-cache-{round}")),
+                self.path(&format!("earlier-cache-{}-{round}", contender.name())),
             );
             let copied = Command::new("cp")
                 .arg("-r")
@@ -355,7 +366,7 @@ impl World {
             assert!(copied.success());
         }
         if case == NO_STATE {
-            let _ = fs::remove_dir_all(self.path("state"));
+            let _ = fs::remove_dir_all(self.path(&format!("state-{}", contender.name())));
         }
         if case == "one file per project" && contender == Contender::Program {
             for project in 0..size.projects {
@@ -396,8 +407,17 @@ impl World {
             command
         };
         let mut command = match contender {
-            Contender::Program => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_fractary-codex"));
+            Contender::Program | Contender::Baseline => {
+                let own = env!("CARGO_BIN_EXE_fractary-codex");
+                let baseline = self.baseline.as_deref();
+                let mut command = Command::new(match contender {
+                    Contender::Baseline => baseline.unwrap_or(own),
+                    _ => own,
+                });
+                if contender == Contender::Baseline {
+                    // It may not know the transport that was chosen for the program.
+                    command.env_remove("FRACTARY_CODEX_REMOTE__TRANSPORT");
+                }
                 command.args(["sync", "--all"]).current_dir(self.path("ws"));
                 command.env("FRACTARY_CODEX_REMOTE__URL", &url);
                 command.env(
@@ -408,7 +428,8 @@ impl World {
                     "FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE",
                     "['docs/**', 'README.md']",
                 );
-                command.env("FRACTARY_CODEX_STATE__DIR", self.path("state"));
+                let state = self.path(&format!("state-{}", contender.name()));
+                command.env("FRACTARY_CODEX_STATE__DIR", state);
                 command
             }
             Contender::Shell => script(SHELL),
@@ -454,6 +475,7 @@ impl Contender {
     fn name(self) -> &'static str {
         match self {
             Self::Program => "program",
+            Self::Baseline => "baseline",
             Self::Shell => "shell",
             Self::Plumbing => "plumbing",
         }
