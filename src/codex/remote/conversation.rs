@@ -22,7 +22,7 @@ use crate::codex::transport::bound::Bound;
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 
-/// A list of refs that is older may have been overtaken, so that a fetch asks again.
+/// After a push that lost a race, a list of refs that is older may have been overtaken, so that a fetch asks again.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// Names of refs with their values, as `git ls-remote --symref` prints them.
@@ -60,6 +60,9 @@ pub(super) struct Conversation {
     has_cut: bool,
     /// The tip of a branch in the last list, and when that was.
     listed: Option<(String, ObjectId, Instant)>,
+    /// Whether anything was pushed. Before that, a list of refs is good for a fetch whatever its age: a tip that was
+    /// overtaken costs a second push, but that is rare, and another list would cost a turn each time.
+    has_pushed: bool,
     /// The commit and the full name of the branch of a push that no list of refs has followed yet.
     pushed: Option<(ObjectId, String)>,
 }
@@ -86,6 +89,7 @@ impl Conversation {
             greeted: false,
             has_cut: false,
             listed: None,
+            has_pushed: false,
             pushed: None,
         }
     }
@@ -159,18 +163,19 @@ impl Conversation {
         Ok(refs)
     }
 
-    /// Remembers where a branch was listed just now, so that a fetch need not ask for it.
+    /// Remembers where a branch was listed, so that a fetch need not ask for it.
     pub(super) fn note_tip(&mut self, branch: &str, tip: Option<ObjectId>) {
         self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
     }
 
-    /// The tip of `branch` in the last list, if that was just now.
+    /// The tip of `branch` in the last list, once, if it is likely to be the tip still.
     pub(super) fn listed_tip(&mut self, branch: &str) -> Option<ObjectId> {
         let (name, tip, at) = self.listed.take()?;
-        (name == branch && at.elapsed() < FRESH).then_some(tip)
+        let is_likely = !self.has_pushed || at.elapsed() < FRESH;
+        (name == branch && is_likely).then_some(tip)
     }
 
-    /// Fetches `tip` with `depth` commits of history into `store`.
+    /// Lets `store` hold `tip` with `depth` commits of history: kept from an earlier run, or fetched.
     pub(super) fn fetch(
         &mut self,
         store: &Store,
@@ -183,17 +188,28 @@ impl Conversation {
             .tip()
             .ok()
             .filter(|known| store.read_commit(*known).is_some());
-        let holds_trees = store.holds_trees_alone();
-        if known.is_none()
-            && depth == 1
-            && holds_trees
-            && self
-                .seed
-                .as_mut()
-                .is_some_and(|seed| seed.plant(store, tip))
-        {
-            return Ok(());
+        let is_planted = known.is_none() && depth == 1 && self.plant(store, tip);
+        if !is_planted {
+            self.fetch_tip(store, tip, depth, known)?;
         }
+        let recorded = store.set_tip(tip);
+        recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))
+    }
+
+    /// Fills an empty clone with the trees of `tip` from an earlier run; whether they were kept.
+    fn plant(&mut self, store: &Store, tip: ObjectId) -> bool {
+        let seed = self.seed.as_mut().filter(|_| store.holds_trees_alone());
+        seed.is_some_and(|seed| seed.plant(store, tip))
+    }
+
+    /// Fetches `tip` into a clone that holds `known`.
+    fn fetch_tip(
+        &mut self,
+        store: &Store,
+        tip: ObjectId,
+        depth: u32,
+        known: Option<ObjectId>,
+    ) -> Result<(), Failure> {
         let wanted = Want {
             ids: &[tip],
             haves: known.as_slice(),
@@ -201,7 +217,7 @@ impl Conversation {
             filter: store.filter(),
         };
         let pack = self.with_greeting(|this| this.fetch_once(store, &wanted))?;
-        if let Some(seed) = self.seed.as_mut().filter(|_| holds_trees) {
+        if let Some(seed) = self.seed.as_mut().filter(|_| store.holds_trees_alone()) {
             seed.fetched(pack, known.is_none());
             seed.keep(store, tip);
         }
@@ -229,7 +245,7 @@ impl Conversation {
             return Err(Failure::of(RemoteErrorKind::Unadvertised));
         }
         match self.with_greeting(|this| this.fetch_once(store, &want)) {
-            Err(failure) if refuses_objects(&failure) => {
+            Err(failure) if failure.is_about_objects() => {
                 Err(Failure::of(RemoteErrorKind::Unadvertised))
             }
             fetched => fetched.map(drop),
@@ -309,6 +325,7 @@ impl Conversation {
         update: &Update<'_>,
     ) -> Result<Answered, PushFailure> {
         self.listen(OnSignal::GoOn);
+        self.has_pushed = true;
         let mut progress = Sending::default();
         let mut messages = Messages::default();
         let mut result = self.push_once(store, update, &mut progress, &mut messages);
@@ -464,14 +481,6 @@ struct Want<'w> {
     haves: &'w [ObjectId],
     depth: Option<u32>,
     filter: Option<&'w str>,
-}
-
-/// Whether the server knows the objects but does not give them out by their ids.
-fn refuses_objects(failure: &Failure) -> bool {
-    let text = failure.to_string();
-    ["not our ref", "unadvertised object", "not valid"]
-        .iter()
-        .any(|sign| text.contains(sign))
 }
 
 /// Adds what the server said before it failed.

@@ -74,6 +74,14 @@ impl Failure {
         self
     }
 
+    /// Whether the server does not give out an object by its id: it has none, or only those that refs name.
+    pub(super) fn is_about_objects(&self) -> bool {
+        let text = self.to_string();
+        ["not our ref", "unadvertised object", "not valid"]
+            .iter()
+            .any(|sign| text.contains(sign))
+    }
+
     /// The kind, where the failure is the remote's.
     pub(super) fn kind(&self) -> Option<RemoteErrorKind> {
         match self {

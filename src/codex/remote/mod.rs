@@ -252,23 +252,24 @@ impl Transport for Native {
         on_signal: OnSignal,
     ) -> Result<ObjectId, RemoteError> {
         let fetch = |conversation: &mut Conversation| {
-            let tip = match conversation.listed_tip(branch) {
-                Some(tip) => tip,
-                None => match self.list(conversation, Some(branch), on_signal)? {
-                    Ok(RemoteRefs { tip: Some(tip), .. }) => tip,
-                    Ok(_) => {
-                        return Ok(Err(self
-                            .bound
-                            .error(RemoteErrorKind::BranchMissing, Vec::new())));
-                    }
-                    Err(error) => return Ok(Err(error)),
-                },
+            let listed = conversation.listed_tip(branch);
+            if let Some(tip) = listed {
+                match conversation.fetch(store, tip, depth.0, on_signal) {
+                    // The branch was replaced since it was listed.
+                    Err(failure) if failure.is_about_objects() => {}
+                    fetched => return fetched.map(|()| Ok(tip)),
+                }
+            }
+            let tip = match self.list(conversation, Some(branch), on_signal)? {
+                Ok(RemoteRefs { tip: Some(tip), .. }) => tip,
+                Ok(_) => {
+                    let error = self.bound.error(RemoteErrorKind::BranchMissing, Vec::new());
+                    return Ok(Err(error));
+                }
+                Err(error) => return Ok(Err(error)),
             };
             conversation.fetch(store, tip, depth.0, on_signal)?;
-            let recorded = store.set_tip(tip);
-            let recorded =
-                recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()));
-            recorded.map(|()| Ok(tip))
+            Ok(Ok(tip))
         };
         self.with(fetch, |git| Ok(git.fetch(store, branch, depth, on_signal)))?
     }
