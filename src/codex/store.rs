@@ -62,6 +62,8 @@ pub struct Store {
     temp_dir: Option<TempCloneDir>,
     _lock: Option<File>,
     wants: Wants,
+    /// The directory of another repository's objects, which are read as if the clone held them.
+    alternate: Mutex<Option<PathBuf>>,
     /// The packs that this run wrote, in that order.
     written: Mutex<Vec<Written>>,
 }
@@ -92,6 +94,7 @@ impl Store {
             temp_dir: Some(temp_dir),
             _lock: Some(lock),
             wants: Wants::Trees,
+            alternate: Mutex::default(),
             written: Mutex::default(),
         })
     }
@@ -131,6 +134,7 @@ impl Store {
             temp_dir: None,
             _lock: lock,
             wants: Wants::Trees,
+            alternate: Mutex::default(),
             written: Mutex::default(),
         })
     }
@@ -166,6 +170,7 @@ impl Store {
     pub fn renew(&mut self) -> Result<(), StoreError> {
         remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
+        self.alternate().take();
         self.written().clear();
         Ok(())
     }
@@ -188,6 +193,23 @@ impl Store {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Reads objects that the clone lacks from `objects`, another repository's directory of objects, from now on. This is
+    /// not recorded in the clone, so that only this value reads them.
+    pub(super) fn read_through(&self, objects: &Path) -> Result<(), StoreError> {
+        let mut alternate = self.alternate();
+        if alternate.as_deref() != Some(objects) {
+            add_alternate(&self.repository, objects)?;
+            *alternate = Some(objects.to_owned());
+        }
+        Ok(())
+    }
+
+    fn alternate(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.alternate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tip that the last fetch brought.
@@ -273,6 +295,7 @@ impl Store {
     pub fn contents(&self) -> Contents {
         Contents {
             path: self.path.clone(),
+            alternate: self.alternate().clone(),
             idle: Mutex::default(),
         }
     }
@@ -383,6 +406,7 @@ pub struct Search {
 /// Reads contents for several threads at once, each with a handle of its own.
 pub struct Contents {
     path: PathBuf,
+    alternate: Option<PathBuf>,
     idle: Mutex<Vec<git2::Repository>>,
 }
 
@@ -391,13 +415,27 @@ impl Contents {
     pub fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
-        let repository = waiting.map_or_else(|| git2::Repository::open(&self.path), Ok)?;
+        let repository = waiting.map_or_else(|| self.open(), Ok)?;
         let contents = repository
             .find_blob(oid_of(id))
             .map(|blob| blob.content().to_vec());
         idle().push(repository);
         Ok(contents?)
     }
+
+    fn open(&self) -> Result<git2::Repository, git2::Error> {
+        let repository = git2::Repository::open(&self.path)?;
+        if let Some(objects) = &self.alternate {
+            add_alternate(&repository, objects)?;
+        }
+        Ok(repository)
+    }
+}
+
+fn add_alternate(repository: &git2::Repository, objects: &Path) -> Result<(), git2::Error> {
+    repository
+        .odb()?
+        .add_disk_alternate(&objects.to_string_lossy())
 }
 
 /// Opens a kept clone; an error says what is wrong with it.

@@ -20,6 +20,7 @@ mod init;
 mod kept;
 mod launcher;
 mod layout_rules;
+mod local_codex;
 mod model;
 mod native;
 mod output;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::carrier::{Body, Carrier};
 use super::clone::{self, Incoming, Parts};
 use super::failure::Failure;
+use super::local_repository::LocalRepository;
 use super::memory::Memory;
 use super::patience::Patience;
 use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, Version};
@@ -52,6 +53,8 @@ pub(super) struct Conversation {
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
     memory: Memory,
+    /// The repository itself, where it can be read in place.
+    local: Option<LocalRepository>,
     /// The kept trees of the tip, where fetching them takes a turn on a network.
     seed: Option<Seed>,
     /// A service of version 0 that sent its refs and was asked nothing yet.
@@ -73,6 +76,7 @@ impl Conversation {
         patience: Patience,
         carrier: Box<dyn Carrier>,
         memory: Memory,
+        local: Option<LocalRepository>,
     ) -> Self {
         let remembered = |service| {
             let of_use = carrier.is_stateless();
@@ -81,8 +85,9 @@ impl Conversation {
         Self {
             upload: remembered(Service::UploadPack),
             receive: remembered(Service::ReceivePack),
-            seed: memory.seed().filter(|_| carrier.is_stateless()),
+            seed: memory.seed().filter(|_| local.is_none()),
             memory,
+            local,
             bound,
             patience,
             carrier,
@@ -100,6 +105,12 @@ impl Conversation {
         prefixes: &[String],
         on_signal: OnSignal,
     ) -> Result<Refs, Failure> {
+        if let Some(local) = &self.local {
+            match local.refs(prefixes) {
+                Some(refs) => return Ok(refs),
+                None => self.local = None,
+            }
+        }
         self.listen(on_signal);
         if let Some((commit, name)) = self.pushed.take()
             && !self.carrier.is_stateless()
@@ -175,7 +186,7 @@ impl Conversation {
         (name == branch && is_likely).then_some(tip)
     }
 
-    /// Lets `store` hold `tip` with `depth` commits of history: kept from an earlier run, or fetched.
+    /// Lets `store` hold `tip` with `depth` commits of history: read in place, kept from an earlier run, or fetched.
     pub(super) fn fetch(
         &mut self,
         store: &Store,
@@ -183,6 +194,12 @@ impl Conversation {
         depth: u32,
         on_signal: OnSignal,
     ) -> Result<(), Failure> {
+        // A kept clone has to hold what it is said to hold, whatever becomes of the repository.
+        let local = self.local.as_ref().filter(|_| !store.is_kept());
+        if local.is_some_and(|local| local.lend(store, tip)) {
+            return Ok(());
+        }
+
         self.listen(on_signal);
         let known = store
             .tip()

@@ -7,6 +7,7 @@
 //! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
 //! | [`memory`] | what a server can do, kept between runs |
 //! | [`seed`] | the trees of the tip, kept between runs |
+//! | [`local_repository`] | refs and objects of a path of this machine, read in place |
 //! | [`clone`] | packs into and out of the clone |
 //! | [`settings`] | git's configuration, as far as it says how a server is reached |
 //! | [`patience`] | time limits and signals |
@@ -22,6 +23,7 @@ mod conversation;
 mod failure;
 mod http;
 mod local;
+mod local_repository;
 mod memory;
 mod patience;
 mod protocol;
@@ -49,6 +51,7 @@ use child::Children;
 use conversation::{Conversation, PushFailure, Refs};
 use failure::Failure;
 use http::Http;
+use local_repository::LocalRepository;
 use memory::Memory;
 pub use memory::MemoryPlace;
 use patience::Patience;
@@ -142,9 +145,17 @@ fn branches(mut refs: Refs) -> Refs {
 /// Opens a conversation with the remote.
 fn converse(bound: &Bound, memory: Option<MemoryPlace>) -> Result<Conversation, Failure> {
     let patience = Patience::new(bound.interrupt.clone(), bound.remote.timeout.idle);
+    let path = bound.remote.url.local_path();
+    let local = path.and_then(|path| LocalRepository::open(path, &bound.settings));
     let carrier = carrier(bound, &patience)?;
     let memory = Memory::open(memory, &bound.remote.url.for_git());
-    Ok(Conversation::new(bound.clone(), patience, carrier, memory))
+    Ok(Conversation::new(
+        bound.clone(),
+        patience,
+        carrier,
+        memory,
+        local,
+    ))
 }
 
 fn carrier(bound: &Bound, patience: &Patience) -> Result<Box<dyn Carrier>, Failure> {

@@ -91,6 +91,14 @@ fn a_tree_that_git_itself_does_not_send_is_an_error() {
     let docs = codex.plant(&[("100644", b"", &codex.blob(b"planted"))]);
     codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
     let before = outside(&sandbox);
+    // A codex at a local path is read in place. The entry cannot be selected, as no pattern matches an empty name.
+    let mut command = sandbox.program(&["sync", "--from-codex"]);
+    command.env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native");
+    let output = sandbox.finish(command).code(0);
+    assert!(output.stderr.contains("matches nothing"));
+    assert_eq!(outside(&sandbox), before);
+    sandbox.serve();
+    let before = outside(&sandbox);
     let output = sandbox.run(&["sync", "--from-codex"]).code(4);
     assert!(
         output.stderr.contains("empty filename in tree entry"),

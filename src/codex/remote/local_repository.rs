@@ -1,0 +1,109 @@
+//! Reads a repository of this machine in place: its refs, and its objects as an alternate of the clone.
+//!
+//! Reading is safe without git: it runs no hook and writes nothing. It saves the start of `git upload-pack` for each
+//! list of refs, and a fetch altogether. A push always goes through `git receive-pack`, which runs the hooks, checks the
+//! objects in quarantine and writes with the permissions of the repository.
+//!
+//! A repository whose refs or objects git would not show as they are on disk is left to git: [`LocalRepository::open`]
+//! and [`LocalRepository::refs`] return `None` then.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Reference, Repository};
+
+use super::conversation::Refs;
+use crate::codex::git_config::Settings;
+use crate::codex::store::Store;
+use crate::object::ObjectId;
+
+/// Settings that hide refs, or that say that objects are fetched when they are needed. Keys as git prints them.
+const HIDING: [&str; 3] = [
+    "transfer.hiderefs",
+    "uploadpack.hiderefs",
+    "extensions.partialclone",
+];
+
+/// An open repository.
+pub(super) struct LocalRepository {
+    repository: Repository,
+}
+
+impl LocalRepository {
+    /// Opens the repository at `path`; `None` if it has to be read through git. libgit2 checks the owner as git does, and
+    /// knows neither SHA-256 nor reftable.
+    pub(super) fn open(path: &Path, settings: &Settings) -> Option<Self> {
+        let opened = Repository::open(path);
+        let repository = opened
+            .inspect_err(|error| tracing::debug!(%error, "the repository is read through git"))
+            .ok()?;
+        let hides = HIDING.iter().any(|key| settings.get(key).is_some())
+            || has_special_settings(&repository)?;
+        let has_grafts = repository.commondir().join("info/grafts").exists();
+        (!hides && !has_grafts && !repository.is_shallow()).then_some(Self { repository })
+    }
+
+    /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a ref, or ends in `/`.
+    pub(super) fn refs(&self, prefixes: &[String]) -> Option<Refs> {
+        let listed = prefixes.iter().try_fold(Vec::new(), |mut refs, prefix| {
+            match prefix.strip_suffix('/') {
+                Some(_) => {
+                    for reference in self.repository.references_glob(&format!("{prefix}*"))? {
+                        self.add(reference?, &mut refs)?;
+                    }
+                }
+                None => match self.repository.find_reference(prefix) {
+                    Ok(reference) => self.add(reference, &mut refs)?,
+                    Err(error) if error.code() == ErrorCode::NotFound => {}
+                    Err(error) => return Err(error),
+                },
+            }
+            Ok(refs)
+        });
+        listed
+            .inspect_err(|error: &git2::Error| {
+                tracing::debug!(%error, "the refs are read through git");
+            })
+            .ok()
+    }
+
+    /// Adds a ref with its value. A symbolic ref without a target is left out, as git does.
+    fn add(&self, reference: Reference<'_>, refs: &mut Refs) -> Result<(), git2::Error> {
+        let name = reference.name()?.to_owned();
+        let target = reference.symbolic_target()?.map(str::to_owned);
+        let id = match reference.resolve() {
+            Ok(resolved) => resolved.target(),
+            Err(error) if error.code() == ErrorCode::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let Some(id) = id else { return Ok(()) };
+        // git leaves out a ref to a missing object with a warning of its own.
+        self.repository.odb()?.read_header(id)?;
+        refs.extend(target.map(|target| (name.clone(), format!("ref: {target}"))));
+        refs.push((name, id.to_string()));
+        Ok(())
+    }
+
+    /// Lets `store` read the objects of the repository, in place of a fetch; whether it then holds `tip`.
+    pub(super) fn lend(&self, store: &Store, tip: ObjectId) -> bool {
+        let lent = store.read_through(&self.objects());
+        lent.inspect_err(|error| tracing::debug!(%error, "the objects are read through git"))
+            .is_ok_and(|()| store.read_commit(tip).is_some())
+    }
+
+    fn objects(&self) -> PathBuf {
+        self.repository.commondir().join("objects")
+    }
+}
+
+/// Whether the repository's own settings hide refs or leave out objects; `None` if they cannot be read.
+fn has_special_settings(repository: &Repository) -> Option<bool> {
+    let config = repository.config().ok()?;
+    let entries = config.entries(None).ok()?;
+    let mut is_special = false;
+    let listed = entries.for_each(|entry| {
+        let name = entry.name().unwrap_or_default();
+        let is_promisor = name.starts_with("remote.") && name.ends_with(".promisor");
+        is_special |= is_promisor || HIDING.contains(&name);
+    });
+    listed.ok().map(|()| is_special)
+}
