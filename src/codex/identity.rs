@@ -1,74 +1,80 @@
-//! Who commits, and when.
+//! The author and the committer of a run's commits.
 
-use super::git_config::GitConfig;
+use super::git_config::Settings;
 use crate::environment::Environment;
 use crate::workspace::CommitPolicy;
 
-/// Name, e-mail and time of a commit.
+/// Name, e-mail address and time of an author or committer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature {
+pub struct Person {
     name: String,
     email: String,
     /// Seconds since the epoch, UTC.
     seconds: i64,
 }
 
-impl Signature {
-    /// As a commit's header writes it.
+impl Person {
+    /// The value of the `author` or `committer` header of a commit.
     pub fn header(&self) -> String {
-        format!("{} <{}> {} +0000", self.name, self.email, self.seconds)
+        format!("{} {} +0000", self.name_and_email(), self.seconds)
+    }
+
+    /// `NAME <EMAIL>`.
+    pub fn name_and_email(&self) -> String {
+        format!("{} <{}>", self.name, self.email)
     }
 }
 
 /// Author and committer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Who wrote.
-    pub author: Signature,
-    /// Who committed.
-    pub committer: Signature,
+    /// `commit.author`, else the author that git would record.
+    pub author: Person,
+    /// `commit.author`, else the committer that git would record.
+    pub committer: Person,
 }
 
-/// `commit.author`, else git's variables, else git's own configuration, else a fallback that says what it is. The time
-/// is `SOURCE_DATE_EPOCH` where it is set, else `now` (seconds since the epoch), once for the whole run.
-pub fn identity(policy: &CommitPolicy, environment: &Environment, now: i64) -> Identity {
+/// Determines author and committer: `commit.author`, else git's variables, else git's configuration, else a fallback that
+/// names this program. The time is `SOURCE_DATE_EPOCH` if it is set, else `now` (seconds since the epoch), for all commits
+/// of the run.
+pub fn identity(
+    policy: &CommitPolicy,
+    settings: &Settings,
+    environment: &Environment,
+    now: i64,
+) -> Identity {
     let seconds = environment.time(now);
-    let configuration = GitConfig::open(environment);
     let pick = |role: &str, what: &str, fallback: &str| {
-        let variable = |role: &str| {
-            environment
-                .get(&format!("GIT_{role}_{what}"))
-                .map(str::to_owned)
-        };
+        let variable = |role: &str| environment.get(&format!("GIT_{role}_{what}"));
         let other = if role == "AUTHOR" {
             "COMMITTER"
         } else {
             "AUTHOR"
         };
-        variable(role)
-            .or_else(|| configuration.text(&format!("user.{}", what.to_lowercase())))
-            .or_else(|| variable(other))
-            .unwrap_or_else(|| fallback.to_owned())
+        let found = variable(role)
+            .or_else(|| settings.get(&format!("user.{}", what.to_lowercase())))
+            .or_else(|| variable(other));
+        clean(found.unwrap_or(fallback))
     };
-    let signature = |role: &str| match &policy.author {
-        Some(author) => Signature {
+    let person = |role: &str| match &policy.author {
+        Some(author) => Person {
             name: clean(&author.name),
             email: clean(&author.email),
             seconds,
         },
-        None => Signature {
-            name: clean(&pick(role, "NAME", "fractary-codex")),
-            email: clean(&pick(role, "EMAIL", "fractary-codex@localhost")),
+        None => Person {
+            name: pick(role, "NAME", "fractary-codex"),
+            email: pick(role, "EMAIL", "fractary-codex@localhost"),
             seconds,
         },
     };
     Identity {
-        author: signature("AUTHOR"),
-        committer: signature("COMMITTER"),
+        author: person("AUTHOR"),
+        committer: person("COMMITTER"),
     }
 }
 
-/// Without the characters that would break a commit's header.
+/// Removes the characters that would break a commit's header.
 fn clean(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))

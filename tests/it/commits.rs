@@ -133,18 +133,23 @@ fn identity_comes_from_configuration_then_variables_then_git() {
         ],
     );
     assert_eq!(author(), "Bot <bot@acme.example> Bot");
-    // `git -c` and CI pipelines set the configuration with these variables.
-    sandbox.write("ws/alpha/README.md", "5");
-    let mut command = sandbox.program(&["sync", "--all"]);
-    command
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "User.Name")
-        .env("GIT_CONFIG_VALUE_0", "Carried");
-    command
-        .env_remove("GIT_AUTHOR_NAME")
-        .env_remove("GIT_COMMITTER_NAME");
-    sandbox.finish(command).code(0);
-    assert_eq!(author(), "Carried <ada@acme.example> Carried");
+    // CI pipelines set the configuration with these variables, and `git -c` with the last.
+    let pipeline = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "User.Name"),
+        ("GIT_CONFIG_VALUE_0", "Carried"),
+    ];
+    let option = [("GIT_CONFIG_PARAMETERS", "'User.Name=Given'")];
+    for (content, variables, name) in [("5", &pipeline[..], "Carried"), ("6", &option, "Given")] {
+        sandbox.write("ws/alpha/README.md", content);
+        let mut command = sandbox.program(&["sync", "--all"]);
+        command
+            .env_remove("GIT_AUTHOR_NAME")
+            .env_remove("GIT_COMMITTER_NAME")
+            .envs(variables.iter().copied());
+        sandbox.finish(command).code(0);
+        assert_eq!(author(), format!("{name} <ada@acme.example> {name}"));
+    }
 }
 
 /// A project in a repository that is made by `git init` with these options, and has a commit if `commits`.

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
+use crate::codex::git_config::Settings;
 use crate::codex::identity::{Identity, identity};
 use crate::codex::objects::commit_builder::{self, NewCommit};
 use crate::codex::objects::pack::Encoded;
@@ -50,9 +51,10 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(request: &SyncRequest<'_>) -> Self {
+        let settings = Settings::read(request.environment);
         let policy = &request.workspace.commit;
         Self {
-            identity: identity(policy, request.environment, request.now),
+            identity: identity(policy, &settings, request.environment, request.now),
             revisions: BTreeMap::new(),
         }
     }
