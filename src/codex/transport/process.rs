@@ -133,12 +133,24 @@ pub(in crate::codex) enum Failed {
     Interrupted(Interrupted),
 }
 
-/// A child of git, sealed: no terminal, no prompt, English messages, a process group of its own.
-pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
+/// A command that leads a process group of its own and does not inherit the variables that would mislead git. It has no
+/// input, and both outputs are pipes.
+pub(in crate::codex) fn sealed(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in MISLEADING_VARIABLES {
         command.env_remove(name);
     }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    platform::lead_group(&mut command);
+    command
+}
+
+/// A sealed child of git: no terminal, no prompt, English messages.
+pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
+    let mut command = sealed(program);
     for name in TRACES {
         let to_file = environment
             .get(name)
@@ -156,11 +168,7 @@ pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command
         // A trace must not print what we attach, whatever the user set.
         .env("GIT_TRACE_REDACT", "1")
         .env("GIT_TRACE2_CONFIG_PARAMS", "none")
-        .env("GIT_TRACE2_ENV_VARS", "NONE")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    platform::lead_group(&mut command);
+        .env("GIT_TRACE2_ENV_VARS", "NONE");
     command
 }
 
@@ -182,7 +190,8 @@ pub(in crate::codex) fn run(
     patience: impl Fn(&str) -> Duration,
     mut listen: impl FnMut(&str),
 ) -> Result<Finished, Failed> {
-    tracing::debug!(arguments = ?command.get_args().collect::<Vec<_>>(), "git");
+    let program = command.get_program();
+    tracing::debug!(?program, arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
     let mut child = command.spawn().map_err(Failed::Start)?;
     let _running = interrupt.running(child.id());
     let (sender, receiver) = mpsc::channel();
