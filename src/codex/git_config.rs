@@ -1,6 +1,7 @@
 //! The user's git configuration, read from the files and variables that git itself reads.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
@@ -89,6 +90,17 @@ fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
             git2::Config::find_global().ok(),
         ],
     }
+}
+
+/// Reports the first of the user's configuration files that is invalid, with its line. git ignores a file that it may not
+/// read, and so does this.
+pub fn check_files(environment: &Environment) -> Result<(), String> {
+    for file in scopes(environment) {
+        if File::open(&file).is_ok() {
+            git2::Config::open(&file).map_err(|error| error.message().to_owned())?;
+        }
+    }
+    Ok(())
 }
 
 /// The entries of `safe.directory`, in the order in which git reads them, those after the last empty one: an empty entry

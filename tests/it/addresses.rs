@@ -319,19 +319,28 @@ fn variables_that_would_redirect_git_are_not_passed_on() {
 fn a_broken_git_configuration_is_named() {
     let (sandbox, codex) = world();
     sandbox.write("home/.gitconfig", "[user\n\tname = Ada\n");
-    let error = sandbox.run(&["sync", "--all", "--json"]).code(4).json()["error"].take();
-    assert_eq!(error["kind"], "git-configuration", "{error}");
-    assert!(
-        error["causes"][0].as_str().unwrap().contains(".gitconfig"),
-        "{error}"
-    );
-    assert!(
-        error["hints"][0]
-            .as_str()
-            .unwrap()
-            .contains("--show-origin"),
-        "{error}"
-    );
+    // For a path git runs on this machine; over http the program itself reads the file.
+    for served in [false, true] {
+        if served {
+            sandbox.serve();
+        }
+        for more in ["--atomic", "--dry-run"] {
+            let sync = ["sync", "--all", "--json", more];
+            let error = sandbox.run(&sync).code(4).json()["error"].take();
+            assert_eq!(error["kind"], "git-configuration", "{error}");
+            assert!(
+                error["causes"][0].as_str().unwrap().contains(".gitconfig"),
+                "{error}"
+            );
+            assert!(
+                error["hints"][0]
+                    .as_str()
+                    .unwrap()
+                    .contains("--show-origin"),
+                "{error}"
+            );
+        }
+    }
     assert_eq!(codex.tip(), None);
 }
 

@@ -34,7 +34,7 @@ pub(super) mod ssh;
 use std::sync::{Mutex, PoisonError};
 
 use super::error::{RemoteError, RemoteErrorKind};
-use super::git_config::Settings;
+use super::git_config::{self, Settings};
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
 use super::transport::git::{self, Git};
@@ -76,6 +76,8 @@ impl Native {
         purpose: Purpose,
         memory: Option<MemoryPlace>,
     ) -> Result<Self, RemoteError> {
+        git_config::check_files(&bound.environment)
+            .map_err(|problem| bound.error(RemoteErrorKind::GitConfig, vec![problem]))?;
         let settings = Settings::read(&bound.environment);
         let bound = bound.configured(settings, purpose)?;
         let state = match converse(&bound, memory) {
