@@ -12,6 +12,8 @@ pub enum Stage {
     Fetch,
     /// Reading and hashing the projects' files.
     Scan,
+    /// Signing commits.
+    Sign,
     /// Writing commits into the temporary clone.
     Commit,
     /// Sending the commits and waiting for the server's result.
@@ -35,7 +37,8 @@ pub enum Event {
     Progress {
         /// The stage.
         stage: Stage,
-        /// The number of units done: objects when fetching and pushing, projects when scanning, otherwise files.
+        /// The number of units done: objects when fetching and pushing, projects when scanning, commits when signing,
+        /// otherwise files.
         done: u64,
         /// The total number of units, if it is known.
         total: Option<u64>,
@@ -126,7 +129,7 @@ impl<'a> Counter<'a> {
     /// Progress is reported once per this many files.
     const STEP: u64 = 64;
 
-    /// A counter at zero, for a stage of `total` units: projects when scanning, otherwise files.
+    /// A counter at zero, for a stage of `total` units: projects when scanning, commits when signing, otherwise files.
     pub fn new(reporter: &'a dyn Reporter, stage: Stage, total: Option<usize>) -> Self {
         let total = total.map(|total| total as u64);
         Self {
@@ -145,8 +148,8 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Counts a project that was scanned.
-    pub fn project(&self) {
+    /// Counts a project that was scanned, or a commit that was signed.
+    pub fn unit(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
         self.report();
     }
@@ -155,6 +158,7 @@ impl<'a> Counter<'a> {
         let files = self.files.load(Ordering::Relaxed);
         let (done, files) = match self.stage {
             Stage::Scan => (self.done.load(Ordering::Relaxed), Some(files)),
+            Stage::Sign => (self.done.load(Ordering::Relaxed), None),
             _ => (files, None),
         };
         self.reporter.event(&Event::Progress {

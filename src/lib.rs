@@ -46,6 +46,7 @@
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
+//! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
 //! | a token is sent or masked | `codex::remote::http` and `codex::transport::git` attach it; `codex::transport::bound` masks it in messages of others, `config::explain` and `url` in our own; the reasons are in SECURITY.md |

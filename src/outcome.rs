@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::cache::CacheError;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::objects::commit_builder::BuildError;
 use crate::codex::objects::sync_history::SyncCommit;
+use crate::codex::signing::SigningError;
 use crate::codex::store::StoreError;
 use crate::codex::transport::Refusal;
 use crate::config::Direction;
@@ -326,6 +328,9 @@ pub enum SyncError {
     /// The clone of the codex cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The commits cannot be signed. None was sent.
+    #[error("cannot sign the commits: {0}")]
+    Signing(SigningError),
     /// The server rejected the push.
     #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
     Declined {
@@ -440,6 +445,25 @@ pub enum SyncError {
     /// Stopped by a signal.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<SigningError> for SyncError {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            SigningError::Store(store) => Self::Store(store),
+            _ => Self::Signing(error),
+        }
+    }
+}
+
+impl From<BuildError> for SyncError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Tree(error) => Self::Store(error.into()),
+            BuildError::Signing(error) => error.into(),
+        }
+    }
 }
 
 impl From<RemoteError> for SyncError {

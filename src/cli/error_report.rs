@@ -7,6 +7,7 @@ use std::io;
 
 use crate::cache::{CONTROL, CacheError};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::signing::{SignatureFormat, SigningError};
 use crate::codex::store::StoreError;
 use crate::codex::transport::words::marked;
 use crate::codex::transport::{Refusal, RefusalKind};
@@ -93,13 +94,16 @@ fn known_projects(names: &[String]) -> String {
 
 /// Reports the error that ended a run, if there was one.
 ///
-/// For an interrupted run, and for a clone that could not be used, the message also says that nothing was pushed: the
+/// For an interrupted run, and for a clone or a key that could not be used, the message also says that nothing was pushed: the
 /// user cannot conclude it from the error, and only the outcome knows it.
 pub(crate) fn of_run(outcome: &SyncOutcome) -> Option<ErrorReport> {
     let error = outcome.failure.as_ref()?;
     let mut report = of_error(error);
 
-    let is_ambiguous = matches!(error, SyncError::Interrupted(_) | SyncError::Store(_));
+    let is_ambiguous = matches!(
+        error,
+        SyncError::Interrupted(_) | SyncError::Store(_) | SyncError::Signing(_)
+    );
     let publishes = outcome.direction != Direction::FromCodex && !outcome.dry_run;
     if is_ambiguous && publishes && outcome.pushed == Pushed::No {
         report.message.push_str("; nothing was pushed");
@@ -121,6 +125,7 @@ fn kind(error: &SyncError) -> &'static str {
     match error {
         SyncError::Remote(remote) => remote.kind.name(),
         SyncError::Store(store) => store_kind(store),
+        SyncError::Signing(signing) => signing_kind(signing),
         SyncError::Declined { refusal, .. } if refusal.kind == RefusalKind::TooLarge => "too-large",
         SyncError::Declined { .. } => "declined",
         SyncError::RetriesExhausted { .. } => "retries-exhausted",
@@ -144,6 +149,7 @@ fn hints(error: &SyncError) -> Vec<String> {
     match error {
         SyncError::Remote(remote) => remote_hint(remote).into_iter().collect(),
         SyncError::Store(store) => vec![store_hint(store)],
+        SyncError::Signing(signing) => signing_hints(signing),
         SyncError::Declined {
             refusal,
             named,
@@ -214,6 +220,7 @@ fn causes(error: &SyncError) -> Vec<String> {
             };
             [explanation].into_iter().chain(marked(words)).collect()
         }
+        SyncError::Signing(signing) => [signing.detail().to_vec(), sources(signing)].concat(),
         SyncError::Interrupted(_) => Vec::new(),
         _ => sources(error),
     }
@@ -491,6 +498,67 @@ fn store_hint(error: &StoreError) -> String {
         "set `TMPDIR` to another directory"
     };
     format!("{fix}, or {alternative}")
+}
+
+fn signing_kind(error: &SigningError) -> &'static str {
+    match error {
+        SigningError::InvalidSetting { .. }
+        | SigningError::NoKey
+        | SigningError::KeyCommand { .. }
+        | SigningError::RelativeProgram { .. } => "signing-configuration",
+        SigningError::Program { .. } => "signing-program",
+        SigningError::KeyMissing { .. } => "signing-key-missing",
+        SigningError::KeyLocked { .. } => "signing-key-locked",
+        SigningError::TimedOut { .. } => "signing-timed-out",
+        SigningError::Failed { .. } => "signing-failed",
+        SigningError::Store(store) => store_kind(store),
+        SigningError::Interrupted(_) => "interrupted",
+    }
+}
+
+fn signing_hints(error: &SigningError) -> Vec<String> {
+    let set = "git config --global";
+    let hint = match error {
+        SigningError::InvalidSetting { key, .. } => format!("correct it: `{set} {key} VALUE`"),
+        SigningError::NoKey => {
+            format!("name the key: `{set} user.signingkey ~/.ssh/id_ed25519.pub`")
+        }
+        SigningError::KeyCommand { .. } => {
+            "its first line of output must be `key::` and a public key, or begin with `ssh-`".to_owned()
+        }
+        SigningError::RelativeProgram { key, .. } => {
+            format!("use an absolute path, or the name of a program in `PATH`: `{set} {key} PROGRAM`")
+        }
+        SigningError::Program { key, .. } => {
+            format!("install it, or use another program: `{set} {key} PROGRAM`")
+        }
+        SigningError::KeyMissing { format, .. } => match format {
+            SignatureFormat::Ssh => {
+                "check `user.signingkey` of git; if only the public key is in a file, the agent must have the private one (`ssh-add -L`)"
+                    .to_owned()
+            }
+            SignatureFormat::OpenPgp | SignatureFormat::X509 => {
+                let program = format.default_program();
+                format!("select one of `{program} --list-secret-keys`: `{set} user.signingkey KEY`")
+            }
+        },
+        SigningError::KeyLocked { format, key, .. } => match format {
+            SignatureFormat::Ssh => format!("add it to the agent: `ssh-add {}`", key.trim_end_matches(".pub")),
+            SignatureFormat::OpenPgp | SignatureFormat::X509 => {
+                "unlock it: sign anything with it in a terminal, after `export GPG_TTY=$(tty)`".to_owned()
+            }
+        },
+        SigningError::TimedOut { .. } => {
+            "run again, and confirm in the program's window or on the hardware key".to_owned()
+        }
+        SigningError::Failed { .. } => {
+            "check that git can sign with this key: `git commit --allow-empty -S` in a scratch repository".to_owned()
+        }
+        SigningError::Store(store) => return vec![store_hint(store)],
+        SigningError::Interrupted(_) => return Vec::new(),
+    };
+    let unsigned = "or publish unsigned commits: `--config commit.sign=never`";
+    vec![hint, unsigned.to_owned()]
 }
 
 /// The suggested fix for an error of the remote. `None` if a signal ended the operation.

@@ -44,6 +44,8 @@ pub(crate) fn of_run(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
 pub(crate) fn of_error(error: &SyncError) -> u8 {
     match error {
         SyncError::Remote(remote) => of_remote(remote),
+        // Keys and programs are part of this machine's configuration of git.
+        SyncError::Signing(_) => CONFIGURATION,
         SyncError::Store(_)
         | SyncError::Unverified { .. }
         | SyncError::NoVerdict { .. }

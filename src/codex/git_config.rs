@@ -1,48 +1,9 @@
 //! The user's git configuration, read from the files and variables that git itself reads.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
-
-/// The user's settings. Those in environment variables (`GIT_CONFIG_COUNT`) take precedence over those in files.
-pub struct GitConfig {
-    files: Option<git2::Config>,
-    /// The settings in variables, by their key in lower case.
-    carried: BTreeMap<String, String>,
-}
-
-impl GitConfig {
-    /// Opens the system, XDG and global configuration. `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and
-    /// `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty, because git
-    /// itself will report it.
-    pub fn open(environment: &Environment) -> Self {
-        let count = environment
-            .get("GIT_CONFIG_COUNT")
-            .and_then(|count| count.parse().ok())
-            .unwrap_or(0u32);
-        let pair = |number| {
-            let part = |part| environment.get(&format!("GIT_CONFIG_{part}_{number}"));
-            Some((
-                part("KEY")?.to_lowercase(),
-                part("VALUE").unwrap_or_default().to_owned(),
-            ))
-        };
-        Self {
-            files: files(environment),
-            carried: (0..count.min(1000)).filter_map(pair).collect(),
-        }
-    }
-
-    /// The value of a key without a subsection; `None` if it is not set or empty.
-    pub fn text(&self, key: &str) -> Option<String> {
-        let carried = self.carried.get(key).cloned();
-        carried
-            .or_else(|| self.files.as_ref()?.get_string(key).ok())
-            .filter(|value| !value.is_empty())
-    }
-}
 
 /// A key as git prints it: everything but the subsection in lower case.
 fn canonical(key: &str) -> String {
@@ -182,7 +143,8 @@ fn unquoted(text: &str) -> Vec<String> {
 pub struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// Reads the user's files and the environment without git. A file that is missing or invalid counts as empty.
+    /// Reads the system, XDG and global configuration and the environment without git. `GIT_CONFIG_GLOBAL`,
+    /// `GIT_CONFIG_SYSTEM` and `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty.
     pub fn read(environment: &Environment) -> Self {
         let mut found = Vec::new();
         let all = files(environment);
@@ -223,6 +185,14 @@ impl Settings {
         let last = self.0.iter().rev().find(|(name, _)| name == key);
         last.map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
+    }
+
+    /// The value that was set last of several keys that mean the same, and its key.
+    pub fn last_of<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &str)> {
+        self.0.iter().rev().find_map(|(name, value)| {
+            let key = keys.iter().find(|key| *key == name)?;
+            (!value.is_empty()).then_some((*key, value.as_str()))
+        })
     }
 
     /// The URL that git contacts when it is given `url`: `url.*.pushInsteadOf` counts for pushes, and before
@@ -280,12 +250,6 @@ impl Settings {
         }
         headers
     }
-}
-
-/// Whether the user has configured git to sign commits. The commits of a sync are not signed, so the user is warned.
-pub fn wants_signing(environment: &Environment) -> bool {
-    let value = GitConfig::open(environment).text("commit.gpgsign");
-    value.is_some_and(|value| git2::Config::parse_bool(value).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The codex: the only part of the program that uses git.
 //!
-//! [`store`] is the clone, [`transport`] moves objects between it and the remote, and [`objects`] reads and writes
-//! trees, commits and packs. Values that leave this module are owned and contain no git handles.
+//! [`store`] is the clone, [`transport`] moves objects between it and the remote, [`objects`] reads and writes
+//! trees, commits and packs, and [`signing`] signs commits. Values that leave this module are owned and contain no git handles.
 
 pub mod auth;
 mod clone_check;
@@ -11,6 +11,7 @@ pub mod identity;
 pub mod objects;
 pub mod queue_lock;
 mod remote;
+pub mod signing;
 pub mod source_revision;
 pub mod store;
 pub mod temp_clone;

@@ -39,8 +39,7 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys that will mean something one day. Refused until then, so that nobody believes them to work.
-const RESERVED: [&[&str]; 5] = [
-    &["commit", "sign"],
+const RESERVED: [&[&str]; 4] = [
     &["push", "branch"],
     &["push", "mode"],
     &["sync", "checks"],

@@ -39,6 +39,18 @@ pub enum TransportChoice {
     Git,
 }
 
+/// `commit.sign`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignMode {
+    /// Sign if `commit.gpgsign` of git says so.
+    Auto,
+    /// Sign every commit.
+    Always,
+    /// Sign no commit.
+    Never,
+}
+
 /// `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -43,7 +43,7 @@ use figment::Figment;
 
 use crate::environment::Environment;
 
-pub use enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
+pub use enums::{CloneStrategy, Direction, SignMode, Symlinks, TransportChoice};
 pub use explain::{Explanation, Given};
 pub(crate) use file::ENDINGS;
 pub use layers::Layer;

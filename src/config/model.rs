@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::enums::{CloneStrategy, Direction, Symlinks, TransportChoice};
+use super::enums::{CloneStrategy, Direction, SignMode, Symlinks, TransportChoice};
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema as shown;
 use crate::secret::Secret;
@@ -249,6 +249,8 @@ pub struct RawCommit {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "shown::switch")]
     pub trailers: Option<bool>,
+    /// Sign commits, with the format, key and program that git's configuration of the user names.
+    pub sign: Option<SignMode>,
 }
 
 /// `commit.author`.

@@ -73,10 +73,11 @@ impl Bars {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Redraws every stage that has run for longer than [`DELAY`].
+    /// Redraws every stage that has run for longer than [`DELAY`], except the signing of commits: between two signatures a
+    /// program may ask for a passphrase on the same terminal.
     fn tick(&self) {
         for (stage, (since, bar)) in self.stages().iter_mut() {
-            if since.elapsed() >= DELAY {
+            if *stage != Stage::Sign && since.elapsed() >= DELAY {
                 bar.get_or_insert_with(|| self.line(*stage)).tick();
             }
         }
@@ -122,6 +123,7 @@ impl Bars {
         let unit = match stage {
             Stage::Fetch | Stage::Push | Stage::Verify => "objects",
             Stage::Scan => "projects",
+            Stage::Sign => "commits",
             Stage::Commit | Stage::Write => "files",
         };
         let files = files
@@ -176,6 +178,7 @@ fn label(stage: Stage) -> &'static str {
     match stage {
         Stage::Fetch => "fetching",
         Stage::Scan => "scanning",
+        Stage::Sign => "signing commits",
         Stage::Commit => "writing commits",
         Stage::Push => "pushing",
         Stage::Verify => "verifying",

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use bstr::ByteSlice;
 
+use super::authorship::Authorship;
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::signing::SigningError;
 use crate::codex::store::{Store, StoreError, is_repository};
 use crate::codex::transport::PushReply;
 use crate::config::tree::key_path;
@@ -80,6 +82,9 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
     add("roots", roots(request, &surveys));
     add("patterns", patterns(&surveys));
     add("disk", disk(request));
+    if let Some(verdict) = signing_key(request) {
+        add("signing key", verdict);
+    }
 
     if let Some(path) = remote
         .url
@@ -278,6 +283,25 @@ fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
         pluralize(publishing(request).count(), "project"),
         pluralize(files, "matching file")
     ))
+}
+
+/// Signs a text that is thrown away. `None` if no commit would be signed.
+fn signing_key(request: &SyncRequest<'_>) -> Option<Verdict> {
+    publishing(request).next()?;
+
+    let authorship = Authorship::new(request);
+    let check = || -> Result<Option<String>, SigningError> {
+        let Some(signer) = authorship.signer()? else {
+            return Ok(None);
+        };
+        signer.sign(b"a check of fractary-codex doctor\n")?;
+        Ok(Some(signer.describe()))
+    };
+    match check() {
+        Ok(None) => None,
+        Ok(Some(key)) => Some(Verdict::Ok(format!("commits are signed with the {key}"))),
+        Err(error) => Some(Verdict::Failed(error.into())),
+    }
 }
 
 /// Checks that the directories that a sync writes to are writable and have free space.

@@ -4,6 +4,7 @@
 //! Promises (README, *What you can rely on*): success is only said of commits that the remote was seen to hold; a project that
 //! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
 
+mod authorship;
 mod cache_update;
 mod caches;
 pub mod doctor;

@@ -14,7 +14,7 @@ pub(crate) mod template;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{CloneStrategy, TransportChoice};
+use crate::config::{CloneStrategy, SignMode, TransportChoice};
 use crate::names::ProjectName;
 use crate::paths::resolved;
 use crate::secret::Secret;
@@ -119,6 +119,8 @@ pub struct CommitPolicy {
     pub author: Option<Author>,
     /// Whether trailers are written.
     pub trailers: bool,
+    /// Whether commits are signed.
+    pub sign: SignMode,
 }
 
 /// `commit.author`.

@@ -351,6 +351,7 @@ impl Resolver<'_> {
             message,
             author,
             trailers: given(commit.trailers, "commit.trailers"),
+            sign: given(commit.sign, "commit.sign"),
         }
     }
 

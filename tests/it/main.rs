@@ -30,6 +30,7 @@ mod remotes;
 mod resolved;
 mod secrets;
 mod signals;
+mod signing;
 mod source_races;
 mod support;
 mod transfers;

@@ -7,6 +7,7 @@ use bstr::{BString, ByteSlice};
 use super::pack::{self, Encoded, MAX_CHAIN};
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::codex::identity::Identity;
+use crate::codex::signing::SigningError;
 use crate::codex::source_revision::SourceRevision;
 use crate::codex::store::Store;
 use crate::object::{self, Kind, ObjectId};
@@ -31,13 +32,29 @@ pub struct Built {
     pub objects: Vec<Encoded>,
 }
 
-/// Makes the commits on top of `parent`. Deterministic: the same input gives the same ids.
+/// Signs the bytes of a commit.
+pub type Sign<'s> = &'s mut dyn FnMut(&[u8]) -> Result<Vec<u8>, SigningError>;
+
+/// Why commits cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A tree of the codex is missing or damaged.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A commit cannot be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// Makes the commits on top of `parent`, signed if `sign` is given. If the signatures are deterministic, so are the ids of
+/// the commits.
 pub fn build(
     store: &Store,
     parent: Option<ObjectId>,
     new: &[NewCommit<'_>],
     identity: &Identity,
-) -> Result<Built, TreeError> {
+    mut sign: Option<Sign<'_>>,
+) -> Result<Built, BuildError> {
     let mut builder = Builder {
         store,
         trees: HashMap::new(),
@@ -61,7 +78,12 @@ pub fn build(
             Some(tree) => tree,
             None => builder.write(Vec::new(), None),
         };
-        let id = builder.write_commit(tree, tip, &commit.message, identity);
+        let mut data = commit_bytes(tree, tip, &commit.message, identity);
+        if let Some(sign) = &mut sign {
+            let signature = sign(&data)?;
+            data = with_signature(&data, &signature);
+        }
+        let id = builder.write_commit(&data);
         root = Some(tree);
         tip = Some(id);
         commits.push(id);
@@ -125,6 +147,40 @@ pub fn message(
     message
 }
 
+/// The bytes of a commit without a signature.
+fn commit_bytes(
+    tree: ObjectId,
+    parent: Option<ObjectId>,
+    message: &str,
+    identity: &Identity,
+) -> Vec<u8> {
+    let mut data = format!("tree {tree}\n");
+    if let Some(parent) = parent {
+        data.push_str(&format!("parent {parent}\n"));
+    }
+    let Identity { author, committer } = identity;
+    data.push_str(&format!(
+        "author {}\ncommitter {}\n\n{message}",
+        author.header(),
+        committer.header()
+    ));
+    data.into_bytes()
+}
+
+/// Adds a signature to the bytes of a commit as its last header. Each further line of a header begins with a space.
+fn with_signature(commit: &[u8], signature: &[u8]) -> Vec<u8> {
+    let end = commit.find("\n\n").map_or(commit.len(), |end| end + 1);
+    let mut signed = commit[..end].to_vec();
+    signed.extend_from_slice(b"gpgsig");
+    for line in signature.lines() {
+        signed.push(b' ');
+        signed.extend_from_slice(line);
+        signed.push(b'\n');
+    }
+    signed.extend_from_slice(&commit[end..]);
+    signed
+}
+
 struct Builder<'s> {
     store: &'s Store,
     /// The contents of trees written in this run, as long as they can be edited further: one that was replaced goes.
@@ -135,26 +191,9 @@ struct Builder<'s> {
 }
 
 impl Builder<'_> {
-    fn write_commit(
-        &mut self,
-        tree: ObjectId,
-        parent: Option<ObjectId>,
-        message: &str,
-        identity: &Identity,
-    ) -> ObjectId {
-        let mut data = format!("tree {tree}\n");
-        if let Some(parent) = parent {
-            data.push_str(&format!("parent {parent}\n"));
-        }
-        let Identity { author, committer } = identity;
-        data.push_str(&format!(
-            "author {}\ncommitter {}\n\n{message}",
-            author.header(),
-            committer.header()
-        ));
-        let id = object::hash(Kind::Commit, data.as_bytes());
-        self.objects
-            .push(pack::whole(id, Kind::Commit, data.as_bytes()));
+    fn write_commit(&mut self, data: &[u8]) -> ObjectId {
+        let id = object::hash(Kind::Commit, data);
+        self.objects.push(pack::whole(id, Kind::Commit, data));
         id
     }
 }

@@ -17,7 +17,7 @@ fn all_problems_are_told_at_once_with_place_and_cure() {
 /T/ws/.fractary/config.yaml:9:27: `sync.to_codex.include`: `[a`: unclosed character class; missing ']'
 /T/ws/.fractary/config.yaml:9:34: unknown key `sync.to_codex.exclud` [did you mean `sync.to_codex.exclude`?]
 /T/ws/.fractary/config.yaml:10:16: `sync.direction`: expected one of `to-codex`, `from-codex`, `bidirectional`, found `to-codx` [did you mean `to-codex`?]
-/T/ws/.fractary/config.yaml:11:13: `commit.sign` is reserved for a later version [remove it until then]
+/T/ws/.fractary/config.yaml:11:19: `commit.sign`: expected one of `auto`, `always`, `never`, found `true`
 /T/ws/.fractary/config.yaml:11:34: `commit.message`: unknown placeholder `{cuont}` [did you mean `{count}`?]
 /T/ws/.fractary/config.yaml:12:9: `jobs`: expected a number of threads from 0 to 1024, found a list
 environment variable `FRACTARY_CODEX_REMOT__URL`: there is no key `remot` [did you mean `FRACTARY_CODEX_REMOTE__URL`?]

@@ -7,16 +7,14 @@ use rayon::prelude::*;
 
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
-use crate::codex::git_config::Settings;
-use crate::codex::identity::{Identity, identity};
-use crate::codex::objects::commit_builder::{self, NewCommit};
+use crate::codex::objects::commit_builder::{self, Built, NewCommit, Sign};
 use crate::codex::objects::pack::Encoded;
 use crate::codex::source_revision::{self, SourceRevision};
-use crate::codex::store::StoreError;
 use crate::event::{Counter, Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, Warning};
 use crate::scan::SourceFile;
+use crate::sync::authorship::Authorship;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::sync::source_roots::SourceRoots;
@@ -43,18 +41,16 @@ struct NewBlob {
 }
 
 /// Builds the commits of a run. It remembers what does not change between attempts.
-pub(super) struct Committer {
-    identity: Identity,
+pub(super) struct Committer<'r> {
+    authorship: Authorship<'r>,
     /// The source revision of each project that was committed before, by index.
     revisions: BTreeMap<usize, Option<SourceRevision>>,
 }
 
-impl Committer {
-    pub(super) fn new(request: &SyncRequest<'_>) -> Self {
-        let settings = Settings::read(request.environment);
-        let policy = &request.workspace.commit;
+impl<'r> Committer<'r> {
+    pub(super) fn new(request: &'r SyncRequest<'r>) -> Self {
         Self {
-            identity: identity(policy, &settings, request.environment, request.now),
+            authorship: Authorship::new(request),
             revisions: BTreeMap::new(),
         }
     }
@@ -73,9 +69,10 @@ impl Committer {
             return Ok(Committed::without_commits(planned));
         }
 
-        request.reporter.event(&Event::Started {
-            stage: Stage::Commit,
-        });
+        let reporter = request.reporter.as_ref();
+        let signs = self.authorship.signer()?.is_some();
+        let stage = if signs { Stage::Sign } else { Stage::Commit };
+        reporter.event(&Event::Started { stage });
         self.add_revisions(request, scanned, planned, warnings);
 
         let new: Vec<_> = planned
@@ -93,8 +90,13 @@ impl Committer {
                 ),
             })
             .collect();
-        let built = commit_builder::build(session.store(), planned.base, &new, &self.identity)
-            .map_err(StoreError::from)?;
+        let built = self.build(request, session, planned.base, &new)?;
+        if signs {
+            reporter.event(&Event::Finished { stage });
+            reporter.event(&Event::Started {
+                stage: Stage::Commit,
+            });
+        }
 
         let numbers = planned.changes().map(|(number, _)| number);
         let commits: BTreeMap<_, _> = numbers.zip(built.commits).collect();
@@ -108,6 +110,31 @@ impl Committer {
             objects: built.objects,
             blobs: new_blobs(planned),
         })
+    }
+
+    /// Builds the commits on top of `base`, and signs them if they are to be signed.
+    fn build(
+        &self,
+        request: &SyncRequest<'_>,
+        session: &RemoteSession,
+        base: Option<ObjectId>,
+        new: &[NewCommit<'_>],
+    ) -> Result<Built, SyncError> {
+        let (store, identity) = (session.store(), &self.authorship.identity);
+        let Some(signer) = self.authorship.signer()? else {
+            return Ok(commit_builder::build(store, base, new, identity, None)?);
+        };
+
+        let counter = Counter::new(request.reporter.as_ref(), Stage::Sign, Some(new.len()));
+        let mut sign = |data: &[u8]| signer.sign(data).inspect(|_| counter.unit());
+        let sign: Sign<'_> = &mut sign;
+        Ok(commit_builder::build(
+            store,
+            base,
+            new,
+            identity,
+            Some(sign),
+        )?)
     }
 
     /// Determines the source revision of each project that changes, unless an earlier attempt has done so.

@@ -39,9 +39,8 @@ use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::Cache;
-use crate::codex::git_config;
 use crate::event::Event;
-use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
+use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::plan::Decision;
 
 /// The values of a run that the report is made from, also if the run fails in between.
@@ -90,7 +89,6 @@ fn publish_online(
         (sources, session.join())
     });
     run.scanned = Scanned::new(request, sources, &mut run.outcome.warnings)?;
-    warn_of_signing(request, &mut run.outcome.warnings);
     let mut session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let branch = session.target.branch.clone();
     run.outcome.remote.url = session.transport.url().clone();
@@ -210,7 +208,6 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState,
     let sources = scan_all(request, None);
     let warnings = &mut run.outcome.warnings;
     run.scanned = Scanned::new(request, sources, warnings)?;
-    warn_of_signing(request, warnings);
 
     let (listings, recorded) = record::read(request, warnings)?;
     if let Some(recorded) = recorded {
@@ -232,13 +229,6 @@ fn state_of_plan(request: &SyncRequest<'_>) -> CommitState {
         CommitState::OnlyPlanned
     } else {
         CommitState::NotLanded
-    }
-}
-
-fn warn_of_signing(request: &SyncRequest<'_>, warnings: &mut Vec<Warning>) {
-    if !request.dry_run && git_config::wants_signing(request.environment) {
-        let message = "`commit.gpgsign` is set, but commits to the codex are not signed".to_owned();
-        request.warn(warnings, None, message);
     }
 }
 

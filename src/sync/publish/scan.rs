@@ -54,7 +54,7 @@ pub(super) fn scan_all(
         .par_iter()
         .map(|project| {
             let result = scan(project, &caches, &request.interrupt, &counter);
-            counter.project();
+            counter.unit();
             result
         })
         .collect();

@@ -299,22 +299,6 @@ fn organization_is_detected_from_the_remote_of_the_workspace() {
 }
 
 #[test]
-fn unsigned_commits_are_warned_about() {
-    let sandbox = Sandbox::with_default_transport();
-    sandbox.workspace(&["p"], "");
-    sandbox.write("ws/p/README.md", "x");
-    sandbox.write("home/.gitconfig", "[commit]\n\tgpgsign = true\n");
-    let output = sandbox.run(&["sync", "--all"]).code(0);
-    assert!(
-        output
-            .stderr
-            .contains("`commit.gpgsign` is set, but commits to the codex are not signed"),
-        "{}",
-        output.stderr
-    );
-}
-
-#[test]
 fn user_file_is_read_from_xdg_config_home() {
     let sandbox = workspace(ONE);
     sandbox.write("elsewhere/fractary/config.toml", "[codex]\njobs = 7\n");

@@ -10,6 +10,7 @@ mod mounts;
 mod output;
 pub(crate) mod process;
 mod sandbox;
+pub(crate) mod signing;
 pub(crate) mod ssh;
 pub(crate) mod tls;
 mod transport;
