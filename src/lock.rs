@@ -27,7 +27,11 @@ pub fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
     match platform::open_own_file(directory, name, &options) {
         // Another user's, which can be locked all the same.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_existing_in(directory, name)
+            match open_existing_in(directory, name) {
+                // There is none, and none can be created.
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(error),
+                opened => opened,
+            }
         }
         opened => Ok(opened?.into_std()),
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -294,6 +294,17 @@ pub fn is_special(path: &Path) -> bool {
 /// Whether a file is owned by the effective user of this process.
 pub fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Checks, without writing, that this process may create, rename and delete entries in `directory`.
+pub fn check_writable(directory: &Dir) -> io::Result<()> {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    Ok(rustix::fs::accessat(
+        directory,
+        ".",
+        access,
+        AtFlags::EACCESS,
+    )?)
 }
 
 /// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is

@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::dir::CacheDir;
-use super::{Cache, CacheError, CachePlan, RequestResult};
+use super::{Cache, CacheError, CachePlan, RequestResult, write_error};
 use crate::platform;
 use crate::scan::SourceFile;
 use crate::stat::Stat;
@@ -24,18 +24,14 @@ impl Cache {
         plan: CachePlan,
         contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
     ) -> Result<Vec<RequestResult>, CacheError> {
-        let Some(directory) = self
-            .directory
-            .as_ref()
-            .filter(|_| self.needs_writing(&plan))
-        else {
+        if self.is_up_to_date(&plan) {
+            return Ok(self.record_stats(plan));
+        }
+        let Some(directory) = &self.directory else {
             return Ok(plan.results);
         };
         let path = self.path.clone();
-        let error = |source| CacheError::Write {
-            path: path.clone(),
-            source,
-        };
+        let error = |source| write_error(&path, source);
 
         if plan.files().next().is_some() {
             self.record_pending_writes(&plan).map_err(error)?;
@@ -59,19 +55,28 @@ impl Cache {
         Ok(results)
     }
 
-    /// Whether a run with this plan writes anything, if only to the manifest.
-    pub(super) fn needs_writing(&self, plan: &CachePlan) -> bool {
-        let is_up_to_date = plan
-            .requests
-            .iter()
-            .zip(&plan.results)
-            .all(|(request, result)| {
-                let before = self.manifest.owners.get(&request.owner);
-                result.plan.changes.is_empty()
-                    && request.record.complete
-                    && before.is_some_and(|before| before.satisfies(&request.record))
-            });
-        !is_up_to_date || !plan.observed.is_empty()
+    /// Whether the cache has all requested files of the requested tip already.
+    pub(super) fn is_up_to_date(&self, plan: &CachePlan) -> bool {
+        let mut results = plan.requests.iter().zip(&plan.results);
+        results.all(|(request, result)| {
+            let before = self.manifest.owners.get(&request.owner);
+            result.plan.changes.is_empty()
+                && request.record.complete
+                && before.is_some_and(|before| before.satisfies(&request.record))
+        })
+    }
+
+    /// Records the stat of files that had to be read. If that fails, they are read again by the next run, and so a cache
+    /// that is up to date need not be writable.
+    fn record_stats(&mut self, plan: CachePlan) -> Vec<RequestResult> {
+        if plan.observed.is_empty() {
+            return plan.results;
+        }
+        let results = self.record(plan, HashMap::new(), HashMap::new());
+        if let Err(error) = self.save() {
+            tracing::debug!(path = %self.path.display(), %error, "cannot update the manifest of the cache");
+        }
+        results
     }
 
     /// Moves the changes that `failed` to the refused files, and updates the manifest in memory.
@@ -163,7 +168,7 @@ fn write_files(
 }
 
 /// Splits a path into its directory, which is empty at the top of the cache, and its last segment.
-fn split(path: &BString) -> (&BStr, &BStr) {
+pub(super) fn split(path: &BString) -> (&BStr, &BStr) {
     let (directory, name) = path.rsplit_once_str("/").unwrap_or((b"", path));
     (directory.as_bstr(), name.as_bstr())
 }

@@ -80,6 +80,26 @@ impl CacheDir {
         }
     }
 
+    /// Whether the marker file exists, or something else with its name.
+    pub(super) fn has_marker(&self, name: &str) -> bool {
+        self.dir.symlink_metadata(name).is_ok()
+    }
+
+    /// Checks, without writing, that entries can be created and deleted in `directory` of the cache; if it does not
+    /// exist, in the nearest directory above it that does.
+    pub(super) fn check_writable(&self, directory: &BStr) -> io::Result<()> {
+        let mut nearest = self.dir.try_clone()?;
+        for segment in directory.split(|byte| *byte == b'/') {
+            match nearest.open_dir_nofollow(path_of(segment)) {
+                Ok(below) => nearest = below,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) if platform::is_no_directory(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        platform::check_writable(&nearest)
+    }
+
     /// Returns the entry at `path`.
     ///
     /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second argument returns whether

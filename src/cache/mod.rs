@@ -43,11 +43,15 @@ use crate::stat::Stat;
 pub const CONTROL: &str = ".fractary-codex";
 /// The lock file in [`CONTROL`], which one run at a time holds.
 const LOCK: &str = "lock";
-/// Names at the top of the cache that the program uses itself.
-const OWN_NAMES: [&str; 3] = [CONTROL, ".gitignore", "CACHEDIR.TAG"];
-/// The contents of `CACHEDIR.TAG`, by which backup programs recognize a cache.
+/// The marker file that keeps git from tracking the cache.
+const GITIGNORE_NAME: &str = ".gitignore";
+const GITIGNORE: &str = "*\n";
+/// The marker file by which backup programs recognize a cache.
+const CACHEDIR_TAG_NAME: &str = "CACHEDIR.TAG";
 const CACHEDIR_TAG: &str =
     "Signature: 8a477f597d28d172789f06886806bc55\n# This directory is written by fractary-codex.\n";
+/// Names at the top of the cache that the program uses itself.
+const OWN_NAMES: [&str; 3] = [CONTROL, GITIGNORE_NAME, CACHEDIR_TAG_NAME];
 
 /// A cache that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +132,11 @@ impl Cache {
         waiting: impl FnOnce(),
     ) -> Result<Self, CacheError> {
         let error = |source| open_error(path, source);
-        std::fs::create_dir_all(path).map_err(error)?;
+        match std::fs::create_dir_all(path) {
+            // Not a directory: opening it fails with that reason.
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            created => created.map_err(error)?,
+        }
         let directory = CacheDir::open(path).map_err(error)?;
         let control = directory.control().map_err(error)?;
 
@@ -136,10 +144,12 @@ impl Cache {
             .map_err(|source| error(with_file_name(LOCK, &source)))?;
         let lock = lock::lock(file, interrupt, waiting)?;
 
-        directory.write_marker(".gitignore", "*\n").map_err(error)?;
-        directory
-            .write_marker("CACHEDIR.TAG", CACHEDIR_TAG)
-            .map_err(error)?;
+        for (name, text) in [
+            (GITIGNORE_NAME, GITIGNORE),
+            (CACHEDIR_TAG_NAME, CACHEDIR_TAG),
+        ] {
+            directory.write_marker(name, text).map_err(error)?;
+        }
         directory.remove_leftovers();
 
         Ok(Self {
@@ -306,6 +316,13 @@ fn read_manifest(path: &Path, directory: &CacheDir) -> Result<Manifest, CacheErr
 
 fn open_error(path: &Path, source: io::Error) -> CacheError {
     CacheError::Open {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn write_error(path: &Path, source: io::Error) -> CacheError {
+    CacheError::Write {
         path: path.to_owned(),
         source,
     }

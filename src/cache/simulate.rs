@@ -1,17 +1,45 @@
-//! Dry runs: a plan is applied in memory only, so that the next plan of the same run can be based on its result.
+//! Dry runs: a cache is opened and a plan is applied without writing anything. Errors of the run are predicted as far as
+//! that is possible: from the permissions of directories and the state of file systems, but not from the free space.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
+use cap_std::fs::{Dir, OpenOptions};
 
-use super::dir::DiskEntry;
-use super::{Cache, CachePlan, RequestResult};
+use super::apply::{affects_all_files, split};
+use super::dir::{CacheDir, DiskEntry};
+use super::{
+    CACHEDIR_TAG_NAME, Cache, CacheError, CachePlan, GITIGNORE_NAME, LOCK, RequestResult,
+    open_error, with_file_name, write_error,
+};
 use crate::stat::Stat;
+use crate::{lock, platform};
 
 impl Cache {
-    /// Applies the plan in memory only, so that a dry run can plan the next step on the result.
-    pub fn simulate(&mut self, plan: CachePlan) -> Vec<RequestResult> {
-        for change in plan.results.iter().flat_map(|result| &result.plan.changes) {
+    /// Opens the cache in `path` for a dry run: without a lock and without write access, but with the errors of
+    /// [`Cache::open`].
+    pub fn open_simulated(path: &Path) -> Result<Self, CacheError> {
+        let cache = Self::open_read_only(path)?;
+        let checked = match &cache.directory {
+            Some(directory) => check_open(directory),
+            None => check_creatable(path),
+        };
+        checked.map_err(|source| open_error(path, source))?;
+        Ok(cache)
+    }
+
+    /// Applies a plan in memory only, so that a dry run can plan the next step on the result. Returns what
+    /// [`Cache::apply`] would return.
+    pub fn simulate(&mut self, plan: CachePlan) -> Result<Vec<RequestResult>, CacheError> {
+        if self.is_up_to_date(&plan) {
+            return Ok(plan.results);
+        }
+        let failed = self.predict_failures(&plan)?;
+        let results = self.record(plan, failed, HashMap::new());
+
+        for change in results.iter().flat_map(|result| &result.plan.changes) {
             let entry = match change.op.file() {
                 Some(file) => DiskEntry::File {
                     mode: file.mode,
@@ -22,8 +50,84 @@ impl Cache {
             };
             self.simulated.0.insert(change.path.clone(), entry);
         }
-        self.record(plan, HashMap::new(), HashMap::new())
+        Ok(results)
     }
+
+    /// Returns the files that could not be written or removed, with the reason.
+    fn predict_failures(&self, plan: &CachePlan) -> Result<HashMap<BString, String>, CacheError> {
+        let mut failed = HashMap::new();
+        // A cache that does not exist yet can be created: that was checked when it was opened.
+        let Some(directory) = &self.directory else {
+            return Ok(failed);
+        };
+        let error = |source| write_error(&self.path, source);
+        if let Some(control) = directory.existing_control().map_err(error)? {
+            platform::check_writable(&control).map_err(error)?;
+        }
+
+        let mut checked: HashMap<&BStr, Option<String>> = HashMap::new();
+        let written = plan.files().map(|file| &file.source);
+        for path in written.chain(plan.deleted()) {
+            let (parent, _) = split(path);
+            let failure = match checked.get(parent) {
+                Some(failure) => failure,
+                None => {
+                    let failure = match directory.check_writable(parent) {
+                        Ok(()) => None,
+                        Err(source) if affects_all_files(&source) => return Err(error(source)),
+                        Err(source) => Some(source.to_string()),
+                    };
+                    checked.entry(parent).or_insert(failure)
+                }
+            };
+            if let Some(failure) = failure {
+                failed.insert(path.clone(), failure.clone());
+            }
+        }
+        Ok(failed)
+    }
+}
+
+/// Checks that [`Cache::open`] can open an existing directory.
+fn check_open(directory: &CacheDir) -> io::Result<()> {
+    match directory.existing_control()? {
+        Some(control) => {
+            check_lock(&control).map_err(|error| with_file_name(LOCK, &error))?;
+        }
+        None => directory.check_writable(BStr::new(""))?,
+    }
+    let markers = [GITIGNORE_NAME, CACHEDIR_TAG_NAME];
+    if markers.iter().all(|name| directory.has_marker(name)) {
+        return Ok(());
+    }
+    directory.check_writable(BStr::new(""))
+}
+
+/// Checks that the lock file can be opened or created, as [`lock::open_in`] does.
+fn check_lock(control: &Dir) -> io::Result<()> {
+    let name = Path::new(LOCK);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match platform::open_own_file(control, name, &options) {
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => platform::check_writable(control),
+            io::ErrorKind::PermissionDenied => lock::open_existing_in(control, name).map(drop),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Checks that a directory which does not exist can be created.
+fn check_creatable(path: &Path) -> io::Result<()> {
+    if path.is_symlink() {
+        // Its target does not exist.
+        return path.metadata().map(drop);
+    }
+    let existing = path.ancestors().skip(1).find(|above| above.exists());
+    let existing = existing.unwrap_or(Path::new("."));
+    let directory = Dir::open_ambient_dir(existing, cap_std::ambient_authority())?;
+    platform::check_writable(&directory)
 }
 
 /// The files that simulated plans wrote or removed, by path.

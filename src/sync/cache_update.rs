@@ -73,10 +73,9 @@ impl CacheUpdate<'_> {
                     simulated.insert(path.to_owned(), cache);
                 }
                 Ok(_) => {}
-                Err(_) if self.request.dry_run => {}
                 Err(error) => {
                     let error = message_of(&error);
-                    let message = format!("{error}; the codex itself is up to date");
+                    let message = format!("{error}; the codex is not affected");
                     self.request.warn(warnings, None, message);
                 }
             }

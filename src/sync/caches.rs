@@ -22,7 +22,7 @@ const MAX_NAMED: usize = 10;
 /// Opens a cache for writing, or in a dry run for simulation.
 pub(super) fn open_cache(request: &SyncRequest<'_>, path: &Path) -> Result<Cache, CacheError> {
     if request.dry_run {
-        return Cache::open_read_only(path);
+        return Cache::open_simulated(path);
     }
     Cache::open(path, &request.interrupt, || {
         request.reporter.event(&Event::Waiting)
@@ -37,7 +37,7 @@ pub(super) fn apply_plan(
     contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
 ) -> Result<Vec<RequestResult>, CacheError> {
     if request.dry_run {
-        return Ok(cache.simulate(plan));
+        return cache.simulate(plan);
     }
 
     let reporter = request.reporter.as_ref();

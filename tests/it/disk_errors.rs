@@ -230,7 +230,7 @@ fn no_room_in_the_cache_after_a_publication_is_a_warning() {
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
         return;
     };
-    assert_warns(&sandbox, &codex, output, "the codex itself is up to date");
+    assert_warns(&sandbox, &codex, output, "the codex is not affected");
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
     sandbox.write("ws/.fractary/codex", "a file where the cache should be");
     let output = sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
     assert!(
-        output.stderr.contains("the codex itself is up to date"),
+        output.stderr.contains("the codex is not affected"),
         "{}",
         output.stderr
     );

@@ -9,6 +9,7 @@ mod own_files;
 mod removed;
 mod routing;
 mod shared;
+mod unwritable;
 
 use std::collections::BTreeMap;
 use std::fs;
