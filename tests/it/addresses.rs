@@ -4,19 +4,11 @@
 use std::fs;
 
 use crate::support::http::HttpServer;
-use crate::support::{Codex, Output, Sandbox, executable};
+use crate::support::{Codex, Output, Sandbox, World, executable};
 
-/// A workspace of one project with a change to publish, and the codex that it should not go to.
-fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "");
-    sandbox.write("ws/alpha/README.md", "alpha");
-    (sandbox, codex)
-}
-
-fn sync_to(sandbox: &Sandbox, url: &str, more: &[&str]) -> Output {
-    let url = format!("remote.url={url}");
-    sandbox.run(&[&["sync", "--all", "--json", "--config", &url], more].concat())
+/// A workspace with a file to publish, and an empty codex, which is not always the remote.
+fn world() -> World {
+    World::builder().empty_codex().build()
 }
 
 /// An empty codex below the sandbox.
@@ -43,14 +35,18 @@ fn a_path_is_used_byte_for_byte() {
         "ä%.git",
         "a\nb.git",
     ] {
-        let (sandbox, other) = world();
+        let World {
+            sandbox,
+            codex: other,
+            ..
+        } = world();
         if name != "a b.git" {
             codex_at(&sandbox, "a b.git");
         }
         let codex = codex_at(&sandbox, name);
         let path = codex.path().display().to_string();
         let printed = path.replace('\n', "\\n");
-        assert_pushed_to(&codex, sync_to(&sandbox, &path, &[]), &printed);
+        assert_pushed_to(&codex, sandbox.sync_to(&path, &[]), &printed);
         assert_eq!(other.tip(), None);
     }
 }
@@ -62,14 +58,14 @@ fn a_file_url_is_decoded_as_git_does() {
         ("a%20b.git", "a%2520b.git"),
         ("a%zz.git", "a%zz.git"),
     ] {
-        let (sandbox, _) = world();
+        let World { sandbox, .. } = world();
         let codex = codex_at(&sandbox, name);
         let root = sandbox.path("").display().to_string();
         for (number, host) in ["", "localhost"].iter().enumerate() {
             let url = format!("file://{host}{root}{written}");
             let listed = sandbox.git(&sandbox.path(""), &["ls-remote", &url]);
             assert_eq!(listed.is_empty(), number == 0, "git reads the same");
-            let document = sync_to(&sandbox, &url, &[]).code(0).json();
+            let document = sandbox.sync_to(&url, &[]).code(0).json();
             assert_eq!(document["pushed"], number == 0);
             assert_eq!(codex.subjects().len(), 1);
         }
@@ -78,24 +74,28 @@ fn a_file_url_is_decoded_as_git_does() {
 
 #[test]
 fn a_missing_path_is_made_where_it_is_written() {
-    let (sandbox, _) = world();
+    let World { sandbox, .. } = world();
     let create = ["--config", "remote.create=true"];
     let path = sandbox.path("a%20b.git").display().to_string();
-    sync_to(&sandbox, &path, &create).code(0);
+    sandbox.sync_to(&path, &create).code(0);
     assert!(sandbox.path("a%20b.git/HEAD").exists() && !sandbox.path("a b.git").exists());
     let url = format!("file://{}", sandbox.path("c%20d.git").display());
-    sync_to(&sandbox, &url, &create).code(0);
+    sandbox.sync_to(&url, &create).code(0);
     assert!(sandbox.path("c d.git/HEAD").exists() && !sandbox.path("c%20d.git").exists());
 }
 
 #[test]
 fn a_parent_of_a_symlink_is_found_by_the_system() {
-    let (sandbox, other) = world();
+    let World {
+        sandbox,
+        codex: other,
+        ..
+    } = world();
     fs::create_dir_all(sandbox.path("far/away")).unwrap();
     std::os::unix::fs::symlink(sandbox.path("far/away"), sandbox.path("link")).unwrap();
     let codex = codex_at(&sandbox, "far/codex.git");
     let path = sandbox.path("link/../codex.git").display().to_string();
-    assert_pushed_to(&codex, sync_to(&sandbox, &path, &[]), &path);
+    assert_pushed_to(&codex, sandbox.sync_to(&path, &[]), &path);
     assert_eq!(other.tip(), None);
 }
 
@@ -106,13 +106,13 @@ fn a_path_without_its_ending_is_found_as_git_does() {
         ("codex2/.git", "codex2"),
         ("codex2.git/.git", "codex2"),
     ] {
-        let (sandbox, _) = world();
+        let World { sandbox, .. } = world();
         let codex = codex_at(&sandbox, place);
         let path = sandbox.path(written).display().to_string();
         for create in ["false", "true"] {
             sandbox.write("ws/alpha/README.md", create);
             let create = format!("remote.create={create}");
-            sync_to(&sandbox, &path, &["--config", &create]).code(0);
+            sandbox.sync_to(&path, &["--config", &create]).code(0);
         }
         assert_eq!(codex.subjects().len(), 2, "{place}");
         assert!(!sandbox.path("codex2/HEAD").exists());
@@ -121,7 +121,7 @@ fn a_path_without_its_ending_is_found_as_git_does() {
 
 #[test]
 fn remotes_of_the_users_configuration_change_nothing() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let other = codex_at(&sandbox, "other.git");
     let there = other.path().display();
     let here = sandbox.path("codex.git");
@@ -161,7 +161,11 @@ fn remotes_of_the_users_configuration_change_nothing() {
 
 #[test]
 fn the_url_that_a_push_really_uses_is_verified_and_printed() {
-    let (sandbox, mirror) = world();
+    let World {
+        sandbox,
+        codex: mirror,
+        ..
+    } = world();
     let codex = codex_at(&sandbox, "real.git");
     let server = HttpServer::start(&sandbox.path(""), None);
     mirror.commit(&[("100644", "README.md", "of the mirror")], &[]);
@@ -190,7 +194,7 @@ fn the_url_that_a_push_really_uses_is_verified_and_printed() {
 
 #[test]
 fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let configured = server.url("codex.git");
     let port = configured
@@ -204,7 +208,9 @@ fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
         "home/.gitconfig",
         format!("[url \"http://localhost:{port}/\"]\n\tinsteadOf = http://127.0.0.1:{port}/\n"),
     );
-    sync_to(&sandbox, &configured, &["--config", "remote.token=t0ken"]).code(0);
+    sandbox
+        .sync_to(&configured, &["--config", "remote.token=t0ken"])
+        .code(0);
     assert_eq!(codex.subjects().len(), 1);
     let authorized =
         |request: &crate::support::http::Request| request.headers.contains_key("authorization");
@@ -217,13 +223,15 @@ fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
         ),
     );
     let renamed = configured.replace("codex.git", "docs.git");
-    sync_to(&sandbox, &renamed, &["--config", "remote.token=t0ken"]).code(0);
+    sandbox
+        .sync_to(&renamed, &["--config", "remote.token=t0ken"])
+        .code(0);
     assert!(server.requests().iter().any(authorized));
 }
 
 #[test]
 fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     // An `ssh` that runs the server's part here.
     let record = sandbox.path("arguments");
     executable::script(
@@ -238,7 +246,7 @@ fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
         "[url \"ssh://git@Codex-Host/\"]\n\tinsteadOf = https://git.acme.example/\n",
     );
     let url = format!("https://git.acme.example{}", codex.path().display());
-    let document = sync_to(&sandbox, &url, &[]).code(0).json();
+    let document = sandbox.sync_to(&url, &[]).code(0).json();
     assert_eq!(
         document["remote"]["url"],
         format!("ssh://git@Codex-Host{}", codex.path().display())
@@ -254,7 +262,7 @@ fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
 
 #[test]
 fn an_ssh_host_is_passed_on_as_written() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let record = sandbox.path("arguments");
     executable::script(
         &sandbox.path("bin/ssh"),
@@ -264,7 +272,7 @@ fn an_ssh_host_is_passed_on_as_written() {
         ),
     );
     let url = format!("git@Codex-Host:{}", codex.path().display());
-    let document = sync_to(&sandbox, &url, &[]).code(0).json();
+    let document = sandbox.sync_to(&url, &[]).code(0).json();
     assert_eq!(document["remote"]["url"], url.as_str());
     let arguments = fs::read_to_string(&record).unwrap();
     assert!(
@@ -277,7 +285,7 @@ fn an_ssh_host_is_passed_on_as_written() {
 
 #[test]
 fn variables_that_would_redirect_git_are_not_passed_on() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let elsewhere = sandbox.path("elsewhere");
     for (number, (name, value)) in [
@@ -317,7 +325,7 @@ fn variables_that_would_redirect_git_are_not_passed_on() {
 
 #[test]
 fn a_broken_git_configuration_is_named() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     sandbox.write("home/.gitconfig", "[user\n\tname = Ada\n");
     // For a path git runs on this machine; over http the program itself reads the file.
     for served in [false, true] {
@@ -346,7 +354,7 @@ fn a_broken_git_configuration_is_named() {
 
 #[test]
 fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     sandbox.write(
         "home/.gitconfig",
         format!(
@@ -360,14 +368,16 @@ fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
 
 #[test]
 fn an_authorization_header_of_the_user_does_not_join_the_token() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:t0ken"));
     sandbox.write(
         "home/.gitconfig",
         "[http]\n\textraHeader = AUTHORIZATION: basic abcd\n\textraHeader = X-Door: 7\n",
     );
     let url = server.url("codex.git");
-    sync_to(&sandbox, &url, &["--config", "remote.token=t0ken"]).code(0);
+    sandbox
+        .sync_to(&url, &["--config", "remote.token=t0ken"])
+        .code(0);
     assert_eq!(codex.subjects().len(), 1);
     let requests = server.requests();
     assert!(
@@ -379,7 +389,7 @@ fn an_authorization_header_of_the_user_does_not_join_the_token() {
 
 #[test]
 fn a_repository_of_the_current_directory_is_not_asked() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let other = codex_at(&sandbox, "other.git");
     let ws = sandbox.path("ws");
     sandbox.git(&ws, &["init", "-q"]);

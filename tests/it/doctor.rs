@@ -1,7 +1,7 @@
 //! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
 
-use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
-use crate::support::{Codex, skipped};
+use crate::support::http::{Reaction, Stage};
+use crate::support::{Codex, TOKEN, World, skipped};
 
 impl World {
     /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
@@ -29,8 +29,7 @@ impl World {
             self.sandbox.fingerprint("codex.git"),
             self.sandbox.fingerprint("ws"),
         );
-        let mut command = self.sandbox.program(&["doctor", "--json"]);
-        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
+        let mut command = self.command(&["doctor", "--json"]);
         command
             .env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)
             .envs(variables.iter().copied());
@@ -74,7 +73,7 @@ impl World {
 
 #[test]
 fn all_is_well() {
-    let world = World::new();
+    let world = World::behind_http();
     for subject in [
         "configuration",
         "roots",
@@ -102,7 +101,7 @@ fn all_is_well() {
 
 #[test]
 fn tokens_that_are_missing_or_wrong() {
-    let world = World::new();
+    let world = World::behind_http();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
     world.shows(
         "remote",
@@ -120,8 +119,8 @@ fn tokens_that_are_missing_or_wrong() {
 
 #[test]
 fn a_token_that_may_read_and_not_write() {
-    let world = World::new();
-    world.server.fail(
+    let world = World::behind_http();
+    world.server().fail(
         Stage::ListToPush,
         Reaction::Status(403, "Write access to repository not granted."),
         3,
@@ -142,14 +141,10 @@ fn a_token_that_may_read_and_not_write() {
 
 #[test]
 fn a_server_that_wants_credentials_for_pushing_alone() {
-    let world = World::new();
-    let world = World {
-        server: HttpServer::start(&world.sandbox.path(""), None),
-        ..world
-    };
+    let world = World::builder().server(None).build();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
     world
-        .server
+        .server()
         .fail(Stage::ListToPush, Reaction::Status(401, ""), 2);
     world.shows(
         "push",
@@ -159,7 +154,7 @@ fn a_server_that_wants_credentials_for_pushing_alone() {
     // Where none were given, none were accepted.
     assert_eq!(
         world.message("remote", &[none]),
-        format!("{} is reachable", world.server.url("codex.git"))
+        format!("{} is reachable", world.server().url("codex.git"))
     );
     let path = world.codex.path().display().to_string();
     assert_eq!(
@@ -175,16 +170,16 @@ fn a_server_that_wants_credentials_for_pushing_alone() {
 
 #[test]
 fn a_server_that_cannot_say_who_may_push() {
-    let world = World::new();
+    let world = World::behind_http();
     world
-        .server
+        .server()
         .fail(Stage::ListToPush, Reaction::Status(503, "later"), 1);
     world.shows(
         "push",
         &[],
         ("failed", "server-failure", "try again later", 4),
     );
-    world.server.fail(Stage::ListToPush, Reaction::Stall, 1);
+    world.server().fail(Stage::ListToPush, Reaction::Stall, 1);
     let patience = (
         "FRACTARY_CODEX_REMOTE__TIMEOUT",
         "{connect='1s', idle='1s'}",
@@ -194,7 +189,7 @@ fn a_server_that_cannot_say_who_may_push() {
 
 #[test]
 fn a_fetch_that_fails_leaves_nothing_out() {
-    let world = World::new();
+    let world = World::behind_http();
     let failing = "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
     world.sandbox.wrap_git(failing);
     world.shows("fetch", &[], ("failed", "server-failure", "", 4));
@@ -205,7 +200,7 @@ fn a_fetch_that_fails_leaves_nothing_out() {
 
 #[test]
 fn a_signal_is_told_before_what_else_is_wrong() {
-    let world = World::new();
+    let world = World::behind_http();
     world.sandbox.remove("ws/alpha");
     world
         .sandbox
@@ -215,7 +210,7 @@ fn a_signal_is_told_before_what_else_is_wrong() {
 
 #[test]
 fn places_that_a_sync_could_not_write_to() {
-    let world = World::new();
+    let world = World::behind_http();
     let odd = |arguments: &[(&str, &str)], place: &str, cure: &str| {
         let message = world.message("disk", arguments);
         assert!(
@@ -252,15 +247,15 @@ fn places_that_a_sync_could_not_write_to() {
 
 #[test]
 fn repositories_that_are_not_there_or_empty() {
-    let world = World::new();
-    let url = world.server.url("nothing.git");
+    let world = World::behind_http();
+    let url = world.server().url("nothing.git");
     world.shows(
         "remote",
         &[("FRACTARY_CODEX_REMOTE__URL", &url)],
         ("failed", "not-found", "`remote.url`", 4),
     );
     Codex::empty(&world.sandbox.path("empty.git"), &world.sandbox);
-    let url = world.server.url("empty.git");
+    let url = world.server().url("empty.git");
     for subject in ["branch", "push"] {
         world.shows(
             subject,
@@ -273,7 +268,7 @@ fn repositories_that_are_not_there_or_empty() {
 #[test]
 fn a_branch_that_is_missing() {
     let missing = [("FRACTARY_CODEX_REMOTE__BRANCH", "staging")];
-    World::new().shows(
+    World::behind_http().shows(
         "branch",
         &missing,
         ("failed", "branch-missing", "`remote.create: true`", 4),
@@ -282,7 +277,7 @@ fn a_branch_that_is_missing() {
 
 #[test]
 fn a_codex_of_somebody_else() {
-    let world = World::new();
+    let world = World::behind_http();
     if !rustix::process::geteuid().is_root() {
         return skipped("only root can give the codex to somebody else");
     }
@@ -303,7 +298,7 @@ fn a_codex_of_somebody_else() {
 
 #[test]
 fn roots_and_patterns() {
-    let world = World::new();
+    let world = World::behind_http();
     world.shows(
         "roots",
         &[("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "['nothing/**']")],
@@ -315,7 +310,7 @@ fn roots_and_patterns() {
 
 #[test]
 fn a_clock_that_is_behind() {
-    let world = World::new();
+    let world = World::behind_http();
     let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
     let stamp = "Bob <b@b> 4102444800 +0000";
     let commit = format!(
@@ -334,7 +329,7 @@ fn a_clock_that_is_behind() {
 
 #[test]
 fn a_configuration_that_is_wrong() {
-    let world = World::new();
+    let world = World::behind_http();
     world.shows(
         "configuration",
         &[("FRACTARY_CODEX_JOBS", "many")],
@@ -344,7 +339,7 @@ fn a_configuration_that_is_wrong() {
 
 #[test]
 fn what_the_first_sync_makes_is_not_missing() {
-    let world = World::new();
+    let world = World::behind_http();
     let run = |more: &[&str]| {
         let arguments = [&["doctor", "--config", "remote.create=true"], more].concat();
         let output = world.sandbox.run(&arguments).code(0);

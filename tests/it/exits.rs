@@ -8,7 +8,7 @@ use std::thread;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, World};
 
 /// What a run is told to do, and how it must end.
 struct Case {
@@ -122,15 +122,20 @@ const CASES: &[Case] = &[
 ];
 
 /// Two projects, synced.
-fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha", "beta"], "");
+fn world() -> World {
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .files(&[("beta/README.md", "beta")])
+        .empty_codex()
+        .build();
     for file in 0..10 {
-        sandbox.write(&format!("ws/alpha/docs/{file}.md"), format!("alpha {file}"));
+        let contents = format!("alpha {file}");
+        world
+            .sandbox
+            .write(&format!("ws/alpha/docs/{file}.md"), contents);
     }
-    sandbox.write("ws/beta/README.md", "beta");
-    sandbox.run(ALL).code(0);
-    (sandbox, codex)
+    world.run(ALL).code(0);
+    world
 }
 
 /// A schema of the program's, with no field allowed that it does not tell of.
@@ -174,7 +179,7 @@ fn every_exit_status_and_every_document() {
 
 impl Case {
     fn check(&self, more: &[&str], [document, line]: &[Validator; 2]) -> Result<(), String> {
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         (self.prepare)(&sandbox, &codex);
         let output = sandbox.run(&[self.arguments, more].concat());
         let all = format!(

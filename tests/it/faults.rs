@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::gate::{Gate, Moment, Step, send};
 use crate::support::http::{HttpServer, Reaction, Stage};
-use crate::support::{Codex, Output, Sandbox, wait_until};
+use crate::support::{Codex, Output, Sandbox, World, wait_until};
 
 const OURS: [&str; 3] = [
     "Sync 1 files from beta",
@@ -20,15 +20,16 @@ const OURS: [&str; 3] = [
     "Somebody else",
 ];
 
-/// Two projects to publish into a codex that holds something of somebody else.
-fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha", "beta"], "");
-    codex.commit(&[("100644", "README.md", "the codex")], &[]);
-    sandbox.write("ws/alpha/README.md", "alpha");
-    sandbox.write("ws/alpha/docs/a.md", "a");
-    sandbox.write("ws/beta/README.md", "beta");
-    (sandbox, codex)
+/// Two projects with files to publish, and a codex with a commit of another user.
+fn world() -> World {
+    World::builder()
+        .projects(&["alpha", "beta"])
+        .files(&[
+            ("alpha/README.md", "alpha"),
+            ("alpha/docs/a.md", "a"),
+            ("beta/README.md", "beta"),
+        ])
+        .build()
 }
 
 /// Nothing runs on, and the codex is sound: as it was, or with both commits.
@@ -190,7 +191,7 @@ impl Held {
 fn signal_in_every_stage(signal: Signal) {
     for at in STAGES {
         let case = format!("{signal:?} at {at:?}");
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         let held = Held::at(at, &sandbox, &codex);
         let mut arguments = vec![
             "sync",
@@ -336,7 +337,7 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
     ];
     for (stage, comes) in stages.into_iter().zip(comes) {
         let case = format!("{reaction:?} at {stage:?}");
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         let server = HttpServer::start(&sandbox.path(""), None);
         match stage {
             Over::Http(stage) => server.fail(stage, reaction.clone(), usize::MAX),

@@ -33,12 +33,12 @@ impl Damage {
     }
 }
 
-struct World {
+struct KeptWorld {
     sandbox: Sandbox,
     codex: Codex,
 }
 
-impl World {
+impl KeptWorld {
     /// A kept clone with trees in one pack, contents in another, what was published in a third, and a shallow history.
     fn new() -> Self {
         let sandbox = Sandbox::new();
@@ -107,7 +107,7 @@ impl World {
 
 /// The next sync does its job although `damage` was done to the kept clone.
 #[track_caller]
-fn heals(world: &World, case: &str, damage: impl Fn(&World)) {
+fn heals(world: &KeptWorld, case: &str, damage: impl Fn(&KeptWorld)) {
     damage(world);
     world.change(case);
     world.sync();
@@ -115,7 +115,7 @@ fn heals(world: &World, case: &str, damage: impl Fn(&World)) {
 
 #[test]
 fn a_sound_kept_clone_is_used_again() {
-    let world = World::new();
+    let world = KeptWorld::new();
     let packs = world.packed("pack");
     for text in ["second", "third"] {
         world.change(text);
@@ -127,7 +127,7 @@ fn a_sound_kept_clone_is_used_again() {
 
 #[test]
 fn a_damaged_pack_of_a_kept_clone_heals() {
-    let world = World::new();
+    let world = KeptWorld::new();
     for extension in ["pack", "idx"] {
         for damage in [Missing, Empty, Cut, Flipped] {
             heals(&world, &format!("{damage:?} {extension}"), |world| {
@@ -141,7 +141,7 @@ fn a_damaged_pack_of_a_kept_clone_heals() {
 
 #[test]
 fn one_damaged_pack_of_several_heals() {
-    let world = World::new();
+    let world = KeptWorld::new();
     for number in 0..world.packed("pack").len() {
         heals(&world, &format!("both files of pack {number}"), |world| {
             for extension in ["pack", "idx"] {
@@ -156,7 +156,7 @@ fn one_damaged_pack_of_several_heals() {
 
 #[test]
 fn damaged_files_of_a_kept_clone_heal() {
-    let world = World::new();
+    let world = KeptWorld::new();
     for file in ["HEAD", "config", "refs/codex/tip", "shallow"] {
         for damage in [Missing, Empty, Cut, Flipped] {
             heals(&world, &format!("{damage:?} {file}"), |world| {
@@ -168,9 +168,9 @@ fn damaged_files_of_a_kept_clone_heal() {
 
 #[test]
 fn other_damage_to_a_kept_clone_heals() {
-    let world = World::new();
+    let world = KeptWorld::new();
     let gone = "0123456789012345678901234567890123456789";
-    let write = |world: &World, file: &str, text: &str| {
+    let write = |world: &KeptWorld, file: &str, text: &str| {
         let path = world.clone().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -218,7 +218,7 @@ fn other_damage_to_a_kept_clone_heals() {
 /// An object that a fetch does not look at, and the run needs.
 #[test]
 fn an_inner_tree_that_is_missing_heals() {
-    let world = World::new();
+    let world = KeptWorld::new();
     for path in [
         "main:projects/alpha",
         "main:projects/core/deep",

@@ -3,45 +3,31 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::http::{HttpServer, Reaction, Stage};
+use crate::support::http::{Reaction, Stage};
 use crate::support::ssh::SshServer;
-use crate::support::{Codex, Output, Sandbox, executable};
-
-/// One project with a change to publish, and a codex behind http.
-struct World {
-    sandbox: Sandbox,
-    codex: Codex,
-    server: HttpServer,
-}
+use crate::support::{Output, Sandbox, World, executable};
 
 impl World {
-    fn new(credentials: Option<&str>) -> Self {
-        let sandbox = Sandbox::with_default_transport();
-        let codex = sandbox.workspace(&["alpha"], "");
-        codex.commit(&[("100644", "README.md", "codex")], &[]);
-        sandbox.write("ws/alpha/README.md", "alpha");
-        let server = HttpServer::start(&sandbox.path(""), credentials);
-        Self {
-            sandbox,
-            codex,
-            server,
-        }
+    /// The world of a test of the native transport. Servers require `credentials` if they are given.
+    fn native(credentials: Option<&str>) -> Self {
+        Self::builder()
+            .default_transport()
+            .server(credentials)
+            .build()
     }
 
-    fn sync(&self, more: &[&str]) -> Output {
-        let mut command = self.sandbox.program(&[&["sync", "--all"], more].concat());
-        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
-        self.sandbox.finish(command)
+    fn publish(&self, more: &[&str]) -> Output {
+        self.run(&[&["sync", "--all"], more].concat())
     }
 
     /// Publishes new contents; the requests of that run.
     fn change(&self, content: &str) -> Vec<String> {
         self.sandbox.write("ws/alpha/README.md", content);
-        let before = self.server.requests().len();
-        self.sync(&[]).code(0);
+        let before = self.server().requests().len();
+        self.publish(&[]).code(0);
         assert_eq!(self.codex.file("projects/alpha/README.md"), content);
         self.codex.assert_sound();
-        let requests = self.server.requests();
+        let requests = self.server().requests();
         let targets = requests[before..].iter().map(|request| &request.target);
         targets
             .map(|target| target.trim_start_matches("/codex.git/").to_owned())
@@ -67,7 +53,7 @@ const RECEIVE: &str = "git-receive-pack";
 
 #[test]
 fn a_known_server_gets_no_request_that_is_not_needed() {
-    let world = World::new(None);
+    let world = World::native(None);
     let greeting = |service: &str| format!("info/refs?service={service}");
     // List, fetch, push, and list again, each service greeted once.
     assert_eq!(
@@ -83,9 +69,9 @@ fn a_known_server_gets_no_request_that_is_not_needed() {
     );
     // The capabilities and the trees of the tip are known.
     assert_eq!(world.change("second"), [UPLOAD, RECEIVE, UPLOAD]);
-    let before = world.server.requests().len();
-    world.sync(&[]).code(0);
-    assert_eq!(world.server.requests().len(), before + 1);
+    let before = world.server().requests().len();
+    world.publish(&[]).code(0);
+    assert_eq!(world.server().requests().len(), before + 1);
     // After somebody else's commit there is something to fetch.
     world
         .codex
@@ -96,14 +82,14 @@ fn a_known_server_gets_no_request_that_is_not_needed() {
 
 #[test]
 fn a_dry_run_remembers_nothing() {
-    let world = World::new(None);
-    world.sync(&["--dry-run"]).code(0);
+    let world = World::native(None);
+    world.publish(&["--dry-run"]).code(0);
     assert!(!world.sandbox.path("home/.local").exists());
 }
 
 #[test]
 fn damaged_notes_only_cost_requests() {
-    let world = World::new(None);
+    let world = World::native(None);
     world.change("first");
     for ending in ["trees", ""] {
         let note = world.note(ending);
@@ -121,10 +107,10 @@ fn damaged_notes_only_cost_requests() {
 #[test]
 fn a_server_that_wants_to_be_greeted_is_greeted() {
     for (stage, status) in [(Stage::ListToFetch, 400), (Stage::Push, 405)] {
-        let world = World::new(None);
+        let world = World::native(None);
         world.change("first");
         world
-            .server
+            .server()
             .fail(stage, Reaction::Status(status, "greet me"), 1);
         let requests = world.change(&format!("{stage:?}"));
         assert!(
@@ -142,14 +128,14 @@ fn a_server_that_wants_to_be_greeted_is_greeted() {
 #[test]
 fn a_push_that_is_refused_by_its_status_is_no_open_question() {
     for (status, code) in [(400, 4), (405, 4), (413, 5)] {
-        let world = World::new(None);
+        let world = World::native(None);
         world
-            .server
+            .server()
             .fail(Stage::Push, Reaction::Status(status, "no"), usize::MAX);
         world.sandbox.write("ws/alpha/README.md", "changed");
-        let document = world.sync(&["--json"]).code(code).json();
+        let document = world.publish(&["--json"]).code(code).json();
         assert_eq!(document["pushed"], false, "{document}");
-        let pushes = world.server.requests().into_iter();
+        let pushes = world.server().requests().into_iter();
         let pushes = pushes.filter(|request| request.target.ends_with("/git-receive-pack"));
         assert_eq!(pushes.count(), 1);
     }
@@ -163,8 +149,8 @@ fn one_failure_of_an_overloaded_server_is_repeated() {
             Reaction::Status(429, "slowly"),
             Reaction::Reset,
         ] {
-            let world = World::new(None);
-            world.server.fail(stage, reaction, 1);
+            let world = World::native(None);
+            world.server().fail(stage, reaction, 1);
             world.change("first");
         }
     }
@@ -172,7 +158,7 @@ fn one_failure_of_an_overloaded_server_is_repeated() {
 
 #[test]
 fn a_server_of_version_0_is_served() {
-    let world = World::new(None);
+    let world = World::native(None);
     world
         .sandbox
         .write("home/.gitconfig", "[protocol]\n\tversion = 0\n");
@@ -186,7 +172,7 @@ fn a_server_of_version_0_is_served() {
 
 #[test]
 fn netrc_is_read() {
-    let world = World::new(Some("ada:s3cret"));
+    let world = World::native(Some("ada:s3cret"));
     world.sandbox.write(
         "home/.netrc",
         "machine 127.0.0.1 login ada password s3cret\n",
@@ -196,7 +182,7 @@ fn netrc_is_read() {
         "home/.netrc",
         "machine 127.0.0.1 login ada password wrong\n",
     );
-    let output = world.sync(&[]).code(4);
+    let output = world.publish(&[]).code(4);
     assert!(
         output.stderr.contains("rejected the credentials") && !output.stderr.contains("wrong"),
         "{}",

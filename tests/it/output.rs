@@ -2,20 +2,24 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Codex, Sandbox, skipped};
+use crate::support::{Sandbox, World, skipped};
 
-fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha", "beta"], "");
-    sandbox.write("ws/alpha/docs/a.md", "a");
-    sandbox.write("ws/alpha/README.md", "alpha");
-    sandbox.write("ws/beta/README.md", "beta");
-    (sandbox, codex)
+/// Two projects with files to publish, and an empty codex.
+fn world() -> World {
+    World::builder()
+        .projects(&["alpha", "beta"])
+        .files(&[
+            ("alpha/docs/a.md", "a"),
+            ("alpha/README.md", "alpha"),
+            ("beta/README.md", "beta"),
+        ])
+        .empty_codex()
+        .build()
 }
 
 #[test]
 fn transcripts() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let show = |name: &str, arguments: &[&str], code: i32| {
         insta::assert_snapshot!(name, sandbox.run(arguments).code(code).shown());
     };
@@ -39,7 +43,7 @@ fn transcripts() {
 
 #[test]
 fn short_help_fits_a_screen() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     for arguments in [
         &["-h"][..],
         &["sync", "-h"],
@@ -53,7 +57,7 @@ fn short_help_fits_a_screen() {
 
 #[test]
 fn check_exits_6_if_anything_is_out_of_date() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let before = (sandbox.fingerprint("ws"), sandbox.fingerprint("codex.git"));
     sandbox.run(&["status", "--all", "--check"]).code(6);
     assert_eq!(
@@ -82,7 +86,7 @@ fn check_exits_6_if_anything_is_out_of_date() {
 
 #[test]
 fn ndjson_has_one_event_per_line_and_the_document_last() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let schema =
         serde_json::from_str(&sandbox.run(&["config", "schema", "events"]).code(0).stdout).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
@@ -139,7 +143,7 @@ fn ndjson_has_one_event_per_line_and_the_document_last() {
 
 #[test]
 fn github_actions_get_a_summary_and_annotations() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     sandbox.remove("ws/beta");
     let run = |arguments: &[&str], code: i32| {
         let mut command = sandbox.program(arguments);
@@ -182,7 +186,7 @@ fn github_actions_get_a_summary_and_annotations() {
 
 #[test]
 fn annotations_are_written_in_every_format() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     sandbox.remove("ws/beta");
     std::os::unix::fs::symlink("nowhere", sandbox.path("ws/alpha/docs/link.md")).unwrap();
     let annotations = |arguments: &[&str], code: i32| {
@@ -259,7 +263,7 @@ fn has_terminals(sandbox: &Sandbox) -> bool {
 
 #[test]
 fn colour_follows_terminal_variables_and_flag() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     sandbox.run(&["sync", "--all"]).code(0);
     let colours = |on_terminal: bool, variables: &[(&str, &str)], arguments: &[&str]| {
         let mut command = if on_terminal {
@@ -318,7 +322,7 @@ fn colour_follows_terminal_variables_and_flag() {
 
 #[test]
 fn long_lists_are_shortened_without_verbose() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     for file in 0..25 {
         sandbox.write(&format!("ws/alpha/docs/{file:02}.md"), "a");
         std::os::unix::fs::symlink("nowhere", sandbox.path(&format!("ws/beta/docs-{file:02}")))
@@ -373,7 +377,7 @@ fn long_lists_are_shortened_without_verbose() {
 
 #[test]
 fn colour_settings_apply_to_help_and_usage_errors() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     for (variables, arguments, expected) in [
         (&[][..], &[][..], false),
         (&[], &["--color", "always"], true),
@@ -468,7 +472,7 @@ fn tables_fit_the_terminal() {
 
 #[test]
 fn closed_pipe_is_not_an_error() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     for arguments in [
         "sync --all --dry-run",
         "status --all --json",
@@ -500,7 +504,7 @@ fn closed_pipe_is_not_an_error() {
 
 #[test]
 fn unwritable_result_fails_the_command() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let full = |arguments: &[&str], code: i32| {
         let mut command = sandbox.program(arguments);
         let device = std::fs::File::options()
@@ -554,7 +558,7 @@ fn unwritable_result_fails_the_command() {
 
 #[test]
 fn verbosity_does_not_change_the_document() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     codex.commit(&[("100644", "README.md", "codex")], &[]);
     let plan = |more: &[&str]| {
         sandbox
@@ -581,7 +585,7 @@ fn verbosity_does_not_change_the_document() {
 
 #[test]
 fn completions_and_man_pages_are_generated() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
             sandbox

@@ -4,20 +4,14 @@
 use serde_json::Value;
 
 use crate::support::gate::Gate;
-use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
+use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::ssh::SshServer;
 use crate::support::tls::TlsServer;
-use crate::support::{Output, Sandbox, wait_until};
+use crate::support::{Output, Sandbox, TOKEN, World, wait_until};
 
 impl World {
     fn sync(&self, variables: &[(&str, &str)]) -> Output {
-        let mut command = self.sandbox.program(&["sync", "--all", "-vv"]);
-        command.env("FRACTARY_CODEX_REMOTE__URL", self.server.url("codex.git"));
-        command.env(
-            "FRACTARY_CODEX_REMOTE__TIMEOUT",
-            // Nothing here waits for one to run out, however slow the machine is.
-            "{connect='60s', idle='60s', push_verdict='60s'}",
-        );
+        let mut command = self.command(&["sync", "--all", "-vv"]);
         command
             .env("FRACTARY_CODEX_LOG", "off")
             .envs(variables.iter().copied());
@@ -64,7 +58,7 @@ impl World {
 
 #[test]
 fn no_credentials() {
-    let world = World::new();
+    let world = World::behind_http();
     let output = world.sync(&[]);
     world.fails(
         output,
@@ -76,18 +70,18 @@ fn no_credentials() {
 
 #[test]
 fn wrong_token() {
-    let world = World::new();
+    let world = World::behind_http();
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", "wrong")]);
     world.fails(output, 4, "rejected the credentials", "not expired");
 }
 
 #[test]
 fn a_token_for_github_goes_to_github_only() {
-    let world = World::new();
+    let world = World::behind_http();
     let output = world.sync(&[("GITHUB_TOKEN", TOKEN)]);
     assert!(
         world
-            .server
+            .server()
             .requests()
             .iter()
             .all(|request| !request.headers.contains_key("authorization"))
@@ -97,9 +91,9 @@ fn a_token_for_github_goes_to_github_only() {
 
 #[test]
 fn a_password_in_the_url_is_used_and_masked() {
-    let world = World::new();
+    let world = World::behind_http();
     let url = world
-        .server
+        .server()
         .url("codex.git")
         .replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let output = world.sync(&[("FRACTARY_CODEX_REMOTE__URL", &url)]).code(0);
@@ -119,14 +113,14 @@ fn forbidden_not_found_and_broken_servers() {
         (404, "not found", "`remote.url`"),
         (503, "failed to respond", "try again"),
     ] {
-        let world = World::new();
-        world.server.fail(
+        let world = World::behind_http();
+        world.server().fail(
             Stage::ListToFetch,
             Reaction::Status(status, "words of the server"),
             usize::MAX,
         );
         let output = world.sync_with_token();
-        world.server.mend();
+        world.server().mend();
         world.fails(output, 4, error, hint);
     }
 }
@@ -134,9 +128,9 @@ fn forbidden_not_found_and_broken_servers() {
 #[test]
 fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
     for body in ["", "<html>please log in</html>"] {
-        let world = World::new();
+        let world = World::behind_http();
         world
-            .server
+            .server()
             .fail(Stage::ListToFetch, Reaction::Status(200, body), usize::MAX);
         for arguments in [
             &["sync", "--all"][..],
@@ -144,7 +138,10 @@ fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
             &["status", "--check"],
         ] {
             let mut command = world.sandbox.program(arguments);
-            command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+            command.env(
+                "FRACTARY_CODEX_REMOTE__URL",
+                world.server().url("codex.git"),
+            );
             command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
             let output = world.sandbox.finish(command).code(4);
             assert!(
@@ -163,13 +160,15 @@ fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
 
 #[test]
 fn redirects_are_not_followed_with_a_token() {
-    let world = World::new();
+    let world = World::behind_http();
     let other = HttpServer::start(&world.sandbox.path(""), None);
     // Git asks a second time, for the error message that names the new URL.
     let redirect = Reaction::Redirect(other.url("").trim_end_matches('/').to_owned());
-    world.server.fail(Stage::ListToFetch, redirect, usize::MAX);
+    world
+        .server()
+        .fail(Stage::ListToFetch, redirect, usize::MAX);
     let output = world.sync_with_token();
-    world.server.mend();
+    world.server().mend();
     assert!(other.requests().is_empty());
     assert!(
         output
@@ -183,8 +182,8 @@ fn redirects_are_not_followed_with_a_token() {
 
 #[test]
 fn a_push_whose_answer_is_lost_is_asked_for() {
-    let world = World::new();
-    world.server.fail(Stage::Push, Reaction::LoseAnswer, 1);
+    let world = World::behind_http();
+    world.server().fail(Stage::Push, Reaction::LoseAnswer, 1);
     let output = world.sync_with_token().code(0);
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
     assert_eq!(
@@ -196,19 +195,22 @@ fn a_push_whose_answer_is_lost_is_asked_for() {
 
 #[test]
 fn a_push_that_is_cut_off_is_made_again() {
-    let world = World::new();
-    world.server.fail(Stage::Push, Reaction::Reset, 1);
+    let world = World::behind_http();
+    world.server().fail(Stage::Push, Reaction::Reset, 1);
     world.sync_with_token().code(0);
     assert_eq!(world.codex.subjects().len(), 2);
 }
 
 #[test]
 fn when_the_remote_cannot_be_asked_again_that_is_said() {
-    let world = World::new();
+    let world = World::behind_http();
     // The push lands; every question after the first goes unanswered.
     let output = {
         let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
-        command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+        command.env(
+            "FRACTARY_CODEX_REMOTE__URL",
+            world.server().url("codex.git"),
+        );
         command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
         world.codex.hook(
             "post-receive",
@@ -229,7 +231,7 @@ fn when_the_remote_cannot_be_asked_again_that_is_said() {
 
 #[test]
 fn a_push_that_is_accepted_and_undone_is_no_success() {
-    let world = World::new();
+    let world = World::behind_http();
     world.codex.hook(
         "post-receive",
         "git update-ref refs/heads/main $(git rev-parse main~1)",
@@ -244,12 +246,15 @@ fn a_push_that_is_accepted_and_undone_is_no_success() {
 
 #[test]
 fn a_push_without_a_verdict_is_not_called_a_failure() {
-    let world = World::new();
+    let world = World::behind_http();
     // The hook takes its time, and whatever stands between us and the server loses patience.
     let gate = Gate::new(&world.sandbox);
     world.codex.hook("pre-receive", &gate.script());
     let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
-    command.env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"));
+    command.env(
+        "FRACTARY_CODEX_REMOTE__URL",
+        world.server().url("codex.git"),
+    );
     command.env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
     command.env(
         "FRACTARY_CODEX_REMOTE__TIMEOUT",
@@ -279,7 +284,7 @@ fn a_push_without_a_verdict_is_not_called_a_failure() {
 
 #[test]
 fn others_may_push_right_after_us() {
-    let world = World::new();
+    let world = World::behind_http();
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
     let output = world.sync_with_token().code(0);
@@ -292,7 +297,7 @@ fn others_may_push_right_after_us() {
 
 #[test]
 fn a_hook_that_declines_is_quoted() {
-    let world = World::new();
+    let world = World::behind_http();
     world.codex.hook(
         "pre-receive",
         "echo 'documents are frozen until Monday' >&2; exit 1",
@@ -315,7 +320,7 @@ fn a_hook_that_declines_is_quoted() {
 
 #[test]
 fn nobody_there() {
-    let world = World::new();
+    let world = World::behind_http();
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -334,7 +339,7 @@ fn nobody_there() {
 
 #[test]
 fn a_token_over_plain_http_stays_here() {
-    let world = World::new();
+    let world = World::behind_http();
     let url = (
         "FRACTARY_CODEX_REMOTE__URL",
         "http://git.acme.invalid/codex.git",
@@ -350,7 +355,7 @@ fn a_token_over_plain_http_stays_here() {
 
 #[test]
 fn a_server_without_partial_clone_is_fetched_whole() {
-    let world = World::new();
+    let world = World::behind_http();
     world
         .codex
         .git(&["config", "uploadpack.allowFilter", "false"]);
@@ -361,7 +366,7 @@ fn a_server_without_partial_clone_is_fetched_whole() {
 
 #[test]
 fn ssh_keys_and_hosts() {
-    let world = World::new();
+    let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;
     };
@@ -409,7 +414,7 @@ fn ssh_keys_and_hosts() {
 
 #[test]
 fn what_moves_follows_the_change_and_not_the_codex() {
-    let world = World::new();
+    let world = World::behind_http();
     // Six megabytes that do not compress.
     let mut random = 1u64;
     let mut noise = || {
@@ -433,7 +438,7 @@ fn what_moves_follows_the_change_and_not_the_codex() {
     world.codex.commit(&files, &[]);
     world.sync_with_token().code(0);
     let moved: usize = world
-        .server
+        .server()
         .requests()
         .iter()
         .map(|request| request.bytes_up + request.bytes_down)
@@ -444,7 +449,7 @@ fn what_moves_follows_the_change_and_not_the_codex() {
 
 #[test]
 fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
-    let world = World::new();
+    let world = World::behind_http();
     // Ours lands, somebody is right behind, and then the server has nothing more to say.
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
@@ -455,10 +460,13 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
             .sandbox
             .program(&["sync", "--all", "--json", "--config", "clone.strategy=temp"]);
     command
-        .env("FRACTARY_CODEX_REMOTE__URL", world.server.url("codex.git"))
+        .env(
+            "FRACTARY_CODEX_REMOTE__URL",
+            world.server().url("codex.git"),
+        )
         .env("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN);
     world
-        .server
+        .server()
         .fail_after(Stage::Push, Stage::Fetch, Reaction::Status(403, "enough"));
     let document = world.sandbox.finish(command).code(4).json();
     assert_eq!(document["error"]["kind"], "unverified");
@@ -467,8 +475,8 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
 
 #[test]
 fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
-    let world = World::new();
-    let Some(tls) = TlsServer::start(&world.sandbox, world.server.url("").trim_end_matches('/'))
+    let world = World::behind_http();
+    let Some(tls) = TlsServer::start(&world.sandbox, world.server().url("").trim_end_matches('/'))
     else {
         return;
     };
@@ -487,7 +495,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         output.stderr
     );
     // Nothing was asked, let alone told, without trust.
-    assert!(world.server.requests().is_empty());
+    assert!(world.server().requests().is_empty());
     world.fails(
         output,
         4,
@@ -497,7 +505,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
     // A server without TLS is no better, and a certificate for another name neither.
     let output = sync(&[(
         "FRACTARY_CODEX_REMOTE__URL",
-        &world.server.url("codex.git").replace("http:", "https:"),
+        &world.server().url("codex.git").replace("http:", "https:"),
     )]);
     world.fails(output, 4, "serves plain http, not https", "`http://…`");
     let output = sync(&[

@@ -5,10 +5,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::http::{HttpServer, Reaction, Stage, TOKEN, World};
+use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::link::SlowLink;
 use crate::support::ssh::SshServer;
-use crate::support::{Codex, Output, Sandbox};
+use crate::support::{Sandbox, TOKEN, World};
 
 /// Text that does not compress to much less.
 fn noise(length: usize) -> String {
@@ -24,19 +24,11 @@ fn noise(length: usize) -> String {
 
 const FROM_CODEX: &str = "sync.from_codex.include=['codex://acme/core/**']";
 
-/// One project with a change to publish and a document to pull, and a codex.
-fn world() -> (Sandbox, Codex) {
-    let sandbox = Sandbox::new();
-    let codex = sandbox.workspace(&["alpha"], "");
-    codex.commit(&[("100644", "projects/core/a.md", "from the codex")], &[]);
-    sandbox.write("ws/alpha/README.md", "alpha");
-    (sandbox, codex)
-}
-
-fn sync_to(sandbox: &Sandbox, url: &str, more: &[&str]) -> Output {
-    let url = format!("remote.url={url}");
-    let arguments = ["sync", "--all", "--json", "--config", &url];
-    sandbox.run(&[&arguments, more].concat())
+/// A workspace with a file to publish, and a codex with a file to pull.
+fn world() -> World {
+    World::builder()
+        .codex_files(&[("projects/core/a.md", "from the codex")])
+        .build()
 }
 
 /// The document that a sync from the codex pulls.
@@ -48,23 +40,23 @@ fn pulled(sandbox: &Sandbox) -> String {
 fn a_slow_link_is_waited_for_as_long_as_bytes_move() {
     let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
     let document = noise(1_500_000);
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let link = SlowLink::start(&server.place(), 100_000);
     let url = format!("http://{}/codex.git", link.place());
     // One large file: git counts objects, so that its progress says little.
     sandbox.write("ws/alpha/README.md", &document);
-    sync_to(&sandbox, &url, &["--config", limits]).code(0);
+    sandbox.sync_to(&url, &["--config", limits]).code(0);
     assert!(codex.file("projects/alpha/README.md") == document);
     codex.commit(&[("100644", "projects/core/a.md", &document)], &[]);
     let pull = ["--from-codex", "--config", FROM_CODEX, "--config", limits];
-    sync_to(&sandbox, &url, &pull).code(0);
+    sandbox.sync_to(&url, &pull).code(0);
     assert!(pulled(&sandbox) == document);
 }
 
 #[test]
 fn bytes_count_as_movement_without_any_output() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     sandbox.serve();
     // The process that is watched moves bytes for longer than it may be still, and prints nothing.
     let busy = "i=0; while [ $i -lt 150 ]; do printf '%8192s' '' > /dev/null; sleep 0.1; i=$((i + 1)); done";
@@ -76,7 +68,7 @@ fn bytes_count_as_movement_without_any_output() {
 
 #[test]
 fn a_link_that_stalls_in_the_middle_is_given_up() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     sandbox.serve();
     sandbox.wrap_git(
         "case \" $* \" in *' fetch '*) printf '%8192s' '' > /dev/null; exec sleep 600;; esac",
@@ -98,18 +90,18 @@ fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
         Reaction::Reset,
         Reaction::Truncate(120),
     ] {
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         let server = HttpServer::start(&sandbox.path(""), None);
         let url = server.url("codex.git");
         for stage in [Stage::ListToFetch, Stage::Fetch] {
             server.fail(stage, reaction.clone(), 1);
         }
-        sync_to(&sandbox, &url, &[]).code(0);
+        sandbox.sync_to(&url, &[]).code(0);
         assert_eq!(codex.subjects().len(), 2, "{reaction:?}");
         // The clone and the contents.
         server.fail(Stage::Fetch, reaction.clone(), 2);
         let pull = ["--from-codex", "--config", FROM_CODEX];
-        let output = sync_to(&sandbox, &url, &pull);
+        let output = sandbox.sync_to(&url, &pull);
         assert_eq!(output.code, Some(0), "{reaction:?}: {}", output.stdout);
         assert_eq!(pulled(&sandbox), "from the codex", "{reaction:?}");
     }
@@ -118,7 +110,7 @@ fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
 #[test]
 fn the_question_whether_a_push_landed_is_asked_again() {
     for reaction in [Reaction::Status(503, "later"), Reaction::Reset] {
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         let server = sandbox.serve();
         server.fail_once_after(Stage::Push, Stage::ListToFetch, reaction);
         let document = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
@@ -129,7 +121,7 @@ fn the_question_whether_a_push_landed_is_asked_again() {
 
 #[test]
 fn a_wait_that_a_server_asks_for_is_bounded_and_named() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let server = sandbox.serve();
     server.fail(
         Stage::ListToFetch,
@@ -167,7 +159,7 @@ fn each_answer_that_is_no_use_has_its_own_words() {
             "`http.proxy`",
         ),
     ] {
-        let (sandbox, _codex) = world();
+        let World { sandbox, .. } = world();
         let server = sandbox.serve();
         if let Some(reaction) = reaction {
             server.fail(Stage::ListToFetch, reaction, usize::MAX);
@@ -185,17 +177,17 @@ fn each_answer_that_is_no_use_has_its_own_words() {
 
 #[test]
 fn https_to_a_port_without_tls_is_named() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let url = server.url("codex.git").replace("http:", "https:");
-    let error = sync_to(&sandbox, &url, &[]).code(4).json()["error"].take();
+    let error = sandbox.sync_to(&url, &[]).code(4).json()["error"].take();
     assert_eq!(error["kind"], "plain-http", "{error}");
 }
 
 #[test]
 fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
     for with_commit in [false, true] {
-        let (sandbox, _codex) = world();
+        let World { sandbox, .. } = world();
         let path = sandbox.path("sha256.git");
         sandbox.git(
             &sandbox.path(""),
@@ -217,7 +209,7 @@ fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
         }
         let server = HttpServer::start(&sandbox.path(""), None);
         for url in [server.url("sha256.git"), path.display().to_string()] {
-            let error = sync_to(&sandbox, &url, &[]).code(4).json()["error"].take();
+            let error = sandbox.sync_to(&url, &[]).code(4).json()["error"].take();
             assert_eq!(error["kind"], "object-format", "{url}: {error}");
         }
     }
@@ -225,7 +217,7 @@ fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
 
 #[test]
 fn a_server_that_names_no_objects_by_id_is_fetched_whole() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     codex.git(&["config", "uploadpack.allowAnySHA1InWant", "false"]);
     let http = HttpServer::start(&sandbox.path(""), None);
     http.speak_version_0();
@@ -263,7 +255,7 @@ fn a_server_that_names_no_objects_by_id_is_fetched_whole() {
 fn a_server_that_can_do_less_is_fetched_in_another_way() {
     for version in [2, 0] {
         for missing in [&["shallow"][..], &["filter"], &["shallow", "filter"]] {
-            let (sandbox, codex) = world();
+            let World { sandbox, codex, .. } = world();
             codex.go_on(3);
             let server = HttpServer::start(&sandbox.path(""), None);
             if version == 0 {
@@ -273,10 +265,12 @@ fn a_server_that_can_do_less_is_fetched_in_another_way() {
                 server.hide_capability(name);
             }
             let url = server.url("codex.git");
-            sync_to(&sandbox, &url, &[]).code(0);
+            sandbox.sync_to(&url, &[]).code(0);
             let case = format!("version {version} without {missing:?}");
             assert_eq!(codex.subjects().len(), 5, "{case}");
-            sync_to(&sandbox, &url, &["--from-codex", "--config", FROM_CODEX]).code(0);
+            sandbox
+                .sync_to(&url, &["--from-codex", "--config", FROM_CODEX])
+                .code(0);
             assert_eq!(pulled(&sandbox), "from the codex", "{case}");
             codex.assert_sound();
         }
@@ -285,7 +279,7 @@ fn a_server_that_can_do_less_is_fetched_in_another_way() {
 
 #[test]
 fn only_the_refs_that_are_asked_for_travel() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let tip = codex.tip().unwrap();
     let refs: String = (0..10_000)
         .map(|number| format!("{tip} refs/heads/other-{number:05}\n"))
@@ -313,7 +307,7 @@ fn only_the_refs_that_are_asked_for_travel() {
             .iter()
             .flat_map(|branch| ["--config", branch])
             .collect();
-        sync_to(&sandbox, &url, &more).code(0);
+        sandbox.sync_to(&url, &more).code(0);
         assert!(listed(from) < 10_000, "{} bytes", listed(from));
     }
     assert_eq!(codex.subjects().len(), 3);
@@ -321,7 +315,7 @@ fn only_the_refs_that_are_asked_for_travel() {
 
 #[test]
 fn a_branch_that_the_server_hides_is_named() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     codex.git(&["config", "transfer.hideRefs", "refs/heads/main"]);
     let server = sandbox.serve();
     let named = |error: &Value, kind: &str| {
@@ -342,7 +336,8 @@ fn a_branch_that_the_server_hides_is_named() {
     codex.git(&["branch", "other", "main"]);
     codex.git(&["symbolic-ref", "HEAD", "refs/heads/other"]);
     let url = server.url("codex.git");
-    let error = sync_to(&sandbox, &url, &["--config", "remote.branch=main"])
+    let error = sandbox
+        .sync_to(&url, &["--config", "remote.branch=main"])
         .code(4)
         .json()["error"]
         .take();
@@ -354,7 +349,7 @@ fn a_branch_that_the_server_hides_is_named() {
         "--config",
         "remote.create=true",
     ];
-    let error = sync_to(&sandbox, &url, &create).code(5).json()["error"].take();
+    let error = sandbox.sync_to(&url, &create).code(5).json()["error"].take();
     named(&error, "declined");
     assert_eq!(codex.subjects().len(), 1);
 }
@@ -373,7 +368,7 @@ impl World {
 
 #[test]
 fn each_refusal_over_ssh_has_its_own_words() {
-    let world = World::new();
+    let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;
     };
@@ -422,7 +417,7 @@ fn each_refusal_over_ssh_has_its_own_words() {
 
 #[test]
 fn the_command_for_an_unknown_ssh_host_is_for_the_host_behind_the_alias() {
-    let world = World::new();
+    let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;
     };

@@ -4,18 +4,11 @@ use std::fs;
 
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::tls::TlsServer;
-use crate::support::{Codex, Output, Sandbox, executable};
+use crate::support::{Output, Sandbox, World, executable};
 
-/// One project with a change to publish, by the default transport.
-fn world() -> (Sandbox, Codex) {
-    world_of(Sandbox::with_default_transport())
-}
-
-fn world_of(sandbox: Sandbox) -> (Sandbox, Codex) {
-    let codex = sandbox.workspace(&["alpha"], "");
-    codex.commit(&[("100644", "README.md", "the codex")], &[]);
-    sandbox.write("ws/alpha/README.md", "alpha");
-    (sandbox, codex)
+/// A workspace that uses the default transport, whatever transport the test run is for.
+fn world() -> World {
+    World::builder().default_transport().build()
 }
 
 /// Runs the program on a machine whose only `git` is this script, if there is one.
@@ -43,7 +36,7 @@ const SYNC: [&str; 3] = ["sync", "--all", "--json"];
 #[test]
 fn git_transport_needs_a_recent_git() {
     for git in [None, Some("echo git version 2.30.9; exit 1")] {
-        let (sandbox, _codex) = world();
+        let World { sandbox, .. } = world();
         let arguments = [&SYNC[..], &["--config", "remote.transport=git"]].concat();
         let output = with_only(&sandbox, git, &arguments);
         fails(output, "no-transport", &["no usable `git`", "git 2.31"]);
@@ -52,7 +45,7 @@ fn git_transport_needs_a_recent_git() {
 
 #[test]
 fn https_needs_no_git() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:s3cret"));
     let Some(tls) = TlsServer::start(&sandbox, server.url("").trim_end_matches('/')) else {
         return;
@@ -88,7 +81,7 @@ fn https_needs_no_git() {
 
 #[test]
 fn without_git_missing_credentials_are_named() {
-    let (sandbox, _codex) = world();
+    let World { sandbox, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), Some("ada:s3cret"));
     let url = format!("remote.url={}", server.url("codex.git"));
     let arguments = [&SYNC[..], &["--config", &url]].concat();
@@ -99,7 +92,7 @@ fn without_git_missing_credentials_are_named() {
 #[test]
 fn local_path_needs_git() {
     for url in ["../codex.git", "file://"] {
-        let (sandbox, codex) = world();
+        let World { sandbox, codex, .. } = world();
         let url = match url {
             "file://" => format!("file://{}", codex.path().display()),
             path => path.to_owned(),
@@ -124,7 +117,7 @@ fn only_for_git(sandbox: &Sandbox) {
 #[test]
 fn what_only_git_can_do_names_the_reason() {
     let reason = "`http.cookiefile` is set";
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     only_for_git(&sandbox);
     let checks = sandbox.run(&["doctor", "--json"]).code(0).json()["checks"].to_string();
     assert!(checks.contains("the `git` program is used, because") && checks.contains(reason));
@@ -146,7 +139,7 @@ fn what_only_git_can_do_names_the_reason() {
 
 #[test]
 fn libgit2_is_read_as_native_with_a_warning() {
-    let (sandbox, codex) = world();
+    let World { sandbox, codex, .. } = world();
     let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
     let older = config.replace(
         "url: ../codex.git",
@@ -166,11 +159,9 @@ fn libgit2_is_read_as_native_with_a_warning() {
 
 #[test]
 fn redirect_is_followed_if_no_token_is_attached() {
-    let (sandbox, codex) = world_of(Sandbox::new());
-    let (old, new) = (
-        HttpServer::start(&sandbox.path(""), None),
-        HttpServer::start(&sandbox.path(""), None),
-    );
+    let World { sandbox, codex, .. } = World::new();
+    let old = HttpServer::start(&sandbox.path(""), None);
+    let new = HttpServer::start(&sandbox.path(""), None);
     let to = new.url("").trim_end_matches('/').to_owned();
     for stage in [Stage::ListToFetch, Stage::ListToPush] {
         old.fail(stage, Reaction::Redirect(to.clone()), usize::MAX);
@@ -182,7 +173,7 @@ fn redirect_is_followed_if_no_token_is_attached() {
         codex.subjects(),
         ["Sync 1 files from alpha", "Somebody else"]
     );
-    // Objects went straight to the new place.
+    // The objects were sent directly to the new server.
     assert!(
         old.requests()
             .iter()
@@ -192,7 +183,7 @@ fn redirect_is_followed_if_no_token_is_attached() {
 
 #[test]
 fn proxy_of_git_is_used() {
-    let (sandbox, codex) = world_of(Sandbox::new());
+    let World { sandbox, codex, .. } = World::new();
     let server = HttpServer::start(&sandbox.path(""), None);
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

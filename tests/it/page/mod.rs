@@ -6,8 +6,8 @@ mod target;
 
 use std::fs;
 
-use crate::support::http::{TOKEN, World};
 use crate::support::{Codex, Sandbox, masked};
+use crate::support::{TOKEN, World};
 
 /// File names that could affect a browser, a terminal or a reader.
 const HOSTILE: [&[u8]; 8] = [
@@ -240,10 +240,10 @@ fn page_loads_no_resource() {
 
 #[test]
 fn page_contains_no_secret() {
-    let World {
-        sandbox, server, ..
-    } = World::new();
-    let url = server
+    let world = World::behind_http();
+    let sandbox = &world.sandbox;
+    let url = world
+        .server()
         .url("codex.git")
         .replace("http://", &format!("http://x-access-token:{TOKEN}@"));
     let mut status = sandbox.program(&["status", "--all", "--html", "page.html"]);

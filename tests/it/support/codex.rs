@@ -206,31 +206,22 @@ impl Codex {
         fs::remove_file(input).unwrap();
     }
 
-    /// Moves `main` to a commit with a tree of these entries (mode, name, id). The tree does not have to be valid.
+    /// Writes a tree of these entries (mode, name, id), valid or not, and returns its id.
     pub(crate) fn plant(&self, entries: &[(&str, &[u8], &str)]) -> String {
-        let mut data = Vec::new();
-        for (mode, name, id) in entries {
-            data.extend_from_slice(mode.as_bytes());
-            data.push(b' ');
-            data.extend_from_slice(name);
-            data.push(0);
-            data.extend(
-                (0..40)
-                    .step_by(2)
-                    .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()),
-            );
-        }
-        self.object(ObjectType::Tree, &data)
+        let entries = entries
+            .iter()
+            .flat_map(|(mode, name, id)| tree_entry(mode, name, id));
+        self.object(ObjectType::Tree, &entries.collect::<Vec<_>>())
     }
 
-    /// Writes an object exactly as it is given, sound or not. No process is started for it.
+    /// Writes an object exactly as it is given, valid or not, without starting a process, and returns its id.
     pub(crate) fn object(&self, kind: ObjectType, data: &[u8]) -> String {
         let repository = self.open();
         let odb = repository.odb().unwrap();
         odb.write(kind, data).unwrap().to_string()
     }
 
-    /// The bytes of an object, sound or not.
+    /// The contents of an object, valid or not.
     pub(crate) fn read_object(&self, id: &str) -> Vec<u8> {
         let repository = self.open();
         let odb = repository.odb().unwrap();
@@ -267,6 +258,15 @@ impl Codex {
     pub(crate) fn hook(&self, name: &str, script: &str) {
         executable::script(&self.path.join("hooks").join(name), script);
     }
+}
+
+/// Encodes an entry of a tree, valid or not.
+pub(crate) fn tree_entry(mode: &str, name: &[u8], id: &str) -> Vec<u8> {
+    let id: Vec<u8> = (0..40)
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap())
+        .collect();
+    [mode.as_bytes(), b" ", name, b"\0", &id].concat()
 }
 
 /// The start of a commit of another user, in the format of `git fast-import`.

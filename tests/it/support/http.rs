@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Codex, Sandbox, process};
+use super::process;
 
 /// The fault with which the server reacts to a request.
 #[derive(Debug, Clone)]
@@ -455,29 +455,4 @@ fn backend(
     .into_bytes();
     answer.extend_from_slice(content);
     Ok(answer)
-}
-
-/// The token that the server of [`World`] requires.
-pub(crate) const TOKEN: &str = "t0ken-that-must-not-show";
-
-/// One project with a change to publish, and a codex behind an http server that requires a token.
-pub(crate) struct World {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) codex: Codex,
-    pub(crate) server: HttpServer,
-}
-
-impl World {
-    pub(crate) fn new() -> Self {
-        let sandbox = Sandbox::new();
-        let codex = sandbox.workspace(&["alpha"], "");
-        codex.commit(&[("100644", "README.md", "codex")], &[]);
-        sandbox.write("ws/alpha/README.md", "alpha");
-        let server = HttpServer::start(&sandbox.path(""), Some(&format!("x-access-token:{TOKEN}")));
-        Self {
-            sandbox,
-            codex,
-            server,
-        }
-    }
 }

@@ -15,11 +15,13 @@ pub(crate) mod ssh;
 pub(crate) mod tls;
 mod transport;
 mod wait;
+mod world;
 
-pub(crate) use codex::Codex;
+pub(crate) use codex::{Codex, tree_entry};
 pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wait::wait_until;
+pub(crate) use world::{TOKEN, World};
 
 /// Waits until a server listens on this loopback port.
 #[track_caller]

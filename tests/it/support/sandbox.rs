@@ -193,6 +193,13 @@ impl Sandbox {
         self.finish(self.program(arguments))
     }
 
+    /// Syncs all projects with the remote at `url`. The output is JSON.
+    pub(crate) fn sync_to(&self, url: &str, more: &[&str]) -> Output {
+        let url = format!("remote.url={url}");
+        let arguments = ["sync", "--all", "--json", "--config", &url];
+        self.run(&[&arguments, more].concat())
+    }
+
     /// Runs a command and waits for its end.
     pub(crate) fn finish(&self, mut command: Command) -> Output {
         self.output(command.output().unwrap())
