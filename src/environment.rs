@@ -1,17 +1,15 @@
-//! Environment variables as a value. The library never reads those of the process: the command line, or a test, passes
-//! them in.
+//! Environment variables as a value. The library never reads the variables of the process: the command line, or a test,
+//! passes them in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-/// The variable that sets the time of what is made, for reproducible results.
+/// The variable that sets the time of commits and reports, for reproducible results.
 pub const SOURCE_DATE: &str = "SOURCE_DATE_EPOCH";
 
-/// A `SOURCE_DATE_EPOCH` that is no time.
+/// An invalid value of `SOURCE_DATE_EPOCH`. The message does not name the variable, because it follows a location that does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{SOURCE_DATE}`: `{0}` is not a number of seconds from 0 (1970) to 253402300799 (the end of 9999)"
-)]
+#[error("`{0}` is not a number of seconds from 0 (1970) to 253402300799 (the end of 9999)")]
 pub struct InvalidSourceDate(String);
 
 /// Variables by name.
@@ -52,14 +50,14 @@ impl Environment {
         self.unreadable.iter().map(String::as_str)
     }
 
-    /// The same variables and one that cannot be read.
+    /// Adds a variable that is not UTF-8 text.
     #[cfg(test)]
     pub(crate) fn with_unreadable(mut self, name: &str) -> Self {
         self.unreadable.insert(name.to_owned());
         self
     }
 
-    /// Whether the variable is set to something that is not UTF-8 text.
+    /// Whether the value of the variable is not UTF-8 text.
     pub fn is_unreadable(&self, name: &str) -> bool {
         self.unreadable.contains(name)
     }

@@ -16,7 +16,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::paths::escaped;
 
 /// Characters that make a pattern more than a path.
-pub(crate) const METACHARACTERS: [char; 6] = ['*', '?', '[', '{', '\\', ']'];
+const METACHARACTERS: [char; 6] = ['*', '?', '[', '{', '\\', ']'];
 
 /// A pattern may have this many bytes.
 const MAX_BYTES: usize = 4096;
@@ -78,9 +78,9 @@ fn named(pattern: &str) -> String {
     escaped(shown.as_bytes()).to_string()
 }
 
-/// Whether a pattern is a plain path.
-pub(crate) fn is_literal(pattern: &str) -> bool {
-    !pattern.contains(METACHARACTERS)
+/// Whether a text has wildcards, rather than being a plain path.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    text.contains(METACHARACTERS)
 }
 
 /// The pattern that matches `text` alone.

@@ -248,9 +248,9 @@ pub fn path_of(bytes: &[u8]) -> &Path {
 
 /// A user of the system, as the owner of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner(u32);
+pub struct FileOwner(u32);
 
-impl Owner {
+impl FileOwner {
     /// The system's administrator.
     pub const ROOT: Self = Self(0);
 
@@ -260,7 +260,7 @@ impl Owner {
     }
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for FileOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::ROOT {
             return f.write_str("root");
@@ -270,7 +270,7 @@ impl fmt::Display for Owner {
 }
 
 /// The owners of what is at `path`: where it is a link, of each link on the way; last, of what it leads to.
-pub fn owners(path: &Path) -> io::Result<Vec<Owner>> {
+pub fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     let mut owners = Vec::new();
     let mut link = path.to_owned();
 
@@ -278,11 +278,11 @@ pub fn owners(path: &Path) -> io::Result<Vec<Owner>> {
         && meta.is_symlink()
         && owners.len() < 40
     {
-        owners.push(Owner(meta.uid()));
+        owners.push(FileOwner(meta.uid()));
         let target = link.read_link()?;
         link = link.parent().unwrap_or(Path::new("/")).join(target);
     }
-    owners.push(Owner(path.metadata()?.uid()));
+    owners.push(FileOwner(path.metadata()?.uid()));
     Ok(owners)
 }
 

@@ -1,20 +1,20 @@
-//! Checks a layer's values against the shapes of [`super::model`], and tells everything that is wrong with them.
+//! Checks the values of a layer against the types of [`super::model`], and reports all errors.
 
 use figment::error::{Actual, Kind};
 use serde::Deserialize;
 
-use super::compat;
 use super::location::{Location, Origin};
 use super::model::RawConfig;
 use super::problem::{Problem, closest, did_you_mean, sort_key};
 use super::schema::{self, Shape};
 use super::tree::{Node, NodeValue, key_path};
+use super::{compat, variables};
 
-/// So many problems of one layer are told; the rest would be noise.
+/// The greatest number of errors that are reported for one layer.
 const MOST: usize = 100;
 
-/// Decides what a key without a value means: a project `NAME:` is one with nothing to say, any other key is as good as
-/// not there. One that does not exist stays, to be told.
+/// Interprets keys without a value. `NAME:` below `projects` becomes an empty project, and any other known key is removed.
+/// Unknown keys are kept, so that they are reported.
 pub(crate) fn drop_nulls(tree: &mut Node) {
     drop_nulls_below(tree, &mut Vec::new());
 }
@@ -46,11 +46,11 @@ fn drop_nulls_below(node: &mut Node, path: &mut Vec<String>) {
     }
 }
 
-/// Reads `tree`; what is wrong is told and taken out, until the rest is right.
+/// Checks `tree`. Invalid values are reported and removed, so that the rest is valid.
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     let mut found = Vec::new();
-    refuse_bad_paths(tree, &mut found);
-    // Serde reads a list as a struct, field by field, so the shapes are compared before it is asked for the scalars.
+    reject_invalid_paths(tree, &mut found);
+    // Serde would accept a list where a struct is expected, so maps and lists are compared with the schema first.
     let mut wrong = Vec::new();
     compare(
         tree,
@@ -62,24 +62,11 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     for path in wrong {
         tree.remove(&path);
     }
-    let is_right = (0..=MOST).any(|_| match RawConfig::deserialize(&tree.to_value()) {
-        Ok(_) => true,
-        Err(error) => {
-            let path = in_tree(tree, &error.path);
-            found.push(problem(tree, &path, &error));
-            // An element of a list is nothing without the key that is wrong.
-            let element = (1..=path.len())
-                .find(|length| tree.get(&path[..*length - 1]).is_some_and(Node::is_list));
-            tree.remove(&path[..element.unwrap_or(path.len())]);
-            false
-        }
-    });
-    if !is_right {
-        *tree = Node::map(&tree.at.clone());
-    }
+    remove_invalid_scalars(tree, &mut found);
+
     found.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     if let Some(first) = found.get(MOST) {
-        let more = Problem::new(format!("and more: only the first {MOST} mistakes are told"));
+        let more = Problem::new(format!("only the first {MOST} errors are shown"));
         let more = first.origin.iter().fold(more, |more, at| more.at(at));
         found.truncate(MOST);
         found.push(more);
@@ -87,7 +74,24 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     problems.extend(found);
 }
 
-/// Compares maps, lists and the names in them with the schema. What is wrong is added to `wrong`.
+/// Parses all scalars by the types of their keys. Reports and removes the invalid ones, or everything if there are too many.
+fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
+    for _ in 0..=MOST {
+        let Err(error) = RawConfig::deserialize(&tree.to_value()) else {
+            return;
+        };
+        let path = path_in_tree(tree, &error.path);
+        problems.push(problem(tree, &path, &error));
+
+        // Without the invalid key, an element of a list cannot be used.
+        let element = (1..=path.len())
+            .find(|length| tree.get(&path[..*length - 1]).is_some_and(Node::is_list));
+        tree.remove(&path[..element.unwrap_or(path.len())]);
+    }
+    *tree = Node::map(&tree.at.clone());
+}
+
+/// Compares maps, lists and the keys in them with the schema. The paths of invalid nodes are added to `wrong`.
 fn compare(
     node: &Node,
     key: schema::Key,
@@ -110,7 +114,7 @@ fn compare(
                 }
                 path.pop();
             }
-            // What a misspelled key was to say is not missing as well.
+            // A misspelled key is not reported as missing, too.
             let missing = key
                 .required()
                 .into_iter()
@@ -118,7 +122,7 @@ fn compare(
             if let Some(name) = missing {
                 let key = key_path(path);
                 problems.push(
-                    Problem::new(format!("`{key}` lacks `{name}`"))
+                    Problem::new(format!("`{key}` has no `{name}`"))
                         .key(key)
                         .at(&node.at),
                 );
@@ -139,7 +143,7 @@ fn compare(
                 let before = wrong.len();
                 path.push(number);
                 compare(element, below, path, problems, wrong);
-                // An element is nothing without a part of it.
+                // Without one of its keys, an element cannot be used.
                 if wrong.len() > before {
                     wrong.push(path.clone());
                 }
@@ -160,14 +164,14 @@ fn mismatch(path: &[String], expected: &str, node: &Node) -> Problem {
     let found = match node.value {
         NodeValue::Map(_) => "a map",
         NodeValue::List(_) => "a list",
-        // The text itself is left out: a URL with a password may stand where a map is expected.
-        NodeValue::Text(_) | NodeValue::Nothing => "a text",
+        // The text is left out, because it can be a URL with a password.
+        NodeValue::Text(_) | NodeValue::Nothing => "a string",
     };
     let key = key_path(path);
     let problem = Problem::new(format!("`{key}`: expected {expected}, found {found}"))
         .key(key)
         .at(&node.at);
-    problem.maybe_hint((expected == "a list" && found == "a text").then(|| list_hint(&node.at)))
+    problem.maybe_hint((expected == "a list" && found == "a string").then(|| list_hint(&node.at)))
 }
 
 fn one_of(choices: &[&str]) -> String {
@@ -175,9 +179,9 @@ fn one_of(choices: &[&str]) -> String {
     format!("one of {}", choices.join(", "))
 }
 
-/// The path in the tree of what stands at `path` in the value made from it, where elements that were taken out of a
-/// list are not counted.
-fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
+/// Converts a path in the value that was made from `tree` to a path in `tree`: in the value, removed list elements have no
+/// index.
+fn path_in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for segment in path {
         let list = tree.get(&found).and_then(Node::as_list).unwrap_or_default();
@@ -191,8 +195,8 @@ fn in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     found
 }
 
-/// An empty path would be that of the process, wherever it happens to run; one with a NUL is nobody's.
-fn refuse_bad_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
+/// Rejects empty paths, which would resolve to the current directory of the process, and paths with a NUL character.
+fn reject_invalid_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
     let fixed = [["cache", "dir"], ["state", "dir"], ["remote", "url"]];
     let mut paths = fixed.map(|path| path.map(str::to_owned).to_vec()).to_vec();
     let names = tree
@@ -210,9 +214,9 @@ fn refuse_bad_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
         let problem = match node.as_text() {
             Some("") if key != "remote.url" => Problem::new(format!("`{key}`: the path is empty"))
                 .hint("`.` is the directory that holds `.fractary/`"),
-            Some(text) if text.contains('\0') => {
-                Problem::new(format!("`{key}`: no path or URL holds a NUL character"))
-            }
+            Some(text) if text.contains('\0') => Problem::new(format!(
+                "`{key}`: a path or URL cannot contain a NUL character"
+            )),
             _ => continue,
         };
         problems.push(problem.key(key).at(&node.at));
@@ -237,11 +241,6 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
         ))
         .at(&node.at),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            let expected = if expected == "a string" {
-                "a text"
-            } else {
-                expected
-            };
             mismatch(path, expected, node)
         }
         other => Problem::new(format!("`{key}`: {}", quoted(&other.to_string()))).at(&node.at),
@@ -249,23 +248,23 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
     .key(key)
 }
 
-/// An unknown key, or an unknown variable if its own name says it, rather than the map that is its value.
+/// The error for an unknown key. If the name of a variable contains the key, the hint names a variable.
 fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let key = key_path(path);
     if let Location::Variable { name, .. } = &at.source.location
         && name
-            .strip_prefix(&super::env::variable(path))
+            .strip_prefix(&variables::variable(path))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
     {
         let problem = Problem::new(format!("there is no key `{key}`")).key(key);
-        return problem.maybe_hint(super::env::closest(name)).at(at);
+        return problem.maybe_hint(variables::did_you_mean(name)).at(at);
     }
     let Some((name, parent)) = path.split_last() else {
         return Problem::new("unknown key").at(at);
     };
     let sibling = closest(name, known.iter().copied())
         .map(|sibling| [parent, &[sibling.to_owned()]].concat());
-    // A key that exists elsewhere stands at the wrong depth.
+    // A key that exists in another map was probably written at the wrong depth.
     let elsewhere = || {
         schema::keys()
             .into_iter()
@@ -287,13 +286,13 @@ fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
 fn list_hint(at: &Origin) -> String {
     match at.source.location {
         Location::Variable { .. } | Location::Flag(_) => {
-            "lists are TOML: `[\"docs/**\"]`".to_owned()
+            "write a TOML list: `[\"docs/**\"]`".to_owned()
         }
-        _ => "put it into brackets: `[ … ]`".to_owned(),
+        _ => "write a list in brackets: `[ … ]`".to_owned(),
     }
 }
 
-/// A value as it is told: short, and harmless to a terminal.
+/// Quotes a value for a message: shortened, and escaped for a terminal.
 fn quoted(text: &str) -> String {
     let shown: String = text.chars().take(60).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };

@@ -1,11 +1,12 @@
-//! The older tool's configuration: its keys that are read under another name, its keys that are left alone, and the
-//! keys that are reserved for later.
+//! The keys of the older tool: those that are read under another name, and those that are ignored. Also the keys that are
+//! reserved for later versions.
 
+use super::diagnostics::Diagnostics;
 use super::location::{LayerKind, Origin};
 use super::problem::Problem;
-use super::tree::{Node, NodeValue, adds_up, key_path};
+use super::tree::{Map, Node, NodeValue, is_combined, key_path};
 
-/// Older key, and the key it is read as.
+/// Pairs of an older key and the key it is read as.
 pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
     (&["sync", "include"], &["sync", "to_codex", "include"]),
     (
@@ -19,11 +20,11 @@ pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
     ),
 ];
 
-/// Key, older value, and the value it is read as.
+/// Triples of a key, an older value, and the value it is read as.
 pub(crate) const RENAMED_VALUES: [(&[&str], &str, &str); 1] =
     [(&["remote", "transport"], "libgit2", "native")];
 
-/// Keys of the older tool that mean nothing here. (`remotes` is another of its own; its tokens are used.)
+/// Keys of the older tool that have no meaning here. Its key `remotes` is not one of them: the tokens in it are used.
 pub(crate) const OLDER_TOOLS: [&str; 11] = [
     "schema_version",
     "cacheDir",
@@ -38,7 +39,7 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
     "organizationSlug",
 ];
 
-/// Keys that will mean something one day. Refused until then, so that nobody believes them to work.
+/// Keys of later versions. They are rejected until they work, so that no user relies on them.
 const RESERVED: [&[&str]; 4] = [
     &["push", "branch"],
     &["push", "mode"],
@@ -46,10 +47,11 @@ const RESERVED: [&[&str]; 4] = [
     &["sync", "on_drift"],
 ];
 
-/// Chooses the branch of a run, which is that of all its projects.
+/// The key that selects the branch of a run, which is the same for all projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];
 
-/// Where an older key is read as another one, the other. A project's own keys are as old.
+/// Returns the key that the older key at `path` is read as; `None` if `path` is not an older key. The keys of a project have
+/// the same older names.
 pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let (parent, key) = match path.as_slice() {
@@ -66,56 +68,121 @@ pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
     )
 }
 
-/// Whether the key belongs to the older tool and is left alone.
+/// Whether the key belongs to the older tool and is ignored.
 pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
     path.first()
         .is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
 }
 
-/// Brings a layer's section into today's form.
-pub(crate) fn migrate_old_keys(
-    tree: &mut Node,
-    problems: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) {
+/// Renames the older keys of a section and removes the ignored ones. Reports reserved keys.
+pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
     for name in OLDER_TOOLS {
         tree.remove(&[name]);
     }
-    // Of the older tool's remotes only the tokens mean something, and the hosts that they are for.
-    for (_, entry) in tree
-        .get_mut(&["remotes"])
-        .and_then(Node::as_map_mut)
+    keep_tokens_of_remotes(tree);
+
+    let names: Vec<String> = tree
+        .get(&["projects"])
+        .and_then(Node::as_map)
         .into_iter()
-        .flatten()
-    {
+        .flat_map(Map::keys)
+        .cloned()
+        .collect();
+    let of_projects = names.iter().map(|name| vec!["projects", name.as_str()]);
+    for parent in std::iter::once(Vec::new()).chain(of_projects) {
+        reject_reserved(tree, &parent, &mut diagnostics.problems);
+        check_environments(tree, &parent, diagnostics);
+        rename(tree, &parent, &mut diagnostics.warnings);
+    }
+    ignore_unknown_cache_keys(tree, &mut diagnostics.warnings);
+}
+
+/// Removes all keys from the older tool's `remotes` except tokens and their hosts.
+fn keep_tokens_of_remotes(tree: &mut Node) {
+    let remotes = tree.get_mut(&["remotes"]).and_then(Node::as_map_mut);
+    for entry in remotes.into_iter().flat_map(Map::values_mut) {
         if let Some(remote) = entry.node.as_map_mut() {
             remote.retain(|name, _| ["token", "host"].contains(&name.as_str()));
         }
     }
-    refuse_reserved(tree, problems, warnings);
-    rename(tree, &[], warnings);
-    let projects: Vec<String> = tree
-        .get(&["projects"])
-        .and_then(Node::as_map)
-        .into_iter()
-        .flatten()
-        .map(|(n, _)| n.clone())
-        .collect();
-    for name in &projects {
-        rename(tree, &["projects", name], warnings);
+}
+
+/// Rejects the reserved keys below `parent`.
+fn reject_reserved(tree: &mut Node, parent: &[&str], problems: &mut Vec<Problem>) {
+    for key in RESERVED {
+        let path = [parent, key].concat();
+        let Some(at) = tree.key_at(&path).cloned() else {
+            continue;
+        };
+        tree.remove(&path);
+
+        let key = key_path(&path);
+        let problem = Problem::new(format!("`{key}` is reserved for a later version"));
+        problems.push(problem.key(key).at(&at).hint("remove it until then"));
     }
-    let unknown = |name: &String| !["enabled", "dir"].contains(&name.as_str());
-    if let Some(NodeValue::Map(cache)) = tree.get_mut(&["cache"]).map(|node| &mut node.value) {
-        let names: Vec<String> = cache.keys().filter(|name| unknown(name)).cloned().collect();
-        for name in names {
-            if let Some(entry) = cache.remove(&name) {
-                let key = key_path(&["cache", &name]);
-                warnings.push(
-                    Problem::new(format!("`{key}` is not a key of ours and is left alone"))
-                        .key(key)
-                        .at(&entry.key),
-                );
-            }
+}
+
+/// Removes `sync.environments` below `parent` if a project or a member gives it, because a run has one branch. It is only
+/// ignored in a member's file, since the member can be a workspace of its own at other times.
+fn check_environments(tree: &mut Node, parent: &[&str], diagnostics: &mut Diagnostics) {
+    let is_member = tree.at.source.layer == LayerKind::Member;
+    let is_of_project = !parent.is_empty();
+    let path = [parent, &ENVIRONMENTS].concat();
+    let Some(at) = tree.key_at(&path).cloned() else {
+        return;
+    };
+    if !is_of_project && !is_member {
+        return;
+    }
+    tree.remove(&path);
+
+    let key = key_path(&path);
+    if is_of_project {
+        let problem = Problem::new(format!("`{key}`: all projects of a run have one branch"));
+        let hint = "set it under `sync.environments`";
+        diagnostics
+            .problems
+            .push(problem.key(key).at(&at).hint(hint));
+    } else {
+        let keys = format!("`{key}`");
+        diagnostics
+            .warnings
+            .push(ignored_in_member(&keys, key, &at));
+    }
+}
+
+/// The warning about `keys` in a member's file, of which `first` is the first one.
+pub(super) fn ignored_in_member(keys: &str, first: String, at: &Origin) -> Problem {
+    Problem::new(format!("ignored in a member's configuration: {keys}"))
+        .key(first)
+        .at(at)
+        .hint("set it in the workspace's configuration")
+}
+
+/// Renames the older keys below `parent`.
+fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
+    for (old, new) in RENAMED {
+        let old = [parent, old].concat();
+        let new = [parent, new].concat();
+        let Some(at) = tree.key_at(&old).cloned() else {
+            continue;
+        };
+        let Some(node) = tree.remove(&old) else {
+            continue;
+        };
+
+        let is_overridden = tree.get(&new).is_some() && !is_combined(&new);
+        let old_key = key_path(&old);
+        let new_key = key_path(&new);
+        let message = if is_overridden {
+            format!("`{old_key}` is overridden by `{new_key}`")
+        } else {
+            format!("`{old_key}` is now `{new_key}`")
+        };
+        let problem = Problem::new(message).key(old_key).at(&at);
+        warnings.push(problem.hint(format!("write `{new_key}`")));
+        if !is_overridden {
+            tree.set(&new, node);
         }
     }
 }
@@ -130,103 +197,26 @@ pub(crate) fn rename_values(tree: &mut Node, warnings: &mut Vec<Problem>) {
             continue;
         };
         node.value = NodeValue::Text(new.to_owned());
+
         let key = key_path(path);
+        let hint = format!("write `{key}: {new}`, or remove the key");
         let problem = Problem::new(format!("`{key}: {old}` is read as `{new}`"));
-        warnings.push(
-            problem
-                .key(key.clone())
-                .at(&node.at)
-                .hint(format!("write `{key}: {new}`, or remove the key")),
-        );
+        warnings.push(problem.key(key).at(&node.at).hint(hint));
     }
 }
 
-fn refuse_reserved(tree: &mut Node, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
-    let mut parents: Vec<Vec<String>> = vec![Vec::new()];
-    let projects = tree.get(&["projects"]).and_then(Node::as_map);
-    parents.extend(
-        projects
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| vec!["projects".to_owned(), name.clone()]),
-    );
-    let is_member = tree.at.source.layer == LayerKind::Member;
-    for parent in parents {
-        let mut refuse = |key: &[&str], why: &str, hint: &str| {
-            let path: Vec<String> = parent
-                .iter()
-                .cloned()
-                .chain(key.iter().map(|s| (*s).to_owned()))
-                .collect();
-            let Some(at) = tree.key_at(&path).cloned() else {
-                return;
-            };
-            tree.remove(&path);
-            let key = key_path(&path);
-            problems.push(
-                Problem::new(format!("`{key}`{why}"))
-                    .key(key)
-                    .at(&at)
-                    .hint(hint),
-            );
-        };
-        for reserved in RESERVED {
-            refuse(
-                reserved,
-                " is reserved for a later version",
-                "remove it until then",
-            );
-        }
-        if !parent.is_empty() {
-            refuse(
-                &ENVIRONMENTS,
-                ": a run has one branch",
-                "put it under `sync.environments`",
-            );
-        } else if is_member && let Some(at) = tree.key_at(&ENVIRONMENTS).cloned() {
-            // A checkout may well be a workspace of its own at other times.
-            tree.remove(&ENVIRONMENTS);
-            let key = key_path(&ENVIRONMENTS);
-            let problem = Problem::new(format!(
-                "without effect in the file of a project of a workspace: `{key}`"
-            ));
-            warnings.push(
-                problem
-                    .key(key)
-                    .at(&at)
-                    .hint("the workspace's own file can say it"),
-            );
-        }
-    }
-}
-
-fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
-    for (old, new) in RENAMED {
-        let old: Vec<&str> = parent.iter().chain(old).copied().collect();
-        let new: Vec<&str> = parent.iter().chain(new).copied().collect();
-        let Some(at) = tree.key_at(&old).cloned() else {
-            continue;
-        };
-        let Some(node) = tree.remove(&old) else {
-            continue;
-        };
-        let taken = tree.get(&new).is_some() && !adds_up(&new);
-        warnings.push(warning(&old, &new, taken, &at));
-        if !taken {
-            tree.set(&new, node);
-        }
-    }
-}
-
-fn warning(old: &[&str], new: &[&str], taken: bool, at: &Origin) -> Problem {
-    let (old, new) = (key_path(old), key_path(new));
-    let what = if taken {
-        format!("`{old}` gives way to `{new}`")
-    } else {
-        format!("`{old}` is now `{new}`")
+/// Removes unknown keys below `cache`, which the older tool has, with a warning.
+fn ignore_unknown_cache_keys(tree: &mut Node, warnings: &mut Vec<Problem>) {
+    let Some(cache) = tree.get_mut(&["cache"]).and_then(Node::as_map_mut) else {
+        return;
     };
-    Problem::new(what)
-        .key(old)
-        .at(at)
-        .hint(format!("write `{new}`"))
+    cache.retain(|name, entry| {
+        let is_known = ["enabled", "dir"].contains(&name.as_str());
+        if !is_known {
+            let key = key_path(&["cache", name.as_str()]);
+            let problem = Problem::new(format!("unknown key `{key}` is ignored"));
+            warnings.push(problem.key(key).at(&entry.key));
+        }
+        is_known
+    });
 }

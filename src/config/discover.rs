@@ -1,39 +1,44 @@
-//! Which directory is the workspace, and which file describes it.
+//! Finds the directory of the workspace, and the file that describes it.
 
 use std::path::{Path, PathBuf};
 
-use super::env::{self, CONFIG};
-use super::layers::{self, Layer};
+use super::diagnostics::Diagnostics;
+use super::layers::{Layer, Layers};
+use super::loader::Loader;
 use super::location::LayerKind;
+use super::member_search::member_directories;
 use super::model::RawConfig;
 use super::ownership::Ownership;
-use super::problem::{Diagnostics, Problem};
-use super::{LoadRequest, Loader, dotenv, file, members};
+use super::problem::Problem;
+use super::request::LoadRequest;
+use super::tree::Node;
+use super::variables::{CONFIG, Variables};
+use super::{file, tree};
 use crate::paths::{absolute, resolved};
 
-/// The workspace's directory and file.
+/// The directory of a workspace, and its file.
 pub(crate) struct Discovered {
     pub(crate) root: PathBuf,
     pub(crate) file: Option<PathBuf>,
 }
 
-/// The file that a flag or a variable names.
-pub(crate) fn named(request: &LoadRequest) -> Option<PathBuf> {
+/// The workspace's file that `--config-file` or a variable names.
+pub(crate) fn named_file(request: &LoadRequest) -> Option<PathBuf> {
     let variable = || request.environment.get(CONFIG).map(PathBuf::from);
     let file = request.config_file.clone().or_else(variable)?;
     Some(absolute(&request.cwd, &file))
 }
 
-/// Finds the workspace: the file that was named, or the nearest one upwards that has a section `codex`, or one further
-/// out that counts the nearest one's directory among its members or projects, or, without any file, the current
-/// directory. `user` is the user's layer.
+/// Finds the workspace. In this order, it is described by the file that the user named, by the nearest file upwards that has a
+/// section `codex`, or by a file further up that has the directory of the nearest one among its members or projects. Without
+/// any file, the workspace is the current directory. `user` is the user's layer.
 pub(crate) fn workspace(
     request: &LoadRequest,
     ownership: &Ownership<'_>,
     user: Option<&Layer>,
     problems: &mut Vec<Problem>,
 ) -> Discovered {
-    if let Some(file) = named(request) {
+    if let Some(file) = named_file(request) {
         return Discovered {
             root: base_of(&file, &request.cwd),
             file: Some(file),
@@ -44,9 +49,9 @@ pub(crate) fn workspace(
     let mut without_section: Option<Discovered> = None;
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
-        let mark = directory.join(".fractary");
-        let Some(first) = file::find(&mark, "config", &mut ambiguous) else {
-            // A pipe or device may be meant as the workspace's file, so that no other one is used instead.
+        let own = directory.join(".fractary");
+        let Some(first) = file::find(&own, "config", &mut ambiguous) else {
+            // A pipe or device can be meant as the workspace's file, so no other file is used instead.
             if nearest.is_none() && !ambiguous.is_empty() {
                 problems.extend(ambiguous);
                 return Discovered {
@@ -56,37 +61,35 @@ pub(crate) fn workspace(
             }
             continue;
         };
-        let found = || Discovered {
+        let discovered = || Discovered {
             root: directory.to_owned(),
             file: Some(first.clone()),
         };
         let Some(inner) = &nearest else {
             let section = file::section(&first, LayerKind::Workspace, directory);
             if ambiguous.is_empty() && matches!(section, Ok(None)) {
-                without_section.get_or_insert_with(found);
+                without_section.get_or_insert_with(discovered);
                 continue;
             }
-            // Any other mistake in the file is reported when it is loaded.
+            // Any other problem of the file is reported when it is loaded.
             problems.extend(ambiguous);
-            nearest = Some(found());
+            nearest = Some(discovered());
             continue;
         };
 
-        // Each of two files may be the one that covers.
-        let files = file::candidates(&mark, "config");
-        let search = Outer {
+        let outer = OuterWorkspace {
             request,
             ownership,
             user,
             root: directory,
         };
         let mut unclear = Vec::new();
-        if files
-            .iter()
-            .any(|file| search.workspace_includes(file, &inner.root, &mut unclear))
-        {
+        // If there are two files, either can be the one that includes the directory.
+        let files = file::candidates(&own, "config");
+        let includes = |file: &PathBuf| outer.workspace_includes(file, &inner.root, &mut unclear);
+        if files.iter().any(includes) {
             problems.extend(ambiguous);
-            return found();
+            return discovered();
         }
         problems.extend(unclear);
     }
@@ -96,8 +99,8 @@ pub(crate) fn workspace(
     })
 }
 
-/// The directory that relative paths of `file` start from: the one that holds its `.fractary/`, else its own; for what
-/// comes through a pipe of the shell's, the current one.
+/// The directory from which relative paths in `file` start: the one that holds its `.fractary/`, or else that of the file
+/// itself. For a pipe of the shell, it is the current directory.
 fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     let directory = file.parent().unwrap_or(file);
     match directory.parent() {
@@ -107,18 +110,19 @@ fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     }
 }
 
-/// A directory further out that may be the workspace.
-struct Outer<'o> {
+/// A directory above the nearest workspace that can be a workspace with the nearest one as a member.
+struct OuterWorkspace<'o> {
     request: &'o LoadRequest,
     ownership: &'o Ownership<'o>,
     user: Option<&'o Layer>,
     root: &'o Path,
 }
 
-impl Outer<'_> {
-    /// Whether the workspace that `file` describes has `directory` as a member or as a project's root, decided on the
-    /// merged layers, as a load from there would see them. Where that is not known, for want of a variable or because
-    /// the file cannot be read, it is a problem: continuing without the file might publish to another codex.
+impl OuterWorkspace<'_> {
+    /// Whether the workspace that `file` describes has `directory` as a member, or as the root of a project.
+    ///
+    /// The merged layers decide, as in a load of that workspace. If that is not possible because a variable is missing or the
+    /// file cannot be read, the reason is added to `problems`: without the file, the run could publish to another codex.
     fn workspace_includes(
         &self,
         file: &Path,
@@ -127,55 +131,46 @@ impl Outer<'_> {
     ) -> bool {
         let mut diagnostics = Diagnostics::default();
         let Some(layers) = self.layers(file, &mut diagnostics) else {
-            problems.extend(self.trusted(file, diagnostics.problems));
+            problems.extend(self.if_trusted(file, diagnostics.problems));
             return false;
         };
 
-        let merged: RawConfig = layers::merge(&layers).extract().unwrap_or_default();
-        let of_files =
-            |layer: &&Layer| matches!(layer.kind, LayerKind::Workspace | LayerKind::Local);
-        let named = layers
-            .iter()
-            .filter(of_files)
-            .filter_map(|layer| layer.tree.get(&["projects"])?.as_map())
-            .flatten()
-            .map(|(name, _)| name);
-        let real = resolved(directory);
-        let is_root = named.into_iter().any(|name| {
-            let given = merged
-                .projects
-                .get(name)
-                .and_then(|project| project.root.as_ref());
-            let root = absolute(self.root, Path::new(given.unwrap_or(name)));
-            resolved(&root) == real
-        });
-        let is_member = || {
-            members::matching(
-                self.root,
-                &layers,
-                Some(directory),
-                &mut Diagnostics::default(),
-            )
-            .iter()
-            .any(|member| member == directory)
-        };
-        if is_root || is_member() {
+        if self.is_project_root(&layers, directory) || self.is_member(&layers, directory) {
             return true;
         }
 
-        let decides = |problem: &Problem| {
-            problem.key.as_deref().is_some_and(|key| {
-                key.starts_with("workspace.")
-                    || (key.starts_with("projects.") && key.ends_with(".root"))
-            })
-        };
-        let unclear = diagnostics.problems.into_iter().filter(decides).collect();
-        problems.extend(self.trusted(file, unclear));
+        let unclear = diagnostics.problems.into_iter().filter(decides_membership);
+        problems.extend(self.if_trusted(file, unclear.collect()));
         false
     }
 
-    /// Problems of a file that the user need not trust are not the user's: the file decides nothing.
-    fn trusted(&self, file: &Path, problems: Vec<Problem>) -> Vec<Problem> {
+    /// Whether `directory` is the root of a project that the workspace's files name.
+    fn is_project_root(&self, layers: &Layers, directory: &Path) -> bool {
+        let merged: RawConfig = layers.merged().extract().unwrap_or_default();
+        let real = resolved(directory);
+
+        layers
+            .iter()
+            .filter(|layer| matches!(layer.kind, LayerKind::Workspace | LayerKind::Local))
+            .filter_map(|layer| layer.tree.get(&["projects"]).and_then(Node::as_map))
+            .flat_map(tree::Map::keys)
+            .any(|name| {
+                let project = merged.projects.get(name);
+                let root = project.and_then(|project| project.root.as_ref());
+                let root = absolute(self.root, Path::new(root.unwrap_or(name)));
+                resolved(&root) == real
+            })
+    }
+
+    fn is_member(&self, layers: &Layers, directory: &Path) -> bool {
+        let mut ignored = Diagnostics::default();
+        member_directories(self.root, layers, Some(directory), &mut ignored)
+            .iter()
+            .any(|member| member == directory)
+    }
+
+    /// Returns `problems` if the user trusts `file`. A file that is not trusted decides nothing, so its problems do not matter.
+    fn if_trusted(&self, file: &Path, problems: Vec<Problem>) -> Vec<Problem> {
         match self
             .ownership
             .check(file, LayerKind::Workspace, &[self.root])
@@ -185,57 +180,40 @@ impl Outer<'_> {
         }
     }
 
-    /// The layers of a load, without those of the members; `None` where `file` has no section `codex`.
-    fn layers(&self, file: &Path, diagnostics: &mut Diagnostics) -> Option<Vec<Layer>> {
-        let mut environment = self.request.environment.clone();
-        let env_file = dotenv::file_of(self.root);
-        let from_file = dotenv::read(&env_file, &mut environment, &mut Diagnostics::default());
+    /// Reads the layers of a load without the defaults and the members; `None` if `file` has no section `codex`.
+    fn layers(&self, file: &Path, diagnostics: &mut Diagnostics) -> Option<Layers> {
+        let mut ignored = Diagnostics::default();
+        let mut variables = Variables::of_process(&self.request.environment, self.root);
+        variables.read_file(&mut ignored);
         let loader = Loader {
             root: self.root.to_owned(),
-            environment: &environment,
+            environment: variables.all(),
             ownership: self.ownership,
         };
 
-        let mut section = |file: &Path, kind| {
-            let tree = loader.section(file, kind, self.root, diagnostics, &mut Vec::new())?;
-            Some(Layer::new(kind, tree))
-        };
-        let workspace = section(file, LayerKind::Workspace)?;
-        let local = file::find(
-            &self.root.join(".fractary"),
-            "config.local",
-            &mut Vec::new(),
-        );
-        let local = local.and_then(|file| section(&file, LayerKind::Local));
+        let workspace = loader.layer(LayerKind::Workspace, file, self.root, diagnostics)?;
+        let own = self.root.join(".fractary");
+        let local = file::find(&own, "config.local", &mut ignored.problems)
+            .and_then(|file| loader.layer(LayerKind::Local, &file, self.root, diagnostics));
 
-        let cwd = &self.request.cwd;
-        let mut ignored = Diagnostics::default();
-        let variables = env::variables(
-            &environment,
-            &from_file,
-            &env_file,
-            cwd,
-            &mut ignored.problems,
-        );
-        let flags = env::flags(
-            &self.request.config_arguments,
-            &self.request.flags,
-            cwd,
-            &mut ignored.problems,
-        );
-        let given = [
-            (LayerKind::Environment, variables),
-            (LayerKind::Flags, flags),
-        ];
-        let given = given.map(|(kind, mut tree)| {
-            loader.finish(&mut tree, &mut ignored);
-            Layer::new(kind, tree)
-        });
-
-        let mut layers: Vec<Layer> = self.user.cloned().into_iter().collect();
-        layers.push(workspace);
-        layers.extend(local);
-        layers.extend(given);
+        let mut layers = Layers::default();
+        for layer in self
+            .user
+            .cloned()
+            .into_iter()
+            .chain([workspace])
+            .chain(local)
+            .chain(loader.run_layers(self.request, &variables, &mut ignored))
+        {
+            layers.add(layer);
+        }
         Some(layers)
     }
+}
+
+/// Whether a problem of a file leaves open which directories are members or projects.
+fn decides_membership(problem: &Problem) -> bool {
+    problem.key.as_deref().is_some_and(|key| {
+        key.starts_with("workspace.") || (key.starts_with("projects.") && key.ends_with(".root"))
+    })
 }

@@ -1,38 +1,22 @@
-//! `.env` files, read as node's dotenv reads them: a value is what stands there, `$` and all. (The crates that read them
-//! put variables in, which takes a part of many a password.)
+//! `.env` files, in the format of node's dotenv.
+//!
+//! A value is taken literally, with any `$`: the crates that parse this format expand variables, which would cut a part out of
+//! many passwords.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::env::{CONFIG, LOG, PREFIX, SAFE_DIRECTORY};
 use super::file;
-use super::location::{LayerKind, Location, Origin};
-use super::problem::{Diagnostics, Problem};
-use crate::environment::Environment;
+use super::location::Origin;
+use super::problem::Problem;
 use crate::platform::is_special;
 
-/// Variables that count only in the environment of the process. A file that a workspace carries must neither choose the
-/// workspace nor declare itself safe.
-const OF_THE_PROCESS: [&str; 3] = [CONFIG, LOG, SAFE_DIRECTORY];
-
-/// The file of variables that belongs to the workspace at `root`.
-pub(super) fn file_of(root: &Path) -> PathBuf {
-    root.join(".fractary/env/.env")
-}
-
-/// Adds the variables of the file at `path`, if it exists, to those that are not set yet. Returns their names.
+/// Returns the variables of the file at `path`, in their order; none if it does not exist. `whole` is its origin.
 pub(super) fn read(
     path: &Path,
-    environment: &mut Environment,
-    diagnostics: &mut Diagnostics,
-) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let whole = Origin::whole(
-        LayerKind::Environment,
-        Location::File(path.to_owned()),
-        path,
-    );
+    whole: &Origin,
+    problems: &mut Vec<Problem>,
+) -> Vec<(String, String)> {
     let content = if is_special(path) {
         Err(io::Error::other("not a regular file"))
     } else {
@@ -46,76 +30,46 @@ pub(super) fn read(
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
             ) =>
         {
-            return names;
+            return Vec::new();
         }
         Err(error) => {
-            diagnostics
-                .problems
-                .push(file::unreadable(path, &error).at(&whole));
-            return names;
+            problems.push(file::unreadable(path, &error).at(whole));
+            return Vec::new();
         }
     };
     let Ok(text) = String::from_utf8(bytes) else {
-        diagnostics
-            .problems
-            .push(Problem::new("the file is not UTF-8 text").at(&whole));
-        return names;
+        problems.push(Problem::new("the file is not UTF-8 text").at(whole));
+        return Vec::new();
     };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let known: BTreeSet<String> = environment
-        .iter()
-        .map(|(name, _)| name.to_owned())
-        .chain(environment.unreadable().map(str::to_owned))
-        .collect();
-    for variable in parse(text) {
+
+    let mut variables = Vec::new();
+    for variable in parse(text.strip_prefix('\u{feff}').unwrap_or(&text)) {
         match variable {
-            Ok((name, _)) if OF_THE_PROCESS.contains(&name.as_str()) => {
-                let message =
-                    format!("`{name}` has no effect here: it is read before this file is found");
-                diagnostics.warnings.push(
-                    Problem::new(message)
-                        .at(&whole)
-                        .hint("set it in the environment of the process"),
-                );
-            }
-            Ok((name, value)) => {
-                if !known.contains(&name) && names.insert(name.clone()) {
-                    environment.set_default(name, value);
-                }
-            }
-            Err(unreadable) => {
+            Ok(variable) => variables.push(variable),
+            Err(InvalidLine { line, reason, hint }) => {
                 let at = Origin {
-                    line: u32::try_from(unreadable.line).unwrap_or(0),
+                    line: u32::try_from(line).unwrap_or(0),
                     ..whole.clone()
                 };
-                diagnostics.problems.push(
-                    Problem::new(unreadable.reason)
-                        .at(&at)
-                        .hint(unreadable.hint),
-                );
+                problems.push(Problem::new(reason).at(&at).hint(hint));
             }
         }
     }
-    names
+    variables
 }
 
-/// Whether a variable of the file is more than what `${…}` stands for: a key of ours, or a token. Nothing else in it has a
-/// say in a run: not where a token may go, and not in what git does.
-pub(super) fn reaches_the_run(name: &str) -> bool {
-    name.starts_with(PREFIX) || ["GITHUB_TOKEN", "GH_TOKEN"].contains(&name)
-}
-
-/// A line that cannot be read, from 1, and what to do about it. Never what stands in it: it may be a secret.
+/// A line that cannot be parsed. Its text is left out, because it can contain a secret.
 #[derive(Debug, PartialEq, Eq)]
-struct Unreadable {
+struct InvalidLine {
+    /// The line number, from 1.
     line: usize,
     reason: &'static str,
     hint: &'static str,
 }
 
-/// The variables of `text` in their order, and the lines that are none.
-fn parse(text: &str) -> Vec<Result<(String, String), Unreadable>> {
-    let mut found = Vec::new();
+/// Returns the variables of `text` in their order, and an error for each line that is not one.
+fn parse(text: &str) -> Vec<Result<(String, String), InvalidLine>> {
+    let mut parsed = Vec::new();
     let mut rest = text;
     let mut line = 1;
     while !rest.is_empty() {
@@ -125,69 +79,75 @@ fn parse(text: &str) -> Vec<Result<(String, String), Unreadable>> {
         if !here[..end].trim().is_empty() && !here.starts_with('#') {
             match variable(here, end) {
                 Ok((name, value, whole)) => {
-                    found.push(Ok((name, value)));
+                    parsed.push(Ok((name, value)));
                     length = whole;
                 }
-                Err((reason, hint)) => found.push(Err(Unreadable { line, reason, hint })),
+                Err((reason, hint)) => parsed.push(Err(InvalidLine { line, reason, hint })),
             }
         }
         line += here[..length].matches('\n').count();
         rest = &here[length..];
     }
-    found
+    parsed
 }
 
-/// What cannot be read, and what to do about it.
+/// A reason and its hint.
 type Complaint = (&'static str, &'static str);
 
-const NO_VARIABLE: Complaint = (
+const NOT_A_VARIABLE: Complaint = (
     "not a line of the form NAME=VALUE",
-    "write NAME=VALUE, or put `#` before what is a remark",
+    "write NAME=VALUE, or start a comment with `#`",
 );
-const OPEN: Complaint = (
-    "a quote is not closed",
-    "close it, or put a value that holds one into quotes of the other kind",
+const UNCLOSED_QUOTE: Complaint = (
+    "unclosed quote",
+    "close it, or use the other kind of quotes for a value that contains one",
 );
-const BEHIND: Complaint = (
-    "something stands behind the closing quote",
-    "put the whole value into quotes of the other kind",
+const TEXT_AFTER_QUOTE: Complaint = (
+    "unexpected text after the closing quote",
+    "use the other kind of quotes for the whole value",
 );
 
-/// Name and value at the start of `text`, whose first line ends at `end`, and the length of what was read.
+/// Parses the variable at the start of `text`, whose first line ends at `end`. Returns its name, its value and the number of
+/// bytes read.
 fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint> {
-    let (name, value) = text[..end].split_once('=').ok_or(NO_VARIABLE)?;
+    let (name, value) = text[..end].split_once('=').ok_or(NOT_A_VARIABLE)?;
     let name = match name.trim().strip_prefix("export") {
         Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
         _ => name.trim(),
     };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.is_empty()
-        || name.starts_with(|c: char| c.is_ascii_digit())
-        || !name.chars().all(is_name)
-    {
-        return Err(NO_VARIABLE);
+    if !is_name(name) {
+        return Err(NOT_A_VARIABLE);
     }
+
     let given = value.trim_start();
     let Some(quote) = given.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-        let remark = value
+        let comment = value
             .match_indices('#')
             .find(|(at, _)| *at == 0 || value[..*at].ends_with([' ', '\t']));
-        let value = &value[..remark.map_or(value.len(), |(at, _)| at)];
+        let value = &value[..comment.map_or(value.len(), |(at, _)| at)];
         return Ok((name.to_owned(), value.trim().to_owned(), end));
     };
-    // What is quoted may go on over lines.
+
+    // A quoted value can span several lines.
     let inside = end - given.len() + 1;
-    let (value, length) = quoted(&text[inside..], quote).ok_or(OPEN)?;
+    let (value, length) = quoted(&text[inside..], quote).ok_or(UNCLOSED_QUOTE)?;
     let after = &text[inside + length..];
-    let behind = &after[..after.find('\n').map_or(after.len(), |end| end + 1)];
-    if !behind.trim().is_empty() && !behind.trim().starts_with('#') {
-        return Err(BEHIND);
+    let rest_of_line = &after[..after.find('\n').map_or(after.len(), |end| end + 1)];
+    if !rest_of_line.trim().is_empty() && !rest_of_line.trim().starts_with('#') {
+        return Err(TEXT_AFTER_QUOTE);
     }
-    Ok((name.to_owned(), value, inside + length + behind.len()))
+    let whole = inside + length + rest_of_line.len();
+    Ok((name.to_owned(), value, whole))
 }
 
-/// The text up to the closing `quote`, and the length with it. Double quotes know `\n`, `\r`, `\t`, `\"`, `\\` and `\$`;
-/// any other backslash is one.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(allowed)
+}
+
+/// Returns the text up to the closing `quote`, and the number of bytes including that quote; `None` if it is not closed.
+///
+/// In double quotes, `\n`, `\r`, `\t`, `\"`, `\\` and `\$` are escapes. Any other backslash is literal.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -215,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_taken_as_they_stand() {
+    fn values_are_literal() {
         for (line, expected) in [
             ("A=abc$def", "abc$def"),
             ("A=${B} {x} $1", "${B} {x} $1"),
@@ -240,19 +200,19 @@ mod tests {
         }
     }
 
-    fn both(expected: &str) -> [Result<(String, String), Unreadable>; 2] {
+    fn both(expected: &str) -> [Result<(String, String), InvalidLine>; 2] {
         [("A", expected), ("B", "after")]
             .map(|(name, value)| Ok((name.to_owned(), value.to_owned())))
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_its_line() {
+    fn invalid_lines_are_reported_by_number() {
         for (text, line, reason) in [
             ("A=1\nno variable\n", 2, "not a line of the form NAME=VALUE"),
             ("A='1\n2'\n\n=x", 4, "not a line of the form NAME=VALUE"),
             ("1A=x", 1, "not a line of the form NAME=VALUE"),
-            ("A=\"x", 1, "a quote is not closed"),
-            ("A='it's'", 1, "something stands behind the closing quote"),
+            ("A=\"x", 1, "unclosed quote"),
+            ("A='it's'", 1, "unexpected text after the closing quote"),
         ] {
             let invalid: Vec<_> = parse(text).into_iter().filter_map(Result::err).collect();
             assert_eq!(

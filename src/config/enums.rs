@@ -1,49 +1,49 @@
-//! Keys that are one word of several.
+//! The values of keys that accept one of several words.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `sync.direction`.
+/// The value of `sync.direction`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// Publish.
+    /// Publish to the codex.
     ToCodex,
-    /// Bring back.
+    /// Pull from the codex.
     FromCodex,
-    /// Publish, then bring back.
+    /// Publish, then pull.
     Bidirectional,
 }
 
-/// `sync.symlinks`.
+/// The value of `sync.symlinks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Symlinks {
-    /// Read what the link leads to, if that lies inside the root.
+    /// Publish the target of a link, if it is inside the root.
     FollowInside,
     /// Leave links out.
     Skip,
-    /// Store the link itself, if it leads to a place inside the root.
+    /// Publish the link itself, if its target is inside the root.
     Preserve,
 }
 
-/// `remote.transport`.
+/// The value of `remote.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportChoice {
-    /// As `native`; the `git` program for what only it can do.
+    /// As `native`, except that the `git` program does what only it can do.
     Auto,
-    /// The program speaks git's protocol itself. What only the `git` program can do is an error.
+    /// The program's own implementation of git's protocol. What only the `git` program can do is an error.
     Native,
     /// The `git` program.
     Git,
 }
 
-/// `commit.sign`.
+/// The value of `commit.sign`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignMode {
-    /// Sign if `commit.gpgsign` of git says so.
+    /// Sign commits if `commit.gpgsign` is set in git's configuration.
     Auto,
     /// Sign every commit.
     Always,
@@ -51,12 +51,12 @@ pub enum SignMode {
     Never,
 }
 
-/// `clone.strategy`.
+/// The value of `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CloneStrategy {
-    /// A temporary clone, gone afterwards.
+    /// A temporary clone, which is deleted after the run.
     Temp,
-    /// A kept clone in the user's cache directory.
+    /// A persistent clone in the user's cache directory.
     Cached,
 }

@@ -1,4 +1,4 @@
-//! Configuration files: which there are, and how each format is read.
+//! Finds configuration files and reads their formats.
 
 use std::fs;
 use std::io;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
-use super::tree::{Entry, Map, Node, NodeValue};
+use super::tree::{KeyNode, Map, Node, NodeValue};
 use super::{toml, yaml};
 use crate::platform::is_special;
 
-/// The endings a configuration file may have.
+/// The accepted file name extensions.
 pub(crate) const ENDINGS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
-/// The files `directory/STEM.*`.
+/// The existing files `directory/STEM.*`.
 pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
     ENDINGS
         .map(|ending| directory.join(format!("{stem}.{ending}")))
@@ -22,13 +22,13 @@ pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The file `directory/STEM.*`, if there is one. Two of them are a problem, whatever they hold: which one would win must
-/// not be guessed.
+/// Returns the file `directory/STEM.*`, if there is one. Two of them are an error even if one is empty, because neither has
+/// precedence.
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
     let found = candidates(directory, stem);
     if let Some(special) = found.iter().find(|path| is_special(path)) {
         let message = format!("{} is not a regular file", Location::File(special.clone()));
-        let hint = "put a file there, or name a pipe with `--config-file`";
+        let hint = "replace it with a regular file, or pass a pipe with `--config-file`";
         problems.push(Problem::new(message).hint(hint));
         return None;
     }
@@ -43,7 +43,7 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
     Some(first)
 }
 
-/// Reads the section `codex` of the file at `path`; `None` where the file has none.
+/// Reads the section `codex` of the file at `path`; `None` if the file has no such section.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
     let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
     let Some(mut document) = read(path, &whole)? else {
@@ -65,6 +65,7 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
     }
 }
 
+/// Reads the file at `path` in the format of its extension; `None` if it is empty. `whole` is its origin.
 pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
@@ -108,20 +109,21 @@ pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem>
     })
 }
 
+/// The error for a file that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::new(match error.kind() {
         io::ErrorKind::NotFound if path.is_symlink() => {
-            "the file cannot be read: a symlink to nothing".to_owned()
+            "the file cannot be read: it is a dangling symlink".to_owned()
         }
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "the file cannot be read: permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "the file cannot be read: it is a directory".to_owned(),
         _ => format!("the file cannot be read: {error}"),
     })
 }
 
-/// JSON is checked as JSON, then read as YAML, which knows the places. The few documents of which YAML thinks
-/// otherwise (escaped surrogates, tabs) are taken without places.
+/// Reads JSON. The text is checked by a JSON parser, and then read as YAML for the line numbers. Without line numbers, it also
+/// accepts the few JSON texts that are not YAML, because of escaped surrogates or tabs.
 fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(0);
@@ -167,7 +169,7 @@ fn from_json(value: &serde_json::Value, at: &Origin) -> Node {
             let entry = |(name, value): (&String, &Value)| {
                 (
                     name.clone(),
-                    Entry {
+                    KeyNode {
                         key: at.clone(),
                         node: from_json(value, at),
                     },

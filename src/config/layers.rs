@@ -1,5 +1,6 @@
-//! The layers, and how they become one configuration.
+//! The layers of configuration, their one order of precedence, and how they are merged.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -8,9 +9,11 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value;
 
 use super::location::{LayerKind, Location, Origin};
+use super::model::{RawConfig, RawSync};
 use super::tree::{Node, NodeValue, Part};
+use super::{values, yaml};
 
-/// One layer: its rank and its values. A layer may have many sources, as that of the members has.
+/// One layer: its rank and its values. The values can come from several sources, as those of the members do.
 #[derive(Clone)]
 pub struct Layer {
     /// The rank.
@@ -24,53 +27,173 @@ impl Layer {
     }
 }
 
-impl std::fmt::Debug for Layer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The values stay out: they may be secret.
+impl fmt::Debug for Layer {
+    /// Leaves the values out, because they can be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Layer")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }
 
-/// Merges `layers`, lowest first: maps by key, lists whole, except that `exclude` lists add up.
-pub(crate) fn merge<'l>(layers: impl IntoIterator<Item = &'l Layer>) -> Figment {
-    layers.into_iter().fold(Figment::new(), |figment, layer| {
-        let whole = Slice {
-            layer,
-            part: Part::WithoutExcludes,
+/// A value that a layer gives to a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'l> {
+    pub(crate) layer: LayerKind,
+    pub(crate) node: &'l Node,
+    /// Whether the value is given for one project. `false` is a value for all projects, under `sync`, or a key that no
+    /// project has.
+    pub(crate) is_of_project: bool,
+}
+
+/// The layers of a load, at most one of each kind, lowest first.
+#[derive(Debug, Clone, Default)]
+pub struct Layers(Vec<Layer>);
+
+impl Layers {
+    /// Adds a layer above those of lower kinds.
+    pub(crate) fn add(&mut self, layer: Layer) {
+        let above = self.0.partition_point(|known| known.kind < layer.kind);
+        self.0.insert(above, layer);
+    }
+
+    /// The layers, lowest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Layer> {
+        self.0.iter()
+    }
+
+    /// Returns the values that the layers give to the key at `path`, in the order of precedence: the first one is in effect.
+    /// All others are overridden, except that maps are merged by key and `exclude` lists are combined.
+    ///
+    /// A key below `projects.NAME.sync` also takes the values of the same key below `sync`. A value for the project takes
+    /// precedence over a value for all projects, whatever the layers, and a flag takes precedence over both.
+    pub(crate) fn candidates<S: AsRef<str>>(&self, path: &[S]) -> Vec<Candidate<'_>> {
+        let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+        let of_all = match path.as_slice() {
+            ["projects", _, rest @ ..] if rest.first() == Some(&"sync") => Some(rest),
+            _ => None,
         };
-        let excludes = Slice {
-            layer,
-            part: Part::Excludes,
-        };
-        figment.merge(whole).admerge(excludes)
+
+        let mut candidates = Vec::new();
+        for layer in self.0.iter().rev() {
+            let candidate = |path: &[&str], is_of_project| {
+                let node = layer.tree.get(path)?;
+                Some(Candidate {
+                    layer: layer.kind,
+                    node,
+                    is_of_project,
+                })
+            };
+            candidates.extend(candidate(&path, of_all.is_some()));
+            candidates.extend(of_all.and_then(|path| candidate(path, false)));
+        }
+        if of_all.is_some() {
+            candidates.sort_by_key(|candidate| {
+                let is_flag = candidate.layer == LayerKind::Flags;
+                (!is_flag, !candidate.is_of_project)
+            });
+        }
+        candidates
+    }
+
+    /// The value of the key at `path` that is in effect, unless the key is a map or a list that layers combine.
+    pub(crate) fn value<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
+        self.candidates(path)
+            .first()
+            .map(|candidate| candidate.node)
+    }
+
+    /// The elements of the list at `path` that is in effect.
+    pub(crate) fn list<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
+        self.candidates(path)
+            .into_iter()
+            .map(|candidate| candidate.node)
+            .find(|node| node.is_list())
+    }
+
+    /// The elements of the `exclude` list at `path`, combined from all layers, lowest precedence first.
+    pub(crate) fn combined_list<S: AsRef<str>>(&self, path: &[S]) -> impl Iterator<Item = &Node> {
+        self.candidates(path)
+            .into_iter()
+            .rev()
+            .flat_map(|candidate| candidate.node.elements())
+    }
+
+    /// The location of the key at `path` itself, rather than of its value, in the highest layer that has it.
+    pub(crate) fn key_origin<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
+        self.0
+            .iter()
+            .rev()
+            .find_map(|layer| layer.tree.key_at(path))
+    }
+
+    /// An empty map with the origin of the lowest layer.
+    pub(crate) fn root(&self) -> Node {
+        let lowest = self.0.first().map(|layer| &layer.tree.at);
+        lowest.map_or_else(|| unreachable!("there are always defaults"), Node::map)
+    }
+
+    /// The values of the lowest layer.
+    pub(crate) fn defaults(&self) -> RawConfig {
+        let lowest = self.0.first().map(|layer| &layer.tree);
+        merged(lowest.into_iter(), &[])
+            .extract()
+            .unwrap_or_default()
+    }
+
+    /// Merges all layers.
+    pub(crate) fn merged(&self) -> Figment {
+        merged(self.0.iter().map(|layer| &layer.tree), &[])
+    }
+
+    /// The settings below `sync` that are in effect for the project `name`; `None` if no layer gives any for this project.
+    pub(crate) fn project_sync(&self, name: &str) -> Option<RawSync> {
+        let candidates = self.candidates(&["projects", name, "sync"]);
+        if candidates.iter().all(|candidate| !candidate.is_of_project) {
+            return None;
+        }
+        let nodes = candidates.iter().rev().map(|candidate| candidate.node);
+        // This fails only if two layers cannot be merged, which was reported for the section as a whole.
+        merged(nodes, &["sync"]).extract().ok()
+    }
+}
+
+/// Merges maps at `path`, lowest precedence first: their values by key, and lists as a whole, except that `exclude` lists
+/// are combined.
+fn merged<'n>(maps: impl Iterator<Item = &'n Node>, path: &[&str]) -> Figment {
+    maps.fold(Figment::new(), |figment, node| {
+        let part = |part| MapPart { node, path, part };
+        figment
+            .merge(part(Part::WithoutExcludes))
+            .admerge(part(Part::Excludes))
     })
 }
 
-/// A part of a layer, as figment takes it. The metadata's name is the layer's.
-struct Slice<'l> {
-    layer: &'l Layer,
+/// The values of one map that figment merges in the same way.
+struct MapPart<'n> {
+    node: &'n Node,
+    path: &'n [&'n str],
     part: Part,
 }
 
-impl Provider for Slice<'_> {
+impl Provider for MapPart<'_> {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.layer.kind.to_string())
+        Metadata::named("layer")
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Profile::Default.collect(self.layer.tree.to_dict(self.part)))
+        Ok(Profile::Default.collect(self.node.to_dict(self.path, self.part)))
     }
 }
 
-/// The layer of defaults for a workspace at `root`; an organization that was detected is one, too.
+/// The layer of defaults for a workspace at `root`. It includes the organization if one was detected.
 pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
     let mut tree = DEFAULTS
         .get(&["codex"])
         .cloned()
         .unwrap_or_else(|| DEFAULTS.clone());
-    super::values::make_absolute(&mut tree, root);
+    values::make_absolute(&mut tree, root);
+
     if let Some(organization) = organization {
         let detected = Origin::whole(LayerKind::Defaults, Location::Detected, root);
         tree.set(&["organization"], Node::text(organization, &detected));
@@ -78,7 +201,7 @@ pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
     Layer::new(LayerKind::Defaults, tree)
 }
 
-/// A rule of section `derived` of the defaults.
+/// A rule from the section `derived` of `defaults.yaml`.
 pub(crate) fn derived(rule: &str) -> &'static str {
     DEFAULTS
         .get(&["derived", rule])
@@ -97,9 +220,10 @@ pub(crate) fn default_values() -> Vec<(Vec<String>, Value)> {
                     path.pop();
                 }
             }
-            _ => found.push((path.clone(), to_json(node))),
+            _ => found.push((path.clone(), node.to_json())),
         }
     }
+
     let mut found = Vec::new();
     if let Some(codex) = DEFAULTS.get(&["codex"]) {
         collect(codex, &mut Vec::new(), &mut found);
@@ -107,23 +231,10 @@ pub(crate) fn default_values() -> Vec<(Vec<String>, Value)> {
     found
 }
 
-/// The values without their places; every scalar is a text.
-pub(crate) fn to_json(node: &Node) -> Value {
-    match &node.value {
-        NodeValue::Nothing => Value::Null,
-        NodeValue::Text(text) => Value::String(text.clone()),
-        NodeValue::List(_) => Value::Array(node.elements().map(to_json).collect()),
-        NodeValue::Map(map) => map
-            .iter()
-            .map(|(name, entry)| (name.clone(), to_json(&entry.node)))
-            .collect(),
-    }
-}
-
 static DEFAULTS: LazyLock<Node> = LazyLock::new(|| {
     let built_in = Origin::whole(LayerKind::Defaults, Location::Default, Path::new(""));
-    match super::yaml::parse(include_str!("defaults.yaml"), &built_in) {
+    match yaml::parse(include_str!("defaults.yaml"), &built_in) {
         Ok(Some(node)) => node,
-        _ => unreachable!("defaults.yaml is well-formed"),
+        _ => unreachable!("defaults.yaml is valid"),
     }
 });

@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use crate::paths::{escaped, shown};
 
-/// The layers, lowest first: the order is the precedence.
+/// The kinds of layers, lowest precedence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LayerKind {
-    /// Built in.
+    /// The built-in defaults.
     Defaults,
     /// The user's own file.
     User,
     /// The workspace's file.
     Workspace,
-    /// The file beside it that is not shared.
+    /// The local file beside the workspace's file, which is not shared.
     Local,
-    /// The files of the projects' own directories.
+    /// The files in the projects' own directories.
     Member,
-    /// `FRACTARY_CODEX_*`.
+    /// The variables `FRACTARY_CODEX_*`.
     Environment,
-    /// Options and `--config`.
+    /// Command line options, `--config` included.
     Flags,
 }
 
@@ -39,44 +39,44 @@ impl fmt::Display for LayerKind {
     }
 }
 
-/// What a value was read from.
+/// The file, variable or flag that gives a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
     /// The built-in defaults.
     Default,
     /// The git remote of the workspace.
     Detected,
-    /// A file.
+    /// A configuration file.
     File(PathBuf),
     /// An environment variable.
     Variable {
-        /// Its name.
+        /// The variable's name.
         name: String,
-        /// The `.env` file that sets it, unless it is the process's own.
+        /// The `.env` file that sets the variable; `None` for a variable of the process.
         file: Option<PathBuf>,
     },
-    /// An option, as it is written on the command line.
+    /// An option, as it is written on the command line: `--config sync.prune`.
     Flag(String),
 }
 
-/// One source of values: where it is, which layer it belongs to, what its relative paths are relative to.
+/// One source of values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The layer.
+    /// The layer that the values belong to.
     pub layer: LayerKind,
-    /// The place.
+    /// The file, variable or flag.
     pub location: Location,
-    /// The directory that relative paths start from.
+    /// The directory from which relative paths in these values start.
     pub base: PathBuf,
 }
 
 impl Source {
-    /// Who decides what is given here.
+    /// Returns who is responsible for these values.
     pub(crate) fn authority(&self) -> Authority {
         match (&self.layer, &self.location) {
             (LayerKind::Defaults, _) => Authority::BuiltIn,
             (LayerKind::User, _) => Authority::User,
-            // The variables that a workspace's own `.env` sets are the workspace's.
+            // Variables that the workspace's own `.env` file sets are a decision of the workspace.
             (LayerKind::Environment, Location::Variable { file: Some(_), .. }) => {
                 Authority::Workspace
             }
@@ -88,39 +88,39 @@ impl Source {
     }
 }
 
-/// Who decides a value. The table in SECURITY.md says what each may decide.
+/// The party that is responsible for a value. The table in SECURITY.md lists what each may decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Authority {
-    /// The program.
+    /// The program itself, by its defaults.
     BuiltIn,
-    /// The user, in a file of their own.
+    /// The user, by their own configuration file.
     User,
-    /// The files of the workspace, which a checkout may bring along.
+    /// The authors of the workspace, by its files. A checkout can contain them.
     Workspace,
     /// The person or pipeline that starts the run, by flags and variables.
     Run,
 }
 
 impl Authority {
-    /// Whether the user or the run decides, rather than what a checkout brings along.
+    /// Whether the user or the run is responsible, rather than a checkout.
     pub(crate) fn is_users(self) -> bool {
         matches!(self, Self::User | Self::Run)
     }
 }
 
-/// Where exactly a key or value was given.
+/// The exact position of a key or a value in its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file, variable or flag.
     pub source: Arc<Source>,
-    /// Line, from 1; 0 where it is not known or makes no sense.
+    /// The line number, from 1; 0 if it is unknown, or if the source has no lines.
     pub line: u32,
-    /// Column, from 1, in characters; 0 as for `line`.
+    /// The column in characters, from 1; 0 as for `line`.
     pub column: u32,
 }
 
 impl Origin {
-    /// A source as a whole; relative paths in it start from `base`.
+    /// A source as a whole. Relative paths in it start from `base`.
     pub fn whole(layer: LayerKind, location: Location, base: &Path) -> Self {
         Self {
             source: Arc::new(Source {
@@ -133,7 +133,16 @@ impl Origin {
         }
     }
 
-    /// The file, where it is one.
+    /// The same source as a whole.
+    pub(crate) fn without_position(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// The file, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match &self.source.location {
             Location::File(path) => Some(path),
@@ -171,7 +180,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.location.fmt(f)?;
         match (self.line, self.column) {
-            // The built-in file is not where a user would look.
+            // A line of the built-in file is of no use to a user.
             _ if self.source.location == Location::Default => Ok(()),
             (0, _) => Ok(()),
             (line, 0) => write!(f, ":{line}"),

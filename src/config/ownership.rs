@@ -1,42 +1,43 @@
-//! Whose configuration files are read: a file that another user put in the way decides nothing.
+//! Decides which owners' configuration files are read, so that a file of another user has no effect.
 //!
-//! The rule is git's for repositories (`safe.directory`), with one more accepted owner: that of the current directory,
-//! so that a container that runs as another user than the one who checked out keeps working.
+//! The rule is git's rule for repositories (`safe.directory`), with one more accepted owner: that of the current directory.
+//! This is for containers, which often run as another user than the owner of the checkout.
 
 use std::path::{Path, PathBuf};
 
-use super::LoadRequest;
-use super::env::SAFE_DIRECTORY;
 use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
+use super::request::LoadRequest;
+use super::variables::SAFE_DIRECTORY;
 use crate::paths::{absolute, resolved, shown};
-use crate::platform::{self, Owner};
+use crate::platform::{self, FileOwner};
 
-/// The owners whose files are read, and the directories where any owner's are.
+/// The accepted owners, and the source of the directories in which every owner is accepted.
 pub(crate) struct Ownership<'r> {
     request: &'r LoadRequest,
-    user: Owner,
+    user: FileOwner,
     /// The owner of the current directory.
-    of_directory: Option<Owner>,
-    /// The owners of the file that the user named.
-    named: Vec<Owner>,
+    of_directory: Option<FileOwner>,
+    /// The owners of the workspace's file if the user named it.
+    named: Vec<FileOwner>,
 }
 
 impl<'r> Ownership<'r> {
-    /// `named` is the workspace's file where a flag or variable names it: naming it is trusting its owner.
+    /// `named` is the workspace's file if a flag or variable names it, which means that the user trusts its owner.
     pub(crate) fn new(request: &'r LoadRequest, named: Option<&Path>) -> Self {
         let owners = |path: &Path| platform::owners(path).unwrap_or_default();
 
         Self {
             request,
-            user: Owner::current(),
+            user: FileOwner::current(),
             of_directory: owners(&request.cwd).last().copied(),
             named: named.map(owners).unwrap_or_default(),
         }
     }
 
-    /// Checks `file`, which is part of the workspace or project at one of `holders`: the file, the directories between
-    /// it and the holder, and the links among them. `Err` names the file, its owner and the way out.
+    /// Checks the owners of `file`, of the directories between it and the one of `holders` that contains it, and of links among
+    /// these. `holders` are the directories of a workspace or a project. The error names the file, its owner, and a way to trust
+    /// it.
     pub(crate) fn check(
         &self,
         file: &Path,
@@ -47,7 +48,7 @@ impl<'r> Ownership<'r> {
             .ancestors()
             .take_while(|path| !holders.contains(path))
             .take(MOST_BETWEEN);
-        // The directories of a file that lies in no holder's `.fractary` are not the workspace's.
+        // The directories of a file outside all holders do not belong to the workspace.
         let is_inside = holders.iter().any(|holder| file.starts_with(holder));
         let parts: Vec<&Path> = if is_inside {
             between.collect()
@@ -56,23 +57,23 @@ impl<'r> Ownership<'r> {
         };
 
         for part in parts {
-            // What cannot be looked at cannot be read either, and that is reported.
+            // A path without accessible owner cannot be read either, which is reported by the reader.
             let owners = platform::owners(part).unwrap_or_default();
-            let Some(stranger) = owners.into_iter().find(|owner| !self.accepts(*owner)) else {
+            let Some(other) = owners.into_iter().find(|owner| !self.accepts(*owner)) else {
                 continue;
             };
             if holders.iter().any(|holder| self.is_safe(holder)) {
                 return Ok(());
             }
             let holder = holders.first().copied().unwrap_or(file);
-            return Err(self.refusal(file, layer, part, stranger, holder));
+            return Err(self.refusal(file, layer, part, other, holder));
         }
         Ok(())
     }
 
-    fn accepts(&self, owner: Owner) -> bool {
+    fn accepts(&self, owner: FileOwner) -> bool {
         owner == self.user
-            || owner == Owner::ROOT
+            || owner == FileOwner::ROOT
             || Some(owner) == self.of_directory
             || self.named.contains(&owner)
     }
@@ -82,7 +83,7 @@ impl<'r> Ownership<'r> {
         file: &Path,
         layer: LayerKind,
         part: &Path,
-        stranger: Owner,
+        other: FileOwner,
         holder: &Path,
     ) -> Problem {
         let what = if part == file {
@@ -90,30 +91,30 @@ impl<'r> Ownership<'r> {
         } else {
             format!("the directory `{}`", shown(part))
         };
-        let mut accepted = vec![format!("{}, who runs this", self.user)];
-        if self.user != Owner::ROOT {
-            accepted.push(Owner::ROOT.to_string());
+        let mut accepted = vec![format!("{} (the current user)", self.user)];
+        if self.user != FileOwner::ROOT {
+            accepted.push(FileOwner::ROOT.to_string());
         }
         let of_directory = self
             .of_directory
-            .filter(|owner| ![self.user, Owner::ROOT].contains(owner));
+            .filter(|owner| ![self.user, FileOwner::ROOT].contains(owner));
         accepted.extend(
-            of_directory.map(|owner| format!("{owner}, the owner of the current directory")),
+            of_directory.map(|owner| format!("{owner} (the owner of the current directory)")),
         );
         let message = format!(
-            "{what} belongs to {stranger} and is not read: only files of {} are",
-            accepted.join(" and ")
+            "{what} belongs to {other} and is not read; accepted owners: {}",
+            accepted.join(", ")
         );
 
         let at = Origin::whole(layer, Location::File(file.to_owned()), holder);
         let holder = shown(&resolved(holder)).to_string();
         Problem::new(message).at(&at).hint(format!(
-            "if you trust it: `git config --global --add safe.directory {holder}`, \
+            "if you trust it, run `git config --global --add safe.directory {holder}`, \
              or set `{SAFE_DIRECTORY}={holder}`"
         ))
     }
 
-    /// Whether the user declared the directory, or the repository that it is in, safe.
+    /// Whether the user declared the directory, or the repository that contains it, as safe.
     fn is_safe(&self, directory: &Path) -> bool {
         let directory = resolved(directory);
         let repository = directory
@@ -123,36 +124,27 @@ impl<'r> Ownership<'r> {
 
         let environment = &self.request.environment;
         let of_git = self.request.safe_directories.map(|read| read(environment));
-        let ours = environment.get(SAFE_DIRECTORY).unwrap_or_default();
-        let ours = std::env::split_paths(ours)
-            .filter(|path| !path.as_os_str().is_empty())
-            .map(|path| match path.to_str() {
-                Some("*") => path,
-                _ => absolute(&self.request.cwd, &path),
-            });
-        let ours: Vec<PathBuf> = ours.collect();
-        let of_git = of_git.unwrap_or_default();
-        let patterns = of_git
-            .iter()
-            .map(Path::new)
-            .chain(ours.iter().map(PathBuf::as_path));
-
-        patterns
-            .flat_map(|pattern| {
-                candidates
-                    .into_iter()
-                    .flatten()
-                    .map(move |path| (pattern, path))
-            })
-            .any(|(pattern, path)| is_declared(pattern, path, &self.request.cwd))
+        let of_git = of_git.unwrap_or_default().into_iter().map(PathBuf::from);
+        let of_variable =
+            std::env::split_paths(environment.get(SAFE_DIRECTORY).unwrap_or_default())
+                .filter(|path| !path.as_os_str().is_empty())
+                .map(|path| match path.to_str() {
+                    Some("*") => path,
+                    _ => absolute(&self.request.cwd, &path),
+                });
+        of_git.chain(of_variable).any(|pattern| {
+            let mut candidates = candidates.into_iter().flatten();
+            candidates.any(|path| is_declared(&pattern, path, &self.request.cwd))
+        })
     }
 }
 
-/// How many directories there are at most between a file and the directory that holds its `.fractary`.
+/// The greatest number of directories between a file and the directory that holds its `.fractary`.
 const MOST_BETWEEN: usize = 8;
 
-/// Whether an entry of `safe.directory` means `directory`, a resolved path. As git reads it: `*` means every directory,
-/// `path/*` every one below `path`, `.` the current one, anything else exactly one. Other relative paths mean nothing.
+/// Whether an entry of `safe.directory` includes `directory`, a resolved path. As in git, `*` includes every directory, `path/*`
+/// every directory below `path`, `.` the current directory, and an absolute path only itself. Other relative paths include
+/// nothing.
 fn is_declared(pattern: &Path, directory: &Path, cwd: &Path) -> bool {
     if pattern == Path::new("*") {
         return true;

@@ -1,26 +1,26 @@
-//! What is wrong with a configuration, and where: values that the command line prints.
+//! Errors and warnings about a configuration, with their location, as values that the command line prints.
 
 use std::fmt;
 
 use super::location::Origin;
 use crate::paths::escaped;
 
-/// One thing that is wrong, or, among the warnings, odd. Never holds a secret.
+/// An error or a warning. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What is wrong, as a lowercase fragment that names the key.
+    /// The message: a lowercase fragment that names the key.
     pub message: String,
-    /// The key's path, as `config explain` takes it.
+    /// The path of the key, in the form that `config explain` accepts.
     pub key: Option<String>,
-    /// Where.
+    /// The location.
     pub origin: Option<Origin>,
-    /// What to do about it.
+    /// A way to fix the problem.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// A problem without place.
-    /// Its text, and that of the hint, may quote a file or variable: what could drive a terminal is escaped.
+    /// A problem without a location. The message and the hint can quote a file or a variable, so control characters in them
+    /// are escaped.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: escaped(message.into().as_bytes()).to_string(),
@@ -30,10 +30,18 @@ impl Problem {
         }
     }
 
-    /// Adds the place.
+    /// Adds the location.
     pub fn at(mut self, origin: &Origin) -> Self {
         self.origin = Some(origin.clone());
         self
+    }
+
+    /// Adds the location, if it is known.
+    pub fn maybe_at(self, origin: Option<&Origin>) -> Self {
+        match origin {
+            Some(origin) => self.at(origin),
+            None => self,
+        }
     }
 
     /// Adds the key.
@@ -66,19 +74,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What is told while reading.
-#[derive(Default)]
-pub(crate) struct Diagnostics {
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) warnings: Vec<Problem>,
-}
-
-/// Everything that is wrong, in the order of places, each once.
+/// The errors of a load, in the order of their locations, without duplicates.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// `Err` if there is any problem, after sorting.
+    /// Returns `Err` with the sorted problems unless there are none.
     pub fn none_of(mut problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());
@@ -99,13 +100,13 @@ impl Problems {
     }
 }
 
-/// Layer first, so that a cause stands before what it breaks; problems without place come last.
+/// Sorts by layer first, so that a cause is before its effects. Problems without a location are last.
 pub(super) fn sort_key(problem: &Problem) -> impl Ord + '_ {
-    let place = problem
+    let location = problem
         .origin
         .as_ref()
         .map(|o| (o.source.layer, &o.source.location, o.line, o.column));
-    (place.is_none(), place, problem.message.as_str())
+    (location.is_none(), location, problem.message.as_str())
 }
 
 impl<'p> IntoIterator for &'p Problems {
@@ -137,7 +138,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The candidate that `given` was most likely meant to be, if one is close.
+/// The candidate that is closest to `given`, if one is similar enough to be meant.
 pub(crate) fn closest<'c>(
     given: &str,
     candidates: impl IntoIterator<Item = &'c str>,
@@ -158,7 +159,7 @@ pub(crate) fn closest<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// "did you mean", for [`closest`].
+/// A hint that names the [`closest`] candidate.
 pub(crate) fn did_you_mean<'c>(
     given: &str,
     candidates: impl IntoIterator<Item = &'c str>,

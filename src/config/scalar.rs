@@ -1,4 +1,4 @@
-//! Reads a key's type from the text that was written for it.
+//! Parses the types of keys from the text in the configuration.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,16 +9,16 @@ use serde::de::{self, Deserializer, Visitor};
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
 
-/// A type that a scalar's text is read as.
+/// A type that is parsed from the text of a scalar.
 pub(crate) trait FromText: Sized {
-    /// What is expected, for the message.
+    /// The expected form, for the error message.
     const EXPECTED: &'static str;
 
-    /// Reads `text`, already trimmed.
+    /// Parses `text`, which has no surrounding spaces.
     fn from_text(text: &str) -> Option<Self>;
 }
 
-/// `deserialize_with` for an optional key of such a type.
+/// Deserializes an optional key of such a type, for serde's `deserialize_with`.
 pub(crate) fn read<'de, D: Deserializer<'de>, T: FromText>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -69,7 +69,7 @@ impl FromText for u64 {
     }
 }
 
-/// Nobody waits longer for a server, and clocks can still add it up.
+/// The greatest duration. A longer one makes no sense for a server, and this one cannot overflow a clock.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl FromText for Duration {
@@ -83,7 +83,7 @@ impl FromText for Duration {
 }
 
 impl FromText for Secret {
-    const EXPECTED: &'static str = "a text";
+    const EXPECTED: &'static str = "a string";
 
     fn from_text(text: &str) -> Option<Self> {
         Some(Secret::new(text))
@@ -98,7 +98,7 @@ impl FromText for TokenHost {
     }
 }
 
-/// A number of threads; 0 is one a core. A thousand are more than any machine gains by, and a hundred thousand hold it up.
+/// A number of threads; 0 means one per core. The limit protects the machine from a mistyped number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jobs(pub usize);
 
@@ -110,7 +110,7 @@ impl FromText for Jobs {
     }
 }
 
-/// A share, 0 to 100.
+/// A percentage from 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percent(pub u8);
 
@@ -137,14 +137,14 @@ impl FromText for ByteSize {
     }
 }
 
-/// `cache.enabled`.
+/// The value of `cache.enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheSwitch {
-    /// On, except where `CI=true`.
+    /// Write published files to the cache, except if `CI=true`.
     Auto,
-    /// On.
+    /// Write published files to the cache.
     On,
-    /// Off.
+    /// Do not write published files to the cache.
     Off,
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_shares() {
+    fn sizes_percentages_and_limits_are_parsed() {
         assert_eq!(ByteSize::from_text("50MB"), Some(ByteSize(50_000_000)));
         assert_eq!(ByteSize::from_text("1 KiB"), Some(ByteSize(1024)));
         assert_eq!(ByteSize::from_text("7"), Some(ByteSize(7)));

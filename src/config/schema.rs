@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::compat;
@@ -320,111 +319,4 @@ fn with(mut schema: Value, more: &[(&str, Value)]) -> Value {
         );
     }
     schema
-}
-
-/// A value that may also be given as `${VAR}`.
-fn or_variable(plain: Value) -> Schema {
-    json_schema!({ "anyOf": [plain, { "type": "string", "pattern": r"^\s*\$\{[^}]*\}\s*$" }] })
-}
-
-pub(super) fn switch(_: &mut SchemaGenerator) -> Schema {
-    or_variable(json!({ "type": "boolean" }))
-}
-
-pub(super) fn number(_: &mut SchemaGenerator) -> Schema {
-    or_variable(json!({ "type": "integer", "minimum": 0 }))
-}
-
-pub(super) fn jobs(_: &mut SchemaGenerator) -> Schema {
-    or_variable(json!({ "type": "integer", "minimum": 0, "maximum": 1024 }))
-}
-
-pub(super) fn percent(_: &mut SchemaGenerator) -> Schema {
-    or_variable(json!({ "type": "integer", "minimum": 0, "maximum": 100 }))
-}
-
-pub(super) fn cache_switch(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "anyOf": [{ "type": "string", "pattern": r"^(auto|\$\{[^}]*\})$" }, { "type": "boolean" }] })
-}
-
-pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
-    let pattern = r"^(\s*[0-9]+\s*[a-zA-Zµ]+\s*)+$|^\$\{[^}]*\}$";
-    json_schema!({ "type": "string", "pattern": pattern, "examples": ["30s", "5m"] })
-}
-
-pub(super) fn size(_: &mut SchemaGenerator) -> Schema {
-    let pattern = r"^[0-9]+(\.[0-9]+)?\s*([kKmMgGtT][iI]?[bB]?|[bB])?$|^\$\{[^}]*\}$";
-    json_schema!({ "type": ["string", "integer"], "pattern": pattern, "minimum": 0, "examples": ["50MB", "512KiB"] })
-}
-
-/// A text that may look like a number or truth value: it is taken as it is written.
-pub(super) fn plain_text(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "number", "boolean"] })
-}
-
-const PROJECT_NAME: &str = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
-
-pub(super) fn project_name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "number"], "pattern": format!(r"{PROJECT_NAME}|\$\{{") })
-}
-
-/// What the keys of `projects` must look like.
-pub(super) fn project_names() -> Value {
-    json!({ "pattern": PROJECT_NAME })
-}
-
-/// A template in which no other placeholders than these stand. `${VAR}` is not one of them.
-fn placeholders(known: &str) -> String {
-    format!(r"(?!([\s\S]*[^$])?\{{(?!(?:{known})\}})[A-Za-z][A-Za-z0-9_]*\}})")
-}
-
-pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": format!("^{}", placeholders("count|project|org|codex_repo|env|branch")) })
-}
-
-/// A path in the codex: relative, without segments that lead elsewhere or that git keeps for itself.
-pub(super) fn place(_: &mut SchemaGenerator) -> Schema {
-    let placeholders = placeholders("project|org|codex_repo|env|branch");
-    let pattern =
-        format!(r"^(?!/)(?!.*//)(?!(?:.*/)?(?:\.{{1,2}}|\.[gG][iI][tT])(?:/|$)){placeholders}.");
-    json_schema!({ "type": "string", "pattern": pattern })
-}
-
-/// A glob: relative, without a leading `!` or empty segments. A leading `./` is dropped.
-pub(super) fn glob(_: &mut SchemaGenerator) -> Schema {
-    let pattern = r"^(?:\./)*(?![!/])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*[^:]//).";
-    json_schema!({ "type": "string", "pattern": pattern, "maxLength": 4096 })
-}
-
-pub(super) fn globs(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": glob(generator) })
-}
-
-/// A URL with a scheme that is spoken, or something else that git reads.
-pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
-    let spoken = r"(?:https?|ssh|git|file|git\+ssh|ssh\+git)";
-    json_schema!({ "type": "string", "pattern": format!(r"^(?!(?!{spoken}://)[a-z][a-z0-9+.-]*://).") })
-}
-
-/// A host, with or without a port.
-pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
-    let pattern =
-        r"^(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]*.-][^\s/@:?#\[\]*]*)(?::[0-9]{1,5})?$|\$\{";
-    json_schema!({ "type": "string", "pattern": pattern })
-}
-
-pub(super) fn text_map(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
-}
-
-pub(super) fn projects_example() -> Value {
-    json!({ "billing-api": { "root": "services/billing", "sync": { "to_codex": { "include": ["docs/**"] } } } })
-}
-
-pub(super) fn remotes_example() -> Value {
-    json!({ "acme/codex.acme.com": { "token": "${GITHUB_TOKEN}" } })
-}
-
-pub(super) fn from_codex_example() -> Value {
-    json!({ "include": ["codex://{org}/{codex_repo}/docs/**", "codex://{org}/core/docs/**"] })
 }

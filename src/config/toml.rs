@@ -1,39 +1,39 @@
-//! TOML, as files and as the values of variables and flags, read with places and the written text of every scalar.
+//! Reads TOML, in files and in the values of variables and flags, with the position and the literal text of every value.
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 
 use super::location::Origin;
-use super::tree::{Entry, Map, Node, NodeValue};
+use super::tree::{KeyNode, Map, Node, NodeValue};
 use super::yaml::Malformed;
 
-/// Reads a document.
+/// Reads a document. `whole` is its origin.
 pub(crate) fn document(text: &str, whole: &Origin) -> Result<Node, Malformed> {
-    let reader = Reader {
+    let converter = TomlConverter {
         text,
         whole,
-        places: true,
+        has_positions: true,
     };
-    let table = DeTable::parse(text).map_err(|error| reader.malformed(&error))?;
-    let at = reader.at(table.span().start);
+    let table = DeTable::parse(text).map_err(|error| converter.malformed(&error))?;
+    let at = converter.at(table.span().start);
     Ok(Node {
-        value: NodeValue::Map(reader.table(table.into_inner())),
+        value: NodeValue::Map(converter.table(table.into_inner())),
         at,
     })
 }
 
-/// Reads one value, as it stands in a variable or behind `--config KEY=`: its place is `at` as a whole.
+/// Reads the value of a variable or of `--config KEY=VALUE`. All nodes in it have the origin `at`.
 pub(crate) fn value(text: &str, at: &Origin) -> Result<Node, Malformed> {
-    let reader = Reader {
+    let converter = TomlConverter {
         text,
         whole: at,
-        places: false,
+        has_positions: false,
     };
-    let value = DeValue::parse(text).map_err(|error| reader.malformed(&error))?;
-    Ok(reader.node(value))
+    let value = DeValue::parse(text).map_err(|error| converter.malformed(&error))?;
+    Ok(converter.node(value))
 }
 
-/// Splits a dotted key, quoted segments and all.
+/// Splits a dotted key into its segments, which can be quoted; `None` if it is invalid.
 pub(crate) fn key(text: &str) -> Option<Vec<String>> {
     if text.contains(['\n', '=']) {
         return None;
@@ -52,13 +52,14 @@ pub(crate) fn key(text: &str) -> Option<Vec<String>> {
     }
 }
 
-struct Reader<'t> {
+/// Converts parsed TOML to nodes.
+struct TomlConverter<'t> {
     text: &'t str,
     whole: &'t Origin,
-    places: bool,
+    has_positions: bool,
 }
 
-impl Reader<'_> {
+impl TomlConverter<'_> {
     fn position(&self, offset: usize) -> (u32, u32) {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -76,7 +77,7 @@ impl Reader<'_> {
     }
 
     fn at(&self, offset: usize) -> Origin {
-        if !self.places {
+        if !self.has_positions {
             return self.whole.clone();
         }
         let (line, column) = self.position(offset);
@@ -108,7 +109,7 @@ impl Reader<'_> {
             let name: std::borrow::Cow<'_, str> = key.into_inner();
             (
                 name.into_owned(),
-                Entry {
+                KeyNode {
                     key: at,
                     node: self.node(value),
                 },

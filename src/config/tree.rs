@@ -1,7 +1,7 @@
-//! A layer's values with the place of each: what all file formats, variables and flags are read into.
+//! The values of a layer, each with its origin. All file formats, variables and flags are read into this form.
 //!
-//! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged;
-//! the key's own type reads the text. A key without a value is kept until [`super::check::drop_nulls`] says what it means.
+//! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged. The
+//! type of the key parses the text. A key without a value is kept until [`super::check::drop_nulls`] interprets it.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -9,7 +9,7 @@ use figment::value::{Dict, Tag, Value};
 
 use super::location::Origin;
 
-/// A value and where it stands.
+/// A value and its origin.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) value: NodeValue,
@@ -18,18 +18,18 @@ pub(crate) struct Node {
 
 #[derive(Clone)]
 pub(crate) enum NodeValue {
-    /// A key without a value, or what was taken out of a list, whose other elements keep their numbers.
+    /// No value, or a removed list element: a placeholder that keeps the indexes of the other elements.
     Nothing,
     Text(String),
     List(Vec<Node>),
     Map(Map),
 }
 
-pub(crate) type Map = BTreeMap<String, Entry>;
+pub(crate) type Map = BTreeMap<String, KeyNode>;
 
-/// A key's value, and where the key stands.
+/// The value of a key, and the origin of the key itself.
 #[derive(Clone)]
-pub(crate) struct Entry {
+pub(crate) struct KeyNode {
     pub(crate) key: Origin,
     pub(crate) node: Node,
 }
@@ -85,7 +85,7 @@ impl Node {
         !matches!(self.value, NodeValue::Nothing)
     }
 
-    /// The elements of a list that were not taken out.
+    /// The elements of a list, without the removed ones.
     pub(crate) fn elements(&self) -> impl Iterator<Item = &Node> {
         self.as_list()
             .into_iter()
@@ -93,7 +93,7 @@ impl Node {
             .filter(|element| element.is_something())
     }
 
-    /// The node at `path`; a list's elements are reached by number.
+    /// The node at `path`. The elements of a list are addressed by their indexes.
     pub(crate) fn get<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
         let Some((first, rest)) = path.split_first() else {
             return Some(self);
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    /// As [`Node::get`], to change it.
+    /// The node at `path`, as [`Node::get`].
     pub(crate) fn get_mut<S: AsRef<str>>(&mut self, path: &[S]) -> Option<&mut Node> {
         let Some((first, rest)) = path.split_first() else {
             return Some(self);
@@ -119,7 +119,7 @@ impl Node {
         }
     }
 
-    /// Where the key at the end of `path` stands; a list's element stands where its value does.
+    /// The origin of the key at the end of `path`. For an element of a list, it is the origin of its value.
     pub(crate) fn key_at<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
         let (last, parents) = path.split_last()?;
         match &self.get(parents)?.value {
@@ -131,7 +131,7 @@ impl Node {
         }
     }
 
-    /// Takes the entry at `path` out.
+    /// Removes and returns the node at `path`.
     pub(crate) fn remove<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Node> {
         let (last, parents) = path.split_last()?;
         match &mut self.get_mut(parents)?.value {
@@ -148,11 +148,11 @@ impl Node {
         }
     }
 
-    /// Puts `node` at `path`, making the maps on the way; a text or list on the way gives way.
+    /// Sets the node at `path`, and creates the maps above it. A text or list above it is replaced.
     pub(crate) fn set<S: AsRef<str>>(&mut self, path: &[S], node: Node) {
         let at = node.at.clone();
         let around = |inner: Node, name: &S| {
-            let entry = Entry {
+            let entry = KeyNode {
                 key: at.clone(),
                 node: inner,
             };
@@ -164,7 +164,7 @@ impl Node {
         self.merge(path.iter().rev().fold(node, around), &mut Vec::new());
     }
 
-    /// Takes over what `node` says of `path`, as a higher layer's word is taken.
+    /// Merges the node at `path` into this one, as the node of a higher layer.
     fn merge(&mut self, node: Node, path: &mut Vec<String>) {
         match (&mut self.value, node) {
             (
@@ -191,12 +191,12 @@ impl Node {
                     value: NodeValue::List(more),
                     ..
                 },
-            ) if adds_up(path) => list.extend(more),
+            ) if is_combined(path) => list.extend(more),
             (_, node) => *self = node,
         }
     }
 
-    /// As figment's value, without places.
+    /// Converts to figment's type, without origins.
     pub(crate) fn to_value(&self) -> Value {
         match &self.value {
             NodeValue::Nothing => Value::String(Tag::Default, String::new()),
@@ -213,9 +213,23 @@ impl Node {
         }
     }
 
-    /// A section as figment's map, in the parts that [`super::layers`] merges in different ways.
-    pub(crate) fn to_dict(&self, part: Part) -> Dict {
-        self.dict(part, &mut Vec::new())
+    /// Converts to JSON, without origins. Every scalar is a string.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match &self.value {
+            NodeValue::Nothing => Value::Null,
+            NodeValue::Text(text) => Value::String(text.clone()),
+            NodeValue::List(_) => Value::Array(self.elements().map(Node::to_json).collect()),
+            NodeValue::Map(map) => map
+                .iter()
+                .map(|(name, entry)| (name.clone(), entry.node.to_json()))
+                .collect(),
+        }
+    }
+
+    /// Converts a part of this map, which is at `path`, to figment's type. [`super::layers`] merges each part differently.
+    pub(crate) fn to_dict(&self, path: &[&str], part: Part) -> Dict {
+        self.dict(part, &mut path.to_vec())
     }
 
     fn dict<'n>(&'n self, part: Part, path: &mut Vec<&'n str>) -> Dict {
@@ -239,13 +253,13 @@ impl Node {
             return (part == Part::WithoutExcludes || !dict.is_empty())
                 .then_some(Value::Dict(Tag::Default, dict));
         }
-        let is_exclude = self.is_list() && adds_up(path);
+        let is_exclude = self.is_list() && is_combined(path);
         (is_exclude == (part == Part::Excludes)).then(|| self.to_value())
     }
 }
 
-/// Whether the lists of the key at `path` add up, over the layers and within one; elsewhere the last word counts.
-pub(crate) fn adds_up<S: AsRef<str>>(path: &[S]) -> bool {
+/// Whether the lists of the key at `path` are combined, across layers and within one layer. All other lists are replaced.
+pub(crate) fn is_combined<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let general = match path.as_slice() {
         ["projects", _, general @ ..] => general,
@@ -258,16 +272,16 @@ pub(crate) fn adds_up<S: AsRef<str>>(path: &[S]) -> bool {
     )
 }
 
-/// Which values of a map are taken.
+/// A part of the values of a map.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The lists that add up over the layers.
+    /// The lists that are combined across layers.
     Excludes,
-    /// The others, of which the highest layer's wins.
+    /// All other values. Those of the highest layer are in effect.
     WithoutExcludes,
 }
 
-/// A path of keys as it is written and read: `projects."codex.acme.com".to`, `mappings[0]`.
+/// Formats a path of keys as users write it: `projects."codex.acme.com".to`, `mappings[0]`.
 pub(crate) fn key_path<S: AsRef<str>>(path: &[S]) -> String {
     let mut written = String::new();
     for (depth, segment) in path.iter().map(AsRef::as_ref).enumerate() {

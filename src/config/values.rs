@@ -1,23 +1,15 @@
-//! What is done to a layer's values when it is loaded: variables put in, relative paths made absolute.
+//! Prepares the values of a layer: expands variables, drops empty tokens, and makes relative paths absolute.
 
 use std::path::{Path, PathBuf};
 
+use super::diagnostics::{Diagnostics, UnsetToken};
 use super::problem::Problem;
 use super::tree::{Map, Node, NodeValue, key_path};
 use crate::environment::Environment;
-use crate::paths::absolute;
+use crate::paths::{absolute, escaped};
 use crate::url::RemoteUrl;
 
-/// A variable that a token's value names and that is not set: told if authentication fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsetToken {
-    /// The key, as in `remotes."acme/codex".token`.
-    pub path: Vec<String>,
-    /// The variable.
-    pub variable: String,
-}
-
-/// Whether the value at `path` is a secret.
+/// Whether the value of the key at `path` is a secret.
 pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     matches!(
@@ -26,21 +18,28 @@ pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
     )
 }
 
-/// Takes out tokens that are empty: CI systems pass what is not set on as empty.
+/// The value of the key at `path` as it may be shown: tokens and passwords are replaced by `***`.
+pub(crate) fn without_secrets<S: AsRef<str>>(path: &[S], text: &str) -> String {
+    if is_secret(path) {
+        return "***".to_owned();
+    }
+    let is_url = path.iter().map(AsRef::as_ref).eq(["remote", "url"]);
+    if !is_url || !text.contains('@') {
+        return text.to_owned();
+    }
+    RemoteUrl::parse(text, Path::new("/")).map_or_else(|_| "***".to_owned(), |url| url.to_string())
+}
+
+/// Removes empty tokens, because CI systems pass missing secrets as empty variables.
 pub(crate) fn drop_empty_tokens(tree: &mut Node) {
     retain_texts(tree, &mut Vec::new(), &mut |path, node| {
         !is_secret(path) || node.as_text().is_none_or(|text| !text.trim().is_empty())
     });
 }
 
-/// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. A token whose variable is not set
-/// counts as not given; elsewhere that is a problem.
-pub(crate) fn expand(
-    tree: &mut Node,
-    environment: &Environment,
-    problems: &mut Vec<Problem>,
-    unset: &mut Vec<UnsetToken>,
-) {
+/// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. If a variable is not set, a token counts
+/// as not given, and any other value is an error.
+pub(crate) fn expand(tree: &mut Node, environment: &Environment, diagnostics: &mut Diagnostics) {
     retain_texts(tree, &mut Vec::new(), &mut |path, node| {
         let NodeValue::Text(text) = &mut node.value else {
             return true;
@@ -48,52 +47,25 @@ pub(crate) fn expand(
         match expanded(text, environment) {
             Ok(expanded) => {
                 *text = expanded;
-                true
+                return true;
             }
             Err(Unexpanded::Unset(variable)) if is_secret(path) => {
-                unset.push(UnsetToken {
+                diagnostics.unset_tokens.push(UnsetToken {
                     path: path.to_vec(),
                     variable,
                 });
-                false
             }
             Err(unexpanded) => {
                 let key = key_path(path);
-                let problem = match unexpanded {
-                    Unexpanded::Unset(variable) => {
-                        let shown = crate::paths::escaped(variable.as_bytes());
-                        Problem::new(format!(
-                            "`{key}` needs the variable `{shown}`, which is not set"
-                        ))
-                        .hint(format!(
-                            "set `{shown}`, or give a default: `${{{shown}:-…}}`"
-                        ))
-                    }
-                    Unexpanded::Unreadable(reference) => {
-                        Problem::new(format!("`{key}`: `{reference}` names no variable"))
-                            .hint(FORMS)
-                    }
-                    Unexpanded::Nested(reference) => Problem::new(format!(
-                        "`{key}`: `{reference}}}` has another variable in its default"
-                    ))
-                    .hint("a default is taken as it is written: give a plain text"),
-                    Unexpanded::Unclosed(reference) => {
-                        Problem::new(format!("`{key}`: `{reference}` lacks its `}}`")).hint(FORMS)
-                    }
-                    Unexpanded::NotText(variable) => Problem::new(format!(
-                        "`{key}` needs the variable `{variable}`, which is not UTF-8 text"
-                    )),
-                };
-                problems.push(problem.key(key).at(&node.at));
-                false
+                let problem = unexpanded.problem(&key);
+                diagnostics.problems.push(problem.key(key).at(&node.at));
             }
         }
+        false
     });
 }
 
-const FORMS: &str = "only `${VAR}` and `${VAR:-default}` are read";
-
-/// Calls `keep` for every text below `node`; what it does not want to keep is taken out.
+/// Calls `keep` for every text below `node`, and removes the texts for which it returns `false`.
 fn retain_texts(
     node: &mut Node,
     path: &mut Vec<String>,
@@ -112,7 +84,7 @@ fn retain_texts(
             for (number, element) in list.iter_mut().enumerate() {
                 path.push(number.to_string());
                 let keys = element.as_map().map(Map::len);
-                // An element of which a part is not known is no element.
+                // Without one of its keys, an element cannot be used.
                 if !retain_texts(element, path, keep) || element.as_map().map(Map::len) != keys {
                     element.value = NodeValue::Nothing;
                 }
@@ -123,26 +95,54 @@ fn retain_texts(
     true
 }
 
-/// Why a text's variables cannot be put in.
+/// Why the variables of a text cannot be expanded.
 #[derive(Debug, PartialEq, Eq)]
 enum Unexpanded {
-    /// This variable is not set and has no default.
+    /// The variable is not set and has no default.
     Unset(String),
-    /// This is no reference: a shell's other forms are not supported.
-    Unreadable(String),
-    /// This reference has another one in its default.
+    /// The reference has another form than the supported ones.
+    Unsupported(String),
+    /// The default contains another reference.
     Nested(String),
-    /// This reference has no `}`.
+    /// The reference has no closing `}`.
     Unclosed(String),
-    /// This variable is set to something that is not UTF-8 text.
+    /// The value of the variable is not UTF-8 text.
     NotText(String),
 }
 
-/// `text` with its variables put in.
+impl Unexpanded {
+    fn problem(&self, key: &str) -> Problem {
+        const FORMS: &str = "use `${VAR}` or `${VAR:-default}`";
+        match self {
+            Self::Unset(variable) => {
+                let variable = escaped(variable.as_bytes());
+                Problem::new(format!("`{key}`: the variable `{variable}` is not set")).hint(
+                    format!("set `{variable}`, or add a default: `${{{variable}:-…}}`"),
+                )
+            }
+            Self::Unsupported(reference) => Problem::new(format!(
+                "`{key}`: `{reference}` is not a supported reference to a variable"
+            ))
+            .hint(FORMS),
+            Self::Nested(reference) => Problem::new(format!(
+                "`{key}`: the default of `{reference}}}` contains another variable"
+            ))
+            .hint("a default is not expanded: use plain text"),
+            Self::Unclosed(reference) => {
+                Problem::new(format!("`{key}`: `{reference}` has no closing `}}`")).hint(FORMS)
+            }
+            Self::NotText(variable) => Problem::new(format!(
+                "`{key}`: the variable `{variable}` is not UTF-8 text"
+            )),
+        }
+    }
+}
+
+/// Expands the variables of `text`.
 fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
-    // Only the form with braces is ours to replace; `$1` or `$$` may mean something elsewhere.
+    // Only the form with braces is a reference: other tools can give a meaning to `$1` or `$$`.
     while let Some((before, from)) = rest.split_once("${") {
         let Some((reference, after)) = from.split_once('}') else {
             return Err(Unexpanded::Unclosed(shortened(from)));
@@ -150,20 +150,19 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
         if reference.contains("${") {
             return Err(Unexpanded::Nested(shortened(reference)));
         }
-        result.push_str(before);
         let (name, default) = reference
             .split_once(":-")
             .map_or((reference, None), |(name, text)| (name, Some(text)));
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(Unexpanded::Unreadable(format!(
-                "{}}}",
-                shortened(reference)
-            )));
+        if name.is_empty() || !name.chars().all(is_name_character) {
+            let shown = format!("{}}}", shortened(reference));
+            return Err(Unexpanded::Unsupported(shown));
         }
         if environment.is_unreadable(name) {
             return Err(Unexpanded::NotText(name.to_owned()));
         }
+
         let value = environment.get(name).or(default);
+        result.push_str(before);
         result.push_str(value.ok_or_else(|| Unexpanded::Unset(name.to_owned()))?);
         rest = after;
     }
@@ -171,11 +170,15 @@ fn expanded(text: &str, environment: &Environment) -> Result<String, Unexpanded>
     Ok(result)
 }
 
-/// A reference up to the end of its name: the text after it may be a secret.
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The start of a reference up to the end of its name. The text after the name is left out, because it can be a secret.
 fn shortened(reference: &str) -> String {
     let name: String = reference
         .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take_while(|c| is_name_character(*c))
         .collect();
     let more = if name.len() < reference.len() {
         "…"
@@ -185,8 +188,8 @@ fn shortened(reference: &str) -> String {
     format!("${{{name}{more}")
 }
 
-/// Makes the relative paths of a layer absolute, each against the directory of the source that says it; `base` is for
-/// the defaults, which stand nowhere.
+/// Makes the relative paths of a layer absolute. They start from the directory of their source, or from `base` for the
+/// defaults, which have none.
 pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     let against = |node: &Node| {
         if node.at.source.base.as_os_str().is_empty() {
@@ -204,7 +207,7 @@ pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     if let Some(node) = tree.get_mut(&["remote", "url"]) {
         let base = against(node);
         rewrite(node, |text| {
-            // A `file://` URL is absolute, and decoded only once.
+            // A `file://` URL is absolute already. Its path must not be decoded twice.
             let is_path = !text.starts_with("file://");
             let url = RemoteUrl::parse(text, &base).ok().filter(|_| is_path)?;
             url.local_path().map(Path::to_owned)
@@ -235,14 +238,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_form_with_braces_is_replaced_and_only_once() {
+    fn only_references_with_braces_are_expanded_once() {
         let environment: Environment = [("A", "1"), ("B", "${A}"), ("E", "")]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into_iter()
             .collect::<Environment>()
             .with_unreadable("N");
         let unset = |name: &str| Err(Unexpanded::Unset(name.to_owned()));
-        let unreadable = |reference: &str| Err(Unexpanded::Unreadable(reference.to_owned()));
+        let unsupported = |reference: &str| Err(Unexpanded::Unsupported(reference.to_owned()));
         for (text, expected) in [
             ("x${A}y${A}", Ok("x1y1")),
             ("${B}", Ok("${A}")),
@@ -261,9 +264,9 @@ mod tests {
             ("${C}", unset("C")),
             ("${E}", unset("E")),
             ("${E:-f}", Ok("f")),
-            ("${A:?s3cret}", unreadable("${A…}")),
-            ("${A-s3cret}", unreadable("${A…}")),
-            ("${}", unreadable("${}")),
+            ("${A:?s3cret}", unsupported("${A…}")),
+            ("${A-s3cret}", unsupported("${A…}")),
+            ("${}", unsupported("${}")),
         ] {
             assert_eq!(
                 expanded(text, &environment),

@@ -1,4 +1,4 @@
-//! YAML, and JSON as the part of YAML that it is, read with the place and the written text of every value.
+//! Reads YAML, and JSON as a subset of it, with the position and the literal text of every value.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Location, Spanned};
 
 use super::location::Origin;
-use super::tree::{Entry, Map, Node, NodeValue};
+use super::tree::{KeyNode, Map, Node, NodeValue};
 
-/// Why a text cannot be read, and where.
+/// A syntax error and its position.
 pub(crate) struct Malformed {
     pub(crate) reason: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
-    /// Whether a key stands twice.
+    /// Whether the error is a duplicate key.
     pub(crate) duplicate: bool,
 }
 
-/// Reads one document. `None` is an empty one.
+/// Reads one document; `None` if it is empty.
 pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malformed> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
-        // What looks like a number is read as the text it was written as, so none of these readings may fail.
+        // Numbers are kept as text, so a number that is not finite is no error.
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         with_snippet: false,
-        // Far more than a file of people has, and little enough that a bomb fails at once.
+        // More than any file written by hand needs, and low enough that an alias bomb fails at once.
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
     };
     let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options)
@@ -41,17 +41,17 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
                 duplicate,
             }
         })?;
-    let node = parsed.map(|value| Reader { text, whole }.node(value));
+    let node = parsed.map(|value| YamlConverter { text, whole }.node(value));
     Ok(node.filter(|node| !matches!(node.value, NodeValue::Nothing)))
 }
 
-/// The library's words without the place, which is told in our own form.
+/// The parser's message without the position, which is shown in this program's own form.
 fn reason(error: &Error) -> String {
-    let words = match error {
+    let message = match error {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the key `{key}` stands twice")
+            format!("duplicate key `{key}`")
         }
-        Error::DuplicateMappingKey { key: None, .. } => "a key stands twice".to_owned(),
+        Error::DuplicateMappingKey { key: None, .. } => "duplicate key".to_owned(),
         Error::MultipleDocuments { .. } => "more than one document in the file".to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
@@ -68,11 +68,11 @@ fn reason(error: &Error) -> String {
                 .to_owned()
         }
     };
-    let mut words = crate::paths::escaped(words.as_bytes()).to_string();
-    if words.chars().count() > 200 {
-        words = words.chars().take(200).chain(['…']).collect();
+    let mut message = crate::paths::escaped(message.as_bytes()).to_string();
+    if message.chars().count() > 200 {
+        message = message.chars().take(200).chain(['…']).collect();
     }
-    words
+    message
 }
 
 fn position(location: Location) -> (u32, u32) {
@@ -82,21 +82,21 @@ fn position(location: Location) -> (u32, u32) {
 
 enum Yaml {
     Null,
-    /// A scalar that YAML takes for a number or truth value: its text is cut out of the source.
+    /// A scalar that YAML reads as a number or a boolean. Its literal text is taken from the source.
     Inferred(String),
     Text(String),
     List(Vec<Spanned<Yaml>>),
-    Map(Vec<(Spanned<Key>, Spanned<Yaml>)>),
+    Map(Vec<(Spanned<YamlKey>, Spanned<Yaml>)>),
 }
 
-/// A key, as the text that was written; YAML would take anything for one.
-struct Key(String);
+/// A key, which must be a scalar: YAML also allows maps and lists as keys.
+struct YamlKey(String);
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for YamlKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer);
         text.map(Self)
-            .map_err(|_| de::Error::custom("a key must be a text, in quotes if need be"))
+            .map_err(|_| de::Error::custom("a key must be a string; quote it if necessary"))
     }
 }
 
@@ -168,12 +168,13 @@ impl<'de> Visitor<'de> for YamlVisitor {
     }
 }
 
-struct Reader<'t> {
+/// Converts parsed YAML to nodes.
+struct YamlConverter<'t> {
     text: &'t str,
     whole: &'t Origin,
 }
 
-impl Reader<'_> {
+impl YamlConverter<'_> {
     fn at(&self, location: Location) -> Origin {
         let (line, column) = position(location);
         Origin {
@@ -190,7 +191,7 @@ impl Reader<'_> {
             Yaml::Inferred(read) => NodeValue::Text(self.written(value.defined).unwrap_or(read)),
             Yaml::Text(text) => NodeValue::Text(text),
             Yaml::List(list) => {
-                // An element without a value is an empty text: it is told as the bad pattern that it is.
+                // An element without a value becomes an empty text, which is reported as an invalid pattern.
                 let node = |value: Spanned<Yaml>| match self.node(value) {
                     Node {
                         value: NodeValue::Nothing,
@@ -206,7 +207,7 @@ impl Reader<'_> {
                     let at = self.at(key.referenced);
                     map.insert(
                         key.value.0,
-                        Entry {
+                        KeyNode {
                             key: at,
                             node: self.node(value),
                         },
@@ -218,7 +219,7 @@ impl Reader<'_> {
         Node { value, at }
     }
 
-    /// The text of a plain scalar as it stands in the source.
+    /// The literal text of a plain scalar in the source.
     fn written(&self, location: Location) -> Option<String> {
         let span = location.span();
         let start = usize::try_from(span.byte_offset()?).ok()?;
@@ -236,8 +237,8 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        let place = Location::File(PathBuf::from("f"));
-        Origin::whole(LayerKind::Workspace, place, Path::new(""))
+        let location = Location::File(PathBuf::from("f"));
+        Origin::whole(LayerKind::Workspace, location, Path::new(""))
     }
 
     fn node(text: &str) -> Node {
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_arrive_as_written() {
+    fn scalars_keep_their_literal_text() {
         let text = "a: 1.10\nb: true\nc: 0x10\nd: 007\ne: 1e999\nf: &x 1.50\ng: *x\nh: {i: 2.0, j: [3.0,-0]}\n\
                     k: ~\nl: \"q\"\nm: 12345678901234567890123\nn: ü 1.0\no: 1.0 # c\np: yes\n";
         let node = node(text);
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_of_keys_and_values() {
+    fn keys_and_values_have_their_own_positions() {
         let node = node("a:\r\n  b:   x\r\n  c: [d,\r\n    e]\r\n");
         let at = |origin: &Origin| (origin.line, origin.column);
         assert_eq!(node.key_at(&["a", "b"]).map(at), Some((2, 3)));
@@ -297,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_to_be_trusted_is_refused() {
-        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "3:1: the key `a` stands twice");
+    fn ambiguous_or_excessive_documents_are_rejected() {
+        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "3:1: duplicate key `a`");
         assert_eq!(
             error("a: 1\n---\nb: 2\n"),
             "3:1: more than one document in the file"
@@ -311,7 +312,7 @@ mod tests {
         for key in ["~", "[b]", "{b: c}"] {
             assert_eq!(
                 error(&format!("a:\n  {key}: 1\n")),
-                "2:3: a key must be a text, in quotes if need be",
+                "2:3: a key must be a string; quote it if necessary",
                 "{key}"
             );
         }

@@ -6,13 +6,11 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::model::{RawConfig, RawSync};
+use crate::config::model::RawConfig;
 use crate::config::problem::did_you_mean;
 use crate::config::scalar::CacheSwitch;
 use crate::config::tree::key_path;
-use crate::config::{
-    self, Configuration, LayerKind, LoadRequest, Origin, Problem, Problems, layers,
-};
+use crate::config::{self, Configuration, LayerKind, LoadRequest, Problem, Problems, layers};
 use crate::paths::{resolved, shown};
 use crate::url::RemoteUrl;
 use crate::workspace::template::{self, Unfilled};
@@ -50,7 +48,7 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
     configuration.warn(warnings);
     // What could not be read may be the very thing that seems to be missing.
     let complete = problems.is_empty();
-    if complete && found.iter().any(|found| found.missing) && configuration.is_silent() {
+    if complete && found.iter().any(|found| found.missing) && configuration.is_unconfigured() {
         return Err(nothing_given(&configuration).into());
     }
     problems.extend(
@@ -432,47 +430,9 @@ impl Resolver<'_> {
         );
         let hint = format!(
             "choose a directory inside, or name it yourself: `{}`, `--config {key}=DIR` or your own configuration file",
-            config::env::variable(&path)
+            config::variables::variable(&path)
         );
         Some(Problem::new(message).key(key).hint(hint))
-    }
-
-    /// `sync` for one project: its own keys beat the general ones, a flag beats both.
-    fn sync_of(&self, name: &str) -> RawSync {
-        let own = |raw: &RawConfig| {
-            raw.projects
-                .get(name)
-                .map(|project| project.sync.clone())
-                .unwrap_or_default()
-        };
-        let (flags, lower) = (&self.configuration.flags, &self.configuration.without_flags);
-        own(flags)
-            .over(flags.sync.clone())
-            .over(own(lower).over(lower.sync.clone()))
-    }
-}
-
-impl Configuration {
-    /// The workspace's file as a whole, to point to what is not in it.
-    fn file_origin(&self) -> Option<Origin> {
-        let in_layer = self
-            .layers
-            .iter()
-            .find(|layer| layer.kind == config::LayerKind::Workspace);
-        in_layer
-            .map(|layer| Origin {
-                line: 0,
-                column: 0,
-                ..layer.tree.at.clone()
-            })
-            .or_else(|| {
-                let place = config::Location::File(self.file.clone()?);
-                Some(Origin::whole(
-                    config::LayerKind::Workspace,
-                    place,
-                    &self.root,
-                ))
-            })
     }
 }
 

@@ -83,7 +83,7 @@ pub fn select<'w>(
     }
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
-        let is_glob = !glob::is_literal(pattern);
+        let is_glob = glob::is_pattern(pattern);
         let glob = if is_glob {
             let compiled = Glob::new(pattern);
             Some(compiled.map_err(|error| SelectError::BadPattern(error.to_string()))?)

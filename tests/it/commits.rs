@@ -246,7 +246,7 @@ fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
 }
 
 #[test]
-fn a_source_date_that_no_commit_can_hold_is_refused() {
+fn a_source_date_that_no_commit_can_hold_is_rejected() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
@@ -266,7 +266,9 @@ fn a_source_date_that_no_commit_can_hold_is_refused() {
     ] {
         let output = sync(date).code(3);
         assert!(
-            output.stderr.contains("SOURCE_DATE_EPOCH") && output.stderr.contains(date),
+            output.stderr.contains(&format!(
+                "environment variable `SOURCE_DATE_EPOCH`: `{date}` is not a number of seconds"
+            )),
             "{}",
             output.stderr
         );

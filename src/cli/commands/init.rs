@@ -9,7 +9,7 @@ use crate::cli::command_error::CommandError;
 use crate::cli::exit;
 use crate::cli::load::Context;
 use crate::codex::source_revision::{self, UnreadableRepository};
-use crate::config::section::Sections;
+use crate::config::yaml_section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
 use crate::paths::{escaped, resolved, shown};
@@ -165,7 +165,7 @@ impl Existing {
             return Err(unreadable("not a regular file".to_owned()));
         }
         let sections =
-            config::section::sections(&path).map_err(|problem| unreadable(problem.message))?;
+            config::yaml_section::sections(&path).map_err(|problem| unreadable(problem.message))?;
         let text = fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self {
             path: Some(path),
@@ -189,7 +189,7 @@ impl Existing {
             .extension()
             .is_some_and(|ending| ending == "yaml" || ending == "yml");
         if is_yaml && !self.text.trim().is_empty() {
-            return config::section::replaced(&self.text, section).ok_or_else(|| {
+            return config::yaml_section::replaced(&self.text, section).ok_or_else(|| {
                 let message = format!(
                     "the section `codex` of `{}` cannot be replaced without changing other sections",
                     shown(path)

@@ -1,8 +1,8 @@
-//! Where a value came from, for every way in which a key can be asked for.
+//! Explanations of keys, for every way to write a key.
 
 use super::*;
 
-/// What a key comes to, and the layers that count, highest first.
+/// The value of a key and the layers that give it, highest first.
 fn explained(world: &World, key: &str) -> String {
     match world.load().0.explain(key) {
         Ok(keys) => keys.iter().map(line).collect::<Vec<_>>().join("\n"),
@@ -39,7 +39,7 @@ fn world() -> World {
 }
 
 #[test]
-fn what_is_not_there_is_said_not_to_be() {
+fn missing_keys_are_not_set_or_unknown() {
     let world = world();
     for (key, expected) in [
         ("commit.author", "commit.author = not set"),
@@ -61,11 +61,11 @@ fn what_is_not_there_is_said_not_to_be() {
         ),
         (
             "schema_version",
-            "`schema_version` is a key of the older tool, which is left alone []",
+            "`schema_version` is a key of the older tool and is ignored []",
         ),
         (
             "storage.path",
-            "`storage.path` is a key of the older tool, which is left alone []",
+            "`storage.path` is a key of the older tool and is ignored []",
         ),
         (
             "projects.p.sync.environments",
@@ -77,7 +77,7 @@ fn what_is_not_there_is_said_not_to_be() {
 }
 
 #[test]
-fn keys_are_read_as_they_are_written_in_messages() {
+fn keys_are_accepted_as_messages_show_them() {
     let world = world();
     for (key, expected) in [
         (
@@ -107,7 +107,7 @@ fn keys_are_read_as_they_are_written_in_messages() {
 }
 
 #[test]
-fn a_name_of_the_users_is_neither_a_secret_nor_a_list() {
+fn a_users_own_name_is_neither_a_secret_nor_a_list() {
     let world = world();
     assert_eq!(
         explained(&world, "sync.environments.token"),
@@ -133,7 +133,7 @@ fn a_name_of_the_users_is_neither_a_secret_nor_a_list() {
 }
 
 #[test]
-fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
+fn the_winner_for_a_project_is_the_value_that_its_run_uses() {
     let direction = "projects.p.sync.direction";
     assert_eq!(
         explained(&world(), direction),
@@ -144,7 +144,7 @@ fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
         explained(&world, direction),
         format!("{direction} = \"bidirectional\" flag")
     );
-    // Where nothing is said for the project, what is said for all counts.
+    // Without a value for the project, the value for all projects is used.
     assert_eq!(
         explained(&world, "projects.p.sync.prune"),
         "projects.p.sync.prune = \"false\" default".replace('"', "")
@@ -160,13 +160,13 @@ fn the_winner_for_a_project_is_the_one_that_its_run_follows() {
 }
 
 #[test]
-fn the_lists_of_a_project_are_those_that_its_run_follows() {
+fn the_lists_of_a_project_are_those_that_its_run_uses() {
     let own = "projects: { p: { sync: { to_codex: { include: [a], exclude: [own] } } }, q: {} }";
     let text =
         format!("{ONE}  {own}\n  sync: {{ to_codex: {{ include: [b, c], exclude: [x] }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let include = "projects.p.sync.to_codex.include";
-    // What is said for all adds to the project's own, whether it has one or not.
+    // Excludes for all projects are combined with the project's own.
     for (key, expected) in [
         (
             "projects.p.sync.to_codex.exclude",
@@ -181,7 +181,7 @@ fn the_lists_of_a_project_are_those_that_its_run_follows() {
             "projects.q.sync.to_codex.include",
             "[\"b\",\"c\"] workspace",
         ),
-        // An element of a list that another replaces is none.
+        // A list that is overridden has no elements.
         (&format!("{include}[0]"), "\"a\" workspace"),
         (&format!("{include}[1]"), "not set"),
         ("projects.q.sync.to_codex.include[1]", "\"c\" workspace"),

@@ -1,11 +1,11 @@
-//! Which layer counts, and what arrives of it.
+//! The precedence of layers, and the values that they give.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn the_environment_alone_is_enough_and_values_arrive_as_written() {
+fn the_environment_is_sufficient_and_keeps_literal_values() {
     for branch in ["1.10", "true", "0x10"] {
         let projects = "{billing-api={root=\"services/billing\"}, \"Co.dex_1\"={root='x', mappings=[{from=\"a\",to=\"b/\"}]}}";
         let world = World::new(&[]).env(&[
@@ -37,7 +37,7 @@ fn the_environment_alone_is_enough_and_values_arrive_as_written() {
 }
 
 #[test]
-fn a_value_from_each_kind_of_file() {
+fn every_file_format_is_read() {
     let toml = "[codex]\norganization = 'acme'\ncodex_repo = \"c\"\nproject = \"p\"\n[codex.remote]\nbranch = 1.10\n";
     let json = "{\"codex\": {\"organization\": \"acme\", \"codex_repo\": \"\\ud83d\\ude00\", \"jobs\": 3,\n\t\"project\": \"p\"}}";
     let world = World::new(&[("ws/.fractary/config.toml", toml)]);
@@ -63,7 +63,7 @@ fn a_value_from_each_kind_of_file() {
 }
 
 #[test]
-fn specific_beats_general_and_a_flag_beats_both() {
+fn a_projects_value_overrides_a_general_one_and_a_flag_both() {
     let text = format!(
         "{ONE}  projects: {{ billing: {{ sync: {{ prune: false, direction: from-codex }} }} }}\n  sync: {{ prune: true }}\n"
     );
@@ -79,7 +79,7 @@ fn specific_beats_general_and_a_flag_beats_both() {
 }
 
 #[test]
-fn variables_in_files_and_tokens_that_are_not_there() {
+fn variables_are_expanded_and_unset_tokens_are_listed() {
     let text = format!(
         "{ONE}  remote: {{ branch: '${{BRANCH:-main}}', token: '${{NO_SUCH}}' }}\n  remotes: {{ acme/codex.acme.com: {{ token: '${{T}}', x: '${{Y}}' }}, o/r: {{ token: '${{Z}}' }} }}\n"
     );
@@ -99,12 +99,12 @@ fn variables_in_files_and_tokens_that_are_not_there() {
     let text = format!("{ONE}  remote: {{ branch: '${{BRANCH}}' }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     assert!(world.problems().starts_with(
-        "/T/ws/.fractary/config.yaml:5:21: `remote.branch` needs the variable `BRANCH`, which is not set"
+        "/T/ws/.fractary/config.yaml:5:21: `remote.branch`: the variable `BRANCH` is not set"
     ));
 }
 
 #[test]
-fn environments_choose_the_branch() {
+fn environments_select_the_branch() {
     let world =
         World::new(&[("ws/.fractary/config.yaml", ONE)]).env(&[("FRACTARY_CODEX_ENV", "prod")]);
     assert_eq!(world.workspace().remote.branch.as_deref(), Some("main"));
@@ -135,7 +135,7 @@ fn older_keys_are_read_with_a_warning() {
     assert_eq!(
         warnings,
         [
-            "`cache.ttl` is not a key of ours and is left alone",
+            "unknown key `cache.ttl` is ignored",
             "`sync.include` is now `sync.to_codex.include`",
             "`sync.exclude` is now `sync.to_codex.exclude`",
             "`sync.default_from_codex` is now `sync.from_codex.include`",
@@ -207,7 +207,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_highest_layer_wins_and_the_others_are_named(set in proptest::collection::vec(any::<bool>(), 6)) {
+    fn the_highest_layer_wins_and_the_others_are_listed(set in proptest::collection::vec(any::<bool>(), 6)) {
         let world = layered(&set);
         let (configuration, workspace) = world.load();
         let expected: Vec<usize> = (0..6).rev().filter(|layer| set[*layer]).collect();
@@ -217,13 +217,11 @@ proptest! {
         let explained = configuration.explain("projects.p.sync.delete_guard.files").unwrap().remove(0);
         let given: Vec<LayerKind> = explained.given.iter().map(|given| given.layer).collect();
         let mut layers: Vec<LayerKind> = expected.iter().map(|layer| LAYERS[*layer]).collect();
-        if layers.is_empty() {
-            // What is said for all projects counts then.
-            layers.push(LayerKind::Defaults);
-        }
+        // The default for all projects has the lowest precedence.
+        layers.push(LayerKind::Defaults);
         prop_assert_eq!(explained.winner().map(|given| given.layer), Some(layers[0]));
         prop_assert_eq!(given, layers);
-        prop_assert_eq!(explained.overridden().count(), expected.len().saturating_sub(1));
+        prop_assert_eq!(explained.overridden().count(), expected.len());
 
         let added: Vec<String> = expected.iter().rev().map(|layer| format!("x{layer}")).collect();
         let excludes = &workspace.projects[0].claims.patterns().exclude;
@@ -233,7 +231,7 @@ proptest! {
 }
 
 #[test]
-fn paths_start_from_whoever_says_them() {
+fn relative_paths_start_from_their_source() {
     let world = World::new(&[
         (
             "home/config/fractary/config.toml",
@@ -259,7 +257,7 @@ fn paths_start_from_whoever_says_them() {
 }
 
 #[test]
-fn a_detected_organization_is_the_lowest_word() {
+fn a_detected_organization_is_a_default() {
     let mut world = World::new(&[(
         "ws/.fractary/config.yaml",
         "codex: { codex_repo: c, project: p }",
@@ -278,7 +276,7 @@ fn a_detected_organization_is_the_lowest_word() {
 }
 
 #[test]
-fn maps_given_twice_in_one_layer_merge_by_key() {
+fn maps_that_a_layer_gives_twice_are_merged() {
     let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).set(&[
         "projects={a={root='x', sync={to_codex={exclude=['one']}}}}",
         "projects={a={to='y', sync={to_codex={exclude=['two'], include=['i']}}}}",
@@ -298,7 +296,7 @@ fn maps_given_twice_in_one_layer_merge_by_key() {
 }
 
 #[test]
-fn an_empty_token_is_none() {
+fn an_empty_token_is_not_given() {
     let text = format!("{ONE}  remotes: {{ acme/codex.acme.com: {{ token: '${{T:-}}' }} }}\n");
     let world = World::new(&[
         (

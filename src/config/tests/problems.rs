@@ -1,9 +1,9 @@
-//! What is told when something is wrong.
+//! Error messages.
 
 use super::*;
 
 #[test]
-fn all_problems_are_told_at_once_with_place_and_cure() {
+fn all_problems_are_reported_with_location_and_hint() {
     let text = "codex:\n  organisation: acme\n  codex_repo: c\n  project: ../up\n  remote:\n    brunch: main\n    \
                 timeout: { idle: soon }\n  sync:\n    to_codex: { include: ['[a'], exclud: [] }\n    direction: to-codx\n  \
                 commit: { sign: true, message: '{cuont}' }\n  jobs: [1]\n  cache: { ttl: 1 }\n";
@@ -26,7 +26,7 @@ environment variable `FRACTARY_CODEX_REMOT__URL`: there is no key `remot` [did y
 }
 
 #[test]
-fn places_must_not_collide() {
+fn paths_in_the_codex_must_not_collide() {
     for (a, b, how) in [
         ("x/y", "x/y", "are both at `x/y`"),
         ("x", "x/y", "overlap"),
@@ -49,7 +49,7 @@ fn places_must_not_collide() {
 }
 
 #[test]
-fn secrets_are_masked_wherever_they_are_shown() {
+fn secrets_are_masked_in_all_output() {
     let text = format!(
         "{ONE}  remote: {{ token: s3cret, url: 'https://me:s3cret@h/x.git' }}\n  remotes: {{ o/r: {{ token: s3cret }} }}\n"
     );
@@ -73,7 +73,7 @@ fn secrets_are_masked_wherever_they_are_shown() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_told_with_their_place() {
+fn unusable_files_are_reported_with_their_location() {
     let long = format!(
         "codex:\n  organization: {}\n  codex_repo: c\n  project: p\n",
         "x".repeat(1_000_000)
@@ -98,7 +98,7 @@ fn files_that_cannot_be_used_are_told_with_their_place() {
         (
             "twice",
             "codex:\n  jobs: 1\n  jobs: 2\n",
-            "config.yaml:3:3: not valid YAML: the key `jobs` stands twice",
+            "config.yaml:3:3: not valid YAML: duplicate key `jobs`",
         ),
         (
             "not UTF-8",
@@ -124,7 +124,7 @@ fn files_that_cannot_be_used_are_told_with_their_place() {
         (
             "mapping",
             "codex: { remote: { url: /c }, projects: { a: { mappings: [{ from: x }] } } }",
-            "`projects.a.mappings[0]` lacks `to`",
+            "`projects.a.mappings[0]` has no `to`",
         ),
         (
             "url",
@@ -158,14 +158,14 @@ fn files_that_cannot_be_used_are_told_with_their_place() {
     assert!(
         world
             .problems()
-            .starts_with("/T/ws/no.yaml: there is no such file"),
+            .starts_with("/T/ws/no.yaml: the file does not exist"),
         "{}",
         world.problems()
     );
 }
 
 #[test]
-fn the_schema_knows_every_default() {
+fn the_schema_contains_every_default() {
     let schema = schema();
     for (path, default) in crate::config::layers::default_values() {
         let pointer: String = path

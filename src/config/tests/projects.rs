@@ -1,9 +1,9 @@
-//! Which projects there are, and what each one comes to.
+//! The projects of a workspace, and the settings of each.
 
 use super::*;
 
 #[test]
-fn the_least_that_works() {
+fn a_minimal_file_uses_the_defaults() {
     let world = World::new(&[("ws/.fractary/config.yaml", ONE)]).at("ws");
     let (configuration, workspace) = world.load();
     assert_eq!(
@@ -42,7 +42,7 @@ fn the_least_that_works() {
 }
 
 #[test]
-fn members_add_their_name_and_their_sync_and_may_not_disagree() {
+fn members_set_their_name_and_sync_and_must_agree_otherwise() {
     let root = "codex:\n  organization: acme\n  codex_repo: c\n  workspace: { members: ['services/*', lib], exclude: ['services/old-*'] }\n  \
                 projects:\n    api: { to: elsewhere/api }\n  sync: { prune: true, to_codex: { exclude: [a] } }\n";
     let api = "codex: { project: api, organization: acme, sync: { prune: false, to_codex: { exclude: [b] } } }";
@@ -88,7 +88,7 @@ fn members_add_their_name_and_their_sync_and_may_not_disagree() {
         "{problems}"
     );
     assert!(
-        problems.contains("the workspace says `acme`: /T/ws/.fractary/config.yaml:2:17"),
+        problems.contains("but `acme` in the workspace: /T/ws/.fractary/config.yaml:2:17"),
         "{problems}"
     );
 }
@@ -115,7 +115,7 @@ fn a_thousand_members() {
 }
 
 #[test]
-fn the_older_tools_files_work_alone_and_as_members() {
+fn files_of_the_older_tool_work_alone_and_as_members() {
     let sample = |name: &str| {
         format!(
             "version: '2.0'\nwork: {{ token: '${{NOT_SET}}' }}\ncodex:\n  schema_version: '2.0'\n  organization: acme\n  project: {name}\n  \
@@ -150,7 +150,7 @@ fn the_older_tools_files_work_alone_and_as_members() {
 }
 
 #[test]
-fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
+fn the_workspace_is_the_nearest_file_unless_an_outer_one_includes_it() {
     let inner = ONE.replace("billing", "inner");
     let found = |outer: &str| {
         let world = World::new(&[
@@ -164,8 +164,8 @@ fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
         )
     };
     assert_eq!(found(ONE), (false, "inner".to_owned()));
-    let covering = format!("{ONE}  workspace: {{ members: ['a/*'] }}\n");
-    assert_eq!(found(&covering), (true, "billing inner".to_owned()));
+    let including = format!("{ONE}  workspace: {{ members: ['a/*'] }}\n");
+    assert_eq!(found(&including), (true, "billing inner".to_owned()));
     let excluding = format!("{ONE}  workspace: {{ members: ['a/*'], exclude: ['*/b'] }}\n");
     assert_eq!(found(&excluding), (false, "inner".to_owned()));
     let naming = format!("{ONE}  projects: {{ x: {{ root: a/b }} }}\n");
@@ -174,7 +174,7 @@ fn the_workspace_is_the_nearest_file_unless_an_outer_one_covers_it() {
 }
 
 #[test]
-fn every_project_knows_the_roots_of_all_and_the_deny_list() {
+fn every_project_has_the_deny_list_and_all_roots() {
     let text = format!("{ONE}  projects: {{ a: {{ root: x }}, b: {{ root: x/y }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &text)]);
     let workspace = world.workspace();
@@ -196,7 +196,7 @@ fn the_cache_is_off_in_ci() {
 }
 
 #[test]
-fn an_outer_workspace_may_say_by_variables_what_it_covers() {
+fn an_outer_workspace_can_name_members_by_variables() {
     let inner = ONE.replace("billing", "inner");
     let world = |outer: &str, dotenv: &str| {
         let files = [
@@ -223,11 +223,11 @@ fn an_outer_workspace_may_say_by_variables_what_it_covers() {
         );
         let problems = world(&outer, "").problems();
         assert!(
-            problems.contains("needs the variable `DIR`") && problems.lines().count() == 1,
+            problems.contains("the variable `DIR` is not set") && problems.lines().count() == 1,
             "{problems}"
         );
     }
-    // Another key of a workspace that does not cover is nobody's business.
+    // Other problems of a workspace that does not include the directory do not matter.
     assert_eq!(
         names(&world(&format!("{ONE}  jobs: '${{DIR}}'\n"), "").workspace()),
         ["inner"]
@@ -235,7 +235,7 @@ fn an_outer_workspace_may_say_by_variables_what_it_covers() {
 }
 
 #[test]
-fn who_is_a_member_is_one_rule_wherever_one_stands() {
+fn membership_does_not_depend_on_the_current_directory() {
     let inner = ONE.replace("billing", "inner");
     for (members, place, is_member) in [
         ("*", "x", true),
@@ -269,7 +269,7 @@ fn who_is_a_member_is_one_rule_wherever_one_stands() {
 }
 
 #[test]
-fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
+fn codex_patterns_are_filled_and_checked() {
     let text = |exclude: &str| {
         format!("{ONE}  sync: {{ from_codex: {{ exclude: ['{exclude}', '{{project}}-x/**'] }} }}\n")
     };
@@ -309,7 +309,7 @@ fn patterns_of_the_codex_are_filled_and_checked_on_both_sides() {
 }
 
 #[test]
-fn an_older_key_without_a_value_says_nothing() {
+fn an_older_key_without_a_value_is_ignored() {
     for (sync, expected) in [
         ("exclude:\n    to_codex: { exclude: [a] }", ["a", "docs/**"]),
         (
@@ -336,7 +336,7 @@ fn an_older_key_without_a_value_says_nothing() {
 }
 
 #[test]
-fn what_a_members_file_cannot_say_is_told() {
+fn ignored_keys_of_a_members_file_are_reported() {
     let outer = "codex: { remote: { url: /c.git }, workspace: { members: ['*'] } }";
     let own = "codex:\n  organization: acme\n  remote: { url: /c.git, branch: x }\n  remotes: { a/b: { token: t } }\n  jobs: 3\n  \
                sync: { prune: true }\n  schema_version: 2\n  cache: { ttl: 1 }\n";
@@ -345,14 +345,14 @@ fn what_a_members_file_cannot_say_is_told() {
         ("ws/a/.fractary/config.yaml", own),
     ]);
     let (configuration, _) = world.load();
-    let expected = "/ws/a/.fractary/config.yaml:5:3: without effect in the file of a project of a workspace: `jobs`, `remote.branch`";
+    let expected = "/ws/a/.fractary/config.yaml:5:3: ignored in a member's configuration: `jobs`, `remote.branch`";
     let warnings: Vec<String> = configuration.warnings().collect();
     assert!(
         warnings.len() == 2 && warnings[0].ends_with(expected),
         "{warnings:?}"
     );
     assert!(
-        warnings[1].ends_with("`cache.ttl` is not a key of ours and is left alone"),
+        warnings[1].ends_with("unknown key `cache.ttl` is ignored"),
         "{warnings:?}"
     );
 }
@@ -362,16 +362,16 @@ fn a_run_has_one_branch() {
     let outer = "codex:\n  remote: { url: /c.git }\n  workspace: { members: ['*'] }\n";
     let named = format!("{outer}  projects:\n    a: {{ sync: {{ environments: {{ x: y }} }} }}\n");
     let world = World::new(&[("ws/.fractary/config.yaml", &named), ("ws/a/x", "")]);
-    let expected = "/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: a run has one branch [put it under `sync.environments`]\n";
+    let expected = "/T/ws/.fractary/config.yaml:5:18: `projects.a.sync.environments`: all projects of a run have one branch [set it under `sync.environments`]\n";
     assert_eq!(world.problems(), expected);
-    // A member may be a workspace of its own at other times.
+    // A member can be a workspace of its own at other times.
     let own = "codex: { sync: { environments: { x: y }, prune: true } }";
     let world = World::new(&[
         ("ws/.fractary/config.yaml", outer),
         ("ws/b/.fractary/config.yaml", own),
     ]);
     let (configuration, workspace) = world.load();
-    let expected = "/ws/b/.fractary/config.yaml:1:18: without effect in the file of a project of a workspace: `sync.environments`";
+    let expected = "/ws/b/.fractary/config.yaml:1:18: ignored in a member's configuration: `sync.environments`";
     let warnings: Vec<String> = configuration.warnings().collect();
     assert!(
         warnings.len() == 1 && warnings[0].contains(expected),

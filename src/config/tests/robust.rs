@@ -1,4 +1,4 @@
-//! Whatever stands in the file, a load ends, with a workspace or with problems that name it.
+//! A load of any file ends with a workspace, or with problems that name the file.
 
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_file_is_read_or_told(
+    fn a_damaged_file_is_read_or_reported(
         edits in proptest::collection::vec((any::<proptest::sample::Index>(), 0..6_usize, piece()), 1..4),
         ending in proptest::sample::select(vec!["yaml", "toml", "json"]),
     ) {

@@ -1,14 +1,14 @@
-//! Maps, lists and words where others are wanted, and what is told of many mistakes.
+//! Values of the wrong type, and the number of reported errors.
 
 use super::*;
 
-/// What is told of a workspace file that says `more` beside what is needed.
-fn told(more: &str) -> String {
+/// The problems of a workspace file with the required keys and `more`.
+fn problems_of(more: &str) -> String {
     World::new(&[("ws/.fractary/config.yaml", &format!("{ONE}  {more}\n"))]).problems()
 }
 
 #[test]
-fn a_list_is_no_map() {
+fn maps_and_lists_are_not_confused() {
     for (more, expected) in [
         ("sync: []", "5:9: `sync`: expected a map, found a list"),
         ("sync: [x]", "5:9: `sync`: expected a map, found a list"),
@@ -28,7 +28,7 @@ fn a_list_is_no_map() {
         ),
         (
             "projects: { a: x }",
-            "5:18: `projects.a`: expected a map, found a text",
+            "5:18: `projects.a`: expected a map, found a string",
         ),
         (
             "projects: { a: { sync: { delete_guard: [1, 2] } } }",
@@ -56,10 +56,10 @@ fn a_list_is_no_map() {
         ),
         (
             "sync: { to_codex: { include: [[a]] } }",
-            "`sync.to_codex.include[0]`: expected a text, found a list",
+            "`sync.to_codex.include[0]`: expected a string, found a list",
         ),
     ] {
-        let problems = told(more);
+        let problems = problems_of(more);
         assert!(
             problems.contains(expected) && problems.lines().count() == 1,
             "{more}: {problems}"
@@ -77,7 +77,7 @@ fn a_list_is_no_map() {
             "{timeout=['1s']}",
             "`remote.timeout`: expected a map, found a list",
         ),
-        ("REMOTE", "x", "`remote`: expected a map, found a text"),
+        ("REMOTE", "x", "`remote`: expected a map, found a string"),
         (
             "WORKSPACE__MEMBERS",
             "{a='b'}",
@@ -86,7 +86,7 @@ fn a_list_is_no_map() {
         (
             "WORKSPACE__MEMBERS",
             "{a,b}/*",
-            "`workspace.members`: expected a list, found a text",
+            "`workspace.members`: expected a list, found a string",
         ),
         (
             "WORKSPACE__MEMBERS",
@@ -106,18 +106,18 @@ fn a_list_is_no_map() {
 }
 
 #[test]
-fn what_is_wrong_in_a_list_is_told_by_the_numbers_of_the_file() {
-    let problems = told(
+fn errors_in_a_list_have_the_indexes_of_the_file() {
+    let problems = problems_of(
         "projects: { a: { mappings: [x, { from: 1 }, { form: 1, to: x }, { from: '[', to: y }] } }",
     );
     let expected = "\
-/T/ws/.fractary/config.yaml:5:31: `projects.a.mappings[0]`: expected a map, found a text
-/T/ws/.fractary/config.yaml:5:34: `projects.a.mappings[1]` lacks `to`
+/T/ws/.fractary/config.yaml:5:31: `projects.a.mappings[0]`: expected a map, found a string
+/T/ws/.fractary/config.yaml:5:34: `projects.a.mappings[1]` has no `to`
 /T/ws/.fractary/config.yaml:5:49: unknown key `projects.a.mappings[2].form` [did you mean `projects.a.mappings[2].from`?]
 /T/ws/.fractary/config.yaml:5:75: `projects.a.mappings[3].from`: `[`: unclosed character class; missing ']'
 ";
     assert_eq!(problems, expected);
-    let problems = told(
+    let problems = problems_of(
         "projects: { a: { mappings: [{ from: '${NB}', to: x }, { from: [y], to: x }, { from: z }] } }",
     );
     let lines: Vec<&str> = problems
@@ -126,32 +126,32 @@ fn what_is_wrong_in_a_list_is_told_by_the_numbers_of_the_file() {
         .collect();
     assert_eq!(lines.len(), 3, "{problems}");
     assert!(
-        lines[0].starts_with("`projects.a.mappings[0].from` needs the variable `NB`"),
+        lines[0].starts_with("`projects.a.mappings[0].from`: the variable `NB` is not set"),
         "{problems}"
     );
     assert_eq!(
         lines[1],
-        "`projects.a.mappings[1].from`: expected a text, found a list"
+        "`projects.a.mappings[1].from`: expected a string, found a list"
     );
-    assert_eq!(lines[2], "`projects.a.mappings[2]` lacks `to`");
+    assert_eq!(lines[2], "`projects.a.mappings[2]` has no `to`");
 }
 
 #[test]
-fn so_many_mistakes_are_told_and_that_there_are_more() {
+fn the_number_of_reported_errors_is_limited() {
     let many: String = (0..150)
         .map(|number| format!("    wrong{number}: 1\n"))
         .collect();
-    let problems = told(&format!("remote:\n{many}"));
+    let problems = problems_of(&format!("remote:\n{many}"));
     assert_eq!(problems.lines().count(), 101);
     let last = problems.lines().last().unwrap();
     assert_eq!(
         last,
-        "/T/ws/.fractary/config.yaml:106:5: and more: only the first 100 mistakes are told"
+        "/T/ws/.fractary/config.yaml:106:5: only the first 100 errors are shown"
     );
 }
 
 #[test]
-fn a_key_inside_a_variables_map_is_no_variable() {
+fn a_key_in_the_map_of_a_variable_is_reported_as_a_key() {
     let projects = [("FRACTARY_CODEX_PROJECTS", "{a={roots='x'}}")];
     let problems = World::new(&[("ws/.fractary/config.yaml", ONE)])
         .env(&projects)
@@ -162,7 +162,7 @@ fn a_key_inside_a_variables_map_is_no_variable() {
 }
 
 #[test]
-fn values_that_would_fail_later_are_told_at_once() {
+fn invalid_values_are_reported_at_load() {
     for (more, expected) in [
         (
             "remote: { branch: refs/heads/main }",
@@ -178,19 +178,19 @@ fn values_that_would_fail_later_are_told_at_once() {
         ),
         (
             "remote: { url: \"/a\\0b\" }",
-            "`remote.url`: no path or URL holds a NUL character",
+            "`remote.url`: a path or URL cannot contain a NUL character",
         ),
         (
             "cache: { dir: \"a\\0b\" }",
-            "`cache.dir`: no path or URL holds a NUL character",
+            "`cache.dir`: a path or URL cannot contain a NUL character",
         ),
         (
             "state: { dir: \"a\\0b\" }",
-            "`state.dir`: no path or URL holds a NUL character",
+            "`state.dir`: a path or URL cannot contain a NUL character",
         ),
         (
             "projects: { a: { root: \"a\\0b\" } }",
-            "`projects.a.root`: no path or URL holds a NUL character",
+            "`projects.a.root`: a path or URL cannot contain a NUL character",
         ),
         ("commit: { message: '' }", "`commit.message` is empty"),
         (
@@ -206,7 +206,7 @@ fn values_that_would_fail_later_are_told_at_once() {
             "`remote.timeout.idle`: expected a duration of at most 24h",
         ),
     ] {
-        let problems = told(more);
+        let problems = problems_of(more);
         assert!(
             problems.contains(expected) && problems.lines().count() == 1,
             "{more}: {problems}"

@@ -1,7 +1,7 @@
 //! The patterns of all layers, checked where they stand, and the forms in which `from_codex` may be written.
 
+use crate::config::Problem;
 use crate::config::tree::{Node, key_path};
-use crate::config::{Layer, LayerKind, Problem};
 use crate::glob::{self, Glob};
 use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
 use crate::workspace::project::SCHEME;
@@ -12,7 +12,7 @@ impl<'c> Resolver<'c> {
     /// Checks every glob under `sync.to_codex` of every layer, the overridden ones as well.
     pub(super) fn check_patterns(&mut self) {
         let configuration = self.configuration;
-        for layer in &configuration.layers {
+        for layer in configuration.layers.iter() {
             let projects = layer
                 .tree
                 .get(&["projects"])
@@ -55,10 +55,11 @@ impl<'c> Resolver<'c> {
             .and_then(|project| project.mappings.clone());
         let mut mappings = Vec::new();
         // The numbers are those of the file, where some of its mappings may have been told and taken out already.
-        let layers = self.configuration.layers.iter().rev();
-        let list = layers
-            .filter_map(|layer| layer.tree.get(&["projects", name, "mappings"])?.as_list())
-            .next();
+        let list = self
+            .configuration
+            .layers
+            .list(&["projects", name, "mappings"])
+            .and_then(Node::as_list);
         let there = list
             .into_iter()
             .flatten()
@@ -104,7 +105,9 @@ impl<'c> Resolver<'c> {
     /// The patterns of `from_codex.include` that count for the project, in today's form, placeholders replaced.
     pub(super) fn codex_patterns(&mut self, name: &str, values: &Values<'_>) -> Vec<String> {
         let mut patterns = Vec::new();
-        for node in self.effective_list(name, ["from_codex", "include"]) {
+        let path = ["projects", name, "sync", "from_codex", "include"];
+        let list = self.configuration.layers.list(&path);
+        for node in list.into_iter().flat_map(Node::elements) {
             let key = "sync.from_codex.include";
             let written = node.as_text().unwrap_or_default();
             let modern = modern(written);
@@ -132,16 +135,8 @@ impl<'c> Resolver<'c> {
 
     /// The patterns of `from_codex.exclude`, of all layers, placeholders replaced.
     pub(super) fn codex_excludes(&mut self, name: &str, values: &Values<'_>) -> Vec<String> {
-        let layers: &'c [Layer] = &self.configuration.layers;
-        let list = ["sync", "from_codex", "exclude"];
-        let own = [&["projects", name], list.as_slice()].concat();
-        let nodes = layers.iter().flat_map(|layer| {
-            layer
-                .tree
-                .get(&list)
-                .into_iter()
-                .chain(layer.tree.get(&own))
-        });
+        let path = ["projects", name, "sync", "from_codex", "exclude"];
+        let nodes: Vec<&'c Node> = self.configuration.layers.combined_list(&path).collect();
         let check = |filled: &str| {
             let is_plain = !filled.contains("://");
             if is_plain {
@@ -151,7 +146,7 @@ impl<'c> Resolver<'c> {
             }
         };
         let mut patterns = Vec::new();
-        for node in nodes.flat_map(Node::elements) {
+        for node in nodes {
             let written = node.as_text().unwrap_or_default();
             patterns.extend(self.filled("sync.from_codex.exclude", written, node, values, check));
         }
@@ -186,30 +181,6 @@ impl<'c> Resolver<'c> {
         }
         None
     }
-
-    /// The elements of the list that counts for a project, with their places: the order of [`Resolver::sync_of`].
-    fn effective_list(&self, name: &str, list: [&str; 2]) -> Vec<&'c Node> {
-        let layers: &'c [Layer] = &self.configuration.layers;
-        let flags = || layers.iter().filter(|layer| layer.kind == LayerKind::Flags);
-        let lower = || {
-            layers
-                .iter()
-                .rev()
-                .filter(|layer| layer.kind != LayerKind::Flags)
-        };
-        let own = [&["projects", name, "sync"], list.as_slice()].concat();
-        let general = [&["sync"], list.as_slice()].concat();
-        let nodes = (flags().map(|layer| layer.tree.get(&own)))
-            .chain(flags().map(|layer| layer.tree.get(&general)))
-            .chain(lower().map(|layer| layer.tree.get(&own)))
-            .chain(lower().map(|layer| layer.tree.get(&general)));
-        nodes
-            .flatten()
-            .find(|node| node.is_list())
-            .into_iter()
-            .flat_map(Node::elements)
-            .collect()
-    }
 }
 
 /// An older form of a `from_codex` pattern in today's, or `None` if it is today's.
@@ -227,10 +198,7 @@ fn modern(pattern: &str) -> Option<String> {
     let first = pattern.split_once('/').map(|(first, _)| first);
     let is_project = first.is_some_and(|first| {
         let placeholder = matches!(first, "{project}" | "{codex_repo}");
-        placeholder
-            || (!first.starts_with('.')
-                && first.contains('.')
-                && !first.contains(['*', '?', '[', '{']))
+        placeholder || (!first.starts_with('.') && first.contains('.') && !glob::is_pattern(first))
     });
     Some(if is_project {
         format!("{SCHEME}{{org}}/{pattern}")

@@ -72,11 +72,7 @@ impl<'c> Resolver<'c> {
     /// Where a project was given its name.
     fn named_at(&self, name: &str) -> Option<Origin> {
         let configuration = self.configuration;
-        let key = configuration
-            .layers
-            .iter()
-            .rev()
-            .find_map(|layer| layer.tree.key_at(&["projects", name]));
+        let key = configuration.layers.key_origin(&["projects", name]);
         let member = || {
             configuration
                 .members
@@ -124,7 +120,7 @@ impl<'c> Resolver<'c> {
             self.codex_patterns(name, values),
             self.codex_excludes(name, values),
         );
-        let sync = self.sync_of(name);
+        let sync = self.configuration.project_sync(name);
         let claims = match claims {
             Ok(claims) => claims.clone(),
             // Each pattern was checked where it stands; what is left is a set that is too large.
@@ -197,22 +193,16 @@ impl<'c> Resolver<'c> {
     fn patterns(&mut self, name: &str, values: &template::Values<'_>) -> ClaimPatterns {
         let configuration = self.configuration;
         let mappings = self.mappings(name, values);
-        let to_codex = self.sync_of(name).to_codex;
-        let own = configuration
-            .raw
-            .projects
-            .get(name)
-            .is_some_and(|project| project.sync.to_codex.include.is_some());
-        let by_flag = configuration.flags.sync.to_codex.include.is_some();
-        let has_own_include = own || by_flag;
-        let given_at = configuration.origin_of(&["sync", "to_codex", "include"]);
-        let include_origin = if own && !by_flag {
-            IncludeOrigin::Project
-        } else if given_at.is_none_or(|at| at.source.layer == LayerKind::Defaults) {
-            IncludeOrigin::Defaults
-        } else {
-            IncludeOrigin::AllProjects
+        let to_codex = self.configuration.project_sync(name).to_codex;
+        let path = ["projects", name, "sync", "to_codex", "include"];
+        let in_effect = configuration.layers.candidates(&path).first().copied();
+        let include_origin = match in_effect {
+            Some(include) if include.is_of_project => IncludeOrigin::Project,
+            Some(include) if include.layer != LayerKind::Defaults => IncludeOrigin::AllProjects,
+            _ => IncludeOrigin::Defaults,
         };
+        let has_own_include = in_effect
+            .is_some_and(|include| include.is_of_project || include.layer == LayerKind::Flags);
         let include = if mappings.is_empty() || has_own_include {
             to_codex.include
         } else {
@@ -223,7 +213,10 @@ impl<'c> Resolver<'c> {
             include_origin,
             exclude: to_codex.exclude.unwrap_or_default(),
             mappings,
-            default_excludes: given(self.sync_of(name).default_excludes, "sync.default_excludes"),
+            default_excludes: given(
+                self.configuration.project_sync(name).default_excludes,
+                "sync.default_excludes",
+            ),
         }
     }
 
@@ -293,11 +286,11 @@ impl<'c> Resolver<'c> {
     /// Whether a layer that differs from run to run names projects.
     pub(super) fn projects_vary(&self) -> bool {
         let names = [&["project"][..], &["projects"], &["workspace", "members"]];
-        self.configuration
-            .layers
-            .iter()
-            .filter(|layer| matches!(layer.kind, LayerKind::Environment | LayerKind::Flags))
-            .any(|layer| names.iter().any(|key| layer.tree.get(key).is_some()))
+        let is_of_run = |kind| matches!(kind, LayerKind::Environment | LayerKind::Flags);
+        names.iter().any(|key| {
+            let candidates = self.configuration.layers.candidates(key);
+            candidates.iter().any(|one| is_of_run(one.layer))
+        })
     }
 
     fn shared(&mut self) -> Shared {

@@ -129,10 +129,11 @@ impl Resolver<'_> {
 
     /// The token of the entry of `remotes` that names this repository, of the highest layer that has one for its host.
     fn repository_token(&self, url: &RemoteUrl, tokens: &mut Tokens) {
-        let entries = self.configuration.layers.iter().rev().flat_map(|layer| {
-            let entries = layer.tree.get(&["remotes"]).and_then(Node::as_map);
-            entries.into_iter().flatten()
-        });
+        let candidates = self.configuration.layers.candidates(&["remotes"]);
+        let entries = candidates
+            .iter()
+            .filter_map(|candidate| candidate.node.as_map())
+            .flatten();
         for (name, entry) in entries {
             let parsed = Entry::parse(name);
             let Some(token) = entry.node.get(&["token"]).filter(|_| parsed.is_for(url)) else {
@@ -176,9 +177,10 @@ impl Resolver<'_> {
 
     /// The value at `path` of the highest layer whose value is `wanted`.
     fn node(&self, path: &[&str], wanted: impl Fn(&Node) -> bool) -> Option<&Node> {
-        let layers = self.configuration.layers.iter().rev();
-        layers
-            .filter_map(|layer| layer.tree.get(path))
+        let candidates = self.configuration.layers.candidates(path);
+        candidates
+            .into_iter()
+            .map(|candidate| candidate.node)
             .find(|node| wanted(node))
     }
 }

@@ -162,6 +162,21 @@ fn empty_variable_counts_as_not_set() {
 }
 
 #[test]
+fn last_value_of_a_repeated_dotenv_variable_counts() {
+    let sandbox = sources();
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        "codex:\n  remote: { url: ../codex.git }\n  project: '${NAME}'\n",
+    );
+    sandbox.write("ws/.fractary/env/.env", "NAME=first\nNAME=last\n");
+    let listed = sandbox.run(&["projects"]).code(0).stdout;
+    assert!(
+        listed.contains("last") && !listed.contains("first"),
+        "{listed}"
+    );
+}
+
+#[test]
 fn action_flags_have_no_variable() {
     let sandbox = sources();
     for name in ["ALL", "DRY_RUN", "FORCE", "MAX_DELETE", "CHECK"] {

@@ -79,7 +79,7 @@ fn each_layer_overrides_those_below() {
         "{p={sync={max_file_size=\"5MB\"}}}",
     );
     let flag = format!("--config={key}=6MB");
-    let mut expected: Vec<(String, bool)> = Vec::new();
+    let mut expected: Vec<(String, bool)> = vec![("default".to_owned(), false)];
     for (number, (path, text, layer)) in files.iter().enumerate() {
         sandbox.write(path, text);
         expected.iter_mut().for_each(|(_, counts)| *counts = false);
@@ -201,7 +201,9 @@ fn workspace_file_can_be_named() {
     )
     .code(3);
     assert!(
-        missing.stderr.contains("ws/no.yaml: there is no such file"),
+        missing
+            .stderr
+            .contains("ws/no.yaml: the file does not exist"),
         "{}",
         missing.stderr
     );

@@ -428,7 +428,7 @@ fn a_variable_that_is_not_text_is_an_error_that_names_it() {
         command.env(name, OsStr::from_bytes(b"caf\xe9"));
         let output = sandbox.finish(command).code(3);
         let expected = if of_the_file {
-            format!("needs the variable `{name}`, which is not UTF-8 text")
+            format!("the variable `{name}` is not UTF-8 text")
         } else {
             format!("environment variable `{name}`: the variable is not UTF-8 text")
         };
@@ -457,15 +457,18 @@ fn a_variable_inside_a_variable_and_one_that_is_not_closed() {
     for (value, expected) in [
         (
             "${A:-${B}}",
-            "`remote.branch`: `${A…}` has another variable in its default",
+            "`remote.branch`: the default of `${A…}` contains another variable",
         ),
         (
             "${A:-${B:-main}}",
-            "`remote.branch`: `${A…}` has another variable in its default",
+            "`remote.branch`: the default of `${A…}` contains another variable",
         ),
-        ("${A", "`remote.branch`: `${A` lacks its `}`"),
-        ("main-${A:-s3cret", "`remote.branch`: `${A…` lacks its `}`"),
-        ("${A}${", "`remote.branch`: `${` lacks its `}`"),
+        ("${A", "`remote.branch`: `${A` has no closing `}`"),
+        (
+            "main-${A:-s3cret",
+            "`remote.branch`: `${A…` has no closing `}`",
+        ),
+        ("${A}${", "`remote.branch`: `${` has no closing `}`"),
     ] {
         let sandbox = workspace(format!("{ONE}  remote: {{ branch: '{value}' }}\n"));
         // Whether the variable is set or not.

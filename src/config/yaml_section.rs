@@ -1,9 +1,8 @@
-//! Replaces the section `codex` in the text of a YAML file, and keeps every other byte of it.
+//! Replaces the section `codex` in the text of a YAML file. All other bytes are kept.
 
 use std::path::Path;
 
 use super::file;
-use super::layers::to_json;
 use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
 use super::tree::{Map, Node};
@@ -12,13 +11,13 @@ use super::yaml;
 /// The top level of a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sections {
-    /// Whether there is a section `codex`.
+    /// Whether the file has a section `codex`.
     pub(crate) has_codex: bool,
     /// The other sections, in name order.
     pub(crate) others: Vec<String>,
 }
 
-/// Reads which sections the file at `path` has.
+/// Reads the names of the sections of the file at `path`.
 pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
     let whole = Origin::whole(LayerKind::Workspace, Location::File(path.to_owned()), path);
     let Some(document) = file::read(path, &whole)? else {
@@ -37,10 +36,10 @@ pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
 
 const CODEX: &str = "codex";
 
-/// The text of a YAML file with `section` instead of its section `codex`, or after everything else where it has none.
-/// All other bytes stay, comments too. `section` starts with `codex:` and ends with a line break.
+/// Replaces the section `codex` in the text of a YAML file by `section`, or appends it. `section` starts with `codex:` and ends
+/// with a line break. All other bytes are kept, comments too.
 ///
-/// `None` where the text is not written in lines that can be replaced, or where another section refers to this one.
+/// Returns `None` if the section has no lines of its own, or if another section refers to it.
 pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
     let whole = Origin::whole(LayerKind::Workspace, Location::Default, Path::new(""));
     let parsed = |text: &str| yaml::parse(text, &whole).ok();
@@ -50,7 +49,7 @@ pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
         Some(node) => node.as_map()?,
         None => &empty,
     };
-    // In a map between braces, or behind an indentation, a key does not start its line.
+    // A key does not start its line if the map is in braces or indented.
     if map.values().any(|entry| entry.key.column != 1) {
         return None;
     }
@@ -79,8 +78,8 @@ pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
     (has_section && without_codex(Some(after)) == without_codex(before)).then_some(replaced)
 }
 
-/// Replaces the lines of a section that starts at line `start`, from 0, and ends before the key at line `next`. Comments
-/// and blank lines before that key are not the section's.
+/// Replaces the lines of the section between the line `start`, counted from 0, and the key at line `next`. Comments and blank
+/// lines before that key are kept.
 fn replace_lines(text: &str, start: usize, next: Option<usize>, section: &str) -> String {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut end = next.unwrap_or(lines.len());
@@ -112,9 +111,9 @@ fn append(text: &str, section: &str) -> String {
     appended + section
 }
 
-/// The values of all other sections.
+/// The values of all sections except `codex`.
 fn without_codex(document: Option<Node>) -> serde_json::Value {
-    let mut document = document.map_or_else(|| serde_json::json!({}), |node| to_json(&node));
+    let mut document = document.map_or_else(|| serde_json::json!({}), |node| node.to_json());
     if let Some(map) = document.as_object_mut() {
         map.remove(CODEX);
     }
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_alone_is_left() {
+    fn a_section_without_lines_of_its_own_is_not_replaced() {
         for text in [
             "{ codex: {}, work: 1 }\n",
             "  work: 1\n  codex: {}\n",
