@@ -6,7 +6,7 @@
 
 mod read;
 mod stat_cache;
-mod unmatched;
+mod useless_patterns;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use walk::Walked;
 
 pub use read::SourceRoot;
 pub use stat_cache::{StatCache, StatCachePolicy};
-pub use unmatched::{UselessPattern, useless_patterns};
+pub use useless_patterns::{UselessPattern, useless_patterns};
 
 /// What a project has to publish, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
