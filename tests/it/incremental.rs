@@ -290,6 +290,8 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 #[test]
 fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
     let (sandbox, codex) = synced();
+    // The wrapper of git sends the signal.
+    sandbox.use_git();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");
     sandbox.run(&["sync", "--all"]).code(130);
