@@ -53,7 +53,7 @@ fn stages(criterion: &mut Criterion) {
         directory: directory.path().join("state"),
         trust,
         keep,
-        news: None,
+        changed: None,
     };
     let run = |policy: &StatCachePolicy| {
         scan(

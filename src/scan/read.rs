@@ -1,4 +1,4 @@
-//! Opens and reads files below a project's root, and nowhere else.
+//! Opens and reads files below a project's root, and no others.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -6,26 +6,27 @@ use std::path::{Path, PathBuf};
 use bstr::BStr;
 use cap_std::fs::{Dir, File};
 
+use super::error::ScanError;
+use super::snapshot::{SkipReason, SourceFile};
 use super::stat_cache::StatCache;
-use super::{ScanError, SkipReason, SourceFile};
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId, hash_reader};
 use crate::platform::{self, ChangeTimes, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
 use crate::workspace::project::ScanPolicy;
 
-/// A handle of a project's root that refuses to leave it.
+/// A handle of a project's root. No path leads out of it.
 pub struct SourceRoot {
     dir: Dir,
     path: PathBuf,
     change_times: ChangeTimes,
 }
 
-/// Id, mode and size of a file, or why it is not taken.
+/// The id, mode and size of a file, or the reason why it is not published.
 pub(super) type Content = Result<(ObjectId, Mode, u64), SkipReason>;
 
 impl SourceRoot {
-    /// Opens the root; an error if it is missing or unreadable.
+    /// Opens the root. It is an error if it does not exist or cannot be read.
     pub fn open(project: &Project) -> Result<Self, ScanError> {
         let error = |source| ScanError::Root {
             root: project.root.clone(),
@@ -41,12 +42,12 @@ impl SourceRoot {
         })
     }
 
-    /// The root with every link resolved.
+    /// The root, with all links resolved.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the file at `source` and hashes it.
+    /// Reads the file at `source` and hashes it. If `cache` shows that it is unchanged, it is not read.
     pub(super) fn hash(
         &self,
         source: &BStr,
@@ -58,27 +59,30 @@ impl SourceRoot {
             path: source.into(),
             source: error,
         };
-        // Of the entry itself, for what a link leads to is not in the cache; from the root's handle, for a short way.
-        let there = platform::look(&self.dir, path)
+
+        // Of the entry itself: the cache does not contain the targets of links.
+        let entry = platform::look(&self.dir, path)
             .ok()
             .flatten()
             .filter(|look| look.kind == FileKind::File);
         if let Some(Look {
             mode, stat, device, ..
-        }) = there
+        }) = entry
             && stat.size <= policy.max_file_size
             && let Some(id) = cache.lookup(source, stat, || {
                 self.change_times.are_kept(&self.dir, path, device)
             })
         {
-            cache.note(source, stat, id, false);
+            cache.record(source, stat, id, false);
             return Ok(Ok((id, mode, stat.size)));
         }
+
         if policy.symlinks == Symlinks::Preserve
             && self.dir.symlink_metadata(path).map_err(error)?.is_symlink()
         {
             return self.hash_link(path).map_err(error);
         }
+
         let file = self.open_file(path).map_err(error)?;
         let before = platform::look_at(&file).map_err(error)?;
         if before.kind != FileKind::File {
@@ -88,6 +92,7 @@ impl SourceRoot {
         if size > limit {
             return Ok(Err(SkipReason::TooLarge { size, limit }));
         }
+
         let id = hash_reader(Kind::Blob, size, &file).map_err(error)?;
         let after = platform::look_at(&file).map_err(error)?;
         let Some(id) = id.filter(|_| before == after) else {
@@ -95,9 +100,10 @@ impl SourceRoot {
                 path: source.into(),
             });
         };
-        // Noted as it was before it was read: if it was written since, it will not look the same.
-        if let Some(look) = there {
-            cache.note(source, look.stat, id, true);
+
+        // The stat from before the read is recorded, so that the next scan notices if the file was written since.
+        if let Some(look) = entry {
+            cache.record(source, look.stat, id, true);
         }
         Ok(Ok((id, before.mode, size)))
     }
@@ -118,8 +124,8 @@ impl SourceRoot {
         )))
     }
 
-    /// Reads a scanned file again, to publish it. Contents that are not those of the scan are an error: what is
-    /// written is exactly what was planned.
+    /// Reads a scanned file again, to publish it. It is an error if its contents are not those of the scan, so that the
+    /// published files are exactly the planned ones.
     pub fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
         let error = |source| ScanError::Read {
             path: file.source.clone(),
@@ -150,8 +156,8 @@ impl SourceRoot {
         }
     }
 
-    /// Opens a file inside the root. A link with an absolute target inside the root is resolved first, for the handle
-    /// refuses absolute targets whatever they lead to.
+    /// Opens a file inside the root. The handle rejects links with an absolute target, so such a link is resolved first if
+    /// its target is inside the root.
     fn open_file(&self, path: &Path) -> io::Result<File> {
         let options = platform::reading();
         self.dir.open_with(path, &options).or_else(|refused| {

@@ -1,4 +1,4 @@
-//! What is known of files from the last scan, so that an unchanged file is not read again.
+//! Remembers the ids of files from the last scan, so that an unchanged file is not read again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,65 +14,66 @@ use crate::stat::{self, Stat, Time};
 
 const HEAD: &str = "fractary-codex stat cache 1";
 
-/// What is known, by path below the root.
+/// The files of the last scan, by path below the root.
 type Known = HashMap<BString, (Stat, ObjectId)>;
 
 /// The cache of one root.
 pub struct StatCache {
+    /// The file that the cache is written to; `None` if it is not written.
     path: Option<PathBuf>,
     known: Known,
-    /// The file system's time when the known entries were taken.
-    taken: Time,
-    /// The file system's time at the start of this scan; without it nothing is kept.
+    /// The file system's time at the start of the last scan.
+    known_since: Time,
+    /// The file system's time at the start of this scan; without it nothing is written.
     now: Option<Time>,
     seen: Mutex<Seen>,
-    news: Option<Sender<()>>,
+    changed: Option<Sender<()>>,
 }
 
+/// The files of this scan.
 #[derive(Default)]
 struct Seen {
     entries: Vec<(BString, Stat, ObjectId)>,
-    news: bool,
+    /// Whether a file was read, so that the cache has to be written.
+    is_any_read: bool,
 }
 
-/// How the caches of a run are used.
+/// The use of the caches in a run.
 #[derive(Debug, Clone)]
 pub struct StatCachePolicy {
-    /// Where they lie.
+    /// The directory of the caches.
     pub directory: PathBuf,
-    /// Whether entries are believed (`--rescan` does not).
+    /// Whether the entries are used. `--rescan` reads every file again.
     pub trust: bool,
-    /// Whether they are written; a dry run writes nothing.
+    /// Whether the caches are written. A dry run writes nothing.
     pub keep: bool,
-    /// Is told of each file whose contents are found to be others than at the last scan: whoever needs to know whether
-    /// anything changed need not wait for the end.
-    pub news: Option<Sender<()>>,
+    /// Notified as soon as a file differs from the last scan, so that the fetch can start before the scan ends.
+    pub changed: Option<Sender<()>>,
 }
 
 impl StatCache {
-    /// Opens the cache for the directory at `root`, empty where there is none or where it is not to be believed.
+    /// Opens the cache for the directory at `root`. It is empty if it does not exist or if its entries are not to be used.
     pub fn open(policy: &StatCachePolicy, root: &Path) -> Self {
         let key = hash(Kind::Blob, bytes_of(root));
         let path = policy.directory.join("stat").join(key.to_string());
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
-        let (taken, known) = policy.trust.then(read).flatten().unwrap_or_default();
+        let (known_since, known) = policy.trust.then(read).flatten().unwrap_or_default();
         let now = policy
             .keep
             .then(|| platform::file_system_time(root))
             .flatten();
-        let (seen, news) = (Mutex::default(), policy.news.clone());
         Self {
             path: policy.keep.then_some(path),
             known,
-            taken,
+            known_since,
             now,
-            seen,
-            news,
+            seen: Mutex::default(),
+            changed: policy.changed.clone(),
         }
     }
 
-    /// The id of the file at `source`, if it is surely the one that was hashed before. `keeps_change_times` is as in
-    /// [`Stat::is_surely`].
+    /// The id of the file at `source`, if it is certain that the file is the one that was hashed before. For
+    /// `keeps_change_times` see [`Stat::is_surely`].
     pub(super) fn lookup(
         &self,
         source: &BStr,
@@ -80,29 +81,29 @@ impl StatCache {
         keeps_change_times: impl FnOnce() -> bool,
     ) -> Option<ObjectId> {
         let (known, id) = self.known.get(source)?;
-        stat.is_surely(known, self.taken, keeps_change_times)
+        stat.is_surely(known, self.known_since, keeps_change_times)
             .then_some(*id)
     }
 
-    /// Takes notice of a file; `fresh` if it was read just now.
-    pub(super) fn note(&self, source: &BStr, stat: Stat, id: ObjectId, fresh: bool) {
-        let is_another = || {
+    /// Records a file. `is_read` is whether it was read in this scan.
+    pub(super) fn record(&self, source: &BStr, stat: Stat, id: ObjectId, is_read: bool) {
+        let has_changed = || {
             self.known
                 .get(source)
                 .map_or(!self.known.is_empty(), |(_, before)| *before != id)
         };
-        if let Some(news) = self.news.as_ref().filter(|_| fresh && is_another()) {
-            // Nobody listens any more once they know.
-            let _ = news.send(());
+        if let Some(changed) = self.changed.as_ref().filter(|_| is_read && has_changed()) {
+            // The receiver is closed after the first notification.
+            let _ = changed.send(());
         }
         if self.now.is_some() {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.entries.push((source.into(), stat, id));
-            seen.news |= fresh;
+            seen.is_any_read |= is_read;
         }
     }
 
-    /// Writes the cache if there is news. A cache that cannot be written is only slower.
+    /// Writes the cache if anything changed. If that fails, the next scan is only slower.
     pub(super) fn save(self, root: &Path) {
         let (Some(path), Some(now)) = (self.path, self.now) else {
             return;
@@ -111,12 +112,12 @@ impl StatCache {
             .seen
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        if !seen.news && seen.entries.len() == self.known.len() {
+        if !seen.is_any_read && seen.entries.len() == self.known.len() {
             return;
         }
         seen.entries.sort_by(|a, b| a.0.cmp(&b.0));
         if let Err(error) = record::write(&path, HEAD, &encode(root, now, &seen.entries)) {
-            tracing::debug!(path = %path.display(), %error, "the stat cache is not kept");
+            tracing::debug!(path = %path.display(), %error, "cannot write the stat cache");
         }
     }
 }
@@ -138,7 +139,7 @@ fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     if reader.bytes()? != bytes_of(root) {
         return None;
     }
-    let taken = stat::read_time(&mut reader)?;
+    let since = stat::read_time(&mut reader)?;
     let mut known = HashMap::new();
     while !reader.0.is_empty() {
         let source = reader.bytes()?.as_bstr().to_owned();
@@ -147,5 +148,5 @@ fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
             (Stat::read(&mut reader)?, ObjectId(reader.array()?)),
         );
     }
-    Some((taken, known))
+    Some((since, known))
 }

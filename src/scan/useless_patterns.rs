@@ -1,4 +1,4 @@
-//! Finds patterns that publish nothing: those that match no file, and those that name what a default exclude leaves out.
+//! Finds patterns that publish nothing: they match no file, or they name files that a default exclude leaves out.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,12 @@ pub struct UselessPattern<'p> {
     pub message: String,
 }
 
-/// Finds the useless patterns of projects, given the numbers of the rules that match no file. A pattern that projects share
-/// is useful if it matches in one of them. The defaults are always useful.
+/// Finds the useless patterns of projects. Each project comes with the indexes of its rules that match no file. A pattern
+/// that several projects share is useful if it matches in one of them, and the default patterns are always useful.
 pub fn useless_patterns<'p>(surveyed: &[(&'p Project, &[usize])]) -> Vec<UselessPattern<'p>> {
-    // In the order of projects and rules; by message, the projects and whether the pattern is useless in all of them.
+    // The messages, in the order of projects and rules.
     let mut order: Vec<String> = Vec::new();
+    // For each message, the projects that have the pattern, and whether it is useless in all of them.
     let mut shared: BTreeMap<String, (Vec<&Project>, bool)> = BTreeMap::new();
     for (project, unmatched) in surveyed {
         for number in project.claims.rules() {
@@ -28,8 +29,8 @@ pub fn useless_patterns<'p>(surveyed: &[(&'p Project, &[usize])]) -> Vec<Useless
                 continue;
             };
             let pattern = escaped(project.claims.pattern(number).as_bytes()).to_string();
-            let taken = project.claims.default_exclude_of(number);
-            let message = match taken {
+            let excluded_by = project.claims.default_exclude_of(number);
+            let message = match excluded_by {
                 Some(exclude) => format!(
                     "`{key}`: `{pattern}` names files that the default exclude `{exclude}` leaves out (`sync.default_excludes: false` turns it off)"
                 ),
@@ -40,21 +41,24 @@ pub fn useless_patterns<'p>(surveyed: &[(&'p Project, &[usize])]) -> Vec<Useless
                 (Vec::new(), true)
             });
             projects.push(project);
-            *useless &= taken.is_some() || unmatched.contains(&number);
+            *useless &= excluded_by.is_some() || unmatched.contains(&number);
         }
     }
-    let found = order.into_iter().filter_map(|message| {
-        let (projects, useless) = &shared[&message];
-        let project = match projects.as_slice() {
-            [project] => Some(*project),
-            _ => None,
-        };
-        useless.then_some(UselessPattern { project, message })
-    });
-    found.collect()
+
+    order
+        .into_iter()
+        .filter_map(|message| {
+            let (projects, useless) = &shared[&message];
+            let project = match projects.as_slice() {
+                [project] => Some(*project),
+                _ => None,
+            };
+            useless.then_some(UselessPattern { project, message })
+        })
+        .collect()
 }
 
-/// The key of a rule; `None` for a default.
+/// The configuration key of the rule with index `number`; `None` for a default pattern.
 fn key_of(project: &Project, number: usize) -> Option<String> {
     let patterns = project.claims.patterns();
     let name = project.name.as_str();

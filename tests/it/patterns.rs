@@ -269,7 +269,7 @@ fn a_skipped_source_keeps_the_file_that_a_glob_fills() {
         symlink(target, sandbox.path("ws/alpha/docs/ext")).unwrap();
         let output = sandbox.run(&sync).code(0);
         assert!(
-            output.stderr.contains("`docs/ext` is not published"),
+            output.stderr.contains("skipped `docs/ext`: "),
             "{target} {symlinks}: {}",
             output.stderr
         );
@@ -296,8 +296,7 @@ fn a_preserved_link_hides_files_of_other_rules_only() {
     sandbox.write("ws/alpha/other/x.md", "other");
     symlink("../other", sandbox.path("ws/alpha/docs/lib")).unwrap();
     let output = sandbox.run(&sync).code(0);
-    let warning =
-        "files below `docs/lib` are not published: the link is preserved and not followed";
+    let warning = "skipped the files below `docs/lib`: the symlink is preserved and not followed";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
     assert_eq!(published(&codex), ["docs/lib", "kept/lib/y.md", "one.md"]);
 

@@ -198,7 +198,7 @@ fn a_link_that_is_not_taken_keeps_the_copy_in_the_codex() {
     assert!(
         output
             .stderr
-            .contains("`docs/l` is not published: the link leads to what is never published"),
+            .contains("skipped `docs/l`: the symlink points to a path that is never published"),
         "{}",
         output.stderr
     );

@@ -56,7 +56,7 @@ proptest! {
         let mappings = vec![MappingPatterns { from, to: "m/".into(), exclude: vec![not] }];
         let project = Project::claiming(ClaimPatterns { include, exclude, mappings, ..ClaimPatterns::default() });
         let walked = walk(&project, &root).unwrap();
-        let found: BTreeSet<_> = walked.found.iter().map(|file| file.source.to_string()).collect();
+        let found: BTreeSet<_> = walked.files.iter().map(|file| file.source.to_string()).collect();
         let claimed = files.iter().filter(|file| !project.claims.claim(file.as_bytes()).is_empty());
         prop_assert_eq!(found, claimed.map(|file| (*file).clone()).collect());
         for rule in project.claims.rules() {

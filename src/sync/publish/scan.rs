@@ -46,7 +46,7 @@ pub(super) fn scan_all(
         directory: request.workspace.state_dir.clone(),
         trust: !request.rescan,
         keep: !request.dry_run,
-        news: changed,
+        changed,
     };
 
     let results = request

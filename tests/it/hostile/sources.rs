@@ -101,15 +101,13 @@ fn names_that_git_rejects_are_skipped_with_a_warning() {
     );
     codex.assert_sound();
     assert_eq!(
-        output.stderr.matches(" is not published: ").count(),
+        output.stderr.matches("warning: alpha: skipped `").count(),
         2 * names.len() + 1,
         "{}",
         output.stderr
     );
     assert!(
-        output
-            .stderr
-            .contains("`docs/.g\\u{200c}it` is not published"),
+        output.stderr.contains("skipped `docs/.g\\u{200c}it`: "),
         "{}",
         output.stderr
     );
@@ -181,7 +179,7 @@ fn symlinks_out_of_the_root_are_never_read() {
             output.stderr
         );
         for name in ["relative", "absolute", "chain", "self", "root", "dangling"] {
-            let warning = format!("`docs/{name}` is not published");
+            let warning = format!("skipped `docs/{name}`: ");
             assert!(
                 output.stderr.contains(&warning),
                 "{policy}, {name}: {}",
@@ -210,7 +208,7 @@ fn special_files_are_skipped_and_sizes_are_limited() {
         .unwrap();
     let output = sandbox.run(&["sync", "--all"]).code(0);
     for name in ["pipe", "to-pipe", "socket"] {
-        let warning = format!("`docs/{name}` is not published: not a regular file");
+        let warning = format!("skipped `docs/{name}`: not a regular file");
         assert!(
             output.stderr.contains(&warning),
             "{name}: {}",
@@ -220,7 +218,7 @@ fn special_files_are_skipped_and_sizes_are_limited() {
     assert!(
         output
             .stderr
-            .contains("`docs/sparse.bin` is not published: 1099511627776 bytes"),
+            .contains("skipped `docs/sparse.bin`: 1099511627776 bytes"),
         "{}",
         output.stderr
     );

@@ -208,7 +208,7 @@ fn names_cannot_inject_markup() {
         "main&#60;b&#62;&#34;&#39;&#38;",
         "projects/<wbr>&#60;i&#62;&#34;&#38;</span>",
         "h/<wbr>&#60;script&#62;window.pwned=1&#60;/<wbr>script&#62;</span>",
-        "&#60;b class=pwned&#62;.md</code> is not published",
+        "&#60;b class=pwned&#62;.md</code>: ",
     ] {
         assert!(body.contains(shown), "{shown}\n{body}");
     }

@@ -1,0 +1,122 @@
+//! The boundary of a walk: the project's root, without the paths that are never published.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bstr::ByteSlice;
+
+use super::snapshot::SkipReason;
+use crate::workspace::Project;
+use crate::workspace::project::DenyList;
+
+/// Directories in which a workspace keeps its cache and its state by default.
+const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/state"];
+
+/// Decides whether a walk may enter a path, whatever the patterns say and whatever symlink points there.
+///
+/// Every check is made on the resolved path of an entry. Below a directory that was entered through a symlink, the path
+/// that the walk reports is not the resolved one, so the symlinks are recorded as they are followed.
+pub(super) struct Boundary {
+    /// The project's root, resolved.
+    root: PathBuf,
+    /// The paths of the deny list that are below the root.
+    denied: HashSet<PathBuf>,
+    list: Arc<DenyList>,
+    /// The symlinks to directories that were followed, and their targets, resolved.
+    followed: Mutex<HashMap<PathBuf, PathBuf>>,
+}
+
+impl Boundary {
+    /// The boundary of a project whose resolved root is `root`.
+    pub(super) fn new(project: &Project, root: &Path) -> Self {
+        let list = project.scan.deny_list.clone();
+
+        Self {
+            root: root.to_owned(),
+            denied: list.below(root).cloned().collect(),
+            list,
+            followed: Mutex::default(),
+        }
+    }
+
+    /// Whether exactly this resolved path is on the deny list. A walk does not enter such a path, so paths below it need no
+    /// check.
+    pub(super) fn denies(&self, path: &Path, is_directory: bool) -> bool {
+        self.denied.contains(path)
+            || (is_directory && self.list.roots.contains(path))
+            || self.is_private(path)
+    }
+
+    /// Checks the target of a symlink, and records it if the walk is to enter it.
+    pub(super) fn check_link(&self, link: &Path, is_directory: bool) -> Result<(), SkipReason> {
+        let Ok(target) = link.canonicalize() else {
+            return Err(SkipReason::Dangling);
+        };
+        if !target.starts_with(&self.root) {
+            return Err(SkipReason::LeavesRoot);
+        }
+        if self.is_at_or_below_denied(&target) {
+            return Err(SkipReason::Denied);
+        }
+
+        if is_directory {
+            self.followed().insert(link.to_owned(), target);
+        }
+        Ok(())
+    }
+
+    /// Checks an entry that is not a symlink itself but may be below one that was followed.
+    pub(super) fn check_below_links(
+        &self,
+        path: &Path,
+        is_directory: bool,
+    ) -> Result<(), SkipReason> {
+        let followed = self.followed();
+        if followed.is_empty() {
+            return Ok(());
+        }
+        let resolved = path.ancestors().skip(1).find_map(|link| {
+            let target = followed.get(link)?;
+            Some(target.join(path.strip_prefix(link).ok()?))
+        });
+
+        match resolved {
+            Some(resolved) if self.denies(&resolved, is_directory) => Err(SkipReason::Denied),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `path`, a resolved path below the root, is on the deny list or below a path on it.
+    fn is_at_or_below_denied(&self, path: &Path) -> bool {
+        path.ancestors()
+            .take_while(|path| *path != self.root)
+            .any(|path| path.file_name() == Some(OsStr::new(".git")) || self.denies(path, true))
+    }
+
+    /// Whether a path is a configuration file with secrets, also a backup copy that an editor made of one, or the cache or
+    /// state of another workspace.
+    fn is_private(&self, path: &Path) -> bool {
+        if OWN_DIRECTORIES.iter().any(|own| path.ends_with(own)) {
+            return true;
+        }
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        if directory.file_name() != Some(OsStr::new(".fractary"))
+            && !self.list.fractary_dirs.contains(directory)
+        {
+            return false;
+        }
+        let name = name.as_encoded_bytes().to_ascii_lowercase();
+        name == b"env"
+            || name
+                .trim_start_with(|c| matches!(c, '.' | '#' | '~'))
+                .starts_with(b"config.local.")
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<PathBuf, PathBuf>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
