@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::dir::DiskEntry;
-use super::manifest::{Cached, Manifest, Owner};
+use super::manifest::{CacheOwner, Cached, Manifest};
 use super::{Cache, CacheError, Request};
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op, ProjectPlan};
@@ -30,7 +30,7 @@ pub struct RequestResult {
     /// The written and removed files. `unmanaged` counts the kept ones.
     pub plan: ProjectPlan,
     /// Paths that are not changed, with the reason.
-    pub kept: Vec<(BString, Kept)>,
+    pub kept: Vec<(BString, KeepReason)>,
     /// Files that the cache did not write and that are deleted to make room for others. Empty unless `force` is set.
     pub replaced: Vec<BString>,
     /// Files that cannot be written or removed, with the error.
@@ -39,7 +39,7 @@ pub struct RequestResult {
 
 /// The reason why a path is not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeepReason {
     /// The file differs from the version that the cache wrote. With `force` it is replaced or removed.
     Edited,
     /// Another request or owner has this file above or below the path, and both cannot exist.
@@ -110,18 +110,18 @@ struct Facts<'p> {
     /// The files of all requests.
     requested: BTreeSet<&'p BStr>,
     /// Files without an owner after this run, with the owner in whose result the removal is counted.
-    unneeded: BTreeMap<&'p BStr, &'p Owner>,
+    unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
 }
 
 /// The decision about a requested path.
-enum Verdict {
+enum PathDecision {
     Unchanged,
     Added,
     /// The path is overwritten, and these other files of the user are deleted to make room.
     Modified(Vec<BString>),
-    Kept(Kept),
+    Kept(KeepReason),
     Refused(String),
 }
 
@@ -152,14 +152,14 @@ fn plan(
                 result.plan.unchanged += 1;
                 continue;
             }
-            let verdict = match conflict(&present, path.as_bstr()) {
-                Some(other) => Verdict::Kept(Kept::InUse(other)),
+            let decision = match conflict(&present, path.as_bstr()) {
+                Some(other) => PathDecision::Kept(KeepReason::InUse(other)),
                 None => facts.decide(path, entry),
             };
-            if !matches!(verdict, Verdict::Kept(_) | Verdict::Refused(_)) {
+            if !matches!(decision, PathDecision::Kept(_) | PathDecision::Refused(_)) {
                 present.insert(path.as_bstr());
             }
-            result.add(path, entry, verdict);
+            result.add(path, entry, decision);
         }
         facts.remove_unneeded(request, &mut result);
         result.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -170,21 +170,21 @@ fn plan(
 
 impl Facts<'_> {
     /// Decides about `path`, for which `entry` is requested.
-    fn decide(&self, path: &BString, entry: &Entry) -> Verdict {
+    fn decide(&self, path: &BString, entry: &Entry) -> PathDecision {
         match self.on_disk.get(path).unwrap_or(&DiskEntry::Absent) {
-            DiskEntry::Absent => Verdict::Added,
-            DiskEntry::Unusable(reason) => Verdict::Refused(reason.clone()),
+            DiskEntry::Absent => PathDecision::Added,
+            DiskEntry::Unusable(reason) => PathDecision::Refused(reason.clone()),
             DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
-                Verdict::Unchanged
+                PathDecision::Unchanged
             }
             DiskEntry::File { .. } if self.was_written(path.as_bstr()) => {
-                Verdict::Modified(Vec::new())
+                PathDecision::Modified(Vec::new())
             }
             DiskEntry::File { .. } | DiskEntry::Other => self.replace(Vec::new()),
             // This run removes the file above, so that the path becomes free.
-            DiskEntry::Blocked(above) if self.is_removed(above.as_bstr()) => Verdict::Added,
+            DiskEntry::Blocked(above) if self.is_removed(above.as_bstr()) => PathDecision::Added,
             DiskEntry::Blocked(above) if self.is_in_use(above.as_bstr()) => {
-                Verdict::Kept(Kept::InUse(above.clone()))
+                PathDecision::Kept(KeepReason::InUse(above.clone()))
             }
             DiskEntry::Blocked(above) => self.replace(vec![above.clone()]),
             DiskEntry::Directory(inside) => self.decide_directory(path, inside),
@@ -192,9 +192,9 @@ impl Facts<'_> {
     }
 
     /// Decides about a file that is requested at the path of a directory with these files `inside`.
-    fn decide_directory(&self, path: &BString, inside: &[BString]) -> Verdict {
+    fn decide_directory(&self, path: &BString, inside: &[BString]) -> PathDecision {
         if let Some(used) = self.used_below(path.as_bstr()) {
-            return Verdict::Kept(Kept::InUse(used));
+            return PathDecision::Kept(KeepReason::InUse(used));
         }
         let remaining: Vec<_> = inside
             .iter()
@@ -202,18 +202,18 @@ impl Facts<'_> {
             .cloned()
             .collect();
         if remaining.is_empty() {
-            Verdict::Added
+            PathDecision::Added
         } else {
             self.replace(remaining)
         }
     }
 
     /// Overwrites a file of the user, and deletes `others`, if that is forced.
-    fn replace(&self, others: Vec<BString>) -> Verdict {
+    fn replace(&self, others: Vec<BString>) -> PathDecision {
         if self.force {
-            Verdict::Modified(others)
+            PathDecision::Modified(others)
         } else {
-            Verdict::Kept(Kept::Edited)
+            PathDecision::Kept(KeepReason::Edited)
         }
     }
 
@@ -237,7 +237,7 @@ impl Facts<'_> {
                 }
                 Some(DiskEntry::File { .. } | DiskEntry::Other) => {
                     result.plan.unmanaged += 1;
-                    result.kept.push((key, Kept::Edited));
+                    result.kept.push((key, KeepReason::Edited));
                 }
             }
         }
@@ -290,29 +290,29 @@ impl Facts<'_> {
 
 impl RequestResult {
     /// Adds the decision about `path`.
-    fn add(&mut self, path: &BString, entry: &Entry, verdict: Verdict) {
+    fn add(&mut self, path: &BString, entry: &Entry, decision: PathDecision) {
         let file = SourceFile {
             source: path.clone(),
             id: entry.id,
             mode: entry.mode,
             size: 0,
         };
-        let op = match verdict {
-            Verdict::Unchanged => {
+        let op = match decision {
+            PathDecision::Unchanged => {
                 self.plan.unchanged += 1;
                 return;
             }
-            Verdict::Kept(kept) => {
+            PathDecision::Kept(kept) => {
                 self.plan.unmanaged += 1;
                 self.kept.push((path.clone(), kept));
                 return;
             }
-            Verdict::Refused(reason) => {
+            PathDecision::Refused(reason) => {
                 self.refused.push((path.clone(), reason));
                 return;
             }
-            Verdict::Added => Op::Added(file),
-            Verdict::Modified(others) => {
+            PathDecision::Added => Op::Added(file),
+            PathDecision::Modified(others) => {
                 self.replaced.extend(others);
                 Op::Modified(file)
             }
@@ -343,12 +343,12 @@ fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
 fn unneeded_files<'m>(
     manifest: &'m Manifest,
     requests: &'m [Request],
-) -> BTreeMap<&'m BStr, &'m Owner> {
-    let by_owner: BTreeMap<&Owner, &Request> = requests
+) -> BTreeMap<&'m BStr, &'m CacheOwner> {
+    let by_owner: BTreeMap<&CacheOwner, &Request> = requests
         .iter()
         .map(|request| (&request.owner, request))
         .collect();
-    let still_needs = |owner: &Owner, path: &BString| {
+    let still_needs = |owner: &CacheOwner, path: &BString| {
         by_owner
             .get(owner)
             .is_none_or(|request| request.files.contains_key(path))

@@ -22,14 +22,14 @@ pub struct Manifest {
     /// The file system's time when the manifest was written. A file that changed later is read again.
     pub recorded_at: Time,
     /// The last request of each owner.
-    pub owners: BTreeMap<Owner, RequestRecord>,
+    pub owners: BTreeMap<CacheOwner, RequestRecord>,
     /// The files by their path in the codex, which is also their path in the cache.
     pub files: BTreeMap<BString, Cached>,
 }
 
 /// An owner of files. A project that publishes and pulls is two owners.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
+pub struct CacheOwner {
     /// The project.
     pub project: ProjectName,
     /// Why it needs the files.
@@ -84,7 +84,7 @@ pub struct Cached {
     /// The stat after it was written; `None` if it is unknown, so that the file is read again.
     pub stat: Option<Stat>,
     /// The owners. A file without owners is removed by the next run.
-    pub owners: Vec<Owner>,
+    pub owners: Vec<CacheOwner>,
     /// Other contents that runs which were killed may have written instead.
     pub pending_writes: Vec<Entry>,
 }
@@ -137,9 +137,10 @@ impl Manifest {
         &mut self,
         requests: &[Request],
         unwritten: &BTreeSet<&BString>,
-        incomplete: &mut BTreeSet<Owner>,
+        incomplete: &mut BTreeSet<CacheOwner>,
     ) {
-        let requesting: BTreeSet<&Owner> = requests.iter().map(|request| &request.owner).collect();
+        let requesting: BTreeSet<&CacheOwner> =
+            requests.iter().map(|request| &request.owner).collect();
         let is_requested = |path: &BString| {
             let mut all = requests.iter();
             all.any(|request| request.files.contains_key(path))
@@ -166,7 +167,7 @@ impl Manifest {
         &mut self,
         requests: &[Request],
         unwritten: &BTreeSet<&BString>,
-        incomplete: &mut BTreeSet<Owner>,
+        incomplete: &mut BTreeSet<CacheOwner>,
     ) {
         let mut versions: HashMap<&BString, Entry> = HashMap::new();
         for Request { owner, files, .. } in requests {
@@ -197,7 +198,7 @@ impl Manifest {
     }
 
     /// Records the requests, and removes owners without files that asked for it.
-    fn update_owners(&mut self, requests: Vec<Request>, incomplete: BTreeSet<Owner>) {
+    fn update_owners(&mut self, requests: Vec<Request>, incomplete: BTreeSet<CacheOwner>) {
         let mut removable = Vec::new();
         for request in requests {
             if request.removes_owner {
@@ -219,7 +220,7 @@ impl Manifest {
     }
 }
 
-fn mark(incomplete: &mut BTreeSet<Owner>, owner: &Owner) {
+fn mark(incomplete: &mut BTreeSet<CacheOwner>, owner: &CacheOwner) {
     if !incomplete.contains(owner) {
         incomplete.insert(owner.clone());
     }
@@ -377,7 +378,7 @@ fn decode(body: &[u8]) -> Option<Manifest> {
     })
 }
 
-fn push_owner(body: &mut Vec<u8>, owner: &Owner, record: &RequestRecord) {
+fn push_owner(body: &mut Vec<u8>, owner: &CacheOwner, record: &RequestRecord) {
     push_bytes(body, owner.project.as_str().as_bytes());
     body.push(u8::from(owner.reason == Reason::Wanted));
     push_bytes(body, record.remote.as_bytes());
@@ -388,9 +389,9 @@ fn push_owner(body: &mut Vec<u8>, owner: &Owner, record: &RequestRecord) {
     body.extend_from_slice(&record.time.to_le_bytes());
 }
 
-fn read_owner(reader: &mut Reader<'_>) -> Option<(Owner, RequestRecord)> {
+fn read_owner(reader: &mut Reader<'_>) -> Option<(CacheOwner, RequestRecord)> {
     let text = |reader: &mut Reader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
-    let owner = Owner {
+    let owner = CacheOwner {
         project: text(reader)?.parse().ok()?,
         reason: if read_flag(reader)? {
             Reason::Wanted

@@ -27,10 +27,10 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
-pub use cache_plan::{CachePlan, Kept, RequestResult};
+pub use cache_plan::{CachePlan, KeepReason, RequestResult};
 use dir::{CacheDir, DiskEntry};
 use manifest::LoadError;
-pub use manifest::{Cached, Manifest, Owner, Reason, RequestRecord};
+pub use manifest::{CacheOwner, Cached, Manifest, Reason, RequestRecord};
 use simulate::Overlay;
 
 use crate::interrupt::{Interrupt, Interrupted};
@@ -93,7 +93,7 @@ pub enum CacheError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The project, and why it needs the files.
-    pub owner: Owner,
+    pub owner: CacheOwner,
     /// The record of this request in the manifest.
     pub record: RequestRecord,
     /// Regular files by their path in the codex. Files that the owner had and that are not in this map are removed,
@@ -195,7 +195,7 @@ impl Cache {
     }
 
     /// The files that belong to `owner`, by path.
-    pub fn files_of(&self, owner: &Owner) -> BTreeMap<BString, Entry> {
+    pub fn files_of(&self, owner: &CacheOwner) -> BTreeMap<BString, Entry> {
         let files = self.manifest.files.iter();
         files
             .filter(|(_, file)| file.owners.contains(owner))
@@ -223,7 +223,7 @@ impl Cache {
     /// manifest if any of its files is kept.
     pub fn clear(
         &mut self,
-        is_selected: impl Fn(&Owner) -> bool,
+        is_selected: impl Fn(&CacheOwner) -> bool,
         force: bool,
     ) -> Result<Vec<RequestResult>, CacheError> {
         let plan = self.plan(self.removal_requests(is_selected), force)?;
@@ -231,8 +231,8 @@ impl Cache {
     }
 
     /// Requests that remove all files of the owners that `is_selected` selects.
-    pub fn removal_requests(&self, is_selected: impl Fn(&Owner) -> bool) -> Vec<Request> {
-        let request = |(owner, record): (&Owner, &RequestRecord)| Request {
+    pub fn removal_requests(&self, is_selected: impl Fn(&CacheOwner) -> bool) -> Vec<Request> {
+        let request = |(owner, record): (&CacheOwner, &RequestRecord)| Request {
             owner: owner.clone(),
             record: RequestRecord {
                 complete: false,
@@ -345,7 +345,7 @@ mod tests {
             id,
         };
         Request {
-            owner: Owner {
+            owner: CacheOwner {
                 project: project.parse().unwrap(),
                 reason: Reason::Wanted,
             },

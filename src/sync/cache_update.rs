@@ -12,7 +12,7 @@ use super::caches::{
 };
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
-use crate::cache::{Cache, CacheError, Owner, Reason, Request, RequestRecord, RequestResult};
+use crate::cache::{Cache, CacheError, CacheOwner, Reason, Request, RequestRecord, RequestResult};
 use crate::config::Direction;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
@@ -200,8 +200,8 @@ impl CacheUpdate<'_> {
     }
 }
 
-fn owner(published: &PublishedProject<'_>) -> Owner {
-    Owner {
+fn owner(published: &PublishedProject<'_>) -> CacheOwner {
+    CacheOwner {
         project: published.project.name.clone(),
         reason: Reason::Published,
     }

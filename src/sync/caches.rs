@@ -8,7 +8,7 @@ use std::path::Path;
 use bstr::BString;
 
 use super::request::SyncRequest;
-use crate::cache::{Cache, CacheError, CachePlan, Kept, Request, RequestResult};
+use crate::cache::{Cache, CacheError, CachePlan, KeepReason, Request, RequestResult};
 use crate::event::{Counter, Event, Stage};
 use crate::names::ProjectName;
 use crate::outcome::Warning;
@@ -128,16 +128,16 @@ pub(super) fn warn_removed(
 pub(super) fn warn_kept(
     request: &SyncRequest<'_>,
     project: &ProjectName,
-    kept: &[(BString, Kept)],
+    kept: &[(BString, KeepReason)],
     warnings: &mut Vec<Warning>,
 ) {
     for (path, reason) in kept.iter().take(MAX_NAMED) {
         let path = escaped(path);
         let message = match reason {
-            Kept::Edited => format!(
+            KeepReason::Edited => format!(
                 "`{path}` in the cache was modified locally and is kept; `--force` discards it"
             ),
-            Kept::InUse(other) => format!(
+            KeepReason::InUse(other) => format!(
                 "`{path}` is not written to the cache: another project needs `{}`",
                 escaped(other)
             ),

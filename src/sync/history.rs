@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::repeater::Repeater;
 use super::request::SyncRequest;
-use crate::cache::{Cache, Owner, Reason};
+use crate::cache::{Cache, CacheOwner, Reason};
 use crate::codex::objects::sync_history::{History, search};
 use crate::codex::store::Store;
 use crate::codex::transport::{Depth, OnSignal};
@@ -170,7 +170,7 @@ fn last_pull(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>)
         Ok(cache) => cache,
         Err(error) => return LastSync::Unknown(error.to_string()),
     };
-    let owner = Owner {
+    let owner = CacheOwner {
         project: project.name.clone(),
         reason: Reason::Wanted,
     };

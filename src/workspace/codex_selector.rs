@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
 
-use crate::cache::{self, Cache, Owner, Reason};
+use crate::cache::{self, Cache, CacheOwner, Reason};
 use crate::codex::objects::tree::{self, TreeError};
 use crate::config::layers;
 use crate::glob;
@@ -189,7 +189,7 @@ pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<Strin
     let Ok(cache) = Cache::open_read_only(&project.cache_dir) else {
         return Vec::new();
     };
-    let owner = Owner {
+    let owner = CacheOwner {
         project: project.name.clone(),
         reason: Reason::Wanted,
     };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{finish, to_json};
-use crate::cache::{Cache, CacheError, Condition, Manifest, Owner, Reason, RequestResult};
+use crate::cache::{Cache, CacheError, CacheOwner, Condition, Manifest, Reason, RequestResult};
 use crate::cli::args::{CacheArgs, CacheCommand};
 use crate::cli::command_error::CommandError;
 use crate::cli::exit;
@@ -58,7 +58,7 @@ struct SelectedCache {
 }
 
 impl SelectedCache {
-    fn includes(&self, owner: &Owner) -> bool {
+    fn includes(&self, owner: &CacheOwner) -> bool {
         self.all
             || self
                 .projects
@@ -191,7 +191,7 @@ fn status(
         .iter()
         .filter(|(owner, _)| cache.includes(owner))
         .collect();
-    let file_count = |owner: &Owner| {
+    let file_count = |owner: &CacheOwner| {
         manifest
             .files
             .values()

@@ -57,7 +57,7 @@ pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
 /// An entry that borrows from the bytes of its tree. In a codex with thousands of projects, each commit edits a tree of
 /// thousands of entries, and must not copy them all.
 #[derive(Clone, Copy)]
-struct Slice<'t> {
+struct EntrySlice<'t> {
     /// The bytes of the whole entry.
     bytes: &'t [u8],
     octal: &'t [u8],
@@ -68,7 +68,7 @@ struct Slice<'t> {
 
 /// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree. The order of the
 /// entries is not checked.
-fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
+fn slices(mut data: &[u8]) -> Option<Vec<EntrySlice<'_>>> {
     let mut slices = Vec::with_capacity(data.len() / 36);
     while !data.is_empty() {
         let space = data.find_byte(b' ')?;
@@ -76,7 +76,7 @@ fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
         let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
         let (octal, name) = (&data[..space], data[space + 1..nul].as_bstr());
         let (bytes, rest) = data.split_at(nul + 21);
-        slices.push(Slice {
+        slices.push(EntrySlice {
             bytes,
             octal,
             name,
@@ -88,7 +88,7 @@ fn slices(mut data: &[u8]) -> Option<Vec<Slice<'_>>> {
     Some(slices)
 }
 
-impl Slice<'_> {
+impl EntrySlice<'_> {
     fn to_entry(self) -> TreeEntry {
         TreeEntry {
             name: self.name.to_owned(),
@@ -240,8 +240,8 @@ impl Named<'_> {
 
 /// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if they are not
 /// sorted: a sync does not repair unusual trees of the codex.
-fn merge(old: &[Slice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
-    let mut kept: Vec<(Slice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
+fn merge(old: &[EntrySlice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
+    let mut kept: Vec<(EntrySlice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
     // A new entry takes the position of the one that it replaces, unless the two sort differently.
     for slice in old {
         match edited.get_mut(slice.name) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bstr::{BString, ByteSlice};
 
 use super::PullRun;
-use crate::cache::{Cache, Owner, Reason, Request, RequestRecord};
+use crate::cache::{Cache, CacheOwner, Reason, Request, RequestRecord};
 use crate::codex::store::StoreError;
 use crate::object::Mode;
 use crate::outcome::SyncError;
@@ -48,7 +48,7 @@ impl PullRun<'_> {
         selector: &CodexSelector,
         cache: &Cache,
     ) -> Result<(Request, Vec<(BString, String)>), SyncError> {
-        let owner = Owner {
+        let owner = CacheOwner {
             project: project.name.clone(),
             reason: Reason::Wanted,
         };
@@ -91,7 +91,7 @@ impl PullRun<'_> {
     }
 
     /// Whether the cache already has the result of this request, so that the codex's trees are not needed.
-    fn is_in_cache(&self, cache: &Cache, owner: &Owner, record: &RequestRecord) -> bool {
+    fn is_in_cache(&self, cache: &Cache, owner: &CacheOwner, record: &RequestRecord) -> bool {
         let before = cache.manifest().owners.get(owner);
         before.is_some_and(|before| before.satisfies(record))
             && self.planned_publishes.is_empty()
