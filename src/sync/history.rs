@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheOwner, Reason};
-use crate::codex::objects::sync_history::{History, search};
+use crate::codex::objects::sync_history::{SyncHistory, search};
 use crate::codex::store::Store;
 use crate::codex::transport::{Depth, OnSignal};
 use crate::config::Direction;
@@ -26,7 +26,7 @@ const UNFILTERED_DEPTH: u32 = 4096;
 /// The result of the search for the syncs of published projects.
 enum Lookup {
     /// The history was read.
-    Found(History),
+    Found(SyncHistory),
     /// The branch has no commits.
     Empty,
     /// The history was not read, for this reason.
@@ -89,7 +89,7 @@ fn look_up(request: &SyncRequest<'_>, outcome: &SyncOutcome) -> Result<Lookup, S
         .map(|report| report.name.as_str())
         .collect();
     if names.is_empty() {
-        return Ok(Lookup::Found(History::default()));
+        return Ok(Lookup::Found(SyncHistory::default()));
     }
 
     request.reporter.event(&Event::Started {
@@ -110,13 +110,13 @@ fn fetch(
     branch: &str,
     tip: ObjectId,
     names: &BTreeSet<&str>,
-) -> Result<History, SyncError> {
+) -> Result<SyncHistory, SyncError> {
     let transport = request.transport()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
     let repeater = Repeater::new(&request.workspace.remote.timeout);
 
-    let mut history = History::default();
+    let mut history = SyncHistory::default();
     for depth in DEPTHS {
         let fetched = repeater.run(Some(&request.interrupt), || {
             transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
@@ -143,7 +143,7 @@ fn fetch(
 }
 
 /// The last sync of a project that the history does not mention.
-fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &History) -> LastSync {
+fn not_found(request: &SyncRequest<'_>, report: &ProjectReport, history: &SyncHistory) -> LastSync {
     let has_files = report
         .counts()
         .is_some_and(|[_, modified, deleted, unchanged]| modified + deleted + unchanged > 0);

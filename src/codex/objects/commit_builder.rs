@@ -1,4 +1,4 @@
-//! Turns plans into commits on top of a tip: one commit a project, in name order, without a working tree.
+//! Builds commits from plans, on top of a tip: one commit per project, in name order, without a working tree.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,25 +8,24 @@ use super::pack::{self, Encoded, MAX_CHAIN};
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::codex::identity::Identity;
 use crate::codex::signing::SigningError;
-use crate::codex::source_revision::SourceRevision;
 use crate::codex::store::Store;
 use crate::object::{self, Kind, ObjectId};
 use crate::plan::ProjectPlan;
-use crate::workspace::{Project, Workspace, template};
+use crate::workspace::Project;
 
-/// A commit to be made.
+/// A commit to build.
 pub struct NewCommit<'p> {
-    /// For which project.
+    /// The project.
     pub project: &'p Project,
-    /// What it changes.
+    /// The changes.
     pub plan: &'p ProjectPlan,
-    /// Its whole message.
+    /// The complete message, with trailers.
     pub message: String,
 }
 
-/// Commits that exist as bytes.
+/// The result of [`build`], which nothing has stored yet.
 pub struct Built {
-    /// One for each [`NewCommit`], in the same order; the last is the new tip.
+    /// The id of each [`NewCommit`], in the same order. The last one is the new tip.
     pub commits: Vec<ObjectId>,
     /// The commits and their new trees, in an order in which a delta follows its base.
     pub objects: Vec<Encoded>,
@@ -35,7 +34,7 @@ pub struct Built {
 /// Signs the bytes of a commit.
 pub type Sign<'s> = &'s mut dyn FnMut(&[u8]) -> Result<Vec<u8>, SigningError>;
 
-/// Why commits cannot be made.
+/// The reason why commits cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A tree of the codex is missing or damaged.
@@ -46,8 +45,8 @@ pub enum BuildError {
     Signing(#[from] SigningError),
 }
 
-/// Makes the commits on top of `parent`, signed if `sign` is given. If the signatures are deterministic, so are the ids of
-/// the commits.
+/// Builds the commits on top of `parent`, and signs them if `sign` is given. The same input gives the same ids, if the
+/// signatures are deterministic.
 pub fn build(
     store: &Store,
     parent: Option<ObjectId>,
@@ -65,19 +64,7 @@ pub fn build(
     let mut tip = parent;
     let mut commits = Vec::with_capacity(new.len());
     for commit in new {
-        let edits: BTreeMap<BString, Edit> = commit
-            .plan
-            .changes
-            .iter()
-            .map(|change| {
-                let file = change.op.file().map(|file| (file.mode, file.id));
-                (commit.project.to.join(change.path.as_bstr()), file)
-            })
-            .collect();
-        let tree = match tree::edit(&mut builder, root, &edits)? {
-            Some(tree) => tree,
-            None => builder.write(Vec::new(), None),
-        };
+        let tree = builder.write_tree(root, commit)?;
         let mut data = commit_bytes(tree, tip, &commit.message, identity);
         if let Some(sign) = &mut sign {
             let signature = sign(&data)?;
@@ -92,59 +79,6 @@ pub fn build(
         commits,
         objects: builder.objects,
     })
-}
-
-/// The message of a project's commit: the template filled in, then the trailers.
-pub fn message(
-    workspace: &Workspace,
-    branch: &str,
-    project: &Project,
-    plan: &ProjectPlan,
-    revision: Option<&SourceRevision>,
-    work_id: Option<&str>,
-) -> String {
-    let count = plan.counts().total().to_string();
-    let text = |value: &'_ Option<String>| value.clone().unwrap_or_default();
-    let (organization, codex_repo) = (text(&workspace.organization), text(&workspace.codex_repo));
-    let environment = text(&workspace.environment);
-    let values = [
-        ("count", Some(count.as_str())),
-        ("project", Some(project.name.as_str())),
-        ("org", Some(organization.as_str())),
-        ("codex_repo", Some(codex_repo.as_str())),
-        ("env", Some(environment.as_str())),
-        ("branch", Some(branch)),
-    ];
-    let template = &workspace.commit.message;
-    let mut message = template::fill(template, &values).unwrap_or_else(|_| template.clone());
-    message.retain(|c| c != '\0');
-    message.truncate(message.trim_end().len());
-    message.push('\n');
-    if workspace.commit.trailers {
-        message.push('\n');
-        // What comes from elsewhere must not begin a line of its own: that would be another trailer.
-        let mut trailer = |key: &str, value: &str| {
-            message.push_str(&format!(
-                "{key}: {}\n",
-                value.replace(char::is_control, " ")
-            ));
-        };
-        trailer("Codex-Project", project.name.as_str());
-        if let Some(revision) = revision {
-            if let Some(url) = &revision.url {
-                trailer("Codex-Source", url);
-            }
-            let dirty = if revision.dirty { "-dirty" } else { "" };
-            trailer(
-                "Codex-Source-Commit",
-                &format!("{}{dirty}", revision.commit),
-            );
-        }
-        if let Some(id) = work_id {
-            trailer("Codex-Work-Id", id);
-        }
-    }
-    message
 }
 
 /// The bytes of a commit without a signature.
@@ -181,16 +115,37 @@ fn with_signature(commit: &[u8], signature: &[u8]) -> Vec<u8> {
     signed
 }
 
+/// The objects that were built so far.
 struct Builder<'s> {
     store: &'s Store,
-    /// The contents of trees written in this run, as long as they can be edited further: one that was replaced goes.
+    /// The contents of new trees. A tree is removed when it is replaced, because no later commit edits it.
     trees: HashMap<ObjectId, Vec<u8>>,
-    /// How many deltas lead to a written tree.
+    /// The length of the delta chain of each new tree.
     chains: HashMap<ObjectId, u32>,
     objects: Vec<Encoded>,
 }
 
 impl Builder<'_> {
+    /// Applies the changes of a commit to the tree `root`.
+    fn write_tree(
+        &mut self,
+        root: Option<ObjectId>,
+        commit: &NewCommit<'_>,
+    ) -> Result<ObjectId, TreeError> {
+        let changes = commit.plan.changes.iter();
+        let edits: BTreeMap<BString, Edit> = changes
+            .map(|change| {
+                let path = commit.project.to.join(change.path.as_bstr());
+                let file = change.op.file().map(|file| (file.mode, file.id));
+                (path, file)
+            })
+            .collect();
+        Ok(match tree::edit(self, root, &edits)? {
+            Some(tree) => tree,
+            None => self.write(Vec::new(), None),
+        })
+    }
+
     fn write_commit(&mut self, data: &[u8]) -> ObjectId {
         let id = object::hash(Kind::Commit, data);
         self.objects.push(pack::whole(id, Kind::Commit, data));
@@ -212,6 +167,7 @@ impl TreeStore for Builder<'_> {
             .filter(|base| *base != id)
             .and_then(|base| Some((base, self.trees.remove(&base)?)));
         if !self.chains.contains_key(&id) {
+            // A delta against the replaced tree, unless the chain becomes too long.
             let delta = replaced.and_then(|(base, base_data)| {
                 let chain = self.chains.get(&base)? + 1;
                 (chain <= MAX_CHAIN).then(|| (pack::delta(id, &data, base, &base_data), chain))

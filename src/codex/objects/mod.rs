@@ -2,6 +2,7 @@
 //! reads the existing trees from the clone.
 
 pub mod commit_builder;
+pub mod commit_message;
 pub mod listing;
 pub mod pack;
 pub mod sync_history;

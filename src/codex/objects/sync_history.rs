@@ -4,11 +4,10 @@
 //! used for a decision, and malformed ones are ignored.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
 
+use super::commit_message::SyncTrailers;
 use crate::codex::source_revision::SourceRevision;
 use crate::object::ObjectId;
-use crate::url::RemoteUrl;
 
 /// A commit of the codex that synced a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub struct SyncCommit {
 
 /// The result of [`search`].
 #[derive(Debug, Default)]
-pub struct History {
+pub struct SyncHistory {
     /// The newest sync of each project, by the project's name.
     pub syncs: BTreeMap<String, SyncCommit>,
     /// The number of commits that were read.
@@ -39,8 +38,8 @@ pub fn search(
     tip: ObjectId,
     projects: &BTreeSet<&str>,
     read: impl Fn(ObjectId) -> Option<Vec<u8>>,
-) -> History {
-    let mut history = History::default();
+) -> SyncHistory {
+    let mut history = SyncHistory::default();
     let mut seen = HashSet::from([tip]);
     let mut pending = BTreeMap::new();
     let mut next = vec![tip];
@@ -59,13 +58,11 @@ pub fn search(
         };
 
         history.commits += 1;
-        if let Some((project, source)) = commit.sync
+        if let Some(SyncTrailers { project, source }) = commit.sync
             && projects.contains(project.as_str())
         {
-            history
-                .syncs
-                .entry(project)
-                .or_insert(SyncCommit { id, time, source });
+            let commit = SyncCommit { id, time, source };
+            history.syncs.entry(project).or_insert(commit);
             if history.syncs.len() == projects.len() {
                 return history;
             }
@@ -81,8 +78,8 @@ struct Commit {
     /// The committer time, in seconds since the epoch.
     time: i64,
     parents: Vec<ObjectId>,
-    /// The name and source revision of the synced project, if the commit was made by a sync.
-    sync: Option<(String, Option<SourceRevision>)>,
+    /// The trailers, if the commit was made by a sync.
+    sync: Option<SyncTrailers>,
 }
 
 impl Commit {
@@ -100,38 +97,12 @@ impl Commit {
         let time = committer.rsplit(' ').nth(1)?.parse().ok()?;
         let parents = values("parent ").filter_map(ObjectId::from_hex).collect();
 
-        let trailers = message.trim_end().rsplit("\n\n").next().unwrap_or_default();
-        let sync = trailer(trailers, "Codex-Project")
-            .map(|project| (project.to_owned(), source_revision(trailers)));
         Some(Self {
             time,
             parents,
-            sync,
+            sync: SyncTrailers::parse(message),
         })
     }
-}
-
-/// The value of the first trailer with this key.
-fn trailer<'t>(trailers: &'t str, key: &str) -> Option<&'t str> {
-    trailers
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
-}
-
-/// Parses `Codex-Source` and `Codex-Source-Commit`. The URL is reduced to its public part, in case it holds a password.
-fn source_revision(trailers: &str) -> Option<SourceRevision> {
-    let text = trailer(trailers, "Codex-Source-Commit")?;
-    let (id, dirty) = text
-        .strip_suffix("-dirty")
-        .map_or((text, false), |id| (id, true));
-    let url = trailer(trailers, "Codex-Source")
-        .and_then(|url| RemoteUrl::parse(url, Path::new("/")).ok()?.public());
-
-    Some(SourceRevision {
-        url,
-        commit: ObjectId::from_hex(id)?,
-        dirty,
-    })
 }
 
 #[cfg(test)]

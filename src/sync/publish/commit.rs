@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
 use crate::codex::objects::commit_builder::{self, Built, NewCommit, Sign};
+use crate::codex::objects::commit_message::CommitMessage;
 use crate::codex::objects::pack::Encoded;
 use crate::codex::source_revision::{self, SourceRevision};
 use crate::event::{Counter, Event, Stage};
@@ -80,14 +81,15 @@ impl<'r> Committer<'r> {
             .map(|(number, plan)| NewCommit {
                 project: request.projects[number],
                 plan,
-                message: commit_builder::message(
-                    request.workspace,
-                    &session.target.branch,
-                    request.projects[number],
+                message: CommitMessage {
+                    workspace: request.workspace,
+                    branch: &session.target.branch,
+                    project: request.projects[number],
                     plan,
-                    self.revisions.get(&number).and_then(Option::as_ref),
-                    request.work_id.as_deref(),
-                ),
+                    revision: self.revisions.get(&number).and_then(Option::as_ref),
+                    work_id: request.work_id.as_deref(),
+                }
+                .text(),
             })
             .collect();
         let built = self.build(request, session, planned.base, &new)?;
