@@ -1,5 +1,5 @@
-//! Which token, for which host. A token enters here and leaves only as a header for the one URL it is for
-//! (SECURITY.md tells why); git's own helpers and agents stay untouched where no token of ours applies.
+//! Chooses the credential for a remote. A token is only sent in a header, and only to the URL that it is for (see
+//! SECURITY.md). If the program has no token for a remote, git's credential helpers apply.
 
 use std::path::Path;
 
@@ -12,20 +12,20 @@ use crate::token_host::TokenHost;
 use crate::url::{RemoteUrl, percent_encoded};
 use crate::workspace::Remote;
 
-/// A credential for one remote. It cannot be printed: even its user may be the token.
+/// A credential for one remote. It has no `Debug`, because even the user name can be the token.
 #[derive(Clone)]
 pub struct Credential {
-    /// User name and password or token.
     user: String,
+    /// The password or the token.
     secret: Secret,
     /// Whether the user name is the token.
     user_is_secret: bool,
-    /// Where it came from, for messages: `remote.token`, `GITHUB_TOKEN` …
+    /// The source, for messages: `remote.token` or `GITHUB_TOKEN`, for example.
     pub origin: &'static str,
 }
 
 impl Credential {
-    /// The value of an `Authorization` header.
+    /// The line of the `Authorization` header.
     pub fn header(&self) -> Secret {
         let plain = format!("{}:{}", self.user, self.secret.reveal());
         Secret::new(format!(
@@ -34,7 +34,7 @@ impl Credential {
         ))
     }
 
-    /// Every form in which the secret could show up in what a child prints.
+    /// All forms in which the secret can appear in the output of a child process.
     pub fn traces(&self) -> Vec<String> {
         let header = self.header();
         let encoded = header
@@ -57,8 +57,8 @@ impl Credential {
     }
 }
 
-/// The credential for `remote`: its URL's own, `remote.token`, the older `remotes` entry, and the environment's tokens
-/// for GitHub's hosts only. Tokens are for http; ssh has its agent.
+/// Returns the credential for `remote`. The first of these counts: the URL itself, `remote.token`, the older `remotes`
+/// entry, and, for GitHub only, the tokens in the environment. Tokens are only used over http.
 pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credential> {
     if !remote.url.is_http() {
         return None;
@@ -91,7 +91,7 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
     from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
 }
 
-/// What to tell when authentication fails: which credential was used, or which could have been and was not there.
+/// Messages for an authentication error: the credential that was sent, and the sources that had none.
 pub fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
     let mut tried: Vec<_> = remote
         .unset_token_variables
@@ -108,7 +108,7 @@ pub fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
     tried
 }
 
-/// Whether the remote is on GitHub: on its own service, or on the server whose job this is.
+/// Whether the remote is on github.com, or on the GitHub server that runs this job.
 fn is_github(remote: &Remote, environment: &Environment) -> bool {
     let server = environment.get("GITHUB_SERVER_URL").and_then(|url| {
         match RemoteUrl::parse(url, Path::new("/")) {

@@ -1,8 +1,8 @@
 //! Finds damage in a kept clone before git works with it.
 //!
-//! git reads most of a repository without checking it, and some damage makes it loop or blame the server. A kept clone
-//! is made by this program alone, so everything in it has one known form, and what differs is damage. The clone is then
-//! thrown away: a new one costs a fetch.
+//! git reads most of a repository without checks, and some damage makes it loop or report an error of the server. Only
+//! this program writes a kept clone, so each file has one known form, and any difference is damage. A damaged clone is
+//! deleted and fetched again.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -16,12 +16,12 @@ use super::objects::tree::{TreeError, decode};
 use super::store::TIP;
 use crate::object::{Mode, ObjectId};
 
-/// The configuration of every clone. What git needs to know of the remote is passed to each child.
+/// The configuration of every clone. The settings for the remote are passed to each `git` process instead.
 pub(super) const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
 /// The branch that HEAD of every clone names. It never exists.
 pub(super) const HEAD: &str = "none";
 
-/// Checks the files of the clone at `path`. The error says what is wrong.
+/// Checks the files of the clone at `path`. The error describes the damage.
 pub(super) fn check_files(path: &Path) -> Result<(), String> {
     let read = |name: &str| {
         fs::read_to_string(path.join(name)).map_err(|error| format!("{name}: {error}"))
@@ -33,7 +33,7 @@ pub(super) fn check_files(path: &Path) -> Result<(), String> {
         return Err("HEAD was changed".to_owned());
     }
     if path.join("packed-refs").exists() || path.join("objects/info/alternates").exists() {
-        return Err("refs or objects are somewhere else".to_owned());
+        return Err("packed refs or alternate objects exist".to_owned());
     }
     if path.join("shallow.lock").exists() {
         return Err("a fetch was interrupted".to_owned());
@@ -42,7 +42,7 @@ pub(super) fn check_files(path: &Path) -> Result<(), String> {
     check_objects(&path.join("objects"))
 }
 
-/// The only ref is the fetched tip.
+/// Checks that the only ref is the fetched tip.
 fn check_refs(path: &Path) -> Result<(), String> {
     let mut found = Vec::new();
     let mut pending = vec![path.join("refs")];
@@ -56,7 +56,7 @@ fn check_refs(path: &Path) -> Result<(), String> {
         }
     }
     if found != [path.join(TIP)] {
-        return Err(format!("{} refs where one should be", found.len()));
+        return Err(format!("expected one ref, found {}", found.len()));
     }
     let tip = fs::read_to_string(&found[0]).map_err(|error| format!("{TIP}: {error}"))?;
     match tip.strip_suffix('\n').and_then(ObjectId::from_hex) {
@@ -65,7 +65,7 @@ fn check_refs(path: &Path) -> Result<(), String> {
     }
 }
 
-/// All objects are in packs, and every pack, index and reverse index ends with the checksum of what is before.
+/// Checks that all objects are in packs, and that every pack, index and reverse index ends with its correct checksum.
 fn check_objects(objects: &Path) -> Result<(), String> {
     for entry in entries(objects)? {
         let name = entry.file_name();
@@ -103,7 +103,7 @@ fn entries(directory: &Path) -> Result<impl Iterator<Item = fs::DirEntry>, Strin
     Ok(entries.map_err(read)?.into_iter())
 }
 
-/// Checks the SHA-1 at the end of a file, and for an index that it is the index of its pack.
+/// Checks the SHA-1 at the end of a file, and that an index belongs to the pack with the same name.
 fn check_trailer(path: &Path) -> io::Result<()> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -132,7 +132,7 @@ fn check_trailer(path: &Path) -> io::Result<()> {
         .is_some_and(|extension| extension != "pack")
         && end_of_body != trailer_of(&path.with_extension("pack"))?
     {
-        return Err(io::Error::other("of another pack"));
+        return Err(io::Error::other("belongs to another pack"));
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn trailer_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(trailer)
 }
 
-/// Checks that the history of `tip` is there, as far as `shallow` does not cut it.
+/// Checks that all commits in the history of `tip` exist, up to the boundary in the file `shallow`.
 pub(super) fn check_history(
     shallow: &Path,
     tip: ObjectId,
@@ -176,7 +176,7 @@ pub(super) fn check_history(
     Ok(())
 }
 
-/// Checks that every tree below `root` is there and sound.
+/// Checks that the tree `root` and all trees below it exist and are valid.
 pub(super) fn check_trees(
     root: ObjectId,
     read: impl Fn(ObjectId) -> Result<Vec<u8>, TreeError>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::environment::Environment;
 
-/// A key as git prints it: everything but the subsection in lower case.
+/// The key as git prints it: in lower case, except for the subsection.
 fn canonical(key: &str) -> String {
     match (key.find('.'), key.rfind('.')) {
         (Some(first), Some(last)) if first < last => {
@@ -36,7 +36,7 @@ fn scopes(environment: &Environment) -> Vec<PathBuf> {
     scope_files(environment).into_iter().flatten().collect()
 }
 
-/// The system's file, the XDG one and the global one.
+/// The system, the XDG and the global configuration file, as far as git uses them.
 fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
     let named = |name: &str| environment.get(name).map(PathBuf::from);
     let system = match environment.get("GIT_CONFIG_NOSYSTEM") {
@@ -53,8 +53,8 @@ fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
     }
 }
 
-/// Reports the first of the user's configuration files that is invalid, with its line. git ignores a file that it may not
-/// read, and so does this.
+/// Checks the user's configuration files. The error names the first invalid file and line. A file without read permission
+/// is skipped, because git ignores it as well.
 pub fn check_files(environment: &Environment) -> Result<(), String> {
     for file in scopes(environment) {
         if File::open(&file).is_ok() {
@@ -64,8 +64,8 @@ pub fn check_files(environment: &Environment) -> Result<(), String> {
     Ok(())
 }
 
-/// The entries of `safe.directory`, in the order in which git reads them, those after the last empty one: an empty entry
-/// resets the list. Only the user's own scopes count, never a repository's. `~` is expanded.
+/// The entries of `safe.directory` in git's order, with `~` expanded. An empty entry resets the list, so only those after
+/// the last empty one are returned. Only the user's own configuration counts, never that of a repository.
 pub fn safe_directories(environment: &Environment) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
     for file in scopes(environment) {
@@ -79,7 +79,7 @@ pub fn safe_directories(environment: &Environment) -> Vec<String> {
         };
         read();
     }
-    entries.extend(carried(environment, "safe.directory"));
+    entries.extend(values_in_variables(environment, "safe.directory"));
 
     let reset = entries.iter().rposition(String::is_empty);
     let entries = entries.split_off(reset.map_or(0, |reset| reset + 1));
@@ -91,18 +91,18 @@ pub fn safe_directories(environment: &Environment) -> Vec<String> {
     entries.into_iter().map(expand).collect()
 }
 
-/// The values that the environment carries for `key`.
-fn carried(environment: &Environment, key: &str) -> Vec<String> {
-    let all = all_carried(environment).into_iter();
+/// The values of `key` in environment variables.
+fn values_in_variables(environment: &Environment, key: &str) -> Vec<String> {
+    let all = settings_in_variables(environment).into_iter();
     all.filter(|(name, _)| name.eq_ignore_ascii_case(key))
         .map(|(_, value)| value)
         .collect()
 }
 
-/// The settings that the environment carries: `GIT_CONFIG_COUNT`, and then `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
-fn all_carried(environment: &Environment) -> Vec<(String, String)> {
+/// The settings in environment variables: those of `GIT_CONFIG_COUNT`, then `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
+fn settings_in_variables(environment: &Environment) -> Vec<(String, String)> {
     let parameters = environment.get("GIT_CONFIG_PARAMETERS").unwrap_or_default();
-    let of_parameters = unquoted(parameters).into_iter().map(|entry| {
+    let of_parameters = split_parameters(parameters).into_iter().map(|entry| {
         let (name, value) = entry.split_once('=').unwrap_or((&entry, ""));
         (name.to_owned(), value.to_owned())
     });
@@ -118,8 +118,9 @@ fn all_carried(environment: &Environment) -> Vec<(String, String)> {
     of_count.chain(of_parameters).collect()
 }
 
-/// The words of `GIT_CONFIG_PARAMETERS`: in single quotes, with spaces between; `'key'='value'` is one word.
-fn unquoted(text: &str) -> Vec<String> {
+/// Splits `GIT_CONFIG_PARAMETERS` into its words. They are in single quotes and separated by spaces; `'key'='value'` is one
+/// word.
+fn split_parameters(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     let mut characters = text.chars();
@@ -138,7 +139,7 @@ fn unquoted(text: &str) -> Vec<String> {
     words
 }
 
-/// The user's settings as git itself reads them, outside any repository: included files, the environment and all.
+/// The user's settings as git reads them outside a repository, with those of included files and environment variables.
 #[derive(Debug, Clone, Default)]
 pub struct Settings(Vec<(String, String)>);
 
@@ -149,9 +150,9 @@ impl Settings {
         let mut found = Vec::new();
         let all = files(environment);
         if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
-            // A file that is invalid in the middle ends the list.
+            // An invalid line ends the list.
             let _ = entries.for_each(|entry| {
-                // A key without `=` is a boolean that is true.
+                // A key without `=` is a boolean with the value true.
                 let value = if entry.has_value() {
                     entry.value().unwrap_or_default()
                 } else {
@@ -161,12 +162,12 @@ impl Settings {
                 found.extend(name.map(|name| (name.to_owned(), value.to_owned())));
             });
         }
-        let carried = all_carried(environment).into_iter();
-        found.extend(carried.map(|(key, value)| (canonical(&key), value)));
+        let in_variables = settings_in_variables(environment).into_iter();
+        found.extend(in_variables.map(|(key, value)| (canonical(&key), value)));
         Self(found)
     }
 
-    /// All settings in the order in which git reads them, keys as git prints them.
+    /// All settings in git's order, with keys as git prints them.
     pub fn entries(&self) -> &[(String, String)] {
         &self.0
     }
@@ -180,14 +181,14 @@ impl Settings {
         Self(entries.collect())
     }
 
-    /// The value of a key without a subsection, in lower case, if it is not empty.
+    /// The value of a key, which must be in lower case and have no subsection; `None` if it is not set or empty.
     pub fn get(&self, key: &str) -> Option<&str> {
         let last = self.0.iter().rev().find(|(name, _)| name == key);
         last.map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
     }
 
-    /// The value that was set last of several keys that mean the same, and its key.
+    /// Of several keys with the same meaning, the one that was set last, with its value.
     pub fn last_of<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &str)> {
         self.0.iter().rev().find_map(|(name, value)| {
             let key = keys.iter().find(|key| *key == name)?;
@@ -195,8 +196,8 @@ impl Settings {
         })
     }
 
-    /// The URL that git contacts when it is given `url`: `url.*.pushInsteadOf` counts for pushes, and before
-    /// `url.*.insteadOf`. `None` where nothing rewrites it.
+    /// The URL that git uses instead of `url`, because of `url.*.insteadOf` or, for pushes, of `url.*.pushInsteadOf`, which
+    /// takes precedence. `None` if no setting rewrites it.
     pub fn rewritten(&self, url: &str, for_push: bool) -> Option<String> {
         let pushed = for_push.then(|| self.replaced(url, ".pushinsteadof"));
         pushed
@@ -204,7 +205,7 @@ impl Settings {
             .or_else(|| self.replaced(url, ".insteadof"))
     }
 
-    /// As git does: the longest prefix counts, of equals the first, and only once.
+    /// Applies the setting with the longest prefix, once. Of equal prefixes, the first one counts.
     fn replaced(&self, url: &str, variable: &str) -> Option<String> {
         let mut longest: Option<(&str, &str)> = None;
         for (key, prefix) in &self.0 {
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_is_rewritten_once() {
+    fn url_is_rewritten_once_by_the_longest_prefix() {
         let settings = settings(&[
             ("url.https://mirror/.insteadof", "https://h/"),
             ("url.ssh://git@h/.insteadof", "https://h/acme/"),
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_headers_are_those_of_the_url() {
+    fn extra_headers_are_those_for_the_url() {
         let settings = settings(&[
             ("http.extraheader", "X-All: 1"),
             ("http.https://h/.extraheader", "X-Host: 1"),

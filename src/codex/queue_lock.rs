@@ -1,4 +1,5 @@
-//! One run at a time per remote on this machine: queueing here is cheaper than losing a race at the server.
+//! A lock per remote, so that the runs on this machine push one after the other. Waiting here is cheaper than a push that
+//! the server rejects because another run was faster.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,33 +10,38 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock;
 use crate::object::{Kind, hash};
 
-/// Held until dropped; the system lets go of it when the process ends, however it ends.
+/// Guard of the lock. The operating system releases the lock when the process ends, even after SIGKILL.
 pub struct QueueLock {
+    /// `None` if the run continues without the lock.
     _file: Option<File>,
 }
 
-/// Waits for this machine's turn at the remote `key`. Where no lock file can be made (a read-only home) the run goes
-/// on without: the push itself is safe against others, only slower.
-pub fn acquire(
-    state: &Path,
-    key: &str,
-    interrupt: &Interrupt,
-    reporter: &dyn Reporter,
-) -> Result<QueueLock, Interrupted> {
-    let directory = state.join("locks");
-    let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
-    let opened = fs::create_dir_all(&directory).and_then(|()| lock::open(&path));
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            tracing::warn!(path = %path.display(), %error, "going on without a lock");
-            return Ok(QueueLock { _file: None });
-        }
-        Err(error) => {
-            tracing::debug!(path = %path.display(), %error, "going on without a lock");
-            return Ok(QueueLock { _file: None });
-        }
-    };
-    let file = lock::lock(file, interrupt, || reporter.event(&Event::Waiting))?;
-    Ok(QueueLock { _file: file })
+impl QueueLock {
+    /// Waits for the lock of the remote `key`. The lock file is in the directory `state`. If it cannot be created, for
+    /// example in a read-only home directory, the run continues without the lock. That is safe, but a push can be rejected
+    /// and repeated more often.
+    pub fn acquire(
+        state: &Path,
+        key: &str,
+        interrupt: &Interrupt,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, Interrupted> {
+        let directory = state.join("locks");
+        let path = directory.join(format!("{}.lock", hash(Kind::Blob, key.as_bytes())));
+        let opened = fs::create_dir_all(&directory).and_then(|()| lock::open(&path));
+        let file = match opened {
+            Ok(file) => lock::lock(file, interrupt, || reporter.event(&Event::Waiting))?,
+            Err(error) => {
+                let path = path.display();
+                if error.kind() == io::ErrorKind::InvalidInput {
+                    // Something other than a regular file has its name.
+                    tracing::warn!(%path, %error, "continuing without a lock");
+                } else {
+                    tracing::debug!(%path, %error, "continuing without a lock");
+                }
+                None
+            }
+        };
+        Ok(Self { _file: file })
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a project's files come from: the revision that goes into its commit's trailers.
+//! The revision of a project's sources, which the trailers of its commit record.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use crate::scan::Snapshot;
 use crate::url::RemoteUrl;
 use crate::workspace::Project;
 
-/// The revision of a project's own repository.
+/// The revision of the git repository that contains a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRevision {
-    /// The repository's URL without its user part; `None` where it has no remote, or only a path of this machine.
+    /// The URL of the repository's remote without the user part; `None` if there is no remote, or only a local path.
     pub url: Option<String>,
     /// The commit that is checked out.
     pub commit: ObjectId,
-    /// Whether a published file differs from that commit. As with `git describe --dirty`, files that the commit does
-    /// not know (built documentation, say) do not count.
+    /// Whether a published file differs from that commit. As with `git describe --dirty`, files that are not in the
+    /// commit, such as generated documentation, do not count.
     pub dirty: bool,
 }
 
-/// A repository that is there and cannot be read.
+/// A repository exists, but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
 pub struct UnreadableRepository {
-    /// The directory of its working tree.
+    /// The directory of the working tree.
     directory: PathBuf,
-    /// Why, in one line.
+    /// The reason, in one line.
     reason: String,
 }
 
@@ -59,7 +59,7 @@ impl UnreadableRepository {
     }
 }
 
-/// The repository around `directory`; `None` if there is none.
+/// Opens the repository that contains `directory`; `None` if it is not in a repository.
 fn open(directory: &Path) -> Result<Option<git2::Repository>, UnreadableRepository> {
     match git2::Repository::discover(directory) {
         Ok(repository) => Ok(Some(repository)),
@@ -68,7 +68,7 @@ fn open(directory: &Path) -> Result<Option<git2::Repository>, UnreadableReposito
     }
 }
 
-/// The revision of the repository that holds the project's root; `None` where there is none, or none yet.
+/// Returns the revision of the project's sources; `None` if they are not in a repository, or in one without commits.
 pub fn revision(
     project: &Project,
     snapshot: &Snapshot,
@@ -132,7 +132,7 @@ fn revision_at(
     })
 }
 
-/// The organization that the repository around `directory` belongs to: the segment before its name in the remote's path.
+/// The organization of the repository that contains `directory`: the first segment of the path of its remote's URL.
 pub fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
     let Some(repository) = open(directory)? else {
         return Ok(None);
@@ -174,7 +174,7 @@ fn is_dirty(
     };
     let below = below.as_os_str().as_encoded_bytes();
     let committed = match CodexPath::new(below) {
-        Ok(place) => Lister::new(&read, Some(tree)).list(&place),
+        Ok(root) => Lister::new(&read, Some(tree)).list(&root),
         Err(_) => listing::list_all(&read, tree),
     };
     let Ok(committed) = committed else {

@@ -1,7 +1,8 @@
-//! The directory of a temporary clone, and the sweep of those that nobody is left to remove.
+//! The directory of a temporary clone, and the removal of directories that killed runs left behind.
 //!
-//! It is made and locked under another name and then renamed, so that a swept clone is always one whose owner is gone; what
-//! has kept that other name for a day goes as well.
+//! A directory is created and locked under a preliminary name, and then renamed. A directory with the final name and no
+//! lock therefore belongs to a run that has ended. A directory that has kept the preliminary name for a day is removed as
+//! well.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,16 +13,18 @@ use cap_std::fs::Dir;
 
 use crate::{lock, platform};
 
-/// The file whose lock says that the directory is in use.
+/// The file in the directory that is locked while the run uses it.
 pub(super) const LOCK: &str = "lock";
+/// The start of the preliminary name.
 const MAKING: &str = ".fractary-codex-making-";
+/// The start of the final name.
 const CLONE: &str = "fractary-codex-clone-";
 
-/// A directory that goes with the value.
+/// A directory that is deleted when the value is dropped.
 pub(super) struct TempCloneDir(PathBuf);
 
 impl TempCloneDir {
-    /// Under its final name, locked before it got that name.
+    /// Creates the directory in `temporary`. The returned file holds the lock.
     pub(super) fn locked_in(temporary: &Path) -> io::Result<(Self, File)> {
         let making = tempfile::Builder::new()
             .prefix(MAKING)
@@ -55,7 +58,8 @@ impl Drop for TempCloneDir {
     }
 }
 
-/// Removes the clones of runs that were killed: directories under our name, of our user, whose lock is free.
+/// Removes the clones of killed runs from `temporary`: directories with a name of this program that belong to this user
+/// and are not locked.
 pub fn sweep(temporary: &Path) {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries {
@@ -64,7 +68,7 @@ pub fn sweep(temporary: &Path) {
         if !being_made && !name.starts_with(CLONE) {
             continue;
         }
-        // Of the entry itself, not of what a link leads to.
+        // The metadata of a link itself, which is not followed.
         let Ok(meta) = entry.metadata() else { continue };
         if !meta.is_dir() || !platform::is_own(&meta) || (being_made && !is_old(&meta)) {
             continue;
@@ -73,11 +77,11 @@ pub fn sweep(temporary: &Path) {
             .and_then(|directory| lock::open_existing_in(&directory, Path::new(LOCK)));
         let free = match lock {
             Ok(lock) => lock.try_lock().is_ok(),
-            // Locked before it was renamed: without its lock a clone is already half removed.
+            // A clone gets its lock file before its final name, so one without it is already partly removed.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if free {
-            tracing::debug!(path = %entry.path().display(), "removing the clone of a dead run");
+            tracing::debug!(path = %entry.path().display(), "removing the clone of a killed run");
             if let Err(error) = fs::remove_dir_all(entry.path()) {
                 tracing::debug!(%error, "cannot remove it");
             }
@@ -85,7 +89,7 @@ pub fn sweep(temporary: &Path) {
     }
 }
 
-/// Whether nothing was made in the directory for a day; a clone is renamed within moments.
+/// Whether nothing was created in the directory for a day. A new directory is renamed within moments.
 fn is_old(directory: &fs::Metadata) -> bool {
     let age = directory
         .modified()

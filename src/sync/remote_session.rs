@@ -12,7 +12,7 @@ use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::objects::listing::Lister;
-use crate::codex::queue_lock;
+use crate::codex::queue_lock::QueueLock;
 use crate::codex::store::{self, Search, Store, StoreError};
 use crate::codex::transport::{Depth, FIRST_BRANCH, OnSignal, RemoteRefs, Target, Transport};
 use crate::config::CloneStrategy;
@@ -49,7 +49,7 @@ pub(super) struct RemoteSession {
     /// What the remote answered after the last push; the next fetch goes by it.
     pub(super) refs_after_push: Option<RemoteRefs>,
     /// Held until the run ends: one run at a time per remote on this machine.
-    pub(super) _queue_lock: Option<queue_lock::QueueLock>,
+    pub(super) _queue_lock: Option<QueueLock>,
 }
 
 /// What the commits of a run go on top of: the target, or for a branch that does not exist yet the remote's HEAD.
@@ -112,7 +112,7 @@ pub(super) fn connect_and_fetch(
         None
     } else {
         let key = remote.url.for_git();
-        Some(queue_lock::acquire(
+        Some(QueueLock::acquire(
             &request.workspace.shared_state_dir,
             &key,
             &request.interrupt,

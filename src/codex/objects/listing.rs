@@ -1,4 +1,4 @@
-//! Reads what stands in the codex at one place, as owned values.
+//! Lists the files in one directory of the codex, as owned values.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -10,16 +10,17 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::CodexPath;
 use crate::plan::{Entry, Listing};
 
-/// Reads listings of several places in one tree. The directories above the places are decoded once: thousands of
-/// projects have one.
+/// Lists several directories of one tree. The trees above them are decoded only once, because thousands of projects can
+/// have the same parent directory.
 pub struct Lister<'r> {
     read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     root: Option<ObjectId>,
+    /// The decoded trees above the listed directories.
     above: HashMap<ObjectId, HashMap<BString, TreeEntry>>,
 }
 
 impl<'r> Lister<'r> {
-    /// A reader of `root` (a tree, or `None` for an empty codex); `read` gives a tree's bytes.
+    /// Lists below the tree `root`, which is `None` for an empty codex. `read` returns the bytes of a tree.
     pub fn new(
         read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
         root: Option<ObjectId>,
@@ -31,22 +32,23 @@ impl<'r> Lister<'r> {
         }
     }
 
-    /// Lists what stands at and below `place`.
-    pub fn list(&mut self, place: &CodexPath) -> Result<Listing, TreeError> {
+    /// Lists all entries below `directory`. If a file, or another entry that is not a directory, is at or above that path,
+    /// it is the listing's obstacle.
+    pub fn list(&mut self, directory: &CodexPath) -> Result<Listing, TreeError> {
         let mut listing = Listing::default();
         let Some(mut tree) = self.root else {
             return Ok(listing);
         };
-        let mut walked = BString::default();
-        for segment in place.as_bstr().split(|byte| *byte == b'/') {
-            if !walked.is_empty() {
-                walked.push(b'/');
+        let mut path = BString::default();
+        for segment in directory.as_bstr().split(|byte| *byte == b'/') {
+            if !path.is_empty() {
+                path.push(b'/');
             }
-            walked.extend_from_slice(segment);
+            path.extend_from_slice(segment);
             match self.directory(tree)?.get(segment.as_bstr()) {
                 Some(entry) if entry.mode == Mode::Directory => tree = entry.id,
                 Some(entry) => {
-                    listing.obstacle = Some((walked, entry.mode));
+                    listing.obstacle = Some((path, entry.mode));
                     return Ok(listing);
                 }
                 None => return Ok(listing),
@@ -55,22 +57,22 @@ impl<'r> Lister<'r> {
         list_below(self.read, tree, listing)
     }
 
+    /// The entries of a tree by name. If a name occurs more than once, the first entry counts.
     fn directory(&mut self, id: ObjectId) -> Result<&HashMap<BString, TreeEntry>, TreeError> {
         Ok(match self.above.entry(id) {
-            MapEntry::Occupied(known) => known.into_mut(),
-            MapEntry::Vacant(unknown) => {
-                let mut named = HashMap::new();
+            MapEntry::Occupied(decoded) => decoded.into_mut(),
+            MapEntry::Vacant(missing) => {
+                let mut by_name = HashMap::new();
                 for entry in entries(self.read, id)? {
-                    // Of two entries of one name the first is the one that is found.
-                    named.entry(entry.name.clone()).or_insert(entry);
+                    by_name.entry(entry.name.clone()).or_insert(entry);
                 }
-                unknown.insert(named)
+                missing.insert(by_name)
             }
         })
     }
 }
 
-/// Lists everything in `tree`: also names that could never be published.
+/// Lists all entries of `tree`, including those whose names could never be published.
 pub fn list_all(
     read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     tree: ObjectId,
@@ -102,13 +104,13 @@ fn list_below(
                 ));
             }
         }
-        // Git writes no empty directories; one that is there is an entry all the same.
+        // git never writes an empty directory, but another program can. It counts as an entry.
         if is_empty && !prefix.is_empty() {
             let mode = Mode::Directory;
             found.push((prefix, Entry { mode, id }));
         }
     }
-    // In one go, for a map that is grown in order keeps its nodes half empty.
+    // Collected at the end, because the nodes of a map that grows in order stay half empty.
     listing.entries = found.into_iter().collect();
     Ok(listing)
 }
@@ -120,8 +122,8 @@ fn entries(
     tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))
 }
 
-/// The path of an entry. A `/` in its name becomes a NUL, which no name can have, so that the path of an unsound entry is
-/// never that of another one.
+/// The path of an entry. A `/` in its name is replaced by a NUL, which no name can contain, so that the path of such an
+/// invalid entry is never the path of another entry.
 fn below(prefix: &BStr, name: &BStr) -> BString {
     let name = name.replace("/", "\0");
     if prefix.is_empty() {

@@ -377,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn editing_a_tree_is_editing_a_map_of_its_files(
+        fn edited_tree_equals_an_edited_map_of_its_files(
             before in prop::collection::btree_map(path(), file().prop_map(Some), 0..12),
             changes in prop::collection::btree_map(path(), prop::option::of(file()), 0..8),
         ) {
@@ -396,7 +396,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_not_named_stays_as_it_is_however_odd(
+        fn entries_without_an_edit_stay_even_if_they_are_invalid(
             odd in prop::collection::vec(("[a-c]{1,2}|\\.\\.|\\.git|a/b", "(040000|100664|100644|120000|0|160000)"), 0..8),
             changes in prop::collection::btree_map("(d|e|a-b|b)(/x)?", prop::option::of(file()), 0..4),
         ) {
@@ -424,7 +424,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_damaged_decodes_to_what_it_says_or_is_refused(
+        fn damaged_tree_is_rejected_or_encodes_to_the_same_bytes(
             names in prop::collection::btree_set("[a-c]{1,3}", 1..6),
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
