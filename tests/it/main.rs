@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod addresses;
+mod cached_clone;
 mod claims;
 mod commits;
 mod concurrency;
@@ -12,12 +13,10 @@ mod doctor;
 mod examples;
 mod exits;
 mod faults;
-mod from_codex;
 mod guards;
 mod hostile;
 mod incremental;
 mod init;
-mod kept;
 mod launcher;
 mod layout_rules;
 mod local_codex;
@@ -26,6 +25,7 @@ mod native;
 mod output;
 mod page;
 mod patterns;
+mod pull;
 mod remotes;
 mod resolved;
 mod secrets;

@@ -3,8 +3,8 @@
 mod both_ways;
 mod command;
 mod hostile;
-mod in_the_way;
 mod interrupted;
+mod obstacles;
 mod own_files;
 mod removed;
 mod routing;
