@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::SyncRequest;
+use super::request::SyncRequest;
 use crate::codex::git_config::Settings;
 use crate::codex::identity::{Identity, identity};
 use crate::codex::signing::{Signer, SigningError, is_wanted};

@@ -1,8 +1,7 @@
-//! The one orchestrator: scan and fetch side by side, plan, commit, push, verify; again on the new tip when the branch
-//! moved, without reading the sources again.
+//! Runs a sync: `publish` to the codex, then `pull` from it.
 //!
-//! Promises (README, *What you can rely on*): success is only said of commits that the remote was seen to hold; a project that
-//! fails or is withheld holds up nobody else (unless `--atomic`); nothing is ever forced.
+//! Success is reported only for commits that the remote was seen to contain. A project that fails or is withheld does not
+//! affect the others, unless the run is `--atomic`. No push is ever forced.
 
 mod authorship;
 mod cache_update;
@@ -26,8 +25,8 @@ use crate::workspace::Project;
 
 pub use request::SyncRequest;
 
-/// Syncs the chosen projects, each in its direction, or plans it: first everything to the codex, then, unless that failed
-/// as a whole, everything from it. This always returns an outcome, and an error is a part of it.
+/// Syncs the selected projects, each in its direction: first all that publish, then all that pull, unless publishing
+/// failed as a whole. A dry run only plans. An error of the run is a part of the outcome.
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
     if !request.offline {
@@ -35,12 +34,12 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(request.workspace.jobs)
-        // Trees are edited level by level, and a path may have two thousand. Unused stack costs nothing.
+        // Trees are edited recursively, and a path may have two thousand levels. Unused stack costs nothing.
         .stack_size(64 << 20)
         .build();
     let mut outcome = match pool {
         Ok(pool) => pool.install(|| sync_both_ways(request)),
-        // Without threads of its own the run uses the shared ones.
+        // Without a pool of its own, the run uses the global one.
         Err(_) => sync_both_ways(request),
     };
     outcome.duration = started.elapsed();
@@ -75,7 +74,7 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     if request.offline {
         let projects = pulled
             .iter()
-            .map(|project| format!("what the codex has for `{}`", project.name))
+            .map(|project| format!("the files that `{}` pulls", project.name))
             .collect();
         outcome.failure = Some(SyncError::NothingRecorded { projects });
         return outcome;
@@ -102,7 +101,7 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     outcome
 }
 
-/// The projects that are synced in a direction, among them those that are synced in both.
+/// The projects that are synced in a direction, including those that are synced in both.
 fn in_direction<'w>(request: &SyncRequest<'w>, direction: Direction) -> Vec<&'w Project> {
     request
         .projects

@@ -1,4 +1,4 @@
-//! The codex's side of a run: which branch, at which tip, and what it holds.
+//! The remote's side of a run: the branches, their tips, and a clone of what they contain.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -25,39 +25,38 @@ use crate::plan::Listing;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
 
-/// How far back the remote's history is searched first for our commits when others pushed after us.
+/// The number of commits that are searched first for the commits of this run, if others pushed after it.
 const FIRST_SEARCH: u32 = 256;
-/// How much further each next search goes.
+/// The factor by which each further search is deeper.
 const SEARCH_GROWTH: u32 = 8;
-/// The depth that git takes for the whole history.
+/// The depth that git treats as the whole history.
 const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
-/// The remote as this run found it.
+/// The remote as a run sees it.
 pub(super) struct RemoteSession {
     pub(super) transport: Box<dyn Transport>,
-    /// The clone; not there as long as recorded listings of this very tip do instead.
+    /// The clone; `None` before the first fetch.
     pub(super) store: Option<Store>,
-    pub(super) recorded: Vec<Listing>,
+    /// The recorded listings of the base, which are used instead of a fetch. There is one per project or none at all.
+    recorded: Vec<Listing>,
     /// The blobs that this run wrote into the clone.
     pub(super) written_blobs: HashSet<ObjectId>,
     pub(super) base: Base,
     pub(super) target: PushTarget,
-    /// Repeats requests that only read.
     repeater: Repeater,
-    /// Why the tip could not be fetched ahead of need. It is told once the need is there.
+    /// The error of a fetch that was started before it was known to be necessary. The next fetch returns it.
     deferred_error: Option<SyncError>,
-    /// What the remote answered after the last push; the next fetch goes by it.
+    /// The refs that the remote listed after the last push. The next fetch updates base and target from them.
     pub(super) refs_after_push: Option<RemoteRefs>,
-    /// Held until the run ends: one run at a time per remote on this machine.
-    pub(super) _queue_lock: Option<QueueLock>,
+    /// Held until the session is dropped: one run at a time per remote on this machine.
+    _queue_lock: Option<QueueLock>,
 }
 
-/// What the commits of a run go on top of: the target, or for a branch that does not exist yet the remote's HEAD.
+/// The branch that the commits of a run go on top of: the target or, if that does not exist yet, the remote's HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
-    /// The branch that is fetched.
     pub(super) branch: String,
-    /// Its tip, as it was last seen; `None` if it has no commits.
+    /// The tip of the branch, as it was last fetched; `None` if it has no commits.
     pub(super) tip: Option<ObjectId>,
 }
 
@@ -65,7 +64,7 @@ pub(super) struct Base {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PushTarget {
     pub(super) branch: String,
-    /// Its tip, as it was last seen; `None` if it does not exist. A push replaces exactly this tip.
+    /// The tip of the branch, as it was last seen; `None` if the branch does not exist. A push replaces exactly this tip.
     pub(super) tip: Option<ObjectId>,
     /// Whether the branch existed at any time of this run. A branch that was deleted during the run is never created
     /// again.
@@ -87,21 +86,23 @@ impl PushTarget {
     }
 }
 
-/// Finds the branch, to read from it. Nothing is fetched yet. Where a run `may_make` what is missing, that is no error.
+/// Finds the branch and fetches nothing. A missing repository or branch is an error, unless the run `may_create` it.
 pub(super) fn connect(
     request: &SyncRequest<'_>,
-    may_make: bool,
+    may_create: bool,
 ) -> Result<RemoteSession, SyncError> {
     let transport = request.transport()?;
-    let refs = find_branch(request, transport.as_ref(), may_make)?;
+    let refs = find_branch(request, transport.as_ref(), may_create)?;
     Ok(RemoteSession::new(request, transport, refs))
 }
 
-/// Finds the branch and fetches its tip into a clone, unless what it holds is known and there is no news: then there may be
-/// nothing to do.
+/// Finds the branch and fetches its tip.
+///
+/// If the listings of all projects were recorded for this tip, the fetch waits for a message in `changes`, which says
+/// that a source file has changed. Without such a message there may be nothing to publish, and nothing is fetched.
 pub(super) fn connect_and_fetch(
     request: &SyncRequest<'_>,
-    news: Receiver<()>,
+    changes: Receiver<()>,
 ) -> Result<RemoteSession, SyncError> {
     let remote = &request.workspace.remote;
     request.reporter.event(&Event::Started {
@@ -122,38 +123,47 @@ pub(super) fn connect_and_fetch(
     let refs = find_branch(request, transport.as_ref(), remote.create)?;
     let mut session = RemoteSession::new(request, transport, refs);
     session._queue_lock = queue_lock;
-    let matching = |recorded: Recorded| {
-        let is_of_base = recorded.tip == session.base.tip && recorded.branch == session.base.branch;
-        (is_of_base && !request.rescan).then_some(recorded.listing)
-    };
-    let state = State::of(request.workspace);
-    let recorded: Option<Vec<Listing>> = request
-        .projects
-        .iter()
-        .map(|project| state.read(project).and_then(matching))
-        .collect();
-    let known = recorded.is_some();
+    let recorded = recorded_listings(request, &session.base);
+    let is_recorded = recorded.is_some();
     session.recorded = recorded.unwrap_or_default();
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,
     });
-    if !known {
+
+    if !is_recorded {
         session.fetch_to_push(request)?;
-    } else if !request.dry_run && news.recv().is_ok() {
+    } else if !request.dry_run && changes.recv().is_ok() {
         match session.fetch_to_push(request) {
-            // What was recorded is true of the tip before.
+            // The fetched tip can be a later one.
             Ok(()) => session.recorded.clear(),
-            Err(error) => (session.store, session.deferred_error) = (None, Some(error)),
+            Err(error) => {
+                session.store = None;
+                session.deferred_error = Some(error);
+            }
         }
     }
     Ok(session)
 }
 
-/// Asks the remote, making it first where it may be made and is a path of this machine.
+/// The recorded listings of all projects, if all were recorded for `base`.
+fn recorded_listings(request: &SyncRequest<'_>, base: &Base) -> Option<Vec<Listing>> {
+    if request.rescan {
+        return None;
+    }
+    let state = State::of(request.workspace);
+    let of_base = |recorded: &Recorded| recorded.tip == base.tip && recorded.branch == base.branch;
+    request
+        .projects
+        .iter()
+        .map(|project| Some(state.read(project).filter(of_base)?.listing))
+        .collect()
+}
+
+/// Queries the branch. A repository at a local path that does not exist is created first, if the run `may_create` it.
 fn find_branch(
     request: &SyncRequest<'_>,
     transport: &dyn Transport,
-    may_make: bool,
+    may_create: bool,
 ) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
     let is_missing = |path: &&Path| !path.exists() && !store::is_repository(path);
@@ -162,7 +172,7 @@ fn find_branch(
             .branch
             .clone()
             .unwrap_or_else(|| FIRST_BRANCH.to_owned());
-        if !may_make {
+        if !may_create {
             let path = shown(path).to_string();
             return Err(SyncError::LocalMissing { path });
         }
@@ -176,11 +186,12 @@ fn find_branch(
         }
         store::create_remote(path, &branch)?;
     }
+
     let repeater = Repeater::new(&remote.timeout);
     let refs = repeater.run(Some(&request.interrupt), || {
         transport.refs(remote.branch.as_deref(), OnSignal::Stop)
     })?;
-    if refs.tip.is_none() && !refs.is_empty && !may_make {
+    if refs.tip.is_none() && !refs.is_empty && !may_create {
         return Err(SyncError::BranchMissing {
             branch: refs.branch,
             url: transport.url().to_string(),
@@ -191,23 +202,18 @@ fn find_branch(
     Ok(refs)
 }
 
-/// A clone for this run: temporary, or the kept one. A dry run writes nothing that stays.
+/// Opens or creates the clone for this run: a persistent one if that is configured, otherwise a temporary one. A dry run
+/// writes nothing persistent.
 fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Store, SyncError> {
-    let kept = request
-        .cache_home
-        .as_ref()
-        .filter(|_| request.workspace.clone == CloneStrategy::Cached && !request.dry_run);
-    let store = match kept {
+    let is_persistent = request.workspace.clone == CloneStrategy::Cached && !request.dry_run;
+    let store = match request.cache_home.as_ref().filter(|_| is_persistent) {
         Some(home) => {
             let name = hash(Kind::Blob, transport.clone_key().as_bytes()).to_string();
-            Store::keep(
-                &home.join("clones").join(name),
-                |file| -> Result<_, SyncError> {
-                    Ok(lock(file, &request.interrupt, || {
-                        request.reporter.event(&Event::Waiting)
-                    })?)
-                },
-            )?
+            let wait = |file| -> Result<_, SyncError> {
+                let waiting = || request.reporter.event(&Event::Waiting);
+                Ok(lock(file, &request.interrupt, waiting)?)
+            };
+            Store::keep(&home.join("clones").join(name), wait)?
         }
         None => Store::create(&request.temporary)?,
     };
@@ -215,7 +221,7 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
     Ok(store)
 }
 
-/// Whether a new clone may fix it: git or its data is at fault, not the connection to the server.
+/// Whether a new clone may fix the error: the clone is damaged, or git rejects it. The connection to the server is fine.
 fn is_fixed_by_reclone(error: &SyncError) -> bool {
     match error {
         SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
@@ -257,7 +263,8 @@ impl RemoteSession {
         }
     }
 
-    /// What the codex holds of each project. What was recorded is given away: whoever asks again has fetched.
+    /// Returns each project's listing. The recorded listings are moved out on the first call; any later call must be
+    /// preceded by a fetch.
     pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
         let Some(store) = &self.store else {
             return Ok(std::mem::take(&mut self.recorded));
@@ -270,13 +277,14 @@ impl RemoteSession {
             .map_err(StoreError::from)?;
         let read = |id| store.read_tree(id);
         let mut lister = Lister::new(&read, root);
-        let listings = projects.iter().map(|project| lister.list(&project.to));
-        Ok(listings
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?)
+        let listings: Result<_, _> = projects
+            .iter()
+            .map(|project| lister.list(&project.to))
+            .collect();
+        Ok(listings.map_err(StoreError::from)?)
     }
 
-    /// The clone, and the tip that is in it.
+    /// Fetches unless that was done before, and returns the clone and the tip that was fetched.
     pub(super) fn clone_of_tip(
         &mut self,
         request: &SyncRequest<'_>,
@@ -287,39 +295,41 @@ impl RemoteSession {
         Ok((self.store(), self.base.tip))
     }
 
-    /// The clone, of who fetched before.
+    /// The clone. Panics if nothing was fetched yet.
     pub(super) fn store(&self) -> &Store {
         self.store
             .as_ref()
             .unwrap_or_else(|| unreachable!("a fetch makes the clone"))
     }
 
-    /// Fetches the contents with these ids, as far as the clone lacks them.
+    /// Fetches the blobs with these ids that the clone does not contain.
     pub(super) fn fetch_contents(
         &mut self,
         request: &SyncRequest<'_>,
         ids: &BTreeSet<ObjectId>,
     ) -> Result<(), SyncError> {
         let missing = self.clone_of_tip(request)?.0.missing(ids)?;
-        if !missing.is_empty() {
-            request.reporter.event(&Event::Started {
-                stage: Stage::Fetch,
-            });
-            let fetch = || self.transport.fetch_contents(self.store(), &missing);
-            match self.repeater.run(Some(&request.interrupt), fetch) {
-                Err(error) if error.kind == RemoteErrorKind::Unadvertised => {
-                    self.fetch_all_contents(request, ids, error)?;
-                }
-                fetched => fetched?,
-            }
-            request.reporter.event(&Event::Finished {
-                stage: Stage::Fetch,
-            });
+        if missing.is_empty() {
+            return Ok(());
         }
+
+        request.reporter.event(&Event::Started {
+            stage: Stage::Fetch,
+        });
+        let fetch = || self.transport.fetch_contents(self.store(), &missing);
+        match self.repeater.run(Some(&request.interrupt), fetch) {
+            Err(error) if error.kind == RemoteErrorKind::Unadvertised => {
+                self.fetch_all_contents(request, ids, error)?;
+            }
+            fetched => fetched?,
+        }
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Fetch,
+        });
         Ok(())
     }
 
-    /// Fetches the tip with all file contents, for servers that send none by their ids.
+    /// Fetches the tip with the contents of all files, because the server does not send blobs by their ids.
     fn fetch_all_contents(
         &mut self,
         request: &SyncRequest<'_>,
@@ -334,13 +344,13 @@ impl RemoteSession {
         self.fetch(request)?;
         match self.store().missing(ids)?.is_empty() {
             true => Ok(()),
-            // Another commit replaced the tip in between.
+            // Another commit replaced the tip in the meantime.
             false => Err(error.into()),
         }
     }
 
-    /// Fetches the tip of the base as it is now, into a clone that is made the first time. After an error, base and target
-    /// are still as they were before.
+    /// Fetches the current tip of the base. The first fetch creates the clone. After an error, base and target are
+    /// unchanged.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         if let Some(error) = self.deferred_error.take() {
             return Err(error);
@@ -358,7 +368,7 @@ impl RemoteSession {
         if base.tip.is_some() {
             let fetched = match self.fetch_into(&store, &base.branch, request, Check::Trees) {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
-                    tracing::debug!(%error, "the kept clone is fetched anew");
+                    tracing::debug!(%error, "fetching into a new clone");
                     store.renew()?;
                     self.written_blobs.clear();
                     self.transport.prepare(&store)?;
@@ -381,8 +391,8 @@ impl RemoteSession {
         Ok(())
     }
 
-    /// Base and target as the remote showed them after the last push, or as they are if nothing was pushed since the last
-    /// fetch. Once the target has commits, it is the base.
+    /// Returns base and target, updated from the refs that the remote listed after the last push. Once the target has
+    /// commits, it is the base.
     fn after_push(&mut self) -> (Base, PushTarget) {
         let (mut base, mut target) = (self.base.clone(), self.target.clone());
         if let Some(refs) = self.refs_after_push.take() {
@@ -398,7 +408,7 @@ impl RemoteSession {
         (base, target)
     }
 
-    /// Fetches the tip into `store` and checks that it can be read.
+    /// Fetches the tip of `branch` into `store` and checks that it can be read.
     fn fetch_into(
         &self,
         store: &Store,
@@ -414,17 +424,8 @@ impl RemoteSession {
             self.repeater
                 .run(Some(&request.interrupt), fetch)
                 .map_err(|error| match error.kind {
-                    RemoteErrorKind::DiskFull => {
-                        let own = error
-                            .detail
-                            .iter()
-                            .filter(|line| !line.starts_with("remote:"));
-                        let words = own.map(String::as_str).collect::<Vec<_>>().join("; ");
-                        store
-                            .unwritable(io::Error::new(io::ErrorKind::StorageFull, words))
-                            .into()
-                    }
-                    _ => SyncError::from(error),
+                    RemoteErrorKind::DiskFull => disk_full(store, &error),
+                    _ => error.into(),
                 })?;
         let checked = match check {
             Check::Trees if store.is_kept() => store.check_trees(tip),
@@ -437,8 +438,8 @@ impl RemoteSession {
         Ok(tip)
     }
 
-    /// Like [`RemoteSession::fetch`], for a run that pushes: a branch that was deleted during the run is an error of its own, and
-    /// is never created again.
+    /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the run has an error of its
+    /// own, because it must not be created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         self.fetch(request).map_err(|error| {
             let is_missing = matches!(
@@ -453,7 +454,7 @@ impl RemoteSession {
         })
     }
 
-    /// Whether the server shows the branch only as the target of its HEAD, so that it can be seen but not fetched.
+    /// Whether the server lists the branch only as the target of its HEAD. Such a branch can be seen but not fetched.
     fn is_hidden(&self) -> bool {
         self.transport
             .refs(Some(&self.target.branch), OnSignal::Stop)
@@ -471,8 +472,8 @@ impl RemoteSession {
         }
     }
 
-    /// Looks for commits of ours in the branch, on which others may have pushed since. History is fetched in growing
-    /// steps, until they are found or cannot be there: all of them are on top of `boundary`.
+    /// Searches the target for the commits in `wanted`, on top of which others may have pushed. All of them are on top of
+    /// `boundary`. The history is fetched in growing steps, until all are found or it is certain that they are missing.
     pub(super) fn search_branch(
         &self,
         wanted: &[ObjectId],
@@ -494,18 +495,19 @@ impl RemoteSession {
         }
     }
 
-    /// Asks for the tip after a push. Success depends on the response, so that time-outs are repeated too.
-    pub(super) fn ask_again(&self) -> Result<RemoteRefs, RemoteError> {
+    /// Queries the target's tip after a push. The result of the run depends on the response, so the query is also repeated
+    /// after a time-out.
+    pub(super) fn query_target(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default()
             .with_jitter()
             .with_max_times(2)
             .build();
-        let ask = || {
+        let query = || {
             self.transport
                 .refs(Some(&self.target.branch), OnSignal::GoOn)
         };
         loop {
-            match self.repeater.run(None, ask) {
+            match self.repeater.run(None, query) {
                 Err(error) if error.kind.is_transient() && !error.kind.is_repeated() => {
                     match delays.next() {
                         Some(delay) => thread::sleep(delay),
@@ -518,11 +520,23 @@ impl RemoteSession {
     }
 }
 
-/// How much of a fetched tip is read to check it.
+/// The error of a full disk, in terms of the clone's directory. Lines of the server are about another disk.
+fn disk_full(store: &Store, error: &RemoteError) -> SyncError {
+    let lines: Vec<_> = error
+        .detail
+        .iter()
+        .filter(|line| !line.starts_with("remote:"))
+        .map(String::as_str)
+        .collect();
+    let source = io::Error::new(io::ErrorKind::StorageFull, lines.join("; "));
+    store.unwritable(source).into()
+}
+
+/// The trees of a fetched tip that are read to check it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Check {
-    /// All trees, where the clone is a kept one: what it held before may be damaged.
+    /// All trees if the clone is persistent, because older objects in it may be damaged.
     Trees,
-    /// The root tree: the rest was just fetched.
+    /// The root tree, because all others were just fetched.
     Root,
 }

@@ -9,18 +9,19 @@ use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::interrupt::Interrupt;
 use crate::workspace::Timeouts;
 
-/// The longest wait that a server can ask for (`Retry-After`) before a request is given up instead.
+/// The longest delay that a server can request (`Retry-After`). A longer one is an error instead.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Repeats requests that only read, a few times, while the server answers that it cannot now or the connection breaks.
+/// Repeats a request a few times if the server is temporarily unavailable or the connection breaks. The request must only
+/// read, because it may be processed more than once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repeater {
-    /// The first delay. It doubles, and a random part is added.
+    /// The first delay. It is doubled each time, and a random part is added.
     delay: Duration,
 }
 
 impl Repeater {
-    /// Short time limits mean a server that is near, or a user who does not wait.
+    /// The delays depend on the time limit: if it is short, the server is near or the user does not want to wait.
     pub(super) fn new(timeouts: &Timeouts) -> Self {
         let delay = timeouts.idle / 100;
         Self {
@@ -28,7 +29,7 @@ impl Repeater {
         }
     }
 
-    /// Sends a request until it is answered. An interrupt, where one is given, ends the waiting.
+    /// Sends a request until it succeeds or fails for good. A signal ends a delay, if an `interrupt` is given.
     pub(super) fn run<T>(
         self,
         interrupt: Option<&Interrupt>,
@@ -44,12 +45,12 @@ impl Repeater {
                 Err(error) if error.kind.is_repeated() => error,
                 result => return result,
             };
-            let asked = error.advice.retry_after.unwrap_or_default();
-            let Some(delay) = delays.next().filter(|_| asked <= LONGEST_WAIT) else {
+            let requested = error.advice.retry_after.unwrap_or_default();
+            let Some(delay) = delays.next().filter(|_| requested <= LONGEST_WAIT) else {
                 return Err(error);
             };
-            let delay = delay.max(asked);
-            tracing::debug!(%error, detail = ?error.detail, ?delay, "asking again");
+            let delay = delay.max(requested);
+            tracing::debug!(%error, detail = ?error.detail, ?delay, "repeating the request");
             match interrupt {
                 Some(interrupt) => {
                     if let Err(interrupted) = interrupt.wait(delay) {

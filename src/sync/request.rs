@@ -1,4 +1,4 @@
-//! The request for a run: the projects, the flags and the surroundings.
+//! The input of a run: the projects, the options and the environment.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,44 +13,44 @@ use crate::outcome::{SyncError, Warning};
 use crate::plan::DeletePolicy;
 use crate::workspace::{Project, Workspace};
 
-/// What is asked for.
+/// The input of a run.
 #[derive(Clone)]
 pub struct SyncRequest<'w> {
     /// The workspace.
     pub workspace: &'w Workspace,
-    /// The chosen projects, in name order.
+    /// The selected projects, in name order.
     pub projects: Vec<&'w Project>,
-    /// Only plan.
+    /// Whether to only plan the run.
     pub dry_run: bool,
-    /// Of a dry run: ask nobody, compare with what was recorded.
+    /// Whether a dry run compares with the last recorded state instead of contacting the remote.
     pub offline: bool,
-    /// Read every file again, whatever is known of it.
+    /// Whether to read every file, even if the last scan recorded it.
     pub rescan: bool,
-    /// How deletions are guarded.
+    /// The guard against deletions.
     pub deletes: DeletePolicy,
-    /// Push nothing unless every project is ready.
+    /// Whether to push nothing unless every project is ready.
     pub atomic: bool,
-    /// Replace what was changed by hand in the cache.
+    /// Whether to overwrite local edits in the cache.
     pub force: bool,
-    /// For the `Codex-Work-Id` trailer.
+    /// The value of the `Codex-Work-Id` trailer.
     pub work_id: Option<String>,
-    /// Variables: tokens, identity, time.
+    /// The environment variables, for tokens, the identity of commits and their time.
     pub environment: &'w Environment,
-    /// Where temporary clones go.
+    /// The directory for temporary clones.
     pub temporary: PathBuf,
-    /// Where kept clones lie: the user's cache directory for this program.
+    /// The user's cache directory for this program, for persistent clones.
     pub cache_home: Option<PathBuf>,
-    /// Seconds since the epoch, where `SOURCE_DATE_EPOCH` does not say otherwise.
+    /// The current time in seconds since the epoch. For commits, `SOURCE_DATE_EPOCH` takes precedence.
     pub now: i64,
-    /// How to be stopped.
+    /// Stops the run.
     pub interrupt: Interrupt,
-    /// Who listens.
+    /// Receives the events of the run.
     pub reporter: Arc<dyn Reporter>,
 }
 
 impl<'w> SyncRequest<'w> {
-    /// A sync of every project as it is where no flag says anything: clones lie below `temporary`, `now` is in seconds
-    /// since the epoch, nobody listens.
+    /// A sync of all projects with the default options. Clones are created below `temporary`, `now` is the time in seconds
+    /// since the epoch, and events are ignored.
     pub fn new(
         configuration: &'w Configuration,
         workspace: &'w Workspace,
@@ -76,9 +76,13 @@ impl<'w> SyncRequest<'w> {
         }
     }
 
+    /// Opens a transport to the workspace's remote. A run that only reads may use another URL than one that publishes.
     pub(super) fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
-        let reads = |project: &&Project| project.direction == Direction::FromCodex;
-        let purpose = if self.projects.iter().all(reads) {
+        let only_reads = self
+            .projects
+            .iter()
+            .all(|project| project.direction == Direction::FromCodex);
+        let purpose = if only_reads {
             Purpose::Read
         } else {
             Purpose::Publish
@@ -98,6 +102,7 @@ impl<'w> SyncRequest<'w> {
         )?)
     }
 
+    /// Adds a warning about a project, or about the run as a whole, and reports it as an event.
     pub(super) fn warn(
         &self,
         warnings: &mut Vec<Warning>,
@@ -107,7 +112,7 @@ impl<'w> SyncRequest<'w> {
         self.add_warning(warnings, project.map(|project| &project.name), message);
     }
 
-    /// A warning about a project that the configuration may no longer have.
+    /// Like [`SyncRequest::warn`], for a project that may no longer be configured.
     pub(super) fn warn_of(
         &self,
         warnings: &mut Vec<Warning>,

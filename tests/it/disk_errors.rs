@@ -200,7 +200,7 @@ fn no_room_for_the_state_is_a_warning() {
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
         return;
     };
-    assert_warns(&sandbox, &codex, output, "the state cannot be kept");
+    assert_warns(&sandbox, &codex, output, "cannot write state to");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn state_that_cannot_be_written_is_a_warning() {
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
         return;
     };
-    assert_warns(&sandbox, &codex, output, "the state cannot be kept");
+    assert_warns(&sandbox, &codex, output, "cannot write state to");
 }
 
 #[test]

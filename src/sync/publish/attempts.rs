@@ -1,5 +1,5 @@
-//! The memory of the pushes of a run. The response to a push can be lost and the push can still land later, so every
-//! attempt is remembered until the remote was seen to hold it, or until it cannot land any more.
+//! Remembers the pushes of a run. The reply to a push can be lost, and the push can still land later. So every attempt is
+//! remembered until the remote was seen to contain it, or until it can no longer land.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,7 @@ struct Attempt {
     base: Option<ObjectId>,
     /// The commits by project index.
     commits: BTreeMap<usize, ObjectId>,
-    /// The changes of the commits, by project index. They are only kept here if the run makes another plan while the
-    /// attempt may still land.
+    /// The changes of the commits by project index, if the run makes another plan while the attempt may still land.
     plans: BTreeMap<usize, ProjectPlan>,
 }
 
@@ -34,7 +33,7 @@ pub(super) struct Attempts {
     pub(super) count: u32,
     /// Attempts that may have landed, oldest first.
     pending: Vec<Attempt>,
-    /// Attempts that the remote was seen to hold, in the order in which they were seen.
+    /// Attempts that the remote was seen to contain, in the order in which they were seen.
     verified: Vec<Attempt>,
 }
 
@@ -63,13 +62,13 @@ impl Attempts {
         self.pending.first().and_then(|attempt| attempt.base)
     }
 
-    /// Notes the result of the push that began last, of `planned`.
+    /// Updates the last attempt, which pushed `planned`, with its result.
     pub(super) fn note(&mut self, planned: &Planned, result: &Result<PushOutcome, SyncError>) {
         match result {
             Ok(PushOutcome::Verified { heads, .. }) => {
                 let last = self.pending.last().map(|attempt| attempt.head);
                 self.verify(heads);
-                // An earlier attempt landed instead, so that the last one cannot.
+                // If only an earlier attempt has landed, the tip that the last one replaces is no longer that of the branch.
                 self.pending.retain(|attempt| Some(attempt.head) != last);
             }
             Ok(PushOutcome::BranchMoved(setback) | PushOutcome::RetryableFailure(setback))
@@ -94,7 +93,7 @@ impl Attempts {
         }
     }
 
-    /// Looks for the attempts that may have landed in a tip that was fetched since.
+    /// Searches a newly fetched tip for attempts that may have landed.
     pub(super) fn recognize(&mut self, session: &RemoteSession) -> Result<(), SyncError> {
         let is_replaced = |attempt: &Attempt| attempt.replaces != session.target.tip;
         let Some(tip) = session
@@ -115,7 +114,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// Notes that the branch contains these heads.
+    /// Marks the attempts with these heads as verified.
     fn verify(&mut self, heads: &[ObjectId]) {
         let (found, pending): (Vec<_>, _) = std::mem::take(&mut self.pending)
             .into_iter()
@@ -124,7 +123,7 @@ impl Attempts {
         self.verified.extend(found);
     }
 
-    /// Whether commits of this run may be in the branch without having been seen there.
+    /// Whether an attempt may have landed without having been seen in the branch.
     pub(super) fn is_any_pending(&self) -> bool {
         !self.pending.is_empty()
     }

@@ -20,7 +20,7 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::sync::source_roots::SourceRoots;
 
-/// The commits of a plan, complete except for the contents of the files, which are read when they are sent.
+/// The commits of a plan. Only the contents of the files are missing, which are read when they are sent.
 pub(super) struct Committed {
     /// The commit that the branch is to point to: the last one, or the base if only a branch is created.
     pub(super) head: ObjectId,
@@ -28,7 +28,7 @@ pub(super) struct Committed {
     pub(super) base: Option<ObjectId>,
     /// The commits by project index.
     pub(super) commits: BTreeMap<usize, ObjectId>,
-    /// The commits and their new trees, in an order in which a delta follows its base.
+    /// The commits and their new trees. A delta comes after its base.
     objects: Vec<Encoded>,
     /// The blobs that the trees need and the base may lack, each once.
     blobs: Vec<NewBlob>,
@@ -41,7 +41,7 @@ struct NewBlob {
     file: SourceFile,
 }
 
-/// Builds the commits of a run. It remembers what does not change between attempts.
+/// Builds the commits of a run. It keeps the values that do not change between attempts.
 pub(super) struct Committer<'r> {
     authorship: Authorship<'r>,
     /// The source revision of each project that was committed before, by index.
@@ -56,7 +56,7 @@ impl<'r> Committer<'r> {
         }
     }
 
-    /// Builds the commits of `planned`. Nothing is written.
+    /// Builds the commits of `planned` in memory.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,

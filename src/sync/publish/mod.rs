@@ -1,13 +1,13 @@
-//! Publishes projects: from their sources to commits that the remote was seen to hold.
+//! Publishes projects: from their sources to commits that the remote was seen to contain.
 //!
-//! Each stage turns the value of the stage before into another one:
+//! A run enters the stages in this order. Each makes a value from that of the stage before:
 //!
-//! > sources → [`Scanned`](scan::Scanned) → [`Planned`] → [`Committed`](commit::Committed) →
-//! > [`PushOutcome`](push::PushOutcome)
+//! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`] → [`commit`]: [`Committed`](commit::Committed) →
+//! > [`push`](mod@push): [`PushOutcome`] → [`record`](mod@record)
 //!
-//! The values own what the next stage needs and hold no open files or connections. [`land`] is the only place that goes
-//! back: when the branch has moved, it fetches the new tip and plans again from the same [`Scanned`](scan::Scanned).
-//! A check of the planned files belongs between plan and commit.
+//! The values own everything that the next stage needs, and contain no open files or connections. Only [`land`] goes back:
+//! if the branch has moved, it fetches the new tip and plans again from the same [`Scanned`]. [`attempts`] and [`retry`]
+//! remember the earlier rounds. A check of the planned files belongs between plan and commit.
 
 mod attempts;
 mod commit;
@@ -43,9 +43,9 @@ use crate::event::Event;
 use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::plan::Decision;
 
-/// The values of a run that the report is made from, also if the run fails in between.
+/// The values that the report of a run is made from, also if the run fails.
 struct Run {
-    /// What is known of the run as a whole.
+    /// The outcome, without the parts that are computed at the end of the run.
     outcome: SyncOutcome,
     scanned: Scanned,
     /// The last plan.
@@ -53,10 +53,9 @@ struct Run {
     attempts: Attempts,
 }
 
-/// Publishes the projects of the request, whatever their direction, or plans it. `outcome` is that of a run that has
-/// done nothing yet.
+/// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that has done nothing yet.
 ///
-/// Also returns the local caches by path, as they would be after the run, if this is a dry run of both directions.
+/// A dry run also returns the local caches as they would be after the run, by path.
 pub(super) fn publish(
     request: &SyncRequest<'_>,
     outcome: SyncOutcome,
@@ -101,8 +100,8 @@ fn publish_online(
     }
     let state = result?;
 
-    // Another run may hold a cache and wait for the clone or for the queue lock, so neither is held while this run waits
-    // for a cache.
+    // Another run may have locked a cache and wait for the clone or for the queue lock, so this run releases both before it
+    // waits for a cache.
     drop(session);
     if request.workspace.caches_published {
         *caches = cache(request, run, &branch);
@@ -110,7 +109,7 @@ fn publish_online(
     Ok(state)
 }
 
-/// Plans and pushes until the commits have landed, or cannot land.
+/// Plans, commits and pushes until the commits have landed or cannot land.
 fn land(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
@@ -160,7 +159,7 @@ fn land(
                 if heads.contains(&committed.head) {
                     return Ok(CommitState::Verified);
                 }
-                // Only the commits of an earlier attempt landed.
+                // Only the commits of an earlier attempt have landed.
                 session.fetch_to_push(request)?;
                 continue;
             }
@@ -183,7 +182,7 @@ fn land(
     }
 }
 
-/// Waits before the next attempt. If a signal ends the run instead, the server's message to the last one is shown.
+/// Waits before the next attempt. If a signal ends the run instead, the server's message to the last attempt is shown.
 fn wait_to_retry(
     request: &SyncRequest<'_>,
     attempts: u32,
@@ -203,7 +202,7 @@ fn wait_to_retry(
     Ok(())
 }
 
-/// Compares the sources with what was recorded of the codex. This uses no network and no git, and writes nothing.
+/// Compares the sources with the recorded state of the codex. This uses neither the network nor git, and writes nothing.
 fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState, SyncError> {
     let sources = scan_all(request, None);
     let warnings = &mut run.outcome.warnings;
@@ -239,10 +238,10 @@ fn quote(request: &SyncRequest<'_>, lines: Vec<String>) {
     }
 }
 
-/// Turns the error of a run into one that says that commits may have landed, if that is so. An error that reports the
-/// result of a push stays.
+/// Replaces the error of a run if commits may have landed, because the user must know that. An error that states the result
+/// of the push is kept.
 fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncError {
-    let is_verdict = matches!(
+    let states_result = matches!(
         error,
         SyncError::Declined { .. }
             | SyncError::RetriesExhausted { .. }
@@ -250,7 +249,7 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
             | SyncError::NotInBranch { .. }
             | SyncError::BranchGone { .. }
     );
-    if is_verdict || !run.attempts.is_any_pending() {
+    if states_result || !run.attempts.is_any_pending() {
         return error;
     }
 
@@ -264,7 +263,7 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
     }
 }
 
-/// Notes the branch before and after the run.
+/// Sets the branch's tips before and after the run.
 fn note_remote(run: &mut Run, session: &RemoteSession, is_ok: bool) {
     let outcome = &mut run.outcome;
     let remote = &mut outcome.remote;
@@ -288,6 +287,7 @@ fn note_remote(run: &mut Run, session: &RemoteSession, is_ok: bool) {
     }
 }
 
+/// Records the state of the codex for the next run.
 fn record(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -331,7 +331,7 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
     update.update_caches(&published, &mut run.outcome.warnings)
 }
 
-/// Makes the report of a run from its values.
+/// Completes the outcome from the values of the run.
 fn finish(
     request: &SyncRequest<'_>,
     run: Run,

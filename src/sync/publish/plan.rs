@@ -37,8 +37,8 @@ pub(super) fn plan(
     Ok(planned)
 }
 
-/// Compares all projects with `listings`, which are the files of each in the commit `base`. This uses no network and
-/// no git, and writes nothing.
+/// Compares all projects with `listings`, which are their files in the commit `base`. This uses neither the network nor
+/// git, and writes nothing.
 #[tracing::instrument(level = "debug", name = "plan", skip_all)]
 pub(super) fn plan_on(
     request: &SyncRequest<'_>,
@@ -89,8 +89,8 @@ impl Planned {
             .any(|decision| matches!(decision, Decision::Withheld(..)))
     }
 
-    /// Decides whether a push creates the branch. A branch that starts from another one is also created if no file
-    /// differs, unless all projects failed or are withheld.
+    /// Decides whether a push creates the branch. A branch that starts from another one is also created if no file differs,
+    /// unless all projects failed or are withheld.
     fn create_branch(&mut self, session: &RemoteSession) {
         let has_changes = self.changes().next().is_some();
         let is_any_up_to_date = self
@@ -106,7 +106,7 @@ impl Planned {
         }
     }
 
-    /// Warns of each project that has no file on either side.
+    /// Warns about each project that has no files on either side.
     pub(super) fn warn_of_empty(
         &self,
         request: &SyncRequest<'_>,
@@ -116,8 +116,7 @@ impl Planned {
         for (number, decision) in &self.decisions {
             let is_empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
             if is_empty && scanned.snapshots[*number].files.is_empty() {
-                let message =
-                    "no source file matches, and the codex holds none of it either".to_owned();
+                let message = "no files match, and the codex has none for this project".to_owned();
                 request.warn(warnings, Some(request.projects[*number]), message);
             }
         }

@@ -1,6 +1,8 @@
-//! One push and the truth about it. The verdict is what the remote shows when it is asked again, whatever it answered
-//! before: commits of ours in the branch are verified; a branch at another tip has moved; at the same tip, a refusal is
-//! final, unless the lock of the branch was held or the transport failed.
+//! Pushes once and finds out what happened.
+//!
+//! The reply to the push does not decide: the branch is queried again. If it contains commits of the run, they are
+//! verified. If it has another tip, it has moved. If it has the same tip, a refusal is final, unless another push held the
+//! lock of the branch or the transport failed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,42 +16,47 @@ use crate::outcome::SyncError;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
-/// How long an accepted push is looked for: a replica that is read from may lag behind the server that took it.
+/// The time for which an accepted push is looked for: a replica that answers queries may lag behind the server that
+/// accepted the push.
 const REPLICA_LAG: Duration = Duration::from_secs(3);
 
-/// What is reported of a history whose beginning the server does not show.
+/// The reason why a push is unverified if the server sends only a part of the branch's history.
 const INCOMPLETE: &str =
     "the server shows only a part of the branch's history, which does not contain the commits";
 
-/// What became of one push.
+/// The result of one push.
 pub(super) enum PushOutcome {
-    /// The branch contains these commits of the run, which may be those of an earlier attempt.
+    /// The branch contains commits of the run.
     Verified {
+        /// The heads of the attempts that it contains. The last attempt may not be among them.
         heads: Vec<ObjectId>,
+        /// The server's message, one line each.
         words: Vec<String>,
     },
-    /// The branch is at another tip: plan again on top of it.
+    /// The branch has another tip, so the run must plan again on top of it.
     BranchMoved(Setback),
-    /// The branch is at the same tip, and the same push may succeed a moment later.
+    /// The branch has the same tip, and the same push may succeed a moment later.
     RetryableFailure(Setback),
     /// The server does not accept this push.
     Rejected(Refusal),
-    /// All of it was sent, and whether it landed, or will land, is not known: the error says why.
+    /// The push was sent completely, and it is unknown whether it landed or will land, because of this error.
     Unknown(SyncError),
 }
 
-/// Why a push did not land.
+/// The reason why a push did not land and may be tried again.
 pub(super) enum Setback {
+    /// The server refused it.
     Refused(Refusal),
+    /// The transport failed.
     Transport {
         error: RemoteError,
-        /// Whether all of it was sent, so that it may land later.
+        /// Whether the push was sent completely, so that it may land later.
         sent: bool,
     },
 }
 
 impl Setback {
-    /// The reason on one line.
+    /// The reason, on one line.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Refused(refusal) => refusal.reason.clone(),
@@ -57,7 +64,7 @@ impl Setback {
         }
     }
 
-    /// What the server said.
+    /// The server's message, one line each.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
             Self::Refused(refusal) => refusal.words.clone(),
@@ -65,14 +72,15 @@ impl Setback {
         }
     }
 
-    /// Whether the commits may still land.
+    /// Whether the commits can still land.
     pub(super) fn is_undetermined(&self) -> bool {
         matches!(self, Self::Transport { sent: true, .. })
     }
 
-    /// The shortest time to wait before the next try.
-    pub(super) fn pause(&self, tries: u32) -> Duration {
-        let slow = Duration::from_millis(700) * tries;
+    /// The minimum delay before the next attempt. `failures` is the number of the last attempts that failed while the tip
+    /// stayed the same.
+    pub(super) fn min_delay(&self, failures: u32) -> Duration {
+        let slow = Duration::from_millis(700) * failures;
         match self {
             Self::Refused(refusal) if refusal.kind == RefusalKind::Outdated => slow,
             Self::Refused(_) => Duration::ZERO,
@@ -85,24 +93,26 @@ impl Setback {
     }
 }
 
-/// Where the branch is after a push, compared with where it was before.
-enum Standing {
-    /// It contains these commits of ours.
+/// The state of the branch after a push, compared with its state before.
+enum BranchState {
+    /// It contains these heads of attempts.
     Contains(Vec<ObjectId>),
+    /// It has the same tip.
     Unmoved,
-    /// Others committed on top of the tip that it had.
+    /// It contains the old tip and commits of others on top of it.
     Advanced,
-    /// Its history does not contain the tip that it had.
+    /// It does not contain the old tip.
     Rewritten,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// The server does not show enough of its history.
-    Unproven,
+    /// The server sends only a part of its history, which does not contain the commits.
+    Incomplete,
 }
 
-/// Sends the last of `heads` and finds out what became of it. The others are the heads of earlier attempts that may have
-/// landed; all of them are on top of `boundary`. An error is a verdict: no commit of this attempt landed, or they are
-/// gone.
+/// Pushes the last of `heads` and finds out whether it landed. The others are the heads of earlier attempts that may have
+/// landed. All of them are on top of `boundary`.
+///
+/// After an error it is certain that no commit of this attempt is in the branch.
 pub(super) fn push(
     session: &mut RemoteSession,
     request: &SyncRequest<'_>,
@@ -125,18 +135,19 @@ pub(super) fn push(
     } else {
         Duration::ZERO
     };
-    let seen = during(request, Stage::Verify, || {
-        look_for(session, heads, boundary, patience)
+    let queried = during(request, Stage::Verify, || {
+        wait_for_head(session, heads, boundary, patience)
     });
-    match seen {
-        Ok((refs, standing)) => {
+    match queried {
+        Ok((refs, state)) => {
             session.refs_after_push = Some(refs);
-            judge(session, request, head, reply, standing)
+            judge(session, request, head, reply, state)
         }
-        Err(error) => unanswered(session, reply, error),
+        Err(error) => unverified(session, reply, error),
     }
 }
 
+/// Does `work` and reports it as a stage.
 fn during<T>(request: &SyncRequest<'_>, stage: Stage, work: impl FnOnce() -> T) -> T {
     request.reporter.event(&Event::Started { stage });
     let result = work();
@@ -144,80 +155,81 @@ fn during<T>(request: &SyncRequest<'_>, stage: Stage, work: impl FnOnce() -> T) 
     result
 }
 
-/// Asks where the branch is, again and again for as long as `patience` while it does not contain the last of `heads`.
-fn look_for(
+/// Queries the branch until it contains the last of `heads`, or until `patience` is over.
+fn wait_for_head(
     session: &RemoteSession,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
     patience: Duration,
-) -> Result<(RemoteRefs, Standing), RemoteError> {
+) -> Result<(RemoteRefs, BranchState), RemoteError> {
     let end = Instant::now() + patience;
     let mut delay = Duration::from_millis(100);
     loop {
-        let (refs, standing) = look(session, heads, boundary)?;
-        let is_certain = match &standing {
-            Standing::Contains(found) => found.last() == heads.last(),
-            // A replica does not show what others pushed after us before it shows ours.
-            Standing::Advanced => true,
+        let (refs, state) = query_branch(session, heads, boundary)?;
+        let is_certain = match &state {
+            BranchState::Contains(found) => found.last() == heads.last(),
+            // A replica that shows later commits of others would show the commits of this run as well.
+            BranchState::Advanced => true,
             _ => false,
         };
         if is_certain || Instant::now() + delay > end {
-            return Ok((refs, standing));
+            return Ok((refs, state));
         }
         thread::park_timeout(delay);
         delay = (delay * 2).min(Duration::from_secs(1));
     }
 }
 
-fn look(
+/// Queries the branch once, and fetches its history if it has another tip.
+fn query_branch(
     session: &RemoteSession,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
-) -> Result<(RemoteRefs, Standing), RemoteError> {
-    let refs = session.ask_again()?;
-    let standing = match refs.tip {
-        None if session.target.tip.is_none() => Standing::Unmoved,
-        None => Standing::Missing,
-        // Ours: the clone has all of it.
+) -> Result<(RemoteRefs, BranchState), RemoteError> {
+    let refs = session.query_target()?;
+    let state = match refs.tip {
+        None if session.target.tip.is_none() => BranchState::Unmoved,
+        None => BranchState::Missing,
+        // The clone contains the whole history of an attempt.
         Some(tip) if heads.contains(&tip) => {
-            Standing::Contains(session.store().search(tip, heads, boundary).found)
+            BranchState::Contains(session.store().search(tip, heads, boundary).found)
         }
-        Some(tip) if Some(tip) == session.target.tip => Standing::Unmoved,
+        Some(tip) if Some(tip) == session.target.tip => BranchState::Unmoved,
         Some(_) => match session.search_branch(heads, boundary) {
-            Ok(search) if !search.found.is_empty() => Standing::Contains(search.found),
-            Ok(search) if !search.is_complete => Standing::Unproven,
-            Ok(search) if search.has_boundary || boundary.is_none() => Standing::Advanced,
-            Ok(_) => Standing::Rewritten,
-            Err(error) if error.kind == RemoteErrorKind::BranchMissing => Standing::Missing,
+            Ok(search) if !search.found.is_empty() => BranchState::Contains(search.found),
+            Ok(search) if !search.is_complete => BranchState::Incomplete,
+            Ok(search) if search.has_boundary || boundary.is_none() => BranchState::Advanced,
+            Ok(_) => BranchState::Rewritten,
+            Err(error) if error.kind == RemoteErrorKind::BranchMissing => BranchState::Missing,
             Err(error) => return Err(error),
         },
     };
-    Ok((refs, standing))
+    Ok((refs, state))
 }
 
-/// The verdict, once it is known where the branch is.
+/// Decides on the result, given the reply to the push and the state of the branch.
 fn judge(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
     head: ObjectId,
     reply: Result<PushReply, RemoteError>,
-    standing: Standing,
+    state: BranchState,
 ) -> Result<PushOutcome, SyncError> {
-    let is_gone = matches!(standing, Standing::Missing) && session.target.existed;
-    let moved = match standing {
-        Standing::Contains(heads) => {
+    let is_gone = matches!(state, BranchState::Missing) && session.target.existed;
+    let moved = match state {
+        BranchState::Contains(heads) => {
             let words = match reply {
                 Ok(PushReply::Accepted { words, .. }) => words,
                 _ => Vec::new(),
             };
             return Ok(PushOutcome::Verified { heads, words });
         }
-        Standing::Unmoved => false,
+        BranchState::Unmoved => false,
         _ => true,
     };
     let (error, sent) = match reply {
         Ok(PushReply::Accepted { instead, words }) => {
-            return not_there(session, request, head, instead, words, &standing);
+            return accepted_but_missing(session, request, head, instead, words, &state);
         }
         // A branch that the server hides looks deleted.
         Ok(PushReply::Refused(refusal)) if is_gone && refusal.is_of_hidden_branch() => {
@@ -257,19 +269,19 @@ fn judge(
     Err(error.into())
 }
 
-/// The server accepted the push, and the branch does not contain it.
-fn not_there(
+/// The result if the server accepted the push and the branch does not contain it.
+fn accepted_but_missing(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
     commit: ObjectId,
     instead: Option<String>,
     words: Vec<String>,
-    standing: &Standing,
+    state: &BranchState,
 ) -> Result<PushOutcome, SyncError> {
     let place = session.transport.url().place();
     let branch = session.target.branch.clone();
-    match standing {
-        Standing::Unproven => {
+    match state {
+        BranchState::Incomplete => {
             let source = RemoteError {
                 kind: RemoteErrorKind::Other,
                 place: place.clone(),
@@ -285,7 +297,7 @@ fn not_there(
                 source: Box::new(source),
             }))
         }
-        Standing::Rewritten | Standing::Missing if instead.is_none() => {
+        BranchState::Rewritten | BranchState::Missing if instead.is_none() => {
             Err(SyncError::LandedThenRemoved {
                 place,
                 branch,
@@ -303,7 +315,7 @@ fn not_there(
     }
 }
 
-/// The error that all of a push was sent and the server never said what became of it.
+/// The error for a push that was sent completely and whose result the server did not report.
 pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncError {
     SyncError::NoVerdict {
         place: session.transport.url().place(),
@@ -312,27 +324,27 @@ pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncErr
     }
 }
 
-/// The verdict where the remote could not be asked again.
-fn unanswered(
+/// The result if the branch could not be queried after the push, because of `query_error`.
+fn unverified(
     session: &RemoteSession,
     reply: Result<PushReply, RemoteError>,
-    mut asked: RemoteError,
+    mut query_error: RemoteError,
 ) -> Result<PushOutcome, SyncError> {
     let words = match reply {
-        // Whatever the branch is now: this push did not land.
+        // This push did not land, whatever the state of the branch is.
         Ok(PushReply::Refused(refusal)) => {
-            asked.detail.extend(marked(&refusal.words));
-            return Err(asked.into());
+            query_error.detail.extend(marked(&refusal.words));
+            return Err(query_error.into());
         }
         Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => return Err(error.into()),
-        // It was not sent as a whole.
+        // The push was not sent completely.
         Err(error) => return Err(error.into()),
         Ok(PushReply::Accepted { words, .. }) => words,
         Ok(PushReply::Lost(_)) => Vec::new(),
     };
-    asked.detail.extend(marked(&words));
+    query_error.detail.extend(marked(&words));
     Ok(PushOutcome::Unknown(SyncError::Unverified {
         place: session.transport.url().place(),
-        source: Box::new(asked),
+        source: Box::new(query_error),
     }))
 }

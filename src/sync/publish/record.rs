@@ -1,4 +1,4 @@
-//! Records what the codex holds of each project, and reads the records for a plan without network.
+//! Records the files of each project in the codex, and reads the records for an offline plan.
 
 use std::io;
 
@@ -23,8 +23,8 @@ pub(super) struct RecordedTip {
     pub(super) time: i64,
 }
 
-/// Reads the recorded files of all projects. If the records are from several commits, the tip is the oldest of them;
-/// without projects there is none.
+/// Reads the recorded files of all projects. If the records are from several commits, the oldest one is
+/// returned. Without projects there is none.
 pub(super) fn read(
     request: &SyncRequest<'_>,
     warnings: &mut Vec<Warning>,
@@ -60,7 +60,8 @@ pub(super) fn read(
         && recorded.iter().any(|recorded| recorded.tip != oldest.tip)
     {
         let message =
-            "what is recorded of the projects is of several tips; the oldest is told".to_owned();
+            "the recorded state of these projects is from different commits; showing the oldest"
+                .to_owned();
         request.warn(warnings, None, message);
     }
 
@@ -68,8 +69,8 @@ pub(super) fn read(
     Ok((listings.collect(), oldest))
 }
 
-/// Records the files of all projects for the next run: as they are after the plan if its commits `landed` and made that
-/// tip, otherwise as they were fetched. The push is done by then, so an error is only a warning.
+/// Records the files of all projects in the codex. If the commits of the plan have `landed` and made that tip, these are
+/// the files after the plan, otherwise the fetched ones. The run is complete by then, so an error is only a warning.
 pub(super) fn write(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -78,7 +79,7 @@ pub(super) fn write(
     landed: Option<ObjectId>,
     warnings: &mut Vec<Warning>,
 ) {
-    // The listings are those of the commit that the plan was made on. A run can end between a fetch and the next plan.
+    // The listings are those of the planned base. A run can end between a fetch and the next plan.
     let is_current = session.base.tip == planned.base && session.base.tip == session.target.tip;
     let is_fetched = is_current && session.store.is_some();
     if landed.is_none() && !is_fetched {
@@ -109,9 +110,9 @@ pub(super) fn write(
             state.write(request.projects[*number], &recorded)
         });
     if let Err(error) = written {
-        let place = shown(&request.workspace.state_dir);
+        let directory = shown(&request.workspace.state_dir);
         let message = format!(
-            "the state cannot be kept in `{place}`, so the next sync fetches again (`state.dir` names another place): {error}"
+            "cannot write state to `{directory}`; the next sync will fetch again (set `state.dir` to change the location): {error}"
         );
         request.warn(warnings, None, message);
     }

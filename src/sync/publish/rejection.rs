@@ -11,7 +11,7 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::workspace::Project;
 
-/// The error of a push that the server rejected. It names the projects that the server's message is about.
+/// The error for a push that the server rejected. It names the projects that the server's message is about.
 pub(super) fn rejected(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -37,7 +37,7 @@ pub(super) fn rejected(
     }
 }
 
-/// The error of a run that has no retry left. `has_moved` is whether the branch moved during the last attempt.
+/// The error for a run that has no attempt left. `has_moved` is whether the branch moved during the last attempt.
 pub(super) fn given_up(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -67,11 +67,11 @@ pub(super) fn given_up(
     }
 }
 
-/// How gitolite names a path in the words of its rules.
+/// The prefix of a path in a message of gitolite's rules.
 const GITOLITE: &str = "VREF/NAME/";
 
-/// The projects that `words` name, by their commit or by their path in the codex. None where that is all of them: then
-/// the words are about the push.
+/// The projects that the server's message names by their commit or by their path in the codex. If it names all of them, it
+/// is about the push as a whole, and the result is empty.
 fn named(pushed: &[(&Project, ObjectId)], words: &[String]) -> Vec<ProjectName> {
     let is_named = |(project, commit): &&(&Project, ObjectId)| {
         let path = format!("{}/", escaped(project.to.as_bstr()));
@@ -92,7 +92,7 @@ fn named(pushed: &[(&Project, ObjectId)], words: &[String]) -> Vec<ProjectName> 
     }
 }
 
-/// Whether `line` contains `path`, and not as the end of a longer one.
+/// Whether `line` contains `path` as a whole path, not as the end of a longer one.
 fn contains(line: &str, path: &str) -> bool {
     let begins = |at: usize| {
         let before = &line[..at];
@@ -111,7 +111,7 @@ mod tests {
     use super::contains;
 
     #[test]
-    fn a_path_is_found_as_a_whole() {
+    fn only_a_whole_path_is_found() {
         for (line, expected) in [
             ("projects/a/", true),
             ("FATAL: W VREF/NAME/projects/a/docs/x.md acme DENIED", true),

@@ -1,4 +1,4 @@
-//! The report of a project that was published, or would be.
+//! The report on a project that was published, or would have been.
 
 use crate::config::Direction;
 use crate::object::ObjectId;
@@ -7,30 +7,30 @@ use crate::plan::{Decision, ProjectPlan};
 use crate::scan::ScanError;
 use crate::workspace::Project;
 
-/// How far the commits of the last plan got.
+/// The state of the last plan's commits at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitState {
-    /// The run is a dry run.
+    /// The run is a dry run, so there are no commits.
     OnlyPlanned,
-    /// They did not reach the remote.
+    /// The remote does not contain them.
     NotLanded,
-    /// The run is `--atomic`, and another project was not ready.
+    /// They were not pushed, because the run is atomic and another project was not ready.
     WithheldByOthers,
-    /// The remote was seen to hold them.
+    /// The remote was seen to contain them.
     Verified,
     /// They were sent, and whether they landed is unknown.
     Unknown,
 }
 
-/// A commit that the remote was seen to hold.
+/// A commit that the remote was seen to contain.
 pub(super) struct LandedCommit {
     pub(super) commit: ObjectId,
-    /// Its changes, if the last plan of the run was made after it had landed.
+    /// The changes of the commit, if the last plan of the run was made after it had landed.
     pub(super) plan: Option<ProjectPlan>,
 }
 
-/// Reports a project. `decision` is `None` if the run ended before it was planned, and `pending` is a commit of the
-/// project that may land.
+/// Reports on a project. `decision` is `None` if the run ended before the project was planned. `pending` is a commit of
+/// the project that may have landed.
 pub(super) fn report(
     project: &Project,
     decision: Option<Result<Decision, ScanError>>,

@@ -1,4 +1,4 @@
-//! Whether, and after which delay, a push is tried again.
+//! Decides whether a push is tried again, and after which delay.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SAME_TIP_TRIES: u32 = 2;
 /// The retries of a run.
 pub(super) struct Retries {
     limit: u32,
-    /// The delays. They depend on the duration of the first attempt, so they do not exist before.
+    /// The delays, which depend on the duration of the first attempt; `None` before it.
     delays: Option<Box<dyn Iterator<Item = Duration>>>,
     /// The number of the last attempts that failed while the tip stayed the same.
     at_same_tip: u32,
@@ -29,8 +29,8 @@ impl Retries {
         }
     }
 
-    /// Returns the delay before the next attempt, or `None` if there is none left. `duration` is that of the attempt
-    /// that just failed.
+    /// Returns the delay before the next attempt, or `None` if no attempt is left. `duration` is the duration of the
+    /// attempt that just failed.
     pub(super) fn next_delay(
         &mut self,
         has_moved: bool,
@@ -44,9 +44,9 @@ impl Retries {
             .get_or_insert_with(|| Box::new(backoff(limit, duration)))
             .next()?;
 
-        let pause = setback.pause(self.at_same_tip);
-        let is_possible = self.at_same_tip <= SAME_TIP_TRIES && pause <= LONGEST_WAIT;
-        is_possible.then(|| delay.max(pause))
+        let min_delay = setback.min_delay(self.at_same_tip);
+        let is_possible = self.at_same_tip <= SAME_TIP_TRIES && min_delay <= LONGEST_WAIT;
+        is_possible.then(|| delay.max(min_delay))
     }
 }
 
