@@ -1,4 +1,4 @@
-//! A kept clone (`clone.strategy: cached`) that is damaged is thrown away and fetched again, in the same run.
+//! A damaged cached clone (`clone.strategy: cached`) is deleted and fetched again in the same run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::support::{Codex, Sandbox};
 
 const FROM_CODEX: &str = "sync.from_codex.include=['codex://acme/core/**']";
 
-/// What happens to a file.
+/// The damage of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
     Missing,
@@ -33,13 +33,13 @@ impl Damage {
     }
 }
 
-struct KeptWorld {
+struct CachedWorld {
     sandbox: Sandbox,
     codex: Codex,
 }
 
-impl KeptWorld {
-    /// A kept clone with trees in one pack, contents in another, what was published in a third, and a shallow history.
+impl CachedWorld {
+    /// A cached clone with a shallow history and three packs: trees, contents, and published objects.
     fn new() -> Self {
         let sandbox = Sandbox::new();
         let codex = sandbox.workspace(&["alpha"], "");
@@ -47,7 +47,7 @@ impl KeptWorld {
             &[
                 ("100644", "README.md", "the codex"),
                 ("100644", "projects/core/deep/a.md", "from the codex"),
-                ("100644", "projects/other/b.md", "of another"),
+                ("100644", "projects/other/b.md", "another project"),
             ],
             &[],
         );
@@ -65,7 +65,7 @@ impl KeptWorld {
         self.sandbox.write("ws/alpha/docs/a.md", text);
     }
 
-    /// Publishes and pulls; both must be done.
+    /// Publishes and pulls, and checks that both were done.
     #[track_caller]
     fn sync(&self) {
         let limits = "remote.timeout={connect='30s', idle='30s', push_verdict='60s'}";
@@ -87,7 +87,7 @@ impl KeptWorld {
         self.codex.assert_sound();
     }
 
-    /// The kept clone.
+    /// The directory of the cached clone.
     fn clone(&self) -> PathBuf {
         let clones = self.sandbox.path("home/.cache/fractary-codex/clones");
         let entry = fs::read_dir(clones).unwrap().next().unwrap().unwrap();
@@ -105,17 +105,17 @@ impl KeptWorld {
     }
 }
 
-/// The next sync does its job although `damage` was done to the kept clone.
+/// Damages the clone, and checks that the next sync succeeds.
 #[track_caller]
-fn heals(world: &KeptWorld, case: &str, damage: impl Fn(&KeptWorld)) {
+fn assert_repaired(world: &CachedWorld, case: &str, damage: impl Fn(&CachedWorld)) {
     damage(world);
     world.change(case);
     world.sync();
 }
 
 #[test]
-fn a_sound_kept_clone_is_used_again() {
-    let world = KeptWorld::new();
+fn intact_clone_is_reused() {
+    let world = CachedWorld::new();
     let packs = world.packed("pack");
     for text in ["second", "third"] {
         world.change(text);
@@ -126,11 +126,11 @@ fn a_sound_kept_clone_is_used_again() {
 }
 
 #[test]
-fn a_damaged_pack_of_a_kept_clone_heals() {
-    let world = KeptWorld::new();
+fn damaged_packs_are_fetched_again() {
+    let world = CachedWorld::new();
     for extension in ["pack", "idx"] {
         for damage in [Missing, Empty, Cut, Flipped] {
-            heals(&world, &format!("{damage:?} {extension}"), |world| {
+            assert_repaired(&world, &format!("{damage:?} {extension}"), |world| {
                 let files = world.packed(extension);
                 assert!(files.len() >= 3, "{files:?}");
                 files.iter().for_each(|file| damage.apply(file));
@@ -140,26 +140,26 @@ fn a_damaged_pack_of_a_kept_clone_heals() {
 }
 
 #[test]
-fn one_damaged_pack_of_several_heals() {
-    let world = KeptWorld::new();
+fn single_damaged_pack_is_fetched_again() {
+    let world = CachedWorld::new();
     for number in 0..world.packed("pack").len() {
-        heals(&world, &format!("both files of pack {number}"), |world| {
+        assert_repaired(&world, &format!("both files of pack {number}"), |world| {
             for extension in ["pack", "idx"] {
                 Missing.apply(&world.packed(extension)[number]);
             }
         });
-        heals(&world, &format!("a bit of pack {number}"), |world| {
+        assert_repaired(&world, &format!("a bit of pack {number}"), |world| {
             Flipped.apply(&world.packed("pack")[number]);
         });
     }
 }
 
 #[test]
-fn damaged_files_of_a_kept_clone_heal() {
-    let world = KeptWorld::new();
+fn damaged_refs_and_settings_are_replaced() {
+    let world = CachedWorld::new();
     for file in ["HEAD", "config", "refs/codex/tip", "shallow"] {
         for damage in [Missing, Empty, Cut, Flipped] {
-            heals(&world, &format!("{damage:?} {file}"), |world| {
+            assert_repaired(&world, &format!("{damage:?} {file}"), |world| {
                 damage.apply(&world.clone().join(file));
             });
         }
@@ -167,67 +167,67 @@ fn damaged_files_of_a_kept_clone_heal() {
 }
 
 #[test]
-fn other_damage_to_a_kept_clone_heals() {
-    let world = KeptWorld::new();
-    let gone = "0123456789012345678901234567890123456789";
-    let write = |world: &KeptWorld, file: &str, text: &str| {
+fn other_damage_is_repaired() {
+    let world = CachedWorld::new();
+    let unknown = "0123456789012345678901234567890123456789";
+    let write = |world: &CachedWorld, file: &str, text: &str| {
         let path = world.clone().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    heals(&world, "a tip that is not there", |world| {
-        write(world, "refs/codex/tip", &format!("{gone}\n"));
+    assert_repaired(&world, "a tip that does not exist", |world| {
+        write(world, "refs/codex/tip", &format!("{unknown}\n"));
     });
-    heals(&world, "another commit as the end of history", |world| {
-        write(world, "shallow", &format!("{gone}\n"));
+    assert_repaired(&world, "an unknown commit in `shallow`", |world| {
+        write(world, "shallow", &format!("{unknown}\n"));
     });
-    heals(&world, "a damaged loose object", |world| {
-        write(world, &format!("objects/01/{}", &gone[2..]), "");
+    assert_repaired(&world, "a damaged loose object", |world| {
+        write(world, &format!("objects/01/{}", &unknown[2..]), "");
     });
-    heals(&world, "another ref", |world| {
-        write(world, "refs/heads/main", &format!("{gone}\n"));
+    assert_repaired(&world, "another ref", |world| {
+        write(world, "refs/heads/main", &format!("{unknown}\n"));
     });
-    heals(&world, "packed refs", |world| {
-        write(world, "packed-refs", &format!("{gone} refs/codex/tip\n"));
+    assert_repaired(&world, "packed refs", |world| {
+        write(world, "packed-refs", &format!("{unknown} refs/codex/tip\n"));
     });
-    heals(&world, "objects elsewhere", |world| {
+    assert_repaired(&world, "alternate objects", |world| {
         write(world, "objects/info/alternates", "/nowhere\n");
     });
-    heals(&world, "a pack that was not finished", |world| {
+    assert_repaired(&world, "an incomplete pack", |world| {
         write(world, "objects/pack/tmp_pack_abcdef", "PACK");
     });
-    heals(&world, "a lock that was left", |world| {
+    assert_repaired(&world, "lock files of a killed run", |world| {
         write(world, "shallow.lock", "");
         write(world, "refs/codex/tip.lock", "");
     });
-    heals(&world, "no directory of objects", |world| {
+    assert_repaired(&world, "no object directory", |world| {
         fs::remove_dir_all(world.clone().join("objects")).unwrap();
     });
-    heals(&world, "a file in its place", |world| {
+    assert_repaired(&world, "a file in place of the clone", |world| {
         let clone = world.clone();
         fs::remove_dir_all(&clone).unwrap();
         fs::write(clone, "").unwrap();
     });
-    heals(&world, "a link in its place", |world| {
+    assert_repaired(&world, "a link in place of the clone", |world| {
         let clone = world.clone();
         fs::remove_dir_all(&clone).unwrap();
         std::os::unix::fs::symlink(world.codex.path(), clone).unwrap();
     });
 }
 
-/// An object that a fetch does not look at, and the run needs.
+/// A fetch does not notice that this tree is missing, but the run needs it.
 #[test]
-fn an_inner_tree_that_is_missing_heals() {
-    let world = KeptWorld::new();
+fn missing_inner_tree_is_fetched_again() {
+    let world = CachedWorld::new();
     for path in [
         "main:projects/alpha",
         "main:projects/core/deep",
         "main:projects/other",
     ] {
-        // Every pack is whole, and holds everything but this tree.
+        // The clone gets one intact pack that has every object except this tree.
         let tree = world.codex.git(&["rev-parse", path]);
         let tree = tree.trim().to_owned();
-        heals(&world, path, |world| {
+        assert_repaired(&world, path, |world| {
             let clone = world.clone();
             let git = |arguments: &[&str]| world.sandbox.git(&clone, arguments);
             let listed = git(&[
@@ -235,13 +235,13 @@ fn an_inner_tree_that_is_missing_heals() {
                 "--batch-all-objects",
                 "--batch-check=%(objectname)",
             ]);
-            let kept: String = listed
+            let remaining: String = listed
                 .lines()
                 .filter(|id| *id != tree)
                 .map(|id| format!("{id}\n"))
                 .collect();
-            world.sandbox.write("kept", kept);
-            let list = world.sandbox.path("kept");
+            world.sandbox.write("remaining", remaining);
+            let list = world.sandbox.path("remaining");
             let script = format!(
                 "cd objects/pack && git pack-objects -q pack < {} > ../../new && for f in pack-*; do case $f in pack-$(cat ../../new).*) ;; *) rm -f $f;; esac; done; touch pack-$(cat ../../new).promisor; rm ../../new",
                 list.display()

@@ -152,7 +152,7 @@ fn identity_comes_from_configuration_then_variables_then_git() {
     }
 }
 
-/// A project in a repository that is made by `git init` with these options, and has a commit if `commits`.
+/// Two projects in a repository that `git init` created with these options, with a commit if `commits` is set.
 fn in_repository(options: &[&str], commits: bool) -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta"], "");
@@ -170,7 +170,7 @@ fn in_repository(options: &[&str], commits: bool) -> (Sandbox, Codex) {
 }
 
 #[test]
-fn a_source_repository_that_cannot_be_read_is_named_with_the_reason_once() {
+fn unreadable_source_repository_is_reported_once_with_the_reason() {
     for (options, reason) in [
         (&["--ref-format=reftable"][..], "reftable"),
         (&["--object-format=sha256"], "SHA-256"),
@@ -178,7 +178,7 @@ fn a_source_repository_that_cannot_be_read_is_named_with_the_reason_once() {
     ] {
         let (sandbox, codex) = in_repository(options, true);
         if options.is_empty() {
-            // Only root can give files away.
+            // Only root can change the owner of a file.
             if !rustix::process::geteuid().is_root() {
                 continue;
             }
@@ -199,7 +199,7 @@ fn a_source_repository_that_cannot_be_read_is_named_with_the_reason_once() {
         );
         assert!(!message(&codex).contains("Codex-Source-Commit"));
 
-        // Where no revision is wanted, nothing is missing.
+        // Without trailers, no revision is needed.
         sandbox.write("ws/alpha/README.md", "changed");
         let output = sandbox.run(&[
             "sync",
@@ -213,7 +213,7 @@ fn a_source_repository_that_cannot_be_read_is_named_with_the_reason_once() {
 }
 
 #[test]
-fn a_source_repository_without_commits_has_no_revision() {
+fn source_repository_without_commits_has_no_revision() {
     let (sandbox, codex) = in_repository(&[], false);
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(output["warnings"], serde_json::json!([]));
@@ -221,7 +221,7 @@ fn a_source_repository_without_commits_has_no_revision() {
 }
 
 #[test]
-fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
+fn undetected_organization_is_reported_with_the_reason() {
     let (sandbox, _codex) = in_repository(&["--ref-format=reftable"], false);
     sandbox.write(
         "ws/.fractary/config.yaml",
@@ -238,15 +238,15 @@ fn an_organization_that_cannot_be_detected_is_reported_with_the_reason() {
     );
 
     sandbox.remove("ws/.fractary/config.yaml");
-    let told = sandbox.run(&["init"]).code(0).stdout;
+    let stdout = sandbox.run(&["init"]).code(0).stdout;
     assert!(
-        told.contains("could not detect") && told.contains("reftable"),
-        "{told}"
+        stdout.contains("could not detect") && stdout.contains("reftable"),
+        "{stdout}"
     );
 }
 
 #[test]
-fn a_source_date_that_no_commit_can_hold_is_rejected() {
+fn source_date_that_a_commit_cannot_store_is_rejected() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");

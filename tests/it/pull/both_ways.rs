@@ -1,4 +1,4 @@
-//! Publishing and then bringing, and the cache after publishing alone.
+//! Runs in both directions, and the cache after a publication.
 
 use super::*;
 
@@ -15,19 +15,19 @@ fn both() -> (Sandbox, Codex) {
 }
 
 #[test]
-fn both_ways_publishes_first_and_brings_from_the_new_tip() {
+fn run_in_both_directions_pulls_from_the_published_tip() {
     let (sandbox, codex) = both();
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     let entries: Vec<_> = output["projects"].as_array().unwrap().iter().collect();
-    let told = entries.iter().map(|entry| {
+    let directions = entries.iter().map(|entry| {
         (
             entry["name"].as_str().unwrap(),
             entry["direction"].as_str().unwrap(),
         )
     });
-    let told: Vec<_> = told.collect();
+    let directions: Vec<_> = directions.collect();
     assert_eq!(
-        told,
+        directions,
         [
             ("alpha", "to-codex"),
             ("alpha", "from-codex"),
@@ -61,10 +61,10 @@ fn both_ways_publishes_first_and_brings_from_the_new_tip() {
 }
 
 #[test]
-fn a_dry_run_tells_both_ways_what_a_run_would_do() {
+fn dry_run_in_both_directions_reports_what_the_run_does() {
     for cache in ["cache.enabled=true", "cache.enabled=false"] {
         let (sandbox, codex) = both();
-        let told = |output: &Value| {
+        let summary = |output: &Value| {
             let of = |entry: &Value| {
                 let counts = ["added", "modified", "deleted", "unchanged", "unmanaged"]
                     .map(|key| entry[key].clone());
@@ -92,11 +92,11 @@ fn a_dry_run_tells_both_ways_what_a_run_would_do() {
                 .run(&["sync", "--all", "--config", cache, "--json"])
                 .code(0)
                 .json();
-            assert_eq!(told(&plan), told(&done), "{cache}, {round}");
+            assert_eq!(summary(&plan), summary(&done), "{cache}, {round}");
         };
         compare("first");
         compare("nothing changed");
-        // One goes that nobody else wants, one comes, one changes, on both sides.
+        // On both sides, a file is removed, one is added and one is changed.
         sandbox.write("ws/alpha/README.md", "changed");
         fs::remove_file(sandbox.path("ws/beta/README.md")).unwrap();
         sandbox.write("ws/beta/docs/b.md", "b");
@@ -110,7 +110,7 @@ fn a_dry_run_tells_both_ways_what_a_run_would_do() {
 }
 
 #[test]
-fn into_an_empty_codex_before_is_before() {
+fn tip_before_the_first_publish_is_null() {
     let sandbox = Sandbox::new();
     sandbox.workspace(
         &["alpha"],
@@ -126,7 +126,7 @@ fn into_an_empty_codex_before_is_before() {
 }
 
 #[test]
-fn lists_are_meant_for_the_way_that_the_projects_go() {
+fn include_flag_applies_to_the_direction_of_the_run() {
     let (sandbox, _codex) = both();
     let include = ["sync", "-p", "alpha", "--include", "codex://acme/core/**"];
     for direction in [
@@ -140,7 +140,7 @@ fn lists_are_meant_for_the_way_that_the_projects_go() {
         );
         sandbox.remove("ws/.fractary/codex");
     }
-    // Where something is published, they say what.
+    // In a run that publishes, the flag selects the published files.
     let both = sandbox
         .run(&["sync", "-p", "alpha", "--include", "none.md", "--json"])
         .code(0)
@@ -153,7 +153,7 @@ fn lists_are_meant_for_the_way_that_the_projects_go() {
 }
 
 #[test]
-fn after_a_push_that_failed_nothing_is_brought() {
+fn nothing_is_pulled_after_a_failed_push() {
     let (sandbox, codex) = both();
     codex.hook("pre-receive", "exit 1");
     let output = sandbox.run(&["sync", "--all", "--json"]).code(5).json();
@@ -168,7 +168,7 @@ fn after_a_push_that_failed_nothing_is_brought() {
 }
 
 #[test]
-fn a_project_that_is_held_back_holds_nothing_back() {
+fn failed_project_does_not_stop_the_pull_of_others() {
     let (sandbox, _codex) = both();
     fs::remove_dir_all(sandbox.path("ws/beta")).unwrap();
     let output = sandbox.run(&["sync", "--all", "--json"]).code(1).json();
@@ -180,7 +180,7 @@ fn a_project_that_is_held_back_holds_nothing_back() {
 }
 
 #[test]
-fn the_cache_follows_what_was_published() {
+fn publication_updates_the_cache() {
     let (sandbox, _codex) = both();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     let publish = |more: &[&str]| {
@@ -221,7 +221,7 @@ fn the_cache_follows_what_was_published() {
         ]
     );
     assert_eq!(cached(&cache)["projects/alpha/README.md"], b"changed");
-    // A link from elsewhere to a file of the cache is another file afterwards.
+    // Another hard link to a cached file keeps the old content.
     fs::hard_link(
         cache.join("projects/alpha/README.md"),
         sandbox.path("linked"),
@@ -233,7 +233,7 @@ fn the_cache_follows_what_was_published() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
+fn unwritable_cache_is_a_warning_after_a_publication() {
     let (sandbox, codex) = both();
     sandbox.write("ws/.fractary/codex", "a file where the cache should be");
     let output = sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
@@ -243,15 +243,15 @@ fn a_cache_that_cannot_be_written_does_not_undo_a_publication() {
         output.stderr
     );
     assert_eq!(codex.subjects().len(), 3);
-    let brought = sandbox
+    let pulled = sandbox
         .run(&["sync", "--all", "--from-codex", "--json"])
         .code(1)
         .json();
-    assert_eq!(brought["projects"][0]["error"]["kind"], "cache");
+    assert_eq!(pulled["projects"][0]["error"]["kind"], "cache");
 }
 
 #[test]
-fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
+fn dry_run_continues_if_the_run_would_create_the_branch() {
     let (sandbox, _codex) = both();
     let made = [
         "--config",
@@ -261,7 +261,7 @@ fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
     ];
     let plan = changes(&sandbox, &[&made[..], &["--dry-run"]].concat());
     assert_eq!(plan, changes(&sandbox, &made));
-    // Without anything to publish there is nothing to make it for.
+    // A run that publishes nothing does not create the branch.
     let newer = [
         "--config",
         "remote.branch=newer",
@@ -274,7 +274,7 @@ fn a_dry_run_goes_on_where_a_run_would_make_the_branch() {
 }
 
 #[test]
-fn links_that_are_published_are_not_brought_and_so_not_planned() {
+fn published_links_are_not_planned_for_the_pull() {
     let (sandbox, _codex) = both();
     std::os::unix::fs::symlink("README.md", sandbox.path("ws/alpha/docs.md")).unwrap();
     let lists = [
@@ -288,13 +288,10 @@ fn links_that_are_published_are_not_brought_and_so_not_planned() {
 }
 
 #[test]
-fn what_is_in_the_way_and_stays_is_no_place_for_another() {
+fn no_file_is_planned_below_a_kept_file() {
     let (sandbox, codex) = both();
     sandbox.run(&["sync", "--all"]).code(0);
-    sandbox.write(
-        "ws/.fractary/codex/cache/projects/core/a.md",
-        "notes in the margin",
-    );
+    sandbox.write("ws/.fractary/codex/cache/projects/core/a.md", "edited");
     codex.commit(
         &[("100644", "projects/core/a.md/b.md", "below")],
         &["projects/core/a.md"],

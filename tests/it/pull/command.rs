@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_cache_can_be_looked_at_and_emptied() {
+fn cache_is_listed_described_and_cleared() {
     let (sandbox, _codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     let empty = sandbox.run(&["cache", "status"]).code(0);
@@ -11,10 +11,7 @@ fn the_cache_can_be_looked_at_and_emptied() {
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let listed = sandbox.run(&["cache", "list"]).code(0);
     assert_eq!(listed.stdout.lines().collect::<Vec<_>>(), names(&cache));
-    sandbox.write(
-        "ws/.fractary/codex/cache/projects/core/docs/a.md",
-        "by hand",
-    );
+    sandbox.write("ws/.fractary/codex/cache/projects/core/docs/a.md", "edited");
     fs::remove_file(cache.join("projects/core/docs/run.sh")).unwrap();
     let before = sandbox.fingerprint("ws/.fractary/codex");
     let status = sandbox.run(&["cache", "status", "--json"]).code(0).json();
@@ -46,7 +43,7 @@ fn the_cache_can_be_looked_at_and_emptied() {
             && cleared.stdout.contains("kept projects/core/docs/a.md")
     );
     assert_eq!(names(&cache), ["projects/core/docs/a.md"]);
-    // What stayed is still known, so that it can be let go.
+    // The kept file is still tracked, so that it can be removed later.
     let forced = sandbox
         .run(&["cache", "clear", "--force", "--json"])
         .code(0)
@@ -62,11 +59,11 @@ fn the_cache_can_be_looked_at_and_emptied() {
             .stdout
             .contains("empty")
     );
-    sandbox.run(&["cache", "list", "-p", "nobody"]).code(2);
+    sandbox.run(&["cache", "list", "-p", "unknown"]).code(2);
 }
 
 #[test]
-fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
+fn file_that_cannot_be_removed_is_reported_and_stays_tracked() {
     let (sandbox, codex) = world();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let file = sandbox.path("ws/.fractary/codex/cache/projects/core/docs/a.md");
@@ -74,10 +71,10 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
     let Some(cleared) = sandbox.run_with_mounts(&stuck, &["cache", "clear"]) else {
         return;
     };
-    let told = cleared.code(1).stdout;
+    let stdout = cleared.code(1).stdout;
     assert!(
-        told.contains("cannot remove projects/core/docs/a.md: "),
-        "{told}"
+        stdout.contains("cannot remove projects/core/docs/a.md: "),
+        "{stdout}"
     );
     sandbox.run(&["sync", "--from-codex"]).code(0);
     codex.commit(&[], &["projects/core/docs/a.md"]);
@@ -96,14 +93,14 @@ fn what_cannot_be_removed_is_told_with_the_reason_and_stays_known() {
 }
 
 #[test]
-fn an_error_of_one_cache_does_not_hide_what_was_done_to_another() {
+fn error_of_one_cache_does_not_hide_the_report_of_another() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha", "gamma"],
         "  sync: { from_codex: { include: ['codex://acme/core/**'] } }\n",
     );
     codex.commit(&[("100644", "projects/core/a.md", "a")], &[]);
-    sandbox.write("ws/gamma/.fractary/notes", "a cache of its own");
+    sandbox.write("ws/gamma/.fractary/notes", "this project has its own cache");
     let pull = ["sync", "--all", "--from-codex"];
     sandbox.run(&pull).code(0);
     let lock = "ws/gamma/.fractary/codex/cache/.fractary-codex/lock";

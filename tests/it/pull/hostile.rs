@@ -1,8 +1,8 @@
-//! A codex that was written by somebody with bad intentions, and a cache that was prepared by one.
+//! Attacks by the content of the codex, and by links in the cache.
 
 use super::*;
 
-/// Everything in the sandbox but the workspace's cache and what the program keeps for itself.
+/// All files in the sandbox except the cache, the codex and the program's own files.
 fn outside(sandbox: &Sandbox) -> Vec<String> {
     let all = sandbox.fingerprint("");
     let cache = sandbox.path("ws/.fractary/codex");
@@ -21,7 +21,7 @@ fn outside(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
+fn unsafe_entries_are_rejected_by_name_and_the_others_are_pulled() {
     let (sandbox, codex) = world();
     let blob = codex.blob(b"planted");
     let good = codex.blob(b"good");
@@ -50,7 +50,7 @@ fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
     let before = outside(&sandbox);
     let output = sandbox.run(&["sync", "--from-codex"]).code(1);
     assert_eq!(outside(&sandbox), before);
-    let at = |name: &str| format!("`projects/core/docs/{name}`");
+    let path = |name: &str| format!("`projects/core/docs/{name}`");
     for name in [
         "..",
         ".git",
@@ -63,17 +63,17 @@ fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
         "sub",
     ] {
         assert!(
-            output.stderr.contains(&at(name)),
+            output.stderr.contains(&path(name)),
             "{name}: {}",
             output.stderr
         );
     }
     assert!(output.stderr.contains(&"n".repeat(4000)) && !output.stderr.contains('\x1b'));
     let cache = sandbox.path("ws/.fractary/codex/cache");
-    let arrived = ["README.md", "esc\x1b[31m.md", "fine.md", "link/below.md"];
+    let pulled = ["README.md", "esc\x1b[31m.md", "fine.md", "link/below.md"];
     assert_eq!(
         names(&cache),
-        arrived.map(|name| format!("projects/core/docs/{name}"))
+        pulled.map(|name| format!("projects/core/docs/{name}"))
     );
     assert!(
         cached(&cache)
@@ -81,12 +81,12 @@ fn entries_that_could_lead_elsewhere_are_refused_by_name_and_others_arrive() {
             .take(3)
             .all(|contents| contents == b"good")
     );
-    // The same question again has the same answer.
+    // The next run has the same result.
     sandbox.run(&["sync", "--from-codex"]).code(1);
 }
 
 #[test]
-fn a_tree_that_git_itself_does_not_send_is_an_error() {
+fn tree_that_git_refuses_to_send_is_an_error() {
     let (sandbox, codex) = world();
     let docs = codex.plant(&[("100644", b"", &codex.blob(b"planted"))]);
     codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
@@ -109,7 +109,7 @@ fn a_tree_that_git_itself_does_not_send_is_an_error() {
 }
 
 #[test]
-fn links_that_stand_in_the_cache_are_not_written_through() {
+fn links_in_the_cache_are_not_followed() {
     let (sandbox, _codex) = world();
     sandbox.write("outside/docs/a.md", "precious");
     sandbox.write("outside/b.md", "precious too");
@@ -131,7 +131,7 @@ fn links_that_stand_in_the_cache_are_not_written_through() {
         output.stderr
     );
     assert_eq!(sandbox.fingerprint("outside"), before);
-    // Forced, the links themselves go.
+    // With `--force`, the links themselves are replaced.
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
     assert_eq!(sandbox.fingerprint("outside"), before);
     assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"a");
@@ -139,7 +139,7 @@ fn links_that_stand_in_the_cache_are_not_written_through() {
 }
 
 #[test]
-fn a_link_in_the_way_of_many_files_goes_once() {
+fn link_above_many_files_is_replaced_once() {
     let (sandbox, codex) = world();
     let blob = codex.blob(b"many");
     let names: Vec<_> = (100..300).map(|n| format!("{n}.md").into_bytes()).collect();
@@ -156,7 +156,7 @@ fn a_link_in_the_way_of_many_files_goes_once() {
     sandbox.write("outside/docs/100.md", "precious");
     let before = sandbox.fingerprint("outside");
     let cache = sandbox.path("ws/.fractary/codex/cache");
-    // They are written by many at once, who all find the link.
+    // Many threads write the files at the same time, and all of them find the link.
     for _ in 0..10 {
         sandbox.write("ws/.fractary/codex/cache/projects/x", "");
         let _ = std::fs::remove_dir_all(cache.join("projects/core"));
@@ -176,7 +176,7 @@ fn a_link_in_the_way_of_many_files_goes_once() {
 }
 
 #[test]
-fn the_caches_own_names_are_its_own() {
+fn names_of_the_caches_own_files_are_rejected() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],

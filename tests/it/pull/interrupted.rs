@@ -1,4 +1,4 @@
-//! Kills, and readers that do not wait.
+//! Killed runs, concurrent runs, and readers during a run.
 
 use std::cell::Cell;
 use std::process::Stdio;
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// What the codex holds in round `round`: some files are in every round, each with contents that tell a whole file.
+/// Writes the files of a round to the codex. Most paths are the same in every round. The content of a file shows whether
+/// it is complete.
 fn round(codex: &Codex, round: usize) -> Vec<(String, Vec<u8>)> {
     let file = |n: usize| {
         let line = format!("{round} {n}\n");
@@ -28,14 +29,15 @@ fn is_whole(contents: &[u8]) -> bool {
 }
 
 #[test]
-fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
+fn killed_run_leaves_complete_files_and_the_next_run_finishes() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
-    let wanted = ["codex://acme/core/docs/*.md"];
-    // The shortest of the runs that were left alone: what a moment of a run is told by, for machines and transports differ.
+    let include = "codex://acme/core/docs/*.md";
+    // The shortest duration of a run that was not killed. The moments of the kills are fractions of it, because machines and
+    // transports differ.
     let shortest = Cell::new(Duration::MAX);
     let sync = |kill_after: Option<Duration>| {
-        let mut command = sandbox.program(&["sync", "--from-codex", "--include", wanted[0]]);
+        let mut command = sandbox.program(&["sync", "--from-codex", "--include", include]);
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -57,7 +59,7 @@ fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
     let mut killed = 0;
     for number in 0..25 {
         let files = round(&codex, number);
-        // From before the first question to the last rename.
+        // The moments range from before the first request to the last rename.
         let status = sync(Some(shortest.get() * number as u32 / 25));
         killed += usize::from(!status.success());
         assert!(
@@ -97,7 +99,7 @@ fn a_kill_leaves_every_file_whole_and_the_next_run_completes_the_rest() {
 }
 
 #[test]
-fn a_reader_sees_whole_files_and_misses_none() {
+fn reader_never_sees_a_partial_or_missing_file() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     round(&codex, 0);
@@ -126,7 +128,7 @@ fn a_reader_sees_whole_files_and_misses_none() {
     assert!(reads > 1000);
 }
 
-/// `CODEX_STRESS` asks for the large size here too.
+/// The number of rounds: more if `CODEX_STRESS` is set.
 fn rounds() -> usize {
     if std::env::var_os("CODEX_STRESS").is_some() {
         200
@@ -136,7 +138,7 @@ fn rounds() -> usize {
 }
 
 #[test]
-fn two_runs_in_one_workspace_wait_for_each_other() {
+fn concurrent_pulls_in_one_workspace_wait_for_each_other() {
     let (sandbox, codex) = world();
     for number in 0..5 {
         let files = round(&codex, number);

@@ -1,4 +1,4 @@
-//! From the codex into the local cache: what is brought, where it goes, and what is left alone.
+//! Pulling files of the codex into the local cache: which files, to which paths, and which files stay untouched.
 
 mod both_ways;
 mod command;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::support::http::HttpServer;
 use crate::support::{Codex, Sandbox};
 
-/// A project that wants the documents of all, and a codex with some.
+/// A project that selects the documents of all projects, and a codex with some.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
@@ -31,7 +31,7 @@ fn world() -> (Sandbox, Codex) {
         &[
             ("100644", "projects/core/docs/a.md", "a"),
             ("100755", "projects/core/docs/run.sh", "run"),
-            ("100644", "projects/core/src/main.rs", "not wanted"),
+            ("100644", "projects/core/src/main.rs", "not selected"),
             ("100644", "projects/other/docs/deep/b.md", "b"),
         ],
         &[],
@@ -39,7 +39,7 @@ fn world() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// The files that are in a cache, by path, without the cache's own.
+/// The contents of the files in a cache by path, without the program's own files.
 fn cached(cache: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut pending = vec![cache.to_owned()];
@@ -69,7 +69,7 @@ fn cached(cache: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// What a sync of all projects changes, or would, an entry after the other.
+/// The changes of each project in the result of a sync of all projects.
 fn changes(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Value> {
     let output = sandbox
         .run(&[&["sync", "--all", "--json"], arguments].concat())
@@ -88,7 +88,7 @@ fn names(cache: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_matches_is_brought_and_what_goes_goes() {
+fn pull_adds_updates_and_removes_files() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     let plan = sandbox
@@ -119,7 +119,7 @@ fn what_matches_is_brought_and_what_goes_goes() {
     );
     let ids = sandbox.git(&cache, &["hash-object", "--no-filters", expected[0]]);
     assert_eq!(ids.trim(), codex.tree()[expected[0]].1);
-    // Changed, deleted, and no longer asked for.
+    // One file is changed, one deleted, and one no longer selected.
     codex.commit(
         &[("100644", "projects/core/docs/a.md", "changed")],
         &["projects/core/docs/run.sh"],
@@ -141,17 +141,17 @@ fn what_matches_is_brought_and_what_goes_goes() {
         (&totals["modified"], &totals["deleted"]),
         (&1.into(), &2.into())
     );
-    // Directories that held nothing else went with their files.
+    // A directory is removed with its last file.
     assert!(!cache.join("projects/other").exists());
 }
 
 #[test]
-fn what_was_changed_by_hand_is_kept_and_told() {
+fn locally_modified_file_is_kept_and_reported() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     sandbox.write(
         "ws/.fractary/codex/cache/projects/core/docs/a.md",
-        "somebody's own, before the first run",
+        "a file of the user",
     );
     sandbox.write(
         "ws/.fractary/codex/cache/projects/other/docs/deep/b.md",
@@ -167,19 +167,16 @@ fn what_was_changed_by_hand_is_kept_and_told() {
     );
     assert_eq!(
         cached(&cache)["projects/core/docs/a.md"],
-        b"somebody's own, before the first run"
+        b"a file of the user"
     );
-    // What was there and right already is taken over: it goes when the codex lets go of it.
+    // A file that already has the right content is tracked from now on, and removed when the codex removes it.
     codex.commit(&[], &["projects/other/docs/deep/b.md"]);
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(!names(&cache).contains(&"projects/other/docs/deep/b.md".to_owned()));
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
     assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"a");
-    // Changed by hand, and then gone from the codex: kept.
-    sandbox.write(
-        "ws/.fractary/codex/cache/projects/core/docs/a.md",
-        "notes in the margin",
-    );
+    // A file that was modified locally is kept when the codex removes it.
+    sandbox.write("ws/.fractary/codex/cache/projects/core/docs/a.md", "edited");
     codex.commit(&[], &["projects/core/docs/a.md"]);
     let kept = sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(
@@ -187,11 +184,8 @@ fn what_was_changed_by_hand_is_kept_and_told() {
         "{}",
         kept.stderr
     );
-    assert_eq!(
-        cached(&cache)["projects/core/docs/a.md"],
-        b"notes in the margin"
-    );
-    // It stays known, and is told again, until it is given up.
+    assert_eq!(cached(&cache)["projects/core/docs/a.md"], b"edited");
+    // It is still tracked, and reported on each run until it is forced.
     let again = sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(
         again.stderr.contains("`projects/core/docs/a.md`"),
@@ -200,14 +194,14 @@ fn what_was_changed_by_hand_is_kept_and_told() {
     );
     sandbox.run(&["sync", "--from-codex", "--force"]).code(0);
     assert!(!names(&cache).contains(&"projects/core/docs/a.md".to_owned()));
-    // What is missing comes back.
+    // A missing file is written again.
     fs::remove_file(cache.join("projects/core/docs/run.sh")).unwrap();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert_eq!(cached(&cache)["projects/core/docs/run.sh"], b"run");
 }
 
 #[test]
-fn projects_share_the_workspaces_cache_unless_they_have_their_own() {
+fn projects_share_the_cache_of_the_workspace_unless_they_have_their_own() {
     let sandbox = Sandbox::new();
     let names_of = ["alpha", "beta", "gamma"];
     let codex = sandbox.workspace(
@@ -229,7 +223,7 @@ fn projects_share_the_workspaces_cache_unless_they_have_their_own() {
     for name in names_of {
         sandbox.write(&format!("ws/{name}/README.md"), "x");
     }
-    sandbox.write("ws/gamma/.fractary/notes", "a directory of its own");
+    sandbox.write("ws/gamma/.fractary/notes", "this project has its own cache");
     let output = sandbox
         .run(&["sync", "--all", "--from-codex", "--json"])
         .code(0)
@@ -246,12 +240,12 @@ fn projects_share_the_workspaces_cache_unless_they_have_their_own() {
         names(&own),
         ["projects/core/docs/a.md", "projects/gamma/docs/a.md"]
     );
-    // What two share is counted once.
+    // A shared file is counted once.
     assert_eq!(
         (&output["totals"]["added"], &output["totals"]["unchanged"]),
         (&5.into(), &1.into())
     );
-    // One of them asks for less: what the other wants stays.
+    // One project selects less. The files of the other one stay.
     sandbox
         .run(&[
             "sync",
@@ -277,7 +271,7 @@ fn projects_share_the_workspaces_cache_unless_they_have_their_own() {
 }
 
 #[test]
-fn nothing_is_fetched_that_the_cache_already_answers() {
+fn cache_that_is_up_to_date_needs_no_fetch() {
     let (sandbox, codex) = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let sync = || {
@@ -290,17 +284,17 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
     sync();
     let before = sandbox.fingerprint("ws/.fractary/codex/cache/projects");
     let (requests, output) = sync();
-    // Git asks which protocol the server speaks first; the native transport remembers it.
-    let question = if sandbox.uses_git() { 2 } else { 1 };
+    // git first asks the server for its protocol version. The native transport remembers it.
+    let requests_of_a_check = if sandbox.uses_git() { 2 } else { 1 };
     assert_eq!(
         (requests, &output["totals"]["up_to_date"]),
-        (question, &1.into())
+        (requests_of_a_check, &1.into())
     );
     assert_eq!(
         sandbox.fingerprint("ws/.fractary/codex/cache/projects"),
         before
     );
-    // Another tip, the same files: nothing is written either.
+    // With another tip but the same files, nothing is written either.
     codex.commit(&[("100644", "README.md", "elsewhere")], &[]);
     sync();
     assert_eq!(
@@ -310,11 +304,11 @@ fn nothing_is_fetched_that_the_cache_already_answers() {
 }
 
 #[test]
-fn only_what_is_wanted_moves() {
+fn only_selected_files_are_transferred() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha"],
-        "  sync: { from_codex: { include: ['codex://acme/wanted/**'] } }\n",
+        "  sync: { from_codex: { include: ['codex://acme/selected/**'] } }\n",
     );
     let mut files: Vec<_> = (0..80_000)
         .map(|n| {
@@ -324,7 +318,7 @@ fn only_what_is_wanted_moves() {
             )
         })
         .collect();
-    files.extend((0..10).map(|n| (format!("projects/wanted/{n}.md"), vec![b'x'; 1000 + n])));
+    files.extend((0..10).map(|n| (format!("projects/selected/{n}.md"), vec![b'x'; 1000 + n])));
     codex.import(&files);
     let server = HttpServer::start(&sandbox.path(""), None);
     let mut command = sandbox.program(&["sync", "--from-codex", "--json"]);
@@ -340,7 +334,7 @@ fn only_what_is_wanted_moves() {
 }
 
 #[test]
-fn a_place_of_its_own_is_found() {
+fn pattern_follows_the_configured_directory_of_a_project() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "    beta: { to: handbook/beta }\n  sync:\n    from_codex:\n      include: [codex://acme/beta]\n      exclude: ['*.tmp', codex://acme/beta/private/**]\n");
     let files = [
@@ -360,7 +354,7 @@ fn a_place_of_its_own_is_found() {
 }
 
 #[test]
-fn a_codex_that_is_not_there_is_an_error_and_leaves_the_cache() {
+fn missing_codex_is_an_error_and_the_cache_stays() {
     let (sandbox, codex) = world();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let before = sandbox.fingerprint("ws/.fractary/codex/cache");
@@ -376,7 +370,7 @@ fn a_codex_that_is_not_there_is_an_error_and_leaves_the_cache() {
     ] {
         sandbox.run(arguments).code(4);
     }
-    // Objects that are gone from the codex itself.
+    // The codex itself lacks an object.
     codex.commit(&[("100644", "projects/core/docs/new.md", "new")], &[]);
     let id = codex.tree()["projects/core/docs/new.md"].1.clone();
     let object = codex.path().join("objects").join(&id[..2]).join(&id[2..]);
@@ -387,17 +381,17 @@ fn a_codex_that_is_not_there_is_an_error_and_leaves_the_cache() {
 }
 
 #[test]
-fn forced_a_published_cache_is_as_published_again() {
+fn force_restores_the_published_version_in_the_cache() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/docs/a.md", "published");
     sandbox.run(&["sync", "--all"]).code(0);
     let cached = "ws/.fractary/codex/cache/projects/alpha/docs/a.md";
-    sandbox.write(cached, "by hand");
+    sandbox.write(cached, "edited");
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(
         std::fs::read_to_string(sandbox.path(cached)).unwrap(),
-        "by hand"
+        "edited"
     );
     sandbox.run(&["sync", "--all", "--force"]).code(0);
     assert_eq!(

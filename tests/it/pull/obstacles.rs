@@ -1,4 +1,4 @@
-//! Files of the user where the cache is to write: a dry run reports what a run does, and only `--force` deletes them.
+//! Files of the user at paths that the cache needs. Only `--force` deletes them, and a dry run reports what the run does.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn directory_becomes_a_file() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// The project's entry of a dry run and of the run after it, which must be the same.
+/// Checks that a dry run and the run after it report the same about the project. Returns the document of the run.
 fn planned_and_done(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let sync = [&["sync", "--from-codex", "--json"], arguments].concat();
     let before = sandbox.fingerprint(CACHE);
@@ -48,10 +48,10 @@ fn document(sandbox: &Sandbox) -> Option<String> {
 }
 
 #[test]
-fn users_file_in_a_directory_that_becomes_a_file_is_deleted_by_force_alone() {
+fn users_file_in_a_directory_that_becomes_a_file_needs_force() {
     let (sandbox, _codex) = directory_becomes_a_file();
     let notes = format!("{CACHE}/projects/core/docs/d/deep/notes.txt");
-    sandbox.write(&notes, "the user's own");
+    sandbox.write(&notes, "a file of the user");
 
     for _ in 0..2 {
         let kept = planned_and_done(&sandbox, &[]);
@@ -62,7 +62,7 @@ fn users_file_in_a_directory_that_becomes_a_file_is_deleted_by_force_alone() {
 
     let forced = planned_and_done(&sandbox, &["--force"]);
     assert_eq!(document(&sandbox).as_deref(), Some("a file"));
-    // What was deleted is named.
+    // The deleted file is named.
     let warnings = forced["warnings"].to_string();
     assert!(warnings.contains("docs/d/deep/notes.txt"), "{warnings}");
 
@@ -71,7 +71,7 @@ fn users_file_in_a_directory_that_becomes_a_file_is_deleted_by_force_alone() {
 }
 
 #[test]
-fn edited_file_in_a_directory_that_becomes_a_file_is_deleted_by_force_alone() {
+fn edited_file_in_a_directory_that_becomes_a_file_needs_force() {
     let (sandbox, _codex) = directory_becomes_a_file();
     sandbox.write(&format!("{CACHE}/projects/core/docs/d/x.md"), "edited");
 
@@ -83,7 +83,7 @@ fn edited_file_in_a_directory_that_becomes_a_file_is_deleted_by_force_alone() {
 }
 
 #[test]
-fn empty_directories_are_not_in_the_way() {
+fn empty_directories_are_replaced_by_a_file() {
     let (sandbox, _codex) = directory_becomes_a_file();
     fs::create_dir_all(sandbox.path(CACHE).join("projects/core/docs/d/empty/too")).unwrap();
 
@@ -93,7 +93,7 @@ fn empty_directories_are_not_in_the_way() {
 }
 
 #[test]
-fn link_in_a_directory_that_is_replaced_is_not_followed() {
+fn link_in_a_replaced_directory_is_not_followed() {
     let (sandbox, _codex) = directory_becomes_a_file();
     sandbox.write("outside/precious.md", "precious");
     let link = sandbox.path(CACHE).join("projects/core/docs/d/outside");
@@ -106,13 +106,16 @@ fn link_in_a_directory_that_is_replaced_is_not_followed() {
 }
 
 #[test]
-fn file_in_the_place_of_a_directory_is_replaced_by_force_alone() {
+fn file_at_the_path_of_a_directory_needs_force() {
     let (sandbox, codex) = world();
-    sandbox.write(&format!("{CACHE}/projects/core/docs/d"), "the user's own");
+    sandbox.write(
+        &format!("{CACHE}/projects/core/docs/d"),
+        "a file of the user",
+    );
     codex.commit(&[("100644", "projects/core/docs/d/x.md", "x")], &[]);
 
     planned_and_done(&sandbox, &[]);
-    assert_eq!(document(&sandbox).as_deref(), Some("the user's own"));
+    assert_eq!(document(&sandbox).as_deref(), Some("a file of the user"));
 
     planned_and_done(&sandbox, &["--force"]);
     assert!(names(&sandbox.path(CACHE)).contains(&"projects/core/docs/d/x.md".to_owned()));
@@ -135,7 +138,7 @@ fn file_and_directory_of_two_projects_are_never_both_written() {
         .run(&["sync", "-p", "b", "--from-codex", "--env", "staging"])
         .code(0);
 
-    // The other project's file stays, forced or not, and the reason is given.
+    // The file of the other project stays even with `--force`, and a warning names it.
     for arguments in [&["-p", "a"][..], &["-p", "a", "--force"]] {
         let kept = planned_and_done(&sandbox, arguments);
         let warnings = kept["warnings"].to_string();
@@ -147,13 +150,13 @@ fn file_and_directory_of_two_projects_are_never_both_written() {
         );
     }
 
-    // Both let go of it: the file comes.
+    // No project needs the directory any more, so the file is written.
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     assert_eq!(document(&sandbox).as_deref(), Some("a file"));
 }
 
 #[test]
-fn file_that_may_not_be_read_is_kept_and_replaced_by_force() {
+fn file_without_read_permission_is_kept_unless_forced() {
     let (sandbox, codex) = world();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let file = format!("{CACHE}/projects/core/docs/a.md");
@@ -171,7 +174,7 @@ fn file_that_may_not_be_read_is_kept_and_replaced_by_force() {
     sandbox.finish(forced).code(0);
     assert_eq!(fs::read_to_string(sandbox.path(&file)).unwrap(), "a");
 
-    // The same where the codex lets go of it.
+    // The same after the codex removed the file.
     sandbox.write(&file, "edited");
     sandbox.set_mode(&file, 0o000);
     codex.commit(&[], &["projects/core/docs/a.md"]);

@@ -1,4 +1,4 @@
-//! Files that the program keeps for itself: what is planted in their place, and who may read them.
+//! The program's own files: pipes, links and damage in their place, and their permissions.
 
 use std::os::unix::fs::FileTypeExt;
 
@@ -7,7 +7,7 @@ use super::*;
 const CACHE: &str = "ws/.fractary/codex/cache";
 const STATE: &str = "home/.local/state/fractary-codex";
 
-/// Runs the program, which must end by itself.
+/// Runs the program, which must not hang.
 #[track_caller]
 fn ends(sandbox: &Sandbox, arguments: &[&str]) -> crate::support::Output {
     let mut command = sandbox.command("timeout");
@@ -33,7 +33,7 @@ fn files(sandbox: &Sandbox, directory: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_file_of_the_cache_is_an_error() {
+fn pipe_in_place_of_a_cache_record_is_an_error() {
     for name in ["lock", "manifest", "begun"] {
         let (sandbox, _codex) = world();
         sandbox.run(&["sync", "--from-codex"]).code(0);
@@ -57,7 +57,7 @@ fn a_pipe_in_the_place_of_a_file_of_the_cache_is_an_error() {
             }
         }
         ends(&sandbox, &["sync", "--from-codex", "--dry-run"]).code(1);
-        // After a publication it is a warning.
+        // After a publication, it is a warning.
         sandbox.write("ws/alpha/README.md", "alpha");
         let published = ends(&sandbox, &["sync", "--to-codex", "--force", "--json"]).code(0);
         let warnings = published.json()["warnings"].to_string();
@@ -66,7 +66,7 @@ fn a_pipe_in_the_place_of_a_file_of_the_cache_is_an_error() {
 }
 
 #[test]
-fn pipes_in_the_place_of_recorded_state_hold_nothing_up() {
+fn pipes_in_place_of_recorded_state_do_not_block() {
     let (sandbox, codex) = world();
     sandbox.write("ws/alpha/README.md", "alpha");
     let sync = ["sync", "--all", "--config", "clone.strategy=cached"];
@@ -90,7 +90,7 @@ fn pipes_in_the_place_of_recorded_state_hold_nothing_up() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_lock_of_a_kept_clone_is_an_error() {
+fn pipe_in_place_of_the_lock_of_a_cached_clone_is_an_error() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/alpha/README.md", "alpha");
     let sync = ["sync", "--all", "--config", "clone.strategy=cached"];
@@ -110,18 +110,18 @@ fn a_pipe_in_the_place_of_the_lock_of_a_kept_clone_is_an_error() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_another_runs_lock_holds_nothing_up() {
+fn pipe_in_place_of_the_lock_of_another_clone_does_not_block() {
     let (sandbox, _codex) = world();
     fs::create_dir(sandbox.path("tmp/fractary-codex-clone-dead")).unwrap();
     sandbox.pipe("tmp/fractary-codex-clone-dead/lock");
     ends(&sandbox, &["sync", "--from-codex"]).code(0);
-    // Nothing says that its run is gone.
+    // It is unknown whether the run of that clone has ended, so it stays.
     let pipe = sandbox.path("tmp/fractary-codex-clone-dead/lock");
     assert!(fs::metadata(pipe).unwrap().file_type().is_fifo());
 }
 
 #[test]
-fn links_in_the_place_of_own_files_are_not_followed() {
+fn links_in_place_of_own_files_are_not_followed() {
     let (sandbox, codex) = world();
     sandbox.write("ws/alpha/README.md", "alpha");
     sandbox.run(&["sync", "--all", "--bidirectional"]).code(0);
@@ -145,7 +145,7 @@ fn links_in_the_place_of_own_files_are_not_followed() {
 }
 
 #[test]
-fn a_manifest_that_may_not_be_read_is_an_error_and_never_empty() {
+fn unreadable_manifest_is_an_error() {
     let (sandbox, codex) = world();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     sandbox.set_mode(&format!("{CACHE}/.fractary-codex/manifest"), 0o000);
@@ -172,13 +172,13 @@ fn a_manifest_that_may_not_be_read_is_an_error_and_never_empty() {
 }
 
 #[test]
-fn the_cache_and_the_state_have_the_permissions_that_the_mask_leaves() {
+fn cache_and_state_get_the_permissions_of_the_umask() {
     for (mask, file, directory) in [("002", 0o664, 0o775), ("027", 0o640, 0o750)] {
         let (sandbox, codex) = world();
         sandbox.write("ws/alpha/README.md", "alpha");
         let sync = ["sync", "--all", "--bidirectional"];
         sandbox.finish(sandbox.with_mask(mask, &sync)).code(0);
-        // A second run replaces what the first wrote.
+        // The second run replaces the files of the first one.
         codex.commit(&[("100644", "projects/core/docs/a.md", "changed")], &[]);
         sandbox.finish(sandbox.with_mask(mask, &sync)).code(0);
 
@@ -197,7 +197,7 @@ fn the_cache_and_the_state_have_the_permissions_that_the_mask_leaves() {
 }
 
 #[test]
-fn records_that_a_killed_run_left_unfinished_are_removed() {
+fn incomplete_records_of_a_killed_run_are_removed() {
     let (sandbox, _codex) = world();
     sandbox.run(&["sync", "--from-codex"]).code(0);
     let control = format!("{CACHE}/.fractary-codex");
@@ -270,7 +270,7 @@ fn without_its_damaged_manifest_a_cache_keeps_local_edits() {
     sandbox.write(&edited, "edited");
     let manifest = damaged(&sandbox, "manifest", |data| data.clear());
 
-    // This is what the hint suggests.
+    // The hint suggests this.
     fs::remove_file(manifest).unwrap();
     codex.commit(&[], &["projects/other/docs/deep/b.md"]);
     sandbox.run(&["sync", "--from-codex"]).code(0);

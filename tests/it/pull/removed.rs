@@ -1,21 +1,21 @@
-//! Projects that were removed from the configuration, and their files in the cache.
+//! The cached files of projects that were removed from the configuration.
 
 use super::*;
 
 const CACHE: &str = "ws/.fractary/codex/cache";
 const CONFIG: &str = "ws/.fractary/config.yaml";
 
-/// A cache with files of `alpha` and of `beta`, which the configuration no longer has.
+/// A cache with files of `alpha` and `beta`. Only `alpha` is still in the configuration.
 fn beta_removed() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["alpha", "beta"],
-        "  sync: { from_codex: { include: ['codex://{org}/{project}-wants/**'] } }\n",
+        "  sync: { from_codex: { include: ['codex://{org}/{project}-selects/**'] } }\n",
     );
     codex.commit(
         &[
-            ("100644", "projects/alpha-wants/a.md", "a"),
-            ("100644", "projects/beta-wants/b.md", "b"),
+            ("100644", "projects/alpha-selects/a.md", "a"),
+            ("100644", "projects/beta-selects/b.md", "b"),
         ],
         &[],
     );
@@ -35,10 +35,10 @@ fn remove(sandbox: &Sandbox, project: &str) {
     );
 }
 
-const OF_ALPHA: [&str; 2] = ["projects/alpha-wants/a.md", "projects/alpha/README.md"];
+const OF_ALPHA: [&str; 2] = ["projects/alpha-selects/a.md", "projects/alpha/README.md"];
 
 #[test]
-fn the_next_pull_deletes_their_files_and_a_dry_run_shows_it() {
+fn pull_deletes_their_files_and_a_dry_run_shows_it() {
     let (sandbox, _codex) = beta_removed();
     let sync = ["sync", "--all", "--from-codex", "--json"];
 
@@ -65,7 +65,7 @@ fn the_next_pull_deletes_their_files_and_a_dry_run_shows_it() {
     );
     assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
 
-    // It is forgotten.
+    // The project is not in the manifest any more.
     let again = sandbox.run(&sync).code(0).json();
     assert_eq!(again["projects"].as_array().unwrap().len(), 1);
     assert_eq!(again["warnings"], serde_json::json!([]));
@@ -99,7 +99,7 @@ fn publication_deletes_their_files_and_a_dry_run_shows_it() {
 #[test]
 fn publication_empties_a_cache_that_no_project_uses_any_more() {
     let (sandbox, _codex) = beta_removed();
-    sandbox.write("ws/alpha/.fractary/notes", "alpha has a cache of its own");
+    sandbox.write("ws/alpha/.fractary/notes", "alpha has its own cache");
 
     sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
     assert!(names(&sandbox.path(CACHE)).is_empty());
@@ -157,7 +157,7 @@ fn their_edited_files_are_kept_until_forced() {
 }
 
 #[test]
-fn files_that_another_project_wants_stay() {
+fn files_that_another_project_selects_stay() {
     let (sandbox, _codex) = beta_removed();
     let include = "sync.from_codex.include=['codex://acme/*/**']";
     sandbox
@@ -172,36 +172,33 @@ fn cache_clear_deletes_their_files() {
     let status = sandbox.run(&["cache", "status"]).code(0).stdout;
     assert!(status.contains("beta: 1 file"), "{status}");
     let listed = sandbox.run(&["cache", "list"]).code(0).stdout;
-    assert!(listed.contains("projects/beta-wants/b.md"), "{listed}");
+    assert!(listed.contains("projects/beta-selects/b.md"), "{listed}");
 
-    // Of one project alone, the others' files stay.
+    // If one project is selected, the files of others stay.
     sandbox.run(&["cache", "clear", "-p", "alpha"]).code(0);
     assert_eq!(
         names(&sandbox.path(CACHE)),
-        ["projects/beta-wants/b.md", "projects/beta/README.md"]
+        ["projects/beta-selects/b.md", "projects/beta/README.md"]
     );
     sandbox.run(&["cache", "clear"]).code(0);
     assert!(names(&sandbox.path(CACHE)).is_empty());
 }
 
 #[test]
-fn a_cache_that_no_project_uses_any_more_is_emptied() {
+fn pull_empties_a_cache_that_no_project_uses_any_more() {
     let (sandbox, _codex) = beta_removed();
-    sandbox.write(
-        "ws/alpha/.fractary/notes",
-        "alpha has a cache of its own now",
-    );
+    sandbox.write("ws/alpha/.fractary/notes", "alpha has its own cache");
 
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     assert!(names(&sandbox.path(CACHE)).is_empty());
     assert_eq!(
         names(&sandbox.path("ws/alpha/.fractary/codex/cache")),
-        ["projects/alpha-wants/a.md"]
+        ["projects/alpha-selects/a.md"]
     );
 }
 
 #[test]
-fn a_run_whose_projects_are_named_by_a_variable_leaves_the_others() {
+fn nothing_is_deleted_if_a_variable_defines_the_projects() {
     let (sandbox, _codex) = beta_removed();
     let mut command = sandbox.program(&["sync", "--all", "--from-codex"]);
     command.env("FRACTARY_CODEX_PROJECTS", "{gamma={root='alpha/docs'}}");
@@ -210,7 +207,7 @@ fn a_run_whose_projects_are_named_by_a_variable_leaves_the_others() {
 }
 
 #[test]
-fn a_cache_outside_the_workspace_may_be_another_workspaces_too() {
+fn nothing_is_deleted_in_a_cache_outside_the_workspace() {
     let (sandbox, _codex) = beta_removed();
     let cache = format!("cache.dir={}", sandbox.path("elsewhere").display());
     let projects = fs::read_to_string(sandbox.path(CONFIG)).unwrap();
@@ -226,6 +223,6 @@ fn a_cache_outside_the_workspace_may_be_another_workspaces_too() {
     sandbox.run(&["cache", "clear", "--config", &cache]).code(0);
     assert_eq!(
         names(&sandbox.path("elsewhere")),
-        ["projects/beta-wants/b.md"]
+        ["projects/beta-selects/b.md"]
     );
 }

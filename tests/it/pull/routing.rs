@@ -1,9 +1,9 @@
-//! The older tool's routing by frontmatter.
+//! Routing by frontmatter, as in the older tool.
 
 use super::*;
 
 #[test]
-fn documents_say_who_gets_them() {
+fn frontmatter_selects_the_pulled_documents() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
         &["billing"],
@@ -27,7 +27,7 @@ fn documents_say_who_gets_them() {
         ["projects/core/all.md"]
     );
     assert!(output.stderr.contains("deprecated"), "{}", output.stderr);
-    // Patterns, once there are some, decide alone.
+    // If there are patterns, the frontmatter is ignored.
     sandbox
         .run(&[
             "sync",
@@ -43,7 +43,7 @@ fn documents_say_who_gets_them() {
 }
 
 #[test]
-fn what_a_dry_run_would_publish_is_routed_as_well() {
+fn dry_run_routes_the_documents_that_it_would_publish() {
     let sandbox = Sandbox::new();
     let more = "  cache: { enabled: false }\n  sync: { direction: bidirectional, routing: { use_frontmatter: true } }\n";
     let codex = sandbox.workspace(&["billing", "core"], more);

@@ -1,10 +1,10 @@
-//! One cache of several projects: what one of them does, the others are not told wrongly of.
+//! Several projects that share a cache: the record of each one stays true whatever the others do.
 
 use super::*;
 
 const CACHE: &str = "ws/.fractary/codex/cache";
 
-/// Two projects that want the same documents, which differ between two branches.
+/// Two projects that select the same documents, which differ between two branches.
 fn shared() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(
@@ -24,7 +24,7 @@ fn shared() -> (Sandbox, Codex) {
 }
 
 #[test]
-fn another_projects_version_is_not_taken_for_ones_own() {
+fn version_of_another_branch_is_replaced_by_the_next_pull() {
     for last in [&["-p", "a"][..], &["--all"]] {
         let (sandbox, _codex) = shared();
         sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
@@ -45,19 +45,19 @@ fn another_projects_version_is_not_taken_for_ones_own() {
 }
 
 #[test]
-fn what_was_kept_back_from_one_is_had_by_none() {
+fn kept_file_is_incomplete_for_every_project() {
     let (sandbox, codex) = shared();
     let file = sandbox.path(CACHE).join("projects/core/docs/f.md");
     sandbox.write(
         &format!("{CACHE}/projects/core/docs/f.md"),
-        "somebody's own",
+        "a file of the user",
     );
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     fs::rename(&file, sandbox.path("elsewhere")).unwrap();
     sandbox.run(&["sync", "-p", "b", "--from-codex"]).code(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), "main");
-    // Changed by hand, and then gone from the codex: what is given up does not come back for the other.
-    fs::write(&file, "notes in the margin").unwrap();
+    // A file that was modified locally and then removed from the codex is not written again for the other project.
+    fs::write(&file, "edited").unwrap();
     codex.commit(&[], &["projects/core/docs/f.md"]);
     let kept = sandbox
         .run(&["sync", "--all", "--from-codex"])
@@ -76,7 +76,7 @@ fn what_was_kept_back_from_one_is_had_by_none() {
 }
 
 #[test]
-fn what_all_let_go_of_goes_with_the_last() {
+fn shared_file_is_removed_with_its_last_owner() {
     let (sandbox, _codex) = shared();
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
     sandbox.run(&["cache", "clear", "-p", "a"]).code(0);
@@ -87,7 +87,7 @@ fn what_all_let_go_of_goes_with_the_last() {
 }
 
 #[test]
-fn a_name_that_is_too_long_here_is_refused_alone() {
+fn name_that_is_too_long_is_rejected_alone() {
     let (sandbox, codex) = shared();
     let long = format!("projects/core/docs/{}.md", "n".repeat(300));
     codex.commit(&[("100644", &long, "long")], &[]);
@@ -104,7 +104,7 @@ fn a_name_that_is_too_long_here_is_refused_alone() {
 }
 
 #[test]
-fn a_file_goes_where_a_directory_is_that_holds_nothing_else() {
+fn file_replaces_a_directory_without_needed_files() {
     let (sandbox, codex) = shared();
     codex.commit(
         &[
@@ -119,7 +119,7 @@ fn a_file_goes_where_a_directory_is_that_holds_nothing_else() {
         &[("100644", "projects/core/docs/d", "a file")],
         &["projects/core/docs/d/x.md", "projects/core/docs/d/y.md"],
     );
-    // As long as one of them wants what is in it, it stays, and a dry run knows.
+    // The directory stays as long as one of them needs a file in it, also in a dry run.
     let alone = ["sync", "-p", "a", "--from-codex", "--json"];
     let plan = sandbox
         .run(&[&alone[..], &["--dry-run"]].concat())
