@@ -1,5 +1,5 @@
-//! Where a sync goes: the URL or path that is configured, rewritten by git's configuration alone, is the one that is read,
-//! pushed to, verified and printed.
+//! The address of the remote. The configured URL or path, which only git's configuration can rewrite, is the one that is
+//! fetched from, pushed to, verified and printed.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn world() -> World {
     World::builder().empty_codex().build()
 }
 
-/// An empty codex below the sandbox.
+/// Creates an empty codex in the sandbox.
 fn codex_at(sandbox: &Sandbox, name: &str) -> Codex {
     Codex::empty(&sandbox.path(name), sandbox)
 }
@@ -25,7 +25,7 @@ fn assert_pushed_to(codex: &Codex, output: Output, url: &str) {
 }
 
 #[test]
-fn a_path_is_used_byte_for_byte() {
+fn path_is_used_byte_for_byte() {
     for name in [
         "a%20b.git",
         "a#b?c.git",
@@ -52,7 +52,7 @@ fn a_path_is_used_byte_for_byte() {
 }
 
 #[test]
-fn a_file_url_is_decoded_as_git_does() {
+fn file_url_is_decoded_as_in_git() {
     for (name, written) in [
         ("a b.git", "a%20b.git"),
         ("a%20b.git", "a%2520b.git"),
@@ -73,7 +73,7 @@ fn a_file_url_is_decoded_as_git_does() {
 }
 
 #[test]
-fn a_missing_path_is_made_where_it_is_written() {
+fn missing_repository_is_created_at_the_configured_path() {
     let World { sandbox, .. } = world();
     let create = ["--config", "remote.create=true"];
     let path = sandbox.path("a%20b.git").display().to_string();
@@ -85,7 +85,7 @@ fn a_missing_path_is_made_where_it_is_written() {
 }
 
 #[test]
-fn a_parent_of_a_symlink_is_found_by_the_system() {
+fn parent_of_a_symlink_is_resolved_by_the_system() {
     let World {
         sandbox,
         codex: other,
@@ -100,7 +100,7 @@ fn a_parent_of_a_symlink_is_found_by_the_system() {
 }
 
 #[test]
-fn a_path_without_its_ending_is_found_as_git_does() {
+fn path_without_its_suffix_is_found_as_in_git() {
     for (place, written) in [
         ("codex2.git", "codex2"),
         ("codex2/.git", "codex2"),
@@ -120,7 +120,7 @@ fn a_path_without_its_ending_is_found_as_git_does() {
 }
 
 #[test]
-fn remotes_of_the_users_configuration_change_nothing() {
+fn remotes_of_the_user_configuration_have_no_effect() {
     let World { sandbox, codex, .. } = world();
     let other = codex_at(&sandbox, "other.git");
     let there = other.path().display();
@@ -160,7 +160,7 @@ fn remotes_of_the_users_configuration_change_nothing() {
 }
 
 #[test]
-fn the_url_that_a_push_really_uses_is_verified_and_printed() {
+fn push_url_is_verified_and_printed() {
     let World {
         sandbox,
         codex: mirror,
@@ -181,7 +181,7 @@ fn the_url_that_a_push_really_uses_is_verified_and_printed() {
         assert_eq!(document["remote"]["url"], real.as_str());
     }
     assert_eq!((codex.subjects().len(), mirror.subjects().len()), (2, 1));
-    // What only reads may read elsewhere.
+    // A run that only reads can use the other URL.
     sandbox.write(
         "home/.gitconfig",
         format!(
@@ -193,7 +193,7 @@ fn the_url_that_a_push_really_uses_is_verified_and_printed() {
 }
 
 #[test]
-fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
+fn token_is_not_sent_to_the_host_of_a_rewritten_url() {
     let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let configured = server.url("codex.git");
@@ -215,7 +215,7 @@ fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
     let authorized =
         |request: &crate::support::http::Request| request.headers.contains_key("authorization");
     assert!(!server.requests().iter().any(authorized));
-    // Another path of the same host is.
+    // It is sent to another path of the same host.
     sandbox.write(
         "home/.gitconfig",
         format!(
@@ -230,9 +230,9 @@ fn a_token_does_not_follow_a_rewritten_url_to_another_host() {
 }
 
 #[test]
-fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
+fn rewritten_url_is_used_for_ssh() {
     let World { sandbox, codex, .. } = world();
-    // An `ssh` that runs the server's part here.
+    // An `ssh` that runs the remote command on this machine.
     let record = sandbox.path("arguments");
     executable::script(
         &sandbox.path("bin/ssh"),
@@ -261,7 +261,7 @@ fn the_rewritten_url_decides_how_ssh_runs_and_what_an_empty_codex_is() {
 }
 
 #[test]
-fn an_ssh_host_is_passed_on_as_written() {
+fn ssh_host_is_passed_on_unchanged() {
     let World { sandbox, codex, .. } = world();
     let record = sandbox.path("arguments");
     executable::script(
@@ -324,10 +324,10 @@ fn variables_that_would_redirect_git_are_not_passed_on() {
 }
 
 #[test]
-fn a_broken_git_configuration_is_named() {
+fn error_in_the_git_configuration_is_reported() {
     let World { sandbox, codex, .. } = world();
     sandbox.write("home/.gitconfig", "[user\n\tname = Ada\n");
-    // For a path git runs on this machine; over http the program itself reads the file.
+    // With a local path, git reads the file; over HTTP the program itself reads it.
     for served in [false, true] {
         if served {
             sandbox.serve();
@@ -353,7 +353,7 @@ fn a_broken_git_configuration_is_named() {
 }
 
 #[test]
-fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
+fn url_that_is_rewritten_to_an_unknown_scheme_is_rejected() {
     let World { sandbox, codex, .. } = world();
     sandbox.write(
         "home/.gitconfig",
@@ -367,7 +367,7 @@ fn a_url_that_is_rewritten_to_an_unknown_scheme_is_refused() {
 }
 
 #[test]
-fn an_authorization_header_of_the_user_does_not_join_the_token() {
+fn configured_authorization_header_is_not_sent_beside_the_token() {
     let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), Some("x-access-token:t0ken"));
     sandbox.write(
@@ -388,7 +388,7 @@ fn an_authorization_header_of_the_user_does_not_join_the_token() {
 }
 
 #[test]
-fn a_repository_of_the_current_directory_is_not_asked() {
+fn repository_of_the_current_directory_is_ignored() {
     let World { sandbox, codex, .. } = world();
     let other = codex_at(&sandbox, "other.git");
     let ws = sandbox.path("ws");

@@ -1,10 +1,11 @@
-//! Each verdict of `doctor`, against a server that shows that case. Nothing is ever pushed.
+//! The results of `doctor`, against a server that has the problem in question. Nothing is pushed.
 
 use crate::support::http::{Reaction, Stage};
 use crate::support::{Codex, TOKEN, World, skipped};
 
 impl World {
-    /// The verdict on `subject` with kind and first hint, and the exit status; the codex and the workspace are untouched.
+    /// The verdict, kind and first hint of the check `subject`, and the exit status. Asserts that the codex and the
+    /// workspace are unchanged.
     fn examine(&self, subject: &str, variables: &[(&str, &str)]) -> (String, String, String, i32) {
         let (check, code) = self.check(subject, variables);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
@@ -16,7 +17,7 @@ impl World {
         )
     }
 
-    /// What is said about `subject`.
+    /// The message of the check `subject`.
     fn message(&self, subject: &str, variables: &[(&str, &str)]) -> String {
         self.check(subject, variables).0["message"]
             .as_str()
@@ -72,7 +73,7 @@ impl World {
 }
 
 #[test]
-fn all_is_well() {
+fn correct_setup_passes_all_checks() {
     let world = World::behind_http();
     for subject in [
         "configuration",
@@ -100,7 +101,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn tokens_that_are_missing_or_wrong() {
+fn missing_or_wrong_token_fails_the_remote_check() {
     let world = World::behind_http();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
     world.shows(
@@ -118,7 +119,7 @@ fn tokens_that_are_missing_or_wrong() {
 }
 
 #[test]
-fn a_token_that_may_read_and_not_write() {
+fn read_only_token_fails_the_push_check() {
     let world = World::behind_http();
     world.server().fail(
         Stage::ListToPush,
@@ -131,7 +132,7 @@ fn a_token_that_may_read_and_not_write() {
         &[],
         ("failed", "forbidden", "lack a permission or a scope", 5),
     );
-    // The token that a job of GitHub Actions has writes to the job's own repository alone.
+    // In GitHub Actions, the job's own token can only write to the job's repository.
     world.shows(
         "push",
         &[("GITHUB_ACTIONS", "true")],
@@ -140,7 +141,7 @@ fn a_token_that_may_read_and_not_write() {
 }
 
 #[test]
-fn a_server_that_wants_credentials_for_pushing_alone() {
+fn missing_credentials_for_pushing_fail_the_push_check() {
     let world = World::builder().server(None).build();
     let none = ("FRACTARY_CODEX_REMOTE__TOKEN", "");
     world
@@ -151,7 +152,7 @@ fn a_server_that_wants_credentials_for_pushing_alone() {
         &[none],
         ("failed", "no-credentials", "set `remote.token`", 5),
     );
-    // Where none were given, none were accepted.
+    // Without credentials, the message does not mention them.
     assert_eq!(
         world.message("remote", &[none]),
         format!("{} is reachable", world.server().url("codex.git"))
@@ -169,7 +170,7 @@ fn a_server_that_wants_credentials_for_pushing_alone() {
 }
 
 #[test]
-fn a_server_that_cannot_say_who_may_push() {
+fn unavailable_server_is_not_a_missing_permission() {
     let world = World::behind_http();
     world
         .server()
@@ -188,7 +189,7 @@ fn a_server_that_cannot_say_who_may_push() {
 }
 
 #[test]
-fn a_fetch_that_fails_leaves_nothing_out() {
+fn checks_after_a_failed_fetch_are_skipped() {
     let world = World::behind_http();
     let failing = "case \"$*\" in *' fetch '*) echo 'fatal: The requested URL returned error: 503' >&2; exit 128;; esac";
     world.sandbox.wrap_git(failing);
@@ -199,7 +200,7 @@ fn a_fetch_that_fails_leaves_nothing_out() {
 }
 
 #[test]
-fn a_signal_is_told_before_what_else_is_wrong() {
+fn signal_takes_precedence_in_the_exit_status() {
     let world = World::behind_http();
     world.sandbox.remove("ws/alpha");
     world
@@ -209,19 +210,19 @@ fn a_signal_is_told_before_what_else_is_wrong() {
 }
 
 #[test]
-fn places_that_a_sync_could_not_write_to() {
+fn unwritable_directory_is_a_warning() {
     let world = World::behind_http();
-    let odd = |arguments: &[(&str, &str)], place: &str, cure: &str| {
+    let warns = |arguments: &[(&str, &str)], directory: &str, hint: &str| {
         let message = world.message("disk", arguments);
         assert!(
-            message.contains(place) && message.contains("cannot be written: "),
+            message.contains(directory) && message.contains("cannot be written: "),
             "{message}"
         );
         assert!(!message.contains(" at path "), "{message}");
-        world.shows("disk", arguments, ("warning", "odd", cure, 0));
+        world.shows("disk", arguments, ("warning", "odd", hint, 0));
     };
     let nowhere = "/proc/none";
-    odd(
+    warns(
         &[("FRACTARY_CODEX_CACHE__DIR", nowhere)],
         nowhere,
         "or set `cache.dir` to another directory",
@@ -231,22 +232,22 @@ fn places_that_a_sync_could_not_write_to() {
         ("FRACTARY_CODEX_CACHE__ENABLED", "false"),
     ];
     world.shows("disk", &unused, ("ok", "ok", "", 0));
-    let brought = [
+    let pulling = [
         unused[0],
         unused[1],
         ("FRACTARY_CODEX_SYNC__DIRECTION", "from-codex"),
     ];
-    odd(&brought, nowhere, "or set `cache.dir` to another directory");
+    warns(&pulling, nowhere, "or set `cache.dir` to another directory");
     let clones = [
         ("XDG_CACHE_HOME", nowhere),
         ("FRACTARY_CODEX_CLONE__STRATEGY", "cached"),
     ];
-    odd(&clones, nowhere, "or set `clone.strategy: temp`");
+    warns(&clones, nowhere, "or set `clone.strategy: temp`");
     world.shows("disk", &clones[..1], ("ok", "ok", "", 0));
 }
 
 #[test]
-fn repositories_that_are_not_there_or_empty() {
+fn missing_repository_fails_and_empty_one_passes() {
     let world = World::behind_http();
     let url = world.server().url("nothing.git");
     world.shows(
@@ -266,7 +267,7 @@ fn repositories_that_are_not_there_or_empty() {
 }
 
 #[test]
-fn a_branch_that_is_missing() {
+fn missing_branch_fails() {
     let missing = [("FRACTARY_CODEX_REMOTE__BRANCH", "staging")];
     World::behind_http().shows(
         "branch",
@@ -276,10 +277,10 @@ fn a_branch_that_is_missing() {
 }
 
 #[test]
-fn a_codex_of_somebody_else() {
+fn codex_of_another_user_fails_with_a_hint() {
     let world = World::behind_http();
     if !rustix::process::geteuid().is_root() {
-        return skipped("only root can give the codex to somebody else");
+        return skipped("only root can change the owner of the codex");
     }
     std::os::unix::fs::chown(world.codex.path(), Some(65534), Some(65534)).unwrap();
     let path = world.codex.path().display().to_string();
@@ -288,7 +289,7 @@ fn a_codex_of_somebody_else() {
         &[("FRACTARY_CODEX_REMOTE__URL", &path)],
         ("failed", "dubious-ownership", "safe.directory", 4),
     );
-    // Git's own advice is our hint, told once.
+    // The hint replaces git's own advice.
     let (check, _) = world.check("remote", &[("FRACTARY_CODEX_REMOTE__URL", &path)]);
     assert!(
         !check["causes"].to_string().contains("exception")
@@ -297,7 +298,7 @@ fn a_codex_of_somebody_else() {
 }
 
 #[test]
-fn roots_and_patterns() {
+fn missing_root_fails_and_unmatched_pattern_is_a_warning() {
     let world = World::behind_http();
     world.shows(
         "roots",
@@ -309,7 +310,7 @@ fn roots_and_patterns() {
 }
 
 #[test]
-fn a_clock_that_is_behind() {
+fn clock_behind_the_codex_is_a_warning() {
     let world = World::behind_http();
     let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
     let stamp = "Bob <b@b> 4102444800 +0000";
@@ -328,7 +329,7 @@ fn a_clock_that_is_behind() {
 }
 
 #[test]
-fn a_configuration_that_is_wrong() {
+fn invalid_configuration_fails() {
     let world = World::behind_http();
     world.shows(
         "configuration",
@@ -338,7 +339,7 @@ fn a_configuration_that_is_wrong() {
 }
 
 #[test]
-fn what_the_first_sync_makes_is_not_missing() {
+fn repository_and_branch_to_be_created_pass() {
     let world = World::behind_http();
     let run = |more: &[&str]| {
         let arguments = [&["doctor", "--config", "remote.create=true"], more].concat();
@@ -346,16 +347,16 @@ fn what_the_first_sync_makes_is_not_missing() {
         assert!(!world.sandbox.path("new.git").exists());
         output.stdout
     };
-    let told = run(&["--config", "remote.url=../new.git"]);
+    let text = run(&["--config", "remote.url=../new.git"]);
     assert!(
-        told.contains("new.git` does not exist yet; the first sync will create it"),
-        "{told}"
+        text.contains("new.git` does not exist yet; the first sync will create it"),
+        "{text}"
     );
-    let told = run(&["--config", "remote.branch=next"]);
+    let text = run(&["--config", "remote.branch=next"]);
     assert!(
-        told.contains("`next` does not exist yet; the first sync will create it from `main`"),
-        "{told}"
+        text.contains("`next` does not exist yet; the first sync will create it from `main`"),
+        "{text}"
     );
-    assert!(told.contains("push: allowed"), "{told}");
+    assert!(text.contains("push: allowed"), "{text}");
     assert_eq!(world.codex.git(&["branch", "--list", "next"]), "");
 }

@@ -1,5 +1,5 @@
-//! Exit statuses, a case for each and for several at once; and that every document of a run is as its schema says, with
-//! nothing else on standard output, however much is told.
+//! Exit statuses: one case for each, and cases in which several apply. Every document matches its schema, and standard
+//! output contains nothing else, whatever the verbosity.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use crate::support::{Codex, Sandbox, World};
 
-/// What a run is told to do, and how it must end.
+/// A run and its expected result.
 struct Case {
     name: &'static str,
     prepare: fn(&Sandbox, &Codex),
     arguments: &'static [&'static str],
     exit: i32,
-    /// What became of the projects, in the order of the document.
+    /// The statuses of the projects, in the order of the document.
     projects: &'static [&'static str],
-    /// What ended the run.
+    /// The kind of the error that ended the run.
     error: Option<&'static str>,
 }
 
@@ -53,7 +53,7 @@ fn change_and_decline(sandbox: &Sandbox, codex: &Codex) {
     codex.hook("pre-receive", "exit 1");
 }
 
-/// A project of somebody's with a file that no workspace may have.
+/// Adds a project of another user with a file name that no workspace can contain.
 fn plant(_: &Sandbox, codex: &Codex) {
     let blob = codex.blob(b"planted");
     let other = codex.plant(&[("100644", b"..", &blob), ("100644", b"a.md", &blob)]);
@@ -61,7 +61,7 @@ fn plant(_: &Sandbox, codex: &Codex) {
     codex.set_root(&codex.plant(&[("40000", b"projects", &projects)]));
 }
 
-/// The question after a push, the only one that names the branch, finds nobody.
+/// Makes the query after the push fail. It is the only one that names the branch.
 fn silence(sandbox: &Sandbox) {
     sandbox.wrap_git(
         "case \"$*\" in *ls-remote*refs/heads/main*) echo 'fatal: Could not resolve host: codex' >&2; exit 128;; esac",
@@ -108,7 +108,7 @@ const CASES: &[Case] = &[
     Case { name: "out of date", prepare: change, arguments: CHECK, exit: 6, projects: &["would-sync", "up-to-date"], error: None },
     Case { name: "up to date", prepare: nothing, arguments: CHECK, exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
     Case { name: "a signal", prepare: |sandbox, codex| { change(sandbox, codex); sandbox.wrap_git("case \"$*\" in *fetch*) kill -INT $PPID; exec tail -f /dev/null;; esac"); },
-        // The tip is fetched beside the scan: there is no plan yet that could say what is up to date.
+        // The tip is fetched during the scan, so there is no plan yet.
         arguments: ALL, exit: 130, projects: &["failed", "failed"], error: Some("interrupted") },
 
     Case { name: "2 before 3", prepare: nothing, arguments: &["sync", "--no-such-flag", "--config", "nonsense=1"], exit: 2, projects: &[], error: Some("usage") },
@@ -138,7 +138,7 @@ fn world() -> World {
     world
 }
 
-/// A schema of the program's, with no field allowed that it does not tell of.
+/// A schema of the program, changed so that it rejects unknown fields.
 fn strict(of: &str) -> Validator {
     fn close(schema: &mut Value) {
         match schema {
@@ -160,7 +160,7 @@ fn strict(of: &str) -> Validator {
 }
 
 #[test]
-fn every_exit_status_and_every_document() {
+fn exit_status_and_document_match_in_every_case() {
     let schemas = [strict("sync"), strict("events")];
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(String::new()));
     let work = || {
@@ -186,7 +186,7 @@ impl Case {
             "exit status {:?}\n{}\n{}",
             output.code, output.stdout, output.stderr
         );
-        let told: Vec<Value> = match more {
+        let documents: Vec<Value> = match more {
             [] => {
                 let names_an_error = output.stderr.contains("error: ");
                 let right =
@@ -203,12 +203,12 @@ impl Case {
                 .collect::<Result<_, _>>()
                 .map_err(|_| all.clone())?,
         };
-        let (schema, last) = match (more, told.last()) {
+        let (schema, last) = match (more, documents.last()) {
             (_, None) => return Err(all),
             (["--json", ..], Some(last)) => (document, last),
             (_, Some(last)) => (line, &last["document"]),
         };
-        for value in &told {
+        for value in &documents {
             if let Some(error) = schema.iter_errors(value).next() {
                 return Err(format!("{error}: {value:#}"));
             }

@@ -1,6 +1,6 @@
-//! The fault matrix: every stage of a sync, and what can happen to it there. Whatever it is, the codex is at its old
-//! tip or holds whole commits, the exit status and the words are true, nothing is left behind, and the next sync does
-//! what is left to do.
+//! The fault matrix: every signal and every network fault in every stage of a sync. In each case the codex is either
+//! unchanged or contains complete commits, the exit status and the messages are correct, nothing is left behind, and the
+//! next sync completes the work.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -32,7 +32,8 @@ fn world() -> World {
         .build()
 }
 
-/// Nothing runs on, and the codex is sound: as it was, or with both commits.
+/// Asserts that no process is left and that the codex is valid: unchanged, or with both commits. Returns whether it has
+/// the commits.
 #[track_caller]
 fn assert_whole(sandbox: &Sandbox, codex: &Codex, case: &str) -> bool {
     wait_until(&format!("{case}: nothing runs any more"), || {
@@ -47,7 +48,7 @@ fn assert_whole(sandbox: &Sandbox, codex: &Codex, case: &str) -> bool {
     subjects == OURS
 }
 
-/// Without the fault the next sync completes the job, and the one after that has nothing to do.
+/// Asserts that the next sync, without the fault, completes the work, and that the one after it has nothing to do.
 #[track_caller]
 fn assert_completed(sandbox: &Sandbox, codex: &Codex, case: &str, run: impl Fn(&[&str]) -> Output) {
     let next = run(&["sync", "--all"]);
@@ -70,19 +71,19 @@ fn assert_completed(sandbox: &Sandbox, codex: &Codex, case: &str, run: impl Fn(&
     assert_eq!(codex.updates(), 2, "{case}");
 }
 
-/// Where the program is when a signal comes.
+/// The stage of the program when the signal arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// It reads its configuration.
+    /// Reading the configuration.
     Config,
-    /// It walks a project.
+    /// Scanning a project.
     Scan,
     Step(Step, Moment),
-    /// The server asks this hook.
+    /// Pushing, while this hook of the server runs.
     Hook(&'static str),
 }
 
-/// A pipe that is named as the configuration file.
+/// A pipe that is used as the configuration file.
 const PIPED_CONFIG: &str = "ws/.fractary/piped.yaml";
 
 const STAGES: [At; 11] = [
@@ -100,16 +101,16 @@ const STAGES: [At; 11] = [
 ];
 
 impl At {
-    /// Whether the push is on its way, so that its verdict is awaited.
+    /// Whether the push was sent, so that the program awaits its result.
     fn pushing(self) -> bool {
         matches!(self, At::Hook(_) | At::Step(Step::Push | Step::Verify, _))
     }
 }
 
-/// What lets the held program go on.
+/// Lets the held program continue.
 enum Held {
     At(Gate),
-    /// It reads from this pipe, which a test writes to.
+    /// The pipe that the program reads from, opened for writing.
     Pipe(std::path::PathBuf, String),
 }
 
@@ -142,7 +143,7 @@ impl Held {
         }
     }
 
-    /// Waits until the program is held there.
+    /// Waits until the program is held in this stage.
     fn wait(&self) -> Option<std::fs::File> {
         match self {
             Held::At(gate) => {
@@ -150,7 +151,7 @@ impl Held {
                 None
             }
             Held::Pipe(path, _) => {
-                // Opens once somebody waits at the other end.
+                // Opening succeeds once the program reads from the other end.
                 let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
                 let open = || {
                     OpenOptions::new()
@@ -187,7 +188,7 @@ impl Held {
     }
 }
 
-/// Ends the program with `signal` in every stage.
+/// Sends `signal` to the program in every stage.
 fn signal_in_every_stage(signal: Signal) {
     for at in STAGES {
         let case = format!("{signal:?} at {at:?}");
@@ -208,14 +209,14 @@ fn signal_in_every_stage(signal: Signal) {
         let pipe = held.wait();
         send(&child, signal);
         if signal == Signal::KILL {
-            // What the program had started ends on its own.
+            // The child processes of the program end on their own.
             let status = child.wait_with_output().unwrap().status;
             assert!(!status.success(), "{case}");
             held.let_go(pipe);
             assert_whole(&sandbox, &codex, &case);
         } else {
             if at.pushing() {
-                // What the signal ended would not go on standing there.
+                // Without the test, the program would have continued after the signal.
                 held.goes_on();
             }
             let output = ended(at, &sandbox, child, || held.let_go(pipe));
@@ -231,7 +232,7 @@ fn signal_in_every_stage(signal: Signal) {
     }
 }
 
-/// Waits until the program has ended: before the push it must not wait for the other side, at the verdict it must.
+/// Waits until the program has ended. Before the push it must not wait for the server; during the push it must.
 fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Output {
     let ends_by_itself = matches!(at, At::Step(Step::List | Step::Fetch, _));
     if ends_by_itself {
@@ -244,17 +245,17 @@ fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Outp
     }
 }
 
-/// The program has ended with the signal's status and says truly what became of the push.
+/// Asserts that the program exited with the status of the signal, and reported the result of the push correctly.
 #[track_caller]
 fn assert_ended_by(signal: Signal, at: At, output: &Output, codex: &Codex, case: &str) {
     let code = 128 + signal.as_raw();
-    let told = format!("{case}: {}{}", output.stdout, output.stderr);
-    assert_eq!(output.code, Some(code), "{told}");
+    let text = format!("{case}: {}{}", output.stdout, output.stderr);
+    assert_eq!(output.code, Some(code), "{text}");
     let document = output.json();
     assert_eq!(
         (&document["exit_code"], &document["pushed"]),
         (&json!(code), &json!(at.pushing())),
-        "{told}"
+        "{text}"
     );
     let statuses: Vec<_> = document["projects"]
         .as_array()
@@ -266,39 +267,39 @@ fn assert_ended_by(signal: Signal, at: At, output: &Output, codex: &Codex, case:
         assert_eq!(
             document["remote"]["after"].as_str(),
             codex.tip().as_deref(),
-            "{told}"
+            "{text}"
         );
-        assert_eq!(statuses, ["synced", "synced"], "{told}");
+        assert_eq!(statuses, ["synced", "synced"], "{text}");
     } else {
-        assert_eq!(document["error"]["kind"], "interrupted", "{told}");
+        assert_eq!(document["error"]["kind"], "interrupted", "{text}");
         assert!(
             document["error"]["message"]
                 .as_str()
                 .unwrap()
                 .contains("nothing was pushed"),
-            "{told}"
+            "{text}"
         );
-        assert!(!statuses.contains(&json!("synced")), "{told}");
+        assert!(!statuses.contains(&json!("synced")), "{text}");
     }
 }
 
 #[test]
-fn interrupted_from_the_keyboard_in_every_stage() {
+fn sigint_in_every_stage() {
     signal_in_every_stage(Signal::INT);
 }
 
 #[test]
-fn asked_to_end_in_every_stage() {
+fn sigterm_in_every_stage() {
     signal_in_every_stage(Signal::TERM);
 }
 
 #[test]
-fn hung_up_in_every_stage() {
+fn sighup_in_every_stage() {
     signal_in_every_stage(Signal::HUP);
 }
 
 #[test]
-fn killed_in_every_stage() {
+fn sigkill_in_every_stage() {
     signal_in_every_stage(Signal::KILL);
 }
 
@@ -306,28 +307,28 @@ fn killed_in_every_stage() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {
     Http(Stage),
-    /// Asking for the tip after the push.
+    /// The query of the tip after the push.
     Verify,
 }
 
-/// What a fault of the network comes to.
+/// The expected result of a network fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comes {
-    /// Nothing landed, and the error is of this kind.
+enum Expected {
+    /// Nothing was pushed, and the error has this kind.
     Failed(&'static str),
-    /// The answer was lost, but asking showed that the push landed.
+    /// The response was lost, but the query showed that the push was accepted.
     Landed,
-    /// The push was sent, and nobody can say what becomes of it: this kind of error tells why.
+    /// The push was sent and its result is unknown; the error has this kind.
     Unknown(&'static str),
 }
 
-/// The answer to the push got lost, and it is not there so far.
-const NO_VERDICT: Comes = Comes::Unknown("no-verdict");
-/// The push landed, but nobody could be asked.
-const UNVERIFIED: Comes = Comes::Unknown("unverified");
+/// The response to the push was lost, and the branch does not contain it so far.
+const NO_VERDICT: Expected = Expected::Unknown("no-verdict");
+/// The push was accepted, but the query failed.
+const UNVERIFIED: Expected = Expected::Unknown("unverified");
 
-/// The same fault in every stage of a sync over http, as long as the sync runs; `comes` is what it comes to.
-fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
+/// Repeats a fault in every stage of a sync over HTTP, for as long as the sync runs. `expected` are the results.
+fn fault_in_every_stage(reaction: &Reaction, expected: [Expected; 5]) {
     let stages = [
         Over::Http(Stage::ListToFetch),
         Over::Http(Stage::Fetch),
@@ -335,7 +336,7 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
         Over::Http(Stage::Push),
         Over::Verify,
     ];
-    for (stage, comes) in stages.into_iter().zip(comes) {
+    for (stage, expected) in stages.into_iter().zip(expected) {
         let case = format!("{reaction:?} at {stage:?}");
         let World { sandbox, codex, .. } = world();
         let server = HttpServer::start(&sandbox.path(""), None);
@@ -351,42 +352,42 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
             command.env("FRACTARY_CODEX_REMOTE__TIMEOUT", timeout);
             sandbox.finish(command)
         };
-        // Short only where it is to run out: the machine may be slow.
+        // Only short if it has to expire, because the machine may be slow.
         let patience = if matches!(reaction, Reaction::Stall) {
             "1s"
         } else {
             "30s"
         };
         let output = finish(&["sync", "--all", "--json"], patience);
-        let told = format!("{case}: {}{}", output.stdout, output.stderr);
+        let text = format!("{case}: {}{}", output.stdout, output.stderr);
         let document = output.json();
         let error = &document["error"];
-        let (code, pushed) = match comes {
-            Comes::Failed(kind) => {
-                assert_eq!(error["kind"], kind, "{told}");
+        let (code, pushed) = match expected {
+            Expected::Failed(kind) => {
+                assert_eq!(error["kind"], kind, "{text}");
                 (4, json!(false))
             }
-            Comes::Landed => (0, json!(true)),
-            Comes::Unknown(kind) => {
-                assert_eq!(error["kind"], kind, "{told}");
+            Expected::Landed => (0, json!(true)),
+            Expected::Unknown(kind) => {
+                assert_eq!(error["kind"], kind, "{text}");
                 (4, Value::Null)
             }
         };
         assert_eq!(
             (output.code, &document["pushed"]),
             (Some(code), &pushed),
-            "{told}"
+            "{text}"
         );
         assert!(
             code == 0
                 || error["hints"]
                     .as_array()
                     .is_some_and(|hints| !hints.is_empty()),
-            "{told}"
+            "{text}"
         );
         assert_eq!(sandbox.leftovers(), [""; 0], "{case}");
-        let landed = [Comes::Landed, UNVERIFIED].contains(&comes);
-        assert_eq!(assert_whole(&sandbox, &codex, &case), landed, "{told}");
+        let landed = [Expected::Landed, UNVERIFIED].contains(&expected);
+        assert_eq!(assert_whole(&sandbox, &codex, &case), landed, "{text}");
         server.mend();
         assert_completed(&sandbox, &codex, &case, |arguments| {
             finish(arguments, "30s")
@@ -395,8 +396,8 @@ fn fault_in_every_stage(reaction: &Reaction, comes: [Comes; 5]) {
 }
 
 #[test]
-fn connections_are_reset_in_every_stage() {
-    let failed = Comes::Failed("server-failure");
+fn connection_reset_in_every_stage() {
+    let failed = Expected::Failed("server-failure");
     fault_in_every_stage(
         &Reaction::Reset,
         [failed, failed, failed, NO_VERDICT, UNVERIFIED],
@@ -404,8 +405,8 @@ fn connections_are_reset_in_every_stage() {
 }
 
 #[test]
-fn the_server_stalls_in_every_stage() {
-    let failed = Comes::Failed("timed-out");
+fn stalled_server_in_every_stage() {
+    let failed = Expected::Failed("timed-out");
     fault_in_every_stage(
         &Reaction::Stall,
         [failed, failed, failed, NO_VERDICT, UNVERIFIED],
@@ -413,17 +414,20 @@ fn the_server_stalls_in_every_stage() {
 }
 
 #[test]
-fn answers_are_cut_off_in_every_stage() {
-    let failed = Comes::Failed("server-failure");
+fn truncated_response_in_every_stage() {
+    let failed = Expected::Failed("server-failure");
     fault_in_every_stage(
         &Reaction::Truncate(200),
-        [failed, failed, failed, Comes::Landed, UNVERIFIED],
+        [failed, failed, failed, Expected::Landed, UNVERIFIED],
     );
 }
 
 #[test]
-fn answers_are_garbage_in_every_stage() {
-    let (failed, no_codex) = (Comes::Failed("server-failure"), Comes::Failed("not-git"));
+fn invalid_response_in_every_stage() {
+    let (failed, no_codex) = (
+        Expected::Failed("server-failure"),
+        Expected::Failed("not-git"),
+    );
     fault_in_every_stage(
         &Reaction::Garbage,
         [no_codex, failed, no_codex, NO_VERDICT, UNVERIFIED],
@@ -431,8 +435,8 @@ fn answers_are_garbage_in_every_stage() {
 }
 
 #[test]
-fn the_server_cannot_answer_in_any_stage() {
-    let failed = Comes::Failed("server-failure");
+fn unavailable_server_in_every_stage() {
+    let failed = Expected::Failed("server-failure");
     fault_in_every_stage(
         &Reaction::Status(503, "later"),
         [failed, failed, failed, NO_VERDICT, UNVERIFIED],
@@ -440,10 +444,10 @@ fn the_server_cannot_answer_in_any_stage() {
 }
 
 #[test]
-fn answers_are_lost_after_the_work_in_every_stage() {
-    let failed = Comes::Failed("server-failure");
+fn lost_response_in_every_stage() {
+    let failed = Expected::Failed("server-failure");
     fault_in_every_stage(
         &Reaction::LoseAnswer,
-        [failed, failed, failed, Comes::Landed, UNVERIFIED],
+        [failed, failed, failed, Expected::Landed, UNVERIFIED],
     );
 }

@@ -1,10 +1,10 @@
-//! `init`: what it finds, and that what it writes is a configuration.
+//! `init`: the organization and projects that it detects, and the configuration that it writes.
 
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::Sandbox;
 
-/// Checks out nothing, but as if: a repository whose remote is this.
+/// Creates an empty repository with this remote.
 fn repository(sandbox: &Sandbox, path: &str, remote: &str) {
     let directory = sandbox.path(path);
     std::fs::create_dir_all(&directory).unwrap();
@@ -12,12 +12,12 @@ fn repository(sandbox: &Sandbox, path: &str, remote: &str) {
     sandbox.git(&directory, &["remote", "add", "origin", remote]);
 }
 
-/// Runs `init`, has the file validated, and tells organization, projects and what is published of each.
+/// Runs `init`, validates the file, and returns the organization and the number of matching files of each project.
 fn found(sandbox: &Sandbox, arguments: &[&str]) -> (String, Vec<(String, u64)>) {
-    let told = sandbox.run(&[&["init"], arguments].concat()).code(0).stdout;
+    let text = sandbox.run(&[&["init"], arguments].concat()).code(0).stdout;
     assert!(
-        told.contains("next: run `fractary codex doctor`") && told.contains("sync --all --dry-run"),
-        "{told}"
+        text.contains("next: run `fractary codex doctor`") && text.contains("sync --all --dry-run"),
+        "{text}"
     );
     sandbox.run(&["config", "validate"]).code(0);
     let listed = sandbox.run(&["projects", "--json"]).code(0).json();
@@ -33,7 +33,7 @@ fn found(sandbox: &Sandbox, arguments: &[&str]) -> (String, Vec<(String, u64)>) 
     (value(sandbox, "organization"), projects)
 }
 
-/// What a key comes to.
+/// The effective value of a key.
 fn value(sandbox: &Sandbox, key: &str) -> String {
     let shown = sandbox.run(&["config", "show", "--json"]).code(0).json();
     let mut keys = shown["keys"].as_array().unwrap().iter();
@@ -44,7 +44,7 @@ fn value(sandbox: &Sandbox, key: &str) -> String {
 }
 
 #[test]
-fn one_repository_is_one_project() {
+fn repository_is_one_project() {
     let sandbox = Sandbox::new();
     repository(&sandbox, "ws", "git@github.com:acme/billing.git");
     for path in ["docs/a.md", "specs/b.md", "README.md", "src/main.rs"] {
@@ -57,7 +57,7 @@ fn one_repository_is_one_project() {
 }
 
 #[test]
-fn a_directory_of_directories_with_documents_is_many() {
+fn documented_subdirectories_are_the_members() {
     let sandbox = Sandbox::new();
     repository(&sandbox, "ws", "https://git.acme.example/platform/mono.git");
     for path in [
@@ -77,7 +77,7 @@ fn a_directory_of_directories_with_documents_is_many() {
 }
 
 #[test]
-fn a_directory_of_checkouts_is_many() {
+fn cloned_repositories_are_the_members() {
     let sandbox = Sandbox::new();
     for name in ["click", "flask"] {
         repository(
@@ -93,7 +93,7 @@ fn a_directory_of_checkouts_is_many() {
         found(&sandbox, &[]),
         ("pallets".to_owned(), projects.to_vec())
     );
-    // Of several organizations none is taken.
+    // Members of different organizations: none is detected.
     sandbox.remove("ws/.fractary");
     sandbox.git(
         &sandbox.path("ws/flask"),
@@ -104,20 +104,20 @@ fn a_directory_of_checkouts_is_many() {
             "https://github.com/others/flask.git",
         ],
     );
-    let told = sandbox.run(&["init"]).code(0).stdout;
-    assert!(told.contains("could not detect the organization"), "{told}");
+    let text = sandbox.run(&["init"]).code(0).stdout;
+    assert!(text.contains("could not detect the organization"), "{text}");
     sandbox.run(&["config", "validate"]).code(0);
 }
 
 #[test]
-fn what_is_there_is_not_replaced_unless_it_is_meant() {
+fn existing_configuration_is_only_replaced_with_force() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/docs/a.md", "a");
     sandbox.write("ws/.fractary/config.yml", "codex: { organization: mine }\n");
-    let refused = sandbox.run(&["init"]).code(2).stderr;
+    let stderr = sandbox.run(&["init"]).code(2).stderr;
     assert!(
-        refused.contains("already exists") && refused.contains("--force"),
-        "{refused}"
+        stderr.contains("already exists") && stderr.contains("--force"),
+        "{stderr}"
     );
     assert_eq!(
         std::fs::read_to_string(sandbox.path("ws/.fractary/config.yml"))
@@ -146,7 +146,7 @@ fn what_is_there_is_not_replaced_unless_it_is_meant() {
 }
 
 #[test]
-fn a_project_of_a_workspace_is_not_made_one_of_its_own() {
+fn member_of_a_workspace_gets_no_configuration_of_its_own() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "  workspace: { members: ['services/*'] }\n");
     for path in [
@@ -157,11 +157,11 @@ fn a_project_of_a_workspace_is_not_made_one_of_its_own() {
         sandbox.write(&format!("ws/{path}"), "a");
     }
     for (directory, name) in [("alpha", "alpha"), ("services/api", "api")] {
-        let told = sandbox.run(&["-C", directory, "init"]).code(2).stderr;
+        let text = sandbox.run(&["-C", directory, "init"]).code(2).stderr;
         let message = format!("error: this directory is the project `{name}` of the workspace `");
         assert!(
-            told.starts_with(&message) && told.contains("--force"),
-            "{told}"
+            text.starts_with(&message) && text.contains("--force"),
+            "{text}"
         );
         assert!(!sandbox.path(&format!("ws/{directory}/.fractary")).exists());
     }
@@ -169,23 +169,23 @@ fn a_project_of_a_workspace_is_not_made_one_of_its_own() {
     sandbox
         .run(&["-C", "alpha", "init", "--force", "--organization", "acme"])
         .code(0);
-    // What no workspace counts among its projects may be one.
+    // A directory that is not a member can have its own configuration.
     sandbox
         .run(&["-C", "tools", "init", "--organization", "acme"])
         .code(0);
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_not_replaced_unless_it_is_meant() {
+fn broken_symlink_is_only_replaced_with_force() {
     let sandbox = Sandbox::new();
     let file = sandbox.path("ws/.fractary/config.yaml");
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
     std::os::unix::fs::symlink("elsewhere.yaml", &file).unwrap();
-    let told = sandbox
+    let text = sandbox
         .run(&["init", "--organization", "acme"])
         .code(2)
         .stderr;
-    assert!(told.contains("already exists"), "{told}");
+    assert!(text.contains("already exists"), "{text}");
     assert!(file.is_symlink());
     sandbox
         .run(&["init", "--organization", "acme", "--force"])
@@ -194,25 +194,25 @@ fn a_link_that_leads_nowhere_is_not_replaced_unless_it_is_meant() {
 }
 
 #[test]
-fn an_organization_has_a_name() {
+fn empty_organization_is_rejected() {
     let sandbox = Sandbox::new();
     for option in ["--organization", "--codex-repo", "--url"] {
-        let told = sandbox.run(&["init", option, ""]).code(2).stderr;
-        assert!(told.contains("a value is required"), "{told}");
+        let text = sandbox.run(&["init", option, ""]).code(2).stderr;
+        assert!(text.contains("a value is required"), "{text}");
     }
     assert!(!sandbox.path("ws/.fractary").exists());
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
+fn write_error_names_the_configuration_file() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     let mut command = sandbox.program(&["sync", "--all", "--dry-run"]);
     command.env("TMPDIR", "/proc/none");
-    let told = sandbox.finish(command).code(4).stderr;
+    let text = sandbox.finish(command).code(4).stderr;
     assert!(
-        told.contains("in `/proc/none`\n  caused by: No such file or directory (os error 2)\n"),
-        "{told}"
+        text.contains("in `/proc/none`\n  caused by: No such file or directory (os error 2)\n"),
+        "{text}"
     );
     sandbox.remove("ws/.fractary");
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
@@ -224,16 +224,16 @@ fn a_place_that_cannot_be_written_is_told_by_the_name_that_was_meant() {
     else {
         return;
     };
-    let told = output.code(3).stderr;
+    let text = output.code(3).stderr;
     assert!(
-        told.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"),
-        "{told}"
+        text.ends_with(".fractary/config.yaml`: Read-only file system (os error 30)\n"),
+        "{text}"
     );
 }
 
 const OTHERS: &str = "# Of all tools.\nversion: 3   # keep\n\nwork:\n  tracker: jira\n  # of the tracker\n  url: ${JIRA}\n";
 
-/// Runs `init` with these arguments more, and gives the file that it left.
+/// Runs `init` with more arguments, and returns the file that it wrote.
 fn initialized(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let base = ["init", "--organization", "acme"];
     sandbox.run(&[&base, arguments].concat()).code(0);
@@ -243,7 +243,7 @@ fn initialized(sandbox: &Sandbox, arguments: &[&str]) -> String {
 
 #[test]
 fn sections_of_other_tools_are_kept_byte_for_byte() {
-    // Without a section `codex` there is nothing to force.
+    // Without a section `codex`, `--force` is not needed.
     let sandbox = Sandbox::new();
     sandbox.write("ws/.fractary/config.yaml", OTHERS);
     sandbox.set_mode("ws/.fractary/config.yaml", 0o600);
@@ -256,17 +256,17 @@ fn sections_of_other_tools_are_kept_byte_for_byte() {
     let mode = std::fs::metadata(sandbox.path("ws/.fractary/config.yaml")).unwrap();
     assert_eq!(mode.permissions().mode() & 0o777, 0o600);
 
-    // With one, it alone is replaced.
+    // With such a section, only that section is replaced.
     let repo = "# Of the repository.\nrepo: { main: trunk }\n";
     for name in ["config.yaml", "config.yml"] {
         let sandbox = Sandbox::new();
         let before = format!("{OTHERS}codex:\n  organization: old\n  # gone\n\n{repo}");
         sandbox.write(&format!("ws/.fractary/{name}"), before);
-        let refused = sandbox
+        let stderr = sandbox
             .run(&["init", "--organization", "acme"])
             .code(2)
             .stderr;
-        assert!(refused.contains("already exists"), "{refused}");
+        assert!(stderr.contains("already exists"), "{stderr}");
         let text = initialized(&sandbox, &["--force"]);
         let rest = text.strip_prefix(&format!("{OTHERS}codex:\n")).unwrap();
         let section = rest.strip_suffix(&format!("\n{repo}")).unwrap();
@@ -285,7 +285,7 @@ fn sections_of_other_tools_are_kept_byte_for_byte() {
 }
 
 #[test]
-fn a_link_to_the_file_stays_a_link() {
+fn symlink_to_the_file_is_kept() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/shared.yaml", OTHERS);
     std::fs::create_dir(sandbox.path("ws/.fractary")).unwrap();
@@ -296,7 +296,7 @@ fn a_link_to_the_file_stays_a_link() {
 }
 
 #[test]
-fn a_file_that_cannot_be_changed_safely_is_left_as_it_is() {
+fn file_that_cannot_be_changed_safely_is_kept() {
     for (name, text, reason) in [
         (
             "config.toml",
@@ -337,13 +337,13 @@ fn a_file_that_cannot_be_changed_safely_is_left_as_it_is() {
         let sandbox = Sandbox::new();
         sandbox.write(&format!("ws/.fractary/{name}"), text);
         let before = sandbox.fingerprint("ws");
-        let refused = sandbox
+        let stderr = sandbox
             .run(&["init", "--force", "--organization", "acme"])
             .code(2)
             .stderr;
         assert!(
-            refused.contains(reason) && refused.contains("hint:"),
-            "{text}: {refused}"
+            stderr.contains(reason) && stderr.contains("hint:"),
+            "{text}: {stderr}"
         );
         assert_eq!(sandbox.fingerprint("ws"), before, "{text}");
     }
@@ -352,16 +352,16 @@ fn a_file_that_cannot_be_changed_safely_is_left_as_it_is() {
     sandbox.write("ws/.fractary/config.yaml", OTHERS);
     sandbox.write("ws/.fractary/config.toml", "[work]\na = 1\n");
     let before = sandbox.fingerprint("ws");
-    let refused = sandbox
+    let stderr = sandbox
         .run(&["init", "--force", "--organization", "acme"])
         .code(2)
         .stderr;
-    assert!(refused.contains("two files for one layer"), "{refused}");
+    assert!(stderr.contains("two files for one layer"), "{stderr}");
     assert_eq!(sandbox.fingerprint("ws"), before);
 }
 
 #[test]
-fn link_that_leaves_the_workspace_is_not_written_through() {
+fn symlink_out_of_the_workspace_is_not_written_through() {
     let sandbox = Sandbox::new();
     sandbox.write("ws/README.md", "a");
     sandbox.write("elsewhere/app.yaml", "theme: dark\n");

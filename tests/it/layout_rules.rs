@@ -137,7 +137,7 @@ fn only_the_command_line_uses_the_state_of_the_process() {
 }
 
 #[test]
-fn a_use_in_another_file_is_a_violation() {
+fn use_in_another_file_is_a_violation() {
     let text = "// git2::Oid\nuse git2::Oid;\nuse my_git2::Oid;\n";
     assert_eq!(
         GIT.violations("sync/mod.rs", text),
@@ -159,7 +159,7 @@ fn a_use_in_another_file_is_a_violation() {
 
 /// Tests are named by module and function, as `trust::a_file_of_another_user_decides_nothing`.
 #[test]
-fn the_tests_that_the_security_page_names_exist() {
+fn tests_that_the_security_page_names_exist() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(repository.join("SECURITY.md")).unwrap();
     let mut named = 0;

@@ -250,7 +250,7 @@ fn annotations_are_written_in_every_format() {
     );
 }
 
-/// Whether a program can be run on a pseudo-terminal here. `false`, and a line that says so, where there is none.
+/// Whether a program can be run on a pseudo-terminal. If there is none, reports that the test is skipped.
 fn has_terminals(sandbox: &Sandbox) -> bool {
     let mut command = sandbox.command("script");
     command.args(["-qec", "exec test -t 1", "/dev/null"]);
@@ -402,7 +402,7 @@ fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
     let mut command = sandbox.command("script");
     command.args([
         "-qec",
-        // Progress is shown where the machine is slow.
+        // On a slow machine, progress is shown as well.
         &format!("stty cols {columns} rows 50; exec {program} --no-progress {arguments}"),
         "/dev/null",
     ]);

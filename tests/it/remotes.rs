@@ -1,5 +1,5 @@
-//! Every error of a remote that a user can meet, against real servers: its own message, a hint, the right exit status,
-//! and nothing left behind.
+//! The errors of remotes, against real servers. Each has its own message, a hint and the documented exit status, and
+//! leaves nothing behind.
 
 use serde_json::Value;
 
@@ -25,12 +25,12 @@ impl World {
         output
     }
 
-    /// Syncs with the right token.
+    /// Syncs with the correct token.
     fn sync_with_token(&self) -> Output {
         self.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)])
     }
 
-    /// The sync fails so, the codex is as it was, and once the fault is over the next sync does the job.
+    /// Asserts that the sync failed with this error and hint and did not change the codex, and that the next sync works.
     #[track_caller]
     fn fails(&self, output: Output, code: i32, error: &str, hint: &str) {
         let tip = self.codex.tip();
@@ -76,7 +76,7 @@ fn wrong_token() {
 }
 
 #[test]
-fn a_token_for_github_goes_to_github_only() {
+fn github_token_is_only_sent_to_github() {
     let world = World::behind_http();
     let output = world.sync(&[("GITHUB_TOKEN", TOKEN)]);
     assert!(
@@ -90,7 +90,7 @@ fn a_token_for_github_goes_to_github_only() {
 }
 
 #[test]
-fn a_password_in_the_url_is_used_and_masked() {
+fn password_in_the_url_is_used_and_masked() {
     let world = World::behind_http();
     let url = world
         .server()
@@ -107,7 +107,7 @@ fn a_password_in_the_url_is_used_and_masked() {
 }
 
 #[test]
-fn forbidden_not_found_and_broken_servers() {
+fn http_error_statuses_have_their_own_message() {
     for (status, error, hint) in [
         (403, "access denied to", "write access"),
         (404, "not found", "`remote.url`"),
@@ -126,7 +126,7 @@ fn forbidden_not_found_and_broken_servers() {
 }
 
 #[test]
-fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
+fn response_that_is_not_from_git_is_not_an_empty_codex() {
     for body in ["", "<html>please log in</html>"] {
         let world = World::behind_http();
         world
@@ -159,10 +159,10 @@ fn an_answer_that_is_none_of_gits_is_no_empty_codex() {
 }
 
 #[test]
-fn redirects_are_not_followed_with_a_token() {
+fn redirect_is_not_followed_with_a_token() {
     let world = World::behind_http();
     let other = HttpServer::start(&world.sandbox.path(""), None);
-    // Git asks a second time, for the error message that names the new URL.
+    // git repeats the request to get the new URL for the error message.
     let redirect = Reaction::Redirect(other.url("").trim_end_matches('/').to_owned());
     world
         .server()
@@ -181,7 +181,7 @@ fn redirects_are_not_followed_with_a_token() {
 }
 
 #[test]
-fn a_push_whose_answer_is_lost_is_asked_for() {
+fn lost_response_to_a_push_is_replaced_by_a_query() {
     let world = World::behind_http();
     world.server().fail(Stage::Push, Reaction::LoseAnswer, 1);
     let output = world.sync_with_token().code(0);
@@ -194,7 +194,7 @@ fn a_push_whose_answer_is_lost_is_asked_for() {
 }
 
 #[test]
-fn a_push_that_is_cut_off_is_made_again() {
+fn push_that_is_cut_off_is_repeated() {
     let world = World::behind_http();
     world.server().fail(Stage::Push, Reaction::Reset, 1);
     world.sync_with_token().code(0);
@@ -202,9 +202,9 @@ fn a_push_that_is_cut_off_is_made_again() {
 }
 
 #[test]
-fn when_the_remote_cannot_be_asked_again_that_is_said() {
+fn failed_query_after_a_push_is_reported_as_unknown() {
     let world = World::behind_http();
-    // The push lands; every question after the first goes unanswered.
+    // The push is accepted; all queries after it fail.
     let output = {
         let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
         command.env(
@@ -230,7 +230,7 @@ fn when_the_remote_cannot_be_asked_again_that_is_said() {
 }
 
 #[test]
-fn a_push_that_is_accepted_and_undone_is_no_success() {
+fn push_that_is_accepted_and_undone_is_not_a_success() {
     let world = World::behind_http();
     world.codex.hook(
         "post-receive",
@@ -245,9 +245,9 @@ fn a_push_that_is_accepted_and_undone_is_no_success() {
 }
 
 #[test]
-fn a_push_without_a_verdict_is_not_called_a_failure() {
+fn push_without_a_result_is_reported_as_unknown() {
     let world = World::behind_http();
-    // The hook takes its time, and whatever stands between us and the server loses patience.
+    // The hook takes longer than the time limit for the result.
     let gate = Gate::new(&world.sandbox);
     world.codex.hook("pre-receive", &gate.script());
     let mut command = world.sandbox.program(&["sync", "--all", "--json"]);
@@ -274,7 +274,7 @@ fn a_push_without_a_verdict_is_not_called_a_failure() {
         "{document}"
     );
     assert_eq!(world.codex.subjects().len(), 1);
-    // Then the hook lets it through after all.
+    // Later the hook accepts the push.
     gate.open();
     wait_until("it landed", || world.codex.subjects().len() == 2);
     let next = world.sync_with_token().code(0);
@@ -283,7 +283,7 @@ fn a_push_without_a_verdict_is_not_called_a_failure() {
 }
 
 #[test]
-fn others_may_push_right_after_us() {
+fn push_of_another_client_after_ours_is_not_a_failure() {
     let world = World::behind_http();
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
@@ -296,7 +296,7 @@ fn others_may_push_right_after_us() {
 }
 
 #[test]
-fn a_hook_that_declines_is_quoted() {
+fn message_of_a_rejecting_hook_is_shown() {
     let world = World::behind_http();
     world.codex.hook(
         "pre-receive",
@@ -319,7 +319,7 @@ fn a_hook_that_declines_is_quoted() {
 }
 
 #[test]
-fn nobody_there() {
+fn unreachable_host_has_its_own_message() {
     let world = World::behind_http();
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -338,7 +338,7 @@ fn nobody_there() {
 }
 
 #[test]
-fn a_token_over_plain_http_stays_here() {
+fn token_is_not_sent_over_plain_http() {
     let world = World::behind_http();
     let url = (
         "FRACTARY_CODEX_REMOTE__URL",
@@ -354,7 +354,7 @@ fn a_token_over_plain_http_stays_here() {
 }
 
 #[test]
-fn a_server_without_partial_clone_is_fetched_whole() {
+fn server_without_partial_clone_is_fetched_completely() {
     let world = World::behind_http();
     world
         .codex
@@ -365,7 +365,7 @@ fn a_server_without_partial_clone_is_fetched_whole() {
 }
 
 #[test]
-fn ssh_keys_and_hosts() {
+fn ssh_keys_and_host_keys_are_verified() {
     let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;
@@ -413,9 +413,9 @@ fn ssh_keys_and_hosts() {
 }
 
 #[test]
-fn what_moves_follows_the_change_and_not_the_codex() {
+fn transferred_bytes_depend_on_the_change_not_on_the_codex() {
     let world = World::behind_http();
-    // Six megabytes that do not compress.
+    // Six megabytes of incompressible data.
     let mut random = 1u64;
     let mut noise = || {
         random = random
@@ -448,9 +448,9 @@ fn what_moves_follows_the_change_and_not_the_codex() {
 }
 
 #[test]
-fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
+fn push_that_cannot_be_found_is_reported_as_unknown() {
     let world = World::behind_http();
-    // Ours lands, somebody is right behind, and then the server has nothing more to say.
+    // Our push is accepted, another client pushes immediately afterwards, and then the server does not respond.
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
     world.sync_with_token().code(0);
@@ -474,7 +474,7 @@ fn a_push_that_cannot_be_looked_for_is_neither_success_nor_failure() {
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
+fn untrusted_certificate_is_rejected_and_one_trusted_by_git_is_accepted() {
     let world = World::behind_http();
     let Some(tls) = TlsServer::start(&world.sandbox, world.server().url("").trim_end_matches('/'))
     else {
@@ -494,7 +494,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         "{}",
         output.stderr
     );
-    // Nothing was asked, let alone told, without trust.
+    // Without trust, no request was sent.
     assert!(world.server().requests().is_empty());
     world.fails(
         output,
@@ -502,7 +502,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         "no trusted TLS connection to `127.0.0.1:",
         "`http.sslCAInfo`",
     );
-    // A server without TLS is no better, and a certificate for another name neither.
+    // The same for a server without TLS, and for a certificate with another host name.
     let output = sync(&[(
         "FRACTARY_CODEX_REMOTE__URL",
         &world.server().url("codex.git").replace("http:", "https:"),
@@ -521,7 +521,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
         "no trusted TLS connection to `localhost:",
         "`http.sslCAInfo`",
     );
-    // What a user told git to trust counts, wherever it was said.
+    // All of git's settings for trusted certificates apply.
     for variables in [
         vec![("GIT_SSL_CAINFO", tls.certificate())],
         vec![("GIT_SSL_NO_VERIFY", "1")],
@@ -539,7 +539,7 @@ fn a_server_that_nobody_vouches_for_is_told_and_what_git_trusts_is_trusted() {
 }
 
 #[test]
-fn a_path_where_nothing_is_is_made_only_where_that_is_allowed() {
+fn missing_local_repository_is_only_created_if_allowed() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");

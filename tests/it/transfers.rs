@@ -1,5 +1,5 @@
-//! What happens to requests on their way: slow and silent links, servers that cannot now, servers that can do less, and
-//! how much travels.
+//! Requests over slow and stalled links, to unavailable servers and to servers with fewer capabilities, and the amount of
+//! data that is transferred.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::support::link::SlowLink;
 use crate::support::ssh::SshServer;
 use crate::support::{Sandbox, TOKEN, World};
 
-/// Text that does not compress to much less.
+/// Text that hardly compresses.
 fn noise(length: usize) -> String {
     let mut state = 1u64;
     let letters = (0..length).map(|_| {
@@ -31,20 +31,20 @@ fn world() -> World {
         .build()
 }
 
-/// The document that a sync from the codex pulls.
+/// The contents of the file that a sync from the codex pulls.
 fn pulled(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.path("ws/.fractary/codex/cache/projects/core/a.md")).unwrap()
 }
 
 #[test]
-fn a_slow_link_is_waited_for_as_long_as_bytes_move() {
+fn slow_link_does_not_time_out_while_bytes_move() {
     let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
     let document = noise(1_500_000);
     let World { sandbox, codex, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let link = SlowLink::start(&server.place(), 100_000);
     let url = format!("http://{}/codex.git", link.place());
-    // One large file: git counts objects, so that its progress says little.
+    // A single large file: the progress of git counts objects, so it does not change.
     sandbox.write("ws/alpha/README.md", &document);
     sandbox.sync_to(&url, &["--config", limits]).code(0);
     assert!(codex.file("projects/alpha/README.md") == document);
@@ -55,10 +55,10 @@ fn a_slow_link_is_waited_for_as_long_as_bytes_move() {
 }
 
 #[test]
-fn bytes_count_as_movement_without_any_output() {
+fn transferred_bytes_reset_the_idle_time_limit_of_git() {
     let World { sandbox, codex, .. } = world();
     sandbox.serve();
-    // The process that is watched moves bytes for longer than it may be still, and prints nothing.
+    // The watched process moves bytes for longer than the idle time limit, and prints nothing.
     let busy = "i=0; while [ $i -lt 150 ]; do printf '%8192s' '' > /dev/null; sleep 0.1; i=$((i + 1)); done";
     sandbox.wrap_git(&format!("case \" $* \" in *' fetch '*) {busy};; esac"));
     let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
@@ -67,7 +67,7 @@ fn bytes_count_as_movement_without_any_output() {
 }
 
 #[test]
-fn a_link_that_stalls_in_the_middle_is_given_up() {
+fn stalled_fetch_of_git_times_out() {
     let World { sandbox, codex, .. } = world();
     sandbox.serve();
     sandbox.wrap_git(
@@ -82,7 +82,7 @@ fn a_link_that_stalls_in_the_middle_is_given_up() {
 }
 
 #[test]
-fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
+fn temporary_fault_of_a_read_request_is_retried() {
     for reaction in [
         Reaction::Status(503, "later"),
         Reaction::Headers(429, "Retry-After: 1\r\n"),
@@ -98,7 +98,7 @@ fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
         }
         sandbox.sync_to(&url, &[]).code(0);
         assert_eq!(codex.subjects().len(), 2, "{reaction:?}");
-        // The clone and the contents.
+        // Both fetches fail once: that of the commits, and that of the contents.
         server.fail(Stage::Fetch, reaction.clone(), 2);
         let pull = ["--from-codex", "--config", FROM_CODEX];
         let output = sandbox.sync_to(&url, &pull);
@@ -108,7 +108,7 @@ fn a_passing_fault_of_a_request_that_reads_is_asked_again() {
 }
 
 #[test]
-fn the_question_whether_a_push_landed_is_asked_again() {
+fn query_after_a_push_is_retried() {
     for reaction in [Reaction::Status(503, "later"), Reaction::Reset] {
         let World { sandbox, codex, .. } = world();
         let server = sandbox.serve();
@@ -120,7 +120,7 @@ fn the_question_whether_a_push_landed_is_asked_again() {
 }
 
 #[test]
-fn a_wait_that_a_server_asks_for_is_bounded_and_named() {
+fn requested_delay_is_limited_and_reported() {
     let World { sandbox, codex, .. } = world();
     let server = sandbox.serve();
     server.fail(
@@ -136,7 +136,7 @@ fn a_wait_that_a_server_asks_for_is_bounded_and_named() {
 }
 
 #[test]
-fn each_answer_that_is_no_use_has_its_own_words() {
+fn unusable_responses_have_their_own_message() {
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -176,7 +176,7 @@ fn each_answer_that_is_no_use_has_its_own_words() {
 }
 
 #[test]
-fn https_to_a_port_without_tls_is_named() {
+fn https_to_a_port_without_tls_is_reported() {
     let World { sandbox, .. } = world();
     let server = HttpServer::start(&sandbox.path(""), None);
     let url = server.url("codex.git").replace("http:", "https:");
@@ -185,7 +185,7 @@ fn https_to_a_port_without_tls_is_named() {
 }
 
 #[test]
-fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
+fn codex_of_another_object_format_is_reported_even_if_empty() {
     for with_commit in [false, true] {
         let World { sandbox, .. } = world();
         let path = sandbox.path("sha256.git");
@@ -216,13 +216,13 @@ fn a_codex_of_another_object_format_is_named_even_while_it_is_empty() {
 }
 
 #[test]
-fn a_server_that_names_no_objects_by_id_is_fetched_whole() {
+fn server_without_object_requests_is_fetched_completely() {
     let World { sandbox, codex, .. } = world();
     codex.git(&["config", "uploadpack.allowAnySHA1InWant", "false"]);
     let http = HttpServer::start(&sandbox.path(""), None);
     http.speak_version_0();
     let mut urls = vec![(http.url("codex.git"), String::new())];
-    // An sshd that accepts no variables speaks version 0, too.
+    // With an sshd that accepts no variables, git also speaks version 0.
     let ssh = SshServer::start(&sandbox);
     if let Some(ssh) = &ssh {
         urls.push((
@@ -252,7 +252,7 @@ fn a_server_that_names_no_objects_by_id_is_fetched_whole() {
 }
 
 #[test]
-fn a_server_that_can_do_less_is_fetched_in_another_way() {
+fn server_without_capabilities_is_fetched_in_another_way() {
     for version in [2, 0] {
         for missing in [&["shallow"][..], &["filter"], &["shallow", "filter"]] {
             let World { sandbox, codex, .. } = world();
@@ -278,7 +278,7 @@ fn a_server_that_can_do_less_is_fetched_in_another_way() {
 }
 
 #[test]
-fn only_the_refs_that_are_asked_for_travel() {
+fn only_requested_refs_are_transferred() {
     let World { sandbox, codex, .. } = world();
     let tip = codex.tip().unwrap();
     let refs: String = (0..10_000)
@@ -314,7 +314,7 @@ fn only_the_refs_that_are_asked_for_travel() {
 }
 
 #[test]
-fn a_branch_that_the_server_hides_is_named() {
+fn branch_that_the_server_hides_is_reported() {
     let World { sandbox, codex, .. } = world();
     codex.git(&["config", "transfer.hideRefs", "refs/heads/main"]);
     let server = sandbox.serve();
@@ -323,8 +323,8 @@ fn a_branch_that_the_server_hides_is_named() {
         let hint = error["hints"][0].as_str().unwrap();
         assert!(hint.contains("hides"), "{error}");
     };
-    // HEAD still leads to it. git cannot fetch it by its name; the native transport fetches the commit, and the server
-    // refuses the push.
+    // HEAD still points to it. git cannot fetch it by its name; the native transport fetches the commit, and the server
+    // rejects the push.
     let (code, kind) = if sandbox.uses_git() {
         (4, "branch-missing")
     } else {
@@ -332,7 +332,7 @@ fn a_branch_that_the_server_hides_is_named() {
     };
     let output = sandbox.run(&["sync", "--all", "--json"]).code(code);
     named(&output.json()["error"], kind);
-    // Beside others it only seems to be missing.
+    // If there are other branches, it appears to be missing.
     codex.git(&["branch", "other", "main"]);
     codex.git(&["symbolic-ref", "HEAD", "refs/heads/other"]);
     let url = server.url("codex.git");
@@ -342,7 +342,7 @@ fn a_branch_that_the_server_hides_is_named() {
         .json()["error"]
         .take();
     named(&error, "branch-missing");
-    // Where it may be made, the server refuses that.
+    // If it is to be created, the server rejects that.
     let create = [
         "--config",
         "remote.branch=main",
@@ -367,7 +367,7 @@ impl World {
 }
 
 #[test]
-fn each_refusal_over_ssh_has_its_own_words() {
+fn errors_over_ssh_have_their_own_message() {
     let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;
@@ -416,7 +416,7 @@ fn each_refusal_over_ssh_has_its_own_words() {
 }
 
 #[test]
-fn the_command_for_an_unknown_ssh_host_is_for_the_host_behind_the_alias() {
+fn command_for_an_unknown_ssh_host_resolves_the_alias() {
     let world = World::behind_http();
     let Some(ssh) = SshServer::start(&world.sandbox) else {
         return;

@@ -1,4 +1,4 @@
-//! Which transport is used, and what works on a machine without git.
+//! The selection of the transport, and the operations that work without git.
 
 use std::fs;
 
@@ -108,14 +108,14 @@ fn local_path_needs_git() {
     }
 }
 
-/// Makes the remote one that only git can talk to.
+/// Configures the remote so that only git can be used with it.
 fn only_for_git(sandbox: &Sandbox) {
     sandbox.serve();
     sandbox.write("home/.gitconfig", "[http]\n\tcookieFile = /dev/null\n");
 }
 
 #[test]
-fn what_only_git_can_do_names_the_reason() {
+fn fallback_to_git_names_the_reason() {
     let reason = "`http.cookiefile` is set";
     let World { sandbox, codex, .. } = world();
     only_for_git(&sandbox);

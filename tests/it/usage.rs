@@ -1,9 +1,9 @@
-//! Wrong input, and what a user reads then.
+//! Errors in the command line, and their messages.
 
 use crate::support::Sandbox;
 
 #[test]
-fn a_close_name_is_suggested() {
+fn similar_project_name_is_suggested() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["billing"], "");
     let output = sandbox.run(&["sync", "biling"]).code(2);
@@ -14,7 +14,7 @@ fn a_close_name_is_suggested() {
 }
 
 #[test]
-fn the_project_around_the_current_directory_is_meant() {
+fn project_of_the_current_directory_is_the_default() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta"], "");
     sandbox.write("ws/alpha/docs/deep/a.md", "a");
@@ -24,7 +24,7 @@ fn the_project_around_the_current_directory_is_meant() {
 }
 
 #[test]
-fn a_declined_push_is_told_in_the_servers_words() {
+fn rejected_push_shows_the_message_of_the_server() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     codex.hook(
@@ -38,7 +38,7 @@ fn a_declined_push_is_told_in_the_servers_words() {
 }
 
 #[test]
-fn two_names_are_no_name_and_something_to_pass_over() {
+fn two_names_without_an_option_are_rejected() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha", "beta"], "");
     let output = sandbox.run(&["sync", "alpha", "beta"]).code(2);
@@ -49,7 +49,7 @@ fn two_names_are_no_name_and_something_to_pass_over() {
 }
 
 #[test]
-fn places_that_some_file_systems_merge_are_one() {
+fn paths_that_differ_only_in_case_folding_overlap() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&[], "");
     let mut command = sandbox.program(&["config", "validate"]);
@@ -68,10 +68,10 @@ fn places_that_some_file_systems_merge_are_one() {
 }
 
 #[test]
-fn what_the_first_sync_makes_the_next_one_finds() {
+fn branch_of_the_first_sync_is_used_by_the_next_one() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
-    // As `git init --bare` makes it where nobody said otherwise: HEAD names a branch that no sync makes.
+    // `git init --bare` with its defaults: HEAD names a branch that no sync creates.
     codex.git(&["symbolic-ref", "HEAD", "refs/heads/master"]);
     sandbox.write("ws/alpha/README.md", "alpha");
     sandbox.run(&["sync", "--all"]).code(0);
@@ -81,7 +81,7 @@ fn what_the_first_sync_makes_the_next_one_finds() {
     assert_eq!(codex.subjects().len(), 2);
 }
 
-/// The document of wrong usage.
+/// The JSON document of a usage error.
 fn refused(sandbox: &Sandbox, arguments: &[&str]) -> serde_json::Value {
     let document = sandbox.run(arguments).code(2).json();
     assert_eq!(
@@ -92,7 +92,7 @@ fn refused(sandbox: &Sandbox, arguments: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn a_document_says_all_that_is_wrong_with_a_command_line() {
+fn usage_error_document_contains_the_full_message() {
     let sandbox = Sandbox::new();
     for (arguments, message) in [
         (
@@ -116,18 +116,18 @@ fn a_document_says_all_that_is_wrong_with_a_command_line() {
         hints[0].as_str().unwrap().contains("'--dry-run'"),
         "{hints}"
     );
-    let told = sandbox
+    let text = sandbox
         .run(&["sync", "--direction", "sideways"])
         .code(2)
         .stderr;
     assert!(
-        told.contains("[possible values: to-codex, from-codex, bidirectional]"),
-        "{told}"
+        text.contains("[possible values: to-codex, from-codex, bidirectional]"),
+        "{text}"
     );
 }
 
 #[test]
-fn a_document_of_wrong_usage_is_that_of_its_command() {
+fn usage_error_document_has_the_form_of_its_command() {
     let sandbox = Sandbox::new();
     for command in ["sync", "status"] {
         assert_eq!(
@@ -153,7 +153,7 @@ fn a_document_of_wrong_usage_is_that_of_its_command() {
 }
 
 #[test]
-fn flags_of_later_versions_are_told_apart_from_unknown_ones() {
+fn reserved_flags_have_their_own_error() {
     let sandbox = Sandbox::new();
     for flag in [
         "--shard=1/2",
@@ -193,7 +193,7 @@ fn flags_of_later_versions_are_told_apart_from_unknown_ones() {
 }
 
 #[test]
-fn a_filter_of_logs_that_cannot_be_read_is_told() {
+fn invalid_log_filter_is_a_warning() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     let mut command = sandbox.program(&["config", "path"]);
@@ -209,26 +209,26 @@ fn a_filter_of_logs_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn texts_for_commits_are_one_line_and_say_something() {
+fn values_for_commits_must_not_be_empty() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");
     for id in ["X\nCodex-Project: evil", "X\r", "X\u{1b}[31m", "", " "] {
-        let told = sandbox
+        let text = sandbox
             .run(&["sync", "--all", "--work-id", id])
             .code(2)
             .stderr;
         assert_eq!(
-            told,
+            text,
             "error: `--work-id` must be one line of text without control characters\n"
         );
     }
     for message in ["", " \n"] {
-        let told = sandbox
+        let text = sandbox
             .run(&["sync", "--all", "--message", message])
             .code(2)
             .stderr;
-        assert_eq!(told, "error: `--message` must not be empty\n");
+        assert_eq!(text, "error: `--message` must not be empty\n");
     }
     assert_eq!(codex.tip(), None);
     sandbox
@@ -242,7 +242,7 @@ fn texts_for_commits_are_one_line_and_say_something() {
 }
 
 #[test]
-fn names_that_are_empty_name_nothing() {
+fn empty_project_name_is_rejected() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     for arguments in [
@@ -250,33 +250,33 @@ fn names_that_are_empty_name_nothing() {
         &["status", "-p", ""],
         &["cache", "list", "-p", ""],
     ] {
-        let told = sandbox.run(arguments).code(2).stderr;
+        let text = sandbox.run(arguments).code(2).stderr;
         assert!(
-            told.contains("a value is required for '--project <NAME>' but none was supplied"),
-            "{told}"
+            text.contains("a value is required for '--project <NAME>' but none was supplied"),
+            "{text}"
         );
     }
 }
 
 #[test]
-fn a_file_is_no_place_to_work_in() {
+fn file_is_rejected_as_the_working_directory() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/file", "");
     for command in [&["sync", "--all"][..], &["config", "show"], &["init"]] {
-        let told = sandbox
+        let text = sandbox
             .run(&[&["-C", "file"], command].concat())
             .code(2)
             .stderr;
         assert!(
-            told.contains("file` as the directory: not a directory"),
-            "{told}"
+            text.contains("file` as the directory: not a directory"),
+            "{text}"
         );
     }
 }
 
 #[test]
-fn from_a_deleted_directory_an_absolute_directory_works() {
+fn absolute_directory_works_from_a_deleted_directory() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");

@@ -27,7 +27,15 @@ fn failed_push_does_not_show_the_token() {
 }
 
 /// Asserts that no failure in this stage shows the token.
+///
+/// The idle time limit is short because the delay between repeated requests depends on it.
 fn assert_failures_are_silent(stage: Stage) {
+    let timeouts = "{connect='60s', idle='5s', push_verdict='60s'}";
+    let variables = [
+        TOKEN_VARIABLE[0],
+        ("FRACTARY_CODEX_REMOTE__TIMEOUT", timeouts),
+    ];
+
     for reaction in [
         Reaction::Echo(400),
         Reaction::Echo(401),
@@ -45,11 +53,11 @@ fn assert_failures_are_silent(stage: Stage) {
             &["doctor"][..],
             &["sync", "--from-codex", "--include", "codex://acme/x/**"],
         ] {
-            let output = world.sandbox.finish(world.traced(command, &TOKEN_VARIABLE));
+            let output = world.sandbox.finish(world.traced(command, &variables));
             assert_no_secret("stdout", output.stdout.as_bytes());
             assert_no_secret("stderr", output.stderr.as_bytes());
         }
-        let output = world.sync_and_search(&[], &TOKEN_VARIABLE, &[]);
+        let output = world.sync_and_search(&[], &variables, &[]);
         // After a lost response the remote is queried, and the push can be confirmed.
         let landed = matches!(
             (stage, &reaction),

@@ -189,7 +189,7 @@ impl Codex {
     }
 
     fn fast_import(&self, stream: &[u8]) {
-        let input = self.path.join("somebody.stream");
+        let input = self.path.join("import.stream");
         fs::write(&input, stream).unwrap();
         let mut command = process::program("git");
         command
