@@ -358,12 +358,11 @@ impl Signer {
         {
             return Ok(finished.raw);
         }
-        let (statuses, printed): (Vec<_>, Vec<_>) = finished
-            .stderr
-            .into_iter()
-            .partition(|line| line.starts_with(STATUS));
-        let detail = bounded(printed);
-        Err(match gnupg_problem(&statuses) {
+        let problem = gnupg_problem(&finished.stderr);
+        let mut messages = finished.stderr;
+        messages.retain(|line| !line.starts_with(STATUS));
+        let detail = bounded(messages);
+        Err(match problem {
             Some(problem) => self.problem(problem, detail),
             None => self.failed(detail),
         })
@@ -487,8 +486,8 @@ enum KeyProblem {
     Locked,
 }
 
-/// Finds a problem with the key in the status lines of `gpg` or `gpgsm`. They are documented in GnuPG's `doc/DETAILS` and,
-/// unlike messages, are not translated.
+/// Finds a problem with the key in what `gpg` or `gpgsm` prints: in the status lines, which are documented in GnuPG's
+/// `doc/DETAILS` and, unlike messages, are not translated.
 fn gnupg_problem(lines: &[String]) -> Option<KeyProblem> {
     // Codes of libgpg-error: bad passphrase, timeout, no pinentry, canceled by the user, no passphrase. The upper bits of
     // a code in a status line name the component that reported it.
@@ -511,7 +510,9 @@ fn gnupg_problem(lines: &[String]) -> Option<KeyProblem> {
                 .iter()
                 .any(|word| status.starts_with(word))
     };
-    statuses().any(is_locked).then_some(KeyProblem::Locked)
+    // gpgsm reports this in a message alone, whose end names the component that failed.
+    let is_of_pinentry = |line: &String| line.ends_with("<Pinentry>");
+    (statuses().any(is_locked) || lines.iter().any(is_of_pinentry)).then_some(KeyProblem::Locked)
 }
 
 /// Finds a problem with the key in the messages of `ssh-keygen`, which are not translated.
@@ -661,6 +662,10 @@ mod tests {
             ("[GNUPG:] FAILURE sign 67108949", None),
             ("[GNUPG:] FAILURE sign 67108950", Some(KeyProblem::Locked)),
             ("[GNUPG:] SC_OP_FAILURE 2", Some(KeyProblem::Locked)),
+            (
+                "gpgsm: error creating signature: Inappropriate ioctl for device <Pinentry>",
+                Some(KeyProblem::Locked),
+            ),
             ("gpg: INV_SGNR 9", None),
         ] {
             assert_eq!(gnupg_problem(&lines(text)), expected, "{text}");
