@@ -570,6 +570,40 @@ fn runs_without_commits_sign_nothing() {
 }
 
 #[test]
+fn progress_counts_the_signed_commits() {
+    let (sandbox, _codex) = workspace(&["alpha", "beta"]);
+    let key = ssh_key(&sandbox, "keys/id", "");
+    sign_with_ssh_key(&sandbox, key.display());
+    let output = sandbox
+        .run(&["sync", "--all", "--format", "ndjson"])
+        .code(0);
+    let events: Vec<_> = output
+        .stdout
+        .lines()
+        .filter(|line| line.contains("\"stage\":\"sign\""))
+        .map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            (
+                event["event"].clone(),
+                event["done"].clone(),
+                event["total"].clone(),
+            )
+        })
+        .collect();
+    let progress = |done: u64| ("progress".into(), done.into(), 2.into());
+    let plain = |event: &str| (event.into(), Value::Null, Value::Null);
+    assert_eq!(
+        events,
+        [
+            plain("started"),
+            progress(1),
+            progress(2),
+            plain("finished")
+        ]
+    );
+}
+
+#[test]
 fn signal_ends_a_signing_program() {
     let (sandbox, codex) = workspace(&["alpha"]);
     let key = ssh_key(&sandbox, "keys/id", "");
