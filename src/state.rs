@@ -1,9 +1,8 @@
-//! What the codex held of a project when it was last seen: with it, a run in which nothing changed needs no fetch, and
-//! a dry run without network has something to compare with.
+//! Records the files of each project in the codex, as of the last sync. With this state, a run in which nothing changed
+//! needs no fetch, and an offline dry run has something to compare with.
 //!
-//! A recorded listing is a fact about a tip: it is used only where the remote's tip is still that one (or where the
-//! user asks for no network), and the plan is made from it by the same code as from a fetched tree. So it need not know
-//! the configuration or the sources of the time.
+//! A recorded listing belongs to a tip. It is only used if the remote still has that tip, or offline. The plan is made from
+//! it by the same code as from a fetched tree, so the state is independent of the configuration and the sources.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,24 +14,25 @@ use crate::plan::{Entry, Listing};
 use crate::record::{self, Reader};
 use crate::workspace::{Project, Workspace};
 
+/// The first line of a record.
 const HEAD: &str = "fractary-codex listing 2";
 
-/// The records for one branch of one remote.
+/// The records for one remote and branch.
 #[derive(Debug, Clone)]
 pub struct State {
     directory: PathBuf,
 }
 
-/// What was recorded of one project.
+/// The record of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The branch.
     pub branch: String,
-    /// Its tip, of which the listing is true; `None` for a codex without commits.
+    /// The tip of the branch that the listing belongs to; `None` for a codex without commits.
     pub tip: Option<ObjectId>,
-    /// When, in seconds since the epoch.
+    /// The time of the record, in seconds since the epoch.
     pub time: i64,
-    /// What stood at the project's place.
+    /// The files of the project in the codex.
     pub listing: Listing,
 }
 
@@ -47,8 +47,8 @@ impl State {
         )
     }
 
-    /// The records below `state_dir` for the remote whose URL without secrets is `url`, and the branch that was asked
-    /// for, or `None` for whatever its HEAD names.
+    /// The records below `state_dir` for the remote at `url`, a URL without secrets, and for the configured branch, or `None`
+    /// for the remote's default branch.
     pub fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
         let key = hash(
             Kind::Blob,
@@ -60,12 +60,12 @@ impl State {
     }
 
     fn path(&self, project: &Project) -> PathBuf {
-        // Places differ in more than case, names may not.
+        // Paths in the codex never differ in case only, while names of projects may.
         self.directory
             .join(hash(Kind::Blob, project.to.as_bstr()).to_string())
     }
 
-    /// What is recorded of `project`; `None` if nothing is, or if it is damaged.
+    /// Reads the record of `project`; `None` if it does not exist or is damaged.
     pub fn read(&self, project: &Project) -> Option<Recorded> {
         let body = record::read(&self.path(project), HEAD)?;
         let mut reader = Reader(&body);
@@ -99,9 +99,9 @@ impl State {
         })
     }
 
-    /// Records what stands at the project's place. State that cannot be kept only costs a fetch next time.
+    /// Writes the record of `project`. Without a record, the next run only needs an additional fetch.
     pub fn write(&self, project: &Project, recorded: &Recorded) -> io::Result<()> {
-        // What obstructs a place is rare and looked at anew each time.
+        // Obstacles are rare, so they are fetched each time.
         if recorded.listing.obstacle.is_some() {
             return Ok(());
         }
