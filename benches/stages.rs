@@ -79,10 +79,10 @@ fn stages(criterion: &mut Criterion) {
         &Listing::default(),
         DeletePolicy::Guarded,
     ) {
-        fractary_codex::plan::Decision::Go(plan) => plan,
+        fractary_codex::plan::Decision::Ready(plan) => plan,
         _ => empty,
     };
-    let listing = Listing::default().after(&all);
+    let listing = all.apply_to(&Listing::default());
     criterion.bench_function("plan, nothing changed", |bench| {
         bench.iter(|| plan(&project, &snapshot, &listing, DeletePolicy::Guarded));
     });

@@ -1,66 +1,57 @@
-//! What a sync of one project would change, and whether it may: a pure comparison of a snapshot with a listing of the
-//! codex. Which paths a project owns is told in [`crate::workspace::mapping`].
+//! The plan of a sync: compares the sources of a project with its files in the codex, and decides whether the changes may
+//! be made. This is pure computation.
+//!
+//! [`crate::workspace::mapping`] decides which paths of the codex a project owns.
+
+mod delete_guard;
+mod listing;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use delete_guard::Deletions;
+
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
-use crate::paths::{CodexPath, check_segment, escaped};
+use crate::paths::{CodexPath, check_segment};
 use crate::scan::{Snapshot, SourceFile};
-use crate::text::pluralize;
 use crate::workspace::Project;
 
-/// The content of the codex at and below one project's place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Files, links, submodules and empty directories by their path below the place, also those whose names could never be
-    /// published. Other directories are implied.
-    pub entries: BTreeMap<BString, Entry>,
-    /// Something other than a directory that stands at the place itself or above it.
-    pub obstacle: Option<(BString, Mode)>,
-}
-
-/// An entry of a listing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// What it is.
-    pub mode: Mode,
-    /// Its object.
-    pub id: ObjectId,
-}
+pub use delete_guard::DeletePolicy;
+pub use listing::{Entry, Listing};
+pub use withheld::Withheld;
 
 /// The plan for one project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProjectPlan {
-    /// In path order.
+    /// The changes, in path order.
     pub changes: Vec<Change>,
-    /// Claimed files that are the same on both sides.
+    /// The number of claimed files that are the same on both sides or are kept.
     pub unchanged: u64,
-    /// Files under the place that are nobody's business here.
+    /// The number of files below the project's `to` that no pattern claims.
     pub unmanaged: u64,
 }
 
-/// One change to one path.
+/// A change to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Below the project's place.
+    /// The path below the project's `to`.
     pub path: BString,
-    /// What happens to it.
+    /// The operation.
     pub op: Op,
 }
 
-/// What happens to a path.
+/// An operation on a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    /// It is new.
+    /// The file is added.
     Added(SourceFile),
-    /// Its contents or mode become another.
+    /// The contents or the mode of the file change.
     Modified(SourceFile),
-    /// It goes.
+    /// The file is deleted.
     Deleted,
 }
 
@@ -74,7 +65,7 @@ impl Op {
         }
     }
 
-    /// The file that will stand there.
+    /// The new file; `None` for a deletion.
     pub fn file(&self) -> Option<&SourceFile> {
         match self {
             Self::Added(file) | Self::Modified(file) => Some(file),
@@ -83,16 +74,57 @@ impl Op {
     }
 }
 
-impl Listing {
-    /// The listing as it is once `plan` was carried out.
-    pub fn after(&self, plan: &ProjectPlan) -> Self {
-        let mut after = self.clone();
-        for Change { path, op } in &plan.changes {
+/// The numbers of changes by operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// The number of added files.
+    pub added: u64,
+    /// The number of files with other contents or another mode.
+    pub modified: u64,
+    /// The number of deleted files.
+    pub deleted: u64,
+}
+
+impl Counts {
+    /// The number of all changes: `{count}` of a commit message.
+    pub fn total(self) -> u64 {
+        self.added + self.modified + self.deleted
+    }
+}
+
+impl ProjectPlan {
+    /// The added and modified files.
+    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.changes.iter().filter_map(|change| change.op.file())
+    }
+
+    /// Counts the changes.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for change in &self.changes {
+            match change.op {
+                Op::Added(_) => counts.added += 1,
+                Op::Modified(_) => counts.modified += 1,
+                Op::Deleted => counts.deleted += 1,
+            }
+        }
+        counts
+    }
+
+    /// The total size of the added and modified files, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files().map(|file| file.size).sum()
+    }
+
+    /// The listing after the changes of this plan were made.
+    pub fn apply_to(&self, listing: &Listing) -> Listing {
+        let mut after = listing.clone();
+        for Change { path, op } in &self.changes {
             let Some(file) = op.file() else {
                 after.entries.remove(path);
                 continue;
             };
-            // A directory above it is not empty any more.
+            // A directory above the file is no longer empty.
             for slash in path.find_iter(b"/") {
                 after.entries.remove(path[..slash].as_bstr());
             }
@@ -106,163 +138,18 @@ impl Listing {
     }
 }
 
-/// Numbers of changes by kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// New files.
-    pub added: u64,
-    /// Files with other contents or mode.
-    pub modified: u64,
-    /// Files that go.
-    pub deleted: u64,
-}
-
-impl Counts {
-    /// All changes together: `{count}` of a commit message.
-    pub fn total(self) -> u64 {
-        self.added + self.modified + self.deleted
-    }
-}
-
-impl ProjectPlan {
-    /// The files that are written.
-    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
-        self.changes.iter().filter_map(|change| change.op.file())
-    }
-
-    /// The changes, counted.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for change in &self.changes {
-            match change.op {
-                Op::Added(_) => counts.added += 1,
-                Op::Modified(_) => counts.modified += 1,
-                Op::Deleted => counts.deleted += 1,
-            }
-        }
-        counts
-    }
-
-    /// Bytes of the files that would be written.
-    pub fn bytes(&self) -> u64 {
-        self.files().map(|file| file.size).sum()
-    }
-}
-
-/// Whether a plan may be carried out.
+/// The decision on a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing differs.
     UpToDate(ProjectPlan),
-    /// There is something to do.
-    Go(ProjectPlan),
-    /// There is, but it is not done; the plan shows what it would have been.
+    /// The changes can be made.
+    Ready(ProjectPlan),
+    /// The changes must not be made, for this reason.
     Withheld(ProjectPlan, Withheld),
 }
 
-/// Why a project is withheld.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Withheld {
-    /// A claimed path, or one above it, is not what could be replaced.
-    Obstructed {
-        /// The path that is claimed.
-        claimed: BString,
-        /// What is in the way.
-        obstacle: BString,
-        /// What it is.
-        mode: Mode,
-    },
-    /// No source file matches, and files would be deleted from the codex.
-    NothingMatches {
-        /// Deletions.
-        deleted: u64,
-    },
-    /// More deletions than the guard lets through.
-    TooManyDeletions {
-        /// Deletions of claimed files.
-        deleted: u64,
-        /// Deletions of unclaimed files, by `prune`.
-        pruned: u64,
-        /// Claimed files in the codex.
-        claimed: u64,
-    },
-    /// Not one of at least five claimed files would survive.
-    NoneSurvives {
-        /// Claimed files in the codex.
-        claimed: u64,
-    },
-}
-
-impl fmt::Display for Withheld {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Obstructed {
-                claimed,
-                obstacle,
-                mode,
-            } => {
-                let what = match mode {
-                    Mode::Directory => "directory",
-                    Mode::Link => "symlink",
-                    Mode::Submodule => "submodule",
-                    Mode::File | Mode::Executable => "file",
-                };
-                let (claimed, obstacle) = (escaped(claimed), escaped(obstacle));
-                write!(
-                    f,
-                    "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex"
-                )
-            }
-            Self::NothingMatches { deleted } => {
-                let files = pluralize(*deleted, "file");
-                write!(
-                    f,
-                    "no source file matches, and {files} would be deleted from the codex"
-                )
-            }
-            Self::TooManyDeletions {
-                deleted,
-                pruned: 0,
-                claimed,
-            } => {
-                write!(
-                    f,
-                    "{deleted} of {claimed} files would be deleted from the codex"
-                )
-            }
-            Self::TooManyDeletions {
-                deleted,
-                pruned,
-                claimed,
-            } => {
-                let others = pluralize(*pruned, "unclaimed file");
-                write!(
-                    f,
-                    "{deleted} of {claimed} files and {others} would be deleted from the codex"
-                )
-            }
-            Self::NoneSurvives { claimed } => {
-                write!(f, "all {claimed} files in the codex would be deleted")
-            }
-        }
-    }
-}
-
-/// How deletions are guarded in this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeletePolicy {
-    /// As the project's `delete_guard` says.
-    #[default]
-    Guarded,
-    /// `--max-delete N`.
-    AtMost(u64),
-    /// `--max-delete P%`.
-    AtMostPercent(u8),
-    /// `--allow-mass-delete`.
-    Unlimited,
-}
-
-/// Compares what a project has with what the codex holds of it.
+/// Compares the sources of a project with its files in the codex.
 ///
 /// ```
 /// use fractary_codex::config::LoadRequest;
@@ -276,7 +163,7 @@ pub enum DeletePolicy {
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
 /// let request = LoadRequest { cwd, ..LoadRequest::default() };
-/// let (_, workspace) = workspace::load(&request).expect("no mistakes");
+/// let (_, workspace) = workspace::load(&request).expect("no errors");
 /// let nothing = plan(&workspace.projects[0], &Snapshot::default(), &Listing::default(), DeletePolicy::Guarded);
 /// assert!(matches!(nothing, Decision::UpToDate(plan) if plan.changes.is_empty()));
 /// # Ok::<(), std::io::Error>(())
@@ -287,141 +174,132 @@ pub fn plan(
     listing: &Listing,
     deletes: DeletePolicy,
 ) -> Decision {
-    let kept = Kept::new(project, snapshot);
-    let mut plan = ProjectPlan::default();
-    let (mut claimed, mut pruned) = (0, 0);
-    let mut obstruction = listing
-        .obstacle
-        .as_ref()
-        .map(|(obstacle, mode)| Withheld::Obstructed {
-            claimed: project.to.as_bstr().into(),
-            obstacle: obstacle.clone(),
-            mode: *mode,
-        });
-    // Entries that stay and that a source file does not replace: they must not be in a source file's way.
-    let mut standing: BTreeMap<BString, Mode> = BTreeMap::new();
+    let mut comparison = Comparison::new(project, snapshot);
+    if let Some((obstacle, mode)) = &listing.obstacle {
+        comparison.obstruct(project.to.as_bstr().into(), obstacle.clone(), *mode);
+    }
     for (path, entry) in &listing.entries {
-        let file = snapshot.files.get(path);
-        if file.is_none() && (entry.mode == Mode::Directory || !is_publishable(path)) {
-            plan.unmanaged += u64::from(entry.mode != Mode::Directory);
-            standing.insert(path.clone(), entry.mode);
-            continue;
-        }
-        let owned = file.is_some() || project.claims.owns(path);
-        claimed += u64::from(owned);
-        let ours = entry.mode.is_file()
-            || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
-        if owned && !ours {
-            let place = project.to.join(path.as_bstr());
-            obstruction.get_or_insert(Withheld::Obstructed {
-                claimed: place.clone(),
-                obstacle: place,
-                mode: entry.mode,
-            });
-            continue;
-        }
-        match file {
-            Some(file) if file.id == entry.id && file.mode == entry.mode => plan.unchanged += 1,
-            // Another source of this path is matched and not taken.
-            Some(_) if kept.holds(project, path) => plan.unchanged += 1,
-            Some(file) => plan.changes.push(Change {
-                path: path.clone(),
-                op: Op::Modified(file.clone()),
-            }),
-            None if owned && kept.holds(project, path) => {
-                plan.unchanged += 1;
-                standing.insert(path.clone(), entry.mode);
-            }
-            None if owned || (project.prune && !project.claims.is_excluded_path(path)) => {
-                pruned += u64::from(!owned);
-                plan.changes.push(Change {
-                    path: path.clone(),
-                    op: Op::Deleted,
-                });
-            }
-            None => {
-                plan.unmanaged += 1;
-                standing.insert(path.clone(), entry.mode);
-            }
-        }
+        comparison.compare(path, *entry);
     }
     for (path, file) in &snapshot.files {
-        if listing.entries.contains_key(path) {
-            continue;
+        if !listing.entries.contains_key(path) {
+            comparison.add(path, file);
         }
-        if let Some((obstacle, mode)) = in_the_way(&standing, path.as_bstr()) {
-            let [claimed, obstacle] = [path.as_bstr(), obstacle].map(|path| project.to.join(path));
-            obstruction.get_or_insert(Withheld::Obstructed {
-                claimed,
-                obstacle,
-                mode,
-            });
+    }
+    comparison.decide(deletes)
+}
+
+/// A comparison in progress.
+struct Comparison<'p> {
+    project: &'p Project,
+    snapshot: &'p Snapshot,
+    skipped: SkippedSources<'p>,
+    plan: ProjectPlan,
+    /// The number of claimed files in the codex.
+    claimed: u64,
+    /// The number of unclaimed files that are deleted.
+    pruned: u64,
+    /// Entries of the codex that are kept and not replaced by a source file. They can obstruct source files.
+    remaining: BTreeMap<BString, Mode>,
+    /// The first obstruction.
+    obstruction: Option<Withheld>,
+}
+
+impl<'p> Comparison<'p> {
+    fn new(project: &'p Project, snapshot: &'p Snapshot) -> Self {
+        Self {
+            project,
+            snapshot,
+            skipped: SkippedSources::new(project, snapshot),
+            plan: ProjectPlan::default(),
+            claimed: 0,
+            pruned: 0,
+            remaining: BTreeMap::new(),
+            obstruction: None,
         }
-        plan.changes.push(Change {
-            path: path.clone(),
-            op: Op::Added(file.clone()),
+    }
+
+    fn obstruct(&mut self, claimed: BString, obstacle: BString, mode: Mode) {
+        self.obstruction.get_or_insert(Withheld::Obstructed {
+            claimed,
+            obstacle,
+            mode,
         });
     }
-    plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    let deletions = Deletions {
-        deleted: plan.counts().deleted - pruned,
-        pruned,
-        claimed,
-        nothing_matches: snapshot.files.is_empty() && snapshot.skipped.is_empty(),
-    };
-    match obstruction.or_else(|| deletions.guarded(project, deletes)) {
-        Some(reason) => Decision::Withheld(plan, reason),
-        None if plan.changes.is_empty() => Decision::UpToDate(plan),
-        None => Decision::Go(plan),
+
+    fn change(&mut self, path: &BString, op: Op) {
+        let path = path.clone();
+        self.plan.changes.push(Change { path, op });
     }
-}
 
-/// The deletions of a plan, to be guarded.
-struct Deletions {
-    /// Claimed files.
-    deleted: u64,
-    /// Unclaimed files.
-    pruned: u64,
-    /// Claimed files in the codex.
-    claimed: u64,
-    nothing_matches: bool,
-}
+    /// Compares an entry of the codex with the source file for its path.
+    fn compare(&mut self, path: &BString, entry: Entry) {
+        let (project, snapshot) = (self.project, self.snapshot);
+        let file = snapshot.files.get(path);
+        if file.is_none() && (entry.mode == Mode::Directory || !is_publishable(path)) {
+            self.plan.unmanaged += u64::from(entry.mode != Mode::Directory);
+            self.remaining.insert(path.clone(), entry.mode);
+            return;
+        }
 
-impl Deletions {
-    /// Why they are not made, if they are too many.
-    fn guarded(&self, project: &Project, policy: DeletePolicy) -> Option<Withheld> {
-        let &Self {
-            deleted,
-            pruned,
-            claimed,
-            ..
-        } = self;
-        let all = deleted + pruned;
-        if policy == DeletePolicy::Unlimited || all == 0 {
-            return None;
+        let is_claimed = file.is_some() || project.claims.owns(path);
+        self.claimed += u64::from(is_claimed);
+        let can_be_replaced = entry.mode.is_file()
+            || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
+        if is_claimed && !can_be_replaced {
+            let path = project.to.join(path.as_bstr());
+            self.obstruct(path.clone(), path, entry.mode);
+            return;
         }
-        if self.nothing_matches {
-            return Some(Withheld::NothingMatches { deleted: all });
-        }
-        let exceeds_share = |percent: u8| all * 100 > claimed * u64::from(percent);
-        let exceeded = match policy {
-            DeletePolicy::Guarded => {
-                all > project.delete_guard.files && exceeds_share(project.delete_guard.percent)
+
+        match file {
+            Some(file) if file.id == entry.id && file.mode == entry.mode => {
+                self.plan.unchanged += 1;
             }
-            DeletePolicy::AtMost(files) => all > files,
-            DeletePolicy::AtMostPercent(percent) => exceeds_share(percent),
-            DeletePolicy::Unlimited => false,
+            // Another source of this path is skipped.
+            Some(_) if self.skipped.keep(project, path) => self.plan.unchanged += 1,
+            Some(file) => self.change(path, Op::Modified(file.clone())),
+            None if is_claimed && self.skipped.keep(project, path) => {
+                self.plan.unchanged += 1;
+                self.remaining.insert(path.clone(), entry.mode);
+            }
+            None if is_claimed || (project.prune && !project.claims.is_excluded_path(path)) => {
+                self.pruned += u64::from(!is_claimed);
+                self.change(path, Op::Deleted);
+            }
+            None => {
+                self.plan.unmanaged += 1;
+                self.remaining.insert(path.clone(), entry.mode);
+            }
+        }
+    }
+
+    /// Adds a source file whose path has no entry in the codex. All entries must have been compared before.
+    fn add(&mut self, path: &BString, file: &SourceFile) {
+        let to = &self.project.to;
+        let obstacle = obstacle_of(&self.remaining, path.as_bstr());
+        if let Some((obstacle, mode)) = obstacle.map(|(path, mode)| (to.join(path), mode)) {
+            self.obstruct(to.join(path.as_bstr()), obstacle, mode);
+        }
+        self.change(path, Op::Added(file.clone()));
+    }
+
+    fn decide(mut self, deletes: DeletePolicy) -> Decision {
+        self.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let deletions = Deletions {
+            deleted: self.plan.counts().deleted - self.pruned,
+            pruned: self.pruned,
+            claimed: self.claimed,
+            nothing_matches: self.snapshot.files.is_empty() && self.snapshot.skipped.is_empty(),
         };
-        if exceeded {
-            Some(Withheld::TooManyDeletions {
-                deleted,
-                pruned,
-                claimed,
-            })
-        } else if claimed >= 5 && deleted == claimed {
-            Some(Withheld::NoneSurvives { claimed })
-        } else {
-            None
+
+        let reason = self
+            .obstruction
+            .or_else(|| deletions.check(self.project, deletes));
+        match reason {
+            Some(reason) => Decision::Withheld(self.plan, reason),
+            None if self.plan.changes.is_empty() => Decision::UpToDate(self.plan),
+            None => Decision::Ready(self.plan),
         }
     }
 }
@@ -432,67 +310,75 @@ fn is_publishable(path: &[u8]) -> bool {
         .all(|segment| check_segment(segment).is_ok())
 }
 
-/// The entry that is where `path` needs a directory, or below where it needs a file.
-fn in_the_way<'s>(standing: &'s BTreeMap<BString, Mode>, path: &BStr) -> Option<(&'s BStr, Mode)> {
+/// The entry that obstructs a file at `path`: a file in the place of a directory above it, or a directory at `path`.
+fn obstacle_of<'s>(
+    remaining: &'s BTreeMap<BString, Mode>,
+    path: &BStr,
+) -> Option<(&'s BStr, Mode)> {
     let above = path
         .find_iter(b"/")
-        .filter_map(|slash| standing.get_key_value(path[..slash].as_bstr()))
+        .filter_map(|slash| remaining.get_key_value(path[..slash].as_bstr()))
         .find(|(_, mode)| **mode != Mode::Directory);
     if let Some((path, mode)) = above {
         return Some((path.as_bstr(), *mode));
     }
+
     let directory = [path.as_bytes(), b"/"].concat();
-    let mut behind =
-        standing.range::<BStr, _>((Bound::Included(directory.as_bstr()), Bound::Unbounded));
-    let (below, _) = behind
+    let range = (Bound::Included(directory.as_bstr()), Bound::Unbounded);
+    let (below, _) = remaining
+        .range::<BStr, _>(range)
         .next()
         .filter(|(below, _)| below.starts_with(&directory))?;
     Some((below[..path.len()].as_bstr(), Mode::Directory))
 }
 
-/// The paths that stay because a source of theirs is matched and not taken.
-struct Kept<'s> {
+/// The skipped sources of a project. Their copies in the codex are kept.
+struct SkippedSources<'s> {
     snapshot: &'s Snapshot,
-    /// The sources that are not taken, and whether files below them may be hidden.
+    /// The skipped sources, and whether each may hide files below it.
     sources: BTreeMap<&'s BStr, bool>,
-    /// The files that one of them could be published to under another path.
-    files: BTreeSet<&'s [u8]>,
+    /// Paths in the codex with a literal mapping that one of the skipped sources could fill.
+    destinations: BTreeSet<&'s [u8]>,
 }
 
-impl<'s> Kept<'s> {
+impl<'s> SkippedSources<'s> {
     fn new(project: &'s Project, snapshot: &'s Snapshot) -> Self {
-        let mut kept = Self {
+        let mut skipped = Self {
             snapshot,
             sources: BTreeMap::new(),
-            files: BTreeSet::new(),
+            destinations: BTreeSet::new(),
         };
-        for skipped in &snapshot.skipped {
-            let (source, hides) = (skipped.source.as_bstr(), skipped.reason.may_hide_files());
-            kept.sources.insert(source, hides);
+        for skip in &snapshot.skipped {
+            let (source, hides_files) = (skip.source.as_bstr(), skip.reason.may_hide_files());
+            skipped.sources.insert(source, hides_files);
 
-            let files = project.claims.files_fed_by(source, hides).into_iter();
-            kept.files
-                .extend(files.filter(|path| !is_replaced(snapshot, path, source)));
+            let destinations = project.claims.files_fed_by(source, hides_files);
+            skipped.destinations.extend(
+                destinations
+                    .into_iter()
+                    .filter(|path| !is_replaced(snapshot, path, source)),
+            );
         }
-        kept
+        skipped
     }
 
-    fn holds(&self, project: &Project, path: &BString) -> bool {
-        let is_kept_by = |skipped: &[u8]| !is_replaced(self.snapshot, path, skipped.as_bstr());
+    /// Whether the copy at `path` in the codex is kept, because one of its sources is skipped.
+    fn keep(&self, project: &Project, path: &BString) -> bool {
+        let keeps = |skipped: &[u8]| !is_replaced(self.snapshot, path, skipped.as_bstr());
         let is_skipped = |source: Vec<u8>| {
             let mut above = source.find_iter(b"/").map(|slash| &source[..slash]);
-            above.any(|above| self.sources.get(above.as_bstr()) == Some(&true) && is_kept_by(above))
-                || (self.sources.contains_key(source.as_bstr()) && is_kept_by(&source))
+            above.any(|above| self.sources.get(above.as_bstr()) == Some(&true) && keeps(above))
+                || (self.sources.contains_key(source.as_bstr()) && keeps(&source))
         };
 
         !self.sources.is_empty()
-            && (self.files.contains(path.as_bytes())
+            && (self.destinations.contains(path.as_bytes())
                 || project.claims.sources(path).into_iter().any(is_skipped))
     }
 }
 
-/// Whether the file at `source` is itself published to `path`, or to a path above it: a link that is published replaces
-/// the directory that was there before.
+/// Whether the file at `source` is itself published to `path`, or to a path above it. A published symlink replaces the
+/// directory that was at its path before.
 fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
     let above = path.find_iter(b"/").map(|slash| &path[..slash]);
     above.chain([path]).any(|path| {
@@ -501,26 +387,24 @@ fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
     })
 }
 
-/// A digest of the tip and of everything that would change on top of it: the same plan has the same id.
-/// The paths of a plan begin at its place, or are whole where it has none.
+/// Computes a digest of the tip and of all changes on top of it. The same plan always has the same id.
+///
+/// The paths of each plan are relative to the given path, or to the root of the codex if there is none.
 pub fn plan_id<'p>(
     tip: Option<ObjectId>,
     plans: impl Iterator<Item = (Option<&'p CodexPath>, &'p ProjectPlan)>,
 ) -> ObjectId {
-    let mut text: Vec<u8> = tip
-        .map(|tip| tip.to_string())
-        .unwrap_or_default()
-        .into_bytes();
-    for (place, plan) in plans {
+    let tip = tip.map(|tip| tip.to_string()).unwrap_or_default();
+    let mut text = tip.into_bytes();
+    for (to, plan) in plans {
         for change in &plan.changes {
-            text.extend_from_slice(b"\0");
-            text.extend(
-                place
-                    .iter()
-                    .flat_map(|place| [place.as_bstr().as_bytes(), b"/"].concat()),
-            );
+            text.push(0);
+            if let Some(to) = to {
+                text.extend_from_slice(to.as_bstr());
+                text.push(b'/');
+            }
             text.extend_from_slice(&change.path);
-            text.extend_from_slice(b"\0");
+            text.push(0);
             text.extend_from_slice(change.op.name().as_bytes());
             if let Some(file) = change.op.file() {
                 text.extend_from_slice(file.mode.octal());

@@ -64,7 +64,7 @@ fn pattern() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-/// Paths of files: none lies below another.
+/// Files, without those that are below another one.
 fn tree(paths: BTreeMap<String, (u8, bool)>) -> BTreeMap<String, (u8, bool)> {
     let below = |a: &str, b: &str| a.starts_with(&format!("{b}/"));
     let clean = |path: &String| !paths.keys().any(|other| below(path, other));
@@ -84,10 +84,10 @@ fn entry((content, executable): (u8, bool)) -> Entry {
 }
 
 proptest! {
-    /// Carried out, a plan leaves exactly the claimed source files, and everything that is not claimed as it was;
-    /// planned again, nothing is left to do.
+    /// After a plan, exactly the source files are at the claimed paths, everything else is as it was, and another plan is
+    /// empty.
     #[test]
-    fn a_plan_does_what_it_says_and_nothing_else(
+    fn a_plan_changes_claimed_paths_only(
         include in prop::collection::vec(pattern(), 0..3),
         exclude in prop::collection::vec(pattern(), 0..2),
         mapping in prop::option::of((pattern(), "(to/|x/y/|a/)")),
@@ -102,24 +102,24 @@ proptest! {
                 snapshot.files.insert(claim.destination.into(), file(path, *content, *executable));
             }
         }
-        // Two sources for one place, or one below the other, are refused before there is a plan.
+        // A scan rejects sources whose destinations are nested.
         let below = |a: &BString, b: &BString| a.starts_with(&[b.as_slice(), b"/"].concat());
         prop_assume!(!snapshot.files.keys().any(|a| snapshot.files.keys().any(|b| below(a, b))));
         let mut listing = Listing::default();
         listing.entries.extend(codex.iter().map(|(path, file)| (path.as_str().into(), entry(*file))));
         let plan = match plan(&project, &snapshot, &listing, DeletePolicy::Unlimited) {
-            Decision::Go(plan) | Decision::UpToDate(plan) => plan,
+            Decision::Ready(plan) | Decision::UpToDate(plan) => plan,
             Decision::Withheld(_, Withheld::Obstructed { .. }) => return Ok(()),
             Decision::Withheld(_, other) => panic!("{other}"),
         };
-        let after = listing.after(&plan);
+        let after = plan.apply_to(&listing);
         for (path, file) in &snapshot.files {
             prop_assert_eq!(after.entries.get(path), Some(&Entry { mode: file.mode, id: file.id }));
         }
         for (path, entry) in &listing.entries {
             let owned = project.claims.owns(path);
             if !owned && (!prune || project.claims.is_excluded_path(path)) {
-                prop_assert_eq!(after.entries.get(path), Some(entry), "{} is nobody's here", path);
+                prop_assert_eq!(after.entries.get(path), Some(entry), "{} is not claimed", path);
             }
             if owned && !snapshot.files.contains_key(path) {
                 prop_assert!(!after.entries.contains_key(path));
@@ -134,9 +134,9 @@ proptest! {
 }
 
 proptest! {
-    /// A tree that is equal on both sides is never touched, whatever the patterns.
+    /// A tree that is equal on both sides is never changed, whatever the patterns.
     #[test]
-    fn equal_trees_are_never_touched(
+    fn equal_trees_are_never_changed(
         include in prop::collection::vec(pattern(), 0..3),
         exclude in prop::collection::vec(pattern(), 0..2),
         files in prop::collection::btree_map(path(), (0..3u8, any::<bool>()), 0..10).prop_map(tree),
@@ -155,7 +155,7 @@ proptest! {
     }
 }
 
-/// An entry with a name that could never be published is in the way like any other, and is never deleted.
+/// An entry with a name that could never be published obstructs files like any other entry, and is never deleted.
 #[test]
 fn unpublishable_names_count_as_present() {
     let project = project(vec!["docs/**".into()], Vec::new(), None, true);
@@ -189,7 +189,7 @@ fn unpublishable_names_count_as_present() {
 }
 
 #[test]
-fn deletions_by_prune_are_not_claimed_files() {
+fn files_deleted_by_prune_do_not_count_as_claimed() {
     let project = project(vec!["docs/**".into()], Vec::new(), None, true);
     let mut listing = Listing::default();
     for number in 0..40 {

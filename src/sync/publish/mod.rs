@@ -314,7 +314,7 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
         .flat_map(|planned| &planned.decisions)
         .filter(|(number, decision)| {
             !run.scanned.failed.contains_key(number)
-                && matches!(decision, Decision::Go(_) | Decision::UpToDate(_))
+                && matches!(decision, Decision::Ready(_) | Decision::UpToDate(_))
         })
         .map(|(number, _)| PublishedProject {
             number: *number,

@@ -127,7 +127,7 @@ fn changes(decisions: &BTreeMap<usize, Decision>) -> impl Iterator<Item = (usize
     decisions
         .iter()
         .filter_map(|(number, decision)| match decision {
-            Decision::Go(plan) => Some((*number, plan)),
+            Decision::Ready(plan) => Some((*number, plan)),
             _ => None,
         })
 }

@@ -103,7 +103,7 @@ pub(super) fn write(
                 tip,
                 time: request.now,
                 listing: match decision {
-                    Decision::Go(plan) if landed.is_some() => listing.after(plan),
+                    Decision::Ready(plan) if landed.is_some() => plan.apply_to(listing),
                     _ => listing.clone(),
                 },
             };

@@ -68,10 +68,10 @@ fn planned(
         (Decision::UpToDate(now), Some(LandedCommit { commit, plan })) => {
             (ProjectOutcome::Synced(commit), plan.unwrap_or(now))
         }
-        (Decision::Go(plan), Some(LandedCommit { commit, plan: None })) => {
+        (Decision::Ready(plan), Some(LandedCommit { commit, plan: None })) => {
             (ProjectOutcome::Synced(commit), plan)
         }
-        (Decision::Go(plan), _) => {
+        (Decision::Ready(plan), _) => {
             let outcome = match (state, pending) {
                 (CommitState::OnlyPlanned, _) => ProjectOutcome::WouldSync,
                 (CommitState::WithheldByOthers, _) => ProjectOutcome::WithheldByOthers,

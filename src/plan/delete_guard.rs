@@ -1,0 +1,69 @@
+//! The guard against too many deletions.
+
+use super::withheld::Withheld;
+use crate::workspace::Project;
+
+/// The guard that a run uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeletePolicy {
+    /// The project's `delete_guard`.
+    #[default]
+    Guarded,
+    /// At most this number of deletions per project (`--max-delete N`).
+    AtMost(u64),
+    /// At most this percentage of a project's claimed files (`--max-delete P%`).
+    AtMostPercent(u8),
+    /// Any number of deletions (`--allow-mass-delete`).
+    Unlimited,
+}
+
+/// The numbers that the guard depends on.
+pub(super) struct Deletions {
+    /// Claimed files that would be deleted.
+    pub(super) deleted: u64,
+    /// Unclaimed files that `prune` would delete.
+    pub(super) pruned: u64,
+    /// Claimed files in the codex.
+    pub(super) claimed: u64,
+    /// Whether no source file matches any pattern.
+    pub(super) nothing_matches: bool,
+}
+
+impl Deletions {
+    /// Returns the reason to withhold the project, if the deletions are too many.
+    pub(super) fn check(&self, project: &Project, policy: DeletePolicy) -> Option<Withheld> {
+        let &Self {
+            deleted,
+            pruned,
+            claimed,
+            nothing_matches,
+        } = self;
+        let all = deleted + pruned;
+        if policy == DeletePolicy::Unlimited || all == 0 {
+            return None;
+        }
+        if nothing_matches {
+            return Some(Withheld::NothingMatches { deleted: all });
+        }
+
+        let guard = &project.delete_guard;
+        let exceeds_share = |percent: u8| all * 100 > claimed * u64::from(percent);
+        let is_exceeded = match policy {
+            DeletePolicy::Guarded => all > guard.files && exceeds_share(guard.percent),
+            DeletePolicy::AtMost(files) => all > files,
+            DeletePolicy::AtMostPercent(percent) => exceeds_share(percent),
+            DeletePolicy::Unlimited => false,
+        };
+        if is_exceeded {
+            Some(Withheld::TooManyDeletions {
+                deleted,
+                pruned,
+                claimed,
+            })
+        } else if claimed >= 5 && deleted == claimed {
+            Some(Withheld::NoneSurvives { claimed })
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The files of one project in the codex.
+
+use std::collections::BTreeMap;
+
+use bstr::BString;
+
+use crate::object::{Mode, ObjectId};
+
+/// The entries of the codex at and below a project's path in it (`to`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Files, links, submodules and empty directories, by their path below `to`. Entries with names that could never be
+    /// published are included. Other directories are implied.
+    pub entries: BTreeMap<BString, Entry>,
+    /// An entry at `to` itself or above it that is not a directory, with its path in the codex.
+    pub obstacle: Option<(BString, Mode)>,
+}
+
+/// An entry of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The kind of the entry.
+    pub mode: Mode,
+    /// The id of its object.
+    pub id: ObjectId,
+}

@@ -1,0 +1,97 @@
+//! The reasons to withhold a project.
+
+use std::fmt;
+
+use bstr::BString;
+
+use crate::object::Mode;
+use crate::paths::escaped;
+use crate::text::pluralize;
+
+/// The reason why a project is withheld.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// An entry of the codex is in the place of a claimed path, or of a directory above it, and must not be replaced.
+    Obstructed {
+        /// The claimed path in the codex.
+        claimed: BString,
+        /// The path of the entry.
+        obstacle: BString,
+        /// The kind of the entry.
+        mode: Mode,
+    },
+    /// No source file matches, and files would be deleted from the codex.
+    NothingMatches {
+        /// The number of deletions.
+        deleted: u64,
+    },
+    /// The guard does not allow so many deletions.
+    TooManyDeletions {
+        /// The number of claimed files that would be deleted.
+        deleted: u64,
+        /// The number of unclaimed files that `prune` would delete.
+        pruned: u64,
+        /// The number of claimed files in the codex.
+        claimed: u64,
+    },
+    /// All claimed files, at least five, would be deleted.
+    NoneSurvives {
+        /// The number of claimed files in the codex.
+        claimed: u64,
+    },
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Obstructed {
+                claimed,
+                obstacle,
+                mode,
+            } => {
+                let what = match mode {
+                    Mode::Directory => "directory",
+                    Mode::Link => "symlink",
+                    Mode::Submodule => "submodule",
+                    Mode::File | Mode::Executable => "file",
+                };
+                let (claimed, obstacle) = (escaped(claimed), escaped(obstacle));
+                write!(
+                    f,
+                    "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex"
+                )
+            }
+            Self::NothingMatches { deleted } => {
+                let files = pluralize(*deleted, "file");
+                write!(
+                    f,
+                    "no source file matches, and {files} would be deleted from the codex"
+                )
+            }
+            Self::TooManyDeletions {
+                deleted,
+                pruned: 0,
+                claimed,
+            } => {
+                write!(
+                    f,
+                    "{deleted} of {claimed} files would be deleted from the codex"
+                )
+            }
+            Self::TooManyDeletions {
+                deleted,
+                pruned,
+                claimed,
+            } => {
+                let others = pluralize(*pruned, "unclaimed file");
+                write!(
+                    f,
+                    "{deleted} of {claimed} files and {others} would be deleted from the codex"
+                )
+            }
+            Self::NoneSurvives { claimed } => {
+                write!(f, "all {claimed} files in the codex would be deleted")
+            }
+        }
+    }
+}
