@@ -187,7 +187,7 @@ fn both_sides_empty_is_a_warning() {
     assert!(
         output
             .stderr
-            .contains("warning: alpha: no source file matches"),
+            .contains("warning: alpha: no files match"),
         "{}",
         output.stderr
     );
