@@ -14,6 +14,7 @@ use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::{Cache, CacheError, CacheOwner, Reason, Request, RequestRecord, RequestResult};
 use crate::config::Direction;
+use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::Warning;
 use crate::paths::escaped;
@@ -41,6 +42,15 @@ pub(super) struct CacheUpdate<'r> {
     pub(super) roots: &'r SourceRoots<'r>,
 }
 
+/// A cache, and the published projects that share it.
+struct UpdateGroup<'p> {
+    path: &'p Path,
+    projects: Vec<&'p PublishedProject<'p>>,
+    /// Whether the files of projects that are no longer configured are removed. A run in both directions leaves that to
+    /// the pull into the same cache, which reports on these projects.
+    removes: bool,
+}
+
 impl CacheUpdate<'_> {
     /// Updates the caches of `projects`. A dry run simulates that, and returns the caches that would change.
     pub(super) fn update_caches(
@@ -48,29 +58,11 @@ impl CacheUpdate<'_> {
         projects: &[PublishedProject<'_>],
         warnings: &mut Vec<Warning>,
     ) -> BTreeMap<PathBuf, Cache> {
-        let mut groups: BTreeMap<&Path, Vec<&PublishedProject<'_>>> = BTreeMap::new();
-        for published in projects {
-            let group = groups.entry(&published.project.cache_dir).or_default();
-            group.push(published);
-        }
-
-        // A run in both directions leaves removed projects to the pull of the same cache, which reports on them.
-        let request = self.request;
-        let is_pulled = |project: &&&Project| project.direction == Direction::Bidirectional;
-        let pulled = request.projects.iter().filter(is_pulled);
-        let pulled: HashSet<&Path> = pulled.map(|project| project.cache_dir.as_path()).collect();
-        if pulled.is_empty()
-            && let Some(unused) = unused_cache(request)
-        {
-            groups.entry(unused).or_default();
-        }
-
         let mut simulated = BTreeMap::new();
-        for (path, projects) in groups {
-            let removes = !pulled.contains(path);
-            match self.update_cache(path, &projects, removes, warnings) {
+        for group in self.groups(projects) {
+            match self.update_cache(&group, warnings) {
                 Ok(Some(cache)) if self.request.dry_run => {
-                    simulated.insert(path.to_owned(), cache);
+                    simulated.insert(group.path.to_owned(), cache);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -83,59 +75,80 @@ impl CacheUpdate<'_> {
         simulated
     }
 
-    /// Updates one cache; `None` if it is up to date. With `removes`, the files of projects that are no longer configured
-    /// are removed.
+    /// Groups the projects by cache, in the order of the paths.
+    fn groups<'p>(&'p self, projects: &'p [PublishedProject<'p>]) -> Vec<UpdateGroup<'p>> {
+        let is_pulled = |project: &&&Project| project.direction == Direction::Bidirectional;
+        let pulled = self.request.projects.iter().filter(is_pulled);
+        let pulled: HashSet<&Path> = pulled.map(|project| project.cache_dir.as_path()).collect();
+
+        let mut by_path: BTreeMap<&Path, Vec<&PublishedProject<'_>>> = BTreeMap::new();
+        for published in projects {
+            let group = by_path.entry(&published.project.cache_dir).or_default();
+            group.push(published);
+        }
+        if pulled.is_empty()
+            && let Some(unused) = unused_cache(self.request)
+        {
+            by_path.entry(unused).or_default();
+        }
+
+        let group = |(path, projects)| UpdateGroup {
+            path,
+            projects,
+            removes: !pulled.contains(path),
+        };
+        by_path.into_iter().map(group).collect()
+    }
+
+    /// Updates one cache; `None` if it is up to date.
     fn update_cache(
         &self,
-        path: &Path,
-        projects: &[&PublishedProject<'_>],
-        removes: bool,
+        group: &UpdateGroup<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<Cache>, CacheError> {
-        let digests: Vec<_> = projects.iter().map(|published| digest(published)).collect();
-        let removals = |cache: &Cache| match removes {
-            true => removed_project_requests(self.request, cache),
-            false => Vec::new(),
-        };
-        let cache = Cache::open_read_only(path)?;
-        if self.is_up_to_date(&cache, projects, &digests) && removals(&cache).is_empty() {
+        let digests: Vec<_> = group.projects.iter().map(|one| digest(one)).collect();
+        let cache = Cache::open_read_only(group.path)?;
+        let is_up_to_date = self.is_up_to_date(&cache, &group.projects, &digests);
+        if is_up_to_date && self.removals(group, &cache).is_empty() {
             return Ok(None);
         }
 
-        let mut cache = open_cache(self.request, path)?;
-        let mut requests = Vec::new();
-        let mut sources: HashMap<BString, (usize, &SourceFile)> = HashMap::new();
-        for (published, digest) in projects.iter().zip(digests) {
-            requests.push(self.cache_request(published, digest));
-            for (path, file) in &published.snapshot.files {
-                let path = published.project.to.join(path.as_bstr());
-                sources.insert(path, (published.number, file));
-            }
-        }
-
-        let removals = removals(&cache);
+        let mut cache = open_cache(self.request, group.path)?;
+        let removals = self.removals(group, &cache);
         let removed = removals.iter().map(|request| &request.owner.project);
         let removed = removed.cloned().collect();
+        let published = group.projects.iter().zip(digests);
+        let mut requests: Vec<_> = published
+            .map(|(published, digest)| self.cache_request(published, digest))
+            .collect();
         requests.extend(removals);
 
         let plan = cache.plan(requests, self.request.force)?;
+        let sources = sources(group);
         let mut results = apply_plan(self.request, &mut cache, plan, |file| {
             let (number, source) = sources.get(&file.source).ok_or("it is not a source")?;
-            let contents = self
-                .roots
-                .get(*number)
-                .and_then(|root| root.contents(source));
+            let root = self.roots.get(*number);
+            let contents = root.and_then(|root| root.contents(source));
             contents.map_err(|error| error.to_string())
         })?;
-        let of_removed = results.split_off(projects.len());
-        for (published, result) in projects.iter().zip(&results) {
-            self.warn(published.project, result, warnings);
+
+        let of_removed = results.split_off(group.projects.len());
+        for (published, result) in group.projects.iter().zip(&results) {
+            self.warn_of_published(&published.project.name, result, warnings);
         }
         for (project, result) in merge_results(removed, of_removed) {
-            warn_removed(self.request, &project, &result, warnings);
-            warn_kept(self.request, &project, &result.kept, warnings);
+            self.warn_of_removed(&project, &result, warnings);
         }
         Ok(Some(cache))
+    }
+
+    /// The requests that remove the files of projects which are no longer configured.
+    fn removals(&self, group: &UpdateGroup<'_>, cache: &Cache) -> Vec<Request> {
+        if group.removes {
+            removed_project_requests(self.request, cache)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Whether the cache already has what the projects published. The tip is not compared, because other projects move it
@@ -182,22 +195,62 @@ impl CacheUpdate<'_> {
         }
     }
 
-    /// Warns about files of the cache that differ from the published version, and about replaced ones.
-    fn warn(&self, project: &Project, result: &RequestResult, warnings: &mut Vec<Warning>) {
-        warn_replaced(self.request, &project.name, &result.replaced, warnings);
-
+    /// Warns about files that differ from the published version, and about replaced ones.
+    fn warn_of_published(
+        &self,
+        project: &ProjectName,
+        result: &RequestResult,
+        warnings: &mut Vec<Warning>,
+    ) {
+        warn_replaced(self.request, project, &result.replaced, warnings);
         let kept = result.kept.iter().map(|(path, _)| path);
         let refused = result.refused.iter().map(|(path, _)| path);
-        let mut stale = kept.chain(refused);
-        if let Some(first) = stale.next() {
-            let files = pluralize(1 + stale.count(), "file");
-            let message = format!(
-                "cannot update {files} in the local cache, for example `{}`; see `fractary-codex cache status`",
-                escaped(first)
-            );
-            self.request.warn(warnings, Some(project), message);
+        self.warn_of_stale("update", project, kept.chain(refused), warnings);
+    }
+
+    /// Warns about the removed files of a project that is no longer configured, and about those that stay.
+    fn warn_of_removed(
+        &self,
+        project: &ProjectName,
+        result: &RequestResult,
+        warnings: &mut Vec<Warning>,
+    ) {
+        warn_removed(self.request, project, result, warnings);
+        warn_kept(self.request, project, &result.kept, warnings);
+        let refused = result.refused.iter().map(|(path, _)| path);
+        self.warn_of_stale("delete", project, refused, warnings);
+    }
+
+    /// Warns that files could not be updated or deleted, if there are any.
+    fn warn_of_stale<'p>(
+        &self,
+        verb: &str,
+        project: &ProjectName,
+        mut paths: impl Iterator<Item = &'p BString>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let Some(first) = paths.next() else {
+            return;
+        };
+        let files = pluralize(1 + paths.count(), "file");
+        let message = format!(
+            "cannot {verb} {files} in the local cache, for example `{}`; see `fractary-codex cache status`",
+            escaped(first)
+        );
+        self.request.warn_of(warnings, project, message);
+    }
+}
+
+/// The source of each file that the projects published, by its path in the codex, with the index of its project.
+fn sources<'p>(group: &UpdateGroup<'p>) -> HashMap<BString, (usize, &'p SourceFile)> {
+    let mut sources = HashMap::new();
+    for published in &group.projects {
+        for (path, file) in &published.snapshot.files {
+            let path = published.project.to.join(path.as_bstr());
+            sources.insert(path, (published.number, file));
         }
     }
+    sources
 }
 
 fn owner(published: &PublishedProject<'_>) -> CacheOwner {

@@ -136,6 +136,23 @@ fn publication_keeps_their_edited_files_until_forced() {
 }
 
 #[test]
+fn publication_warns_about_files_that_it_cannot_delete() {
+    let (sandbox, _codex) = beta_removed();
+    let directory = format!("{CACHE}/projects/beta");
+    sandbox.set_mode(&directory, 0o555);
+    for more in ["--dry-run", "--no-progress"] {
+        let sync = ["sync", "--all", "--to-codex", more];
+        let output = sandbox.finish(sandbox.without_overrides(&sync)).code(0);
+        let message =
+            "cannot delete 1 file in the local cache, for example `projects/beta/README.md`";
+        assert!(output.stderr.contains(message), "{}", output.stderr);
+    }
+    sandbox.set_mode(&directory, 0o755);
+    sandbox.run(&["sync", "--all", "--to-codex"]).code(0);
+    assert_eq!(names(&sandbox.path(CACHE)), OF_ALPHA);
+}
+
+#[test]
 fn their_edited_files_are_kept_until_forced() {
     let (sandbox, _codex) = beta_removed();
     sandbox.write(&format!("{CACHE}/projects/beta/README.md"), "edited");
