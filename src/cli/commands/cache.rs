@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use bstr::BString;
 use serde_json::{Value, json};
 
 use super::{finish, to_json};
-use crate::cache::{Cache, CacheError, CacheOwner, Condition, Manifest, Reason, RequestResult};
+use crate::cache::{
+    Cache, CacheError, CacheOwner, Condition, Manifest, Reason, RequestRecord, RequestResult,
+};
 use crate::cli::args::{CacheArgs, CacheCommand};
 use crate::cli::command_error::CommandError;
 use crate::cli::exit;
@@ -178,6 +181,15 @@ fn list(cache: &SelectedCache, as_json: bool) -> Result<CacheReport, CacheError>
     })
 }
 
+/// The state of the selected part of a cache.
+struct CacheStatus<'c> {
+    path: &'c Path,
+    manifest: &'c Manifest,
+    owners: Vec<(&'c CacheOwner, &'c RequestRecord)>,
+    /// The files that differ from the manifest, as they are printed.
+    differing: Vec<(String, Condition)>,
+}
+
 /// Reports the source and age of a cache's files, and the files that differ from those that were written.
 fn status(
     cache: &SelectedCache,
@@ -185,96 +197,106 @@ fn status(
     context: &Context,
 ) -> Result<CacheReport, CacheError> {
     let content = Cache::open_read_only(&cache.path)?;
-    let manifest: &Manifest = content.manifest();
-    let owners: Vec<_> = manifest
-        .owners
-        .iter()
-        .filter(|(owner, _)| cache.includes(owner))
-        .collect();
-    let file_count = |owner: &CacheOwner| {
-        manifest
-            .files
-            .values()
-            .filter(|file| file.owners.contains(owner))
-            .count()
+    let manifest = content.manifest();
+    let is_selected = |path: &BString| {
+        let mut owners = manifest.files[path].owners.iter();
+        owners.any(|owner| cache.includes(owner))
     };
-
-    // The files that differ from the manifest.
-    let conditions: Vec<_> = content
-        .verify()?
-        .into_iter()
-        .filter(|(path, _)| {
-            manifest.files[path]
-                .owners
-                .iter()
-                .any(|owner| cache.includes(owner))
-        })
-        .map(|(path, condition)| (escaped(&path).to_string(), condition))
-        .collect();
-    let paths = |wanted| {
-        conditions
+    let differing = content.verify()?.into_iter();
+    let status = CacheStatus {
+        path: &cache.path,
+        manifest,
+        owners: manifest
+            .owners
             .iter()
-            .filter(move |(_, condition)| *condition == wanted)
-            .map(|(path, _)| path)
-            .collect::<Vec<_>>()
+            .filter(|(owner, _)| cache.includes(owner))
+            .collect(),
+        differing: differing
+            .filter(|(path, _)| is_selected(path))
+            .map(|(path, condition)| (escaped(&path).to_string(), condition))
+            .collect(),
     };
 
-    if as_json {
-        let owners = owners.iter().map(|(owner, record)| {
+    Ok(if as_json {
+        CacheReport::Json(status.json())
+    } else {
+        CacheReport::Text(status.text(context))
+    })
+}
+
+impl CacheStatus<'_> {
+    fn file_count(&self, owner: &CacheOwner) -> usize {
+        let files = self.manifest.files.values();
+        files.filter(|file| file.owners.contains(owner)).count()
+    }
+
+    fn paths(&self, condition: Condition) -> Vec<&String> {
+        let differing = self.differing.iter();
+        differing
+            .filter(|(_, found)| *found == condition)
+            .map(|(path, _)| path)
+            .collect()
+    }
+
+    fn json(&self) -> Value {
+        let owner = |(owner, record): &(&CacheOwner, &RequestRecord)| {
             json!({
                 "project": owner.project.as_str(),
                 "reason": match owner.reason {
                     Reason::Published => "published",
                     Reason::Wanted => "brought",
                 },
-                "files": file_count(owner),
+                "files": self.file_count(owner),
                 "remote": record.remote,
                 "branch": record.branch,
                 "tip": record.tip,
                 "time": record.time,
                 "complete": record.complete,
             })
-        });
-        return Ok(CacheReport::Json(json!({
-            "path": shown(&cache.path).to_string(),
-            "projects": owners.collect::<Vec<_>>(),
-            "changed": paths(Condition::Changed),
-            "missing": paths(Condition::Missing),
-        })));
+        };
+        json!({
+            "path": shown(self.path).to_string(),
+            "projects": self.owners.iter().map(owner).collect::<Vec<_>>(),
+            "changed": self.paths(Condition::Changed),
+            "missing": self.paths(Condition::Missing),
+        })
     }
 
-    let style = context.terminal.out;
-    let mut text = format!("{}\n", style.strong(shown(&cache.path)));
-    if owners.is_empty() {
-        text.push_str("  empty\n");
-    }
-    for (owner, record) in owners {
-        let tip = record
-            .tip
-            .map_or_else(|| "no commits".to_owned(), |tip| tip.short());
-        let files = pluralize(file_count(owner), "file");
-        let reason = match owner.reason {
-            Reason::Published => "published",
-            Reason::Wanted => "pulled",
-        };
-        let branch = escaped(record.branch.as_bytes());
-        let age = ago(context.now().saturating_sub(record.time));
-        let incomplete = if record.complete { "" } else { ", incomplete" };
-        let _ = writeln!(
-            text,
-            "  {}: {files} {reason}, from `{branch}` at {tip}, {age}{incomplete}",
-            owner.project
-        );
-    }
-    for (condition, label) in [
-        (Condition::Changed, "modified locally"),
-        (Condition::Missing, "missing"),
-    ] {
-        for path in paths(condition) {
-            let _ = writeln!(text, "  {} {path}", style.warn(label));
+    fn text(&self, context: &Context) -> String {
+        let style = context.terminal.out;
+        let mut text = format!("{}\n", style.strong(shown(self.path)));
+        if self.owners.is_empty() {
+            text.push_str("  empty\n");
         }
+        for (owner, record) in &self.owners {
+            let tip = match record.tip {
+                Some(tip) => tip.short(),
+                None => "no commits".to_owned(),
+            };
+            let files = pluralize(self.file_count(owner), "file");
+            let reason = match owner.reason {
+                Reason::Published => "published",
+                Reason::Wanted => "pulled",
+            };
+            let branch = escaped(record.branch.as_bytes());
+            let age = ago(context.now().saturating_sub(record.time));
+            let incomplete = if record.complete { "" } else { ", incomplete" };
+            let _ = writeln!(
+                text,
+                "  {}: {files} {reason}, from `{branch}` at {tip}, {age}{incomplete}",
+                owner.project
+            );
+        }
+        for (condition, label) in [
+            (Condition::Changed, "modified locally"),
+            (Condition::Missing, "missing"),
+        ] {
+            for path in self.paths(condition) {
+                let _ = writeln!(text, "  {} {path}", style.warn(label));
+            }
+        }
+        text
     }
-    Ok(CacheReport::Text(text))
 }
 
 /// Removes the files that only belong to the selected projects. Files that were modified locally are kept unless `force`
