@@ -42,7 +42,7 @@ pub enum Reason {
     /// The project published it.
     Published,
     /// The project's `from_codex` patterns select it.
-    Wanted,
+    Pulled,
 }
 
 /// The record of an owner's last request.
@@ -380,7 +380,7 @@ fn decode(body: &[u8]) -> Option<Manifest> {
 
 fn push_owner(body: &mut Vec<u8>, owner: &CacheOwner, record: &RequestRecord) {
     push_bytes(body, owner.project.as_str().as_bytes());
-    body.push(u8::from(owner.reason == Reason::Wanted));
+    body.push(u8::from(owner.reason == Reason::Pulled));
     push_bytes(body, record.remote.as_bytes());
     push_bytes(body, record.branch.as_bytes());
     body.extend_from_slice(&record.tip.map_or([0; 20], |tip| tip.0));
@@ -394,7 +394,7 @@ fn read_owner(reader: &mut Reader<'_>) -> Option<(CacheOwner, RequestRecord)> {
     let owner = CacheOwner {
         project: text(reader)?.parse().ok()?,
         reason: if read_flag(reader)? {
-            Reason::Wanted
+            Reason::Pulled
         } else {
             Reason::Published
         },

@@ -347,7 +347,7 @@ mod tests {
         Request {
             owner: CacheOwner {
                 project: project.parse().unwrap(),
-                reason: Reason::Wanted,
+                reason: Reason::Pulled,
             },
             record: RequestRecord {
                 remote: String::new(),

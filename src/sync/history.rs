@@ -172,7 +172,7 @@ fn last_pull(request: &SyncRequest<'_>, project: &Project, branch: Option<&str>)
     };
     let owner = CacheOwner {
         project: project.name.clone(),
-        reason: Reason::Wanted,
+        reason: Reason::Pulled,
     };
     let url = request.workspace.remote.url.to_string();
 

@@ -191,7 +191,7 @@ pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<Strin
     };
     let owner = CacheOwner {
         project: project.name.clone(),
-        reason: Reason::Wanted,
+        reason: Reason::Pulled,
     };
     let is_known = cache.manifest().owners.get(&owner).is_some_and(|asked| {
         asked.complete

@@ -244,7 +244,7 @@ impl CacheStatus<'_> {
                 "project": owner.project.as_str(),
                 "reason": match owner.reason {
                     Reason::Published => "published",
-                    Reason::Wanted => "brought",
+                    Reason::Pulled => "brought",
                 },
                 "files": self.file_count(owner),
                 "remote": record.remote,
@@ -276,7 +276,7 @@ impl CacheStatus<'_> {
             let files = pluralize(self.file_count(owner), "file");
             let reason = match owner.reason {
                 Reason::Published => "published",
-                Reason::Wanted => "pulled",
+                Reason::Pulled => "pulled",
             };
             let branch = escaped(record.branch.as_bytes());
             let age = ago(context.now().saturating_sub(record.time));

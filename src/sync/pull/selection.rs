@@ -50,7 +50,7 @@ impl PullRun<'_> {
     ) -> Result<(Request, Vec<(BString, String)>), SyncError> {
         let owner = CacheOwner {
             project: project.name.clone(),
-            reason: Reason::Wanted,
+            reason: Reason::Pulled,
         };
         let mut record = RequestRecord {
             remote: self.request.workspace.remote.url.to_string(),
