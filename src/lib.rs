@@ -35,8 +35,8 @@
 //!
 //! > config layers → workspace → scan (parallel) → plan (pure) → commits → one push → verify → report
 //!
-//! The opposite direction is shorter: workspace → the files of the codex that a project selects (`workspace::codex_selector`) → the local
-//! cache (`cache`). `sync` runs both.
+//! The opposite direction is shorter: workspace → the files of the codex that a project selects
+//! (`workspace::codex_selector`) → the local cache (`cache`). `sync` runs both.
 //!
 //! The places to find or change something:
 //!
@@ -46,6 +46,7 @@
 //! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
+//! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
@@ -57,7 +58,9 @@
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
-//! | a file of the cache was modified locally, and is kept | `cache::cache_plan` |
+//! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
+//! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
+//! | the errors that a dry run predicts for a cache | `cache::simulate` |
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
