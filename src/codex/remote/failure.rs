@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::codex::error::RemoteErrorKind;
+use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::answer::NOT_GIT;
 
 /// Why a request failed. It travels through `io::Read` and `io::Write` inside an `io::Error` and comes out unchanged.
@@ -24,6 +24,9 @@ pub(super) enum Failure {
     /// The server read the request and refuses what it asks for (status 409, 413 or 422).
     #[error("refused with status {status}")]
     Declined { status: u16, detail: Vec<String> },
+    /// An error that is complete: nothing is added to explain it.
+    #[error(transparent)]
+    Complete(Box<RemoteError>),
     /// Only the `git` program can talk to this server; the reason.
     #[error("{0}")]
     NeedsGit(String),
@@ -88,8 +91,15 @@ impl Failure {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
             Self::Declined { .. } => Some(RemoteErrorKind::RequestRefused),
+            Self::Complete(error) => Some(error.kind),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        Self::Complete(Box::new(error))
     }
 }
 

@@ -106,7 +106,11 @@ impl Native {
             }
         }
         match &*state {
-            State::HandedOver(git, _) => with_git(git),
+            State::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
+                let note = format!("the `git` program was used because {reason}");
+                error.detail.push(note);
+                error
+            }),
             State::Talking(_) => unreachable!("a conversation returns above"),
         }
     }
@@ -117,23 +121,12 @@ impl Native {
         conversation: &mut Conversation,
         branch: Option<&str>,
         on_signal: OnSignal,
-    ) -> Result<Result<RemoteRefs, RemoteError>, Failure> {
-        let mut prefixes = vec!["HEAD".to_owned()];
-        prefixes.extend(branch.map(|branch| format!("refs/heads/{branch}")));
-        let refs = branches(conversation.list(&prefixes, on_signal)?);
-        let found = match self.bound.find(&refs, branch) {
-            Ok(None) => {
-                // Rare: no such branch, or none at all. A list of all branches decides it.
-                let prefixes = ["HEAD".to_owned(), "refs/heads/".to_owned()];
-                let refs = branches(conversation.list(&prefixes, on_signal)?);
-                self.bound.refs_in(&refs, branch)
-            }
-            Ok(Some(refs)) => Ok(refs),
-            Err(error) => Err(error),
-        };
-        if let Ok(RemoteRefs { branch, tip, .. }) = &found {
-            conversation.note_tip(branch, *tip);
-        }
+    ) -> Result<RemoteRefs, Failure> {
+        let found = self.bound.find_branch(branch, |wanted| {
+            let refs = conversation.list(&wanted.prefixes(), on_signal)?;
+            Ok::<_, Failure>(branches(refs))
+        })?;
+        conversation.note_tip(&found.branch, found.tip);
         Ok(found)
     }
 }
@@ -204,6 +197,7 @@ fn error(bound: &Bound, failure: Failure) -> RemoteError {
             retry_after,
         } => (kind, detail, retry_after),
         Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::Complete(error) => return *error,
         Failure::NotGit => {
             let detail = vec![failure.to_string()];
             (RemoteErrorKind::ServerFailure, detail, None)
@@ -252,8 +246,8 @@ impl Transport for Native {
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         self.with(
             |conversation| self.list(conversation, branch, on_signal),
-            |git| Ok(git.refs(branch, on_signal)),
-        )?
+            |git| git.refs(branch, on_signal),
+        )
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
@@ -270,21 +264,17 @@ impl Transport for Native {
                 match conversation.fetch(store, tip, depth.0, on_signal) {
                     // The branch was replaced since it was listed.
                     Err(failure) if failure.is_about_objects() => {}
-                    fetched => return fetched.map(|()| Ok(tip)),
+                    fetched => return fetched.map(|()| tip),
                 }
             }
-            let tip = match self.list(conversation, Some(branch), on_signal)? {
-                Ok(RemoteRefs { tip: Some(tip), .. }) => tip,
-                Ok(_) => {
-                    let error = self.bound.error(RemoteErrorKind::BranchMissing, Vec::new());
-                    return Ok(Err(error));
-                }
-                Err(error) => return Ok(Err(error)),
-            };
+            let tip = self
+                .list(conversation, Some(branch), on_signal)?
+                .tip
+                .ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))?;
             conversation.fetch(store, tip, depth.0, on_signal)?;
-            Ok(Ok(tip))
+            Ok(tip)
         };
-        self.with(fetch, |git| Ok(git.fetch(store, branch, depth, on_signal)))?
+        self.with(fetch, |git| git.fetch(store, branch, depth, on_signal))
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
@@ -337,10 +327,10 @@ impl Transport for Native {
             name: &name,
         };
         let push = |conversation: &mut Conversation| match conversation.push(store, &update) {
-            Ok(answered) => Ok(Ok(self.reply(answered.report, &answered.messages))),
+            Ok(answered) => Ok(self.reply(answered.report, &answered.messages)),
             Err(failed) => self.failed_push(failed),
         };
-        self.with(push, |git| Ok(git.push(store, commit, target)))?
+        self.with(push, |git| git.push(store, commit, target))
     }
 }
 
@@ -370,7 +360,7 @@ impl Native {
 
     /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
     /// answered that it did not read it.
-    fn failed_push(&self, failed: PushFailure) -> Result<Result<PushReply, RemoteError>, Failure> {
+    fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
         let PushFailure {
             mut failure,
             is_sent,
@@ -380,23 +370,23 @@ impl Native {
             Failure::NeedsGit(_) => return Err(failure),
             Failure::Declined { status, detail } => {
                 let reply = self.declined(*status, detail);
-                return Ok(Ok(PushReply::Refused(reply)));
+                return Ok(PushReply::Refused(reply));
             }
             Failure::Remote { detail, .. } => {
                 detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
             }
-            Failure::NotGit | Failure::Surprise(_) => {}
+            Failure::Complete(_) | Failure::NotGit | Failure::Surprise(_) => {}
         }
         let error = error(&self.bound, failure);
         if let Some(refusal) = aborted_by_hook(&error) {
-            return Ok(Ok(PushReply::Refused(refusal)));
+            return Ok(PushReply::Refused(refusal));
         }
         let may_land = is_sent && !error.kind.precludes_landing();
-        Ok(if may_land {
+        if may_land {
             Ok(PushReply::Lost(error))
         } else {
-            Err(error)
-        })
+            Err(error.into())
+        }
     }
 
     /// The refusal behind a status.

@@ -8,13 +8,47 @@ use crate::object::ObjectId;
 /// Names with their values: an id, or `ref: NAME`.
 pub(in crate::codex) type Lines = [(String, String)];
 
+/// The refs that a remote is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codex) enum Wanted<'b> {
+    Head,
+    /// HEAD and this branch.
+    Branch(&'b str),
+    /// HEAD and all branches.
+    AllBranches,
+}
+
+impl Wanted<'_> {
+    /// The prefixes of these refs.
+    pub(in crate::codex) fn prefixes(self) -> Vec<String> {
+        let head = "HEAD".to_owned();
+        match self {
+            Self::Head => vec![head],
+            Self::Branch(branch) => vec![head, format!("refs/heads/{branch}")],
+            Self::AllBranches => vec![head, "refs/heads/".to_owned()],
+        }
+    }
+}
+
 impl Bound {
-    /// The branch in an answer; `None` if it is not there.
-    pub(in crate::codex) fn find(
+    /// Finds `branch`, or the branch that HEAD names, with `list`, which asks the remote.
+    ///
+    /// Most often the first list contains it. If not, there is no such branch or no branch at all, and one list of all
+    /// branches decides by itself: between two lists, another client may create the first branch.
+    pub(in crate::codex) fn find_branch<E: From<RemoteError>>(
         &self,
-        lines: &Lines,
         branch: Option<&str>,
-    ) -> Result<Option<RemoteRefs>, RemoteError> {
+        mut list: impl FnMut(Wanted<'_>) -> Result<Vec<(String, String)>, E>,
+    ) -> Result<RemoteRefs, E> {
+        let wanted = branch.map_or(Wanted::Head, Wanted::Branch);
+        match self.find(&list(wanted)?, branch)? {
+            Some(refs) => Ok(refs),
+            None => Ok(self.refs_in(&list(Wanted::AllBranches)?, branch)?),
+        }
+    }
+
+    /// The branch in a list; `None` if it is not there.
+    fn find(&self, lines: &Lines, branch: Option<&str>) -> Result<Option<RemoteRefs>, RemoteError> {
         let head = self.head(lines)?;
         let found = match branch {
             Some(branch) => {
@@ -36,18 +70,14 @@ impl Bound {
         }))
     }
 
-    /// The branch in an answer that holds every branch, there or not.
-    pub(in crate::codex) fn refs_in(
-        &self,
-        lines: &Lines,
-        branch: Option<&str>,
-    ) -> Result<RemoteRefs, RemoteError> {
+    /// The branch in a list of all branches, whether it exists or not.
+    fn refs_in(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         self.find(lines, branch)?
             .map_or_else(|| self.not_found(lines, branch), Ok)
     }
 
-    /// What it means that the branch is not in an answer that holds every branch. Where none was asked for and HEAD leads
-    /// to none, it is the one that a sync makes in an empty remote, whatever name its HEAD was given.
+    /// Handles a missing branch, given a list of all branches. If no branch was requested and HEAD is unborn, falls back
+    /// to [`FIRST_BRANCH`].
     fn not_found(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         let is_empty = lines.is_empty();
         let branch = match branch {

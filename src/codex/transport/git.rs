@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 
-use super::answer::{NOT_GIT, SHA_256};
+use super::answer::{NOT_GIT, SHA_256, Wanted};
 use super::bound::Bound;
 use super::classify::{
     Unsupported, classify, failed_connection, status_of_push, telling, unsupported,
@@ -535,32 +535,23 @@ impl Transport for Git {
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
-        let wanted = branch.map(|branch| format!("refs/heads/{branch}"));
-        let mut prefixes = vec!["HEAD".to_owned()];
-        prefixes.extend(wanted.clone());
-        let by_prefix = self.list_by_prefix(&prefixes, on_signal)?;
-        let can_by_prefix = by_prefix.is_some();
-        let lines = match (by_prefix, &wanted) {
-            (Some(lines), _) => lines,
-            (None, Some(wanted)) => self.list(&[wanted], true, on_signal)?,
-            (None, None) => self.list(&["HEAD"], false, on_signal)?,
+        let mut can_by_prefix = true;
+        let list = |wanted: Wanted<'_>| {
+            if can_by_prefix
+                && let Some(lines) = self.list_by_prefix(&wanted.prefixes(), on_signal)?
+            {
+                return Ok(lines);
+            }
+            can_by_prefix = false;
+            match wanted {
+                Wanted::Head => self.list(&["HEAD"], false, on_signal),
+                Wanted::Branch(branch) => {
+                    self.list(&[&format!("refs/heads/{branch}")], true, on_signal)
+                }
+                Wanted::AllBranches => self.list(&["HEAD", "refs/heads/*"], false, on_signal),
+            }
         };
-        if let Some(refs) = self.bound.find(&lines, branch)? {
-            return Ok(refs);
-        }
-
-        // Rare: no such branch, or no branch at all. One more response with all of them decides, by itself: another
-        // process may have created the first between two requests.
-        let all = ["HEAD".to_owned(), "refs/heads/".to_owned()];
-        let lines = match can_by_prefix {
-            true => self.list_by_prefix(&all, on_signal)?,
-            false => None,
-        };
-        let lines = match lines {
-            Some(lines) => lines,
-            None => self.list(&["HEAD", "refs/heads/*"], false, on_signal)?,
-        };
-        self.bound.refs_in(&lines, branch)
+        self.bound.find_branch(branch, list)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
