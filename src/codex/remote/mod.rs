@@ -38,7 +38,8 @@ use super::git_config::{self, Settings};
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
 use super::transport::git::{self, Git};
-use super::transport::words::{is_of_server, marked, server_words};
+use super::transport::refusal;
+use super::transport::words::{marked, server_words};
 use super::transport::{
     Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
 };
@@ -378,7 +379,7 @@ impl Native {
             Failure::Complete(_) | Failure::NotGit | Failure::Surprise(_) => {}
         }
         let error = error(&self.bound, failure);
-        if let Some(refusal) = aborted_by_hook(&error) {
+        if let Some(refusal) = refusal::aborted_by_hook(&error.detail) {
             return Ok(PushReply::Refused(refusal));
         }
         let may_land = is_sent && !error.kind.precludes_landing();
@@ -404,15 +405,4 @@ impl Native {
             words: server_words(&self.bound.redacted(detail)),
         }
     }
-}
-
-/// The refusal by the hook `reference-transaction`, at which receive-pack dies instead of reporting.
-fn aborted_by_hook(error: &RemoteError) -> Option<Refusal> {
-    let is_abort = |line: &&String| !is_of_server(line) && line.contains("aborted by hook");
-    let line = error.detail.iter().find(is_abort)?;
-    Some(Refusal {
-        kind: RefusalKind::Declined,
-        reason: line.trim_start_matches("fatal: ").to_owned(),
-        words: Vec::new(),
-    })
 }

@@ -699,16 +699,15 @@ impl Git {
         let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
         match refusal::verdict(&finished.stdout, &lines) {
             // git takes a web page for a repository without branches, so that any expected tip is outdated.
-            Some(refusal::Verdict::Refused {
+            Some(refusal::Verdict::Refused(Refusal {
                 kind: RefusalKind::Outdated,
                 ..
-            }) if !self.is_of_git(&finished, "receive-pack") => Err(self
+            })) if !self.is_of_git(&finished, "receive-pack") => Err(self
                 .bound
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()])),
-            Some(refusal::Verdict::Refused { kind, reason }) => Ok(PushReply::Refused(Refusal {
-                kind,
-                reason: redacted(&reason),
-                words: server_words(&lines),
+            Some(refusal::Verdict::Refused(refusal)) => Ok(PushReply::Refused(Refusal {
+                reason: redacted(&refusal.reason),
+                ..refusal
             })),
             Some(refusal::Verdict::Accepted { name: updated }) if finished.status.success() => {
                 Ok(PushReply::Accepted {

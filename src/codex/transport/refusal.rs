@@ -1,8 +1,8 @@
 //! Reads the verdict of `git push --porcelain`, and what follows from a refusal.
 
-use super::RefusalKind;
-use super::classify::status_of_push;
-use super::words::is_of_server;
+use super::classify::{status_of_push, telling};
+use super::words::{is_of_server, server_words};
+use super::{Refusal, RefusalKind};
 
 /// What git reports about the one ref of a push.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) enum Verdict {
     /// The server updated this ref, or it had this value before.
     Accepted { name: String },
     /// The server, or git before it, refused.
-    Refused { kind: RefusalKind, reason: String },
+    Refused(Refusal),
 }
 
 /// Reasons that git itself gives before anything is sent: the server shows another tip than the expected one.
@@ -65,23 +65,40 @@ pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
 
 /// A refusal that ended the connection before the server reported on the ref.
 fn unreported(stderr: &[String]) -> Option<Verdict> {
-    let refused = |kind, reason: String| Some(Verdict::Refused { kind, reason });
+    let refused = |kind, reason: String| {
+        Some(Verdict::Refused(Refusal {
+            kind,
+            reason,
+            words: server_words(stderr),
+        }))
+    };
     match status_of_push(stderr) {
         Some(413) => {
             let reason = "HTTP 413: the push is larger than the server accepts".to_owned();
-            return refused(RefusalKind::TooLarge, reason);
+            refused(RefusalKind::TooLarge, reason)
         }
-        Some(status @ (409 | 422)) => {
-            return refused(RefusalKind::Declined, format!("HTTP {status}"));
-        }
+        Some(status @ (409 | 422)) => refused(RefusalKind::Declined, format!("HTTP {status}")),
         // The others are about the request, not about what is pushed: they have errors of their own.
-        Some(_) | None => {}
+        Some(_) | None => aborted_by_hook(stderr).map(Verdict::Refused),
     }
-    // receive-pack of a path, or over ssh, dies when the hook `reference-transaction` declines.
-    let aborted = |line: &&String| !is_of_server(line) && line.contains("aborted by hook");
-    stderr.iter().find(aborted).and_then(|line| {
-        let reason = line.trim().trim_start_matches("fatal: ").to_owned();
-        refused(RefusalKind::Declined, reason)
+}
+
+/// The refusal by the hook `reference-transaction`: receive-pack dies instead of reporting. Over a path or ssh, the lines
+/// that it and the hook printed before are not marked as the server's.
+pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Refusal> {
+    let is_abort = |line: &String| !is_of_server(line) && line.contains("aborted by hook");
+    let at = stderr.iter().position(is_abort)?;
+    let unmarked = telling(&stderr[..at]).into_iter();
+    let unmarked = unmarked.filter(|line| !is_of_server(line));
+    let marked = stderr.iter().filter(|line| is_of_server(line)).cloned();
+    let words: Vec<_> = unmarked
+        .map(|line| format!("remote: {line}"))
+        .chain(marked)
+        .collect();
+    Some(Refusal {
+        kind: RefusalKind::Declined,
+        reason: stderr[at].trim().trim_start_matches("fatal: ").to_owned(),
+        words: server_words(&words),
     })
 }
 
@@ -100,7 +117,11 @@ fn refused(summary: &str, stderr: &[String]) -> Verdict {
     } else {
         kind(&reason, stderr)
     };
-    Verdict::Refused { kind, reason }
+    Verdict::Refused(Refusal {
+        kind,
+        reason,
+        words: server_words(stderr),
+    })
 }
 
 /// What follows from the reason of a server, and from the lines that came with it.
@@ -191,7 +212,7 @@ mod tests {
             ("push option not supported", "", Declined),
         ] {
             match of(summary, &[stderr]) {
-                Some(Verdict::Refused { kind, .. }) => assert_eq!(kind, expected, "{summary}"),
+                Some(Verdict::Refused(refusal)) => assert_eq!(refusal.kind, expected, "{summary}"),
                 other => panic!("{summary}: {other:?}"),
             }
         }
@@ -200,10 +221,11 @@ mod tests {
     #[test]
     fn the_reason_of_an_unpacker_error_is_part_of_it() {
         let stderr = "error: remote unpack failed: unable to create temporary object directory";
-        let expected = Verdict::Refused {
+        let expected = Verdict::Refused(Refusal {
             kind: RefusalKind::Declined,
             reason: "unpacker error: unable to create temporary object directory".to_owned(),
-        };
+            words: Vec::new(),
+        });
         assert_eq!(
             of("[remote rejected] (unpacker error)", &[stderr]),
             Some(expected)
@@ -228,7 +250,7 @@ mod tests {
         }
         for status in [409, 413, 422] {
             assert!(
-                matches!(http(status), Some(Verdict::Refused { .. })),
+                matches!(http(status), Some(Verdict::Refused(_))),
                 "{status}"
             );
         }

@@ -220,6 +220,7 @@ fn judge(
         BranchState::Contains(heads) => {
             let words = match reply {
                 Ok(PushReply::Accepted { words, .. }) => words,
+                Ok(PushReply::Lost(error)) => unmarked(&error.detail),
                 _ => Vec::new(),
             };
             return Ok(PushOutcome::Verified { heads, words });
