@@ -671,6 +671,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
             "check `remote.url`, and that the server and its proxies accept pushes over http"
         }
         RemoteErrorKind::NoTransport => "install git 2.31 or newer",
+        RemoteErrorKind::NotCreated => {
+            "check the path in `remote.url`, and that its directory is writable"
+        }
         RemoteErrorKind::NoSsh => {
             "install OpenSSH's client, or correct `GIT_SSH_COMMAND` or `core.sshCommand`"
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::interrupt::Interrupted;
+use crate::url::RemoteUrl;
 
 /// A failure to reach, read or write the remote.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,8 @@ pub enum RemoteErrorKind {
     RequestRefused,
     /// No transport is available: `git` is missing or too old.
     NoTransport,
+    /// A missing local repository cannot be created (`remote.create`).
+    NotCreated,
     /// The ssh program is missing.
     NoSsh,
     /// Only the `git` program can do what this remote needs, and `remote.transport: native` excludes it.
@@ -169,6 +172,7 @@ impl RemoteErrorKind {
             Self::ServerFailure => "server-failure",
             Self::RequestRefused => "request-refused",
             Self::NoTransport => "no-transport",
+            Self::NotCreated => "not-created",
             Self::NoSsh => "no-ssh",
             Self::NeedsGit => "needs-git",
             Self::DiskFull => "disk-full",
@@ -179,6 +183,18 @@ impl RemoteErrorKind {
 }
 
 impl RemoteError {
+    /// An error about the remote at `url`, without advice.
+    pub fn new(kind: RemoteErrorKind, url: &RemoteUrl, detail: Vec<String>) -> Self {
+        Self {
+            kind,
+            place: url.place(),
+            url: url.to_string(),
+            detail,
+            tried: Vec::new(),
+            advice: Box::default(),
+        }
+    }
+
     fn headline(&self) -> String {
         let Self { place, url, .. } = self;
         match self.kind {
@@ -234,6 +250,7 @@ impl RemoteError {
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to respond"),
             RemoteErrorKind::RequestRefused => format!("`{place}` rejected the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
+            RemoteErrorKind::NotCreated => format!("cannot create a repository at `{url}`"),
             RemoteErrorKind::NoSsh => "no usable `ssh` was found".to_owned(),
             RemoteErrorKind::NeedsGit => format!("only the `git` program can talk to `{place}`"),
             RemoteErrorKind::DiskFull => "the disk is full".to_owned(),

@@ -534,16 +534,19 @@ pub fn is_repository(path: &Path) -> bool {
     })
 }
 
-/// Makes an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).
-pub fn create_remote(path: &Path, branch: &str) -> Result<(), StoreError> {
+/// Creates an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).
+pub fn create_remote(path: &Path, branch: &str) -> io::Result<()> {
+    // libgit2 does not report the system's reason.
+    fs::create_dir_all(path)?;
     let mut options = git2::RepositoryInitOptions::new();
     options
         .bare(true)
         .mkpath(true)
         .external_template(false)
         .initial_head(branch);
-    git2::Repository::init_opts(path, &options)?;
-    Ok(())
+    git2::Repository::init_opts(path, &options)
+        .map(drop)
+        .map_err(|error| io_error(&error))
 }
 
 pub(super) fn id_of(oid: git2::Oid) -> ObjectId {

@@ -22,6 +22,7 @@ use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::plan::Listing;
+use crate::platform;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
 
@@ -184,7 +185,10 @@ fn find_branch(
                 is_empty: true,
             });
         }
-        store::create_remote(path, &branch)?;
+        store::create_remote(path, &branch).map_err(|error| {
+            let detail = vec![platform::words_of(&error)];
+            RemoteError::new(RemoteErrorKind::NotCreated, &remote.url, detail)
+        })?;
     }
 
     let repeater = Repeater::new(&remote.timeout);

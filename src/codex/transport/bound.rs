@@ -114,12 +114,8 @@ impl Bound {
             Vec::new()
         };
         RemoteError {
-            kind,
-            place: self.remote.url.place(),
-            url: self.remote.url.to_string(),
-            detail,
             tried,
-            advice: Box::default(),
+            ..RemoteError::new(kind, &self.remote.url, detail)
         }
     }
 

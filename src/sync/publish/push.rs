@@ -283,16 +283,12 @@ fn accepted_but_missing(
     let branch = session.target.branch.clone();
     match state {
         BranchState::Incomplete => {
-            let source = RemoteError {
-                kind: RemoteErrorKind::Other,
-                place: place.clone(),
-                url: request.workspace.remote.url.to_string(),
-                detail: std::iter::once(INCOMPLETE.to_owned())
-                    .chain(marked(&words))
-                    .collect(),
-                tried: Vec::new(),
-                advice: Default::default(),
-            };
+            let detail = std::iter::once(INCOMPLETE.to_owned()).chain(marked(&words));
+            let source = RemoteError::new(
+                RemoteErrorKind::Other,
+                &request.workspace.remote.url,
+                detail.collect(),
+            );
             Ok(PushOutcome::Unknown(SyncError::Unverified {
                 place,
                 source: Box::new(source),
