@@ -150,6 +150,11 @@ impl RemoteUrl {
         }
     }
 
+    /// The protocol's name in git's configuration: `https`, `http`, `ssh`, `git` or `file`.
+    pub fn protocol(&self) -> &str {
+        self.url().map_or("file", |url| url.scheme.as_str())
+    }
+
     /// Whether the remote is reached over http or https, where a token can be sent.
     pub fn is_http(&self) -> bool {
         self.url()

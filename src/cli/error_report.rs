@@ -671,6 +671,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
             "check `remote.url`, and that the server and its proxies accept pushes over http"
         }
         RemoteErrorKind::NoTransport => "install git 2.31 or newer",
+        RemoteErrorKind::ProtocolNotAllowed => {
+            "change `GIT_ALLOW_PROTOCOL`, or find the setting: `git config --show-origin --get-regexp '^protocol\\.'`"
+        }
         RemoteErrorKind::NotCreated => {
             "check the path in `remote.url`, and that its directory is writable"
         }

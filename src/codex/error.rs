@@ -93,6 +93,8 @@ pub enum RemoteErrorKind {
     RequestRefused,
     /// No transport is available: `git` is missing or too old.
     NoTransport,
+    /// The user's git configuration does not allow this kind of URL.
+    ProtocolNotAllowed,
     /// A missing local repository cannot be created (`remote.create`).
     NotCreated,
     /// The ssh program is missing.
@@ -172,6 +174,7 @@ impl RemoteErrorKind {
             Self::ServerFailure => "server-failure",
             Self::RequestRefused => "request-refused",
             Self::NoTransport => "no-transport",
+            Self::ProtocolNotAllowed => "protocol-not-allowed",
             Self::NotCreated => "not-created",
             Self::NoSsh => "no-ssh",
             Self::NeedsGit => "needs-git",
@@ -250,6 +253,9 @@ impl RemoteError {
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to respond"),
             RemoteErrorKind::RequestRefused => format!("`{place}` rejected the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),
+            RemoteErrorKind::ProtocolNotAllowed => {
+                format!("git's settings do not allow the protocol of `{url}`")
+            }
             RemoteErrorKind::NotCreated => format!("cannot create a repository at `{url}`"),
             RemoteErrorKind::NoSsh => "no usable `ssh` was found".to_owned(),
             RemoteErrorKind::NeedsGit => format!("only the `git` program can talk to `{place}`"),

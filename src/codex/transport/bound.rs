@@ -69,7 +69,7 @@ impl Bound {
         let for_push = purpose == Purpose::Publish;
         let rewritten = self.settings.rewritten(&configured.written(), for_push);
         let Some(text) = rewritten else {
-            return Ok(self);
+            return self.allowed();
         };
         let url = RemoteUrl::parse(&text, Path::new("/"))
             .map_err(|error| self.error(RemoteErrorKind::Rewritten, vec![error.to_string()]))?;
@@ -82,7 +82,19 @@ impl Bound {
             self.remote.repository_token = None;
             self.credential = auth::credential(&self.remote, &self.environment);
         }
-        self.checked()
+        self.checked()?.allowed()
+    }
+
+    /// An error if the user's git settings forbid the protocol of the URL.
+    fn allowed(self) -> Result<Self, RemoteError> {
+        match forbidden_by(
+            self.remote.url.protocol(),
+            &self.settings,
+            &self.environment,
+        ) {
+            Some(setting) => Err(self.error(RemoteErrorKind::ProtocolNotAllowed, vec![setting])),
+            None => Ok(self),
+        }
     }
 
     /// An error about this remote. The kind of URL can change what the messages of a server mean.
@@ -139,5 +151,60 @@ impl Bound {
             .trim_end_matches("/git-receive-pack");
         let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
         Some(self.redacted_line(&url))
+    }
+}
+
+/// The setting that forbids `protocol`, by the rules of `git help config`, under `protocol.allow`. None of the protocols
+/// here is forbidden by default.
+fn forbidden_by(protocol: &str, settings: &Settings, environment: &Environment) -> Option<String> {
+    if let Some(list) = environment.get("GIT_ALLOW_PROTOCOL") {
+        let is_listed = list.split(':').any(|name| name == protocol);
+        return (!is_listed).then(|| format!("`GIT_ALLOW_PROTOCOL` is `{list}`"));
+    }
+    let own = format!("protocol.{protocol}.allow");
+    let named = [own.as_str(), "protocol.allow"]
+        .into_iter()
+        .find_map(|key| Some((key, settings.get(key)?)));
+    let (key, policy) = match named {
+        Some(named) => named,
+        None if protocol == "file" => (own.as_str(), "user"),
+        None => return None,
+    };
+    match policy {
+        "always" => None,
+        "user" if environment.get("GIT_PROTOCOL_FROM_USER") != Some("0") => None,
+        "user" => Some(format!(
+            "`GIT_PROTOCOL_FROM_USER` is `0`, and `{key}` is `user`"
+        )),
+        policy => Some(format!("`{key}` is `{policy}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_are_allowed_by_the_rules_of_git() {
+        let by = |protocol: &str, settings: &str, variables: &[(&str, &str)]| {
+            let pairs = variables.iter();
+            let environment: Environment = pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            forbidden_by(protocol, &Settings::parse(settings), &environment)
+        };
+        let never = "protocol.allow\nnever\0protocol.https.allow\nalways\0";
+        assert_eq!(by("file", "", &[]), None);
+        assert_eq!(by("https", never, &[]), None);
+        assert_eq!(
+            by("ssh", never, &[]).unwrap(),
+            "`protocol.allow` is `never`"
+        );
+        let listed = [("GIT_ALLOW_PROTOCOL", "ssh:https")];
+        assert_eq!(by("ssh", never, &listed), None);
+        assert!(by("file", "", &listed).is_some());
+        let foreign = [("GIT_PROTOCOL_FROM_USER", "0")];
+        assert!(by("file", "", &foreign).is_some());
+        assert_eq!(by("https", "", &foreign), None);
     }
 }
