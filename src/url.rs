@@ -327,19 +327,7 @@ fn is_path(text: &str) -> bool {
 /// The path of a `file://` URL, decoded as git does it: `%` and two hexadecimal digits are one byte, except NUL; any
 /// host is ignored.
 fn decoded_path(rest: &str) -> Result<PathBuf, InvalidUrl> {
-    let bytes = rest.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = (bytes[at] == b'%')
-            .then(|| rest.get(at + 1..at + 3))
-            .flatten()
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .filter(|byte| *byte != 0);
-        decoded.push(byte.unwrap_or(bytes[at]));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
+    let decoded = percent_decoded(rest);
     let start = decoded.iter().position(|byte| *byte == b'/');
     let path = &decoded[start.ok_or(InvalidUrl::Malformed)?..];
     Ok(platform::path_of(path).to_owned())
@@ -351,6 +339,24 @@ fn file_url(path: &Path) -> String {
         "file://{}",
         percent_encoded(platform::bytes_of(path), b"/-._~+,=@")
     )
+}
+
+/// Decodes `%XX`. `%00` is kept, as no path and no name can contain a NUL.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|byte| *byte != 0);
+        decoded.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    decoded
 }
 
 /// Percent-encodes all bytes but ASCII letters, digits and those in `kept`.

@@ -25,19 +25,16 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The line of the `Authorization` header.
-    pub fn header(&self) -> Secret {
+    /// The value of an `Authorization` header.
+    pub fn authorization(&self) -> Secret {
         let plain = format!("{}:{}", self.user, self.secret.reveal());
-        Secret::new(format!(
-            "Authorization: Basic {}",
-            BASE64_STANDARD.encode(plain)
-        ))
+        Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
     }
 
     /// All forms in which the secret can appear in the output of a child process.
     pub fn traces(&self) -> Vec<String> {
-        let header = self.header();
-        let encoded = header
+        let authorization = self.authorization();
+        let encoded = authorization
             .reveal()
             .rsplit(' ')
             .next()

@@ -221,36 +221,6 @@ impl Settings {
         }
         longest.map(|(base, prefix)| format!("{base}{}", &url[prefix.len()..]))
     }
-
-    /// The values of `http.extraHeader` for any URL.
-    pub fn all_extra_headers(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(|(key, _)| key.starts_with("http.") && key.ends_with(".extraheader"))
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The values of `http.extraHeader` that git sends to `url`, in order.
-    pub fn extra_headers(&self, url: &str) -> Vec<&str> {
-        let mut headers = Vec::new();
-        for (key, value) in &self.0 {
-            let scope = key
-                .strip_prefix("http.")
-                .and_then(|key| key.strip_suffix("extraheader"));
-            let applies = scope.is_some_and(|scope| {
-                let prefix = scope.trim_end_matches(['.', '/']);
-                let rest = url.strip_prefix(prefix);
-                prefix.is_empty()
-                    || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
-            if applies && value.is_empty() {
-                headers.clear();
-            } else if applies {
-                headers.push(value.as_str());
-            }
-        }
-        headers
-    }
 }
 
 #[cfg(test)]
@@ -281,21 +251,6 @@ mod tests {
         let pushed = |url| settings.rewritten(url, true);
         assert_eq!(pushed("https://h/acme/x").unwrap(), "git@h:acme/x");
         assert_eq!(pushed("ssh://git@h/x").unwrap(), "https://h/x");
-    }
-
-    #[test]
-    fn extra_headers_are_those_for_the_url() {
-        let settings = settings(&[
-            ("http.extraheader", "X-All: 1"),
-            ("http.https://h/.extraheader", "X-Host: 1"),
-            ("http.https://h/acme.extraheader", "X-Path: 1"),
-            ("http.https://host/.extraheader", "X-Other: 1"),
-        ]);
-        assert_eq!(
-            settings.extra_headers("https://h/acme/x"),
-            ["X-All: 1", "X-Host: 1", "X-Path: 1"]
-        );
-        assert_eq!(settings.extra_headers("https://h.evil/x"), ["X-All: 1"]);
     }
 
     #[test]

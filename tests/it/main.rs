@@ -4,6 +4,7 @@
 mod acceptance;
 mod addresses;
 mod cached_clone;
+mod carriers;
 mod claims;
 mod commits;
 mod concurrency;

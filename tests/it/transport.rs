@@ -116,7 +116,7 @@ fn only_for_git(sandbox: &Sandbox) {
 
 #[test]
 fn fallback_to_git_names_the_reason() {
-    let reason = "`http.cookiefile` is set";
+    let reason = "`http.cookieFile` is set";
     let World { sandbox, codex, .. } = world();
     only_for_git(&sandbox);
     let checks = sandbox.run(&["doctor", "--json"]).code(0).json()["checks"].to_string();
@@ -154,7 +154,7 @@ fn libgit2_is_read_as_native_with_a_warning() {
     let shown = sandbox.run(&["config", "show"]).code(0).stdout;
     assert!(shown.contains("remote.transport = \"native\""), "{shown}");
     only_for_git(&sandbox);
-    fails(sandbox.run(&SYNC), "needs-git", &["cookiefile"]);
+    fails(sandbox.run(&SYNC), "needs-git", &["cookieFile"]);
 }
 
 #[test]

@@ -4,19 +4,19 @@ use std::fmt;
 
 /// An `http://` or `https://` URL, taken apart. User and password are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) is_tls: bool,
+pub(in crate::codex) struct Address {
+    pub(in crate::codex) is_tls: bool,
     /// In lower case; IPv6 addresses without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(in crate::codex) host: String,
+    pub(in crate::codex) port: u16,
     /// From the first `/`, without a slash at the end.
-    pub(super) path: String,
-    pub(super) user: Option<String>,
+    pub(in crate::codex) path: String,
+    pub(in crate::codex) user: Option<String>,
 }
 
 impl Address {
     /// Takes `url` apart; `None` where it is not http.
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    pub(in crate::codex) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
@@ -43,12 +43,12 @@ impl Address {
         })
     }
 
-    pub(super) fn scheme(&self) -> &'static str {
+    pub(in crate::codex) fn scheme(&self) -> &'static str {
         if self.is_tls { "https" } else { "http" }
     }
 
-    /// The value of a `Host` header: the port only where it is not the scheme's own.
-    pub(super) fn host_header(&self) -> String {
+    /// The value of a `Host` header: the host, with the port if it is not the scheme's default.
+    pub(in crate::codex) fn host_and_port(&self) -> String {
         let host = bracketed(&self.host);
         match (self.is_tls, self.port) {
             (true, 443) | (false, 80) => host,
@@ -57,18 +57,18 @@ impl Address {
     }
 
     /// `HOST:PORT`, as a proxy is asked for it.
-    pub(super) fn authority(&self) -> String {
+    pub(in crate::codex) fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
     /// Whether both are reached over one connection.
-    pub(super) fn same_server(&self, other: &Self) -> bool {
+    pub(in crate::codex) fn same_server(&self, other: &Self) -> bool {
         (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
     }
 
     /// Whether `pattern`, the URL of an `http.URL.*` key, matches, and how specifically: length of the host, length of the
     /// path, whether it names the user. The rules are those of `git help config`, under `http.<url>.*`.
-    pub(super) fn matched_by(&self, pattern: &str) -> Option<(usize, usize, bool)> {
+    pub(in crate::codex) fn matched_by(&self, pattern: &str) -> Option<(usize, usize, bool)> {
         let pattern = Self::parse(pattern)?;
         let same_place = (pattern.is_tls, pattern.port) == (self.is_tls, self.port);
         let host = host_matches(&pattern.host, &self.host)?;
@@ -82,7 +82,13 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.host_header(), self.path)
+        write!(
+            f,
+            "{}://{}{}",
+            self.scheme(),
+            self.host_and_port(),
+            self.path
+        )
     }
 }
 

@@ -15,20 +15,20 @@
 //! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
 //! over to [`Git`] for the rest of the run. With `remote.transport: native`, that is an error instead.
 
-mod address;
+pub(super) mod address;
 mod carrier;
 mod child;
 mod clone;
 mod conversation;
 mod failure;
-mod http;
+pub(super) mod http;
 mod local;
 mod local_repository;
 mod memory;
 mod patience;
 mod protocol;
 mod seed;
-mod settings;
+pub(super) mod settings;
 pub(super) mod ssh;
 
 use std::sync::{Mutex, PoisonError};

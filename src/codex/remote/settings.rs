@@ -7,15 +7,22 @@ use crate::codex::git_config::Settings;
 
 impl Settings {
     /// The value of `http.NAME` for requests to `address`: that of the most specific `http.URL.NAME` that matches.
-    pub(super) fn http(&self, address: &Address, name: &str) -> Option<&str> {
+    pub(in crate::codex) fn http(&self, address: &Address, name: &str) -> Option<&str> {
         self.http_values(address, name).last().copied()
     }
 
     /// The same for a key that may be set several times; an empty value forgets the values before it.
-    pub(super) fn http_all(&self, address: &Address, name: &str) -> Vec<&str> {
+    pub(in crate::codex) fn http_all(&self, address: &Address, name: &str) -> Vec<&str> {
         let values = self.http_values(address, name);
         let forgotten = values.iter().rposition(|value| value.is_empty());
         values[forgotten.map_or(0, |at| at + 1)..].to_vec()
+    }
+
+    /// Whether any `http.extraHeader`, whatever URL it is for, authorizes requests.
+    pub(in crate::codex) fn has_authorization_header(&self) -> bool {
+        self.entries().iter().any(|(key, value)| {
+            key.starts_with("http.") && key.ends_with(".extraheader") && is_authorization(value)
+        })
     }
 
     /// Values that apply to `address`, the most specific last.
@@ -42,12 +49,12 @@ impl Settings {
     }
 
     /// A boolean of `http.*`; `None` where it is not set.
-    pub(super) fn http_flag(&self, address: &Address, name: &str) -> Option<bool> {
+    pub(in crate::codex) fn http_flag(&self, address: &Address, name: &str) -> Option<bool> {
         flag(self.http(address, name)?)
     }
 
     /// A file that `http.NAME` names, `~` expanded.
-    pub(super) fn http_path(
+    pub(in crate::codex) fn http_path(
         &self,
         address: &Address,
         name: &str,
@@ -59,6 +66,12 @@ impl Settings {
             _ => PathBuf::from(value),
         })
     }
+}
+
+/// Whether a header in the form of `http.extraHeader` authorizes requests.
+pub(in crate::codex) fn is_authorization(header: &str) -> bool {
+    let name = header.split(':').next().unwrap_or_default();
+    name.trim().eq_ignore_ascii_case("authorization")
 }
 
 /// A boolean as git writes it.

@@ -100,6 +100,7 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("returned error: 401", RemoteErrorKind::WrongCredentials),
     ("returned error: 403", RemoteErrorKind::Forbidden),
     ("returned error: 404", RemoteErrorKind::NotFound),
+    ("returned error: 407", RemoteErrorKind::Proxy),
     ("returned error: 408", RemoteErrorKind::ServerFailure),
     ("returned error: 429", RemoteErrorKind::RateLimited),
     ("returned error: 4", RemoteErrorKind::RequestRefused),

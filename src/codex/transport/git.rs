@@ -25,6 +25,9 @@ use super::{
 };
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config::Settings;
+use crate::codex::remote::address::Address;
+use crate::codex::remote::http::logins_of_git;
+use crate::codex::remote::settings::is_authorization;
 use crate::codex::remote::ssh;
 use crate::codex::store::{Store, StoreError, TIP};
 use crate::environment::Environment;
@@ -135,7 +138,8 @@ impl Git {
                     .into_iter()
                     .map(|value| (header.clone(), value)),
             );
-            settings.push((header, credential.header().reveal().to_owned()));
+            let authorization = credential.authorization();
+            settings.push((header, format!("Authorization: {}", authorization.reveal())));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
             // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
             settings.push(("credential.helper".to_owned(), String::new()));
@@ -190,25 +194,20 @@ impl Git {
         format!("{}:", self.name)
     }
 
-    /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one that clears the list. A
-    /// server refuses two. Nothing where there is no conflict.
+    /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one that clears the list: a
+    /// server rejects two. Empty if there is no conflict.
     fn headers_beside_ours(&self, url: &str) -> Vec<String> {
-        let authorizes = |header: &&str| -> bool {
-            let name = header.split(':').next().unwrap_or_default();
-            name.trim().eq_ignore_ascii_case("authorization")
+        let settings = &self.bound.settings;
+        let Some(address) = Address::parse(url) else {
+            return Vec::new();
         };
-        // Every header counts, whatever URL it is for: git matches URLs in more ways than a prefix.
-        if !self
-            .bound
-            .settings
-            .all_extra_headers()
-            .any(|header| authorizes(&header))
-        {
+        // The list is replaced even if the header is for another URL: our matching might differ from git's.
+        if !settings.has_authorization_header() {
             return Vec::new();
         }
-        let headers = self.bound.settings.extra_headers(url);
         tracing::debug!("the token replaces the `Authorization` of git's `http.extraHeader`");
-        let others = headers.into_iter().filter(|header| !authorizes(header));
+        let headers = settings.http_all(&address, "extraheader").into_iter();
+        let others = headers.filter(|header| !is_authorization(header));
         [""].into_iter().chain(others).map(str::to_owned).collect()
     }
 
@@ -300,6 +299,13 @@ impl Git {
         error.advice.retry_after = finished
             .last_header("retry-after")
             .and_then(|value| retry_after(value, SystemTime::now()));
+        let is_about_access = !error.tried.is_empty() && self.bound.remote.url.is_http();
+        if is_about_access && self.bound.credential.is_none() {
+            error.tried.extend(logins_of_git(&self.bound));
+            error
+                .tried
+                .push("git's credential helpers were asked".to_owned());
+        }
         if kind == RemoteErrorKind::SshHostUnknown {
             error.advice.command = ssh::scan_command(&self.bound);
         }
@@ -311,7 +317,9 @@ impl Git {
         let url = &self.bound.remote.url;
         let kind = classify(&finished.stderr);
         match kind {
-            RemoteErrorKind::NoCredentials if self.bound.credential.is_some() => {
+            RemoteErrorKind::NoCredentials
+                if self.bound.credential.is_some() || !logins_of_git(&self.bound).is_empty() =>
+            {
                 RemoteErrorKind::WrongCredentials
             }
             RemoteErrorKind::Tls if self.speaks_plain_http(finished) => RemoteErrorKind::PlainHttp,

@@ -30,6 +30,12 @@ pub(crate) enum Reaction {
     Reset,
     /// Send only this many bytes of the real response.
     Truncate(usize),
+    /// Leave this many bytes out at the end of the real response.
+    Cut(usize),
+    /// Send the last response to a request of the same stage again, as a replica that lags.
+    Replay,
+    /// Store the body of the request in this file, respond with status 504, and leave the request undone.
+    Keep(PathBuf),
     /// Respond with bytes that are not part of git's protocol.
     Garbage,
     /// Send no response until the server stops.
@@ -73,6 +79,10 @@ struct Shared {
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
     requests: Mutex<Vec<Request>>,
     stalled: Mutex<Vec<TcpStream>>,
+    /// The last response of each stage.
+    last: Mutex<Vec<(Stage, Vec<u8>)>>,
+    /// The `WWW-Authenticate` headers of a server that needs credentials; Basic if there are none.
+    challenges: Mutex<Vec<&'static str>>,
     stopped: AtomicBool,
     /// Whether the client's wish for a version of the protocol is not passed on to git.
     version_0: AtomicBool,
@@ -178,6 +188,11 @@ impl HttpServer {
         self.shared.hidden.lock().unwrap().push(name);
     }
 
+    /// Asks for another scheme of authentication than Basic.
+    pub(crate) fn challenge(&self, scheme: &'static str) {
+        self.shared.challenges.lock().unwrap().push(scheme);
+    }
+
     /// All requests so far, in the order in which they arrived.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
@@ -231,13 +246,21 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         requests.len() - 1
     };
     if site.authorization.is_some() && headers.get("authorization") != site.authorization.as_ref() {
-        let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"codex\"\r\n";
+        let challenges = shared.challenges.lock().unwrap().clone();
+        let challenges = match challenges.as_slice() {
+            [] => "WWW-Authenticate: Basic realm=\"codex\"\r\n".to_owned(),
+            challenges => challenges
+                .iter()
+                .map(|scheme| format!("WWW-Authenticate: {scheme}\r\n"))
+                .collect(),
+        };
         return write!(
             stream,
-            "{head}Content-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 401 Unauthorized\r\n{challenges}Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
-    let reaction = stage(&method, &target, &body).and_then(|stage| shared.take(stage));
+    let at = stage(&method, &target, &body);
+    let reaction = at.and_then(|stage| shared.take(stage));
     match &reaction {
         Some(Reaction::Status(status, body)) => {
             let head = format!("HTTP/1.1 {status} Ordered\r\nContent-Type: text/plain\r\n");
@@ -287,6 +310,17 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
             shared.stalled.lock().unwrap().push(stream);
             return Ok(());
         }
+        Some(Reaction::Keep(file)) => {
+            std::fs::write(file, &body)?;
+            return stream.write_all(
+                b"HTTP/1.1 504 Ordered\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+        Some(Reaction::Replay) => {
+            let last = shared.last.lock().unwrap();
+            let answer = last.iter().rev().find(|(stage, _)| Some(*stage) == at);
+            return stream.write_all(&answer.unwrap().1);
+        }
         Some(Reaction::Before(script)) => run(script)?,
         _ => {}
     }
@@ -294,10 +328,13 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
         headers.remove("git-protocol");
     }
     let mut answer = backend(site, &method, &target, &headers, &body)?;
-    if stage(&method, &target, &body) == Some(Stage::ListToFetch) {
+    if at == Some(Stage::ListToFetch) {
         for name in shared.hidden.lock().unwrap().iter() {
             hide(&mut answer, name.as_bytes());
         }
+    }
+    if let Some(at) = at {
+        shared.last.lock().unwrap().push((at, answer.clone()));
     }
     if let Some(Reaction::After(script)) = &reaction {
         run(script)?;
@@ -305,6 +342,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     let answer = match reaction {
         Some(Reaction::LoseAnswer) => return reset(&stream),
         Some(Reaction::Truncate(bytes)) => &answer[..bytes.min(answer.len())],
+        Some(Reaction::Cut(bytes)) => &answer[..answer.len().saturating_sub(bytes)],
         _ => &answer[..],
     };
     shared.requests.lock().unwrap()[number].bytes_down = answer.len();

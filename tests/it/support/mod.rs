@@ -9,6 +9,7 @@ pub(crate) mod link;
 mod mounts;
 mod output;
 pub(crate) mod process;
+pub(crate) mod proxy;
 mod sandbox;
 pub(crate) mod signing;
 pub(crate) mod ssh;

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::message::{Body, Chunks, Head, read_head};
 use super::proxy::Proxy;
-use super::tls::untrusted;
+use super::tls;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::remote::address::Address;
 use crate::codex::remote::carrier;
@@ -182,7 +182,8 @@ fn tunnel(
     let authority = address.authority();
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
     if let Some(authorization) = &proxy.authorization {
-        request.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
+        let value = authorization.reveal();
+        request.push_str(&format!("Proxy-Authorization: {value}\r\n"));
     }
     request.push_str("\r\n");
     wire.write_all(request.as_bytes())?;
@@ -190,9 +191,7 @@ fn tunnel(
     let head = read_head(&mut BufReader::with_capacity(1, &mut wire))?;
     match head.status {
         200..=299 => Ok(wire),
-        407 => Err(Failure::NeedsGit(
-            "the proxy asks for credentials".to_owned(),
-        )),
+        407 => Err(proxy.refusal(&head)),
         status => Err(Failure::new(
             RemoteErrorKind::Proxy,
             format!(
@@ -210,7 +209,7 @@ fn handshake(
 ) -> Result<StreamOwned<ClientConnection, Wire<TcpStream>>, Failure> {
     let name = ServerName::try_from(address.host.clone())
         .map_err(|error| Failure::new(RemoteErrorKind::Tls, error.to_string()))?;
-    let mut connection = ClientConnection::new(config, name).map_err(untrusted)?;
+    let mut connection = ClientConnection::new(config, name).map_err(tls::failure)?;
     while connection.is_handshaking() {
         connection
             .complete_io(&mut wire)
@@ -251,7 +250,7 @@ fn handshake_failure(error: io::Error) -> Failure {
         return Failure::new(RemoteErrorKind::Tls, detail);
     }
     match error.downcast::<rustls::Error>() {
-        Ok(error) => untrusted(error),
+        Ok(error) => tls::failure(error),
         Err(error) => error.into(),
     }
 }

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -16,109 +15,188 @@ use crate::codex::transport::OnSignal;
 use crate::codex::transport::bound::Bound;
 use crate::codex::transport::process::{self, Failed, Watch};
 use crate::environment::Environment;
-use crate::interrupt::Interrupt;
 use crate::secret::Secret;
 
-/// A user name with a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// That `.netrc` has a login, as a sentence for an error message.
+pub(super) const NETRC_SENT: &str = "the login of `~/.netrc` was sent";
+
+/// The value of an `Authorization` header of the scheme Basic.
+pub(super) fn basic(user: &[u8], password: &[u8]) -> Secret {
+    let plain = [user, b":", password].concat();
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
+}
+
+/// A credential that a source has for a server.
+#[derive(Debug, Clone)]
 pub(super) struct Login {
-    user: String,
+    /// The value of an `Authorization` header.
+    header: Secret,
     password: Secret,
-    /// Whether a helper gave it, which learns whether it was right.
-    from_helper: bool,
+    /// The answer of a credential helper, which is given back with the server's verdict.
+    answer: Option<Secret>,
 }
 
 impl Login {
+    fn basic(user: &str, password: &str) -> Self {
+        Self {
+            header: basic(user.as_bytes(), password.as_bytes()),
+            password: Secret::new(password),
+            answer: None,
+        }
+    }
+
+    /// Reads the answer of `git credential fill`: a user name and a password, or a scheme and its credential.
+    fn from_answer(answer: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let mut lines = answer.lines().filter_map(|line| line.split_once('='));
+            lines.find_map(|(name, value)| (name == key).then_some(value))
+        };
+        let login = match (value("authtype"), value("credential")) {
+            (Some(scheme), Some(credential)) => Self {
+                header: Secret::new(format!("{scheme} {credential}")),
+                password: Secret::new(credential),
+                answer: None,
+            },
+            _ => Self::basic(value("username").unwrap_or_default(), value("password")?),
+        };
+        Some(Self {
+            answer: Some(Secret::new(answer)),
+            ..login
+        })
+    }
+
     /// The value of an `Authorization` header.
     pub(super) fn header(&self) -> Secret {
-        let plain = format!("{}:{}", self.user, self.password.reveal());
-        Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
+        self.header.clone()
     }
 
     /// Replaces what would give it away.
     pub(super) fn redacted(&self, text: &str) -> String {
-        let header = self.header();
-        let encoded = header.reveal().trim_start_matches("Basic ");
-        text.replace(encoded, "***")
-            .replace(self.password.reveal(), "***")
+        let header = self.header.reveal();
+        let encoded = header
+            .split_once(' ')
+            .map_or(header, |(_, encoded)| encoded);
+        [encoded, self.password.reveal()]
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
 /// The sources of logins for one server, each asked once.
 pub(super) struct Logins {
-    address: Address,
-    environment: Environment,
-    interrupt: Interrupt,
-    /// How long a helper may take.
-    limit: Duration,
+    helper: Helper,
     netrc: Option<Login>,
-    helpers_asked: bool,
+    is_helper_asked: bool,
+    /// What was tried so far, as sentences for an error message.
+    tried: Vec<String>,
 }
 
 impl Logins {
     pub(super) fn new(address: &Address, bound: &Bound) -> Self {
-        let timeout = bound.remote.timeout;
         Self {
             netrc: from_netrc(address, &bound.environment),
-            address: address.clone(),
-            environment: bound.environment.clone(),
-            interrupt: bound.interrupt.clone(),
-            limit: timeout.connect + timeout.idle,
-            helpers_asked: false,
+            helper: Helper::new(address, address.user.as_deref(), bound),
+            is_helper_asked: false,
+            tried: Vec::new(),
         }
     }
 
-    /// The next login to try.
-    pub(super) fn next(&mut self) -> Result<Option<Login>, Failure> {
+    /// The next login to try with a server that sent these `WWW-Authenticate` headers.
+    pub(super) fn next(&mut self, challenges: &[&str]) -> Result<Option<Login>, Failure> {
         if let Some(login) = self.netrc.take() {
+            self.tried.push(NETRC_SENT.to_owned());
             return Ok(Some(login));
         }
-        if std::mem::replace(&mut self.helpers_asked, true) {
+        if std::mem::replace(&mut self.is_helper_asked, true) {
             return Ok(None);
         }
-        let answer = self.helpers("fill", None)?;
-        Ok(answer.and_then(|answer| Self::read(&answer)))
-    }
-
-    fn read(answer: &str) -> Option<Login> {
-        let value = |key: &str| {
-            let mut lines = answer.lines().filter_map(|line| line.split_once('='));
-            lines.find_map(|(name, value)| (name == key).then(|| value.to_owned()))
+        let login = self.helper.fill(challenges)?;
+        let tried = match &login {
+            Some(_) => "the login of git's credential helper was sent",
+            None if self.helper.is_missing => {
+                "git is not installed, so no credential helper was asked"
+            }
+            None => "git's credential helpers have no login for this host",
         };
-        Some(Login {
-            user: value("username").unwrap_or_default(),
-            password: Secret::new(value("password")?),
-            from_helper: true,
-        })
+        self.tried.push(tried.to_owned());
+        Ok(login)
     }
 
-    /// Lets the helpers know that a login of theirs was right, so that they may keep it.
-    pub(super) fn approve(&self, login: &Login) {
-        if login.from_helper {
-            // Whether they take notice changes nothing here.
-            let _ = self.helpers("approve", Some(login));
+    /// What was tried so far, as sentences for an error message.
+    pub(super) fn tried(&self) -> &[String] {
+        &self.tried
+    }
+
+    /// Reports to the helper that its login was accepted, so that it may store it.
+    pub(super) fn approve(&mut self, login: &Login) {
+        self.helper.report("approve", login);
+    }
+
+    /// Reports to the helper that its login was rejected.
+    pub(super) fn reject(&mut self, login: &Login) {
+        self.helper.report("reject", login);
+    }
+}
+
+/// git's credential helpers for one server, which `git credential` runs as git itself does.
+pub(super) struct Helper {
+    /// The server, in the format of `git credential`.
+    server: String,
+    bound: Bound,
+    /// Whether git is not installed.
+    is_missing: bool,
+}
+
+impl Helper {
+    pub(super) fn new(address: &Address, user: Option<&str>, bound: &Bound) -> Self {
+        let mut server = format!(
+            "protocol={}\nhost={}\npath={}\n",
+            address.scheme(),
+            address.host_and_port(),
+            address.path.trim_start_matches('/')
+        );
+        if let Some(user) = user {
+            server.push_str(&format!("username={user}\n"));
+        }
+        Self {
+            server,
+            bound: bound.clone(),
+            is_missing: false,
         }
     }
 
-    /// Lets the helpers know that a login of theirs was wrong.
-    pub(super) fn reject(&self, login: &Login) {
-        if login.from_helper {
-            let _ = self.helpers("reject", Some(login));
+    /// Asks for a login. `challenges` are the headers in which the server named the schemes that it accepts. `None` if no
+    /// helper has one, or git is not installed.
+    pub(super) fn fill(&mut self, challenges: &[&str]) -> Result<Option<Login>, Failure> {
+        let mut description = format!("capability[]=authtype\n{}", self.server);
+        for challenge in challenges {
+            description.push_str(&format!("wwwauth[]={challenge}\n"));
+        }
+        let answer = self.run("fill", &description)?;
+        Ok(answer.and_then(|answer| Login::from_answer(&answer)))
+    }
+
+    /// Reports whether a login of a helper was right. The result changes nothing here.
+    fn report(&mut self, action: &str, login: &Login) {
+        if let Some(answer) = &login.answer {
+            let _ = self.run(action, answer.reveal());
         }
     }
 
-    /// Runs `git credential`; `None` where there is no git, or it has nothing to say.
-    fn helpers(&self, action: &str, login: Option<&Login>) -> Result<Option<String>, Failure> {
-        let mut command = process::git("git", &self.environment);
+    /// Runs `git credential`, and returns its output. `None` if git is not installed, or fails.
+    fn run(&mut self, action: &str, description: &str) -> Result<Option<String>, Failure> {
+        let mut command = process::git("git", &self.bound.environment);
         command.args(["credential", action]).current_dir("/");
-        command.stdin(self.description(login)?);
+        command.stdin(pipe(description)?);
+        let timeout = self.bound.remote.timeout;
         let ran = process::run(
             command,
             &[],
-            &self.interrupt,
+            &self.bound.interrupt,
             OnSignal::Stop,
             Watch::Output,
-            |_| self.limit,
+            |_| timeout.connect + timeout.idle,
             |_| {},
         );
         match ran {
@@ -128,7 +206,8 @@ impl Logins {
                 Ok(None)
             }
             Err(Failed::Start(error)) => {
-                tracing::debug!(action, %error, "git is not there to ask its credential helpers");
+                tracing::debug!(action, %error, "cannot run git for its credential helpers");
+                self.is_missing = true;
                 Ok(None)
             }
             Err(Failed::Silent(limit)) => {
@@ -141,38 +220,22 @@ impl Logins {
             }
         }
     }
+}
 
-    /// The server and the login in the form that `git credential` reads, as the end of a pipe.
-    fn description(&self, login: Option<&Login>) -> io::Result<io::PipeReader> {
-        let address = &self.address;
-        let host = address.host_header();
-        let path = address.path.trim_start_matches('/');
-        let mut text = format!("protocol={}\nhost={host}\npath={path}\n", address.scheme());
-        let user = login.map(|login| &login.user).or(address.user.as_ref());
-        if let Some(user) = user {
-            text.push_str(&format!("username={user}\n"));
-        }
-        if let Some(login) = login {
-            text.push_str(&format!("password={}\n", login.password.reveal()));
-        }
-        text.push('\n');
-        let (reader, mut writer) = io::pipe()?;
-        // Shorter than what a pipe holds.
-        writer.write_all(text.as_bytes())?;
-        Ok(reader)
-    }
+/// The end of a pipe from which `text`, which must fit into the pipe's buffer, can be read.
+fn pipe(text: &str) -> io::Result<io::PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(text.as_bytes())?;
+    writer.write_all(b"\n")?;
+    Ok(reader)
 }
 
 /// The login of `~/.netrc` for this host.
-fn from_netrc(address: &Address, environment: &Environment) -> Option<Login> {
+pub(super) fn from_netrc(address: &Address, environment: &Environment) -> Option<Login> {
     let file = Path::new(environment.get("HOME")?).join(".netrc");
     let text = fs::read_to_string(file).ok()?;
     let (user, password) = find_in_netrc(&text, &address.host, address.user.as_deref())?;
-    Some(Login {
-        user,
-        password: Secret::new(password),
-        from_helper: false,
-    })
+    Some(Login::basic(&user, &password))
 }
 
 /// User and password for `host`, or those of the `default` entry.
@@ -222,15 +285,31 @@ mod tests {
     }
 
     #[test]
-    fn a_login_does_not_show() {
-        let login = Login {
-            user: "ada".to_owned(),
-            password: Secret::new("s3cret"),
-            from_helper: true,
+    fn answer_of_a_helper_is_a_password_or_a_header() {
+        let header = |answer: &str| {
+            let login = Login::from_answer(answer)?;
+            Some(login.header().reveal().to_owned())
         };
-        let header = login.header();
-        let text = format!("s3cret and {}", header.reveal());
-        assert_eq!(login.redacted(&text), "*** and Basic ***");
-        assert!(!format!("{login:?}").contains("s3cret"));
+        assert_eq!(
+            header("protocol=https\nusername=ada\npassword=s3=cret\n").unwrap(),
+            basic(b"ada", b"s3=cret").reveal()
+        );
+        let bearer = "capability[]=authtype\nauthtype=Bearer\ncredential=t0ken\n";
+        assert_eq!(header(bearer).unwrap(), "Bearer t0ken");
+        assert_eq!(header("username=ada\n"), None);
+    }
+
+    #[test]
+    fn login_is_masked() {
+        for login in [
+            Login::basic("ada", "s3cret"),
+            Login::from_answer("authtype=Bearer\ncredential=s3cret\n").unwrap(),
+        ] {
+            let header = login.header();
+            let (scheme, _) = header.reveal().split_once(' ').unwrap();
+            let text = format!("s3cret and {}", header.reveal());
+            assert_eq!(login.redacted(&text), format!("*** and {scheme} ***"));
+            assert!(!format!("{login:?}").contains("s3cret"));
+        }
     }
 }

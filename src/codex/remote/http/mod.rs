@@ -4,6 +4,7 @@
 //! not give: an answer that comes while the request is still being sent, a wait that a signal can end, limits on
 //! silence rather than on the whole request, and a self-signed certificate that the user named.
 
+mod challenge;
 mod connection;
 mod credentials;
 mod message;
@@ -21,6 +22,8 @@ use super::carrier::{Body, Carrier, Reader};
 use super::failure::Failure;
 use super::patience::Patience;
 use super::protocol::capabilities::Service;
+use super::settings::is_authorization;
+use crate::codex::auth::Credential;
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::transport::answer::NOT_GIT;
 use crate::codex::transport::bound::Bound;
@@ -39,19 +42,28 @@ const MOST_LEFT: u64 = 64 << 10;
 /// How often redirects are followed, as curl does for git.
 const MOST_REDIRECTS: usize = 20;
 
-/// Settings of git's configuration that only git's own http can honour.
-const ONLY_GIT: [&str; 8] = [
-    "cookiefile",
-    "sslcert",
-    "sslcapath",
-    "pinnedpubkey",
-    "proxysslcert",
-    "proxysslcainfo",
-    "curloptresolve",
+/// Settings `http.NAME` of git's configuration that only git's own http can honour; those of TLS count for https alone.
+const ONLY_GIT: [&str; 10] = [
+    "cookieFile",
+    "curloptResolve",
     "delegation",
+    "pinnedPubkey",
+    "proxySSLCAInfo",
+    "proxySSLCert",
+    "sslCAPath",
+    "sslCert",
+    "sslCipherList",
+    "sslVersion",
 ];
 /// The same in the environment.
-const ONLY_GIT_VARIABLES: [&str; 3] = ["GIT_SSL_CERT", "GIT_SSL_CAPATH", "GIT_PROXY_SSL_CERT"];
+const ONLY_GIT_VARIABLES: [&str; 6] = [
+    "GIT_PROXY_SSL_CAINFO",
+    "GIT_PROXY_SSL_CERT",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_CIPHER_LIST",
+    "GIT_SSL_VERSION",
+];
 
 /// A server reached over http.
 pub(super) struct Http {
@@ -87,7 +99,7 @@ impl Http {
         let address = Address::parse(url)
             .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is no http address")))?;
         check_settings(&address, bound)?;
-        let proxy = proxy::choose(&address, &bound.settings, &bound.environment)?;
+        let proxy = proxy::choose(&address, bound)?;
         let tls = address.is_tls.then(|| trust(&address, bound));
         Ok(Self {
             logins: Logins::new(&address, bound),
@@ -168,7 +180,7 @@ impl Http {
         let forwarded = self.proxy.as_ref().filter(|_| !self.address.is_tls);
         let target = match forwarded {
             // A proxy is asked for the whole URL.
-            Some(_) => format!("http://{}{path}", self.address.host_header()),
+            Some(_) => format!("http://{}{path}", self.address.host_and_port()),
             None => path,
         };
         let mut head = format!("{} {target} HTTP/1.1\r\n", call.method);
@@ -177,7 +189,7 @@ impl Http {
             let value = value.replace(['\r', '\n'], " ");
             head.push_str(&format!("{name}: {value}\r\n"));
         };
-        add("Host", &self.address.host_header());
+        add("Host", &self.address.host_and_port());
         add("User-Agent", &self.user_agent());
         add("Accept", &call.accept);
         add("Pragma", "no-cache");
@@ -203,14 +215,13 @@ impl Http {
             add("Authorization", authorization.reveal());
         }
         if let Some(authorization) = forwarded.and_then(|proxy| proxy.authorization.as_ref()) {
-            add("Proxy-Authorization", authorization);
+            add("Proxy-Authorization", authorization.reveal());
         }
         for header in self.bound.settings.http_all(&self.address, "extraheader") {
             let (name, value) = header.split_once(':').unwrap_or((header, ""));
-            // One credential counts: ours.
-            let is_other =
-                name.trim().eq_ignore_ascii_case("authorization") && authorization.is_some();
-            if !is_other && !name.contains(['\r', '\n']) {
+            // A server rejects two credentials.
+            let is_replaced = authorization.is_some() && is_authorization(header);
+            if !is_replaced && !name.contains(['\r', '\n']) {
                 add(name.trim(), value.trim());
             }
         }
@@ -231,47 +242,58 @@ impl Http {
 
     /// The credential of the configuration, which is sent at once; else the login that the server asked for.
     fn authorization(&self) -> Option<Secret> {
-        let own = self.bound.credential.as_ref().map(|credential| {
-            let header = credential.header();
-            let value = header.reveal().trim_start_matches("Authorization: ");
-            Secret::new(value)
-        });
-        own.or_else(|| self.login.as_ref().map(Login::header))
+        let own = self.bound.credential.as_ref();
+        own.map(Credential::authorization)
+            .or_else(|| self.login.as_ref().map(Login::header))
     }
 
-    /// Reacts to a 401: the next login to try, or an error.
+    /// Reacts to a 401: chooses the next login to try, or fails.
     fn log_in(&mut self, head: &Head, is_whole: bool) -> Result<(), Failure> {
-        let offers: Vec<_> = head.values("www-authenticate").map(scheme_of).collect();
-        let detail = self.quote(head, is_whole);
-        let refused = |kind| Failure::Remote {
+        let challenges: Vec<_> = head.values("www-authenticate").collect();
+        let schemes = challenge::schemes(challenges.iter().copied());
+        let mut detail = self.quote(head, is_whole);
+        let mut has_sent = self.bound.credential.is_some()
+            || authorized_by_header(&self.address, &self.bound).is_some();
+        if self.bound.credential.is_none() {
+            if challenge::excludes_basic(&schemes) {
+                return Err(needs_git_for(&schemes));
+            }
+            if let Some(rejected) = self.login.take() {
+                self.logins.reject(&rejected);
+                self.is_approved = false;
+                has_sent = true;
+            }
+            self.login = self.logins.next(&challenges)?;
+            if self.login.is_some() {
+                return Ok(());
+            }
+            // With a Kerberos ticket, git needs no login.
+            if !has_sent && schemes.iter().any(|scheme| scheme == "negotiate") {
+                return Err(needs_git_for(&schemes));
+            }
+        }
+
+        detail.extend(self.tried());
+        let kind = if has_sent {
+            RemoteErrorKind::WrongCredentials
+        } else {
+            RemoteErrorKind::NoCredentials
+        };
+        Err(Failure::Remote {
             kind,
             detail,
             retry_after: None,
-        };
-        if self.bound.credential.is_some() {
-            return Err(refused(RemoteErrorKind::WrongCredentials));
-        }
-        if !offers.is_empty() && !offers.iter().any(|offer| offer == "basic") {
-            let reason = format!(
-                "the server asks for `{}` authentication",
-                offers.join("`, `")
-            );
-            return Err(Failure::NeedsGit(reason));
-        }
-        if let Some(wrong) = self.login.take() {
-            self.logins.reject(&wrong);
-            self.is_approved = false;
-            self.login = self.logins.next()?;
-            return match &self.login {
-                Some(_) => Ok(()),
-                None => Err(refused(RemoteErrorKind::WrongCredentials)),
-            };
-        }
-        self.login = self.logins.next()?;
-        match &self.login {
-            Some(_) => Ok(()),
-            None => Err(refused(RemoteErrorKind::NoCredentials)),
-        }
+        })
+    }
+
+    /// Which logins were sent besides a token, as sentences for an error message.
+    fn tried(&self) -> Vec<String> {
+        let header = authorized_by_header(&self.address, &self.bound);
+        header
+            .map(str::to_owned)
+            .into_iter()
+            .chain(self.logins.tried().iter().cloned())
+            .collect()
     }
 
     /// Lets the source of the login know that it was right, once.
@@ -298,7 +320,7 @@ impl Http {
             Some(base) if may_follow && is_safe && self.authorization().is_none() => {
                 tracing::debug!(to = %base, "redirected");
                 self.logins = Logins::new(&base, &self.bound);
-                self.proxy = proxy::choose(&base, &self.bound.settings, &self.bound.environment)?;
+                self.proxy = proxy::choose(&base, &self.bound)?;
                 let tls = base.is_tls.then(|| trust(&base, &self.bound));
                 self.tls = tls.transpose()?;
                 self.address = base;
@@ -354,10 +376,12 @@ impl Http {
             self.connection = None;
             return Failure::Surprise(format!("status {status}"));
         }
+        if let (407, Some(proxy)) = (status, &self.proxy) {
+            return proxy.refusal(head);
+        }
         let kind = match status {
             403 => RemoteErrorKind::Forbidden,
             404 | 410 => RemoteErrorKind::NotFound,
-            407 => return Failure::NeedsGit("the proxy asks for credentials".to_owned()),
             429 => RemoteErrorKind::RateLimited,
             409 | 413 | 422 => {
                 let detail = self.quote(head, is_whole);
@@ -367,13 +391,16 @@ impl Http {
             500.. => RemoteErrorKind::ServerFailure,
             _ => RemoteErrorKind::Other,
         };
-        let detail = self.quote(head, is_whole);
+        let mut detail = self.quote(head, is_whole);
         let kind = match kind {
             RemoteErrorKind::Forbidden if is_rate_limit(|name| head.header(name), &detail) => {
                 RemoteErrorKind::RateLimited
             }
             kind => kind,
         };
+        if matches!(kind, RemoteErrorKind::Forbidden | RemoteErrorKind::NotFound) {
+            detail.extend(self.tried());
+        }
         let retry_after = head
             .header("retry-after")
             .and_then(|value| retry_after(value, SystemTime::now()));
@@ -461,46 +488,63 @@ impl Carrier for Http {
     }
 }
 
-/// An error where git's configuration asks for something that only git can do.
+/// Returns an error if git's configuration asks for something that only git can do.
 fn check_settings(address: &Address, bound: &Bound) -> Result<(), Failure> {
-    let set = |name: &&&str| {
-        bound
-            .settings
-            .http(address, name)
-            .is_some_and(|value| !value.is_empty())
+    let applies = |name: &&&str| address.is_tls || !name.to_ascii_lowercase().contains("ssl");
+    let is_set = |name: &&&str| {
+        let value = bound.settings.http(address, &name.to_ascii_lowercase());
+        // An empty name of a file for cookies keeps them in memory.
+        value.is_some_and(|value| !value.is_empty() || **name == "cookieFile")
     };
-    if let Some(name) = ONLY_GIT.iter().find(set) {
-        return Err(Failure::NeedsGit(format!("`http.{name}` is set")));
+    let setting = ONLY_GIT.iter().filter(applies).find(is_set);
+    let variable = ONLY_GIT_VARIABLES
+        .iter()
+        .filter(applies)
+        .find(|name| bound.environment.get(name).is_some());
+
+    match (setting, variable) {
+        (Some(name), _) => Err(Failure::NeedsGit(format!("`http.{name}` is set"))),
+        (None, Some(name)) => Err(Failure::NeedsGit(format!("`{name}` is set"))),
+        (None, None) => Ok(()),
     }
-    let variables = ONLY_GIT_VARIABLES.iter();
-    match variables
+}
+
+/// The logins that git itself sends besides a token, as sentences for an error message.
+pub(in crate::codex) fn logins_of_git(bound: &Bound) -> Vec<String> {
+    let Some(address) = Address::parse(&bound.remote.url.for_git()) else {
+        return Vec::new();
+    };
+    let netrc = credentials::from_netrc(&address, &bound.environment);
+    let netrc = netrc.map(|_| credentials::NETRC_SENT);
+    let sent = authorized_by_header(&address, bound)
         .into_iter()
-        .find(|name| bound.environment.get(name).is_some())
-    {
-        Some(name) => Err(Failure::NeedsGit(format!("`{name}` is set"))),
-        None => Ok(()),
-    }
+        .chain(netrc);
+    sent.map(str::to_owned).collect()
+}
+
+/// A sentence for an error message, if the user's `http.extraHeader` authorizes requests to `address`.
+fn authorized_by_header(address: &Address, bound: &Bound) -> Option<&'static str> {
+    let headers = bound.settings.http_all(address, "extraheader");
+    let is_authorized = headers.into_iter().any(is_authorization);
+    is_authorized.then_some("the `Authorization` of git's `http.extraHeader` was sent")
+}
+
+fn needs_git_for(schemes: &[String]) -> Failure {
+    let schemes = schemes.join("`, `");
+    Failure::NeedsGit(format!("the server asks for `{schemes}` authentication"))
 }
 
 /// The TLS settings for `address`; the environment counts before the configuration, as for git.
 fn trust(address: &Address, bound: &Bound) -> Result<Arc<ClientConfig>, Failure> {
     let environment = &bound.environment;
-    let anyone = environment.get("GIT_SSL_NO_VERIFY").is_some()
+    let is_unverified = environment.get("GIT_SSL_NO_VERIFY").is_some()
         || bound.settings.http_flag(address, "sslverify") == Some(false);
-    if anyone {
-        return tls::config(Trust::Anyone);
+    if is_unverified {
+        return tls::config(&Trust::All);
     }
-    let named = environment.get("GIT_SSL_CAINFO").map(Into::into);
-    let file = named.or_else(|| {
-        bound
-            .settings
-            .http_path(address, "sslcainfo", environment.get("HOME"))
-    });
-    tls::config(Trust::Verified(file.as_deref()))
-}
 
-/// The scheme that a `WWW-Authenticate` header offers, in lower case.
-fn scheme_of(header: &str) -> String {
-    let scheme = header.split([' ', ',']).next().unwrap_or_default();
-    scheme.to_ascii_lowercase()
+    let named = environment.get("GIT_SSL_CAINFO").map(Into::into);
+    let home = environment.get("HOME");
+    let file = named.or_else(|| bound.settings.http_path(address, "sslcainfo", home));
+    tls::config(&file.map_or(Trust::Platform, Trust::File))
 }

@@ -1,40 +1,56 @@
-//! Which proxy a request goes through, by git's rules: `http.proxy` (and `http.URL.proxy`), else the environment.
+//! The proxy of a request, by git's rules: `http.proxy` (and `http.URL.proxy`), else the environment.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use std::net::IpAddr;
 
-use crate::codex::git_config::Settings;
+use super::challenge;
+use super::credentials::{Helper, Login, basic};
+use super::message::Head;
+use crate::codex::error::RemoteErrorKind;
 use crate::codex::remote::address::Address;
 use crate::codex::remote::failure::Failure;
+use crate::codex::transport::bound::Bound;
 use crate::environment::Environment;
+use crate::secret::Secret;
+use crate::url::percent_decoded;
+
+/// The port of a proxy whose URL has none, as for curl.
+const DEFAULT_PORT: u16 = 1080;
 
 /// An http proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Proxy {
     pub(super) address: Address,
     /// The value of a `Proxy-Authorization` header.
-    pub(super) authorization: Option<String>,
+    pub(super) authorization: Option<Secret>,
 }
 
 /// The proxy for requests to `address`. An error for kinds of proxies that only git can use.
-pub(super) fn choose(
-    address: &Address,
-    settings: &Settings,
-    environment: &Environment,
-) -> Result<Option<Proxy>, Failure> {
-    let configured = settings.http(address, "proxy").map(str::to_owned);
-    let chosen = match configured {
-        Some(proxy) => Some(proxy),
-        None if is_exempt(address, environment) => None,
-        None => from_environment(address, environment),
+pub(super) fn choose(address: &Address, bound: &Bound) -> Result<Option<Proxy>, Failure> {
+    let environment = &bound.environment;
+    let configured = bound.settings.http(address, "proxy").map(str::to_owned);
+    let chosen = configured
+        .or_else(|| from_environment(address, environment))
+        .filter(|proxy| !proxy.is_empty() && !is_exempt(address, environment));
+    let Some(url) = chosen else {
+        return Ok(None);
     };
-    match chosen {
-        Some(proxy) if !proxy.is_empty() => parse(&proxy).map(Some),
-        _ => Ok(None),
+
+    let method = environment
+        .get("GIT_HTTP_PROXY_AUTHMETHOD")
+        .or(bound.settings.http(address, "proxyauthmethod"));
+    if let Some(method) = method.filter(|method| !["anyauth", "basic"].contains(method)) {
+        let reason = format!("`http.proxyAuthMethod` is `{method}`");
+        return Err(Failure::NeedsGit(reason));
     }
+    let (mut proxy, user) = parse(&url)?;
+    if let Some(user) = user {
+        let login = Helper::new(&proxy.address, Some(&user), bound).fill(&[])?;
+        proxy.authorization = login.as_ref().map(Login::header);
+    }
+    Ok(Some(proxy))
 }
 
-/// The lower-case variable counts first; `HTTP_PROXY` does not count at all, as CGI programs get it from their clients.
+/// The lower-case variable takes precedence. `HTTP_PROXY` does not count: CGI programs get it from their clients.
 fn from_environment(address: &Address, environment: &Environment) -> Option<String> {
     let names: &[&str] = if address.is_tls {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
@@ -45,73 +61,103 @@ fn from_environment(address: &Address, environment: &Environment) -> Option<Stri
     set.map(str::to_owned)
 }
 
-/// Whether `no_proxy` names the host: `*`, or a list of names that each cover their subdomains.
+/// Whether `no_proxy` names the host: `*`, a name that covers its subdomains, an IP address or a block of them.
 fn is_exempt(address: &Address, environment: &Environment) -> bool {
     let list = environment.get("no_proxy").or(environment.get("NO_PROXY"));
     let names = list.unwrap_or_default().split([',', ' ']).map(str::trim);
-    names.filter(|name| !name.is_empty()).any(|name| {
-        let name = name.trim_start_matches('.').to_ascii_lowercase();
-        let name = name.trim_start_matches('[').trim_end_matches(']');
-        let above = address.host.strip_suffix(name);
-        name == "*" || above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+    let ip: Option<IpAddr> = address.host.parse().ok();
+    names.filter(|name| !name.is_empty()).any(|name| match ip {
+        _ if name == "*" => true,
+        Some(ip) => is_in_block(ip, name.trim_matches(['[', ']'])),
+        None => {
+            let name = name.trim_matches('.').to_ascii_lowercase();
+            let above = address.host.strip_suffix(&name);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        }
     })
 }
 
-fn parse(text: &str) -> Result<Proxy, Failure> {
-    let with_scheme = if text.contains("://") {
+/// Whether an address is in `block`, an address with or without the length of a prefix.
+fn is_in_block(ip: IpAddr, block: &str) -> bool {
+    let bits = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, 32),
+        IpAddr::V6(ip) => (u128::from(ip), 128),
+    };
+    let (base, length) = match block.split_once('/') {
+        Some((base, length)) => (base, length.parse::<u32>().ok()),
+        None => (block, Some(128)),
+    };
+    let (Ok(base), Some(length)) = (base.parse::<IpAddr>(), length) else {
+        return false;
+    };
+    let ((ip, width), (base, base_width)) = (bits(ip), bits(base));
+    let ignored = 128 - length.min(width);
+    let mask = u128::MAX.checked_shl(ignored).unwrap_or(0);
+    width == base_width && ip & mask == base & mask
+}
+
+/// Takes the URL of a proxy apart. A user name without a password is returned with it: the credential helpers have the
+/// password.
+fn parse(text: &str) -> Result<(Proxy, Option<String>), Failure> {
+    let url = if text.contains("://") {
         text.to_owned()
     } else {
         format!("http://{text}")
     };
-    let address = Address::parse(&with_scheme).filter(|address| !address.is_tls);
-    let Some(mut address) = address else {
+    let Some(mut address) = Address::parse(&url).filter(|address| !address.is_tls) else {
         let scheme = text.split("://").next().unwrap_or_default();
         return Err(Failure::NeedsGit(format!(
             "the proxy is not an http proxy but `{scheme}`"
         )));
     };
-    // Without a port, a proxy listens where curl assumes it.
-    let authority = with_scheme.trim_start_matches("http://").split('/').next();
-    let (credentials, host) = match authority.unwrap_or_default().rsplit_once('@') {
-        Some((credentials, host)) => (Some(credentials), host),
-        None => (None, authority.unwrap_or_default()),
+    let (_, rest) = url.split_once("://").unwrap_or(("", &url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (user_info, host) = match authority.rsplit_once('@') {
+        Some((user_info, host)) => (Some(user_info), host),
+        None => (None, authority),
     };
-    let has_port = host
-        .rsplit(']')
-        .next()
-        .is_some_and(|rest| rest.contains(':'));
-    if !has_port {
-        address.port = 1080;
+    let after_address = host.rsplit(']').next().unwrap_or_default();
+    if !after_address.contains(':') {
+        address.port = DEFAULT_PORT;
     }
-    let authorization = credentials.map(|credentials| {
-        let plain = decoded(credentials);
-        format!("Basic {}", BASE64_STANDARD.encode(plain))
-    });
-    Ok(Proxy {
+
+    let mut user_only = None;
+    let authorization = match user_info.map(|user_info| (user_info, user_info.split_once(':'))) {
+        Some((_, Some((user, password)))) => {
+            Some(basic(&percent_decoded(user), &percent_decoded(password)))
+        }
+        Some((user, None)) => {
+            user_only = Some(String::from_utf8_lossy(&percent_decoded(user)).into_owned());
+            None
+        }
+        None => None,
+    };
+    let proxy = Proxy {
         address,
         authorization,
-    })
+    };
+    Ok((proxy, user_only))
 }
 
-/// Replaces `%XX`.
-fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
+impl Proxy {
+    /// The failure behind a response with status 407. Only git can answer another scheme than Basic.
+    pub(super) fn refusal(&self, head: &Head) -> Failure {
+        let schemes = challenge::schemes(head.values("proxy-authenticate"));
+        if schemes.iter().any(|scheme| scheme != "basic") {
+            let schemes = schemes.join("`, `");
+            return Failure::NeedsGit(format!("the proxy asks for `{schemes}` authentication"));
         }
+        let proxy = self.address.authority();
+        let detail = match &self.authorization {
+            Some(_) => format!("the proxy `{proxy}` rejected the credentials in its URL"),
+            None => {
+                format!(
+                    "the proxy `{proxy}` asks for credentials: add them, or a user name, to its URL"
+                )
+            }
+        };
+        Failure::new(RemoteErrorKind::Proxy, detail)
     }
-    decoded
 }
 
 #[cfg(test)]
@@ -126,45 +172,58 @@ mod tests {
     }
 
     fn chosen(url: &str, variables: &[(&str, &str)]) -> Option<String> {
-        let address = Address::parse(url).unwrap();
-        let proxy = choose(&address, &Settings::default(), &environment(variables)).unwrap();
-        proxy.map(|proxy| proxy.address.authority())
+        from_environment(&Address::parse(url).unwrap(), &environment(variables))
     }
 
     #[test]
-    fn the_scheme_decides_which_variable_counts() {
+    fn scheme_decides_which_variable_counts() {
         let variables = [("http_proxy", "plain:1"), ("HTTPS_PROXY", "http://tls:2")];
         assert_eq!(chosen("http://h/x", &variables).as_deref(), Some("plain:1"));
-        assert_eq!(chosen("https://h/x", &variables).as_deref(), Some("tls:2"));
+        assert_eq!(
+            chosen("https://h/x", &variables).as_deref(),
+            Some("http://tls:2")
+        );
         assert_eq!(chosen("http://h/x", &[("HTTP_PROXY", "cgi:1")]), None);
         assert_eq!(
             chosen("http://h/x", &[("ALL_PROXY", "all")]).as_deref(),
-            Some("all:1080")
+            Some("all")
         );
     }
 
     #[test]
     fn exempt_hosts_are_reached_directly() {
-        for (list, exempt) in [
-            ("acme.com", true),
-            (".acme.com", true),
-            ("other, git.acme.com", true),
-            ("*", true),
-            ("me.com", false),
-            ("git.acme.com.org", false),
+        for (host, list, expected) in [
+            ("git.acme.com", "acme.com", true),
+            ("git.acme.com", ".acme.com", true),
+            ("git.acme.com", "other, git.acme.com", true),
+            ("git.acme.com", "*", true),
+            ("git.acme.com", "me.com", false),
+            ("git.acme.com", "git.acme.com.org", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "2.3", false),
+            ("10.1.2.3", "10.0.0.0/8", true),
+            ("10.1.2.3", "10.2.0.0/16", false),
+            ("10.1.2.3", "::/0", false),
+            ("[fd00::1]", "[fd00::1]", true),
+            ("[fd00::1]", "fd00::/8", true),
         ] {
-            let variables = [("https_proxy", "p:1"), ("NO_PROXY", list)];
-            let chosen = chosen("https://git.acme.com/x", &variables);
-            assert_eq!(chosen.is_none(), exempt, "{list}");
+            let address = Address::parse(&format!("https://{host}/x")).unwrap();
+            let exempt = is_exempt(&address, &environment(&[("NO_PROXY", list)]));
+            assert_eq!(exempt, expected, "{host} {list}");
         }
     }
 
     #[test]
     fn credentials_of_a_proxy_are_decoded() {
-        let proxy = parse("http://me:p%40ss@proxy:3128").unwrap();
-        let expected = format!("Basic {}", BASE64_STANDARD.encode("me:p@ss"));
-        assert_eq!(proxy.authorization, Some(expected));
+        let (proxy, user) = parse("http://me:p%40ss@proxy:3128").unwrap();
+        let header = proxy.authorization.as_ref().map(Secret::reveal);
+        assert_eq!((header, user), (Some(basic(b"me", b"p@ss").reveal()), None));
         assert_eq!(proxy.address.authority(), "proxy:3128");
+
+        let (proxy, user) = parse("me%2b@proxy").unwrap();
+        assert!(proxy.authorization.is_none());
+        assert_eq!(user.as_deref(), Some("me+"));
+        assert_eq!(proxy.address.authority(), "proxy:1080");
     }
 
     #[test]

@@ -1,118 +1,212 @@
-//! TLS by rustls: the platform's roots, and what git's configuration adds to them or takes away.
+//! TLS by rustls, with the trust that git's configuration asks for.
+//!
+//! git's own TLS library decides about a few servers that rustls does not accept: then the failure is
+//! [`Failure::NeedsGit`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_name;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use rustls_platform_verifier::Verifier;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, SignatureScheme,
+};
+use rustls_platform_verifier::Verifier as PlatformVerifier;
 
 use crate::codex::error::RemoteErrorKind;
 use crate::codex::remote::failure::Failure;
 use crate::paths::shown;
 
 /// Which servers are trusted.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Trust<'t> {
-    /// Those that the platform trusts, and those that the certificates in this file vouch for.
-    Verified(Option<&'t Path>),
+#[derive(Debug, Clone)]
+pub(super) enum Trust {
+    /// Those that the platform's authorities vouch for.
+    Platform,
+    /// Those that the authorities in this file vouch for, or that are in it themselves (`http.sslCAInfo`).
+    File(PathBuf),
     /// All (`http.sslVerify=false`, `GIT_SSL_NO_VERIFY`).
-    Anyone,
+    All,
 }
 
-/// The settings of every TLS connection of a run.
-pub(super) fn config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, Failure> {
+/// The settings of every TLS connection to a server.
+pub(super) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Failure> {
     let provider = Arc::new(default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Verified(file) => Arc::new(verifier(file, provider.clone())?),
-        Trust::Anyone => Arc::new(NoVerifier(provider.clone())),
+    let trusted = match trust {
+        Trust::Platform => {
+            Trusted::Platform(PlatformVerifier::new(provider.clone()).map_err(failure)?)
+        }
+        Trust::File(file) => Trusted::File(Authorities::read(file, provider.clone())?),
+        Trust::All => Trusted::All,
+    };
+    let verifier = Verifier {
+        trusted,
+        provider: provider.clone(),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(untrusted)?
+        .map_err(failure)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
 /// The failure behind an error of TLS.
-pub(super) fn untrusted(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     let detail = match error {
         Error::InvalidCertificate(reason) => {
-            format!("the server's certificate is not valid: {reason}")
+            let detail = format!("the server's certificate is not valid: {}", text(&reason));
+            if is_for_git(&reason) {
+                return Failure::NeedsGit(detail);
+            }
+            detail
+        }
+        Error::PeerIncompatible(_)
+        | Error::AlertReceived(
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity,
+        ) => {
+            return Failure::NeedsGit(format!(
+                "the server supports no TLS version or cipher of this program: {error}"
+            ));
         }
         error => format!("TLS: {error}"),
     };
     Failure::new(RemoteErrorKind::Tls, detail)
 }
 
-fn verifier(
-    file: Option<&Path>,
-    provider: Arc<CryptoProvider>,
-) -> Result<PlatformAndFile, Failure> {
-    let named = match file {
-        Some(file) => certificates(file)?,
-        None => Vec::new(),
-    };
-    // A certificate that is no authority, or that rustls cannot read, is none of the roots.
-    let mut roots = rustls::RootCertStore::empty();
-    let usable: Vec<_> = named
-        .iter()
-        .filter(|certificate| roots.add((*certificate).clone()).is_ok())
-        .cloned()
-        .collect();
-    let platform = Verifier::new_with_extra_roots(usable, provider).map_err(untrusted)?;
-    Ok(PlatformAndFile { platform, named })
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let unusable = |error: &dyn std::fmt::Display| {
-        let detail = format!("cannot read the certificates in `{}`: {error}", shown(file));
-        Failure::new(RemoteErrorKind::Tls, detail)
-    };
-    let found = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))?;
-    found
-        .collect::<Result<_, _>>()
-        .map_err(|error| unusable(&error))
-}
-
-/// The platform's verifier, which also accepts a server whose own certificate the user named in `http.sslCAInfo`.
-///
-/// OpenSSL marks self-signed certificates as authorities by default. git accepts one that is named; webpki refuses any
-/// authority as a server's certificate, after it has checked its dates.
-#[derive(Debug)]
-struct PlatformAndFile {
-    platform: Verifier,
-    named: Vec<CertificateDer<'static>>,
-}
-
-impl PlatformAndFile {
-    fn is_named(&self, certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
-        let listed = self.named.iter().any(|named| named == certificate);
-        listed
-            && ParsedCertificate::try_from(certificate)
-                .is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
+/// A reason in words. rustls prints those of webpki and ours as Rust values.
+fn text(reason: &CertificateError) -> String {
+    match reason {
+        _ if is_authority(reason) => "it is the certificate of an authority".to_owned(),
+        CertificateError::Other(other) => other.0.to_string(),
+        reason => reason.to_string(),
     }
 }
 
-/// Whether the only thing wrong with a server's certificate is that it is one of an authority.
-fn is_authority(error: &Error) -> bool {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(other)) => {
-            format!("{other:?}").contains("CaUsedAsEndEntity")
-        }
+/// Whether git's TLS library may accept a certificate that rustls does not.
+fn is_for_git(reason: &CertificateError) -> bool {
+    match reason {
+        // Names in the subject only, where older servers have them.
+        CertificateError::NotValidForNameContext { presented, .. } => presented.is_empty(),
+        CertificateError::Other(_) => !is_authority(reason),
+        CertificateError::BadEncoding
+        | CertificateError::UnhandledCriticalExtension
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => true,
         _ => false,
     }
 }
 
-impl ServerCertVerifier for PlatformAndFile {
+/// Whether the server's certificate was rejected because it is that of an authority. rustls keeps the reason of webpki
+/// in a form that only its text shows.
+fn is_authority(reason: &CertificateError) -> bool {
+    matches!(reason, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
+}
+
+/// The authorities of a file replace those of the platform.
+#[derive(Debug)]
+struct Authorities {
+    /// `None` if no certificate in the file is usable as an authority.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    certificates: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// An authority of the platform vouches for the server, and none of the file does. Whether git accepts that depends on
+/// its TLS library: some replace the platform's authorities by the file, some add it.
+#[derive(Debug, thiserror::Error)]
+#[error("an authority of the system issued it, and none in `http.sslCAInfo` did")]
+struct OnlyPlatform;
+
+impl Authorities {
+    fn read(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            let detail = format!("cannot read the certificates in `{}`: {error}", shown(file));
+            Failure::new(RemoteErrorKind::Tls, detail)
+        };
+        let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect)
+            .map_err(|error| unusable(&error))?;
+
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        let verifier = if roots.is_empty() {
+            None
+        } else {
+            let builder =
+                WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
+            Some(builder.build().map_err(|error| unusable(&error))?)
+        };
+        Ok(Self {
+            verifier,
+            certificates,
+            provider,
+        })
+    }
+
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let by_file = match &self.verifier {
+            Some(verifier) => {
+                verifier.verify_server_cert(certificate, intermediates, name, ocsp, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        let Err(Error::InvalidCertificate(reason)) = &by_file else {
+            return by_file;
+        };
+
+        // OpenSSL marks self-signed certificates as authorities by default. git accepts one that is in the file; webpki
+        // rejects any authority as a server's certificate, after it has checked its dates.
+        if is_authority(reason) && self.certificates.iter().any(|listed| listed == certificate) {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        let by_platform = || {
+            PlatformVerifier::new(self.provider.clone())?.verify_server_cert(
+                certificate,
+                intermediates,
+                name,
+                ocsp,
+                now,
+            )
+        };
+        if *reason == CertificateError::UnknownIssuer && by_platform().is_ok() {
+            let reason = OtherError(Arc::new(OnlyPlatform));
+            return Err(CertificateError::Other(reason).into());
+        }
+        by_file
+    }
+}
+
+#[derive(Debug)]
+enum Trusted {
+    Platform(PlatformVerifier),
+    File(Authorities),
+    All,
+}
+
+#[derive(Debug)]
+struct Verifier {
+    trusted: Trusted,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -121,14 +215,14 @@ impl ServerCertVerifier for PlatformAndFile {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified =
-            self.platform
-                .verify_server_cert(certificate, intermediates, name, ocsp, now);
-        match verified {
-            Err(error) if is_authority(&error) && self.is_named(certificate, name) => {
-                Ok(ServerCertVerified::assertion())
+        match &self.trusted {
+            Trusted::Platform(platform) => {
+                platform.verify_server_cert(certificate, intermediates, name, ocsp, now)
             }
-            verified => verified,
+            Trusted::File(authorities) => {
+                authorities.verify(certificate, intermediates, name, ocsp, now)
+            }
+            Trusted::All => Ok(ServerCertVerified::assertion()),
         }
     }
 
@@ -138,48 +232,7 @@ impl ServerCertVerifier for PlatformAndFile {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.platform
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.platform
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.platform.supported_verify_schemes()
-    }
-}
-
-/// Accepts every certificate, as the user demanded.
-#[derive(Debug)]
-struct NoVerifier(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for NoVerifier {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -189,11 +242,13 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
