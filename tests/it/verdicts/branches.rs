@@ -46,24 +46,32 @@ fn renamed_branch_is_never_created_again() {
 
 #[test]
 fn branch_that_is_deleted_between_attempts_is_never_created_again() {
-    for step in ["fetch", "push"] {
+    for step in [Step::Fetch, Step::Push] {
         let World { sandbox, codex, .. } = World::new();
         // The first attempt finds another tip; before a step of the second, the branch is deleted.
         let path = codex.path().display().to_string();
         let first = sandbox.path("first").display().to_string();
-        sandbox.wrap_git(&format!(
-            "case \" $* \" in\n\
-             *' push '*) if [ -e {first} ]; then again=push; else touch {first}\n\
-               id=$(git -C {path} -c user.name=x -c user.email=x commit-tree -p main -m faster 'main^{{tree}}')\n\
-               git -C {path} update-ref refs/heads/main $id\n\
-             fi;;\n\
-             *' fetch '*) [ -e {first} ] && again=fetch;;\n\
-             esac\n\
-             [ \"$again\" = {step} ] && git -C {path} update-ref -d refs/heads/main"
-        ));
+        let move_branch = format!(
+            "touch {first}\n\
+             id=$(git -C {path} -c user.name=x -c user.email=x commit-tree -p main -m faster 'main^{{tree}}')\n\
+             git -C {path} update-ref refs/heads/main $id"
+        );
+        let delete = format!("git -C {path} update-ref -d refs/heads/main");
+        let at = |of: Step| if of == step { delete.as_str() } else { ":" };
+        let (push, fetch) = (at(Step::Push), at(Step::Fetch));
+        let before_push = format!("if [ -e {first} ]; then {push}; else {move_branch}; fi");
+        let before_fetch = format!("[ ! -e {first} ] || {fetch}");
+        if sandbox.uses_git() {
+            sandbox.wrap_git(&format!(
+                "case \" $* \" in\n*' push '*) {before_push};;\n*' fetch '*) {before_fetch};;\nesac"
+            ));
+        } else {
+            sandbox.run_at(Step::Push, Moment::Before, &before_push);
+            sandbox.run_at(Step::Fetch, Moment::Before, &before_fetch);
+        }
         let output = sandbox.run(&[SYNC, &["--config", "remote.create=true"]].concat());
         assert_error(output, 5, "branch-gone", json!(false));
-        assert_eq!(codex.tip(), None, "{step}");
+        assert_eq!(codex.tip(), None, "{step:?}");
     }
 }
 

@@ -5,10 +5,35 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{SYNC, assert_error};
-use crate::support::{Sandbox, World};
+use crate::support::gate::Step;
+use crate::support::http::{Reaction, Stage};
+use crate::support::{Codex, Sandbox, World};
 
-/// Wraps git: the first push fails without being sent, and is sent at a later step.
-fn lose_first_push(sandbox: &Sandbox, step: &str) {
+/// The first push fails without being sent, and is sent before a later step, or never.
+fn lose_first_push(sandbox: &Sandbox, codex: &Codex, step: Option<Step>) {
+    if !sandbox.uses_git() {
+        let server = sandbox.serve();
+        let kept = sandbox.path("kept");
+        let land = format!(
+            "git receive-pack --stateless-rpc {} < {} > {}",
+            codex.path().display(),
+            kept.display(),
+            sandbox.path("landed").display()
+        );
+        server.fail(Stage::Push, Reaction::Keep(kept), 1);
+        let stage = match step {
+            Some(Step::Fetch) => Stage::Fetch,
+            Some(_) => Stage::Push,
+            None => return,
+        };
+        server.fail_once_after(Stage::Push, stage, Reaction::Before(land));
+        return;
+    }
+    let step = match step {
+        Some(Step::Fetch) => "fetch",
+        Some(_) => "push",
+        None => "never",
+    };
     let path = |name: &str| sandbox.path(name).display().to_string();
     let (lost, landed) = (path("lost"), path("landed"));
     sandbox.wrap_git(&format!(
@@ -32,17 +57,17 @@ fn lose_first_push(sandbox: &Sandbox, step: &str) {
 
 #[test]
 fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
-    for step in ["fetch", "push"] {
+    for step in [Step::Fetch, Step::Push] {
         let World { sandbox, codex, .. } = World::new();
         let before = codex.tip();
-        lose_first_push(&sandbox, step);
+        lose_first_push(&sandbox, &codex, Some(step));
         let document = sandbox.run(SYNC).code(0).json();
-        assert_eq!(document["pushed"], true, "{step}: {document:#}");
+        assert_eq!(document["pushed"], true, "{step:?}: {document:#}");
         let remote = &document["remote"];
         assert_eq!(
             (remote["before"].as_str(), remote["after"].as_str()),
             (before.as_deref(), codex.tip().as_deref()),
-            "{step}"
+            "{step:?}"
         );
         let project = &document["projects"][0];
         assert_eq!(
@@ -61,7 +86,7 @@ fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
 fn lost_push_that_lands_below_the_commits_of_others_is_reported_as_pushed() {
     let World { sandbox, codex, .. } = World::new();
     let before = codex.tip();
-    lose_first_push(&sandbox, "fetch");
+    lose_first_push(&sandbox, &codex, Some(Step::Fetch));
     // Another client pushes immediately afterwards.
     codex.hook(
         "post-receive",
@@ -85,7 +110,8 @@ fn lost_push_that_lands_below_the_commits_of_others_is_reported_as_pushed() {
 #[test]
 fn signal_after_a_lost_push_leaves_the_result_unknown() {
     let World { sandbox, codex, .. } = World::new();
-    lose_first_push(&sandbox, "never");
+    sandbox.use_git();
+    lose_first_push(&sandbox, &codex, None);
     let script = fs::read_to_string(sandbox.path("bin/git")).unwrap();
     let lost = format!("[ ! -e {} ]", sandbox.path("lost").display());
     let killed = sandbox.path("killed").display().to_string();
@@ -133,17 +159,24 @@ fn rewritten_history_is_checked_down_to_the_root() {
 #[test]
 fn replica_that_lags_is_queried_again() {
     let World { sandbox, codex, .. } = World::new();
-    let old = codex.tip().unwrap();
-    let path = |name: &str| sandbox.path(name).display().to_string();
-    let (pushed, lag) = (path("pushed"), path("lag"));
-    sandbox.wrap_git(&format!(
-        "case \" $* \" in\n\
-         *' push '*) touch {pushed};;\n\
-         *' ls-remote '*) if [ -e {pushed} ] && [ \"$(cat {lag} 2> /dev/null | wc -l)\" -lt 3 ]; then\n\
-           echo asked >> {lag}; printf '{old}\\trefs/heads/main\\n'; exit\n\
-         fi;;\n\
-         esac"
-    ));
+    if sandbox.uses_git() {
+        let old = codex.tip().unwrap();
+        let path = |name: &str| sandbox.path(name).display().to_string();
+        let (pushed, lag) = (path("pushed"), path("lag"));
+        sandbox.wrap_git(&format!(
+            "case \" $* \" in\n\
+             *' push '*) touch {pushed};;\n\
+             *' ls-remote '*) if [ -e {pushed} ] && [ \"$(cat {lag} 2> /dev/null | wc -l)\" -lt 3 ]; then\n\
+               echo asked >> {lag}; printf '{old}\\trefs/heads/main\\n'; exit\n\
+             fi;;\n\
+             esac"
+        ));
+    } else {
+        let server = sandbox.serve();
+        for _ in 0..3 {
+            server.fail_once_after(Stage::Push, Stage::ListToFetch, Reaction::Replay);
+        }
+    }
     let document = sandbox.run(SYNC).code(0).json();
     assert_eq!(
         (&document["attempts"], &document["pushed"]),
