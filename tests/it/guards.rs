@@ -185,9 +185,7 @@ fn both_sides_empty_is_a_warning() {
     sandbox.write("ws/alpha/src/a.rs", "code");
     let output = sandbox.run(&["sync", "--all"]).code(0);
     assert!(
-        output
-            .stderr
-            .contains("warning: alpha: no files match"),
+        output.stderr.contains("warning: alpha: no files match"),
         "{}",
         output.stderr
     );

@@ -166,7 +166,9 @@ fn that_records_are_of_several_tips_is_told() {
             .code(0)
             .json();
         assert_eq!(
-            output["warnings"].to_string().contains("from different commits"),
+            output["warnings"]
+                .to_string()
+                .contains("from different commits"),
             warned,
             "{output}"
         );
