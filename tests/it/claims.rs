@@ -1,11 +1,11 @@
-//! Which paths of the codex a project changes, and which it never touches.
+//! The paths of the codex that a project changes, and those that it never changes.
 
 use std::os::unix::fs::symlink;
 
 use crate::support::Sandbox;
 
 #[test]
-fn everything_that_no_pattern_claims_keeps_its_id() {
+fn unclaimed_entries_keep_their_ids() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     codex.commit(
@@ -21,9 +21,13 @@ fn everything_that_no_pattern_claims_keeps_its_id() {
             (
                 "100644",
                 "projects/alpha/docs/keep.log",
-                "an exclude protects it",
+                "protected by an exclude",
             ),
-            ("100644", "projects/alpha-two/docs/a.md", "a neighbour"),
+            (
+                "100644",
+                "projects/alpha-two/docs/a.md",
+                "of another project",
+            ),
             ("100644", "projects/alpha.md", "sorts between"),
         ],
         &[],
@@ -44,7 +48,7 @@ fn everything_that_no_pattern_claims_keeps_its_id() {
 }
 
 #[test]
-fn prune_deletes_what_nobody_claims_but_never_what_is_excluded() {
+fn prune_deletes_unclaimed_files_but_not_excluded_ones() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "  sync:\n    prune: true\n");
     let files = [
@@ -66,7 +70,7 @@ fn prune_deletes_what_nobody_claims_but_never_what_is_excluded() {
 }
 
 #[test]
-fn modes_removals_and_renames_travel() {
+fn modes_deletions_and_renames_are_published() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     for name in ["run.sh", "old.md", "stay.md"] {
@@ -97,7 +101,7 @@ fn modes_removals_and_renames_travel() {
 }
 
 #[test]
-fn a_file_may_become_a_directory_and_the_other_way_round() {
+fn file_can_become_a_directory_and_vice_versa() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/docs/a", "file");
@@ -116,7 +120,7 @@ fn a_file_may_become_a_directory_and_the_other_way_round() {
 }
 
 #[test]
-fn what_stands_in_the_way_withholds_the_project() {
+fn obstructed_project_is_withheld() {
     for (mode, path, content) in [
         ("120000", "projects/alpha/docs/a.md", "elsewhere"),
         (
@@ -127,7 +131,7 @@ fn what_stands_in_the_way_withholds_the_project() {
         (
             "100644",
             "projects/alpha",
-            "a file where the place should be",
+            "a file at the path of the directory",
         ),
         ("120000", "projects", "elsewhere"),
     ] {
@@ -147,11 +151,11 @@ fn what_stands_in_the_way_withholds_the_project() {
 }
 
 #[test]
-fn links_lead_nowhere_outside_the_root() {
+fn symlinks_out_of_the_root_are_not_followed() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
-    sandbox.write("ws/secret.md", "not yours");
-    sandbox.write("ws/outside/x.md", "not yours");
+    sandbox.write("ws/secret.md", "not to be published");
+    sandbox.write("ws/outside/x.md", "not to be published");
     sandbox.write("ws/alpha/docs/real.md", "real");
     sandbox.write("ws/alpha/shared/deep/x.md", "shared");
     let docs = sandbox.path("ws/alpha/docs");
@@ -182,7 +186,7 @@ fn links_lead_nowhere_outside_the_root() {
 }
 
 #[test]
-fn what_is_matched_but_not_taken_stays_in_the_codex() {
+fn copies_of_skipped_files_stay_in_the_codex() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "  sync:\n    max_file_size: 10B\n");
     sandbox.write("ws/alpha/docs/a.md", "small");
@@ -203,7 +207,7 @@ fn what_is_matched_but_not_taken_stays_in_the_codex() {
 }
 
 #[test]
-fn two_sources_for_one_place_are_named() {
+fn colliding_sources_are_an_error() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/docs/A.md", "A");
@@ -219,7 +223,7 @@ fn two_sources_for_one_place_are_named() {
 }
 
 #[test]
-fn an_empty_codex_and_one_without_projects_work() {
+fn empty_codex_and_codex_without_projects_work() {
     for existing in [None, Some("README.md")] {
         let sandbox = Sandbox::new();
         let codex = sandbox.workspace(&["alpha"], "");
@@ -236,7 +240,7 @@ fn an_empty_codex_and_one_without_projects_work() {
 }
 
 #[test]
-fn a_file_where_another_needs_a_directory_is_refused() {
+fn file_at_the_path_of_a_directory_is_an_error() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/docs/a.md", "a");
@@ -255,7 +259,7 @@ fn a_file_where_another_needs_a_directory_is_refused() {
 }
 
 #[test]
-fn what_is_never_a_source_is_none_whatever_way_leads_there() {
+fn denied_paths_are_not_published_through_any_path() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&[], "");
     let codex = crate::support::Codex::empty(&sandbox.path("codex.git"), &sandbox);
@@ -273,7 +277,7 @@ fn what_is_never_a_source_is_none_whatever_way_leads_there() {
 ",
     );
     sandbox.remove("ws/.fractary");
-    // Beside the file that `--config-file` names, it is the local layer.
+    // The local layer, because it is beside the file that `--config-file` names.
     sandbox.write(
         "ws/config.local.yaml",
         "codex: { remote: { token: s3cret } }",

@@ -1,5 +1,5 @@
-//! Disks that are full, missing or not to be written: a clear error with place and cure, or a warning where nothing is
-//! lost; the codex as it was, or whole.
+//! Disks that are full, missing or read-only. The error names the directory and a fix; if only the cache or the state is
+//! affected, it is a warning. The codex is either unchanged or complete.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::{Codex, Output, Sandbox, process};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
-const KEPT: &str = "home/.cache/fractary-codex";
+const CLONES: &str = "home/.cache/fractary-codex";
 
 /// A megabyte that does not compress.
 fn noise() -> String {
@@ -27,13 +27,13 @@ fn world() -> (Sandbox, Codex) {
     let codex = sandbox.workspace(&["alpha"], "");
     codex.commit(&[("100644", "README.md", "the codex")], &[]);
     sandbox.write("ws/alpha/README.md", "alpha");
-    for directory in [STATE, KEPT] {
+    for directory in [STATE, CLONES] {
         fs::create_dir_all(sandbox.path(directory)).unwrap();
     }
     (sandbox, codex)
 }
 
-/// Mounts a small disk there.
+/// The command that mounts a small disk at `directory`.
 fn small(sandbox: &Sandbox, directory: &str, options: &str) -> String {
     format!(
         "mount -t tmpfs -o {options} tmpfs {}",
@@ -41,7 +41,7 @@ fn small(sandbox: &Sandbox, directory: &str, options: &str) -> String {
     )
 }
 
-/// Mounts what is there so that it cannot be written.
+/// The command that makes `directory` read-only.
 fn read_only(sandbox: &Sandbox, directory: &str) -> String {
     let path = sandbox.path(directory);
     format!(
@@ -50,15 +50,16 @@ fn read_only(sandbox: &Sandbox, directory: &str) -> String {
     )
 }
 
-/// The run says what is wrong, where and what to do, and changed nothing; without the fault it does its job.
+/// Asserts that the run failed with an error that names the directory and a fix, and changed nothing, and that the next
+/// sync without the fault succeeds.
 #[track_caller]
 fn assert_fails(
     sandbox: &Sandbox,
     codex: &Codex,
     output: Output,
     kind: &str,
-    place: &str,
-    cure: &str,
+    directory: &str,
+    fix: &str,
 ) {
     let document = output.code(4).json();
     let error = &document["error"];
@@ -67,17 +68,17 @@ fn assert_fails(
         (&kind.into(), &false.into()),
         "{error}"
     );
-    let place = sandbox.path(place).display().to_string();
+    let directory = sandbox.path(directory).display().to_string();
     assert!(
         error["message"]
             .as_str()
-            .is_some_and(|message| message.contains(&place)),
+            .is_some_and(|message| message.contains(&directory)),
         "{error}"
     );
     assert!(
         error["hints"][0]
             .as_str()
-            .is_some_and(|hint| hint.contains(cure)),
+            .is_some_and(|hint| hint.contains(fix)),
         "{error}"
     );
     assert!(!error["causes"].as_array().unwrap().is_empty(), "{error}");
@@ -90,7 +91,7 @@ fn assert_fails(
     );
 }
 
-/// The run does its job, and warns that something cannot be kept.
+/// Asserts that the run succeeded with one warning, which contains `about`.
 #[track_caller]
 fn assert_warns(sandbox: &Sandbox, codex: &Codex, output: Output, about: &str) {
     let document = output.code(0).json();
@@ -109,10 +110,10 @@ fn assert_warns(sandbox: &Sandbox, codex: &Codex, output: Output, about: &str) {
 }
 
 #[test]
-fn no_room_for_the_temporary_clone() {
-    // No room to make it; to set it up; for what is fetched; for what is to be sent.
+fn full_disk_of_the_temporary_clone_is_an_error() {
+    // No room to create the clone, to set it up, for fetched objects, and for new objects.
     for (disk, stage) in [
-        ("nr_inodes=1", "made"),
+        ("nr_inodes=1", "created"),
         ("size=8k", "set up"),
         ("size=400k", "fetched"),
         ("size=2m", "written"),
@@ -138,7 +139,7 @@ fn no_room_for_the_temporary_clone() {
 }
 
 #[test]
-fn no_room_for_the_kept_clone() {
+fn full_disk_of_the_persistent_clone_is_an_error() {
     for disk in ["nr_inodes=1", "size=8k", "size=400k"] {
         let (sandbox, codex) = world();
         sandbox.write("ws/alpha/docs/large.md", noise());
@@ -149,7 +150,8 @@ fn no_room_for_the_kept_clone() {
             "--config",
             "clone.strategy=cached",
         ];
-        let Some(output) = sandbox.run_with_mounts(&small(&sandbox, KEPT, disk), &arguments) else {
+        let Some(output) = sandbox.run_with_mounts(&small(&sandbox, CLONES, disk), &arguments)
+        else {
             return;
         };
         assert_fails(
@@ -157,46 +159,46 @@ fn no_room_for_the_kept_clone() {
             &codex,
             output,
             "disk-full",
-            KEPT,
+            CLONES,
             "`clone.strategy: temp`",
         );
     }
 }
 
 #[test]
-fn no_room_for_a_fetch_into_a_kept_clone_leaves_it_usable() {
+fn persistent_clone_is_usable_after_a_fetch_without_room() {
     let (sandbox, codex) = world();
-    let kept = [
+    let cached = [
         "sync",
         "--all",
         "--json",
         "--config",
         "clone.strategy=cached",
     ];
-    sandbox.run(&kept).code(0);
+    sandbox.run(&cached).code(0);
     sandbox.write("message", noise());
     let message = sandbox.path("message").display().to_string();
     let commit = codex.git(&["commit-tree", "-p", "main", "-F", &message, "main^{tree}"]);
     codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
     sandbox.write("ws/alpha/README.md", "changed");
-    // The kept clone on a disk that has just room for it.
-    let (clones, disk) = (sandbox.path(KEPT), sandbox.path("disk"));
+    // The persistent clone, on a disk that has just enough room for it.
+    let (clones, disk) = (sandbox.path(CLONES), sandbox.path("disk"));
     let mounts = format!(
         "mkdir {1} && mount -t tmpfs -o size=400k tmpfs {1} && cp -r {0}/. {1} && mount --bind {1} {0}",
         clones.display(),
         disk.display()
     );
-    let Some(output) = sandbox.run_with_mounts(&mounts, &kept) else {
+    let Some(output) = sandbox.run_with_mounts(&mounts, &cached) else {
         return;
     };
     assert_eq!(output.code(4).json()["error"]["kind"], "disk-full");
-    sandbox.run(&kept).code(0);
+    sandbox.run(&cached).code(0);
     assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
     codex.assert_sound();
 }
 
 #[test]
-fn no_room_for_the_state_is_a_warning() {
+fn full_disk_of_the_state_is_a_warning() {
     let (sandbox, codex) = world();
     let mounts = small(&sandbox, STATE, "nr_inodes=1");
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
@@ -206,7 +208,7 @@ fn no_room_for_the_state_is_a_warning() {
 }
 
 #[test]
-fn state_that_cannot_be_written_is_a_warning() {
+fn read_only_state_is_a_warning() {
     let (sandbox, codex) = world();
     let mounts = read_only(&sandbox, STATE);
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
@@ -225,7 +227,7 @@ fn state_below_a_file_is_a_warning() {
 }
 
 #[test]
-fn no_room_in_the_cache_after_a_publication_is_a_warning() {
+fn full_disk_of_the_cache_after_a_push_is_a_warning() {
     let (sandbox, codex) = world();
     fs::create_dir_all(sandbox.path(CACHE)).unwrap();
     let mounts = small(&sandbox, CACHE, "nr_inodes=1");
@@ -236,10 +238,10 @@ fn no_room_in_the_cache_after_a_publication_is_a_warning() {
 }
 
 #[test]
-fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
+fn full_disk_during_a_pull_leaves_every_cached_file_complete() {
     let (sandbox, codex) = world();
     let (noise, include) = (noise(), "sync.from_codex.include=['codex://acme/core/**']");
-    let bring = [
+    let pull = [
         "sync",
         "--all",
         "--from-codex",
@@ -252,7 +254,7 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
         &[("100644", &file("a"), "old"), ("100644", &file("b"), "old")],
         &[],
     );
-    sandbox.run(&bring).code(0);
+    sandbox.run(&pull).code(0);
     let (a, b, large) = (file("a"), file("b"), file("large"));
     codex.commit(
         &[
@@ -262,7 +264,7 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
         ],
         &[],
     );
-    // The cache on a disk that has room for one of the large files.
+    // The cache, on a disk that has room for one of the large files.
     let (cache, disk, after) = (
         sandbox.path(CACHE),
         sandbox.path("disk"),
@@ -272,8 +274,8 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
     let mounts = format!(
         "mkdir {disk} && mount -t tmpfs -o size=1400k tmpfs {disk} && cp -a {cache}/. {disk} && mount --bind {disk} {cache}"
     );
-    let look = format!("cp -a {cache} {}", after.display());
-    let Some(output) = sandbox.run_between_mounts(&mounts, &bring, &look) else {
+    let copy = format!("cp -a {cache} {}", after.display());
+    let Some(output) = sandbox.run_between_mounts(&mounts, &pull, &copy) else {
         return;
     };
     let error = output.code(1).json()["projects"][0]["error"].take();
@@ -286,13 +288,13 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
             && error["hints"][0].is_string(),
         "{error}"
     );
-    // Every file is the old one or the new one.
+    // Every file has either the old or the new contents.
     for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
         let is = fs::read_to_string(after.join(path)).unwrap_or_else(|_| "none".to_owned());
         let before = if *path == large { "none" } else { "old" };
         assert!(is == before || is == new, "{path}: {} bytes", is.len());
     }
-    sandbox.run(&bring).code(0);
+    sandbox.run(&pull).code(0);
     for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
         assert!(
             fs::read_to_string(sandbox.path(CACHE).join(path)).unwrap() == *new,
@@ -302,7 +304,7 @@ fn no_room_for_what_comes_from_the_codex_leaves_the_cache_whole() {
 }
 
 #[test]
-fn a_workspace_that_cannot_be_written_is_published() {
+fn read_only_workspace_is_published() {
     let (sandbox, codex) = world();
     let mounts = read_only(&sandbox, "ws");
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
@@ -317,7 +319,7 @@ fn a_workspace_that_cannot_be_written_is_published() {
 }
 
 #[test]
-fn a_temporary_directory_that_cannot_be_written_or_is_none() {
+fn unusable_temporary_directory_is_an_error() {
     let (sandbox, codex) = world();
     if let Some(output) =
         sandbox.run_with_mounts(&read_only(&sandbox, "tmp"), &["sync", "--all", "--json"])
@@ -331,24 +333,24 @@ fn a_temporary_directory_that_cannot_be_written_or_is_none() {
             "`TMPDIR`",
         );
     }
-    for place in ["nowhere", "ws/alpha/README.md"] {
+    for path in ["nowhere", "ws/alpha/README.md"] {
         let (sandbox, codex) = world();
         let mut command = sandbox.program(&["sync", "--all", "--json"]);
-        command.env("TMPDIR", sandbox.path(place));
+        command.env("TMPDIR", sandbox.path(path));
         let output = sandbox.finish(command);
         assert_fails(
             &sandbox,
             &codex,
             output,
             "temporary-clone",
-            place,
+            path,
             "`TMPDIR`",
         );
     }
 }
 
 #[test]
-fn a_kept_clone_that_cannot_be_written() {
+fn read_only_persistent_clone_is_an_error() {
     let (sandbox, codex) = world();
     let arguments = [
         "sync",
@@ -357,7 +359,7 @@ fn a_kept_clone_that_cannot_be_written() {
         "--config",
         "clone.strategy=cached",
     ];
-    let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, KEPT), &arguments) else {
+    let Some(output) = sandbox.run_with_mounts(&read_only(&sandbox, CLONES), &arguments) else {
         return;
     };
     assert_fails(
@@ -365,15 +367,15 @@ fn a_kept_clone_that_cannot_be_written() {
         &codex,
         output,
         "kept-clone",
-        KEPT,
+        CLONES,
         "`clone.strategy: temp`",
     );
 }
 
 #[test]
-fn a_clone_that_cannot_be_removed_takes_nothing_back() {
+fn clone_that_cannot_be_removed_does_not_fail_the_run() {
     let (sandbox, codex) = world();
-    // Something is mounted inside it, by the wrapper of git, which sees the program's mounts.
+    // The wrapper of git, which sees the program's mounts, mounts a file system inside the clone.
     sandbox.use_git();
     let clone = sandbox.path("tmp").join("fractary-codex-clone-*");
     let script = format!(
@@ -381,7 +383,7 @@ fn a_clone_that_cannot_be_removed_takes_nothing_back() {
         clone.display()
     );
     sandbox.run_at(Step::Verify, Moment::After, &script);
-    let mounts = small(&sandbox, KEPT, "size=1m");
+    let mounts = small(&sandbox, CLONES, "size=1m");
     let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
         return;
     };
@@ -393,18 +395,18 @@ fn a_clone_that_cannot_be_removed_takes_nothing_back() {
 }
 
 #[test]
-fn what_a_killed_run_left_goes_with_the_next_though_it_needs_no_clone() {
+fn clones_of_killed_runs_are_removed_by_a_run_without_a_clone() {
     let (sandbox, _codex) = world();
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.write("tmp/fractary-codex-clone-dead/lock", "");
     sandbox.write("tmp/fractary-codex-clone-dead/codex.git/HEAD", "");
-    // Killed before the clone had its name: another run may be at it just now, but not for days.
-    for (name, made) in [("old", "2 days ago"), ("new", "now")] {
+    // Killed before the clone had its final name: a new one may belong to a running program, an old one does not.
+    for (name, created) in [("old", "2 days ago"), ("new", "now")] {
         sandbox.write(&format!("tmp/.fractary-codex-making-{name}/lock"), "");
         let directory = sandbox.path(&format!("tmp/.fractary-codex-making-{name}"));
         assert!(
             process::program("touch")
-                .args(["-d", made])
+                .args(["-d", created])
                 .arg(directory)
                 .status()
                 .unwrap()

@@ -1,4 +1,4 @@
-//! What withholds or fails one project, and lets the others land.
+//! Projects that are withheld or fail, while the others are published.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Codex, Sandbox, executable, process};
 
-/// Two projects, ten files each, synced once.
+/// Two projects with ten files each, after a sync.
 fn synced() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta"], "");
@@ -19,7 +19,7 @@ fn synced() -> (Sandbox, Codex) {
 }
 
 #[test]
-fn a_missing_root_fails_and_the_others_land() {
+fn missing_root_fails_only_its_project() {
     let (sandbox, codex) = synced();
     sandbox.remove("ws/alpha");
     sandbox.write("ws/beta/docs/new.md", "new");
@@ -36,7 +36,7 @@ fn a_missing_root_fails_and_the_others_land() {
 }
 
 #[test]
-fn counts_of_a_project_that_was_not_compared_are_unknown() {
+fn counts_of_an_unreadable_project_are_unknown() {
     let (sandbox, _codex) = synced();
     sandbox.remove("ws/alpha");
 
@@ -63,7 +63,7 @@ fn counts_of_a_project_that_was_not_compared_are_unknown() {
 }
 
 #[test]
-fn a_source_without_matches_is_withheld_until_it_is_meant() {
+fn project_without_matching_files_is_withheld_unless_allowed() {
     let (sandbox, codex) = synced();
     sandbox.remove("ws/alpha/docs");
     let output = sandbox.run(&["sync", "--all"]).code(1);
@@ -82,12 +82,12 @@ fn a_source_without_matches_is_withheld_until_it_is_meant() {
 }
 
 #[test]
-fn deletions_beyond_both_limits_are_withheld() {
+fn deletions_above_both_limits_are_withheld() {
     let (sandbox, codex) = synced();
     for file in 0..6 {
         sandbox.remove(&format!("ws/alpha/docs/{file}.md"));
     }
-    // Sixty percent, but no more than twenty files: both limits must be exceeded.
+    // Six of ten files are more than half, but not more than twenty files. Both limits must be exceeded.
     let guard = ["--config", "sync.delete_guard.files=5"];
     sandbox
         .run(&["sync", "-p", "alpha", guard[0], guard[1]])
@@ -107,7 +107,7 @@ fn deletions_beyond_both_limits_are_withheld() {
 }
 
 #[test]
-fn a_sync_that_keeps_nothing_is_withheld() {
+fn replacing_all_files_is_withheld() {
     let (sandbox, codex) = synced();
     for file in 0..10 {
         sandbox.remove(&format!("ws/alpha/docs/{file}.md"));
@@ -132,7 +132,7 @@ fn a_sync_that_keeps_nothing_is_withheld() {
 }
 
 #[test]
-fn atomic_pushes_nothing_unless_all_are_ready() {
+fn atomic_run_pushes_nothing_unless_all_projects_are_ready() {
     let (sandbox, codex) = synced();
     let tip = codex.tip();
     sandbox.remove("ws/alpha/docs");
@@ -147,13 +147,13 @@ fn atomic_pushes_nothing_unless_all_are_ready() {
 }
 
 #[test]
-fn an_unreadable_file_fails_its_project() {
+fn unreadable_file_fails_only_its_project() {
     let (sandbox, _codex) = synced();
     sandbox.set_mode("ws/alpha/docs/1.md", 0o000);
     sandbox.write("ws/beta/docs/0.md", "changed");
     let program = env!("CARGO_BIN_EXE_fractary-codex");
     let mut command = if rustix::process::geteuid().is_root() {
-        // Root reads everything: nobody does it, to whom all of it is given.
+        // Root can read every file, so the program runs as the user nobody, who gets all files.
         let given = process::program("chown")
             .args(["-R", "65534:65534"])
             .arg(sandbox.path(""))
@@ -179,7 +179,7 @@ fn an_unreadable_file_fails_its_project() {
 }
 
 #[test]
-fn both_sides_empty_is_a_warning() {
+fn project_without_files_on_either_side_is_a_warning() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/src/a.rs", "code");
@@ -192,10 +192,10 @@ fn both_sides_empty_is_a_warning() {
 }
 
 #[test]
-fn a_file_that_is_not_as_long_as_it_was_said_to_be_fails_its_project() {
+fn file_with_a_wrong_size_fails_its_project() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
-    // The system says of this file that it is empty, and more is read from it.
+    // The size of this file is reported as 0, but it has contents.
     let alpha = "projects.alpha={root='/proc/sys/kernel', sync={to_codex={include=['ostype']}}}";
     let output = sandbox
         .run(&["sync", "--all", "--dry-run", "--config", alpha])

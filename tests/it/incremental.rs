@@ -1,4 +1,4 @@
-//! What is remembered between runs, and that it is never believed beyond what it is true of.
+//! The state that is recorded between runs, and that it is ignored when it no longer applies.
 
 use std::fs;
 
@@ -16,8 +16,8 @@ fn synced() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Runs with a log, and tells what was asked of the codex.
-fn asked(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
+/// Runs the program and returns the requests that it sent, as its log shows them.
+fn requests(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
     let mut command = sandbox.program(arguments);
     command.env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
     let output = sandbox.finish(command).code(0);
@@ -40,20 +40,20 @@ fn asked(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
             spans
                 .iter()
                 .find(|(span, _)| is(line, span))
-                .map(|(_, asked)| *asked)
+                .map(|(_, request)| *request)
         })
         .collect()
 }
 
 #[test]
-fn nothing_changed_costs_one_question() {
+fn run_without_changes_sends_one_request() {
     let (sandbox, codex) = synced();
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
-    // Somebody else's commit makes what is known a thing of the past, once.
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list"]);
+    // After a commit of another client, the recorded state is out of date once.
     codex.commit(&[("100644", "other.md", "x")], &[]);
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
-    // As a fresh checkout has them: the same contents, written now.
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list"]);
+    // As in a fresh checkout: the same contents, written now.
     for path in [
         "ws/alpha/README.md",
         "ws/alpha/docs/a.md",
@@ -64,18 +64,18 @@ fn nothing_changed_costs_one_question() {
         sandbox.remove(path);
         sandbox.write(path, same);
     }
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
-    // A change is pushed on top of a fetched tip, and then known again.
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list"]);
+    // A change is pushed on top of a fetched tip, and the state is recorded again.
     sandbox.write("ws/alpha/README.md", "changed");
     assert_eq!(
-        asked(&sandbox, &["sync", "--all"]),
+        requests(&sandbox, &["sync", "--all"]),
         ["list", "fetch", "push", "list"]
     );
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list"]);
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list"]);
 }
 
 #[test]
-fn what_is_known_is_ignored_when_it_is_damaged() {
+fn damaged_state_is_ignored() {
     let (sandbox, codex) = synced();
     let state = sandbox.path("home/.local/state/fractary-codex");
     for directory in ["codex", "stat"] {
@@ -87,7 +87,7 @@ fn what_is_known_is_ignored_when_it_is_damaged() {
             }
         }
     }
-    assert_eq!(asked(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
+    assert_eq!(requests(&sandbox, &["sync", "--all"]), ["list", "fetch"]);
     fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "a file where the directory should be").unwrap();
     sandbox.write("ws/alpha/README.md", "changed");
@@ -96,7 +96,7 @@ fn what_is_known_is_ignored_when_it_is_damaged() {
 }
 
 #[test]
-fn a_change_within_the_clocks_resolution_is_seen() {
+fn change_within_the_resolution_of_the_clock_is_detected() {
     let (sandbox, codex) = synced();
     // Same size, written right after the file was hashed, again and again.
     for round in 0..20 {
@@ -110,7 +110,7 @@ fn a_change_within_the_clocks_resolution_is_seen() {
 }
 
 #[test]
-fn an_offline_dry_run_compares_with_what_was_recorded() {
+fn offline_dry_run_compares_with_the_recorded_state() {
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.write("ws/alpha/README.md", "changed");
@@ -119,7 +119,7 @@ fn an_offline_dry_run_compares_with_what_was_recorded() {
         .code(0)
         .json();
     let tip = codex.tip();
-    // The codex is out of reach, and nobody asks for it.
+    // The codex cannot be reached, and it is not contacted.
     fs::rename(codex.path(), sandbox.path("gone.git")).unwrap();
     let before = (
         sandbox.fingerprint("ws"),
@@ -152,15 +152,15 @@ fn an_offline_dry_run_compares_with_what_was_recorded() {
         human.stdout
     );
     assert_eq!(
-        asked(&sandbox, &["sync", "--all", "--dry-run", "--offline"]),
+        requests(&sandbox, &["sync", "--all", "--dry-run", "--offline"]),
         [""; 0]
     );
 }
 
 #[test]
-fn that_records_are_of_several_tips_is_told() {
+fn records_of_different_commits_are_a_warning() {
     let (sandbox, _codex) = synced();
-    let offline = |warned: bool| {
+    let sync_offline = |warns: bool| {
         let output = sandbox
             .run(&["sync", "--all", "--dry-run", "--offline", "--json"])
             .code(0)
@@ -169,14 +169,14 @@ fn that_records_are_of_several_tips_is_told() {
             output["warnings"]
                 .to_string()
                 .contains("from different commits"),
-            warned,
+            warns,
             "{output}"
         );
     };
-    offline(false);
+    sync_offline(false);
     sandbox.write("ws/alpha/docs/new.md", "new");
     sandbox.run(&["sync", "-p", "alpha"]).code(0);
-    offline(true);
+    sync_offline(true);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn offline_without_records_is_an_error() {
 }
 
 #[test]
-fn what_is_recorded_of_one_remote_and_branch_is_nothing_to_another() {
+fn state_is_recorded_per_remote_and_branch() {
     let (sandbox, _codex) = synced();
     let offline = |setting: &str| {
         let output = sandbox.run(&[
@@ -221,7 +221,7 @@ fn what_is_recorded_of_one_remote_and_branch_is_nothing_to_another() {
 }
 
 #[test]
-fn a_kept_clone_is_used_again_and_heals_itself() {
+fn persistent_clone_is_reused_and_replaced_if_damaged() {
     let (sandbox, codex) = synced();
     let cached = |content: &str| {
         sandbox.write("ws/alpha/README.md", content);
@@ -242,7 +242,7 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     };
     let first = packs();
     cached("2");
-    assert!(packs() > first, "the clone was kept");
+    assert!(packs() > first, "the clone was reused");
     for (path, data, ..) in sandbox.fingerprint(clones) {
         if path.extension().is_some_and(|e| e == "pack" || e == "idx") {
             sandbox.set_mode(
@@ -265,10 +265,13 @@ fn a_kept_clone_is_used_again_and_heals_itself() {
     codex.assert_sound();
 }
 
-/// Has somebody change a file of alpha's just before our first push, and after that fetch a `signal` sent.
+/// Makes another client change a file of `alpha` just before the first push, and runs `signal` after the next fetch.
 fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     let before = codex.tip().unwrap();
-    codex.commit(&[("100644", "projects/alpha/README.md", "somebody's")], &[]);
+    codex.commit(
+        &[("100644", "projects/alpha/README.md", "of another client")],
+        &[],
+    );
     codex.git(&["update-ref", "refs/heads/other", "refs/heads/main"]);
     codex.git(&["update-ref", "refs/heads/main", &before]);
     let (mark, path) = (sandbox.path("pushed"), codex.path().display());
@@ -290,7 +293,7 @@ fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
 }
 
 #[test]
-fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
+fn state_is_not_recorded_between_a_fetch_and_the_next_plan() {
     let (sandbox, codex) = synced();
     // The wrapper of git sends the signal.
     sandbox.use_git();
@@ -298,14 +301,14 @@ fn what_others_did_while_a_run_was_interrupted_is_seen_by_the_next() {
     overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");
     sandbox.run(&["sync", "--all"]).code(130);
     sandbox.remove("bin/git");
-    // Nothing of ours is to be done: only a record that is not true would call it up to date.
+    // The source is as in the first sync. With a wrong record, the project would seem to be up to date.
     sandbox.write("ws/alpha/docs/a.md", "alpha");
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
 }
 
 #[test]
-fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
+fn overtaken_run_reports_the_tip_below_its_commits() {
     let (sandbox, codex) = synced();
     sandbox.write("ws/alpha/docs/a.md", "changed");
     overtaken(&sandbox, &codex, ":");
@@ -320,8 +323,8 @@ fn a_run_that_was_overtaken_tells_the_tip_that_it_went_on_top_of() {
     );
 }
 
-/// Makes an image of a file system without nanoseconds, which holds `a.md` with these contents: inode, size and all times
-/// are the same in each. `None`, and a line that says so, where the programs are missing.
+/// Makes an image of a file system without nanoseconds that contains `a.md`. Inode, size and all times are the same in
+/// every image. Returns `None` and prints a message if the programs are missing.
 fn image(sandbox: &Sandbox, name: &str, contents: &str) -> Option<()> {
     let (mke2fs, debugfs) = ("/usr/sbin/mke2fs", "/usr/sbin/debugfs");
     if !std::path::Path::new(mke2fs).exists() || !std::path::Path::new(debugfs).exists() {
@@ -346,7 +349,7 @@ fn image(sandbox: &Sandbox, name: &str, contents: &str) -> Option<()> {
 }
 
 #[test]
-fn without_a_real_change_time_files_are_read_again() {
+fn files_without_a_real_change_time_are_read_again() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     sandbox.write("ws/alpha/README.md", "alpha");

@@ -1,5 +1,5 @@
-//! Sources that change between the scan, which plans, and the writing of commits, which reads again: what is published
-//! is what was planned, or the project fails, and nobody else does.
+//! Sources that change between the scan and the time when files are read for the push. Either the planned contents are
+//! published, or the project fails and the others are published.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use crate::support::gate::{Moment, Step};
 use crate::support::{Codex, Output, Sandbox, wait_until};
 
-/// Two projects, synced once, and changed since.
+/// Two projects that were synced and have changed since.
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta"], "");
@@ -22,7 +22,7 @@ fn world() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Syncs, and makes `change` when everything is scanned and nothing is read again.
+/// Syncs, and runs `change` after everything was scanned and before anything is read again.
 fn sync_with(sandbox: &Sandbox, change: impl FnOnce(&Sandbox), arguments: &[&str]) -> Output {
     let gate = sandbox.hold_at(Step::List, Moment::Before);
     let mut command = sandbox.program(&["sync", "--all", "--json"]);
@@ -31,7 +31,7 @@ fn sync_with(sandbox: &Sandbox, change: impl FnOnce(&Sandbox), arguments: &[&str
         .env("FRACTARY_CODEX_STATE__DIR", sandbox.path("state"));
     let child = sandbox.spawn(command);
     gate.wait();
-    // What was learned of a project's files is written down at the end of its scan.
+    // The stat cache of a project is written at the end of its scan.
     let scanned = || fs::read_dir(sandbox.path("state/stat")).map_or(0, Iterator::count) == 2;
     wait_until("both projects are scanned", scanned);
     change(sandbox);
@@ -40,7 +40,7 @@ fn sync_with(sandbox: &Sandbox, change: impl FnOnce(&Sandbox), arguments: &[&str
 }
 
 #[test]
-fn a_file_that_is_not_what_was_scanned_fails_its_project_alone() {
+fn file_that_changes_after_the_scan_fails_only_its_project() {
     let file = "ws/alpha/docs/a.md";
     type Change = fn(&Sandbox, &str);
     let changes: [(&str, &str, Change); 9] = [
@@ -84,7 +84,7 @@ fn a_file_that_is_not_what_was_scanned_fails_its_project_alone() {
         let (sandbox, codex) = world();
         let before = codex.tree();
         let output = sync_with(&sandbox, |sandbox| change(sandbox, file), &[]);
-        assert_failed_alone(&sandbox, &codex, output, kind, "`docs/a.md`", what);
+        assert_only_alpha_failed(&sandbox, &codex, output, kind, "`docs/a.md`", what);
         let after = codex.tree();
         for path in ["projects/alpha/docs/a.md", "projects/alpha/docs/deep/a.md"] {
             assert_eq!(after[path], before[path], "{what}");
@@ -94,7 +94,7 @@ fn a_file_that_is_not_what_was_scanned_fails_its_project_alone() {
 }
 
 #[test]
-fn a_root_that_goes_away_fails_its_project_alone() {
+fn root_that_disappears_after_the_scan_fails_only_its_project() {
     type Change = fn(&Sandbox);
     let changes: [(&str, &str, Change); 2] = [
         ("the root is removed", "root", |sandbox| {
@@ -110,7 +110,7 @@ fn a_root_that_goes_away_fails_its_project_alone() {
     for (what, kind, change) in changes {
         let (sandbox, codex) = world();
         let output = sync_with(&sandbox, change, &[]);
-        assert_failed_alone(&sandbox, &codex, output, kind, "a", what);
+        assert_only_alpha_failed(&sandbox, &codex, output, kind, "a", what);
         assert_eq!(
             codex.file("projects/alpha/docs/a.md"),
             "as it was",
@@ -120,9 +120,9 @@ fn a_root_that_goes_away_fails_its_project_alone() {
     }
 }
 
-/// `alpha` failed and is told, `beta` landed, and what was read only halfway is nowhere.
+/// Asserts that `alpha` failed with an error, `beta` was published, and no partly read file is in the codex.
 #[track_caller]
-fn assert_failed_alone(
+fn assert_only_alpha_failed(
     sandbox: &Sandbox,
     codex: &Codex,
     output: Output,
@@ -164,7 +164,7 @@ fn assert_failed_alone(
     assert_eq!(codex.subjects()[0], "Sync 1 files from beta", "{what}");
     assert_eq!(codex.subjects().len(), 3, "{what}");
     codex.assert_sound();
-    // No contents but those of the scans are in any object of the codex.
+    // All blobs in the codex have contents of one of the scans.
     let objects = codex.git(&["cat-file", "--batch-all-objects", "--batch-check"]);
     for line in objects.lines().filter(|line| line.contains(" blob ")) {
         let content = codex.git(&["cat-file", "blob", line.split(' ').next().unwrap()]);
@@ -176,7 +176,7 @@ fn assert_failed_alone(
     assert_eq!(sandbox.leftovers(), [""; 0], "{what}");
 }
 
-/// Once the source is as it should be, the next sync completes the job.
+/// Asserts that the next sync with correct sources completes the work.
 #[track_caller]
 fn assert_completed(sandbox: &Sandbox, codex: &Codex, what: &str) {
     if sandbox.path("ws/alpha").exists() {
@@ -194,7 +194,7 @@ fn assert_completed(sandbox: &Sandbox, codex: &Codex, what: &str) {
 }
 
 #[test]
-fn nobody_lands_with_atomic() {
+fn atomic_run_pushes_nothing_if_a_file_changes_after_the_scan() {
     let (sandbox, codex) = world();
     let tip = codex.tip();
     let output = sync_with(
@@ -207,7 +207,7 @@ fn nobody_lands_with_atomic() {
 }
 
 #[test]
-fn a_file_that_is_written_again_as_it_was_lands() {
+fn file_that_is_rewritten_with_the_same_contents_is_published() {
     let (sandbox, codex) = world();
     let again = |sandbox: &Sandbox| {
         sandbox.remove("ws/alpha/docs/a.md");
