@@ -55,6 +55,7 @@
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::bound` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
+//! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::outgoing` |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
 //! | the clone of a killed run is removed | `codex::temp_clone` |

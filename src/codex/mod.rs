@@ -9,6 +9,7 @@ pub mod error;
 pub mod git_config;
 pub mod identity;
 pub mod objects;
+pub mod push_contents;
 pub mod queue_lock;
 mod remote;
 pub mod signing;

@@ -9,17 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rayon::prelude::*;
-
 use super::clone_check;
-use super::objects::pack::{self, Encoded, PackWriter, Written};
+use super::objects::pack::{Encoded, PackWriter, Written};
 use super::objects::tree::TreeError;
 use super::temp_clone::{LOCK, TempCloneDir};
-use crate::object::{Kind, ObjectId};
+use crate::object::ObjectId;
 use crate::paths::shown;
 
-/// Bytes of contents that are in memory at a time, twice: read and compressed, and about to be written.
-const BATCH: u64 = 8 << 20;
 /// A kept clone with more files of packs than this is fetched anew: cheaper than tidying it.
 const MANY_PACKS: usize = 300;
 /// Where the fetched tip is kept inside the clone.
@@ -300,41 +296,24 @@ impl Store {
         }
     }
 
-    /// Writes a pack of `objects` and of the blobs of `sources`. A blob's contents come from `read` only when their turn
-    /// is near, so memory holds a few megabytes of them at a time whatever their sum.
-    pub fn write_pack<S: Sync, E: Send + From<io::Error>>(
-        &self,
-        objects: &[Encoded],
-        sources: &[(ObjectId, u64, S)],
-        read: impl Fn(&S) -> Result<Vec<u8>, E> + Sync,
-    ) -> Result<(), E> {
-        let mut writer = PackWriter::create(
-            &self.path.join("objects/pack"),
-            (objects.len() + sources.len()) as u32,
-        )?;
-        for object in objects {
-            writer.append(object)?;
-        }
-        let encode = |batch: &[(ObjectId, u64, S)]| -> Result<Vec<Encoded>, E> {
-            batch
-                .par_iter()
-                .map(|(id, _, source)| Ok(pack::whole(*id, Kind::Blob, &read(source)?)))
-                .collect()
-        };
-        let mut ready: Vec<Encoded> = Vec::new();
-        let mut rest = sources;
-        while !rest.is_empty() || !ready.is_empty() {
-            let (batch, behind) = rest.split_at(batch_length(rest));
-            rest = behind;
-            // One batch is written while the next is read and compressed.
-            let write = || ready.iter().try_for_each(|object| writer.append(object));
-            let (written, encoded) = rayon::join(write, || encode(batch));
-            written?;
-            ready = encoded?;
-        }
-        let written = writer.finish()?;
-        self.written().push(written);
+    /// Writes a pack of these trees and commits, in an order in which a delta follows its base.
+    pub fn write_objects(&self, objects: &[Encoded]) -> io::Result<()> {
+        let mut writer = self.new_pack(objects.len() as u32)?;
+        objects
+            .iter()
+            .try_for_each(|object| writer.append(object))?;
+        self.add_pack(writer.finish()?);
         Ok(())
+    }
+
+    /// Starts a pack of `count` objects in the clone.
+    pub(super) fn new_pack(&self, count: u32) -> io::Result<PackWriter> {
+        PackWriter::create(&self.path.join("objects/pack"), count)
+    }
+
+    /// Takes note of a pack that this run has written to the clone.
+    pub(super) fn add_pack(&self, pack: Written) {
+        self.written().push(pack);
     }
 
     /// The packs that this run wrote, in that order.
@@ -507,16 +486,6 @@ pub(super) fn io_error(error: &git2::Error) -> io::Error {
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error.message().to_owned())
-}
-
-/// How many of the next blobs make a batch: a few megabytes, at least one.
-fn batch_length<S>(sources: &[(ObjectId, u64, S)]) -> usize {
-    let mut total = 0;
-    let fits = sources.iter().take(512).take_while(|(_, size, _)| {
-        total += size;
-        total <= BATCH
-    });
-    fits.count().max(1).min(sources.len())
 }
 
 /// Whether git finds a repository when it is given `path`: there, or at one of the names that it tries in its stead.

@@ -1,6 +1,6 @@
 //! The remote's side of a run: the branches, their tips, and a clone of what they contain.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -40,8 +40,6 @@ pub(super) struct RemoteSession {
     pub(super) store: Option<Store>,
     /// The recorded listings of the base, which are used instead of a fetch. There is one per project or none at all.
     recorded: Vec<Listing>,
-    /// The blobs that this run wrote into the clone.
-    pub(super) written_blobs: HashSet<ObjectId>,
     pub(super) base: Base,
     pub(super) target: PushTarget,
     repeater: Repeater,
@@ -253,7 +251,6 @@ impl RemoteSession {
             transport,
             store: None,
             recorded: Vec::new(),
-            written_blobs: HashSet::new(),
             base,
             target: PushTarget {
                 branch: refs.branch,
@@ -343,7 +340,6 @@ impl RemoteSession {
         tracing::debug!(%error, "fetching all contents of the tip");
         if let Some(store) = &mut self.store {
             store.renew_with_contents()?;
-            self.written_blobs.clear();
         }
         self.fetch(request)?;
         match self.store().missing(ids)?.is_empty() {
@@ -374,7 +370,6 @@ impl RemoteSession {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "fetching into a new clone");
                     store.renew()?;
-                    self.written_blobs.clear();
                     self.transport.prepare(&store)?;
                     self.fetch_into(&store, &base.branch, request, Check::Root)?
                 }

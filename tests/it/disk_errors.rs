@@ -4,23 +4,11 @@
 use std::fs;
 
 use crate::support::gate::{Moment, Step};
-use crate::support::{Codex, Output, Sandbox, process};
+use crate::support::{Codex, Output, Sandbox, noise, process};
 
 const STATE: &str = "home/.local/state/fractary-codex";
 const CACHE: &str = "ws/.fractary/codex/cache";
 const CLONES: &str = "home/.cache/fractary-codex";
-
-/// A megabyte that does not compress.
-fn noise() -> String {
-    let mut state = 1u64;
-    let letters = (0..1_000_000).map(|_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        char::from(b' ' + (state >> 33) as u8 % 95)
-    });
-    letters.collect()
-}
 
 fn world() -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
@@ -122,13 +110,16 @@ fn full_disk_of_the_temporary_clone_is_an_error() {
         // The native transport reads a local codex in place, so that its clone needs little room.
         sandbox.use_git();
         if stage == "fetched" {
-            sandbox.write("message", noise());
+            sandbox.write("message", noise(1_000_000));
             let message = sandbox.path("message").display().to_string();
             let commit = codex.git(&["commit-tree", "-F", &message, "main^{tree}"]);
             codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
         } else if stage == "written" {
-            sandbox.write("ws/alpha/docs/large.md", noise());
-            sandbox.write("ws/alpha/docs/larger.md", noise() + &noise());
+            sandbox.write("ws/alpha/docs/large.md", noise(1_000_000));
+            sandbox.write(
+                "ws/alpha/docs/larger.md",
+                noise(1_000_000) + &noise(1_000_000),
+            );
         }
         let mounts = small(&sandbox, "tmp", disk);
         let Some(output) = sandbox.run_with_mounts(&mounts, &["sync", "--all", "--json"]) else {
@@ -142,7 +133,7 @@ fn full_disk_of_the_temporary_clone_is_an_error() {
 fn full_disk_of_the_persistent_clone_is_an_error() {
     for disk in ["nr_inodes=1", "size=8k", "size=400k"] {
         let (sandbox, codex) = world();
-        sandbox.write("ws/alpha/docs/large.md", noise());
+        sandbox.write("ws/alpha/docs/large.md", noise(1_000_000));
         let arguments = [
             "sync",
             "--all",
@@ -176,7 +167,7 @@ fn persistent_clone_is_usable_after_a_fetch_without_room() {
         "clone.strategy=cached",
     ];
     sandbox.run(&cached).code(0);
-    sandbox.write("message", noise());
+    sandbox.write("message", noise(1_000_000));
     let message = sandbox.path("message").display().to_string();
     let commit = codex.git(&["commit-tree", "-p", "main", "-F", &message, "main^{tree}"]);
     codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
@@ -240,7 +231,10 @@ fn full_disk_of_the_cache_after_a_push_is_a_warning() {
 #[test]
 fn full_disk_during_a_pull_leaves_every_cached_file_complete() {
     let (sandbox, codex) = world();
-    let (noise, include) = (noise(), "sync.from_codex.include=['codex://acme/core/**']");
+    let (noise, include) = (
+        noise(1_000_000),
+        "sync.from_codex.include=['codex://acme/core/**']",
+    );
     let pull = [
         "sync",
         "--all",

@@ -18,6 +18,7 @@ mod guards;
 mod hostile;
 mod incremental;
 mod init;
+mod large_push;
 mod launcher;
 mod layout_rules;
 mod local_codex;

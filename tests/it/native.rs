@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::http::{Reaction, Stage};
+use crate::support::link::SlowLink;
 use crate::support::ssh::SshServer;
+use crate::support::tls::TlsServer;
 use crate::support::{Output, Sandbox, World, executable};
 
 impl World {
@@ -78,6 +80,36 @@ fn a_known_server_gets_no_request_that_is_not_needed() {
         .commit(&[("100644", "projects/other/x.md", "theirs")], &[]);
     assert_eq!(world.change("third"), [UPLOAD, UPLOAD, RECEIVE, UPLOAD]);
     assert_eq!(world.codex.file("projects/other/x.md"), "theirs");
+}
+
+#[test]
+fn a_run_takes_one_connection() {
+    let world = World::native(None);
+    let upstream = world.server().url("");
+    let Some(tls) = TlsServer::start(&world.sandbox, upstream.trim_end_matches('/')) else {
+        return;
+    };
+    let link = SlowLink::start(&tls.place(), 100_000_000);
+    let connections = |arguments: &[&str]| {
+        let before = link.connections();
+        let mut command = world.command(&[&["sync", "--all"], arguments].concat());
+        command
+            .env(
+                "FRACTARY_CODEX_REMOTE__URL",
+                format!("https://{}/codex.git", link.place()),
+            )
+            .env("GIT_SSL_CAINFO", tls.certificate());
+        world.sandbox.finish(command).code(0);
+        link.connections() - before
+    };
+    assert_eq!(connections(&[]), 1, "on a fresh machine");
+    world.sandbox.write("ws/alpha/README.md", "second");
+    assert_eq!(connections(&[]), 1, "on a known tip");
+    assert_eq!(world.codex.file("projects/alpha/README.md"), "second");
+    assert_eq!(connections(&[]), 1, "with nothing to do");
+    let selected = "sync.from_codex.include=['codex://acme/**']";
+    let pull = ["--from-codex", "--config", selected];
+    assert_eq!(connections(&pull), 1, "from the codex");
 }
 
 #[test]

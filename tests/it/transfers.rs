@@ -8,19 +8,7 @@ use serde_json::Value;
 use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::link::SlowLink;
 use crate::support::ssh::SshServer;
-use crate::support::{Sandbox, TOKEN, World};
-
-/// Text that hardly compresses.
-fn noise(length: usize) -> String {
-    let mut state = 1u64;
-    let letters = (0..length).map(|_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        char::from(b' ' + (state >> 33) as u8 % 95)
-    });
-    letters.collect()
-}
+use crate::support::{Sandbox, TOKEN, World, noise};
 
 const FROM_CODEX: &str = "sync.from_codex.include=['codex://acme/core/**']";
 

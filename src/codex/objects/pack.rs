@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,28 @@ enum Form {
     Whole(Kind),
     /// A delta of this object, which comes earlier in the same pack.
     Delta(ObjectId),
+}
+
+impl Encoded {
+    /// Writes the object as it is in any pack. Returns an error for a delta, which depends on its place in the pack.
+    pub fn write_whole(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Form::Whole(kind) = self.form else {
+            return Err(io::Error::other("a delta cannot be written alone"));
+        };
+        out.write_all(&self.head_of_whole(kind))?;
+        out.write_all(&self.compressed)
+    }
+
+    fn head_of_whole(&self, kind: Kind) -> Vec<u8> {
+        let code = match kind {
+            Kind::Commit => 1,
+            Kind::Tree => 2,
+            Kind::Blob => 3,
+        };
+        let mut head = Vec::with_capacity(8);
+        push_head(&mut head, code, self.size);
+        head
+    }
 }
 
 /// Encodes the object with this id and the contents `data` as a whole.
@@ -231,31 +253,7 @@ impl PackWriter {
 
     /// Appends one object. Returns an error if it is a delta whose base has not been appended before.
     pub fn append(&mut self, object: &Encoded) -> io::Result<()> {
-        let offset = self.offset;
-
-        let mut head = Vec::with_capacity(32);
-        match object.form {
-            Form::Whole(kind) => {
-                let code = match kind {
-                    Kind::Commit => 1,
-                    Kind::Tree => 2,
-                    Kind::Blob => 3,
-                };
-                push_head(&mut head, code, object.size);
-                if kind != Kind::Blob {
-                    self.offsets.insert(object.id, offset);
-                }
-            }
-            Form::Delta(base) => {
-                push_head(&mut head, 6, object.size);
-                let base = self
-                    .offsets
-                    .get(&base)
-                    .ok_or_else(|| io::Error::other("the base of a delta is not in the pack"))?;
-                push_distance(&mut head, offset - base);
-                self.offsets.insert(object.id, offset);
-            }
-        }
+        let head = self.head(object)?;
 
         let mut crc = libdeflater::Crc::new();
         crc.update(&head);
@@ -263,23 +261,68 @@ impl PackWriter {
         self.index.push(IndexEntry {
             id: object.id,
             crc: crc.sum(),
-            offset,
+            offset: self.offset,
         });
+        if !matches!(object.form, Form::Whole(Kind::Blob)) {
+            self.offsets.insert(object.id, self.offset);
+        }
         self.put(&head)?;
         self.put(&object.compressed)
+    }
+
+    /// The bytes before the compressed data of an object that is appended next.
+    fn head(&self, object: &Encoded) -> io::Result<Vec<u8>> {
+        match object.form {
+            Form::Whole(kind) => Ok(object.head_of_whole(kind)),
+            Form::Delta(base) => {
+                let base = self
+                    .offsets
+                    .get(&base)
+                    .ok_or_else(|| io::Error::other("the base of a delta is not in the pack"))?;
+                let mut head = Vec::with_capacity(32);
+                push_head(&mut head, 6, object.size);
+                push_distance(&mut head, self.offset - base);
+                Ok(head)
+            }
+        }
+    }
+
+    /// The number of objects that were appended.
+    pub fn count(&self) -> u32 {
+        self.index.len() as u32
     }
 
     /// Writes the trailer and the index, and renames both files to their final names. Returns an error if the number of
     /// objects is not the one announced to [`create`](Self::create).
     pub fn finish(mut self) -> io::Result<Written> {
-        if self.index.len() != self.expected as usize {
+        if self.count() != self.expected {
             return Err(io::Error::other(
                 "the pack does not hold the announced number of objects",
             ));
         }
-
         let checksum: [u8; 20] = self.sha.clone().finalize().into();
         self.file.write_all(&checksum)?;
+        self.publish(checksum)
+    }
+
+    /// Like [`finish`](Self::finish), for a pack that has fewer objects than announced: the number in its header is
+    /// corrected, and the file is read once more for its checksum.
+    pub fn finish_early(mut self) -> io::Result<Written> {
+        self.file.flush()?;
+        let file = self.file.get_mut().as_file_mut();
+        file.seek(SeekFrom::Start(8))?;
+        file.write_all(&(self.index.len() as u32).to_be_bytes())?;
+
+        file.seek(SeekFrom::Start(0))?;
+        let mut hashing = HashingWriter::new(io::sink());
+        io::copy(file, &mut hashing)?;
+        let checksum = hashing.checksum();
+        file.write_all(&checksum)?;
+        self.publish(checksum)
+    }
+
+    /// Writes the index and renames both files to their final names.
+    fn publish(mut self, checksum: [u8; 20]) -> io::Result<Written> {
         let pack = self
             .file
             .into_inner()
@@ -301,7 +344,7 @@ impl PackWriter {
         }
         Ok(Written {
             path: name.with_extension("pack"),
-            count: self.expected,
+            count: self.index.len() as u32,
             end: self.offset,
             blobs,
             others: self.offsets.into_keys().collect(),
@@ -321,6 +364,39 @@ fn blobs(
         .filter(|(entry, _)| !others.contains_key(&entry.id))
         .map(|(entry, end)| (entry.id, entry.offset..end))
         .collect()
+}
+
+/// Computes the checksum of the pack that is written through it.
+pub struct HashingWriter<W> {
+    out: W,
+    sha: Sha1,
+}
+
+impl<W> HashingWriter<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            sha: Sha1::new(),
+        }
+    }
+
+    /// The checksum of everything that was written.
+    pub fn checksum(self) -> [u8; 20] {
+        self.sha.finalize().into()
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(data)?;
+        self.sha.update(&data[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Appends an object's header: the type code and the uncompressed size.
@@ -399,6 +475,17 @@ mod tests {
 
     /// Writes a pack and checks that git reads every object from it, byte for byte.
     fn read_back(objects: &[(Kind, Vec<u8>)], encoded: &[Encoded]) {
+        read_back_with(objects, |packs| {
+            let mut writer = PackWriter::create(packs, encoded.len() as u32).unwrap();
+            encoded
+                .iter()
+                .for_each(|object| writer.append(object).unwrap());
+            writer.finish().unwrap();
+        });
+    }
+
+    /// The same for a pack that `write` writes into a directory.
+    fn read_back_with(objects: &[(Kind, Vec<u8>)], write: impl FnOnce(&Path)) {
         let directory = tempfile::tempdir().unwrap();
         let git = |arguments: &[&str]| {
             let output = Command::new("git")
@@ -415,11 +502,7 @@ mod tests {
         };
         git(&["init", "-q", "--bare"]);
         let packs = directory.path().join("objects/pack");
-        let mut writer = PackWriter::create(&packs, encoded.len() as u32).unwrap();
-        encoded
-            .iter()
-            .for_each(|object| writer.append(object).unwrap());
-        writer.finish().unwrap();
+        write(&packs);
         let index = fs::read_dir(&packs)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -482,6 +565,21 @@ mod tests {
         ];
         assert!(encoded[2].compressed.len() < 200);
         read_back(&[(Kind::Commit, next)], &encoded);
+    }
+
+    #[test]
+    fn pack_that_ends_early_is_complete_in_itself() {
+        let blobs = [b"first".as_slice(), b"second"];
+        let objects = blobs.map(|data| (Kind::Blob, data.to_vec()));
+        let encoded = blobs.map(|data| whole(hash(Kind::Blob, data), Kind::Blob, data));
+        read_back_with(&objects, |packs| {
+            let mut writer = PackWriter::create(packs, 300_000).unwrap();
+            encoded
+                .iter()
+                .for_each(|object| writer.append(object).unwrap());
+            let written = writer.finish_early().unwrap();
+            assert_eq!((written.count, written.blobs.len()), (2, 2));
+        });
     }
 
     #[test]

@@ -1,21 +1,18 @@
 //! The clone's side of a conversation: packs that come in, packs that go out, and where its history ends.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha1::{Digest, Sha1};
-
 use super::failure::Failure;
 use crate::codex::error::RemoteErrorKind;
-use crate::codex::objects::pack::Written;
-use crate::codex::objects::tree;
-use crate::codex::store::{Store, StoreError, io_error};
+use crate::codex::objects::pack::HashingWriter;
+use crate::codex::store::{Store, io_error};
 use crate::event::{Event, Reporter, Stage};
-use crate::object::{Mode, ObjectId};
+use crate::object::ObjectId;
 
 /// Length of a pack's header: `PACK`, version, number of objects.
 const HEADER: usize = 12;
@@ -154,33 +151,27 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Everything new in `commit` on top of `old`: what the last write made, and the contents it reuses from earlier
-    /// writes of the same run.
-    pub(super) fn of_push(
-        store: &Store,
-        commit: ObjectId,
-        old: Option<ObjectId>,
-    ) -> Result<Self, StoreError> {
-        let written = store.written();
+    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of this run hold.
+    pub(super) fn of_push(store: &Store, commit: ObjectId, contents: &[ObjectId]) -> Self {
         let mut parts = Self::default();
-        // A commit that was fetched is on the server already: there is nothing to send.
-        let Some((last, earlier)) = written
-            .split_last()
-            .filter(|(last, _)| last.contains(commit))
-        else {
-            return Ok(parts);
-        };
-        parts.add(&last.path, HEADER as u64..last.end, last.count);
-        if !earlier.is_empty() {
-            let needed = reused(store, last, commit, old)?;
-            for pack in earlier {
-                let places = needed.iter().filter_map(|id| pack.blobs.get(id));
-                for place in places {
-                    parts.add(&pack.path, place.clone(), 1);
-                }
+        parts.add_new(store, commit);
+        for pack in &*store.written() {
+            let places = contents.iter().filter_map(|id| pack.blobs.get(id));
+            let mut places: Vec<_> = places.cloned().collect();
+            places.sort_by_key(|place| place.start);
+            for place in places {
+                parts.add(&pack.path, place, 1);
             }
         }
-        Ok(parts)
+        parts
+    }
+
+    /// Adds the trees and commits that this run made, up to `commit`: none for a commit that was fetched.
+    pub(super) fn add_new(&mut self, store: &Store, commit: ObjectId) {
+        let written = store.written();
+        if let Some(own) = written.iter().rfind(|pack| pack.contains(commit)) {
+            self.add(&own.path, HEADER as u64..own.end, own.count);
+        }
     }
 
     /// Adds all objects of a pack.
@@ -194,23 +185,14 @@ impl Parts {
         Ok(())
     }
 
-    /// Adds the trees and commits of the last write of this run, which precede its contents.
-    pub(super) fn add_trees(&mut self, store: &Store) {
-        if let Some(last) = store.written().last() {
-            let contents = last.blobs.values().map(|place| place.start);
-            let end = contents.min().unwrap_or(last.end);
-            self.add(
-                &last.path,
-                HEADER as u64..end,
-                last.count - last.blobs.len() as u32,
-            );
-        }
-    }
-
+    /// Adds a range of a pack that holds `count` objects. Ranges that follow each other become one.
     fn add(&mut self, path: &Path, range: Range<u64>, count: u32) {
         self.count += count;
         match self.parts.last_mut() {
-            Some((last, ranges)) if last == path => ranges.push(range),
+            Some((last, ranges)) if last == path => match ranges.last_mut() {
+                Some(before) if before.end == range.start => before.end = range.end,
+                _ => ranges.push(range),
+            },
             _ => self.parts.push((path.to_owned(), Vec::from([range]))),
         }
     }
@@ -230,77 +212,33 @@ impl Parts {
 
     /// Writes the pack.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut out = Hashing {
-            out,
-            sha: Sha1::new(),
-        };
-        out.write_all(b"PACK")?;
-        out.write_all(&2u32.to_be_bytes())?;
-        out.write_all(&self.count.to_be_bytes())?;
+        self.write_with(0, out, |_| Ok(()))
+    }
+
+    /// Writes the pack with `more` further objects, which `rest` writes.
+    pub(super) fn write_with(
+        &self,
+        more: u32,
+        out: &mut dyn Write,
+        rest: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut hashing = HashingWriter::new(&mut *out);
+        hashing.write_all(b"PACK")?;
+        hashing.write_all(&2u32.to_be_bytes())?;
+        hashing.write_all(&(self.count + more).to_be_bytes())?;
         for (path, ranges) in &self.parts {
             let mut file = File::open(path)?;
             for range in ranges {
                 file.seek(SeekFrom::Start(range.start))?;
                 let length = range.end.saturating_sub(range.start);
-                let copied = io::copy(&mut (&mut file).take(length), &mut out)?;
+                let copied = io::copy(&mut (&mut file).take(length), &mut hashing)?;
                 if copied != length {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
         }
-        let Hashing { out, sha } = out;
-        out.write_all(&sha.finalize())
-    }
-}
-
-/// Contents that new trees of `commit` name and that the last pack does not hold.
-fn reused(
-    store: &Store,
-    last: &Written,
-    commit: ObjectId,
-    old: Option<ObjectId>,
-) -> Result<HashSet<ObjectId>, StoreError> {
-    let mut needed = HashSet::new();
-    let mut seen = HashSet::new();
-    let mut commits = vec![commit];
-    while let Some(commit) = commits.pop() {
-        let is_new = Some(commit) != old && last.contains(commit) && seen.insert(commit);
-        let Some((root, parents)) = store.commit(commit).filter(|_| is_new) else {
-            continue;
-        };
-        commits.extend(parents);
-        let mut trees = vec![root];
-        while let Some(id) = trees.pop() {
-            if !last.contains(id) || !seen.insert(id) {
-                continue;
-            }
-            let entries = tree::decode(&store.read_tree(id)?).unwrap_or_default();
-            for entry in entries {
-                if entry.mode == Mode::Directory {
-                    trees.push(entry.id);
-                } else if !last.blobs.contains_key(&entry.id) {
-                    needed.insert(entry.id);
-                }
-            }
-        }
-    }
-    Ok(needed)
-}
-
-/// Hashes what is written.
-struct Hashing<'o> {
-    out: &'o mut dyn Write,
-    sha: Sha1,
-}
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(data)?;
-        self.sha.update(&data[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        rest(&mut hashing)?;
+        let checksum = hashing.checksum();
+        out.write_all(&checksum)
     }
 }

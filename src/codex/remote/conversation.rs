@@ -1,14 +1,15 @@
 //! One conversation with a remote: its refs, objects, a push, and its refs again, over carriers that stay open.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::carrier::{Body, Carrier};
-use super::clone::{self, Incoming, Parts};
+use super::clone::{self, Incoming};
 use super::failure::Failure;
 use super::local_repository::LocalRepository;
 use super::memory::Memory;
+use super::outgoing::OutgoingPack;
 use super::patience::Patience;
 use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, Version};
 use super::protocol::packet::{Messages, Packets};
@@ -16,11 +17,11 @@ use super::protocol::push::{Report, Update};
 use super::protocol::{fetch, list, push};
 use super::seed::Seed;
 use crate::codex::error::RemoteErrorKind;
+use crate::codex::push_contents::PushContents;
 use crate::codex::store::Store;
 use crate::codex::transport::OnSignal;
 use crate::codex::transport::answer::SHA_256;
 use crate::codex::transport::bound::Bound;
-use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 
 /// After a push that lost a race, a list of refs that is older may have been overtaken, so that a fetch asks again.
@@ -335,23 +336,38 @@ impl Conversation {
         Ok(advertisement.refs)
     }
 
-    /// Pushes `commit`, built on top of `old`, to a branch that is at `old`.
+    /// Makes an update with the `contents` of new files. The commits and trees are in `store`.
     pub(super) fn push(
         &mut self,
         store: &Store,
         update: &Update<'_>,
+        contents: &mut dyn PushContents,
     ) -> Result<Answered, PushFailure> {
         self.listen(OnSignal::GoOn);
         self.has_pushed = true;
         let mut progress = Sending::default();
         let mut messages = Messages::default();
-        let mut result = self.push_once(store, update, &mut progress, &mut messages);
+        let mut once = |this: &mut Self, messages: &mut Messages| {
+            let mut pack = OutgoingPack {
+                store,
+                commit: update.new,
+                contents: &mut *contents,
+            };
+            this.push_once(update, &mut pack, &mut progress, messages)
+        };
+        let mut result = once(self, &mut messages);
+        if let Err(Failure::LengthRequired) = &result {
+            tracing::debug!("the server wants to know the length of a push");
+            self.memory.note_length_required();
+            result = once(self, &mut messages);
+        }
         if let Err(Failure::Surprise(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
             self.memory.distrust();
             self.receive = None;
-            result = self.push_once(store, update, &mut progress, &mut messages);
+            result = once(self, &mut messages);
         }
+
         let messages = messages.into_lines();
         self.pushed = Some((update.new, update.name.to_owned()));
         match result {
@@ -375,58 +391,47 @@ impl Conversation {
 
     fn push_once(
         &mut self,
-        store: &Store,
         update: &Update<'_>,
+        pack: &mut OutgoingPack<'_>,
         progress: &mut Sending,
         messages: &mut Messages,
     ) -> Result<Report, Failure> {
-        let pack = Parts::of_push(store, update.new, update.old)
-            .map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))?;
         let capabilities = match self.receive.take() {
             Some(capabilities) => capabilities,
             None => self.greet(Service::ReceivePack)?.capabilities,
         };
         let command = push::request(&capabilities, update);
-        let length = command.len() as u64 + pack.length();
+        let is_length_required = self.carrier.is_stateless() && self.memory.is_length_required();
+        let length = pack.prepare(is_length_required)?;
         let verdict = self.bound.remote.timeout.push_verdict;
         let (patience, reporter) = (self.patience.clone(), self.bound.reporter.clone());
         let mut write = |out: &mut dyn Write| {
             progress.is_complete = false;
             out.write_all(&command)?;
-            let mut counted = Counted {
-                out,
-                bytes: 0,
-                report: &|bytes| {
-                    reporter.event(&Event::Progress {
-                        stage: Stage::Push,
-                        done: u64::from(pack.count()) * bytes / length.max(1),
-                        total: Some(u64::from(pack.count())),
-                        files: None,
-                        bytes: Some(bytes),
-                    });
-                },
-            };
-            pack.write(&mut counted)?;
+            pack.write(out, reporter.as_ref())?;
             // From now on the server may act on it, and its hooks may take their time.
             progress.is_complete = true;
             patience.set(OnSignal::GoOn, verdict);
             Ok(())
         };
         let body = Body::Stream {
-            length: Some(length),
+            length: length.map(|length| length + command.len() as u64),
             write: &mut write,
         };
         let mut report = None;
-        self.carrier
+        let asked = self
+            .carrier
             .request(Service::ReceivePack, body, &mut |answer| {
                 report = Some(push::read(&capabilities, update, answer, messages)?);
                 Ok(())
-            })?;
+            });
+        let is_known = matches!(asked, Ok(()) | Err(Failure::LengthRequired));
         if self.carrier.is_stateless() {
-            self.receive = Some(capabilities);
+            self.receive = Some(capabilities).filter(|_| is_known);
         } else {
             self.carrier.end(Service::ReceivePack);
         }
+        asked?;
         report.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
     }
 
@@ -512,24 +517,4 @@ fn with_messages(mut failure: Failure, messages: Vec<String>) -> Failure {
 #[derive(Default)]
 struct Sending {
     is_complete: bool,
-}
-
-/// Reports how many bytes went through.
-struct Counted<'c> {
-    out: &'c mut dyn Write,
-    bytes: u64,
-    report: &'c dyn Fn(u64),
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let count = self.out.write(data)?;
-        self.bytes += count as u64;
-        (self.report)(self.bytes);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -27,6 +27,9 @@ pub(super) enum Failure {
     /// An error that is complete: nothing is added to explain it.
     #[error(transparent)]
     Complete(Box<RemoteError>),
+    /// The server takes only requests whose length it is given before them (status 411).
+    #[error("the server wants to know the length of the request")]
+    LengthRequired,
     /// Only the `git` program can talk to this server; the reason.
     #[error("{0}")]
     NeedsGit(String),
@@ -90,7 +93,7 @@ impl Failure {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
-            Self::Declined { .. } => Some(RemoteErrorKind::RequestRefused),
+            Self::Declined { .. } | Self::LengthRequired => Some(RemoteErrorKind::RequestRefused),
             Self::Complete(error) => Some(error.kind),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }

@@ -10,7 +10,7 @@ use super::seed::Seed;
 use crate::object::{Kind, hash};
 use crate::record::{self, Reader};
 
-const HEAD: &str = "fractary-codex server 1";
+const HEAD: &str = "fractary-codex server 2";
 /// Seconds after which a note no longer counts.
 const LIFETIME: i64 = 24 * 60 * 60;
 /// Longer notes are not written.
@@ -41,6 +41,8 @@ struct Note {
     time: i64,
     /// The server did not behave as it had said: it is greeted each time.
     is_distrusted: bool,
+    /// The server refused a push of unknown length.
+    is_length_required: bool,
     upload: Option<Vec<String>>,
     receive: Option<Vec<String>>,
 }
@@ -112,6 +114,17 @@ impl Memory {
         self.note.is_distrusted = true;
         self.is_changed = true;
     }
+
+    /// Notes that the server takes only pushes whose length it is given.
+    pub(super) fn note_length_required(&mut self) {
+        self.note.is_length_required = true;
+        self.is_changed = true;
+    }
+
+    /// Whether the server takes only pushes whose length it is given.
+    pub(super) fn is_length_required(&self) -> bool {
+        self.note.is_length_required
+    }
 }
 
 impl Drop for Memory {
@@ -137,7 +150,9 @@ fn read(file: &Path) -> Option<Note> {
 
 fn encode(note: &Note) -> Vec<u8> {
     let mut body = note.time.to_le_bytes().to_vec();
-    record::push_bytes(&mut body, if note.is_distrusted { b"1" } else { b"" });
+    for is_set in [note.is_distrusted, note.is_length_required] {
+        record::push_bytes(&mut body, if is_set { b"1" } else { b"" });
+    }
     for lines in [&note.upload, &note.receive] {
         // Capabilities hold no newline; a service that is not known is one without a line.
         let text = lines.as_ref().map(|lines| lines.join("\n"));
@@ -150,6 +165,7 @@ fn decode(body: &[u8]) -> Option<Note> {
     let mut reader = Reader(body);
     let time = reader.number()?.cast_signed();
     let is_distrusted = !reader.bytes()?.is_empty();
+    let is_length_required = !reader.bytes()?.is_empty();
     let mut lines = || {
         let text = std::str::from_utf8(reader.bytes()?).ok()?;
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
@@ -158,6 +174,7 @@ fn decode(body: &[u8]) -> Option<Note> {
     Some(Note {
         time,
         is_distrusted,
+        is_length_required,
         upload: lines()?,
         receive: lines()?,
     })

@@ -9,6 +9,7 @@
 //! | [`seed`] | the trees of the tip, kept between runs |
 //! | [`local_repository`] | refs and objects of a path of this machine, read in place |
 //! | [`clone`] | packs into and out of the clone |
+//! | [`outgoing`] | the pack of a push, written while the contents of new files are read |
 //! | [`settings`] | git's configuration, as far as it says how a server is reached |
 //! | [`patience`] | time limits and signals |
 //!
@@ -25,16 +26,19 @@ pub(super) mod http;
 mod local;
 mod local_repository;
 mod memory;
+mod outgoing;
 mod patience;
 mod protocol;
 mod seed;
 pub(super) mod settings;
 pub(super) mod ssh;
 
+use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
 use super::error::{RemoteError, RemoteErrorKind};
 use super::git_config::{self, Settings};
+use super::push_contents::PushContents;
 use super::store::{Store, StoreError};
 use super::transport::bound::Bound;
 use super::transport::git::{self, Git};
@@ -199,6 +203,10 @@ fn error(bound: &Bound, failure: Failure) -> RemoteError {
         } => (kind, detail, retry_after),
         Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
         Failure::Complete(error) => return *error,
+        Failure::LengthRequired => {
+            let detail = vec![failure.to_string()];
+            (RemoteErrorKind::RequestRefused, detail, None)
+        }
         Failure::NotGit => {
             let detail = vec![failure.to_string()];
             (RemoteErrorKind::ServerFailure, detail, None)
@@ -313,6 +321,7 @@ impl Transport for Native {
         store: &Store,
         commit: ObjectId,
         target: Target<'_>,
+        contents: &mut dyn PushContents,
     ) -> Result<PushReply, RemoteError> {
         // The server compares the tip, but not whether the commit was made on top of it.
         if target
@@ -327,11 +336,18 @@ impl Transport for Native {
             new: commit,
             name: &name,
         };
-        let push = |conversation: &mut Conversation| match conversation.push(store, &update) {
+        let contents = RefCell::new(contents);
+        let push = |conversation: &mut Conversation| match conversation.push(
+            store,
+            &update,
+            *contents.borrow_mut(),
+        ) {
             Ok(answered) => Ok(self.reply(answered.report, &answered.messages)),
             Err(failed) => self.failed_push(failed),
         };
-        self.with(push, |git| git.push(store, commit, target))
+        self.with(push, |git| {
+            git.push(store, commit, target, *contents.borrow_mut())
+        })
     }
 }
 
@@ -376,7 +392,10 @@ impl Native {
             Failure::Remote { detail, .. } => {
                 detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
             }
-            Failure::Complete(_) | Failure::NotGit | Failure::Surprise(_) => {}
+            Failure::Complete(_)
+            | Failure::NotGit
+            | Failure::Surprise(_)
+            | Failure::LengthRequired => {}
         }
         let error = error(&self.bound, failure);
         if let Some(refusal) = refusal::aborted_by_hook(&error.detail) {

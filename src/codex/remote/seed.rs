@@ -101,7 +101,7 @@ impl Seed {
         for pack in packs {
             parts.add_whole(pack)?;
         }
-        parts.add_trees(store);
+        parts.add_new(store, tip);
         // A history that was cut in several places, or nowhere, is rare.
         let cut = match (shallow.first(), shallow.len()) {
             (Some(cut), 1) if parts.length() <= MOST_BYTES => *cut,

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config::Settings;
+use crate::codex::push_contents::PushContents;
 use crate::codex::remote::address::Address;
 use crate::codex::remote::http::logins_of_git;
 use crate::codex::remote::settings::is_authorization;
@@ -635,7 +636,25 @@ impl Transport for Git {
         store: &Store,
         commit: ObjectId,
         target: Target<'_>,
+        contents: &mut dyn PushContents,
     ) -> Result<PushReply, RemoteError> {
+        // git reads the contents from the clone.
+        let total = u64::from(contents.pending().count);
+        let reporter = &self.bound.reporter;
+        let kept = contents.keep(&mut |done| {
+            reporter.event(&Event::Progress {
+                stage: Stage::Commit,
+                done: u64::from(done),
+                total: Some(total),
+                files: None,
+                bytes: None,
+            });
+        });
+        let incomplete = |error: io::Error| {
+            let detail = vec![error.to_string()];
+            self.bound.error(RemoteErrorKind::Other, detail)
+        };
+        kept.map_err(incomplete)?;
         self.send(store, commit, target, &[])
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod words;
 use std::sync::Arc;
 
 use super::error::RemoteError;
+use super::push_contents::PushContents;
 pub use super::remote::MemoryPlace;
 use super::remote::Native;
 use super::store::{Store, StoreError};
@@ -192,13 +193,15 @@ pub trait Transport: Send + Sync {
         target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Pushes `commit`, never by force, whatever signal comes. An error means that it did not land and will not: it was
-    /// not sent as a whole, or the server refused to read it.
+    /// Pushes `commit` with the `contents` of its new files, never by force, whatever signal comes. An error means that it
+    /// did not land and will not: it was not sent as a whole, or the server refused to read it. If the contents fail, the
+    /// push is not completed, and the reason is in them.
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
         target: Target<'_>,
+        contents: &mut dyn PushContents,
     ) -> Result<PushReply, RemoteError>;
 }
 

@@ -29,7 +29,7 @@ struct Attempt {
 /// All pushes of a run.
 #[derive(Default)]
 pub(super) struct Attempts {
-    /// The number of pushes.
+    /// The number of pushes that were completed.
     pub(super) count: u32,
     /// Attempts that may have landed, oldest first.
     pending: Vec<Attempt>,
@@ -82,6 +82,10 @@ impl Attempts {
                 }
             }
             Ok(PushOutcome::Unknown(_)) => {}
+            Ok(PushOutcome::Incomplete(_)) => {
+                self.count -= 1;
+                self.pending.pop();
+            }
             Ok(
                 PushOutcome::BranchMoved(_)
                 | PushOutcome::RetryableFailure(_)

@@ -10,7 +10,9 @@ use super::scan::{Scanned, SourceFailure};
 use crate::codex::objects::commit_builder::{self, Built, NewCommit, Sign};
 use crate::codex::objects::commit_message::CommitMessage;
 use crate::codex::objects::pack::Encoded;
+use crate::codex::push_contents::{FileContents, NewFile, PushContents};
 use crate::codex::source_revision::{self, SourceRevision};
+use crate::codex::store::Store;
 use crate::event::{Counter, Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, Warning};
@@ -195,56 +197,57 @@ impl Committed {
         }
     }
 
-    /// Writes the commits, their trees and the contents of the files into the clone, as one pack, so that they can be
-    /// pushed.
-    ///
-    /// Returns the first project whose sources could not be read, if there is one. Nothing was written then, and the
-    /// caller must plan again without it.
-    pub(super) fn write_pack(
+    /// Writes the commits and their trees into the clone, as one pack.
+    pub(super) fn write_objects(
         &self,
         request: &SyncRequest<'_>,
-        session: &mut RemoteSession,
-    ) -> Result<Option<SourceFailure>, SyncError> {
+        session: &RemoteSession,
+    ) -> Result<(), SyncError> {
         if self.objects.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
 
-        // An earlier attempt may have written some of them.
-        let blobs: Vec<_> = self
-            .blobs
-            .iter()
-            .filter(|blob| !session.written_blobs.contains(&blob.file.id))
-            .map(|blob| (blob.file.id, blob.file.size, blob))
-            .collect();
+        let store = session.store();
+        store
+            .write_objects(&self.objects)
+            .map_err(|error| store.unwritable(error))?;
+        request.reporter.event(&Event::Finished {
+            stage: Stage::Commit,
+        });
+        Ok(())
+    }
+
+    /// Calls `work` with the contents of the new files, which are read when they are sent. Returns its result, or why the
+    /// contents could not be read or kept in the clone.
+    pub(super) fn with_contents<T>(
+        &self,
+        request: &SyncRequest<'_>,
+        store: &Store,
+        work: impl FnOnce(&mut dyn PushContents) -> T,
+    ) -> Result<T, ContentsFailure> {
+        let files = self.blobs.iter().map(|blob| NewFile {
+            id: blob.file.id,
+            size: blob.file.size,
+            source: blob,
+        });
         let roots = SourceRoots::new(&request.projects);
-        let counter = Counter::new(request.reporter.as_ref(), Stage::Commit, Some(blobs.len()));
         let read = |blob: &&NewBlob| {
             let contents = roots
                 .get(blob.project)
                 .and_then(|root| root.contents(&blob.file));
-            counter.file();
             contents.map_err(|error| {
-                WriteError::Source(SourceFailure {
+                ContentsFailure::Source(SourceFailure {
                     project: blob.project,
                     error,
                 })
             })
         };
-
-        let store = session.store();
-        let failure = match store.write_pack(&self.objects, &blobs, read) {
-            Ok(()) => {
-                let written = blobs.into_iter().map(|(id, ..)| id);
-                session.written_blobs.extend(written);
-                None
-            }
-            Err(WriteError::Source(failure)) => Some(failure),
-            Err(WriteError::Store(error)) => return Err(store.unwritable(error).into()),
-        };
-        request.reporter.event(&Event::Finished {
-            stage: Stage::Commit,
-        });
-        Ok(failure)
+        let mut contents = FileContents::new(store, files.collect(), read);
+        let result = work(&mut contents);
+        match contents.into_failure() {
+            Some(failure) => Err(failure),
+            None => Ok(result),
+        }
     }
 }
 
@@ -262,12 +265,15 @@ fn new_blobs(planned: &Planned) -> Vec<NewBlob> {
         .collect()
 }
 
-enum WriteError {
+/// Why the contents of a push are incomplete.
+pub(super) enum ContentsFailure {
+    /// The sources of a project could not be read.
     Source(SourceFailure),
+    /// The clone could not be written.
     Store(io::Error),
 }
 
-impl From<io::Error> for WriteError {
+impl From<io::Error> for ContentsFailure {
     fn from(error: io::Error) -> Self {
         Self::Store(error)
     }

@@ -5,6 +5,8 @@
 //! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`] → [`commit`]: [`Committed`](commit::Committed) →
 //! > [`push`](mod@push): [`PushOutcome`] → [`record`](mod@record)
 //!
+//! The contents of new files are read when they are sent, so a push may fail because a file has changed since the scan.
+//!
 //! The values own everything that the next stage needs, and contain no open files or connections. Only [`land`] goes back:
 //! if the branch has moved, it fetches the new tip and plans again from the same [`Scanned`]. [`attempts`] and [`retry`]
 //! remember the earlier rounds. A check of the planned files belongs between plan and commit.
@@ -143,15 +145,13 @@ fn land(
 
         let warnings = &mut run.outcome.warnings;
         let committed = committer.commit(request, session, &run.scanned, planned, warnings)?;
-        if let Some(failure) = committed.write_pack(request, session)? {
-            run.scanned.failed.insert(failure.project, failure.error);
-            continue;
-        }
+        committed.write_objects(request, session)?;
         request.interrupt.check()?;
 
         run.attempts.begin(session, &committed);
         let heads = run.attempts.heads();
-        let pushed = push(session, request, &heads, run.attempts.boundary());
+        let boundary = run.attempts.boundary();
+        let pushed = push(session, request, &committed, &heads, boundary);
         run.attempts.note(planned, &pushed);
         let (has_moved, setback) = match pushed? {
             PushOutcome::Verified { heads, words } => {
@@ -169,6 +169,10 @@ fn land(
                 return Err(rejected(request, session, &committed, refusal));
             }
             PushOutcome::Unknown(error) => return Err(error),
+            PushOutcome::Incomplete(failure) => {
+                run.scanned.failed.insert(failure.project, failure.error);
+                continue;
+            }
         };
 
         let Some(delay) = retries.next_delay(has_moved, &setback, started.elapsed()) else {

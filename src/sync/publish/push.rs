@@ -7,6 +7,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::commit::{Committed, ContentsFailure};
+use super::scan::SourceFailure;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::words::{marked, unmarked};
 use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
@@ -41,6 +43,8 @@ pub(super) enum PushOutcome {
     Rejected(Refusal),
     /// The push was sent completely, and it is unknown whether it landed or will land, because of this error.
     Unknown(SyncError),
+    /// Files changed while they were sent. Nothing landed: plan again without their project.
+    Incomplete(SourceFailure),
 }
 
 /// The reason why a push did not land and may be tried again.
@@ -109,24 +113,30 @@ enum BranchState {
     Incomplete,
 }
 
-/// Pushes the last of `heads` and finds out whether it landed. The others are the heads of earlier attempts that may have
+/// Pushes the last of `heads`, which is that of `committed`, and finds out whether it landed. The others are the heads of earlier attempts that may have
 /// landed. All of them are on top of `boundary`.
 ///
 /// After an error it is certain that no commit of this attempt is in the branch.
 pub(super) fn push(
     session: &mut RemoteSession,
     request: &SyncRequest<'_>,
+    committed: &Committed,
     heads: &[ObjectId],
     boundary: Option<ObjectId>,
 ) -> Result<PushOutcome, SyncError> {
-    let [.., head] = *heads else {
-        unreachable!("a push follows the commits that it sends");
-    };
-    let reply = during(request, Stage::Push, || {
-        session
-            .transport
-            .push(session.store(), head, session.target.for_transport())
+    let head = committed.head;
+    let store = session.store();
+    let sent = committed.with_contents(request, store, |contents| {
+        let target = session.target.for_transport();
+        during(request, Stage::Push, || {
+            session.transport.push(store, head, target, contents)
+        })
     });
+    let reply = match sent {
+        Ok(reply) => reply,
+        Err(ContentsFailure::Source(failure)) => return Ok(PushOutcome::Incomplete(failure)),
+        Err(ContentsFailure::Store(error)) => return Err(store.unwritable(error).into()),
+    };
 
     let _span = tracing::debug_span!("verify").entered();
     let accepted = matches!(reply, Ok(PushReply::Accepted { .. }));

@@ -88,6 +88,10 @@ struct Shared {
     version_0: AtomicBool,
     /// Capabilities that are not listed to clients.
     hidden: Mutex<Vec<&'static str>>,
+    /// The status of pushes that are refused before their body is read.
+    early_status: Mutex<Option<u16>>,
+    /// Whether pushes without a length are refused.
+    requires_length: AtomicBool,
 }
 
 /// A running server. It stops when dropped.
@@ -193,6 +197,16 @@ impl HttpServer {
         self.shared.challenges.lock().unwrap().push(scheme);
     }
 
+    /// Refuses pushes with this status from now on, before their body is read.
+    pub(crate) fn refuse_early(&self, status: u16) {
+        *self.shared.early_status.lock().unwrap() = Some(status);
+    }
+
+    /// Refuses pushes without a length from now on, before their body is read.
+    pub(crate) fn require_length(&self) {
+        self.shared.requires_length.store(true, Ordering::SeqCst);
+    }
+
     /// All requests so far, in the order in which they arrived.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
@@ -232,8 +246,11 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
             None => break,
         };
     }
-    let body = read_body(&mut reader, &headers)?;
     let mut stream = stream;
+    if let Some(status) = shared.early_status(&method, &target, &headers) {
+        return refuse_early(stream, status, target, headers, shared);
+    }
+    let body = read_body(&mut reader, &headers)?;
     let request = Request {
         target: target.clone(),
         headers: headers.clone(),
@@ -349,6 +366,27 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     stream.write_all(answer)
 }
 
+/// Answers a request whose body was not read, and reads that only then: closing the stream before would reset it, and the
+/// answer could be lost.
+fn refuse_early(
+    mut stream: TcpStream,
+    status: u16,
+    target: String,
+    headers: HashMap<String, String>,
+    shared: &Shared,
+) -> std::io::Result<()> {
+    shared.requests.lock().unwrap().push(Request {
+        target,
+        headers,
+        bytes_up: 0,
+        bytes_down: 0,
+    });
+    let head = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\n");
+    write!(stream, "{head}Connection: close\r\n\r\n")?;
+    stream.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+}
+
 /// Makes a capability one that no client knows, of the same length.
 fn hide(answer: &mut [u8], name: &[u8]) {
     for start in 0..answer.len().saturating_sub(name.len()) {
@@ -387,6 +425,23 @@ fn stage(method: &str, target: &str, body: &[u8]) -> Option<Stage> {
 }
 
 impl Shared {
+    /// The status of a request that is refused before its body is read.
+    fn early_status(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &HashMap<String, String>,
+    ) -> Option<u16> {
+        if method != "POST" || !target.ends_with("/git-receive-pack") {
+            return None;
+        }
+        let requires_length = self.requires_length.load(Ordering::SeqCst);
+        let lacks_length = requires_length && !headers.contains_key("content-length");
+        lacks_length
+            .then_some(411)
+            .or(*self.early_status.lock().unwrap())
+    }
+
     fn take(&self, stage: Stage) -> Option<Reaction> {
         let triggered: Vec<_> = self
             .later

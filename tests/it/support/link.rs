@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ const BUFFER: usize = 8 << 10;
 pub(crate) struct SlowLink {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl SlowLink {
@@ -26,12 +27,15 @@ impl SlowLink {
         set_socket_send_buffer_size(&listener, BUFFER).unwrap();
         let address = listener.local_addr().unwrap();
         let stopped = Arc::new(AtomicBool::new(false));
+        let connections = Arc::new(AtomicUsize::new(0));
         let (target, ended) = (target.to_owned(), stopped.clone());
+        let counter = connections.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
+                counter.fetch_add(1, Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect(&target) else {
                     continue;
                 };
@@ -41,7 +45,16 @@ impl SlowLink {
                 thread::spawn(move || forward(server, client, rate));
             }
         });
-        Self { address, stopped }
+        Self {
+            address,
+            stopped,
+            connections,
+        }
+    }
+
+    /// The number of connections so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Host and port.

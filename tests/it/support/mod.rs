@@ -47,3 +47,15 @@ pub(crate) fn not_installed(programs: &str) {
 pub(crate) fn skipped(reason: &str) {
     eprintln!("skipped: {reason}");
 }
+
+/// Text of this many bytes that does not compress to much less.
+pub(crate) fn noise(length: usize) -> String {
+    let mut state = 1u64;
+    let letters = (0..length).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b' ' + (state >> 33) as u8 % 95)
+    });
+    letters.collect()
+}

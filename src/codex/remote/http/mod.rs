@@ -372,7 +372,13 @@ impl Http {
     /// The failure behind a status that is not success.
     fn refusal(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
         let status = head.status;
-        if call.method == "POST" && !self.greeted.contains(&call.service) && status < 429 {
+        if status == 411 && matches!(call.body, Body::Stream { length: None, .. }) {
+            self.connection = None;
+            return Failure::LengthRequired;
+        }
+        // A request that is too large is so for any server.
+        let is_surprise = call.method == "POST" && status < 429 && status != 413;
+        if is_surprise && !self.greeted.contains(&call.service) {
             self.connection = None;
             return Failure::Surprise(format!("status {status}"));
         }

@@ -1,0 +1,113 @@
+//! The pack of a push on its way to the server.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+
+use super::clone::Parts;
+use crate::codex::push_contents::PushContents;
+use crate::codex::store::Store;
+use crate::event::{Event, Reporter, Stage};
+use crate::object::ObjectId;
+
+/// Contents up to this size are read before they are sent, so that the length of the request is known. git sends packs of
+/// up to 1 MiB with their length, and documents compress to about a third.
+const SMALL: u64 = 4 << 20;
+
+/// The commits and trees up to `commit`, which `store` holds, and the contents of new files.
+pub(super) struct OutgoingPack<'p> {
+    pub(super) store: &'p Store,
+    pub(super) commit: ObjectId,
+    pub(super) contents: &'p mut dyn PushContents,
+}
+
+impl OutgoingPack<'_> {
+    /// Decides how the pack is sent, and returns its length where that is known. A large pack is written while its
+    /// contents are read, unless `is_length_required` or they were read before.
+    pub(super) fn prepare(&mut self, is_length_required: bool) -> io::Result<Option<u64>> {
+        let pending = self.contents.pending();
+        if pending.bytes <= SMALL || pending.is_begun || is_length_required {
+            self.contents.keep(&mut |_| ())?;
+        }
+        let is_kept = self.contents.pending().count == 0;
+        Ok(is_kept.then(|| self.kept().length()))
+    }
+
+    /// Writes the pack, and reads the contents that are pending. A request that is repeated gets the same pack.
+    pub(super) fn write(&mut self, out: &mut dyn Write, reporter: &dyn Reporter) -> io::Result<()> {
+        if self.contents.pending().is_begun {
+            self.contents.keep(&mut |_| ())?;
+        }
+        let kept = self.kept();
+        let pending = self.contents.pending().count;
+        let sent = Cell::new(0);
+        let mut out = Progress {
+            out,
+            reporter,
+            bytes: 0,
+            reported: 0,
+            kept_bytes: kept.length(),
+            kept_count: u64::from(kept.count()),
+            sent: &sent,
+            total: u64::from(kept.count()) + u64::from(pending),
+        };
+        kept.write_with(pending, &mut out, |out| {
+            self.contents
+                .send(out, &mut |count| sent.set(u64::from(count)))
+        })?;
+        out.report();
+        Ok(())
+    }
+
+    /// The part of the pack that the clone holds.
+    fn kept(&self) -> Parts {
+        Parts::of_push(self.store, self.commit, self.contents.ids())
+    }
+}
+
+/// Reports how much of a push was sent.
+struct Progress<'p> {
+    out: &'p mut dyn Write,
+    reporter: &'p dyn Reporter,
+    bytes: u64,
+    /// The number of bytes at the last report.
+    reported: u64,
+    /// The size and the number of objects of the part that the clone holds. It is sent first.
+    kept_bytes: u64,
+    kept_count: u64,
+    /// The number of objects of the other part that were sent.
+    sent: &'p Cell<u64>,
+    total: u64,
+}
+
+impl Progress<'_> {
+    /// Progress is reported once per this many bytes.
+    const STEP: u64 = 64 << 10;
+
+    fn report(&mut self) {
+        self.reported = self.bytes;
+        // Where the objects of the first part end is not known.
+        let share = self.bytes.min(self.kept_bytes) * self.kept_count / self.kept_bytes.max(1);
+        self.reporter.event(&Event::Progress {
+            stage: Stage::Push,
+            done: share + self.sent.get(),
+            total: Some(self.total),
+            files: None,
+            bytes: Some(self.bytes),
+        });
+    }
+}
+
+impl Write for Progress<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(data)?;
+        self.bytes += count as u64;
+        if self.bytes - self.reported >= Self::STEP {
+            self.report();
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
