@@ -52,10 +52,12 @@ struct CacheGroup<'r> {
     refused: Vec<Vec<(BString, String)>>,
     /// The projects of the removal requests. These requests follow those of `projects`.
     removed: Vec<ProjectName>,
-    /// The cache and its plan; or one slot per project: `Some` for each project that failed, `None` for the others, which
-    /// are not pulled either because they share the cache.
-    planned: Result<(Cache, CachePlan), Vec<Option<ProjectError>>>,
+    planned: PlannedCache,
 }
+
+/// A cache with its plan. If that fails, one slot per project: `Some` for each project that failed, `None` for the others,
+/// which are not pulled either because they share the cache.
+type PlannedCache = Result<(Cache, CachePlan), Vec<Option<ProjectError>>>;
 
 /// Pulls the files of `projects` into their caches, and returns a report per project.
 ///
@@ -136,7 +138,7 @@ impl<'r> PullRun<'r> {
             .collect()
     }
 
-    /// Plans the changes of one cache.
+    /// Plans one group. A cache that could not be opened is an error of its projects.
     fn plan_group(
         &mut self,
         cache: Result<Cache, CacheError>,
@@ -161,12 +163,12 @@ impl<'r> PullRun<'r> {
         Ok(group)
     }
 
-    #[expect(clippy::type_complexity, reason = "the type of `CacheGroup::planned`")]
+    /// Selects the files of each project, and plans the changes of the cache.
     fn plan_cache(
         &mut self,
         group: &mut CacheGroup<'r>,
         cache: Cache,
-    ) -> Result<Result<(Cache, CachePlan), Vec<Option<ProjectError>>>, SyncError> {
+    ) -> Result<PlannedCache, SyncError> {
         let mut requests = Vec::new();
         let mut errors = Vec::new();
         for project in &group.projects {
