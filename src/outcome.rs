@@ -333,7 +333,7 @@ pub enum SyncError {
     Signing(SigningError),
     /// The server rejected the push.
     #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
-    Declined {
+    Rejected {
         /// The host or, for a local remote, the path.
         place: String,
         /// The branch.

@@ -126,8 +126,8 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Remote(remote) => remote.kind.name(),
         SyncError::Store(store) => store_kind(store),
         SyncError::Signing(signing) => signing_kind(signing),
-        SyncError::Declined { refusal, .. } if refusal.kind == RefusalKind::TooLarge => "too-large",
-        SyncError::Declined { .. } => "declined",
+        SyncError::Rejected { refusal, .. } if refusal.kind == RefusalKind::TooLarge => "too-large",
+        SyncError::Rejected { .. } => "declined",
         SyncError::RetriesExhausted { .. } => "retries-exhausted",
         SyncError::BranchGone { .. } => "branch-gone",
         SyncError::LandedThenRemoved { .. } => "landed-then-removed",
@@ -150,7 +150,7 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::Remote(remote) => remote_hint(remote).into_iter().collect(),
         SyncError::Store(store) => vec![store_hint(store)],
         SyncError::Signing(signing) => signing_hints(signing),
-        SyncError::Declined {
+        SyncError::Rejected {
             refusal,
             named,
             others,
@@ -208,7 +208,7 @@ fn causes(error: &SyncError) -> Vec<String> {
         SyncError::Unverified { source, .. } | SyncError::NoVerdict { source, .. } => {
             [vec![source.to_string()], remote_details(source)].concat()
         }
-        SyncError::Declined { refusal, .. } => marked(&refusal.words).collect(),
+        SyncError::Rejected { refusal, .. } => marked(&refusal.words).collect(),
         SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
             marked(words).collect()
         }

@@ -52,7 +52,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::LocalMissing { .. }
         | SyncError::BranchMissing { .. }
         | SyncError::NothingRecorded { .. } => REMOTE,
-        SyncError::Declined { .. }
+        SyncError::Rejected { .. }
         | SyncError::RetriesExhausted { .. }
         | SyncError::BranchGone { .. }
         | SyncError::LandedThenRemoved { .. }

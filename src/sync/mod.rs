@@ -1,7 +1,7 @@
 //! Runs a sync: `publish` to the codex, then `pull` from it.
 //!
-//! Success is reported only for commits that the remote was seen to contain. A project that fails or is withheld does not
-//! affect the others, unless the run is `--atomic`. No push is ever forced.
+//! Success is reported only for commits that the remote has confirmed. A project that fails or is withheld does not affect
+//! the others, unless the run is `--atomic`. No push is ever forced.
 
 mod authorship;
 mod cache_update;

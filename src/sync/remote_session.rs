@@ -366,12 +366,12 @@ impl RemoteSession {
         let (mut base, mut target) = self.after_push();
         self.target.existed |= target.existed;
         if base.tip.is_some() {
-            let fetched = match self.fetch_into(&store, &base.branch, request, Check::Trees) {
+            let fetched = match self.fetch_into(&store, &base.branch, request, CheckedTrees::All) {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "fetching into a new clone");
                     store.renew()?;
                     self.transport.prepare(&store)?;
-                    self.fetch_into(&store, &base.branch, request, Check::Root)?
+                    self.fetch_into(&store, &base.branch, request, CheckedTrees::Root)?
                 }
                 fetched => fetched?,
             };
@@ -413,7 +413,7 @@ impl RemoteSession {
         store: &Store,
         branch: &str,
         request: &SyncRequest<'_>,
-        check: Check,
+        check: CheckedTrees,
     ) -> Result<ObjectId, SyncError> {
         let fetch = || {
             self.transport
@@ -427,7 +427,7 @@ impl RemoteSession {
                     _ => error.into(),
                 })?;
         let checked = match check {
-            Check::Trees if store.is_kept() => store.check_trees(tip),
+            CheckedTrees::All if store.is_kept() => store.check_trees(tip),
             _ => store
                 .root_tree(tip)
                 .and_then(|root| store.read_tree(root))
@@ -533,9 +533,9 @@ fn disk_full(store: &Store, error: &RemoteError) -> SyncError {
 
 /// The trees of a fetched tip that are read to check it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Check {
+enum CheckedTrees {
     /// All trees if the clone is persistent, because older objects in it may be damaged.
-    Trees,
+    All,
     /// The root tree, because all others were just fetched.
     Root,
 }

@@ -1,5 +1,5 @@
 //! Remembers the pushes of a run. The reply to a push can be lost, and the push can still land later. So every attempt is
-//! remembered until the remote was seen to contain it, or until it can no longer land.
+//! remembered until the remote has confirmed it, or until it can no longer land.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) struct Attempts {
     pub(super) count: u32,
     /// Attempts that may have landed, oldest first.
     pending: Vec<Attempt>,
-    /// Attempts that the remote was seen to contain, in the order in which they were seen.
+    /// Attempts that the remote has confirmed, in the order of the confirmations.
     verified: Vec<Attempt>,
 }
 

@@ -1,4 +1,4 @@
-//! Publishes projects: from their sources to commits that the remote was seen to contain.
+//! Publishes projects: from their sources to commits that the remote has confirmed.
 //!
 //! A run enters the stages in this order. Each makes a value from that of the stage before:
 //!
@@ -112,6 +112,13 @@ fn publish_online(
 }
 
 /// Plans, commits and pushes until the commits have landed or cannot land.
+///
+/// A round ends without a result, and another plan is made, in these cases:
+///
+/// 1. The plan was made from recorded listings, and there is something to publish: the tip is fetched first.
+/// 2. The sources of a project could no longer be read: the project is left out.
+/// 3. Only the commits of an earlier round have landed.
+/// 4. The branch has moved, or the failure of the push is temporary, and attempts are left.
 fn land(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
@@ -247,7 +254,7 @@ fn quote(request: &SyncRequest<'_>, lines: Vec<String>) {
 fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncError {
     let states_result = matches!(
         error,
-        SyncError::Declined { .. }
+        SyncError::Rejected { .. }
             | SyncError::RetriesExhausted { .. }
             | SyncError::LandedThenRemoved { .. }
             | SyncError::NotInBranch { .. }

@@ -49,8 +49,8 @@ pub(super) enum PushOutcome {
 
 /// The reason why a push did not land and may be tried again.
 pub(super) enum Setback {
-    /// The server refused it.
-    Refused(Refusal),
+    /// The server rejected it.
+    Rejected(Refusal),
     /// The transport failed.
     Transport {
         error: RemoteError,
@@ -63,7 +63,7 @@ impl Setback {
     /// The reason, on one line.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Refused(refusal) => refusal.reason.clone(),
+            Self::Rejected(refusal) => refusal.reason.clone(),
             Self::Transport { error, .. } => error.to_string(),
         }
     }
@@ -71,7 +71,7 @@ impl Setback {
     /// The server's message, one line each.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
-            Self::Refused(refusal) => refusal.words.clone(),
+            Self::Rejected(refusal) => refusal.words.clone(),
             Self::Transport { error, .. } => unmarked(&error.detail),
         }
     }
@@ -86,8 +86,8 @@ impl Setback {
     pub(super) fn min_delay(&self, failures: u32) -> Duration {
         let slow = Duration::from_millis(700) * failures;
         match self {
-            Self::Refused(refusal) if refusal.kind == RefusalKind::Outdated => slow,
-            Self::Refused(_) => Duration::ZERO,
+            Self::Rejected(refusal) if refusal.kind == RefusalKind::Outdated => slow,
+            Self::Rejected(_) => Duration::ZERO,
             Self::Transport { error, .. } => match error.advice.retry_after {
                 Some(requested) => requested,
                 None if error.kind == RemoteErrorKind::RateLimited => slow,
@@ -217,7 +217,18 @@ fn query_branch(
     Ok((refs, state))
 }
 
-/// Decides on the result, given the reply to the push and the state of the branch.
+/// Decides on the result, given the reply to the push and the state of the branch:
+///
+/// | branch | accepted | rejected | lost, or not sent completely |
+/// |---|---|---|---|
+/// | contains a head | verified | verified | verified |
+/// | unmoved | error: not in branch | rejected, or retryable if the branch was locked | retryable if transient, unknown if sent, otherwise the error |
+/// | advanced | error: not in branch | moved | moved |
+/// | rewritten | error: removed | moved | moved |
+/// | incomplete | unknown | moved | moved |
+/// | missing | error: removed | error: branch gone | error: branch gone |
+///
+/// A push that is too large is rejected in any case, and a branch that the server hides only seems to be missing.
 fn judge(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
@@ -226,58 +237,67 @@ fn judge(
     state: BranchState,
 ) -> Result<PushOutcome, SyncError> {
     let is_gone = matches!(state, BranchState::Missing) && session.target.existed;
-    let moved = match state {
-        BranchState::Contains(heads) => {
+    let has_moved = !matches!(state, BranchState::Unmoved);
+    match (reply, state) {
+        (reply, BranchState::Contains(heads)) => {
             let words = match reply {
                 Ok(PushReply::Accepted { words, .. }) => words,
                 Ok(PushReply::Lost(error)) => unmarked(&error.detail),
                 _ => Vec::new(),
             };
-            return Ok(PushOutcome::Verified { heads, words });
+            Ok(PushOutcome::Verified { heads, words })
         }
-        BranchState::Unmoved => false,
-        _ => true,
-    };
-    let (error, sent) = match reply {
-        Ok(PushReply::Accepted { instead, words }) => {
-            return accepted_but_missing(session, request, head, instead, words, &state);
+        (Ok(PushReply::Accepted { instead, words }), state) => {
+            accepted_but_missing(session, request, head, instead, words, &state)
         }
-        // A branch that the server hides looks deleted.
-        Ok(PushReply::Refused(refusal)) if is_gone && refusal.is_of_hidden_branch() => {
-            return Ok(PushOutcome::Rejected(refusal));
+        (Ok(PushReply::Refused(refusal)), _) if is_gone && refusal.is_of_hidden_branch() => {
+            Ok(PushOutcome::Rejected(refusal))
         }
-        _ if is_gone => return Err(session.gone()),
-        Ok(PushReply::Refused(refusal)) => {
-            return Ok(match refusal.kind {
-                RefusalKind::TooLarge => PushOutcome::Rejected(refusal),
-                _ if moved => PushOutcome::BranchMoved(Setback::Refused(refusal)),
-                RefusalKind::Declined => PushOutcome::Rejected(refusal),
-                RefusalKind::Locked | RefusalKind::Outdated => {
-                    PushOutcome::RetryableFailure(Setback::Refused(refusal))
-                }
-            });
-        }
-        Ok(PushReply::Lost(error)) => (error, true),
-        Err(error) => (error, false),
-    };
+        _ if is_gone => Err(session.gone()),
+        (Ok(PushReply::Refused(refusal)), _) => Ok(after_rejection(refusal, has_moved)),
+        (Ok(PushReply::Lost(error)), _) => after_failure(session, error, true, has_moved),
+        (Err(error), _) => after_failure(session, error, false, has_moved),
+    }
+}
 
-    let sent = sent && !error.kind.precludes_landing();
-    if error.kind.precludes_landing() && !error.kind.is_transient() {
+/// The result if the server rejected the push.
+fn after_rejection(refusal: Refusal, has_moved: bool) -> PushOutcome {
+    match refusal.kind {
+        RefusalKind::TooLarge => PushOutcome::Rejected(refusal),
+        _ if has_moved => PushOutcome::BranchMoved(Setback::Rejected(refusal)),
+        RefusalKind::Declined => PushOutcome::Rejected(refusal),
+        RefusalKind::Locked | RefusalKind::Outdated => {
+            PushOutcome::RetryableFailure(Setback::Rejected(refusal))
+        }
+    }
+}
+
+/// The result if the transport failed. `is_sent` is whether the push was sent completely before.
+fn after_failure(
+    session: &RemoteSession,
+    error: RemoteError,
+    is_sent: bool,
+    has_moved: bool,
+) -> Result<PushOutcome, SyncError> {
+    let is_transient = error.kind.is_transient();
+    let can_land = is_sent && !error.kind.precludes_landing();
+    if error.kind.precludes_landing() && !is_transient {
         return Err(error.into());
     }
-    if moved {
-        return Ok(PushOutcome::BranchMoved(Setback::Transport { error, sent }));
+
+    let setback = |error| Setback::Transport {
+        error,
+        sent: can_land,
+    };
+    if has_moved {
+        Ok(PushOutcome::BranchMoved(setback(error)))
+    } else if is_transient {
+        Ok(PushOutcome::RetryableFailure(setback(error)))
+    } else if can_land {
+        Ok(PushOutcome::Unknown(no_verdict(session, error)))
+    } else {
+        Err(error.into())
     }
-    if error.kind.is_transient() {
-        return Ok(PushOutcome::RetryableFailure(Setback::Transport {
-            error,
-            sent,
-        }));
-    }
-    if sent {
-        return Ok(PushOutcome::Unknown(no_verdict(session, error)));
-    }
-    Err(error.into())
 }
 
 /// The result if the server accepted the push and the branch does not contain it.

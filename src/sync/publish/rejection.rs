@@ -28,7 +28,7 @@ pub(super) fn rejected(
         .iter()
         .map(|(project, _)| project.name.clone())
         .partition(|name| named.contains(name));
-    SyncError::Declined {
+    SyncError::Rejected {
         place: session.transport.url().place(),
         branch: session.target.branch.clone(),
         refusal: Box::new(refusal),
@@ -49,7 +49,7 @@ pub(super) fn given_up(
     match setback {
         Setback::Transport { error, sent: true } => no_verdict(session, error),
         Setback::Transport { error, sent: false } => error.into(),
-        Setback::Refused(mut refusal) if !has_moved => {
+        Setback::Rejected(mut refusal) if !has_moved => {
             if refusal.kind == RefusalKind::Outdated {
                 let reason = refusal.reason;
                 refusal.reason =
@@ -57,7 +57,7 @@ pub(super) fn given_up(
             }
             rejected(request, session, committed, refusal)
         }
-        Setback::Refused(refusal) => SyncError::RetriesExhausted {
+        Setback::Rejected(refusal) => SyncError::RetriesExhausted {
             place: session.transport.url().place(),
             branch: session.target.branch.clone(),
             attempts,

@@ -16,13 +16,13 @@ pub(super) enum CommitState {
     NotLanded,
     /// They were not pushed, because the run is atomic and another project was not ready.
     WithheldByOthers,
-    /// The remote was seen to contain them.
+    /// The remote has confirmed them.
     Verified,
     /// They were sent, and whether they landed is unknown.
     Unknown,
 }
 
-/// A commit that the remote was seen to contain.
+/// A commit that the remote has confirmed.
 pub(super) struct LandedCommit {
     pub(super) commit: ObjectId,
     /// The changes of the commit, if the last plan of the run was made after it had landed.
