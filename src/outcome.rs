@@ -439,6 +439,12 @@ pub enum SyncError {
         /// The projects without a recorded state.
         projects: Vec<String>,
     },
+    /// Offline, and projects are to be pulled.
+    #[error("pulling {} needs the network", listed(projects))]
+    OfflinePull {
+        /// The projects that pull.
+        projects: Vec<String>,
+    },
     /// A project failed or was withheld, and the run is atomic.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,

@@ -136,7 +136,7 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::NoVerdict { .. } => "no-verdict",
         SyncError::LocalMissing { .. } => "not-found",
         SyncError::BranchMissing { .. } => "branch-missing",
-        SyncError::NothingRecorded { .. } => "nothing-recorded",
+        SyncError::NothingRecorded { .. } | SyncError::OfflinePull { .. } => "nothing-recorded",
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
     }
@@ -194,6 +194,7 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::NothingRecorded { .. } => {
             vec!["run a sync first, or drop `--offline`".to_owned()]
         }
+        SyncError::OfflinePull { .. } => vec!["drop `--offline`".to_owned()],
         SyncError::Atomic => vec![
             "fix the failed or withheld projects, or drop `--atomic` to publish the others"
                 .to_owned(),

@@ -51,7 +51,8 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::NoVerdict { .. }
         | SyncError::LocalMissing { .. }
         | SyncError::BranchMissing { .. }
-        | SyncError::NothingRecorded { .. } => REMOTE,
+        | SyncError::NothingRecorded { .. }
+        | SyncError::OfflinePull { .. } => REMOTE,
         SyncError::Rejected { .. }
         | SyncError::RetriesExhausted { .. }
         | SyncError::BranchGone { .. }

@@ -74,9 +74,9 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     if request.offline {
         let projects = pulled
             .iter()
-            .map(|project| format!("the files that `{}` pulls", project.name))
+            .map(|project| format!("`{}`", project.name))
             .collect();
-        outcome.failure = Some(SyncError::NothingRecorded { projects });
+        outcome.failure = Some(SyncError::OfflinePull { projects });
         return outcome;
     }
 

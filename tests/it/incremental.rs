@@ -193,6 +193,27 @@ fn offline_without_records_is_an_error() {
 }
 
 #[test]
+fn offline_pull_is_an_error() {
+    let (sandbox, _codex) = synced();
+    let output = sandbox
+        .run(&[
+            "sync",
+            "-p",
+            "alpha",
+            "--from-codex",
+            "--dry-run",
+            "--offline",
+        ])
+        .code(4);
+    assert_eq!(
+        output.stderr,
+        "error: pulling `alpha` needs the network
+  hint: drop `--offline`
+"
+    );
+}
+
+#[test]
 fn state_is_recorded_per_remote_and_branch() {
     let (sandbox, _codex) = synced();
     let offline = |setting: &str| {
