@@ -43,7 +43,7 @@
 //! | | |
 //! |---|---|
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
-//! | a glob becomes a path in the codex | `workspace::mapping`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
+//! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |

@@ -23,7 +23,7 @@ use crate::paths::{CodexPath, escaped};
 use crate::plan::{self, Change, ProjectPlan};
 use crate::scan::ScanError;
 use crate::url::RemoteUrl;
-use crate::workspace::mapping::InvalidPattern;
+use crate::workspace::claims::InvalidPattern;
 
 /// The outcome of a run.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The plan of a sync: compares the sources of a project with its files in the codex, and decides whether the changes may
 //! be made. This is pure computation.
 //!
-//! [`crate::workspace::mapping`] decides which paths of the codex a project owns.
+//! [`crate::workspace::claims`] decides which paths of the codex a project owns.
 
 mod delete_guard;
 mod listing;

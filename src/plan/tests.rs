@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::workspace::mapping::{ClaimPatterns, MappingPatterns};
+use crate::workspace::claims::{ClaimPatterns, MappingPatterns};
 
 fn project(
     include: Vec<String>,

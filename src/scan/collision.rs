@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 use super::walk::ClaimedFile;
 use crate::paths::{escaped, folded};
 use crate::workspace::Project;
-use crate::workspace::mapping::Claim;
+use crate::workspace::claims::Claim;
 
 /// Two source files whose paths in the codex clash.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::tree::key_path;
 use crate::paths::escaped;
 use crate::workspace::Project;
-use crate::workspace::mapping::IncludeOrigin;
+use crate::workspace::claims::IncludeOrigin;
 
 /// A pattern that publishes nothing.
 #[derive(Debug, Clone)]

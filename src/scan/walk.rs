@@ -15,7 +15,7 @@ use crate::config::Symlinks;
 use crate::paths::check_segment;
 use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
-use crate::workspace::mapping::Claim;
+use crate::workspace::claims::Claim;
 
 /// The result of a walk.
 pub(super) struct Walked {

@@ -2,7 +2,7 @@
 //!
 //! A pattern `codex://ORG/PROJECT/PATH` speaks of `PATH` below the project's place in the codex, `projects/PROJECT/`, or
 //! where this workspace's own configuration puts that project; without `PATH`, or where it ends in `/`, of everything
-//! below. `PROJECT` and `PATH` are globs with the rules of [`mapping`](crate::workspace::mapping). `ORG` names the
+//! below. `PROJECT` and `PATH` are globs with the rules of [`mapping`](crate::workspace::claims). `ORG` names the
 //! organization whose codex it is: there is only the one. An exclude is such a pattern, or a glob that counts both from
 //! the codex's root and below each project's place.
 
@@ -17,7 +17,7 @@ use crate::glob;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::paths::{check_file_name, escaped, folded};
 use crate::plan::Entry;
-use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern};
+use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::SCHEME;
 use crate::workspace::{Project, Workspace, template};
 

@@ -3,9 +3,9 @@
 //! A [`Workspace`] is resolved from the configuration's layers once, with all errors at once; nothing below reads
 //! configuration again. Every path in it is absolute.
 
+pub mod claims;
 #[doc(hidden)]
 pub mod codex_selector;
-pub mod mapping;
 pub mod project;
 mod resolve;
 mod select;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
-use crate::workspace::mapping::Claims;
+use crate::workspace::claims::Claims;
 
 /// A project, resolved. Every key of `sync` and of the project itself has been weighed already.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ pub struct DeleteGuard {
 #[cfg(test)]
 impl Project {
     /// A project `alpha` with these patterns.
-    pub(crate) fn claiming(patterns: crate::workspace::mapping::ClaimPatterns) -> Self {
+    pub(crate) fn claiming(patterns: crate::workspace::claims::ClaimPatterns) -> Self {
         Self {
             name: "alpha".parse().unwrap(),
             root: "/nowhere".into(),

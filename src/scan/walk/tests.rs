@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::workspace::mapping::{ClaimPatterns, MappingPatterns};
+use crate::workspace::claims::{ClaimPatterns, MappingPatterns};
 
 fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(

@@ -12,8 +12,8 @@ use crate::outcome::SyncError;
 use crate::paths::escaped;
 use crate::plan::Entry;
 use crate::workspace::Project;
+use crate::workspace::claims::InvalidPattern;
 use crate::workspace::codex_selector::{CodexSelector, Selected};
-use crate::workspace::mapping::InvalidPattern;
 
 /// Whether a project selects files by their frontmatter instead of by patterns.
 fn uses_frontmatter(project: &Project) -> bool {

@@ -3,7 +3,7 @@
 use crate::config::Problem;
 use crate::config::tree::{Node, key_path};
 use crate::glob::{self, Glob};
-use crate::workspace::mapping::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
+use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
 use crate::workspace::project::SCHEME;
 use crate::workspace::resolve::Resolver;
 use crate::workspace::template::{self, Unfilled, Values};

@@ -14,7 +14,7 @@ use crate::config::{LayerKind, Origin, Problem, layers};
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, absolute, escaped, folded, resolved, shown};
 use crate::workspace::Project;
-use crate::workspace::mapping::{ClaimPatterns, Claims, IncludeOrigin, InvalidPattern};
+use crate::workspace::claims::{ClaimPatterns, Claims, IncludeOrigin, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, DenyList, FromCodex, ScanPolicy};
 use crate::workspace::template;
 
