@@ -197,8 +197,8 @@ impl RemoteUrl {
         self.url().filter(|_| self.is_ssh())?.user.as_deref()
     }
 
-    /// `host`, with `:port` where the URL names one; the path itself for a local remote.
-    pub fn place(&self) -> String {
+    /// The host, with the port if the URL has one; for a local remote, the path.
+    pub fn host_or_path(&self) -> String {
         match (self.host(), self.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (Some(host), None) => host.to_owned(),
@@ -529,7 +529,7 @@ mod tests {
             url("git@github.com:acme/codex.git").public().unwrap(),
             "github.com:acme/codex.git"
         );
-        assert_eq!(url("ssh://git@h:2222/x.git").place(), "h:2222");
+        assert_eq!(url("ssh://git@h:2222/x.git").host_or_path(), "h:2222");
         assert_eq!(
             url("codex.git").local_path().unwrap(),
             Path::new("/ws/codex.git")
@@ -607,7 +607,7 @@ mod tests {
             assert_eq!(url(text).to_string(), text);
         }
         assert_eq!(url("git@Codex-Host:x").host(), Some("Codex-Host"));
-        assert_eq!(url("ssh://git@Host:2222/x").place(), "Host:2222");
+        assert_eq!(url("ssh://git@Host:2222/x").host_or_path(), "Host:2222");
         let u = url("https://me:s%40cret@Git.acme.com/X.git");
         assert_eq!(u.for_git(), "https://Git.acme.com/X.git");
         assert_eq!(u.credentials().unwrap().1.reveal(), "s@cret");

@@ -190,7 +190,7 @@ impl RemoteError {
     pub fn new(kind: RemoteErrorKind, url: &RemoteUrl, detail: Vec<String>) -> Self {
         Self {
             kind,
-            place: url.place(),
+            place: url.host_or_path(),
             url: url.to_string(),
             detail,
             tried: Vec::new(),

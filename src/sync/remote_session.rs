@@ -466,7 +466,7 @@ impl RemoteSession {
     /// The error for a branch that was deleted or renamed during the run.
     pub(super) fn gone(&self) -> SyncError {
         SyncError::BranchGone {
-            place: self.transport.url().place(),
+            place: self.transport.url().host_or_path(),
             branch: self.target.branch.clone(),
         }
     }

@@ -267,7 +267,7 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
     run.outcome.pushed = Pushed::Unknown;
     match error {
         SyncError::Remote(source) => SyncError::Unverified {
-            place: session.transport.url().place(),
+            place: session.transport.url().host_or_path(),
             source,
         },
         error => error,

@@ -309,7 +309,7 @@ fn accepted_but_missing(
     words: Vec<String>,
     state: &BranchState,
 ) -> Result<PushOutcome, SyncError> {
-    let place = session.transport.url().place();
+    let place = session.transport.url().host_or_path();
     let branch = session.target.branch.clone();
     match state {
         BranchState::Incomplete => {
@@ -345,7 +345,7 @@ fn accepted_but_missing(
 /// The error for a push that was sent completely and whose result the server did not report.
 pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncError {
     SyncError::NoVerdict {
-        place: session.transport.url().place(),
+        place: session.transport.url().host_or_path(),
         branch: session.target.branch.clone(),
         source: Box::new(error),
     }
@@ -371,7 +371,7 @@ fn unverified(
     };
     query_error.detail.extend(marked(&words));
     Ok(PushOutcome::Unknown(SyncError::Unverified {
-        place: session.transport.url().place(),
+        place: session.transport.url().host_or_path(),
         source: Box::new(query_error),
     }))
 }

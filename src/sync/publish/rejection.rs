@@ -29,7 +29,7 @@ pub(super) fn rejected(
         .map(|(project, _)| project.name.clone())
         .partition(|name| named.contains(name));
     SyncError::Rejected {
-        place: session.transport.url().place(),
+        place: session.transport.url().host_or_path(),
         branch: session.target.branch.clone(),
         refusal: Box::new(refusal),
         named,
@@ -58,7 +58,7 @@ pub(super) fn given_up(
             rejected(request, session, committed, refusal)
         }
         Setback::Rejected(refusal) => SyncError::RetriesExhausted {
-            place: session.transport.url().place(),
+            place: session.transport.url().host_or_path(),
             branch: session.target.branch.clone(),
             attempts,
             last: refusal.reason,

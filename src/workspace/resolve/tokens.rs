@@ -78,7 +78,7 @@ impl Resolver<'_> {
             if is_sent && !host.is_of(url) {
                 let message = format!(
                     "`remote.token_host` is `{host}`, but the remote is on `{}`: the token is not sent there",
-                    url.place()
+                    url.host_or_path()
                 );
                 let hint = "correct `remote.url` or `remote.token_host`";
                 let problem = Problem::new(message).key("remote.token_host").hint(hint);
@@ -93,7 +93,7 @@ impl Resolver<'_> {
             if !TokenHost::of(&own).is_some_and(|host| host.is_of(url)) {
                 let unused = format!(
                     "the token of `remote.token` in {at} is for `{}` alone",
-                    own.place()
+                    own.host_or_path()
                 );
                 tokens.unused.push(unused);
                 return;
