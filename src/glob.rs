@@ -36,7 +36,7 @@ pub enum InvalidGlob {
     #[error("the pattern is empty")]
     Empty,
     /// A leading `!`. Excludes are given under `exclude`.
-    #[error("`{}`: `!` does not negate here; put the pattern under `exclude`", named(.0))]
+    #[error("`{}`: `!` does not negate a pattern", named(.0))]
     Negated(String),
     /// A pattern that could only match outside the root.
     #[error("`{}`: a pattern is relative to the project's root, without `.` and `..` segments", named(.0))]
@@ -67,6 +67,19 @@ pub enum InvalidGlob {
         /// The reason.
         reason: &'static str,
     },
+}
+
+impl InvalidGlob {
+    /// A hint for the user, if `is_exclude` is set for a pattern that excludes files.
+    pub(crate) fn hint(&self, is_exclude: bool) -> Option<&'static str> {
+        match self {
+            Self::Negated(_) if is_exclude => {
+                Some("an exclude cannot be undone: write narrower excludes instead")
+            }
+            Self::Negated(_) => Some("put the pattern under `exclude`, without `!`"),
+            _ => None,
+        }
+    }
 }
 
 /// A pattern fit for a message: escaped, and cut after 80 characters.

@@ -1,4 +1,4 @@
-//! Project names, as used in commits, in `projects/NAME/` and on the command line.
+//! The rules for names: of projects, as used in commits, in `projects/NAME/` and on the command line, and of branches.
 
 use std::fmt;
 use std::str::FromStr;
@@ -49,6 +49,15 @@ impl fmt::Display for ProjectName {
     }
 }
 
+/// Whether `text` is the short name of a branch by git's rules, without control characters.
+pub fn is_branch_name(text: &str) -> bool {
+    let reference = format!("refs/heads/{text}");
+    let is_reserved = text.starts_with('-') || ["@", "HEAD"].contains(&text);
+    !is_reserved
+        && !text.contains(char::is_control)
+        && gix_validate::reference::name(reference.as_str().into()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +89,19 @@ mod tests {
             &"x".repeat(101),
         ] {
             assert!(bad.parse::<ProjectName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn branch_names_are_those_of_git() {
+        for good in ["main", "release/1.10", "a.b", "x@y", "ü", "refs/x"] {
+            assert!(is_branch_name(good), "{good}");
+        }
+        for bad in [
+            "", "-x", "@", "HEAD", "a b", "a..b", "a/.b", "a//b", "/a", "a/", "a.lock", "a.",
+            "a@{b", "a:b", "a^", "a~", "a?", "a*", "a[", "a\\b", "a\nb",
+        ] {
+            assert!(!is_branch_name(bad), "{bad}");
         }
     }
 }

@@ -102,6 +102,20 @@ impl Configuration {
         self.layers.value(path).map(|node| &node.at)
     }
 
+    /// The location of the name of the project `name`.
+    pub(crate) fn project_origin(&self, name: &str) -> Option<Origin> {
+        let of_member = || self.members.get(name)?.named_at.as_ref();
+        let of_projects = || self.layers.key_origin(&["projects", name]);
+        let of_workspace = || {
+            let is_workspace = self.raw.project.as_deref() == Some(name);
+            self.origin_of(&["project"]).filter(|_| is_workspace)
+        };
+        of_member()
+            .or_else(of_projects)
+            .or_else(of_workspace)
+            .cloned()
+    }
+
     /// The workspace's file as a whole, as the location of a missing key.
     pub(crate) fn file_origin(&self) -> Option<Origin> {
         let workspace = self

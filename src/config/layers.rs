@@ -201,6 +201,11 @@ pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
     Layer::new(LayerKind::Defaults, tree)
 }
 
+/// A value that `defaults.yaml` gives if no other layer does. `key` is only for the panic message.
+pub(crate) fn with_default<T>(value: Option<T>, key: &str) -> T {
+    value.unwrap_or_else(|| unreachable!("defaults.yaml has no `{key}`"))
+}
+
 /// A rule from the section `derived` of `defaults.yaml`.
 pub(crate) fn derived(rule: &str) -> &'static str {
     DEFAULTS

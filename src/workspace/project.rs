@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::claims::Claims;
 use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
-use crate::workspace::claims::Claims;
 
 /// A project, resolved. Every key of `sync` and of the project itself has been weighed already.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub struct FromCodex {
     pub use_frontmatter: bool,
 }
 
-/// What a pattern of the codex starts with.
+/// The prefix of a pattern of the codex.
 pub const SCHEME: &str = "codex://";
 
 /// How a project's files are read.

@@ -1,46 +1,47 @@
-//! Which projects a command is about: `--all`, `-p NAME-OR-GLOB`, or the one that the current directory is in.
+//! Selects the projects of a command: by `--all`, by `-p NAME-OR-GLOB`, or by the current directory.
 
 use std::path::Path;
 
+use super::project::Project;
+use super::settings::Workspace;
 use crate::config::problem::closest;
 use crate::glob::{self, Glob};
 use crate::paths::resolved;
-use crate::workspace::{Project, Workspace};
 
-/// Why no projects could be selected.
+/// Why no project is selected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SelectError {
-    /// A name that no project has.
+    /// No project has this name.
     #[error("there is no project `{}`", crate::paths::escaped(.name.as_bytes()))]
     Unknown {
-        /// As given.
+        /// The unknown name.
         name: String,
-        /// The name that was probably meant.
+        /// The closest name of a project, if one is similar.
         close: Option<String>,
-        /// The names there are.
+        /// The names of all projects.
         known: Vec<String>,
     },
-    /// A glob that matches none.
+    /// The glob matches no project.
     #[error("no project matches `{}`", crate::paths::escaped(.pattern.as_bytes()))]
     NoMatch {
-        /// As given.
+        /// The glob.
         pattern: String,
-        /// The names there are.
+        /// The names of all projects.
         known: Vec<String>,
     },
-    /// A glob that is none.
+    /// The glob is invalid, for this reason.
     #[error("{0}")]
     BadPattern(String),
-    /// Nothing was said, and the current directory does not decide.
-    #[error("which project? There are {}, and the current directory is in none of them", .known.len())]
+    /// Neither an option nor the current directory selects a project.
+    #[error("no project selected: the current directory is not inside a project")]
     Unclear {
-        /// The names there are.
+        /// The names of all projects.
         known: Vec<String>,
     },
 }
 
-/// Selects projects, in name order, each once. Without `all` and `patterns`: the innermost project whose root holds
-/// `cwd`, or the only one there is.
+/// Selects projects, in the order of their names. Without `all` and `patterns`, it selects the innermost project whose root
+/// contains `cwd`, or the only project of the workspace.
 ///
 /// ```
 /// use fractary_codex::config::LoadRequest;
@@ -52,7 +53,7 @@ pub enum SelectError {
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
 /// let request = LoadRequest { cwd: cwd.clone(), ..LoadRequest::default() };
-/// let (_, workspace) = workspace::load(&request).expect("no mistakes");
+/// let (_, workspace) = workspace::load(&request).expect("no problems");
 /// let selected = select(&workspace, false, &["bill*".to_owned()], &cwd).expect("one matches");
 /// assert_eq!(selected[0].name.as_str(), "billing");
 /// let unknown = select(&workspace, false, &["legder".to_owned()], &cwd);
@@ -125,7 +126,7 @@ pub fn select<'w>(
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
-    // The current directory may have been reached through a link, or a root may be one.
+    // Links are resolved, because the current directory can be entered through one, and a root can be one.
     let cwd = resolved(cwd);
     let holding = workspace.projects.iter().filter_map(|project| {
         let root = resolved(&project.root);

@@ -1,26 +1,25 @@
-//! `{org}`, `{project}` and their like: names in braces that stand for values.
+//! Templates: texts with placeholders such as `{org}` and `{project}`.
 
 use crate::config::problem::{Problem, did_you_mean};
 
-/// The values that placeholders stand for; `None` is a name that is known and has no value here.
+/// The values of the known placeholders; `None` for a placeholder without a value.
 pub(crate) type Values<'v> = [(&'v str, Option<&'v str>)];
 
-/// Why a template cannot be filled.
+/// Why the placeholders of a template cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfilled {
-    /// No such placeholder.
+    /// The placeholder is unknown.
     Unknown {
-        /// As written.
         name: String,
-        /// A close one, as a hint.
+        /// A hint with the closest known placeholder.
         hint: Option<String>,
     },
-    /// A placeholder without a value.
+    /// The placeholder of this name has no value.
     Missing(String),
 }
 
-/// Replaces the placeholders of `template`, once. Braces around anything but a name stand for themselves, as the
-/// choices of a glob do.
+/// Replaces the placeholders of `template`; those in their values are not replaced. Braces around anything other than a name are
+/// kept, for example those of a glob.
 pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfilled> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
@@ -62,20 +61,20 @@ fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Tells `unfilled` as a problem of the key `key`.
+/// Converts the error to a problem of the key `key`.
 pub(crate) fn problem(key: &str, unfilled: Unfilled) -> Problem {
     match unfilled {
         Unfilled::Unknown { name, hint } => Problem::new(format!("`{key}`: unknown placeholder `{{{name}}}`"))
             .maybe_hint(hint.map(|hint| hint.replacen('`', "`{", 1).replacen("`?", "}`?", 1))),
         Unfilled::Missing(name) => {
-            let cure = match name.as_str() {
-                "org" => "give `organization`",
-                "codex_repo" => "give `codex_repo`",
-                "env" => "choose an environment: `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
-                "branch" => "give `remote.branch`, or choose an environment: `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
+            let hint = match name.as_str() {
+                "org" => "set `organization`",
+                "codex_repo" => "set `codex_repo`",
+                "env" => "select an environment with `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
+                "branch" => "set `remote.branch`, or select an environment with `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
                 _ => "remove it",
             };
-            Problem::new(format!("`{key}`: `{{{name}}}` has no value")).hint(cure)
+            Problem::new(format!("`{key}`: `{{{name}}}` has no value")).hint(hint)
         }
     }
     .key(key)
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_replaced_once_and_choices_left_alone() {
+    fn placeholders_are_replaced_once_and_other_braces_kept() {
         let values = [
             ("org", Some("{project}")),
             ("project", Some("p")),

@@ -181,6 +181,34 @@ fn unsupported_constructs_are_refused_by_name() {
 }
 
 #[test]
+fn a_negated_pattern_has_a_hint_for_its_list() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(&["alpha"], "");
+    let narrower = "hint: an exclude cannot be undone: write narrower excludes instead";
+    let exclude = "hint: put the pattern under `exclude`, without `!`";
+    let mapping = "--config=projects.alpha.mappings=[{from='a', to='b', exclude=['!x']}]";
+    for (arguments, hint) in [
+        (["--exclude", "!x"].as_slice(), narrower),
+        (&["--include", "!x"], exclude),
+        (&[mapping], narrower),
+        (
+            &["--config=projects.alpha.mappings=[{from='!a', to='b'}]"],
+            exclude,
+        ),
+        (&["--config=sync.from_codex.exclude=['!x']"], narrower),
+        (
+            &["--config=sync.from_codex.include=['codex://acme/a/!x']"],
+            exclude,
+        ),
+    ] {
+        let output = sandbox
+            .run(&[&["sync", "--all"], arguments].concat())
+            .code(3);
+        assert!(output.stderr.contains(hint), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn an_oversized_pattern_is_refused_with_its_beginning() {
     let braces = "{".repeat(100_000) + "a,b" + &"}".repeat(100_000);
     let long = "a".repeat(1 << 20);

@@ -353,19 +353,19 @@ fn a_token_of_the_user_goes_to_the_host_of_its_own_url() {
     hosts.user(user);
     // Another port, another name of the same machine, and the local file.
     hosts.workspace("  remote: { url: OTHER_URL }\n");
-    hosts.is_kept(&[], 4, "is for `OWN` alone");
+    hosts.is_kept(&[], 4, "is only for `OWN`");
     let renamed = hosts
         .own
         .url("acme/codex.git")
         .replace("127.0.0.1", "localhost");
     hosts.workspace(&format!("  remote: {{ url: '{renamed}' }}\n"));
-    hosts.is_kept(&[], 4, "is for `OWN` alone");
+    hosts.is_kept(&[], 4, "is only for `OWN`");
     hosts.workspace("");
     hosts.sandbox.write(
         "ws/.fractary/config.local.yaml",
         hosts.filled("codex: { remote: { url: OTHER_URL } }\n"),
     );
-    hosts.is_kept(&[], 4, "is for `OWN` alone");
+    hosts.is_kept(&[], 4, "is only for `OWN`");
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn a_token_in_the_users_remotes_has_a_host_of_its_own() {
             "  remote: { url: OTHER_URL, token_host: OTHER }\n  remotes: { acme/codex: { host: 'OTHER' } }\n",
         ] {
             hosts.workspace(workspace);
-            let host = format!("is for `{host}` alone");
+            let host = format!("is only for `{host}`");
             hosts.is_kept(&[], 4, &host);
         }
     }
@@ -543,7 +543,7 @@ fn the_variables_of_a_workspace_are_not_put_into_the_users_file() {
         "ws/.fractary/env/.env",
         hosts.filled("CODEX_URL=OTHER_URL\n"),
     );
-    hosts.is_kept(&[], 4, "is for `OWN` alone");
+    hosts.is_kept(&[], 4, "is only for `OWN`");
 }
 
 #[test]
@@ -739,7 +739,7 @@ fn two_projects_with_one_root_are_an_error() {
     assert!(
         output
             .stderr
-            .contains("the projects `link` and `plain` have one root"),
+            .contains("the projects `link` and `plain` have the same root"),
         "{}",
         output.stderr
     );
@@ -755,7 +755,7 @@ fn two_projects_with_one_root_are_an_error() {
     assert!(
         output
             .stderr
-            .contains("the projects `alpha` and `b` have one root"),
+            .contains("the projects `alpha` and `b` have the same root"),
         "{}",
         output.stderr
     );

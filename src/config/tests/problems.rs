@@ -28,7 +28,7 @@ environment variable `FRACTARY_CODEX_REMOT__URL`: there is no key `remot` [did y
 #[test]
 fn paths_in_the_codex_must_not_collide() {
     for (a, b, how) in [
-        ("x/y", "x/y", "are both at `x/y`"),
+        ("x/y", "x/y", "have the same directory `x/y`"),
         ("x", "x/y", "overlap"),
         ("Docs", "docs", "differ only in case"),
         (
@@ -82,7 +82,7 @@ fn unusable_files_are_reported_with_their_location() {
         (
             "empty",
             "",
-            "/T/ws/.fractary/config.yaml: the file has no section `codex`, or nothing in it",
+            "/T/ws/.fractary/config.yaml: the file has no section `codex`, or the section is empty",
         ),
         (
             "a list",

@@ -166,15 +166,15 @@ fn invalid_values_are_reported_at_load() {
     for (more, expected) in [
         (
             "remote: { branch: refs/heads/main }",
-            "`remote.branch`: `refs/heads/main` is not the name of a branch [give the short name, `main`]",
+            "`remote.branch`: `refs/heads/main` is not a branch name [use the short name `main`]",
         ),
         (
             "remote: { branch: refs/for/main }",
-            "`remote.branch`: `refs/for/main` is not the name of a branch [name the branch itself, without `refs/`: a push to a ref for reviews (`refs/for/…`) changes no branch, so it could not be verified]",
+            "`remote.branch`: `refs/for/main` is not a branch name [use a branch name, without `refs/`: a push to a ref for reviews (`refs/for/…`) changes no branch, so it could not be verified]",
         ),
         (
             "remote: { branch: HEAD }",
-            "`remote.branch`: `HEAD` is not the name of a branch",
+            "`remote.branch`: `HEAD` is not a branch name",
         ),
         (
             "remote: { url: \"/a\\0b\" }",

@@ -1,0 +1,109 @@
+//! Loads the configuration and resolves the workspace. Each module here resolves one part, and reports its problems as
+//! [`Findings`].
+
+mod codex_patterns;
+mod commit_policy;
+mod deny_list;
+mod directories;
+mod findings;
+mod overlaps;
+mod projects;
+mod remote_settings;
+mod source_patterns;
+mod tokens;
+
+use findings::Findings;
+
+use super::settings::Workspace;
+use crate::config::{self, Configuration, LoadRequest, Problem, Problems, layers};
+
+/// Loads the configuration and resolves the workspace. Returns the problems of both as one error.
+///
+/// ```
+/// use fractary_codex::{config::LoadRequest, workspace};
+///
+/// # let root = tempfile::tempdir()?;
+/// # std::fs::create_dir(root.path().join(".fractary"))?;
+/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
+/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
+/// # let cwd = root.path().to_owned();
+/// let request = LoadRequest { cwd, config_arguments: vec!["jobs=2".to_owned()], ..LoadRequest::default() };
+/// let (configuration, workspace) = workspace::load(&request).expect("no problems");
+/// let names: Vec<_> = workspace.projects.iter().map(|project| project.name.as_str()).collect();
+/// assert_eq!((names, workspace.jobs), (vec!["billing", "ledger"], 2));
+///
+/// let request = LoadRequest { config_arguments: vec!["jobs=many".to_owned()], ..request };
+/// let problems = workspace::load(&request).map(drop).unwrap_err();
+/// assert!(problems.iter().next().is_some_and(|problem| problem.to_string().contains("jobs")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
+    let (mut configuration, mut problems) = config::gather(request);
+    let (workspace, findings) = resolve(&configuration);
+    configuration.warn(findings.warnings);
+
+    // After an error in a file, a missing key can be one that was not read.
+    let is_complete = problems.is_empty();
+    if is_complete && !findings.missing.is_empty() && configuration.is_unconfigured() {
+        return Err(unconfigured(&configuration).into());
+    }
+    problems.extend(findings.errors);
+    if is_complete {
+        problems.extend(findings.missing);
+    }
+    match (Problems::none_of(problems), workspace) {
+        (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
+        (Err(problems), _) => Err(problems),
+        (Ok(()), None) => Err(Problem::new("the configuration is incomplete").into()),
+    }
+}
+
+/// The error for a workspace without any configuration, instead of one error per required key.
+fn unconfigured(configuration: &Configuration) -> Problem {
+    let example = "codex: { organization: acme, codex_repo: codex.acme.com, project: billing }";
+    match configuration.file_origin() {
+        Some(file) => Problem::new("the file has no section `codex`, or the section is empty")
+            .at(&file)
+            .hint(format!("a minimal section: `{example}`")),
+        None => Problem::new(
+            "no configuration found: there is no `.fractary/config.yaml` here or further up",
+        )
+        .hint("create one with `fractary-codex init`, or set `FRACTARY_CODEX_*` variables"),
+    }
+}
+
+/// Resolves the workspace; `None` if that is not possible. The findings then have the reason.
+fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
+    let mut findings = Findings::default();
+    let branch = remote_settings::branch(configuration, &mut findings);
+    let remote = remote_settings::remote(configuration, branch.clone(), &mut findings);
+    let commit = commit_policy::resolve(configuration, &mut findings);
+    let directories = directories::resolve(configuration, &mut findings);
+    source_patterns::check(configuration, &mut findings);
+    let projects = projects::resolve(
+        configuration,
+        branch.as_deref(),
+        &directories,
+        &mut findings,
+    );
+
+    let raw = &configuration.raw;
+    let workspace = remote.map(|remote| Workspace {
+        root: configuration.root.clone(),
+        organization: raw.organization.clone(),
+        codex_repo: raw.codex_repo.clone(),
+        environment: configuration.environment_name.clone(),
+        remote,
+        projects,
+        commit,
+        retries: layers::with_default(raw.push.retries, "push.retries"),
+        clone: layers::with_default(raw.clone.strategy, "clone.strategy"),
+        caches_published: directories::caches_published(configuration),
+        cache_dir: directories.cache,
+        projects_vary: projects::vary(configuration),
+        state_dir: directories.state,
+        shared_state_dir: directories.shared_state,
+        jobs: layers::with_default(raw.jobs, "jobs").0,
+    });
+    (workspace, findings)
+}

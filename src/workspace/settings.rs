@@ -1,0 +1,120 @@
+//! The resolved workspace. Every value in it is valid, and every path is absolute.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::project::Project;
+use crate::config::{CloneStrategy, SignMode, TransportChoice};
+use crate::names::ProjectName;
+use crate::paths::resolved;
+use crate::secret::Secret;
+use crate::url::RemoteUrl;
+
+/// The resolved settings of all commands.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// The directory that holds `.fractary/`, or the current directory if no file was found.
+    pub root: PathBuf,
+    /// The organization, configured or detected.
+    pub organization: Option<String>,
+    /// The name of the codex repository.
+    pub codex_repo: Option<String>,
+    /// The environment that `--env` selects, for `{env}`.
+    pub environment: Option<String>,
+    /// The location of the codex, and how to connect to it.
+    pub remote: Remote,
+    /// The projects in the order of their names. Their directories in the codex do not overlap.
+    pub projects: Vec<Project>,
+    /// How commits are written.
+    pub commit: CommitPolicy,
+    /// The maximum number of retries of a push if the branch moved.
+    pub retries: u32,
+    /// Whether the clone of the codex is temporary or persistent.
+    pub clone: CloneStrategy,
+    /// Whether published files are also written to the local cache.
+    pub caches_published: bool,
+    /// The workspace's cache. A project shares it unless it has its own.
+    pub cache_dir: PathBuf,
+    /// Whether variables or flags name projects, so that another run can have other projects.
+    pub projects_vary: bool,
+    /// The directory of recorded state.
+    pub state_dir: PathBuf,
+    /// The state directory that all runs of the user on this machine share, whatever `state.dir` is. It has the locks of
+    /// remotes.
+    pub shared_state_dir: PathBuf,
+    /// The number of threads; 0 means one per core.
+    pub jobs: usize,
+}
+
+impl Workspace {
+    /// Whether the cache in `directory` belongs to this workspace alone, because it is inside.
+    pub fn owns_cache(&self, directory: &Path) -> bool {
+        directory.starts_with(&self.root) || directory.starts_with(resolved(&self.root))
+    }
+
+    /// Whether the workspace has a project of this name that uses the cache in `directory`.
+    pub fn uses_cache(&self, project: &ProjectName, directory: &Path) -> bool {
+        let found = self.projects.binary_search_by(|one| one.name.cmp(project));
+        found.is_ok_and(|index| self.projects[index].cache_dir == directory)
+    }
+}
+
+/// The settings of the remote.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// The URL, from `remote.url` or made from organization and repository.
+    pub url: RemoteUrl,
+    /// The selected branch; `None` if the remote's HEAD decides.
+    pub branch: Option<String>,
+    /// The token of `remote.token`, if it is for this remote's host.
+    pub token: Option<Secret>,
+    /// The token of `remotes."ORG/REPO".token`, which is a key of the older tool, if it is for this remote.
+    pub repository_token: Option<Secret>,
+    /// Descriptions of the tokens that are for another host. They are reported if authentication fails.
+    pub unused_tokens: Vec<String>,
+    /// The variables in the value of a token that are not set. They are reported if authentication fails.
+    pub unset_token_variables: Vec<String>,
+    /// The user name that is sent with a token.
+    pub username: String,
+    /// Whether a missing local repository or a missing branch is created.
+    pub create: bool,
+    /// The implementation that exchanges objects with the remote.
+    pub transport: TransportChoice,
+    /// Whether a token may be sent over plain http to other machines.
+    pub allow_insecure: bool,
+    /// Time limits.
+    pub timeout: Timeouts,
+}
+
+/// The time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// The limit for establishing a connection.
+    pub connect: Duration,
+    /// The limit for a time without any byte transferred.
+    pub idle: Duration,
+    /// The limit for the server's response to a push. Hooks of the server can be slow.
+    pub push_verdict: Duration,
+}
+
+/// The settings of commits.
+#[derive(Debug, Clone)]
+pub struct CommitPolicy {
+    /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}` and `{codex_repo}` are replaced.
+    pub message: String,
+    /// The author, if the configuration has one.
+    pub author: Option<Author>,
+    /// Whether trailers are added.
+    pub trailers: bool,
+    /// Whether commits are signed.
+    pub sign: SignMode,
+}
+
+/// The configured author of commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// The author's name.
+    pub name: String,
+    /// The author's e-mail address.
+    pub email: String,
+}
