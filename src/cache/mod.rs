@@ -17,6 +17,7 @@ mod apply;
 mod cache_plan;
 mod dir;
 mod manifest;
+pub mod selected;
 mod simulate;
 
 use std::collections::BTreeMap;

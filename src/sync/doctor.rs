@@ -8,6 +8,7 @@ use bstr::ByteSlice;
 use super::authorship::Authorship;
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
+use crate::cache::selected::Selected;
 use crate::codex::auth;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::signing::SigningError;
@@ -227,7 +228,7 @@ fn pulled_patterns(
             let Ok(selector) = CodexSelector::new(project, request.workspace) else {
                 continue;
             };
-            let found = selector.find(&|id| store.read_tree(id), root)?;
+            let found = Selected::find(&selector, &|id| store.read_tree(id), root)?;
             let useless = selector.unmatched(project, found.files.keys());
             messages.extend(
                 useless

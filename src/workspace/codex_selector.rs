@@ -1,112 +1,114 @@
-//! From the codex to the workspace: which paths of the codex a project's cache is to hold.
+//! Selects the files of the codex for a project's cache.
 //!
-//! A pattern `codex://ORG/PROJECT/PATH` speaks of `PATH` below the project's place in the codex, `projects/PROJECT/`, or
-//! where this workspace's own configuration puts that project; without `PATH`, or where it ends in `/`, of everything
-//! below. `PROJECT` and `PATH` are globs with the rules of [`mapping`](crate::workspace::claims). `ORG` names the
-//! organization whose codex it is: there is only the one. An exclude is such a pattern, or a glob that counts both from
-//! the codex's root and below each project's place.
+//! A pattern `codex://ORG/PROJECT/PATH` selects `PATH` in the project's directory of the codex: `projects/PROJECT/`, or the
+//! directory that this workspace configures for that project. Without `PATH`, or with a trailing `/`, it selects everything
+//! below. `PROJECT` and `PATH` are globs, with the rules of [`claims`](super::claims). `ORG` is the organization of the codex,
+//! which is checked when the configuration is loaded.
+//!
+//! An exclude is such a pattern, or a glob that is matched both from the codex's root and in each project's directory.
 
-use std::collections::{BTreeMap, HashMap};
+use bstr::BString;
 
-use bstr::{BString, ByteSlice};
-
-use crate::cache::{self, Cache, CacheOwner, Reason};
-use crate::codex::objects::tree::{self, TreeError};
+use super::claims::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
+use super::project::{Project, SCHEME};
+use super::settings::Workspace;
+use super::template;
 use crate::config::layers;
-use crate::glob;
-use crate::object::{Kind, Mode, ObjectId, hash};
-use crate::paths::{check_file_name, escaped, folded};
-use crate::plan::Entry;
-use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
-use crate::workspace::project::SCHEME;
-use crate::workspace::{Project, Workspace, template};
+use crate::glob::{self, Glob};
+use crate::object::{Kind, ObjectId, hash};
+use crate::paths::escaped;
 
-/// The patterns of one project, compiled.
+/// The compiled patterns of one project.
 pub struct CodexSelector {
+    /// The sources of these claims are paths of the codex. Their destinations have no meaning.
     claims: Claims,
+    /// For each rule of the claims, the number of the include that it was made from.
+    includes: Vec<usize>,
 }
 
-/// What the codex holds of what a project selector.
-#[derive(Debug, Default)]
-pub struct Selected {
-    /// Files, by their path in the codex.
-    pub files: BTreeMap<BString, Entry>,
-    /// Entries that match and that no file here can be, with the reason.
-    pub refused: Vec<(BString, String)>,
-    /// Links and submodules that match: they are not brought.
-    pub passed_over: Vec<(BString, Mode)>,
+/// A glob from the codex's root, with exceptions.
+struct CodexGlob {
+    glob: String,
+    /// Directories that the glob does not match, with everything below.
+    except: Vec<String>,
 }
 
 impl CodexSelector {
     /// Compiles the patterns of `project`.
     pub fn new(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
-        let rules = &project.from_codex;
-        let include: Vec<String> = rules
-            .include
-            .iter()
-            .map(|pattern| glob_of(pattern, workspace))
-            .collect();
-        Self::of_globs(include, &rules.exclude, workspace)
+        let patterns = &project.from_codex;
+        let include = patterns.include.iter().enumerate();
+        let globs = include.flat_map(|(number, pattern)| {
+            let globs = codex_globs(pattern, workspace);
+            globs.into_iter().map(move |glob| (number, glob))
+        });
+        Self::compile(globs.collect(), &patterns.exclude, workspace)
     }
 
-    /// Every Markdown file of other projects: those whose frontmatter may speak of `project`.
+    /// Selects the Markdown files of all projects except `project`: the files that frontmatter can route to it.
     pub fn markdown(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
         let own = format!("{}/**", glob::escape(&project.to.as_bstr().to_string()));
         let exclude = [project.from_codex.exclude.as_slice(), &[own]].concat();
-        Self::of_globs(
-            vec![format!("{}/*.md", place_of("**"))],
-            &exclude,
-            workspace,
-        )
+        let pattern = format!("{}/*.md", default_directory("**"));
+        let glob = CodexGlob {
+            glob: pattern,
+            except: Vec::new(),
+        };
+        Self::compile(vec![(0, glob)], &exclude, workspace)
     }
 
-    fn of_globs(
-        include: Vec<String>,
+    fn compile(
+        include: Vec<(usize, CodexGlob)>,
         exclude: &[String],
         workspace: &Workspace,
     ) -> Result<Self, Vec<InvalidPattern>> {
-        let exclude = exclude.iter().flat_map(|pattern| {
-            if pattern.starts_with(SCHEME) {
-                return vec![glob_of(pattern, workspace)];
-            }
-            let places = workspace
-                .projects
-                .iter()
-                .map(|project| glob::escape(&project.to.as_bstr().to_string()));
-            let pattern = glob::without_dot(pattern);
-            let mut below: Vec<_> = places.map(|place| format!("{place}/{pattern}")).collect();
-            below.sort();
-            [
-                vec![pattern.to_owned(), format!("{}/{pattern}", place_of("*"))],
-                below,
-            ]
-            .concat()
-        });
-        let exclude = exclude.collect();
-        Ok(Self {
-            claims: Claims::new(ClaimPatterns {
-                include,
-                exclude,
-                ..ClaimPatterns::default()
-            })?,
-        })
+        let (includes, globs): (Vec<_>, Vec<_>) = include.into_iter().unzip();
+        let mappings = globs
+            .into_iter()
+            .map(|CodexGlob { glob, except }| MappingPatterns {
+                from: glob,
+                to: "selected/".to_owned(),
+                exclude: except,
+            });
+        let exclude = exclude
+            .iter()
+            .flat_map(|pattern| exclude_globs(pattern, workspace));
+
+        let claims = Claims::new(ClaimPatterns {
+            mappings: mappings.collect(),
+            exclude: exclude.collect(),
+            ..ClaimPatterns::default()
+        })?;
+        Ok(Self { claims, includes })
     }
 
-    /// A digest of the patterns, and of the version of their meaning: equal ones select the same files.
+    /// A digest of the patterns. Selectors with the same digest select the same paths.
     pub fn digest(&self) -> ObjectId {
+        /// Changes with the meaning of the patterns.
+        const VERSION: u8 = 3;
+
         let patterns = self.claims.patterns();
-        hash(
-            Kind::Blob,
-            format!("2\n{:?}\n{:?}", patterns.include, patterns.exclude).as_bytes(),
-        )
+        let include: Vec<_> = patterns
+            .mappings
+            .iter()
+            .map(|mapping| (&mapping.from, &mapping.exclude))
+            .collect();
+        let text = format!("{VERSION}\n{include:?}\n{:?}", patterns.exclude);
+        hash(Kind::Blob, text.as_bytes())
     }
 
-    /// Whether the path of the codex is wanted.
+    /// Whether the file at this path of the codex is selected.
     pub fn selects(&self, path: &[u8]) -> bool {
-        !self.claims.claim(path).is_empty()
+        !self.claims.matching(path).is_empty()
     }
 
-    /// The includes of `project`, of which this was made, that match none of `paths`: a message for each.
+    /// Whether a selected file can be below this directory of the codex.
+    pub fn can_hold(&self, directory: &[u8]) -> bool {
+        self.claims.can_hold(directory)
+    }
+
+    /// Returns a message for each include of `project` that matches none of `paths`. The selector must be made from this
+    /// project's includes.
     pub fn unmatched<'p>(
         &self,
         project: &'p Project,
@@ -114,13 +116,14 @@ impl CodexSelector {
     ) -> impl Iterator<Item = String> + 'p {
         let mut matched = vec![false; project.from_codex.include.len()];
         for path in paths {
-            // Routing by frontmatter has a rule and no include.
-            for number in self.claims.matching(path) {
-                if let Some(matched) = matched.get_mut(number) {
+            for rule in self.claims.matching(path) {
+                // A selector for frontmatter is not made from an include.
+                if let Some(matched) = matched.get_mut(self.includes[rule]) {
                     *matched = true;
                 }
             }
         }
+
         let includes = project.from_codex.include.iter().zip(matched);
         includes
             .filter(|(_, matched)| !matched)
@@ -129,135 +132,80 @@ impl CodexSelector {
                 format!("`sync.from_codex.include`: `{pattern}` matches nothing in the codex")
             })
     }
-
-    /// Looks for what is wanted below the tree `root`, reading no directory that cannot hold any of it.
-    pub fn find(
-        &self,
-        read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
-        root: Option<ObjectId>,
-    ) -> Result<Selected, TreeError> {
-        let mut found = Selected::default();
-        let mut pending: Vec<_> = root
-            .map(|root| (BString::default(), root))
-            .into_iter()
-            .collect();
-        while let Some((prefix, id)) = pending.pop() {
-            for entry in tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))? {
-                let path = BString::from([prefix.as_slice(), &entry.name].concat());
-                let is_directory = entry.mode == Mode::Directory;
-                if !(if is_directory {
-                    self.claims.can_hold(&path)
-                } else {
-                    self.selects(&path)
-                }) {
-                    continue;
-                }
-                if let Err(reason) = check_file_name(&entry.name) {
-                    found.refused.push((path, reason.to_string()));
-                } else if cache::is_own_name(path.as_bstr()) {
-                    found
-                        .refused
-                        .push((path, "the name is the cache's own".to_owned()));
-                } else if is_directory {
-                    pending.push((BString::from([path.as_slice(), b"/"].concat()), entry.id));
-                } else if entry.mode.is_file() {
-                    found.files.insert(
-                        path,
-                        Entry {
-                            mode: entry.mode,
-                            id: entry.id,
-                        },
-                    );
-                } else {
-                    found.passed_over.push((path, entry.mode));
-                }
-            }
-        }
-        found.refuse_twins();
-        found.refused.sort();
-        found.passed_over.sort();
-        Ok(found)
-    }
 }
 
-/// One message per include of `project` that matched nothing at the last pull. Returns no message if that is not known: the
-/// cache cannot be read, or it is from another remote or for other patterns.
-pub fn unmatched_in_cache(project: &Project, workspace: &Workspace) -> Vec<String> {
-    let Ok(selector) = CodexSelector::new(project, workspace) else {
-        return Vec::new();
-    };
-    let Ok(cache) = Cache::open_read_only(&project.cache_dir) else {
-        return Vec::new();
-    };
-    let owner = CacheOwner {
-        project: project.name.clone(),
-        reason: Reason::Pulled,
-    };
-    let is_known = cache.manifest().owners.get(&owner).is_some_and(|asked| {
-        asked.complete
-            && asked.digest == selector.digest()
-            && asked.remote == workspace.remote.url.to_string()
-    });
-    if is_known {
-        let files = cache.files_of(&owner);
-        selector.unmatched(project, files.keys()).collect()
-    } else {
-        Vec::new()
-    }
-}
-
-impl Selected {
-    /// Of names that only some file systems tell apart, and of a file and a directory of one name, the first is brought.
-    fn refuse_twins(&mut self) {
-        let mut seen: HashMap<BString, BString> = HashMap::new();
-        let mut twins = Vec::new();
-        for path in self.files.keys() {
-            let ends = path.find_iter(b"/").chain([path.len()]);
-            let other = ends
-                .filter_map(|end| seen.get(&folded(&path[..end])))
-                .next();
-            match other {
-                Some(other) => twins.push((
-                    path.clone(),
-                    format!("`{}` is there under that name", escaped(other)),
-                )),
-                None => drop(seen.insert(folded(path), path.clone())),
-            }
-        }
-        for (path, reason) in twins {
-            self.files.remove(&path);
-            self.refused.push((path, reason));
-        }
-    }
-}
-
-/// A pattern `codex://ORG/PROJECT/PATH` as a glob from the codex's root.
-fn glob_of(pattern: &str, workspace: &Workspace) -> String {
+/// Converts a pattern `codex://ORG/PROJECT/PATH` to globs from the codex's root.
+///
+/// If `PROJECT` is a glob, it also matches names of projects that this workspace does not configure. Their directories are the
+/// default ones, which the workspace can use for other purposes if it configures another directory for a project.
+fn codex_globs(pattern: &str, workspace: &Workspace) -> Vec<CodexGlob> {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
     let mut parts = rest.splitn(3, '/').skip(1);
-    let (project, path) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
-    let placed = workspace
-        .projects
-        .iter()
-        .find(|known| known.name.as_str() == project);
-    let place = match placed {
-        Some(known) => glob::escape(&known.to.as_bstr().to_string()),
-        None => place_of(project),
-    };
-    let all = if path.is_empty() || path.ends_with('/') {
+    let project = parts.next().unwrap_or_default();
+    let path = parts.next().unwrap_or_default();
+    let everything = if path.is_empty() || path.ends_with('/') {
         "**"
     } else {
         ""
     };
-    format!("{place}/{}{all}", glob::without_dot(path))
+    let below = |directory: &str| format!("{directory}/{}{everything}", glob::without_dot(path));
+
+    // Every pattern was checked when the configuration was loaded.
+    let name = Glob::new(project).ok();
+    let matches = |known: &&Project| {
+        let is_match = |glob: &Glob| glob.matches(known.name.as_str().as_bytes());
+        name.as_ref().is_some_and(is_match)
+    };
+    let mut globs = Vec::new();
+    let mut except = Vec::new();
+    for known in workspace.projects.iter().filter(matches) {
+        let directory = glob::escape(&known.to.as_bstr().to_string());
+        let default = default_directory(&glob::escape(known.name.as_str()));
+        if directory != default {
+            except.push(default);
+            globs.push(CodexGlob {
+                glob: below(&directory),
+                except: Vec::new(),
+            });
+        }
+    }
+    if globs.is_empty() || glob::is_pattern(project) {
+        globs.push(CodexGlob {
+            glob: below(&default_directory(project)),
+            except,
+        });
+    }
+    globs
 }
 
-/// Where projects of this name, or that match this glob, stand in the codex, unless their configuration says otherwise.
-fn place_of(project: &str) -> String {
-    let place = layers::derived("project_to");
-    template::fill(place, &[("project", Some(project))])
-        .unwrap_or_else(|_| unreachable!("`{place}` cannot be filled"))
+/// Converts an exclude to globs from the codex's root.
+fn exclude_globs(pattern: &str, workspace: &Workspace) -> Vec<String> {
+    if pattern.starts_with(SCHEME) {
+        let globs = codex_globs(pattern, workspace).into_iter();
+        return globs.map(|glob| glob.glob).collect();
+    }
+
+    let pattern = glob::without_dot(pattern);
+    let directories = workspace
+        .projects
+        .iter()
+        .map(|project| glob::escape(&project.to.as_bstr().to_string()));
+    let mut in_projects: Vec<String> = directories
+        .map(|directory| format!("{directory}/{pattern}"))
+        .collect();
+    in_projects.sort();
+
+    let mut globs = vec![
+        pattern.to_owned(),
+        format!("{}/{pattern}", default_directory("*")),
+    ];
+    globs.extend(in_projects);
+    globs
+}
+
+/// The default directory in the codex of the projects whose names match the glob `project`.
+fn default_directory(project: &str) -> String {
+    let directory = layers::derived("project_to");
+    template::fill(directory, &[("project", Some(project))])
+        .unwrap_or_else(|_| unreachable!("`{directory}` has other placeholders"))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{finish, to_json};
+use crate::cache::selected::unmatched_at_last_pull;
 use crate::cli::args::DocumentArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::load::Context;
@@ -13,7 +14,6 @@ use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
 use crate::scan::{self, useless_patterns};
-use crate::workspace::codex_selector::unmatched_in_cache;
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
@@ -41,7 +41,7 @@ fn list(json: bool, context: &Context) -> Result<String, CommandError> {
         .map(|pattern| (pattern.project, pattern.message))
         .collect();
     for project in &workspace.projects {
-        for message in unmatched_in_cache(project, &workspace) {
+        for message in unmatched_at_last_pull(project, &workspace) {
             if useless.iter().all(|(_, known)| *known != message) {
                 useless.push((Some(project), message));
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bstr::{BString, ByteSlice};
 
 use super::PullRun;
+use crate::cache::selected::Selected;
 use crate::cache::{Cache, CacheOwner, Reason, Request, RequestRecord};
 use crate::codex::store::StoreError;
 use crate::object::Mode;
@@ -13,7 +14,7 @@ use crate::paths::escaped;
 use crate::plan::Entry;
 use crate::workspace::Project;
 use crate::workspace::claims::InvalidPattern;
-use crate::workspace::codex_selector::{CodexSelector, Selected};
+use crate::workspace::codex_selector::CodexSelector;
 
 /// Whether a project selects files by their frontmatter instead of by patterns.
 fn uses_frontmatter(project: &Project) -> bool {
@@ -70,7 +71,7 @@ impl PullRun<'_> {
             let mut selected = self.find_in_codex(selector)?;
             // The fetch may have found a newer tip.
             record.tip = self.session.target.tip;
-            self.warn_of_unsupported(project, &selected.passed_over);
+            self.warn_of_unsupported(project, &selected.not_files);
             self.add_planned_publishes(selector, &mut selected.files);
             self.warn_of_unmatched(project, selector, &selected.files);
             if uses_frontmatter(project) {
@@ -105,7 +106,7 @@ impl PullRun<'_> {
             .map(|tip| store.root_tree(tip))
             .transpose()
             .map_err(StoreError::from)?;
-        let selected = selector.find(&|id| store.read_tree(id), root);
+        let selected = Selected::find(selector, &|id| store.read_tree(id), root);
         Ok(selected.map_err(StoreError::from)?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use crate::config::tree::Node;
-use crate::config::{Configuration, Problem};
+use crate::config::{Configuration, Location, Problem};
 use crate::glob::{self, Glob};
 use crate::paths::escaped;
 use crate::workspace::project::SCHEME;
@@ -32,7 +32,7 @@ pub(super) fn includes(
         }
 
         let pattern = current.as_deref().unwrap_or(written);
-        let check = |filled: &str| check_syntax(filled).map(drop);
+        let check = |filled: &str| check_codex_pattern(configuration, filled);
         patterns.extend(fill(INCLUDE, pattern, node, values, check, findings));
     }
     patterns
@@ -48,7 +48,7 @@ pub(super) fn excludes(
     let path = ["projects", name, "sync", "from_codex", "exclude"];
     let check = |filled: &str| {
         if filled.contains("://") {
-            check_syntax(filled).map(drop)
+            check_codex_pattern(configuration, filled)
         } else {
             check_below_project("*", filled, true)
         }
@@ -129,6 +129,12 @@ fn current_form(pattern: &str) -> Option<String> {
     })
 }
 
+/// Checks a pattern `codex://ORG/PROJECT/PATH`.
+fn check_codex_pattern(configuration: &Configuration, pattern: &str) -> Result<(), Rejected> {
+    let organization = check_syntax(pattern)?;
+    check_organization(configuration, pattern, organization)
+}
+
 /// Checks the syntax of a pattern `codex://ORG/PROJECT/PATH`, in which `PATH` is optional, and returns `ORG`.
 fn check_syntax(pattern: &str) -> Result<&str, Rejected> {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or_default();
@@ -151,6 +157,35 @@ fn check_syntax(pattern: &str) -> Result<&str, Rejected> {
     }
     check_below_project(project, path.unwrap_or("**"), false)?;
     Ok(organization)
+}
+
+/// Rejects a pattern of another organization than the configured one, whose codex is not available. A detected organization
+/// is not compared, because that of a fork is its owner's.
+fn check_organization(
+    configuration: &Configuration,
+    pattern: &str,
+    organization: &str,
+) -> Result<(), Rejected> {
+    let Some(own) = &configuration.raw.organization else {
+        return Ok(());
+    };
+    let origin = configuration.origin_of(&["organization"]);
+    let is_detected = origin.is_some_and(|at| at.source.location == Location::Detected);
+    // Hosting services ignore the case of organizations.
+    let glob = Glob::new(&organization.to_lowercase());
+    let is_own = glob.is_ok_and(|glob| glob.matches(own.to_lowercase().as_bytes()));
+    if is_detected || is_own {
+        return Ok(());
+    }
+    Err(Rejected {
+        reason: format!(
+            "`{}` is for the organization `{}`, but the codex belongs to `{}`",
+            escaped(pattern.as_bytes()),
+            escaped(organization.as_bytes()),
+            escaped(own.as_bytes())
+        ),
+        hint: Some("write `codex://{org}/…`".to_owned()),
+    })
 }
 
 /// Checks a pattern on its own and below a project: together, the two can be too long.

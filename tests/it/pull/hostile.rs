@@ -187,7 +187,7 @@ fn names_of_the_caches_own_files_are_rejected() {
         .run(&["sync", "-p", "alpha", "--from-codex"])
         .code(1);
     assert!(
-        output.stderr.contains("the cache's own"),
+        output.stderr.contains("the cache uses this name itself"),
         "{}",
         output.stderr
     );

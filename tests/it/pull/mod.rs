@@ -6,6 +6,7 @@ mod hostile;
 mod interrupted;
 mod obstacles;
 mod own_files;
+mod patterns;
 mod removed;
 mod routing;
 mod shared;
