@@ -33,6 +33,9 @@ pub struct ProjectPlan {
     pub unchanged: u64,
     /// The number of files below the project's `to` that no pattern claims.
     pub unmanaged: u64,
+    /// The directories of the cache and of recorded state, below the project's root, that keep files of the codex from being
+    /// deleted.
+    pub keeping_directories: BTreeSet<BString>,
 }
 
 /// A change to one path.
@@ -149,6 +152,15 @@ pub enum Decision {
     Withheld(ProjectPlan, Withheld),
 }
 
+impl Decision {
+    /// The plan.
+    pub fn plan(&self) -> &ProjectPlan {
+        match self {
+            Self::UpToDate(plan) | Self::Ready(plan) | Self::Withheld(plan, _) => plan,
+        }
+    }
+}
+
 /// Compares the sources of a project with its files in the codex.
 ///
 /// ```
@@ -263,6 +275,10 @@ impl<'p> Comparison<'p> {
                 self.plan.unchanged += 1;
                 self.remaining.insert(path.clone(), entry.mode);
             }
+            None if is_claimed && self.keep_in_own_directory(path) => {
+                self.plan.unchanged += 1;
+                self.remaining.insert(path.clone(), entry.mode);
+            }
             None if is_claimed || (project.prune && !project.claims.is_excluded_path(path)) => {
                 self.pruned += u64::from(!is_claimed);
                 self.change(path, Op::Deleted);
@@ -272,6 +288,25 @@ impl<'p> Comparison<'p> {
                 self.remaining.insert(path.clone(), entry.mode);
             }
         }
+    }
+
+    /// Whether the copy at `path` in the codex is kept, because one of its sources is in the directory of the cache or of
+    /// recorded state. Such a source is never published, so it is unknown whether it exists.
+    fn keep_in_own_directory(&mut self, path: &BString) -> bool {
+        let sources = self.project.claims.sources(path);
+        let is_below = |source: &[u8], directory: &[u8]| {
+            let below = source.strip_prefix(directory);
+            below.is_some_and(|below| below.starts_with(b"/"))
+        };
+        let mut directories = self.snapshot.own_directories.iter();
+        let directory = directories.find(|directory| {
+            let fed = self.project.claims.files_fed_by(directory, true);
+            sources.iter().any(|source| is_below(source, directory))
+                || fed.contains(&path.as_slice())
+        });
+
+        self.plan.keeping_directories.extend(directory.cloned());
+        directory.is_some()
     }
 
     /// Adds a source file whose path has no entry in the codex. All entries must have been compared before.

@@ -14,8 +14,9 @@ mod useless_patterns;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
 use collision::check_collisions;
@@ -23,6 +24,7 @@ use walk::Walked;
 
 use crate::event::Counter;
 use crate::interrupt::Interrupt;
+use crate::platform::bytes_of;
 use crate::workspace::Project;
 
 pub use collision::{Clash, Collision};
@@ -91,8 +93,19 @@ pub fn scan(
     Ok(Snapshot {
         files,
         skipped,
+        own_directories: own_directories(project, root.path()),
         unmatched,
     })
+}
+
+/// The directories of the cache and of recorded state below `root`, the resolved root, that can contain claimed files.
+fn own_directories(project: &Project, root: &Path) -> Vec<BString> {
+    let configured = project.scan.deny_list.own_directories.iter();
+    configured
+        .filter_map(|directory| directory.strip_prefix(root).ok())
+        .map(|relative| BString::from(bytes_of(relative)))
+        .filter(|relative| !relative.is_empty() && project.claims.can_hold(relative))
+        .collect()
 }
 
 /// Counts the files of a project that would be published, without reading them.

@@ -15,6 +15,9 @@ pub struct Snapshot {
     pub files: BTreeMap<BString, SourceFile>,
     /// Paths that a pattern matches and that are not published. Their copies in the codex are kept.
     pub skipped: Vec<Skipped>,
+    /// The directories of the cache and of recorded state in which the patterns match files. The files are not published, and
+    /// their copies in the codex are kept.
+    pub own_directories: Vec<BString>,
     /// The indexes of the rules of the project's claims that match no file.
     pub unmatched: Vec<usize>,
 }

@@ -69,6 +69,9 @@ pub struct DenyList {
     /// The `.fractary` directories of the workspace and of the projects. In them, and in any other directory of that
     /// name, `env` and `config.local.*` are never published.
     pub fractary_dirs: HashSet<PathBuf>,
+    /// The configured directories of caches and of recorded state, outside `.fractary` directories. They are also in
+    /// [`Self::paths`].
+    pub own_directories: BTreeSet<PathBuf>,
     /// The roots of all projects: the files below a root belong to that project alone.
     pub roots: HashSet<PathBuf>,
 }

@@ -134,6 +134,7 @@ fn land(
         let planned = &*run.planned.insert(plan(request, session, &run.scanned)?);
         if is_first {
             planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
+            planned.warn_of_own_directories(request, &mut run.outcome.warnings);
         }
         run.attempts.recognize(session)?;
         if !planned.has_work() {
@@ -230,6 +231,7 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState,
 
     let planned = plan_on(request, &run.scanned, listings, run.outcome.remote.before);
     planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
+    planned.warn_of_own_directories(request, &mut run.outcome.warnings);
     run.planned = Some(planned);
     Ok(state_of_plan(request))
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::scan::Scanned;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
+use crate::paths::escaped;
 use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
@@ -103,6 +104,23 @@ impl Planned {
         if self.creates_branch && !has_changes {
             let text = format!("{} creates {}", self.id, session.target.branch);
             self.id = hash(Kind::Blob, text.as_bytes());
+        }
+    }
+
+    /// Warns about files that are kept in the codex because the cache or the state is at their path.
+    pub(super) fn warn_of_own_directories(
+        &self,
+        request: &SyncRequest<'_>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        for (number, decision) in &self.decisions {
+            for directory in &decision.plan().keeping_directories {
+                let message = format!(
+                    "`{}` is a directory of the cache or the state (`cache.dir`, `state.dir`): files in it are not published, and their copies in the codex are kept",
+                    escaped(directory)
+                );
+                request.warn(warnings, Some(request.projects[*number]), message);
+            }
         }
     }
 

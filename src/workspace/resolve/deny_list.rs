@@ -40,6 +40,13 @@ pub(super) fn resolve(
         .filter(|(layer, _)| *layer == LayerKind::Local);
     list.paths.extend(local.map(|(_, file)| resolved(&file)));
 
+    let caches = projects.iter().map(|project| &project.cache_dir);
+    let configured = caches.chain([&directories.cache, &directories.state]);
+    list.own_directories = configured
+        .map(|path| resolved(path))
+        .filter(|path| !path.iter().any(|part| part == FRACTARY_DIR))
+        .collect();
+
     let of_projects: Vec<DenyList> = projects
         .par_iter()
         .map(|project| private_paths(&project.root))

@@ -144,6 +144,44 @@ fn default_excludes_and_gitignore_are_options() {
 }
 
 #[test]
+fn documents_in_a_cache_or_state_directory_stay_in_the_codex() {
+    for key in ["cache.dir", "state.dir"] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        for path in ["docs/a.md", "docs/own/b.md", "docs/own/c.md"] {
+            sandbox.write(&format!("ws/alpha/{path}"), "x");
+        }
+        sandbox.run(&["sync", "--all"]).code(0);
+        let published = codex.paths();
+
+        // Neither the first run nor one that finds the directory in use deletes them.
+        let setting = format!("{key}={}", sandbox.path("ws/alpha/docs/own").display());
+        for content in ["y", "z"] {
+            sandbox.write("ws/alpha/docs/a.md", content);
+            sandbox.remove("ws/alpha/docs/own/b.md");
+            let sync = ["sync", "--all", "--bidirectional", "--config", &setting];
+            let output = sandbox.run(&sync).code(0);
+            let warning = "`docs/own` is a directory of the cache or the state";
+            assert!(output.stderr.contains(warning), "{key}: {}", output.stderr);
+            assert_eq!(codex.paths(), published, "{key}");
+            assert_eq!(codex.file("projects/alpha/docs/a.md"), content);
+            sandbox.write("ws/alpha/docs/own/b.md", "x");
+        }
+
+        // Without documents there, nothing is reported.
+        let elsewhere = format!("{key}={}", sandbox.path("ws/alpha/own").display());
+        let output = sandbox
+            .run(&["sync", "--all", "--config", &elsewhere])
+            .code(0);
+        assert!(
+            !output.stderr.contains("is a directory of"),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
 fn an_ignore_file_that_is_a_pipe_is_an_error() {
     for pipe in [
         "ws/.gitignore",
