@@ -40,7 +40,7 @@ fn ac_002_files_deleted_in_the_codex_come_back() {
     codex.commit(&[], &["projects/alpha/docs/a.md"]);
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(codex.tree(), before);
-    assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+    assert_eq!(codex.subjects()[0], "Sync 1 file from alpha");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn ac_003_the_log_shows_one_commit_a_project_in_one_push() {
     let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
     assert_eq!(
         codex.subjects(),
-        ["Sync 1 files from beta", "Sync 3 files from alpha"]
+        ["Sync 1 file from beta", "Sync 3 files from alpha"]
     );
     assert_eq!(codex.updates(), 1);
     assert_eq!(output["remote"]["after"].as_str(), codex.tip().as_deref());

@@ -21,7 +21,7 @@ fn assert_pushed_to(codex: &Codex, output: Output, url: &str) {
     let document = output.code(0).json();
     assert_eq!(document["pushed"], true);
     assert_eq!(document["remote"]["url"], url);
-    assert_eq!(codex.subjects(), ["Sync 1 files from alpha"]);
+    assert_eq!(codex.subjects(), ["Sync 1 file from alpha"]);
 }
 
 #[test]

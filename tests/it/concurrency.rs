@@ -29,7 +29,7 @@ fn moved_branch_is_planned_again() {
     assert_eq!(output["attempts"], 2);
     assert_eq!(
         codex.subjects(),
-        ["Sync 1 files from alpha", "faster", "Somebody else"]
+        ["Sync 1 file from alpha", "faster", "Somebody else"]
     );
     codex.assert_sound();
 }
@@ -65,7 +65,7 @@ fn commit_of_another_client_is_never_overwritten() {
     );
     assert_eq!(
         codex.subjects(),
-        ["Sync 1 files from alpha", "Somebody else", "Somebody else"]
+        ["Sync 1 file from alpha", "Somebody else", "Somebody else"]
     );
 }
 
@@ -123,7 +123,7 @@ fn exhausted_retries_report_the_last_rejection() {
         assert_eq!(sandbox.leftovers(), [""; 0]);
         codex.hook(hook, "exit 0");
         sandbox.run(&["sync", "--all"]).code(0);
-        assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+        assert_eq!(codex.subjects()[0], "Sync 1 file from alpha");
         codex.assert_sound();
     }
 }
@@ -165,7 +165,7 @@ fn locked_branch_is_retried_then_reported() {
     );
     assert_eq!(
         codex.subjects(),
-        ["Sync 1 files from alpha", "Somebody else"]
+        ["Sync 1 file from alpha", "Somebody else"]
     );
     codex.assert_sound();
 }

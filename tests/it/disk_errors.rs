@@ -184,7 +184,7 @@ fn persistent_clone_is_usable_after_a_fetch_without_room() {
     };
     assert_eq!(output.code(4).json()["error"]["kind"], "disk-full");
     sandbox.run(&cached).code(0);
-    assert_eq!(codex.subjects()[0], "Sync 1 files from alpha");
+    assert_eq!(codex.subjects()[0], "Sync 1 file from alpha");
     codex.assert_sound();
 }
 

@@ -15,7 +15,7 @@ use crate::support::http::{HttpServer, Reaction, Stage};
 use crate::support::{Codex, Output, Sandbox, World, wait_until};
 
 const OURS: [&str; 3] = [
-    "Sync 1 files from beta",
+    "Sync 1 file from beta",
     "Sync 2 files from alpha",
     "Somebody else",
 ];

@@ -27,7 +27,7 @@ fn missing_root_fails_only_its_project() {
     assert_eq!(output["projects"][0]["status"], "failed");
     assert_eq!(output["projects"][0]["error"]["kind"], "root");
     assert_eq!(output["projects"][1]["status"], "synced");
-    assert_eq!(codex.subjects()[0], "Sync 1 files from beta");
+    assert_eq!(codex.subjects()[0], "Sync 1 file from beta");
     assert!(
         codex
             .paths()

@@ -188,7 +188,7 @@ fn lost_response_to_a_push_is_replaced_by_a_query() {
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
     assert_eq!(
         world.codex.subjects(),
-        ["Sync 1 files from alpha", "Somebody else"]
+        ["Sync 1 file from alpha", "Somebody else"]
     );
     assert_eq!(world.codex.updates(), 2);
 }
@@ -291,7 +291,7 @@ fn push_of_another_client_after_ours_is_not_a_failure() {
     assert!(output.stdout.contains("confirmed"), "{}", output.stdout);
     assert_eq!(
         world.codex.subjects(),
-        ["later", "Sync 1 files from alpha", "Somebody else"]
+        ["later", "Sync 1 file from alpha", "Somebody else"]
     );
 }
 

@@ -161,7 +161,7 @@ fn assert_only_alpha_failed(
         (&true.into(), &1.into()),
         "{what}"
     );
-    assert_eq!(codex.subjects()[0], "Sync 1 files from beta", "{what}");
+    assert_eq!(codex.subjects()[0], "Sync 1 file from beta", "{what}");
     assert_eq!(codex.subjects().len(), 3, "{what}");
     codex.assert_sound();
     // All blobs in the codex have contents of one of the scans.

@@ -171,7 +171,7 @@ fn redirect_is_followed_if_no_token_is_attached() {
     sandbox.finish(command).code(0);
     assert_eq!(
         codex.subjects(),
-        ["Sync 1 files from alpha", "Somebody else"]
+        ["Sync 1 file from alpha", "Somebody else"]
     );
     // The objects were sent directly to the new server.
     assert!(

@@ -20,7 +20,7 @@ fn project_of_the_current_directory_is_the_default() {
     sandbox.write("ws/alpha/docs/deep/a.md", "a");
     sandbox.write("ws/beta/README.md", "b");
     sandbox.run(&["-C", "alpha/docs/deep", "sync"]).code(0);
-    assert_eq!(codex.subjects(), ["Sync 1 files from alpha"]);
+    assert_eq!(codex.subjects(), ["Sync 1 file from alpha"]);
 }
 
 #[test]

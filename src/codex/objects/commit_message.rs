@@ -61,8 +61,11 @@ impl CommitMessage<'_> {
             ("env", Some(environment.as_str())),
             ("branch", Some(self.branch)),
         ];
-        let template = &workspace.commit.message;
-        template::fill(template, &values).unwrap_or_else(|_| template.clone())
+        let mut template = workspace.commit.message.clone();
+        if count == "1" {
+            template = template.replace("{count} files", "{count} file");
+        }
+        template::fill(&template, &values).unwrap_or(template)
     }
 
     fn push_trailers(&self, text: &mut String) {

@@ -314,7 +314,10 @@ fn check_commits(
                 .collect();
             paths.sort();
             (
-                format!("Sync {} files from {}", paths.len(), project.name),
+                match paths.len() {
+                    1 => format!("Sync 1 file from {}", project.name),
+                    count => format!("Sync {count} files from {}", project.name),
+                },
                 paths,
             )
         })

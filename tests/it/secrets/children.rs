@@ -191,7 +191,7 @@ fn git_variables_of_a_hook_have_no_effect() {
         .code(0);
     assert_eq!(
         world.codex.subjects(),
-        ["Sync 1 files from alpha", "Somebody else"]
+        ["Sync 1 file from alpha", "Somebody else"]
     );
     assert!(world.sandbox.fingerprint("ws/.git") == before);
 }

@@ -117,7 +117,7 @@ fn two_clients_that_create_a_branch_keep_both_commits() {
     let document = sandbox.run(&[SYNC, &staging].concat()).code(0).json();
     assert_eq!(document["attempts"], 2);
     let subjects = codex.git(&["log", "--format=%s", "staging"]);
-    assert_eq!(subjects, "Sync 1 files from alpha\ntheirs\nSomebody else\n");
+    assert_eq!(subjects, "Sync 1 file from alpha\ntheirs\nSomebody else\n");
 }
 
 #[test]

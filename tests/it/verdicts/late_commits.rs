@@ -77,7 +77,7 @@ fn lost_push_that_lands_before_the_next_fetch_is_reported_as_pushed() {
         assert_eq!(project["commit"].as_str(), codex.tip().as_deref());
         assert_eq!(
             codex.subjects(),
-            ["Sync 1 files from alpha", "Somebody else"]
+            ["Sync 1 file from alpha", "Somebody else"]
         );
     }
 }
