@@ -111,7 +111,8 @@ fn unknown_last_sync_has_a_reason() {
         ["the history is not read with `--offline`"; 2]
     );
     assert!(page(&sandbox, 0, &["--offline"]).contains(">unknown</span>"));
-    // If the server sends the contents as well, less of the history is fetched.
+    // If a server sends the contents as well, less of the history is fetched.
+    sandbox.serve();
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
     codex.go_on(4100);
     assert_eq!(reasons(&[]), ["not synced within the last 4096 commits"; 2]);
