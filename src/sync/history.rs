@@ -111,7 +111,7 @@ fn fetch(
     tip: ObjectId,
     names: &BTreeSet<&str>,
 ) -> Result<SyncHistory, SyncError> {
-    let transport = request.transport()?;
+    let transport = request.connection()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
     transport.prepare(&store)?;
     let repeater = Repeater::new(&request.workspace.remote.timeout);

@@ -6,6 +6,7 @@
 mod authorship;
 mod cache_update;
 mod caches;
+mod connection;
 pub mod doctor;
 pub mod history;
 mod publish;

@@ -8,6 +8,7 @@ use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use super::connection::Connection;
 use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
@@ -35,7 +36,7 @@ const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
 /// The remote as a run sees it.
 pub(super) struct RemoteSession {
-    pub(super) transport: Box<dyn Transport>,
+    pub(super) transport: Connection,
     /// The clone; `None` before the first fetch.
     pub(super) store: Option<Store>,
     /// The recorded listings of the base, which are used instead of a fetch. There is one per project or none at all.
@@ -90,8 +91,8 @@ pub(super) fn connect(
     request: &SyncRequest<'_>,
     may_create: bool,
 ) -> Result<RemoteSession, SyncError> {
-    let transport = request.transport()?;
-    let refs = find_branch(request, transport.as_ref(), may_create)?;
+    let transport = request.connection()?;
+    let refs = find_branch(request, &*transport, may_create)?;
     Ok(RemoteSession::new(request, transport, refs))
 }
 
@@ -107,7 +108,7 @@ pub(super) fn connect_and_fetch(
     request.reporter.event(&Event::Started {
         stage: Stage::Fetch,
     });
-    let transport = request.transport()?;
+    let transport = request.connection()?;
     let queue_lock = if request.dry_run {
         None
     } else {
@@ -119,7 +120,7 @@ pub(super) fn connect_and_fetch(
             request.reporter.as_ref(),
         )?)
     };
-    let refs = find_branch(request, transport.as_ref(), remote.create)?;
+    let refs = find_branch(request, &*transport, remote.create)?;
     let mut session = RemoteSession::new(request, transport, refs);
     session._queue_lock = queue_lock;
     let recorded = recorded_listings(request, &session.base);
@@ -132,6 +133,8 @@ pub(super) fn connect_and_fetch(
     if !is_recorded {
         session.fetch_to_push(request)?;
     } else if !request.dry_run && changes.recv().is_ok() {
+        // The base is known, so that a change will be pushed unless something is wrong with it.
+        session.transport.expect_push();
         match session.fetch_to_push(request) {
             // The fetched tip can be a later one.
             Ok(()) => session.recorded.clear(),
@@ -236,7 +239,7 @@ fn is_fixed_by_reclone(error: &SyncError) -> bool {
 }
 
 impl RemoteSession {
-    fn new(request: &SyncRequest<'_>, transport: Box<dyn Transport>, refs: RemoteRefs) -> Self {
+    fn new(request: &SyncRequest<'_>, transport: Connection, refs: RemoteRefs) -> Self {
         let base = match (refs.tip, refs.head) {
             (None, Some((branch, tip))) => Base {
                 branch,
@@ -361,7 +364,7 @@ impl RemoteSession {
         });
         let mut store = match self.store.take() {
             Some(store) => store,
-            None => new_store(request, self.transport.as_ref())?,
+            None => new_store(request, &*self.transport)?,
         };
         let (mut base, mut target) = self.after_push();
         self.target.existed |= target.existed;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::codex::transport::{self, MemoryPlace, Purpose, Transport};
+use super::connection::{Connection, ConnectionSlot};
+use crate::codex::transport::{self, MemoryPlace, Purpose};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
@@ -46,6 +47,8 @@ pub struct SyncRequest<'w> {
     pub interrupt: Interrupt,
     /// Receives the events of the run.
     pub reporter: Arc<dyn Reporter>,
+    /// The connection to the remote, which the steps of the run share.
+    pub(crate) connection: ConnectionSlot,
 }
 
 impl<'w> SyncRequest<'w> {
@@ -73,11 +76,13 @@ impl<'w> SyncRequest<'w> {
             now,
             interrupt: Interrupt::default(),
             reporter: Arc::new(Silent),
+            connection: ConnectionSlot::default(),
         }
     }
 
-    /// Opens a transport to the workspace's remote. A run that only reads may use another URL than one that publishes.
-    pub(super) fn transport(&self) -> Result<Box<dyn Transport>, SyncError> {
+    /// The connection to the workspace's remote, which an earlier step of the run may have opened. A run that only reads
+    /// may use another URL than one that publishes.
+    pub(super) fn connection(&self) -> Result<Connection, SyncError> {
         let only_reads = self
             .projects
             .iter()
@@ -92,14 +97,17 @@ impl<'w> SyncRequest<'w> {
             is_writable: !self.dry_run,
             now: self.now,
         };
-        Ok(transport::open(
-            &self.workspace.remote,
-            self.environment,
-            &self.interrupt,
-            self.reporter.clone(),
-            purpose,
-            Some(memory),
-        )?)
+        let open = || {
+            transport::open(
+                &self.workspace.remote,
+                self.environment,
+                &self.interrupt,
+                self.reporter.clone(),
+                purpose,
+                Some(memory),
+            )
+        };
+        Ok(self.connection.take(purpose, open)?)
     }
 
     /// Adds a warning about a project, or about the run as a whole, and reports it as an event.

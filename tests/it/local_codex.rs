@@ -99,3 +99,20 @@ fn a_repository_that_git_shows_otherwise_than_it_is_on_disk_is_read_through_git(
         assert_eq!(world.codex.file("projects/alpha/README.md"), "alpha");
     }
 }
+
+#[test]
+fn a_push_that_was_expected_and_does_not_come_leaves_no_process() {
+    let world = World::new();
+    for number in 0..30 {
+        world
+            .sandbox
+            .write(&format!("ws/alpha/docs/{number}.md"), "text");
+    }
+    world.commands(SYNC);
+    // A changed file, but the deletions of its project are withheld.
+    world.change("second");
+    world.sandbox.remove("ws/alpha/docs");
+    world.sandbox.run(SYNC).code(1);
+    assert_eq!(world.sandbox.processes(), 0);
+    assert_eq!(world.codex.file("projects/alpha/README.md"), "alpha");
+}

@@ -92,24 +92,39 @@ fn a_run_takes_one_connection() {
     let link = SlowLink::start(&tls.place(), 100_000_000);
     let connections = |arguments: &[&str]| {
         let before = link.connections();
-        let mut command = world.command(&[&["sync", "--all"], arguments].concat());
+        let mut command = world.command(arguments);
+        let url = format!("https://{}/codex.git", link.place());
         command
-            .env(
-                "FRACTARY_CODEX_REMOTE__URL",
-                format!("https://{}/codex.git", link.place()),
-            )
+            .env("FRACTARY_CODEX_REMOTE__URL", url)
             .env("GIT_SSL_CAINFO", tls.certificate());
         world.sandbox.finish(command).code(0);
         link.connections() - before
     };
-    assert_eq!(connections(&[]), 1, "on a fresh machine");
+    let sync = ["sync", "--all"];
+    assert_eq!(connections(&sync), 1, "on a fresh machine");
     world.sandbox.write("ws/alpha/README.md", "second");
-    assert_eq!(connections(&[]), 1, "on a known tip");
+    assert_eq!(connections(&sync), 1, "on a known tip");
     assert_eq!(world.codex.file("projects/alpha/README.md"), "second");
-    assert_eq!(connections(&[]), 1, "with nothing to do");
+    assert_eq!(connections(&sync), 1, "with nothing to do");
     let selected = "sync.from_codex.include=['codex://acme/**']";
-    let pull = ["--from-codex", "--config", selected];
-    assert_eq!(connections(&pull), 1, "from the codex");
+    let pull = ["--config", selected, "--from-codex"];
+    assert_eq!(connections(&[&sync, &pull[..]].concat()), 1, "to pull");
+    world.sandbox.write("ws/alpha/README.md", "third");
+    let both = ["--config", selected, "--bidirectional"];
+    assert_eq!(connections(&[&sync, &both[..]].concat()), 1, "both ways");
+    assert_eq!(world.codex.file("projects/alpha/README.md"), "third");
+    let page = ["status", "--html", "status.html"];
+    assert_eq!(connections(&page), 1, "for a page");
+}
+
+#[test]
+fn a_page_takes_one_request_more_than_a_status() {
+    let world = World::native(None);
+    world.change("first");
+    let before = world.server().requests().len();
+    world.run(&["status", "--html", "status.html"]).code(0);
+    // The refs, and the history of the tip.
+    assert_eq!(world.server().requests().len(), before + 2);
 }
 
 #[test]

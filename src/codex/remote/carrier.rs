@@ -35,6 +35,9 @@ pub(super) trait Carrier: Send {
         read: Reader<'_>,
     ) -> Result<(), Failure>;
 
+    /// Connects to a service that will be greeted soon, without waiting for it.
+    fn connect(&mut self, _service: Service) {}
+
     /// Whether each request stands alone: the server remembers nothing between two, not even that it was greeted.
     fn is_stateless(&self) -> bool;
 

@@ -40,6 +40,8 @@ pub(super) struct Children {
     patience: Patience,
     upload: Option<Session>,
     receive: Option<Session>,
+    /// A session that was started ahead of need, and was not greeted.
+    early: Option<(Service, Session)>,
 }
 
 impl Children {
@@ -50,7 +52,12 @@ impl Children {
             patience,
             upload: None,
             receive: None,
+            early: None,
         }
+    }
+
+    fn start(&self, service: Service) -> Result<Session, Failure> {
+        Session::start(&self.program, service, &self.interrupt, &self.patience)
     }
 
     fn slot(&mut self, service: Service) -> &mut Option<Session> {
@@ -83,7 +90,13 @@ impl Children {
 
 impl Carrier for Children {
     fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
-        let session = Session::start(&self.program, service, &self.interrupt, &self.patience)?;
+        let session = match self.early.take() {
+            Some((early, session)) if early == service => session,
+            other => {
+                self.early = other;
+                self.start(service)?
+            }
+        };
         *self.slot(service) = Some(session);
         self.with(service, |session| read(&mut session.output))
     }
@@ -104,12 +117,27 @@ impl Carrier for Children {
         })
     }
 
+    fn connect(&mut self, service: Service) {
+        if self.early.is_none() {
+            self.early = self.start(service).ok().map(|session| (service, session));
+        }
+    }
+
     fn is_stateless(&self) -> bool {
         false
     }
 
     fn end(&mut self, service: Service) {
         drop(self.slot(service).take());
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        if let Some((_, unused)) = &mut self.early {
+            // It may still be connecting, and nothing was asked of it.
+            unused.is_abandoned = true;
+        }
     }
 }
 
@@ -121,7 +149,8 @@ struct Session {
     /// Lines that it printed for people.
     stderr: Arc<Mutex<Vec<String>>>,
     listener: Option<thread::JoinHandle<()>>,
-    has_failed: bool,
+    /// Whether it is ended without waiting for it: it failed, or is not needed.
+    is_abandoned: bool,
     _running: Running,
 }
 
@@ -161,7 +190,7 @@ impl Session {
             output: BufReader::with_capacity(64 << 10, Wire::new(output, patience.clone())?),
             stderr,
             listener,
-            has_failed: false,
+            is_abandoned: false,
             _running: running,
         })
     }
@@ -183,7 +212,7 @@ impl Session {
 
     /// The failure as the program itself explains it, where its output ended early.
     fn explain(mut self, failure: Failure) -> Failure {
-        self.has_failed = true;
+        self.is_abandoned = true;
         let Failure::Remote {
             kind, mut detail, ..
         } = failure
@@ -246,11 +275,11 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(mut input) = self.input.take().filter(|_| !self.has_failed) {
+        if let Some(mut input) = self.input.take().filter(|_| !self.is_abandoned) {
             // A flush where a request could begin: nothing more is asked.
             let _ = input.write_all(b"0000");
         }
-        if self.has_failed || !self.wait_to_end() {
+        if self.is_abandoned || !self.wait_to_end() {
             // Asked first, so that it removes its lock files.
             platform::ask_to_end(self.child.id());
             if !self.wait_to_end() {

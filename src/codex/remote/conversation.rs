@@ -67,7 +67,7 @@ pub(super) struct Conversation {
     /// Whether anything was pushed. Before that, a list of refs is good for a fetch whatever its age: a tip that was
     /// overtaken costs a second push, but that is rare, and another list would cost a turn each time.
     has_pushed: bool,
-    /// The commit and the full name of the branch of a push that no list of refs has followed yet.
+    /// The commit and the full name of the branch of a push, as long as a running service may show the refs from before.
     pushed: Option<(ObjectId, String)>,
 }
 
@@ -113,9 +113,7 @@ impl Conversation {
             }
         }
         self.listen(on_signal);
-        if let Some((commit, name)) = self.pushed.take()
-            && !self.carrier.is_stateless()
-        {
+        if let Some((commit, name)) = self.pushed.clone() {
             return self.list_after_push(prefixes, commit, &name);
         }
         self.with_greeting(|this| this.list_once(prefixes))
@@ -180,11 +178,11 @@ impl Conversation {
         self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
     }
 
-    /// The tip of `branch` in the last list, once, if it is likely to be the tip still.
-    pub(super) fn listed_tip(&mut self, branch: &str) -> Option<ObjectId> {
-        let (name, tip, at) = self.listed.take()?;
+    /// The tip of `branch` in the last list, if it is likely to be the tip still.
+    pub(super) fn listed_tip(&self, branch: &str) -> Option<ObjectId> {
+        let (name, tip, at) = self.listed.as_ref()?;
         let is_likely = !self.has_pushed || at.elapsed() < FRESH;
-        (name == branch && is_likely).then_some(tip)
+        (name == branch && is_likely).then_some(*tip)
     }
 
     /// Lets `store` hold `tip` with `depth` commits of history: read in place, kept from an earlier run, or fetched.
@@ -328,6 +326,11 @@ impl Conversation {
         }
     }
 
+    /// Starts the service that takes pushes, which takes a while over ssh, beside the work that precedes the push.
+    pub(super) fn expect_push(&mut self) {
+        self.carrier.connect(Service::ReceivePack);
+    }
+
     /// The refs of the service that takes pushes.
     pub(super) fn list_to_push(&mut self) -> Result<Refs, Failure> {
         self.listen(OnSignal::GoOn);
@@ -369,7 +372,9 @@ impl Conversation {
         }
 
         let messages = messages.into_lines();
-        self.pushed = Some((update.new, update.name.to_owned()));
+        if !self.carrier.is_stateless() {
+            self.pushed = Some((update.new, update.name.to_owned()));
+        }
         match result {
             Ok(report) => {
                 if let Some(seed) = self
@@ -441,6 +446,7 @@ impl Conversation {
         carrier.end(service);
         if service == Service::UploadPack {
             self.has_cut = false;
+            self.pushed = None;
         }
         let timeout = self.bound.remote.timeout;
         let is_stateless = carrier.is_stateless();

@@ -315,6 +315,13 @@ impl Transport for Native {
         self.with(ask, |git| git.would_push(store, commit, target))
     }
 
+    fn expect_push(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Talking(conversation) = &mut *state {
+            conversation.expect_push();
+        }
+    }
+
     #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
     fn push(
         &self,

@@ -193,6 +193,10 @@ pub trait Transport: Send + Sync {
         target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
+    /// Prepares a push that is likely to come, as far as that takes time and has no effect on the remote. Errors are left to
+    /// the push.
+    fn expect_push(&self) {}
+
     /// Pushes `commit` with the `contents` of its new files, never by force, whatever signal comes. An error means that it
     /// did not land and will not: it was not sent as a whole, or the server refused to read it. If the contents fail, the
     /// push is not completed, and the reason is in them.
