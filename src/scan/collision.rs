@@ -5,7 +5,7 @@ use std::fmt;
 
 use bstr::{BString, ByteSlice};
 
-use super::walk::ClaimedFile;
+use super::claimed_file::ClaimedFile;
 use crate::paths::{escaped, folded};
 use crate::workspace::Project;
 use crate::workspace::claims::Claim;

@@ -5,6 +5,7 @@
 //! that links which are created in the meantime have no effect.
 
 mod boundary;
+mod claimed_file;
 mod collision;
 mod error;
 mod read;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bstr::BString;
 
 use super::boundary::Boundary;
+use super::claimed_file::ClaimedFile;
 use super::error::ScanError;
 use super::snapshot::{SkipReason, Skipped};
 use crate::config::Symlinks;
 use crate::paths::check_segment;
 use crate::platform::{self, bytes_of};
 use crate::workspace::Project;
-use crate::workspace::claims::Claim;
 
 /// The result of a walk.
 pub(super) struct Walked {
@@ -25,14 +25,6 @@ pub(super) struct Walked {
     pub(super) skipped: Vec<Skipped>,
     /// The indexes of the rules that match no path.
     pub(super) unmatched: Vec<usize>,
-}
-
-/// A file that is to be published.
-pub(super) struct ClaimedFile {
-    /// The path below the root.
-    pub(super) source: BString,
-    /// The paths in the codex, each with the rule that claims it.
-    pub(super) claims: Vec<Claim>,
 }
 
 /// Walks a project whose resolved root is `root`.
