@@ -107,7 +107,7 @@ const TEXT_AFTER_QUOTE: Complaint = (
     "use the other kind of quotes for the whole value",
 );
 
-/// Parses the variable at the start of `text`, whose first line ends at `end`. Returns its name, its value and the number of
+/// Parses the variable at the start of `text`. Its first line ends at `end`. Returns its name, its value and the number of
 /// bytes read.
 fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint> {
     let (name, value) = text[..end].split_once('=').ok_or(NOT_A_VARIABLE)?;

@@ -33,7 +33,7 @@ pub enum Symlinks {
 pub enum TransportChoice {
     /// As `native`, except that the `git` program does what only it can do.
     Auto,
-    /// The program's own implementation of git's protocol. What only the `git` program can do is an error.
+    /// The program's own implementation of git's protocol. A remote that needs the `git` program is an error.
     Native,
     /// The `git` program.
     Git,

@@ -12,7 +12,7 @@ use super::variables::Variables;
 use super::{check, compat, env, file, flags, values};
 use crate::environment::Environment;
 
-/// What reading a layer depends on.
+/// The context in which the layers of a workspace are read.
 pub(crate) struct Loader<'e> {
     /// The workspace's directory.
     pub(crate) root: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Loader<'e> {
 }
 
 impl Loader<'_> {
-    /// Reads the layer `kind` from `file`, whose relative paths start from `base`.
+    /// Reads the layer `kind` from `file`. Relative paths in it start from `base`.
     pub(crate) fn layer(
         &self,
         kind: LayerKind,

@@ -1,4 +1,4 @@
-//! Where a value was given: its layer, the file, variable or flag, and the line.
+//! The origin of a value: its layer, the file, variable or flag, and the line.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Configuration: seven layers, merged key by key, where each value has an origin.
+//! Configuration: seven layers, merged key by key. Each value has an origin.
 //!
 //! | layer, lowest first | source |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration file, made from [`super::model`], and what it says about a key.
+//! The JSON Schema of the configuration file, generated from [`super::model`], and the properties of keys in it.
 
 use std::sync::LazyLock;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::compat;
 use super::model::RawConfig;
 
-/// The schema of a whole file: section `codex` checked, other sections left to their owners.
+/// The schema of a whole file. Sections other than `codex` are not checked.
 pub fn schema() -> Value {
     let mut codex = SECTION.clone();
     if let Some(properties) = codex.get_mut("properties").and_then(Value::as_object_mut) {
         for name in compat::OLDER_TOOLS {
             properties.entry(name).or_insert_with(
-                || json!({ "description": "Of the older tool; left alone.", "deprecated": true }),
+                || json!({ "description": "A key of the older tool. Ignored.", "deprecated": true }),
             );
         }
     }
@@ -61,14 +61,14 @@ pub fn schema() -> Value {
         }
     }
     if let Some(kind) = codex.pointer_mut("/properties/projects/additionalProperties/type") {
-        // `NAME:` alone is a project that has nothing to say.
+        // `NAME:` without a value is an empty project.
         *kind = json!(["object", "null"]);
     }
     if let Some(cache) = codex
         .pointer_mut("/properties/cache")
         .and_then(Value::as_object_mut)
     {
-        // Unknown keys in here are a warning, not an error.
+        // An unknown key below `cache` is a warning, not an error.
         cache.remove("additionalProperties");
     }
     json!({
@@ -80,29 +80,29 @@ pub fn schema() -> Value {
     })
 }
 
-/// What kind of value a key takes.
+/// The kind of value of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Map,
     List,
     Boolean,
     Number,
-    /// One of a few words.
+    /// One of several words.
     Choice,
     Text,
 }
 
-/// A key as the schema has it.
+/// A key in the schema.
 #[derive(Clone, Copy)]
 pub(crate) struct Key(&'static Value);
 
 impl Key {
-    /// Section `codex` itself.
+    /// The section `codex` itself.
     pub(crate) fn root() -> Self {
         Self(&SECTION)
     }
 
-    /// The key `name` of this map, or the element of this list, `None` if there is no such key.
+    /// The key `name` of this map, or the element `name` of this list; `None` if it does not exist.
     pub(crate) fn below(self, name: &str) -> Option<Self> {
         let property = self
             .0
@@ -121,9 +121,9 @@ impl Key {
         property.or_else(element).or_else(any).map(Self)
     }
 
-    /// The kind of value it takes.
+    /// The kind of value.
     pub(crate) fn shape(self) -> Shape {
-        // A key that reads several spellings names the plain one first.
+        // The first alternative is the plain form, without `${VAR}`.
         let kind = self
             .0
             .get("type")
@@ -145,7 +145,7 @@ impl Key {
         }
     }
 
-    /// The names in this map that are not the user's.
+    /// The fixed names in this map.
     pub(crate) fn names(self) -> Vec<&'static str> {
         let properties = self.0.get("properties").and_then(Value::as_object);
         properties
@@ -160,7 +160,7 @@ impl Key {
         self.0.get("additionalProperties") == Some(&Value::Bool(false))
     }
 
-    /// The names without which this map means nothing.
+    /// The required names in this map.
     pub(crate) fn required(self) -> Vec<&'static str> {
         let required = self.0.get("required").and_then(Value::as_array);
         required
@@ -181,14 +181,14 @@ impl Key {
     }
 }
 
-/// The kind of value at `path`; `None` if there is no such key.
+/// The kind of value of the key at `path`; `None` if it does not exist.
 pub(crate) fn shape<S: AsRef<str>>(path: &[S]) -> Option<Shape> {
     path.iter()
         .try_fold(Key::root(), |key, segment| key.below(segment.as_ref()))
         .map(Key::shape)
 }
 
-/// Every key that has a fixed name, as a path.
+/// The paths of all keys with fixed names.
 pub(crate) fn keys() -> Vec<Vec<String>> {
     fn collect(at: &Value, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
         for (name, property) in at
@@ -208,7 +208,7 @@ pub(crate) fn keys() -> Vec<Vec<String>> {
     found
 }
 
-/// Section `codex`, references resolved, defaults filled in from `defaults.yaml`.
+/// The schema of the section `codex`, with inlined references and the defaults of `defaults.yaml`.
 static SECTION: LazyLock<Value> = LazyLock::new(|| {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
@@ -219,7 +219,7 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
         .into_root_schema_for::<RawConfig>()
         .to_value();
     tidy(&mut section);
-    // A run has one branch, so no project has environments of its own.
+    // All projects of a run have one branch, so a project has no environments.
     let of_project =
         section.pointer_mut("/properties/projects/additionalProperties/properties/sync/properties");
     of_project
@@ -231,7 +231,7 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
     section
 });
 
-/// Writes the default of the key at `path` into its schema; where the names are the user's, into that of the map.
+/// Adds the default of the key at `path` to its schema, or to that of the map above it if the key has no fixed name.
 fn add_default(schema: &mut Value, path: &[String], default: Value) {
     let next = path
         .split_first()
@@ -259,7 +259,7 @@ fn add_default(schema: &mut Value, path: &[String], default: Value) {
     }
 }
 
-/// A default as the schema's type has it; all texts are texts so far.
+/// Converts a default, which is a string, to the type in the schema.
 fn typed(schema: &Value, value: Value) -> Value {
     let kind = schema
         .get("type")
@@ -273,7 +273,7 @@ fn typed(schema: &Value, value: Value) -> Value {
     }
 }
 
-/// Drops what Rust's types say and a reader of the schema does not need: `null`, titles, number formats.
+/// Removes details of the Rust types that a reader of the schema does not need: `null`, titles and number formats.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

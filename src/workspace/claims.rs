@@ -1,4 +1,4 @@
-//! Which source file is published to which path of the codex and, read backwards, which paths of the codex a project owns.
+//! Maps source files to paths of the codex and, in the other direction, decides which paths of the codex a project owns.
 //!
 //! A project owns a path of the codex when it lies under its `to` and the source that would be published there is matched
 //! by its include or a mapping and by no exclude; nothing else is ever touched. Everything here is pure and works on
@@ -17,18 +17,18 @@ pub const DEFAULT_EXCLUDES: [&str; 6] = [
     ".env*",
 ];
 
-/// A pattern that cannot be used, and why.
+/// The error for an invalid pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidPattern {
-    /// A glob.
+    /// A glob is invalid.
     #[error(transparent)]
     Glob(InvalidGlob),
-    /// A mapping's destination.
+    /// The destination of a mapping is invalid.
     #[error("`{to}`: {reason}")]
     Destination {
-        /// The destination as written.
+        /// The configured destination.
         to: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: InvalidPath,
     },
 }
@@ -38,25 +38,25 @@ pub enum InvalidPattern {
 pub struct ClaimPatterns {
     /// Globs under the root, kept at the same path under `to`.
     pub include: Vec<String>,
-    /// Where `include` was given.
+    /// The origin of `include`.
     pub include_origin: IncludeOrigin,
     /// Globs that leave a source file out, whatever claims it.
     pub exclude: Vec<String>,
-    /// Globs with a place of their own.
+    /// Globs with their own destination.
     pub mappings: Vec<MappingPatterns>,
-    /// Whether [`DEFAULT_EXCLUDES`] count.
+    /// Whether [`DEFAULT_EXCLUDES`] are applied.
     pub default_excludes: bool,
 }
 
-/// Where a list of includes was given.
+/// The origin of a list of includes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum IncludeOrigin {
-    /// For the project itself.
+    /// The list is given for the project itself.
     #[default]
     Project,
-    /// For all projects.
+    /// The list is given for all projects.
     AllProjects,
-    /// Nowhere: these are the defaults.
+    /// The list is the default.
     Defaults,
 }
 
@@ -65,7 +65,7 @@ pub enum IncludeOrigin {
 pub struct MappingPatterns {
     /// Glob under the root.
     pub from: String,
-    /// A directory under the project's place, if it ends in `/`; else the file itself.
+    /// The destination below the project's `to`: a directory if it ends in `/`, otherwise a file.
     pub to: String,
     /// Globs that keep a source file out of this mapping.
     pub exclude: Vec<String>,
@@ -88,18 +88,18 @@ struct Rule {
     glob: Glob,
     /// The directories of the pattern that are not kept in the destination, with a trailing `/`; empty at the root.
     lead: Vec<u8>,
-    place: Place,
+    destination: Destination,
     excluded: Vec<Glob>,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum Destination {
     /// Below this directory (empty: the project's own). The path after the lead is kept.
     Directory(Vec<u8>),
     /// Exactly this file.
     File {
         path: Vec<u8>,
-        /// Whether some source can be published there: the excludes do not take all that the pattern matches.
+        /// Whether any source can be published there: the excludes leave a part of the pattern's matches.
         fillable: bool,
     },
 }
@@ -123,18 +123,18 @@ impl Claims {
             rules.extend(selecting(pattern, &mut errors).map(|glob| Rule {
                 glob,
                 lead: Vec::new(),
-                place: Place::Directory(Vec::new()),
+                destination: Destination::Directory(Vec::new()),
                 excluded: Vec::new(),
             }));
         }
         for mapping in &patterns.mappings {
-            let place = destination(&mapping.to).map_err(|error| errors.push(error));
+            let destination = destination(&mapping.to).map_err(|error| errors.push(error));
             let excluded = excluding(&mapping.exclude, &mut errors);
             let glob = selecting(&mapping.from, &mut errors);
-            rules.extend(glob.zip(place.ok()).map(|(glob, place)| Rule {
+            rules.extend(glob.zip(destination.ok()).map(|(glob, destination)| Rule {
                 lead: glob.lead().into(),
                 glob,
-                place,
+                destination,
                 excluded,
             }));
         }
@@ -182,12 +182,12 @@ impl Claims {
         matching
     }
 
-    /// Where the file at `source` (below the root) is published: several paths if mappings say so, each once.
+    /// The paths to which the file at `source` (below the root) is published. Mappings can publish a file to several paths.
     pub fn claim(&self, source: &[u8]) -> Vec<Claim> {
         self.destinations(source, &self.matching(source))
     }
 
-    /// Where `rules`, which match the file at `source`, publish it.
+    /// The paths to which `rules` publish the file at `source`. All of them must match it.
     pub fn destinations(&self, source: &[u8], rules: &[usize]) -> Vec<Claim> {
         let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
         for number in rules {
@@ -204,9 +204,9 @@ impl Claims {
 
     /// Whether the project owns the path `below` its `to`: some source file, existing or not, would be published there.
     pub fn owns(&self, below: &[u8]) -> bool {
-        self.rules.iter().any(|rule| match &rule.place {
-            Place::File { path, fillable } => *fillable && path == below,
-            Place::Directory(_) => rule
+        self.rules.iter().any(|rule| match &rule.destination {
+            Destination::File { path, fillable } => *fillable && path == below,
+            Destination::Directory(_) => rule
                 .source_of(below)
                 .is_some_and(|source| self.takes(rule, &source)),
         })
@@ -231,9 +231,9 @@ impl Claims {
             |rule: &&Rule| self.takes(rule, source) || (below && self.reaches(rule, source));
         let rules = self.rules.iter().filter(feeds);
         rules
-            .filter_map(|rule| match &rule.place {
-                Place::File { path, .. } => Some(path.as_slice()),
-                Place::Directory(_) => None,
+            .filter_map(|rule| match &rule.destination {
+                Destination::File { path, .. } => Some(path.as_slice()),
+                Destination::Directory(_) => None,
             })
             .collect()
     }
@@ -247,9 +247,9 @@ impl Claims {
 
     /// Whether the path `below` the project's `to` is excluded: such a path is never pruned.
     pub fn is_excluded_path(&self, below: &[u8]) -> bool {
-        let by_rule = |rule: &Rule| match &rule.place {
-            Place::File { path, fillable } => path == below && !fillable,
-            Place::Directory(_) => rule
+        let by_rule = |rule: &Rule| match &rule.destination {
+            Destination::File { path, fillable } => path == below && !fillable,
+            Destination::Directory(_) => rule
                 .source_of(below)
                 .is_some_and(|source| rule.glob.matches(&source) && self.excludes(rule, &source)),
         };
@@ -298,9 +298,9 @@ impl Claims {
 impl Rule {
     /// The source that this rule would publish to `below`, if the rule keeps paths.
     fn source_of(&self, below: &[u8]) -> Option<Vec<u8>> {
-        match &self.place {
-            Place::File { .. } => None,
-            Place::Directory(directory) => {
+        match &self.destination {
+            Destination::File { .. } => None,
+            Destination::Directory(directory) => {
                 let kept = below.strip_prefix(directory.as_slice())?;
                 Some([self.lead.as_slice(), kept].concat())
             }
@@ -308,17 +308,17 @@ impl Rule {
     }
 
     fn destination(&self, source: &[u8]) -> Vec<u8> {
-        match &self.place {
-            Place::File { path, .. } => path.clone(),
-            Place::Directory(directory) => {
+        match &self.destination {
+            Destination::File { path, .. } => path.clone(),
+            Destination::Directory(directory) => {
                 [directory.as_slice(), &source[self.lead.len()..]].concat()
             }
         }
     }
 
-    /// Finds out whether the excludes leave anything of what the pattern matches.
+    /// Decides whether the excludes leave a part of the matches of the pattern.
     fn find_fillable(&mut self, everywhere: &[Glob]) {
-        if let Place::File { fillable, .. } = &mut self.place {
+        if let Destination::File { fillable, .. } = &mut self.destination {
             let excluded: Vec<_> = everywhere.iter().chain(&self.excluded).collect();
             *fillable = self.glob.is_wider_than(&excluded);
         }
@@ -333,14 +333,14 @@ fn any_covers(globs: &[Glob], directory: &[u8]) -> bool {
     globs.iter().any(|glob| glob.covers(directory))
 }
 
-/// Compiles a pattern that selects files; an error is added to `errors`.
+/// Compiles a pattern that selects files. Adds an error to `errors`.
 fn selecting(pattern: &str, errors: &mut Vec<InvalidPattern>) -> Option<Glob> {
     let glob = Glob::selecting(pattern);
     glob.map_err(|error| errors.push(InvalidPattern::Glob(error)))
         .ok()
 }
 
-/// Compiles patterns that leave files out; errors are added to `errors`.
+/// Compiles patterns that exclude files. Adds errors to `errors`.
 fn excluding(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> Vec<Glob> {
     let mut globs = Vec::with_capacity(patterns.len());
     for pattern in patterns {
@@ -352,7 +352,7 @@ fn excluding(patterns: &[String], errors: &mut Vec<InvalidPattern>) -> Vec<Glob>
     globs
 }
 
-fn destination(to: &str) -> Result<Place, InvalidPattern> {
+fn destination(to: &str) -> Result<Destination, InvalidPattern> {
     let checked = CodexPath::new(to.as_bytes()).map_err(|reason| InvalidPattern::Destination {
         to: to.to_owned(),
         reason,
@@ -360,9 +360,9 @@ fn destination(to: &str) -> Result<Place, InvalidPattern> {
     let mut path = checked.as_bstr().to_vec();
     Ok(if to.ends_with('/') {
         path.push(b'/');
-        Place::Directory(path)
+        Destination::Directory(path)
     } else {
-        Place::File {
+        Destination::File {
             path,
             fillable: true,
         }

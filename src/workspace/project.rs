@@ -1,4 +1,4 @@
-//! One project: its root, its place in the codex and the rules between the two.
+//! A resolved project: its root, its directory in the codex, and the rules of its sync.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,53 +9,53 @@ use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
 
-/// A project, resolved. Every key of `sync` and of the project itself has been weighed already.
+/// A resolved project.
 #[derive(Debug, Clone)]
 pub struct Project {
-    /// Its name.
+    /// The name.
     pub name: ProjectName,
-    /// Its directory, absolute. It may be missing: that is found out by the scan, and is that project's failure.
+    /// The directory, absolute. A missing directory is an error of the scan.
     pub root: PathBuf,
-    /// Its place in the codex.
+    /// The directory in the codex.
     pub to: CodexPath,
-    /// Which way it is synced.
+    /// The direction of the sync.
     pub direction: Direction,
-    /// Which source file goes where, and which path of the codex is the project's.
+    /// The files that are published, and the paths of the codex that the project owns.
     pub claims: Claims,
-    /// What `--from-codex` brings back.
+    /// The files that `--from-codex` pulls.
     pub from_codex: FromCodex,
-    /// How its files are read.
+    /// How source files are read.
     pub scan: ScanPolicy,
-    /// Whether unclaimed files under `to` are deleted as well.
+    /// Whether files below `to` that no pattern claims are deleted, too.
     pub prune: bool,
-    /// When a sync that deletes is withheld.
+    /// The limits for deletions.
     pub delete_guard: DeleteGuard,
-    /// Where the codex's files are put: its own cache, or one that it shares with others.
+    /// The cache for pulled files. Projects can share one.
     pub cache_dir: PathBuf,
 }
 
 /// `sync.from_codex`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FromCodex {
-    /// Patterns, placeholders already replaced.
+    /// Patterns of the selected files. Placeholders are replaced.
     pub include: Vec<String>,
-    /// Patterns whose matches stay out.
+    /// Patterns of the files to leave out.
     pub exclude: Vec<String>,
-    /// Whether documents say in their frontmatter who gets them, where `include` is empty.
+    /// Whether the frontmatter of documents selects them if `include` is empty.
     pub use_frontmatter: bool,
 }
 
 /// The prefix of a pattern of the codex.
 pub const SCHEME: &str = "codex://";
 
-/// How a project's files are read.
+/// How source files are read.
 #[derive(Debug, Clone)]
 pub struct ScanPolicy {
-    /// What becomes of symlinks.
+    /// The treatment of symlinks.
     pub symlinks: Symlinks,
-    /// Bytes; a larger file is skipped with a warning.
+    /// The greatest size of a file in bytes. A larger file is skipped with a warning.
     pub max_file_size: u64,
-    /// Whether `.gitignore` files count.
+    /// Whether files that git ignores are left out.
     pub respect_gitignore: bool,
     /// The paths that are never published, the same list for all projects.
     pub deny_list: Arc<DenyList>,
@@ -86,12 +86,12 @@ impl DenyList {
     }
 }
 
-/// `sync.delete_guard`: a sync is withheld when its deletions exceed both.
+/// The limits for deletions. A project that exceeds both is withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeleteGuard {
-    /// A number of files.
+    /// The limit as a number of files.
     pub files: u64,
-    /// A share of the claimed files in the codex.
+    /// The limit as a percentage of the claimed files in the codex.
     pub percent: u8,
 }
 

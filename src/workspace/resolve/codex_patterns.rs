@@ -159,7 +159,7 @@ fn check_syntax(pattern: &str) -> Result<&str, Rejected> {
     Ok(organization)
 }
 
-/// Rejects a pattern of another organization than the configured one, whose codex is not available. A detected organization
+/// Rejects a pattern of another organization than the configured one: its codex is not available. A detected organization
 /// is not compared, because that of a fork is its owner's.
 fn check_organization(
     configuration: &Configuration,

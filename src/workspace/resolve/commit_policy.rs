@@ -44,7 +44,7 @@ fn check_placeholders(configuration: &Configuration, message: &str, findings: &m
     }
 }
 
-/// The configured author, who needs both a name and an e-mail address.
+/// The configured author. Both a name and an e-mail address are required.
 fn author(configuration: &Configuration, findings: &mut Findings) -> Option<Author> {
     let author = configuration.raw.commit.author.clone();
     let (has, lacks) = match (author.name, author.email) {

@@ -124,7 +124,7 @@ pub(super) fn check(
 }
 
 /// Whether files of the codex must never be written to `directory`: the workspace itself, its `.fractary` directory, the
-/// variables in there, and git's directories, where a file could be a hook that git runs. Both paths are resolved.
+/// variables in there, and git's directories, because a file there could be a hook that git runs. Both paths are resolved.
 fn is_reserved(directory: &Path, workspace: &Path) -> bool {
     let Ok(below) = directory.strip_prefix(workspace) else {
         return false;
