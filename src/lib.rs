@@ -50,7 +50,7 @@
 //! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
-//! | a token is sent or masked | `codex::remote::http` and `codex::transport::git` attach it; `codex::transport::bound` masks it in messages of others, `config::explain` and `url` in our own; the reasons are in SECURITY.md |
+//! | a token is sent or masked | `codex::remote::http` and `codex::transport::git` attach it; `codex::transport::bound` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
 //! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::bound` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
