@@ -235,8 +235,8 @@ impl Glob {
         self.alternatives.iter().any(|one| one.covers(directory))
     }
 
-    /// Whether some path is matched by this pattern and by none of `others`. It is decided by specimens, in which wildcards
-    /// stand for a character that no pattern is likely to name, or for one that a class of `others` names.
+    /// Whether some path is matched by this pattern and by none of `others`. This is decided with sample paths. In these,
+    /// wildcards are replaced by a character that no pattern is likely to name, or by one that a class of `others` names.
     pub(crate) fn is_wider_than(&self, others: &[&Glob]) -> bool {
         let named = others.iter().flat_map(|other| &other.alternatives);
         let named = named.flat_map(|one| one.segments.iter().flat_map(Segment::class_ends));
@@ -250,7 +250,7 @@ impl Glob {
             .any(|filler| self.specimens(filler).iter().any(is_free))
     }
 
-    /// Some paths that match, in which `filler` stands for what wildcards match.
+    /// Some paths that match, with `filler` in place of wildcards.
     fn specimens(&self, filler: char) -> Vec<Vec<u8>> {
         self.alternatives
             .iter()

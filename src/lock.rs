@@ -1,5 +1,5 @@
-//! Lock files: opened so that nothing planted in their place can hold a run up, and waited for without becoming deaf to
-//! signals.
+//! Lock files. Another kind of file with the name of a lock cannot block a run, and signals are handled while a run waits
+//! for a lock.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
-/// Opens the lock file at `path`, which is created if need be. An error if something other than a regular file is there.
+/// Opens the lock file at `path`, and creates it if it does not exist. An error if something other than a regular file is there.
 pub fn open(path: &Path) -> io::Result<File> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority())?;
@@ -25,10 +25,10 @@ pub fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true);
     match platform::open_own_file(directory, name, &options) {
-        // Another user's, which can be locked all the same.
+        // The file belongs to another user. It can be locked all the same.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             match open_existing_in(directory, name) {
-                // There is none, and none can be created.
+                // The file does not exist and cannot be created.
                 Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(error),
                 opened => opened,
             }
@@ -43,8 +43,8 @@ pub fn open_existing_in(directory: &Dir, name: &Path) -> io::Result<File> {
     Ok(file.into_std())
 }
 
-/// Locks `file` against other processes; held until the value is dropped, or the process ends however it ends. Calls
-/// `waiting` if another process has it. `None` where the file system has no locks.
+/// Locks `file` against other processes until the value is dropped or the process ends. Calls `waiting` if another process
+/// holds the lock. Returns `None` if the file system has no locks.
 pub fn lock(
     file: File,
     interrupt: &Interrupt,

@@ -1,6 +1,6 @@
 //! Paths inside the codex: `/`-separated bytes, checked once, then carried as a type.
 //!
-//! Git keeps names as bytes, and so do we; they are escaped only where they are shown.
+//! Names are bytes, as in git. They are escaped only when they are shown.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct CodexPath(BString);
 /// Why bytes are not a path in the codex.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidPath {
-    /// Nothing at all.
+    /// The path is empty.
     #[error("the path is empty")]
     Empty,
     /// Starts with `/`.
@@ -44,7 +44,7 @@ pub enum InvalidPath {
     TooLong,
 }
 
-/// Bytes that a name of a file may have on Linux; elsewhere it is about as much.
+/// The maximum length of a file name on Linux, in bytes. Other systems have similar limits.
 const LONGEST_NAME: usize = 255;
 
 impl CodexPath {
@@ -80,7 +80,7 @@ impl fmt::Display for CodexPath {
     }
 }
 
-/// Checks one segment of a path as git does when it refuses a tree, on every platform's terms.
+/// Checks one segment of a path by git's rules for trees, for all platforms at once.
 pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
     match segment {
         b"" | b"." | b".." => Err(InvalidPath::Dots),
@@ -91,8 +91,8 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
     }
 }
 
-/// Checks one name from a tree of the codex that is to become a file or a directory here: as [`check_segment`], and
-/// nothing that any platform would read as more than one name, or that is too long for one.
+/// Checks a name from a tree of the codex before a file or directory of that name is created: like [`check_segment`], and
+/// no platform may read it as more than one name, or find it too long.
 pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
     if name.len() > LONGEST_NAME {
@@ -106,13 +106,13 @@ pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     }
 }
 
-/// A path as a file system would compare it that ignores case and Unicode form.
+/// The form of a path that file systems compare if they ignore case and Unicode form.
 pub fn folded(path: &[u8]) -> BString {
     match path.to_str() {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
         Ok(text) => text
             .nfd()
-            // By way of upper case, so that `ß` equals `ss`, and the two small forms of sigma are equal.
+            // Converted to upper case first, so that `ß` equals `ss`, and the two small forms of sigma are equal.
             .flat_map(char::to_uppercase)
             .flat_map(char::to_lowercase)
             .nfc()
@@ -122,7 +122,7 @@ pub fn folded(path: &[u8]) -> BString {
     }
 }
 
-/// What NTFS may call `.gitmodules` for short.
+/// The short names that NTFS may give to `.gitmodules`.
 const MODULES_ON_NTFS: [&[u8]; 5] = [
     b"gitmod~1",
     b"gitmod~2",
@@ -140,7 +140,7 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
         )
         .flat_map(|c| c.to_string().into_bytes())
         .collect();
-    // What stands behind a `:` names a stream of the same file; a `\\` separates names.
+    // On NTFS, the text after `:` names a stream of the same file, and `\\` separates names.
     visible.split(|b| *b == b'\\').any(|part| {
         let part = part.split(|b| *b == b':').next().unwrap_or(part);
         let part = part.trim_end_with(|c| matches!(c, '.' | ' '));
@@ -182,7 +182,7 @@ pub fn resolved(path: &Path) -> PathBuf {
     real
 }
 
-/// Links that are followed one after the other, as in Linux.
+/// The maximum number of links in a chain, as in Linux.
 const MOST_LINKS: u32 = 40;
 
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
@@ -200,13 +200,13 @@ pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     absolute
 }
 
-/// Text from outside made fit for a terminal or a JSON string: control characters, characters that reorder or
-/// hide text, and bytes that are not UTF-8 are written as escapes.
+/// Text from outside, safe for a terminal or a JSON string: control characters, characters that reorder or hide text, and
+/// bytes that are not UTF-8 are written as escapes.
 pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
     Escaped(bytes)
 }
 
-/// A path of this machine, made fit to be shown in the same way.
+/// A path of this machine, escaped in the same way.
 pub fn shown(path: &Path) -> impl fmt::Display + '_ {
     escaped(path.as_os_str().as_encoded_bytes())
 }

@@ -81,15 +81,15 @@ impl From<rustix::fs::Stat> for Look {
     }
 }
 
-/// Which file systems set a file's change time on every write, by device; each is asked for its type once.
+/// Knows, per device, whether the file system sets a file's change time on every write. The type of each is read once.
 ///
-/// Only types that are known to do so count. Network and FUSE file systems report what a server or a cache of attributes
-/// says, images of disks what was written into them when they were made.
+/// Only types that are known to do so are trusted. Network and FUSE file systems report the values of a server or of a
+/// cache of attributes, and disk images report the values of the time when they were made.
 #[derive(Debug, Default)]
 pub struct ChangeTimes(RwLock<HashMap<u64, bool>>);
 
 impl ChangeTimes {
-    /// Whether the file system with the number `device`, which holds `path` below `directory`, does.
+    /// Whether the file system with the number `device` sets change times. `path` below `directory` is a file on it.
     pub fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = known.get(&device) {
@@ -148,8 +148,8 @@ fn is_local(_: &rustix::fs::StatFs) -> bool {
     false
 }
 
-/// Opens a file that this program keeps for itself (a lock, a record). An error unless it is a regular file: no link is
-/// followed, and neither a pipe nor a device can hold the run up.
+/// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a regular file: no link is
+/// followed, and a pipe or device cannot block the run.
 pub fn open_own_file(directory: &Dir, name: &Path, options: &OpenOptions) -> io::Result<File> {
     let mut options = options.clone();
     options
@@ -269,7 +269,7 @@ impl fmt::Display for FileOwner {
     }
 }
 
-/// The owners of what is at `path`: where it is a link, of each link on the way; last, of what it leads to.
+/// The owners of the file at `path`. If it is a link: the owner of each link in the chain, then that of the target.
 pub fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     let mut owners = Vec::new();
     let mut link = path.to_owned();
@@ -345,8 +345,8 @@ pub struct Traffic {
     pub queued: u64,
 }
 
-/// What git moved in the process group of `leader`. Programs that it asks for a password count for nothing. Linux counts
-/// bytes in `/proc`; elsewhere all is zero.
+/// The bytes that git processes in the process group of `leader` have moved. Programs that git asks for a password do not
+/// count. Linux counts bytes in `/proc`; on other systems all numbers are zero.
 pub fn traffic(leader: u32) -> Traffic {
     let mut traffic = Traffic::default();
     let mut sockets = HashSet::new();
@@ -379,7 +379,7 @@ pub fn traffic(leader: u32) -> Traffic {
 /// The name of a process's program, of which the system keeps 15 bytes, and its process group.
 fn name_and_group(process: &Path) -> Option<(String, u32)> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name is in brackets and may hold any. State, parent and group follow.
+    // The name is in parentheses and may itself contain parentheses. State, parent and group follow.
     let (head, fields) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let group = fields.split_whitespace().nth(2)?.parse().ok()?;
@@ -442,7 +442,7 @@ fn signal_group(leader: u32, signal: Signal) {
     }
 }
 
-/// What is waited for on a socket or pipe.
+/// The condition to wait for on a socket or pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ready {
     /// Bytes, or the end, can be read.

@@ -1,4 +1,4 @@
-//! Files that this program writes for itself: whole or not there, checked when read, ignored on any doubt.
+//! Files that only this program uses: complete or absent, checked when read, ignored on any doubt.
 //!
 //! A record is a head line that names its kind and version, a body, and a digest of both. It is written under another
 //! name and renamed, so that a reader, or a run after a power loss, sees the old one or the new one.
@@ -80,7 +80,7 @@ pub fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Re
     written
 }
 
-/// Reads a body piece by piece; every piece is `None` once something is missing.
+/// Reads a body value by value. After the first missing value, all others are `None`.
 pub struct Reader<'b>(pub &'b [u8]);
 
 impl<'b> Reader<'b> {
@@ -96,7 +96,7 @@ impl<'b> Reader<'b> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Bytes behind their length.
+    /// Bytes that follow their length.
     pub fn bytes(&mut self) -> Option<&'b [u8]> {
         let length = self.array().map(u32::from_le_bytes)?;
         let (taken, rest) = self.0.split_at_checked(length as usize)?;
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(read(&path, "kind 1").as_deref(), Some(&b"body"[..]));
         assert_eq!(read(&path, "kind 2"), None);
         let whole = fs::read(&path).unwrap();
-        // Put in the place of the old one, never written over it: whoever reads that still has it whole.
+        // The new file is renamed over the old one, so that a process that reads the old one still sees all of it.
         let old = directory.path().join("old");
         fs::hard_link(&path, &old).unwrap();
         write(&path, "kind 1", b"other body").unwrap();

@@ -1,4 +1,4 @@
-//! What tells a file from its later self without reading it.
+//! Decides, without reading a file, whether it has changed.
 //!
 //! This is the one place that decides when a file need not be read again. All of these must hold:
 //!
@@ -17,16 +17,16 @@ use crate::record::Reader;
 /// Seconds and nanoseconds.
 pub type Time = (i64, i64);
 
-/// A file as it was seen. The default is that of none: it is like no other.
+/// The metadata of a file at one moment. The default value is not equal to that of any file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stat {
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Its number on its file system.
+    /// The inode number.
     pub inode: u64,
-    /// When it was written.
+    /// The modification time.
     pub modified: Time,
-    /// When anything about it was changed.
+    /// The change time (contents or metadata).
     pub changed: Time,
 }
 
@@ -47,7 +47,7 @@ impl Stat {
             && keeps_change_times()
     }
 
-    /// Adds it to a record's body.
+    /// Appends the values to a record's body.
     pub fn push(&self, body: &mut Vec<u8>) {
         body.extend_from_slice(&self.size.to_le_bytes());
         body.extend_from_slice(&self.inode.to_le_bytes());
@@ -55,7 +55,7 @@ impl Stat {
         push_time(body, self.changed);
     }
 
-    /// Reads it back.
+    /// Reads the values from a record's body.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (size, inode) = (reader.number()?, reader.number()?);
         Some(Self {
@@ -67,13 +67,13 @@ impl Stat {
     }
 }
 
-/// Adds a time to a record's body.
+/// Appends a time to a record's body.
 pub fn push_time(body: &mut Vec<u8>, time: Time) {
     body.extend_from_slice(&time.0.to_le_bytes());
     body.extend_from_slice(&time.1.to_le_bytes());
 }
 
-/// Reads it back.
+/// Reads a time from a record's body.
 pub fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
     Some((
         reader.number()?.cast_signed(),

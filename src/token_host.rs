@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use crate::url::RemoteUrl;
 
-/// A host, with a port where one was named.
+/// A host, with a port if one was given.
 ///
 /// Hosts are compared as names: in any case, with or without the trailing dot of an absolute name. A host without a port
-/// stands for all of its ports; the host of a URL always has one.
+/// means all of its ports; the host of a URL always has a port.
 ///
 /// ```
 /// use fractary_codex::token_host::TokenHost;

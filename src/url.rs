@@ -155,7 +155,7 @@ impl RemoteUrl {
         self.url().map_or("file", |url| url.scheme.as_str())
     }
 
-    /// Whether the remote is reached over http or https, where a token can be sent.
+    /// Whether the scheme is http or https. Only these can carry a token.
     pub fn is_http(&self) -> bool {
         self.url()
             .is_some_and(|url| matches!(url.scheme, Scheme::Http | Scheme::Https))
@@ -187,12 +187,12 @@ impl RemoteUrl {
         )
     }
 
-    /// The port, where the URL names one.
+    /// The port, if the URL has one.
     pub fn port(&self) -> Option<u16> {
         self.url()?.port
     }
 
-    /// The user part, where it is the name of an ssh account.
+    /// The user part, if it is the name of an ssh account.
     pub fn ssh_user(&self) -> Option<&str> {
         self.url().filter(|_| self.is_ssh())?.user.as_deref()
     }

@@ -1,7 +1,7 @@
-//! The file contents of a push: read, compressed, sent and kept in one pass.
+//! Reads, compresses, sends and keeps the file contents of a push in one pass.
 //!
-//! A push carries the trees and commits, which the clone holds, and the contents of new files, which are read when they
-//! are sent. So a push takes as long as the slower of reading and sending, and memory holds a few megabytes whatever the
+//! A push carries trees and commits, which are in the clone, and the contents of new files, which are read when they are
+//! sent. So a push takes as long as the slower of reading and sending, and memory holds a few megabytes whatever the
 //! size of the push. What was read is also written to a pack in the clone, because the same contents may have to be sent
 //! again: after a login, or on top of another commit.
 
@@ -54,7 +54,7 @@ pub struct NewFile<S> {
     pub id: ObjectId,
     /// The size of its contents, in bytes.
     pub size: u64,
-    /// Where its contents are read from.
+    /// The source of its contents.
     pub source: S,
 }
 

@@ -315,7 +315,7 @@ impl Signer {
         Ok(signer)
     }
 
-    /// SignatureFormat and key: `ssh key …`.
+    /// The format and the key, for messages: `ssh key …`.
     pub fn describe(&self) -> String {
         format!("{} key `{}`", self.format.name(), self.key)
     }
@@ -510,7 +510,7 @@ fn gnupg_problem(lines: &[String]) -> Option<KeyProblem> {
                 .iter()
                 .any(|word| status.starts_with(word))
     };
-    // gpgsm reports this in a message alone, whose end names the component that failed.
+    // gpgsm reports this only in a message. The end of the message names the component that failed.
     let is_of_pinentry = |line: &String| line.ends_with("<Pinentry>");
     (statuses().any(is_locked) || lines.iter().any(is_of_pinentry)).then_some(KeyProblem::Locked)
 }

@@ -1,6 +1,6 @@
 //! The clone of the codex that a run works in: bare, shallow, without file contents where the server allows it.
 //!
-//! A temporary clone is gone after success, failure, panic and the signals that ask to end; after a kill the next run
+//! A temporary clone is removed after success, failure, panic and a signal that ends the run. After SIGKILL the next run
 //! sweeps it (see [`super::temp_clone`]).
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,25 +16,25 @@ use super::temp_clone::{LOCK, TempCloneDir};
 use crate::object::ObjectId;
 use crate::paths::shown;
 
-/// A kept clone with more files of packs than this is fetched anew: cheaper than tidying it.
+/// A kept clone with more pack files than this is fetched again, which is cheaper than repacking it.
 const MANY_PACKS: usize = 300;
-/// Where the fetched tip is kept inside the clone.
+/// The ref of the clone that names the fetched tip.
 pub const TIP: &str = "refs/codex/tip";
 
-/// A clone that could not be made or read.
+/// A clone could not be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be made or written.
+    /// The clone cannot be made or written.
     #[error("cannot write the {} clone in `{}`", if *kept { "kept" } else { "temporary" }, shown(directory))]
     Write {
-        /// Where: the directory for temporary files, or that of the kept clone.
+        /// The directory for temporary files, or that of the kept clone.
         directory: PathBuf,
-        /// Whether it is a kept clone.
+        /// Whether the clone is a kept one (`clone.strategy: cached`).
         kept: bool,
-        /// Why.
+        /// The system's reason.
         source: io::Error,
     },
-    /// libgit2 cannot work with it.
+    /// libgit2 cannot read or write the clone.
     #[error("cannot read the clone of the codex: {}", .0.message())]
     Git(git2::Error),
     /// A tree is missing or damaged.
@@ -48,13 +48,13 @@ impl From<git2::Error> for StoreError {
     }
 }
 
-/// A bare repository of our own.
+/// A bare repository that only this program uses.
 pub struct Store {
     repository: git2::Repository,
     path: PathBuf,
-    /// What the user knows of the place: the directory for temporary files, or that of the kept clone.
+    /// The directory to name in messages: that for temporary files, or that of the kept clone.
     place: PathBuf,
-    // Dropped in this order: a temporary directory goes while it is still locked.
+    // Dropped in this order: a temporary directory is deleted while it is still locked.
     temp_dir: Option<TempCloneDir>,
     _lock: Option<File>,
     wants: Wants,
@@ -64,7 +64,7 @@ pub struct Store {
     written: Mutex<Vec<Written>>,
 }
 
-/// What a fetch brings.
+/// The objects that a fetch downloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
     Commits,
@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits while another run uses it.
-    /// One that is damaged, or that has grown many packs, is thrown away: a new one costs a fetch.
+    /// A damaged clone, or one with very many packs, is deleted and made again, which costs a fetch.
     pub fn keep<E: From<StoreError>>(
         directory: &Path,
         lock: impl FnOnce(File) -> Result<Option<File>, E>,
@@ -135,7 +135,7 @@ impl Store {
         })
     }
 
-    /// As a clone of history: fetches bring commits and, where the server can leave them out, no trees.
+    /// Makes this a clone of history: a fetch downloads commits, and no trees if the server can leave them out.
     pub fn of_commits_alone(self) -> Self {
         Self {
             wants: Wants::Commits,
@@ -143,7 +143,7 @@ impl Store {
         }
     }
 
-    /// What a fetch leaves out.
+    /// The filter that a fetch asks the server for.
     pub fn filter(&self) -> Option<&'static str> {
         match self.wants {
             Wants::Commits => Some("tree:0"),
@@ -152,17 +152,17 @@ impl Store {
         }
     }
 
-    /// Whether a fetch brings the trees of the tip and no contents.
+    /// Whether a fetch downloads the trees of the tip but no file contents.
     pub fn holds_trees_alone(&self) -> bool {
         self.wants == Wants::Trees
     }
 
-    /// Whether it is a kept clone (`clone.strategy: cached`).
+    /// Whether the clone is a kept one (`clone.strategy: cached`).
     pub fn is_kept(&self) -> bool {
         self.temp_dir.is_none()
     }
 
-    /// Throws all contents away and starts anew: something in it is damaged or of no use.
+    /// Deletes the whole clone and makes an empty one, because objects in it are damaged or cannot be used.
     pub fn renew(&mut self) -> Result<(), StoreError> {
         remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
@@ -171,13 +171,13 @@ impl Store {
         Ok(())
     }
 
-    /// Starts anew as a clone with file contents: the server sends none by their ids.
+    /// Replaces the clone by one with file contents, for servers that do not send objects by id.
     pub fn renew_with_contents(&mut self) -> Result<(), StoreError> {
         self.wants = Wants::Everything;
         self.renew()
     }
 
-    /// The error that it cannot be written.
+    /// The error for a clone that cannot be written.
     pub fn unwritable(&self, source: io::Error) -> StoreError {
         StoreError::Write {
             directory: self.place.clone(),
@@ -186,7 +186,7 @@ impl Store {
         }
     }
 
-    /// Where it lies.
+    /// The directory of the clone.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -208,7 +208,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tip that the last fetch brought.
+    /// The tip of the last fetch.
     pub fn tip(&self) -> Result<ObjectId, StoreError> {
         Ok(id_of(self.repository.refname_to_id(TIP)?))
     }
@@ -223,12 +223,12 @@ impl Store {
         parse_commit(&self.read_commit(id)?)
     }
 
-    /// The bytes of a commit; `None` where the clone lacks it.
+    /// The bytes of a commit; `None` if the clone lacks it.
     pub fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
         commit_data(&self.repository.odb().ok()?, id)
     }
 
-    /// Checks that every tree of a commit is there and sound.
+    /// Checks that every tree of a commit exists and is undamaged.
     pub fn check_trees(&self, commit: ObjectId) -> Result<(), TreeError> {
         clone_check::check_trees(self.root_tree(commit)?, |id| self.read_tree(id))
     }
@@ -244,7 +244,7 @@ impl Store {
         )
     }
 
-    /// A commit of nothing, that no branch holds.
+    /// Makes a commit of an empty tree, on no branch.
     pub fn empty_commit(&self) -> Result<ObjectId, StoreError> {
         let tree = self
             .repository
@@ -271,7 +271,7 @@ impl Store {
         }
     }
 
-    /// Those of `ids` that the clone does not hold.
+    /// Returns those of `ids` that the clone lacks.
     pub fn missing(&self, ids: &BTreeSet<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
         let odb = self.repository.odb()?;
         Ok(ids
@@ -321,7 +321,7 @@ impl Store {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The repository, for the rest of this folder.
+    /// The repository, for the other modules of this folder.
     pub(super) fn repository(&self) -> &git2::Repository {
         &self.repository
     }
@@ -333,7 +333,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `ancestor` is `tip` or before it, as far as the fetched history tells.
+    /// Whether `ancestor` is `tip` or one of its ancestors in the fetched history.
     pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
         !self.search(tip, &[ancestor], None).found.is_empty()
     }
@@ -417,7 +417,7 @@ fn add_alternate(repository: &git2::Repository, objects: &Path) -> Result<(), gi
         .add_disk_alternate(&objects.to_string_lossy())
 }
 
-/// Opens a kept clone; an error says what is wrong with it.
+/// Opens a kept clone, or returns what is wrong with it.
 fn open_sound(path: &Path) -> Result<git2::Repository, String> {
     clone_check::check_files(path)?;
     let repository = git2::Repository::open(path).map_err(|error| error.message().to_owned())?;
@@ -434,7 +434,7 @@ fn open_sound(path: &Path) -> Result<git2::Repository, String> {
     Ok(repository)
 }
 
-/// Removes the clone at `path`, or whatever else is there.
+/// Removes the clone at `path`, or any other file or directory with that name.
 fn remove(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
@@ -464,7 +464,7 @@ fn commit_data(odb: &git2::Odb<'_>, id: ObjectId) -> Option<Vec<u8>> {
     Some(object.data().to_vec())
 }
 
-/// The tree and the parents of a commit, whatever else its headers hold: others may have written them.
+/// The tree and the parents of a commit. Other headers are ignored, because other programs may have written them.
 fn parse_commit(data: &[u8]) -> Option<(ObjectId, Vec<ObjectId>)> {
     let mut lines = data.split(|byte| *byte == b'\n');
     let id_after = |line: &[u8], label: &str| {
@@ -478,7 +478,7 @@ fn parse_commit(data: &[u8]) -> Option<(ObjectId, Vec<ObjectId>)> {
     ))
 }
 
-/// What the system told libgit2, which keeps the words alone.
+/// Recovers the kind of an I/O error from its text: libgit2 keeps only the text.
 pub(super) fn io_error(error: &git2::Error) -> io::Error {
     let kind = match error.message() {
         message if message.contains("No space left on device") => io::ErrorKind::StorageFull,
@@ -488,7 +488,7 @@ pub(super) fn io_error(error: &git2::Error) -> io::Error {
     io::Error::new(kind, error.message().to_owned())
 }
 
-/// Whether git finds a repository when it is given `path`: there, or at one of the names that it tries in its stead.
+/// Whether git finds a repository for `path`: at that path, or with one of the suffixes that git tries as well.
 pub fn is_repository(path: &Path) -> bool {
     ["/.git", "", ".git/.git", ".git"].iter().any(|suffix| {
         let mut candidate = path.as_os_str().to_owned();
@@ -503,7 +503,7 @@ pub fn is_repository(path: &Path) -> bool {
     })
 }
 
-/// Creates an empty bare repository at `path`, whose HEAD names `branch` (`remote.create`).
+/// Creates an empty bare repository at `path` (`remote.create`). Its HEAD names `branch`.
 pub fn create_remote(path: &Path, branch: &str) -> io::Result<()> {
     // libgit2 does not report the system's reason.
     fs::create_dir_all(path)?;

@@ -1,4 +1,4 @@
-//! What both directions of a sync do with the local caches: open them, write them, remove the files of projects that are
+//! Work on the local caches that both directions of a sync share: open them, write them, remove the files of projects that are
 //! no longer configured, and warn about files that are kept or replaced.
 
 use std::collections::BTreeMap;

@@ -185,15 +185,15 @@ fn push_copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
     }
 }
 
-/// A pack that is complete, and where its objects are in it.
+/// A complete pack, with the position of each object.
 pub struct Written {
     /// The file.
     pub path: PathBuf,
     /// The number of objects.
     pub count: u32,
-    /// Where the objects end and the checksum begins.
+    /// The offset of the checksum, which follows the last object.
     pub end: u64,
-    /// Contents, each with its place. They are stored whole.
+    /// File contents, each with its offset. They are stored whole.
     pub blobs: HashMap<ObjectId, Range<u64>>,
     /// Trees and commits.
     others: HashSet<ObjectId>,
@@ -352,7 +352,8 @@ impl PackWriter {
     }
 }
 
-/// The place of each object that is not in `others`; `index` is in the order of the pack, whose objects end at `end`.
+/// The offset and length of each object that is not in `others`. `index` is in the order of the pack, and `end` is the end
+/// of the last object.
 fn blobs(
     index: &[IndexEntry],
     others: &HashMap<ObjectId, u64>,

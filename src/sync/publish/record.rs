@@ -24,7 +24,7 @@ pub(super) struct RecordedTip {
 }
 
 /// Reads the recorded files of all projects. If the records are from several commits, the oldest one is
-/// returned. Without projects there is none.
+/// returned, or `None` without projects.
 pub(super) fn read(
     request: &SyncRequest<'_>,
     warnings: &mut Vec<Warning>,

@@ -227,8 +227,8 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// What is claimed for a place is owned there, its source is among the sources of that place, and the walk
-    /// enters every directory that leads to it.
+    /// A path that is claimed is also owned, its source is among the sources of that path, and the walk enters each
+    /// directory above it.
     #[test]
     fn claims_read_the_same_in_both_directions(
         include in prop::collection::vec(pattern(), 0..3),
