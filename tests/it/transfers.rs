@@ -2,6 +2,7 @@
 //! data that is transferred.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -50,6 +51,19 @@ fn transferred_bytes_reset_the_idle_time_limit_of_git() {
     let busy = "i=0; while [ $i -lt 150 ]; do printf '%8192s' '' > /dev/null; sleep 0.1; i=$((i + 1)); done";
     sandbox.wrap_git(&format!("case \" $* \" in *' fetch '*) {busy};; esac"));
     let limits = "remote.timeout={connect='4s', idle='4s', push_verdict='60s'}";
+    sandbox.run(&["sync", "--all", "--config", limits]).code(0);
+    assert_eq!(codex.subjects().len(), 2);
+}
+
+#[test]
+fn every_byte_resets_the_idle_time_limit_of_the_native_transport() {
+    let World { sandbox, codex, .. } = World::builder().default_transport().build();
+    let server = sandbox.serve();
+    for stage in [Stage::ListToFetch, Stage::Push] {
+        server.fail(stage, Reaction::Drip(4, Duration::from_secs(2)), 1);
+    }
+    // Far fewer bytes than git needs, in a longer time than the limit.
+    let limits = "remote.timeout={connect='5s', idle='5s', push_verdict='5s'}";
     sandbox.run(&["sync", "--all", "--config", limits]).code(0);
     assert_eq!(codex.subjects().len(), 2);
 }

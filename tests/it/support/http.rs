@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -30,6 +31,8 @@ pub(crate) enum Reaction {
     Reset,
     /// Send only this many bytes of the real response.
     Truncate(usize),
+    /// Send the first bytes of the real response one by one, with this time before each.
+    Drip(usize, Duration),
     /// Leave this many bytes out at the end of the real response.
     Cut(usize),
     /// Send the last response to a request of the same stage again, as a replica that lags.
@@ -359,6 +362,13 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     let answer = match reaction {
         Some(Reaction::LoseAnswer) => return reset(&stream),
         Some(Reaction::Truncate(bytes)) => &answer[..bytes.min(answer.len())],
+        Some(Reaction::Drip(bytes, pause)) => {
+            for byte in &answer[..bytes] {
+                thread::sleep(pause);
+                stream.write_all(&[*byte])?;
+            }
+            &answer[bytes..]
+        }
         Some(Reaction::Cut(bytes)) => &answer[..answer.len().saturating_sub(bytes)],
         _ => &answer[..],
     };
