@@ -21,7 +21,7 @@ use super::identity::Person;
 use super::store::StoreError;
 use super::temp_clone::TempCloneDir;
 use super::transport::OnSignal;
-use super::transport::process::{self, Failed, Finished, Watch};
+use super::transport::process::{self, Finished, RunError, Watch};
 use crate::config::SignMode;
 use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
@@ -439,18 +439,18 @@ impl Signer {
             &[],
             &self.interrupt,
             OnSignal::Stop,
-            Watch::Output,
+            Watch::OutputOnly,
             |_| self.limit,
             |_| {},
         );
         finished.map_err(|error| match error {
-            Failed::Start(source) => SigningError::Program {
+            RunError::Start(source) => SigningError::Program {
                 key: self.program_key,
                 program,
                 source,
             },
-            Failed::Silent(limit) => SigningError::TimedOut { program, limit },
-            Failed::Interrupted(interrupted) => interrupted.into(),
+            RunError::Silent(limit) => SigningError::TimedOut { program, limit },
+            RunError::Interrupted(interrupted) => interrupted.into(),
         })
     }
 

@@ -1,21 +1,21 @@
-//! The address of an http server: what a URL says about where to connect and what to ask for.
+//! Addresses of http servers, and the matching of URLs in git's configuration.
 
 use std::fmt;
 
-/// An `http://` or `https://` URL, taken apart. User and password are not kept.
+/// The parts of an `http://` or `https://` URL, without the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::codex) struct Address {
     pub(in crate::codex) is_tls: bool,
-    /// In lower case; IPv6 addresses without brackets.
+    /// The host in lower case; IPv6 addresses without brackets.
     pub(in crate::codex) host: String,
     pub(in crate::codex) port: u16,
-    /// From the first `/`, without a slash at the end.
+    /// The path, from the first `/`, without a slash at the end.
     pub(in crate::codex) path: String,
     pub(in crate::codex) user: Option<String>,
 }
 
 impl Address {
-    /// Takes `url` apart; `None` where it is not http.
+    /// Parses `url`; `None` if it is not http.
     pub(in crate::codex) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
@@ -56,18 +56,18 @@ impl Address {
         }
     }
 
-    /// `HOST:PORT`, as a proxy is asked for it.
+    /// `HOST:PORT`, as in a request to a proxy.
     pub(in crate::codex) fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
-    /// Whether both are reached over one connection.
+    /// Whether requests to both can use one connection.
     pub(in crate::codex) fn same_server(&self, other: &Self) -> bool {
         (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
     }
 
-    /// Whether `pattern`, the URL of an `http.URL.*` key, matches, and how specifically: length of the host, length of the
-    /// path, whether it names the user. The rules are those of `git help config`, under `http.<url>.*`.
+    /// Matches `pattern`, the URL of a key `http.URL.*`, by the rules of `git help config` under `http.<url>.*`. Returns how
+    /// specific the match is: the length of the host, the length of the path, and whether it includes a user.
     pub(in crate::codex) fn matched_by(&self, pattern: &str) -> Option<(usize, usize, bool)> {
         let pattern = Self::parse(pattern)?;
         let same_place = (pattern.is_tls, pattern.port) == (self.is_tls, self.port);
@@ -92,7 +92,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// `HOST` or `HOST:PORT`; an IPv6 address comes in brackets.
+/// Splits `HOST` or `HOST:PORT`. An IPv6 address is in brackets.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, rest) = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
@@ -114,7 +114,7 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// Whether a host matches a pattern in which `*` stands for one label; how many bytes of it are literal.
+/// Matches a host with a pattern in which `*` matches one label. Returns the number of literal characters of the pattern.
 fn host_matches(pattern: &str, host: &str) -> Option<usize> {
     let labels = pattern.split('.').zip(host.split('.'));
     let all = labels
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         for (url, shown, authority) in [
             (
                 "https://Git.Acme.com/docs/",
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_in_a_pattern_must_be_the_same() {
+    fn user_in_a_pattern_must_match() {
         let address = Address::parse("https://ada@h/x").unwrap();
         assert_eq!(address.matched_by("https://ada@h"), Some((1, 0, true)));
         assert_eq!(address.matched_by("https://bob@h"), None);

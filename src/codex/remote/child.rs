@@ -1,5 +1,5 @@
-//! The carrier for programs that speak git's protocol on their standard input and output: git's own `upload-pack` and
-//! `receive-pack` for paths of this machine, and `ssh`, which runs them elsewhere.
+//! The carrier for programs that speak git's protocol on standard input and output: git's `upload-pack` and
+//! `receive-pack` for local paths, and `ssh`, which runs them on a server.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,15 +12,15 @@ use super::failure::Failure;
 use super::patience::{Patience, Wire};
 use super::protocol::capabilities::Service;
 use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::classify::{classify, telling};
+use crate::codex::transport::classify::{classify, relevant_lines};
 use crate::interrupt::{Interrupt, Running};
 use crate::platform;
 
-/// How long a program that has nothing left to do, or is asked to end, may take to end.
+/// The time that a program has to end after its last request, or after a signal.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a program that is to end is looked at.
+/// The interval at which the end of a program is checked.
 const TICK: Duration = Duration::from_millis(5);
-/// More of what a program prints for people is not kept.
+/// The maximum number of bytes of standard error that are kept.
 const MOST_STDERR: u64 = 256 << 10;
 
 /// The program that runs services.
@@ -29,11 +29,11 @@ pub(super) struct Program {
     pub(super) command: Box<dyn Fn(Service) -> Command + Send>,
     /// The error if the program cannot be run.
     pub(super) missing: RemoteErrorKind,
-    /// What it is needed for, as a sentence of that error.
+    /// The reason for which it is needed, as a sentence of that error.
     pub(super) need: &'static str,
 }
 
-/// Services as child processes, each started when it is needed.
+/// Services as child processes, which are started when they are needed.
 pub(super) struct Children {
     program: Program,
     interrupt: Interrupt,
@@ -67,7 +67,7 @@ impl Children {
         }
     }
 
-    /// Works with a running service. One that failed is ended, and what it printed explains the failure.
+    /// Runs an operation on a running service. After a failure, the service is ended and its output explains the failure.
     fn with(
         &mut self,
         service: Service,
@@ -109,7 +109,7 @@ impl Carrier for Children {
     ) -> Result<(), Failure> {
         self.with(service, |session| {
             match session.send(&mut body) {
-                // Its last words may be there all the same.
+                // Its last output can still be read.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
                 sent => sent?,
             }
@@ -146,7 +146,7 @@ struct Session {
     child: Child,
     input: Option<Wire<ChildStdin>>,
     output: BufReader<Wire<ChildStdout>>,
-    /// Lines that it printed for people.
+    /// The lines of standard error.
     stderr: Arc<Mutex<Vec<String>>>,
     listener: Option<thread::JoinHandle<()>>,
     /// Whether it is ended without waiting for it: it failed, or is not needed.
@@ -210,7 +210,7 @@ impl Session {
         }
     }
 
-    /// The failure as the program itself explains it, where its output ended early.
+    /// The failure with the explanation that the program printed, if its output ended early.
     fn explain(mut self, failure: Failure) -> Failure {
         self.is_abandoned = true;
         let Failure::Remote {
@@ -224,9 +224,9 @@ impl Session {
             self.wait_to_end();
         }
         let printed = self.printed();
-        let lines = telling(&printed);
+        let lines = relevant_lines(&printed);
         let kind = match classify(&printed) {
-            // A program that ends early without a reason that is known has failed, not broken off.
+            // A program that ends early after an unknown message has failed; the connection did not break.
             RemoteErrorKind::Other
                 if !lines.is_empty() && kind == RemoteErrorKind::ServerFailure =>
             {
@@ -247,7 +247,7 @@ impl Session {
     }
 
     fn printed(&mut self) -> Vec<String> {
-        // A program in the background (ssh's master) may keep the stream open: what came until now is enough.
+        // A background process (ssh's master) may keep the stream open: the output so far is enough.
         let end = Instant::now() + GRACE / 4;
         while self
             .listener
@@ -260,7 +260,7 @@ impl Session {
         std::mem::take(&mut *self.stderr.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits a little for the program to end by itself; whether it did.
+    /// Waits a short time for the program to end by itself, and returns whether it did.
     fn wait_to_end(&mut self) -> bool {
         let end = Instant::now() + GRACE;
         loop {
@@ -276,11 +276,11 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(mut input) = self.input.take().filter(|_| !self.is_abandoned) {
-            // A flush where a request could begin: nothing more is asked.
+            // A flush instead of a request ends the service.
             let _ = input.write_all(b"0000");
         }
         if self.is_abandoned || !self.wait_to_end() {
-            // Asked first, so that it removes its lock files.
+            // A signal first, so that it removes its lock files.
             platform::ask_to_end(self.child.id());
             if !self.wait_to_end() {
                 platform::kill(self.child.id());
@@ -290,7 +290,7 @@ impl Drop for Session {
     }
 }
 
-/// Collects the lines that a program prints; progress that overwrites itself is split at its carriage returns.
+/// Collects the lines that a program prints. Progress is split at its carriage returns.
 fn listen(stream: impl Read, lines: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.take(MOST_STDERR));
     let mut line = Vec::new();
@@ -306,6 +306,6 @@ fn listen(stream: impl Read, lines: &Mutex<Vec<String>>) {
             .extend(parts);
         line.clear();
     }
-    // What comes beyond is read, so that the program is not held up, and thrown away.
+    // The rest is read and discarded, so that the program does not block.
     let _ = io::copy(&mut reader.into_inner().into_inner(), &mut io::sink());
 }

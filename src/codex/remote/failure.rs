@@ -1,4 +1,4 @@
-//! Failures of a conversation, sorted by cause.
+//! Failures of a conversation, by cause.
 
 use std::io;
 use std::time::Duration;
@@ -6,35 +6,35 @@ use std::time::Duration;
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::transport::answer::NOT_GIT;
 
-/// Why a request failed. It travels through `io::Read` and `io::Write` inside an `io::Error` and comes out unchanged.
+/// The reason for which a request failed. `io::Read` and `io::Write` pass it on inside an `io::Error`, unchanged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The server, or the way to it, failed.
+    /// The server or the connection failed.
     #[error("{kind:?}: {}", detail.join("; "))]
     Remote {
         kind: RemoteErrorKind,
-        /// Lines that explain it, in the server's own words where there are any.
+        /// Lines that explain it: messages of the server, if there are any.
         detail: Vec<String>,
-        /// How long the server wants the client to wait before the next attempt.
+        /// The delay before the next attempt that the server asks for.
         retry_after: Option<Duration>,
     },
-    /// An answer that is not in git's packet lines.
-    #[error("the answer is not in git's packet lines")]
+    /// A response that does not consist of git's packet lines.
+    #[error("the response does not consist of git's packet lines")]
     NotGit,
-    /// The server read the request and refuses what it asks for (status 409, 413 or 422).
-    #[error("refused with status {status}")]
+    /// The server read the request and rejected it (status 409, 413 or 422).
+    #[error("rejected with status {status}")]
     Declined { status: u16, detail: Vec<String> },
-    /// An error that is complete: nothing is added to explain it.
+    /// A complete error, to which nothing is added.
     #[error(transparent)]
     Complete(Box<RemoteError>),
-    /// The server takes only requests whose length it is given before them (status 411).
-    #[error("the server wants to know the length of the request")]
+    /// The server requires the length of a request in advance (status 411).
+    #[error("the server requires the length of the request")]
     LengthRequired,
-    /// Only the `git` program can talk to this server; the reason.
+    /// Only the `git` program can talk to this server, for this reason.
     #[error("{0}")]
     NeedsGit(String),
-    /// An answer that contradicts what was remembered of the server.
-    #[error("unexpected answer: {0}")]
+    /// A response that contradicts the remembered capabilities of the server.
+    #[error("unexpected response: {0}")]
     Surprise(String),
 }
 
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// A failure that its kind explains.
+    /// A failure of this kind without explanation.
     pub(super) fn of(kind: RemoteErrorKind) -> Self {
         Self::Remote {
             kind,
@@ -57,20 +57,20 @@ impl Failure {
         }
     }
 
-    /// An answer that is not git's protocol, or not a complete one.
+    /// A response that is not valid in git's protocol, or incomplete.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(RemoteErrorKind::ServerFailure, detail)
     }
 
-    /// The same failure of a first answer: what is there is no repository at all.
-    pub(super) fn of_first_answer(self) -> Self {
+    /// The same failure for the first response: if that is not git's, the URL is not that of a repository.
+    pub(super) fn of_first_response(self) -> Self {
         match self {
             Self::NotGit => Self::new(RemoteErrorKind::NotGit, NOT_GIT),
             other => other,
         }
     }
 
-    /// The same failure of a connection to a proxy instead of the server.
+    /// The same failure for a connection to a proxy.
     pub(super) fn of_proxy(mut self) -> Self {
         if let Self::Remote { kind, .. } = &mut self
             && !matches!(kind, RemoteErrorKind::Interrupted(_))
@@ -80,7 +80,7 @@ impl Failure {
         self
     }
 
-    /// Whether the server does not give out an object by its id: it has none, or only those that refs name.
+    /// Whether the server does not send an object by its id: it is missing, or no ref points to it.
     pub(super) fn is_about_objects(&self) -> bool {
         let text = self.to_string();
         ["not our ref", "unadvertised object", "not valid"]
@@ -88,7 +88,7 @@ impl Failure {
             .any(|sign| text.contains(sign))
     }
 
-    /// The kind, where the failure is the remote's.
+    /// The kind; `None` if the failure is handled by this program.
     pub(super) fn kind(&self) -> Option<RemoteErrorKind> {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
@@ -132,7 +132,9 @@ impl From<io::Error> for Failure {
             _ => RemoteErrorKind::Other,
         };
         let detail = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the connection ended before the answer did".to_owned(),
+            io::ErrorKind::UnexpectedEof => {
+                "the connection ended before the response was complete".to_owned()
+            }
             _ => error.to_string(),
         };
         Self::new(kind, detail)
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_passes_through_an_io_error_unchanged() {
+    fn failure_passes_through_an_io_error_unchanged() {
         let failure = Failure::new(RemoteErrorKind::Forbidden, "read only");
         let back = Failure::from(io::Error::from(failure));
         assert_eq!(back.kind(), Some(RemoteErrorKind::Forbidden));
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn io_errors_are_sorted_by_cause() {
+    fn io_errors_have_a_kind() {
         for (kind, expected) in [
             (io::ErrorKind::ConnectionRefused, RemoteErrorKind::Refused),
             (io::ErrorKind::BrokenPipe, RemoteErrorKind::ServerFailure),

@@ -1,6 +1,7 @@
-//! Waiting for bytes, with an end: every read and write of a conversation goes through here.
+//! The idle time limit of all reads and writes of a conversation.
 //!
-//! Time is counted from the last byte that moved, so a slow transfer never times out and a silent server always does.
+//! The time is measured from the last transferred byte, so a slow transfer never times out and a silent server always
+//! does.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +13,10 @@ use crate::codex::transport::OnSignal;
 use crate::interrupt::Interrupt;
 use crate::platform::{self, AsFd, BorrowedFd, Ready};
 
-/// How often a waiting thread looks for a signal.
+/// The interval at which a waiting thread checks for signals.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long to wait for the next byte, and what a signal does meanwhile. Clones share the same limits.
+/// The time limit for the next byte, and the effect of a signal. Clones share the limits.
 #[derive(Clone)]
 pub(super) struct Patience {
     interrupt: Interrupt,
@@ -40,12 +41,12 @@ impl Patience {
         }
     }
 
-    /// Sets the limits from now on.
+    /// Sets time limit and effect of a signal from now on.
     pub(super) fn set(&self, on_signal: OnSignal, idle: Duration) {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = Limits { on_signal, idle };
     }
 
-    /// Sets how long to wait for a byte from now on.
+    /// Sets the time limit from now on.
     pub(super) fn set_idle(&self, idle: Duration) {
         let on_signal = self.limits().on_signal;
         self.set(on_signal, idle);
@@ -55,7 +56,7 @@ impl Patience {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails if a signal asked to stop and nothing forbids it.
+    /// Fails if a signal was received and may stop the operation.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.limits().on_signal == OnSignal::GoOn {
             return Ok(());
@@ -64,7 +65,7 @@ impl Patience {
         self.interrupt.check().map_err(interrupted)
     }
 
-    /// Calls `poll` with a short time limit until it reports success, time is over or a signal asks to stop.
+    /// Calls `poll` with a short time limit until it returns `true`, `limit` expires or a signal stops the operation.
     pub(super) fn until(
         &self,
         limit: Duration,
@@ -88,7 +89,7 @@ impl Patience {
     }
 }
 
-/// A socket or pipe that does not block, read and written with patience.
+/// A non-blocking socket or pipe with the idle time limit.
 pub(super) struct Wire<T> {
     inner: T,
     patience: Patience,
@@ -100,7 +101,7 @@ impl<T: AsFd> Wire<T> {
         Ok(Self { inner, patience })
     }
 
-    /// Whether bytes, or the end, can be read without waiting.
+    /// Whether bytes, or the end, can be read at once.
     pub(super) fn has_input(&self) -> io::Result<bool> {
         platform::poll(self.inner.as_fd(), Ready::ToRead, Duration::ZERO)
     }
@@ -155,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_in_a_time_out() {
+    fn silence_times_out() {
         let (mut wire, _theirs) = wire(Duration::ZERO, &Interrupt::default());
         let error = wire.read(&mut [0]).unwrap_err();
         assert_eq!(kind(error), Some(RemoteErrorKind::TimedOut));
     }
 
     #[test]
-    fn a_signal_ends_the_wait_unless_a_push_is_under_way() {
+    fn signal_ends_the_wait_except_during_a_push() {
         let interrupt = Interrupt::default();
         interrupt.request(2);
         let (mut wire, _theirs) = wire(Duration::from_secs(600), &interrupt);

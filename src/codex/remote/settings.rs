@@ -11,21 +11,21 @@ impl Settings {
         self.http_values(address, name).last().copied()
     }
 
-    /// The same for a key that may be set several times; an empty value forgets the values before it.
+    /// All values of a key that can be set several times. An empty value discards the previous ones.
     pub(in crate::codex) fn http_all(&self, address: &Address, name: &str) -> Vec<&str> {
         let values = self.http_values(address, name);
         let forgotten = values.iter().rposition(|value| value.is_empty());
         values[forgotten.map_or(0, |at| at + 1)..].to_vec()
     }
 
-    /// Whether any `http.extraHeader`, whatever URL it is for, authorizes requests.
+    /// Whether any `http.extraHeader`, for whichever URL, authorizes requests.
     pub(in crate::codex) fn has_authorization_header(&self) -> bool {
         self.entries().iter().any(|(key, value)| {
             key.starts_with("http.") && key.ends_with(".extraheader") && is_authorization(value)
         })
     }
 
-    /// Values that apply to `address`, the most specific last.
+    /// The values that apply to `address`, the most specific last.
     fn http_values(&self, address: &Address, name: &str) -> Vec<&str> {
         let mut matching: Vec<_> = self
             .entries()
@@ -48,12 +48,12 @@ impl Settings {
         matching.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// A boolean of `http.*`; `None` where it is not set.
+    /// The boolean `http.NAME`; `None` if it is not set.
     pub(in crate::codex) fn http_flag(&self, address: &Address, name: &str) -> Option<bool> {
         flag(self.http(address, name)?)
     }
 
-    /// A file that `http.NAME` names, `~` expanded.
+    /// The path `http.NAME`, with `~` expanded.
     pub(in crate::codex) fn http_path(
         &self,
         address: &Address,
@@ -74,7 +74,7 @@ pub(in crate::codex) fn is_authorization(header: &str) -> bool {
     name.trim().eq_ignore_ascii_case("authorization")
 }
 
-/// A boolean as git writes it.
+/// Parses a boolean in git's syntax.
 fn flag(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_url_counts() {
+    fn most_specific_url_applies() {
         let settings = settings(&[
             ("http.https://git.acme.com/docs.proxy", "docs"),
             ("http.https://git.acme.com.proxy", "host"),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_forgets_those_before_it() {
+    fn empty_value_discards_the_previous_ones() {
         let settings = settings(&[
             ("http.extraheader", "A: 1"),
             ("http.extraheader", ""),

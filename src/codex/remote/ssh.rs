@@ -1,4 +1,4 @@
-//! Repositories behind ssh, through the user's own ssh: its configuration, agents and keys work as they do elsewhere.
+//! Repositories behind ssh, reached by the user's ssh program with its configuration, agents and keys.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,40 +15,40 @@ use crate::environment::Environment;
 use crate::paths::escaped;
 use crate::workspace::Timeouts;
 
-/// The time that ssh may take to show its configuration.
+/// The time limit for ssh to print its configuration.
 const SHOW_LIMIT: Duration = Duration::from_secs(30);
 
-/// Where a repository is on a server.
+/// The location of a repository on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct Location {
     /// `HOST` or `USER@HOST`.
     host: String,
     port: Option<u16>,
     path: String,
 }
 
-/// Runs the services of the repository at `url`. An error for an ssh program that is not OpenSSH's.
+/// The program that runs the services of the repository at `url`. An error if the ssh program is not OpenSSH's.
 pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
-    let place = Place::parse(url)
+    let location = Location::parse(url)
         .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
-    let chosen = Chosen::from(bound);
+    let ssh = SshCommand::configured(bound);
     let variant = bound
         .environment
         .get("GIT_SSH_VARIANT")
         .or(bound.settings.get("ssh.variant"));
-    if !chosen.is_openssh(variant) {
+    if !ssh.is_openssh(variant) {
         return Err(Failure::NeedsGit(
             "the ssh program is not OpenSSH's".to_owned(),
         ));
     }
-    let options = match chosen {
-        Chosen::Default => own_options(bound.remote.timeout),
-        // Who chose how ssh is run chose its options too.
-        Chosen::Line(_) | Chosen::Program(_) => Vec::new(),
+    let options = match ssh {
+        SshCommand::Default => own_options(bound.remote.timeout),
+        // A command that the user chose contains the options that the user wants.
+        SshCommand::Line(_) | SshCommand::Program(_) => Vec::new(),
     };
     let environment = bound.environment.clone();
     let command = move |service: Service| {
-        let mut command = chosen.command(&environment);
+        let mut command = ssh.command(&environment);
         if service == Service::UploadPack {
             command.env("GIT_PROTOCOL", "version=2");
             command.args(["-o", "SendEnv=GIT_PROTOCOL"]);
@@ -56,11 +56,11 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
         for option in &options {
             command.args(["-o", option]);
         }
-        if let Some(port) = place.port {
+        if let Some(port) = location.port {
             command.args(["-p", &port.to_string()]);
         }
-        let remote = format!("{} {}", service.name(), quoted(&place.path));
-        command.args([place.host.as_str(), &remote]);
+        let remote = format!("{} {}", service.name(), quoted(&location.path));
+        command.args([location.host.as_str(), &remote]);
         command
     };
     Ok(Program {
@@ -70,12 +70,12 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
     })
 }
 
-/// Whether the user chose how ssh is run.
-pub(in crate::codex) fn is_chosen(bound: &Bound) -> bool {
-    !matches!(Chosen::from(bound), Chosen::Default)
+/// Whether the user configured the ssh command.
+pub(in crate::codex) fn is_configured(bound: &Bound) -> bool {
+    !matches!(SshCommand::configured(bound), SshCommand::Default)
 }
 
-/// The options of an ssh that the user did not choose: it never asks, and gives up on a server that does not answer.
+/// The options of the default ssh command: it never prompts, and gives up if the server does not respond.
 pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     vec![
         "BatchMode=yes".to_owned(),
@@ -88,22 +88,22 @@ pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     ]
 }
 
-/// The command that adds the key of an unknown host, for the host name, port and file that the user's ssh configuration
-/// gives. `None` if ssh does not show its configuration.
+/// The command that adds the key of an unknown host, with the host name, port and file of the user's ssh configuration.
+/// `None` if ssh does not print its configuration.
 pub(in crate::codex) fn scan_command(bound: &Bound) -> Option<String> {
-    let place = Place::parse(&bound.remote.url.written())?;
-    let mut command = Chosen::from(bound).command(&bound.environment);
+    let location = Location::parse(&bound.remote.url.written())?;
+    let mut command = SshCommand::configured(bound).command(&bound.environment);
     command.arg("-G");
-    if let Some(port) = place.port {
+    if let Some(port) = location.port {
         command.args(["-p", &port.to_string()]);
     }
-    command.arg(&place.host);
+    command.arg(&location.host);
     let shown = process::run(
         command,
         &[],
         &bound.interrupt,
         OnSignal::Stop,
-        Watch::Output,
+        Watch::OutputOnly,
         |_| SHOW_LIMIT,
         |_| {},
     )
@@ -132,14 +132,14 @@ pub(in crate::codex) fn scan_command(bound: &Bound) -> Option<String> {
     Some(format!("ssh-keyscan {port}{host}{alias} >> {file}"))
 }
 
-impl Place {
-    /// Takes `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH` apart.
+impl Location {
+    /// Parses `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH`.
     fn parse(url: &str) -> Option<Self> {
-        let place = match url.split_once("://") {
+        let location = match url.split_once("://") {
             Some((_, rest)) => {
                 let (authority, path) = rest.split_at(rest.find('/')?);
                 let (host, port) = split_port(authority)?;
-                // `/~` stands for a home directory on the server.
+                // `/~` is a home directory on the server.
                 let path = path
                     .strip_prefix('/')
                     .filter(|path| path.starts_with('~'))
@@ -159,15 +159,15 @@ impl Place {
                 }
             }
         };
-        let name = place.host.rsplit('@').next().unwrap_or_default();
-        let is_option = place.host.starts_with('-') || name.starts_with('-');
-        let usable = !name.is_empty() && !is_option && !place.path.starts_with('-');
-        // An address in brackets without a scheme has rules of its own.
-        (usable && !name.starts_with('[')).then_some(place)
+        let name = location.host.rsplit('@').next().unwrap_or_default();
+        let is_option = location.host.starts_with('-') || name.starts_with('-');
+        let usable = !name.is_empty() && !is_option && !location.path.starts_with('-');
+        // git has special rules for an address in brackets without a scheme.
+        (usable && !name.starts_with('[')).then_some(location)
     }
 }
 
-/// Splits `[USER@]HOST[:PORT]`; the brackets of an IPv6 address are taken off.
+/// Splits `[USER@]HOST[:PORT]`, and removes the brackets of an IPv6 address.
 fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (user, host) = match authority.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
@@ -190,18 +190,18 @@ fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
     Some((host, port))
 }
 
-/// The ssh program of the user's choice.
-enum Chosen {
-    /// A command line for a shell (`GIT_SSH_COMMAND`, `core.sshCommand`).
+/// The ssh command.
+enum SshCommand {
+    /// A command line for the shell (`GIT_SSH_COMMAND`, `core.sshCommand`).
     Line(String),
     /// A program (`GIT_SSH`).
     Program(String),
-    /// `ssh`, as nothing else was chosen.
+    /// `ssh`, as the user configured no other.
     Default,
 }
 
-impl Chosen {
-    fn from(bound: &Bound) -> Self {
+impl SshCommand {
+    fn configured(bound: &Bound) -> Self {
         let environment = &bound.environment;
         let line = environment
             .get("GIT_SSH_COMMAND")
@@ -234,7 +234,7 @@ impl Chosen {
             Self::Program(program) => process::git(program, environment),
             Self::Line(line) => {
                 let mut command = process::git("sh", environment);
-                // The arguments that follow are appended to the line, each as one word.
+                // The following arguments are appended to the command line, each as one word.
                 command.args(["-c", &format!("{line} \"$@\""), line]);
                 command
             }
@@ -242,7 +242,7 @@ impl Chosen {
     }
 }
 
-/// `text` as one word for a shell.
+/// Quotes `text` as one word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
 }
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_address_is_taken_apart() {
+    fn every_form_of_url_is_parsed() {
         for (url, host, port, path) in [
             (
                 "ssh://git@h:2222/docs/x.git",
@@ -269,12 +269,12 @@ mod tests {
                 "acme/x.git",
             ),
         ] {
-            let expected = Place {
+            let expected = Location {
                 host: host.to_owned(),
                 port,
                 path: path.to_owned(),
             };
-            assert_eq!(Place::parse(url), Some(expected), "{url}");
+            assert_eq!(Location::parse(url), Some(expected), "{url}");
         }
         for bad in [
             "ssh://-oProxyCommand=x/y",
@@ -284,12 +284,12 @@ mod tests {
             "ssh://h:x/y",
             ":x",
         ] {
-            assert_eq!(Place::parse(bad), None, "{bad}");
+            assert_eq!(Location::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn a_path_is_one_word_for_the_shell() {
+    fn path_is_one_word_for_the_shell() {
         assert_eq!(quoted("/a b'c!"), r"'/a b'\''c'\!''");
     }
 }

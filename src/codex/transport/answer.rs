@@ -1,14 +1,14 @@
-//! Reads what a remote lists: names with the value of each, as `git ls-remote --symref` prints them.
+//! Finds branches in the refs that a remote lists.
 
 use super::bound::Bound;
 use super::{FIRST_BRANCH, RemoteRefs};
 use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
-/// Names with their values: an id, or `ref: NAME`.
+/// Names of refs with their values, as `git ls-remote --symref` prints them: an id, or `ref: NAME`.
 pub(in crate::codex) type Lines = [(String, String)];
 
-/// The refs that a remote is asked for.
+/// The refs that are requested from a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex) enum Wanted<'b> {
     Head,
@@ -99,13 +99,13 @@ impl Bound {
         })
     }
 
-    /// The branch that HEAD names, with its tip, where it exists.
+    /// The branch that HEAD points to and its tip, if the branch exists.
     fn head(&self, lines: &Lines) -> Result<Option<(String, ObjectId)>, RemoteError> {
         let mut values = lines
             .iter()
             .filter(|(name, _)| name == "HEAD")
             .map(|(_, value)| value.as_str());
-        // What comes from a server is a name only if git would take it as one.
+        // The server's text is used only if git would accept it as the name of a ref.
         let named = |value: &&str| {
             value
                 .strip_prefix("ref: ")
@@ -134,8 +134,8 @@ impl Bound {
     }
 }
 
-/// The detail of a response that git does not send.
-pub(in crate::codex) const NOT_GIT: &str = "its answer is not valid: is this a git repository?";
+/// The detail of an error about a response that git would not send.
+pub(in crate::codex) const NOT_GIT: &str = "its response is not valid: is this a git repository?";
 
-/// What is said of a remote that stores other objects than ours.
+/// The detail of an error about a remote that stores objects of another format.
 pub(in crate::codex) const SHA_256: &str = "it stores SHA-256 objects, which are not supported yet";

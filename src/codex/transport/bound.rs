@@ -1,4 +1,5 @@
-//! What every transport is bound to, and what all of them say in the same words.
+//! The context of a connection to a remote, shared by all transports: the remote, its credential, git's configuration for
+//! it, and errors about it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
-/// One remote, its credential, who may stop the work and who hears of it.
+/// A remote with everything that an operation on it needs.
 #[derive(Clone)]
 pub(in crate::codex) struct Bound {
     pub(in crate::codex) remote: Remote,
@@ -26,7 +27,7 @@ pub(in crate::codex) struct Bound {
 }
 
 impl Bound {
-    /// Binds to `remote`. An error if a token would travel in the clear.
+    /// The context for `remote`. An error if a token would be sent unencrypted.
     pub(in crate::codex) fn new(
         remote: &Remote,
         environment: &Environment,
@@ -57,8 +58,8 @@ impl Bound {
         Ok(self)
     }
 
-    /// Adds the user's git configuration, and binds to the URL that git contacts after `settings` rewrote that of the
-    /// codex. A token of the codex's URL is kept only for the same host.
+    /// Adds the user's git configuration, and replaces the URL by the one to which `settings` rewrite it. A token for the
+    /// codex's URL is kept only if the host is the same.
     pub(in crate::codex) fn configured(
         mut self,
         settings: Settings,
@@ -131,20 +132,20 @@ impl Bound {
         }
     }
 
-    /// Lines without what would give the credential away.
+    /// Masks the credential in lines of a server or a child process.
     pub(in crate::codex) fn redacted(&self, lines: &[String]) -> Vec<String> {
         lines.iter().map(|line| self.redacted_line(line)).collect()
     }
 
-    /// The same for one line.
+    /// Masks the credential in a line of a server or a child process.
     pub(in crate::codex) fn redacted_line(&self, line: &str) -> String {
         let traces = self.credential.iter().flat_map(Credential::traces);
         traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"))
     }
 
-    /// Where a `Location` header leads to, such that it can be set as the remote's URL.
+    /// The target of a `Location` header in a form that can be set as `remote.url`.
     pub(in crate::codex) fn leads_to(&self, location: &str) -> Option<String> {
-        // Without the part that git's protocol adds.
+        // git's protocol appends this to the URL of the repository.
         let url = location.split("/info/refs").next().unwrap_or_default();
         let url = url
             .trim_end_matches("/git-upload-pack")

@@ -1,10 +1,10 @@
-//! Sorts git's last words by cause. Only causes of fatal errors are read from text; whether a push landed, was declined
-//! or came too late never is.
+//! Finds the cause of a fatal error in the messages of git and ssh. Only causes are read from text, never whether a push
+//! landed, was rejected or was too late.
 
 use super::words::{is_of_server, is_progress, marked, server_words};
 use crate::codex::error::RemoteErrorKind;
 
-/// What each cause looks like in git's and ssh's messages (C locale), the first that is found.
+/// Parts of the messages of git and ssh (C locale) with the cause that they show. The first match counts.
 const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
@@ -69,7 +69,7 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("marked as read only", RemoteErrorKind::Forbidden),
     ("key is read-only", RemoteErrorKind::Forbidden),
     ("not allowed to push", RemoteErrorKind::Forbidden),
-    // GitLab, about both.
+    // GitLab, for missing repositories and missing access.
     ("could not be found or you don't", RemoteErrorKind::NotFound),
     ("resolve proxy", RemoteErrorKind::Proxy),
     ("from proxy after CONNECT", RemoteErrorKind::Proxy),
@@ -141,7 +141,7 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("closed by remote host", RemoteErrorKind::ServerFailure),
     ("transfer closed", RemoteErrorKind::ServerFailure),
     ("body are still expected", RemoteErrorKind::ServerFailure),
-    // Answers that break off or are none of git's.
+    // Responses that end early or are not in git's protocol.
     ("expected flush", RemoteErrorKind::ServerFailure),
     ("expected 'packfile'", RemoteErrorKind::ServerFailure),
     ("expected 'acknowledgments'", RemoteErrorKind::ServerFailure),
@@ -151,21 +151,21 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("invalid server response", RemoteErrorKind::ServerFailure),
     ("early EOF", RemoteErrorKind::ServerFailure),
     ("RPC failed", RemoteErrorKind::ServerFailure),
-    // A connection that was there and broke off, in the words of the libraries of TLS.
+    // A connection that was established and broke off, as the TLS libraries report it.
     ("non-properly terminated", RemoteErrorKind::ServerFailure),
     (
         "unexpected eof while reading",
         RemoteErrorKind::ServerFailure,
     ),
-    // What is left of TLS is its beginning.
+    // All other messages about TLS are about the handshake.
     ("SSL", RemoteErrorKind::Tls),
     ("TLS", RemoteErrorKind::Tls),
 ];
 
-/// The cause that git's messages point to.
+/// The cause that the messages of git show.
 pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
-    // Over ssh, a server that grants no access says so in such lines. Once a repository was opened they can be the
-    // output of any hook, and a full disk there is not ours.
+    // Over ssh, a server that denies access reports it in `remote:` lines. After the repository was opened, such lines can
+    // be the output of any hook, and a full disk there is the server's.
     let unopened = lines
         .iter()
         .any(|line| line.contains("Could not read from remote repository"));
@@ -179,16 +179,16 @@ pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
     found.map_or(RemoteErrorKind::Other, |(_, kind)| *kind)
 }
 
-/// The parts of a fetch that a server can refuse while the rest would succeed.
+/// The optional parts of a fetch that a server may not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex) enum Unsupported {
-    /// It leaves nothing out.
+    /// Leaving objects out (`--filter`).
     Filter,
-    /// It sends whole histories only.
+    /// Cutting the history (`--depth`).
     Shallow,
 }
 
-/// The part of a fetch that the server refused, if that is why it failed.
+/// The part of a failed fetch that the server does not support, if that is the cause.
 pub(in crate::codex) fn unsupported(lines: &[String]) -> Option<Unsupported> {
     let refuses = |line: &str| {
         [
@@ -225,16 +225,16 @@ pub(in crate::codex) fn failed_connection(lines: &[String]) -> Option<(&str, u16
     })
 }
 
-/// How git's own lines begin that only report progress.
+/// The start of git's own progress lines.
 const PROGRESS: [&str; 3] = [
     "Enumerating objects:",
     "Counting objects:",
     "Delta compression using",
 ];
 
-/// The lines that a user should see: git's fatal errors, without progress and advice, and then the server's own words.
-/// `lines` must not contain secrets any more.
-pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
+/// The lines that explain an error to the user: git's own, without progress and advice, then the server's messages.
+/// Secrets must be masked in `lines` already.
+pub(in crate::codex) fn relevant_lines(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
         !line.is_empty()
@@ -256,7 +256,7 @@ pub(in crate::codex) fn telling(lines: &[String]) -> Vec<String> {
     own.chain(marked(&server_words(lines))).collect()
 }
 
-/// The HTTP status with which a server refused the request that carried the objects of a push.
+/// The HTTP status with which a server rejected the request that contained the objects of a push.
 pub(in crate::codex) fn status_of_push(lines: &[String]) -> Option<u16> {
     let status = |line: &String| {
         let (_, rest) = line.split_once("RPC failed; HTTP ")?;
@@ -272,10 +272,10 @@ pub(in crate::codex) fn status_of_push(lines: &[String]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// Whether a push may have landed goes by this: a connection that breaks off is another thing than one that is not
+    /// The result of a push depends on this: it may have landed if the connection broke off, and not if the server was not
     /// trusted.
     #[test]
-    fn the_end_of_a_tls_connection_is_told_from_its_beginning() {
+    fn end_of_a_tls_connection_is_distinguished_from_its_start() {
         use RemoteErrorKind::{PlainHttp, ServerFailure, Tls};
         for (lines, expected) in [
             (
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_hooks_sort_nothing() {
+    fn output_of_hooks_is_ignored() {
         let lines = [
             "remote: sh: policy-check: not found",
             "fatal: the remote end hung up unexpectedly",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_of_a_refused_push_is_git_s_own_word() {
+    fn status_of_a_rejected_push_comes_from_git() {
         let refused = "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413";
         let quoted = format!("remote: {refused}");
         let status = |lines: &[&str]| {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_the_server_come_last_and_whole() {
+    fn messages_of_the_server_come_last_and_complete() {
         let lines = [
             "remote: coverage 71% (needs 80%)",
             "fatal: it broke",
@@ -357,16 +357,19 @@ mod tests {
             "remote: coverage 71% (needs 80%)",
             "remote: hint: ask the owners",
         ];
-        assert_eq!(telling(&lines.map(str::to_owned)), expected);
+        assert_eq!(relevant_lines(&lines.map(str::to_owned)), expected);
     }
 
     #[test]
-    fn how_far_git_is_tells_nothing() {
+    fn progress_of_git_is_left_out() {
         let lines = [
             "Enumerating objects: 10, done.",
             "Total 10 (delta 0), reused 0 (delta 0)",
             "fatal: it broke",
         ];
-        assert_eq!(telling(&lines.map(str::to_owned)), ["fatal: it broke"]);
+        assert_eq!(
+            relevant_lines(&lines.map(str::to_owned)),
+            ["fatal: it broke"]
+        );
     }
 }

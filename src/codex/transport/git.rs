@@ -1,5 +1,6 @@
-//! The transport through the user's own `git`: its ssh configuration, agents, proxies and credential helpers work as
-//! they do elsewhere. A token of ours travels in the child's environment as a header for the one URL it is for.
+//! The transport that runs the user's `git`, for remotes that only git can talk to. All of the user's configuration for
+//! git, ssh, proxies and credential helpers applies. A token is passed to the child process in its environment, as a
+//! header for the URL of the remote only.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, Write};
@@ -13,11 +14,11 @@ use bytesize::ByteSize;
 use super::answer::{NOT_GIT, SHA_256, Wanted};
 use super::bound::Bound;
 use super::classify::{
-    Unsupported, classify, failed_connection, status_of_push, telling, unsupported,
+    Unsupported, classify, failed_connection, relevant_lines, status_of_push, unsupported,
 };
 use super::http_response::{is_rate_limit, retry_after};
 use super::ls_refs::{self, Listed};
-use super::process::{self, Failed, Finished, Watch};
+use super::process::{self, Finished, RunError, Watch};
 use super::refusal;
 use super::words::server_words;
 use super::{
@@ -38,29 +39,29 @@ use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
 
-/// `git`, bound to one remote.
+/// The `git` program for one remote.
 pub(in crate::codex) struct Git {
-    /// The URL is the one that is contacted: git's configuration rewrote it already.
+    /// Its URL is the one that is contacted: git's configuration has rewritten it already.
     bound: Bound,
-    /// The remote's name for the children of this run. Nobody can know it, so nothing in the user's configuration can
-    /// extend or replace the remote.
+    /// The name of the remote for the child processes of this run. It is random, so that no section of the user's
+    /// configuration can extend or replace the remote.
     name: String,
-    /// The server leaves nothing out of a fetch.
+    /// Whether the server does not support leaving objects out of a fetch.
     unfiltered: AtomicBool,
-    /// The server sends whole histories only.
+    /// Whether the server does not support cutting the history.
     unshallow: AtomicBool,
 }
 
-/// The oldest git that takes configuration from the environment.
+/// The oldest supported version: git reads configuration from the environment since then.
 const OLDEST: (u32, u32) = (2, 31);
 
-/// No repository: children that need none find no other repository's configuration.
+/// A `GIT_DIR` that is no repository, so that children without one do not read the configuration of another.
 const NO_REPOSITORY: &str = "/dev/null";
 
-/// How long a program that only prints what is configured may take.
+/// The time limit for a program that only prints its configuration.
 const LOCAL_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a server may take to answer a request that only finds out why another failed.
+/// The time limit for a request that finds out why another request failed.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Git {
@@ -72,7 +73,7 @@ impl Git {
         Ok(git)
     }
 
-    /// For a remote whose URL git's configuration has rewritten already.
+    /// For a context whose URL git's configuration has rewritten already.
     pub(in crate::codex) fn of_configured(bound: Bound) -> Self {
         Self {
             bound,
@@ -96,7 +97,7 @@ impl Git {
         }
     }
 
-    /// A child with our settings; `silence` is how long an http connection may be still.
+    /// A child with the settings for this remote. `silence` is the idle time limit of an http connection.
     fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
         let mut command = process::git("git", &self.bound.environment);
         match store {
@@ -109,10 +110,10 @@ impl Git {
             ("core.fsync", "none"),
             ("core.hooksPath", "/dev/null"),
             ("fetch.writeCommitGraph", "false"),
-            // A clone holds packs only, whose checksums are checked.
+            // The clone contains packs only, whose checksums are verified.
             ("fetch.unpackLimit", "1"),
             ("http.lowSpeedLimit", "1"),
-            // Output is read here.
+            // The output is parsed.
             ("color.ui", "false"),
             ("color.push", "false"),
             ("color.transport", "false"),
@@ -142,12 +143,12 @@ impl Git {
             let authorization = credential.authorization();
             settings.push((header, format!("Authorization: {}", authorization.reveal())));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
-            // Ours is the one to be judged: no helper's may stand in for it, and nobody is asked.
+            // The server must judge this token: no credential helper may replace it, and no program may prompt.
             settings.push(("credential.helper".to_owned(), String::new()));
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
         self.configure(&mut command, &settings);
-        if self.bound.remote.url.is_ssh() && !ssh::is_chosen(&self.bound) {
+        if self.bound.remote.url.is_ssh() && !ssh::is_configured(&self.bound) {
             let options = ssh::own_options(self.bound.remote.timeout);
             let options = options.iter().map(|option| format!(" -o {option}"));
             command.env(
@@ -158,8 +159,8 @@ impl Git {
         command
     }
 
-    /// The settings that make [`Self::name`] the remote. Its URL is an alias that only our own rule rewrites, to the URL
-    /// that is contacted: git rewrites once, by the longest prefix, so no rule of the user's applies a second time.
+    /// The settings that define the remote [`Self::name`]. Its URL is an alias, which a rule in these settings rewrites to
+    /// the URL that is contacted. git rewrites a URL once, by the longest prefix, so no rule of the user applies again.
     fn remote(&self, store: Option<&Store>) -> Vec<(String, String)> {
         let name = &self.name;
         let url = self.bound.remote.url.for_git();
@@ -170,7 +171,7 @@ impl Git {
             (format!("url.{url}.pushInsteadOf"), alias),
         ];
         if let Some(filter) = store.and_then(Store::filter) {
-            // Here and not in the clone's own configuration, where git would keep it under a name that changes.
+            // Not in the configuration of the clone, where git would store it under a name that changes.
             settings.push((format!("remote.{name}.promisor"), "true".to_owned()));
             settings.push((
                 format!("remote.{name}.partialCloneFilter"),
@@ -180,8 +181,8 @@ impl Git {
         settings
     }
 
-    /// Whether git's trace shows us the headers of responses, which git does not print: not where the user has it written
-    /// to a file.
+    /// Whether the headers of responses can be read from git's trace, as git does not print them. Not if the user has the
+    /// trace written to a file.
     fn sees_headers(&self) -> bool {
         let to_file = self
             .bound
@@ -212,7 +213,7 @@ impl Git {
         [""].into_iter().chain(others).map(str::to_owned).collect()
     }
 
-    /// Appends settings to those that the user's environment already carries.
+    /// Appends settings to those in the user's environment.
     fn configure(&self, command: &mut Command, settings: &[(String, String)]) {
         let given = self
             .bound
@@ -227,48 +228,48 @@ impl Git {
         command.env("GIT_CONFIG_COUNT", (given + settings.len()).to_string());
     }
 
-    /// Runs a child; an error if it does not end by itself.
+    /// Runs a child. An error if it does not end by itself.
     fn run(
         &self,
         command: Command,
         on_signal: OnSignal,
-        patience: impl Fn(&str) -> Duration,
+        time_limit: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        self.run_dialogue(command, &[], on_signal, patience, listen)
+        self.run_dialogue(command, &[], on_signal, time_limit, listen)
     }
 
-    /// Runs a child that is sent `messages` on its standard input, each after an answer to the one before.
+    /// Runs a child that gets `messages` on its standard input, each after the response to the previous one.
     fn run_dialogue(
         &self,
         command: Command,
         messages: &[Vec<u8>],
         on_signal: OnSignal,
-        patience: impl Fn(&str) -> Duration,
+        time_limit: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
         let watch = if self.bound.remote.url.local_path().is_some() {
-            Watch::Output
+            Watch::OutputOnly
         } else {
             Watch::Bytes
         };
         let interrupt = &self.bound.interrupt;
         let finished = process::run(
-            command, messages, interrupt, on_signal, watch, patience, listen,
+            command, messages, interrupt, on_signal, watch, time_limit, listen,
         )
         .map_err(|failed| {
             let (kind, detail) = match failed {
-                Failed::Interrupted(interrupted) => {
+                RunError::Interrupted(interrupted) => {
                     (RemoteErrorKind::Interrupted(interrupted), None)
                 }
-                Failed::Silent(limit) => (
+                RunError::Silent(limit) => (
                     RemoteErrorKind::TimedOut,
                     Some(format!(
                         "nothing moved for {}",
                         humantime::format_duration(limit)
                     )),
                 ),
-                Failed::Start(error) => (
+                RunError::Start(error) => (
                     RemoteErrorKind::NoTransport,
                     Some(format!("`git` cannot be run: {error}")),
                 ),
@@ -282,8 +283,8 @@ impl Git {
     /// The error of a child that failed.
     fn failure(&self, finished: &Finished) -> RemoteError {
         let mut kind = self.cause(finished);
-        let mut detail = telling(&self.bound.redacted(&finished.stderr));
-        // Only asked once something failed, to spare every other run a process.
+        let mut detail = relevant_lines(&self.bound.redacted(&finished.stderr));
+        // Checked after a failure only, as it takes a process.
         if kind == RemoteErrorKind::Other
             && let Some(old) = unusable(&self.bound.environment, &self.bound.interrupt)
         {
@@ -313,7 +314,7 @@ impl Git {
         error
     }
 
-    /// The cause of a failure, by git's messages and by what is known of the connection.
+    /// The cause of a failure, by the messages of git and the state of the connection.
     fn cause(&self, finished: &Finished) -> RemoteErrorKind {
         let url = &self.bound.remote.url;
         let kind = classify(&finished.stderr);
@@ -339,8 +340,8 @@ impl Git {
         }
     }
 
-    /// Whether a server that does not complete a TLS handshake answers without TLS. Some close the connection without a
-    /// word, so it is asked; servers with TLS answer such a request with 400.
+    /// Whether a server that does not complete a TLS handshake responds without TLS. Some servers only close the
+    /// connection, so a request is sent. A server with TLS responds to it with status 400.
     fn speaks_plain_http(&self, finished: &Finished) -> bool {
         let url = &self.bound.remote.url;
         let is_about_trust = finished
@@ -365,7 +366,7 @@ impl Git {
         ask().unwrap_or(false)
     }
 
-    /// The refs that git prints for `patterns`; with `branches`, only branches travel where the protocol allows it.
+    /// The refs that match `patterns`. With `branches`, only branches are transferred if the protocol allows it.
     fn list(
         &self,
         patterns: &[&str],
@@ -399,8 +400,8 @@ impl Git {
         Ok(lines)
     }
 
-    /// Whether a response without any ref is from git. Over http git takes an empty response, or one without lines, for
-    /// a repository without branches: a page of a proxy, for example.
+    /// Whether a response without any ref is from git. Over http, git interprets an empty response, or one without lines,
+    /// as a repository without branches: the page of a proxy, for example.
     fn is_of_git(&self, finished: &Finished, service: &str) -> bool {
         let smart = format!("application/x-git-{service}-");
         !self.sees_headers()
@@ -409,8 +410,8 @@ impl Git {
                 .any(|kind| kind.starts_with(&smart))
     }
 
-    /// The refs whose names begin with one of `prefixes`, and HEAD: only these travel. `None` where the server or the
-    /// transport cannot do that.
+    /// HEAD and the refs whose names start with one of `prefixes`; only these are transferred. `None` if the server or the
+    /// protocol does not support that.
     fn list_by_prefix(
         &self,
         prefixes: &[String],
@@ -434,7 +435,7 @@ impl Git {
                 .bound
                 .error(RemoteErrorKind::ObjectFormat, vec![SHA_256.to_owned()])),
             Listed::Fallback => Ok(None),
-            // Some broken connections pass for an end without an error.
+            // git reports some broken connections as a regular end.
             Listed::Broken if finished.stderr.is_empty() => {
                 let detail = "its response breaks off".to_owned();
                 Err(self
@@ -445,7 +446,7 @@ impl Git {
         }
     }
 
-    /// Fetches into `store`, without what the server refuses to leave out.
+    /// Fetches into `store`, without the options that the server does not support.
     fn fetch_as_supported(
         &self,
         store: &Store,
@@ -499,7 +500,7 @@ fn is_at(url: &RemoteUrl, host: &str, port: u16) -> bool {
     url.host().is_some_and(|own| bare(own) == bare(host)) && url.port().unwrap_or(default) == port
 }
 
-/// Why there is no `git` to work with: it is missing, or too old. `None` where all is well.
+/// The reason for which `git` cannot be used: it is missing or too old. `None` if it can.
 pub(in crate::codex) fn unusable(
     environment: &Environment,
     interrupt: &Interrupt,
@@ -511,7 +512,7 @@ pub(in crate::codex) fn unusable(
         &[],
         interrupt,
         OnSignal::GoOn,
-        Watch::Output,
+        Watch::OutputOnly,
         |_| LOCAL_LIMIT,
         |_| {},
     ) {
@@ -519,7 +520,7 @@ pub(in crate::codex) fn unusable(
             return Some("`git version` fails".to_owned());
         }
         Ok(finished) => finished.stdout,
-        Err(Failed::Start(error)) => return Some(format!("`git` cannot be run: {error}")),
+        Err(RunError::Start(error)) => return Some(format!("`git` cannot be run: {error}")),
         Err(_) => return None,
     };
     let mut numbers = said
@@ -591,7 +592,7 @@ impl Transport for Git {
             .and_then(|()| list.rewind())
             .map_err(failed)?;
         let mut command = self.command(Some(store), idle);
-        // As git itself fetches what a partial clone lacks: nothing is negotiated, only what is named is sent.
+        // As git fetches missing objects of a partial clone: without negotiation, only the named objects.
         command.args([
             "-c",
             "fetch.negotiationAlgorithm=noop",
@@ -667,7 +668,7 @@ impl Git {
         target: Target<'_>,
         options: &[&str],
     ) -> Result<PushReply, RemoteError> {
-        // A lease makes the push a compare-and-swap, and lets git skip its own check that nothing is overwritten.
+        // With a lease, the push is a compare-and-swap, and git does not check itself that no commit is overwritten.
         if target
             .tip
             .is_some_and(|tip| !store.is_ancestor(tip, commit))
@@ -680,9 +681,9 @@ impl Git {
         }
         let timeout = self.bound.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
-        // The clone has no old contents: they must not be looked for as bases of deltas.
+        // The clone lacks the old contents, which git would need as bases of deltas.
         command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
-        // Options are for the server that the user configured them for, and an unsupported one fails the push.
+        // The user configured push options for another server, and an unsupported one would fail the push.
         command.args(["-c", "push.pushOption="]);
         command.args([
             "-c",
@@ -703,7 +704,7 @@ impl Git {
             self.progress(Stage::Push, "Writing objects:", line);
         };
         let sent = Cell::new(false);
-        let patience = |line: &str| {
+        let time_limit = |line: &str| {
             sent.set(
                 sent.get()
                     || line.starts_with("Writing objects: 100%")
@@ -715,8 +716,8 @@ impl Git {
                 timeout.connect + timeout.idle
             }
         };
-        // Not to be interrupted: once it is sent, the verdict is awaited and reported.
-        let finished = match self.run(command, OnSignal::GoOn, patience, listen) {
+        // Not interrupted: after the push was sent, its result must be awaited and reported.
+        let finished = match self.run(command, OnSignal::GoOn, time_limit, listen) {
             Ok(finished) => finished,
             Err(error) if sent.get() => return Ok(PushReply::Lost(error)),
             Err(error) => return Err(error),
@@ -725,7 +726,7 @@ impl Git {
         let lines = self.bound.redacted(&finished.stderr);
         let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
         match refusal::verdict(&finished.stdout, &lines) {
-            // git takes a web page for a repository without branches, so that any expected tip is outdated.
+            // git interprets a web page as a repository without branches, so that any expected tip is outdated.
             Some(refusal::Verdict::Refused(Refusal {
                 kind: RefusalKind::Outdated,
                 ..
@@ -747,10 +748,10 @@ impl Git {
                 if !sent.get() {
                     return Err(error);
                 }
-                // Only an HTTP status proves that the server did not accept the request. Any other message may be noise of
-                // a shell or a credential helper beside a lost connection.
-                let is_answered = status_of_push(&finished.stderr).is_some();
-                if !is_answered && error.kind != RemoteErrorKind::TimedOut {
+                // Only an HTTP status proves that the server rejected the request. Any other message can be output of a
+                // shell or a credential helper, and the connection may have been lost.
+                let has_status = status_of_push(&finished.stderr).is_some();
+                if !has_status && error.kind != RemoteErrorKind::TimedOut {
                     error.kind = RemoteErrorKind::ServerFailure;
                 }
                 if error.kind.precludes_landing() {
@@ -775,7 +776,8 @@ impl Git {
     }
 }
 
-/// Reads what git says behind a label: `  45% (12/27), 1.20 MiB | 3.10 MiB/s`. Bytes are told once there are some.
+/// Parses git's progress after its label, which contains bytes only after the first transfer: `  45% (12/27), 1.20 MiB |
+/// 3.10 MiB/s`.
 fn progress(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (numbers, rest) = text.split_once('(')?.1.split_once(')')?;
     let (done, total) = numbers.split_once('/')?;
@@ -795,7 +797,7 @@ mod tests {
     use super::progress;
 
     #[test]
-    fn progress_is_read_as_git_writes_it() {
+    fn progress_is_parsed() {
         for (text, expected) in [
             ("   3% (1/27)", Some((1, 27, None))),
             (" 100% (27/27), done.", Some((27, 27, None))),

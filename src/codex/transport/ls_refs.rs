@@ -1,25 +1,25 @@
-//! Lists refs by prefix over http: `git ls-remote` lets every ref of the repository travel, and picks from them here.
+//! Lists refs by prefix over http. (`git ls-remote` transfers all refs of the repository and filters them locally.)
 //!
-//! `git remote-https` connects as always, with the user's proxies, certificates and credentials, and then passes packets
-//! of protocol version 2 through (gitprotocol-v2, gitremote-helpers: `stateless-connect`).
+//! `git remote-https` connects with the user's proxies, certificates and credentials, and then transmits packets of
+//! protocol version 2 unchanged (gitprotocol-v2, gitremote-helpers: `stateless-connect`).
 
 /// The response to a request for refs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// Names with their values, as `git ls-remote --symref` has them.
+    /// Names of refs with their values, as `git ls-remote --symref` prints them.
     Refs(Vec<(String, String)>),
     /// The server does not speak version 2.
     Fallback,
     /// The repository stores objects of another format.
     ObjectFormat,
-    /// No whole response.
+    /// The response is incomplete or invalid.
     Broken,
 }
 
 const FLUSH: &[u8] = b"0000";
 const DELIMITER: &[u8] = b"0001";
 
-/// The messages to send, each after the answer to the one before.
+/// The messages to send, each after the response to the previous one.
 pub(super) fn messages(prefixes: &[String]) -> Vec<Vec<u8>> {
     let mut request = packet("command=ls-refs\n");
     request.extend(packet("object-format=sha1\n"));
@@ -36,13 +36,13 @@ fn packet(text: &str) -> Vec<u8> {
     format!("{:04x}{text}", text.len() + 4).into_bytes()
 }
 
-/// Reads everything that was answered.
-pub(super) fn read(answer: &[u8]) -> Listed {
-    if answer.starts_with(b"fallback") {
+/// Parses the complete response.
+pub(super) fn read(response: &[u8]) -> Listed {
+    if response.starts_with(b"fallback") {
         return Listed::Fallback;
     }
-    // An empty line says that the connection was made.
-    let Some(packets) = answer.strip_prefix(b"\n") else {
+    // An empty line confirms the connection.
+    let Some(packets) = response.strip_prefix(b"\n") else {
         return Listed::Broken;
     };
     let mut packets = Packets(packets);
@@ -79,7 +79,7 @@ fn entries(line: &str) -> Vec<(String, String)> {
 struct Packets<'a>(&'a [u8]);
 
 impl Packets<'_> {
-    /// The lines up to the next flush packet; `None` if the answer ends before it.
+    /// The lines up to the next flush packet; `None` if the response ends before it.
     fn section(&mut self) -> Option<Vec<String>> {
         let mut lines = Vec::new();
         loop {
@@ -104,24 +104,24 @@ impl Packets<'_> {
 mod tests {
     use super::*;
 
-    fn answer(sections: &[&[&str]]) -> Vec<u8> {
-        let mut answer = b"\n".to_vec();
+    fn response(sections: &[&[&str]]) -> Vec<u8> {
+        let mut response = b"\n".to_vec();
         for section in sections {
-            answer.extend(section.iter().flat_map(|line| packet(line)));
-            answer.extend(FLUSH);
+            response.extend(section.iter().flat_map(|line| packet(line)));
+            response.extend(FLUSH);
         }
-        answer
+        response
     }
 
     #[test]
-    fn refs_are_read_with_the_target_of_head() {
+    fn refs_are_parsed_with_the_target_of_head() {
         let capabilities: &[&str] = &["version 2\n", "ls-refs=unborn\n", "object-format=sha1\n"];
         let refs: &[&str] = &[
             "1f HEAD symref-target:refs/heads/main\n",
             "1f refs/heads/main",
         ];
         let entry = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut whole = answer(&[capabilities, refs]);
+        let mut whole = response(&[capabilities, refs]);
         assert_eq!(
             read(&whole),
             Listed::Refs(vec![
@@ -133,15 +133,15 @@ mod tests {
         whole.pop();
         assert_eq!(read(&whole), Listed::Broken);
         assert_eq!(
-            read(&answer(&[capabilities, &[]])),
+            read(&response(&[capabilities, &[]])),
             Listed::Refs(Vec::new())
         );
     }
 
     #[test]
-    fn other_answers_are_recognized() {
+    fn other_responses_are_recognized() {
         let sha256: &[&str] = &["version 2\n", "object-format=sha256\n"];
-        assert_eq!(read(&answer(&[sha256])), Listed::ObjectFormat);
+        assert_eq!(read(&response(&[sha256])), Listed::ObjectFormat);
         assert_eq!(read(b"fallback\n"), Listed::Fallback);
         for broken in [&b""[..], b"\n", b"\nzzzz", b"\n0009hello0000", b"\nffff"] {
             assert_eq!(read(broken), Listed::Broken);

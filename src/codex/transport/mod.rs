@@ -1,4 +1,4 @@
-//! Moves objects between a clone and the remote: one trait, an implementation each.
+//! Exchanges refs and objects with the remote: the trait [`Transport`] and what its implementations have in common.
 //!
 //! A new transport implements [`Transport`] in a file or folder here, and gets a name in [`TransportChoice`] and an arm
 //! in [`open`]. It stores a `Bound` (remote, credential, shared error and ref parsing) and maps its failures to
@@ -33,60 +33,60 @@ use crate::workspace::Remote;
 use bound::Bound;
 use git::Git;
 
-/// The branch that a sync makes in a remote without any, where none is named.
+/// The branch that a sync creates in an empty remote if no branch is configured.
 pub const FIRST_BRANCH: &str = "main";
 
-/// What the remote says it has.
+/// The refs of a remote that concern a sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteRefs {
     /// The branch that is synced.
     pub branch: String,
-    /// Its tip; `None` where the branch is not there.
+    /// The tip of the branch; `None` if the branch does not exist.
     pub tip: Option<ObjectId>,
-    /// The branch that the remote's HEAD names, and its tip, where that exists.
+    /// The branch that the remote's HEAD points to, and its tip; `None` if HEAD points to no existing branch.
     pub head: Option<(String, ObjectId)>,
-    /// Whether there is any branch at all.
+    /// Whether the remote has no branch at all.
     pub is_empty: bool,
 }
 
-/// A push that was answered.
+/// The result of a push that was sent.
 #[derive(Debug)]
 pub enum PushReply {
     /// The server accepted it.
     Accepted {
-        /// The ref that the server says it updated, where that is not the branch: it made a review of the push.
+        /// The ref that the server updated, if it is not the branch: the push became a review.
         instead: Option<String>,
-        /// The server's words.
+        /// The server's messages, one string per line.
         words: Vec<String>,
     },
-    /// The server, or git before it, refused. It did not land.
+    /// The server rejected it, or git did before sending it. Nothing landed.
     Refused(Refusal),
-    /// All of it was sent, and no verdict came: the server may still be working on it.
+    /// All of it was sent, and no verdict arrived: the server may still process it.
     Lost(RemoteError),
 }
 
-/// Why a push was refused.
+/// The reason for a rejected push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What follows from it.
+    /// Decides whether the push is repeated.
     pub kind: RefusalKind,
-    /// The reason given for the ref.
+    /// The reason that was given for the ref.
     pub reason: String,
-    /// The server's words, one line each.
+    /// The server's messages, one string per line.
     pub words: Vec<String>,
 }
 
 impl Refusal {
-    /// Whether the server refuses the push because it hides the branch (`transfer.hideRefs`).
+    /// Whether the server rejected the push because it hides the branch (`transfer.hideRefs`).
     pub fn is_of_hidden_branch(&self) -> bool {
         self.reason.contains("hidden ref")
     }
 }
 
-/// What follows from a refusal.
+/// The kinds of rejections, which decide whether a push is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// The branch is not where the clone has it.
+    /// The branch has another tip than the expected one.
     Outdated,
     /// Another push holds the lock of the branch: the same push may succeed a moment later.
     Locked,
@@ -104,7 +104,7 @@ impl PushReply {
         }
     }
 
-    /// The refusal of a push that does not go on top of the tip, in git's words.
+    /// Rejects a push that is not based on the current tip, with git's reason.
     pub(super) fn moved() -> Self {
         Self::Refused(Refusal {
             kind: RefusalKind::Outdated,
@@ -113,7 +113,7 @@ impl PushReply {
         })
     }
 
-    /// The refusal by who holds the branch.
+    /// A rejection by the server, which gave `why`.
     pub(super) fn rejected(why: &str, words: Vec<String>) -> Self {
         Self::Refused(Refusal {
             kind: refusal::kind(why, &words),
@@ -123,43 +123,43 @@ impl PushReply {
     }
 }
 
-/// How far back a fetch goes.
+/// The number of commits of the history that a fetch includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth(pub u32);
 
-/// Where a push goes.
+/// The destination of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
     /// The branch.
     pub branch: &'a str,
-    /// The tip that the push replaces: with any other the push is refused. `None`: the branch must not exist.
+    /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch must not exist.
     pub tip: Option<ObjectId>,
 }
 
-/// What a signal does to a call.
+/// The effect of a signal on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnSignal {
-    /// It ends.
+    /// The operation stops.
     Stop,
-    /// It goes on: something was sent, and its fate is to be told.
+    /// The operation continues: data was sent, so the result must be awaited and reported.
     GoOn,
 }
 
-/// What a transport is opened for.
+/// The purpose of a connection, which decides how git's configuration rewrites the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Only to read: git's configuration may name another URL for it.
+    /// Reading only: `url.*.insteadOf` applies.
     Read,
-    /// To publish: everything is read from where it is pushed to.
+    /// Publishing: `url.*.pushInsteadOf` applies too, also for reading, so that the pushed branch is the one that is read.
     Publish,
 }
 
-/// One way to talk to a remote. Implementations are bound to one remote and its credentials.
+/// A way to talk to one remote with its credentials.
 pub trait Transport: Send + Sync {
-    /// The URL that is contacted, after git's configuration (`url.*.insteadOf`) has rewritten that of the codex.
+    /// The URL that is contacted: that of the codex, after git's configuration (`url.*.insteadOf`) has rewritten it.
     fn url(&self) -> &RemoteUrl;
 
-    /// Why the `git` program does the work, where that was not asked for.
+    /// The reason for which the `git` program is used although the configuration does not select it.
     fn fallback(&self) -> Option<String> {
         None
     }
@@ -170,10 +170,10 @@ pub trait Transport: Send + Sync {
     /// Makes a new clone ready for what follows, once.
     fn prepare(&self, store: &Store) -> Result<(), StoreError>;
 
-    /// Asks for the tip of `branch`, or of the branch that HEAD names.
+    /// Queries the tip of `branch`, or of the branch that HEAD points to.
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
-    /// Fetches the tip of `branch` into `store` and says which commit that is.
+    /// Fetches the tip of `branch` into `store`, and returns its id.
     fn fetch(
         &self,
         store: &Store,
@@ -182,10 +182,10 @@ pub trait Transport: Send + Sync {
         on_signal: OnSignal,
     ) -> Result<ObjectId, RemoteError>;
 
-    /// Fetches the contents with these ids, which the tip holds and `store` lacks, all in one request.
+    /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
-    /// Asks whether `commit` could be pushed to `target`, and pushes nothing.
+    /// Checks whether `commit` could be pushed to `target`, without pushing it.
     fn would_push(
         &self,
         store: &Store,
@@ -193,13 +193,13 @@ pub trait Transport: Send + Sync {
         target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Prepares a push that is likely to come, as far as that takes time and has no effect on the remote. Errors are left to
-    /// the push.
+    /// Prepares a push that is likely to follow, as far as that takes time and does not change the remote. Errors are left
+    /// to the push.
     fn expect_push(&self) {}
 
-    /// Pushes `commit` with the `contents` of its new files, never by force, whatever signal comes. An error means that it
-    /// did not land and will not: it was not sent as a whole, or the server refused to read it. If the contents fail, the
-    /// push is not completed, and the reason is in them.
+    /// Pushes `commit` with the `contents` of its new files, never by force. Signals do not interrupt it. An error means
+    /// that the commit did not land and will not land: it was not sent completely, or the server did not read the request.
+    /// If the contents fail, the push is not completed, and `contents` has the reason.
     fn push(
         &self,
         store: &Store,

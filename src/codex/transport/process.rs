@@ -1,4 +1,4 @@
-//! Runs `git` as a child that cannot hang, prompt, or be led astray by the environment it inherits.
+//! Runs `git` as a child process with time limits, without prompts, and without the variables that would redirect it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,10 +11,10 @@ use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
-/// Variables of git that a child must not inherit: they would point it at another repository, other refs or another
-/// server's rules, or mix other text into its output. Those that carry the user's configuration, programs, proxies and
-/// certificates are kept.
-const MISLEADING_VARIABLES: [&str; 27] = [
+/// Variables of git that a child must not inherit: they would direct it to another repository or other refs, change the
+/// rules of a server, or add text to its output. Variables with the user's configuration, programs, proxies and
+/// certificates are inherited.
+const REDIRECTING_VARIABLES: [&str; 27] = [
     // Listed by `git rev-parse --local-env-vars`: git sets them for hooks and aliases, about the repository at hand.
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
@@ -30,27 +30,27 @@ const MISLEADING_VARIABLES: [&str; 27] = [
     "GIT_SHALLOW_FILE",
     "GIT_COMMON_DIR",
     "GIT_INTERNAL_SUPER_PREFIX",
-    // A path's own server process reads and writes refs below this name, and the client does not see it.
+    // The server process of a local path reads and writes refs below this name, unseen by the client.
     "GIT_NAMESPACE",
     // Set in a hook before its push is accepted: no ref can be updated, here or by the server process of a path.
     "GIT_QUARANTINE_PATH",
-    // Change where a repository is looked for, and the format of one that a child makes.
+    // Change the search for a repository, and the format of a repository that a child creates.
     "GIT_CEILING_DIRECTORIES",
     "GIT_DISCOVERY_ACROSS_FILESYSTEM",
     "GIT_DEFAULT_HASH",
     "GIT_DEFAULT_REF_FORMAT",
     "GIT_REFERENCE_BACKEND",
     "GIT_ATTR_SOURCE",
-    // The protocol of a request that this process may itself be serving.
+    // The protocol of a request that this process may be serving itself.
     "GIT_PROTOCOL",
-    // Written to stderr, among the messages that are read from there.
+    // Write to stderr, which is parsed.
     "GIT_CURL_VERBOSE",
     "GIT_TRACE_BARE",
     "GIT_TRANSPORT_HELPER_DEBUG",
     "GIT_TRANSLOOP_DEBUG",
 ];
 
-/// Traces that git writes to a file where the variable has a path, and to stderr where it has a number.
+/// Traces that git writes to a file if the variable is a path, and to stderr if it is a number.
 const TRACES: [&str; 13] = [
     "GIT_TRACE",
     "GIT_TRACE_CURL",
@@ -67,25 +67,25 @@ const TRACES: [&str; 13] = [
     "GIT_TRACE2_PERF",
 ];
 
-/// A child that waits for bytes is looked at this often during its limit.
+/// How often the traffic of a child is sampled during its time limit.
 const SAMPLES: u32 = 8;
-/// Fewer bytes than this are only signs of life, such as keep-alive messages.
+/// The number of bytes that counts as progress. Fewer can be keep-alive messages.
 const MOVED: u64 = 4096;
 
-/// How often a waiting parent looks up.
+/// The interval at which a waiting thread checks for signals and time limits.
 pub(in crate::codex) const TICK: Duration = Duration::from_millis(50);
-/// How long a child that is asked to end may take to tidy up.
+/// The time that a child has to clean up after it was asked to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a child said and how it ended.
+/// The output and the exit status of a child.
 pub(in crate::codex) struct Finished {
     pub(in crate::codex) status: ExitStatus,
     pub(in crate::codex) stdout: String,
-    /// The same, byte for byte.
+    /// Standard output as bytes.
     pub(in crate::codex) raw: Vec<u8>,
-    /// Lines; progress that overwrites itself is split at its carriage returns.
+    /// The lines of standard error. Progress is split at its carriage returns.
     pub(in crate::codex) stderr: Vec<String>,
-    /// Status lines and headers of the http responses, from `GIT_TRACE_CURL`, in order.
+    /// Status lines and headers of all HTTP responses, in order, from `GIT_TRACE_CURL`.
     pub(in crate::codex) headers: Vec<String>,
 }
 
@@ -115,29 +115,29 @@ fn values_of<'h, 'n>(
     })
 }
 
-/// What counts as movement besides output.
+/// The signs of progress that restart the time limit, besides output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex) enum Watch {
-    /// The bytes that the child's processes read, write, send and receive.
+    /// Bytes that the processes of the child read, write, send or receive.
     Bytes,
-    /// Nothing. For a repository on this machine: the server's processes and hooks are among the child's.
-    Output,
+    /// None. For a repository on this machine, whose server processes and hooks are processes of the child.
+    OutputOnly,
 }
 
-/// Why a child did not end by itself.
+/// The reason for which a child did not end by itself.
 #[derive(Debug)]
-pub(in crate::codex) enum Failed {
+pub(in crate::codex) enum RunError {
     Start(io::Error),
-    /// Nothing moved for longer than it may.
+    /// There was no progress within this time limit.
     Silent(Duration),
     Interrupted(Interrupted),
 }
 
-/// A command that leads a process group of its own and does not inherit the variables that would mislead git. It has no
-/// input, and both outputs are pipes.
+/// A command in a process group of its own, without the variables that would redirect git. It has no input, and both
+/// outputs are pipes.
 pub(in crate::codex) fn sealed(program: &str) -> Command {
     let mut command = Command::new(program);
-    for name in MISLEADING_VARIABLES {
+    for name in REDIRECTING_VARIABLES {
         command.env_remove(name);
     }
     command
@@ -148,7 +148,7 @@ pub(in crate::codex) fn sealed(program: &str) -> Command {
     command
 }
 
-/// A sealed child of git: no terminal, no prompt, English messages.
+/// A command for git or a program that git starts: no terminal, no prompt, English messages.
 pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
     let mut command = sealed(program);
     for name in TRACES {
@@ -163,36 +163,38 @@ pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .env("LANGUAGE", "")
-        // A clone without contents fetches what it lacks at any read, and one that is damaged does so without end.
+        // A clone without contents would fetch missing objects on any read, and a damaged one would do so endlessly.
         .env("GIT_NO_LAZY_FETCH", "1")
-        // A trace must not print what we attach, whatever the user set.
+        // Traces must not print the token that is passed to the child, whatever the user configured.
         .env("GIT_TRACE_REDACT", "1")
         .env("GIT_TRACE2_CONFIG_PARAMS", "none")
         .env("GIT_TRACE2_ENV_VARS", "NONE");
     command
 }
 
-enum Heard {
+enum Output {
     Stdout(Vec<u8>),
     Stderr(String),
     End,
 }
 
-/// Runs `command` to its end. It is sent `messages` on its standard input, which must then be a pipe, each after it printed
-/// something since the one before. `patience` returns, for the last line of stderr, how long nothing may move after it. A
-/// signal ends the child's whole group, unless it is to go on.
+/// Runs `command` until it ends.
+///
+/// It gets `messages` on its standard input, which must then be a pipe: the first at once, each other after new output.
+/// `time_limit` returns how long there may be no progress after a line of stderr. A signal ends the process group of the
+/// child, unless `on_signal` forbids it.
 pub(in crate::codex) fn run(
     mut command: Command,
     messages: &[Vec<u8>],
     interrupt: &Interrupt,
     on_signal: OnSignal,
     watch: Watch,
-    patience: impl Fn(&str) -> Duration,
+    time_limit: impl Fn(&str) -> Duration,
     mut listen: impl FnMut(&str),
-) -> Result<Finished, Failed> {
+) -> Result<Finished, RunError> {
     let program = command.get_program();
     tracing::debug!(?program, arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
-    let mut child = command.spawn().map_err(Failed::Start)?;
+    let mut child = command.spawn().map_err(RunError::Start)?;
     let _running = interrupt.running(child.id());
     let (sender, receiver) = mpsc::channel();
     let mut readers = 0;
@@ -209,7 +211,7 @@ pub(in crate::codex) fn run(
     let mut messages = messages.iter();
     let mut send_next = || {
         let message = messages.next();
-        // A child that does not read ends with an error of its own.
+        // A child that does not read its input reports its own error.
         let sent = message
             .zip(input.as_mut())
             .map(|(message, input)| input.write_all(message));
@@ -222,47 +224,47 @@ pub(in crate::codex) fn run(
     let mut raw = Vec::new();
     let mut stderr = Vec::new();
     let mut headers = Vec::new();
-    let mut limit = patience("");
+    let mut limit = time_limit("");
     let mut moved = Instant::now();
     let mut meter = Meter::new(watch, child.id());
     while readers > 0 {
         match receiver.recv_timeout(TICK) {
-            Ok(Heard::Stdout(chunk)) => {
+            Ok(Output::Stdout(chunk)) => {
                 raw.extend(chunk);
                 send_next();
                 moved = Instant::now();
             }
-            Ok(Heard::Stderr(line)) => {
+            Ok(Output::Stderr(line)) => {
                 moved = Instant::now();
                 match traced(&line) {
                     Some(trace) => headers.extend(trace.strip_prefix(HEADER).map(str::to_owned)),
                     None => {
-                        limit = patience(&line);
+                        limit = time_limit(&line);
                         listen(&line);
                         stderr.push(line);
                     }
                 }
             }
-            Ok(Heard::End) => readers -= 1,
+            Ok(Output::End) => readers -= 1,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 if on_signal == OnSignal::Stop
                     && let Err(interrupted) = interrupt.check()
                 {
                     end(&mut child);
-                    return Err(Failed::Interrupted(interrupted));
+                    return Err(RunError::Interrupted(interrupted));
                 }
                 if meter.has_moved(limit) {
                     moved = Instant::now();
                 }
                 if moved.elapsed() > limit {
                     end(&mut child);
-                    return Err(Failed::Silent(limit));
+                    return Err(RunError::Silent(limit));
                 }
             }
         }
     }
-    let status = child.wait().map_err(Failed::Start)?;
+    let status = child.wait().map_err(RunError::Start)?;
     Ok(Finished {
         status,
         stdout: String::from_utf8_lossy(&raw).into_owned(),
@@ -272,10 +274,11 @@ pub(in crate::codex) fn run(
     })
 }
 
-/// How a line of `GIT_TRACE_CURL` marks a header of a response.
+/// The prefix of a response header in a line of `GIT_TRACE_CURL`.
 const HEADER: &str = "<= Recv header: ";
 
-/// The text of a line of `GIT_TRACE_CURL` after time and place: `12:34:56.789012 http.c:915   <= Recv header: …`.
+/// The text of a line of `GIT_TRACE_CURL` after the time and the source location: `12:34:56.789012 http.c:915   <= Recv
+/// header: …`.
 fn traced(line: &str) -> Option<&str> {
     let (time, rest) = line.split_once(" http.c:")?;
     let is_time = time.len() == "12:34:56.789012".len()
@@ -288,13 +291,13 @@ fn traced(line: &str) -> Option<&str> {
     })
 }
 
-/// Watches how many bytes a child's processes moved.
+/// Measures how many bytes the processes of a child transfer.
 struct Meter {
     watch: Watch,
     leader: u32,
     sampled: Instant,
     last: Option<platform::Traffic>,
-    /// Bytes since the last time that enough had moved.
+    /// Bytes since the last progress.
     sum: u64,
 }
 
@@ -309,15 +312,15 @@ impl Meter {
         }
     }
 
-    /// Whether enough bytes moved since the last time. Looks only a few times during `limit`.
+    /// Whether enough bytes were transferred since the last progress. Samples only a few times during `limit`.
     fn has_moved(&mut self, limit: Duration) -> bool {
-        if self.watch == Watch::Output || self.sampled.elapsed() < limit / SAMPLES {
+        if self.watch == Watch::OutputOnly || self.sampled.elapsed() < limit / SAMPLES {
             return false;
         }
         self.sampled = Instant::now();
         let now = platform::traffic(self.leader);
         if let Some(last) = self.last.replace(now) {
-            // A process that ended takes its count with it.
+            // The count of a process is lost when it ends.
             self.sum += now.moved.saturating_sub(last.moved);
             self.sum += now.queued.abs_diff(last.queued);
         }
@@ -329,8 +332,8 @@ impl Meter {
     }
 }
 
-/// Ends a child with everything it started (`git-remote-https`, `ssh`): asked first, so that it takes its lock files
-/// away, then killed.
+/// Ends a child and all processes that it started (`git-remote-https`, `ssh`): first by a signal, so that it removes its
+/// lock files, then by force.
 fn end(child: &mut Child) {
     platform::ask_to_end(child.id());
     let end = Instant::now() + GRACE;
@@ -341,23 +344,26 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn read_chunks(mut stream: impl Read + Send + 'static, sender: Sender<Heard>) {
+fn read_chunks(mut stream: impl Read + Send + 'static, sender: Sender<Output>) {
     thread::spawn(move || {
         let mut chunk = [0; 8192];
-        // Ends at the end of the stream, or when the receiver is gone.
+        // Ends at the end of the stream, or when the receiver is dropped.
         while let Ok(count) = stream.read(&mut chunk)
             && count > 0
         {
-            if sender.send(Heard::Stdout(chunk[..count].to_vec())).is_err() {
+            if sender
+                .send(Output::Stdout(chunk[..count].to_vec()))
+                .is_err()
+            {
                 return;
             }
         }
-        let _ = sender.send(Heard::End);
+        let _ = sender.send(Output::End);
     });
 }
 
-/// Sends each line when it is complete: progress ends with a carriage return and no newline.
-fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Heard>) {
+/// Sends each line when it is complete. Progress lines end with a carriage return.
+fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Output>) {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
@@ -378,7 +384,7 @@ fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Heard>) {
             reader.consume(used);
             if ended && !line.is_empty() {
                 let text = String::from_utf8_lossy(&line).into_owned();
-                if sender.send(Heard::Stderr(text)).is_err() {
+                if sender.send(Output::Stderr(text)).is_err() {
                     return;
                 }
                 line.clear();
@@ -386,9 +392,9 @@ fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Heard>) {
         }
         if !line.is_empty() {
             let text = String::from_utf8_lossy(&line).into_owned();
-            let _ = sender.send(Heard::Stderr(text));
+            let _ = sender.send(Output::Stderr(text));
         }
-        let _ = sender.send(Heard::End);
+        let _ = sender.send(Output::End);
     });
 }
 
@@ -397,7 +403,7 @@ mod tests {
     use super::traced;
 
     #[test]
-    fn a_trace_is_not_a_message() {
+    fn trace_is_not_a_message() {
         for (line, expected) in [
             (
                 "12:34:56.789012 http.c:915              <= Recv header: HTTP/1.1 200 OK",

@@ -1,19 +1,19 @@
-//! Reads the verdict of `git push --porcelain`, and what follows from a refusal.
+//! Parses the output of `git push --porcelain`, and decides which rejections are temporary.
 
-use super::classify::{status_of_push, telling};
+use super::classify::{relevant_lines, status_of_push};
 use super::words::{is_of_server, server_words};
 use super::{Refusal, RefusalKind};
 
-/// What git reports about the one ref of a push.
+/// The result for the ref of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The server updated this ref, or it had this value before.
+    /// The server updated this ref, or it had the value already.
     Accepted { name: String },
-    /// The server, or git before it, refused.
+    /// The server rejected it, or git did before sending it.
     Refused(Refusal),
 }
 
-/// Reasons that git itself gives before anything is sent: the server shows another tip than the expected one.
+/// Reasons that git gives before it sends anything: the tip on the server is not the expected one.
 const OUTDATED: [&str; 5] = [
     "stale info",
     "fetch first",
@@ -22,7 +22,7 @@ const OUTDATED: [&str; 5] = [
     "remote ref updated since checkout",
 ];
 
-/// Reasons of servers (git, JGit, libgit2) for a ref whose lock could not be taken, or whose value changed meanwhile.
+/// Reasons of servers (git, JGit, libgit2) for a ref that another client locked or changed at the same time.
 const LOCKED: [&str; 7] = [
     "failed to update ref",
     "failed to lock",
@@ -33,7 +33,7 @@ const LOCKED: [&str; 7] = [
     "reference does not exist",
 ];
 
-/// Messages that show that a ref which could not be updated will not be updated a moment later either.
+/// Messages that show that an update of a ref failed permanently.
 const NOT_A_LOCK: [&str; 6] = [
     "aborted by hook",
     "; cannot create 'refs/",
@@ -43,10 +43,10 @@ const NOT_A_LOCK: [&str; 6] = [
     "Read-only file system",
 ];
 
-/// The reason that git gives for a ref on which the server never reported.
+/// The reason that git gives if the server did not report on the ref.
 const NO_REPORT: &str = "remote failed to report status";
 
-/// The verdict in what git wrote to standard output and, line by line, to standard error; `None` where there is none.
+/// The result in the standard output of git and the lines of its standard error; `None` if there is none.
 pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
     let reported = stdout.lines().find_map(|line| {
         let (flag, rest) = line.split_once('\t')?;
@@ -63,7 +63,7 @@ pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
     }
 }
 
-/// A refusal that ended the connection before the server reported on the ref.
+/// A rejection that ended the connection before the server reported on the ref.
 fn unreported(stderr: &[String]) -> Option<Verdict> {
     let refused = |kind, reason: String| {
         Some(Verdict::Refused(Refusal {
@@ -78,17 +78,17 @@ fn unreported(stderr: &[String]) -> Option<Verdict> {
             refused(RefusalKind::TooLarge, reason)
         }
         Some(status @ (409 | 422)) => refused(RefusalKind::Declined, format!("HTTP {status}")),
-        // The others are about the request, not about what is pushed: they have errors of their own.
+        // Other statuses are about the request, not about the pushed commits, and have their own errors.
         Some(_) | None => aborted_by_hook(stderr).map(Verdict::Refused),
     }
 }
 
-/// The refusal by the hook `reference-transaction`: receive-pack dies instead of reporting. Over a path or ssh, the lines
-/// that it and the hook printed before are not marked as the server's.
+/// A rejection by the hook `reference-transaction`: receive-pack dies without a report. For a local path and over ssh, the
+/// preceding lines of the hook have no `remote:` prefix.
 pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Refusal> {
     let is_abort = |line: &String| !is_of_server(line) && line.contains("aborted by hook");
     let at = stderr.iter().position(is_abort)?;
-    let unmarked = telling(&stderr[..at]).into_iter();
+    let unmarked = relevant_lines(&stderr[..at]).into_iter();
     let unmarked = unmarked.filter(|line| !is_of_server(line));
     let marked = stderr.iter().filter(|line| is_of_server(line)).cloned();
     let words: Vec<_> = unmarked
@@ -124,7 +124,7 @@ fn refused(summary: &str, stderr: &[String]) -> Verdict {
     })
 }
 
-/// What follows from the reason of a server, and from the lines that came with it.
+/// The kind of a rejection, by the reason that the server gave and the lines that it sent.
 pub(super) fn kind(reason: &str, lines: &[String]) -> RefusalKind {
     let says = |text: &str| reason.contains(text) || lines.iter().any(|line| line.contains(text));
     let is_locked = LOCKED.iter().any(|sign| reason.contains(sign));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn kind_depends_on_the_reason_and_the_lines() {
         use RefusalKind::{Declined, Locked, Outdated, TooLarge};
         let lock = "remote: error: cannot lock ref 'refs/heads/main': Unable to create 'main.lock': File exists.";
         let directory = "remote: error: cannot lock ref 'refs/heads/a/b': 'refs/heads/a' exists; cannot create 'refs/heads/a/b'";
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_unpacker_error_is_part_of_it() {
+    fn reason_of_an_unpacker_error_is_appended() {
         let stderr = "error: remote unpack failed: unable to create temporary object directory";
         let expected = Verdict::Refused(Refusal {
             kind: RefusalKind::Declined,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_report_there_is_no_verdict() {
+    fn result_without_a_report_is_unknown() {
         let summary = "[remote failure] (remote failed to report status)";
         let http = |status: u16| {
             let line = format!(
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ref_that_the_server_updated_instead_is_seen() {
+    fn ref_that_the_server_updated_instead_is_returned() {
         let stdout = "To URL\n*\tID:refs/changes/1/head\t[new reference]\nDone\n";
         let expected = Verdict::Accepted {
             name: "refs/changes/1/head".to_owned(),

@@ -1,4 +1,4 @@
-//! The server's words: the lines that git prints with `remote:` in front, whole and bounded.
+//! Messages of the server: the lines that git prints with the prefix `remote:`, complete up to a limit.
 
 use crate::paths::escaped;
 
@@ -6,10 +6,10 @@ use crate::paths::escaped;
 const MAX_LINES: usize = 200;
 /// More bytes than this are cut at the beginning.
 const MAX_BYTES: usize = 64 << 10;
-/// How git marks a line of the server.
+/// The prefix of a line of the server.
 const MARK: &str = "remote:";
 
-/// Progress of the server's own git, which git prints as if it were a message.
+/// The labels of the progress of git on the server, which arrives as messages.
 const PROGRESS: [&str; 8] = [
     "Enumerating objects",
     "Counting objects",
@@ -21,9 +21,8 @@ const PROGRESS: [&str; 8] = [
     "Checking connectivity",
 ];
 
-/// The words of the server among the lines that git wrote to standard error, without git's mark, escaped. Only the
-/// progress of the server's own git is left out. `lines` must not contain secrets any more: a secret that is cut in two
-/// could not be found again.
+/// The messages of the server in lines of standard error, without the prefix, escaped. Only the progress of git on the
+/// server is left out. Secrets must be masked in `lines` already: a secret that is cut in two could not be found.
 pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
     let words = lines
         .iter()
@@ -37,19 +36,19 @@ pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
     bounded(without_blank_ends(&words))
 }
 
-/// Whether a line is one of the server's.
+/// Whether a line has the prefix of messages of the server.
 pub(crate) fn is_of_server(line: &str) -> bool {
     line.starts_with(MARK)
 }
 
-/// Words as lines that say whose they are.
+/// Adds the prefix to messages of the server.
 pub(crate) fn marked(words: &[String]) -> impl Iterator<Item = String> {
     words
         .iter()
         .map(|line| format!("{MARK} {line}").trim_end().to_owned())
 }
 
-/// The words among lines of which some are marked.
+/// The messages of the server in `lines`, without the prefix.
 pub(crate) fn unmarked(lines: &[String]) -> Vec<String> {
     let words = lines.iter().filter_map(|line| line.strip_prefix(MARK));
     words
@@ -57,7 +56,7 @@ pub(crate) fn unmarked(lines: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Whether a line counts something in git's format: `Writing objects:  50% (1/2)`.
+/// Whether a line is progress in git's format: `Writing objects:  50% (1/2)`.
 pub(super) fn is_progress(line: &str) -> bool {
     let Some((_, numbers)) = line.split_once(": ") else {
         return false;
@@ -94,7 +93,7 @@ fn without_blank_ends(mut words: &[String]) -> &[String] {
     words
 }
 
-/// The end of `words`, with a first line that counts what was cut.
+/// The last lines of `words`, after a line with the number of omitted lines and bytes if there are any.
 fn bounded(words: &[String]) -> Vec<String> {
     let mut bytes = 0;
     let kept = words
@@ -110,7 +109,7 @@ fn bounded(words: &[String]) -> Vec<String> {
 
     match (cut, kept) {
         ([], kept) => kept.to_vec(),
-        // One line that is too long alone.
+        // The last line alone is too long.
         ([.., last], []) => {
             let start = (last.len() - MAX_BYTES..last.len())
                 .find(|at| last.is_char_boundary(*at))
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_whole() {
+    fn messages_are_complete() {
         let lines = [
             "Writing objects: 100% (3/3), done.",
             "remote: ",
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn many_lines_are_cut_at_the_beginning() {
+    fn first_lines_of_many_are_omitted() {
         let words = words_of((0..1000).map(|number| format!("remote: {number}")));
         assert_eq!(words.len(), 201);
         assert_eq!(words[0], "[… cut: 800 earlier lines, 3090 bytes]");
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_cut_at_the_beginning() {
+    fn start_of_long_lines_is_omitted() {
         let long = |letter: &str, count| format!("remote: {}", letter.repeat(count));
         let words = words_of([long("a", 40_000), long("b", 40_000), long("c", 100)]);
         assert_eq!(words[0], "[… cut: 1 earlier line, 40001 bytes]");
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_counts_of_git_are_progress() {
+    fn progress_has_a_percentage_and_counts() {
         for (line, expected) in [
             ("Writing objects:  50% (1/2)", true),
             ("Receiving objects: 100% (2/2), 1.5 KiB, done.", true),

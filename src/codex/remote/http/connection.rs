@@ -1,4 +1,4 @@
-//! One connection to a server, directly or through a proxy, with or without TLS.
+//! A connection to a server, directly or through a proxy, with or without TLS.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -19,10 +19,10 @@ use crate::codex::remote::carrier;
 use crate::codex::remote::failure::Failure;
 use crate::codex::remote::patience::{Patience, Wire};
 
-/// Bytes of a request that are collected before they are sent.
+/// The size of the buffers for requests and responses.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// Where a connection leads and how it is made.
+/// The target of a connection, and the way to it.
 pub(super) struct Route<'r> {
     pub(super) address: &'r Address,
     pub(super) proxy: Option<&'r Proxy>,
@@ -31,10 +31,10 @@ pub(super) struct Route<'r> {
     pub(super) patience: &'r Patience,
 }
 
-/// A connection that carries one request after the other.
+/// A connection for consecutive requests.
 pub(super) struct Connection {
     stream: BufReader<Stream>,
-    /// The server at its other end, to see whether it can be used again.
+    /// The server at the other end, which decides whether the connection can be used for a request.
     pub(super) address: Address,
 }
 
@@ -70,14 +70,14 @@ impl Connection {
         })
     }
 
-    /// Whether the connection looks unused and open: the server sends nothing of its own but the end.
+    /// Whether the connection is unused and open. A server sends nothing unrequested except the end.
     pub(super) fn is_idle(&mut self) -> bool {
-        let silent = matches!(self.stream.get_mut().has_answer(), Ok(false));
+        let silent = matches!(self.stream.get_mut().has_response(), Ok(false));
         self.stream.buffer().is_empty() && silent
     }
 
-    /// Sends a request and reads the head of the answer. The server may answer before it has read all of the request, a
-    /// 401 or 413 for example: then the rest is not sent, and the connection cannot be used again (`false`).
+    /// Sends a request and reads the head of the response. The server may respond before it has read the whole request,
+    /// with status 401 or 413 for example: then the rest is not sent, and the connection cannot be used again (`false`).
     pub(super) fn exchange(
         &mut self,
         head: &str,
@@ -85,7 +85,7 @@ impl Connection {
     ) -> Result<(Head, bool), Failure> {
         match self.send(head, body) {
             Ok(()) => Ok((read_head(&mut self.stream)?, true)),
-            Err(error) if is_early_answer(&error) => Ok((read_head(&mut self.stream)?, false)),
+            Err(error) if is_early_response(&error) => Ok((read_head(&mut self.stream)?, false)),
             Err(error) if is_broken(&error) => match read_head(&mut self.stream) {
                 Ok(head) => Ok((head, false)),
                 Err(_) => Err(error.into()),
@@ -120,22 +120,22 @@ impl Connection {
         out.flush()
     }
 
-    /// The body of the answer with this head.
+    /// The body of the response with this head.
     pub(super) fn body(&mut self, head: &Head) -> Result<Body<&mut BufReader<Stream>>, Failure> {
         Body::new(&mut self.stream, head)
     }
 }
 
-/// Resolves the name and connects, in a thread: neither can be interrupted. A thread that is given up ends by itself.
+/// Resolves the name and connects in a thread, as neither can be interrupted. An abandoned thread ends by itself.
 fn connect(address: &Address, route: &Route<'_>) -> Result<TcpStream, Failure> {
     let (sender, receiver) = mpsc::channel();
     let (host, port, limit) = (address.host.clone(), address.port, route.connect);
     thread::spawn(move || {
-        // Nobody may be listening any more.
+        // The receiver may be dropped already.
         let _ = sender.send(connect_blocking(&host, port, limit));
     });
     let mut outcome = None;
-    // Twice, for a name that takes long and an address that does.
+    // Twice the limit: for resolving the name, and for connecting.
     route.patience.until(route.connect * 2, |tick| {
         match receiver.recv_timeout(tick) {
             Ok(done) => outcome = Some(done),
@@ -173,7 +173,7 @@ fn connect_blocking(host: &str, port: u16, limit: Duration) -> Result<TcpStream,
     ))
 }
 
-/// Has a proxy connect to `address`, so that TLS reaches from end to end.
+/// Makes a proxy connect to `address`, for end-to-end TLS.
 fn tunnel(
     mut wire: Wire<TcpStream>,
     proxy: &Proxy,
@@ -187,7 +187,7 @@ fn tunnel(
     }
     request.push_str("\r\n");
     wire.write_all(request.as_bytes())?;
-    // Byte by byte: what follows the head belongs to TLS.
+    // Byte by byte, as all bytes after the head belong to TLS.
     let head = read_head(&mut BufReader::with_capacity(1, &mut wire))?;
     match head.status {
         200..=299 => Ok(wire),
@@ -195,7 +195,7 @@ fn tunnel(
         status => Err(Failure::new(
             RemoteErrorKind::Proxy,
             format!(
-                "the proxy `{}` answered {status}",
+                "the proxy `{}` responded with status {status}",
                 proxy.address.authority()
             ),
         )),
@@ -218,7 +218,7 @@ fn handshake(
     Ok(StreamOwned::new(connection, wire))
 }
 
-/// The failure of a handshake; one with a server that speaks plain http on this port is explained by that.
+/// The failure of a handshake, or the finding that the server serves plain http on this port.
 fn explained(failure: Failure, route: &Route<'_>) -> Failure {
     let is_about_trust = failure.to_string().contains("certificate");
     if failure.kind() != Some(RemoteErrorKind::Tls) || is_about_trust || route.proxy.is_some() {
@@ -228,7 +228,7 @@ fn explained(failure: Failure, route: &Route<'_>) -> Failure {
         is_tls: false,
         ..route.address.clone()
     };
-    let answered = Connection::open(&Route {
+    let response = Connection::open(&Route {
         address: &plain,
         proxy: None,
         tls: None,
@@ -237,8 +237,8 @@ fn explained(failure: Failure, route: &Route<'_>) -> Failure {
     .and_then(|mut connection| {
         connection.exchange("HEAD / HTTP/1.0\r\n\r\n", &mut carrier::Body::None)
     });
-    // A server that expects TLS may say so with status 400.
-    match answered {
+    // Servers with TLS respond to plain http with status 400.
+    match response {
         Ok((head, _)) if head.status != 400 => Failure::of(RemoteErrorKind::PlainHttp),
         _ => failure,
     }
@@ -256,8 +256,8 @@ fn handshake_failure(error: io::Error) -> Failure {
 }
 
 impl Stream {
-    /// Whether the server has sent something that is not TLS's own, or has ended the connection.
-    fn has_answer(&mut self) -> io::Result<bool> {
+    /// Whether the server has sent data of http, or has ended the connection.
+    fn has_response(&mut self) -> io::Result<bool> {
         match self {
             Self::Plain(wire) => wire.has_input(),
             Self::Tls(tls) => {
@@ -302,20 +302,20 @@ impl Write for Stream {
     }
 }
 
-/// Sends, and stops once the server answers.
+/// Sends data until the server responds.
 struct Watched<'s>(&'s mut Stream);
 
 #[derive(Debug, thiserror::Error)]
-#[error("the server answered before it had the whole request")]
-struct EarlyAnswer;
+#[error("the server responded before it had the whole request")]
+struct EarlyResponse;
 
-fn is_early_answer(error: &io::Error) -> bool {
+fn is_early_response(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<EarlyAnswer>())
+        .is_some_and(|inner| inner.is::<EarlyResponse>())
 }
 
-/// Whether the server no longer reads; its answer may be there all the same.
+/// Whether the server stopped reading. It may have responded.
 fn is_broken(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -327,8 +327,8 @@ fn is_broken(error: &io::Error) -> bool {
 
 impl Write for Watched<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if self.0.has_answer()? {
-            return Err(io::Error::other(EarlyAnswer));
+        if self.0.has_response()? {
+            return Err(io::Error::other(EarlyResponse));
         }
         self.0.write(buffer)
     }
@@ -345,8 +345,8 @@ mod tests {
     use super::*;
     use crate::interrupt::Interrupt;
 
-    /// A server that answers `answer` once it has read the head of a request, and reads no body.
-    fn answers(answer: &'static str) -> Address {
+    /// A server that responds with `response` after the head of a request, and does not read the body.
+    fn respond_with(response: &'static str) -> Address {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
@@ -357,18 +357,18 @@ mod tests {
                 stream.read_exact(&mut byte).unwrap();
                 head.push(byte[0]);
             }
-            stream.write_all(answer.as_bytes()).unwrap();
-            // Open until the client has gone.
+            stream.write_all(response.as_bytes()).unwrap();
+            // The connection stays open until the client closes it.
             let _ = io::copy(&mut stream, &mut io::sink());
         });
         Address::parse(&format!("http://127.0.0.1:{port}/")).unwrap()
     }
 
     #[test]
-    fn an_answer_to_a_request_that_is_still_being_sent_is_not_lost() {
-        let answer = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlimit";
+    fn response_to_an_incomplete_request_is_read() {
+        let response = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlimit";
         for length in [None, Some(u64::MAX)] {
-            let address = answers(answer);
+            let address = respond_with(response);
             let patience = Patience::new(Interrupt::default(), Duration::from_secs(60));
             let mut connection = Connection::open(&Route {
                 address: &address,
@@ -378,7 +378,7 @@ mod tests {
                 patience: &patience,
             })
             .unwrap();
-            // Without end: only the answer can stop it.
+            // Endless: only the response can stop it.
             let mut write = |out: &mut dyn Write| loop {
                 out.write_all(&[0; 4096])?;
             };

@@ -1,5 +1,5 @@
-//! Credentials for a server that asks for some and for which the configuration has no token: `.netrc`, then git's
-//! credential helpers.
+//! Logins for a server that requires one and for which no token is configured: from `.netrc`, then from git's credential
+//! helpers.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::codex::remote::address::Address;
 use crate::codex::remote::failure::Failure;
 use crate::codex::transport::OnSignal;
 use crate::codex::transport::bound::Bound;
-use crate::codex::transport::process::{self, Failed, Watch};
+use crate::codex::transport::process::{self, RunError, Watch};
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -26,14 +26,14 @@ pub(super) fn basic(user: &[u8], password: &[u8]) -> Secret {
     Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
 }
 
-/// A credential that a source has for a server.
+/// A login for a server.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     /// The value of an `Authorization` header.
     header: Secret,
     password: Secret,
-    /// The answer of a credential helper, which is given back with the server's verdict.
-    answer: Option<Secret>,
+    /// The response of a credential helper, which is sent back to it when the login was accepted or rejected.
+    output: Option<Secret>,
 }
 
 impl Login {
@@ -41,26 +41,26 @@ impl Login {
         Self {
             header: basic(user.as_bytes(), password.as_bytes()),
             password: Secret::new(password),
-            answer: None,
+            output: None,
         }
     }
 
-    /// Reads the answer of `git credential fill`: a user name and a password, or a scheme and its credential.
-    fn from_answer(answer: &str) -> Option<Self> {
+    /// Parses the output of `git credential fill`: a user name and a password, or a scheme and its credential.
+    fn from_helper_output(output: &str) -> Option<Self> {
         let value = |key: &str| {
-            let mut lines = answer.lines().filter_map(|line| line.split_once('='));
+            let mut lines = output.lines().filter_map(|line| line.split_once('='));
             lines.find_map(|(name, value)| (name == key).then_some(value))
         };
         let login = match (value("authtype"), value("credential")) {
             (Some(scheme), Some(credential)) => Self {
                 header: Secret::new(format!("{scheme} {credential}")),
                 password: Secret::new(credential),
-                answer: None,
+                output: None,
             },
             _ => Self::basic(value("username").unwrap_or_default(), value("password")?),
         };
         Some(Self {
-            answer: Some(Secret::new(answer)),
+            output: Some(Secret::new(output)),
             ..login
         })
     }
@@ -70,7 +70,7 @@ impl Login {
         self.header.clone()
     }
 
-    /// Replaces what would give it away.
+    /// Masks the login in `text`.
     pub(super) fn redacted(&self, text: &str) -> String {
         let header = self.header.reveal();
         let encoded = header
@@ -83,7 +83,7 @@ impl Login {
     }
 }
 
-/// The sources of logins for one server, each asked once.
+/// The sources of logins for one server. Each is asked once.
 pub(super) struct Logins {
     helper: Helper,
     netrc: Option<Login>,
@@ -139,7 +139,7 @@ impl Logins {
     }
 }
 
-/// git's credential helpers for one server, which `git credential` runs as git itself does.
+/// git's credential helpers for one server. `git credential` runs them as git does.
 pub(super) struct Helper {
     /// The server, in the format of `git credential`.
     server: String,
@@ -166,21 +166,21 @@ impl Helper {
         }
     }
 
-    /// Asks for a login. `challenges` are the headers in which the server named the schemes that it accepts. `None` if no
-    /// helper has one, or git is not installed.
+    /// Asks for a login. `challenges` are the `WWW-Authenticate` headers of the server. `None` if no helper has a login, or
+    /// git is not installed.
     pub(super) fn fill(&mut self, challenges: &[&str]) -> Result<Option<Login>, Failure> {
         let mut description = format!("capability[]=authtype\n{}", self.server);
         for challenge in challenges {
             description.push_str(&format!("wwwauth[]={challenge}\n"));
         }
-        let answer = self.run("fill", &description)?;
-        Ok(answer.and_then(|answer| Login::from_answer(&answer)))
+        let output = self.run("fill", &description)?;
+        Ok(output.and_then(|output| Login::from_helper_output(&output)))
     }
 
-    /// Reports whether a login of a helper was right. The result changes nothing here.
+    /// Reports to the helper that its login was accepted or rejected. Errors are ignored.
     fn report(&mut self, action: &str, login: &Login) {
-        if let Some(answer) = &login.answer {
-            let _ = self.run(action, answer.reveal());
+        if let Some(output) = &login.output {
+            let _ = self.run(action, output.reveal());
         }
     }
 
@@ -195,27 +195,27 @@ impl Helper {
             &[],
             &self.bound.interrupt,
             OnSignal::Stop,
-            Watch::Output,
+            Watch::OutputOnly,
             |_| timeout.connect + timeout.idle,
             |_| {},
         );
         match ran {
             Ok(finished) if finished.status.success() => Ok(Some(finished.stdout)),
             Ok(finished) => {
-                tracing::debug!(action, status = %finished.status, "no credential helper answered");
+                tracing::debug!(action, status = %finished.status, "no credential helper returned a login");
                 Ok(None)
             }
-            Err(Failed::Start(error)) => {
+            Err(RunError::Start(error)) => {
                 tracing::debug!(action, %error, "cannot run git for its credential helpers");
                 self.is_missing = true;
                 Ok(None)
             }
-            Err(Failed::Silent(limit)) => {
+            Err(RunError::Silent(limit)) => {
                 let limit = humantime::format_duration(limit);
-                let detail = format!("a credential helper gave no answer for {limit}");
+                let detail = format!("a credential helper did not respond within {limit}");
                 Err(Failure::new(RemoteErrorKind::TimedOut, detail))
             }
-            Err(Failed::Interrupted(signal)) => {
+            Err(RunError::Interrupted(signal)) => {
                 Err(Failure::of(RemoteErrorKind::Interrupted(signal)))
             }
         }
@@ -238,7 +238,7 @@ pub(super) fn from_netrc(address: &Address, environment: &Environment) -> Option
     Some(Login::basic(&user, &password))
 }
 
-/// User and password for `host`, or those of the `default` entry.
+/// The user and the password for `host`, or those of the entry `default`.
 fn find_in_netrc(text: &str, host: &str, user: Option<&str>) -> Option<(String, String)> {
     let mut words = text
         .lines()
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn netrc_is_read_by_host_and_user() {
+    fn netrc_entry_is_chosen_by_host_and_user() {
         let text = "machine other login x password y\n# machine h login no password no\n\
                     machine h login ada password s3cret\nmachine h login bob password two\n\
                     default login anyone password d";
@@ -285,9 +285,9 @@ mod tests {
     }
 
     #[test]
-    fn answer_of_a_helper_is_a_password_or_a_header() {
-        let header = |answer: &str| {
-            let login = Login::from_answer(answer)?;
+    fn output_of_a_helper_is_a_password_or_a_header() {
+        let header = |output: &str| {
+            let login = Login::from_helper_output(output)?;
             Some(login.header().reveal().to_owned())
         };
         assert_eq!(
@@ -303,7 +303,7 @@ mod tests {
     fn login_is_masked() {
         for login in [
             Login::basic("ada", "s3cret"),
-            Login::from_answer("authtype=Bearer\ncredential=s3cret\n").unwrap(),
+            Login::from_helper_output("authtype=Bearer\ncredential=s3cret\n").unwrap(),
         ] {
             let header = login.header();
             let (scheme, _) = header.reveal().split_once(' ').unwrap();

@@ -1,26 +1,26 @@
-//! HTTP/1.1 messages as bytes: heads and the two ways to frame a body. The rules are those of RFC 9112.
+//! HTTP/1.1 messages as bytes, by the rules of RFC 9112: heads, and bodies with a length or in chunks.
 
 use std::io::{self, BufRead, Read, Write};
 
 use crate::codex::remote::failure::Failure;
 
-/// Longer heads are not read.
+/// The maximum length of a head.
 const MOST_HEAD_BYTES: usize = 64 << 10;
-/// Heads with more fields are not read.
+/// The maximum number of fields in a head.
 const MOST_HEADERS: usize = 128;
-/// Longer lines between chunks are not read.
+/// The maximum length of a line between chunks.
 const MOST_CHUNK_LINE: u64 = 4096;
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::codex::remote) struct Head {
     pub(super) status: u16,
-    /// Names in lower case.
+    /// Pairs of name, in lower case, and value.
     headers: Vec<(String, String)>,
     is_http_1_0: bool,
 }
 
-/// How the end of a body is found.
+/// The way in which the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     Length(u64),
@@ -43,7 +43,7 @@ impl Head {
         matching.map(|(_, value)| value.as_str())
     }
 
-    /// Whether the connection can carry another request after this answer.
+    /// Whether the connection can be used for another request after this response.
     fn keeps_alive(&self) -> bool {
         let mut options = self.values("connection").flat_map(|value| value.split(','));
         let mut has = |name: &str| options.any(|option| option.trim().eq_ignore_ascii_case(name));
@@ -55,7 +55,7 @@ impl Head {
     }
 
     fn framing(&self) -> Result<Framing, Failure> {
-        let invalid = || Failure::invalid("the server's answer has no usable length");
+        let invalid = || Failure::invalid("the server's response has no usable length");
         if matches!(self.status, 204 | 304) {
             return Ok(Framing::Length(0));
         }
@@ -74,9 +74,9 @@ impl Head {
     }
 }
 
-/// Reads the head of the final answer; interim answers (1xx) are skipped.
+/// Reads the head of the final response. Interim responses (1xx) are skipped.
 pub(super) fn read_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
-    /// More than this from one server is an attack.
+    /// The maximum number of interim responses.
     const MOST_INTERIM: usize = 16;
     for _ in 0..MOST_INTERIM {
         let head = read_one_head(stream)?;
@@ -84,7 +84,7 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
             return Ok(head);
         }
     }
-    Err(Failure::invalid("the server does not come to its answer"))
+    Err(Failure::invalid("the server sends no final response"))
 }
 
 fn read_one_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
@@ -96,14 +96,14 @@ fn read_one_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
         let room = MOST_HEAD_BYTES.saturating_sub(bytes.len()) as u64;
         let read = stream.take(room).read_until(b'\n', &mut bytes)?;
         match read {
-            0 if room == 0 => return Err(Failure::invalid("the head of the answer is too long")),
+            0 if room == 0 => return Err(Failure::invalid("the head of the response is too long")),
             0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             _ => {}
         }
     }
 }
 
-/// The head in `bytes`; `None` where it is not complete.
+/// Parses the head in `bytes`; `None` if it is incomplete.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
     if !bytes.ends_with(b"\n") {
         return Ok(None);
@@ -112,7 +112,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response
         .parse(bytes)
-        .map_err(|_| Failure::invalid("the server's answer is not http"))?;
+        .map_err(|_| Failure::invalid("the server's response is not http"))?;
     if parsed.is_partial() {
         return Ok(None);
     }
@@ -127,7 +127,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
     }))
 }
 
-/// Reads the body of an answer, and knows when it has ended.
+/// Reads the body of a response to its end.
 pub(super) struct Body<S> {
     stream: S,
     state: State,
@@ -136,9 +136,9 @@ pub(super) struct Body<S> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes are left.
+    /// The number of remaining bytes.
     Length(u64),
-    /// So many bytes of this chunk are left.
+    /// The number of remaining bytes of this chunk.
     InChunk(u64),
     BetweenChunks {
         is_first: bool,
@@ -162,7 +162,7 @@ impl<S: BufRead> Body<S> {
         })
     }
 
-    /// Whether the whole body was read and another request may follow on the connection.
+    /// Whether the whole body was read and the connection can be used for another request.
     pub(super) fn is_reusable(&self) -> bool {
         self.state == State::Ended && self.keeps_alive
     }
@@ -177,7 +177,7 @@ impl<S: BufRead> Body<S> {
         }
     }
 
-    /// Reads the size of the next chunk, and after the last one the trailers.
+    /// Reads the size of the next chunk, and the trailers after the last one.
     fn next_chunk(&mut self, is_first: bool) -> io::Result<()> {
         if !is_first && !self.line()?.is_empty() {
             return Err(invalid_chunk());
@@ -216,7 +216,7 @@ impl<S: BufRead> Body<S> {
 }
 
 fn invalid_chunk() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the answer is not in chunks")
+    io::Error::new(io::ErrorKind::InvalidData, "the response is not in chunks")
 }
 
 impl<S: BufRead> Read for Body<S> {
@@ -254,7 +254,7 @@ impl<S: BufRead> Read for Body<S> {
 pub(super) struct Chunks<W>(pub(super) W);
 
 impl<W: Write> Chunks<W> {
-    /// Writes the end of the body. Without it the server sees a body that was cut off.
+    /// Writes the end of the body. Without it, the server rejects the body as incomplete.
     pub(super) fn end(mut self) -> io::Result<()> {
         self.0.write_all(b"0\r\n\r\n")
     }
@@ -262,7 +262,7 @@ impl<W: Write> Chunks<W> {
 
 impl<W: Write> Write for Chunks<W> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        // An empty chunk would be the end.
+        // An empty chunk would end the body.
         if !data.is_empty() {
             write!(self.0, "{:x}\r\n", data.len())?;
             self.0.write_all(data)?;
@@ -282,8 +282,8 @@ mod tests {
 
     use super::*;
 
-    /// Status, body and whether the connection can be used again.
-    fn answer(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), Failure> {
+    /// The status, the body, and whether the connection can be used again.
+    fn parse(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), Failure> {
         let mut stream = bytes;
         let head = read_head(&mut stream)?;
         let mut body = Body::new(stream, &head)?;
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_end_where_their_head_says() {
+    fn head_determines_the_end_of_the_body() {
         for (bytes, body, reusable) in [
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc",
@@ -318,7 +318,7 @@ mod tests {
                 true,
             ),
         ] {
-            let (_, text, is_reusable) = answer(bytes.as_bytes()).unwrap();
+            let (_, text, is_reusable) = parse(bytes.as_bytes()).unwrap();
             assert_eq!(
                 (text, is_reusable),
                 (body.as_bytes().to_vec(), reusable),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_break_off_or_contradict_themselves_are_errors() {
+    fn incomplete_or_contradictory_responses_are_errors() {
         for bytes in [
             "",
             "HTTP/1.1 200 OK\r\n",
@@ -341,25 +341,25 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n",
         ] {
-            assert!(answer(bytes.as_bytes()).is_err(), "{bytes}");
+            assert!(parse(bytes.as_bytes()).is_err(), "{bytes}");
         }
     }
 
     #[test]
-    fn an_endless_head_is_refused() {
+    fn endless_head_is_rejected() {
         let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
         bytes.extend(b"X: y\r\n".repeat(100_000));
-        assert!(answer(&bytes).is_err());
-        assert!(answer(&vec![b'x'; 1 << 20]).is_err());
+        assert!(parse(&bytes).is_err());
+        assert!(parse(&vec![b'x'; 1 << 20]).is_err());
     }
 
     proptest! {
         #[test]
-        fn arbitrary_answers_never_panic(
+        fn arbitrary_responses_never_panic(
             head in "(HTTP/1.1 [0-9]{3} x\r\n)?((Content-Length|Transfer-Encoding|Connection): ?(chunked|[0-9]{1,20}|close)\r\n){0,3}\r\n",
             body in prop::collection::vec(any::<u8>(), 0..300),
         ) {
-            let _ = answer(&[head.as_bytes(), &body].concat());
+            let _ = parse(&[head.as_bytes(), &body].concat());
         }
 
         #[test]
@@ -370,7 +370,7 @@ mod tests {
                 chunks.write_all(part).unwrap();
             }
             chunks.end().unwrap();
-            prop_assert_eq!(answer(&bytes).unwrap().1, parts.concat());
+            prop_assert_eq!(parse(&bytes).unwrap().1, parts.concat());
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The carrier for `http://` and `https://`: git's smart http on one kept connection.
+//! The carrier for `http://` and `https://`: git's smart http on one persistent connection.
 //!
-//! The bytes of HTTP/1.1 are read and written here rather than by a client library. A push needs what the libraries do
-//! not give: an answer that comes while the request is still being sent, a wait that a signal can end, limits on
-//! silence rather than on the whole request, and a self-signed certificate that the user named.
+//! HTTP/1.1 is implemented here, as client libraries lack features that a push needs: reading a response while the
+//! request is still being sent, interruption by a signal, a time limit for silence instead of the whole request, and a
+//! self-signed certificate in `http.sslCAInfo`.
 
 mod challenge;
 mod connection;
@@ -35,14 +35,14 @@ use message::Head;
 use proxy::Proxy;
 use tls::Trust;
 
-/// The text of an error page is quoted up to this length.
+/// The maximum length of the quoted text of an error response.
 const MOST_QUOTED: u64 = 4096;
-/// What is left of an answer is read up to this length, so that the connection can be used again.
+/// The maximum length of the rest of a response that is read in order to use the connection again.
 const MOST_LEFT: u64 = 64 << 10;
-/// How often redirects are followed, as curl does for git.
+/// The maximum number of redirects, as for git with curl.
 const MOST_REDIRECTS: usize = 20;
 
-/// Settings `http.NAME` of git's configuration that only git's own http can honour; those of TLS count for https alone.
+/// Keys `http.NAME` of git's configuration that only git supports. Those of TLS apply to https only.
 const ONLY_GIT: [&str; 10] = [
     "cookieFile",
     "curloptResolve",
@@ -55,7 +55,7 @@ const ONLY_GIT: [&str; 10] = [
     "sslCipherList",
     "sslVersion",
 ];
-/// The same in the environment.
+/// Environment variables that only git supports.
 const ONLY_GIT_VARIABLES: [&str; 6] = [
     "GIT_PROXY_SSL_CAINFO",
     "GIT_PROXY_SSL_CERT",
@@ -69,24 +69,24 @@ const ONLY_GIT_VARIABLES: [&str; 6] = [
 pub(super) struct Http {
     bound: Bound,
     patience: Patience,
-    /// Where the repository is. A redirect of the first request moves it.
+    /// The address of the repository. A redirect of the first request changes it.
     address: Address,
     tls: Option<Arc<ClientConfig>>,
     proxy: Option<Proxy>,
     logins: Logins,
     login: Option<Login>,
-    /// Whether the server has accepted `login`.
+    /// Whether the server accepted `login`.
     is_approved: bool,
     connection: Option<Connection>,
-    /// Whether a service was greeted, so that its address and capabilities are fresh.
+    /// The services that were greeted, so that their address and capabilities are current.
     greeted: Vec<Service>,
 }
 
-/// A request apart from its body.
+/// A request.
 struct Call<'c> {
     service: Service,
     method: &'static str,
-    /// What follows the repository's path.
+    /// The part after the path of the repository.
     target: String,
     content_type: Option<String>,
     accept: String,
@@ -94,10 +94,10 @@ struct Call<'c> {
 }
 
 impl Http {
-    /// Prepares conversations with the repository at `url`. An error where only git can talk to it.
+    /// Prepares requests to the repository at `url`. An error if only git can talk to it.
     pub(super) fn new(bound: &Bound, patience: Patience, url: &str) -> Result<Self, Failure> {
         let address = Address::parse(url)
-            .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is no http address")))?;
+            .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is not a valid http URL")))?;
         check_settings(&address, bound)?;
         let proxy = proxy::choose(&address, bound)?;
         let tls = address.is_tls.then(|| trust(&address, bound));
@@ -115,14 +115,14 @@ impl Http {
         })
     }
 
-    /// Makes a request until it is answered for good: with a login after a 401, elsewhere after a redirect.
+    /// Repeats a request until its final response: with a login after a 401, at another address after a redirect.
     fn call(&mut self, mut call: Call<'_>, read: Reader<'_>) -> Result<(), Failure> {
         for _ in 0..MOST_REDIRECTS {
             let (head, is_whole) = self.send(&mut call)?;
             match head.status {
                 200 => {
                     self.approve();
-                    return self.read_answer(&head, is_whole, &call, read);
+                    return self.read_response(&head, is_whole, &call, read);
                 }
                 401 => self.log_in(&head, is_whole)?,
                 301 | 302 | 303 | 307 | 308 => self.redirect(&head, &call)?,
@@ -131,11 +131,11 @@ impl Http {
         }
         Err(Failure::new(
             RemoteErrorKind::Redirected,
-            "it redirects in a circle",
+            "too many redirects",
         ))
     }
 
-    /// Sends a request, on the open connection where there is one.
+    /// Sends a request, on the open connection if there is one.
     fn send(&mut self, call: &mut Call<'_>) -> Result<(Head, bool), Failure> {
         let text = self.head(call);
         tracing::debug!(method = call.method, target = call.target, "http request");
@@ -148,20 +148,20 @@ impl Http {
             && connection.is_idle()
         {
             match connection.exchange(&text, &mut call.body) {
-                // The server closed the idle connection just then.
+                // The server closed the idle connection at this moment.
                 Err(failure)
                     if may_repeat && failure.kind() == Some(RemoteErrorKind::ServerFailure) => {}
                 Err(failure) => return Err(failure),
-                Ok(answered) => {
+                Ok(response) => {
                     self.connection = Some(connection);
-                    return Ok(answered);
+                    return Ok(response);
                 }
             }
         }
         let mut connection = Connection::open(&self.route())?;
-        let answered = connection.exchange(&text, &mut call.body)?;
+        let response = connection.exchange(&text, &mut call.body)?;
         self.connection = Some(connection);
-        Ok(answered)
+        Ok(response)
     }
 
     fn route(&self) -> Route<'_> {
@@ -174,18 +174,18 @@ impl Http {
         }
     }
 
-    /// The head of a request, as text.
+    /// The head of a request.
     fn head(&self, call: &Call<'_>) -> String {
         let path = format!("{}/{}", self.address.path, call.target);
         let forwarded = self.proxy.as_ref().filter(|_| !self.address.is_tls);
         let target = match forwarded {
-            // A proxy is asked for the whole URL.
+            // A request to a proxy contains the whole URL.
             Some(_) => format!("http://{}{path}", self.address.host_and_port()),
             None => path,
         };
         let mut head = format!("{} {target} HTTP/1.1\r\n", call.method);
         let mut add = |name: &str, value: &str| {
-            // A header never breaks out of its line.
+            // A value never starts a new line.
             let value = value.replace(['\r', '\n'], " ");
             head.push_str(&format!("{name}: {value}\r\n"));
         };
@@ -235,12 +235,12 @@ impl Http {
             .environment
             .get("GIT_HTTP_USER_AGENT")
             .or(configured);
-        // Servers look for `git/` to know a git client.
+        // Servers recognize git clients by `git/`.
         let own = concat!("git/2 (fractary-codex ", env!("CARGO_PKG_VERSION"), ")");
         configured.unwrap_or(own).to_owned()
     }
 
-    /// The credential of the configuration, which is sent at once; else the login that the server asked for.
+    /// The token, which is sent with every request, else the login that was chosen after a 401.
     fn authorization(&self) -> Option<Secret> {
         let own = self.bound.credential.as_ref();
         own.map(Credential::authorization)
@@ -296,7 +296,7 @@ impl Http {
             .collect()
     }
 
-    /// Lets the source of the login know that it was right, once.
+    /// Reports the login as accepted to its source, once.
     fn approve(&mut self) {
         if let Some(login) = self.login.as_ref().filter(|_| !self.is_approved) {
             self.logins.approve(login);
@@ -304,7 +304,7 @@ impl Http {
         }
     }
 
-    /// Follows the redirect of a first request, as git does; never with a token, which is for the configured URL alone.
+    /// Follows the redirect of the first request, as git does, but not with a token, which is for the configured URL only.
     fn redirect(&mut self, head: &Head, call: &Call<'_>) -> Result<(), Failure> {
         self.connection = None;
         let location = head.header("location").unwrap_or_default();
@@ -341,8 +341,8 @@ impl Http {
         }
     }
 
-    /// Hands the body of a successful answer to `read`, and keeps the connection where it can be used again.
-    fn read_answer(
+    /// Passes the body of a successful response to `read`, and keeps the connection if it can be used again.
+    fn read_response(
         &mut self,
         head: &Head,
         is_whole: bool,
@@ -355,7 +355,7 @@ impl Http {
             self.connection = None;
             return Err(match call.method {
                 "GET" => Failure::new(RemoteErrorKind::NotGit, NOT_GIT),
-                _ => Failure::invalid(format!("its answer is not git's but `{content_type}`")),
+                _ => Failure::invalid(format!("its response is not git's but `{content_type}`")),
             });
         }
         let Some(mut connection) = self.connection.take() else {
@@ -369,7 +369,7 @@ impl Http {
         Ok(())
     }
 
-    /// The failure behind a status that is not success.
+    /// The failure for a status that is not a success.
     fn refusal(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
         let status = head.status;
         if status == 411 && matches!(call.body, Body::Stream { length: None, .. }) {
@@ -417,7 +417,7 @@ impl Http {
         }
     }
 
-    /// Replaces what would give a credential away: servers may repeat what they were sent.
+    /// Masks credentials, as servers may repeat the request in an error response.
     fn redacted(&self, text: &str) -> String {
         let text = self.bound.redacted_line(text);
         self.login
@@ -425,9 +425,9 @@ impl Http {
             .map_or(text.clone(), |login| login.redacted(&text))
     }
 
-    /// What an answer says in words: its status, and its text where that is meant for people at a terminal.
+    /// Describes a response: its status, and its body if that is plain text.
     fn quote(&mut self, head: &Head, is_whole: bool) -> Vec<String> {
-        let mut lines = vec![format!("the server answered with status {}", head.status)];
+        let mut lines = vec![format!("the server responded with status {}", head.status)];
         let Some(mut connection) = self.connection.take() else {
             return lines;
         };
@@ -499,7 +499,7 @@ fn check_settings(address: &Address, bound: &Bound) -> Result<(), Failure> {
     let applies = |name: &&&str| address.is_tls || !name.to_ascii_lowercase().contains("ssl");
     let is_set = |name: &&&str| {
         let value = bound.settings.http(address, &name.to_ascii_lowercase());
-        // An empty name of a file for cookies keeps them in memory.
+        // With an empty file name, cookies are kept in memory.
         value.is_some_and(|value| !value.is_empty() || **name == "cookieFile")
     };
     let setting = ONLY_GIT.iter().filter(applies).find(is_set);
@@ -540,7 +540,7 @@ fn needs_git_for(schemes: &[String]) -> Failure {
     Failure::NeedsGit(format!("the server asks for `{schemes}` authentication"))
 }
 
-/// The TLS settings for `address`; the environment counts before the configuration, as for git.
+/// The TLS settings for `address`. The environment takes precedence over the configuration, as in git.
 fn trust(address: &Address, bound: &Bound) -> Result<Arc<ClientConfig>, Failure> {
     let environment = &bound.environment;
     let is_unverified = environment.get("GIT_SSL_NO_VERIFY").is_some()

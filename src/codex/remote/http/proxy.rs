@@ -140,7 +140,7 @@ fn parse(text: &str) -> Result<(Proxy, Option<String>), Failure> {
 }
 
 impl Proxy {
-    /// The failure behind a response with status 407. Only git can answer another scheme than Basic.
+    /// The failure behind a response with status 407. Only git supports another scheme than Basic.
     pub(super) fn refusal(&self, head: &Head) -> Failure {
         let schemes = challenge::schemes(head.values("proxy-authenticate"));
         if schemes.iter().any(|scheme| scheme != "basic") {

@@ -83,7 +83,7 @@ pub(in crate::codex::remote) struct Advertisement {
 pub(in crate::codex::remote) fn read(
     packets: &mut Packets<impl Read>,
 ) -> Result<Advertisement, Failure> {
-    let mut first = packets.text().map_err(Failure::of_first_answer)?;
+    let mut first = packets.text().map_err(Failure::of_first_response)?;
     if first
         .as_deref()
         .is_some_and(|line| line.starts_with("# service="))
