@@ -323,7 +323,7 @@ fn branch_that_the_server_hides_is_reported() {
     let named = |error: &Value, kind: &str| {
         assert_eq!(error["kind"], kind, "{error}");
         let hint = error["hints"][0].as_str().unwrap();
-        assert!(hint.contains("hides"), "{error}");
+        assert!(hint.contains("hide"), "{error}");
     };
     // HEAD still points to it. git cannot fetch it by its name; the native transport fetches the commit, and the server
     // rejects the push.
