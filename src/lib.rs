@@ -45,17 +45,17 @@
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
-//! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of refusals in `codex::transport::refusal` |
+//! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
-//! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::auth` chooses |
+//! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::remote::credential` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
-//! | a token is sent or masked | `codex::remote::http` and `codex::transport::git` attach it; `codex::transport::bound` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
-//! | a new transport for remotes | `codex::transport`: the trait, its requirements, and `open`, which selects the implementation |
-//! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::transport::bound` applies them once; `Transport::url` is the one that is printed |
+//! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
+//! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
+//! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
-//! | git's protocol, spoken by the program itself | `codex::remote`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
-//! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::outgoing` |
+//! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
+//! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
 //! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
 //! | the clone of a killed run is removed | `codex::temp_clone` |

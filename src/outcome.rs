@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cache::CacheError;
-use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::objects::commit_builder::BuildError;
 use crate::codex::objects::sync_history::SyncCommit;
+use crate::codex::remote::Rejection;
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::signing::SigningError;
 use crate::codex::store::StoreError;
-use crate::codex::transport::Refusal;
 use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
@@ -332,14 +332,14 @@ pub enum SyncError {
     #[error("cannot sign the commits: {0}")]
     Signing(SigningError),
     /// The server rejected the push.
-    #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), refusal.reason)]
+    #[error("push to `{}` rejected by `{place}`: {}", escaped(branch.as_bytes()), rejection.reason)]
     Rejected {
         /// The host or, for a local remote, the path.
         place: String,
         /// The branch.
         branch: String,
         /// The reason and the server's message.
-        refusal: Box<Refusal>,
+        rejection: Box<Rejection>,
         /// The projects that the server's message names; empty if it names all of them or none.
         named: Vec<ProjectName>,
         /// The other projects of the push.

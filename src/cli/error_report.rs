@@ -6,11 +6,11 @@ use std::error::Error;
 use std::io;
 
 use crate::cache::{CONTROL, CacheError};
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::server_message::marked;
+use crate::codex::remote::{Rejection, RejectionKind};
 use crate::codex::signing::{SignatureFormat, SigningError};
 use crate::codex::store::StoreError;
-use crate::codex::transport::words::marked;
-use crate::codex::transport::{Refusal, RefusalKind};
 use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
@@ -126,7 +126,9 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Remote(remote) => remote.kind.name(),
         SyncError::Store(store) => store_kind(store),
         SyncError::Signing(signing) => signing_kind(signing),
-        SyncError::Rejected { refusal, .. } if refusal.kind == RefusalKind::TooLarge => "too-large",
+        SyncError::Rejected { rejection, .. } if rejection.kind == RejectionKind::TooLarge => {
+            "too-large"
+        }
         SyncError::Rejected { .. } => "declined",
         SyncError::RetriesExhausted { .. } => "retries-exhausted",
         SyncError::BranchGone { .. } => "branch-gone",
@@ -151,11 +153,11 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::Store(store) => vec![store_hint(store)],
         SyncError::Signing(signing) => signing_hints(signing),
         SyncError::Rejected {
-            refusal,
+            rejection,
             named,
             others,
             ..
-        } => rejection_hints(refusal, named, others),
+        } => rejection_hints(rejection, named, others),
         SyncError::RetriesExhausted { .. } => {
             vec!["no changes were lost; run again or raise `--retries N` (`push.retries`)".to_owned()]
         }
@@ -209,7 +211,7 @@ fn causes(error: &SyncError) -> Vec<String> {
         SyncError::Unverified { source, .. } | SyncError::NoVerdict { source, .. } => {
             [vec![source.to_string()], remote_details(source)].concat()
         }
-        SyncError::Rejected { refusal, .. } => marked(&refusal.words).collect(),
+        SyncError::Rejected { rejection, .. } => marked(&rejection.words).collect(),
         SyncError::RetriesExhausted { words, .. } | SyncError::LandedThenRemoved { words, .. } => {
             marked(words).collect()
         }
@@ -233,18 +235,18 @@ fn remote_details(error: &RemoteError) -> Vec<String> {
 }
 
 fn rejection_hints(
-    refusal: &Refusal,
+    rejection: &Rejection,
     named: &[ProjectName],
     others: &[ProjectName],
 ) -> Vec<String> {
-    if refusal.is_of_hidden_branch() {
+    if rejection.is_of_hidden_branch() {
         return vec![
             "the server hides this branch from clients (`transfer.hideRefs`): use another branch (`remote.branch`), or change that setting"
                 .to_owned(),
         ];
     }
 
-    if refusal.kind == RefusalKind::TooLarge {
+    if rejection.kind == RejectionKind::TooLarge {
         let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
         let fewer = "or publish fewer projects per run with `-p NAME`";
         return [limit]
@@ -255,7 +257,7 @@ fn rejection_hints(
     }
 
     let mut rejected = "the branch may be protected, or a server hook rejects the push".to_owned();
-    if !refusal.words.is_empty() {
+    if !rejection.words.is_empty() {
         rejected.push_str(": see the server's message");
     }
     [rejected]

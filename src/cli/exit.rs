@@ -1,7 +1,7 @@
 //! Exit statuses, as documented in `--help`, the README and the man page.
 
 use crate::cache::CacheError;
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{SyncError, SyncOutcome};
 

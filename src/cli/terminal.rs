@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, LogFormat, When};
 use super::command_error::CommandError;
 use super::exit;
-use crate::codex::transport::words::{is_of_server, marked};
+use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;

@@ -1,19 +1,17 @@
 //! The codex: the only part of the program that uses git.
 //!
-//! [`store`] is the clone, [`transport`] moves objects between it and the remote, [`objects`] reads and writes
+//! [`store`] is the clone, [`remote`] exchanges objects with the remote, [`objects`] reads and writes
 //! trees, commits and packs, and [`signing`] signs commits. Values that leave this module are owned and contain no git handles.
 
-pub mod auth;
+mod child_process;
 mod clone_check;
-pub mod error;
 pub mod git_config;
 pub mod identity;
 pub mod objects;
 pub mod push_contents;
 pub mod queue_lock;
-mod remote;
+pub mod remote;
 pub mod signing;
 pub mod source_revision;
 pub mod store;
 pub mod temp_clone;
-pub mod transport;

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::child_process::{self, Finished, RunError, Watch};
 use super::git_config::Settings;
 use super::identity::Person;
+use super::remote::OnSignal;
 use super::store::StoreError;
 use super::temp_clone::TempCloneDir;
-use super::transport::OnSignal;
-use super::transport::process::{self, Finished, RunError, Watch};
 use crate::config::SignMode;
 use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
@@ -427,14 +427,14 @@ impl Signer {
 
     /// A command that runs in the private directory.
     fn command(&self, program: &str) -> Command {
-        let mut command = process::sealed(program);
+        let mut command = child_process::sealed(program);
         command.current_dir(self.directory.path());
         command
     }
 
     fn run(&self, command: Command) -> Result<Finished, SigningError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let finished = process::run(
+        let finished = child_process::run(
             command,
             &[],
             &self.interrupt,

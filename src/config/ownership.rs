@@ -66,7 +66,7 @@ impl<'r> Ownership<'r> {
                 return Ok(());
             }
             let holder = holders.first().copied().unwrap_or(file);
-            return Err(self.refusal(file, layer, part, other, holder));
+            return Err(self.rejection(file, layer, part, other, holder));
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl<'r> Ownership<'r> {
             || self.named.contains(&owner)
     }
 
-    fn refusal(
+    fn rejection(
         &self,
         file: &Path,
         layer: LayerKind,

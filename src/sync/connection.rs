@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::codex::transport::{Purpose, Transport};
+use crate::codex::remote::{Purpose, Transport};
 
 /// Keeps the transport of a run between its steps. Clones share it.
 #[derive(Clone, Default)]

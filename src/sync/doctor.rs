@@ -9,11 +9,11 @@ use super::authorship::Authorship;
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::cache::selected::Selected;
-use crate::codex::auth;
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::PushReply;
+use crate::codex::remote::credential;
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::signing::SigningError;
 use crate::codex::store::{Store, StoreError, is_repository};
-use crate::codex::transport::PushReply;
 use crate::config::tree::key_path;
 use crate::config::{CloneStrategy, Direction};
 use crate::object::ObjectId;
@@ -370,7 +370,7 @@ fn existing(path: &Path) -> &Path {
 fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     let remote = &request.workspace.remote;
     let by_key = !url.is_http() && url.local_path().is_none();
-    let are_sent = by_key || auth::credential(remote, request.environment).is_some();
+    let are_sent = by_key || credential::credential(remote, request.environment).is_some();
     let credentials = if are_sent {
         ", credentials accepted for reading"
     } else {
@@ -421,8 +421,8 @@ fn push_permission(session: &RemoteSession) -> Verdict {
             "allowed (server hooks and branch protection are only checked on a real push)"
                 .to_owned(),
         ),
-        Ok(Ok(PushReply::Refused(refusal))) => Verdict::Warning {
-            message: format!("would be rejected: {}", refusal.reason),
+        Ok(Ok(PushReply::Rejected(rejection))) => Verdict::Warning {
+            message: format!("would be rejected: {}", rejection.reason),
             hint: "run the check again".to_owned(),
         },
         Ok(Err(error) | Ok(PushReply::Lost(error))) if denies_access(error.kind) => {

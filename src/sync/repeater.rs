@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::interrupt::Interrupt;
 use crate::workspace::Timeouts;
 

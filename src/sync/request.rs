@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionSlot};
-use crate::codex::transport::{self, MemoryPlace, Purpose};
+use crate::codex::remote::{self, NotesLocation, Purpose};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
@@ -92,19 +92,19 @@ impl<'w> SyncRequest<'w> {
         } else {
             Purpose::Publish
         };
-        let memory = MemoryPlace {
+        let notes = NotesLocation {
             directory: self.workspace.shared_state_dir.join("servers"),
             is_writable: !self.dry_run,
             now: self.now,
         };
         let open = || {
-            transport::open(
+            remote::open(
                 &self.workspace.remote,
                 self.environment,
                 &self.interrupt,
                 self.reporter.clone(),
                 purpose,
-                Some(memory),
+                Some(notes),
             )
         };
         Ok(self.connection.take(purpose, open)?)

@@ -10,7 +10,7 @@ use crate::cli::args::DoctorArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit;
 use crate::cli::load::Context;
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::config::Configuration;
 use crate::event::Silent;
 use crate::outcome::SyncError;

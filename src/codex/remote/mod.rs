@@ -1,434 +1,230 @@
-//! The native transport: a client of git's own protocol that holds one conversation with a remote.
+//! Exchanges refs and objects with the remote: the trait [`Transport`] and what its implementations have in common.
 //!
-//! | | |
-//! |---|---|
-//! | [`protocol`] | what is said: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
-//! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`child`] for [`ssh`] and [`local`] paths |
-//! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
-//! | [`memory`] | what a server can do, kept between runs |
-//! | [`seed`] | the trees of the tip, kept between runs |
-//! | [`local_repository`] | refs and objects of a path of this machine, read in place |
-//! | [`clone`] | packs into and out of the clone |
-//! | [`outgoing`] | the pack of a push, written while the contents of new files are read |
-//! | [`settings`] | git's configuration, as far as it says how a server is reached |
-//! | [`patience`] | time limits and signals |
-//!
-//! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
-//! over to [`Git`] for the rest of the run. With `remote.transport: native`, that is an error instead.
+//! A new transport implements [`Transport`] in a file or folder here, and gets a name in [`TransportChoice`] and an arm
+//! in [`open`]. It stores a `RemoteContext` (remote, credential, shared error and ref parsing) and maps its failures to
+//! [`RemoteErrorKind`](error::RemoteErrorKind), which alone decides retries, the outcome of a push, and hints. A
+//! name in `tests/it/support/transport.rs` makes every test run on it. For users, its name is documented in
+//! `defaults.yaml`, in the schema (`config::choices`) and in the README.
 
-pub(super) mod address;
-mod carrier;
-mod child;
-mod clone;
-mod conversation;
-mod failure;
-pub(super) mod http;
-mod local;
-mod local_repository;
-mod memory;
-mod outgoing;
-mod patience;
-mod protocol;
-mod seed;
-pub(super) mod settings;
-pub(super) mod ssh;
+mod context;
+pub mod credential;
+pub mod error;
+mod error_messages;
+mod git_process;
+mod http_response;
+mod native;
+mod refs;
+mod rejection;
+pub(crate) mod server_message;
 
-use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::error::{RemoteError, RemoteErrorKind};
-use super::git_config::{self, Settings};
 use super::push_contents::PushContents;
 use super::store::{Store, StoreError};
-use super::transport::bound::Bound;
-use super::transport::git::{self, Git};
-use super::transport::refusal;
-use super::transport::words::{marked, server_words};
-use super::transport::{
-    Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
-};
 use crate::config::TransportChoice;
+use crate::environment::Environment;
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
-use crate::paths::escaped;
 use crate::url::RemoteUrl;
-use carrier::Carrier;
-use child::Children;
-use conversation::{Conversation, PushFailure, Refs};
-use failure::Failure;
-use http::Http;
-use local_repository::LocalRepository;
-use memory::Memory;
-pub use memory::MemoryPlace;
-use patience::Patience;
-use protocol::push::{Report, Update};
+use crate::workspace::Remote;
+use context::RemoteContext;
+use error::RemoteError;
+use git_process::GitProcess;
+use native::Native;
+pub use native::NotesLocation;
 
-/// The transport, bound to one remote.
-pub(super) struct Native {
-    /// The URL is the one that is contacted: git's configuration rewrote it already.
-    bound: Bound,
-    state: Mutex<State>,
+/// The branch that a sync creates in an empty remote if no branch is configured.
+pub const FIRST_BRANCH: &str = "main";
+
+/// The refs of a remote that concern a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteRefs {
+    /// The branch that is synced.
+    pub branch: String,
+    /// The tip of the branch; `None` if the branch does not exist.
+    pub tip: Option<ObjectId>,
+    /// The branch that the remote's HEAD points to, and its tip; `None` if HEAD points to no existing branch.
+    pub head: Option<(String, ObjectId)>,
+    /// Whether the remote has no branch at all.
+    pub is_empty: bool,
 }
 
-enum State {
-    Talking(Box<Conversation>),
-    /// The `git` program does the rest, for this reason.
-    HandedOver(Box<Git>, String),
+/// The result of a push that was sent.
+#[derive(Debug)]
+pub enum PushReply {
+    /// The server accepted it.
+    Accepted {
+        /// The ref that the server updated, if it is not the branch: the push became a review.
+        instead: Option<String>,
+        /// The server's messages, one string per line.
+        words: Vec<String>,
+    },
+    /// The server rejected it, or git did before sending it. Nothing landed.
+    Rejected(Rejection),
+    /// All of it was sent, and no verdict arrived: the server may still process it.
+    Lost(RemoteError),
 }
 
-impl Native {
-    pub(super) fn new(
-        bound: Bound,
-        purpose: Purpose,
-        memory: Option<MemoryPlace>,
-    ) -> Result<Self, RemoteError> {
-        git_config::check_files(&bound.environment)
-            .map_err(|problem| bound.error(RemoteErrorKind::GitConfig, vec![problem]))?;
-        let settings = Settings::read(&bound.environment);
-        let bound = bound.configured(settings, purpose)?;
-        let state = match converse(&bound, memory) {
-            Ok(conversation) => State::Talking(Box::new(conversation)),
-            Err(Failure::NeedsGit(reason)) => hand_over(&bound, &reason)?,
-            Err(failure) => return Err(error(&bound, failure)),
-        };
-        Ok(Self {
-            bound,
-            state: Mutex::new(state),
+/// The reason for a rejected push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Decides whether the push is repeated.
+    pub kind: RejectionKind,
+    /// The reason that was given for the ref.
+    pub reason: String,
+    /// The server's messages, one string per line.
+    pub words: Vec<String>,
+}
+
+impl Rejection {
+    /// Whether the server rejected the push because it hides the branch (`transfer.hideRefs`).
+    pub fn is_of_hidden_branch(&self) -> bool {
+        self.reason.contains("hidden ref")
+    }
+}
+
+/// The kinds of rejections, which decide whether a push is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// The branch has another tip than the expected one.
+    Outdated,
+    /// Another push holds the lock of the branch: the same push may succeed a moment later.
+    Locked,
+    /// The server does not accept this push.
+    Declined,
+    /// The server does not accept a request of this size.
+    TooLarge,
+}
+
+impl PushReply {
+    pub(super) fn accepted() -> Self {
+        Self::Accepted {
+            instead: None,
+            words: Vec::new(),
+        }
+    }
+
+    /// Rejects a push that is not based on the current tip, with git's reason.
+    pub(super) fn moved() -> Self {
+        Self::Rejected(Rejection {
+            kind: RejectionKind::Outdated,
+            reason: "fetch first".to_owned(),
+            words: Vec::new(),
         })
     }
 
-    /// Does `work` in the conversation, or with `git` where that takes over.
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Conversation) -> Result<T, Failure>,
-        with_git: impl FnOnce(&Git) -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Talking(conversation) = &mut *state {
-            match work(conversation) {
-                Ok(done) => return Ok(done),
-                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.bound, &reason)?,
-                Err(failure) => return Err(error(&self.bound, failure)),
-            }
-        }
-        match &*state {
-            State::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
-                let note = format!("the `git` program was used because {reason}");
-                error.detail.push(note);
-                error
-            }),
-            State::Talking(_) => unreachable!("a conversation returns above"),
-        }
-    }
-
-    /// Lists HEAD and `branch`; every branch where that one is not found.
-    fn list(
-        &self,
-        conversation: &mut Conversation,
-        branch: Option<&str>,
-        on_signal: OnSignal,
-    ) -> Result<RemoteRefs, Failure> {
-        let found = self.bound.find_branch(branch, |wanted| {
-            let refs = conversation.list(&wanted.prefixes(), on_signal)?;
-            Ok::<_, Failure>(branches(refs))
-        })?;
-        conversation.note_tip(&found.branch, found.tip);
-        Ok(found)
+    /// A rejection by the server, which gave `why`.
+    pub(super) fn rejected(why: &str, words: Vec<String>) -> Self {
+        Self::Rejected(Rejection {
+            kind: rejection::kind(why, &words),
+            reason: why.to_owned(),
+            words,
+        })
     }
 }
 
-/// HEAD and the branches of a list.
-fn branches(mut refs: Refs) -> Refs {
-    refs.retain(|(name, _)| name == "HEAD" || name.starts_with("refs/heads/"));
-    refs
+/// The number of commits of the history that a fetch includes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth(pub u32);
+
+/// The destination of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The branch.
+    pub branch: &'a str,
+    /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch must not exist.
+    pub tip: Option<ObjectId>,
 }
 
-/// Opens a conversation with the remote.
-fn converse(bound: &Bound, memory: Option<MemoryPlace>) -> Result<Conversation, Failure> {
-    let patience = Patience::new(bound.interrupt.clone(), bound.remote.timeout.idle);
-    let path = bound.remote.url.local_path();
-    let local = path.and_then(|path| LocalRepository::open(path, &bound.settings));
-    let carrier = carrier(bound, &patience)?;
-    let memory = Memory::open(memory, &bound.remote.url.for_git());
-    Ok(Conversation::new(
-        bound.clone(),
-        patience,
-        carrier,
-        memory,
-        local,
-    ))
+/// The effect of a signal on an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSignal {
+    /// The operation stops.
+    Stop,
+    /// The operation continues: data was sent, so the result must be awaited and reported.
+    GoOn,
 }
 
-fn carrier(bound: &Bound, patience: &Patience) -> Result<Box<dyn Carrier>, Failure> {
-    let remote = &bound.remote.url;
-    let children = |program| Children::new(program, &bound.interrupt, patience.clone());
-    if remote.is_http() {
-        let carrier = Http::new(bound, patience.clone(), &remote.for_git())?;
-        return Ok(Box::new(carrier));
-    }
-    if let Some(path) = remote.local_path() {
-        let program = local::program(path.to_owned(), bound.environment.clone());
-        return Ok(Box::new(children(program)));
-    }
-    if remote.is_ssh() {
-        let program = ssh::program(&remote.written(), bound)?;
-        return Ok(Box::new(children(program)));
-    }
-    let reason = format!("`{remote}` is no http, ssh or file address");
-    Err(Failure::NeedsGit(reason))
+/// The purpose of a connection, which decides how git's configuration rewrites the URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reading only: `url.*.insteadOf` applies.
+    Read,
+    /// Publishing: `url.*.pushInsteadOf` applies too, also for reading, so that the pushed branch is the one that is read.
+    Publish,
 }
 
-/// Leaves the rest of the run to git. The URL was rewritten by git's configuration already, so git must not do it again.
-fn hand_over(bound: &Bound, reason: &str) -> Result<State, RemoteError> {
-    if bound.remote.transport == TransportChoice::Native {
-        return Err(bound.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
-    }
-    tracing::info!(reason, "the `git` program takes over");
+/// A way to talk to one remote with its credentials.
+pub trait Transport: Send + Sync {
+    /// The URL that is contacted: that of the codex, after git's configuration (`url.*.insteadOf`) has rewritten it.
+    fn url(&self) -> &RemoteUrl;
 
-    if let Some(unusable) = git::unusable(&bound.environment, &bound.interrupt) {
-        let detail = vec![format!("git is needed because {reason}"), unusable];
-        return Err(bound.error(RemoteErrorKind::NoTransport, detail));
-    }
-
-    let git = Git::of_configured(bound.clone());
-    Ok(State::HandedOver(Box::new(git), reason.to_owned()))
-}
-
-/// The error behind a failure, without secrets.
-fn error(bound: &Bound, failure: Failure) -> RemoteError {
-    let (kind, detail, wait) = match failure {
-        Failure::Remote {
-            kind,
-            detail,
-            retry_after,
-        } => (kind, detail, retry_after),
-        Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
-        Failure::Complete(error) => return *error,
-        Failure::LengthRequired => {
-            let detail = vec![failure.to_string()];
-            (RemoteErrorKind::RequestRefused, detail, None)
-        }
-        Failure::NotGit => {
-            let detail = vec![failure.to_string()];
-            (RemoteErrorKind::ServerFailure, detail, None)
-        }
-        Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
-            (RemoteErrorKind::Other, vec![reason], None)
-        }
-    };
-    let detail = bound.redacted(&detail);
-    let (own, words): (Vec<_>, Vec<_>) = detail
-        .into_iter()
-        .partition(|line| !line.starts_with("remote:"));
-    let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
-    let detail = own.chain(marked(&server_words(&words))).collect();
-    let mut error = bound.error(kind, detail);
-    error.advice.retry_after = wait;
-    if kind == RemoteErrorKind::SshHostUnknown {
-        error.advice.command = ssh::scan_command(bound);
-    }
-    error
-}
-
-impl Transport for Native {
-    fn url(&self) -> &RemoteUrl {
-        &self.bound.remote.url
-    }
-
+    /// The reason for which the `git` program is used although the configuration does not select it.
     fn fallback(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            State::Talking(_) => None,
-            State::HandedOver(_, reason) => Some(reason.clone()),
-        }
+        None
     }
 
-    /// Clones of the `git` transport are used as well, and the other way round.
-    fn clone_key(&self) -> String {
-        self.bound.remote.url.for_git()
-    }
+    /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
+    fn clone_key(&self) -> String;
 
-    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
-        Ok(())
-    }
+    /// Makes a new clone ready for what follows, once.
+    fn prepare(&self, store: &Store) -> Result<(), StoreError>;
 
-    #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
-    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
-        self.with(
-            |conversation| self.list(conversation, branch, on_signal),
-            |git| git.refs(branch, on_signal),
-        )
-    }
+    /// Queries the tip of `branch`, or of the branch that HEAD points to.
+    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
-    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    /// Fetches the tip of `branch` into `store`, and returns its id.
     fn fetch(
         &self,
         store: &Store,
         branch: &str,
         depth: Depth,
         on_signal: OnSignal,
-    ) -> Result<ObjectId, RemoteError> {
-        let fetch = |conversation: &mut Conversation| {
-            let listed = conversation.listed_tip(branch);
-            if let Some(tip) = listed {
-                match conversation.fetch(store, tip, depth.0, on_signal) {
-                    // The branch was replaced since it was listed.
-                    Err(failure) if failure.is_about_objects() => {}
-                    fetched => return fetched.map(|()| tip),
-                }
-            }
-            let tip = self
-                .list(conversation, Some(branch), on_signal)?
-                .tip
-                .ok_or_else(|| self.bound.error(RemoteErrorKind::BranchMissing, Vec::new()))?;
-            conversation.fetch(store, tip, depth.0, on_signal)?;
-            Ok(tip)
-        };
-        self.with(fetch, |git| git.fetch(store, branch, depth, on_signal))
-    }
+    ) -> Result<ObjectId, RemoteError>;
 
-    #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
-    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        self.with(
-            |conversation| conversation.fetch_contents(store, ids),
-            |git| git.fetch_contents(store, ids),
-        )
-    }
+    /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in one request.
+    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
+    /// Checks whether `commit` could be pushed to `target`, without pushing it.
     fn would_push(
         &self,
         store: &Store,
         commit: ObjectId,
         target: Target<'_>,
-    ) -> Result<PushReply, RemoteError> {
-        let ask = |conversation: &mut Conversation| {
-            let refs = conversation.list_to_push()?;
-            let name = format!("refs/heads/{}", target.branch);
-            let tip = refs.iter().find(|(listed, _)| *listed == name);
-            let tip = tip.and_then(|(_, id)| ObjectId::from_hex(id));
-            let overwrites = tip.is_some_and(|tip| !store.is_ancestor(tip, commit));
-            Ok(if tip != target.tip || overwrites {
-                PushReply::moved()
-            } else {
-                PushReply::accepted()
-            })
-        };
-        self.with(ask, |git| git.would_push(store, commit, target))
-    }
+    ) -> Result<PushReply, RemoteError>;
 
-    fn expect_push(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Talking(conversation) = &mut *state {
-            conversation.expect_push();
-        }
-    }
+    /// Prepares a push that is likely to follow, as far as that takes time and does not change the remote. Errors are left
+    /// to the push.
+    fn expect_push(&self) {}
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
+    /// Pushes `commit` with the `contents` of its new files, never by force. Signals do not interrupt it. An error means
+    /// that the commit did not land and will not land: it was not sent completely, or the server did not read the request.
+    /// If the contents fail, the push is not completed, and `contents` has the reason.
     fn push(
         &self,
         store: &Store,
         commit: ObjectId,
         target: Target<'_>,
         contents: &mut dyn PushContents,
-    ) -> Result<PushReply, RemoteError> {
-        // The server compares the tip, but not whether the commit was made on top of it.
-        if target
-            .tip
-            .is_some_and(|tip| !store.is_ancestor(tip, commit))
-        {
-            return Ok(PushReply::moved());
-        }
-        let name = format!("refs/heads/{}", target.branch);
-        let update = Update {
-            old: target.tip,
-            new: commit,
-            name: &name,
-        };
-        let contents = RefCell::new(contents);
-        let push = |conversation: &mut Conversation| match conversation.push(
-            store,
-            &update,
-            *contents.borrow_mut(),
-        ) {
-            Ok(answered) => Ok(self.reply(answered.report, &answered.messages)),
-            Err(failed) => self.failed_push(failed),
-        };
-        self.with(push, |git| {
-            git.push(store, commit, target, *contents.borrow_mut())
-        })
-    }
+    ) -> Result<PushReply, RemoteError>;
 }
 
-impl Native {
-    /// The reply behind a report.
-    fn reply(&self, report: Report, messages: &[String]) -> PushReply {
-        let words = self.words(messages);
-        let shown = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
-        match report {
-            Report::Accepted(instead) => PushReply::Accepted {
-                instead: instead.as_deref().map(shown),
-                words,
-            },
-            Report::Refused(why) => PushReply::rejected(&shown(&why), words),
-            Report::NotUnpacked(why) => {
-                let why = format!("unpacker error: {}", shown(&why));
-                PushReply::rejected(&why, words)
-            }
+/// Opens the transport that `remote.transport` selects, context to `remote`. It keeps what it learns about the server in
+/// `notes`. An error if the transport is unavailable, or if a token would be sent unencrypted.
+pub fn open(
+    remote: &Remote,
+    environment: &Environment,
+    interrupt: &Interrupt,
+    reporter: Arc<dyn Reporter>,
+    purpose: Purpose,
+    notes: Option<NotesLocation>,
+) -> Result<Box<dyn Transport>, RemoteError> {
+    let context = RemoteContext::new(remote, environment, interrupt, reporter)?;
+    match remote.transport {
+        TransportChoice::Auto | TransportChoice::Native => {
+            Ok(Box::new(Native::new(context, purpose, notes)?))
         }
-    }
-
-    /// The server's messages, without secrets.
-    fn words(&self, messages: &[String]) -> Vec<String> {
-        let marked = messages.iter().map(|line| format!("remote: {line}"));
-        server_words(&self.bound.redacted(&marked.collect::<Vec<_>>()))
-    }
-
-    /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
-    /// answered that it did not read it.
-    fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
-        let PushFailure {
-            mut failure,
-            is_sent,
-            messages,
-        } = failed;
-        match &mut failure {
-            Failure::NeedsGit(_) => return Err(failure),
-            Failure::Declined { status, detail } => {
-                let reply = self.declined(*status, detail);
-                return Ok(PushReply::Refused(reply));
-            }
-            Failure::Remote { detail, .. } => {
-                detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
-            }
-            Failure::Complete(_)
-            | Failure::NotGit
-            | Failure::Surprise(_)
-            | Failure::LengthRequired => {}
-        }
-        let error = error(&self.bound, failure);
-        if let Some(refusal) = refusal::aborted_by_hook(&error.detail) {
-            return Ok(PushReply::Refused(refusal));
-        }
-        let may_land = is_sent && !error.kind.precludes_landing();
-        if may_land {
-            Ok(PushReply::Lost(error))
-        } else {
-            Err(error.into())
-        }
-    }
-
-    /// The refusal behind a status.
-    fn declined(&self, status: u16, detail: &[String]) -> Refusal {
-        let (kind, reason) = match status {
-            413 => (
-                RefusalKind::TooLarge,
-                "HTTP 413: the push is larger than the server accepts".to_owned(),
-            ),
-            _ => (RefusalKind::Declined, format!("HTTP {status}")),
-        };
-        Refusal {
-            kind,
-            reason,
-            words: server_words(&self.bound.redacted(detail)),
-        }
+        TransportChoice::Git => Ok(Box::new(GitProcess::new(context, purpose)?)),
     }
 }

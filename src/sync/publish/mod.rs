@@ -173,8 +173,8 @@ fn land(
             }
             PushOutcome::BranchMoved(setback) => (true, setback),
             PushOutcome::RetryableFailure(setback) => (false, setback),
-            PushOutcome::Rejected(refusal) => {
-                return Err(rejected(request, session, &committed, refusal));
+            PushOutcome::Rejected(rejection) => {
+                return Err(rejected(request, session, &committed, rejection));
             }
             PushOutcome::Unknown(error) => return Err(error),
             PushOutcome::Incomplete(failure) => {

@@ -1,7 +1,7 @@
 //! Pushes once and finds out what happened.
 //!
 //! The reply to the push does not decide: the branch is queried again. If it contains commits of the run, they are
-//! verified. If it has another tip, it has moved. If it has the same tip, a refusal is final, unless another push held the
+//! verified. If it has another tip, it has moved. If it has the same tip, a rejection is final, unless another push held the
 //! lock of the branch or the transport failed.
 
 use std::thread;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::commit::{Committed, ContentsFailure};
 use super::scan::SourceFailure;
-use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::transport::words::{marked, unmarked};
-use crate::codex::transport::{PushReply, Refusal, RefusalKind, RemoteRefs};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::server_message::{marked, unmarked};
+use crate::codex::remote::{PushReply, Rejection, RejectionKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
@@ -40,7 +40,7 @@ pub(super) enum PushOutcome {
     /// The branch has the same tip, and the same push may succeed a moment later.
     RetryableFailure(Setback),
     /// The server does not accept this push.
-    Rejected(Refusal),
+    Rejected(Rejection),
     /// The push was sent completely, and it is unknown whether it landed or will land, because of this error.
     Unknown(SyncError),
     /// Files changed while they were sent. Nothing landed: plan again without their project.
@@ -50,7 +50,7 @@ pub(super) enum PushOutcome {
 /// The reason why a push did not land and may be tried again.
 pub(super) enum Setback {
     /// The server rejected it.
-    Rejected(Refusal),
+    Rejected(Rejection),
     /// The transport failed.
     Transport {
         error: RemoteError,
@@ -63,7 +63,7 @@ impl Setback {
     /// The reason, on one line.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Rejected(refusal) => refusal.reason.clone(),
+            Self::Rejected(rejection) => rejection.reason.clone(),
             Self::Transport { error, .. } => error.to_string(),
         }
     }
@@ -71,7 +71,7 @@ impl Setback {
     /// The server's message, one line each.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
-            Self::Rejected(refusal) => refusal.words.clone(),
+            Self::Rejected(rejection) => rejection.words.clone(),
             Self::Transport { error, .. } => unmarked(&error.detail),
         }
     }
@@ -86,7 +86,7 @@ impl Setback {
     pub(super) fn min_delay(&self, failures: u32) -> Duration {
         let slow = Duration::from_millis(700) * failures;
         match self {
-            Self::Rejected(refusal) if refusal.kind == RefusalKind::Outdated => slow,
+            Self::Rejected(rejection) if rejection.kind == RejectionKind::Outdated => slow,
             Self::Rejected(_) => Duration::ZERO,
             Self::Transport { error, .. } => match error.advice.retry_after {
                 Some(requested) => requested,
@@ -250,24 +250,24 @@ fn judge(
         (Ok(PushReply::Accepted { instead, words }), state) => {
             accepted_but_missing(session, request, head, instead, words, &state)
         }
-        (Ok(PushReply::Refused(refusal)), _) if is_gone && refusal.is_of_hidden_branch() => {
-            Ok(PushOutcome::Rejected(refusal))
+        (Ok(PushReply::Rejected(rejection)), _) if is_gone && rejection.is_of_hidden_branch() => {
+            Ok(PushOutcome::Rejected(rejection))
         }
         _ if is_gone => Err(session.gone()),
-        (Ok(PushReply::Refused(refusal)), _) => Ok(after_rejection(refusal, has_moved)),
+        (Ok(PushReply::Rejected(rejection)), _) => Ok(after_rejection(rejection, has_moved)),
         (Ok(PushReply::Lost(error)), _) => after_failure(session, error, true, has_moved),
         (Err(error), _) => after_failure(session, error, false, has_moved),
     }
 }
 
 /// The result if the server rejected the push.
-fn after_rejection(refusal: Refusal, has_moved: bool) -> PushOutcome {
-    match refusal.kind {
-        RefusalKind::TooLarge => PushOutcome::Rejected(refusal),
-        _ if has_moved => PushOutcome::BranchMoved(Setback::Rejected(refusal)),
-        RefusalKind::Declined => PushOutcome::Rejected(refusal),
-        RefusalKind::Locked | RefusalKind::Outdated => {
-            PushOutcome::RetryableFailure(Setback::Rejected(refusal))
+fn after_rejection(rejection: Rejection, has_moved: bool) -> PushOutcome {
+    match rejection.kind {
+        RejectionKind::TooLarge => PushOutcome::Rejected(rejection),
+        _ if has_moved => PushOutcome::BranchMoved(Setback::Rejected(rejection)),
+        RejectionKind::Declined => PushOutcome::Rejected(rejection),
+        RejectionKind::Locked | RejectionKind::Outdated => {
+            PushOutcome::RetryableFailure(Setback::Rejected(rejection))
         }
     }
 }
@@ -359,8 +359,8 @@ fn unverified(
 ) -> Result<PushOutcome, SyncError> {
     let words = match reply {
         // This push did not land, whatever the state of the branch is.
-        Ok(PushReply::Refused(refusal)) => {
-            query_error.detail.extend(marked(&refusal.words));
+        Ok(PushReply::Rejected(rejection)) => {
+            query_error.detail.extend(marked(&rejection.words));
             return Err(query_error.into());
         }
         Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => return Err(error.into()),

@@ -2,7 +2,7 @@
 
 use super::commit::Committed;
 use super::push::{Setback, no_verdict};
-use crate::codex::transport::{Refusal, RefusalKind};
+use crate::codex::remote::{Rejection, RejectionKind};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
@@ -16,14 +16,14 @@ pub(super) fn rejected(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     committed: &Committed,
-    refusal: Refusal,
+    rejection: Rejection,
 ) -> SyncError {
     let pushed: Vec<_> = committed
         .commits
         .iter()
         .map(|(number, commit)| (request.projects[*number], *commit))
         .collect();
-    let named = named(&pushed, &refusal.words);
+    let named = named(&pushed, &rejection.words);
     let (named, others) = pushed
         .iter()
         .map(|(project, _)| project.name.clone())
@@ -31,7 +31,7 @@ pub(super) fn rejected(
     SyncError::Rejected {
         place: session.transport.url().host_or_path(),
         branch: session.target.branch.clone(),
-        refusal: Box::new(refusal),
+        rejection: Box::new(rejection),
         named,
         others,
     }
@@ -49,20 +49,20 @@ pub(super) fn given_up(
     match setback {
         Setback::Transport { error, sent: true } => no_verdict(session, error),
         Setback::Transport { error, sent: false } => error.into(),
-        Setback::Rejected(mut refusal) if !has_moved => {
-            if refusal.kind == RefusalKind::Outdated {
-                let reason = refusal.reason;
-                refusal.reason =
+        Setback::Rejected(mut rejection) if !has_moved => {
+            if rejection.kind == RejectionKind::Outdated {
+                let reason = rejection.reason;
+                rejection.reason =
                     format!("{reason}: the server shows another tip to pushes than to fetches");
             }
-            rejected(request, session, committed, refusal)
+            rejected(request, session, committed, rejection)
         }
-        Setback::Rejected(refusal) => SyncError::RetriesExhausted {
+        Setback::Rejected(rejection) => SyncError::RetriesExhausted {
             place: session.transport.url().host_or_path(),
             branch: session.target.branch.clone(),
             attempts,
-            last: refusal.reason,
-            words: refusal.words,
+            last: rejection.reason,
+            words: rejection.words,
         },
     }
 }

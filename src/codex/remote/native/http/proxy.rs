@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use super::challenge;
-use super::credentials::{Helper, Login, basic};
+use super::logins::{Helper, Login, basic};
 use super::message::Head;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::remote::address::Address;
-use crate::codex::remote::failure::Failure;
-use crate::codex::transport::bound::Bound;
+use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::native::address::Address;
+use crate::codex::remote::native::failure::Failure;
 use crate::environment::Environment;
 use crate::secret::Secret;
 use crate::url::percent_decoded;
@@ -25,9 +25,9 @@ pub(super) struct Proxy {
 }
 
 /// The proxy for requests to `address`. An error for kinds of proxies that only git can use.
-pub(super) fn choose(address: &Address, bound: &Bound) -> Result<Option<Proxy>, Failure> {
-    let environment = &bound.environment;
-    let configured = bound.settings.http(address, "proxy").map(str::to_owned);
+pub(super) fn choose(address: &Address, context: &RemoteContext) -> Result<Option<Proxy>, Failure> {
+    let environment = &context.environment;
+    let configured = context.settings.http(address, "proxy").map(str::to_owned);
     let chosen = configured
         .or_else(|| from_environment(address, environment))
         .filter(|proxy| !proxy.is_empty() && !is_exempt(address, environment));
@@ -37,14 +37,14 @@ pub(super) fn choose(address: &Address, bound: &Bound) -> Result<Option<Proxy>, 
 
     let method = environment
         .get("GIT_HTTP_PROXY_AUTHMETHOD")
-        .or(bound.settings.http(address, "proxyauthmethod"));
+        .or(context.settings.http(address, "proxyauthmethod"));
     if let Some(method) = method.filter(|method| !["anyauth", "basic"].contains(method)) {
         let reason = format!("`http.proxyAuthMethod` is `{method}`");
         return Err(Failure::NeedsGit(reason));
     }
     let (mut proxy, user) = parse(&url)?;
     if let Some(user) = user {
-        let login = Helper::new(&proxy.address, Some(&user), bound).fill(&[])?;
+        let login = Helper::new(&proxy.address, Some(&user), context).fill(&[])?;
         proxy.authorization = login.as_ref().map(Login::header);
     }
     Ok(Some(proxy))
@@ -141,7 +141,7 @@ fn parse(text: &str) -> Result<(Proxy, Option<String>), Failure> {
 
 impl Proxy {
     /// The failure behind a response with status 407. Only git supports another scheme than Basic.
-    pub(super) fn refusal(&self, head: &Head) -> Failure {
+    pub(super) fn rejection(&self, head: &Head) -> Failure {
         let schemes = challenge::schemes(head.values("proxy-authenticate"));
         if schemes.iter().any(|scheme| scheme != "basic") {
             let schemes = schemes.join("`, `");

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::Program;
 use super::failure::Failure;
 use super::protocol::capabilities::Service;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::OnSignal;
-use crate::codex::transport::bound::Bound;
-use crate::codex::transport::process::{self, Watch};
+use super::service_process::ServiceProgram;
+use crate::codex::child_process::{self, Watch};
+use crate::codex::remote::OnSignal;
+use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::error::RemoteErrorKind;
 use crate::environment::Environment;
 use crate::paths::escaped;
 use crate::workspace::Timeouts;
@@ -28,25 +28,25 @@ struct Location {
 }
 
 /// The program that runs the services of the repository at `url`. An error if the ssh program is not OpenSSH's.
-pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
+pub(super) fn program(url: &str, context: &RemoteContext) -> Result<ServiceProgram, Failure> {
     let location = Location::parse(url)
         .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
-    let ssh = SshCommand::configured(bound);
-    let variant = bound
+    let ssh = SshCommand::configured(context);
+    let variant = context
         .environment
         .get("GIT_SSH_VARIANT")
-        .or(bound.settings.get("ssh.variant"));
+        .or(context.settings.get("ssh.variant"));
     if !ssh.is_openssh(variant) {
         return Err(Failure::NeedsGit(
             "the ssh program is not OpenSSH's".to_owned(),
         ));
     }
     let options = match ssh {
-        SshCommand::Default => own_options(bound.remote.timeout),
+        SshCommand::Default => own_options(context.remote.timeout),
         // A command that the user chose contains the options that the user wants.
-        SshCommand::Line(_) | SshCommand::Program(_) => Vec::new(),
+        SshCommand::Line(_) | SshCommand::ServiceProgram(_) => Vec::new(),
     };
-    let environment = bound.environment.clone();
+    let environment = context.environment.clone();
     let command = move |service: Service| {
         let mut command = ssh.command(&environment);
         if service == Service::UploadPack {
@@ -63,7 +63,7 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
         command.args([location.host.as_str(), &remote]);
         command
     };
-    Ok(Program {
+    Ok(ServiceProgram {
         command: Box::new(command),
         missing: RemoteErrorKind::NoSsh,
         need: "an ssh URL is reached with the user's ssh program",
@@ -71,8 +71,8 @@ pub(super) fn program(url: &str, bound: &Bound) -> Result<Program, Failure> {
 }
 
 /// Whether the user configured the ssh command.
-pub(in crate::codex) fn is_configured(bound: &Bound) -> bool {
-    !matches!(SshCommand::configured(bound), SshCommand::Default)
+pub(in crate::codex) fn is_configured(context: &RemoteContext) -> bool {
+    !matches!(SshCommand::configured(context), SshCommand::Default)
 }
 
 /// The options of the default ssh command: it never prompts, and gives up if the server does not respond.
@@ -90,18 +90,18 @@ pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
 
 /// The command that adds the key of an unknown host, with the host name, port and file of the user's ssh configuration.
 /// `None` if ssh does not print its configuration.
-pub(in crate::codex) fn scan_command(bound: &Bound) -> Option<String> {
-    let location = Location::parse(&bound.remote.url.written())?;
-    let mut command = SshCommand::configured(bound).command(&bound.environment);
+pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> {
+    let location = Location::parse(&context.remote.url.written())?;
+    let mut command = SshCommand::configured(context).command(&context.environment);
     command.arg("-G");
     if let Some(port) = location.port {
         command.args(["-p", &port.to_string()]);
     }
     command.arg(&location.host);
-    let shown = process::run(
+    let shown = child_process::run(
         command,
         &[],
-        &bound.interrupt,
+        &context.interrupt,
         OnSignal::Stop,
         Watch::OutputOnly,
         |_| SHOW_LIMIT,
@@ -122,7 +122,7 @@ pub(in crate::codex) fn scan_command(bound: &Bound) -> Option<String> {
     let port = port.map_or(String::new(), |port| format!("-p {port} "));
     let alias =
         value("hostkeyalias").map_or(String::new(), |alias| format!(" | sed 's/^[^ ]*/{alias}/'"));
-    let home = bound.environment.get("HOME").unwrap_or_default();
+    let home = context.environment.get("HOME").unwrap_or_default();
     let file = value("userknownhostsfile").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned());
     let file = match file.strip_prefix(home).filter(|_| !home.is_empty()) {
         Some(rest) => format!("~{rest}"),
@@ -195,21 +195,21 @@ enum SshCommand {
     /// A command line for the shell (`GIT_SSH_COMMAND`, `core.sshCommand`).
     Line(String),
     /// A program (`GIT_SSH`).
-    Program(String),
+    ServiceProgram(String),
     /// `ssh`, as the user configured no other.
     Default,
 }
 
 impl SshCommand {
-    fn configured(bound: &Bound) -> Self {
-        let environment = &bound.environment;
+    fn configured(context: &RemoteContext) -> Self {
+        let environment = &context.environment;
         let line = environment
             .get("GIT_SSH_COMMAND")
-            .or(bound.settings.get("core.sshcommand"))
+            .or(context.settings.get("core.sshcommand"))
             .filter(|line| !line.is_empty());
         match (line, environment.get("GIT_SSH")) {
             (Some(line), _) => Self::Line(line.to_owned()),
-            (None, Some(program)) => Self::Program(program.to_owned()),
+            (None, Some(program)) => Self::ServiceProgram(program.to_owned()),
             (None, None) => Self::Default,
         }
     }
@@ -220,7 +220,7 @@ impl SshCommand {
         }
         let program = match self {
             Self::Line(line) => line.split_whitespace().next().unwrap_or_default(),
-            Self::Program(program) => program,
+            Self::ServiceProgram(program) => program,
             Self::Default => "ssh",
         };
         Path::new(program)
@@ -230,10 +230,10 @@ impl SshCommand {
 
     fn command(&self, environment: &Environment) -> Command {
         match self {
-            Self::Default => process::git("ssh", environment),
-            Self::Program(program) => process::git(program, environment),
+            Self::Default => child_process::git("ssh", environment),
+            Self::ServiceProgram(program) => child_process::git(program, environment),
             Self::Line(line) => {
-                let mut command = process::git("sh", environment);
+                let mut command = child_process::git("sh", environment);
                 // The following arguments are appended to the command line, each as one word.
                 command.args(["-c", &format!("{line} \"$@\""), line]);
                 command

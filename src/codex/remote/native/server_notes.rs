@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kept_trees::KeptTrees;
 use super::protocol::capabilities::{Capabilities, Service, Version};
-use super::seed::Seed;
 use crate::object::{Kind, hash};
 use crate::record::{self, Reader};
 
@@ -18,7 +18,7 @@ const MOST_LINES: usize = 100;
 
 /// Where notes are kept.
 #[derive(Debug, Clone)]
-pub struct MemoryPlace {
+pub struct NotesLocation {
     /// A directory of the user's state.
     pub directory: PathBuf,
     /// Whether this run may write there.
@@ -28,9 +28,9 @@ pub struct MemoryPlace {
 }
 
 /// The note about one server.
-pub(super) struct Memory {
+pub(super) struct ServerNotes {
     /// `None` where nothing is kept.
-    place: Option<(PathBuf, MemoryPlace)>,
+    place: Option<(PathBuf, NotesLocation)>,
     note: Note,
     is_changed: bool,
 }
@@ -56,9 +56,9 @@ impl Note {
     }
 }
 
-impl Memory {
+impl ServerNotes {
     /// Reads the note about the server of the repository at `url`.
-    pub(super) fn open(place: Option<MemoryPlace>, url: &str) -> Self {
+    pub(super) fn open(place: Option<NotesLocation>, url: &str) -> Self {
         let place = place.map(|place| {
             let name = hash(Kind::Blob, url.as_bytes()).to_string();
             (place.directory.join(name), place)
@@ -76,9 +76,12 @@ impl Memory {
     }
 
     /// Where the trees of the tip are kept.
-    pub(super) fn seed(&self) -> Option<Seed> {
+    pub(super) fn kept_trees(&self) -> Option<KeptTrees> {
         let (file, place) = self.place.as_ref()?;
-        Some(Seed::new(file.with_extension("trees"), place.is_writable))
+        Some(KeptTrees::new(
+            file.with_extension("trees"),
+            place.is_writable,
+        ))
     }
 
     /// The remembered capabilities of a service.
@@ -127,7 +130,7 @@ impl Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for ServerNotes {
     fn drop(&mut self) {
         let Some((file, place)) = &self.place else {
             return;
@@ -186,13 +189,13 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn memory(directory: &Path, now: i64) -> Memory {
-        let place = MemoryPlace {
+    fn notes(directory: &Path, now: i64) -> ServerNotes {
+        let place = NotesLocation {
             directory: directory.to_owned(),
             is_writable: true,
             now,
         };
-        Memory::open(Some(place), "https://h/x")
+        ServerNotes::open(Some(place), "https://h/x")
     }
 
     fn capabilities(version: Version) -> Capabilities {
@@ -206,12 +209,12 @@ mod tests {
     fn capabilities_are_remembered_for_a_day() {
         let directory = tempfile::tempdir().unwrap();
         let known = capabilities(Version::V2);
-        memory(directory.path(), NOW).learn(Service::UploadPack, &known);
-        let later = |now| memory(directory.path(), now).capabilities(Service::UploadPack);
+        notes(directory.path(), NOW).learn(Service::UploadPack, &known);
+        let later = |now| notes(directory.path(), now).capabilities(Service::UploadPack);
         assert_eq!(later(NOW + 60), Some(known));
         assert_eq!(later(NOW + LIFETIME), None);
         assert_eq!(later(NOW - 60), None);
-        let receive = memory(directory.path(), NOW).capabilities(Service::ReceivePack);
+        let receive = notes(directory.path(), NOW).capabilities(Service::ReceivePack);
         assert_eq!(receive, None);
     }
 
@@ -219,17 +222,17 @@ mod tests {
     fn a_server_that_surprised_is_greeted_from_then_on() {
         let directory = tempfile::tempdir().unwrap();
         let known = capabilities(Version::V2);
-        memory(directory.path(), NOW).distrust();
-        memory(directory.path(), NOW).learn(Service::UploadPack, &known);
-        let later = memory(directory.path(), NOW).capabilities(Service::UploadPack);
+        notes(directory.path(), NOW).distrust();
+        notes(directory.path(), NOW).learn(Service::UploadPack, &known);
+        let later = notes(directory.path(), NOW).capabilities(Service::UploadPack);
         assert_eq!(later, None);
     }
 
     #[test]
     fn version_0_is_not_remembered() {
         let directory = tempfile::tempdir().unwrap();
-        memory(directory.path(), NOW).learn(Service::UploadPack, &capabilities(Version::V0));
-        let later = memory(directory.path(), NOW).capabilities(Service::UploadPack);
+        notes(directory.path(), NOW).learn(Service::UploadPack, &capabilities(Version::V0));
+        let later = notes(directory.path(), NOW).capabilities(Service::UploadPack);
         assert_eq!(later, None);
     }
 }

@@ -5,10 +5,10 @@ use std::io::Read;
 use super::capabilities::{Capabilities, Size};
 use super::packet::{Packets, Request};
 use super::{AGENT, OBJECT_FORMAT};
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 
 /// The request for refs that begin with one of `prefixes`.
-pub(in crate::codex::remote) fn request(
+pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
     prefixes: &[String],
 ) -> Vec<u8> {
@@ -32,7 +32,7 @@ pub(super) fn command(capabilities: &Capabilities, name: &str) -> Request {
 }
 
 /// Reads the answer: names and values as `git ls-remote --symref` prints them.
-pub(in crate::codex::remote) fn read(
+pub(in crate::codex::remote::native) fn read(
     packets: &mut Packets<impl Read>,
 ) -> Result<Vec<(String, String)>, Failure> {
     let mut refs = Vec::new();

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Purpose;
-use crate::codex::auth::{self, Credential};
-use crate::codex::error::{RemoteError, RemoteErrorKind};
 use crate::codex::git_config::Settings;
+use crate::codex::remote::credential::{self, Credential};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -16,7 +16,7 @@ use crate::workspace::Remote;
 
 /// A remote with everything that an operation on it needs.
 #[derive(Clone)]
-pub(in crate::codex) struct Bound {
+pub(in crate::codex) struct RemoteContext {
     pub(in crate::codex) remote: Remote,
     pub(in crate::codex) environment: Environment,
     pub(in crate::codex) credential: Option<Credential>,
@@ -26,7 +26,7 @@ pub(in crate::codex) struct Bound {
     pub(in crate::codex) reporter: Arc<dyn Reporter>,
 }
 
-impl Bound {
+impl RemoteContext {
     /// The context for `remote`. An error if a token would be sent unencrypted.
     pub(in crate::codex) fn new(
         remote: &Remote,
@@ -34,15 +34,15 @@ impl Bound {
         interrupt: &Interrupt,
         reporter: Arc<dyn Reporter>,
     ) -> Result<Self, RemoteError> {
-        let bound = Self {
+        let context = Self {
             remote: remote.clone(),
             environment: environment.clone(),
-            credential: auth::credential(remote, environment),
+            credential: credential::credential(remote, environment),
             settings: Arc::default(),
             interrupt: interrupt.clone(),
             reporter,
         };
-        bound.checked()
+        context.checked()
     }
 
     fn checked(self) -> Result<Self, RemoteError> {
@@ -81,7 +81,7 @@ impl Bound {
         if !keeps_credential {
             self.remote.token = None;
             self.remote.repository_token = None;
-            self.credential = auth::credential(&self.remote, &self.environment);
+            self.credential = credential::credential(&self.remote, &self.environment);
         }
         self.checked()?.allowed()
     }
@@ -122,7 +122,7 @@ impl Bound {
                 | RemoteErrorKind::NotFound
         );
         let tried = if about_access {
-            auth::tried(&self.remote, &self.environment)
+            credential::tried(&self.remote, &self.environment)
         } else {
             Vec::new()
         };

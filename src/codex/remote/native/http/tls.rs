@@ -19,8 +19,8 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier as PlatformVerifier;
 
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::native::failure::Failure;
 use crate::paths::shown;
 
 /// Which servers are trusted.

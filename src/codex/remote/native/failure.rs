@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::codex::error::{RemoteError, RemoteErrorKind};
-use crate::codex::transport::answer::NOT_GIT;
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::refs::NOT_GIT;
 
 /// The reason for which a request failed. `io::Read` and `io::Write` pass it on inside an `io::Error`, unchanged.
 #[derive(Debug, thiserror::Error)]

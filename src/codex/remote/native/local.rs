@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::child::Program;
 use super::protocol::capabilities::Service;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::process;
+use super::service_process::ServiceProgram;
+use crate::codex::child_process;
+use crate::codex::remote::error::RemoteErrorKind;
 use crate::environment::Environment;
 
 /// Runs the services of the repository at `path`.
-pub(super) fn program(path: PathBuf, environment: Environment) -> Program {
+pub(super) fn program(path: PathBuf, environment: Environment) -> ServiceProgram {
     let command = move |service: Service| {
         let mut command = git(&environment);
         command
@@ -20,7 +20,7 @@ pub(super) fn program(path: PathBuf, environment: Environment) -> Program {
         command.env("GIT_PROTOCOL", "version=2");
         command
     };
-    Program {
+    ServiceProgram {
         command: Box::new(command),
         missing: RemoteErrorKind::NoTransport,
         need: "a local path is read and written by git itself",
@@ -29,7 +29,7 @@ pub(super) fn program(path: PathBuf, environment: Environment) -> Program {
 
 /// Returns git without the configuration in the environment: that belongs to the client, not to the repository.
 fn git(environment: &Environment) -> Command {
-    let mut command = process::git("git", environment);
+    let mut command = child_process::git("git", environment);
     command
         .env_remove("GIT_CONFIG_PARAMETERS")
         .env_remove("GIT_CONFIG_COUNT")

@@ -7,29 +7,29 @@ use super::capabilities::{Capabilities, Version};
 use super::list::command;
 use super::packet::{Band, Messages, Packets, Request, server_error};
 use super::{AGENT, OBJECT_FORMAT};
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
 /// One fetch. Nothing is negotiated: the objects that are there already are named once, and the server sends the rest.
-pub(in crate::codex::remote) struct Wanted<'w> {
-    pub(in crate::codex::remote) wants: &'w [ObjectId],
-    pub(in crate::codex::remote) haves: &'w [ObjectId],
+pub(in crate::codex::remote::native) struct Wanted<'w> {
+    pub(in crate::codex::remote::native) wants: &'w [ObjectId],
+    pub(in crate::codex::remote::native) haves: &'w [ObjectId],
     /// Commits of the clone whose parents it lacks.
-    pub(in crate::codex::remote) shallow: &'w BTreeSet<ObjectId>,
-    pub(in crate::codex::remote) depth: Option<u32>,
+    pub(in crate::codex::remote::native) shallow: &'w BTreeSet<ObjectId>,
+    pub(in crate::codex::remote::native) depth: Option<u32>,
     /// What the server may leave out.
-    pub(in crate::codex::remote) filter: Option<&'w str>,
+    pub(in crate::codex::remote::native) filter: Option<&'w str>,
 }
 
 /// How the ends of the clone's history changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::codex::remote) struct Boundary {
-    pub(in crate::codex::remote) shallow: Vec<ObjectId>,
-    pub(in crate::codex::remote) unshallow: Vec<ObjectId>,
+pub(in crate::codex::remote::native) struct Boundary {
+    pub(in crate::codex::remote::native) shallow: Vec<ObjectId>,
+    pub(in crate::codex::remote::native) unshallow: Vec<ObjectId>,
 }
 
 /// The request of a fetch.
-pub(in crate::codex::remote) fn request(
+pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
     wanted: &Wanted<'_>,
 ) -> Vec<u8> {
@@ -93,7 +93,7 @@ impl Wanted<'_> {
 }
 
 /// Reads the answer; the pack is written to `pack`, messages of the server to `messages`.
-pub(in crate::codex::remote) fn read(
+pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
     wanted: &Wanted<'_>,
     answer: impl Read,

@@ -13,11 +13,11 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use super::message::{Body, Chunks, Head, read_head};
 use super::proxy::Proxy;
 use super::tls;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::remote::address::Address;
-use crate::codex::remote::carrier;
-use crate::codex::remote::failure::Failure;
-use crate::codex::remote::patience::{Patience, Wire};
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::native::address::Address;
+use crate::codex::remote::native::carrier;
+use crate::codex::remote::native::failure::Failure;
+use crate::codex::remote::native::idle_timeout::{IdleTimeout, TimedStream};
 
 /// The size of the buffers for requests and responses.
 const SEND_BUFFER: usize = 64 << 10;
@@ -28,7 +28,7 @@ pub(super) struct Route<'r> {
     pub(super) proxy: Option<&'r Proxy>,
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) connect: Duration,
-    pub(super) patience: &'r Patience,
+    pub(super) idle_timeout: &'r IdleTimeout,
 }
 
 /// A connection for consecutive requests.
@@ -39,8 +39,8 @@ pub(super) struct Connection {
 }
 
 pub(super) enum Stream {
-    Plain(Wire<TcpStream>),
-    Tls(Box<StreamOwned<ClientConnection, Wire<TcpStream>>>),
+    Plain(TimedStream<TcpStream>),
+    Tls(Box<StreamOwned<ClientConnection, TimedStream<TcpStream>>>),
 }
 
 impl Connection {
@@ -50,7 +50,7 @@ impl Connection {
             None => connect(route.address, route)?,
         };
         socket.set_nodelay(true)?;
-        let wire = Wire::new(socket, route.patience.clone())?;
+        let wire = TimedStream::new(socket, route.idle_timeout.clone())?;
         let stream = match &route.tls {
             Some(config) => {
                 let wire = match route.proxy {
@@ -136,7 +136,7 @@ fn connect(address: &Address, route: &Route<'_>) -> Result<TcpStream, Failure> {
     });
     let mut outcome = None;
     // Twice the limit: for resolving the name, and for connecting.
-    route.patience.until(route.connect * 2, |tick| {
+    route.idle_timeout.until(route.connect * 2, |tick| {
         match receiver.recv_timeout(tick) {
             Ok(done) => outcome = Some(done),
             Err(RecvTimeoutError::Timeout) => {}
@@ -175,10 +175,10 @@ fn connect_blocking(host: &str, port: u16, limit: Duration) -> Result<TcpStream,
 
 /// Makes a proxy connect to `address`, for end-to-end TLS.
 fn tunnel(
-    mut wire: Wire<TcpStream>,
+    mut wire: TimedStream<TcpStream>,
     proxy: &Proxy,
     address: &Address,
-) -> Result<Wire<TcpStream>, Failure> {
+) -> Result<TimedStream<TcpStream>, Failure> {
     let authority = address.authority();
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
     if let Some(authorization) = &proxy.authorization {
@@ -191,7 +191,7 @@ fn tunnel(
     let head = read_head(&mut BufReader::with_capacity(1, &mut wire))?;
     match head.status {
         200..=299 => Ok(wire),
-        407 => Err(proxy.refusal(&head)),
+        407 => Err(proxy.rejection(&head)),
         status => Err(Failure::new(
             RemoteErrorKind::Proxy,
             format!(
@@ -205,8 +205,8 @@ fn tunnel(
 fn handshake(
     config: Arc<ClientConfig>,
     address: &Address,
-    mut wire: Wire<TcpStream>,
-) -> Result<StreamOwned<ClientConnection, Wire<TcpStream>>, Failure> {
+    mut wire: TimedStream<TcpStream>,
+) -> Result<StreamOwned<ClientConnection, TimedStream<TcpStream>>, Failure> {
     let name = ServerName::try_from(address.host.clone())
         .map_err(|error| Failure::new(RemoteErrorKind::Tls, error.to_string()))?;
     let mut connection = ClientConnection::new(config, name).map_err(tls::failure)?;
@@ -369,13 +369,13 @@ mod tests {
         let response = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlimit";
         for length in [None, Some(u64::MAX)] {
             let address = respond_with(response);
-            let patience = Patience::new(Interrupt::default(), Duration::from_secs(60));
+            let idle_timeout = IdleTimeout::new(Interrupt::default(), Duration::from_secs(60));
             let mut connection = Connection::open(&Route {
                 address: &address,
                 proxy: None,
                 tls: None,
                 connect: Duration::from_secs(60),
-                patience: &patience,
+                idle_timeout: &idle_timeout,
             })
             .unwrap();
             // Endless: only the response can stop it.

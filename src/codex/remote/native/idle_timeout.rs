@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::OnSignal;
+use crate::codex::remote::OnSignal;
+use crate::codex::remote::error::RemoteErrorKind;
 use crate::interrupt::Interrupt;
 use crate::platform::{self, AsFd, BorrowedFd, Ready};
 
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// The time limit for the next byte, and the effect of a signal. Clones share the limits.
 #[derive(Clone)]
-pub(super) struct Patience {
+pub(super) struct IdleTimeout {
     interrupt: Interrupt,
     limits: Arc<Mutex<Limits>>,
 }
@@ -29,7 +29,7 @@ struct Limits {
     idle: Duration,
 }
 
-impl Patience {
+impl IdleTimeout {
     pub(super) fn new(interrupt: Interrupt, idle: Duration) -> Self {
         let limits = Limits {
             on_signal: OnSignal::Stop,
@@ -90,15 +90,18 @@ impl Patience {
 }
 
 /// A non-blocking socket or pipe with the idle time limit.
-pub(super) struct Wire<T> {
+pub(super) struct TimedStream<T> {
     inner: T,
-    patience: Patience,
+    idle_timeout: IdleTimeout,
 }
 
-impl<T: AsFd> Wire<T> {
-    pub(super) fn new(inner: T, patience: Patience) -> io::Result<Self> {
+impl<T: AsFd> TimedStream<T> {
+    pub(super) fn new(inner: T, idle_timeout: IdleTimeout) -> io::Result<Self> {
         platform::set_nonblocking(inner.as_fd())?;
-        Ok(Self { inner, patience })
+        Ok(Self {
+            inner,
+            idle_timeout,
+        })
     }
 
     /// Whether bytes, or the end, can be read at once.
@@ -107,12 +110,12 @@ impl<T: AsFd> Wire<T> {
     }
 }
 
-impl<T: AsFd + Read> Read for Wire<T> {
+impl<T: AsFd + Read> Read for TimedStream<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.inner.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.patience.ready(self.inner.as_fd(), Ready::ToRead)?
+                    self.idle_timeout.ready(self.inner.as_fd(), Ready::ToRead)?
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
@@ -121,13 +124,13 @@ impl<T: AsFd + Read> Read for Wire<T> {
     }
 }
 
-impl<T: AsFd + Write> Write for Wire<T> {
+impl<T: AsFd + Write> Write for TimedStream<T> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         loop {
             match self.inner.write(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.patience.ready(self.inner.as_fd(), Ready::ToWrite)?
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self
+                    .idle_timeout
+                    .ready(self.inner.as_fd(), Ready::ToWrite)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
@@ -145,10 +148,10 @@ mod tests {
 
     use super::*;
 
-    fn wire(idle: Duration, interrupt: &Interrupt) -> (Wire<PipeReader>, PipeWriter) {
+    fn wire(idle: Duration, interrupt: &Interrupt) -> (TimedStream<PipeReader>, PipeWriter) {
         let (ours, theirs) = io::pipe().unwrap();
-        let patience = Patience::new(interrupt.clone(), idle);
-        (Wire::new(ours, patience).unwrap(), theirs)
+        let idle_timeout = IdleTimeout::new(interrupt.clone(), idle);
+        (TimedStream::new(ours, idle_timeout).unwrap(), theirs)
     }
 
     fn kind(error: io::Error) -> Option<RemoteErrorKind> {
@@ -169,7 +172,7 @@ mod tests {
         let (mut wire, _theirs) = wire(Duration::from_secs(600), &interrupt);
         let error = wire.read(&mut [0]).unwrap_err();
         assert!(matches!(kind(error), Some(RemoteErrorKind::Interrupted(_))));
-        wire.patience.set(OnSignal::GoOn, Duration::ZERO);
+        wire.idle_timeout.set(OnSignal::GoOn, Duration::ZERO);
         let error = wire.read(&mut [0]).unwrap_err();
         assert_eq!(kind(error), Some(RemoteErrorKind::TimedOut));
     }

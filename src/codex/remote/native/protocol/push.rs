@@ -5,7 +5,7 @@ use std::io::Read;
 use super::capabilities::Capabilities;
 use super::packet::{Messages, Packet, Packets, Request, server_error};
 use super::{AGENT, OBJECT_FORMAT};
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
 /// Longer reports are not read: one ref has a few lines.
@@ -13,27 +13,27 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// The update of one branch. The server makes it only if the branch is at `old`, so nothing is ever overwritten.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::codex::remote) struct Update<'u> {
+pub(in crate::codex::remote::native) struct Update<'u> {
     /// `None` for a branch that does not exist.
-    pub(in crate::codex::remote) old: Option<ObjectId>,
-    pub(in crate::codex::remote) new: ObjectId,
+    pub(in crate::codex::remote::native) old: Option<ObjectId>,
+    pub(in crate::codex::remote::native) new: ObjectId,
     /// The full name of the ref.
-    pub(in crate::codex::remote) name: &'u str,
+    pub(in crate::codex::remote::native) name: &'u str,
 }
 
 /// What the server says became of a push.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::codex::remote) enum Report {
+pub(in crate::codex::remote::native) enum Report {
     /// The update was made; the ref that was updated, where that is another one than the named.
     Accepted(Option<String>),
     /// The update was refused, for this reason.
-    Refused(String),
+    Rejected(String),
     /// The server could not store the objects.
     NotUnpacked(String),
 }
 
 /// The part of the request before the pack.
-pub(in crate::codex::remote) fn request(
+pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
     update: &Update<'_>,
 ) -> Vec<u8> {
@@ -63,7 +63,7 @@ fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
 }
 
 /// Reads the report; messages of the server, such as those of its hooks, are added to `messages`.
-pub(in crate::codex::remote) fn read(
+pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
     update: &Update<'_>,
     answer: impl Read,
@@ -140,7 +140,7 @@ fn verdict_of(line: &str, name: &str) -> Option<Report> {
     let (reference, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     match verdict {
         "ok" if reference == name => Some(Report::Accepted(None)),
-        "ng" if reference == name => Some(Report::Refused(reason.to_owned())),
+        "ng" if reference == name => Some(Report::Rejected(reason.to_owned())),
         _ => None,
     }
 }
@@ -207,7 +207,7 @@ mod tests {
             ),
             (
                 &["unpack ok", "ng refs/heads/main fetch first"],
-                Report::Refused("fetch first".to_owned()),
+                Report::Rejected("fetch first".to_owned()),
             ),
             (
                 &["unpack disk full", "ng refs/heads/main unpacker error"],

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 
 /// The maximum length of a head.
 const MOST_HEAD_BYTES: usize = 64 << 10;
@@ -13,7 +13,7 @@ const MOST_CHUNK_LINE: u64 = 4096;
 
 /// The head of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::codex::remote) struct Head {
+pub(in crate::codex::remote::native) struct Head {
     pub(super) status: u16,
     /// Pairs of name, in lower case, and value.
     headers: Vec<(String, String)>,

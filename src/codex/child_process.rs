@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::OnSignal;
+use super::remote::OnSignal;
 use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;

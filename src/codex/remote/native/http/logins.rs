@@ -8,12 +8,12 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::remote::address::Address;
-use crate::codex::remote::failure::Failure;
-use crate::codex::transport::OnSignal;
-use crate::codex::transport::bound::Bound;
-use crate::codex::transport::process::{self, RunError, Watch};
+use crate::codex::child_process::{self, RunError, Watch};
+use crate::codex::remote::OnSignal;
+use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::native::address::Address;
+use crate::codex::remote::native::failure::Failure;
 use crate::environment::Environment;
 use crate::secret::Secret;
 
@@ -93,10 +93,10 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    pub(super) fn new(address: &Address, bound: &Bound) -> Self {
+    pub(super) fn new(address: &Address, context: &RemoteContext) -> Self {
         Self {
-            netrc: from_netrc(address, &bound.environment),
-            helper: Helper::new(address, address.user.as_deref(), bound),
+            netrc: from_netrc(address, &context.environment),
+            helper: Helper::new(address, address.user.as_deref(), context),
             is_helper_asked: false,
             tried: Vec::new(),
         }
@@ -143,13 +143,13 @@ impl Logins {
 pub(super) struct Helper {
     /// The server, in the format of `git credential`.
     server: String,
-    bound: Bound,
+    context: RemoteContext,
     /// Whether git is not installed.
     is_missing: bool,
 }
 
 impl Helper {
-    pub(super) fn new(address: &Address, user: Option<&str>, bound: &Bound) -> Self {
+    pub(super) fn new(address: &Address, user: Option<&str>, context: &RemoteContext) -> Self {
         let mut server = format!(
             "protocol={}\nhost={}\npath={}\n",
             address.scheme(),
@@ -161,7 +161,7 @@ impl Helper {
         }
         Self {
             server,
-            bound: bound.clone(),
+            context: context.clone(),
             is_missing: false,
         }
     }
@@ -186,14 +186,14 @@ impl Helper {
 
     /// Runs `git credential`, and returns its output. `None` if git is not installed, or fails.
     fn run(&mut self, action: &str, description: &str) -> Result<Option<String>, Failure> {
-        let mut command = process::git("git", &self.bound.environment);
+        let mut command = child_process::git("git", &self.context.environment);
         command.args(["credential", action]).current_dir("/");
         command.stdin(pipe(description)?);
-        let timeout = self.bound.remote.timeout;
-        let ran = process::run(
+        let timeout = self.context.remote.timeout;
+        let ran = child_process::run(
             command,
             &[],
-            &self.bound.interrupt,
+            &self.context.interrupt,
             OnSignal::Stop,
             Watch::OutputOnly,
             |_| timeout.connect + timeout.idle,

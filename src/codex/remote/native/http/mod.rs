@@ -6,7 +6,7 @@
 
 mod challenge;
 mod connection;
-mod credentials;
+mod logins;
 mod message;
 mod proxy;
 mod tls;
@@ -20,17 +20,17 @@ use rustls::ClientConfig;
 use super::address::Address;
 use super::carrier::{Body, Carrier, Reader};
 use super::failure::Failure;
-use super::patience::Patience;
+use super::http_settings::is_authorization;
+use super::idle_timeout::IdleTimeout;
 use super::protocol::capabilities::Service;
-use super::settings::is_authorization;
-use crate::codex::auth::Credential;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::answer::NOT_GIT;
-use crate::codex::transport::bound::Bound;
-use crate::codex::transport::http_response::{is_rate_limit, retry_after};
+use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::credential::Credential;
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::http_response::{is_rate_limit, retry_after};
+use crate::codex::remote::refs::NOT_GIT;
 use crate::secret::Secret;
 use connection::{Connection, Route};
-use credentials::{Login, Logins};
+use logins::{Login, Logins};
 use message::Head;
 use proxy::Proxy;
 use tls::Trust;
@@ -67,8 +67,8 @@ const ONLY_GIT_VARIABLES: [&str; 6] = [
 
 /// A server reached over http.
 pub(super) struct Http {
-    bound: Bound,
-    patience: Patience,
+    context: RemoteContext,
+    idle_timeout: IdleTimeout,
     /// The address of the repository. A redirect of the first request changes it.
     address: Address,
     tls: Option<Arc<ClientConfig>>,
@@ -95,17 +95,21 @@ struct Call<'c> {
 
 impl Http {
     /// Prepares requests to the repository at `url`. An error if only git can talk to it.
-    pub(super) fn new(bound: &Bound, patience: Patience, url: &str) -> Result<Self, Failure> {
+    pub(super) fn new(
+        context: &RemoteContext,
+        idle_timeout: IdleTimeout,
+        url: &str,
+    ) -> Result<Self, Failure> {
         let address = Address::parse(url)
             .ok_or_else(|| Failure::NeedsGit(format!("`{url}` is not a valid http URL")))?;
-        check_settings(&address, bound)?;
-        let proxy = proxy::choose(&address, bound)?;
-        let tls = address.is_tls.then(|| trust(&address, bound));
+        check_settings(&address, context)?;
+        let proxy = proxy::choose(&address, context)?;
+        let tls = address.is_tls.then(|| trust(&address, context));
         Ok(Self {
-            logins: Logins::new(&address, bound),
+            logins: Logins::new(&address, context),
             tls: tls.transpose()?,
-            bound: bound.clone(),
-            patience,
+            context: context.clone(),
+            idle_timeout,
             address,
             proxy,
             login: None,
@@ -126,7 +130,7 @@ impl Http {
                 }
                 401 => self.log_in(&head, is_whole)?,
                 301 | 302 | 303 | 307 | 308 => self.redirect(&head, &call)?,
-                _ => return Err(self.refusal(&head, is_whole, &call)),
+                _ => return Err(self.rejection(&head, is_whole, &call)),
             }
         }
         Err(Failure::new(
@@ -169,8 +173,8 @@ impl Http {
             address: &self.address,
             proxy: self.proxy.as_ref(),
             tls: self.tls.clone(),
-            connect: self.bound.remote.timeout.connect,
-            patience: &self.patience,
+            connect: self.context.remote.timeout.connect,
+            idle_timeout: &self.idle_timeout,
         }
     }
 
@@ -197,7 +201,7 @@ impl Http {
             add("Content-Type", content_type);
         }
         if call.service == Service::UploadPack
-            && self.bound.settings.get("protocol.version") != Some("0")
+            && self.context.settings.get("protocol.version") != Some("0")
         {
             add("Git-Protocol", "version=2");
         }
@@ -217,7 +221,7 @@ impl Http {
         if let Some(authorization) = forwarded.and_then(|proxy| proxy.authorization.as_ref()) {
             add("Proxy-Authorization", authorization.reveal());
         }
-        for header in self.bound.settings.http_all(&self.address, "extraheader") {
+        for header in self.context.settings.http_all(&self.address, "extraheader") {
             let (name, value) = header.split_once(':').unwrap_or((header, ""));
             // A server rejects two credentials.
             let is_replaced = authorization.is_some() && is_authorization(header);
@@ -229,9 +233,9 @@ impl Http {
     }
 
     fn user_agent(&self) -> String {
-        let configured = self.bound.settings.http(&self.address, "useragent");
+        let configured = self.context.settings.http(&self.address, "useragent");
         let configured = self
-            .bound
+            .context
             .environment
             .get("GIT_HTTP_USER_AGENT")
             .or(configured);
@@ -242,7 +246,7 @@ impl Http {
 
     /// The token, which is sent with every request, else the login that was chosen after a 401.
     fn authorization(&self) -> Option<Secret> {
-        let own = self.bound.credential.as_ref();
+        let own = self.context.credential.as_ref();
         own.map(Credential::authorization)
             .or_else(|| self.login.as_ref().map(Login::header))
     }
@@ -252,9 +256,9 @@ impl Http {
         let challenges: Vec<_> = head.values("www-authenticate").collect();
         let schemes = challenge::schemes(challenges.iter().copied());
         let mut detail = self.quote(head, is_whole);
-        let mut has_sent = self.bound.credential.is_some()
-            || authorized_by_header(&self.address, &self.bound).is_some();
-        if self.bound.credential.is_none() {
+        let mut has_sent = self.context.credential.is_some()
+            || authorized_by_header(&self.address, &self.context).is_some();
+        if self.context.credential.is_none() {
             if challenge::excludes_basic(&schemes) {
                 return Err(needs_git_for(&schemes));
             }
@@ -288,7 +292,7 @@ impl Http {
 
     /// Which logins were sent besides a token, as sentences for an error message.
     fn tried(&self) -> Vec<String> {
-        let header = authorized_by_header(&self.address, &self.bound);
+        let header = authorized_by_header(&self.address, &self.context);
         header
             .map(str::to_owned)
             .into_iter()
@@ -308,7 +312,7 @@ impl Http {
     fn redirect(&mut self, head: &Head, call: &Call<'_>) -> Result<(), Failure> {
         self.connection = None;
         let location = head.header("location").unwrap_or_default();
-        let follow = self.bound.settings.http(&self.address, "followredirects");
+        let follow = self.context.settings.http(&self.address, "followredirects");
         let may_follow = follow != Some("false") && call.method == "GET";
         let base = location
             .strip_suffix(call.target.as_str())
@@ -319,9 +323,9 @@ impl Http {
         match base {
             Some(base) if may_follow && is_safe && self.authorization().is_none() => {
                 tracing::debug!(to = %base, "redirected");
-                self.logins = Logins::new(&base, &self.bound);
-                self.proxy = proxy::choose(&base, &self.bound)?;
-                let tls = base.is_tls.then(|| trust(&base, &self.bound));
+                self.logins = Logins::new(&base, &self.context);
+                self.proxy = proxy::choose(&base, &self.context)?;
+                let tls = base.is_tls.then(|| trust(&base, &self.context));
                 self.tls = tls.transpose()?;
                 self.address = base;
                 Ok(())
@@ -330,7 +334,7 @@ impl Http {
                 Err(Failure::Surprise(format!("status {}", head.status)))
             }
             _ => {
-                let target = self.bound.leads_to(location);
+                let target = self.context.leads_to(location);
                 let detail = target.map(|url| format!("it leads to {url}"));
                 Err(Failure::Remote {
                     kind: RemoteErrorKind::Redirected,
@@ -370,7 +374,7 @@ impl Http {
     }
 
     /// The failure for a status that is not a success.
-    fn refusal(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
+    fn rejection(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
         let status = head.status;
         if status == 411 && matches!(call.body, Body::Stream { length: None, .. }) {
             self.connection = None;
@@ -383,7 +387,7 @@ impl Http {
             return Failure::Surprise(format!("status {status}"));
         }
         if let (407, Some(proxy)) = (status, &self.proxy) {
-            return proxy.refusal(head);
+            return proxy.rejection(head);
         }
         let kind = match status {
             403 => RemoteErrorKind::Forbidden,
@@ -419,7 +423,7 @@ impl Http {
 
     /// Masks credentials, as servers may repeat the request in an error response.
     fn redacted(&self, text: &str) -> String {
-        let text = self.bound.redacted_line(text);
+        let text = self.context.redacted_line(text);
         self.login
             .as_ref()
             .map_or(text.clone(), |login| login.redacted(&text))
@@ -495,18 +499,18 @@ impl Carrier for Http {
 }
 
 /// Returns an error if git's configuration asks for something that only git can do.
-fn check_settings(address: &Address, bound: &Bound) -> Result<(), Failure> {
+fn check_settings(address: &Address, context: &RemoteContext) -> Result<(), Failure> {
     let applies = |name: &&&str| address.is_tls || !name.to_ascii_lowercase().contains("ssl");
     let is_set = |name: &&&str| {
-        let value = bound.settings.http(address, &name.to_ascii_lowercase());
-        // With an empty file name, cookies are kept in memory.
+        let value = context.settings.http(address, &name.to_ascii_lowercase());
+        // With an empty file name, cookies are kept in notes.
         value.is_some_and(|value| !value.is_empty() || **name == "cookieFile")
     };
     let setting = ONLY_GIT.iter().filter(applies).find(is_set);
     let variable = ONLY_GIT_VARIABLES
         .iter()
         .filter(applies)
-        .find(|name| bound.environment.get(name).is_some());
+        .find(|name| context.environment.get(name).is_some());
 
     match (setting, variable) {
         (Some(name), _) => Err(Failure::NeedsGit(format!("`http.{name}` is set"))),
@@ -516,21 +520,21 @@ fn check_settings(address: &Address, bound: &Bound) -> Result<(), Failure> {
 }
 
 /// The logins that git itself sends besides a token, as sentences for an error message.
-pub(in crate::codex) fn logins_of_git(bound: &Bound) -> Vec<String> {
-    let Some(address) = Address::parse(&bound.remote.url.for_git()) else {
+pub(in crate::codex) fn logins_of_git(context: &RemoteContext) -> Vec<String> {
+    let Some(address) = Address::parse(&context.remote.url.for_git()) else {
         return Vec::new();
     };
-    let netrc = credentials::from_netrc(&address, &bound.environment);
-    let netrc = netrc.map(|_| credentials::NETRC_SENT);
-    let sent = authorized_by_header(&address, bound)
+    let netrc = logins::from_netrc(&address, &context.environment);
+    let netrc = netrc.map(|_| logins::NETRC_SENT);
+    let sent = authorized_by_header(&address, context)
         .into_iter()
         .chain(netrc);
     sent.map(str::to_owned).collect()
 }
 
 /// A sentence for an error message, if the user's `http.extraHeader` authorizes requests to `address`.
-fn authorized_by_header(address: &Address, bound: &Bound) -> Option<&'static str> {
-    let headers = bound.settings.http_all(address, "extraheader");
+fn authorized_by_header(address: &Address, context: &RemoteContext) -> Option<&'static str> {
+    let headers = context.settings.http_all(address, "extraheader");
     let is_authorized = headers.into_iter().any(is_authorization);
     is_authorized.then_some("the `Authorization` of git's `http.extraHeader` was sent")
 }
@@ -541,16 +545,16 @@ fn needs_git_for(schemes: &[String]) -> Failure {
 }
 
 /// The TLS settings for `address`. The environment takes precedence over the configuration, as in git.
-fn trust(address: &Address, bound: &Bound) -> Result<Arc<ClientConfig>, Failure> {
-    let environment = &bound.environment;
+fn trust(address: &Address, context: &RemoteContext) -> Result<Arc<ClientConfig>, Failure> {
+    let environment = &context.environment;
     let is_unverified = environment.get("GIT_SSL_NO_VERIFY").is_some()
-        || bound.settings.http_flag(address, "sslverify") == Some(false);
+        || context.settings.http_flag(address, "sslverify") == Some(false);
     if is_unverified {
         return tls::config(&Trust::All);
     }
 
     let named = environment.get("GIT_SSL_CAINFO").map(Into::into);
     let home = environment.get("HOME");
-    let file = named.or_else(|| bound.settings.http_path(address, "sslcainfo", home));
+    let file = named.or_else(|| context.settings.http_path(address, "sslcainfo", home));
     tls::config(&file.map_or(Trust::Platform, Trust::File))
 }

@@ -5,23 +5,23 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::carrier::{Body, Carrier};
-use super::clone::{self, Incoming};
 use super::failure::Failure;
+use super::idle_timeout::IdleTimeout;
+use super::incoming_pack::{self, IncomingPack};
+use super::kept_trees::KeptTrees;
 use super::local_repository::LocalRepository;
-use super::memory::Memory;
-use super::outgoing::OutgoingPack;
-use super::patience::Patience;
+use super::outgoing_pack::OutgoingPack;
 use super::protocol::capabilities::{self, Advertisement, Capabilities, Service, Version};
 use super::protocol::packet::{Messages, Packets};
 use super::protocol::push::{Report, Update};
 use super::protocol::{fetch, list, push};
-use super::seed::Seed;
-use crate::codex::error::RemoteErrorKind;
+use super::server_notes::ServerNotes;
 use crate::codex::push_contents::PushContents;
+use crate::codex::remote::OnSignal;
+use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::refs::SHA_256;
 use crate::codex::store::Store;
-use crate::codex::transport::OnSignal;
-use crate::codex::transport::answer::SHA_256;
-use crate::codex::transport::bound::Bound;
 use crate::object::ObjectId;
 
 /// After a push that lost a race, a list of refs that is older may have been overtaken, so that a fetch asks again.
@@ -47,17 +47,17 @@ pub(super) struct PushFailure {
 
 /// A conversation with one repository.
 pub(super) struct Conversation {
-    bound: Bound,
-    patience: Patience,
+    context: RemoteContext,
+    idle_timeout: IdleTimeout,
     carrier: Box<dyn Carrier>,
     /// What the server can do, where that is known.
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
-    memory: Memory,
+    notes: ServerNotes,
     /// The repository itself, where it can be read in place.
     local: Option<LocalRepository>,
     /// The kept trees of the tip, where fetching them takes a turn on a network.
-    seed: Option<Seed>,
+    kept_trees: Option<KeptTrees>,
     /// A service of version 0 that sent its refs and was asked nothing yet.
     greeted: bool,
     /// A running service has cut the history for a fetch. It would not do so a second time: it keeps the first cut.
@@ -73,24 +73,24 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn new(
-        bound: Bound,
-        patience: Patience,
+        context: RemoteContext,
+        idle_timeout: IdleTimeout,
         carrier: Box<dyn Carrier>,
-        memory: Memory,
+        notes: ServerNotes,
         local: Option<LocalRepository>,
     ) -> Self {
         let remembered = |service| {
             let of_use = carrier.is_stateless();
-            memory.capabilities(service).filter(|_| of_use)
+            notes.capabilities(service).filter(|_| of_use)
         };
         Self {
             upload: remembered(Service::UploadPack),
             receive: remembered(Service::ReceivePack),
-            seed: memory.seed().filter(|_| local.is_none()),
-            memory,
+            kept_trees: notes.kept_trees().filter(|_| local.is_none()),
+            notes,
             local,
-            bound,
-            patience,
+            context,
+            idle_timeout,
             carrier,
             greeted: false,
             has_cut: false,
@@ -204,8 +204,8 @@ impl Conversation {
             .tip()
             .ok()
             .filter(|known| store.read_commit(*known).is_some());
-        let is_planted = known.is_none() && depth == 1 && self.plant(store, tip);
-        if !is_planted {
+        let is_restored = known.is_none() && depth == 1 && self.restore_trees(store, tip);
+        if !is_restored {
             self.fetch_tip(store, tip, depth, known)?;
         }
         let recorded = store.set_tip(tip);
@@ -213,9 +213,12 @@ impl Conversation {
     }
 
     /// Fills an empty clone with the trees of `tip` from an earlier run; whether they were kept.
-    fn plant(&mut self, store: &Store, tip: ObjectId) -> bool {
-        let seed = self.seed.as_mut().filter(|_| store.holds_trees_alone());
-        seed.is_some_and(|seed| seed.plant(store, tip))
+    fn restore_trees(&mut self, store: &Store, tip: ObjectId) -> bool {
+        let kept_trees = self
+            .kept_trees
+            .as_mut()
+            .filter(|_| store.holds_trees_alone());
+        kept_trees.is_some_and(|kept_trees| kept_trees.restore(store, tip))
     }
 
     /// Fetches `tip` into a clone that holds `known`.
@@ -233,9 +236,13 @@ impl Conversation {
             filter: store.filter(),
         };
         let pack = self.with_greeting(|this| this.fetch_once(store, &wanted))?;
-        if let Some(seed) = self.seed.as_mut().filter(|_| store.holds_trees_alone()) {
-            seed.fetched(pack, known.is_none());
-            seed.keep(store, tip);
+        if let Some(kept_trees) = self
+            .kept_trees
+            .as_mut()
+            .filter(|_| store.holds_trees_alone())
+        {
+            kept_trees.fetched(pack, known.is_none());
+            kept_trees.keep(store, tip);
         }
         Ok(())
     }
@@ -270,7 +277,7 @@ impl Conversation {
 
     fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<Option<PathBuf>, Failure> {
         let capabilities = self.capabilities_to_fetch(want.depth.is_some())?;
-        let mut shallow = clone::shallow(store)?;
+        let mut shallow = incoming_pack::shallow(store)?;
         let wanted = fetch::Wanted {
             wants: want.ids,
             // Version 0 would have to negotiate.
@@ -283,7 +290,7 @@ impl Conversation {
             filter: want.filter,
         };
         let request = fetch::request(&capabilities, &wanted);
-        let mut pack = Incoming::new(store, self.bound.reporter.clone())?;
+        let mut pack = IncomingPack::new(store, self.context.reporter.clone())?;
         let mut messages = Messages::default();
         let mut boundary = fetch::Boundary::default();
         self.greeted = false;
@@ -303,7 +310,7 @@ impl Conversation {
         } = boundary;
         shallow.extend(cut);
         shallow.retain(|id| !unshallow.contains(id));
-        clone::set_shallow(store, &shallow)?;
+        incoming_pack::set_shallow(store, &shallow)?;
         if capabilities.version == Version::V2 || self.carrier.is_stateless() {
             self.upload = Some(capabilities);
         } else {
@@ -361,12 +368,12 @@ impl Conversation {
         let mut result = once(self, &mut messages);
         if let Err(Failure::LengthRequired) = &result {
             tracing::debug!("the server wants to know the length of a push");
-            self.memory.note_length_required();
+            self.notes.note_length_required();
             result = once(self, &mut messages);
         }
         if let Err(Failure::Surprise(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
-            self.memory.distrust();
+            self.notes.distrust();
             self.receive = None;
             result = once(self, &mut messages);
         }
@@ -377,12 +384,12 @@ impl Conversation {
         }
         match result {
             Ok(report) => {
-                if let Some(seed) = self
-                    .seed
+                if let Some(kept_trees) = self
+                    .kept_trees
                     .as_ref()
                     .filter(|_| matches!(report, Report::Accepted(_)))
                 {
-                    seed.keep(store, update.new);
+                    kept_trees.keep(store, update.new);
                 }
                 Ok(Answered { report, messages })
             }
@@ -406,17 +413,17 @@ impl Conversation {
             None => self.greet(Service::ReceivePack)?.capabilities,
         };
         let command = push::request(&capabilities, update);
-        let is_length_required = self.carrier.is_stateless() && self.memory.is_length_required();
+        let is_length_required = self.carrier.is_stateless() && self.notes.is_length_required();
         let length = pack.prepare(is_length_required)?;
-        let verdict = self.bound.remote.timeout.push_verdict;
-        let (patience, reporter) = (self.patience.clone(), self.bound.reporter.clone());
+        let verdict = self.context.remote.timeout.push_verdict;
+        let (idle_timeout, reporter) = (self.idle_timeout.clone(), self.context.reporter.clone());
         let mut write = |out: &mut dyn Write| {
             progress.is_complete = false;
             out.write_all(&command)?;
             pack.write(out, reporter.as_ref())?;
             // From now on the server may act on it, and its hooks may take their time.
             progress.is_complete = true;
-            patience.set(OnSignal::GoOn, verdict);
+            idle_timeout.set(OnSignal::GoOn, verdict);
             Ok(())
         };
         let body = Body::Stream {
@@ -448,33 +455,33 @@ impl Conversation {
             self.has_cut = false;
             self.pushed = None;
         }
-        let timeout = self.bound.remote.timeout;
+        let timeout = self.context.remote.timeout;
         let is_stateless = carrier.is_stateless();
         if !is_stateless {
             // A program connects before it says anything.
-            self.patience.set_idle(timeout.connect + timeout.idle);
+            self.idle_timeout.set_idle(timeout.connect + timeout.idle);
         }
         let mut advertisement = None;
         carrier.greet(service, &mut |answer| {
             advertisement = Some(capabilities::read(&mut Packets::new(answer))?);
             Ok(())
         })?;
-        self.patience.set_idle(timeout.idle);
+        self.idle_timeout.set_idle(timeout.idle);
         let advertisement = advertisement
             .ok_or_else(|| Failure::invalid("the server does not introduce itself"))?;
         if advertisement.capabilities.is_sha256() {
             return Err(Failure::new(RemoteErrorKind::ObjectFormat, SHA_256));
         }
         if is_stateless {
-            self.memory.learn(service, &advertisement.capabilities);
+            self.notes.learn(service, &advertisement.capabilities);
         }
         Ok(advertisement)
     }
 
     /// Sets the limits for requests that are answered at once.
     fn listen(&self, on_signal: OnSignal) {
-        let timeout = self.bound.remote.timeout;
-        self.patience.set(on_signal, timeout.idle);
+        let timeout = self.context.remote.timeout;
+        self.idle_timeout.set(on_signal, timeout.idle);
     }
 
     /// Makes a request that is safe to repeat; once more where the server is not as remembered.
@@ -485,7 +492,7 @@ impl Conversation {
         let mut result = request(self);
         if let Err(Failure::Surprise(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
-            self.memory.distrust();
+            self.notes.distrust();
             self.forget_session();
             result = request(self);
         }

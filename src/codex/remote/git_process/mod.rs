@@ -2,6 +2,8 @@
 //! git, ssh, proxies and credential helpers applies. A token is passed to the child process in its environment, as a
 //! header for the URL of the remote only.
 
+mod ls_refs;
+
 use std::cell::Cell;
 use std::io::{self, Read, Seek, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,26 +13,25 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 
-use super::answer::{NOT_GIT, SHA_256, Wanted};
-use super::bound::Bound;
-use super::classify::{
+use super::context::RemoteContext;
+use super::error_messages::{
     Unsupported, classify, failed_connection, relevant_lines, status_of_push, unsupported,
 };
 use super::http_response::{is_rate_limit, retry_after};
-use super::ls_refs::{self, Listed};
-use super::process::{self, Finished, RunError, Watch};
-use super::refusal;
-use super::words::server_words;
+use super::refs::{NOT_GIT, SHA_256, Wanted};
+use super::rejection;
+use super::server_message::server_words;
 use super::{
-    Depth, OnSignal, Purpose, PushReply, Refusal, RefusalKind, RemoteRefs, Target, Transport,
+    Depth, OnSignal, Purpose, PushReply, Rejection, RejectionKind, RemoteRefs, Target, Transport,
 };
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::child_process::{self, Finished, RunError, Watch};
 use crate::codex::git_config::Settings;
 use crate::codex::push_contents::PushContents;
-use crate::codex::remote::address::Address;
-use crate::codex::remote::http::logins_of_git;
-use crate::codex::remote::settings::is_authorization;
-use crate::codex::remote::ssh;
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::native::address::Address;
+use crate::codex::remote::native::http::logins_of_git;
+use crate::codex::remote::native::http_settings::is_authorization;
+use crate::codex::remote::native::ssh;
 use crate::codex::store::{Store, StoreError, TIP};
 use crate::environment::Environment;
 use crate::event::{Event, Stage};
@@ -38,11 +39,12 @@ use crate::interrupt::Interrupt;
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
+use ls_refs::Listed;
 
 /// The `git` program for one remote.
-pub(in crate::codex) struct Git {
+pub(in crate::codex) struct GitProcess {
     /// Its URL is the one that is contacted: git's configuration has rewritten it already.
-    bound: Bound,
+    context: RemoteContext,
     /// The name of the remote for the child processes of this run. It is random, so that no section of the user's
     /// configuration can extend or replace the remote.
     name: String,
@@ -64,19 +66,22 @@ const LOCAL_LIMIT: Duration = Duration::from_secs(30);
 /// The time limit for a request that finds out why another request failed.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
-impl Git {
+impl GitProcess {
     /// Reads the user's git configuration, which may rewrite the remote's URL.
-    pub(in crate::codex) fn new(bound: Bound, purpose: Purpose) -> Result<Self, RemoteError> {
-        let mut git = Self::of_configured(bound);
+    pub(in crate::codex) fn new(
+        context: RemoteContext,
+        purpose: Purpose,
+    ) -> Result<Self, RemoteError> {
+        let mut git = Self::of_configured(context);
         let settings = git.read_settings()?;
-        git.bound = git.bound.configured(settings, purpose)?;
+        git.context = git.context.configured(settings, purpose)?;
         Ok(git)
     }
 
     /// For a context whose URL git's configuration has rewritten already.
-    pub(in crate::codex) fn of_configured(bound: Bound) -> Self {
+    pub(in crate::codex) fn of_configured(context: RemoteContext) -> Self {
         Self {
-            bound,
+            context,
             name: format!("codex-{:016x}", fastrand::u64(..)),
             unfiltered: AtomicBool::new(false),
             unshallow: AtomicBool::new(false),
@@ -84,7 +89,7 @@ impl Git {
     }
 
     fn read_settings(&self) -> Result<Settings, RemoteError> {
-        let mut command = process::git("git", &self.bound.environment);
+        let mut command = child_process::git("git", &self.context.environment);
         command
             .current_dir("/")
             .env("GIT_DIR", NO_REPOSITORY)
@@ -99,7 +104,7 @@ impl Git {
 
     /// A child with the settings for this remote. `silence` is the idle time limit of an http connection.
     fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
-        let mut command = process::git("git", &self.bound.environment);
+        let mut command = child_process::git("git", &self.context.environment);
         match store {
             Some(store) => command.arg("--git-dir").arg(store.path()),
             None => command.current_dir("/").env("GIT_DIR", NO_REPOSITORY),
@@ -132,8 +137,8 @@ impl Git {
                 .env("GIT_TRACE_CURL", "1")
                 .env("GIT_TRACE_CURL_NO_DATA", "1");
         }
-        if let Some(credential) = &self.bound.credential {
-            let url = self.bound.remote.url.for_git();
+        if let Some(credential) = &self.context.credential {
+            let url = self.context.remote.url.for_git();
             let header = format!("http.{url}.extraHeader");
             settings.extend(
                 self.headers_beside_ours(&url)
@@ -148,8 +153,8 @@ impl Git {
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
         self.configure(&mut command, &settings);
-        if self.bound.remote.url.is_ssh() && !ssh::is_configured(&self.bound) {
-            let options = ssh::own_options(self.bound.remote.timeout);
+        if self.context.remote.url.is_ssh() && !ssh::is_configured(&self.context) {
+            let options = ssh::own_options(self.context.remote.timeout);
             let options = options.iter().map(|option| format!(" -o {option}"));
             command.env(
                 "GIT_SSH_COMMAND",
@@ -163,7 +168,7 @@ impl Git {
     /// the URL that is contacted. git rewrites a URL once, by the longest prefix, so no rule of the user applies again.
     fn remote(&self, store: Option<&Store>) -> Vec<(String, String)> {
         let name = &self.name;
-        let url = self.bound.remote.url.for_git();
+        let url = self.context.remote.url.for_git();
         let alias = self.alias();
         let mut settings = vec![
             (format!("remote.{name}.url"), alias.clone()),
@@ -185,11 +190,11 @@ impl Git {
     /// trace written to a file.
     fn sees_headers(&self) -> bool {
         let to_file = self
-            .bound
+            .context
             .environment
             .get("GIT_TRACE_CURL")
             .is_some_and(|file| file.starts_with('/'));
-        self.bound.remote.url.is_http() && !to_file
+        self.context.remote.url.is_http() && !to_file
     }
 
     fn alias(&self) -> String {
@@ -199,7 +204,7 @@ impl Git {
     /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one that clears the list: a
     /// server rejects two. Empty if there is no conflict.
     fn headers_beside_ours(&self, url: &str) -> Vec<String> {
-        let settings = &self.bound.settings;
+        let settings = &self.context.settings;
         let Some(address) = Address::parse(url) else {
             return Vec::new();
         };
@@ -216,7 +221,7 @@ impl Git {
     /// Appends settings to those in the user's environment.
     fn configure(&self, command: &mut Command, settings: &[(String, String)]) {
         let given = self
-            .bound
+            .context
             .environment
             .get("GIT_CONFIG_COUNT")
             .and_then(|count| count.parse().ok())
@@ -248,13 +253,13 @@ impl Git {
         time_limit: impl Fn(&str) -> Duration,
         listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
-        let watch = if self.bound.remote.url.local_path().is_some() {
+        let watch = if self.context.remote.url.local_path().is_some() {
             Watch::OutputOnly
         } else {
             Watch::Bytes
         };
-        let interrupt = &self.bound.interrupt;
-        let finished = process::run(
+        let interrupt = &self.context.interrupt;
+        let finished = child_process::run(
             command, messages, interrupt, on_signal, watch, time_limit, listen,
         )
         .map_err(|failed| {
@@ -274,19 +279,19 @@ impl Git {
                     Some(format!("`git` cannot be run: {error}")),
                 ),
             };
-            self.bound.error(kind, detail.into_iter().collect())
+            self.context.error(kind, detail.into_iter().collect())
         })?;
-        tracing::debug!(status = %finished.status, stderr = ?self.bound.redacted(&finished.stderr), "git ended");
+        tracing::debug!(status = %finished.status, stderr = ?self.context.redacted(&finished.stderr), "git ended");
         Ok(finished)
     }
 
     /// The error of a child that failed.
     fn failure(&self, finished: &Finished) -> RemoteError {
         let mut kind = self.cause(finished);
-        let mut detail = relevant_lines(&self.bound.redacted(&finished.stderr));
+        let mut detail = relevant_lines(&self.context.redacted(&finished.stderr));
         // Checked after a failure only, as it takes a process.
         if kind == RemoteErrorKind::Other
-            && let Some(old) = unusable(&self.bound.environment, &self.bound.interrupt)
+            && let Some(old) = unusable(&self.context.environment, &self.context.interrupt)
         {
             (kind, detail) = (RemoteErrorKind::NoTransport, vec![old]);
         }
@@ -294,33 +299,34 @@ impl Git {
             let target = finished
                 .header("location")
                 .last()
-                .and_then(|location| self.bound.leads_to(location));
+                .and_then(|location| self.context.leads_to(location));
             detail.extend(target.map(|url| format!("it leads to {url}")));
         }
-        let mut error = self.bound.error(kind, detail);
+        let mut error = self.context.error(kind, detail);
         error.advice.retry_after = finished
             .last_header("retry-after")
             .and_then(|value| retry_after(value, SystemTime::now()));
-        let is_about_access = !error.tried.is_empty() && self.bound.remote.url.is_http();
-        if is_about_access && self.bound.credential.is_none() {
-            error.tried.extend(logins_of_git(&self.bound));
+        let is_about_access = !error.tried.is_empty() && self.context.remote.url.is_http();
+        if is_about_access && self.context.credential.is_none() {
+            error.tried.extend(logins_of_git(&self.context));
             error
                 .tried
                 .push("git's credential helpers were asked".to_owned());
         }
         if kind == RemoteErrorKind::SshHostUnknown {
-            error.advice.command = ssh::scan_command(&self.bound);
+            error.advice.command = ssh::scan_command(&self.context);
         }
         error
     }
 
     /// The cause of a failure, by the messages of git and the state of the connection.
     fn cause(&self, finished: &Finished) -> RemoteErrorKind {
-        let url = &self.bound.remote.url;
+        let url = &self.context.remote.url;
         let kind = classify(&finished.stderr);
         match kind {
             RemoteErrorKind::NoCredentials
-                if self.bound.credential.is_some() || !logins_of_git(&self.bound).is_empty() =>
+                if self.context.credential.is_some()
+                    || !logins_of_git(&self.context).is_empty() =>
             {
                 RemoteErrorKind::WrongCredentials
             }
@@ -343,7 +349,7 @@ impl Git {
     /// Whether a server that does not complete a TLS handshake responds without TLS. Some servers only close the
     /// connection, so a request is sent. A server with TLS responds to it with status 400.
     fn speaks_plain_http(&self, finished: &Finished) -> bool {
-        let url = &self.bound.remote.url;
+        let url = &self.context.remote.url;
         let is_about_trust = finished
             .stderr
             .iter()
@@ -351,7 +357,7 @@ impl Git {
         let Some(host) = url.host().filter(|_| !is_about_trust) else {
             return false;
         };
-        let limit = self.bound.remote.timeout.connect.min(PROBE_LIMIT);
+        let limit = self.context.remote.timeout.connect.min(PROBE_LIMIT);
         let ask = || -> io::Result<bool> {
             let place = (host.trim_matches(['[', ']']), url.port().unwrap_or(443));
             let address = place.to_socket_addrs()?.next();
@@ -373,7 +379,7 @@ impl Git {
         branches: bool,
         on_signal: OnSignal,
     ) -> Result<Vec<(String, String)>, RemoteError> {
-        let timeout = self.bound.remote.timeout;
+        let timeout = self.context.remote.timeout;
         let limit = timeout.connect + timeout.idle;
         let mut command = self.command(None, timeout.idle);
         command.args(["ls-remote", "--symref"]);
@@ -394,7 +400,7 @@ impl Git {
             .collect();
         if lines.is_empty() && !self.is_of_git(&finished, "upload-pack") {
             return Err(self
-                .bound
+                .context
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()]));
         }
         Ok(lines)
@@ -417,11 +423,11 @@ impl Git {
         prefixes: &[String],
         on_signal: OnSignal,
     ) -> Result<Option<Vec<(String, String)>>, RemoteError> {
-        let url = &self.bound.remote.url;
+        let url = &self.context.remote.url;
         if !url.is_http() {
             return Ok(None);
         }
-        let timeout = self.bound.remote.timeout;
+        let timeout = self.context.remote.timeout;
         let limit = timeout.connect + timeout.idle;
         let mut command = self.command(None, timeout.idle);
         command
@@ -432,14 +438,14 @@ impl Git {
         match ls_refs::read(&finished.raw) {
             Listed::Refs(lines) if finished.status.success() => Ok(Some(lines)),
             Listed::ObjectFormat => Err(self
-                .bound
+                .context
                 .error(RemoteErrorKind::ObjectFormat, vec![SHA_256.to_owned()])),
             Listed::Fallback => Ok(None),
             // git reports some broken connections as a regular end.
             Listed::Broken if finished.stderr.is_empty() => {
                 let detail = "its response breaks off".to_owned();
                 Err(self
-                    .bound
+                    .context
                     .error(RemoteErrorKind::ServerFailure, vec![detail]))
             }
             Listed::Refs(_) | Listed::Broken => Err(self.failure(&finished)),
@@ -454,7 +460,7 @@ impl Git {
         depth: Depth,
         on_signal: OnSignal,
     ) -> Result<(), RemoteError> {
-        let timeout = self.bound.remote.timeout;
+        let timeout = self.context.remote.timeout;
         let limit = timeout.connect + timeout.idle;
         loop {
             let mut command = self.command(Some(store), timeout.idle);
@@ -488,7 +494,7 @@ impl Git {
             if already {
                 return Err(self.failure(&finished));
             }
-            tracing::debug!(stderr = ?self.bound.redacted(&finished.stderr), "the server sends only more than that");
+            tracing::debug!(stderr = ?self.context.redacted(&finished.stderr), "the server sends only more than that");
         }
     }
 }
@@ -505,9 +511,9 @@ pub(in crate::codex) fn unusable(
     environment: &Environment,
     interrupt: &Interrupt,
 ) -> Option<String> {
-    let mut command = process::git("git", environment);
+    let mut command = child_process::git("git", environment);
     command.arg("version");
-    let said = match process::run(
+    let said = match child_process::run(
         command,
         &[],
         interrupt,
@@ -530,13 +536,13 @@ pub(in crate::codex) fn unusable(
     (version < OLDEST).then(|| format!("{} is older than {}.{}", said.trim(), OLDEST.0, OLDEST.1))
 }
 
-impl Transport for Git {
+impl Transport for GitProcess {
     fn url(&self) -> &RemoteUrl {
-        &self.bound.remote.url
+        &self.context.remote.url
     }
 
     fn clone_key(&self) -> String {
-        self.bound.remote.url.for_git()
+        self.context.remote.url.for_git()
     }
 
     fn prepare(&self, _: &Store) -> Result<(), StoreError> {
@@ -561,7 +567,7 @@ impl Transport for Git {
                 Wanted::AllBranches => self.list(&["HEAD", "refs/heads/*"], false, on_signal),
             }
         };
-        self.bound.find_branch(branch, list)
+        self.context.find_branch(branch, list)
     }
 
     #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
@@ -574,16 +580,16 @@ impl Transport for Git {
     ) -> Result<ObjectId, RemoteError> {
         self.fetch_as_supported(store, branch, depth, on_signal)?;
         store.tip().map_err(|error| {
-            self.bound
+            self.context
                 .error(RemoteErrorKind::Other, vec![error.to_string()])
         })
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        let idle = self.bound.remote.timeout.idle;
+        let idle = self.context.remote.timeout.idle;
         let failed = |error: io::Error| {
-            self.bound
+            self.context
                 .error(RemoteErrorKind::Other, vec![error.to_string()])
         };
         let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
@@ -612,7 +618,7 @@ impl Transport for Git {
         let finished = self.run(
             command,
             OnSignal::Stop,
-            |_| self.bound.remote.timeout.connect + idle,
+            |_| self.context.remote.timeout.connect + idle,
             listen,
         )?;
         if finished.status.success() {
@@ -641,7 +647,7 @@ impl Transport for Git {
     ) -> Result<PushReply, RemoteError> {
         // git reads the contents from the clone.
         let total = u64::from(contents.pending().count);
-        let reporter = &self.bound.reporter;
+        let reporter = &self.context.reporter;
         let kept = contents.keep(&mut |done| {
             reporter.event(&Event::Progress {
                 stage: Stage::Commit,
@@ -653,14 +659,14 @@ impl Transport for Git {
         });
         let incomplete = |error: io::Error| {
             let detail = vec![error.to_string()];
-            self.bound.error(RemoteErrorKind::Other, detail)
+            self.context.error(RemoteErrorKind::Other, detail)
         };
         kept.map_err(incomplete)?;
         self.send(store, commit, target, &[])
     }
 }
 
-impl Git {
+impl GitProcess {
     fn send(
         &self,
         store: &Store,
@@ -673,13 +679,13 @@ impl Git {
             .tip
             .is_some_and(|tip| !store.is_ancestor(tip, commit))
         {
-            return Ok(PushReply::Refused(Refusal {
-                kind: RefusalKind::Outdated,
+            return Ok(PushReply::Rejected(Rejection {
+                kind: RejectionKind::Outdated,
                 reason: "non-fast-forward".to_owned(),
                 words: Vec::new(),
             }));
         }
-        let timeout = self.bound.remote.timeout;
+        let timeout = self.context.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone lacks the old contents, which git would need as bases of deltas.
         command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
@@ -723,21 +729,22 @@ impl Git {
             Err(error) => return Err(error),
         };
 
-        let lines = self.bound.redacted(&finished.stderr);
-        let redacted = |text: &str| escaped(self.bound.redacted_line(text).as_bytes()).to_string();
-        match refusal::verdict(&finished.stdout, &lines) {
+        let lines = self.context.redacted(&finished.stderr);
+        let redacted =
+            |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
+        match rejection::verdict(&finished.stdout, &lines) {
             // git interprets a web page as a repository without branches, so that any expected tip is outdated.
-            Some(refusal::Verdict::Refused(Refusal {
-                kind: RefusalKind::Outdated,
+            Some(rejection::Verdict::Rejected(Rejection {
+                kind: RejectionKind::Outdated,
                 ..
             })) if !self.is_of_git(&finished, "receive-pack") => Err(self
-                .bound
+                .context
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()])),
-            Some(refusal::Verdict::Refused(refusal)) => Ok(PushReply::Refused(Refusal {
-                reason: redacted(&refusal.reason),
-                ..refusal
+            Some(rejection::Verdict::Rejected(rejection)) => Ok(PushReply::Rejected(Rejection {
+                reason: redacted(&rejection.reason),
+                ..rejection
             })),
-            Some(refusal::Verdict::Accepted { name: updated }) if finished.status.success() => {
+            Some(rejection::Verdict::Accepted { name: updated }) if finished.status.success() => {
                 Ok(PushReply::Accepted {
                     instead: (updated != name).then(|| redacted(&updated)),
                     words: server_words(&lines),
@@ -765,7 +772,7 @@ impl Git {
 
     fn progress(&self, stage: Stage, label: &str, line: &str) {
         if let Some((done, total, bytes)) = line.strip_prefix(label).and_then(progress) {
-            self.bound.reporter.event(&Event::Progress {
+            self.context.reporter.event(&Event::Progress {
                 stage,
                 done,
                 total: Some(total),

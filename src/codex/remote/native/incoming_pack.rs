@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::failure::Failure;
-use crate::codex::error::RemoteErrorKind;
 use crate::codex::objects::pack::HashingWriter;
+use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::store::{Store, io_error};
 use crate::event::{Event, Reporter, Stage};
 use crate::object::ObjectId;
@@ -21,14 +21,14 @@ const CHECKSUM: u64 = 20;
 /// After how many more objects progress is reported.
 const STEP: usize = 64;
 
-/// A pack on its way into a clone. It is indexed as it comes in; nothing is there before [`Incoming::finish`].
-pub(super) struct Incoming<'s> {
+/// A pack on its way into a clone. It is indexed as it comes in; nothing is there before [`IncomingPack::finish`].
+pub(super) struct IncomingPack<'s> {
     store: &'s Store,
     header: Vec<u8>,
     indexer: git2::Indexer<'s>,
 }
 
-impl<'s> Incoming<'s> {
+impl<'s> IncomingPack<'s> {
     pub(super) fn new(store: &'s Store, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
         let directory = packs(store);
         fs::create_dir_all(&directory).map_err(disk)?;
@@ -74,7 +74,7 @@ impl<'s> Incoming<'s> {
     }
 }
 
-impl Write for Incoming<'_> {
+impl Write for IncomingPack<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let rest = HEADER - self.header.len();
         self.header.extend_from_slice(&data[..rest.min(data.len())]);
@@ -145,12 +145,12 @@ pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result
 /// A pack that is put together from parts of others. Deltas refer back by a distance within their part, so a part stays
 /// valid at any place.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct PackParts {
     parts: Vec<(PathBuf, Vec<Range<u64>>)>,
     count: u32,
 }
 
-impl Parts {
+impl PackParts {
     /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of this run hold.
     pub(super) fn of_push(store: &Store, commit: ObjectId, contents: &[ObjectId]) -> Self {
         let mut parts = Self::default();
@@ -197,7 +197,7 @@ impl Parts {
         }
     }
 
-    /// The number of bytes that [`Parts::write`] writes.
+    /// The number of bytes that [`PackParts::write`] writes.
     pub(super) fn length(&self) -> u64 {
         let ranges = self.parts.iter().flat_map(|(_, ranges)| ranges);
         let body: u64 = ranges

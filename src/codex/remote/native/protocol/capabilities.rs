@@ -3,16 +3,16 @@
 use std::io::Read;
 
 use super::packet::{Packet, Packets};
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 
-/// Longer lists of refs are not read (about four million refs), so that a hostile server cannot fill the memory.
+/// Longer lists of refs are not read (about four million refs), so that a hostile server cannot fill the notes.
 const MOST_BYTES: usize = 256 << 20;
 /// The same for a list of capabilities.
 const MOST_CAPABILITY_BYTES: usize = 1 << 20;
 
 /// The service of a server that a conversation is with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::codex::remote) enum Service {
+pub(in crate::codex::remote::native) enum Service {
     /// Sends refs and objects.
     UploadPack,
     /// Takes a push.
@@ -20,7 +20,7 @@ pub(in crate::codex::remote) enum Service {
 }
 
 impl Service {
-    pub(in crate::codex::remote) fn name(self) -> &'static str {
+    pub(in crate::codex::remote::native) fn name(self) -> &'static str {
         match self {
             Self::UploadPack => "git-upload-pack",
             Self::ReceivePack => "git-receive-pack",
@@ -30,7 +30,7 @@ impl Service {
 
 /// The version of the protocol that the server chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::codex::remote) enum Version {
+pub(in crate::codex::remote::native) enum Version {
     /// Version 0 or 1: all refs come first.
     V0,
     V2,
@@ -38,20 +38,20 @@ pub(in crate::codex::remote) enum Version {
 
 /// Capabilities of one service of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::codex::remote) struct Capabilities {
-    pub(in crate::codex::remote) version: Version,
+pub(in crate::codex::remote::native) struct Capabilities {
+    pub(in crate::codex::remote::native) version: Version,
     /// As the server sent them: `NAME` or `NAME=VALUE`.
-    pub(in crate::codex::remote) lines: Vec<String>,
+    pub(in crate::codex::remote::native) lines: Vec<String>,
 }
 
 impl Capabilities {
     /// Whether the server has this capability.
-    pub(in crate::codex::remote) fn has(&self, name: &str) -> bool {
+    pub(in crate::codex::remote::native) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
     /// The value of a capability; empty where it has none.
-    pub(in crate::codex::remote) fn value(&self, name: &str) -> Option<&str> {
+    pub(in crate::codex::remote::native) fn value(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
             (key == name).then_some(value)
@@ -59,28 +59,32 @@ impl Capabilities {
     }
 
     /// Whether a command of version 2 has this feature.
-    pub(in crate::codex::remote) fn command_has(&self, command: &str, feature: &str) -> bool {
+    pub(in crate::codex::remote::native) fn command_has(
+        &self,
+        command: &str,
+        feature: &str,
+    ) -> bool {
         let features = self.value(command).unwrap_or_default();
         features.split(' ').any(|name| name == feature)
     }
 
     /// Whether the server stores objects under SHA-256 ids.
-    pub(in crate::codex::remote) fn is_sha256(&self) -> bool {
+    pub(in crate::codex::remote::native) fn is_sha256(&self) -> bool {
         self.value("object-format") == Some("sha256")
     }
 }
 
 /// What a server sends first: its capabilities and, in version 0, its refs.
-pub(in crate::codex::remote) struct Advertisement {
-    pub(in crate::codex::remote) capabilities: Capabilities,
+pub(in crate::codex::remote::native) struct Advertisement {
+    pub(in crate::codex::remote::native) capabilities: Capabilities,
     /// Names and values as `git ls-remote --symref` prints them; empty in version 2.
-    pub(in crate::codex::remote) refs: Vec<(String, String)>,
+    pub(in crate::codex::remote::native) refs: Vec<(String, String)>,
     /// Commits where the server's own history is cut.
-    pub(in crate::codex::remote) is_shallow: bool,
+    pub(in crate::codex::remote::native) is_shallow: bool,
 }
 
 /// Reads an advertisement to its flush packet.
-pub(in crate::codex::remote) fn read(
+pub(in crate::codex::remote::native) fn read(
     packets: &mut Packets<impl Read>,
 ) -> Result<Advertisement, Failure> {
     let mut first = packets.text().map_err(Failure::of_first_response)?;

@@ -1,8 +1,8 @@
 //! Finds branches in the refs that a remote lists.
 
-use super::bound::Bound;
+use super::context::RemoteContext;
 use super::{FIRST_BRANCH, RemoteRefs};
-use crate::codex::error::{RemoteError, RemoteErrorKind};
+use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
 /// Names of refs with their values, as `git ls-remote --symref` prints them: an id, or `ref: NAME`.
@@ -30,7 +30,7 @@ impl Wanted<'_> {
     }
 }
 
-impl Bound {
+impl RemoteContext {
     /// Finds `branch`, or the branch that HEAD names, with `list`, which asks the remote.
     ///
     /// Most often the first list contains it. If not, there is no such branch or no branch at all, and one list of all

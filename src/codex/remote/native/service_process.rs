@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::carrier::{Body, Carrier, Reader};
 use super::failure::Failure;
-use super::patience::{Patience, Wire};
+use super::idle_timeout::{IdleTimeout, TimedStream};
 use super::protocol::capabilities::Service;
-use crate::codex::error::RemoteErrorKind;
-use crate::codex::transport::classify::{classify, relevant_lines};
+use crate::codex::remote::error::RemoteErrorKind;
+use crate::codex::remote::error_messages::{classify, relevant_lines};
 use crate::interrupt::{Interrupt, Running};
 use crate::platform;
 
@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(5);
 const MOST_STDERR: u64 = 256 << 10;
 
 /// The program that runs services.
-pub(super) struct Program {
+pub(super) struct ServiceProgram {
     /// Builds the command of a service.
     pub(super) command: Box<dyn Fn(Service) -> Command + Send>,
     /// The error if the program cannot be run.
@@ -34,22 +34,26 @@ pub(super) struct Program {
 }
 
 /// Services as child processes, which are started when they are needed.
-pub(super) struct Children {
-    program: Program,
+pub(super) struct ServiceProcesses {
+    program: ServiceProgram,
     interrupt: Interrupt,
-    patience: Patience,
+    idle_timeout: IdleTimeout,
     upload: Option<Session>,
     receive: Option<Session>,
     /// A session that was started ahead of need, and was not greeted.
     early: Option<(Service, Session)>,
 }
 
-impl Children {
-    pub(super) fn new(program: Program, interrupt: &Interrupt, patience: Patience) -> Self {
+impl ServiceProcesses {
+    pub(super) fn new(
+        program: ServiceProgram,
+        interrupt: &Interrupt,
+        idle_timeout: IdleTimeout,
+    ) -> Self {
         Self {
             program,
             interrupt: interrupt.clone(),
-            patience,
+            idle_timeout,
             upload: None,
             receive: None,
             early: None,
@@ -57,7 +61,7 @@ impl Children {
     }
 
     fn start(&self, service: Service) -> Result<Session, Failure> {
-        Session::start(&self.program, service, &self.interrupt, &self.patience)
+        Session::start(&self.program, service, &self.interrupt, &self.idle_timeout)
     }
 
     fn slot(&mut self, service: Service) -> &mut Option<Session> {
@@ -88,7 +92,7 @@ impl Children {
     }
 }
 
-impl Carrier for Children {
+impl Carrier for ServiceProcesses {
     fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
         let session = match self.early.take() {
             Some((early, session)) if early == service => session,
@@ -132,7 +136,7 @@ impl Carrier for Children {
     }
 }
 
-impl Drop for Children {
+impl Drop for ServiceProcesses {
     fn drop(&mut self) {
         if let Some((_, unused)) = &mut self.early {
             // It may still be connecting, and nothing was asked of it.
@@ -144,8 +148,8 @@ impl Drop for Children {
 /// A running program.
 struct Session {
     child: Child,
-    input: Option<Wire<ChildStdin>>,
-    output: BufReader<Wire<ChildStdout>>,
+    input: Option<TimedStream<ChildStdin>>,
+    output: BufReader<TimedStream<ChildStdout>>,
     /// The lines of standard error.
     stderr: Arc<Mutex<Vec<String>>>,
     listener: Option<thread::JoinHandle<()>>,
@@ -156,10 +160,10 @@ struct Session {
 
 impl Session {
     fn start(
-        program: &Program,
+        program: &ServiceProgram,
         service: Service,
         interrupt: &Interrupt,
-        patience: &Patience,
+        idle_timeout: &IdleTimeout,
     ) -> Result<Self, Failure> {
         let mut command = (program.command)(service);
         tracing::debug!(program = ?command.get_program(), arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
@@ -186,8 +190,11 @@ impl Session {
         });
         Ok(Self {
             child,
-            input: Some(Wire::new(input, patience.clone())?),
-            output: BufReader::with_capacity(64 << 10, Wire::new(output, patience.clone())?),
+            input: Some(TimedStream::new(input, idle_timeout.clone())?),
+            output: BufReader::with_capacity(
+                64 << 10,
+                TimedStream::new(output, idle_timeout.clone())?,
+            ),
             stderr,
             listener,
             is_abandoned: false,

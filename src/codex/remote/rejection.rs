@@ -1,8 +1,8 @@
 //! Parses the output of `git push --porcelain`, and decides which rejections are temporary.
 
-use super::classify::{relevant_lines, status_of_push};
-use super::words::{is_of_server, server_words};
-use super::{Refusal, RefusalKind};
+use super::error_messages::{relevant_lines, status_of_push};
+use super::server_message::{is_of_server, server_words};
+use super::{Rejection, RejectionKind};
 
 /// The result for the ref of a push.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) enum Verdict {
     /// The server updated this ref, or it had the value already.
     Accepted { name: String },
     /// The server rejected it, or git did before sending it.
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 /// Reasons that git gives before it sends anything: the tip on the server is not the expected one.
@@ -66,7 +66,7 @@ pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
 /// A rejection that ended the connection before the server reported on the ref.
 fn unreported(stderr: &[String]) -> Option<Verdict> {
     let refused = |kind, reason: String| {
-        Some(Verdict::Refused(Refusal {
+        Some(Verdict::Rejected(Rejection {
             kind,
             reason,
             words: server_words(stderr),
@@ -75,17 +75,17 @@ fn unreported(stderr: &[String]) -> Option<Verdict> {
     match status_of_push(stderr) {
         Some(413) => {
             let reason = "HTTP 413: the push is larger than the server accepts".to_owned();
-            refused(RefusalKind::TooLarge, reason)
+            refused(RejectionKind::TooLarge, reason)
         }
-        Some(status @ (409 | 422)) => refused(RefusalKind::Declined, format!("HTTP {status}")),
+        Some(status @ (409 | 422)) => refused(RejectionKind::Declined, format!("HTTP {status}")),
         // Other statuses are about the request, not about the pushed commits, and have their own errors.
-        Some(_) | None => aborted_by_hook(stderr).map(Verdict::Refused),
+        Some(_) | None => aborted_by_hook(stderr).map(Verdict::Rejected),
     }
 }
 
 /// A rejection by the hook `reference-transaction`: receive-pack dies without a report. For a local path and over ssh, the
 /// preceding lines of the hook have no `remote:` prefix.
-pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Refusal> {
+pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Rejection> {
     let is_abort = |line: &String| !is_of_server(line) && line.contains("aborted by hook");
     let at = stderr.iter().position(is_abort)?;
     let unmarked = relevant_lines(&stderr[..at]).into_iter();
@@ -95,8 +95,8 @@ pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Refusal> {
         .map(|line| format!("remote: {line}"))
         .chain(marked)
         .collect();
-    Some(Refusal {
-        kind: RefusalKind::Declined,
+    Some(Rejection {
+        kind: RejectionKind::Declined,
         reason: stderr[at].trim().trim_start_matches("fatal: ").to_owned(),
         words: server_words(&words),
     })
@@ -113,11 +113,11 @@ fn refused(summary: &str, stderr: &[String]) -> Verdict {
     }
 
     let kind = if OUTDATED.contains(&reason.as_str()) && summary.starts_with("[rejected]") {
-        RefusalKind::Outdated
+        RejectionKind::Outdated
     } else {
         kind(&reason, stderr)
     };
-    Verdict::Refused(Refusal {
+    Verdict::Rejected(Rejection {
         kind,
         reason,
         words: server_words(stderr),
@@ -125,15 +125,15 @@ fn refused(summary: &str, stderr: &[String]) -> Verdict {
 }
 
 /// The kind of a rejection, by the reason that the server gave and the lines that it sent.
-pub(super) fn kind(reason: &str, lines: &[String]) -> RefusalKind {
+pub(super) fn kind(reason: &str, lines: &[String]) -> RejectionKind {
     let says = |text: &str| reason.contains(text) || lines.iter().any(|line| line.contains(text));
     let is_locked = LOCKED.iter().any(|sign| reason.contains(sign));
     if is_locked && !NOT_A_LOCK.iter().any(|sign| says(sign)) {
-        RefusalKind::Locked
+        RejectionKind::Locked
     } else if reason.contains("unpack") && says("pack exceeds maximum") {
-        RefusalKind::TooLarge
+        RejectionKind::TooLarge
     } else {
-        RefusalKind::Declined
+        RejectionKind::Declined
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn kind_depends_on_the_reason_and_the_lines() {
-        use RefusalKind::{Declined, Locked, Outdated, TooLarge};
+        use RejectionKind::{Declined, Locked, Outdated, TooLarge};
         let lock = "remote: error: cannot lock ref 'refs/heads/main': Unable to create 'main.lock': File exists.";
         let directory = "remote: error: cannot lock ref 'refs/heads/a/b': 'refs/heads/a' exists; cannot create 'refs/heads/a/b'";
         let large = "remote: fatal: pack exceeds maximum allowed size";
@@ -212,7 +212,9 @@ mod tests {
             ("push option not supported", "", Declined),
         ] {
             match of(summary, &[stderr]) {
-                Some(Verdict::Refused(refusal)) => assert_eq!(refusal.kind, expected, "{summary}"),
+                Some(Verdict::Rejected(rejection)) => {
+                    assert_eq!(rejection.kind, expected, "{summary}")
+                }
                 other => panic!("{summary}: {other:?}"),
             }
         }
@@ -221,8 +223,8 @@ mod tests {
     #[test]
     fn reason_of_an_unpacker_error_is_appended() {
         let stderr = "error: remote unpack failed: unable to create temporary object directory";
-        let expected = Verdict::Refused(Refusal {
-            kind: RefusalKind::Declined,
+        let expected = Verdict::Rejected(Rejection {
+            kind: RejectionKind::Declined,
             reason: "unpacker error: unable to create temporary object directory".to_owned(),
             words: Vec::new(),
         });
@@ -250,7 +252,7 @@ mod tests {
         }
         for status in [409, 413, 422] {
             assert!(
-                matches!(http(status), Some(Verdict::Refused(_))),
+                matches!(http(status), Some(Verdict::Rejected(_))),
                 "{status}"
             );
         }

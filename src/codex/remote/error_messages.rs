@@ -1,10 +1,10 @@
 //! Finds the cause of a fatal error in the messages of git and ssh. Only causes are read from text, never whether a push
 //! landed, was rejected or was too late.
 
-use super::words::{is_of_server, is_progress, marked, server_words};
-use crate::codex::error::RemoteErrorKind;
+use super::server_message::{is_of_server, is_progress, marked, server_words};
+use crate::codex::remote::error::RemoteErrorKind;
 
-/// Parts of the messages of git and ssh (C locale) with the cause that they show. The first match counts.
+/// PackParts of the messages of git and ssh (C locale) with the cause that they show. The first match counts.
 const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),

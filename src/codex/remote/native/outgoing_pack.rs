@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 
-use super::clone::Parts;
+use super::incoming_pack::PackParts;
 use crate::codex::push_contents::PushContents;
 use crate::codex::store::Store;
 use crate::event::{Event, Reporter, Stage};
@@ -59,8 +59,8 @@ impl OutgoingPack<'_> {
     }
 
     /// The part of the pack that the clone holds.
-    fn kept(&self) -> Parts {
-        Parts::of_push(self.store, self.commit, self.contents.ids())
+    fn kept(&self) -> PackParts {
+        PackParts::of_push(self.store, self.commit, self.contents.ids())
     }
 }
 

@@ -10,8 +10,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::clone::{self, Incoming, Parts};
 use super::failure::Failure;
+use super::incoming_pack::{self, IncomingPack, PackParts};
 use crate::codex::store::Store;
 use crate::event::Silent;
 use crate::object::ObjectId;
@@ -21,14 +21,14 @@ const HEAD: &[u8] = b"fractary-codex trees 1\n";
 const MOST_BYTES: u64 = 8 << 20;
 
 /// The kept trees of one remote.
-pub(super) struct Seed {
+pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
     /// Packs without contents that a fetch of this run brought, or the kept one; together they hold all trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }
 
-impl Seed {
+impl KeptTrees {
     pub(super) fn new(path: PathBuf, is_writable: bool) -> Self {
         Self {
             path,
@@ -38,9 +38,9 @@ impl Seed {
     }
 
     /// Fills an empty clone with the trees of `tip`; whether they were kept.
-    pub(super) fn plant(&mut self, store: &Store, tip: ObjectId) -> bool {
-        match self.try_plant(store, tip) {
-            Ok(planted) => planted,
+    pub(super) fn restore(&mut self, store: &Store, tip: ObjectId) -> bool {
+        match self.try_restore(store, tip) {
+            Ok(restored) => restored,
             Err(failure) => {
                 tracing::debug!(%failure, "the kept trees cannot be used");
                 false
@@ -48,7 +48,7 @@ impl Seed {
         }
     }
 
-    fn try_plant(&mut self, store: &Store, tip: ObjectId) -> Result<bool, Failure> {
+    fn try_restore(&mut self, store: &Store, tip: ObjectId) -> Result<bool, Failure> {
         let Ok(mut file) = File::open(&self.path) else {
             return Ok(false);
         };
@@ -62,14 +62,14 @@ impl Seed {
         if head != HEAD || kept != tip {
             return Ok(false);
         }
-        let mut pack = Incoming::new(store, Arc::new(Silent))?;
+        let mut pack = IncomingPack::new(store, Arc::new(Silent))?;
         io::copy(&mut file, &mut pack)?;
         let pack = pack.finish()?;
         // Without its commit the pack is not what it says.
         if store.read_commit(tip).is_none() {
             return Ok(false);
         }
-        clone::set_shallow(store, &BTreeSet::from([cut]))?;
+        incoming_pack::set_shallow(store, &BTreeSet::from([cut]))?;
         self.packs = pack.map(|pack| vec![pack]);
         tracing::debug!("the trees of the tip are known");
         Ok(true)
@@ -96,8 +96,8 @@ impl Seed {
     }
 
     fn try_keep(&self, store: &Store, packs: &[PathBuf], tip: ObjectId) -> io::Result<()> {
-        let shallow = clone::shallow(store).map_err(io::Error::from)?;
-        let mut parts = Parts::default();
+        let shallow = incoming_pack::shallow(store).map_err(io::Error::from)?;
+        let mut parts = PackParts::default();
         for pack in packs {
             parts.add_whole(pack)?;
         }

@@ -6,16 +6,16 @@ use gix_packetline::blocking_io::StreamingPeekableIter;
 use gix_packetline::blocking_io::encode::{data_to_write, delim_to_write, flush_to_write};
 use gix_packetline::{BandRef, PacketLineRef};
 
-use crate::codex::remote::failure::Failure;
+use crate::codex::remote::native::failure::Failure;
 
 /// Reads packets from an answer. Holds one packet at a time, which is at most 64 KiB.
-pub(in crate::codex::remote) struct Packets<R> {
+pub(in crate::codex::remote::native) struct Packets<R> {
     lines: StreamingPeekableIter<R>,
 }
 
 /// One packet.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::codex::remote) enum Packet<'p> {
+pub(in crate::codex::remote::native) enum Packet<'p> {
     Data(&'p [u8]),
     Flush,
     Delimiter,
@@ -23,7 +23,7 @@ pub(in crate::codex::remote) enum Packet<'p> {
 }
 
 /// A packet of a multiplexed answer.
-pub(in crate::codex::remote) enum Band<'p> {
+pub(in crate::codex::remote::native) enum Band<'p> {
     Data(&'p [u8]),
     /// Messages for the user.
     Message(&'p [u8]),
@@ -33,14 +33,14 @@ pub(in crate::codex::remote) enum Band<'p> {
 }
 
 impl<R: Read> Packets<R> {
-    pub(in crate::codex::remote) fn new(answer: R) -> Self {
+    pub(in crate::codex::remote::native) fn new(answer: R) -> Self {
         Self {
             lines: StreamingPeekableIter::new(answer, &[], false),
         }
     }
 
     /// The next packet. An error where the answer ends or is not in packets, or if the server sent an `ERR` packet.
-    pub(in crate::codex::remote) fn next(&mut self) -> Result<Packet<'_>, Failure> {
+    pub(in crate::codex::remote::native) fn next(&mut self) -> Result<Packet<'_>, Failure> {
         let line = self
             .lines
             .read_line()
@@ -58,7 +58,7 @@ impl<R: Read> Packets<R> {
     }
 
     /// The next line of text without its newline; `None` at a flush, delimiter or end packet.
-    pub(in crate::codex::remote) fn text(&mut self) -> Result<Option<String>, Failure> {
+    pub(in crate::codex::remote::native) fn text(&mut self) -> Result<Option<String>, Failure> {
         Ok(match self.next()? {
             Packet::Data(data) => {
                 let text = String::from_utf8_lossy(data);
@@ -69,7 +69,7 @@ impl<R: Read> Packets<R> {
     }
 
     /// The next packet of a multiplexed answer.
-    pub(in crate::codex::remote) fn band(&mut self) -> Result<Band<'_>, Failure> {
+    pub(in crate::codex::remote::native) fn band(&mut self) -> Result<Band<'_>, Failure> {
         let invalid = || Failure::invalid("a packet of the answer is in no known side band");
         match self.next()? {
             Packet::Data(data) => {
@@ -88,14 +88,14 @@ impl<R: Read> Packets<R> {
     }
 
     /// What follows the packets.
-    pub(in crate::codex::remote) fn into_inner(self) -> R {
+    pub(in crate::codex::remote::native) fn into_inner(self) -> R {
         self.lines.into_inner()
     }
 }
 
 /// The failure behind an `ERR` packet or a fatal message: the kind is read from the text, as there is no code.
-pub(in crate::codex::remote) fn server_error(text: &[u8]) -> Failure {
-    use crate::codex::error::RemoteErrorKind as Kind;
+pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
+    use crate::codex::remote::error::RemoteErrorKind as Kind;
     let text = String::from_utf8_lossy(text).trim().to_owned();
     let lower = text.to_lowercase();
     let contains = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
@@ -122,19 +122,19 @@ pub(in crate::codex::remote) fn server_error(text: &[u8]) -> Failure {
     Failure::new(kind, format!("remote: {text}"))
 }
 
-/// A request that is small enough to be held in memory.
+/// A request that is small enough to be held in notes.
 #[derive(Default)]
-pub(in crate::codex::remote) struct Request(Vec<u8>);
+pub(in crate::codex::remote::native) struct Request(Vec<u8>);
 
 impl Request {
     /// Adds a line of text. It holds no newline and is shorter than a packet: ids, names and capabilities are.
-    pub(in crate::codex::remote) fn line(mut self, text: &str) -> Self {
+    pub(in crate::codex::remote::native) fn line(mut self, text: &str) -> Self {
         // Writing to memory does not fail, and the length is bounded by the callers.
         let _ = data_to_write(format!("{text}\n").as_bytes(), &mut self.0);
         self
     }
 
-    pub(in crate::codex::remote) fn lines(
+    pub(in crate::codex::remote::native) fn lines(
         self,
         lines: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Self {
@@ -143,29 +143,29 @@ impl Request {
     }
 
     /// Adds a packet as it is, without a newline.
-    pub(in crate::codex::remote) fn data(mut self, data: &[u8]) -> Self {
+    pub(in crate::codex::remote::native) fn data(mut self, data: &[u8]) -> Self {
         let _ = data_to_write(data, &mut self.0);
         self
     }
 
-    pub(in crate::codex::remote) fn delimiter(mut self) -> Self {
+    pub(in crate::codex::remote::native) fn delimiter(mut self) -> Self {
         let _ = delim_to_write(&mut self.0);
         self
     }
 
-    pub(in crate::codex::remote) fn flush(mut self) -> Self {
+    pub(in crate::codex::remote::native) fn flush(mut self) -> Self {
         let _ = flush_to_write(&mut self.0);
         self
     }
 
-    pub(in crate::codex::remote) fn into_bytes(self) -> Vec<u8> {
+    pub(in crate::codex::remote::native) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
 
 /// Splits messages into lines. A line that ends in a carriage return was overwritten by the next, as progress is.
 #[derive(Default)]
-pub(in crate::codex::remote) struct Messages {
+pub(in crate::codex::remote::native) struct Messages {
     lines: Vec<String>,
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
@@ -178,7 +178,7 @@ impl Messages {
     /// Neither are more lines.
     const MOST_LINES: usize = 64 << 10;
 
-    pub(in crate::codex::remote) fn add(&mut self, text: &[u8]) {
+    pub(in crate::codex::remote::native) fn add(&mut self, text: &[u8]) {
         for byte in text {
             match byte {
                 b'\n' if self.lines.len() < Self::MOST_LINES => self.end_line(),
@@ -199,7 +199,7 @@ impl Messages {
         self.lines.push(line);
     }
 
-    pub(in crate::codex::remote) fn into_lines(mut self) -> Vec<String> {
+    pub(in crate::codex::remote::native) fn into_lines(mut self) -> Vec<String> {
         if !self.partial.is_empty() {
             self.end_line();
         }

@@ -1,0 +1,444 @@
+//! The native transport: a client of git's own protocol that holds one conversation with a remote.
+//!
+//! | | |
+//! |---|---|
+//! | [`protocol`] | what is said: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
+//! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`service_process`] for [`ssh`] and [`local`] paths |
+//! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
+//! | [`server_notes`] | what a server can do, kept between runs |
+//! | [`kept_trees`] | the trees of the tip, kept between runs |
+//! | [`local_repository`] | refs and objects of a path of this machine, read in place |
+//! | [`incoming_pack`] | packs into and out of the clone |
+//! | [`outgoing_pack`] | the pack of a push, written while the contents of new files are read |
+//! | [`http_settings`] | git's configuration, as far as it says how a server is reached |
+//! | [`idle_timeout`] | time limits and signals |
+//!
+//! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
+//! over to [`Git`] for the rest of the run. With `remote.transport: native`, that is an error instead.
+
+pub(super) mod address;
+mod carrier;
+mod conversation;
+mod failure;
+pub(super) mod http;
+pub(super) mod http_settings;
+mod idle_timeout;
+mod incoming_pack;
+mod kept_trees;
+mod local;
+mod local_repository;
+mod outgoing_pack;
+mod protocol;
+mod server_notes;
+mod service_process;
+pub(super) mod ssh;
+
+use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+
+use super::context::RemoteContext;
+use super::error::{RemoteError, RemoteErrorKind};
+use super::git_process::{self, GitProcess};
+use super::rejection;
+use super::server_message::{marked, server_words};
+use super::{
+    Depth, OnSignal, Purpose, PushReply, Rejection, RejectionKind, RemoteRefs, Target, Transport,
+};
+use crate::codex::git_config::{self, Settings};
+use crate::codex::push_contents::PushContents;
+use crate::codex::store::{Store, StoreError};
+use crate::config::TransportChoice;
+use crate::object::ObjectId;
+use crate::paths::escaped;
+use crate::url::RemoteUrl;
+use carrier::Carrier;
+use conversation::{Conversation, PushFailure, Refs};
+use failure::Failure;
+use http::Http;
+use idle_timeout::IdleTimeout;
+use local_repository::LocalRepository;
+use protocol::push::{Report, Update};
+pub use server_notes::NotesLocation;
+use server_notes::ServerNotes;
+use service_process::ServiceProcesses;
+
+/// The transport, context to one remote.
+pub(super) struct Native {
+    /// The URL is the one that is contacted: git's configuration rewrote it already.
+    context: RemoteContext,
+    state: Mutex<State>,
+}
+
+enum State {
+    Talking(Box<Conversation>),
+    /// The `git` program does the rest, for this reason.
+    HandedOver(Box<GitProcess>, String),
+}
+
+impl Native {
+    pub(super) fn new(
+        context: RemoteContext,
+        purpose: Purpose,
+        notes: Option<NotesLocation>,
+    ) -> Result<Self, RemoteError> {
+        git_config::check_files(&context.environment)
+            .map_err(|problem| context.error(RemoteErrorKind::GitConfig, vec![problem]))?;
+        let settings = Settings::read(&context.environment);
+        let context = context.configured(settings, purpose)?;
+        let state = match converse(&context, notes) {
+            Ok(conversation) => State::Talking(Box::new(conversation)),
+            Err(Failure::NeedsGit(reason)) => hand_over(&context, &reason)?,
+            Err(failure) => return Err(error(&context, failure)),
+        };
+        Ok(Self {
+            context,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Does `work` in the conversation, or with `git` where that takes over.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Conversation) -> Result<T, Failure>,
+        with_git: impl FnOnce(&GitProcess) -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Talking(conversation) = &mut *state {
+            match work(conversation) {
+                Ok(done) => return Ok(done),
+                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.context, &reason)?,
+                Err(failure) => return Err(error(&self.context, failure)),
+            }
+        }
+        match &*state {
+            State::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
+                let note = format!("the `git` program was used because {reason}");
+                error.detail.push(note);
+                error
+            }),
+            State::Talking(_) => unreachable!("a conversation returns above"),
+        }
+    }
+
+    /// Lists HEAD and `branch`; every branch where that one is not found.
+    fn list(
+        &self,
+        conversation: &mut Conversation,
+        branch: Option<&str>,
+        on_signal: OnSignal,
+    ) -> Result<RemoteRefs, Failure> {
+        let found = self.context.find_branch(branch, |wanted| {
+            let refs = conversation.list(&wanted.prefixes(), on_signal)?;
+            Ok::<_, Failure>(branches(refs))
+        })?;
+        conversation.note_tip(&found.branch, found.tip);
+        Ok(found)
+    }
+}
+
+/// HEAD and the branches of a list.
+fn branches(mut refs: Refs) -> Refs {
+    refs.retain(|(name, _)| name == "HEAD" || name.starts_with("refs/heads/"));
+    refs
+}
+
+/// Opens a conversation with the remote.
+fn converse(
+    context: &RemoteContext,
+    notes: Option<NotesLocation>,
+) -> Result<Conversation, Failure> {
+    let idle_timeout = IdleTimeout::new(context.interrupt.clone(), context.remote.timeout.idle);
+    let path = context.remote.url.local_path();
+    let local = path.and_then(|path| LocalRepository::open(path, &context.settings));
+    let carrier = carrier(context, &idle_timeout)?;
+    let notes = ServerNotes::open(notes, &context.remote.url.for_git());
+    Ok(Conversation::new(
+        context.clone(),
+        idle_timeout,
+        carrier,
+        notes,
+        local,
+    ))
+}
+
+fn carrier(
+    context: &RemoteContext,
+    idle_timeout: &IdleTimeout,
+) -> Result<Box<dyn Carrier>, Failure> {
+    let remote = &context.remote.url;
+    let children =
+        |program| ServiceProcesses::new(program, &context.interrupt, idle_timeout.clone());
+    if remote.is_http() {
+        let carrier = Http::new(context, idle_timeout.clone(), &remote.for_git())?;
+        return Ok(Box::new(carrier));
+    }
+    if let Some(path) = remote.local_path() {
+        let program = local::program(path.to_owned(), context.environment.clone());
+        return Ok(Box::new(children(program)));
+    }
+    if remote.is_ssh() {
+        let program = ssh::program(&remote.written(), context)?;
+        return Ok(Box::new(children(program)));
+    }
+    let reason = format!("`{remote}` is no http, ssh or file address");
+    Err(Failure::NeedsGit(reason))
+}
+
+/// Leaves the rest of the run to git. The URL was rewritten by git's configuration already, so git must not do it again.
+fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError> {
+    if context.remote.transport == TransportChoice::Native {
+        return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
+    }
+    tracing::info!(reason, "the `git` program takes over");
+
+    if let Some(unusable) = git_process::unusable(&context.environment, &context.interrupt) {
+        let detail = vec![format!("git is needed because {reason}"), unusable];
+        return Err(context.error(RemoteErrorKind::NoTransport, detail));
+    }
+
+    let git = GitProcess::of_configured(context.clone());
+    Ok(State::HandedOver(Box::new(git), reason.to_owned()))
+}
+
+/// The error behind a failure, without secrets.
+fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
+    let (kind, detail, wait) = match failure {
+        Failure::Remote {
+            kind,
+            detail,
+            retry_after,
+        } => (kind, detail, retry_after),
+        Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::Complete(error) => return *error,
+        Failure::LengthRequired => {
+            let detail = vec![failure.to_string()];
+            (RemoteErrorKind::RequestRefused, detail, None)
+        }
+        Failure::NotGit => {
+            let detail = vec![failure.to_string()];
+            (RemoteErrorKind::ServerFailure, detail, None)
+        }
+        Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
+            (RemoteErrorKind::Other, vec![reason], None)
+        }
+    };
+    let detail = context.redacted(&detail);
+    let (own, words): (Vec<_>, Vec<_>) = detail
+        .into_iter()
+        .partition(|line| !line.starts_with("remote:"));
+    let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
+    let detail = own.chain(marked(&server_words(&words))).collect();
+    let mut error = context.error(kind, detail);
+    error.advice.retry_after = wait;
+    if kind == RemoteErrorKind::SshHostUnknown {
+        error.advice.command = ssh::scan_command(context);
+    }
+    error
+}
+
+impl Transport for Native {
+    fn url(&self) -> &RemoteUrl {
+        &self.context.remote.url
+    }
+
+    fn fallback(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Talking(_) => None,
+            State::HandedOver(_, reason) => Some(reason.clone()),
+        }
+    }
+
+    /// Clones of the `git` transport are used as well, and the other way round.
+    fn clone_key(&self) -> String {
+        self.context.remote.url.for_git()
+    }
+
+    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
+    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
+        self.with(
+            |conversation| self.list(conversation, branch, on_signal),
+            |git| git.refs(branch, on_signal),
+        )
+    }
+
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    fn fetch(
+        &self,
+        store: &Store,
+        branch: &str,
+        depth: Depth,
+        on_signal: OnSignal,
+    ) -> Result<ObjectId, RemoteError> {
+        let fetch = |conversation: &mut Conversation| {
+            let listed = conversation.listed_tip(branch);
+            if let Some(tip) = listed {
+                match conversation.fetch(store, tip, depth.0, on_signal) {
+                    // The branch was replaced since it was listed.
+                    Err(failure) if failure.is_about_objects() => {}
+                    fetched => return fetched.map(|()| tip),
+                }
+            }
+            let tip = self
+                .list(conversation, Some(branch), on_signal)?
+                .tip
+                .ok_or_else(|| {
+                    self.context
+                        .error(RemoteErrorKind::BranchMissing, Vec::new())
+                })?;
+            conversation.fetch(store, tip, depth.0, on_signal)?;
+            Ok(tip)
+        };
+        self.with(fetch, |git| git.fetch(store, branch, depth, on_signal))
+    }
+
+    #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
+    fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
+        self.with(
+            |conversation| conversation.fetch_contents(store, ids),
+            |git| git.fetch_contents(store, ids),
+        )
+    }
+
+    fn would_push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+    ) -> Result<PushReply, RemoteError> {
+        let ask = |conversation: &mut Conversation| {
+            let refs = conversation.list_to_push()?;
+            let name = format!("refs/heads/{}", target.branch);
+            let tip = refs.iter().find(|(listed, _)| *listed == name);
+            let tip = tip.and_then(|(_, id)| ObjectId::from_hex(id));
+            let overwrites = tip.is_some_and(|tip| !store.is_ancestor(tip, commit));
+            Ok(if tip != target.tip || overwrites {
+                PushReply::moved()
+            } else {
+                PushReply::accepted()
+            })
+        };
+        self.with(ask, |git| git.would_push(store, commit, target))
+    }
+
+    fn expect_push(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Talking(conversation) = &mut *state {
+            conversation.expect_push();
+        }
+    }
+
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
+    fn push(
+        &self,
+        store: &Store,
+        commit: ObjectId,
+        target: Target<'_>,
+        contents: &mut dyn PushContents,
+    ) -> Result<PushReply, RemoteError> {
+        // The server compares the tip, but not whether the commit was made on top of it.
+        if target
+            .tip
+            .is_some_and(|tip| !store.is_ancestor(tip, commit))
+        {
+            return Ok(PushReply::moved());
+        }
+        let name = format!("refs/heads/{}", target.branch);
+        let update = Update {
+            old: target.tip,
+            new: commit,
+            name: &name,
+        };
+        let contents = RefCell::new(contents);
+        let push = |conversation: &mut Conversation| match conversation.push(
+            store,
+            &update,
+            *contents.borrow_mut(),
+        ) {
+            Ok(answered) => Ok(self.reply(answered.report, &answered.messages)),
+            Err(failed) => self.failed_push(failed),
+        };
+        self.with(push, |git| {
+            git.push(store, commit, target, *contents.borrow_mut())
+        })
+    }
+}
+
+impl Native {
+    /// The reply behind a report.
+    fn reply(&self, report: Report, messages: &[String]) -> PushReply {
+        let words = self.words(messages);
+        let shown = |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
+        match report {
+            Report::Accepted(instead) => PushReply::Accepted {
+                instead: instead.as_deref().map(shown),
+                words,
+            },
+            Report::Rejected(why) => PushReply::rejected(&shown(&why), words),
+            Report::NotUnpacked(why) => {
+                let why = format!("unpacker error: {}", shown(&why));
+                PushReply::rejected(&why, words)
+            }
+        }
+    }
+
+    /// The server's messages, without secrets.
+    fn words(&self, messages: &[String]) -> Vec<String> {
+        let marked = messages.iter().map(|line| format!("remote: {line}"));
+        server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
+    }
+
+    /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
+    /// answered that it did not read it.
+    fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
+        let PushFailure {
+            mut failure,
+            is_sent,
+            messages,
+        } = failed;
+        match &mut failure {
+            Failure::NeedsGit(_) => return Err(failure),
+            Failure::Declined { status, detail } => {
+                let reply = self.declined(*status, detail);
+                return Ok(PushReply::Rejected(reply));
+            }
+            Failure::Remote { detail, .. } => {
+                detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+            }
+            Failure::Complete(_)
+            | Failure::NotGit
+            | Failure::Surprise(_)
+            | Failure::LengthRequired => {}
+        }
+        let error = error(&self.context, failure);
+        if let Some(rejection) = rejection::aborted_by_hook(&error.detail) {
+            return Ok(PushReply::Rejected(rejection));
+        }
+        let may_land = is_sent && !error.kind.precludes_landing();
+        if may_land {
+            Ok(PushReply::Lost(error))
+        } else {
+            Err(error.into())
+        }
+    }
+
+    /// The rejection behind a status.
+    fn declined(&self, status: u16, detail: &[String]) -> Rejection {
+        let (kind, reason) = match status {
+            413 => (
+                RejectionKind::TooLarge,
+                "HTTP 413: the push is larger than the server accepts".to_owned(),
+            ),
+            _ => (RejectionKind::Declined, format!("HTTP {status}")),
+        };
+        Rejection {
+            kind,
+            reason,
+            words: server_words(&self.context.redacted(detail)),
+        }
+    }
+}
