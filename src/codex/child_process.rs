@@ -120,7 +120,7 @@ fn values_of<'h, 'n>(
 pub(in crate::codex) enum Watch {
     /// Bytes that the processes of the child read, write, send or receive.
     Bytes,
-    /// None. For a repository on this machine, whose server processes and hooks are processes of the child.
+    /// Only output. For a repository on this machine: there, server processes and hooks belong to the child.
     OutputOnly,
 }
 

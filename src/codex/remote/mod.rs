@@ -165,7 +165,7 @@ pub trait Transport: Send + Sync {
         None
     }
 
-    /// What clones that are kept are told apart by. Two transports may share one only if each can use the other's.
+    /// The key of the kept clone. Two transports may share a clone only if each can use the other's.
     fn clone_key(&self) -> String;
 
     /// Makes a new clone ready for what follows, once.

@@ -30,7 +30,7 @@ const FRESH: Duration = Duration::from_millis(500);
 /// Names of refs with their values, as `git ls-remote --symref` prints them.
 pub(super) type Refs = Vec<(String, String)>;
 
-/// What became of a push that was answered.
+/// The server's response to a push.
 pub(super) struct Answered {
     pub(super) report: Report,
     /// Lines of the server, such as those of its hooks.
@@ -50,17 +50,17 @@ pub(super) struct Conversation {
     context: RemoteContext,
     idle_timeout: IdleTimeout,
     carrier: Box<dyn Carrier>,
-    /// What the server can do, where that is known.
+    /// The capabilities of the services, as far as they are known.
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
     notes: ServerNotes,
-    /// The repository itself, where it can be read in place.
+    /// The repository, if it can be read without a service.
     local: Option<LocalRepository>,
-    /// The kept trees of the tip, where fetching them takes a turn on a network.
+    /// The kept trees of the tip, if fetching them would take a round trip on a network.
     kept_trees: Option<KeptTrees>,
-    /// A service of version 0 that sent its refs and was asked nothing yet.
+    /// Whether a service of version 0 has sent its refs and has received no request yet.
     greeted: bool,
-    /// A running service has cut the history for a fetch. It would not do so a second time: it keeps the first cut.
+    /// Whether a running service has limited the history of a fetch. It cannot change the limit for a second fetch.
     has_cut: bool,
     /// The tip of a branch in the last list, and when that was.
     listed: Option<(String, ObjectId, Instant)>,
@@ -502,7 +502,7 @@ impl Conversation {
         result
     }
 
-    /// After a failure: what the server remembers of the conversation is not known any more.
+    /// Ends the conversation after a failure, because the server's state is unknown.
     fn forget_session(&mut self) {
         self.upload = None;
         self.greeted = false;
@@ -510,7 +510,7 @@ impl Conversation {
     }
 }
 
-/// What a fetch is for.
+/// The objects to fetch, and how.
 struct Want<'w> {
     ids: &'w [ObjectId],
     haves: &'w [ObjectId],

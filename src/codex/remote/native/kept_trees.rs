@@ -85,7 +85,7 @@ impl KeptTrees {
         }
     }
 
-    /// Keeps the trees of `tip`, which was fetched or has just been pushed. What cannot be kept is fetched next time.
+    /// Keeps the trees of `tip`, which was fetched or has just been pushed. If they cannot be kept, the next run fetches them.
     pub(super) fn keep(&self, store: &Store, tip: ObjectId) {
         let Some(packs) = self.packs.as_ref().filter(|_| self.is_writable) else {
             return;

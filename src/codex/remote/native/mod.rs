@@ -2,15 +2,15 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`protocol`] | what is said: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
-//! | [`carrier`] | the trait of what moves the bytes: [`http`], and [`service_process`] for [`ssh`] and [`local`] paths |
-//! | [`conversation`] | who speaks when: what is remembered, asked again, repeated |
-//! | [`server_notes`] | what a server can do, kept between runs |
+//! | [`protocol`] | the messages: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
+//! | [`carrier`] | the trait that moves the bytes: [`http`], and [`service_process`] for [`ssh`] and [`local`] paths |
+//! | [`conversation`] | the order of requests: what is remembered, requested again or repeated |
+//! | [`server_notes`] | the capabilities of a server, kept between runs |
 //! | [`kept_trees`] | the trees of the tip, kept between runs |
 //! | [`local_repository`] | refs and objects of a path of this machine, read in place |
 //! | [`incoming_pack`] | packs into and out of the clone |
 //! | [`outgoing_pack`] | the pack of a push, written while the contents of new files are read |
-//! | [`http_settings`] | git's configuration, as far as it says how a server is reached |
+//! | [`http_settings`] | git's configuration of http connections |
 //! | [`idle_timeout`] | time limits and signals |
 //!
 //! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
@@ -392,8 +392,8 @@ impl Native {
         server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
     }
 
-    /// What a push came to that was not answered with a report. What was sent whole may have landed, unless the server
-    /// answered that it did not read it.
+    /// The result of a push without a report. If all of it was sent, it may have landed, unless the server reported that
+    /// it did not read it.
     fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
         let PushFailure {
             mut failure,

@@ -85,7 +85,7 @@ impl Progress<'_> {
 
     fn report(&mut self) {
         self.reported = self.bytes;
-        // Where the objects of the first part end is not known.
+        // An estimate: the end of each object in the first part is unknown.
         let share = self.bytes.min(self.kept_bytes) * self.kept_count / self.kept_bytes.max(1);
         self.reporter.event(&Event::Progress {
             stage: Stage::Push,

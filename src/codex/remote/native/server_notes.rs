@@ -1,7 +1,7 @@
-//! What a server said it can do, kept between runs: requests that stand alone then need no greeting before them.
+//! The capabilities of a server, kept between runs, so that a stateless request needs no greeting before it.
 //!
-//! A note is never trusted for more than saving a turn. It is dropped with the first answer that does not fit it, and
-//! after a day, in which a server may have learned something.
+//! A note only saves a round trip. It is dropped at the first response that does not match it, and after one day,
+//! because the server may have been updated.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ const LIFETIME: i64 = 24 * 60 * 60;
 /// Longer notes are not written.
 const MOST_LINES: usize = 100;
 
-/// Where notes are kept.
+/// The directory of the notes, and how it may be used.
 #[derive(Debug, Clone)]
 pub struct NotesLocation {
     /// A directory of the user's state.
@@ -75,7 +75,7 @@ impl ServerNotes {
         }
     }
 
-    /// Where the trees of the tip are kept.
+    /// The trees of the tip that are kept beside the note.
     pub(super) fn kept_trees(&self) -> Option<KeptTrees> {
         let (file, place) = self.place.as_ref()?;
         Some(KeptTrees::new(

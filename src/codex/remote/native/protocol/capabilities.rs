@@ -1,4 +1,4 @@
-//! What a server says it can do, in the first thing it sends.
+//! Reads the first message of a server, which lists its capabilities.
 
 use std::io::Read;
 
@@ -74,7 +74,7 @@ impl Capabilities {
     }
 }
 
-/// What a server sends first: its capabilities and, in version 0, its refs.
+/// The first message of a server: its capabilities and, in version 0, its refs.
 pub(in crate::codex::remote::native) struct Advertisement {
     pub(in crate::codex::remote::native) capabilities: Capabilities,
     /// Names and values as `git ls-remote --symref` prints them; empty in version 2.

@@ -1,4 +1,4 @@
-//! Fetching objects: what is wanted, what is there already, and how far back.
+//! Fetching objects: the request (wanted and present objects, depth of the history) and the response.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ pub(in crate::codex::remote::native) struct Wanted<'w> {
     /// Commits of the clone whose parents it lacks.
     pub(in crate::codex::remote::native) shallow: &'w BTreeSet<ObjectId>,
     pub(in crate::codex::remote::native) depth: Option<u32>,
-    /// What the server may leave out.
+    /// The filter for objects that the server leaves out.
     pub(in crate::codex::remote::native) filter: Option<&'w str>,
 }
 

@@ -1,4 +1,4 @@
-//! What is said in a conversation: git's protocol as functions from values to bytes and back, without any I/O of its own.
+//! Git's protocol as functions from values to bytes and back. They do no I/O of their own.
 //!
 //! The formats are those of `gitprotocol-v2(5)`, `gitprotocol-pack(5)` and `gitprotocol-capabilities(5)`.
 

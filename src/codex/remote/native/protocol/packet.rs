@@ -87,7 +87,7 @@ impl<R: Read> Packets<R> {
         }
     }
 
-    /// What follows the packets.
+    /// Returns the reader, at the first byte after the packets.
     pub(in crate::codex::remote::native) fn into_inner(self) -> R {
         self.lines.into_inner()
     }

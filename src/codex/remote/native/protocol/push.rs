@@ -21,12 +21,12 @@ pub(in crate::codex::remote::native) struct Update<'u> {
     pub(in crate::codex::remote::native) name: &'u str,
 }
 
-/// What the server says became of a push.
+/// The server's report of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::codex::remote::native) enum Report {
-    /// The update was made; the ref that was updated, where that is another one than the named.
+    /// The update was made. Contains the ref that was updated, if it is not the named one.
     Accepted(Option<String>),
-    /// The update was refused, for this reason.
+    /// The update was rejected, for this reason.
     Rejected(String),
     /// The server could not store the objects.
     NotUnpacked(String),
