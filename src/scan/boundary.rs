@@ -5,11 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bstr::ByteSlice;
-
 use super::snapshot::SkipReason;
 use crate::workspace::Project;
-use crate::workspace::project::DenyList;
+use crate::workspace::project::{DenyList, is_private_name};
 
 /// Directories in which a workspace keeps its cache and its state by default.
 const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/state"];
@@ -104,16 +102,9 @@ impl Boundary {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return false;
         };
-        if directory.file_name() != Some(OsStr::new(".fractary"))
-            && !self.list.fractary_dirs.contains(directory)
-        {
-            return false;
-        }
-        let name = name.as_encoded_bytes().to_ascii_lowercase();
-        name == b"env"
-            || name
-                .trim_start_with(|c| matches!(c, '.' | '#' | '~'))
-                .starts_with(b"config.local.")
+        let is_fractary_dir = directory.file_name() == Some(OsStr::new(".fractary"))
+            || self.list.fractary_dirs.contains(directory);
+        is_fractary_dir && is_private_name(name)
     }
 
     fn followed(&self) -> MutexGuard<'_, HashMap<PathBuf, PathBuf>> {

@@ -1,8 +1,11 @@
 //! A resolved project: its root, its directory in the codex, and the rules of its sync.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use bstr::ByteSlice;
 
 use super::claims::Claims;
 use crate::config::{Direction, Symlinks};
@@ -74,6 +77,16 @@ pub struct DenyList {
     pub own_directories: BTreeSet<PathBuf>,
     /// The roots of all projects: the files below a root belong to that project alone.
     pub roots: HashSet<PathBuf>,
+}
+
+/// Whether a file or directory of this name in a `.fractary` directory can contain secrets: local configuration, a backup
+/// copy that an editor made of it, or the files of variables. File systems may ignore case, so the rule does too.
+pub(crate) fn is_private_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes().to_ascii_lowercase();
+    name == b"env"
+        || name
+            .trim_start_with(|c| matches!(c, '.' | '#' | '~'))
+            .starts_with(b"config.local.")
 }
 
 impl DenyList {

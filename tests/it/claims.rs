@@ -310,3 +310,22 @@ fn denied_paths_are_not_published_through_any_path() {
     ];
     assert_eq!(codex.paths(), expected);
 }
+
+#[test]
+fn targets_of_private_links_are_not_published() {
+    for private in ["env", "ENV", "config.local.yaml", ".Config.local.yaml~"] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(&["alpha"], "");
+        sandbox.write("ws/alpha/docs/a.md", "a");
+        sandbox.write("ws/alpha/docs/private/secret.md", "codex: {}\n");
+        sandbox.write("ws/.fractary/keep", "");
+        let target = if private.eq_ignore_ascii_case("env") {
+            "../alpha/docs/private"
+        } else {
+            "../alpha/docs/private/secret.md"
+        };
+        symlink(target, sandbox.path("ws/.fractary").join(private)).unwrap();
+        sandbox.run(&["sync", "--all"]).code(0);
+        assert_eq!(codex.paths(), ["projects/alpha/docs/a.md"], "{private}");
+    }
+}

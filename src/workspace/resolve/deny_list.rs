@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::directories::{Directories, FRACTARY_DIR, default_cache};
 use crate::config::{Configuration, LayerKind, layers};
 use crate::paths::resolved;
-use crate::workspace::project::{DenyList, Project};
+use crate::workspace::project::{DenyList, Project, is_private_name};
 
 /// The deny list of all projects. `roots` are their resolved roots.
 pub(super) fn resolve(
@@ -77,17 +77,11 @@ fn private_paths(root: &Path) -> DenyList {
     list.paths.insert(resolved(&default_cache(root)));
     list.fractary_dirs.insert(resolved(&own));
 
-    let named = |directory: &Path, is_private: fn(&str) -> bool| -> Vec<PathBuf> {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        entries
-            .filter(|entry| is_private(&entry.file_name().to_string_lossy()))
-            .map(|entry| entry.path())
-            .collect()
-    };
-    let is_private = |name: &str| name == "env" || name.starts_with("config.local.");
-    let links = named(&own, is_private)
-        .into_iter()
-        .chain(named(&own.join("env"), |_| true))
+    let entries = |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten();
+    let private = entries(&own).filter(|entry| is_private_name(&entry.file_name()));
+    let links = private
+        .chain(entries(&own.join("env")))
+        .map(|entry| entry.path())
         .filter(|path| path.is_symlink());
     list.paths.extend(links.map(|path| resolved(&path)));
     list
