@@ -46,6 +46,10 @@
 //! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | [`plan`] |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
+//! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
+//! | commits that are pushed to another branch than the one below them, as for a pull request | `Base` and `PushTarget` in `sync::remote_session` |
+//! | a request or a push is repeated | `sync::repeater`, for requests that only read; `sync::publish::retry`, for pushes |
+//! | a path is never published | `workspace::resolve::deny_list` collects the list; `scan::boundary` applies it |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::remote::credential` chooses |

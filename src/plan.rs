@@ -424,7 +424,7 @@ fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
 
 /// Computes a digest of the tip and of all changes on top of it. The same plan always has the same id.
 ///
-/// The paths of each plan are relative to the given path, or to the root of the codex if there is none.
+/// The paths of each plan are relative to the given path, or to the root of the codex without one.
 pub fn plan_id<'p>(
     tip: Option<ObjectId>,
     plans: impl Iterator<Item = (Option<&'p CodexPath>, &'p ProjectPlan)>,
