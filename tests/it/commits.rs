@@ -231,7 +231,7 @@ fn undetected_organization_is_reported_with_the_reason() {
     assert!(
         output
             .stderr
-            .contains("`organization` is not given and cannot be detected")
+            .contains("`organization` is not set and cannot be detected")
             && output.stderr.contains("reftable"),
         "{}",
         output.stderr
