@@ -165,7 +165,7 @@ pub trait Transport: Send + Sync {
         None
     }
 
-    /// The key of the kept clone. Two transports may share a clone only if each can use the other's.
+    /// The key of the persistent clone. Transports with the same key must be able to use each other's clones.
     fn clone_key(&self) -> String;
 
     /// Makes a new clone ready for what follows, once.
@@ -210,7 +210,7 @@ pub trait Transport: Send + Sync {
     ) -> Result<PushReply, RemoteError>;
 }
 
-/// Opens the transport that `remote.transport` selects, context to `remote`. It keeps what it learns about the server in
+/// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about the server in
 /// `notes`. An error if the transport is unavailable, or if a token would be sent unencrypted.
 pub fn open(
     remote: &Remote,

@@ -46,7 +46,7 @@ const NOT_A_LOCK: [&str; 6] = [
 /// The reason that git gives if the server did not report on the ref.
 const NO_REPORT: &str = "remote failed to report status";
 
-/// The result in the standard output of git and the lines of its standard error; `None` if there is no result.
+/// Finds the result in the standard output of git and the lines of its standard error.
 pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
     let reported = stdout.lines().find_map(|line| {
         let (flag, rest) = line.split_once('\t')?;

@@ -115,7 +115,7 @@ impl GitProcess {
             ("core.fsync", "none"),
             ("core.hooksPath", "/dev/null"),
             ("fetch.writeCommitGraph", "false"),
-            // The clone contains only packs, and git verifies their checksums.
+            // The clone contains packs only; their checksums are verified.
             ("fetch.unpackLimit", "1"),
             ("http.lowSpeedLimit", "1"),
             // The output is parsed.
@@ -176,7 +176,7 @@ impl GitProcess {
             (format!("url.{url}.pushInsteadOf"), alias),
         ];
         if let Some(filter) = store.and_then(Store::filter) {
-            // Set here because git would store it in the configuration of the clone under a name that changes.
+            // Not in the configuration of the clone: the name of the remote changes with every run.
             settings.push((format!("remote.{name}.promisor"), "true".to_owned()));
             settings.push((
                 format!("remote.{name}.partialCloneFilter"),

@@ -1,4 +1,4 @@
-//! One conversation with a remote: its refs, objects, a push, and its refs again, over carriers that stay open.
+//! A conversation with a remote over a carrier that stays open: list refs, fetch, push, and list refs again.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,23 +24,23 @@ use crate::codex::remote::refs::SHA_256;
 use crate::codex::store::Store;
 use crate::object::ObjectId;
 
-/// After a push that lost a race, a list of refs that is older may have been overtaken, so that a fetch asks again.
+/// After a push that lost a race, an older list of refs is probably outdated, so a fetch lists the refs again.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// Names of refs with their values, as `git ls-remote --symref` prints them.
 pub(super) type Refs = Vec<(String, String)>;
 
-/// The server's response to a push.
+/// The response to a push.
 pub(super) struct Answered {
     pub(super) report: Report,
-    /// Lines of the server, such as those of its hooks.
+    /// Messages of the server, such as those of its hooks.
     pub(super) messages: Vec<String>,
 }
 
 /// A push that failed.
 pub(super) struct PushFailure {
     pub(super) failure: Failure,
-    /// Whether all of it was sent, so that the server may have made the update.
+    /// Whether all of it was sent, so that the server may have updated the branch.
     pub(super) is_sent: bool,
     pub(super) messages: Vec<String>,
 }
@@ -50,24 +50,24 @@ pub(super) struct Conversation {
     context: RemoteContext,
     idle_timeout: IdleTimeout,
     carrier: Box<dyn Carrier>,
-    /// The capabilities of the services, as far as they are known.
+    /// The capabilities of the service that sends objects, if they are known.
     upload: Option<Capabilities>,
     receive: Option<Capabilities>,
     notes: ServerNotes,
-    /// The repository, if it can be read without a service.
+    /// The repository of a local path, if it can be read in place.
     local: Option<LocalRepository>,
-    /// The kept trees of the tip, if fetching them would take a round trip on a network.
+    /// The kept trees of the tip, if fetching them would take a round trip.
     kept_trees: Option<KeptTrees>,
-    /// Whether a service of version 0 has sent its refs and has received no request yet.
+    /// Whether a service of version 0 has sent its refs and received no request yet.
     greeted: bool,
-    /// Whether a running service has limited the history of a fetch. It cannot change the limit for a second fetch.
+    /// Whether a running service has cut the history for a fetch. For later fetches it would keep that cut.
     has_cut: bool,
-    /// The tip of a branch in the last list, and when that was.
+    /// The tip of a branch in the last list, and the time of that list.
     listed: Option<(String, ObjectId, Instant)>,
-    /// Whether anything was pushed. Before that, a list of refs is good for a fetch whatever its age: a tip that was
-    /// overtaken costs a second push, but that is rare, and another list would cost a turn each time.
+    /// Whether anything was pushed. Before that, a list of refs is used for a fetch at any age: an outdated tip costs a
+    /// second push, but that is rare, and another list would cost a round trip each time.
     has_pushed: bool,
-    /// The commit and the full name of the branch of a push, as long as a running service may show the refs from before.
+    /// The commit and the full branch name of a push, as long as a running service may list the refs from before it.
     pushed: Option<(ObjectId, String)>,
 }
 
@@ -119,8 +119,8 @@ impl Conversation {
         self.with_greeting(|this| this.list_once(prefixes))
     }
 
-    /// Lists refs after a push. A running `git upload-pack` has read the branches once and shows them as they were before,
-    /// but it resolves HEAD anew: if that is the pushed branch, the answer is there without another session.
+    /// Lists refs after a push. A running `git upload-pack` lists the branches as they were before, but it resolves HEAD
+    /// again: if that points to the pushed branch, no other session is needed.
     fn list_after_push(
         &mut self,
         prefixes: &[String],
@@ -173,19 +173,20 @@ impl Conversation {
         Ok(refs)
     }
 
-    /// Remembers where a branch was listed, so that a fetch need not ask for it.
+    /// Remembers the listed tip of a branch for a later fetch.
     pub(super) fn note_tip(&mut self, branch: &str, tip: Option<ObjectId>) {
         self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
     }
 
-    /// The tip of `branch` in the last list, if it is likely to be the tip still.
+    /// The tip of `branch` in the last list, if it is probably still the tip.
     pub(super) fn listed_tip(&self, branch: &str) -> Option<ObjectId> {
         let (name, tip, at) = self.listed.as_ref()?;
         let is_likely = !self.has_pushed || at.elapsed() < FRESH;
         (name == branch && is_likely).then_some(*tip)
     }
 
-    /// Lets `store` hold `tip` with `depth` commits of history: read in place, kept from an earlier run, or fetched.
+    /// Makes `tip` and `depth` commits of its history available in `store`: read in place, kept from an earlier run, or
+    /// fetched.
     pub(super) fn fetch(
         &mut self,
         store: &Store,
@@ -193,7 +194,7 @@ impl Conversation {
         depth: u32,
         on_signal: OnSignal,
     ) -> Result<(), Failure> {
-        // A kept clone has to hold what it is said to hold, whatever becomes of the repository.
+        // A persistent clone must contain its objects itself, as the repository may change.
         let local = self.local.as_ref().filter(|_| !store.is_kept());
         if local.is_some_and(|local| local.lend(store, tip)) {
             return Ok(());
@@ -212,7 +213,7 @@ impl Conversation {
         recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))
     }
 
-    /// Fills an empty clone with the trees of `tip` from an earlier run; whether they were kept.
+    /// Fills an empty clone with the trees of `tip` from an earlier run, and returns whether they were kept.
     fn restore_trees(&mut self, store: &Store, tip: ObjectId) -> bool {
         let kept_trees = self
             .kept_trees
@@ -221,7 +222,7 @@ impl Conversation {
         kept_trees.is_some_and(|kept_trees| kept_trees.restore(store, tip))
     }
 
-    /// Fetches `tip` into a clone that holds `known`.
+    /// Fetches `tip` into a clone that contains `known`.
     fn fetch_tip(
         &mut self,
         store: &Store,
@@ -247,7 +248,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Fetches contents by their ids.
+    /// Fetches blobs by their ids.
     pub(super) fn fetch_contents(
         &mut self,
         store: &Store,
@@ -260,7 +261,7 @@ impl Conversation {
             depth: None,
             filter: None,
         };
-        // In version 0 the server announces whether it gives out objects that no ref names.
+        // In version 0, a capability shows whether the server sends objects that no ref points to.
         let is_refused = self.upload.as_ref().is_some_and(|known| {
             known.version == Version::V0 && !known.has("allow-reachable-sha1-in-want")
         });
@@ -280,7 +281,7 @@ impl Conversation {
         let mut shallow = incoming_pack::shallow(store)?;
         let wanted = fetch::Wanted {
             wants: want.ids,
-            // Version 0 would have to negotiate.
+            // Version 0 would require a negotiation.
             haves: match capabilities.version {
                 Version::V2 => want.haves,
                 Version::V0 => &[],
@@ -319,7 +320,7 @@ impl Conversation {
         Ok(pack)
     }
 
-    /// Capabilities of a service that is ready for a fetch.
+    /// The capabilities of a service that is ready for a fetch, which is started if needed.
     fn capabilities_to_fetch(&mut self, is_to_cut: bool) -> Result<Capabilities, Failure> {
         let known = self.upload.take();
         let ready = |known: &Capabilities| match known.version {
@@ -333,12 +334,12 @@ impl Conversation {
         }
     }
 
-    /// Starts the service that takes pushes, which takes a while over ssh, beside the work that precedes the push.
+    /// Starts the service for pushes, which takes time over ssh, during the work that precedes the push.
     pub(super) fn expect_push(&mut self) {
         self.carrier.connect(Service::ReceivePack);
     }
 
-    /// The refs of the service that takes pushes.
+    /// Lists the refs of the service for pushes.
     pub(super) fn list_to_push(&mut self) -> Result<Refs, Failure> {
         self.listen(OnSignal::GoOn);
         let advertisement = self.greet(Service::ReceivePack)?;
@@ -346,7 +347,7 @@ impl Conversation {
         Ok(advertisement.refs)
     }
 
-    /// Makes an update with the `contents` of new files. The commits and trees are in `store`.
+    /// Pushes an update with the `contents` of new files. Its commits and trees are in `store`.
     pub(super) fn push(
         &mut self,
         store: &Store,
@@ -421,7 +422,7 @@ impl Conversation {
             progress.is_complete = false;
             out.write_all(&command)?;
             pack.write(out, reporter.as_ref())?;
-            // From now on the server may act on it, and its hooks may take their time.
+            // From now on, the server may process it, and its hooks may take long.
             progress.is_complete = true;
             idle_timeout.set(OnSignal::GoOn, verdict);
             Ok(())
@@ -447,7 +448,7 @@ impl Conversation {
         report.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
     }
 
-    /// Starts a service anew and reads its capabilities.
+    /// Restarts a service, and reads its capabilities.
     fn greet(&mut self, service: Service) -> Result<Advertisement, Failure> {
         let carrier = &mut self.carrier;
         carrier.end(service);
@@ -458,7 +459,7 @@ impl Conversation {
         let timeout = self.context.remote.timeout;
         let is_stateless = carrier.is_stateless();
         if !is_stateless {
-            // A program connects before it says anything.
+            // A program connects before it prints anything.
             self.idle_timeout.set_idle(timeout.connect + timeout.idle);
         }
         let mut advertisement = None;
@@ -478,13 +479,13 @@ impl Conversation {
         Ok(advertisement)
     }
 
-    /// Sets the limits for requests that are answered at once.
+    /// Sets the time limit for requests with an immediate response.
     fn listen(&self, on_signal: OnSignal) {
         let timeout = self.context.remote.timeout;
         self.idle_timeout.set(on_signal, timeout.idle);
     }
 
-    /// Makes a request that is safe to repeat; once more where the server is not as remembered.
+    /// Sends a request that can be repeated safely: once more if the remembered capabilities were wrong.
     fn with_greeting<T>(
         &mut self,
         mut request: impl FnMut(&mut Self) -> Result<T, Failure>,
@@ -502,7 +503,7 @@ impl Conversation {
         result
     }
 
-    /// Ends the conversation after a failure, because the server's state is unknown.
+    /// Ends the session after a failure, as its state is unknown.
     fn forget_session(&mut self) {
         self.upload = None;
         self.greeted = false;
@@ -510,7 +511,7 @@ impl Conversation {
     }
 }
 
-/// The objects to fetch, and how.
+/// The parameters of a fetch.
 struct Want<'w> {
     ids: &'w [ObjectId],
     haves: &'w [ObjectId],
@@ -518,7 +519,7 @@ struct Want<'w> {
     filter: Option<&'w str>,
 }
 
-/// Adds what the server said before it failed.
+/// Adds the messages that the server sent before the failure.
 fn with_messages(mut failure: Failure, messages: Vec<String>) -> Failure {
     if let Failure::Remote { detail, .. } = &mut failure {
         detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
@@ -526,7 +527,7 @@ fn with_messages(mut failure: Failure, messages: Vec<String>) -> Failure {
     failure
 }
 
-/// How far the sending of a push is.
+/// The progress of sending a push.
 #[derive(Default)]
 struct Sending {
     is_complete: bool,

@@ -1,4 +1,4 @@
-//! The clone's side of a conversation: packs that come in, packs that go out, and where its history ends.
+//! Packs on the side of the clone: fetched packs, packs that consist of parts of others, and the boundary of the history.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,14 +14,14 @@ use crate::codex::store::{Store, io_error};
 use crate::event::{Event, Reporter, Stage};
 use crate::object::ObjectId;
 
-/// Length of a pack's header: `PACK`, version, number of objects.
+/// The length of the header of a pack: `PACK`, version, number of objects.
 const HEADER: usize = 12;
-/// Length of the checksum behind its objects.
+/// The length of the checksum after the objects.
 const CHECKSUM: u64 = 20;
-/// After how many more objects progress is reported.
+/// The number of objects between two reports of progress.
 const STEP: usize = 64;
 
-/// A pack on its way into a clone. It is indexed as it comes in; nothing is there before [`IncomingPack::finish`].
+/// A pack that is being received. It is indexed meanwhile, and added to the clone by [`IncomingPack::finish`].
 pub(super) struct IncomingPack<'s> {
     store: &'s Store,
     header: Vec<u8>,
@@ -57,7 +57,7 @@ impl<'s> IncomingPack<'s> {
         })
     }
 
-    /// Puts the pack in its place, and returns that. A pack of no objects, which says that nothing is new, is not kept.
+    /// Adds the pack to the clone, and returns its path. A pack without objects is not added.
     pub(super) fn finish(self) -> Result<Option<PathBuf>, Failure> {
         let incomplete = || Failure::invalid("the server sent no pack");
         let count = self.header.get(HEADER - 4..).ok_or_else(incomplete)?;
@@ -65,7 +65,7 @@ impl<'s> IncomingPack<'s> {
             return Ok(None);
         }
         let name = self.indexer.commit().map_err(indexing)?;
-        // For git, which else misses what the server left out.
+        // Without this file, git would report the omitted objects as missing.
         let pack = packs(self.store).join(format!("pack-{name}.pack"));
         fs::write(pack.with_extension("promisor"), "").map_err(disk)?;
         let objects = self.store.repository().odb().map_err(indexing)?;
@@ -94,7 +94,7 @@ fn packs(store: &Store) -> PathBuf {
     store.path().join("objects/pack")
 }
 
-/// The disk failed.
+/// The failure for an error of the disk.
 fn disk(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -104,7 +104,7 @@ fn disk(error: io::Error) -> Failure {
     }
 }
 
-/// The pack is damaged, or the disk failed: libgit2 says either in words alone.
+/// The failure for a damaged pack or an error of the disk, which libgit2 reports only as text.
 fn indexing(error: git2::Error) -> Failure {
     match io_error(&error) {
         full if full.kind() != io::ErrorKind::Other => disk(full),
@@ -115,7 +115,7 @@ fn indexing(error: git2::Error) -> Failure {
     }
 }
 
-/// The commits whose parents the clone lacks.
+/// The commits whose parents are missing from the clone.
 pub(super) fn shallow(store: &Store) -> Result<BTreeSet<ObjectId>, Failure> {
     match fs::read_to_string(store.path().join("shallow")) {
         Ok(text) => Ok(text.lines().filter_map(ObjectId::from_hex).collect()),
@@ -124,7 +124,7 @@ pub(super) fn shallow(store: &Store) -> Result<BTreeSet<ObjectId>, Failure> {
     }
 }
 
-/// Records the commits whose parents the clone lacks.
+/// Records the commits whose parents are missing from the clone.
 pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result<(), Failure> {
     let path = store.path().join("shallow");
     if commits.is_empty() {
@@ -142,8 +142,8 @@ pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result
     write().map(drop).map_err(disk)
 }
 
-/// A pack that is put together from parts of others. Deltas refer back by a distance within their part, so a part stays
-/// valid at any place.
+/// A pack that consists of parts of other packs. Deltas refer to their bases by a distance within their part, so a part is
+/// valid at any position.
 #[derive(Default)]
 pub(super) struct PackParts {
     parts: Vec<(PathBuf, Vec<Range<u64>>)>,
@@ -151,7 +151,7 @@ pub(super) struct PackParts {
 }
 
 impl PackParts {
-    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of this run hold.
+    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of this run contain.
     pub(super) fn of_push(store: &Store, commit: ObjectId, contents: &[ObjectId]) -> Self {
         let mut parts = Self::default();
         parts.add_new(store, commit);
@@ -166,7 +166,7 @@ impl PackParts {
         parts
     }
 
-    /// Adds the trees and commits that this run made, up to `commit`: none for a commit that was fetched.
+    /// Adds the trees and commits that this run created, up to `commit`: none for a fetched commit.
     pub(super) fn add_new(&mut self, store: &Store, commit: ObjectId) {
         let written = store.written();
         if let Some(own) = written.iter().rfind(|pack| pack.contains(commit)) {
@@ -185,7 +185,7 @@ impl PackParts {
         Ok(())
     }
 
-    /// Adds a range of a pack that holds `count` objects. Ranges that follow each other become one.
+    /// Adds a range of a pack with `count` objects. Adjacent ranges are joined.
     fn add(&mut self, path: &Path, range: Range<u64>, count: u32) {
         self.count += count;
         match self.parts.last_mut() {
@@ -215,7 +215,7 @@ impl PackParts {
         self.write_with(0, out, |_| Ok(()))
     }
 
-    /// Writes the pack with `more` further objects, which `rest` writes.
+    /// Writes the pack with `more` additional objects, which `rest` writes.
     pub(super) fn write_with(
         &self,
         more: u32,

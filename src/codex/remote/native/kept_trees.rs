@@ -1,8 +1,8 @@
-//! The trees of a remote's tip, kept between runs: a run that finds the tip unchanged fills its clone from here and
-//! fetches nothing.
+//! The trees of a remote's tip, kept between runs: if the tip is unchanged, a run fills its clone with them instead of
+//! fetching.
 //!
-//! The file is a pack without contents behind the id of its tip. It is indexed like one that a server sends, so a
-//! damaged file is noticed and counts as none.
+//! The file contains the id of the tip, then a pack without blobs. The pack is indexed like one from a server, so a
+//! damaged file is detected and ignored.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,14 +17,14 @@ use crate::event::Silent;
 use crate::object::ObjectId;
 
 const HEAD: &[u8] = b"fractary-codex trees 1\n";
-/// A larger file is not kept: fetching anew costs little beside it, and drops trees that are no longer used.
+/// The maximum size of the file. Above it, a fetch costs little in comparison, and removes unused trees.
 const MOST_BYTES: u64 = 8 << 20;
 
 /// The kept trees of one remote.
 pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
-    /// Packs without contents that a fetch of this run brought, or the kept one; together they hold all trees of the tip.
+    /// The packs without blobs of this run's fetches, or the kept one. Together they contain all trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }
 
@@ -37,7 +37,7 @@ impl KeptTrees {
         }
     }
 
-    /// Fills an empty clone with the trees of `tip`; whether they were kept.
+    /// Fills an empty clone with the trees of `tip`, and returns whether they were kept.
     pub(super) fn restore(&mut self, store: &Store, tip: ObjectId) -> bool {
         match self.try_restore(store, tip) {
             Ok(restored) => restored,
@@ -65,7 +65,7 @@ impl KeptTrees {
         let mut pack = IncomingPack::new(store, Arc::new(Silent))?;
         io::copy(&mut file, &mut pack)?;
         let pack = pack.finish()?;
-        // Without its commit the pack is not what it says.
+        // Without its commit, the pack does not belong to the tip.
         if store.read_commit(tip).is_none() {
             return Ok(false);
         }
@@ -75,7 +75,7 @@ impl KeptTrees {
         Ok(true)
     }
 
-    /// Takes note of a pack that a fetch brought; `is_all` says that the clone held nothing before.
+    /// Adds a fetched pack. With `is_all`, the clone was empty before.
     pub(super) fn fetched(&mut self, pack: Option<PathBuf>, is_all: bool) {
         if is_all {
             self.packs = Some(Vec::new());
@@ -85,7 +85,7 @@ impl KeptTrees {
         }
     }
 
-    /// Keeps the trees of `tip`, which was fetched or has just been pushed. If they cannot be kept, the next run fetches them.
+    /// Writes the trees of `tip`, which was fetched or pushed. After an error, the next run fetches them.
     pub(super) fn keep(&self, store: &Store, tip: ObjectId) {
         let Some(packs) = self.packs.as_ref().filter(|_| self.is_writable) else {
             return;
@@ -102,7 +102,7 @@ impl KeptTrees {
             parts.add_whole(pack)?;
         }
         parts.add_new(store, tip);
-        // A history that was cut in several places, or nowhere, is rare.
+        // A history that is cut in several places, or not at all, is rare.
         let cut = match (shallow.first(), shallow.len()) {
             (Some(cut), 1) if parts.length() <= MOST_BYTES => *cut,
             _ => return self.forget(),

@@ -1,11 +1,11 @@
-//! Reads a repository of this machine in place: its refs, and its objects as an alternate of the clone.
+//! Reads a local repository in place: its refs, and its objects as an alternate of the clone.
 //!
 //! Reading is safe without git: it runs no hook and writes nothing. It saves the start of `git upload-pack` for each
 //! list of refs, and a fetch altogether. A push always goes through `git receive-pack`, which runs the hooks, checks the
 //! objects in quarantine and writes with the permissions of the repository.
 //!
-//! A repository whose refs or objects git would not show as they are on disk is left to git: [`LocalRepository::open`]
-//! and [`LocalRepository::refs`] return `None` then.
+//! If git would not show the refs or objects as they are on disk, the repository is read through git:
+//! [`LocalRepository::open`] and [`LocalRepository::refs`] return `None`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::codex::git_config::Settings;
 use crate::codex::store::Store;
 use crate::object::ObjectId;
 
-/// Settings that hide refs, or that say that objects are fetched when they are needed. Keys as git prints them.
+/// Settings that hide refs, or that make git fetch missing objects. Keys as git prints them.
 const HIDING: [&str; 3] = [
     "transfer.hiderefs",
     "uploadpack.hiderefs",
@@ -29,8 +29,8 @@ pub(super) struct LocalRepository {
 }
 
 impl LocalRepository {
-    /// Opens the repository at `path`; `None` if it has to be read through git. libgit2 checks the owner as git does, and
-    /// knows neither SHA-256 nor reftable.
+    /// Opens the repository at `path`; `None` if it must be read through git. libgit2 checks the owner as git does, and
+    /// supports neither SHA-256 nor reftable.
     pub(super) fn open(path: &Path, settings: &Settings) -> Option<Self> {
         let opened = Repository::open(path);
         let repository = opened
@@ -42,7 +42,7 @@ impl LocalRepository {
         (!hides && !has_grafts && !repository.is_shallow()).then_some(Self { repository })
     }
 
-    /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a ref, or ends in `/`.
+    /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a ref, or ends with `/`.
     pub(super) fn refs(&self, prefixes: &[String]) -> Option<Refs> {
         let listed = prefixes.iter().try_fold(Vec::new(), |mut refs, prefix| {
             match prefix.strip_suffix('/') {
@@ -66,7 +66,7 @@ impl LocalRepository {
             .ok()
     }
 
-    /// Adds a ref with its value. A symbolic ref without a target is left out, as git does.
+    /// Adds a ref with its value. A symbolic ref without an existing target is omitted, as in git.
     fn add(&self, reference: Reference<'_>, refs: &mut Refs) -> Result<(), git2::Error> {
         let name = reference.name()?.to_owned();
         let target = reference.symbolic_target()?.map(str::to_owned);
@@ -76,14 +76,14 @@ impl LocalRepository {
             Err(error) => return Err(error),
         };
         let Some(id) = id else { return Ok(()) };
-        // git leaves out a ref to a missing object with a warning of its own.
+        // git omits a ref to a missing object and prints a warning.
         self.repository.odb()?.read_header(id)?;
         refs.extend(target.map(|target| (name.clone(), format!("ref: {target}"))));
         refs.push((name, id.to_string()));
         Ok(())
     }
 
-    /// Lets `store` read the objects of the repository, in place of a fetch; whether it then holds `tip`.
+    /// Makes the objects of the repository available in `store`, and returns whether it contains `tip` now.
     pub(super) fn lend(&self, store: &Store, tip: ObjectId) -> bool {
         let lent = store.read_through(&self.objects());
         lent.inspect_err(|error| tracing::debug!(%error, "the objects are read through git"))
@@ -95,7 +95,7 @@ impl LocalRepository {
     }
 }
 
-/// Whether the repository's own settings hide refs or leave out objects; `None` if they cannot be read.
+/// Whether the settings of the repository hide refs or omit objects; `None` if they cannot be read.
 fn has_special_settings(repository: &Repository) -> Option<bool> {
     let config = repository.config().ok()?;
     let entries = config.entries(None).ok()?;

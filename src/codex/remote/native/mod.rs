@@ -1,20 +1,20 @@
-//! The native transport: a client of git's own protocol that holds one conversation with a remote.
+//! The native transport: a client of git's protocol that has one conversation with a remote.
 //!
 //! | | |
 //! |---|---|
 //! | [`protocol`] | the messages: packet lines, capabilities, `ls-refs`, `fetch`, a push and its report |
-//! | [`carrier`] | the trait that moves the bytes: [`http`], and [`service_process`] for [`ssh`] and [`local`] paths |
-//! | [`conversation`] | the order of requests: what is remembered, requested again or repeated |
+//! | [`carrier`] | the interface for transferring bytes, implemented by [`http`], and by [`service_process`] for [`ssh`] and [`local`] paths |
+//! | [`conversation`] | the order of requests, and their repetition |
 //! | [`server_notes`] | the capabilities of a server, kept between runs |
 //! | [`kept_trees`] | the trees of the tip, kept between runs |
-//! | [`local_repository`] | refs and objects of a path of this machine, read in place |
-//! | [`incoming_pack`] | packs into and out of the clone |
+//! | [`local_repository`] | refs and objects of a local path, read in place |
+//! | [`incoming_pack`] | fetched packs, and packs that consist of parts of others |
 //! | [`outgoing_pack`] | the pack of a push, written while the contents of new files are read |
-//! | [`http_settings`] | git's configuration of http connections |
-//! | [`idle_timeout`] | time limits and signals |
+//! | [`http_settings`] | git's configuration `http.*` |
+//! | [`idle_timeout`] | the time limit of reads and writes, and signals |
 //!
 //! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
-//! over to [`Git`] for the rest of the run. With `remote.transport: native`, that is an error instead.
+//! over to [`GitProcess`] for the rest of the run. With `remote.transport: native`, that is an error instead.
 
 pub(super) mod address;
 mod carrier;
@@ -62,16 +62,16 @@ pub use server_notes::NotesLocation;
 use server_notes::ServerNotes;
 use service_process::ServiceProcesses;
 
-/// The transport, context to one remote.
+/// The native transport for one remote.
 pub(super) struct Native {
-    /// The URL is the one that is contacted: git's configuration rewrote it already.
+    /// Its URL is the one that is contacted: git's configuration has rewritten it already.
     context: RemoteContext,
     state: Mutex<State>,
 }
 
 enum State {
     Talking(Box<Conversation>),
-    /// The `git` program does the rest, for this reason.
+    /// The `git` program is used for the rest of the run, for this reason.
     HandedOver(Box<GitProcess>, String),
 }
 
@@ -96,7 +96,7 @@ impl Native {
         })
     }
 
-    /// Does `work` in the conversation, or with `git` where that takes over.
+    /// Runs `work` in the conversation, or `with_git` if `git` is used instead.
     fn with<T>(
         &self,
         work: impl FnOnce(&mut Conversation) -> Result<T, Failure>,
@@ -120,7 +120,7 @@ impl Native {
         }
     }
 
-    /// Lists HEAD and `branch`; every branch where that one is not found.
+    /// Finds `branch`, or the branch that HEAD points to, on the remote.
     fn list(
         &self,
         conversation: &mut Conversation,
@@ -136,7 +136,7 @@ impl Native {
     }
 }
 
-/// HEAD and the branches of a list.
+/// HEAD and the branches in a list of refs.
 fn branches(mut refs: Refs) -> Refs {
     refs.retain(|(name, _)| name == "HEAD" || name.starts_with("refs/heads/"));
     refs
@@ -184,7 +184,7 @@ fn carrier(
     Err(Failure::NeedsGit(reason))
 }
 
-/// Leaves the rest of the run to git. The URL was rewritten by git's configuration already, so git must not do it again.
+/// Uses git for the rest of the run. git's configuration has rewritten the URL already and must not do it again.
 fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError> {
     if context.remote.transport == TransportChoice::Native {
         return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
@@ -200,7 +200,7 @@ fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError
     Ok(State::HandedOver(Box::new(git), reason.to_owned()))
 }
 
-/// The error behind a failure, without secrets.
+/// The error for a failure, with secrets masked.
 fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
     let (kind, detail, wait) = match failure {
         Failure::Remote {
@@ -249,7 +249,7 @@ impl Transport for Native {
         }
     }
 
-    /// Clones of the `git` transport are used as well, and the other way round.
+    /// The same as for the `git` transport, so that both use the same persistent clones.
     fn clone_key(&self) -> String {
         self.context.remote.url.for_git()
     }
@@ -340,7 +340,7 @@ impl Transport for Native {
         target: Target<'_>,
         contents: &mut dyn PushContents,
     ) -> Result<PushReply, RemoteError> {
-        // The server compares the tip, but not whether the commit was made on top of it.
+        // The server compares the tip, but does not check that the commit is based on it.
         if target
             .tip
             .is_some_and(|tip| !store.is_ancestor(tip, commit))
@@ -369,7 +369,7 @@ impl Transport for Native {
 }
 
 impl Native {
-    /// The reply behind a report.
+    /// The result for a report of the server.
     fn reply(&self, report: Report, messages: &[String]) -> PushReply {
         let words = self.words(messages);
         let shown = |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
@@ -386,14 +386,14 @@ impl Native {
         }
     }
 
-    /// The server's messages, without secrets.
+    /// The messages of the server, with secrets masked.
     fn words(&self, messages: &[String]) -> Vec<String> {
         let marked = messages.iter().map(|line| format!("remote: {line}"));
         server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
     }
 
-    /// The result of a push without a report. If all of it was sent, it may have landed, unless the server reported that
-    /// it did not read it.
+    /// The result of a push without a report of the server. A push that was sent completely may have landed, unless the
+    /// server responded that it did not read it.
     fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
         let PushFailure {
             mut failure,
@@ -426,7 +426,7 @@ impl Native {
         }
     }
 
-    /// The rejection behind a status.
+    /// The rejection for an HTTP status.
     fn declined(&self, status: u16, detail: &[String]) -> Rejection {
         let (kind, reason) = match status {
             413 => (

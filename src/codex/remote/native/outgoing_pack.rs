@@ -1,4 +1,4 @@
-//! The pack of a push on its way to the server.
+//! The pack of a push, written while it is sent.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -9,11 +9,11 @@ use crate::codex::store::Store;
 use crate::event::{Event, Reporter, Stage};
 use crate::object::ObjectId;
 
-/// Contents up to this size are read before they are sent, so that the length of the request is known. git sends packs of
-/// up to 1 MiB with their length, and documents compress to about a third.
+/// Contents up to this size are read before they are sent, so that the length of the request is known. git does the same
+/// for packs of up to 1 MiB, and documents compress to about a third.
 const SMALL: u64 = 4 << 20;
 
-/// The commits and trees up to `commit`, which `store` holds, and the contents of new files.
+/// The commits and trees up to `commit`, which `store` contains, and the contents of new files.
 pub(super) struct OutgoingPack<'p> {
     pub(super) store: &'p Store,
     pub(super) commit: ObjectId,
@@ -21,8 +21,8 @@ pub(super) struct OutgoingPack<'p> {
 }
 
 impl OutgoingPack<'_> {
-    /// Decides how the pack is sent, and returns its length where that is known. A large pack is written while its
-    /// contents are read, unless `is_length_required` or they were read before.
+    /// Prepares the pack, and returns its length if it is known. The contents of a large pack are read while it is sent,
+    /// unless `is_length_required` is set or they were read before.
     pub(super) fn prepare(&mut self, is_length_required: bool) -> io::Result<Option<u64>> {
         let pending = self.contents.pending();
         if pending.bytes <= SMALL || pending.is_begun || is_length_required {
@@ -32,7 +32,7 @@ impl OutgoingPack<'_> {
         Ok(is_kept.then(|| self.kept().length()))
     }
 
-    /// Writes the pack, and reads the contents that are pending. A request that is repeated gets the same pack.
+    /// Writes the pack, and reads the pending contents. A repeated request sends the same pack.
     pub(super) fn write(&mut self, out: &mut dyn Write, reporter: &dyn Reporter) -> io::Result<()> {
         if self.contents.pending().is_begun {
             self.contents.keep(&mut |_| ())?;
@@ -58,7 +58,7 @@ impl OutgoingPack<'_> {
         Ok(())
     }
 
-    /// The part of the pack that the clone holds.
+    /// The part of the pack that the clone contains.
     fn kept(&self) -> PackParts {
         PackParts::of_push(self.store, self.commit, self.contents.ids())
     }
@@ -71,21 +71,21 @@ struct Progress<'p> {
     bytes: u64,
     /// The number of bytes at the last report.
     reported: u64,
-    /// The size and the number of objects of the part that the clone holds. It is sent first.
+    /// The size and the number of objects of the part from the clone, which is sent first.
     kept_bytes: u64,
     kept_count: u64,
-    /// The number of objects of the other part that were sent.
+    /// The number of sent objects of the other part.
     sent: &'p Cell<u64>,
     total: u64,
 }
 
 impl Progress<'_> {
-    /// Progress is reported once per this many bytes.
+    /// The number of bytes between two reports of progress.
     const STEP: u64 = 64 << 10;
 
     fn report(&mut self) {
         self.reported = self.bytes;
-        // An estimate: the end of each object in the first part is unknown.
+        // The ends of the objects in the first part are unknown.
         let share = self.bytes.min(self.kept_bytes) * self.kept_count / self.kept_bytes.max(1);
         self.reporter.event(&Event::Progress {
             stage: Stage::Push,

@@ -1,7 +1,7 @@
-//! The capabilities of a server, kept between runs, so that a stateless request needs no greeting before it.
+//! The capabilities of a server, kept between runs, so that stateless requests need no greeting.
 //!
-//! A note only saves a round trip. It is dropped at the first response that does not match it, and after one day,
-//! because the server may have been updated.
+//! A note only saves a round trip. It is discarded with the first response that contradicts it, and after a day, as the
+//! server may have been updated.
 
 use std::path::{Path, PathBuf};
 
@@ -11,25 +11,25 @@ use crate::object::{Kind, hash};
 use crate::record::{self, Reader};
 
 const HEAD: &str = "fractary-codex server 2";
-/// Seconds after which a note no longer counts.
+/// The time in seconds after which a note is discarded.
 const LIFETIME: i64 = 24 * 60 * 60;
-/// Longer notes are not written.
+/// The maximum size of a note in bytes.
 const MOST_LINES: usize = 100;
 
-/// The directory of the notes, and how it may be used.
+/// The location of the notes.
 #[derive(Debug, Clone)]
 pub struct NotesLocation {
     /// A directory of the user's state.
     pub directory: PathBuf,
-    /// Whether this run may write there.
+    /// Whether this run may write notes.
     pub is_writable: bool,
-    /// Seconds since the epoch.
+    /// The current time in seconds since the epoch.
     pub now: i64,
 }
 
 /// The note about one server.
 pub(super) struct ServerNotes {
-    /// `None` where nothing is kept.
+    /// The file; `None` if no notes are kept.
     place: Option<(PathBuf, NotesLocation)>,
     note: Note,
     is_changed: bool,
@@ -37,11 +37,11 @@ pub(super) struct ServerNotes {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Note {
-    /// When the first line of it was learned, in seconds since the epoch.
+    /// The time of the first entry, in seconds since the epoch.
     time: i64,
-    /// The server did not behave as it had said: it is greeted each time.
+    /// Whether the server contradicted its capabilities, so that it must be greeted each time.
     is_distrusted: bool,
-    /// The server refused a push of unknown length.
+    /// Whether the server rejected a push of unknown length.
     is_length_required: bool,
     upload: Option<Vec<String>>,
     receive: Option<Vec<String>>,
@@ -75,7 +75,7 @@ impl ServerNotes {
         }
     }
 
-    /// The trees of the tip that are kept beside the note.
+    /// The kept trees of the tip of this repository.
     pub(super) fn kept_trees(&self) -> Option<KeptTrees> {
         let (file, place) = self.place.as_ref()?;
         Some(KeptTrees::new(
@@ -97,7 +97,7 @@ impl ServerNotes {
         })
     }
 
-    /// Notes the capabilities of a service. In version 0 refs come with them, so that nothing would be saved.
+    /// Records the capabilities of a service. Not in version 0, in which the greeting also has the refs.
     pub(super) fn learn(&mut self, service: Service, capabilities: &Capabilities) {
         let is_useful = match service {
             Service::UploadPack => capabilities.version == Version::V2,
@@ -112,19 +112,19 @@ impl ServerNotes {
         }
     }
 
-    /// Notes that the server did not behave as remembered.
+    /// Records that the server contradicted the note.
     pub(super) fn distrust(&mut self) {
         self.note.is_distrusted = true;
         self.is_changed = true;
     }
 
-    /// Notes that the server takes only pushes whose length it is given.
+    /// Records that the server requires the length of a push in advance.
     pub(super) fn note_length_required(&mut self) {
         self.note.is_length_required = true;
         self.is_changed = true;
     }
 
-    /// Whether the server takes only pushes whose length it is given.
+    /// Whether the server requires the length of a push in advance.
     pub(super) fn is_length_required(&self) -> bool {
         self.note.is_length_required
     }
@@ -157,7 +157,7 @@ fn encode(note: &Note) -> Vec<u8> {
         record::push_bytes(&mut body, if is_set { b"1" } else { b"" });
     }
     for lines in [&note.upload, &note.receive] {
-        // Capabilities hold no newline; a service that is not known is one without a line.
+        // Capabilities contain no newline. An unknown service has no line.
         let text = lines.as_ref().map(|lines| lines.join("\n"));
         record::push_bytes(&mut body, text.unwrap_or_default().as_bytes());
     }

@@ -88,7 +88,7 @@ pub(super) struct Logins {
     helper: Helper,
     netrc: Option<Login>,
     is_helper_asked: bool,
-    /// The logins that were tried so far, as sentences for an error message.
+    /// The logins that were tried, as sentences for an error message.
     tried: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ impl Logins {
         Ok(login)
     }
 
-    /// The logins that were tried so far, as sentences for an error message.
+    /// The logins that were tried, as sentences for an error message.
     pub(super) fn tried(&self) -> &[String] {
         &self.tried
     }

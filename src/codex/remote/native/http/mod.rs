@@ -503,7 +503,7 @@ fn check_settings(address: &Address, context: &RemoteContext) -> Result<(), Fail
     let applies = |name: &&&str| address.is_tls || !name.to_ascii_lowercase().contains("ssl");
     let is_set = |name: &&&str| {
         let value = context.settings.http(address, &name.to_ascii_lowercase());
-        // With an empty file name, cookies are kept in notes.
+        // With an empty file name, cookies are kept in memory.
         value.is_some_and(|value| !value.is_empty() || **name == "cookieFile")
     };
     let setting = ONLY_GIT.iter().filter(applies).find(is_set);

@@ -94,7 +94,7 @@ fn text(reason: &CertificateError) -> String {
 /// Whether git's TLS library may accept a certificate that rustls does not.
 fn is_for_git(reason: &CertificateError) -> bool {
     match reason {
-        // The certificate has names only in its subject, as those of older servers.
+        // Certificates of older servers have the name in the subject only.
         CertificateError::NotValidForNameContext { presented, .. } => presented.is_empty(),
         CertificateError::Other(_) => !is_authority(reason),
         CertificateError::BadEncoding

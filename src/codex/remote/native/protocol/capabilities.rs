@@ -1,21 +1,21 @@
-//! Reads the first message of a server, which lists its capabilities.
+//! The first message of a server: its capabilities.
 
 use std::io::Read;
 
 use super::packet::{Packet, Packets};
 use crate::codex::remote::native::failure::Failure;
 
-/// Longer lists of refs are not read (about four million refs), so that a hostile server cannot fill the notes.
+/// The maximum size of a list of refs (about four million refs), so that a hostile server cannot exhaust the memory.
 const MOST_BYTES: usize = 256 << 20;
-/// The same for a list of capabilities.
+/// The maximum size of a list of capabilities.
 const MOST_CAPABILITY_BYTES: usize = 1 << 20;
 
-/// The service of a server that a conversation is with.
+/// A service of a git server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::codex::remote::native) enum Service {
     /// Sends refs and objects.
     UploadPack,
-    /// Takes a push.
+    /// Receives pushes.
     ReceivePack,
 }
 
@@ -31,12 +31,12 @@ impl Service {
 /// The version of the protocol that the server chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex::remote::native) enum Version {
-    /// Version 0 or 1: all refs come first.
+    /// Version 0 or 1, in which the server sends all refs first.
     V0,
     V2,
 }
 
-/// Capabilities of one service of one server.
+/// The capabilities of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::codex::remote::native) struct Capabilities {
     pub(in crate::codex::remote::native) version: Version,
@@ -50,7 +50,7 @@ impl Capabilities {
         self.value(name).is_some()
     }
 
-    /// The value of a capability; empty where it has none.
+    /// The value of a capability; empty if it has no value, `None` if it is missing.
     pub(in crate::codex::remote::native) fn value(&self, name: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
@@ -74,16 +74,16 @@ impl Capabilities {
     }
 }
 
-/// The first message of a server: its capabilities and, in version 0, its refs.
+/// The first message of a service: its capabilities and, in version 0, its refs.
 pub(in crate::codex::remote::native) struct Advertisement {
     pub(in crate::codex::remote::native) capabilities: Capabilities,
     /// Names and values as `git ls-remote --symref` prints them; empty in version 2.
     pub(in crate::codex::remote::native) refs: Vec<(String, String)>,
-    /// Commits where the server's own history is cut.
+    /// Whether the history of the server itself is cut.
     pub(in crate::codex::remote::native) is_shallow: bool,
 }
 
-/// Reads an advertisement to its flush packet.
+/// Reads an advertisement, up to its flush packet.
 pub(in crate::codex::remote::native) fn read(
     packets: &mut Packets<impl Read>,
 ) -> Result<Advertisement, Failure> {
@@ -167,7 +167,7 @@ impl Advertisement {
             .ok_or_else(|| Failure::invalid("a line of the ref list has no name"))?;
         match (id, name) {
             ("shallow", _) => self.is_shallow = true,
-            // The place of the capabilities where there are no refs; and objects that no ref of this repository names.
+            // A placeholder for the capabilities without refs; and objects that no ref of this repository points to.
             (_, "capabilities^{}" | ".have") => {}
             (_, name) if name.ends_with("^{}") => {}
             (id, name) => self.refs.push((name.to_owned(), id.to_owned())),
@@ -185,7 +185,7 @@ impl Advertisement {
     }
 }
 
-/// Counts the bytes of a list as it is read.
+/// Counts the bytes of a list while it is read.
 pub(super) struct Size {
     bytes: usize,
     most: usize,
@@ -200,7 +200,7 @@ impl Size {
         Self { bytes: 0, most }
     }
 
-    /// An error once the list is too long. Each line counts a little more than its bytes, so that empty ones count too.
+    /// Adds a line. An error if the list is too long. Each line counts as a few more bytes, so that empty lines count too.
     pub(super) fn add(&mut self, line: &str) -> Result<(), Failure> {
         self.bytes += line.len() + 16;
         if self.bytes > self.most {

@@ -1,4 +1,4 @@
-//! Fetching objects: the request (wanted and present objects, depth of the history) and the response.
+//! The request for objects, and its response.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -10,18 +10,18 @@ use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
-/// One fetch. Nothing is negotiated: the objects that are there already are named once, and the server sends the rest.
+/// The parameters of a fetch. There is no negotiation: the request lists the known commits, and the server sends the rest.
 pub(in crate::codex::remote::native) struct Wanted<'w> {
     pub(in crate::codex::remote::native) wants: &'w [ObjectId],
     pub(in crate::codex::remote::native) haves: &'w [ObjectId],
-    /// Commits of the clone whose parents it lacks.
+    /// The commits of the clone whose parents are missing from it.
     pub(in crate::codex::remote::native) shallow: &'w BTreeSet<ObjectId>,
     pub(in crate::codex::remote::native) depth: Option<u32>,
-    /// The filter for objects that the server leaves out.
+    /// The filter for objects that the server omits.
     pub(in crate::codex::remote::native) filter: Option<&'w str>,
 }
 
-/// How the ends of the clone's history changed.
+/// The changes of the boundary of the clone's history.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::codex::remote::native) struct Boundary {
     pub(in crate::codex::remote::native) shallow: Vec<ObjectId>,
@@ -55,7 +55,7 @@ fn request_v2(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
 }
 
 fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
-    // Nothing is thin, as no haves are sent, but dulwich demands a client that could read it.
+    // The pack is not thin, as no haves are sent, but dulwich requires a client that supports thin packs.
     let known = [
         "thin-pack",
         "side-band-64k",
@@ -76,7 +76,7 @@ fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
     Request::default()
         .lines(first)
         .lines(wants.map(|id| format!("want {id}")))
-        // Before the history's ends: git takes any order, dulwich only this one.
+        // Before the shallow commits: git accepts any order, dulwich only this one.
         .lines(wanted.filter_line(capabilities.has("filter")))
         .lines(wanted.shallow.iter().map(|id| format!("shallow {id}")))
         .lines(wanted.depth.map(|depth| format!("deepen {depth}")))
@@ -92,7 +92,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Reads the answer; the pack is written to `pack`, messages of the server to `messages`.
+/// Reads the response: the pack is written to `pack`, messages of the server to `messages`.
 pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
     wanted: &Wanted<'_>,
@@ -133,7 +133,7 @@ fn read_v2(
                 read_pack(packets, pack, messages)?;
                 return Ok(boundary);
             }
-            // Sections that carry nothing a client without negotiation needs.
+            // Sections that a client without negotiation does not need.
             Some("acknowledgments" | "wanted-refs" | "packfile-uris") => {
                 while packets.text()?.is_some() {}
             }
@@ -142,9 +142,9 @@ fn read_v2(
     }
 }
 
-/// Reads lines `shallow ID` and `unshallow ID` to the end of their section.
+/// Reads lines `shallow ID` and `unshallow ID`, up to the end of their section.
 fn read_boundary(packets: &mut Packets<impl Read>) -> Result<Boundary, Failure> {
-    /// No history has more ends.
+    /// The maximum number of shallow commits.
     const MOST: usize = 1_000_000;
     let mut boundary = Boundary::default();
     while let Some(line) = packets.text()? {
@@ -161,7 +161,7 @@ fn read_boundary(packets: &mut Packets<impl Read>) -> Result<Boundary, Failure> 
     Ok(boundary)
 }
 
-/// Reads version 0's answer to a client that has nothing.
+/// Reads the response of version 0 to a client without commits.
 fn expect_nak(packets: &mut Packets<impl Read>) -> Result<(), Failure> {
     match packets.text()?.as_deref() {
         Some("NAK") => Ok(()),

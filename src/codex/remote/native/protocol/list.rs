@@ -1,4 +1,4 @@
-//! `ls-refs` of version 2: the refs with chosen prefixes.
+//! The command `ls-refs` of version 2, which lists refs by prefix.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use super::packet::{Packets, Request};
 use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 
-/// The request for refs that begin with one of `prefixes`.
+/// The request for refs that start with one of `prefixes`.
 pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
     prefixes: &[String],
@@ -23,7 +23,7 @@ pub(in crate::codex::remote::native) fn request(
         .into_bytes()
 }
 
-/// The beginning of a command of version 2.
+/// The start of a command of version 2.
 pub(super) fn command(capabilities: &Capabilities, name: &str) -> Request {
     Request::default()
         .line(&format!("command={name}"))
@@ -31,7 +31,7 @@ pub(super) fn command(capabilities: &Capabilities, name: &str) -> Request {
         .lines(capabilities.has("object-format").then_some(OBJECT_FORMAT))
 }
 
-/// Reads the answer: names and values as `git ls-remote --symref` prints them.
+/// Reads the response: names and values as `git ls-remote --symref` prints them.
 pub(in crate::codex::remote::native) fn read(
     packets: &mut Packets<impl Read>,
 ) -> Result<Vec<(String, String)>, Failure> {
@@ -44,7 +44,7 @@ pub(in crate::codex::remote::native) fn read(
             return Err(Failure::invalid("a line of the ref list has no name"));
         };
         let target = words.find_map(|word| word.strip_prefix("symref-target:"));
-        // HEAD of an empty repository, which names a branch that does not exist.
+        // HEAD of an empty repository, which points to a missing branch.
         if id == "unborn" {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Git's protocol as functions from values to bytes and back. They do no I/O of their own.
+//! The messages of git's protocol, as functions between values and bytes without I/O.
 //!
 //! The formats are those of `gitprotocol-v2(5)`, `gitprotocol-pack(5)` and `gitprotocol-capabilities(5)`.
 
@@ -8,8 +8,8 @@ pub(super) mod list;
 pub(super) mod packet;
 pub(super) mod push;
 
-/// How the program introduces itself.
+/// The agent capability of this program.
 const AGENT: &str = concat!("agent=fractary-codex/", env!("CARGO_PKG_VERSION"));
 
-/// The only kind of object ids that is spoken.
+/// The only supported object format.
 const OBJECT_FORMAT: &str = "object-format=sha1";

@@ -1,4 +1,4 @@
-//! Packet lines: how git frames everything that is not a pack.
+//! Packet lines, in which git sends everything except packs.
 
 use std::io::{self, Read};
 
@@ -8,7 +8,7 @@ use gix_packetline::{BandRef, PacketLineRef};
 
 use crate::codex::remote::native::failure::Failure;
 
-/// Reads packets from an answer. Holds one packet at a time, which is at most 64 KiB.
+/// Reads packets from a response, one at a time. A packet has at most 64 KiB.
 pub(in crate::codex::remote::native) struct Packets<R> {
     lines: StreamingPeekableIter<R>,
 }
@@ -22,12 +22,12 @@ pub(in crate::codex::remote::native) enum Packet<'p> {
     End,
 }
 
-/// A packet of a multiplexed answer.
+/// A packet of a multiplexed response.
 pub(in crate::codex::remote::native) enum Band<'p> {
     Data(&'p [u8]),
     /// Messages for the user.
     Message(&'p [u8]),
-    /// The message with which the server gives up.
+    /// The message of a fatal error.
     Fatal(&'p [u8]),
     Flush,
 }
@@ -39,7 +39,7 @@ impl<R: Read> Packets<R> {
         }
     }
 
-    /// The next packet. An error where the answer ends or is not in packets, or if the server sent an `ERR` packet.
+    /// The next packet. An error if the response ends, does not consist of packets, or contains an `ERR` packet.
     pub(in crate::codex::remote::native) fn next(&mut self) -> Result<Packet<'_>, Failure> {
         let line = self
             .lines
@@ -57,7 +57,7 @@ impl<R: Read> Packets<R> {
         })
     }
 
-    /// The next line of text without its newline; `None` at a flush, delimiter or end packet.
+    /// The next line of text, without its newline; `None` at a flush, delimiter or end packet.
     pub(in crate::codex::remote::native) fn text(&mut self) -> Result<Option<String>, Failure> {
         Ok(match self.next()? {
             Packet::Data(data) => {
@@ -68,7 +68,7 @@ impl<R: Read> Packets<R> {
         })
     }
 
-    /// The next packet of a multiplexed answer.
+    /// The next packet of a multiplexed response.
     pub(in crate::codex::remote::native) fn band(&mut self) -> Result<Band<'_>, Failure> {
         let invalid = || Failure::invalid("a packet of the answer is in no known side band");
         match self.next()? {
@@ -87,13 +87,13 @@ impl<R: Read> Packets<R> {
         }
     }
 
-    /// Returns the reader, at the first byte after the packets.
+    /// The data after the packets.
     pub(in crate::codex::remote::native) fn into_inner(self) -> R {
         self.lines.into_inner()
     }
 }
 
-/// The failure behind an `ERR` packet or a fatal message: the kind is read from the text, as there is no code.
+/// The failure for an `ERR` packet or a fatal message. Its kind depends on the text, as there is no code.
 pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
     use crate::codex::remote::error::RemoteErrorKind as Kind;
     let text = String::from_utf8_lossy(text).trim().to_owned();
@@ -122,12 +122,12 @@ pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
     Failure::new(kind, format!("remote: {text}"))
 }
 
-/// A request that is small enough to be held in notes.
+/// A request that is small enough for the memory.
 #[derive(Default)]
 pub(in crate::codex::remote::native) struct Request(Vec<u8>);
 
 impl Request {
-    /// Adds a line of text. It holds no newline and is shorter than a packet: ids, names and capabilities are.
+    /// Adds a line of text. It must contain no newline and fit into a packet, like ids, names and capabilities.
     pub(in crate::codex::remote::native) fn line(mut self, text: &str) -> Self {
         // Writing to memory does not fail, and the length is bounded by the callers.
         let _ = data_to_write(format!("{text}\n").as_bytes(), &mut self.0);
@@ -142,7 +142,7 @@ impl Request {
         lines.into_iter().fold(self, add)
     }
 
-    /// Adds a packet as it is, without a newline.
+    /// Adds a packet without a newline.
     pub(in crate::codex::remote::native) fn data(mut self, data: &[u8]) -> Self {
         let _ = data_to_write(data, &mut self.0);
         self
@@ -163,19 +163,19 @@ impl Request {
     }
 }
 
-/// Splits messages into lines. A line that ends in a carriage return was overwritten by the next, as progress is.
+/// Splits messages into lines. A line that ends with a carriage return is progress, which the next line overwrites.
 #[derive(Default)]
 pub(in crate::codex::remote::native) struct Messages {
     lines: Vec<String>,
-    /// The beginning of a line whose end has not come yet.
+    /// The start of an incomplete line.
     partial: Vec<u8>,
     bytes: usize,
 }
 
 impl Messages {
-    /// More than this is not kept, whatever the server sends.
+    /// The maximum number of bytes that are kept.
     const MOST_BYTES: usize = 256 << 10;
-    /// Neither are more lines.
+    /// The maximum number of lines that are kept.
     const MOST_LINES: usize = 64 << 10;
 
     pub(in crate::codex::remote::native) fn add(&mut self, text: &[u8]) {

@@ -1,4 +1,4 @@
-//! Pushing: one command, a pack, and the server's report.
+//! The request of a push (a command, then a pack), and the report of the server.
 
 use std::io::Read;
 
@@ -8,10 +8,10 @@ use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
-/// Longer reports are not read: one ref has a few lines.
+/// The maximum size of a report, which has a few lines for one ref.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The update of one branch. The server makes it only if the branch is at `old`, so nothing is ever overwritten.
+/// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no commit is overwritten.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::codex::remote::native) struct Update<'u> {
     /// `None` for a branch that does not exist.
@@ -24,7 +24,7 @@ pub(in crate::codex::remote::native) struct Update<'u> {
 /// The server's report of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::codex::remote::native) enum Report {
-    /// The update was made. Contains the ref that was updated, if it is not the named one.
+    /// The branch was updated, or this other ref instead.
     Accepted(Option<String>),
     /// The update was rejected, for this reason.
     Rejected(String),
@@ -79,7 +79,7 @@ pub(in crate::codex::remote::native) fn read(
             Packet::Data([1, data @ ..]) => inner.extend_from_slice(data),
             Packet::Data([2, text @ ..]) => messages.add(text),
             Packet::Data([3, text @ ..]) => return Err(server_error(text)),
-            // Gitblit reports outside the side band that it was asked for.
+            // Gitblit sends the report outside of the requested side band.
             Packet::Data(line) if line.starts_with(b"unpack ") => {
                 let first = line.to_vec();
                 return read_lines(&mut packets, first, update);
@@ -115,7 +115,7 @@ fn read_lines(
         .strip_prefix("unpack ")
         .ok_or_else(|| Failure::invalid("the server's report of the push is not one"))?;
     let mut verdict = None;
-    // A report that ends without its flush has said all the same what it was to say.
+    // A report without its final flush is complete, too.
     while let Ok(Some(line)) = packets.text() {
         match (&mut verdict, line.strip_prefix("option refname ")) {
             (Some(Report::Accepted(instead)), Some(name)) if name != update.name => {
@@ -134,7 +134,7 @@ fn read_lines(
     }
 }
 
-/// The verdict that a line of the report gives on the ref `name`.
+/// The result for the ref `name` in a line of the report.
 fn verdict_of(line: &str, name: &str) -> Option<Report> {
     let (verdict, rest) = line.split_once(' ')?;
     let (reference, reason) = rest.split_once(' ').unwrap_or((rest, ""));
