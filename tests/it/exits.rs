@@ -73,41 +73,41 @@ const CASES: &[Case] = &[
     Case { name: "changed", prepare: change, arguments: ALL, exit: 0, projects: &["synced", "up-to-date"], error: None },
     Case { name: "nothing changed", prepare: nothing, arguments: ALL, exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
     Case { name: "dry run", prepare: change, arguments: &["sync", "--all", "--dry-run"], exit: 0, projects: &["would-sync", "up-to-date"], error: None },
-    Case { name: "both ways", prepare: change, arguments: BOTH, exit: 0, projects: &["synced", "up-to-date", "up-to-date", "up-to-date"], error: None },
-    Case { name: "brought", prepare: |_, codex| codex.commit(&[("100644", "projects/other/a.md", "a")], &[]),
+    Case { name: "both directions", prepare: change, arguments: BOTH, exit: 0, projects: &["synced", "up-to-date", "up-to-date", "up-to-date"], error: None },
+    Case { name: "pulled", prepare: |_, codex| codex.commit(&[("100644", "projects/other/a.md", "a")], &[]),
         arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 0, projects: &["synced"], error: None },
-    Case { name: "a page", prepare: change, arguments: &["status", "--all", "--html", "page.html"], exit: 0, projects: &["would-sync", "up-to-date"], error: None },
-    Case { name: "not all of it could be brought", prepare: plant,
+    Case { name: "HTML report", prepare: change, arguments: &["status", "--all", "--html", "page.html"], exit: 0, projects: &["would-sync", "up-to-date"], error: None },
+    Case { name: "some paths cannot be pulled", prepare: plant,
         arguments: &["sync", "-p", "alpha", "--from-codex", "--config", "sync.from_codex.include=['codex://acme/other/**']"], exit: 1, projects: &["failed"], error: None },
-    Case { name: "the tool's name said twice", prepare: nothing, arguments: &["codex", "sync", "--all"], exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
+    Case { name: "name of the tool given twice", prepare: nothing, arguments: &["codex", "sync", "--all"], exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
 
-    Case { name: "a project failed", prepare: change_and_lose_beta, arguments: ALL, exit: 1, projects: &["synced", "failed"], error: None },
-    Case { name: "a project is withheld", prepare: |sandbox, _| sandbox.remove("ws/alpha/docs"), arguments: ALL, exit: 1, projects: &["withheld", "up-to-date"], error: None },
-    Case { name: "all or nothing", prepare: change_and_lose_beta, arguments: &["sync", "--all", "--atomic"], exit: 1, projects: &["withheld", "failed"], error: Some("atomic") },
+    Case { name: "failed project", prepare: change_and_lose_beta, arguments: ALL, exit: 1, projects: &["synced", "failed"], error: None },
+    Case { name: "withheld project", prepare: |sandbox, _| sandbox.remove("ws/alpha/docs"), arguments: ALL, exit: 1, projects: &["withheld", "up-to-date"], error: None },
+    Case { name: "atomic", prepare: change_and_lose_beta, arguments: &["sync", "--all", "--atomic"], exit: 1, projects: &["withheld", "failed"], error: Some("atomic") },
 
-    Case { name: "no such flag", prepare: nothing, arguments: &["sync", "--no-such-flag"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "flags at odds", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--to-codex"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "a flag at odds with a direction", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--no-cache"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "a flag without its other", prepare: nothing, arguments: &["sync", "--all", "--offline"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "no such project", prepare: nothing, arguments: &["sync", "-p", "gamma"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "a glob that matches no project", prepare: nothing, arguments: &["sync", "-p", "g*"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "which project is unclear", prepare: nothing, arguments: &["sync"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "no number", prepare: nothing, arguments: &["sync", "--all", "--max-delete", "many"], exit: 2, projects: &[], error: Some("usage") },
-    Case { name: "a directory for a page", prepare: nothing, arguments: &["status", "--all", "--html", "."], exit: 2, projects: &[], error: Some("page") },
-    Case { name: "nowhere", prepare: nothing, arguments: &["-C", "nowhere", "sync"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "unknown option", prepare: nothing, arguments: &["sync", "--no-such-flag"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "conflicting options", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--to-codex"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "option that conflicts with the direction", prepare: nothing, arguments: &["sync", "--all", "--from-codex", "--no-cache"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "option that requires another one", prepare: nothing, arguments: &["sync", "--all", "--offline"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "unknown project", prepare: nothing, arguments: &["sync", "-p", "gamma"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "glob that matches no project", prepare: nothing, arguments: &["sync", "-p", "g*"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "no project selected", prepare: nothing, arguments: &["sync"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "invalid number", prepare: nothing, arguments: &["sync", "--all", "--max-delete", "many"], exit: 2, projects: &[], error: Some("usage") },
+    Case { name: "directory as the HTML report", prepare: nothing, arguments: &["status", "--all", "--html", "."], exit: 2, projects: &[], error: Some("page") },
+    Case { name: "missing directory", prepare: nothing, arguments: &["-C", "nowhere", "sync"], exit: 2, projects: &[], error: Some("usage") },
 
-    Case { name: "no such key", prepare: nothing, arguments: &["sync", "--all", "--config", "remote.timeot=1"], exit: 3, projects: &[], error: Some("configuration") },
-    Case { name: "no such environment", prepare: nothing, arguments: &["sync", "--all", "--env", "prd"], exit: 3, projects: &[], error: Some("configuration") },
+    Case { name: "unknown key", prepare: nothing, arguments: &["sync", "--all", "--config", "remote.timeot=1"], exit: 3, projects: &[], error: Some("configuration") },
+    Case { name: "unknown environment", prepare: nothing, arguments: &["sync", "--all", "--env", "prd"], exit: 3, projects: &[], error: Some("configuration") },
 
-    Case { name: "no such remote", prepare: change, arguments: ELSEWHERE, exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
-    Case { name: "no such branch", prepare: change, arguments: &["sync", "--all", "--config", "remote.branch=missing"], exit: 4, projects: &["failed", "failed"], error: Some("branch-missing") },
-    Case { name: "nothing recorded", prepare: |sandbox, _| sandbox.remove("home/.local"), arguments: &["sync", "--all", "--dry-run", "--offline"], exit: 4, projects: &["failed", "failed"], error: Some("nothing-recorded") },
+    Case { name: "missing remote", prepare: change, arguments: ELSEWHERE, exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
+    Case { name: "missing branch", prepare: change, arguments: &["sync", "--all", "--config", "remote.branch=missing"], exit: 4, projects: &["failed", "failed"], error: Some("branch-missing") },
+    Case { name: "no recorded state", prepare: |sandbox, _| sandbox.remove("home/.local"), arguments: &["sync", "--all", "--dry-run", "--offline"], exit: 4, projects: &["failed", "failed"], error: Some("nothing-recorded") },
     Case { name: "not confirmed", prepare: |sandbox, codex| { change(sandbox, codex); silence(sandbox); }, arguments: ALL, exit: 4, projects: &["failed", "up-to-date"], error: Some("unverified") },
 
-    Case { name: "declined", prepare: change_and_decline, arguments: ALL, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
+    Case { name: "rejected", prepare: change_and_decline, arguments: ALL, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
     Case { name: "out of date", prepare: change, arguments: CHECK, exit: 6, projects: &["would-sync", "up-to-date"], error: None },
     Case { name: "up to date", prepare: nothing, arguments: CHECK, exit: 0, projects: &["up-to-date", "up-to-date"], error: None },
-    Case { name: "a signal", prepare: |sandbox, codex| { change(sandbox, codex); sandbox.wrap_git("case \"$*\" in *fetch*) kill -INT $PPID; exec tail -f /dev/null;; esac"); },
+    Case { name: "signal", prepare: |sandbox, codex| { change(sandbox, codex); sandbox.wrap_git("case \"$*\" in *fetch*) kill -INT $PPID; exec tail -f /dev/null;; esac"); },
         // The tip is fetched during the scan, so there is no plan yet.
         arguments: ALL, exit: 130, projects: &["failed", "failed"], error: Some("interrupted") },
 
@@ -117,7 +117,7 @@ const CASES: &[Case] = &[
     Case { name: "4 before 1", prepare: lose_beta, arguments: ELSEWHERE, exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
     Case { name: "4 before 6", prepare: change, arguments: &["status", "--all", "--check", "--config", "remote.url=../nothing.git"], exit: 4, projects: &["failed", "failed"], error: Some("not-found") },
     Case { name: "5 before 1", prepare: |sandbox, codex| { change_and_decline(sandbox, codex); lose_beta(sandbox, codex); }, arguments: ALL, exit: 5, projects: &["failed", "failed"], error: Some("declined") },
-    Case { name: "5 before nothing brought", prepare: change_and_decline, arguments: BOTH, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
+    Case { name: "5 and nothing pulled", prepare: change_and_decline, arguments: BOTH, exit: 5, projects: &["failed", "up-to-date"], error: Some("declined") },
     Case { name: "1 before 6", prepare: change_and_lose_beta, arguments: CHECK, exit: 1, projects: &["would-sync", "failed"], error: None },
 ];
 
@@ -162,26 +162,45 @@ fn strict(of: &str) -> Validator {
 #[test]
 fn exit_status_and_document_match_in_every_case() {
     let schemas = [strict("sync"), strict("events")];
-    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(String::new()));
+    let shared = world();
+    let next = AtomicUsize::new(0);
+    let differences = Mutex::new(String::new());
+
     let work = || {
         while let Some(case) = CASES.get(next.fetch_add(1, Ordering::Relaxed)) {
             for more in [&["--json", "-vv"][..], &["--format", "ndjson", "-q"], &[]] {
-                if let Err(error) = case.check(more, &schemas) {
-                    *wrong.lock().unwrap() += &format!("{} {more:?}: {error}\n", case.name);
+                let result = if case.is_early_error() {
+                    case.check(&shared, more, &schemas)
+                } else {
+                    case.check(&world(), more, &schemas)
+                };
+                if let Err(difference) = result {
+                    let difference = format!("{} {more:?}: {difference}\n", case.name);
+                    differences.lock().unwrap().push_str(&difference);
                 }
             }
         }
     };
     thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
-    let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{wrong}");
+    let differences = differences.into_inner().unwrap();
+    assert!(differences.is_empty(), "{differences}");
 }
 
 impl Case {
-    fn check(&self, more: &[&str], [document, line]: &[Validator; 2]) -> Result<(), String> {
-        let World { sandbox, codex, .. } = world();
-        (self.prepare)(&sandbox, &codex);
-        let output = sandbox.run(&[self.arguments, more].concat());
+    /// Whether the run ends before it reads or writes anything but the configuration, so that it can share its world.
+    fn is_early_error(&self) -> bool {
+        matches!(self.exit, 2 | 3)
+    }
+
+    /// Runs the case with more arguments. The error is a description of the difference.
+    fn check(
+        &self,
+        world: &World,
+        more: &[&str],
+        [document, line]: &[Validator; 2],
+    ) -> Result<(), String> {
+        (self.prepare)(&world.sandbox, &world.codex);
+        let output = world.run(&[self.arguments, more].concat());
         let all = format!(
             "exit status {:?}\n{}\n{}",
             output.code, output.stdout, output.stderr

@@ -208,16 +208,29 @@ fn assert_kept_or_named(
     assert_eq!(codex.tip(), tip, "{about}");
 }
 
-#[test]
-fn malformed_entries_are_kept_byte_for_byte_or_named() {
-    // In the root, next to the file's directory, and next to the file.
-    for level in [0, 2, 3] {
-        for malformed in MALFORMED {
-            let World { sandbox, codex, .. } =
-                workspace("  sync: { to_codex: { include: [docs/a.md] } }\n");
-            assert_kept_or_named(&sandbox, &codex, level, malformed);
-        }
+/// Asserts this for every malformed entry in the tree at this level.
+#[track_caller]
+fn assert_all_kept_or_named(level: usize) {
+    for malformed in MALFORMED {
+        let World { sandbox, codex, .. } =
+            workspace("  sync: { to_codex: { include: [docs/a.md] } }\n");
+        assert_kept_or_named(&sandbox, &codex, level, malformed);
     }
+}
+
+#[test]
+fn malformed_entries_in_the_root_are_kept_or_named() {
+    assert_all_kept_or_named(0);
+}
+
+#[test]
+fn malformed_entries_of_a_project_are_kept_or_named() {
+    assert_all_kept_or_named(2);
+}
+
+#[test]
+fn malformed_entries_next_to_a_published_file_are_kept_or_named() {
+    assert_all_kept_or_named(3);
 }
 
 #[test]
