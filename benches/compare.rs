@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use fractary_codex::codex::objects::pack;
+use fractary_codex::internals::whole;
 use fractary_codex::object::{Kind, hash};
 use rayon::prelude::*;
 
@@ -319,7 +319,7 @@ impl World {
             let packed = files.par_iter().map(|file| {
                 let contents = fs::read(file).unwrap();
                 let id = hash(Kind::Blob, &contents);
-                std::hint::black_box(pack::whole(id, Kind::Blob, &contents));
+                std::hint::black_box(whole(id, Kind::Blob, &contents));
                 contents.len() as u64
             });
             packed.sum()

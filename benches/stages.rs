@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use fractary_codex::codex::objects::pack::{PackWriter, whole};
-use fractary_codex::event::{Counter, Silent, Stage};
+use fractary_codex::event::{Silent, Stage};
+use fractary_codex::internals::{
+    Counter, Decision, Listing, PackWriter, StatCachePolicy, count, plan, scan, whole,
+};
 use fractary_codex::interrupt::Interrupt;
 use fractary_codex::object::{Kind, hash};
-use fractary_codex::plan::{DeletePolicy, Listing, ProjectPlan, plan};
-use fractary_codex::scan::{StatCachePolicy, count, scan};
+use fractary_codex::outcome::ProjectPlan;
+use fractary_codex::sync::DeletePolicy;
 use fractary_codex::workspace::Project;
 use fractary_codex::{config, environment::Environment, workspace};
 
@@ -32,17 +34,14 @@ fn project(root: &Path) -> Project {
             .unwrap();
         }
     }
-    let request = config::LoadRequest {
-        cwd: root.to_owned(),
-        environment: Environment::from_iter([
-            ("FRACTARY_CODEX_PROJECT".to_owned(), "bench".to_owned()),
-            (
-                "FRACTARY_CODEX_REMOTE__URL".to_owned(),
-                "/nowhere".to_owned(),
-            ),
-        ]),
-        ..config::LoadRequest::default()
-    };
+    let environment = Environment::from_iter([
+        ("FRACTARY_CODEX_PROJECT".to_owned(), "bench".to_owned()),
+        (
+            "FRACTARY_CODEX_REMOTE__URL".to_owned(),
+            "/nowhere".to_owned(),
+        ),
+    ]);
+    let request = config::LoadRequest::new(root.to_owned(), environment);
     workspace::load(&request).unwrap().1.projects.remove(0)
 }
 
@@ -79,7 +78,7 @@ fn stages(criterion: &mut Criterion) {
         &Listing::default(),
         DeletePolicy::Guarded,
     ) {
-        fractary_codex::plan::Decision::Ready(plan) => plan,
+        Decision::Ready(plan) => plan,
         _ => empty,
     };
     let listing = all.apply_to(&Listing::default());
@@ -125,10 +124,7 @@ fn members(criterion: &mut Criterion) {
     let workspace =
         "codex:\n  remote: { url: /nowhere }\n  workspace: { members: ['services/*'] }\n";
     fs::write(root.join(".fractary/config.yaml"), workspace).unwrap();
-    let request = config::LoadRequest {
-        cwd: root.clone(),
-        ..config::LoadRequest::default()
-    };
+    let request = config::LoadRequest::new(root.clone(), Environment::default());
     criterion.bench_function("resolve 1000 members", |bench| {
         bench.iter(|| assert_eq!(workspace::load(&request).unwrap().1.projects.len(), 1000));
     });

@@ -7,6 +7,7 @@ use std::time::Duration;
 /// A stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Stage {
     /// Querying the remote and fetching its tip.
     Fetch,
@@ -27,6 +28,7 @@ pub enum Stage {
 /// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Event {
     /// A stage began.
     Started {
@@ -110,6 +112,7 @@ pub trait Reporter: Send + Sync {
 }
 
 /// A reporter that ignores all events.
+#[expect(clippy::exhaustive_structs, reason = "programs construct it")]
 pub struct Silent;
 
 impl Reporter for Silent {

@@ -31,6 +31,7 @@ const MAX_SEGMENTS: usize = 63;
 
 /// Why a pattern is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidGlob {
     /// The pattern is empty.
     #[error("the pattern is empty")]

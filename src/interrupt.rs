@@ -12,12 +12,12 @@ use crate::platform;
 /// A request to stop, shared by all long operations. Clones share the same request.
 ///
 /// ```
-/// use fractary_codex::interrupt::{Interrupt, Interrupted};
+/// use fractary_codex::interrupt::Interrupt;
 ///
 /// let interrupt = Interrupt::default();
 /// assert_eq!(interrupt.check(), Ok(()));
 /// interrupt.clone().request(15);
-/// assert_eq!(interrupt.check(), Err(Interrupted(15)));
+/// assert_eq!(interrupt.check().map_err(|interrupted| interrupted.0), Err(15));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<Shared>);
@@ -32,7 +32,7 @@ struct Shared {
 
 /// Keeps a child registered with an [`Interrupt`] until it is dropped.
 #[derive(Debug)]
-pub struct Running(Interrupt, u32);
+pub(crate) struct Running(Interrupt, u32);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -43,6 +43,7 @@ impl Drop for Running {
 /// The error of an operation that stopped because of signal `.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted by signal {0}")]
+#[non_exhaustive]
 pub struct Interrupted(pub i32);
 
 impl Interrupt {
@@ -52,14 +53,14 @@ impl Interrupt {
     }
 
     /// Registers a running child with process id `leader`, which leads a process group.
-    pub fn running(&self, leader: u32) -> Running {
+    pub(crate) fn running(&self, leader: u32) -> Running {
         self.groups().insert(leader);
         Running(self.clone(), leader)
     }
 
     /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which
     /// matters for a codex on this machine.
-    pub fn end_children(&self) {
+    pub(crate) fn end_children(&self) {
         for leader in self.groups().iter() {
             platform::ask_to_end(*leader);
         }
@@ -70,7 +71,7 @@ impl Interrupt {
     }
 
     /// Sleeps for `duration`. Returns an error as soon as a stop is requested.
-    pub fn wait(&self, duration: Duration) -> Result<(), Interrupted> {
+    pub(crate) fn wait(&self, duration: Duration) -> Result<(), Interrupted> {
         let end = Instant::now() + duration;
 
         loop {

@@ -17,17 +17,15 @@
 //!     ("GIT_AUTHOR_NAME", "Ada"),
 //!     ("GIT_AUTHOR_EMAIL", "ada@acme.example"),
 //! ];
-//! let request = config::LoadRequest {
-//!     cwd: root.join("workspace"),
-//!     environment: Environment::from_iter(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))),
-//!     state_home: Some(root.join("state")),
-//!     ..config::LoadRequest::default()
-//! };
+//! let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+//! let mut request = config::LoadRequest::new(root.join("workspace"), Environment::from_iter(variables));
+//! request.state_home = Some(root.join("state"));
 //! let (configuration, workspace) = workspace::load(&request).expect("a workspace");
 //! let request = SyncRequest::new(&configuration, &workspace, std::env::temp_dir(), 1_700_000_000);
 //! let outcome = sync::sync(&request);
 //! assert_eq!(outcome.pushed, Pushed::Verified);
-//! assert_eq!(outcome.projects[0].plan.counts().added, 1);
+//! let plan = outcome.projects[0].plan.as_ref().expect("a plan");
+//! assert_eq!(plan.counts().added, 1);
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -44,7 +42,7 @@
 //! |---|---|
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
-//! | what is added, modified, deleted or withheld | [`plan`] |
+//! | what is added, modified, deleted or withheld | `plan` |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
 //! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `Base` and `PushTarget` in `sync::remote_session` |
@@ -80,45 +78,52 @@
 // Small types, which do not depend on the flow.
 pub mod environment;
 pub mod event;
-pub mod glob;
+pub(crate) mod glob;
 pub mod interrupt;
-#[doc(hidden)]
-pub mod lock;
+pub(crate) mod lock;
 pub mod names;
 pub mod object;
-#[doc(hidden)]
-pub mod paths;
-#[doc(hidden)]
-pub mod platform;
-#[doc(hidden)]
-pub mod record;
-#[doc(hidden)]
-pub mod secret;
-#[doc(hidden)]
-pub mod stat;
-#[doc(hidden)]
-pub mod text;
-pub mod token_host;
+pub(crate) mod paths;
+pub(crate) mod platform;
+pub(crate) mod record;
+pub(crate) mod secret;
+pub(crate) mod stat;
+pub(crate) mod text;
+pub(crate) mod token_host;
 pub mod url;
 
 // From the configuration to a plan.
 pub mod config;
-pub mod plan;
-pub mod scan;
+pub(crate) mod plan;
+pub(crate) mod scan;
 pub mod workspace;
 
 // The codex, the local cache, and the recorded state of both.
-#[doc(hidden)]
-pub mod cache;
-#[doc(hidden)]
-pub mod codex;
-#[doc(hidden)]
-pub mod state;
+pub(crate) mod cache;
+pub(crate) mod codex;
+pub(crate) mod state;
 
-// A run and its output.
+// A run and its output. The program is a separate crate, which calls `cli::run`.
 #[doc(hidden)]
 pub mod cli;
 pub mod outcome;
-#[doc(hidden)]
-pub mod report;
+pub(crate) mod report;
 pub mod sync;
+
+/// Internals for benchmarks, fuzz targets and tests. They are not a part of the API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::codex::objects::listing;
+    pub use crate::codex::objects::pack::{Encoded, PackWriter, Written, whole};
+    pub use crate::codex::objects::tree::{Edit, TreeEntry, TreeStore, decode, edit, encode};
+    pub use crate::event::Counter;
+    pub use crate::paths::{check_segment, resolved};
+    pub use crate::plan::{Decision, Entry, Listing, plan};
+    pub use crate::platform::ignores;
+    pub use crate::scan::{
+        SkipReason, Skipped, Snapshot, StatCache, StatCachePolicy, Survey, count, scan,
+    };
+    pub use crate::workspace::claims::{
+        Claim, ClaimPatterns, Claims, IncludeOrigin, MappingPatterns,
+    };
+}

@@ -14,14 +14,14 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
 /// Opens the lock file at `path`, and creates it if it does not exist. An error if something other than a regular file is there.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority())?;
     open_in(&directory, Path::new(path.file_name().unwrap_or_default()))
 }
 
 /// The same for the lock file `name` in `directory`.
-pub fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
+pub(crate) fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true);
     match platform::open_own_file(directory, name, &options) {
@@ -38,14 +38,14 @@ pub fn open_in(directory: &Dir, name: &Path) -> io::Result<File> {
 }
 
 /// Opens a lock file that another run made.
-pub fn open_existing_in(directory: &Dir, name: &Path) -> io::Result<File> {
+pub(crate) fn open_existing_in(directory: &Dir, name: &Path) -> io::Result<File> {
     let file = platform::open_own_file(directory, name, OpenOptions::new().read(true))?;
     Ok(file.into_std())
 }
 
 /// Locks `file` against other processes until the value is dropped or the process ends. Calls `waiting` if another process
 /// holds the lock. Returns `None` if the file system has no locks.
-pub fn lock(
+pub(crate) fn lock(
     file: File,
     interrupt: &Interrupt,
     waiting: impl FnOnce(),

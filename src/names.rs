@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use crate::paths::{CodexPath, InvalidPath};
+
 /// A valid project name: 1 to 100 of letters, digits, `.`, `_` and `-`, starting with a letter or digit.
 ///
 /// This makes every name a single path segment without special meaning on any platform; `.`, `..` and `.git` are

@@ -7,6 +7,7 @@ use sha1::{Digest, Sha1};
 
 /// The id of a git object (SHA-1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "an id always has 20 bytes")]
 pub struct ObjectId(pub [u8; 20]);
 
 impl ObjectId {
@@ -50,6 +51,7 @@ impl serde::Serialize for ObjectId {
 
 /// The kind of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A commit.
     Commit,
@@ -129,6 +131,7 @@ pub fn hash_reader(kind: Kind, size: u64, mut reader: impl Read) -> io::Result<O
 
 /// The kind of a tree entry, as far as a sync distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// A file.
     File,

@@ -8,25 +8,31 @@ use bstr::{BStr, BString};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cache::CacheError;
-use crate::codex::objects::commit_builder::BuildError;
-use crate::codex::objects::sync_history::SyncCommit;
-use crate::codex::remote::Rejection;
-use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
-use crate::codex::signing::SigningError;
-use crate::codex::store::StoreError;
 use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::paths::{CodexPath, escaped};
-use crate::plan::{self, Change, ProjectPlan};
-use crate::scan::ScanError;
 use crate::url::RemoteUrl;
-use crate::workspace::claims::InvalidPattern;
+
+// The types that an outcome and its errors contain.
+pub use crate::cache::CacheError;
+pub use crate::codex::objects::commit_builder::BuildError;
+pub use crate::codex::objects::sync_history::SyncCommit;
+pub use crate::codex::objects::tree::TreeError;
+pub use crate::codex::remote::error::{Advice, RemoteError, RemoteErrorKind};
+pub use crate::codex::remote::{Rejection, RejectionKind};
+pub use crate::codex::signing::{SignatureFormat, SigningError};
+pub use crate::codex::source_revision::SourceRevision;
+pub use crate::codex::store::StoreError;
+pub use crate::glob::InvalidGlob;
+pub use crate::plan::{Change, Counts, Op, ProjectPlan, Withheld};
+pub use crate::scan::{Clash, Collision, ScanError, SourceFile};
+pub use crate::workspace::claims::InvalidPattern;
 
 /// The outcome of a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SyncOutcome {
     /// The direction of the run.
     pub direction: Direction,
@@ -55,6 +61,7 @@ pub struct SyncOutcome {
 
 /// The codex, before and after a run.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RemoteState {
     /// The URL, after git's configuration has rewritten it.
     pub url: RemoteUrl,
@@ -73,6 +80,7 @@ pub struct RemoteState {
 
 /// Whether commits were pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pushed {
     /// Nothing was pushed.
     No,
@@ -84,6 +92,7 @@ pub enum Pushed {
 
 /// The report on one project in one direction.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ProjectReport {
     /// The name of the project.
     pub name: ProjectName,
@@ -102,6 +111,7 @@ pub struct ProjectReport {
 
 /// When a project was last synced, and from which revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LastSync {
     /// Not requested: see [`history::add_last_syncs`](crate::sync::history::add_last_syncs).
     NotRequested,
@@ -149,6 +159,7 @@ impl ProjectReport {
 
 /// The result of one project.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ProjectOutcome {
     /// Nothing differs.
     UpToDate,
@@ -163,7 +174,7 @@ pub enum ProjectOutcome {
     /// This commit was sent, but the remote did not confirm it.
     Sent(ObjectId),
     /// Withheld by a guard.
-    Withheld(plan::Withheld),
+    Withheld(Withheld),
     /// Withheld because another project failed or was withheld, and the run is atomic.
     WithheldByOthers,
     /// The sources could not be read, or the cache could not be written.
@@ -175,6 +186,7 @@ pub enum ProjectOutcome {
 /// The result of one project, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Status {
     /// Published and confirmed by the remote, or pulled into the cache.
     Synced,
@@ -190,6 +202,7 @@ pub enum Status {
 
 /// Sums over the projects.
 #[derive(Debug, Default, Serialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Totals {
     /// Number of projects. A project that is published and pulled counts once here, and once per direction in the
     /// numbers by status.
@@ -298,6 +311,7 @@ impl ProjectOutcome {
 
 /// Why a project failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProjectError {
     /// The sources cannot be read.
     #[error(transparent)]
@@ -312,6 +326,7 @@ pub enum ProjectError {
 
 /// A problem that did not stop the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Warning {
     /// The affected project, if it is a single one.
     pub project: Option<ProjectName>,
@@ -321,6 +336,7 @@ pub struct Warning {
 
 /// An error that ends a run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SyncError {
     /// The remote cannot be reached, found, read or authenticated to.
     #[error(transparent)]

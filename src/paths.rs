@@ -17,6 +17,7 @@ pub struct CodexPath(BString);
 
 /// Why bytes are not a path in the codex.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidPath {
     /// The path is empty.
     #[error("the path is empty")]
@@ -93,7 +94,7 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
 
 /// Checks a name from a tree of the codex before a file or directory of that name is created: like [`check_segment`], and
 /// no platform may read it as more than one name, or find it too long.
-pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
+pub(crate) fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
     if name.len() > LONGEST_NAME {
         return Err(InvalidPath::TooLong);
@@ -107,7 +108,7 @@ pub fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
 }
 
 /// The form of a path that file systems compare if they ignore case and Unicode form.
-pub fn folded(path: &[u8]) -> BString {
+pub(crate) fn folded(path: &[u8]) -> BString {
     match path.to_str() {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
         Ok(text) => text
@@ -186,7 +187,7 @@ pub fn resolved(path: &Path) -> PathBuf {
 const MOST_LINKS: u32 = 40;
 
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
-pub fn absolute(base: &Path, path: &Path) -> PathBuf {
+pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut absolute = PathBuf::new();
     for component in base.join(path).components() {
         match component {
@@ -202,12 +203,12 @@ pub fn absolute(base: &Path, path: &Path) -> PathBuf {
 
 /// Text from outside, safe for a terminal or a JSON string: control characters, characters that reorder or hide text, and
 /// bytes that are not UTF-8 are written as escapes.
-pub fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
+pub(crate) fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
     Escaped(bytes)
 }
 
 /// A path of this machine, escaped in the same way.
-pub fn shown(path: &Path) -> impl fmt::Display + '_ {
+pub(crate) fn shown(path: &Path) -> impl fmt::Display + '_ {
     escaped(path.as_os_str().as_encoded_bytes())
 }
 

@@ -26,6 +26,7 @@ pub use withheld::Withheld;
 
 /// The plan for one project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ProjectPlan {
     /// The changes, in path order.
     pub changes: Vec<Change>,
@@ -40,6 +41,7 @@ pub struct ProjectPlan {
 
 /// A change to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// The path below the project's `to`.
     pub path: BString,
@@ -49,6 +51,7 @@ pub struct Change {
 
 /// An operation on a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Op {
     /// The file is added.
     Added(SourceFile),
@@ -79,6 +82,7 @@ impl Op {
 
 /// The numbers of changes by operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counts {
     /// The number of added files.
     pub added: u64,
@@ -143,6 +147,7 @@ impl ProjectPlan {
 
 /// The decision on a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision {
     /// Nothing differs.
     UpToDate(ProjectPlan),
@@ -162,24 +167,6 @@ impl Decision {
 }
 
 /// Compares the sources of a project with its files in the codex.
-///
-/// ```
-/// use fractary_codex::config::LoadRequest;
-/// use fractary_codex::plan::{Decision, DeletePolicy, Listing, plan};
-/// use fractary_codex::scan::Snapshot;
-/// use fractary_codex::workspace;
-///
-/// # let root = tempfile::tempdir()?;
-/// # std::fs::create_dir(root.path().join(".fractary"))?;
-/// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
-/// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
-/// # let cwd = root.path().to_owned();
-/// let request = LoadRequest { cwd, ..LoadRequest::default() };
-/// let (_, workspace) = workspace::load(&request).expect("no errors");
-/// let nothing = plan(&workspace.projects[0], &Snapshot::default(), &Listing::default(), DeletePolicy::Guarded);
-/// assert!(matches!(nothing, Decision::UpToDate(plan) if plan.changes.is_empty()));
-/// # Ok::<(), std::io::Error>(())
-/// ```
 pub fn plan(
     project: &Project,
     snapshot: &Snapshot,
@@ -425,7 +412,7 @@ fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
 /// Computes a digest of the tip and of all changes on top of it. The same plan always has the same id.
 ///
 /// The paths of each plan are relative to the given path, or to the root of the codex without one.
-pub fn plan_id<'p>(
+pub(crate) fn plan_id<'p>(
     tip: Option<ObjectId>,
     plans: impl Iterator<Item = (Option<&'p CodexPath>, &'p ProjectPlan)>,
 ) -> ObjectId {

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
-pub use std::os::fd::{AsFd, BorrowedFd};
+pub(crate) use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -30,7 +30,7 @@ use crate::stat::{Stat, Time};
 
 /// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
+pub(crate) enum FileKind {
     /// A regular file.
     File,
     /// A directory.
@@ -43,7 +43,7 @@ pub enum FileKind {
 
 /// The metadata of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// The file's type.
     pub kind: FileKind,
     /// The mode that git would record for a regular file.
@@ -86,11 +86,11 @@ impl From<rustix::fs::Stat> for Look {
 /// Only types that are known to do so are trusted. Network and FUSE file systems report the values of a server or of a
 /// cache of attributes, and disk images report the values of the time when they were made.
 #[derive(Debug, Default)]
-pub struct ChangeTimes(RwLock<HashMap<u64, bool>>);
+pub(crate) struct ChangeTimes(RwLock<HashMap<u64, bool>>);
 
 impl ChangeTimes {
     /// Whether the file system with the number `device` sets change times. `path` below `directory` is a file on it.
-    pub fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
+    pub(crate) fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = known.get(&device) {
             return *kept;
@@ -150,7 +150,11 @@ fn is_local(_: &rustix::fs::StatFs) -> bool {
 
 /// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a regular file: no link is
 /// followed, and a pipe or device cannot block the run.
-pub fn open_own_file(directory: &Dir, name: &Path, options: &OpenOptions) -> io::Result<File> {
+pub(crate) fn open_own_file(
+    directory: &Dir,
+    name: &Path,
+    options: &OpenOptions,
+) -> io::Result<File> {
     let mut options = options.clone();
     options
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -173,7 +177,7 @@ fn irregular() -> io::Error {
 }
 
 /// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if it does not exist.
-pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
+pub(crate) fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(raw) => Ok(Some(raw.into())),
         Err(Errno::NOENT) => Ok(None),
@@ -182,13 +186,13 @@ pub fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
 }
 
 /// Returns the metadata of an open file.
-pub fn look_at(file: &File) -> io::Result<Look> {
+pub(crate) fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
 /// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block
 /// the run.
-pub fn reading() -> OpenOptions {
+pub(crate) fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -197,7 +201,7 @@ pub fn reading() -> OpenOptions {
 }
 
 /// Options to create a file with `mode`, less the user's umask.
-pub fn making(mode: Mode) -> OpenOptions {
+pub(crate) fn making(mode: Mode) -> OpenOptions {
     let mut options = OpenOptions::new();
     options
         .write(true)
@@ -211,13 +215,13 @@ pub fn making(mode: Mode) -> OpenOptions {
 }
 
 /// The permissions of a new file that all users may access, before the user's umask is applied.
-pub fn permissions_of_a_new_file() -> Permissions {
+pub(crate) fn permissions_of_a_new_file() -> Permissions {
     Permissions::from_mode(0o666)
 }
 
 /// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed,
 /// the error is `ELOOP`.
-pub fn is_no_directory(error: &io::Error) -> bool {
+pub(crate) fn is_no_directory(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NOTDIR | Errno::LOOP)
@@ -225,37 +229,37 @@ pub fn is_no_directory(error: &io::Error) -> bool {
 }
 
 /// Whether a path could not be resolved because its links form a loop.
-pub fn is_link_loop(error: &io::Error) -> bool {
+pub(crate) fn is_link_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
 /// The current time of the file system that holds `directory`, taken from a temporary file; `None` if none can be made
 /// there.
-pub fn file_system_time(directory: &Path) -> Option<Time> {
+pub(crate) fn file_system_time(directory: &Path) -> Option<Time> {
     let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
     Some((meta.mtime(), meta.mtime_nsec()))
 }
 
 /// The bytes of a path, as git stores them.
-pub fn bytes_of(path: &Path) -> &[u8] {
+pub(crate) fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
 /// The path for bytes that git stores.
-pub fn path_of(bytes: &[u8]) -> &Path {
+pub(crate) fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
 /// A user of the system, as the owner of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileOwner(u32);
+pub(crate) struct FileOwner(u32);
 
 impl FileOwner {
     /// The system's administrator.
-    pub const ROOT: Self = Self(0);
+    pub(crate) const ROOT: Self = Self(0);
 
     /// The user that this process acts for.
-    pub fn current() -> Self {
+    pub(crate) fn current() -> Self {
         Self(rustix::process::geteuid().as_raw())
     }
 }
@@ -270,7 +274,7 @@ impl fmt::Display for FileOwner {
 }
 
 /// The owners of the file at `path`. If it is a link: the owner of each link in the chain, then that of the target.
-pub fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
+pub(crate) fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     let mut owners = Vec::new();
     let mut link = path.to_owned();
 
@@ -287,17 +291,17 @@ pub fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
 }
 
 /// Whether `path` leads to a pipe, socket or device. Opening or reading such a file could block for ever.
-pub fn is_special(path: &Path) -> bool {
+pub(crate) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// Whether a file is owned by the effective user of this process.
-pub fn is_own(meta: &Metadata) -> bool {
+pub(crate) fn is_own(meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
 /// Checks, without writing, that this process may create, rename and delete entries in `directory`.
-pub fn check_writable(directory: &Dir) -> io::Result<()> {
+pub(crate) fn check_writable(directory: &Dir) -> io::Result<()> {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     Ok(rustix::fs::accessat(
         directory,
@@ -309,14 +313,14 @@ pub fn check_writable(directory: &Dir) -> io::Result<()> {
 
 /// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is
 /// unknown.
-pub fn free_space(place: &Path) -> Option<u64> {
+pub(crate) fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
 /// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the
 /// user.
-pub fn words_of(error: &io::Error) -> String {
+pub(crate) fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text
         .rfind(" at path \"")
@@ -337,7 +341,7 @@ pub fn ignores(signal: i32) -> bool {
 
 /// Bytes that git moved, as far as the system counts them.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh, but not the sockets of
     /// http.
     pub moved: u64,
@@ -347,7 +351,7 @@ pub struct Traffic {
 
 /// The bytes that git processes in the process group of `leader` have moved. Programs that git asks for a password do not
 /// count. Linux counts bytes in `/proc`; on other systems all numbers are zero.
-pub fn traffic(leader: u32) -> Traffic {
+pub(crate) fn traffic(leader: u32) -> Traffic {
     let mut traffic = Traffic::default();
     let mut sockets = HashSet::new();
     let mut tables = None;
@@ -422,17 +426,17 @@ fn queued(table: &Path, sockets: &HashSet<String>) -> u64 {
 }
 
 /// Makes a child the leader of a new process group, so that it and its own children can be signalled together.
-pub fn lead_group(command: &mut Command) -> &mut Command {
+pub(crate) fn lead_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
 
 /// Sends SIGTERM to the process group of the child `leader`.
-pub fn ask_to_end(leader: u32) {
+pub(crate) fn ask_to_end(leader: u32) {
     signal_group(leader, Signal::TERM);
 }
 
 /// Sends SIGKILL to the process group of the child `leader`.
-pub fn kill(leader: u32) {
+pub(crate) fn kill(leader: u32) {
     signal_group(leader, Signal::KILL);
 }
 
@@ -444,7 +448,7 @@ fn signal_group(leader: u32, signal: Signal) {
 
 /// The condition to wait for on a socket or pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ready {
+pub(crate) enum Ready {
     /// Bytes, or the end, can be read.
     ToRead,
     /// Bytes can be written.
@@ -453,7 +457,7 @@ pub enum Ready {
 
 /// Waits up to `limit` until `fd` is ready; whether it is. An error or a hang-up on `fd` counts as ready: the next read
 /// or write reports it.
-pub fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<bool> {
+pub(crate) fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<bool> {
     let flags = match ready {
         Ready::ToRead => PollFlags::IN,
         Ready::ToWrite => PollFlags::OUT,
@@ -467,7 +471,7 @@ pub fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<boo
 }
 
 /// Makes reads and writes on `fd` return at once instead of blocking.
-pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
     Ok(rustix::fs::fcntl_setfl(
         fd,

@@ -14,7 +14,7 @@ use crate::object::{Kind, Mode, hash};
 use crate::platform;
 
 /// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or version, or damaged.
-pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
+pub(crate) fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority()).ok()?;
     read_in(&directory, Path::new(name), head).ok()?
@@ -22,7 +22,7 @@ pub fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
 
 /// The body of the record `name` in `directory`; `None` if it does not exist. A record that cannot be read is an error, and
 /// so is one that is damaged or of another kind or version ([`io::ErrorKind::InvalidData`]).
-pub fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
     let mut data = Vec::new();
     match platform::open_own_file(directory, name, OpenOptions::new().read(true)) {
         Ok(mut file) => file.read_to_end(&mut data)?,
@@ -50,7 +50,7 @@ fn body_of(mut data: Vec<u8>, head: &str) -> Option<Vec<u8>> {
 }
 
 /// Writes the record at `path`, with its directories.
-pub fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
     fs::create_dir_all(directory)?;
@@ -59,7 +59,7 @@ pub fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
 }
 
 /// Writes the record `name` in `directory`, with the permissions that the user's mask leaves a new file.
-pub fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Result<()> {
+pub(crate) fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     let mut data = Vec::with_capacity(head.len() + 21 + body.len());
     data.extend_from_slice(head.as_bytes());
     data.push(b'\n');
@@ -81,23 +81,23 @@ pub fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Re
 }
 
 /// Reads a body value by value. After the first missing value, all others are `None`.
-pub struct Reader<'b>(pub &'b [u8]);
+pub(crate) struct Reader<'b>(pub &'b [u8]);
 
 impl<'b> Reader<'b> {
     /// The next `N` bytes.
-    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
     }
 
     /// A number.
-    pub fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// Bytes that follow their length.
-    pub fn bytes(&mut self) -> Option<&'b [u8]> {
+    pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
         let length = self.array().map(u32::from_le_bytes)?;
         let (taken, rest) = self.0.split_at_checked(length as usize)?;
         self.0 = rest;
@@ -106,7 +106,7 @@ impl<'b> Reader<'b> {
 }
 
 /// Adds bytes with their length in front, for [`Reader::bytes`].
-pub fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     body.extend_from_slice(bytes);
 }

@@ -5,16 +5,16 @@ use std::fmt;
 /// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives it away, and is called where a
 /// credential becomes a header and where what it would look like is searched for, to be masked.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
     /// Wraps `text`.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The secret itself.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -15,11 +15,11 @@
 use crate::record::Reader;
 
 /// Seconds and nanoseconds.
-pub type Time = (i64, i64);
+pub(crate) type Time = (i64, i64);
 
 /// The metadata of a file at one moment. The default value is not equal to that of any file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stat {
+pub(crate) struct Stat {
     /// The size in bytes.
     pub size: u64,
     /// The inode number.
@@ -33,7 +33,7 @@ pub struct Stat {
 impl Stat {
     /// Whether the file is surely the one that was recorded as `known` when the file system's time was `taken`.
     /// `keeps_change_times` answers rule 4 for the file's file system.
-    pub fn is_surely(
+    pub(crate) fn is_surely(
         &self,
         known: &Self,
         taken: Time,
@@ -48,7 +48,7 @@ impl Stat {
     }
 
     /// Appends the values to a record's body.
-    pub fn push(&self, body: &mut Vec<u8>) {
+    pub(crate) fn push(&self, body: &mut Vec<u8>) {
         body.extend_from_slice(&self.size.to_le_bytes());
         body.extend_from_slice(&self.inode.to_le_bytes());
         push_time(body, self.modified);
@@ -56,7 +56,7 @@ impl Stat {
     }
 
     /// Reads the values from a record's body.
-    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (size, inode) = (reader.number()?, reader.number()?);
         Some(Self {
             size,
@@ -68,13 +68,13 @@ impl Stat {
 }
 
 /// Appends a time to a record's body.
-pub fn push_time(body: &mut Vec<u8>, time: Time) {
+pub(crate) fn push_time(body: &mut Vec<u8>, time: Time) {
     body.extend_from_slice(&time.0.to_le_bytes());
     body.extend_from_slice(&time.1.to_le_bytes());
 }
 
 /// Reads a time from a record's body.
-pub fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
+pub(crate) fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
     Some((
         reader.number()?.cast_signed(),
         reader.number()?.cast_signed(),

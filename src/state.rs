@@ -19,13 +19,13 @@ const HEAD: &str = "fractary-codex listing 2";
 
 /// The records for one remote and branch.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     directory: PathBuf,
 }
 
 /// The record of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The branch.
     pub branch: String,
     /// The tip of the branch that the listing belongs to; `None` for a codex without commits.
@@ -38,7 +38,7 @@ pub struct Recorded {
 
 impl State {
     /// The records of the workspace's remote and branch.
-    pub fn of(workspace: &Workspace) -> Self {
+    pub(crate) fn of(workspace: &Workspace) -> Self {
         let remote = &workspace.remote;
         Self::new(
             &workspace.state_dir,
@@ -49,7 +49,7 @@ impl State {
 
     /// The records below `state_dir` for the remote at `url`, a URL without secrets, and for the configured branch, or `None`
     /// for the remote's default branch.
-    pub fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
+    pub(crate) fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
         let key = hash(
             Kind::Blob,
             format!("{url}\n{}", branch.unwrap_or_default()).as_bytes(),
@@ -66,7 +66,7 @@ impl State {
     }
 
     /// Reads the record of `project`; `None` if it does not exist or is damaged.
-    pub fn read(&self, project: &Project) -> Option<Recorded> {
+    pub(crate) fn read(&self, project: &Project) -> Option<Recorded> {
         let body = record::read(&self.path(project), HEAD)?;
         let mut reader = Reader(&body);
         if reader.bytes()? != project.to.as_bstr().as_bytes() {
@@ -100,7 +100,7 @@ impl State {
     }
 
     /// Writes the record of `project`. Without a record, the next run only needs an additional fetch.
-    pub fn write(&self, project: &Project, recorded: &Recorded) -> io::Result<()> {
+    pub(crate) fn write(&self, project: &Project, recorded: &Recorded) -> io::Result<()> {
         // Obstacles are rare, so they are fetched each time.
         if recorded.listing.obstacle.is_some() {
             return Ok(());

@@ -21,7 +21,7 @@ use crate::url::RemoteUrl;
 /// # Ok::<(), fractary_codex::token_host::InvalidHost>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenHost {
+pub(crate) struct TokenHost {
     name: String,
     port: Option<u16>,
 }
@@ -29,11 +29,11 @@ pub struct TokenHost {
 /// A text that is not a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a host, such as `git.acme.com` or `git.acme.com:8443`")]
-pub struct InvalidHost;
+pub(crate) struct InvalidHost;
 
 impl TokenHost {
     /// The host of an http URL, with its port. `None` for other URLs, which no token is sent to.
-    pub fn of(url: &RemoteUrl) -> Option<Self> {
+    pub(crate) fn of(url: &RemoteUrl) -> Option<Self> {
         if !url.is_http() {
             return None;
         }
@@ -45,7 +45,7 @@ impl TokenHost {
     }
 
     /// The host of GitHub's own service.
-    pub fn github() -> Self {
+    pub(crate) fn github() -> Self {
         Self {
             name: "github.com".to_owned(),
             port: None,
@@ -53,7 +53,7 @@ impl TokenHost {
     }
 
     /// Whether a request to `url` goes to this host.
-    pub fn is_of(&self, url: &RemoteUrl) -> bool {
+    pub(crate) fn is_of(&self, url: &RemoteUrl) -> bool {
         Self::of(url).is_some_and(|other| {
             other.name == self.name && (self.port.is_none() || self.port == other.port)
         })

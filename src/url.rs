@@ -46,6 +46,7 @@ impl Eq for Kind {}
 
 /// Why a text is not the URL of a remote.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidUrl {
     /// Not a URL that git would read. The text itself is left out, for it may hold a password.
     #[error("not a git URL or path")]
@@ -230,7 +231,7 @@ impl RemoteUrl {
     }
 
     /// User and password written into an http URL.
-    pub fn credentials(&self) -> Option<(String, Secret)> {
+    pub(crate) fn credentials(&self) -> Option<(String, Secret)> {
         let url = self.url().filter(|_| self.is_http())?;
         let given = url.password.is_some() || self.user_is_secret();
         given.then(|| {

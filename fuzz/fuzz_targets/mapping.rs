@@ -3,8 +3,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use fractary_codex::paths::check_segment;
-use fractary_codex::workspace::claims::{ClaimPatterns, Claims, MappingPatterns};
+use fractary_codex::internals::{ClaimPatterns, Claims, MappingPatterns, check_segment};
 use libfuzzer_sys::fuzz_target;
 
 /// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the special characters

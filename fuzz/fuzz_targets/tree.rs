@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bstr::BString;
-use fractary_codex::codex::objects::listing;
-use fractary_codex::codex::objects::tree::{Edit, TreeEntry, TreeError, TreeStore, decode, edit, encode};
+use fractary_codex::internals::{Edit, TreeEntry, TreeStore, decode, edit, encode, listing};
 use fractary_codex::object::{Kind, Mode, ObjectId, hash};
+use fractary_codex::outcome::TreeError;
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Default)]

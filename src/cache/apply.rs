@@ -19,7 +19,7 @@ const FILES_PER_TASK: usize = 64;
 impl Cache {
     /// Carries out a plan. `contents` returns the content of a file. A file that cannot be read, written or removed is
     /// moved to [`RequestResult::refused`], and the others are completed.
-    pub fn apply(
+    pub(crate) fn apply(
         &mut self,
         plan: CachePlan,
         contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,

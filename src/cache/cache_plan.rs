@@ -15,7 +15,7 @@ use crate::scan::SourceFile;
 use crate::stat::Stat;
 
 /// The changes that requests make to a cache.
-pub struct CachePlan {
+pub(crate) struct CachePlan {
     /// One result per request, in the same order.
     pub results: Vec<RequestResult>,
     pub(super) requests: Vec<Request>,
@@ -26,7 +26,7 @@ pub struct CachePlan {
 
 /// The result of one request: that of a plan first, and that of the run after it was applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestResult {
+pub(crate) struct RequestResult {
     /// The written and removed files. `unmanaged` counts the kept ones.
     pub plan: ProjectPlan,
     /// Paths that are not changed, with the reason.
@@ -39,7 +39,7 @@ pub struct RequestResult {
 
 /// The reason why a path is not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeepReason {
+pub(crate) enum KeepReason {
     /// The file differs from the version that the cache wrote. With `force` it is replaced or removed.
     Edited,
     /// Another request or owner has this file above or below the path, and both cannot exist.
@@ -64,7 +64,11 @@ impl CachePlan {
 impl Cache {
     /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that were modified locally
     /// are replaced or removed.
-    pub fn plan(&self, requests: Vec<Request>, force: bool) -> Result<CachePlan, CacheError> {
+    pub(crate) fn plan(
+        &self,
+        requests: Vec<Request>,
+        force: bool,
+    ) -> Result<CachePlan, CacheError> {
         let on_disk = self.find_on_disk(&requests)?;
         let results = plan(&self.manifest, &requests, &on_disk, force);
 

@@ -18,7 +18,7 @@ use crate::stat::{self, Stat, Time};
 
 /// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// The file system's time when the manifest was written. A file that changed later is read again.
     pub recorded_at: Time,
     /// The last request of each owner.
@@ -29,7 +29,7 @@ pub struct Manifest {
 
 /// An owner of files. A project that publishes and pulls is two owners.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CacheOwner {
+pub(crate) struct CacheOwner {
     /// The project.
     pub project: ProjectName,
     /// Why it needs the files.
@@ -38,7 +38,7 @@ pub struct CacheOwner {
 
 /// The reason why a project needs a file in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The project published it.
     Published,
     /// The project's `from_codex` patterns select it.
@@ -47,7 +47,7 @@ pub enum Reason {
 
 /// The record of an owner's last request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestRecord {
+pub(crate) struct RequestRecord {
     /// The codex's URL, without secrets.
     pub remote: String,
     /// The branch of the codex.
@@ -64,12 +64,12 @@ pub struct RequestRecord {
 
 impl RequestRecord {
     /// Whether this request already got everything that `other` asks for.
-    pub fn satisfies(&self, other: &Self) -> bool {
+    pub(crate) fn satisfies(&self, other: &Self) -> bool {
         self.tip == other.tip && self.satisfies_at_any_tip(other)
     }
 
     /// The same without comparing the tip, for requests whose digest covers the contents.
-    pub fn satisfies_at_any_tip(&self, other: &Self) -> bool {
+    pub(crate) fn satisfies_at_any_tip(&self, other: &Self) -> bool {
         self.complete
             && (&self.remote, &self.branch, self.digest)
                 == (&other.remote, &other.branch, other.digest)
@@ -78,7 +78,7 @@ impl RequestRecord {
 
 /// A file that the cache wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cached {
+pub(crate) struct Cached {
     /// The mode and content that were written.
     pub entry: Entry,
     /// The stat after it was written; `None` if it is unknown, so that the file is read again.

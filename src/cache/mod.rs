@@ -17,7 +17,7 @@ mod apply;
 mod cache_plan;
 mod dir;
 mod manifest;
-pub mod selected;
+pub(crate) mod selected;
 mod simulate;
 
 use std::collections::BTreeMap;
@@ -28,10 +28,10 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
-pub use cache_plan::{CachePlan, KeepReason, RequestResult};
+pub(crate) use cache_plan::{CachePlan, KeepReason, RequestResult};
 use dir::{CacheDir, DiskEntry};
 use manifest::LoadError;
-pub use manifest::{CacheOwner, Cached, Manifest, Reason, RequestRecord};
+pub(crate) use manifest::{CacheOwner, Cached, Manifest, Reason, RequestRecord};
 use simulate::Overlay;
 
 use crate::interrupt::{Interrupt, Interrupted};
@@ -41,7 +41,7 @@ use crate::plan::Entry;
 use crate::stat::Stat;
 
 /// The directory in the cache for the program's own files. A path of the codex that begins with this name is rejected.
-pub const CONTROL: &str = ".fractary-codex";
+pub(crate) const CONTROL: &str = ".fractary-codex";
 /// The lock file in [`CONTROL`], which one run at a time holds.
 const LOCK: &str = "lock";
 /// The marker file that keeps git from tracking the cache.
@@ -56,6 +56,7 @@ const OWN_NAMES: [&str; 3] = [CONTROL, GITIGNORE_NAME, CACHEDIR_TAG_NAME];
 
 /// A cache that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CacheError {
     /// The directory or one of the program's own files in it cannot be created, opened or read.
     #[error("the cache `{}` cannot be used", shown(path))]
@@ -74,7 +75,7 @@ pub enum CacheError {
     Damaged {
         /// The cache's directory.
         path: PathBuf,
-        /// The name of the damaged file in [`CONTROL`].
+        /// The name of the damaged file in the control directory.
         file: &'static str,
     },
     /// The directory cannot be written, which affects every file in it.
@@ -92,7 +93,7 @@ pub enum CacheError {
 
 /// The complete list of files that one owner needs in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The project, and why it needs the files.
     pub owner: CacheOwner,
     /// The record of this request in the manifest.
@@ -106,7 +107,7 @@ pub struct Request {
 
 /// The difference between a file and the version that the cache wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// The content, the mode or the type is different.
     Changed,
     /// The file does not exist.
@@ -114,7 +115,7 @@ pub enum Condition {
 }
 
 /// An open cache. Other runs are locked out, unless it was opened without write access.
-pub struct Cache {
+pub(crate) struct Cache {
     path: PathBuf,
     /// `None` if the directory does not exist. Only a cache that was opened without write access can have none.
     directory: Option<CacheDir>,
@@ -127,7 +128,7 @@ pub struct Cache {
 impl Cache {
     /// Opens the cache in `path` and creates it if necessary. Calls `waiting` if another run holds the lock, and waits
     /// for that run.
-    pub fn open(
+    pub(crate) fn open(
         path: &Path,
         interrupt: &Interrupt,
         waiting: impl FnOnce(),
@@ -164,7 +165,7 @@ impl Cache {
 
     /// Opens the cache in `path` without a lock and without write access. A directory that does not exist is an empty
     /// cache.
-    pub fn open_read_only(path: &Path) -> Result<Self, CacheError> {
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, CacheError> {
         let error = |source| open_error(path, source);
         let directory = match CacheDir::open(path) {
             Ok(directory) => Some(directory),
@@ -186,17 +187,17 @@ impl Cache {
     }
 
     /// The cache's directory.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The record of the files in the cache and their owners.
-    pub fn manifest(&self) -> &Manifest {
+    pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// The files that belong to `owner`, by path.
-    pub fn files_of(&self, owner: &CacheOwner) -> BTreeMap<BString, Entry> {
+    pub(crate) fn files_of(&self, owner: &CacheOwner) -> BTreeMap<BString, Entry> {
         let files = self.manifest.files.iter();
         files
             .filter(|(_, file)| file.owners.contains(owner))
@@ -205,7 +206,7 @@ impl Cache {
     }
 
     /// Compares all files with the manifest, and returns those that differ from the version that the cache wrote.
-    pub fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
+    pub(crate) fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
         let condition = |(path, file): (&BString, &Cached)| {
             let condition = match self.disk_entry(path.as_bstr())? {
                 DiskEntry::Absent => Condition::Missing,
@@ -222,7 +223,7 @@ impl Cache {
 
     /// Removes the files that belong to no other owners than those that `is_selected` selects. An owner stays in the
     /// manifest if any of its files is kept.
-    pub fn clear(
+    pub(crate) fn clear(
         &mut self,
         is_selected: impl Fn(&CacheOwner) -> bool,
         force: bool,
@@ -232,7 +233,10 @@ impl Cache {
     }
 
     /// Requests that remove all files of the owners that `is_selected` selects.
-    pub fn removal_requests(&self, is_selected: impl Fn(&CacheOwner) -> bool) -> Vec<Request> {
+    pub(crate) fn removal_requests(
+        &self,
+        is_selected: impl Fn(&CacheOwner) -> bool,
+    ) -> Vec<Request> {
         let request = |(owner, record): (&CacheOwner, &RequestRecord)| Request {
             owner: owner.clone(),
             record: RequestRecord {
@@ -291,7 +295,7 @@ impl Cache {
 }
 
 /// Whether the program itself uses this name at the top of the cache, so that the codex cannot have a file there.
-pub fn is_own_name(path: &BStr) -> bool {
+pub(crate) fn is_own_name(path: &BStr) -> bool {
     let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
     OWN_NAMES
         .iter()

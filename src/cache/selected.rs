@@ -14,7 +14,7 @@ use crate::workspace::{Project, Workspace};
 
 /// The selected entries of the codex.
 #[derive(Debug, Default)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// The files, by their path in the codex.
     pub files: BTreeMap<BString, Entry>,
     /// The entries that a cache cannot contain, with the reason.
@@ -26,7 +26,7 @@ pub struct Selected {
 impl Selected {
     /// Finds the entries below the tree `root` that `selector` selects. Reads only directories that can contain one; `read`
     /// returns the bytes of a tree.
-    pub fn find(
+    pub(crate) fn find(
         selector: &CodexSelector,
         read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
         root: Option<ObjectId>,
@@ -101,7 +101,7 @@ impl Selected {
 
 /// Returns a message for each include of `project` that matched nothing at the last pull. There are none if that is unknown:
 /// the cache cannot be read, or it was pulled from another remote or with other patterns.
-pub fn unmatched_at_last_pull(project: &Project, workspace: &Workspace) -> Vec<String> {
+pub(crate) fn unmatched_at_last_pull(project: &Project, workspace: &Workspace) -> Vec<String> {
     let Ok(selector) = CodexSelector::new(project, workspace) else {
         return Vec::new();
     };

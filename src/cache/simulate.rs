@@ -20,7 +20,7 @@ use crate::{lock, platform};
 impl Cache {
     /// Opens the cache in `path` for a dry run: without a lock and without write access, but with the errors of
     /// [`Cache::open`].
-    pub fn open_simulated(path: &Path) -> Result<Self, CacheError> {
+    pub(crate) fn open_simulated(path: &Path) -> Result<Self, CacheError> {
         let cache = Self::open_read_only(path)?;
         let checked = match &cache.directory {
             Some(directory) => check_open(directory),
@@ -32,7 +32,7 @@ impl Cache {
 
     /// Applies a plan in memory only, so that a dry run can plan the next step on the result. Returns what
     /// [`Cache::apply`] would return.
-    pub fn simulate(&mut self, plan: CachePlan) -> Result<Vec<RequestResult>, CacheError> {
+    pub(crate) fn simulate(&mut self, plan: CachePlan) -> Result<Vec<RequestResult>, CacheError> {
         if self.is_up_to_date(&plan) {
             return Ok(plan.results);
         }

@@ -55,7 +55,7 @@ fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
 
 /// Checks the user's configuration files. The error names the first invalid file and line. A file without read permission
 /// is skipped, because git ignores it as well.
-pub fn check_files(environment: &Environment) -> Result<(), String> {
+pub(crate) fn check_files(environment: &Environment) -> Result<(), String> {
     for file in scopes(environment) {
         if File::open(&file).is_ok() {
             git2::Config::open(&file).map_err(|error| error.message().to_owned())?;
@@ -66,7 +66,7 @@ pub fn check_files(environment: &Environment) -> Result<(), String> {
 
 /// The entries of `safe.directory` in git's order, with `~` expanded. An empty entry resets the list, so only those after
 /// the last empty one are returned. Only the user's own configuration counts, never that of a repository.
-pub fn safe_directories(environment: &Environment) -> Vec<String> {
+pub(crate) fn safe_directories(environment: &Environment) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
     for file in scopes(environment) {
         let mut read = || {
@@ -141,12 +141,12 @@ fn split_parameters(text: &str) -> Vec<String> {
 
 /// The user's settings as git reads them outside a repository, with those of included files and environment variables.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(Vec<(String, String)>);
+pub(crate) struct Settings(Vec<(String, String)>);
 
 impl Settings {
     /// Reads the system, XDG and global configuration and the environment without git. `GIT_CONFIG_GLOBAL`,
     /// `GIT_CONFIG_SYSTEM` and `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty.
-    pub fn read(environment: &Environment) -> Self {
+    pub(crate) fn read(environment: &Environment) -> Self {
         let mut found = Vec::new();
         let all = files(environment);
         if let Some(entries) = all.as_ref().and_then(|config| config.entries(None).ok()) {
@@ -168,12 +168,12 @@ impl Settings {
     }
 
     /// All settings in git's order, with keys as git prints them.
-    pub fn entries(&self) -> &[(String, String)] {
+    pub(crate) fn entries(&self) -> &[(String, String)] {
         &self.0
     }
 
     /// Reads the output of `git config --list -z`.
-    pub fn parse(listing: &str) -> Self {
+    pub(crate) fn parse(listing: &str) -> Self {
         let entries = listing.split_terminator('\0').map(|entry| {
             let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
             (key.to_owned(), value.to_owned())
@@ -182,14 +182,14 @@ impl Settings {
     }
 
     /// The value of a key, which must be in lower case and have no subsection; `None` if it is not set or empty.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let last = self.0.iter().rev().find(|(name, _)| name == key);
         last.map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
     }
 
     /// Of several keys with the same meaning, the one that was set last, with its value.
-    pub fn last_of<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &str)> {
+    pub(crate) fn last_of<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &str)> {
         self.0.iter().rev().find_map(|(name, value)| {
             let key = keys.iter().find(|key| *key == name)?;
             (!value.is_empty()).then_some((*key, value.as_str()))
@@ -198,7 +198,7 @@ impl Settings {
 
     /// The URL that git uses instead of `url`, because of `url.*.insteadOf` or, for pushes, of `url.*.pushInsteadOf`, which
     /// takes precedence. `None` if no setting rewrites it.
-    pub fn rewritten(&self, url: &str, for_push: bool) -> Option<String> {
+    pub(crate) fn rewritten(&self, url: &str, for_push: bool) -> Option<String> {
         let pushed = for_push.then(|| self.replaced(url, ".pushinsteadof"));
         pushed
             .flatten()

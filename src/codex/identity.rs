@@ -6,7 +6,7 @@ use crate::workspace::CommitPolicy;
 
 /// Name, e-mail address and time of an author or committer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
+pub(crate) struct Person {
     name: String,
     email: String,
     /// Seconds since the epoch, UTC.
@@ -15,19 +15,19 @@ pub struct Person {
 
 impl Person {
     /// The value of the `author` or `committer` header of a commit.
-    pub fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         format!("{} {} +0000", self.name_and_email(), self.seconds)
     }
 
     /// `NAME <EMAIL>`.
-    pub fn name_and_email(&self) -> String {
+    pub(crate) fn name_and_email(&self) -> String {
         format!("{} <{}>", self.name, self.email)
     }
 }
 
 /// Author and committer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// `commit.author`, else the author that git would record.
     pub author: Person,
     /// `commit.author`, else the committer that git would record.
@@ -37,7 +37,7 @@ pub struct Identity {
 /// Determines author and committer: `commit.author`, else git's variables, else git's configuration, else a fallback that
 /// names this program. The time is `SOURCE_DATE_EPOCH` if it is set, else `now` (seconds since the epoch), for all commits
 /// of the run.
-pub fn identity(
+pub(crate) fn identity(
     policy: &CommitPolicy,
     settings: &Settings,
     environment: &Environment,

@@ -5,13 +5,13 @@
 
 mod child_process;
 mod clone_check;
-pub mod git_config;
-pub mod identity;
-pub mod objects;
-pub mod push_contents;
-pub mod queue_lock;
-pub mod remote;
-pub mod signing;
-pub mod source_revision;
-pub mod store;
-pub mod temp_clone;
+pub(crate) mod git_config;
+pub(crate) mod identity;
+pub(crate) mod objects;
+pub(crate) mod push_contents;
+pub(crate) mod queue_lock;
+pub(crate) mod remote;
+pub(crate) mod signing;
+pub(crate) mod source_revision;
+pub(crate) mod store;
+pub(crate) mod temp_clone;

@@ -22,7 +22,7 @@ const FIRST_BATCH: u64 = 512 << 10;
 const BATCH_FILES: usize = 512;
 
 /// The contents of new files, as a transport needs them. After an error in reading them the push cannot be completed.
-pub trait PushContents {
+pub(crate) trait PushContents {
     /// The ids of all contents of the push, each once. Those that are not [pending](Self::pending) are in packs of the
     /// clone.
     fn ids(&self) -> &[ObjectId];
@@ -39,7 +39,7 @@ pub trait PushContents {
 
 /// Contents that are not in the clone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
+pub(crate) struct Pending {
     /// The number of files.
     pub count: u32,
     /// Their size, uncompressed.
@@ -49,7 +49,7 @@ pub struct Pending {
 }
 
 /// A new file of a push.
-pub struct NewFile<S> {
+pub(crate) struct NewFile<S> {
     /// The id of its contents.
     pub id: ObjectId,
     /// The size of its contents, in bytes.
@@ -59,7 +59,7 @@ pub struct NewFile<S> {
 }
 
 /// The contents of files that `read` reads from a source `S`.
-pub struct FileContents<'s, S, E, R> {
+pub(crate) struct FileContents<'s, S, E, R> {
     store: &'s Store,
     ids: Vec<ObjectId>,
     /// The files whose contents no pack of the clone held at the beginning.
@@ -79,7 +79,7 @@ where
 {
     /// The contents of `files`, for a push from `store`. Contents that an earlier push of this run has read are not read
     /// again, and contents of several files are read once.
-    pub fn new(store: &'s Store, files: Vec<NewFile<S>>, read: R) -> Self {
+    pub(crate) fn new(store: &'s Store, files: Vec<NewFile<S>>, read: R) -> Self {
         let mut seen = HashSet::new();
         let mut files = files;
         files.retain(|file| seen.insert(file.id));
@@ -100,7 +100,7 @@ where
     }
 
     /// The reason why the push cannot be completed, if there is one.
-    pub fn into_failure(mut self) -> Option<E> {
+    pub(crate) fn into_failure(mut self) -> Option<E> {
         self.failure.take()
     }
 

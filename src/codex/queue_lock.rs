@@ -11,7 +11,7 @@ use crate::lock;
 use crate::object::{Kind, hash};
 
 /// Guard of the lock. The operating system releases the lock when the process ends, even after SIGKILL.
-pub struct QueueLock {
+pub(crate) struct QueueLock {
     /// `None` if the run continues without the lock.
     _file: Option<File>,
 }
@@ -20,7 +20,7 @@ impl QueueLock {
     /// Waits for the lock of the remote `key`. The lock file is in the directory `state`. If it cannot be created, for
     /// example in a read-only home directory, the run continues without the lock. That is safe, but a push can be rejected
     /// and repeated more often.
-    pub fn acquire(
+    pub(crate) fn acquire(
         state: &Path,
         key: &str,
         interrupt: &Interrupt,

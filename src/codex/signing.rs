@@ -38,6 +38,7 @@ const STATUS: &str = "[GNUPG:] ";
 
 /// The formats of signatures that git knows (`gpg.format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignatureFormat {
     /// GnuPG's `gpg`.
     OpenPgp,
@@ -111,6 +112,7 @@ impl fmt::Display for SigningKey {
 
 /// Why commits cannot be signed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SigningError {
     /// A setting of git has a value that git rejects as well.
     #[error("git's `{key}` is `{}`: expected {expected}", escaped(value.as_bytes()))]
@@ -211,7 +213,7 @@ impl SigningError {
 }
 
 /// Whether commits are signed.
-pub fn is_wanted(mode: SignMode, settings: &Settings) -> Result<bool, SigningError> {
+pub(crate) fn is_wanted(mode: SignMode, settings: &Settings) -> Result<bool, SigningError> {
     match mode {
         SignMode::Always => Ok(true),
         SignMode::Never => Ok(false),
@@ -229,7 +231,7 @@ pub fn is_wanted(mode: SignMode, settings: &Settings) -> Result<bool, SigningErr
 }
 
 /// Signs the commits of a run with one key.
-pub struct Signer {
+pub(crate) struct Signer {
     format: SignatureFormat,
     key: SigningKey,
     program: String,
@@ -251,7 +253,7 @@ impl Signer {
     /// `committer` selects the key if none is configured, a relative path of an ssh key starts at `root`, and the files to
     /// sign are written to a new directory in `temporary`. The only program that is run is the command of
     /// `gpg.ssh.defaultKeyCommand`, if the key is left to it.
-    pub fn open(
+    pub(crate) fn open(
         settings: &Settings,
         environment: &Environment,
         committer: &Person,
@@ -316,12 +318,12 @@ impl Signer {
     }
 
     /// The format and the key, for messages: `ssh key …`.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("{} key `{}`", self.format.name(), self.key)
     }
 
     /// Signs `data`: the bytes of a commit without a signature. Returns the signature, which is lines of ASCII text.
-    pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>, SigningError> {
+    pub(crate) fn sign(&self, data: &[u8]) -> Result<Vec<u8>, SigningError> {
         self.interrupt.check()?;
         let unsigned = hash(Kind::Commit, data);
         let known = self.signatures.borrow().get(&unsigned).cloned();

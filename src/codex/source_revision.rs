@@ -15,6 +15,7 @@ use crate::workspace::Project;
 
 /// The revision of the git repository that contains a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceRevision {
     /// The URL of the repository's remote without the user part; `None` if there is no remote, or only a local path.
     pub url: Option<String>,
@@ -28,7 +29,7 @@ pub struct SourceRevision {
 /// A repository exists, but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
-pub struct UnreadableRepository {
+pub(crate) struct UnreadableRepository {
     /// The directory of the working tree.
     directory: PathBuf,
     /// The reason, in one line.
@@ -69,7 +70,7 @@ fn open(directory: &Path) -> Result<Option<git2::Repository>, UnreadableReposito
 }
 
 /// Returns the revision of the project's sources; `None` if they are not in a repository, or in one without commits.
-pub fn revision(
+pub(crate) fn revision(
     project: &Project,
     snapshot: &Snapshot,
 ) -> Result<Option<SourceRevision>, UnreadableRepository> {
@@ -133,7 +134,7 @@ fn revision_at(
 }
 
 /// The organization of the repository that contains `directory`: the first segment of the path of its remote's URL.
-pub fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
+pub(crate) fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
     let Some(repository) = open(directory)? else {
         return Ok(None);
     };

@@ -19,10 +19,11 @@ use crate::paths::shown;
 /// A kept clone with more pack files than this is fetched again, which is cheaper than repacking it.
 const MANY_PACKS: usize = 300;
 /// The ref of the clone that names the fetched tip.
-pub const TIP: &str = "refs/codex/tip";
+pub(crate) const TIP: &str = "refs/codex/tip";
 
 /// A clone could not be made or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The clone cannot be made or written.
     #[error("cannot write the {} clone in `{}`", if *kept { "kept" } else { "temporary" }, shown(directory))]
@@ -49,7 +50,7 @@ impl From<git2::Error> for StoreError {
 }
 
 /// A bare repository that only this program uses.
-pub struct Store {
+pub(crate) struct Store {
     repository: git2::Repository,
     path: PathBuf,
     /// The directory to name in messages: that for temporary files, or that of the kept clone.
@@ -74,7 +75,7 @@ enum Wants {
 
 impl Store {
     /// Makes an empty clone in `temporary`.
-    pub fn create(temporary: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn create(temporary: &Path) -> Result<Self, StoreError> {
         let error = |source| StoreError::Write {
             directory: temporary.to_owned(),
             kept: false,
@@ -97,7 +98,7 @@ impl Store {
 
     /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits while another run uses it.
     /// A damaged clone, or one with very many packs, is deleted and made again, which costs a fetch.
-    pub fn keep<E: From<StoreError>>(
+    pub(crate) fn keep<E: From<StoreError>>(
         directory: &Path,
         lock: impl FnOnce(File) -> Result<Option<File>, E>,
     ) -> Result<Self, E> {
@@ -136,7 +137,7 @@ impl Store {
     }
 
     /// Makes this a clone of history: a fetch downloads commits, and no trees if the server can leave them out.
-    pub fn of_commits_alone(self) -> Self {
+    pub(crate) fn of_commits_alone(self) -> Self {
         Self {
             wants: Wants::Commits,
             ..self
@@ -144,7 +145,7 @@ impl Store {
     }
 
     /// The filter that a fetch asks the server for.
-    pub fn filter(&self) -> Option<&'static str> {
+    pub(crate) fn filter(&self) -> Option<&'static str> {
         match self.wants {
             Wants::Commits => Some("tree:0"),
             Wants::Trees => Some("blob:none"),
@@ -153,17 +154,17 @@ impl Store {
     }
 
     /// Whether a fetch downloads the trees of the tip but no file contents.
-    pub fn holds_trees_alone(&self) -> bool {
+    pub(crate) fn holds_trees_alone(&self) -> bool {
         self.wants == Wants::Trees
     }
 
     /// Whether the clone is a kept one (`clone.strategy: cached`).
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.temp_dir.is_none()
     }
 
     /// Deletes the whole clone and makes an empty one, because objects in it are damaged or cannot be used.
-    pub fn renew(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
         remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
         self.alternate().take();
@@ -172,13 +173,13 @@ impl Store {
     }
 
     /// Replaces the clone by one with file contents, for servers that do not send objects by id.
-    pub fn renew_with_contents(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn renew_with_contents(&mut self) -> Result<(), StoreError> {
         self.wants = Wants::Everything;
         self.renew()
     }
 
     /// The error for a clone that cannot be written.
-    pub fn unwritable(&self, source: io::Error) -> StoreError {
+    pub(crate) fn unwritable(&self, source: io::Error) -> StoreError {
         StoreError::Write {
             directory: self.place.clone(),
             kept: self.temp_dir.is_none(),
@@ -187,7 +188,7 @@ impl Store {
     }
 
     /// The directory of the clone.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -209,12 +210,12 @@ impl Store {
     }
 
     /// The tip of the last fetch.
-    pub fn tip(&self) -> Result<ObjectId, StoreError> {
+    pub(crate) fn tip(&self) -> Result<ObjectId, StoreError> {
         Ok(id_of(self.repository.refname_to_id(TIP)?))
     }
 
     /// The tree of a commit.
-    pub fn root_tree(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
+    pub(crate) fn root_tree(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
         Ok(self.commit(commit).ok_or(TreeError::NoCommit(commit))?.0)
     }
 
@@ -224,17 +225,17 @@ impl Store {
     }
 
     /// The bytes of a commit; `None` if the clone lacks it.
-    pub fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
+    pub(crate) fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
         commit_data(&self.repository.odb().ok()?, id)
     }
 
     /// Checks that every tree of a commit exists and is undamaged.
-    pub fn check_trees(&self, commit: ObjectId) -> Result<(), TreeError> {
+    pub(crate) fn check_trees(&self, commit: ObjectId) -> Result<(), TreeError> {
         clone_check::check_trees(self.root_tree(commit)?, |id| self.read_tree(id))
     }
 
     /// When a commit was made, in seconds since the epoch.
-    pub fn commit_time(&self, commit: ObjectId) -> Option<i64> {
+    pub(crate) fn commit_time(&self, commit: ObjectId) -> Option<i64> {
         Some(
             self.repository
                 .find_commit(oid_of(commit))
@@ -245,7 +246,7 @@ impl Store {
     }
 
     /// Makes a commit of an empty tree, on no branch.
-    pub fn empty_commit(&self) -> Result<ObjectId, StoreError> {
+    pub(crate) fn empty_commit(&self) -> Result<ObjectId, StoreError> {
         let tree = self
             .repository
             .find_tree(self.repository.treebuilder(None)?.write()?)?;
@@ -261,7 +262,7 @@ impl Store {
     }
 
     /// The bytes of a tree.
-    pub fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+    pub(crate) fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         let odb = self.repository.odb().map_err(|_| TreeError::Missing(id))?;
         let object = odb.read(oid_of(id)).map_err(|_| TreeError::Missing(id))?;
         if object.kind() == git2::ObjectType::Tree {
@@ -272,7 +273,7 @@ impl Store {
     }
 
     /// Returns those of `ids` that the clone lacks.
-    pub fn missing(&self, ids: &BTreeSet<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
+    pub(crate) fn missing(&self, ids: &BTreeSet<ObjectId>) -> Result<Vec<ObjectId>, StoreError> {
         let odb = self.repository.odb()?;
         Ok(ids
             .iter()
@@ -282,13 +283,13 @@ impl Store {
     }
 
     /// The size of a blob that the clone holds.
-    pub fn size(&self, id: ObjectId) -> Option<u64> {
+    pub(crate) fn size(&self, id: ObjectId) -> Option<u64> {
         let (size, kind) = self.repository.odb().ok()?.read_header(oid_of(id)).ok()?;
         (kind == git2::ObjectType::Blob).then_some(size as u64)
     }
 
     /// A reader of blobs that threads can share.
-    pub fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> Contents {
         Contents {
             path: self.path.clone(),
             alternate: self.alternate().clone(),
@@ -297,7 +298,7 @@ impl Store {
     }
 
     /// Writes a pack of these trees and commits, in an order in which a delta follows its base.
-    pub fn write_objects(&self, objects: &[Encoded]) -> io::Result<()> {
+    pub(crate) fn write_objects(&self, objects: &[Encoded]) -> io::Result<()> {
         let mut writer = self.new_pack(objects.len() as u32)?;
         objects
             .iter()
@@ -334,12 +335,17 @@ impl Store {
     }
 
     /// Whether `ancestor` is `tip` or one of its ancestors in the fetched history.
-    pub fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
+    pub(crate) fn is_ancestor(&self, ancestor: ObjectId, tip: ObjectId) -> bool {
         !self.search(tip, &[ancestor], None).found.is_empty()
     }
 
     /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so nothing below that is read.
-    pub fn search(&self, tip: ObjectId, wanted: &[ObjectId], boundary: Option<ObjectId>) -> Search {
+    pub(crate) fn search(
+        &self,
+        tip: ObjectId,
+        wanted: &[ObjectId],
+        boundary: Option<ObjectId>,
+    ) -> Search {
         let mut is_complete = true;
         let mut seen = HashSet::new();
         let mut missing: HashSet<_> = wanted.iter().collect();
@@ -373,7 +379,7 @@ impl Store {
 
 /// Which commits the history of a tip contains, as far as the clone has that history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
+pub(crate) struct Search {
     /// The wanted commits that were found, in the order in which they were given.
     pub found: Vec<ObjectId>,
     /// Whether the boundary is in the history.
@@ -383,7 +389,7 @@ pub struct Search {
 }
 
 /// Reads contents for several threads at once, each with a handle of its own.
-pub struct Contents {
+pub(crate) struct Contents {
     path: PathBuf,
     alternate: Option<PathBuf>,
     idle: Mutex<Vec<git2::Repository>>,
@@ -391,7 +397,7 @@ pub struct Contents {
 
 impl Contents {
     /// The contents with this id; an error if the clone does not hold them.
-    pub fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
         let repository = waiting.map_or_else(|| self.open(), Ok)?;
@@ -489,7 +495,7 @@ pub(super) fn io_error(error: &git2::Error) -> io::Error {
 }
 
 /// Whether git finds a repository for `path`: at that path, or with one of the suffixes that git tries as well.
-pub fn is_repository(path: &Path) -> bool {
+pub(crate) fn is_repository(path: &Path) -> bool {
     ["/.git", "", ".git/.git", ".git"].iter().any(|suffix| {
         let mut candidate = path.as_os_str().to_owned();
         candidate.push(suffix);
@@ -504,7 +510,7 @@ pub fn is_repository(path: &Path) -> bool {
 }
 
 /// Creates an empty bare repository at `path` (`remote.create`). Its HEAD names `branch`.
-pub fn create_remote(path: &Path, branch: &str) -> io::Result<()> {
+pub(crate) fn create_remote(path: &Path, branch: &str) -> io::Result<()> {
     // libgit2 does not report the system's reason.
     fs::create_dir_all(path)?;
     let mut options = git2::RepositoryInitOptions::new();

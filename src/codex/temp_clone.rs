@@ -60,7 +60,7 @@ impl Drop for TempCloneDir {
 
 /// Removes the clones of killed runs from `temporary`: directories with a name of this program that belong to this user
 /// and are not locked.
-pub fn sweep(temporary: &Path) {
+pub(crate) fn sweep(temporary: &Path) {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -19,23 +19,23 @@ pub struct Configuration {
     /// The workspace's file.
     pub file: Option<PathBuf>,
     /// The layers.
-    pub layers: Layers,
+    pub(crate) layers: Layers,
     /// The merged layers.
-    pub raw: RawConfig,
+    pub(crate) raw: RawConfig,
     pub(super) environment: Environment,
     /// The environment that `--env` or `FRACTARY_CODEX_ENV` selects.
-    pub environment_name: Option<String>,
+    pub(crate) environment_name: Option<String>,
     /// The location of [`Self::environment_name`].
     pub(crate) environment_origin: Option<Origin>,
     /// The projects' own directories, by project name.
-    pub members: BTreeMap<String, Member>,
+    pub(crate) members: BTreeMap<String, Member>,
     pub(super) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
-    pub unset_tokens: Vec<UnsetToken>,
+    pub(crate) unset_tokens: Vec<UnsetToken>,
     /// Why the organization could not be detected, if there is a repository.
     pub(crate) undetected: Option<String>,
     /// The user's state directory.
-    pub state_home: Option<PathBuf>,
+    pub(crate) state_home: Option<PathBuf>,
     /// The directory of persistent clones, which is never a source.
     pub(crate) clone_home: Option<PathBuf>,
 }

@@ -13,7 +13,7 @@ pub(crate) struct Diagnostics {
 /// A token that counts as not given because its value contains a variable that is not set. It is only reported if
 /// authentication fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsetToken {
+pub(crate) struct UnsetToken {
     /// The key, as in `remotes."acme/codex".token`.
     pub path: Vec<String>,
     /// The name of the variable.

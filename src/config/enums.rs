@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The value of `sync.direction`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Direction {
     /// Publish to the codex.
     ToCodex,
@@ -18,7 +19,7 @@ pub enum Direction {
 /// The value of `sync.symlinks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Symlinks {
+pub(crate) enum Symlinks {
     /// Publish the target of a link, if it is inside the root.
     FollowInside,
     /// Leave links out.
@@ -30,7 +31,7 @@ pub enum Symlinks {
 /// The value of `remote.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum TransportChoice {
+pub(crate) enum TransportChoice {
     /// As `native`, except that the `git` program does what only it can do.
     Auto,
     /// The program's own implementation of git's protocol. A remote that needs the `git` program is an error.
@@ -42,7 +43,7 @@ pub enum TransportChoice {
 /// The value of `commit.sign`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum SignMode {
+pub(crate) enum SignMode {
     /// Sign commits if `commit.gpgsign` is set in git's configuration.
     Auto,
     /// Sign every commit.
@@ -54,7 +55,7 @@ pub enum SignMode {
 /// The value of `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum CloneStrategy {
+pub(crate) enum CloneStrategy {
     /// A temporary clone, which is deleted after the run.
     Temp,
     /// A persistent clone in the user's cache directory.

@@ -15,6 +15,7 @@ use crate::paths::escaped;
 
 /// An explained key. Secrets are masked.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The key, as in `sync.to_codex.include`.
     pub key: String,
@@ -28,6 +29,7 @@ pub struct Explanation {
 
 /// A value that a layer gives to a key.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Given {
     /// The layer.
     pub layer: LayerKind,

@@ -15,7 +15,7 @@ use super::{values, yaml};
 
 /// One layer: its rank and its values. The values can come from several sources, as those of the members do.
 #[derive(Clone)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// The rank.
     pub kind: LayerKind,
     pub(crate) tree: Node,
@@ -48,7 +48,7 @@ pub(crate) struct Candidate<'l> {
 
 /// The layers of a load, at most one of each kind, lowest first.
 #[derive(Debug, Clone, Default)]
-pub struct Layers(Vec<Layer>);
+pub(crate) struct Layers(Vec<Layer>);
 
 impl Layers {
     /// Adds a layer above those of lower kinds.
@@ -58,7 +58,7 @@ impl Layers {
     }
 
     /// The layers, lowest first.
-    pub fn iter(&self) -> std::slice::Iter<'_, Layer> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Layer> {
         self.0.iter()
     }
 

@@ -8,6 +8,7 @@ use crate::paths::{escaped, shown};
 
 /// The kinds of layers, lowest precedence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum LayerKind {
     /// The built-in defaults.
     Defaults,
@@ -41,6 +42,7 @@ impl fmt::Display for LayerKind {
 
 /// The file, variable or flag that gives a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Location {
     /// The built-in defaults.
     Default,
@@ -61,6 +63,7 @@ pub enum Location {
 
 /// One source of values.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Source {
     /// The layer that the values belong to.
     pub layer: LayerKind,
@@ -110,6 +113,7 @@ impl Authority {
 
 /// The exact position of a key or a value in its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin {
     /// The file, variable or flag.
     pub source: Arc<Source>,

@@ -22,7 +22,7 @@ use crate::url::RemoteUrl;
 
 /// A project's own directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// The directory, absolute.
     pub directory: PathBuf,
     /// The configuration file in this directory, if there is one.

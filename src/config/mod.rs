@@ -10,7 +10,7 @@
 //! | environment | `FRACTARY_CODEX_*` |
 //! | flags | command line options, `--config KEY=VALUE` included |
 //!
-//! [`Layers::candidates`] defines the order of precedence. The modules here know the type of a key, and
+//! `Layers::candidates` defines the order of precedence. The modules here know the type of a key, and
 //! [`crate::workspace`] knows its meaning.
 //!
 //! All problems of a load are reported together. A layer with an invalid value is used without that value.
@@ -31,14 +31,14 @@ mod gather;
 pub(crate) mod layers;
 
 mod loader;
-pub mod location;
+pub(crate) mod location;
 mod member_search;
 mod members;
-pub mod model;
+pub(crate) mod model;
 mod ownership;
-pub mod problem;
+pub(crate) mod problem;
 mod request;
-pub mod scalar;
+pub(crate) mod scalar;
 pub(crate) mod schema;
 mod schema_fragments;
 
@@ -50,16 +50,13 @@ mod yaml;
 pub(crate) mod yaml_section;
 
 pub use configuration::Configuration;
-pub use diagnostics::UnsetToken;
-pub use enums::{CloneStrategy, Direction, SignMode, Symlinks, TransportChoice};
+pub use enums::Direction;
+pub(crate) use enums::{CloneStrategy, SignMode, Symlinks, TransportChoice};
 pub use explain::{Explanation, Given};
 pub(crate) use file::ENDINGS;
 pub(crate) use gather::gather;
 pub use gather::load;
-pub use layers::{Layer, Layers};
 pub use location::{LayerKind, Location, Origin, Source};
-pub use members::Member;
-pub use model::RawConfig;
 pub use problem::{Problem, Problems};
 pub use request::{DetectOrganization, FlagValue, LoadRequest};
 pub use schema::schema;

@@ -18,7 +18,7 @@ use crate::token_host::TokenHost;
 /// The documents of many projects, published into one git repository, the codex.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawConfig {
+pub(crate) struct RawConfig {
     /// The owner of the codex, for the default remote and for `{org}`. By default, it is detected from the git remote of the
     /// workspace.
     #[schemars(example = &"acme")]
@@ -61,7 +61,7 @@ pub struct RawConfig {
 /// The keys below `remote`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawRemote {
+pub(crate) struct RawRemote {
     /// Any URL that git accepts (https, http, ssh, `host:path`, git, file), or a path. It takes precedence over the URL that is
     /// made from `organization` and `codex_repo`.
     #[schemars(schema_with = "fragment::url", example = &"https://git.acme.com/docs/codex.git")]
@@ -97,7 +97,7 @@ pub struct RawRemote {
 /// The keys below `remote.timeout`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawTimeout {
+pub(crate) struct RawTimeout {
     /// The limit for establishing a connection.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::duration")]
@@ -115,7 +115,7 @@ pub struct RawTimeout {
 /// The keys below `workspace`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawMembers {
+pub(crate) struct RawMembers {
     /// Globs of directories. Each matching directory is a project, named by `codex.project` in its own file, or else after
     /// the directory.
     #[schemars(schema_with = "fragment::globs", example = ["services/*", "libs/*"])]
@@ -128,7 +128,7 @@ pub struct RawMembers {
 /// The keys below `projects.NAME`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawProject {
+pub(crate) struct RawProject {
     /// The project's directory. The default is a directory of the project's name beside `.fractary/`.
     #[schemars(example = &"services/billing", length(min = 1))]
     pub root: Option<String>,
@@ -144,7 +144,7 @@ pub struct RawProject {
 /// An entry of `projects.NAME.mappings`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawMapping {
+pub(crate) struct RawMapping {
     /// A glob below the project's root. The path after its literal directories is kept. A literal name includes everything
     /// below a directory of that name.
     #[schemars(schema_with = "fragment::glob", example = &"docs/**/*.md")]
@@ -161,7 +161,7 @@ pub struct RawMapping {
 /// The keys below `sync` and `projects.NAME.sync`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawSync {
+pub(crate) struct RawSync {
     /// The direction in which projects are synced.
     pub direction: Option<Direction>,
     /// The branch for each `--env NAME`.
@@ -199,7 +199,7 @@ pub struct RawSync {
 /// The keys below `sync.to_codex` and `sync.from_codex`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawPatterns {
+pub(crate) struct RawPatterns {
     /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, and `**` as a whole segment matches any number of
     /// directories. A glob without `/` matches at the root only. A literal name includes everything below a directory of that
     /// name.
@@ -213,7 +213,7 @@ pub struct RawPatterns {
 /// The keys below `sync.routing`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawRouting {
+pub(crate) struct RawRouting {
     /// If `sync.from_codex.include` is empty, pull the documents whose frontmatter names the project. Deprecated.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
@@ -223,7 +223,7 @@ pub struct RawRouting {
 /// The keys below `sync.delete_guard`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawDeleteGuard {
+pub(crate) struct RawDeleteGuard {
     /// The limit as a number of files.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
@@ -237,7 +237,7 @@ pub struct RawDeleteGuard {
 /// The keys below `commit`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawCommit {
+pub(crate) struct RawCommit {
     /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
     #[schemars(schema_with = "fragment::message")]
     pub message: Option<String>,
@@ -254,7 +254,7 @@ pub struct RawCommit {
 /// The keys below `commit.author`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawAuthor {
+pub(crate) struct RawAuthor {
     /// The author's name.
     #[schemars(example = &"Docs Bot")]
     pub name: Option<String>,
@@ -266,7 +266,7 @@ pub struct RawAuthor {
 /// The keys below `push`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawPush {
+pub(crate) struct RawPush {
     /// The maximum number of retries of a push if the branch moved.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
@@ -276,7 +276,7 @@ pub struct RawPush {
 /// The keys below `clone`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawClone {
+pub(crate) struct RawClone {
     /// `temp`: deleted after the run. `cached`: reused by later runs.
     pub strategy: Option<CloneStrategy>,
 }
@@ -284,7 +284,7 @@ pub struct RawClone {
 /// The keys below `cache`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawCache {
+pub(crate) struct RawCache {
     /// Whether published files are also written to the cache. `auto` is off if `CI=true`.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::cache_switch")]
@@ -297,7 +297,7 @@ pub struct RawCache {
 /// The keys below `state`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RawState {
+pub(crate) struct RawState {
     /// The directory of recorded state. The default is below the user's state directory.
     #[schemars(example = &".fractary/codex/state", length(min = 1))]
     pub dir: Option<String>,
@@ -306,7 +306,7 @@ pub struct RawState {
 /// An entry of `remotes`, which is a key of the older tool.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct RawOlderRemote {
+pub(crate) struct RawOlderRemote {
     /// The token for the repository.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::plain_text", example = &"${GITHUB_TOKEN}")]

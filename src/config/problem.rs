@@ -7,6 +7,7 @@ use crate::paths::escaped;
 
 /// An error or a warning. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The message: a lowercase fragment that names the key.
     pub message: String,

@@ -6,6 +6,7 @@ use crate::environment::Environment;
 
 /// The input of [`load`](super::load).
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct LoadRequest {
     /// The current directory, absolute.
     pub cwd: PathBuf,

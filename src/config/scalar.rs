@@ -100,7 +100,7 @@ impl FromText for TokenHost {
 
 /// A number of threads; 0 means one per core. The limit protects the machine from a mistyped number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Jobs(pub usize);
+pub(crate) struct Jobs(pub usize);
 
 impl FromText for Jobs {
     const EXPECTED: &'static str = "a number of threads from 0 to 1024";
@@ -112,7 +112,7 @@ impl FromText for Jobs {
 
 /// A percentage from 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Percent(pub u8);
+pub(crate) struct Percent(pub u8);
 
 impl FromText for Percent {
     const EXPECTED: &'static str = "a whole number from 0 to 100";
@@ -125,7 +125,7 @@ impl FromText for Percent {
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ByteSize(pub u64);
+pub(crate) struct ByteSize(pub u64);
 
 impl FromText for ByteSize {
     const EXPECTED: &'static str = "a size such as `50MB` or `512KiB`";
@@ -139,7 +139,7 @@ impl FromText for ByteSize {
 
 /// The value of `cache.enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheSwitch {
+pub(crate) enum CacheSwitch {
     /// Write published files to the cache, except if `CI=true`.
     Auto,
     /// Write published files to the cache.

@@ -5,6 +5,7 @@ use crate::workspace::Project;
 
 /// The guard that a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeletePolicy {
     /// The project's `delete_guard`.
     #[default]

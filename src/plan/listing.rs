@@ -8,6 +8,7 @@ use crate::object::{Mode, ObjectId};
 
 /// The entries of the codex at and below a project's path in it (`to`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// Files, links, submodules and empty directories, by their path below `to`. Entries with names that could never be
     /// published are included. Other directories are implied.
@@ -18,6 +19,7 @@ pub struct Listing {
 
 /// An entry of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The kind of the entry.
     pub mode: Mode,

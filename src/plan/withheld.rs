@@ -10,6 +10,7 @@ use crate::text::pluralize;
 
 /// The reason why a project is withheld.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Withheld {
     /// An entry of the codex is in the place of a claimed path, or of a directory above it, and must not be replaced.
     Obstructed {

@@ -10,7 +10,7 @@ use crate::config::Direction;
 use crate::outcome::{Status, SyncOutcome};
 
 /// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the remote.
-pub fn summary(outcome: &SyncOutcome) -> String {
+pub(crate) fn summary(outcome: &SyncOutcome) -> String {
     let mut text = String::from("| project | added | modified | deleted | unchanged | result |\n");
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
 
@@ -55,7 +55,7 @@ pub fn summary(outcome: &SyncOutcome) -> String {
 /// `\r` as the end of a line.
 ///
 /// One character of each command is replaced by its JSON escape, so that the value of a JSON document stays the same.
-pub fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
     if !output.contains_str("::") && !output.contains_str("##[") {
         return Cow::Borrowed(output);
     }
@@ -76,7 +76,7 @@ pub fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
 
 /// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message are encoded, so that
 /// a message cannot start another command.
-pub fn annotation(level: &str, message: &str) -> String {
+pub(crate) fn annotation(level: &str, message: &str) -> String {
     let message = message
         .replace("##[", "#\\u0023[")
         .replace('%', "%25")
@@ -88,7 +88,7 @@ pub fn annotation(level: &str, message: &str) -> String {
 /// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
 ///
 /// The message of a configuration error only counts the problems, so each of its causes becomes an annotation instead.
-pub fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
+pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
     let messages = if error.kind == "configuration" && !error.causes.is_empty() {
         error.causes.as_slice()
     } else {

@@ -21,7 +21,7 @@ const MAX_PROJECTS: usize = 40;
 
 /// The settings of the text output.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
+pub(crate) struct View {
     /// Colours.
     pub style: Style,
     /// The width of the terminal in columns; `None` if the output is not a terminal. A table that is wider gets shorter
@@ -34,7 +34,7 @@ pub struct View {
 }
 
 /// Formats the whole result.
-pub fn sync(outcome: &SyncOutcome, view: View) -> String {
+pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
     let mut text = String::new();
     if view.changes {
         for project in &outcome.projects {

@@ -13,7 +13,7 @@ use crate::plan::{Change, ProjectPlan};
 
 /// The result of `sync` or `status`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SyncDocument {
+pub(crate) struct SyncDocument {
     /// The version of the document's format.
     pub schema_version: u32,
     /// The command that was run: `sync` or `status`.
@@ -46,7 +46,7 @@ pub struct SyncDocument {
 
 /// The codex, before and after the run.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Remote {
+pub(crate) struct Remote {
     /// The URL, without secrets.
     pub url: String,
     /// The branch; `null` if the run ended before it was known.
@@ -61,7 +61,7 @@ pub struct Remote {
 
 /// The result of one project in one direction.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Project {
+pub(crate) struct Project {
     /// The project's name.
     pub name: String,
     /// `to-codex` or `from-codex`.
@@ -94,7 +94,7 @@ pub struct Project {
 
 /// When a project was last synced, and from which revision. Unknown values are `null`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct LastSync {
+pub(crate) struct LastSync {
     /// The time, in RFC 3339 format and UTC.
     pub time: Option<String>,
     /// The commit of the codex: the one made by the sync or, in direction `from-codex`, the tip that was pulled.
@@ -149,7 +149,7 @@ impl LastSync {
 
 /// One changed file.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct FileChange {
+pub(crate) struct FileChange {
     /// `added`, `modified` or `deleted`.
     pub op: &'static str,
     /// The path in the codex or, in direction `from-codex`, in the cache. Unprintable characters are escaped.
@@ -163,7 +163,7 @@ pub struct FileChange {
 
 /// A problem that did not stop the run.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Warning {
+pub(crate) struct Warning {
     /// The affected project, if it is a single one.
     pub project: Option<String>,
     /// The warning text.
@@ -171,7 +171,7 @@ pub struct Warning {
 }
 
 /// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of a project.
-pub fn document(
+pub(crate) fn document(
     outcome: &SyncOutcome,
     error: Option<ErrorReport>,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
@@ -220,7 +220,7 @@ pub fn document(
 }
 
 /// Builds the document of a run that ended before it had an outcome.
-pub fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
+pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument {
     SyncDocument {
         schema_version: 2,
         command: "sync",

@@ -1,21 +1,21 @@
 //! Formats the progress and the result of a run, for people and for programs. The commands other than `sync` and
 //! `status` format their own results.
 
-pub mod github;
-pub mod human;
-pub mod json;
-pub mod ndjson;
-pub mod page;
-pub mod progress;
-pub mod style;
-pub mod table;
+pub(crate) mod github;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod ndjson;
+pub(crate) mod page;
+pub(crate) mod progress;
+pub(crate) mod style;
+pub(crate) mod table;
 
 use crate::text::pluralize;
 use serde::Serialize;
 
 /// An error, as every output format shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct ErrorReport {
+pub(crate) struct ErrorReport {
     /// A stable identifier of the kind of error.
     pub kind: &'static str,
     /// The message, including the names of the things involved.
@@ -31,7 +31,7 @@ pub struct ErrorReport {
 /// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2 minutes`.
 ///
 /// `templates/status.js` formats ages in the same way.
-pub fn ago(seconds: i64) -> String {
+pub(crate) fn ago(seconds: i64) -> String {
     let units = [
         ("year", 31_557_600),
         ("month", 2_629_800),

@@ -12,7 +12,7 @@ use crate::event::{Event, Reporter};
 /// One line of the output.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Line {
+pub(crate) enum Line {
     /// An event of the run.
     Event(Event),
     /// The result of the run, always on the last line.
@@ -27,20 +27,20 @@ pub enum Line {
 /// The `event` field of the last line, which distinguishes it from the events.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum ResultTag {
+pub(crate) enum ResultTag {
     /// The line that holds the document.
     Result,
 }
 
 /// Writes each event as a line, then passes it to the next reporter.
-pub struct Lines<W> {
+pub(crate) struct Lines<W> {
     out: Mutex<W>,
     next: Box<dyn Reporter>,
 }
 
 impl<W: Write + Send> Lines<W> {
     /// Writes to `out`, which is flushed after each line.
-    pub fn new(out: W, next: impl Reporter + 'static) -> Self {
+    pub(crate) fn new(out: W, next: impl Reporter + 'static) -> Self {
         Self {
             out: Mutex::new(out),
             next: Box::new(next),
@@ -62,7 +62,7 @@ impl<W: Write + Send> Reporter for Lines<W> {
 }
 
 /// Serializes one line, including its line break.
-pub fn line(line: &Line) -> String {
+pub(crate) fn line(line: &Line) -> String {
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text

@@ -30,7 +30,7 @@ const MAX_WARNINGS: usize = 100;
 ///
 /// `errors` returns the error of a project. `now` is the time that the page shows as its own, in seconds since the
 /// epoch. `all` shows long lists in full.
-pub fn page(
+pub(crate) fn page(
     outcome: &SyncOutcome,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
     now: i64,

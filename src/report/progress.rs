@@ -18,7 +18,7 @@ const DELAY: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Draws the progress of each stage on standard error.
-pub struct Progress {
+pub(crate) struct Progress {
     bars: Arc<Bars>,
     print: Box<dyn Fn(&Event) + Send + Sync>,
 }
@@ -32,7 +32,7 @@ struct Bars {
 impl Progress {
     /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines, such as warnings,
     /// while no bar is on the screen.
-    pub fn new(draw: bool, print: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(draw: bool, print: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let target = if draw {
             ProgressDrawTarget::stderr_with_hz(20)
         } else {

@@ -6,14 +6,14 @@ use owo_colors::OwoColorize;
 
 /// Formatting of one output stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether escape codes are written.
     pub color: bool,
 }
 
 impl Style {
     /// Success: green.
-    pub fn good(self, text: impl Display) -> String {
+    pub(crate) fn good(self, text: impl Display) -> String {
         if self.color {
             text.green().to_string()
         } else {
@@ -22,7 +22,7 @@ impl Style {
     }
 
     /// Needs attention: bold yellow.
-    pub fn warn(self, text: impl Display) -> String {
+    pub(crate) fn warn(self, text: impl Display) -> String {
         if self.color {
             text.yellow().bold().to_string()
         } else {
@@ -31,7 +31,7 @@ impl Style {
     }
 
     /// Failure: bold red.
-    pub fn bad(self, text: impl Display) -> String {
+    pub(crate) fn bad(self, text: impl Display) -> String {
         if self.color {
             text.red().bold().to_string()
         } else {
@@ -40,7 +40,7 @@ impl Style {
     }
 
     /// Emphasis: bold.
-    pub fn strong(self, text: impl Display) -> String {
+    pub(crate) fn strong(self, text: impl Display) -> String {
         if self.color {
             text.bold().to_string()
         } else {
@@ -49,7 +49,7 @@ impl Style {
     }
 
     /// Secondary information: dimmed.
-    pub fn faint(self, text: impl Display) -> String {
+    pub(crate) fn faint(self, text: impl Display) -> String {
         if self.color {
             text.dimmed().to_string()
         } else {

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 /// Formats a table with right-aligned columns at the indexes in `numbers`. Lines that are wider than the terminal are
 /// neither cut nor wrapped.
-pub fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
     numbers: &[usize],

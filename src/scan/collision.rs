@@ -12,6 +12,7 @@ use crate::workspace::claims::Claim;
 
 /// Two source files whose paths in the codex clash.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Collision {
     /// The path of one file, below the root, and the pattern that claims it.
     pub first: (BString, String),
@@ -26,6 +27,7 @@ pub struct Collision {
 
 /// The kind of a clash between two paths in the codex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Clash {
     /// The paths are equal.
     Same,

@@ -11,6 +11,7 @@ use crate::paths::{escaped, shown};
 
 /// The reason why the sources of a project could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScanError {
     /// The root does not exist or cannot be opened.
     #[error("the root `{}` cannot be read", shown(root))]

@@ -30,10 +30,10 @@ use crate::workspace::Project;
 
 pub use collision::{Clash, Collision};
 pub use error::ScanError;
-pub use read::SourceRoot;
+pub(crate) use read::SourceRoot;
 pub use snapshot::{SkipReason, Skipped, Snapshot, SourceFile, Survey};
 pub use stat_cache::{StatCache, StatCachePolicy};
-pub use useless_patterns::{UselessPattern, useless_patterns};
+pub(crate) use useless_patterns::useless_patterns;
 
 /// Scans one project. Files are read in parallel, and the result does not depend on the number of threads.
 #[tracing::instrument(level = "debug", name = "scan", skip_all, fields(project = %project.name, files))]

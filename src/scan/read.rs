@@ -16,7 +16,7 @@ use crate::workspace::Project;
 use crate::workspace::project::ScanPolicy;
 
 /// A handle of a project's root. No path leads out of it.
-pub struct SourceRoot {
+pub(crate) struct SourceRoot {
     dir: Dir,
     path: PathBuf,
     change_times: ChangeTimes,
@@ -27,7 +27,7 @@ pub(super) type Content = Result<(ObjectId, Mode, u64), SkipReason>;
 
 impl SourceRoot {
     /// Opens the root. It is an error if it does not exist or cannot be read.
-    pub fn open(project: &Project) -> Result<Self, ScanError> {
+    pub(crate) fn open(project: &Project) -> Result<Self, ScanError> {
         let error = |source| ScanError::Root {
             root: project.root.clone(),
             source,
@@ -126,7 +126,7 @@ impl SourceRoot {
 
     /// Reads a scanned file again, to publish it. It is an error if its contents are not those of the scan, so that the
     /// published files are exactly the planned ones.
-    pub fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
+    pub(crate) fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
         let error = |source| ScanError::Read {
             path: file.source.clone(),
             source,

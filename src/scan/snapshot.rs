@@ -10,6 +10,7 @@ use crate::paths::{InvalidPath, escaped};
 
 /// The files that a project publishes, as they were at the time of the scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The files by their path in the codex, below the project's `to`.
     pub files: BTreeMap<BString, SourceFile>,
@@ -24,6 +25,7 @@ pub struct Snapshot {
 
 /// The number of files that a project publishes, counted without reading them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Survey {
     /// The number of files that would be published.
     pub files: usize,
@@ -33,6 +35,7 @@ pub struct Survey {
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceFile {
     /// The path below the root.
     pub source: BString,
@@ -46,6 +49,7 @@ pub struct SourceFile {
 
 /// A path that a pattern matches and that is not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The path below the root: a file, or a directory with everything below it.
     pub source: BString,
@@ -55,6 +59,7 @@ pub struct Skipped {
 
 /// The reason why a path is not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SkipReason {
     /// A file is larger than `max_file_size`.
     #[error("{size} bytes is more than `max_file_size` ({limit})")]

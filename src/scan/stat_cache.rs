@@ -40,6 +40,7 @@ struct Seen {
 
 /// The use of the caches in a run.
 #[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "benchmarks construct it")]
 pub struct StatCachePolicy {
     /// The directory of the caches.
     pub directory: PathBuf,

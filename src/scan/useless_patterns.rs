@@ -9,7 +9,7 @@ use crate::workspace::claims::IncludeOrigin;
 
 /// A pattern that publishes nothing.
 #[derive(Debug, Clone)]
-pub struct UselessPattern<'p> {
+pub(crate) struct UselessPattern<'p> {
     /// The project; `None` for a pattern that several projects share.
     pub project: Option<&'p Project>,
     /// The key, the pattern and the reason.
@@ -18,7 +18,9 @@ pub struct UselessPattern<'p> {
 
 /// Finds the useless patterns of projects. Each project comes with the indexes of its rules that match no file. A pattern
 /// that several projects share is useful if it matches in one of them, and the default patterns are always useful.
-pub fn useless_patterns<'p>(surveyed: &[(&'p Project, &[usize])]) -> Vec<UselessPattern<'p>> {
+pub(crate) fn useless_patterns<'p>(
+    surveyed: &[(&'p Project, &[usize])],
+) -> Vec<UselessPattern<'p>> {
     // The messages, in the order of projects and rules.
     let mut order: Vec<String> = Vec::new();
     // For each message, the projects that have the pattern, and whether it is useless in all of them.

@@ -33,6 +33,7 @@ const MAX_SKEW: i64 = 300;
 
 /// The result of one check.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Check {
     /// The subject of the check in one or two words, such as `disk`.
     pub subject: &'static str,
@@ -42,6 +43,7 @@ pub struct Check {
 
 /// The result of a check.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The check passed.
     Ok(String),

@@ -24,6 +24,7 @@ use crate::config::Direction;
 use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
+pub use crate::plan::DeletePolicy;
 pub use request::SyncRequest;
 
 /// Syncs the selected projects, each in its direction: first all that publish, then all that pull, unless publishing

@@ -16,6 +16,7 @@ use crate::workspace::{Project, Workspace};
 
 /// The input of a run.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct SyncRequest<'w> {
     /// The workspace.
     pub workspace: &'w Workspace,

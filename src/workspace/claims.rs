@@ -8,7 +8,7 @@ use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
 
 /// Names that `default_excludes` leaves out, at any depth.
-pub const DEFAULT_EXCLUDES: [&str; 6] = [
+pub(crate) const DEFAULT_EXCLUDES: [&str; 6] = [
     "node_modules",
     ".git",
     ".DS_Store",
@@ -19,6 +19,7 @@ pub const DEFAULT_EXCLUDES: [&str; 6] = [
 
 /// The error for an invalid pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidPattern {
     /// A glob is invalid.
     #[error(transparent)]
@@ -35,6 +36,7 @@ pub enum InvalidPattern {
 
 /// The patterns of one project as the configuration gives them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "fuzz targets construct it")]
 pub struct ClaimPatterns {
     /// Globs under the root, kept at the same path under `to`.
     pub include: Vec<String>,
@@ -50,6 +52,7 @@ pub struct ClaimPatterns {
 
 /// The origin of a list of includes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IncludeOrigin {
     /// The list is given for the project itself.
     #[default]
@@ -62,6 +65,7 @@ pub enum IncludeOrigin {
 
 /// One entry of `mappings`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "fuzz targets construct it")]
 pub struct MappingPatterns {
     /// Glob under the root.
     pub from: String,
@@ -106,6 +110,7 @@ enum Destination {
 
 /// A path that a source file is claimed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claim {
     /// The path below the project's `to`.
     pub destination: Vec<u8>,

@@ -19,7 +19,7 @@ use crate::object::{Kind, ObjectId, hash};
 use crate::paths::escaped;
 
 /// The compiled patterns of one project.
-pub struct CodexSelector {
+pub(crate) struct CodexSelector {
     /// The sources of these claims are paths of the codex. Their destinations have no meaning.
     claims: Claims,
     /// For each rule of the claims, the number of the include that it was made from.
@@ -35,7 +35,10 @@ struct CodexGlob {
 
 impl CodexSelector {
     /// Compiles the patterns of `project`.
-    pub fn new(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
+    pub(crate) fn new(
+        project: &Project,
+        workspace: &Workspace,
+    ) -> Result<Self, Vec<InvalidPattern>> {
         let patterns = &project.from_codex;
         let include = patterns.include.iter().enumerate();
         let globs = include.flat_map(|(number, pattern)| {
@@ -46,7 +49,10 @@ impl CodexSelector {
     }
 
     /// Selects the Markdown files of all projects except `project`: the files that frontmatter can route to it.
-    pub fn markdown(project: &Project, workspace: &Workspace) -> Result<Self, Vec<InvalidPattern>> {
+    pub(crate) fn markdown(
+        project: &Project,
+        workspace: &Workspace,
+    ) -> Result<Self, Vec<InvalidPattern>> {
         let own = format!("{}/**", glob::escape(&project.to.as_bstr().to_string()));
         let exclude = [project.from_codex.exclude.as_slice(), &[own]].concat();
         let pattern = format!("{}/*.md", default_directory("**"));
@@ -83,7 +89,7 @@ impl CodexSelector {
     }
 
     /// A digest of the patterns. Selectors with the same digest select the same paths.
-    pub fn digest(&self) -> ObjectId {
+    pub(crate) fn digest(&self) -> ObjectId {
         /// Changes with the meaning of the patterns.
         const VERSION: u8 = 3;
 
@@ -98,18 +104,18 @@ impl CodexSelector {
     }
 
     /// Whether the file at this path of the codex is selected.
-    pub fn selects(&self, path: &[u8]) -> bool {
+    pub(crate) fn selects(&self, path: &[u8]) -> bool {
         !self.claims.matching(path).is_empty()
     }
 
     /// Whether a selected file can be below this directory of the codex.
-    pub fn can_hold(&self, directory: &[u8]) -> bool {
+    pub(crate) fn can_hold(&self, directory: &[u8]) -> bool {
         self.claims.can_hold(directory)
     }
 
     /// Returns a message for each include of `project` that matches none of `paths`. The selector must be made from this
     /// project's includes.
-    pub fn unmatched<'p>(
+    pub(crate) fn unmatched<'p>(
         &self,
         project: &'p Project,
         paths: impl Iterator<Item = &'p BString>,

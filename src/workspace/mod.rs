@@ -3,16 +3,16 @@
 //! [`load`] resolves a [`Workspace`] once from the layers of the configuration, and reports all errors together. The stages of
 //! a run do not read the configuration again.
 
-pub mod claims;
-#[doc(hidden)]
-pub mod codex_selector;
-pub mod project;
+pub(crate) mod claims;
+pub(crate) mod codex_selector;
+pub(crate) mod project;
 mod resolve;
 mod select;
 mod settings;
 pub(crate) mod template;
 
-pub use project::Project;
+pub use project::{FromCodex, Project};
 pub use resolve::load;
 pub use select::{SelectError, select};
-pub use settings::{Author, CommitPolicy, Remote, Timeouts, Workspace};
+pub(crate) use settings::{CommitPolicy, Timeouts};
+pub use settings::{Remote, Workspace};

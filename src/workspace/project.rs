@@ -24,21 +24,22 @@ pub struct Project {
     /// The direction of the sync.
     pub direction: Direction,
     /// The files that are published, and the paths of the codex that the project owns.
-    pub claims: Claims,
+    pub(crate) claims: Claims,
     /// The files that `--from-codex` pulls.
     pub from_codex: FromCodex,
     /// How source files are read.
-    pub scan: ScanPolicy,
+    pub(crate) scan: ScanPolicy,
     /// Whether files below `to` that no pattern claims are deleted, too.
     pub prune: bool,
     /// The limits for deletions.
-    pub delete_guard: DeleteGuard,
+    pub(crate) delete_guard: DeleteGuard,
     /// The cache for pulled files. Projects can share one.
     pub cache_dir: PathBuf,
 }
 
 /// `sync.from_codex`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FromCodex {
     /// Patterns of the selected files. Placeholders are replaced.
     pub include: Vec<String>,
@@ -49,11 +50,11 @@ pub struct FromCodex {
 }
 
 /// The prefix of a pattern of the codex.
-pub const SCHEME: &str = "codex://";
+pub(crate) const SCHEME: &str = "codex://";
 
 /// How source files are read.
 #[derive(Debug, Clone)]
-pub struct ScanPolicy {
+pub(crate) struct ScanPolicy {
     /// The treatment of symlinks.
     pub symlinks: Symlinks,
     /// The greatest size of a file in bytes. A larger file is skipped with a warning.
@@ -66,7 +67,7 @@ pub struct ScanPolicy {
 
 /// The paths that are never published, whatever the patterns say. Every path in the list is resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DenyList {
+pub(crate) struct DenyList {
     /// Caches, recorded state, persistent clones, local configuration, and the git directories that a `.git` link names.
     pub paths: BTreeSet<PathBuf>,
     /// The `.fractary` directories of the workspace and of the projects. In them, and in any other directory of that
@@ -91,7 +92,7 @@ pub(crate) fn is_private_name(name: &OsStr) -> bool {
 
 impl DenyList {
     /// The entries of [`DenyList::paths`] that are `root` or below it.
-    pub fn below<'d>(&'d self, root: &'d Path) -> impl Iterator<Item = &'d PathBuf> {
+    pub(crate) fn below<'d>(&'d self, root: &'d Path) -> impl Iterator<Item = &'d PathBuf> {
         // Paths are ordered by component, so all that is below a directory follows it directly.
         self.paths
             .range(root.to_owned()..)
@@ -101,7 +102,7 @@ impl DenyList {
 
 /// The limits for deletions. A project that exceeds both is withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteGuard {
+pub(crate) struct DeleteGuard {
     /// The limit as a number of files.
     pub files: u64,
     /// The limit as a percentage of the claimed files in the codex.

@@ -10,6 +10,7 @@ use crate::paths::resolved;
 
 /// Why no project is selected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SelectError {
     /// No project has this name.
     #[error("there is no project `{}`", crate::paths::escaped(.name.as_bytes()))]
@@ -45,6 +46,7 @@ pub enum SelectError {
 ///
 /// ```
 /// use fractary_codex::config::LoadRequest;
+/// use fractary_codex::environment::Environment;
 /// use fractary_codex::workspace::{self, SelectError, select};
 ///
 /// # let root = tempfile::tempdir()?;
@@ -52,7 +54,7 @@ pub enum SelectError {
 /// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
-/// let request = LoadRequest { cwd: cwd.clone(), ..LoadRequest::default() };
+/// let request = LoadRequest::new(cwd.clone(), Environment::default());
 /// let (_, workspace) = workspace::load(&request).expect("no problems");
 /// let selected = select(&workspace, false, &["bill*".to_owned()], &cwd).expect("one matches");
 /// assert_eq!(selected[0].name.as_str(), "billing");

@@ -12,6 +12,7 @@ use crate::url::RemoteUrl;
 
 /// The resolved settings of all commands.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Workspace {
     /// The directory that holds `.fractary/`, or the current directory if no file was found.
     pub root: PathBuf,
@@ -26,24 +27,24 @@ pub struct Workspace {
     /// The projects in the order of their names. Their directories in the codex do not overlap.
     pub projects: Vec<Project>,
     /// How commits are written.
-    pub commit: CommitPolicy,
+    pub(crate) commit: CommitPolicy,
     /// The maximum number of retries of a push if the branch moved.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// Whether the clone of the codex is temporary or persistent.
-    pub clone: CloneStrategy,
+    pub(crate) clone: CloneStrategy,
     /// Whether published files are also written to the local cache.
-    pub caches_published: bool,
+    pub(crate) caches_published: bool,
     /// The workspace's cache. A project shares it unless it has its own.
     pub cache_dir: PathBuf,
     /// Whether variables or flags name projects, so that another run can have other projects.
-    pub projects_vary: bool,
+    pub(crate) projects_vary: bool,
     /// The directory of recorded state.
     pub state_dir: PathBuf,
     /// The state directory that all runs of the user on this machine share, whatever `state.dir` is. It has the locks of
     /// remotes.
-    pub shared_state_dir: PathBuf,
+    pub(crate) shared_state_dir: PathBuf,
     /// The number of threads; 0 means one per core.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
 }
 
 impl Workspace {
@@ -61,34 +62,35 @@ impl Workspace {
 
 /// The settings of the remote.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Remote {
     /// The URL, from `remote.url` or made from organization and repository.
     pub url: RemoteUrl,
     /// The selected branch; `None` if the remote's HEAD decides.
     pub branch: Option<String>,
     /// The token of `remote.token`, if it is for this remote's host.
-    pub token: Option<Secret>,
+    pub(crate) token: Option<Secret>,
     /// The token of `remotes."ORG/REPO".token`, which is a key of the older tool, if it is for this remote.
-    pub repository_token: Option<Secret>,
+    pub(crate) repository_token: Option<Secret>,
     /// Descriptions of the tokens that are for another host. They are reported if authentication fails.
-    pub unused_tokens: Vec<String>,
+    pub(crate) unused_tokens: Vec<String>,
     /// The variables in the value of a token that are not set. They are reported if authentication fails.
-    pub unset_token_variables: Vec<String>,
+    pub(crate) unset_token_variables: Vec<String>,
     /// The user name that is sent with a token.
-    pub username: String,
+    pub(crate) username: String,
     /// Whether a missing local repository or a missing branch is created.
     pub create: bool,
     /// The implementation that exchanges objects with the remote.
-    pub transport: TransportChoice,
+    pub(crate) transport: TransportChoice,
     /// Whether a token may be sent over plain http to other machines.
-    pub allow_insecure: bool,
+    pub(crate) allow_insecure: bool,
     /// Time limits.
-    pub timeout: Timeouts,
+    pub(crate) timeout: Timeouts,
 }
 
 /// The time limits of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// The limit for establishing a connection.
     pub connect: Duration,
     /// The limit for a time without any byte transferred.
@@ -99,7 +101,7 @@ pub struct Timeouts {
 
 /// The settings of commits.
 #[derive(Debug, Clone)]
-pub struct CommitPolicy {
+pub(crate) struct CommitPolicy {
     /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}` and `{codex_repo}` are replaced.
     pub message: String,
     /// The author, if the configuration has one.
@@ -112,7 +114,7 @@ pub struct CommitPolicy {
 
 /// The configured author of commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author {
+pub(crate) struct Author {
     /// The author's name.
     pub name: String,
     /// The author's e-mail address.

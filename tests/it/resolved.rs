@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use fractary_codex::paths::resolved;
+use fractary_codex::internals::resolved;
 
 use crate::support::{Codex, Sandbox};
 

@@ -14,7 +14,7 @@ use crate::plan::ProjectPlan;
 use crate::workspace::Project;
 
 /// A commit to build.
-pub struct NewCommit<'p> {
+pub(crate) struct NewCommit<'p> {
     /// The project.
     pub project: &'p Project,
     /// The changes.
@@ -24,7 +24,7 @@ pub struct NewCommit<'p> {
 }
 
 /// The result of [`build`], which nothing has stored yet.
-pub struct Built {
+pub(crate) struct Built {
     /// The id of each [`NewCommit`], in the same order. The last one is the new tip.
     pub commits: Vec<ObjectId>,
     /// The commits and their new trees, in an order in which a delta follows its base.
@@ -32,10 +32,11 @@ pub struct Built {
 }
 
 /// Signs the bytes of a commit.
-pub type Sign<'s> = &'s mut dyn FnMut(&[u8]) -> Result<Vec<u8>, SigningError>;
+pub(crate) type Sign<'s> = &'s mut dyn FnMut(&[u8]) -> Result<Vec<u8>, SigningError>;
 
 /// The reason why commits cannot be built.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
     /// A tree of the codex is missing or damaged.
     #[error(transparent)]
@@ -47,7 +48,7 @@ pub enum BuildError {
 
 /// Builds the commits on top of `parent`, and signs them if `sign` is given. The same input gives the same ids, if the
 /// signatures are deterministic.
-pub fn build(
+pub(crate) fn build(
     store: &Store,
     parent: Option<ObjectId>,
     new: &[NewCommit<'_>],

@@ -17,7 +17,7 @@ const WORK_ID: &str = "Codex-Work-Id";
 const DIRTY: &str = "-dirty";
 
 /// The values of the message of one project's commit.
-pub struct CommitMessage<'m> {
+pub(crate) struct CommitMessage<'m> {
     /// The workspace, which has the template.
     pub workspace: &'m Workspace,
     /// The branch of the codex.
@@ -34,7 +34,7 @@ pub struct CommitMessage<'m> {
 
 impl CommitMessage<'_> {
     /// Fills in the template and adds the trailers.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = self.filled_template();
         text.retain(|c| c != '\0');
         text.truncate(text.trim_end().len());
@@ -89,7 +89,7 @@ impl CommitMessage<'_> {
 }
 
 /// The trailers of a commit that a sync made. Every user with write access can write the same trailers by hand.
-pub struct SyncTrailers {
+pub(crate) struct SyncTrailers {
     /// The value of `Codex-Project`. It need not be a valid name.
     pub project: String,
     /// The source revision, if there are valid trailers for it.
@@ -98,7 +98,7 @@ pub struct SyncTrailers {
 
 impl SyncTrailers {
     /// Parses the last paragraph of a commit's message; `None` if it does not name a project.
-    pub fn parse(message: &str) -> Option<Self> {
+    pub(crate) fn parse(message: &str) -> Option<Self> {
         let trailers = message.trim_end().rsplit("\n\n").next()?;
         Some(Self {
             project: value(trailers, PROJECT)?.to_owned(),

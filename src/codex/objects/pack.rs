@@ -21,7 +21,7 @@ use tempfile::NamedTempFile;
 use crate::object::{Kind, ObjectId};
 
 /// The maximum length of a chain of deltas.
-pub const MAX_CHAIN: u32 = 50;
+pub(crate) const MAX_CHAIN: u32 = 50;
 
 /// A compressed object, ready to be appended to a pack.
 pub struct Encoded {
@@ -73,7 +73,7 @@ pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
 
 /// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of the same kind and
 /// come earlier in the pack.
-pub fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
+pub(crate) fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
     let instructions = delta_instructions(base_data, data);
     Encoded {
         id,
@@ -368,14 +368,14 @@ fn blobs(
 }
 
 /// Computes the checksum of the pack that is written through it.
-pub struct HashingWriter<W> {
+pub(crate) struct HashingWriter<W> {
     out: W,
     sha: Sha1,
 }
 
 impl<W> HashingWriter<W> {
     /// Writes to `out`.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self {
             out,
             sha: Sha1::new(),
@@ -383,7 +383,7 @@ impl<W> HashingWriter<W> {
     }
 
     /// The checksum of everything that was written.
-    pub fn checksum(self) -> [u8; 20] {
+    pub(crate) fn checksum(self) -> [u8; 20] {
         self.sha.finalize().into()
     }
 }

@@ -11,6 +11,7 @@ use crate::object::ObjectId;
 
 /// A commit of the codex that synced a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SyncCommit {
     /// The commit.
     pub id: ObjectId,
@@ -22,7 +23,7 @@ pub struct SyncCommit {
 
 /// The result of [`search`].
 #[derive(Debug, Default)]
-pub struct SyncHistory {
+pub(crate) struct SyncHistory {
     /// The newest sync of each project, by the project's name.
     pub syncs: BTreeMap<String, SyncCommit>,
     /// The number of commits that were read.
@@ -34,7 +35,7 @@ pub struct SyncHistory {
 /// Searches the history of `tip` for the last sync of each of `projects`, newest commits first, until all are found.
 ///
 /// `read` returns the contents of a commit, or `None` if the object is missing, as at the boundary of a shallow clone.
-pub fn search(
+pub(crate) fn search(
     tip: ObjectId,
     projects: &BTreeSet<&str>,
     read: impl Fn(ObjectId) -> Option<Vec<u8>>,

@@ -11,6 +11,7 @@ use crate::paths::escaped;
 
 /// An error in a tree of the codex.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TreeError {
     /// The bytes cannot be parsed.
     #[error("the tree {0} is damaged")]
@@ -33,6 +34,7 @@ pub enum TreeError {
 
 /// One entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "fuzz targets construct it")]
 pub struct TreeEntry {
     /// A single segment.
     pub name: BString,

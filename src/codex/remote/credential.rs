@@ -14,7 +14,7 @@ use crate::workspace::Remote;
 
 /// A credential for one remote. It has no `Debug`, because even the user name can be the token.
 #[derive(Clone)]
-pub struct Credential {
+pub(crate) struct Credential {
     user: String,
     /// The password or the token.
     secret: Secret,
@@ -26,13 +26,13 @@ pub struct Credential {
 
 impl Credential {
     /// The value of an `Authorization` header.
-    pub fn authorization(&self) -> Secret {
+    pub(crate) fn authorization(&self) -> Secret {
         let plain = format!("{}:{}", self.user, self.secret.reveal());
         Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
     }
 
     /// All forms in which the secret can appear in the output of a child process.
-    pub fn traces(&self) -> Vec<String> {
+    pub(crate) fn traces(&self) -> Vec<String> {
         let authorization = self.authorization();
         let encoded = authorization
             .reveal()
@@ -56,7 +56,7 @@ impl Credential {
 
 /// Returns the credential for `remote`. The first of these counts: the URL itself, `remote.token`, the older `remotes`
 /// entry, and, for GitHub only, the tokens in the environment. Tokens are only used over http.
-pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credential> {
+pub(crate) fn credential(remote: &Remote, environment: &Environment) -> Option<Credential> {
     if !remote.url.is_http() {
         return None;
     }
@@ -89,7 +89,7 @@ pub fn credential(remote: &Remote, environment: &Environment) -> Option<Credenti
 }
 
 /// Messages for an authentication error: the credential that was sent, and the sources that had none.
-pub fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
+pub(crate) fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
     let mut tried: Vec<_> = remote
         .unset_token_variables
         .iter()

@@ -8,6 +8,7 @@ use crate::url::RemoteUrl;
 /// A failure to reach, read or write the remote.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.headline())]
+#[non_exhaustive]
 pub struct RemoteError {
     /// The cause.
     pub kind: RemoteErrorKind,
@@ -25,6 +26,7 @@ pub struct RemoteError {
 
 /// Values for the hint of an error that depends on more than its kind.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Advice {
     /// How long the server asks to wait before the next request (`Retry-After`).
     pub retry_after: Option<Duration>,
@@ -34,6 +36,7 @@ pub struct Advice {
 
 /// The causes of remote errors. Each has its own message and hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RemoteErrorKind {
     /// The server requires credentials, and none were found.
     NoCredentials,

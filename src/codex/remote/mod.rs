@@ -7,8 +7,8 @@
 //! `defaults.yaml`, in the schema (`config::choices`) and in the README.
 
 mod context;
-pub mod credential;
-pub mod error;
+pub(crate) mod credential;
+pub(crate) mod error;
 mod error_messages;
 mod git_process;
 mod http_response;
@@ -32,14 +32,14 @@ use context::RemoteContext;
 use error::RemoteError;
 use git_process::GitProcess;
 use native::Native;
-pub use native::NotesLocation;
+pub(crate) use native::NotesLocation;
 
 /// The branch that a sync creates in an empty remote if no branch is configured.
-pub const FIRST_BRANCH: &str = "main";
+pub(crate) const FIRST_BRANCH: &str = "main";
 
 /// The refs of a remote that concern a sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteRefs {
+pub(crate) struct RemoteRefs {
     /// The branch that is synced.
     pub branch: String,
     /// The tip of the branch; `None` if the branch does not exist.
@@ -52,7 +52,7 @@ pub struct RemoteRefs {
 
 /// The result of a push that was sent.
 #[derive(Debug)]
-pub enum PushReply {
+pub(crate) enum PushReply {
     /// The server accepted it.
     Accepted {
         /// The ref that the server updated, if it is not the branch: the push became a review.
@@ -68,6 +68,7 @@ pub enum PushReply {
 
 /// The reason for a rejected push.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// Decides whether the push is repeated.
     pub kind: RejectionKind,
@@ -86,6 +87,7 @@ impl Rejection {
 
 /// The kinds of rejections, which decide whether a push is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RejectionKind {
     /// The branch has another tip than the expected one.
     Outdated,
@@ -126,11 +128,11 @@ impl PushReply {
 
 /// The number of commits of the history that a fetch includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth(pub u32);
+pub(crate) struct Depth(pub u32);
 
 /// The destination of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// The branch.
     pub branch: &'a str,
     /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch must not exist.
@@ -139,7 +141,7 @@ pub struct Target<'a> {
 
 /// The effect of a signal on an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnSignal {
+pub(crate) enum OnSignal {
     /// The operation stops.
     Stop,
     /// The operation continues: data was sent, so the result must be awaited and reported.
@@ -148,7 +150,7 @@ pub enum OnSignal {
 
 /// The purpose of a connection, which decides how git's configuration rewrites the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Reading only: `url.*.insteadOf` applies.
     Read,
     /// Publishing: `url.*.pushInsteadOf` applies too, also for reading, so that the pushed branch is the one that is read.
@@ -156,7 +158,7 @@ pub enum Purpose {
 }
 
 /// A way to talk to one remote with its credentials.
-pub trait Transport: Send + Sync {
+pub(crate) trait Transport: Send + Sync {
     /// The URL that is contacted: that of the codex, after git's configuration (`url.*.insteadOf`) has rewritten it.
     fn url(&self) -> &RemoteUrl;
 
@@ -212,7 +214,7 @@ pub trait Transport: Send + Sync {
 
 /// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about the server in
 /// `notes`. An error if the transport is unavailable, or if a token would be sent unencrypted.
-pub fn open(
+pub(crate) fn open(
     remote: &Remote,
     environment: &Environment,
     interrupt: &Interrupt,

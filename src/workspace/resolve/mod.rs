@@ -20,19 +20,19 @@ use crate::config::{self, Configuration, LoadRequest, Problem, Problems, layers}
 /// Loads the configuration and resolves the workspace. Returns the problems of both as one error.
 ///
 /// ```
-/// use fractary_codex::{config::LoadRequest, workspace};
+/// use fractary_codex::{config::LoadRequest, environment::Environment, workspace};
 ///
 /// # let root = tempfile::tempdir()?;
 /// # std::fs::create_dir(root.path().join(".fractary"))?;
 /// # let text = "codex: { organization: acme, codex_repo: codex, projects: { billing: {}, ledger: {} } }";
 /// # std::fs::write(root.path().join(".fractary/config.yaml"), text)?;
 /// # let cwd = root.path().to_owned();
-/// let request = LoadRequest { cwd, config_arguments: vec!["jobs=2".to_owned()], ..LoadRequest::default() };
+/// let mut request = LoadRequest::new(cwd, Environment::default());
 /// let (configuration, workspace) = workspace::load(&request).expect("no problems");
 /// let names: Vec<_> = workspace.projects.iter().map(|project| project.name.as_str()).collect();
-/// assert_eq!((names, workspace.jobs), (vec!["billing", "ledger"], 2));
+/// assert_eq!(names, ["billing", "ledger"]);
 ///
-/// let request = LoadRequest { config_arguments: vec!["jobs=many".to_owned()], ..request };
+/// request.config_arguments = vec!["jobs=many".to_owned()];
 /// let problems = workspace::load(&request).map(drop).unwrap_err();
 /// assert!(problems.iter().next().is_some_and(|problem| problem.to_string().contains("jobs")));
 /// # Ok::<(), std::io::Error>(())

@@ -33,7 +33,7 @@ pub(crate) fn isolate() {
             Signal::TERM,
             Signal::CHILD,
         ] {
-            if fractary_codex::platform::ignores(signal.as_raw()) {
+            if fractary_codex::internals::ignores(signal.as_raw()) {
                 // This process goes on without the signal, for it has a handler now; a program that it runs has the
                 // default again.
                 let flag = Arc::new(AtomicBool::new(false));

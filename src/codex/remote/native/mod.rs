@@ -58,7 +58,7 @@ use http::Http;
 use idle_timeout::IdleTimeout;
 use local_repository::LocalRepository;
 use protocol::push::{Report, Update};
-pub use server_notes::NotesLocation;
+pub(crate) use server_notes::NotesLocation;
 use server_notes::ServerNotes;
 use service_process::ServiceProcesses;
 

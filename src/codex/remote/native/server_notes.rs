@@ -18,7 +18,7 @@ const MOST_LINES: usize = 100;
 
 /// The location of the notes.
 #[derive(Debug, Clone)]
-pub struct NotesLocation {
+pub(crate) struct NotesLocation {
     /// A directory of the user's state.
     pub directory: PathBuf,
     /// Whether this run may write notes.
