@@ -9,17 +9,6 @@ use crate::url::RemoteUrl;
 ///
 /// Hosts are compared as names: in any case, with or without the trailing dot of an absolute name. A host without a port
 /// means all of its ports; the host of a URL always has a port.
-///
-/// ```
-/// use fractary_codex::token_host::TokenHost;
-/// use fractary_codex::url::RemoteUrl;
-///
-/// let host: TokenHost = "Git.Acme.com".parse()?;
-/// let url = |text: &str| RemoteUrl::parse(text, "/".as_ref()).expect("a URL");
-/// assert!(host.is_of(&url("https://git.acme.com.:8443/docs/codex.git")));
-/// assert!(!host.is_of(&url("https://git.acme.com@evil.example/docs/codex.git")));
-/// # Ok::<(), fractary_codex::token_host::InvalidHost>(())
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenHost {
     name: String,
