@@ -113,7 +113,6 @@ fn fetch(
 ) -> Result<SyncHistory, SyncError> {
     let transport = request.connection()?;
     let store = Store::create(&request.temporary)?.of_commits_alone();
-    transport.prepare(&store)?;
     let repeater = Repeater::new(&request.workspace.remote.timeout);
 
     let mut history = SyncHistory::default();

@@ -213,7 +213,7 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
     let is_persistent = request.workspace.clone == CloneStrategy::Cached && !request.dry_run;
     let store = match request.cache_home.as_ref().filter(|_| is_persistent) {
         Some(home) => {
-            let name = hash(Kind::Blob, transport.clone_key().as_bytes()).to_string();
+            let name = hash(Kind::Blob, transport.url().for_git().as_bytes()).to_string();
             let wait = |file| -> Result<_, SyncError> {
                 let waiting = || request.reporter.event(&Event::Waiting);
                 Ok(lock(file, &request.interrupt, waiting)?)
@@ -222,7 +222,6 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
         }
         None => Store::create(&request.temporary)?,
     };
-    transport.prepare(&store)?;
     Ok(store)
 }
 
@@ -373,7 +372,6 @@ impl RemoteSession {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "fetching into a new clone");
                     store.renew()?;
-                    self.transport.prepare(&store)?;
                     self.fetch_into(&store, &base.branch, request, CheckedTrees::Root)?
                 }
                 fetched => fetched?,

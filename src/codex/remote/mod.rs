@@ -20,7 +20,7 @@ pub(crate) mod server_message;
 use std::sync::Arc;
 
 use super::push_contents::PushContents;
-use super::store::{Store, StoreError};
+use super::store::Store;
 use crate::config::TransportChoice;
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -166,12 +166,6 @@ pub(crate) trait Transport: Send + Sync {
     fn fallback(&self) -> Option<String> {
         None
     }
-
-    /// The key of the persistent clone. Transports with the same key must be able to use each other's clones.
-    fn clone_key(&self) -> String;
-
-    /// Makes a new clone ready for what follows, once.
-    fn prepare(&self, store: &Store) -> Result<(), StoreError>;
 
     /// Queries the tip of `branch`, or of the branch that HEAD points to.
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;

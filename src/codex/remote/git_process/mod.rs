@@ -32,7 +32,7 @@ use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::http::logins_of_git;
 use crate::codex::remote::native::http_settings::is_authorization;
 use crate::codex::remote::native::ssh;
-use crate::codex::store::{Store, StoreError, TIP};
+use crate::codex::store::{Store, TIP};
 use crate::environment::Environment;
 use crate::event::{Event, Stage};
 use crate::interrupt::Interrupt;
@@ -539,14 +539,6 @@ pub(in crate::codex) fn unusable(
 impl Transport for GitProcess {
     fn url(&self) -> &RemoteUrl {
         &self.context.remote.url
-    }
-
-    fn clone_key(&self) -> String {
-        self.context.remote.url.for_git()
-    }
-
-    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
-        Ok(())
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]

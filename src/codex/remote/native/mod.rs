@@ -13,7 +13,7 @@
 //! | [`http_settings`] | git's configuration `http.*` |
 //! | [`idle_timeout`] | the time limit of reads and writes, and signals |
 //!
-//! If only the `git` program can talk to a server (Negotiate, client certificates, remote helpers), the transport hands
+//! If only the `git` program can talk to a server (Negotiate, client certificates, `git://`), the transport hands
 //! over to [`GitProcess`] for the rest of the run. With `remote.transport: native`, that is an error instead.
 
 pub(super) mod address;
@@ -46,7 +46,7 @@ use super::{
 };
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
-use crate::codex::store::{Store, StoreError};
+use crate::codex::store::Store;
 use crate::config::TransportChoice;
 use crate::object::ObjectId;
 use crate::paths::escaped;
@@ -247,15 +247,6 @@ impl Transport for Native {
             State::Talking(_) => None,
             State::HandedOver(_, reason) => Some(reason.clone()),
         }
-    }
-
-    /// The same as for the `git` transport, so that both use the same persistent clones.
-    fn clone_key(&self) -> String {
-        self.context.remote.url.for_git()
-    }
-
-    fn prepare(&self, _: &Store) -> Result<(), StoreError> {
-        Ok(())
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
