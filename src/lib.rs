@@ -59,7 +59,7 @@
 //! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
 //! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
 //! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
-//! | the message, hints and exit status of an error | the error type of the module; `cli::error_report`, for every command |
+//! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
 //! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
@@ -67,8 +67,9 @@
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
-//! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own reporter. Hidden
-//! modules are public for benchmarks and fuzzing only.
+//! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own reporter. The rest is
+//! private to the crate, except `cli::run` for the program and `internals` for benchmarks, fuzz targets and tests; both are
+//! hidden.
 
 #![cfg_attr(
     test,
