@@ -214,6 +214,12 @@ fn signal_in_every_stage(signal: Signal) {
             assert!(!status.success(), "{case}");
             held.let_go(pipe);
             assert_whole(&sandbox, &codex, &case);
+            // A clone whose creation was interrupted is removed after a day.
+            for name in sandbox.leftovers() {
+                if name.starts_with(".fractary-codex-making-") {
+                    sandbox.age(&format!("tmp/{name}"));
+                }
+            }
         } else {
             if at.pushing() {
                 // Without the test, the program would have continued after the signal.

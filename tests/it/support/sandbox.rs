@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -261,11 +262,15 @@ impl Sandbox {
             .collect()
     }
 
+    /// Makes a directory look as if nothing had been created in it for two days.
+    pub(crate) fn age(&self, relative: &str) {
+        let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
+        let directory = fs::File::open(self.path(relative)).unwrap();
+        directory.set_modified(two_days_ago).unwrap();
+    }
+
     /// All files below `relative` with their contents, mode and modification time, to check that nothing was changed.
-    pub(crate) fn fingerprint(
-        &self,
-        relative: &str,
-    ) -> Vec<(PathBuf, Vec<u8>, u32, std::time::SystemTime)> {
+    pub(crate) fn fingerprint(&self, relative: &str) -> Vec<(PathBuf, Vec<u8>, u32, SystemTime)> {
         let mut found = Vec::new();
         let mut pending = vec![self.path(relative)];
         while let Some(path) = pending.pop() {
