@@ -478,6 +478,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", default="https,ssh,rate")
     options = parser.parse_args()
+    # So that the servers are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     options.program = str(pathlib.Path(options.program).resolve())
     options.baseline = options.baseline and str(pathlib.Path(options.baseline).resolve())
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
