@@ -2,8 +2,8 @@
 //!
 //! A push carries trees and commits, which are in the clone, and the contents of new files, which are read when they are
 //! sent. So a push takes as long as the slower of reading and sending, and memory holds a few megabytes whatever the
-//! size of the push. What was read is also written to a pack in the clone, because the same contents may have to be sent
-//! again: after a login, or on top of another commit.
+//! size of the push. The contents are also written to a pack in the clone, because they may have to be sent again: after
+//! a login, or on top of another commit.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
