@@ -9,9 +9,10 @@
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! ```
 //!
-//! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an expert's script
-//! (git's plumbing without a working tree), and a plain clone as the lower bound for all of them. All of them must
-//! produce the same `projects/` tree. The output is a table of medians, ratios, and the program's peak memory.
+//! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an
+//! expert's script (git's plumbing without a working tree), and a plain clone as the lower bound
+//! for all of them. All of them must produce the same `projects/` tree. The output is a table of
+//! medians, ratios, and the program's peak memory.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -302,8 +303,8 @@ impl World {
         }
     }
 
-    /// Measures the indispensable work of a first sync: to read, hash and compress every file on two threads, and to
-    /// push the objects with git.
+    /// Measures the indispensable work of a first sync: to read, hash and compress every file on
+    /// two threads, and to push the objects with git.
     fn floor(&self) {
         let files: Vec<PathBuf> = ignore::WalkBuilder::new(self.path("ws"))
             .build()
@@ -346,14 +347,15 @@ impl World {
         );
     }
 
-    /// Prepares the codex of the contender for the case, and makes the changes in the workspace that the case measures.
+    /// Prepares the codex of the contender for the case, and makes the changes in the workspace
+    /// that the case measures.
     fn prepare(&self, case: &str, contender: Contender, size: &Size, round: usize) {
         let codex = self.path(&format!("{}.git", contender.name()));
         if case.starts_with("first sync") {
             let _ = fs::remove_dir_all(&codex);
             let _ = fs::remove_dir_all(self.path(&format!("state-{}", contender.name())));
-            // The cache is moved instead of removed, because file systems are slow to create files again that were just
-            // deleted.
+            // The cache is moved instead of removed, because file systems are slow to create files
+            // again that were just deleted.
             let _ = fs::rename(
                 self.path("ws/.fractary/codex"),
                 self.path(&format!("earlier-cache-{}-{round}", contender.name())),
@@ -370,8 +372,8 @@ impl World {
         }
         if case == "one file per project" && contender == Contender::Program {
             for project in 0..size.projects {
-                // Each round has a different length, because rsync takes a file of equal size and time (in seconds) as
-                // unchanged.
+                // Each round has a different length, because rsync takes a file of equal size and
+                // time (in seconds) as unchanged.
                 write(
                     &self.path(&format!("ws/proj-{project:03}/README.md")),
                     &"word ".repeat(round + 1),
@@ -380,8 +382,9 @@ impl World {
         }
     }
 
-    /// Flushes all pending writes to disk, and reads the sources into the system's cache. Otherwise a contender would
-    /// wait for the writes of the previous one, or for files that were evicted from the cache.
+    /// Flushes all pending writes to disk, and reads the sources into the system's cache. Otherwise
+    /// a contender would wait for the writes of the previous one, or for files that were evicted
+    /// from the cache.
     fn settle(&self) {
         assert!(Command::new("sync").status().unwrap().success());
         for entry in ignore::WalkBuilder::new(self.path("ws")).build() {

@@ -106,8 +106,8 @@ fn stages(criterion: &mut Criterion) {
     });
 }
 
-/// Compares resolving a workspace of a thousand members, each with its own configuration, with a plain walk over the
-/// same directories.
+/// Compares resolving a workspace of a thousand members, each with its own configuration, with a
+/// plain walk over the same directories.
 fn members(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();

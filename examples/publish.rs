@@ -1,4 +1,5 @@
-//! Publishes all projects of the workspace in a directory, with a reporter that prints each stage of the run:
+//! Publishes all projects of the workspace in a directory, with a reporter that prints each stage
+//! of the run:
 //!
 //! ```sh
 //! cargo run --example publish -- DIRECTORY

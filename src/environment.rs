@@ -1,5 +1,5 @@
-//! Environment variables as a value. The library never reads the variables of the process: the command line, or a test,
-//! passes them in.
+//! Environment variables as a value. The library never reads the variables of the process: the
+//! command line, or a test, passes them in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -7,7 +7,8 @@ use std::ffi::OsString;
 /// The variable that sets the time of commits and reports, for reproducible results.
 pub const SOURCE_DATE: &str = "SOURCE_DATE_EPOCH";
 
-/// An invalid value of `SOURCE_DATE_EPOCH`. The message does not name the variable, because it follows a location that does.
+/// An invalid value of `SOURCE_DATE_EPOCH`. The message does not name the variable, because it
+/// follows a location that does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a number of seconds from 0 (1970) to 253402300799 (the end of 9999)")]
 pub struct InvalidSourceDate(String);
@@ -21,7 +22,8 @@ pub struct InvalidSourceDate(String);
 /// assert_eq!((environment.get("CI"), environment.get("TOKEN")), (Some("true"), None));
 /// ```
 ///
-/// Values that are not UTF-8 are not kept, because no configuration key can hold them; the names of such variables are.
+/// Values that are not UTF-8 are not kept, because no configuration key can hold them; the names of
+/// such variables are.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -29,8 +31,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The value of `name`. An empty value counts as not set, because CI systems pass missing secrets as empty
-    /// variables.
+    /// The value of `name`. An empty value counts as not set, because CI systems pass missing
+    /// secrets as empty variables.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values
             .get(name)
@@ -62,16 +64,16 @@ impl Environment {
         self.unreadable.contains(name)
     }
 
-    /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise `now`. Both are in
-    /// seconds since the epoch.
+    /// The time to write into commits and reports: `SOURCE_DATE_EPOCH` if it is set, otherwise
+    /// `now`. Both are in seconds since the epoch.
     ///
     /// Invalid values were rejected when the configuration was loaded.
     pub fn time(&self, now: i64) -> i64 {
         self.source_date().ok().flatten().unwrap_or(now)
     }
 
-    /// `SOURCE_DATE_EPOCH`, if it is set; an error unless it is a number of seconds that a commit can hold and every
-    /// calendar can show: up to the end of the year 9999.
+    /// `SOURCE_DATE_EPOCH`, if it is set; an error unless it is a number of seconds that a commit
+    /// can hold and every calendar can show: up to the end of the year 9999.
     pub fn source_date(&self) -> Result<Option<i64>, InvalidSourceDate> {
         const LAST: i64 = 253_402_300_799;
         let Some(text) = self.get(SOURCE_DATE) else {

@@ -1,5 +1,5 @@
-//! Events of a run in progress. The library never prints: it passes each event to a [`Reporter`], which decides how to
-//! show it.
+//! Events of a run in progress. The library never prints: it passes each event to a [`Reporter`],
+//! which decides how to show it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub enum Event {
     Progress {
         /// The stage.
         stage: Stage,
-        /// The number of units done: objects when fetching and pushing, projects when scanning, commits when signing,
-        /// otherwise files.
+        /// The number of units done: objects when fetching and pushing, projects when scanning,
+        /// commits when signing, otherwise files.
         done: u64,
         /// The total number of units, if it is known.
         total: Option<u64>,
@@ -132,7 +132,8 @@ impl<'a> Counter<'a> {
     /// Progress is reported once per this many files.
     const STEP: u64 = 64;
 
-    /// A counter at zero, for a stage of `total` units: projects when scanning, commits when signing, otherwise files.
+    /// A counter at zero, for a stage of `total` units: projects when scanning, commits when
+    /// signing, otherwise files.
     pub fn new(reporter: &'a dyn Reporter, stage: Stage, total: Option<usize>) -> Self {
         let total = total.map(|total| total as u64);
         Self {

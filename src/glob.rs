@@ -1,13 +1,16 @@
-//! Globs: the one interpretation of every pattern in configuration, on the command line and in the codex.
+//! Globs: the one interpretation of every pattern in configuration, on the command line and in the
+//! codex.
 //!
-//! A pattern is parsed into alternatives (one per combination of its braces), each a list of segments. A path is matched
-//! segment by segment, and inside a segment character by character, so that no wildcard and no class can match `/`.
-//! Whether a file matches, whether anything below a directory can match, and whether everything below it matches, are
-//! three questions to the same segments: a walk that prunes directories cannot disagree with the match of a file.
+//! A pattern is parsed into alternatives (one per combination of its braces), each a list of
+//! segments. A path is matched segment by segment, and inside a segment character by character, so
+//! that no wildcard and no class can match `/`. Whether a file matches, whether anything below a
+//! directory can match, and whether everything below it matches, are three questions to the same
+//! segments: a walk that prunes directories cannot disagree with the match of a file.
 //!
-//! `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` work, and `**` as a whole segment. A pattern without `/` matches at the root
-//! only. Dot files match like any other. An invalid UTF-8 byte counts as one character. Constructs of other dialects are
-//! refused by name, because a pattern that silently matches nothing publishes or deletes the wrong files.
+//! `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` work, and `**` as a whole segment. A pattern without `/`
+//! matches at the root only. Dot files match like any other. An invalid UTF-8 byte counts as one
+//! character. Constructs of other dialects are refused by name, because a pattern that silently
+//! matches nothing publishes or deletes the wrong files.
 
 mod parse;
 
@@ -129,8 +132,8 @@ pub(crate) struct Glob {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternative {
     segments: Vec<Segment>,
-    /// The bits of the segments that are [`Segment::Deep`]. The last segment never is: a trailing `**` is parsed as
-    /// [`Segment::Any`] with `subtree`, because it matches at least one name.
+    /// The bits of the segments that are [`Segment::Deep`]. The last segment never is: a trailing
+    /// `**` is parsed as [`Segment::Any`] with `subtree`, because it matches at least one name.
     deep: u64,
     /// Whether a match of all segments also matches everything below it.
     subtree: bool,
@@ -180,8 +183,8 @@ impl Glob {
         })
     }
 
-    /// Compiles a pattern that selects files: one whose last segment is literal also selects everything below a
-    /// directory of that name.
+    /// Compiles a pattern that selects files: one whose last segment is literal also selects
+    /// everything below a directory of that name.
     pub(crate) fn selecting(pattern: &str) -> Result<Self, InvalidGlob> {
         let mut glob = Self::new(pattern)?;
         for alternative in &mut glob.alternatives {
@@ -190,7 +193,8 @@ impl Glob {
         Ok(glob)
     }
 
-    /// Compiles a pattern that leaves files out: whatever it matches, it also matches everything below.
+    /// Compiles a pattern that leaves files out: whatever it matches, it also matches everything
+    /// below.
     pub(crate) fn excluding(pattern: &str) -> Result<Self, InvalidGlob> {
         let mut glob = Self::new(pattern)?;
         for alternative in &mut glob.alternatives {
@@ -209,8 +213,8 @@ impl Glob {
         &self.alternatives
     }
 
-    /// The directories before the first segment with a metacharacter, with a trailing `/`; without a metacharacter, the
-    /// parent directory. Empty at the root.
+    /// The directories before the first segment with a metacharacter, with a trailing `/`; without
+    /// a metacharacter, the parent directory. Empty at the root.
     pub(crate) fn lead(&self) -> &str {
         let pattern = without_dot(&self.pattern);
         let literal = pattern
@@ -236,8 +240,9 @@ impl Glob {
         self.alternatives.iter().any(|one| one.covers(directory))
     }
 
-    /// Whether some path is matched by this pattern and by none of `others`. This is decided with sample paths. In these,
-    /// wildcards are replaced by a character that no pattern is likely to name, or by one that a class of `others` names.
+    /// Whether some path is matched by this pattern and by none of `others`. This is decided with
+    /// sample paths. In these, wildcards are replaced by a character that no pattern is likely to
+    /// name, or by one that a class of `others` names.
     pub(crate) fn is_wider_than(&self, others: &[&Glob]) -> bool {
         let named = others.iter().flat_map(|other| &other.alternatives);
         let named = named.flat_map(|one| one.segments.iter().flat_map(Segment::class_ends));
@@ -298,7 +303,8 @@ impl Alternative {
         states | ((states & self.deep) << 1)
     }
 
-    /// The states after all names of `path`: bit `n` is set where the first `n` segments match them.
+    /// The states after all names of `path`: bit `n` is set where the first `n` segments match
+    /// them.
     fn states(&self, path: &[u8]) -> u64 {
         let end = self.end();
         let stays = self.deep | if self.subtree { end } else { 0 };
@@ -354,8 +360,8 @@ pub(crate) struct Globs {
     sieve: Option<Sieve>,
 }
 
-/// A [`GlobSet`] of patterns that match at least what ours match, to rule most of them out at once: `?` and classes, which
-/// globset matches by bytes, are widened to `*`.
+/// A [`GlobSet`] of patterns that match at least what ours match, to rule most of them out at once:
+/// `?` and classes, which globset matches by bytes, are widened to `*`.
 #[derive(Debug, Clone)]
 struct Sieve {
     set: GlobSet,
@@ -385,7 +391,8 @@ impl Globs {
 }
 
 impl Sieve {
-    /// `None` if globset refuses a pattern, because the set is too large for it: every pattern is matched then.
+    /// `None` if globset refuses a pattern, because the set is too large for it: every pattern is
+    /// matched then.
     fn new(globs: &[Glob]) -> Option<Self> {
         let mut builder = GlobSetBuilder::new();
         let mut origins = Vec::new();
@@ -571,8 +578,8 @@ fn characters(name: &[u8]) -> Vec<Character> {
     characters
 }
 
-/// Matches by trying the shortest text for each `*` first. Only the last `*` is ever extended, because an earlier one
-/// that took more could not match more.
+/// Matches by trying the shortest text for each `*` first. Only the last `*` is ever extended,
+/// because an earlier one that took more could not match more.
 fn matches_wild(wild: &[Wild], name: &[Character]) -> bool {
     let (mut at, mut next) = (0, 0);
     let mut retry = None;

@@ -1,5 +1,6 @@
-//! Cooperative cancellation. The command line requests it when a signal arrives, and long operations check for it. The
-//! running child processes are registered here too, so that none outlives a run that ends immediately.
+//! Cooperative cancellation. The command line requests it when a signal arrives, and long
+//! operations check for it. The running child processes are registered here too, so that none
+//! outlives a run that ends immediately.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -58,8 +59,8 @@ impl Interrupt {
         Running(self.clone(), leader)
     }
 
-    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files behind, which
-    /// matters for a codex on this machine.
+    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files
+    /// behind, which matters for a codex on this machine.
     pub(crate) fn end_children(&self) {
         for leader in self.groups().iter() {
             platform::ask_to_end(*leader);

@@ -1,5 +1,5 @@
-//! Publishes the shared documents of many projects into one git repository, the codex: one clone, one commit per
-//! project, and one push. Success is reported only after the remote confirms it.
+//! Publishes the shared documents of many projects into one git repository, the codex: one clone,
+//! one commit per project, and one push. Success is reported only after the remote confirms it.
 //!
 //! A sync from end to end, as the command line does it:
 //!
@@ -67,9 +67,9 @@
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //!
-//! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own reporter. The rest is
-//! private to the crate, except `cli::run` for the program and `internals` for benchmarks, fuzz targets and tests; both are
-//! hidden.
+//! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own
+//! reporter. The rest is private to the crate, except `cli::run` for the program and `internals`
+//! for benchmarks, fuzz targets and tests; both are hidden.
 
 #![cfg_attr(
     test,

@@ -1,5 +1,5 @@
-//! Lock files. Another kind of file with the name of a lock cannot block a run, and signals are handled while a run waits
-//! for a lock.
+//! Lock files. Another kind of file with the name of a lock cannot block a run, and signals are
+//! handled while a run waits for a lock.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,8 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
-/// Opens the lock file at `path`, and creates it if it does not exist. An error if something other than a regular file is there.
+/// Opens the lock file at `path`, and creates it if it does not exist. An error if something other
+/// than a regular file is there.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority())?;
@@ -43,8 +44,8 @@ pub(crate) fn open_existing_in(directory: &Dir, name: &Path) -> io::Result<File>
     Ok(file.into_std())
 }
 
-/// Locks `file` against other processes until the value is dropped or the process ends. Calls `waiting` if another process
-/// holds the lock. Returns `None` if the file system has no locks.
+/// Locks `file` against other processes until the value is dropped or the process ends. Calls
+/// `waiting` if another process holds the lock. Returns `None` if the file system has no locks.
 pub(crate) fn lock(
     file: File,
     interrupt: &Interrupt,

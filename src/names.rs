@@ -1,14 +1,16 @@
-//! The rules for names: of projects, as used in commits, in `projects/NAME/` and on the command line, and of branches.
+//! The rules for names: of projects, as used in commits, in `projects/NAME/` and on the command
+//! line, and of branches.
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use crate::paths::{CodexPath, InvalidPath};
 
-/// A valid project name: 1 to 100 of letters, digits, `.`, `_` and `-`, starting with a letter or digit.
+/// A valid project name: 1 to 100 of letters, digits, `.`, `_` and `-`, starting with a letter or
+/// digit.
 ///
-/// This makes every name a single path segment without special meaning on any platform; `.`, `..` and `.git` are
-/// excluded.
+/// This makes every name a single path segment without special meaning on any platform; `.`, `..`
+/// and `.git` are excluded.
 ///
 /// ```
 /// use fractary_codex::names::ProjectName;

@@ -1,4 +1,5 @@
-//! Ids, kinds and modes of git objects, and the computation of ids. Nothing here needs a repository.
+//! Ids, kinds and modes of git objects, and the computation of ids. Nothing here needs a
+//! repository.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -75,7 +76,8 @@ impl Kind {
 struct Hasher(Sha1);
 
 impl Hasher {
-    /// Starts the id of an object of `size` bytes. The size is part of the hashed data, so it must be known in advance.
+    /// Starts the id of an object of `size` bytes. The size is part of the hashed data, so it must
+    /// be known in advance.
     fn new(kind: Kind, size: u64) -> Self {
         let mut sha = Sha1::new();
         sha.update(format!("{} {size}\0", kind.name()));
@@ -108,8 +110,8 @@ pub fn hash(kind: Kind, data: &[u8]) -> ObjectId {
 
 /// Computes the id of an object of `size` bytes that is read from `reader`.
 ///
-/// Returns `None` if the reader has fewer or more bytes, for example because the file was written meanwhile. At most one
-/// byte more than `size` is read.
+/// Returns `None` if the reader has fewer or more bytes, for example because the file was written
+/// meanwhile. At most one byte more than `size` is read.
 pub fn hash_reader(kind: Kind, size: u64, mut reader: impl Read) -> io::Result<Option<ObjectId>> {
     let mut hasher = Hasher::new(kind, size);
     // With room for one byte more than expected, two reads are enough for a small file.
@@ -148,8 +150,8 @@ pub enum Mode {
 impl Mode {
     /// Parses the octal digits of a tree entry; `None` if they are not octal.
     ///
-    /// Historic and unusual modes are read as git reads them: `100664` is a file, and anything that is not a file, link
-    /// or directory is a submodule.
+    /// Historic and unusual modes are read as git reads them: `100664` is a file, and anything that
+    /// is not a file, link or directory is a submodule.
     pub fn from_octal(digits: &[u8]) -> Option<Self> {
         if digits.is_empty() {
             return None;

@@ -38,14 +38,15 @@ pub struct SyncOutcome {
     pub direction: Direction,
     /// Whether the changes were only planned.
     pub dry_run: bool,
-    /// For a dry run without network access: when the state that it was compared with was recorded, in seconds since the
-    /// epoch.
+    /// For a dry run without network access: when the state that it was compared with was recorded,
+    /// in seconds since the epoch.
     pub recorded: Option<i64>,
     /// A digest of the tip and of all planned changes; `None` if nothing was planned.
     pub plan_id: Option<ObjectId>,
     /// The codex, before and after the run.
     pub remote: RemoteState,
-    /// The projects, in name order. A project that is published and pulled has one report per direction.
+    /// The projects, in name order. A project that is published and pulled has one report per
+    /// direction.
     pub projects: Vec<ProjectReport>,
     /// Whether commits were pushed.
     pub pushed: Pushed,
@@ -73,8 +74,8 @@ pub struct RemoteState {
     pub after: Option<ObjectId>,
     /// Whether the branch did not exist and this run created it, or would create it.
     pub creates_branch: bool,
-    /// The parent of the run's first commit: the tip of the branch or, if the branch is to be created, the tip of the
-    /// branch that it starts from.
+    /// The parent of the run's first commit: the tip of the branch or, if the branch is to be
+    /// created, the tip of the branch that it starts from.
     pub base: Option<ObjectId>,
 }
 
@@ -98,12 +99,13 @@ pub struct ProjectReport {
     pub name: ProjectName,
     /// To or from the codex, never both.
     pub direction: Direction,
-    /// The path in the codex that the paths of the plan are relative to; `None` if they are relative to its root.
+    /// The path in the codex that the paths of the plan are relative to; `None` if they are
+    /// relative to its root.
     pub to: Option<CodexPath>,
     /// The result.
     pub outcome: ProjectOutcome,
-    /// The changes that were made or, if the outcome says so, would have been made; `None` if the project was not compared
-    /// with the codex.
+    /// The changes that were made or, if the outcome says so, would have been made; `None` if the
+    /// project was not compared with the codex.
     pub plan: Option<ProjectPlan>,
     /// The previous sync of the project.
     pub last_sync: LastSync,
@@ -124,7 +126,8 @@ pub enum LastSync {
         /// The tip of the codex at that time; `None` if it had no commits.
         tip: Option<ObjectId>,
     },
-    /// Never synced: no commit of the codex is a sync of the project, and the codex contains none of its files.
+    /// Never synced: no commit of the codex is a sync of the project, and the codex contains none
+    /// of its files.
     Never,
     /// Unknown, for this reason.
     Unknown(String),
@@ -143,7 +146,8 @@ impl ProjectReport {
         self.plan.as_ref().map_or(&[], |plan| &plan.changes)
     }
 
-    /// The numbers of added, modified, deleted and unchanged files; `None` if the project was not compared with the codex.
+    /// The numbers of added, modified, deleted and unchanged files; `None` if the project was not
+    /// compared with the codex.
     pub fn counts(&self) -> Option<[u64; 4]> {
         self.plan.as_ref().map(|plan| {
             let counts = plan.counts();
@@ -204,8 +208,8 @@ pub enum Status {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Totals {
-    /// Number of projects. A project that is published and pulled counts once here, and once per direction in the
-    /// numbers by status.
+    /// Number of projects. A project that is published and pulled counts once here, and once per
+    /// direction in the numbers by status.
     pub projects: u64,
     /// Number of projects with the status `synced`.
     pub synced: u64,
@@ -228,7 +232,8 @@ pub struct Totals {
 }
 
 impl SyncOutcome {
-    /// Computes the sums over the projects. Changes of a failed or withheld project are not counted.
+    /// Computes the sums over the projects. Changes of a failed or withheld project are not
+    /// counted.
     pub fn totals(&self) -> Totals {
         let names: BTreeSet<_> = self.projects.iter().map(|project| &project.name).collect();
         let mut totals = Totals {
@@ -383,8 +388,8 @@ pub enum SyncError {
         /// The branch.
         branch: String,
     },
-    /// The push was accepted, but then the branch was rewritten: its history contains neither our commits nor the old
-    /// tip.
+    /// The push was accepted, but then the branch was rewritten: its history contains neither our
+    /// commits nor the old tip.
     #[error("landed, then removed: `{place}` accepted {commit}, but branch `{}` no longer contains it", escaped(branch.as_bytes()))]
     LandedThenRemoved {
         /// The host or, for a local remote, the path.

@@ -9,7 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use unicode_normalization::UnicodeNormalization;
 
-/// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` or `.gitmodules` segment, no NUL.
+/// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` or
+/// `.gitmodules` segment, no NUL.
 ///
 /// Invariant: never empty, never starts or ends with `/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,8 @@ pub enum InvalidPath {
     /// A segment that git takes for its own directory, on this or another file system.
     #[error("the path has a `.git` segment")]
     DotGit,
-    /// A segment that git takes for its list of submodules: a link or other contents make a repository unsound.
+    /// A segment that git takes for its list of submodules: a link or other contents make a
+    /// repository unsound.
     #[error("the path has a `.gitmodules` segment, which git would read as its own")]
     GitModules,
     /// A NUL byte, which no tree entry can hold.
@@ -92,8 +94,8 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
     }
 }
 
-/// Checks a name from a tree of the codex before a file or directory of that name is created: like [`check_segment`], and
-/// no platform may read it as more than one name, or find it too long.
+/// Checks a name from a tree of the codex before a file or directory of that name is created: like
+/// [`check_segment`], and no platform may read it as more than one name, or find it too long.
 pub(crate) fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
     if name.len() > LONGEST_NAME {
@@ -113,7 +115,8 @@ pub(crate) fn folded(path: &[u8]) -> BString {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase().into(),
         Ok(text) => text
             .nfd()
-            // Converted to upper case first, so that `ß` equals `ss`, and the two small forms of sigma are equal.
+            // Converted to upper case first, so that `ß` equals `ss`, and the two small forms of
+            // sigma are equal.
             .flat_map(char::to_uppercase)
             .flat_map(char::to_lowercase)
             .nfc()
@@ -132,7 +135,8 @@ const MODULES_ON_NTFS: [&[u8]; 5] = [
     b"gi7eba~1",
 ];
 
-/// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces, ignorable code points.
+/// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces,
+/// ignorable code points.
 fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     let visible: Vec<u8> = segment
         .chars()
@@ -150,7 +154,8 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     })
 }
 
-/// An absolute path with its links resolved, whether or not it exists: a link to a missing file is resolved as well.
+/// An absolute path with its links resolved, whether or not it exists: a link to a missing file is
+/// resolved as well.
 pub fn resolved(path: &Path) -> PathBuf {
     if let Ok(real) = path.canonicalize() {
         return real;
@@ -186,7 +191,8 @@ pub fn resolved(path: &Path) -> PathBuf {
 /// The maximum number of links in a chain, as in Linux.
 const MOST_LINKS: u32 = 40;
 
-/// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path may not exist yet.
+/// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path
+/// may not exist yet.
 pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut absolute = PathBuf::new();
     for component in base.join(path).components() {
@@ -201,8 +207,8 @@ pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {
     absolute
 }
 
-/// Text from outside, safe for a terminal or a JSON string: control characters, characters that reorder or hide text, and
-/// bytes that are not UTF-8 are written as escapes.
+/// Text from outside, safe for a terminal or a JSON string: control characters, characters that
+/// reorder or hide text, and bytes that are not UTF-8 are written as escapes.
 pub(crate) fn escaped(bytes: &[u8]) -> impl fmt::Display + '_ {
     Escaped(bytes)
 }

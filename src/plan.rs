@@ -1,5 +1,5 @@
-//! The plan of a sync: compares the sources of a project with its files in the codex, and decides whether the changes may
-//! be made. This is pure computation.
+//! The plan of a sync: compares the sources of a project with its files in the codex, and decides
+//! whether the changes may be made. This is pure computation.
 //!
 //! [`crate::workspace::claims`] decides which paths of the codex a project owns.
 
@@ -34,8 +34,8 @@ pub struct ProjectPlan {
     pub unchanged: u64,
     /// The number of files below the project's `to` that no pattern claims.
     pub unmanaged: u64,
-    /// The directories of the cache and of recorded state, below the project's root, that keep files of the codex from being
-    /// deleted.
+    /// The directories of the cache and of recorded state, below the project's root, that keep
+    /// files of the codex from being deleted.
     pub keeping_directories: BTreeSet<BString>,
 }
 
@@ -198,7 +198,8 @@ struct Comparison<'p> {
     claimed: u64,
     /// The number of unclaimed files that are deleted.
     pruned: u64,
-    /// Entries of the codex that are kept and not replaced by a source file. They can obstruct source files.
+    /// Entries of the codex that are kept and not replaced by a source file. They can obstruct
+    /// source files.
     remaining: BTreeMap<BString, Mode>,
     /// The first obstruction.
     obstruction: Option<Withheld>,
@@ -277,8 +278,9 @@ impl<'p> Comparison<'p> {
         }
     }
 
-    /// Whether the copy at `path` in the codex is kept, because one of its sources is in the directory of the cache or of
-    /// recorded state. Such a source is never published, so it is unknown whether it exists.
+    /// Whether the copy at `path` in the codex is kept, because one of its sources is in the
+    /// directory of the cache or of recorded state. Such a source is never published, so it is
+    /// unknown whether it exists.
     fn keep_in_own_directory(&mut self, path: &BString) -> bool {
         let sources = self.project.claims.sources(path);
         let is_below = |source: &[u8], directory: &[u8]| {
@@ -296,7 +298,8 @@ impl<'p> Comparison<'p> {
         directory.is_some()
     }
 
-    /// Adds a source file whose path has no entry in the codex. All entries must have been compared before.
+    /// Adds a source file whose path has no entry in the codex. All entries must have been compared
+    /// before.
     fn add(&mut self, path: &BString, file: &SourceFile) {
         let to = &self.project.to;
         let obstacle = obstacle_of(&self.remaining, path.as_bstr());
@@ -332,7 +335,8 @@ fn is_publishable(path: &[u8]) -> bool {
         .all(|segment| check_segment(segment).is_ok())
 }
 
-/// The entry that obstructs a file at `path`: a file in the place of a directory above it, or a directory at `path`.
+/// The entry that obstructs a file at `path`: a file in the place of a directory above it, or a
+/// directory at `path`.
 fn obstacle_of<'s>(
     remaining: &'s BTreeMap<BString, Mode>,
     path: &BStr,
@@ -399,8 +403,8 @@ impl<'s> SkippedSources<'s> {
     }
 }
 
-/// Whether the file at `source` is itself published to `path`, or to a path above it. A published symlink replaces the
-/// directory that was at its path before.
+/// Whether the file at `source` is itself published to `path`, or to a path above it. A published
+/// symlink replaces the directory that was at its path before.
 fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
     let above = path.find_iter(b"/").map(|slash| &path[..slash]);
     above.chain([path]).any(|path| {
@@ -409,7 +413,8 @@ fn is_replaced(snapshot: &Snapshot, path: &[u8], source: &BStr) -> bool {
     })
 }
 
-/// Computes a digest of the tip and of all changes on top of it. The same plan always has the same id.
+/// Computes a digest of the tip and of all changes on top of it. The same plan always has the same
+/// id.
 ///
 /// The paths of each plan are relative to the given path, or to the root of the codex without one.
 pub(crate) fn plan_id<'p>(

@@ -1,8 +1,9 @@
-//! Everything that depends on the operating system: file names as bytes, file types, owners, permissions, and process
-//! groups. No other module of the library uses its APIs (`tests/it/layout_rules.rs` checks this), so a port starts here.
+//! Everything that depends on the operating system: file names as bytes, file types, owners,
+//! permissions, and process groups. No other module of the library uses its APIs
+//! (`tests/it/layout_rules.rs` checks this), so a port starts here.
 //!
-//! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it has no process groups,
-//! and its file names are not bytes.
+//! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it
+//! has no process groups, and its file names are not bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -81,15 +82,18 @@ impl From<rustix::fs::Stat> for Look {
     }
 }
 
-/// Knows, per device, whether the file system sets a file's change time on every write. The type of each is read once.
+/// Knows, per device, whether the file system sets a file's change time on every write. The type of
+/// each is read once.
 ///
-/// Only types that are known to do so are trusted. Network and FUSE file systems report the values of a server or of a
-/// cache of attributes, and disk images report the values of the time when they were made.
+/// Only types that are known to do so are trusted. Network and FUSE file systems report the values
+/// of a server or of a cache of attributes, and disk images report the values of the time when they
+/// were made.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeTimes(RwLock<HashMap<u64, bool>>);
 
 impl ChangeTimes {
-    /// Whether the file system with the number `device` sets change times. `path` below `directory` is a file on it.
+    /// Whether the file system with the number `device` sets change times. `path` below `directory`
+    /// is a file on it.
     pub(crate) fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = known.get(&device) {
@@ -148,8 +152,8 @@ fn is_local(_: &rustix::fs::StatFs) -> bool {
     false
 }
 
-/// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a regular file: no link is
-/// followed, and a pipe or device cannot block the run.
+/// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a
+/// regular file: no link is followed, and a pipe or device cannot block the run.
 pub(crate) fn open_own_file(
     directory: &Dir,
     name: &Path,
@@ -176,7 +180,8 @@ fn irregular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
-/// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if it does not exist.
+/// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if
+/// it does not exist.
 pub(crate) fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(raw) => Ok(Some(raw.into())),
@@ -190,8 +195,8 @@ pub(crate) fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the file cannot block
-/// the run.
+/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the
+/// file cannot block the run.
 pub(crate) fn reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options
@@ -219,8 +224,8 @@ pub(crate) fn permissions_of_a_new_file() -> Permissions {
     Permissions::from_mode(0o666)
 }
 
-/// Whether a directory could not be opened because the path is not a directory. For a link that must not be followed,
-/// the error is `ELOOP`.
+/// Whether a directory could not be opened because the path is not a directory. For a link that
+/// must not be followed, the error is `ELOOP`.
 pub(crate) fn is_no_directory(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -233,8 +238,8 @@ pub(crate) fn is_link_loop(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
-/// The current time of the file system that holds `directory`, taken from a temporary file; `None` if none can be made
-/// there.
+/// The current time of the file system that holds `directory`, taken from a temporary file; `None`
+/// if none can be made there.
 pub(crate) fn file_system_time(directory: &Path) -> Option<Time> {
     let meta = tempfile::tempfile_in(directory).ok()?.metadata().ok()?;
     Some((meta.mtime(), meta.mtime_nsec()))
@@ -273,7 +278,8 @@ impl fmt::Display for FileOwner {
     }
 }
 
-/// The owners of the file at `path`. If it is a link: the owner of each link in the chain, then that of the target.
+/// The owners of the file at `path`. If it is a link: the owner of each link in the chain, then
+/// that of the target.
 pub(crate) fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     let mut owners = Vec::new();
     let mut link = path.to_owned();
@@ -290,7 +296,8 @@ pub(crate) fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     Ok(owners)
 }
 
-/// Whether `path` leads to a pipe, socket or device. Opening or reading such a file could block for ever.
+/// Whether `path` leads to a pipe, socket or device. Opening or reading such a file could block for
+/// ever.
 pub(crate) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
@@ -311,15 +318,15 @@ pub(crate) fn check_writable(directory: &Dir) -> io::Result<()> {
     )?)
 }
 
-/// The number of bytes that an unprivileged user may still write to the file system of `place`; `None` if it is
-/// unknown.
+/// The number of bytes that an unprivileged user may still write to the file system of `place`;
+/// `None` if it is unknown.
 pub(crate) fn free_space(place: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(place).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-/// The message of an error, without the path that `tempfile` appends: the name of a temporary file does not help the
-/// user.
+/// The message of an error, without the path that `tempfile` appends: the name of a temporary file
+/// does not help the user.
 pub(crate) fn words_of(error: &io::Error) -> String {
     let text = error.to_string();
     match text
@@ -331,7 +338,8 @@ pub(crate) fn words_of(error: &io::Error) -> String {
     }
 }
 
-/// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as without `/proc`.
+/// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as
+/// without `/proc`.
 pub fn ignores(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -342,15 +350,16 @@ pub fn ignores(signal: i32) -> bool {
 /// Bytes that git moved, as far as the system counts them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Traffic {
-    /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh, but not the sockets of
-    /// http.
+    /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh,
+    /// but not the sockets of http.
     pub moved: u64,
     /// Waiting in the TCP sockets of git and ssh, in both directions. It changes while data moves.
     pub queued: u64,
 }
 
-/// The bytes that git processes in the process group of `leader` have moved. Programs that git asks for a password do not
-/// count. Linux counts bytes in `/proc`; on other systems all numbers are zero.
+/// The bytes that git processes in the process group of `leader` have moved. Programs that git asks
+/// for a password do not count. Linux counts bytes in `/proc`; on other systems all numbers are
+/// zero.
 pub(crate) fn traffic(leader: u32) -> Traffic {
     let mut traffic = Traffic::default();
     let mut sockets = HashSet::new();
@@ -383,7 +392,8 @@ pub(crate) fn traffic(leader: u32) -> Traffic {
 /// The name of a process's program, of which the system keeps 15 bytes, and its process group.
 fn name_and_group(process: &Path) -> Option<(String, u32)> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name is in parentheses and may itself contain parentheses. State, parent and group follow.
+    // The name is in parentheses and may itself contain parentheses. State, parent and group
+    // follow.
     let (head, fields) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let group = fields.split_whitespace().nth(2)?.parse().ok()?;
@@ -425,7 +435,8 @@ fn queued(table: &Path, sockets: &HashSet<String>) -> u64 {
     table.lines().filter_map(waiting).sum()
 }
 
-/// Makes a child the leader of a new process group, so that it and its own children can be signalled together.
+/// Makes a child the leader of a new process group, so that it and its own children can be
+/// signalled together.
 pub(crate) fn lead_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
@@ -455,8 +466,8 @@ pub(crate) enum Ready {
     ToWrite,
 }
 
-/// Waits up to `limit` until `fd` is ready; whether it is. An error or a hang-up on `fd` counts as ready: the next read
-/// or write reports it.
+/// Waits up to `limit` until `fd` is ready; whether it is. An error or a hang-up on `fd` counts as
+/// ready: the next read or write reports it.
 pub(crate) fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<bool> {
     let flags = match ready {
         Ready::ToRead => PollFlags::IN,

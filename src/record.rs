@@ -1,7 +1,8 @@
 //! Files that only this program uses: complete or absent, checked when read, ignored on any doubt.
 //!
-//! A record is a head line that names its kind and version, a body, and a digest of both. It is written under another
-//! name and renamed, so that a reader, or a run after a power loss, sees the old one or the new one.
+//! A record is a head line that names its kind and version, a body, and a digest of both. It is
+//! written under another name and renamed, so that a reader, or a run after a power loss, sees the
+//! old one or the new one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,15 +14,17 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::object::{Kind, Mode, hash};
 use crate::platform;
 
-/// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or version, or damaged.
+/// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or
+/// version, or damaged.
 pub(crate) fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
     let (directory, name) = (path.parent()?, path.file_name()?);
     let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority()).ok()?;
     read_in(&directory, Path::new(name), head).ok()?
 }
 
-/// The body of the record `name` in `directory`; `None` if it does not exist. A record that cannot be read is an error, and
-/// so is one that is damaged or of another kind or version ([`io::ErrorKind::InvalidData`]).
+/// The body of the record `name` in `directory`; `None` if it does not exist. A record that cannot
+/// be read is an error, and so is one that is damaged or of another kind or version
+/// ([`io::ErrorKind::InvalidData`]).
 pub(crate) fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
     let mut data = Vec::new();
     match platform::open_own_file(directory, name, OpenOptions::new().read(true)) {
@@ -58,7 +61,8 @@ pub(crate) fn write(path: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     write_in(&directory, Path::new(name), head, body)
 }
 
-/// Writes the record `name` in `directory`, with the permissions that the user's mask leaves a new file.
+/// Writes the record `name` in `directory`, with the permissions that the user's mask leaves a new
+/// file.
 pub(crate) fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) -> io::Result<()> {
     let mut data = Vec::with_capacity(head.len() + 21 + body.len());
     data.extend_from_slice(head.as_bytes());
@@ -136,7 +140,8 @@ mod tests {
         assert_eq!(read(&path, "kind 1").as_deref(), Some(&b"body"[..]));
         assert_eq!(read(&path, "kind 2"), None);
         let whole = fs::read(&path).unwrap();
-        // The new file is renamed over the old one, so that a process that reads the old one still sees all of it.
+        // The new file is renamed over the old one, so that a process that reads the old one still
+        // sees all of it.
         let old = directory.path().join("old");
         fs::hard_link(&path, &old).unwrap();
         write(&path, "kind 1", b"other body").unwrap();

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives it away, and is called where a
-/// credential becomes a header and where what it would look like is searched for, to be masked.
+/// A secret text. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives it away, and is
+/// called where a credential becomes a header and where what it would look like is searched for, to
+/// be masked.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

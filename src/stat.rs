@@ -31,8 +31,8 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// Whether the file is surely the one that was recorded as `known` when the file system's time was `taken`.
-    /// `keeps_change_times` answers rule 4 for the file's file system.
+    /// Whether the file is surely the one that was recorded as `known` when the file system's time
+    /// was `taken`. `keeps_change_times` answers rule 4 for the file's file system.
     pub(crate) fn is_surely(
         &self,
         known: &Self,

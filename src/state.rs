@@ -1,8 +1,9 @@
-//! Records the files of each project in the codex, as of the last sync. With this state, a run in which nothing changed
-//! needs no fetch, and an offline dry run has something to compare with.
+//! Records the files of each project in the codex, as of the last sync. With this state, a run in
+//! which nothing changed needs no fetch, and an offline dry run has something to compare with.
 //!
-//! A recorded listing belongs to a tip. It is only used if the remote still has that tip, or offline. The plan is made from
-//! it by the same code as from a fetched tree, so the state is independent of the configuration and the sources.
+//! A recorded listing belongs to a tip. It is only used if the remote still has that tip, or
+//! offline. The plan is made from it by the same code as from a fetched tree, so the state is
+//! independent of the configuration and the sources.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,8 +48,8 @@ impl State {
         )
     }
 
-    /// The records below `state_dir` for the remote at `url`, a URL without secrets, and for the configured branch, or `None`
-    /// for the remote's default branch.
+    /// The records below `state_dir` for the remote at `url`, a URL without secrets, and for the
+    /// configured branch, or `None` for the remote's default branch.
     pub(crate) fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
         let key = hash(
             Kind::Blob,
@@ -99,7 +100,8 @@ impl State {
         })
     }
 
-    /// Writes the record of `project`. Without a record, the next run only needs an additional fetch.
+    /// Writes the record of `project`. Without a record, the next run only needs an additional
+    /// fetch.
     pub(crate) fn write(&self, project: &Project, recorded: &Recorded) -> io::Result<()> {
         // Obstacles are rare, so they are fetched each time.
         if recorded.listing.obstacle.is_some() {

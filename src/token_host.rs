@@ -7,8 +7,8 @@ use crate::url::RemoteUrl;
 
 /// A host, with a port if one was given.
 ///
-/// Hosts are compared as names: in any case, with or without the trailing dot of an absolute name. A host without a port
-/// means all of its ports; the host of a URL always has a port.
+/// Hosts are compared as names: in any case, with or without the trailing dot of an absolute name.
+/// A host without a port means all of its ports; the host of a URL always has a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenHost {
     name: String,

@@ -16,7 +16,8 @@ pub struct RemoteUrl(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    /// A repository on this machine: the one path that is checked, created, passed to git and printed.
+    /// A repository on this machine: the one path that is checked, created, passed to git and
+    /// printed.
     Local {
         path: PathBuf,
         /// The URL as written, if it is a `file://` URL.
@@ -54,7 +55,8 @@ pub enum InvalidUrl {
     /// A scheme that no transport here speaks.
     #[error("the scheme `{0}` is not supported: use https, http, ssh, git, file or a path")]
     Scheme(String),
-    /// User and password where a host or a path would be: a mistyped URL, which would be shown and passed on as it is.
+    /// User and password where a host or a path would be: a mistyped URL, which would be shown and
+    /// passed on as it is.
     #[error("a user and a password stand in it, but no scheme before them: write `https://…`")]
     NoScheme,
     /// A host or path that a child program would read as an option.
@@ -65,7 +67,8 @@ pub enum InvalidUrl {
 impl RemoteUrl {
     /// Reads `text`; a relative path is taken relative to `base`.
     ///
-    /// A path is used byte for byte; the path of a `file://` URL is percent-decoded, as git does it.
+    /// A path is used byte for byte; the path of a `file://` URL is percent-decoded, as git does
+    /// it.
     ///
     /// ```
     /// use fractary_codex::url::RemoteUrl;
@@ -207,7 +210,8 @@ impl RemoteUrl {
         }
     }
 
-    /// Whether both are reached over the same scheme at the same host and port: a credential for one is one for the other.
+    /// Whether both are reached over the same scheme at the same host and port: a credential for
+    /// one is one for the other.
     pub fn has_origin_of(&self, other: &Self) -> bool {
         let origin = |url: &Url| {
             let port = url.port.or_else(|| url.scheme.default_port());
@@ -242,8 +246,8 @@ impl RemoteUrl {
         })
     }
 
-    /// Whether the user part is a token, as hosting services take it: with nothing or `x-oauth-basic` for a password, or
-    /// alone and longer than the name of a user.
+    /// Whether the user part is a token, as hosting services take it: with nothing or
+    /// `x-oauth-basic` for a password, or alone and longer than the name of a user.
     pub fn user_is_secret(&self) -> bool {
         let Some(url) = self.url().filter(|_| self.is_http()) else {
             return false;
@@ -262,7 +266,8 @@ impl RemoteUrl {
         }
     }
 
-    /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a remote.
+    /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a
+    /// remote.
     pub fn repository(&self) -> String {
         let path: Cow<'_, str> = match &self.0 {
             Kind::Local { path, .. } => path.to_string_lossy(),
@@ -275,8 +280,8 @@ impl RemoteUrl {
         segments.join("/")
     }
 
-    /// The form to pass to git: as written, without a password. A local path becomes a `file://` URL whose decoded path
-    /// is exactly that path.
+    /// The form to pass to git: as written, without a password. A local path becomes a `file://`
+    /// URL whose decoded path is exactly that path.
     pub fn for_git(&self) -> String {
         match &self.0 {
             Kind::Local { path, .. } => file_url(path),
@@ -293,8 +298,8 @@ impl RemoteUrl {
         }
     }
 
-    /// The form that `url.*.insteadOf` of git's configuration is compared with: the text that git would be given,
-    /// credentials included. Never print it.
+    /// The form that `url.*.insteadOf` of git's configuration is compared with: the text that git
+    /// would be given, credentials included. Never print it.
     pub fn written(&self) -> String {
         match &self.0 {
             Kind::Local {
@@ -305,8 +310,8 @@ impl RemoteUrl {
         }
     }
 
-    /// The form to publish (a commit's `Codex-Source`): without user, query and fragment, which can contain a secret.
-    /// `None` for a path of this machine.
+    /// The form to publish (a commit's `Codex-Source`): without user, query and fragment, which can
+    /// contain a secret. `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {
         match &self.0 {
             Kind::Local { .. } => None,
@@ -325,8 +330,8 @@ fn is_path(text: &str) -> bool {
     text.find(':').is_none_or(|colon| slash < colon)
 }
 
-/// The path of a `file://` URL, decoded as git does it: `%` and two hexadecimal digits are one byte, except NUL; any
-/// host is ignored.
+/// The path of a `file://` URL, decoded as git does it: `%` and two hexadecimal digits are one
+/// byte, except NUL; any host is ignored.
 fn decoded_path(rest: &str) -> Result<PathBuf, InvalidUrl> {
     let decoded = percent_decoded(rest);
     let start = decoded.iter().position(|byte| *byte == b'/');
@@ -373,8 +378,8 @@ pub(crate) fn percent_encoded(bytes: &[u8], kept: &[u8]) -> String {
     encoded
 }
 
-/// `path` as seen from `base`. `..` is resolved by name only where that leads to the same directory: after a symlink it
-/// is kept for the system to resolve.
+/// `path` as seen from `base`. `..` is resolved by name only where that leads to the same
+/// directory: after a symlink it is kept for the system to resolve.
 fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut absolute = PathBuf::new();
     for component in base.join(path).components() {

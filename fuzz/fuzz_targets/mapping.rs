@@ -1,13 +1,14 @@
-//! Checks claims with arbitrary patterns and paths: source and destination match in both directions, a destination
-//! never leaves the project's directory, and the walk enters every directory above a claimed file.
+//! Checks claims with arbitrary patterns and paths: source and destination match in both
+//! directions, a destination never leaves the project's directory, and the walk enters every
+//! directory above a claimed file.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use fractary_codex::internals::{ClaimPatterns, Claims, MappingPatterns, check_segment};
 use libfuzzer_sys::fuzz_target;
 
-/// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the special characters
-/// of globs.
+/// A piece of a pattern. Patterns are made of pieces, because random bytes would rarely contain the
+/// special characters of globs.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 enum Piece {
     Text(Letter),

@@ -1,5 +1,5 @@
-//! Checks trees with arbitrary bytes: decoding either fails or is lossless, and an edit leaves all other entries
-//! unchanged, including unusual orders, modes and names.
+//! Checks trees with arbitrary bytes: decoding either fails or is lossless, and an edit leaves all
+//! other entries unchanged, including unusual orders, modes and names.
 #![no_main]
 
 use std::collections::{BTreeMap, HashMap};

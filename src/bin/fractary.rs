@@ -1,5 +1,6 @@
-//! `fractary NAME …` runs `fractary-NAME …`, as cargo and git do for their subcommands. The tool is searched for in the
-//! directory of this program, then on PATH. Arguments and exit status are passed on unchanged.
+//! `fractary NAME …` runs `fractary-NAME …`, as cargo and git do for their subcommands. The tool is
+//! searched for in the directory of this program, then on PATH. Arguments and exit status are
+//! passed on unchanged.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the tool `name`. The exit status is 2 if there is no such tool, and 126 if it cannot be run.
+/// Runs the tool `name`. The exit status is 2 if there is no such tool, and 126 if it cannot be
+/// run.
 fn dispatch(name: &OsString, arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let tools = tools();
     let name = name.to_string_lossy();
@@ -114,8 +116,8 @@ fn missing_interpreter(path: &Path) -> String {
     }
 }
 
-/// Replaces this process by the tool, so that signals and exit status do not have to be passed on. Returns only on
-/// failure.
+/// Replaces this process by the tool, so that signals and exit status do not have to be passed on.
+/// Returns only on failure.
 #[cfg(unix)]
 fn run(command: &mut Command) -> io::Result<ExitCode> {
     Err(std::os::unix::process::CommandExt::exec(command))
@@ -143,8 +145,8 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// Returns the path of each tool by its name. The directory of this program takes precedence over PATH, and earlier
-/// directories of PATH over later ones.
+/// Returns the path of each tool by its name. The directory of this program takes precedence over
+/// PATH, and earlier directories of PATH over later ones.
 fn tools() -> BTreeMap<String, PathBuf> {
     let own_path = env::current_exe()
         .ok()

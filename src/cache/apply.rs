@@ -12,13 +12,13 @@ use crate::platform;
 use crate::scan::SourceFile;
 use crate::stat::Stat;
 
-/// The number of files that one thread writes to a directory before others may take over. The path of the directory is
-/// resolved once for that many files.
+/// The number of files that one thread writes to a directory before others may take over. The path
+/// of the directory is resolved once for that many files.
 const FILES_PER_TASK: usize = 64;
 
 impl Cache {
-    /// Carries out a plan. `contents` returns the content of a file. A file that cannot be read, written or removed is
-    /// moved to [`RequestResult::refused`], and the others are completed.
+    /// Carries out a plan. `contents` returns the content of a file. A file that cannot be read,
+    /// written or removed is moved to [`RequestResult::refused`], and the others are completed.
     pub(crate) fn apply(
         &mut self,
         plan: CachePlan,
@@ -66,8 +66,8 @@ impl Cache {
         })
     }
 
-    /// Records the stat of files that had to be read. If that fails, they are read again by the next run, and so a cache
-    /// that is up to date need not be writable.
+    /// Records the stat of files that had to be read. If that fails, they are read again by the
+    /// next run, and so a cache that is up to date need not be writable.
     fn record_stats(&mut self, plan: CachePlan) -> Vec<RequestResult> {
         if plan.observed.is_empty() {
             return plan.results;
@@ -108,8 +108,9 @@ impl Cache {
         results
     }
 
-    /// Records the files of a plan before they are written, in addition to those of earlier runs that were killed. If
-    /// this run is killed as well, the next one still knows that the cache wrote them.
+    /// Records the files of a plan before they are written, in addition to those of earlier runs
+    /// that were killed. If this run is killed as well, the next one still knows that the cache
+    /// wrote them.
     pub(super) fn record_pending_writes(&self, plan: &CachePlan) -> io::Result<()> {
         self.manifest.save_pending(&self.control()?, plan.files())
     }

@@ -31,7 +31,8 @@ pub(crate) struct RequestResult {
     pub plan: ProjectPlan,
     /// Paths that are not changed, with the reason.
     pub kept: Vec<(BString, KeepReason)>,
-    /// Files that the cache did not write and that are deleted to make room for others. Empty unless `force` is set.
+    /// Files that the cache did not write and that are deleted to make room for others. Empty
+    /// unless `force` is set.
     pub replaced: Vec<BString>,
     /// Files that cannot be written or removed, with the error.
     pub refused: Vec<(BString, String)>,
@@ -40,7 +41,8 @@ pub(crate) struct RequestResult {
 /// The reason why a path is not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeepReason {
-    /// The file differs from the version that the cache wrote. With `force` it is replaced or removed.
+    /// The file differs from the version that the cache wrote. With `force` it is replaced or
+    /// removed.
     Edited,
     /// Another request or owner has this file above or below the path, and both cannot exist.
     InUse(BString),
@@ -62,8 +64,8 @@ impl CachePlan {
 }
 
 impl Cache {
-    /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that were modified locally
-    /// are replaced or removed.
+    /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that
+    /// were modified locally are replaced or removed.
     pub(crate) fn plan(
         &self,
         requests: Vec<Request>,
@@ -86,7 +88,8 @@ impl Cache {
         })
     }
 
-    /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left out.
+    /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left
+    /// out.
     fn find_on_disk(
         &self,
         requests: &[Request],
@@ -113,7 +116,8 @@ struct Facts<'p> {
     manifest: &'p Manifest,
     /// The files of all requests.
     requested: BTreeSet<&'p BStr>,
-    /// Files without an owner after this run, with the owner in whose result the removal is counted.
+    /// Files without an owner after this run, with the owner in whose result the removal is
+    /// counted.
     unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
@@ -129,8 +133,8 @@ enum PathDecision {
     Refused(String),
 }
 
-/// Decides about every request, in order. A path in several requests is written and counted once, for the first one.
-/// `on_disk` has the entries that exist.
+/// Decides about every request, in order. A path in several requests is written and counted once,
+/// for the first one. `on_disk` has the entries that exist.
 fn plan(
     manifest: &Manifest,
     requests: &[Request],
@@ -247,8 +251,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the cache wrote the present content of `path`. An absent file counts as well, because then no file of the
-    /// user is there.
+    /// Whether the cache wrote the present content of `path`. An absent file counts as well,
+    /// because then no file of the user is there.
     fn was_written(&self, path: &BStr) -> bool {
         match (self.manifest.files.get(path), self.on_disk.get(path)) {
             (Some(file), Some(DiskEntry::File { mode, id, .. })) => file.was_written(*mode, *id),
@@ -328,7 +332,8 @@ impl RequestResult {
     }
 }
 
-/// A file among `present` that cannot exist together with a file at `path`, because one is below the other.
+/// A file among `present` that cannot exist together with a file at `path`, because one is below
+/// the other.
 fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
     let above = path
         .find_iter(b"/")
@@ -370,7 +375,8 @@ fn unneeded_files<'m>(
 }
 
 impl Cached {
-    /// Whether the cache wrote a file with this mode and content, or was about to when the run was killed.
+    /// Whether the cache wrote a file with this mode and content, or was about to when the run was
+    /// killed.
     pub(super) fn was_written(&self, mode: Mode, id: ObjectId) -> bool {
         let found = Entry { mode, id };
         self.entry == found || self.pending_writes.contains(&found)

@@ -1,5 +1,5 @@
-//! The cache's directory as a handle that no path leads out of: each path is resolved one segment at a time and no link
-//! is followed, whatever another process puts there meanwhile.
+//! The cache's directory as a handle that no path leads out of: each path is resolved one segment
+//! at a time and no link is followed, whatever another process puts there meanwhile.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -32,11 +32,13 @@ pub(super) enum DiskEntry {
     },
     /// A directory, with the paths of all files, links and special files below it.
     Directory(Vec<BString>),
-    /// A link, a special file, a file that the user may not read, or one that was written while it was read.
+    /// A link, a special file, a file that the user may not read, or one that was written while it
+    /// was read.
     Other,
     /// Nothing can exist there, because this path above it is not a directory.
     Blocked(BString),
-    /// The path is invalid on this file system or not accessible, for this reason. Other paths may be fine.
+    /// The path is invalid on this file system or not accessible, for this reason. Other paths may
+    /// be fine.
     Unusable(String),
 }
 
@@ -69,7 +71,8 @@ impl CacheDir {
         }
     }
 
-    /// Writes a file at the top of the cache, unless it exists, that marks the directory for other programs.
+    /// Writes a file at the top of the cache, unless it exists, that marks the directory for other
+    /// programs.
     pub(super) fn write_marker(&self, name: &str, text: &str) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -85,8 +88,8 @@ impl CacheDir {
         self.dir.symlink_metadata(name).is_ok()
     }
 
-    /// Checks, without writing, that entries can be created and deleted in `directory` of the cache; if it does not
-    /// exist, in the nearest directory above it that does.
+    /// Checks, without writing, that entries can be created and deleted in `directory` of the
+    /// cache; if it does not exist, in the nearest directory above it that does.
     pub(super) fn check_writable(&self, directory: &BStr) -> io::Result<()> {
         let mut nearest = self.dir.try_clone()?;
         for segment in directory.split(|byte| *byte == b'/') {
@@ -102,8 +105,8 @@ impl CacheDir {
 
     /// Returns the entry at `path`.
     ///
-    /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second argument returns whether
-    /// the file system keeps change times.
+    /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second
+    /// argument returns whether the file system keeps change times.
     pub(super) fn entry_at(
         &self,
         path: &BStr,
@@ -172,8 +175,8 @@ impl CacheDir {
         Ok(DiskEntry::File { mode, id, stat })
     }
 
-    /// Opens a directory of the cache to write files into it, and creates it if necessary. With `force`, a link or a file
-    /// in its place is deleted; without, that is an error.
+    /// Opens a directory of the cache to write files into it, and creates it if necessary. With
+    /// `force`, a link or a file in its place is deleted; without, that is an error.
     pub(super) fn open_for_writing(&self, directory: &BStr, force: bool) -> io::Result<WriteDir> {
         let mut prefix = directory.to_owned();
         if !prefix.is_empty() {
@@ -193,8 +196,8 @@ impl CacheDir {
         })
     }
 
-    /// Deletes the file at `path` to make room for a directory. Another thread may do the same at the same time, and may
-    /// already have created the directory.
+    /// Deletes the file at `path` to make room for a directory. Another thread may do the same at
+    /// the same time, and may already have created the directory.
     fn unlink_for_directory(&self, path: &BString) -> io::Result<()> {
         match self.unlink(path.as_bstr()) {
             Err(error)
@@ -223,16 +226,17 @@ impl CacheDir {
         Ok(())
     }
 
-    /// Opens the directory in which this thread writes its files before they are renamed. Each thread has its own,
-    /// because threads that create files in the same directory wait for each other.
+    /// Opens the directory in which this thread writes its files before they are renamed. Each
+    /// thread has its own, because threads that create files in the same directory wait for each
+    /// other.
     fn staging_dir(&self) -> io::Result<Dir> {
         let all = open_or_create(&self.control()?, OsStr::new(STAGING))?;
         let thread = rayon::current_thread_index().unwrap_or_default();
         open_or_create(&all, OsStr::new(&thread.to_string()))
     }
 
-    /// Removes the incomplete files of runs that were killed. Only for the run that holds the lock, before and after it
-    /// writes.
+    /// Removes the incomplete files of runs that were killed. Only for the run that holds the lock,
+    /// before and after it writes.
     pub(super) fn remove_leftovers(&self) {
         let Ok(control) = self.control() else {
             return;
@@ -255,8 +259,8 @@ impl CacheDir {
         }
     }
 
-    /// Opens the directory that contains `path`, and returns it with the last segment. With `create`, missing
-    /// directories are created.
+    /// Opens the directory that contains `path`, and returns it with the last segment. With
+    /// `create`, missing directories are created.
     fn resolve<'p>(&self, path: &'p BStr, create: bool) -> Result<(Dir, &'p Path), Unresolved> {
         let mut directory = self.dir.try_clone().map_err(Unresolved::Io)?;
         let mut start = 0;
@@ -332,7 +336,8 @@ impl WriteDir {
         Ok(platform::look_at(&file)?.stat)
     }
 
-    /// Deletes the directory `name` to make room for a file. Unless forced, only if no file is in it.
+    /// Deletes the directory `name` to make room for a file. Unless forced, only if no file is in
+    /// it.
     fn remove_directory(&self, name: &Path) -> io::Result<()> {
         if self.force {
             self.directory.remove_dir_all(name)

@@ -1,5 +1,5 @@
-//! The manifest of a cache: the files that the cache wrote, and the projects that they belong to. Only these files may be
-//! replaced or removed.
+//! The manifest of a cache: the files that the cache wrote, and the projects that they belong to.
+//! Only these files may be replaced or removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -19,7 +19,8 @@ use crate::stat::{self, Stat, Time};
 /// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Manifest {
-    /// The file system's time when the manifest was written. A file that changed later is read again.
+    /// The file system's time when the manifest was written. A file that changed later is read
+    /// again.
     pub recorded_at: Time,
     /// The last request of each owner.
     pub owners: BTreeMap<CacheOwner, RequestRecord>,
@@ -54,7 +55,8 @@ pub(crate) struct RequestRecord {
     pub branch: String,
     /// The commit that the files are from; `None` for a codex without commits.
     pub tip: Option<ObjectId>,
-    /// A digest of the selected files or patterns. With the same digest and tip, the files are the same.
+    /// A digest of the selected files or patterns. With the same digest and tip, the files are the
+    /// same.
     pub digest: ObjectId,
     /// Whether all files are in the cache, none of them kept or refused.
     pub complete: bool,
@@ -102,8 +104,9 @@ impl Cached {
 
 /// Updating the manifest after a run.
 impl Manifest {
-    /// Records the `results` of `requests`, and the stat of files that were `observed` on disk. An owner that did not get
-    /// every file, or got another owner's version, is marked incomplete, so that the next run tries again.
+    /// Records the `results` of `requests`, and the stat of files that were `observed` on disk. An
+    /// owner that did not get every file, or got another owner's version, is marked incomplete, so
+    /// that the next run tries again.
     pub(super) fn record_run(
         &mut self,
         requests: Vec<Request>,
@@ -131,8 +134,8 @@ impl Manifest {
         self.update_owners(requests, incomplete);
     }
 
-    /// Removes the requesting owners from all files. [`Self::assign_files`] adds them again to the files that they still
-    /// need.
+    /// Removes the requesting owners from all files. [`Self::assign_files`] adds them again to the
+    /// files that they still need.
     fn release_files(
         &mut self,
         requests: &[Request],
@@ -150,8 +153,8 @@ impl Manifest {
                 if !requesting.contains(owner) {
                     return true;
                 }
-                // Keep tracking a file that should have been removed but was modified locally: it is reported on every
-                // run, and removed with `--force`.
+                // Keep tracking a file that should have been removed but was modified locally: it
+                // is reported on every run, and removed with `--force`.
                 let stays = unwritten.contains(path) && !is_requested(path);
                 if stays {
                     mark(incomplete, owner);
@@ -161,8 +164,8 @@ impl Manifest {
         }
     }
 
-    /// Adds each requesting owner to its files. If two requests have different versions of a file, the first one counts,
-    /// as in the plan.
+    /// Adds each requesting owner to its files. If two requests have different versions of a file,
+    /// the first one counts, as in the plan.
     fn assign_files(
         &mut self,
         requests: &[Request],
@@ -230,8 +233,8 @@ fn mark(incomplete: &mut BTreeSet<CacheOwner>, owner: &CacheOwner) {
 const MANIFEST: &str = "manifest";
 /// The kind and version of its record.
 const MANIFEST_HEAD: &str = "fractary-codex cache 1";
-/// The file in the control directory that lists the files which a run is about to write. It exists only during a run, and
-/// after a run that was killed.
+/// The file in the control directory that lists the files which a run is about to write. It exists
+/// only during a run, and after a run that was killed.
 const PENDING: &str = "begun";
 /// The kind and version of its record.
 const PENDING_HEAD: &str = "fractary-codex cache begun 1";
@@ -254,9 +257,9 @@ fn read_body(control: &Dir, name: &'static str, head: &str) -> Result<Option<Vec
 
 /// Reading and writing.
 impl Manifest {
-    /// Reads the manifest in the directory `control`, and the pending writes of runs that were killed. A missing manifest
-    /// is empty. One that cannot be read or decoded is an error, because otherwise all files would count as the user's
-    /// own.
+    /// Reads the manifest in the directory `control`, and the pending writes of runs that were
+    /// killed. A missing manifest is empty. One that cannot be read or decoded is an error, because
+    /// otherwise all files would count as the user's own.
     pub(super) fn load(control: &Dir) -> Result<Self, LoadError> {
         let mut manifest = match read_body(control, MANIFEST, MANIFEST_HEAD)? {
             Some(body) => decode(&body).ok_or(LoadError::Damaged(MANIFEST))?,
@@ -275,8 +278,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Writes the manifest. Pending writes of files that this run had no request for are kept, because these files are
-    /// still as the killed run left them.
+    /// Writes the manifest. Pending writes of files that this run had no request for are kept,
+    /// because these files are still as the killed run left them.
     pub(super) fn save(&self, control: &Dir) -> io::Result<()> {
         record::write_in(control, Path::new(MANIFEST), MANIFEST_HEAD, &encode(self))?;
         let pending = self.encode_pending();
@@ -316,7 +319,8 @@ impl Manifest {
     }
 }
 
-/// Encodes the owners with their records, and then the files. The owners of a file are indexes into the list of owners.
+/// Encodes the owners with their records, and then the files. The owners of a file are indexes into
+/// the list of owners.
 fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut body = Vec::with_capacity(manifest.files.len() * 160);
     stat::push_time(&mut body, manifest.recorded_at);

@@ -1,4 +1,5 @@
-//! The local cache: files of the codex in a directory of the workspace, at the paths that they have in the codex.
+//! The local cache: files of the codex in a directory of the workspace, at the paths that they have
+//! in the codex.
 //!
 //! What it guarantees:
 //!
@@ -8,10 +9,12 @@
 //! - Only files that the cache itself wrote are replaced or removed. A file that was modified locally is kept and
 //!   reported, unless `force` is set.
 //!
-//! All files and directories get the permissions that the user's umask leaves, so that a group can share a cache.
+//! All files and directories get the permissions that the user's umask leaves, so that a group can
+//! share a cache.
 //!
-//! A run makes a [`Request`] per project, [plans](Cache::plan) all requests of one cache together, and then either
-//! [applies](Cache::apply) the plan or, in a dry run, [simulates](Cache::simulate) it.
+//! A run makes a [`Request`] per project, [plans](Cache::plan) all requests of one cache together,
+//! and then either [applies](Cache::apply) the plan or, in a dry run, [simulates](Cache::simulate)
+//! it.
 
 mod apply;
 mod cache_plan;
@@ -40,7 +43,8 @@ use crate::paths::shown;
 use crate::plan::Entry;
 use crate::stat::Stat;
 
-/// The directory in the cache for the program's own files. A path of the codex that begins with this name is rejected.
+/// The directory in the cache for the program's own files. A path of the codex that begins with
+/// this name is rejected.
 pub(crate) const CONTROL: &str = ".fractary-codex";
 /// The lock file in [`CONTROL`], which one run at a time holds.
 const LOCK: &str = "lock";
@@ -66,8 +70,8 @@ pub enum CacheError {
         /// The reason.
         source: io::Error,
     },
-    /// One of the program's own files in the directory is damaged, or from another version of the program. It is then
-    /// unknown which files the cache wrote, so none is changed.
+    /// One of the program's own files in the directory is damaged, or from another version of the
+    /// program. It is then unknown which files the cache wrote, so none is changed.
     #[error(
         "the cache `{}` cannot be used: `{CONTROL}/{file}` is damaged, or from another version of this program",
         shown(path)
@@ -98,8 +102,8 @@ pub(crate) struct Request {
     pub owner: CacheOwner,
     /// The record of this request in the manifest.
     pub record: RequestRecord,
-    /// Regular files by their path in the codex. Files that the owner had and that are not in this map are removed,
-    /// unless another owner needs them.
+    /// Regular files by their path in the codex. Files that the owner had and that are not in this
+    /// map are removed, unless another owner needs them.
     pub files: BTreeMap<BString, Entry>,
     /// Whether the owner is removed from the manifest as soon as no file belongs to it.
     pub removes_owner: bool,
@@ -117,7 +121,8 @@ pub(crate) enum Condition {
 /// An open cache. Other runs are locked out, unless it was opened without write access.
 pub(crate) struct Cache {
     path: PathBuf,
-    /// `None` if the directory does not exist. Only a cache that was opened without write access can have none.
+    /// `None` if the directory does not exist. Only a cache that was opened without write access
+    /// can have none.
     directory: Option<CacheDir>,
     manifest: Manifest,
     /// The changes of simulated plans.
@@ -126,8 +131,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache in `path` and creates it if necessary. Calls `waiting` if another run holds the lock, and waits
-    /// for that run.
+    /// Opens the cache in `path` and creates it if necessary. Calls `waiting` if another run holds
+    /// the lock, and waits for that run.
     pub(crate) fn open(
         path: &Path,
         interrupt: &Interrupt,
@@ -163,8 +168,8 @@ impl Cache {
         })
     }
 
-    /// Opens the cache in `path` without a lock and without write access. A directory that does not exist is an empty
-    /// cache.
+    /// Opens the cache in `path` without a lock and without write access. A directory that does not
+    /// exist is an empty cache.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, CacheError> {
         let error = |source| open_error(path, source);
         let directory = match CacheDir::open(path) {
@@ -205,7 +210,8 @@ impl Cache {
             .collect()
     }
 
-    /// Compares all files with the manifest, and returns those that differ from the version that the cache wrote.
+    /// Compares all files with the manifest, and returns those that differ from the version that
+    /// the cache wrote.
     pub(crate) fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
         let condition = |(path, file): (&BString, &Cached)| {
             let condition = match self.disk_entry(path.as_bstr())? {
@@ -221,8 +227,8 @@ impl Cache {
             .collect()
     }
 
-    /// Removes the files that belong to no other owners than those that `is_selected` selects. An owner stays in the
-    /// manifest if any of its files is kept.
+    /// Removes the files that belong to no other owners than those that `is_selected` selects. An
+    /// owner stays in the manifest if any of its files is kept.
     pub(crate) fn clear(
         &mut self,
         is_selected: impl Fn(&CacheOwner) -> bool,
@@ -274,7 +280,8 @@ impl Cache {
         Ok(self.simulated.merge(path, found))
     }
 
-    /// Whether a file with this stat is certainly the file that the manifest describes, so that it need not be read.
+    /// Whether a file with this stat is certainly the file that the manifest describes, so that it
+    /// need not be read.
     fn is_recorded(
         &self,
         path: &BStr,
@@ -294,7 +301,8 @@ impl Cache {
     }
 }
 
-/// Whether the program itself uses this name at the top of the cache, so that the codex cannot have a file there.
+/// Whether the program itself uses this name at the top of the cache, so that the codex cannot have
+/// a file there.
 pub(crate) fn is_own_name(path: &BStr) -> bool {
     let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
     OWN_NAMES

@@ -24,8 +24,8 @@ pub(crate) struct Selected {
 }
 
 impl Selected {
-    /// Finds the entries below the tree `root` that `selector` selects. Reads only directories that can contain one; `read`
-    /// returns the bytes of a tree.
+    /// Finds the entries below the tree `root` that `selector` selects. Reads only directories that
+    /// can contain one; `read` returns the bytes of a tree.
     pub(crate) fn find(
         selector: &CodexSelector,
         read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
@@ -72,8 +72,8 @@ impl Selected {
         Ok(selected)
     }
 
-    /// Refuses all but the first of several paths that a case-insensitive file system cannot distinguish. A file and a
-    /// directory of the same name count as such paths.
+    /// Refuses all but the first of several paths that a case-insensitive file system cannot
+    /// distinguish. A file and a directory of the same name count as such paths.
     fn refuse_equal_names(&mut self) {
         let mut seen: HashMap<BString, BString> = HashMap::new();
         let mut refused = Vec::new();
@@ -99,8 +99,9 @@ impl Selected {
     }
 }
 
-/// Returns a message for each include of `project` that matched nothing at the last pull. There are none if that is unknown:
-/// the cache cannot be read, or it was pulled from another remote or with other patterns.
+/// Returns a message for each include of `project` that matched nothing at the last pull. There are
+/// none if that is unknown: the cache cannot be read, or it was pulled from another remote or with
+/// other patterns.
 pub(crate) fn unmatched_at_last_pull(project: &Project, workspace: &Workspace) -> Vec<String> {
     let Ok(selector) = CodexSelector::new(project, workspace) else {
         return Vec::new();

@@ -1,5 +1,6 @@
-//! Dry runs: a cache is opened and a plan is applied without writing anything. Errors of the run are predicted as far as
-//! that is possible: from the permissions of directories and the state of file systems, but not from the free space.
+//! Dry runs: a cache is opened and a plan is applied without writing anything. Errors of the run
+//! are predicted as far as that is possible: from the permissions of directories and the state of
+//! file systems, but not from the free space.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -18,8 +19,8 @@ use crate::stat::Stat;
 use crate::{lock, platform};
 
 impl Cache {
-    /// Opens the cache in `path` for a dry run: without a lock and without write access, but with the errors of
-    /// [`Cache::open`].
+    /// Opens the cache in `path` for a dry run: without a lock and without write access, but with
+    /// the errors of [`Cache::open`].
     pub(crate) fn open_simulated(path: &Path) -> Result<Self, CacheError> {
         let cache = Self::open_read_only(path)?;
         let checked = match &cache.directory {
@@ -30,8 +31,8 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Applies a plan in memory only, so that a dry run can plan the next step on the result. Returns what
-    /// [`Cache::apply`] would return.
+    /// Applies a plan in memory only, so that a dry run can plan the next step on the result.
+    /// Returns what [`Cache::apply`] would return.
     pub(crate) fn simulate(&mut self, plan: CachePlan) -> Result<Vec<RequestResult>, CacheError> {
         if self.is_up_to_date(&plan) {
             return Ok(plan.results);
@@ -140,8 +141,8 @@ impl Overlay {
         self.0.get(path)
     }
 
-    /// Combines the entry `found` on disk at `path`, for which there is no simulated entry, with the simulated entries
-    /// above and below it.
+    /// Combines the entry `found` on disk at `path`, for which there is no simulated entry, with
+    /// the simulated entries above and below it.
     pub(super) fn merge(&self, path: &BStr, found: DiskEntry) -> DiskEntry {
         if self.0.is_empty() {
             return found;

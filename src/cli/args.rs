@@ -1,5 +1,5 @@
-//! The definition of the command line. Flags that set a configuration key become values of the highest
-//! layer. Nothing here reads a file or makes a decision.
+//! The definition of the command line. Flags that set a configuration key become values of the
+//! highest layer. Nothing here reads a file or makes a decision.
 
 mod output;
 
@@ -135,17 +135,19 @@ pub(crate) struct StatusArgs {
     /// Exit with 6 if anything is out of date
     #[arg(long)]
     pub(crate) check: bool,
-    /// Also write a self-contained HTML report, including when and from which revision each project was last synced
+    /// Also write a self-contained HTML report, including when and from which revision each project
+    /// was last synced
     ///
-    /// The report is a single file that loads nothing else, so it can be mailed, served by any web server or stored as a
-    /// pipeline artifact. `-` writes it to standard output instead of the table. The last-sync information is read from
-    /// the codex's history.
+    /// The report is a single file that loads nothing else, so it can be mailed, served by any web
+    /// server or stored as a pipeline artifact. `-` writes it to standard output instead of the
+    /// table. The last-sync information is read from the codex's history.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
     /// Do not contact the remote; compare with the last recorded state
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// Output options.
@@ -228,7 +230,8 @@ pub(crate) enum SchemaOf {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// Output options.
@@ -310,10 +313,12 @@ pub(crate) struct SyncArgs {
     #[arg(long, help_heading = "Direction")]
     pub(crate) force: bool,
 
-    /// Use the branch configured for this environment in `sync.environments` [env: FRACTARY_CODEX_ENV]
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
     pub(crate) env: Option<String>,
-    /// Replace the configured include patterns (repeatable) [env: FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
+    /// Replace the configured include patterns (repeatable) [env:
+    /// FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]
     #[arg(
         long,
         value_name = "GLOB",
@@ -329,7 +334,8 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) exclude: Vec<String>,
-    /// Also delete files in the project's directory of the codex that no pattern matches [env: FRACTARY_CODEX_SYNC__PRUNE]
+    /// Also delete files in the project's directory of the codex that no pattern matches [env:
+    /// FRACTARY_CODEX_SYNC__PRUNE]
     #[arg(long, help_heading = "Configuration", hide_short_help = true)]
     pub(crate) prune: bool,
     /// Maximum number of retries when the branch moved [env: FRACTARY_CODEX_PUSH__RETRIES]

@@ -1,6 +1,8 @@
-//! The report of every error that a user can meet: its kind, message, hints and causes. `exit` has the exit statuses.
+//! The report of every error that a user can meet: its kind, message, hints and causes. `exit` has
+//! the exit statuses.
 //!
-//! The message comes from the error type itself. Kinds are stable identifiers, which programs rely on.
+//! The message comes from the error type itself. Kinds are stable identifiers, which programs rely
+//! on.
 
 use std::error::Error;
 use std::io;
@@ -29,7 +31,8 @@ const MAX_NAMED: usize = 10;
 /// The maximum number of entries in other lists.
 const MAX_LISTED: usize = 20;
 
-/// Reports the errors of a configuration. A single error is the message itself; of several, each one is a cause.
+/// Reports the errors of a configuration. A single error is the message itself; of several, each
+/// one is a cause.
 pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
     let problems: Vec<_> = problems
         .iter()
@@ -94,8 +97,9 @@ fn known_projects(names: &[String]) -> String {
 
 /// Reports the error that ended a run, if there was one.
 ///
-/// For an interrupted run, and for a clone or a key that could not be used, the message also says that nothing was pushed: the
-/// user cannot conclude it from the error, and only the outcome knows it.
+/// For an interrupted run, and for a clone or a key that could not be used, the message also says
+/// that nothing was pushed: the user cannot conclude it from the error, and only the outcome knows
+/// it.
 pub(crate) fn of_run(outcome: &SyncOutcome) -> Option<ErrorReport> {
     let error = outcome.failure.as_ref()?;
     let mut report = of_error(error);
@@ -145,7 +149,8 @@ fn kind(error: &SyncError) -> &'static str {
 }
 
 fn hints(error: &SyncError) -> Vec<String> {
-    // A run after a push with an unknown result cannot do harm: it compares with the branch as it then is.
+    // A run after a push with an unknown result cannot do harm: it compares with the branch as it
+    // then is.
     let again = "run again: commits that were accepted are found up to date, the others are pushed";
 
     match error {
@@ -266,7 +271,8 @@ fn rejection_hints(
         .collect()
 }
 
-/// How to publish the projects that a rejection is not about. `named` are the projects that the server's message names.
+/// How to publish the projects that a rejection is not about. `named` are the projects that the
+/// server's message names.
 fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
     let quoted = |names: &[ProjectName]| {
         let names = names.iter().map(|name| format!("`{name}`"));

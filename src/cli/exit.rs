@@ -22,8 +22,8 @@ pub(crate) const OUT_OF_DATE: u8 = 6;
 /// An internal error of the program.
 pub(crate) const INTERNAL: u8 = 70;
 
-/// The exit status of a finished run. A run that was stopped by a signal exits with the status of that signal, even if
-/// all of its work was done.
+/// The exit status of a finished run. A run that was stopped by a signal exits with the status of
+/// that signal, even if all of its work was done.
 pub(crate) fn of_run(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
     if let Err(interrupted) = interrupt.check() {
         return of_signal(interrupted);
@@ -82,8 +82,8 @@ fn of_signal(Interrupted(signal): Interrupted) -> u8 {
     128 + signal as u8
 }
 
-/// Selects the exit status of a command from those of its parts. The order of precedence is: signal, usage,
-/// configuration, remote, push, some failed, out of date.
+/// Selects the exit status of a command from those of its parts. The order of precedence is:
+/// signal, usage, configuration, remote, push, some failed, out of date.
 pub(crate) fn first(statuses: impl IntoIterator<Item = u8>) -> u8 {
     let rank = |status: &u8| match *status {
         DONE => u8::MAX,

@@ -1,4 +1,5 @@
-//! The inputs that every command shares: global options, environment, directories, and the loaded workspace.
+//! The inputs that every command shares: global options, environment, directories, and the loaded
+//! workspace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Returns the directory to work in, as an absolute path: that of `-C`, or the current directory.
+    /// Returns the directory to work in, as an absolute path: that of `-C`, or the current
+    /// directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, CommandError> {
         let directory = match &self.global.directory {
             Some(directory) if directory.is_absolute() => directory.clone(),
@@ -62,7 +64,8 @@ impl Context {
         Ok(found)
     }
 
-    /// Loads the configuration and the workspace. `flags` are the values of the command's own options.
+    /// Loads the configuration and the workspace. `flags` are the values of the command's own
+    /// options.
     pub(crate) fn load(
         &self,
         env_name: Option<&str>,
@@ -86,8 +89,8 @@ impl Context {
         Ok(configuration)
     }
 
-    /// Loads the configuration that is found from the current directory, even if it contains errors. Options and
-    /// variables that name another file are ignored.
+    /// Loads the configuration that is found from the current directory, even if it contains
+    /// errors. Options and variables that name another file are ignored.
     pub(crate) fn surrounding_configuration(&self) -> Result<Configuration, CommandError> {
         let request = self.request(None, Vec::new())?;
         let (configuration, _) = config::gather(&LoadRequest {

@@ -1,4 +1,5 @@
-//! The command line. Only this module knows arguments, the environment of the process, the terminal and exit statuses.
+//! The command line. Only this module knows arguments, the environment of the process, the terminal
+//! and exit statuses.
 
 mod args;
 mod command_error;
@@ -26,7 +27,8 @@ use terminal::Terminal;
 /// Runs the program with the arguments and the environment of the process.
 pub fn run() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // `fractary-codex codex sync` means `fractary-codex sync`, for dispatchers that pass on the name of the tool.
+    // `fractary-codex codex sync` means `fractary-codex sync`, for dispatchers that pass on the
+    // name of the tool.
     if arguments.get(1).is_some_and(|first| first == "codex") {
         arguments.remove(1);
     }
@@ -55,8 +57,8 @@ pub fn run() -> ExitCode {
         terminal: terminal.clone(),
         interrupt: signals::listen(),
     };
-    // A panic gets an exit status of its own, so that it cannot be mistaken for a documented failure. The temporary
-    // clone is still removed, by unwinding.
+    // A panic gets an exit status of its own, so that it cannot be mistaken for a documented
+    // failure. The temporary clone is still removed, by unwinding.
     let status = panic::catch_unwind(AssertUnwindSafe(|| dispatch(cli.command, &context)))
         .unwrap_or_else(|_| {
             let hint = "please report it, with the command and its output".to_owned();

@@ -1,9 +1,9 @@
-//! Handling of SIGINT, SIGTERM and SIGHUP. The first signal requests the run to stop and clean up; a second one ends
-//! the process and its children immediately.
+//! Handling of SIGINT, SIGTERM and SIGHUP. The first signal requests the run to stop and clean up;
+//! a second one ends the process and its children immediately.
 //!
-//! SIGHUP is left alone if it was inherited as ignored, so that a run under `nohup` outlives its terminal. SIGINT is
-//! handled even if it was inherited as ignored: shells do that for background jobs, and a SIGINT that is sent to such a
-//! job is intentional.
+//! SIGHUP is left alone if it was inherited as ignored, so that a run under `nohup` outlives its
+//! terminal. SIGINT is handled even if it was inherited as ignored: shells do that for background
+//! jobs, and a SIGINT that is sent to such a job is intentional.
 
 use std::thread;
 

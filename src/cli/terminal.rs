@@ -1,5 +1,5 @@
-//! The streams of the process: whether to use colours and progress bars, and how results, errors, warnings and logs are
-//! written.
+//! The streams of the process: whether to use colours and progress bars, and how results, errors,
+//! warnings and logs are written.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,8 @@ use crate::paths::escaped;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
 
-/// Standard output, which records its first write error. A closed pipe (`| head -1`) is not an error.
+/// Standard output, which records its first write error. A closed pipe (`| head -1`) is not an
+/// error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Results {
     failure: Arc<OnceLock<String>>,
@@ -66,15 +67,16 @@ pub(crate) struct Terminal {
     pub(crate) bars: bool,
     /// Whether long lists are shown in full.
     pub(crate) verbose: bool,
-    /// Whether a GitHub Actions runner reads the streams. It gets errors and warnings as annotations, and no other
-    /// workflow command.
+    /// Whether a GitHub Actions runner reads the streams. It gets errors and warnings as
+    /// annotations, and no other workflow command.
     in_workflow: bool,
     quiet: bool,
 }
 
 impl Terminal {
-    /// Determines the settings from flags and variables. For colour, `--color` takes precedence over `NO_COLOR`, that over
-    /// `CLICOLOR_FORCE`, and without any of them it depends on whether the stream is a terminal.
+    /// Determines the settings from flags and variables. For colour, `--color` takes precedence
+    /// over `NO_COLOR`, that over `CLICOLOR_FORCE`, and without any of them it depends on whether
+    /// the stream is a terminal.
     pub(crate) fn new(global: &Global, environment: &Environment) -> Self {
         let dumb = environment.get("TERM") == Some("dumb");
         let forced = environment
@@ -116,8 +118,8 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Writes a generated text, such as a completion script, byte for byte. Nothing foreign is in it, so it needs no
-    /// protection against workflow commands.
+    /// Writes a generated text, such as a completion script, byte for byte. Nothing foreign is in
+    /// it, so it needs no protection against workflow commands.
     pub(crate) fn generated(&self, text: &str) {
         let mut out = Results {
             in_workflow: false,
@@ -126,8 +128,8 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Returns the final exit status: `status`, unless a result could not be written. Then an error is reported,
-    /// because the caller has not received the result.
+    /// Returns the final exit status: `status`, unless a result could not be written. Then an error
+    /// is reported, because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
         let Some(write_error) = self.results.failure.get() else {
             return status;
@@ -138,7 +140,8 @@ impl Terminal {
         exit::first([error.exit, status])
     }
 
-    /// Writes a text to standard error. A write error is ignored, because there is no other stream to report it on.
+    /// Writes a text to standard error. A write error is ignored, because there is no other stream
+    /// to report it on.
     pub(crate) fn write_err(&self, text: &str) {
         let mut out = StandardError {
             in_workflow: self.in_workflow,
@@ -153,8 +156,8 @@ impl Terminal {
         }
     }
 
-    /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name of a project,
-    /// precedes the message.
+    /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name
+    /// of a project, precedes the message.
     pub(crate) fn error(&self, subject: Option<&str>, error: &ErrorReport) {
         let mut text = format!("{} ", self.err.bad("error:"));
         if let Some(subject) = subject {
@@ -179,7 +182,8 @@ impl Terminal {
         self.annotate(subject, error);
     }
 
-    /// Writes an error as GitHub Actions annotations only, for a format in which the document includes the error.
+    /// Writes an error as GitHub Actions annotations only, for a format in which the document
+    /// includes the error.
     pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
         self.command(&github::errors(subject, error));
     }
@@ -209,7 +213,8 @@ impl Terminal {
         self.write_err(&text);
     }
 
-    /// Writes a warning as a line and as an annotation. `--quiet` suppresses the line, but not the annotation.
+    /// Writes a warning as a line and as an annotation. `--quiet` suppresses the line, but not the
+    /// annotation.
     fn warning(&self, project: Option<&str>, message: &str) {
         let message = match project {
             Some(project) => format!("{project}: {message}"),
@@ -250,7 +255,8 @@ impl Write for StandardError {
     }
 }
 
-/// Starts writing log lines to standard error. `FRACTARY_CODEX_LOG` filters them; without it, `-v` sets the level.
+/// Starts writing log lines to standard error. `FRACTARY_CODEX_LOG` filters them; without it, `-v`
+/// sets the level.
 ///
 /// If the variable is invalid, logging starts without it, and a warning about it is returned.
 pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Result<(), String> {

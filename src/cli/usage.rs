@@ -1,7 +1,8 @@
-//! Handling of command lines that clap does not turn into a command: requests for help or the version, and usage
-//! errors.
+//! Handling of command lines that clap does not turn into a command: requests for help or the
+//! version, and usage errors.
 //!
-//! clap returns no arguments in these cases, so the options that select the output format are read from the raw words.
+//! clap returns no arguments in these cases, so the options that select the output format are read
+//! from the raw words.
 
 use std::ffi::OsString;
 
@@ -26,7 +27,8 @@ const RESERVED: [&str; 6] = [
     "--watch",
 ];
 
-/// Writes the help, the version or the usage error, in the requested format, and returns the exit status.
+/// Writes the help, the version or the usage error, in the requested format, and returns the exit
+/// status.
 pub(super) fn handle_clap_error(
     error: &clap::Error,
     arguments: &[OsString],
@@ -121,8 +123,8 @@ fn usage_error_of(error: &clap::Error, command: Option<&str>) -> CommandError {
     CommandError::new(exit::USAGE, "usage", message, hints)
 }
 
-/// Returns all values of `--config`, before and after the command. clap keeps only the innermost occurrence of a global
-/// option.
+/// Returns all values of `--config`, before and after the command. clap keeps only the innermost
+/// occurrence of a global option.
 pub(super) fn config_values(arguments: &[OsString]) -> Vec<String> {
     Words::new(arguments)
         .values("--config")
@@ -170,8 +172,8 @@ impl Words {
         }
     }
 
-    /// The name of the command: the first word that is neither an option nor the value of one. `None` if there is no
-    /// such command.
+    /// The name of the command: the first word that is neither an option nor the value of one.
+    /// `None` if there is no such command.
     fn command(&self) -> Option<String> {
         let program = Cli::command();
         let takes_value = |word: &str| {

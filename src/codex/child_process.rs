@@ -1,4 +1,5 @@
-//! Runs `git` as a child process with time limits, without prompts, and without the variables that would redirect it.
+//! Runs `git` as a child process with time limits, without prompts, and without the variables that
+//! would redirect it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,11 +12,12 @@ use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::platform;
 
-/// Variables of git that a child must not inherit: they would direct it to another repository or other refs, change the
-/// rules of a server, or add text to its output. Variables with the user's configuration, programs, proxies and
-/// certificates are inherited.
+/// Variables of git that a child must not inherit: they would direct it to another repository or
+/// other refs, change the rules of a server, or add text to its output. Variables with the user's
+/// configuration, programs, proxies and certificates are inherited.
 const REDIRECTING_VARIABLES: [&str; 27] = [
-    // Listed by `git rev-parse --local-env-vars`: git sets them for hooks and aliases, about the repository at hand.
+    // Listed by `git rev-parse --local-env-vars`: git sets them for hooks and aliases, about the
+    // repository at hand.
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
     "GIT_OBJECT_DIRECTORY",
@@ -30,9 +32,11 @@ const REDIRECTING_VARIABLES: [&str; 27] = [
     "GIT_SHALLOW_FILE",
     "GIT_COMMON_DIR",
     "GIT_INTERNAL_SUPER_PREFIX",
-    // The server process of a local path reads and writes refs below this name, unseen by the client.
+    // The server process of a local path reads and writes refs below this name, unseen by the
+    // client.
     "GIT_NAMESPACE",
-    // Set in a hook before its push is accepted: no ref can be updated, here or by the server process of a path.
+    // Set in a hook before its push is accepted: no ref can be updated, here or by the server
+    // process of a path.
     "GIT_QUARANTINE_PATH",
     // Change the search for a repository, and the format of a repository that a child creates.
     "GIT_CEILING_DIRECTORIES",
@@ -120,7 +124,8 @@ fn values_of<'h, 'n>(
 pub(in crate::codex) enum Watch {
     /// Bytes that the processes of the child read, write, send or receive.
     Bytes,
-    /// Only output. For a repository on this machine: there, server processes and hooks belong to the child.
+    /// Only output. For a repository on this machine: there, server processes and hooks belong to
+    /// the child.
     OutputOnly,
 }
 
@@ -133,8 +138,8 @@ pub(in crate::codex) enum RunError {
     Interrupted(Interrupted),
 }
 
-/// A command in a process group of its own, without the variables that would redirect git. It has no input, and both
-/// outputs are pipes.
+/// A command in a process group of its own, without the variables that would redirect git. It has
+/// no input, and both outputs are pipes.
 pub(in crate::codex) fn sealed(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in REDIRECTING_VARIABLES {
@@ -163,9 +168,11 @@ pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .env("LANGUAGE", "")
-        // A clone without contents would fetch missing objects on any read, and a damaged one would do so endlessly.
+        // A clone without contents would fetch missing objects on any read, and a damaged one would
+        // do so endlessly.
         .env("GIT_NO_LAZY_FETCH", "1")
-        // Traces must not print the token that is passed to the child, whatever the user configured.
+        // Traces must not print the token that is passed to the child, whatever the user
+        // configured.
         .env("GIT_TRACE_REDACT", "1")
         .env("GIT_TRACE2_CONFIG_PARAMS", "none")
         .env("GIT_TRACE2_ENV_VARS", "NONE");
@@ -180,9 +187,9 @@ enum Output {
 
 /// Runs `command` until it ends.
 ///
-/// It gets `messages` on its standard input, which must then be a pipe: the first at once, each other after new output.
-/// `time_limit` returns how long there may be no progress after a line of stderr. A signal ends the process group of the
-/// child, unless `on_signal` forbids it.
+/// It gets `messages` on its standard input, which must then be a pipe: the first at once, each
+/// other after new output. `time_limit` returns how long there may be no progress after a line of
+/// stderr. A signal ends the process group of the child, unless `on_signal` forbids it.
 pub(in crate::codex) fn run(
     mut command: Command,
     messages: &[Vec<u8>],
@@ -277,8 +284,8 @@ pub(in crate::codex) fn run(
 /// The prefix of a response header in a line of `GIT_TRACE_CURL`.
 const HEADER: &str = "<= Recv header: ";
 
-/// The text of a line of `GIT_TRACE_CURL` after the time and the source location: `12:34:56.789012 http.c:915   <= Recv
-/// header: …`.
+/// The text of a line of `GIT_TRACE_CURL` after the time and the source location: `12:34:56.789012
+/// http.c:915   <= Recv header: …`.
 fn traced(line: &str) -> Option<&str> {
     let (time, rest) = line.split_once(" http.c:")?;
     let is_time = time.len() == "12:34:56.789012".len()
@@ -312,7 +319,8 @@ impl Meter {
         }
     }
 
-    /// Whether enough bytes were transferred since the last progress. Samples only a few times during `limit`.
+    /// Whether enough bytes were transferred since the last progress. Samples only a few times
+    /// during `limit`.
     fn has_moved(&mut self, limit: Duration) -> bool {
         if self.watch == Watch::OutputOnly || self.sampled.elapsed() < limit / SAMPLES {
             return false;
@@ -332,8 +340,8 @@ impl Meter {
     }
 }
 
-/// Ends a child and all processes that it started (`git-remote-https`, `ssh`): first by a signal, so that it removes its
-/// lock files, then by force.
+/// Ends a child and all processes that it started (`git-remote-https`, `ssh`): first by a signal,
+/// so that it removes its lock files, then by force.
 fn end(child: &mut Child) {
     platform::ask_to_end(child.id());
     let end = Instant::now() + GRACE;

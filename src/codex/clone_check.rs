@@ -1,8 +1,8 @@
 //! Finds damage in a kept clone before git works with it.
 //!
-//! git reads most of a repository without checks, and some damage makes it loop or report an error of the server. Only
-//! this program writes a kept clone, so each file has one known form, and any difference is damage. A damaged clone is
-//! deleted and fetched again.
+//! git reads most of a repository without checks, and some damage makes it loop or report an error
+//! of the server. Only this program writes a kept clone, so each file has one known form, and any
+//! difference is damage. A damaged clone is deleted and fetched again.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -16,7 +16,8 @@ use super::objects::tree::{TreeError, decode};
 use super::store::TIP;
 use crate::object::{Mode, ObjectId};
 
-/// The configuration of every clone. The settings for the remote are passed to each `git` process instead.
+/// The configuration of every clone. The settings for the remote are passed to each `git` process
+/// instead.
 pub(super) const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
 /// The branch that HEAD of every clone names. It never exists.
 pub(super) const HEAD: &str = "none";
@@ -65,7 +66,8 @@ fn check_refs(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Checks that all objects are in packs, and that every pack, index and reverse index ends with its correct checksum.
+/// Checks that all objects are in packs, and that every pack, index and reverse index ends with its
+/// correct checksum.
 fn check_objects(objects: &Path) -> Result<(), String> {
     for entry in entries(objects)? {
         let name = entry.file_name();

@@ -53,8 +53,8 @@ fn scope_files(environment: &Environment) -> [Option<PathBuf>; 3] {
     }
 }
 
-/// Checks the user's configuration files. The error names the first invalid file and line. A file without read permission
-/// is skipped, because git ignores it as well.
+/// Checks the user's configuration files. The error names the first invalid file and line. A file
+/// without read permission is skipped, because git ignores it as well.
 pub(crate) fn check_files(environment: &Environment) -> Result<(), String> {
     for file in scopes(environment) {
         if File::open(&file).is_ok() {
@@ -64,8 +64,9 @@ pub(crate) fn check_files(environment: &Environment) -> Result<(), String> {
     Ok(())
 }
 
-/// The entries of `safe.directory` in git's order, with `~` expanded. An empty entry resets the list, so only those after
-/// the last empty one are returned. Only the user's own configuration counts, never that of a repository.
+/// The entries of `safe.directory` in git's order, with `~` expanded. An empty entry resets the
+/// list, so only those after the last empty one are returned. Only the user's own configuration
+/// counts, never that of a repository.
 pub(crate) fn safe_directories(environment: &Environment) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
     for file in scopes(environment) {
@@ -99,7 +100,8 @@ fn values_in_variables(environment: &Environment, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// The settings in environment variables: those of `GIT_CONFIG_COUNT`, then `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
+/// The settings in environment variables: those of `GIT_CONFIG_COUNT`, then
+/// `GIT_CONFIG_PARAMETERS`, which `git -c` sets.
 fn settings_in_variables(environment: &Environment) -> Vec<(String, String)> {
     let parameters = environment.get("GIT_CONFIG_PARAMETERS").unwrap_or_default();
     let of_parameters = split_parameters(parameters).into_iter().map(|entry| {
@@ -118,8 +120,8 @@ fn settings_in_variables(environment: &Environment) -> Vec<(String, String)> {
     of_count.chain(of_parameters).collect()
 }
 
-/// Splits `GIT_CONFIG_PARAMETERS` into its words. They are in single quotes and separated by spaces; `'key'='value'` is one
-/// word.
+/// Splits `GIT_CONFIG_PARAMETERS` into its words. They are in single quotes and separated by
+/// spaces; `'key'='value'` is one word.
 fn split_parameters(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -139,13 +141,15 @@ fn split_parameters(text: &str) -> Vec<String> {
     words
 }
 
-/// The user's settings as git reads them outside a repository, with those of included files and environment variables.
+/// The user's settings as git reads them outside a repository, with those of included files and
+/// environment variables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// Reads the system, XDG and global configuration and the environment without git. `GIT_CONFIG_GLOBAL`,
-    /// `GIT_CONFIG_SYSTEM` and `GIT_CONFIG_NOSYSTEM` have the same effect as in git. A missing or invalid file counts as empty.
+    /// Reads the system, XDG and global configuration and the environment without git.
+    /// `GIT_CONFIG_GLOBAL`, `GIT_CONFIG_SYSTEM` and `GIT_CONFIG_NOSYSTEM` have the same effect as
+    /// in git. A missing or invalid file counts as empty.
     pub(crate) fn read(environment: &Environment) -> Self {
         let mut found = Vec::new();
         let all = files(environment);
@@ -181,7 +185,8 @@ impl Settings {
         Self(entries.collect())
     }
 
-    /// The value of a key, which must be in lower case and have no subsection; `None` if it is not set or empty.
+    /// The value of a key, which must be in lower case and have no subsection; `None` if it is not
+    /// set or empty.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let last = self.0.iter().rev().find(|(name, _)| name == key);
         last.map(|(_, value)| value.as_str())
@@ -196,8 +201,8 @@ impl Settings {
         })
     }
 
-    /// The URL that git uses instead of `url`, because of `url.*.insteadOf` or, for pushes, of `url.*.pushInsteadOf`, which
-    /// takes precedence. `None` if no setting rewrites it.
+    /// The URL that git uses instead of `url`, because of `url.*.insteadOf` or, for pushes, of
+    /// `url.*.pushInsteadOf`, which takes precedence. `None` if no setting rewrites it.
     pub(crate) fn rewritten(&self, url: &str, for_push: bool) -> Option<String> {
         let pushed = for_push.then(|| self.replaced(url, ".pushinsteadof"));
         pushed

@@ -34,9 +34,9 @@ pub(crate) struct Identity {
     pub committer: Person,
 }
 
-/// Determines author and committer: `commit.author`, else git's variables, else git's configuration, else a fallback that
-/// names this program. The time is `SOURCE_DATE_EPOCH` if it is set, else `now` (seconds since the epoch), for all commits
-/// of the run.
+/// Determines author and committer: `commit.author`, else git's variables, else git's
+/// configuration, else a fallback that names this program. The time is `SOURCE_DATE_EPOCH` if it is
+/// set, else `now` (seconds since the epoch), for all commits of the run.
 pub(crate) fn identity(
     policy: &CommitPolicy,
     settings: &Settings,

@@ -1,7 +1,8 @@
 //! The codex: the only part of the program that uses git.
 //!
-//! [`store`] is the clone, [`remote`] exchanges objects with the remote, [`objects`] reads and writes
-//! trees, commits and packs, and [`signing`] signs commits. Values that leave this module are owned and contain no git handles.
+//! [`store`] is the clone, [`remote`] exchanges objects with the remote, [`objects`] reads and
+//! writes trees, commits and packs, and [`signing`] signs commits. Values that leave this module
+//! are owned and contain no git handles.
 
 mod child_process;
 mod clone_check;

@@ -1,9 +1,10 @@
 //! Reads, compresses, sends and keeps the file contents of a push in one pass.
 //!
-//! A push carries trees and commits, which are in the clone, and the contents of new files, which are read when they are
-//! sent. So a push takes as long as the slower of reading and sending, and memory holds a few megabytes whatever the
-//! size of the push. The contents are also written to a pack in the clone, because they may have to be sent again: after
-//! a login, or on top of another commit.
+//! A push carries trees and commits, which are in the clone, and the contents of new files, which
+//! are read when they are sent. So a push takes as long as the slower of reading and sending, and
+//! memory holds a few megabytes whatever the size of the push. The contents are also written to a
+//! pack in the clone, because they may have to be sent again: after a login, or on top of another
+//! commit.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -14,23 +15,26 @@ use super::objects::pack::{self, Encoded, PackWriter};
 use super::store::Store;
 use crate::object::{Kind, ObjectId};
 
-/// The uncompressed size of the contents that are in memory at a time, twice: read and compressed, and being written.
+/// The uncompressed size of the contents that are in memory at a time, twice: read and compressed,
+/// and being written.
 const BATCH: u64 = 8 << 20;
 /// The size of the first batch. It is smaller, so that the first bytes are sent early.
 const FIRST_BATCH: u64 = 512 << 10;
 /// The maximum number of files in a batch.
 const BATCH_FILES: usize = 512;
 
-/// The contents of new files, as a transport needs them. After an error in reading them the push cannot be completed.
+/// The contents of new files, as a transport needs them. After an error in reading them the push
+/// cannot be completed.
 pub(crate) trait PushContents {
-    /// The ids of all contents of the push, each once. Those that are not [pending](Self::pending) are in packs of the
-    /// clone.
+    /// The ids of all contents of the push, each once. Those that are not [pending](Self::pending)
+    /// are in packs of the clone.
     fn ids(&self) -> &[ObjectId];
 
     /// The contents that no pack of the clone holds yet.
     fn pending(&self) -> Pending;
 
-    /// Reads the pending contents into a pack of the clone. `done` is called with the number of contents so far.
+    /// Reads the pending contents into a pack of the clone. `done` is called with the number of
+    /// contents so far.
     fn keep(&mut self, done: &mut dyn FnMut(u32)) -> io::Result<()>;
 
     /// The same, and sends them to `out`, as objects of a pack. Nothing may have been read before.
@@ -77,8 +81,8 @@ where
     E: Send + From<io::Error>,
     R: Fn(&S) -> Result<Vec<u8>, E> + Sync,
 {
-    /// The contents of `files`, for a push from `store`. Contents that an earlier push of this run has read are not read
-    /// again, and contents of several files are read once.
+    /// The contents of `files`, for a push from `store`. Contents that an earlier push of this run
+    /// has read are not read again, and contents of several files are read once.
     pub(crate) fn new(store: &'s Store, files: Vec<NewFile<S>>, read: R) -> Self {
         let mut seen = HashSet::new();
         let mut files = files;
@@ -141,7 +145,8 @@ where
             rest = behind;
             limit = (limit * 2).min(BATCH);
 
-            // One batch is passed on while the next is read and compressed. `out` cannot move to another thread.
+            // One batch is passed on while the next is read and compressed. `out` cannot move to
+            // another thread.
             let mut encoded = Ok(Vec::new());
             let mut passed = Ok(());
             rayon::in_place_scope(|scope| {

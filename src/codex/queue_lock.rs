@@ -1,5 +1,5 @@
-//! A lock per remote, so that the runs on this machine push one after the other. Waiting here is cheaper than a push that
-//! the server rejects because another run was faster.
+//! A lock per remote, so that the runs on this machine push one after the other. Waiting here is
+//! cheaper than a push that the server rejects because another run was faster.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,16 +10,17 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::lock;
 use crate::object::{Kind, hash};
 
-/// Guard of the lock. The operating system releases the lock when the process ends, even after SIGKILL.
+/// Guard of the lock. The operating system releases the lock when the process ends, even after
+/// SIGKILL.
 pub(crate) struct QueueLock {
     /// `None` if the run continues without the lock.
     _file: Option<File>,
 }
 
 impl QueueLock {
-    /// Waits for the lock of the remote `key`. The lock file is in the directory `state`. If it cannot be created, for
-    /// example in a read-only home directory, the run continues without the lock. That is safe, but a push can be rejected
-    /// and repeated more often.
+    /// Waits for the lock of the remote `key`. The lock file is in the directory `state`. If it
+    /// cannot be created, for example in a read-only home directory, the run continues without the
+    /// lock. That is safe, but a push can be rejected and repeated more often.
     pub(crate) fn acquire(
         state: &Path,
         key: &str,

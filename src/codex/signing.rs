@@ -1,11 +1,13 @@
-//! Signs commits as git does: the user's git configuration names the format, the key and the program.
+//! Signs commits as git does: the user's git configuration names the format, the key and the
+//! program.
 //!
-//! Only the configuration of the system, of the user and of the environment counts, as for a repository without a
-//! configuration of its own. A workspace can switch signing on and off (`commit.sign`), but cannot choose the program. The
-//! programs run in a private directory, so that a relative path, or `.` in `PATH`, does not lead into the workspace.
+//! Only the configuration of the system, of the user and of the environment counts, as for a
+//! repository without a configuration of its own. A workspace can switch signing on and off
+//! (`commit.sign`), but cannot choose the program. The programs run in a private directory, so that
+//! a relative path, or `.` in `PATH`, does not lead into the workspace.
 //!
-//! A chain of commits is signed one commit after the other, because a commit contains the id of its parent, and that id
-//! depends on the parent's signature.
+//! A chain of commits is signed one commit after the other, because a commit contains the id of its
+//! parent, and that id depends on the parent's signature.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,8 +30,8 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::object::{Kind, ObjectId, hash};
 use crate::paths::{escaped, shown};
 
-/// A program that prints nothing for this long is ended. Within this time a user can type a passphrase or touch a hardware
-/// key.
+/// A program that prints nothing for this long is ended. Within this time a user can type a
+/// passphrase or touch a hardware key.
 const LIMIT: Duration = Duration::from_secs(120);
 /// The number of lines of a program's output that an error keeps.
 const MAX_LINES: usize = 10;
@@ -124,7 +126,8 @@ pub enum SigningError {
         /// The valid values.
         expected: &'static str,
     },
-    /// The format is ssh, and no key is configured. The other formats have a default: the committer.
+    /// The format is ssh, and no key is configured. The other formats have a default: the
+    /// committer.
     #[error(
         "no ssh key is configured: git's `user.signingkey` and `gpg.ssh.defaultKeyCommand` are not set"
     )]
@@ -135,7 +138,8 @@ pub enum SigningError {
         /// The messages of the command.
         detail: Vec<String>,
     },
-    /// The path of a program depends on the current directory, so a workspace could choose the program.
+    /// The path of a program depends on the current directory, so a workspace could choose the
+    /// program.
     #[error("git's `{key}` is the relative path `{}`", escaped(program.as_bytes()))]
     RelativeProgram {
         /// The key.
@@ -242,17 +246,18 @@ pub(crate) struct Signer {
     has_askpass: bool,
     interrupt: Interrupt,
     limit: Duration,
-    /// The signatures of this run, by the id of the unsigned commit. A second attempt on the same tip uses them again and
-    /// so makes the same commits, even if the format writes the time into each signature.
+    /// The signatures of this run, by the id of the unsigned commit. A second attempt on the same
+    /// tip uses them again and so makes the same commits, even if the format writes the time into
+    /// each signature.
     signatures: RefCell<HashMap<ObjectId, Vec<u8>>>,
 }
 
 impl Signer {
     /// Determines the format, the program and the key from git's configuration.
     ///
-    /// `committer` selects the key if none is configured, a relative path of an ssh key starts at `root`, and the files to
-    /// sign are written to a new directory in `temporary`. The only program that is run is the command of
-    /// `gpg.ssh.defaultKeyCommand`, if the key is left to it.
+    /// `committer` selects the key if none is configured, a relative path of an ssh key starts at
+    /// `root`, and the files to sign are written to a new directory in `temporary`. The only
+    /// program that is run is the command of `gpg.ssh.defaultKeyCommand`, if the key is left to it.
     pub(crate) fn open(
         settings: &Settings,
         environment: &Environment,
@@ -322,7 +327,8 @@ impl Signer {
         format!("{} key `{}`", self.format.name(), self.key)
     }
 
-    /// Signs `data`: the bytes of a commit without a signature. Returns the signature, which is lines of ASCII text.
+    /// Signs `data`: the bytes of a commit without a signature. Returns the signature, which is
+    /// lines of ASCII text.
     pub(crate) fn sign(&self, data: &[u8]) -> Result<Vec<u8>, SigningError> {
         self.interrupt.check()?;
         let unsigned = hash(Kind::Commit, data);
@@ -385,9 +391,9 @@ impl Signer {
             command.arg("-U");
         }
         command.arg(file);
-        // Without these variables ssh-keygen asks for the passphrase of a locked key on the terminal, for every commit.
-        // There the system stops it, because its process group is in the background. With them it asks a program, and
-        // `false` returns no passphrase.
+        // Without these variables ssh-keygen asks for the passphrase of a locked key on the
+        // terminal, for every commit. There the system stops it, because its process group is in
+        // the background. With them it asks a program, and `false` returns no passphrase.
         command.env("SSH_ASKPASS_REQUIRE", "force");
         if !self.has_askpass {
             command.env("SSH_ASKPASS", "false");
@@ -488,11 +494,11 @@ enum KeyProblem {
     Locked,
 }
 
-/// Finds a problem with the key in what `gpg` or `gpgsm` prints: in the status lines, which are documented in GnuPG's
-/// `doc/DETAILS` and, unlike messages, are not translated.
+/// Finds a problem with the key in what `gpg` or `gpgsm` prints: in the status lines, which are
+/// documented in GnuPG's `doc/DETAILS` and, unlike messages, are not translated.
 fn gnupg_problem(lines: &[String]) -> Option<KeyProblem> {
-    // Codes of libgpg-error: bad passphrase, timeout, no pinentry, canceled by the user, no passphrase. The upper bits of
-    // a code in a status line name the component that reported it.
+    // Codes of libgpg-error: bad passphrase, timeout, no pinentry, canceled by the user, no
+    // passphrase. The upper bits of a code in a status line name the component that reported it.
     const LOCKED: [u32; 5] = [11, 62, 86, 99, 177];
     let statuses = || lines.iter().filter_map(|line| line.strip_prefix(STATUS));
 
@@ -524,7 +530,8 @@ fn ssh_problem(lines: &[String]) -> Option<KeyProblem> {
             .iter()
             .any(|line| texts.iter().any(|text| line.contains(text)))
     };
-    // ssh-keygen ignores a private key that other users can read, and then reports it as missing, too.
+    // ssh-keygen ignores a private key that other users can read, and then reports it as missing,
+    // too.
     if has(&["UNPROTECTED PRIVATE KEY FILE"]) {
         return None;
     }
@@ -560,7 +567,8 @@ fn is_armored(signature: &[u8]) -> bool {
     signature.starts_with(b"-----BEGIN ") && signature.iter().all(is_text)
 }
 
-/// The last lines of a program's messages, without empty and repeated lines, and with control characters escaped.
+/// The last lines of a program's messages, without empty and repeated lines, and with control
+/// characters escaped.
 fn bounded(mut lines: Vec<String>) -> Vec<String> {
     lines.retain(|line| !line.trim().is_empty());
     lines.dedup();
@@ -571,8 +579,8 @@ fn bounded(mut lines: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-/// A private directory for files to sign. It is removed when dropped; after a kill the next run removes it, like a
-/// temporary clone.
+/// A private directory for files to sign. It is removed when dropped; after a kill the next run
+/// removes it, like a temporary clone.
 struct SigningDir {
     // Dropped in this order: the directory is removed while it is still locked.
     scratch: TempCloneDir,

@@ -17,12 +17,13 @@ use crate::workspace::Project;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceRevision {
-    /// The URL of the repository's remote without the user part; `None` if there is no remote, or only a local path.
+    /// The URL of the repository's remote without the user part; `None` if there is no remote, or
+    /// only a local path.
     pub url: Option<String>,
     /// The commit that is checked out.
     pub commit: ObjectId,
-    /// Whether a published file differs from that commit. As with `git describe --dirty`, files that are not in the
-    /// commit, such as generated documentation, do not count.
+    /// Whether a published file differs from that commit. As with `git describe --dirty`, files
+    /// that are not in the commit, such as generated documentation, do not count.
     pub dirty: bool,
 }
 
@@ -69,7 +70,8 @@ fn open(directory: &Path) -> Result<Option<git2::Repository>, UnreadableReposito
     }
 }
 
-/// Returns the revision of the project's sources; `None` if they are not in a repository, or in one without commits.
+/// Returns the revision of the project's sources; `None` if they are not in a repository, or in one
+/// without commits.
 pub(crate) fn revision(
     project: &Project,
     snapshot: &Snapshot,
@@ -133,7 +135,8 @@ fn revision_at(
     })
 }
 
-/// The organization of the repository that contains `directory`: the first segment of the path of its remote's URL.
+/// The organization of the repository that contains `directory`: the first segment of the path of
+/// its remote's URL.
 pub(crate) fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
     let Some(repository) = open(directory)? else {
         return Ok(None);

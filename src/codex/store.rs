@@ -1,7 +1,8 @@
-//! The clone of the codex that a run works in: bare, shallow, without file contents where the server allows it.
+//! The clone of the codex that a run works in: bare, shallow, without file contents where the
+//! server allows it.
 //!
-//! A temporary clone is removed after success, failure, panic and a signal that ends the run. After SIGKILL the next run
-//! sweeps it (see [`super::temp_clone`]).
+//! A temporary clone is removed after success, failure, panic and a signal that ends the run. After
+//! SIGKILL the next run sweeps it (see [`super::temp_clone`]).
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -16,7 +17,8 @@ use super::temp_clone::{LOCK, TempCloneDir};
 use crate::object::ObjectId;
 use crate::paths::shown;
 
-/// A kept clone with more pack files than this is fetched again, which is cheaper than repacking it.
+/// A kept clone with more pack files than this is fetched again, which is cheaper than repacking
+/// it.
 const MANY_PACKS: usize = 300;
 /// The ref of the clone that names the fetched tip.
 pub(crate) const TIP: &str = "refs/codex/tip";
@@ -96,8 +98,9 @@ impl Store {
         })
     }
 
-    /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits while another run uses it.
-    /// A damaged clone, or one with very many packs, is deleted and made again, which costs a fetch.
+    /// Opens the kept clone in `directory` (`clone.strategy: cached`), or makes it; `lock` waits
+    /// while another run uses it. A damaged clone, or one with very many packs, is deleted and made
+    /// again, which costs a fetch.
     pub(crate) fn keep<E: From<StoreError>>(
         directory: &Path,
         lock: impl FnOnce(File) -> Result<Option<File>, E>,
@@ -136,7 +139,8 @@ impl Store {
         })
     }
 
-    /// Makes this a clone of history: a fetch downloads commits, and no trees if the server can leave them out.
+    /// Makes this a clone of history: a fetch downloads commits, and no trees if the server can
+    /// leave them out.
     pub(crate) fn of_commits_alone(self) -> Self {
         Self {
             wants: Wants::Commits,
@@ -163,7 +167,8 @@ impl Store {
         self.temp_dir.is_none()
     }
 
-    /// Deletes the whole clone and makes an empty one, because objects in it are damaged or cannot be used.
+    /// Deletes the whole clone and makes an empty one, because objects in it are damaged or cannot
+    /// be used.
     pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
         remove(&self.path).map_err(|source| self.unwritable(source))?;
         self.repository = init(&self.path).map_err(|source| self.unwritable(source))?;
@@ -192,8 +197,8 @@ impl Store {
         &self.path
     }
 
-    /// Reads objects that the clone lacks from `objects`, another repository's directory of objects, from now on. This is
-    /// not recorded in the clone, so that only this value reads them.
+    /// Reads objects that the clone lacks from `objects`, another repository's directory of
+    /// objects, from now on. This is not recorded in the clone, so that only this value reads them.
     pub(super) fn read_through(&self, objects: &Path) -> Result<(), StoreError> {
         let mut alternate = self.alternate();
         if alternate.as_deref() != Some(objects) {
@@ -339,7 +344,8 @@ impl Store {
         !self.search(tip, &[ancestor], None).found.is_empty()
     }
 
-    /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so nothing below that is read.
+    /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so
+    /// nothing below that is read.
     pub(crate) fn search(
         &self,
         tip: ObjectId,
@@ -470,7 +476,8 @@ fn commit_data(odb: &git2::Odb<'_>, id: ObjectId) -> Option<Vec<u8>> {
     Some(object.data().to_vec())
 }
 
-/// The tree and the parents of a commit. Other headers are ignored, because other programs may have written them.
+/// The tree and the parents of a commit. Other headers are ignored, because other programs may have
+/// written them.
 fn parse_commit(data: &[u8]) -> Option<(ObjectId, Vec<ObjectId>)> {
     let mut lines = data.split(|byte| *byte == b'\n');
     let id_after = |line: &[u8], label: &str| {
@@ -494,7 +501,8 @@ pub(super) fn io_error(error: &git2::Error) -> io::Error {
     io::Error::new(kind, error.message().to_owned())
 }
 
-/// Whether git finds a repository for `path`: at that path, or with one of the suffixes that git tries as well.
+/// Whether git finds a repository for `path`: at that path, or with one of the suffixes that git
+/// tries as well.
 pub(crate) fn is_repository(path: &Path) -> bool {
     ["/.git", "", ".git/.git", ".git"].iter().any(|suffix| {
         let mut candidate = path.as_os_str().to_owned();

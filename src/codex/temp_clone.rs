@@ -1,8 +1,8 @@
 //! The directory of a temporary clone, and the removal of directories that killed runs left behind.
 //!
-//! A directory is created and locked under a preliminary name, and then renamed. A directory with the final name and no
-//! lock therefore belongs to a run that has ended. A directory that has kept the preliminary name for a day is removed as
-//! well.
+//! A directory is created and locked under a preliminary name, and then renamed. A directory with
+//! the final name and no lock therefore belongs to a run that has ended. A directory that has kept
+//! the preliminary name for a day is removed as well.
 
 use std::fs::{self, File};
 use std::io;
@@ -58,8 +58,8 @@ impl Drop for TempCloneDir {
     }
 }
 
-/// Removes the clones of killed runs from `temporary`: directories with a name of this program that belong to this user
-/// and are not locked.
+/// Removes the clones of killed runs from `temporary`: directories with a name of this program that
+/// belong to this user and are not locked.
 pub(crate) fn sweep(temporary: &Path) {
     let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries {
@@ -77,7 +77,8 @@ pub(crate) fn sweep(temporary: &Path) {
             .and_then(|directory| lock::open_existing_in(&directory, Path::new(LOCK)));
         let free = match lock {
             Ok(lock) => lock.try_lock().is_ok(),
-            // A clone gets its lock file before its final name, so one without it is already partly removed.
+            // A clone gets its lock file before its final name, so one without it is already partly
+            // removed.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if free {
@@ -89,7 +90,8 @@ pub(crate) fn sweep(temporary: &Path) {
     }
 }
 
-/// Whether nothing was created in the directory for a day. A new directory is renamed within moments.
+/// Whether nothing was created in the directory for a day. A new directory is renamed within
+/// moments.
 fn is_old(directory: &fs::Metadata) -> bool {
     let age = directory
         .modified()

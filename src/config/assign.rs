@@ -7,7 +7,8 @@ use super::schema::{self, Shape};
 use super::toml;
 use super::tree::{Node, key_path};
 
-/// Sets the key at `path` to `text`, which is parsed as TOML if the key is a map or a list, and taken literally otherwise.
+/// Sets the key at `path` to `text`, which is parsed as TOML if the key is a map or a list, and
+/// taken literally otherwise.
 pub(super) fn assign(
     tree: &mut Node,
     path: &[String],
@@ -25,8 +26,8 @@ pub(super) fn assign(
         _ => return tree.set(path, Node::text(text, at)),
     };
 
-    // A text that is neither a map nor a list, or the wrong one of the two, is reported later by `check`, which knows the
-    // expected type.
+    // A text that is neither a map nor a list, or the wrong one of the two, is reported later by
+    // `check`, which knows the expected type.
     let written = text.trim();
     if !written.starts_with(['{', '[']) {
         return tree.set(path, Node::text(text, at));

@@ -13,8 +13,8 @@ use super::{compat, variables};
 /// The greatest number of errors that are reported for one layer.
 const MOST: usize = 100;
 
-/// Interprets keys without a value. `NAME:` below `projects` becomes an empty project, and any other known key is removed.
-/// Unknown keys are kept, so that they are reported.
+/// Interprets keys without a value. `NAME:` below `projects` becomes an empty project, and any
+/// other known key is removed. Unknown keys are kept, so that they are reported.
 pub(crate) fn drop_nulls(tree: &mut Node) {
     drop_nulls_below(tree, &mut Vec::new());
 }
@@ -50,7 +50,8 @@ fn drop_nulls_below(node: &mut Node, path: &mut Vec<String>) {
 pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     let mut found = Vec::new();
     reject_invalid_paths(tree, &mut found);
-    // Serde would accept a list where a struct is expected, so maps and lists are compared with the schema first.
+    // Serde would accept a list where a struct is expected, so maps and lists are compared with the
+    // schema first.
     let mut wrong = Vec::new();
     compare(
         tree,
@@ -74,7 +75,8 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     problems.extend(found);
 }
 
-/// Parses all scalars by the types of their keys. Reports and removes the invalid ones, or everything if there are too many.
+/// Parses all scalars by the types of their keys. Reports and removes the invalid ones, or
+/// everything if there are too many.
 fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
     for _ in 0..=MOST {
         let Err(error) = RawConfig::deserialize(&tree.to_value()) else {
@@ -91,7 +93,8 @@ fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
     *tree = Node::map(&tree.at.clone());
 }
 
-/// Compares maps, lists and the keys in them with the schema. The paths of invalid nodes are added to `wrong`.
+/// Compares maps, lists and the keys in them with the schema. The paths of invalid nodes are added
+/// to `wrong`.
 fn compare(
     node: &Node,
     key: schema::Key,
@@ -179,8 +182,8 @@ fn one_of(choices: &[&str]) -> String {
     format!("one of {}", choices.join(", "))
 }
 
-/// Converts a path in the value that was made from `tree` to a path in `tree`: in the value, removed list elements have no
-/// index.
+/// Converts a path in the value that was made from `tree` to a path in `tree`: in the value,
+/// removed list elements have no index.
 fn path_in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for segment in path {
@@ -195,7 +198,8 @@ fn path_in_tree(tree: &Node, path: &[String]) -> Vec<String> {
     found
 }
 
-/// Rejects empty paths, which would resolve to the current directory of the process, and paths with a NUL character.
+/// Rejects empty paths, which would resolve to the current directory of the process, and paths with
+/// a NUL character.
 fn reject_invalid_paths(tree: &mut Node, problems: &mut Vec<Problem>) {
     let fixed = [["cache", "dir"], ["state", "dir"], ["remote", "url"]];
     let mut paths = fixed.map(|path| path.map(str::to_owned).to_vec()).to_vec();
@@ -248,7 +252,8 @@ fn problem(tree: &Node, path: &[String], error: &figment::Error) -> Problem {
     .key(key)
 }
 
-/// The error for an unknown key. If the name of a variable contains the key, the hint names a variable.
+/// The error for an unknown key. If the name of a variable contains the key, the hint names a
+/// variable.
 fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let key = key_path(path);
     if let Location::Variable { name, .. } = &at.source.location

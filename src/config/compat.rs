@@ -1,5 +1,5 @@
-//! The keys of the older tool: those that are read under another name, and those that are ignored. Also the keys that are
-//! reserved for later versions.
+//! The keys of the older tool: those that are read under another name, and those that are ignored.
+//! Also the keys that are reserved for later versions.
 
 use super::diagnostics::Diagnostics;
 use super::location::{LayerKind, Origin};
@@ -24,7 +24,8 @@ pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
 pub(crate) const RENAMED_VALUES: [(&[&str], &str, &str); 1] =
     [(&["remote", "transport"], "libgit2", "native")];
 
-/// Keys of the older tool that have no meaning here. Its key `remotes` is not one of them: the tokens in it are used.
+/// Keys of the older tool that have no meaning here. Its key `remotes` is not one of them: the
+/// tokens in it are used.
 pub(crate) const OLDER_TOOLS: [&str; 11] = [
     "schema_version",
     "cacheDir",
@@ -50,8 +51,8 @@ const RESERVED: [&[&str]; 4] = [
 /// The key that selects the branch of a run, which is the same for all projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];
 
-/// Returns the key that the older key at `path` is read as; `None` if `path` is not an older key. The keys of a project have
-/// the same older names.
+/// Returns the key that the older key at `path` is read as; `None` if `path` is not an older key.
+/// The keys of a project have the same older names.
 pub(crate) fn renamed<S: AsRef<str>>(path: &[S]) -> Option<Vec<String>> {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let (parent, key) = match path.as_slice() {
@@ -122,8 +123,9 @@ fn reject_reserved(tree: &mut Node, parent: &[&str], problems: &mut Vec<Problem>
     }
 }
 
-/// Removes `sync.environments` below `parent` if a project or a member gives it, because a run has one branch. It is only
-/// ignored in a member's file, since the member can be a workspace of its own at other times.
+/// Removes `sync.environments` below `parent` if a project or a member gives it, because a run has
+/// one branch. It is only ignored in a member's file, since the member can be a workspace of its
+/// own at other times.
 fn check_environments(tree: &mut Node, parent: &[&str], diagnostics: &mut Diagnostics) {
     let is_member = tree.at.source.layer == LayerKind::Member;
     let is_of_project = !parent.is_empty();

@@ -14,7 +14,8 @@ use crate::environment::Environment;
 
 /// The loaded configuration. See [`load`](super::load).
 pub struct Configuration {
-    /// The workspace: the directory that holds `.fractary/`, or the current directory if there is no file.
+    /// The workspace: the directory that holds `.fractary/`, or the current directory if there is
+    /// no file.
     pub root: PathBuf,
     /// The workspace's file.
     pub file: Option<PathBuf>,
@@ -56,12 +57,14 @@ impl Configuration {
         self.warnings.iter().map(ToString::to_string)
     }
 
-    /// The variables that the run can read: those of the process, and the keys and tokens that `.fractary/env/.env` sets.
+    /// The variables that the run can read: those of the process, and the keys and tokens that
+    /// `.fractary/env/.env` sets.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// The files that were read, with their layers, lowest first. The members' files are in the order of the project names.
+    /// The files that were read, with their layers, lowest first. The members' files are in the
+    /// order of the project names.
     pub fn files(&self) -> Vec<(LayerKind, PathBuf)> {
         let mut files = Vec::new();
         for layer in self.layers.iter() {

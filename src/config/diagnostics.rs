@@ -10,8 +10,8 @@ pub(crate) struct Diagnostics {
     pub(crate) unset_tokens: Vec<UnsetToken>,
 }
 
-/// A token that counts as not given because its value contains a variable that is not set. It is only reported if
-/// authentication fails.
+/// A token that counts as not given because its value contains a variable that is not set. It is
+/// only reported if authentication fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnsetToken {
     /// The key, as in `remotes."acme/codex".token`.

@@ -29,9 +29,10 @@ pub(crate) fn named_file(request: &LoadRequest) -> Option<PathBuf> {
     Some(absolute(&request.cwd, &file))
 }
 
-/// Finds the workspace. In this order, it is described by the file that the user named, by the nearest file upwards that has a
-/// section `codex`, or by a file further up that has the directory of the nearest one among its members or projects. Without
-/// any file, the workspace is the current directory. `user` is the user's layer.
+/// Finds the workspace. In this order, it is described by the file that the user named, by the
+/// nearest file upwards that has a section `codex`, or by a file further up that has the directory
+/// of the nearest one among its members or projects. Without any file, the workspace is the current
+/// directory. `user` is the user's layer.
 pub(crate) fn workspace(
     request: &LoadRequest,
     ownership: &Ownership<'_>,
@@ -51,7 +52,8 @@ pub(crate) fn workspace(
         let mut ambiguous = Vec::new();
         let own = directory.join(".fractary");
         let Some(first) = file::find(&own, "config", &mut ambiguous) else {
-            // A pipe or device can be meant as the workspace's file, so no other file is used instead.
+            // A pipe or device can be meant as the workspace's file, so no other file is used
+            // instead.
             if nearest.is_none() && !ambiguous.is_empty() {
                 problems.extend(ambiguous);
                 return Discovered {
@@ -99,8 +101,8 @@ pub(crate) fn workspace(
     })
 }
 
-/// The directory from which relative paths in `file` start: the one that holds its `.fractary/`, or else that of the file
-/// itself. For a pipe of the shell, it is the current directory.
+/// The directory from which relative paths in `file` start: the one that holds its `.fractary/`, or
+/// else that of the file itself. For a pipe of the shell, it is the current directory.
 fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     let directory = file.parent().unwrap_or(file);
     match directory.parent() {
@@ -110,7 +112,8 @@ fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     }
 }
 
-/// A directory above the nearest workspace that can be a workspace with the nearest one as a member.
+/// A directory above the nearest workspace that can be a workspace with the nearest one as a
+/// member.
 struct OuterWorkspace<'o> {
     request: &'o LoadRequest,
     ownership: &'o Ownership<'o>,
@@ -119,10 +122,12 @@ struct OuterWorkspace<'o> {
 }
 
 impl OuterWorkspace<'_> {
-    /// Whether the workspace that `file` describes has `directory` as a member, or as the root of a project.
+    /// Whether the workspace that `file` describes has `directory` as a member, or as the root of a
+    /// project.
     ///
-    /// The merged layers decide, as in a load of that workspace. If that is not possible because a variable is missing or the
-    /// file cannot be read, the reason is added to `problems`: without the file, the run could publish to another codex.
+    /// The merged layers decide, as in a load of that workspace. If that is not possible because a
+    /// variable is missing or the file cannot be read, the reason is added to `problems`: without
+    /// the file, the run could publish to another codex.
     fn workspace_includes(
         &self,
         file: &Path,
@@ -169,7 +174,8 @@ impl OuterWorkspace<'_> {
             .any(|member| member == directory)
     }
 
-    /// Returns `problems` if the user trusts `file`. A file that is not trusted decides nothing, so its problems do not matter.
+    /// Returns `problems` if the user trusts `file`. A file that is not trusted decides nothing, so
+    /// its problems do not matter.
     fn if_trusted(&self, file: &Path, problems: Vec<Problem>) -> Vec<Problem> {
         match self
             .ownership
@@ -180,7 +186,8 @@ impl OuterWorkspace<'_> {
         }
     }
 
-    /// Reads the layers of a load without the defaults and the members; `None` if `file` has no section `codex`.
+    /// Reads the layers of a load without the defaults and the members; `None` if `file` has no
+    /// section `codex`.
     fn layers(&self, file: &Path, diagnostics: &mut Diagnostics) -> Option<Layers> {
         let mut ignored = Diagnostics::default();
         let mut variables = Variables::of_process(&self.request.environment, self.root);

@@ -1,7 +1,7 @@
 //! `.env` files, in the format of node's dotenv.
 //!
-//! A value is taken literally, with any `$`: the crates that parse this format expand variables, which would cut a part out of
-//! many passwords.
+//! A value is taken literally, with any `$`: the crates that parse this format expand variables,
+//! which would cut a part out of many passwords.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,8 @@ use super::location::Origin;
 use super::problem::Problem;
 use crate::platform::is_special;
 
-/// Returns the variables of the file at `path`, in their order; none if it does not exist. `whole` is its origin.
+/// Returns the variables of the file at `path`, in their order; none if it does not exist. `whole`
+/// is its origin.
 pub(super) fn read(
     path: &Path,
     whole: &Origin,
@@ -107,8 +108,8 @@ const TEXT_AFTER_QUOTE: Complaint = (
     "use the other kind of quotes for the whole value",
 );
 
-/// Parses the variable at the start of `text`. Its first line ends at `end`. Returns its name, its value and the number of
-/// bytes read.
+/// Parses the variable at the start of `text`. Its first line ends at `end`. Returns its name, its
+/// value and the number of bytes read.
 fn variable(text: &str, end: usize) -> Result<(String, String, usize), Complaint> {
     let (name, value) = text[..end].split_once('=').ok_or(NOT_A_VARIABLE)?;
     let name = match name.trim().strip_prefix("export") {
@@ -145,9 +146,11 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(allowed)
 }
 
-/// Returns the text up to the closing `quote`, and the number of bytes including that quote; `None` if it is not closed.
+/// Returns the text up to the closing `quote`, and the number of bytes including that quote; `None`
+/// if it is not closed.
 ///
-/// In double quotes, `\n`, `\r`, `\t`, `\"`, `\\` and `\$` are escapes. Any other backslash is literal.
+/// In double quotes, `\n`, `\r`, `\t`, `\"`, `\\` and `\$` are escapes. Any other backslash is
+/// literal.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

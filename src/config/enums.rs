@@ -34,7 +34,8 @@ pub(crate) enum Symlinks {
 pub(crate) enum TransportChoice {
     /// As `native`, except that the `git` program does what only it can do.
     Auto,
-    /// The program's own implementation of git's protocol. A remote that needs the `git` program is an error.
+    /// The program's own implementation of git's protocol. A remote that needs the `git` program is
+    /// an error.
     Native,
     /// The `git` program.
     Git,

@@ -1,4 +1,5 @@
-//! Explains keys: the value that is in effect, the layer that gives it, and the layers that it overrides.
+//! Explains keys: the value that is in effect, the layer that gives it, and the layers that it
+//! overrides.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +38,8 @@ pub struct Given {
     pub origin: Origin,
     /// The value in this layer.
     pub value: Value,
-    /// Whether the value is in effect, rather than overridden. The `exclude` lists of all layers are.
+    /// Whether the value is in effect, rather than overridden. The `exclude` lists of all layers
+    /// are.
     pub counts: bool,
 }
 
@@ -114,8 +116,8 @@ impl Configuration {
         paths.sort();
         paths.dedup();
 
-        // A map that is empty in one layer and has entries in another is not a key of its own. In this order, such entries
-        // directly follow it.
+        // A map that is empty in one layer and has entries in another is not a key of its own. In
+        // this order, such entries directly follow it.
         let has_entries = |number: usize| {
             paths
                 .get(number + 1)

@@ -22,8 +22,8 @@ pub(crate) fn candidates(directory: &Path, stem: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the file `directory/STEM.*`, if there is one. Two of them are an error even if one is empty, because neither has
-/// precedence.
+/// Returns the file `directory/STEM.*`, if there is one. Two of them are an error even if one is
+/// empty, because neither has precedence.
 pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) -> Option<PathBuf> {
     let found = candidates(directory, stem);
     if let Some(special) = found.iter().find(|path| is_special(path)) {
@@ -65,7 +65,8 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
     }
 }
 
-/// Reads the file at `path` in the format of its extension; `None` if it is empty. `whole` is its origin.
+/// Reads the file at `path` in the format of its extension; `None` if it is empty. `whole` is its
+/// origin.
 pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
@@ -122,8 +123,9 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Problem {
     })
 }
 
-/// Reads JSON. The text is checked by a JSON parser, and then read as YAML for the line numbers. Without line numbers, it also
-/// accepts the few JSON texts that are not YAML, because of escaped surrogates or tabs.
+/// Reads JSON. The text is checked by a JSON parser, and then read as YAML for the line numbers.
+/// Without line numbers, it also accepts the few JSON texts that are not YAML, because of escaped
+/// surrogates or tabs.
 fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(0);

@@ -47,7 +47,8 @@ fn origin(flag: &str, cwd: &Path) -> Origin {
     Origin::whole(LayerKind::Flags, Location::Flag(flag.to_owned()), cwd)
 }
 
-/// The error for an argument that is not `KEY=VALUE`. The text after the key is left out, because it can be a secret.
+/// The error for an argument that is not `KEY=VALUE`. The text after the key is left out, because
+/// it can be a secret.
 fn malformed(argument: &str, cwd: &Path) -> Problem {
     let key = argument.split(['=', ':', ' ']).next().unwrap_or_default();
     let more = if key.len() < argument.len() {

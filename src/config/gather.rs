@@ -23,7 +23,8 @@ pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
     Ok(configuration)
 }
 
-/// Loads the configuration without the values that have a problem, and returns the problems beside it.
+/// Loads the configuration without the values that have a problem, and returns the problems beside
+/// it.
 pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     let mut diagnostics = Diagnostics::default();
     variables::check_encoding(
@@ -93,8 +94,8 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     (configuration, diagnostics.problems)
 }
 
-/// Reads the layer of the user's own file. Only variables of the process are expanded in it: the workspace's `.env` file must
-/// not change a value of the user.
+/// Reads the layer of the user's own file. Only variables of the process are expanded in it: the
+/// workspace's `.env` file must not change a value of the user.
 fn user_layer(
     request: &LoadRequest,
     ownership: &Ownership<'_>,
@@ -128,8 +129,9 @@ struct WorkspaceFiles {
 }
 
 impl WorkspaceFiles {
-    /// Checks the owners of the workspace's file `file` and of the files beside it. If `file` is not read, neither are these.
-    /// A file that the user named on the command line or in a variable is trusted.
+    /// Checks the owners of the workspace's file `file` and of the files beside it. If `file` is
+    /// not read, neither are these. A file that the user named on the command line or in a variable
+    /// is trusted.
     fn trusted(
         root: &Path,
         file: Option<&Path>,
@@ -193,8 +195,8 @@ fn environment_name(request: &LoadRequest, variables: &Variables) -> Option<(Str
     ))
 }
 
-/// Converts merged layers into their types. Each layer was checked on its own, so this fails only if two of them cannot be
-/// merged. The defaults are returned in that case.
+/// Converts merged layers into their types. Each layer was checked on its own, so this fails only
+/// if two of them cannot be merged. The defaults are returned in that case.
 fn extract(merged: &Figment, layers: &Layers, problems: &mut Vec<Problem>) -> RawConfig {
     merged.extract().unwrap_or_else(|error| {
         let key = tree::key_path(&error.path);

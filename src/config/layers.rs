@@ -13,7 +13,8 @@ use super::model::{RawConfig, RawSync};
 use super::tree::{Node, NodeValue, Part};
 use super::{values, yaml};
 
-/// One layer: its rank and its values. The values can come from several sources, as those of the members do.
+/// One layer: its rank and its values. The values can come from several sources, as those of the
+/// members do.
 #[derive(Clone)]
 pub(crate) struct Layer {
     /// The rank.
@@ -41,8 +42,8 @@ impl fmt::Debug for Layer {
 pub(crate) struct Candidate<'l> {
     pub(crate) layer: LayerKind,
     pub(crate) node: &'l Node,
-    /// Whether the value is given for one project. `false` is a value for all projects, under `sync`, or a key that no
-    /// project has.
+    /// Whether the value is given for one project. `false` is a value for all projects, under
+    /// `sync`, or a key that no project has.
     pub(crate) is_of_project: bool,
 }
 
@@ -62,11 +63,13 @@ impl Layers {
         self.0.iter()
     }
 
-    /// Returns the values that the layers give to the key at `path`, in the order of precedence: the first one is in effect.
-    /// All others are overridden, except that maps are merged by key and `exclude` lists are combined.
+    /// Returns the values that the layers give to the key at `path`, in the order of precedence:
+    /// the first one is in effect. All others are overridden, except that maps are merged by key
+    /// and `exclude` lists are combined.
     ///
-    /// A key below `projects.NAME.sync` also takes the values of the same key below `sync`. A value for the project takes
-    /// precedence over a value for all projects, whatever the layers, and a flag takes precedence over both.
+    /// A key below `projects.NAME.sync` also takes the values of the same key below `sync`. A value
+    /// for the project takes precedence over a value for all projects, whatever the layers, and a
+    /// flag takes precedence over both.
     pub(crate) fn candidates<S: AsRef<str>>(&self, path: &[S]) -> Vec<Candidate<'_>> {
         let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
         let of_all = match path.as_slice() {
@@ -96,7 +99,8 @@ impl Layers {
         candidates
     }
 
-    /// The value of the key at `path` that is in effect, unless the key is a map or a list that layers combine.
+    /// The value of the key at `path` that is in effect, unless the key is a map or a list that
+    /// layers combine.
     pub(crate) fn value<S: AsRef<str>>(&self, path: &[S]) -> Option<&Node> {
         self.candidates(path)
             .first()
@@ -111,7 +115,8 @@ impl Layers {
             .find(|node| node.is_list())
     }
 
-    /// The elements of the `exclude` list at `path`, combined from all layers, lowest precedence first.
+    /// The elements of the `exclude` list at `path`, combined from all layers, lowest precedence
+    /// first.
     pub(crate) fn combined_list<S: AsRef<str>>(&self, path: &[S]) -> impl Iterator<Item = &Node> {
         self.candidates(path)
             .into_iter()
@@ -119,7 +124,8 @@ impl Layers {
             .flat_map(|candidate| candidate.node.elements())
     }
 
-    /// The location of the key at `path` itself, rather than of its value, in the highest layer that has it.
+    /// The location of the key at `path` itself, rather than of its value, in the highest layer
+    /// that has it.
     pub(crate) fn key_origin<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
         self.0
             .iter()
@@ -146,20 +152,22 @@ impl Layers {
         merged(self.0.iter().map(|layer| &layer.tree), &[])
     }
 
-    /// The settings below `sync` that are in effect for the project `name`; `None` if no layer gives any for this project.
+    /// The settings below `sync` that are in effect for the project `name`; `None` if no layer
+    /// gives any for this project.
     pub(crate) fn project_sync(&self, name: &str) -> Option<RawSync> {
         let candidates = self.candidates(&["projects", name, "sync"]);
         if candidates.iter().all(|candidate| !candidate.is_of_project) {
             return None;
         }
         let nodes = candidates.iter().rev().map(|candidate| candidate.node);
-        // This fails only if two layers cannot be merged, which was reported for the section as a whole.
+        // This fails only if two layers cannot be merged, which was reported for the section as a
+        // whole.
         merged(nodes, &["sync"]).extract().ok()
     }
 }
 
-/// Merges maps at `path`, lowest precedence first: their values by key, and lists as a whole, except that `exclude` lists
-/// are combined.
+/// Merges maps at `path`, lowest precedence first: their values by key, and lists as a whole,
+/// except that `exclude` lists are combined.
 fn merged<'n>(maps: impl Iterator<Item = &'n Node>, path: &[&str]) -> Figment {
     maps.fold(Figment::new(), |figment, node| {
         let part = |part| MapPart { node, path, part };
@@ -186,7 +194,8 @@ impl Provider for MapPart<'_> {
     }
 }
 
-/// The layer of defaults for a workspace at `root`. It includes the organization if one was detected.
+/// The layer of defaults for a workspace at `root`. It includes the organization if one was
+/// detected.
 pub(crate) fn defaults(root: &Path, organization: Option<&str>) -> Layer {
     let mut tree = DEFAULTS
         .get(&["codex"])

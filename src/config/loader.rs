@@ -34,8 +34,8 @@ impl Loader<'_> {
         Some(Layer::new(kind, tree))
     }
 
-    /// Reads the section `codex` of `file`: checked, with variables expanded and absolute paths. Returns `None` if the file
-    /// has no such section, or if it cannot be read, which is reported.
+    /// Reads the section `codex` of `file`: checked, with variables expanded and absolute paths.
+    /// Returns `None` if the file has no such section, or if it cannot be read, which is reported.
     pub(crate) fn section(
         &self,
         kind: LayerKind,

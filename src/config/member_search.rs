@@ -10,8 +10,8 @@ use super::tree::Node;
 use crate::glob::{self, Glob, InvalidGlob, Segment};
 use crate::platform::bytes_of;
 
-/// Returns the directories that `workspace.members` matches and `workspace.exclude` does not, in order and without duplicates.
-/// If `only` is given, no other directory is searched for.
+/// Returns the directories that `workspace.members` matches and `workspace.exclude` does not, in
+/// order and without duplicates. If `only` is given, no other directory is searched for.
 pub(crate) fn member_directories(
     root: &Path,
     layers: &Layers,
@@ -36,7 +36,8 @@ pub(crate) fn member_directories(
         let pattern = glob.pattern();
         let message = format!("`workspace.members`: `{pattern}` matches no directory");
         let problem = Problem::new(message).key("workspace.members").at(&node.at);
-        // A directory without wildcards is expected to exist: its project must not be left out with a mere warning.
+        // A directory without wildcards is expected to exist: its project must not be left out with
+        // a mere warning.
         if glob::is_pattern(pattern) {
             diagnostics.warnings.push(problem);
         } else {
@@ -100,7 +101,8 @@ impl DirectorySearch<'_> {
     fn add(&mut self, base: &Path, glob: &Glob) {
         for alternative in glob.alternatives() {
             match alternative.segments() {
-                // A trailing `**` matches everything below the directories that the segments before it match.
+                // A trailing `**` matches everything below the directories that the segments before
+                // it match.
                 [above @ .., Segment::Any] if alternative.is_subtree() => {
                     let before = self.found.len();
                     self.expand(base, above, true);
@@ -113,8 +115,9 @@ impl DirectorySearch<'_> {
         }
     }
 
-    /// Adds the directories below `directory` that match `segments`, one segment per level. Wildcards match neither hidden
-    /// directories nor `node_modules`. If `follow` is set, links to directories are followed; after a `**` they are not.
+    /// Adds the directories below `directory` that match `segments`, one segment per level.
+    /// Wildcards match neither hidden directories nor `node_modules`. If `follow` is set, links to
+    /// directories are followed; after a `**` they are not.
     fn expand(&mut self, directory: &Path, segments: &[Segment], follow: bool) {
         let Some((segment, rest)) = segments.split_first() else {
             if directory.is_dir() {
@@ -150,8 +153,9 @@ impl DirectorySearch<'_> {
         }
     }
 
-    /// The directories in `directory` that a wildcard can match. Links to directories are included if `follow` is set, and
-    /// hidden directories if `hidden` is set. An unreadable directory has none.
+    /// The directories in `directory` that a wildcard can match. Links to directories are included
+    /// if `follow` is set, and hidden directories if `hidden` is set. An unreadable directory has
+    /// none.
     fn subdirectories(&self, directory: &Path, follow: bool, hidden: bool) -> Vec<PathBuf> {
         let is_wanted = |entry: &fs::DirEntry| {
             let name = entry.file_name();

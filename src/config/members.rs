@@ -37,7 +37,8 @@ pub(crate) struct MemberLayer {
     pub(crate) layer: Layer,
 }
 
-/// Finds the directories of all projects and reads their files. `outline` is the configuration without the members' files.
+/// Finds the directories of all projects and reads their files. `outline` is the configuration
+/// without the members' files.
 pub(crate) fn read(
     loader: &Loader<'_>,
     layers: &Layers,
@@ -89,8 +90,8 @@ pub(crate) fn read(
     }
 }
 
-/// The directories of the projects that the configuration names, with their names. A directory outside the workspace needs an
-/// explicit `root`.
+/// The directories of the projects that the configuration names, with their names. A directory
+/// outside the workspace needs an explicit `root`.
 fn named_directories(
     loader: &Loader<'_>,
     layers: &Layers,
@@ -119,8 +120,8 @@ fn named_directories(
     named
 }
 
-/// The directories that `workspace.members` matches, other than the `named` ones. A directory outside the workspace is only
-/// accepted if the user or the run gives `workspace.members`.
+/// The directories that `workspace.members` matches, other than the `named` ones. A directory
+/// outside the workspace is only accepted if the user or the run gives `workspace.members`.
 fn unnamed_directories(
     loader: &Loader<'_>,
     layers: &Layers,
@@ -151,7 +152,8 @@ fn unnamed_directories(
     unnamed
 }
 
-/// The error for a project's root that resolves to a directory outside the workspace and that no explicit `root` names.
+/// The error for a project's root that resolves to a directory outside the workspace and that no
+/// explicit `root` names.
 fn outside_workspace(
     directory: &Path,
     real: &Path,
@@ -198,8 +200,9 @@ impl MemberFile {
     }
 }
 
-/// Returns the name of the project in `directory`, and its origin. The name that the workspace gives (`given`) takes
-/// precedence over that of the member's own file, and this one over the name of the directory.
+/// Returns the name of the project in `directory`, and its origin. The name that the workspace
+/// gives (`given`) takes precedence over that of the member's own file, and this one over the name
+/// of the directory.
 fn name_of(
     directory: &Path,
     given: Option<String>,
@@ -247,7 +250,8 @@ fn add(
         Entry::Occupied(first) => first,
     };
 
-    // A project without an own `root` is the same as the member of its name: it adds settings to that member.
+    // A project without an own `root` is the same as the member of its name: it adds settings to
+    // that member.
     let name = first.key();
     let adds_settings = outline
         .projects
@@ -275,8 +279,8 @@ fn same_name(name: &str, first: &Member, second: &Member) -> Problem {
 /// The keys that are read from a member's file. `remotes` belongs to the older tool.
 const MEMBER_KEYS: [&str; 5] = ["project", "sync", "organization", "codex_repo", "remotes"];
 
-/// The warning about keys of a member's file that are ignored. The member can be a workspace of its own at other times, so
-/// they are not errors.
+/// The warning about keys of a member's file that are ignored. The member can be a workspace of its
+/// own at other times, so they are not errors.
 fn ignored_keys(section: &Node) -> Option<Problem> {
     // A map that became empty had only older keys, which were reported.
     let is_filled = |node: &Node| node.as_map().is_none_or(|map| !map.is_empty());

@@ -10,10 +10,11 @@
 //! | environment | `FRACTARY_CODEX_*` |
 //! | flags | command line options, `--config KEY=VALUE` included |
 //!
-//! `Layers::candidates` defines the order of precedence. The modules here know the type of a key, and
-//! [`crate::workspace`] knows its meaning.
+//! `Layers::candidates` defines the order of precedence. The modules here know the type of a key,
+//! and [`crate::workspace`] knows its meaning.
 //!
-//! All problems of a load are reported together. A layer with an invalid value is used without that value.
+//! All problems of a load are reported together. A layer with an invalid value is used without that
+//! value.
 
 mod assign;
 pub(crate) mod check;

@@ -1,7 +1,8 @@
 //! The types of the section `codex` of a configuration file. Every key is optional.
 //!
-//! The same types are used for each layer and for the merged result. The JSON Schema is generated from them, so the comments
-//! on the fields are the descriptions that an editor shows. Defaults are in `defaults.yaml`.
+//! The same types are used for each layer and for the merged result. The JSON Schema is generated
+//! from them, so the comments on the fields are the descriptions that an editor shows. Defaults are
+//! in `defaults.yaml`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,14 +20,16 @@ use crate::token_host::TokenHost;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawConfig {
-    /// The owner of the codex, for the default remote and for `{org}`. By default, it is detected from the git remote of the
-    /// workspace.
+    /// The owner of the codex, for the default remote and for `{org}`. By default, it is detected
+    /// from the git remote of the workspace.
     #[schemars(example = &"acme")]
     pub organization: Option<String>,
-    /// The name of the codex repository, for the default remote `https://github.com/{organization}/{codex_repo}.git`.
+    /// The name of the codex repository, for the default remote
+    /// `https://github.com/{organization}/{codex_repo}.git`.
     #[schemars(example = &"codex.acme.com")]
     pub codex_repo: Option<String>,
-    /// The name of the project, in a repository that is one project. Its root is the root of the workspace.
+    /// The name of the project, in a repository that is one project. Its root is the root of the
+    /// workspace.
     #[schemars(schema_with = "fragment::project_name", example = &"billing")]
     pub project: Option<String>,
     /// The location of the codex, and how to connect to it.
@@ -52,8 +55,8 @@ pub(crate) struct RawConfig {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::jobs")]
     pub jobs: Option<Jobs>,
-    /// A key of the older tool. Only `token` and `host` are used, for the repository in the name: `ORG/REPO`, or
-    /// `HOST/ORG/REPO`.
+    /// A key of the older tool. Only `token` and `host` are used, for the repository in the name:
+    /// `ORG/REPO`, or `HOST/ORG/REPO`.
     #[schemars(example = fragment::remotes_example())]
     pub remotes: BTreeMap<String, RawOlderRemote>,
 }
@@ -62,19 +65,21 @@ pub(crate) struct RawConfig {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawRemote {
-    /// Any URL that git accepts (https, http, ssh, `host:path`, git, file), or a path. It takes precedence over the URL that is
-    /// made from `organization` and `codex_repo`.
+    /// Any URL that git accepts (https, http, ssh, `host:path`, git, file), or a path. It takes
+    /// precedence over the URL that is made from `organization` and `codex_repo`.
     #[schemars(schema_with = "fragment::url", example = &"https://git.acme.com/docs/codex.git")]
     pub url: Option<String>,
-    /// The branch to publish to. `--env NAME` selects one of `sync.environments` instead. The default is the remote's HEAD.
+    /// The branch to publish to. `--env NAME` selects one of `sync.environments` instead. The
+    /// default is the remote's HEAD.
     #[schemars(schema_with = "fragment::plain_text", example = &"main")]
     pub branch: Option<String>,
     /// The token for the remote's host. Write a reference to a variable, never the token itself.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::plain_text", example = &"${GITHUB_TOKEN}")]
     pub token: Option<Secret>,
-    /// The only host that `token` is sent to, as in `git.acme.com` or `git.acme.com:8443`. A remote on another host is an
-    /// error. It is required for a token in the user's own file, unless that file also sets `remote.url`.
+    /// The only host that `token` is sent to, as in `git.acme.com` or `git.acme.com:8443`. A remote
+    /// on another host is an error. It is required for a token in the user's own file, unless that
+    /// file also sets `remote.url`.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::host", example = &"git.acme.com")]
     pub token_host: Option<TokenHost>,
@@ -116,8 +121,8 @@ pub(crate) struct RawTimeout {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawMembers {
-    /// Globs of directories. Each matching directory is a project, named by `codex.project` in its own file, or else after
-    /// the directory.
+    /// Globs of directories. Each matching directory is a project, named by `codex.project` in its
+    /// own file, or else after the directory.
     #[schemars(schema_with = "fragment::globs", example = ["services/*", "libs/*"])]
     pub members: Option<Vec<String>>,
     /// Globs of directories to leave out, with everything below.
@@ -129,15 +134,18 @@ pub(crate) struct RawMembers {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawProject {
-    /// The project's directory. The default is a directory of the project's name beside `.fractary/`.
+    /// The project's directory. The default is a directory of the project's name beside
+    /// `.fractary/`.
     #[schemars(example = &"services/billing", length(min = 1))]
     pub root: Option<String>,
-    /// The project's directory in the codex. `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
+    /// The project's directory in the codex. `{project}`, `{org}`, `{codex_repo}`, `{env}` and
+    /// `{branch}` are replaced.
     #[schemars(schema_with = "fragment::codex_path", example = &"projects/{project}")]
     pub to: Option<String>,
     /// The same keys as `codex.sync`, for this project.
     pub sync: RawSync,
-    /// Files with their own destination. If the project has no `include` of its own, only these are published.
+    /// Files with their own destination. If the project has no `include` of its own, only these are
+    /// published.
     pub mappings: Option<Vec<RawMapping>>,
 }
 
@@ -145,8 +153,8 @@ pub(crate) struct RawProject {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawMapping {
-    /// A glob below the project's root. The path after its literal directories is kept. A literal name includes everything
-    /// below a directory of that name.
+    /// A glob below the project's root. The path after its literal directories is kept. A literal
+    /// name includes everything below a directory of that name.
     #[schemars(schema_with = "fragment::glob", example = &"docs/**/*.md")]
     pub from: String,
     /// The destination below the project's `to`: a directory if it ends in `/`, otherwise a file.
@@ -172,7 +180,8 @@ pub(crate) struct RawSync {
     /// The files to pull, as `codex://ORGANIZATION/PROJECT/PATH`.
     #[schemars(example = fragment::from_codex_example())]
     pub from_codex: RawPatterns,
-    /// Leave out `node_modules`, `.git`, `.DS_Store`, `Thumbs.db`, `*.log` and `.env*`, at any depth.
+    /// Leave out `node_modules`, `.git`, `.DS_Store`, `Thumbs.db`, `*.log` and `.env*`, at any
+    /// depth.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub default_excludes: Option<bool>,
@@ -184,7 +193,8 @@ pub(crate) struct RawSync {
     pub routing: RawRouting,
     /// The treatment of symbolic links. A link to a target outside the root is never followed.
     pub symlinks: Option<Symlinks>,
-    /// The greatest size of a file. A larger file is not published, and its copy in the codex is kept.
+    /// The greatest size of a file. A larger file is not published, and its copy in the codex is
+    /// kept.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::size")]
     pub max_file_size: Option<ByteSize>,
@@ -200,12 +210,13 @@ pub(crate) struct RawSync {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawPatterns {
-    /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, and `**` as a whole segment matches any number of
-    /// directories. A glob without `/` matches at the root only. A literal name includes everything below a directory of that
-    /// name.
+    /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, and `**` as a whole
+    /// segment matches any number of directories. A glob without `/` matches at the root only. A
+    /// literal name includes everything below a directory of that name.
     #[schemars(schema_with = "fragment::globs", example = ["docs/**", "README.md"])]
     pub include: Option<Vec<String>>,
-    /// Globs of files, or of directories with everything below, to leave out. The lists of all layers are combined.
+    /// Globs of files, or of directories with everything below, to leave out. The lists of all
+    /// layers are combined.
     #[schemars(schema_with = "fragment::globs", example = ["**/*.tmp"])]
     pub exclude: Option<Vec<String>>,
 }
@@ -214,7 +225,8 @@ pub(crate) struct RawPatterns {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawRouting {
-    /// If `sync.from_codex.include` is empty, pull the documents whose frontmatter names the project. Deprecated.
+    /// If `sync.from_codex.include` is empty, pull the documents whose frontmatter names the
+    /// project. Deprecated.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub use_frontmatter: Option<bool>,
@@ -238,7 +250,8 @@ pub(crate) struct RawDeleteGuard {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawCommit {
-    /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
+    /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}`
+    /// are replaced.
     #[schemars(schema_with = "fragment::message")]
     pub message: Option<String>,
     /// The author of the commits. By default, it is chosen as git does.
@@ -247,7 +260,8 @@ pub(crate) struct RawCommit {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub trailers: Option<bool>,
-    /// Whether commits are signed, with the format, key and program of the user's git configuration.
+    /// Whether commits are signed, with the format, key and program of the user's git
+    /// configuration.
     pub sign: Option<SignMode>,
 }
 
@@ -289,7 +303,8 @@ pub(crate) struct RawCache {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::cache_switch")]
     pub enabled: Option<CacheSwitch>,
-    /// The directory of the cache. A project without a `.fractary/` of its own uses the workspace's.
+    /// The directory of the cache. A project without a `.fractary/` of its own uses the
+    /// workspace's.
     #[schemars(length(min = 1))]
     pub dir: Option<String>,
 }

@@ -1,7 +1,9 @@
-//! Decides which owners' configuration files are read, so that a file of another user has no effect.
+//! Decides which owners' configuration files are read, so that a file of another user has no
+//! effect.
 //!
-//! The rule is git's rule for repositories (`safe.directory`), with one more accepted owner: that of the current directory.
-//! This is for containers, which often run as another user than the owner of the checkout.
+//! The rule is git's rule for repositories (`safe.directory`), with one more accepted owner: that
+//! of the current directory. This is for containers, which often run as another user than the owner
+//! of the checkout.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,8 @@ pub(crate) struct Ownership<'r> {
 }
 
 impl<'r> Ownership<'r> {
-    /// `named` is the workspace's file if a flag or variable names it, which means that the user trusts its owner.
+    /// `named` is the workspace's file if a flag or variable names it, which means that the user
+    /// trusts its owner.
     pub(crate) fn new(request: &'r LoadRequest, named: Option<&Path>) -> Self {
         let owners = |path: &Path| platform::owners(path).unwrap_or_default();
 
@@ -35,9 +38,9 @@ impl<'r> Ownership<'r> {
         }
     }
 
-    /// Checks the owners of `file`, of the directories between it and the one of `holders` that contains it, and of links among
-    /// these. `holders` are the directories of a workspace or a project. The error names the file, its owner, and a way to trust
-    /// it.
+    /// Checks the owners of `file`, of the directories between it and the one of `holders` that
+    /// contains it, and of links among these. `holders` are the directories of a workspace or a
+    /// project. The error names the file, its owner, and a way to trust it.
     pub(crate) fn check(
         &self,
         file: &Path,
@@ -57,7 +60,8 @@ impl<'r> Ownership<'r> {
         };
 
         for part in parts {
-            // A path without accessible owner cannot be read either, which is reported by the reader.
+            // A path without accessible owner cannot be read either, which is reported by the
+            // reader.
             let owners = platform::owners(part).unwrap_or_default();
             let Some(other) = owners.into_iter().find(|owner| !self.accepts(*owner)) else {
                 continue;
@@ -142,9 +146,9 @@ impl<'r> Ownership<'r> {
 /// The greatest number of directories between a file and the directory that holds its `.fractary`.
 const MOST_BETWEEN: usize = 8;
 
-/// Whether an entry of `safe.directory` includes `directory`, a resolved path. As in git, `*` includes every directory, `path/*`
-/// every directory below `path`, `.` the current directory, and an absolute path only itself. Other relative paths include
-/// nothing.
+/// Whether an entry of `safe.directory` includes `directory`, a resolved path. As in git, `*`
+/// includes every directory, `path/*` every directory below `path`, `.` the current directory, and
+/// an absolute path only itself. Other relative paths include nothing.
 fn is_declared(pattern: &Path, directory: &Path, cwd: &Path) -> bool {
     if pattern == Path::new("*") {
         return true;

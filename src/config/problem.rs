@@ -1,4 +1,5 @@
-//! Errors and warnings about a configuration, with their location, as values that the command line prints.
+//! Errors and warnings about a configuration, with their location, as values that the command line
+//! prints.
 
 use std::fmt;
 
@@ -20,8 +21,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem without a location. The message and the hint can quote a file or a variable, so control characters in them
-    /// are escaped.
+    /// A problem without a location. The message and the hint can quote a file or a variable, so
+    /// control characters in them are escaped.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: escaped(message.into().as_bytes()).to_string(),
@@ -101,7 +102,8 @@ impl Problems {
     }
 }
 
-/// Sorts by layer first, so that a cause is before its effects. Problems without a location are last.
+/// Sorts by layer first, so that a cause is before its effects. Problems without a location are
+/// last.
 pub(super) fn sort_key(problem: &Problem) -> impl Ord + '_ {
     let location = problem
         .origin

@@ -1,4 +1,5 @@
-//! The input of a load: the current directory, the process's variables, and the options of the command line.
+//! The input of a load: the current directory, the process's variables, and the options of the
+//! command line.
 
 use std::path::{Path, PathBuf};
 
@@ -33,8 +34,9 @@ pub struct LoadRequest {
 }
 
 impl LoadRequest {
-    /// A load of the workspace around `cwd`, an absolute path, with `environment` as the variables of the process. User
-    /// configuration is not read, and nothing is detected, unless the other fields are set.
+    /// A load of the workspace around `cwd`, an absolute path, with `environment` as the variables
+    /// of the process. User configuration is not read, and nothing is detected, unless the other
+    /// fields are set.
     pub fn new(cwd: PathBuf, environment: Environment) -> Self {
         Self {
             cwd,
@@ -44,8 +46,8 @@ impl LoadRequest {
     }
 }
 
-/// Finds the organization in the git remote of the workspace at a path. Returns an error if the path has a repository that
-/// cannot be read.
+/// Finds the organization in the git remote of the workspace at a path. Returns an error if the
+/// path has a repository that cannot be read.
 pub type DetectOrganization = fn(&Path) -> Result<Option<String>, String>;
 
 /// An option that sets a key.

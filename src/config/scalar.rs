@@ -69,7 +69,8 @@ impl FromText for u64 {
     }
 }
 
-/// The greatest duration. A longer one makes no sense for a server, and this one cannot overflow a clock.
+/// The greatest duration. A longer one makes no sense for a server, and this one cannot overflow a
+/// clock.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl FromText for Duration {
@@ -98,7 +99,8 @@ impl FromText for TokenHost {
     }
 }
 
-/// A number of threads; 0 means one per core. The limit protects the machine from a mistyped number.
+/// A number of threads; 0 means one per core. The limit protects the machine from a mistyped
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Jobs(pub usize);
 

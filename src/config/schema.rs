@@ -1,4 +1,5 @@
-//! The JSON Schema of the configuration file, generated from [`super::model`], and the properties of keys in it.
+//! The JSON Schema of the configuration file, generated from [`super::model`], and the properties
+//! of keys in it.
 
 use std::sync::LazyLock;
 
@@ -231,7 +232,8 @@ static SECTION: LazyLock<Value> = LazyLock::new(|| {
     section
 });
 
-/// Adds the default of the key at `path` to its schema, or to that of the map above it if the key has no fixed name.
+/// Adds the default of the key at `path` to its schema, or to that of the map above it if the key
+/// has no fixed name.
 fn add_default(schema: &mut Value, path: &[String], default: Value) {
     let next = path
         .split_first()
@@ -273,11 +275,13 @@ fn typed(schema: &Value, value: Value) -> Value {
     }
 }
 
-/// Removes details of the Rust types that a reader of the schema does not need: `null`, titles and number formats.
+/// Removes details of the Rust types that a reader of the schema does not need: `null`, titles and
+/// number formats.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            // Under `properties` the names are keys of the configuration, not of the schema language.
+            // Under `properties` the names are keys of the configuration, not of the schema
+            // language.
             if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
                 properties.values_mut().for_each(tidy);
             }

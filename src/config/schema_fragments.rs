@@ -1,4 +1,5 @@
-//! JSON Schema fragments for the types of configuration keys, used by the attributes in [`super::model`].
+//! JSON Schema fragments for the types of configuration keys, used by the attributes in
+//! [`super::model`].
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
@@ -54,7 +55,8 @@ pub(super) fn project_names() -> Value {
     json!({ "pattern": PROJECT_NAME })
 }
 
-/// A lookahead that rejects all placeholders except those in `known`. `${VAR}` is not a placeholder.
+/// A lookahead that rejects all placeholders except those in `known`. `${VAR}` is not a
+/// placeholder.
 fn placeholders(known: &str) -> String {
     format!(r"(?!([\s\S]*[^$])?\{{(?!(?:{known})\}})[A-Za-z][A-Za-z0-9_]*\}})")
 }

@@ -1,4 +1,5 @@
-//! Reads TOML, in files and in the values of variables and flags, with the position and the literal text of every value.
+//! Reads TOML, in files and in the values of variables and flags, with the position and the literal
+//! text of every value.
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};

@@ -1,7 +1,9 @@
-//! The values of a layer, each with its origin. All file formats, variables and flags are read into this form.
+//! The values of a layer, each with its origin. All file formats, variables and flags are read into
+//! this form.
 //!
-//! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches its key unchanged. The
-//! type of the key parses the text. A key without a value is kept until [`super::check::drop_nulls`] interprets it.
+//! Scalars are kept as the text that was written, so that a branch `1.10` or a token `007` reaches
+//! its key unchanged. The type of the key parses the text. A key without a value is kept until
+//! [`super::check::drop_nulls`] interprets it.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -18,7 +20,8 @@ pub(crate) struct Node {
 
 #[derive(Clone)]
 pub(crate) enum NodeValue {
-    /// No value, or a removed list element: a placeholder that keeps the indexes of the other elements.
+    /// No value, or a removed list element: a placeholder that keeps the indexes of the other
+    /// elements.
     Nothing,
     Text(String),
     List(Vec<Node>),
@@ -119,7 +122,8 @@ impl Node {
         }
     }
 
-    /// The origin of the key at the end of `path`. For an element of a list, it is the origin of its value.
+    /// The origin of the key at the end of `path`. For an element of a list, it is the origin of
+    /// its value.
     pub(crate) fn key_at<S: AsRef<str>>(&self, path: &[S]) -> Option<&Origin> {
         let (last, parents) = path.split_last()?;
         match &self.get(parents)?.value {
@@ -227,7 +231,8 @@ impl Node {
         }
     }
 
-    /// Converts a part of this map, which is at `path`, to figment's type. [`super::layers`] merges each part differently.
+    /// Converts a part of this map, which is at `path`, to figment's type. [`super::layers`] merges
+    /// each part differently.
     pub(crate) fn to_dict(&self, path: &[&str], part: Part) -> Dict {
         self.dict(part, &mut path.to_vec())
     }
@@ -258,7 +263,8 @@ impl Node {
     }
 }
 
-/// Whether the lists of the key at `path` are combined, across layers and within one layer. All other lists are replaced.
+/// Whether the lists of the key at `path` are combined, across layers and within one layer. All
+/// other lists are replaced.
 pub(crate) fn is_combined<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let general = match path.as_slice() {

@@ -1,4 +1,5 @@
-//! Prepares the values of a layer: expands variables, drops empty tokens, and makes relative paths absolute.
+//! Prepares the values of a layer: expands variables, drops empty tokens, and makes relative paths
+//! absolute.
 
 use std::path::{Path, PathBuf};
 
@@ -37,8 +38,8 @@ pub(crate) fn drop_empty_tokens(tree: &mut Node) {
     });
 }
 
-/// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. If a variable is not set, a token counts
-/// as not given, and any other value is an error.
+/// Replaces `${VAR}` and `${VAR:-default}` in every text of a file's section, once. If a variable
+/// is not set, a token counts as not given, and any other value is an error.
 pub(crate) fn expand(tree: &mut Node, environment: &Environment, diagnostics: &mut Diagnostics) {
     retain_texts(tree, &mut Vec::new(), &mut |path, node| {
         let NodeValue::Text(text) = &mut node.value else {
@@ -174,7 +175,8 @@ fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The start of a reference up to the end of its name. The text after the name is left out, because it can be a secret.
+/// The start of a reference up to the end of its name. The text after the name is left out, because
+/// it can be a secret.
 fn shortened(reference: &str) -> String {
     let name: String = reference
         .chars()
@@ -188,8 +190,8 @@ fn shortened(reference: &str) -> String {
     format!("${{{name}{more}")
 }
 
-/// Makes the relative paths of a layer absolute. They start from the directory of their source, or from `base` for the
-/// defaults, which have none.
+/// Makes the relative paths of a layer absolute. They start from the directory of their source, or
+/// from `base` for the defaults, which have none.
 pub(crate) fn make_absolute(tree: &mut Node, base: &Path) {
     let against = |node: &Node| {
         if node.at.source.base.as_os_str().is_empty() {

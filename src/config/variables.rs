@@ -1,4 +1,5 @@
-//! The environment variables of a load: those of the process, and those of the workspace's `.env` file.
+//! The environment variables of a load: those of the process, and those of the workspace's `.env`
+//! file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,8 +29,8 @@ pub(super) const SAFE_DIRECTORY: &str = "FRACTARY_CODEX_SAFE_DIRECTORY";
 /// This program's variables that do not set a key.
 const NOT_KEYS: [&str; 4] = [CONFIG, ENV, LOG, SAFE_DIRECTORY];
 
-/// Variables that are only read from the environment of the process. The workspace's file must neither choose the workspace
-/// nor declare itself safe.
+/// Variables that are only read from the environment of the process. The workspace's file must
+/// neither choose the workspace nor declare itself safe.
 const PROCESS_ONLY: [&str; 3] = [CONFIG, LOG, SAFE_DIRECTORY];
 
 /// Tokens, which reach the run also from the `.env` file.
@@ -67,7 +68,8 @@ impl Variables {
         root.join(".fractary/env/.env")
     }
 
-    /// Adds the variables of the workspace's `.env` file, if it exists. The process's own variables take precedence.
+    /// Adds the variables of the workspace's `.env` file, if it exists. The process's own variables
+    /// take precedence.
     pub(crate) fn read_file(&mut self, diagnostics: &mut Diagnostics) {
         let whole = Origin::whole(
             LayerKind::Environment,
@@ -104,8 +106,9 @@ impl Variables {
         &self.all
     }
 
-    /// The variables that set a key, with the rest of their names: first those of the `.env` file, then those of the process,
-    /// which take precedence also if the file sets a part of the same map.
+    /// The variables that set a key, with the rest of their names: first those of the `.env` file,
+    /// then those of the process, which take precedence also if the file sets a part of the same
+    /// map.
     ///
     /// Empty variables are left out, because CI systems pass missing secrets as empty variables.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&str, &str, &str)> {
@@ -121,8 +124,9 @@ impl Variables {
             .filter_map(|(name, value)| Some((name, name.strip_prefix(PREFIX)?, value)))
     }
 
-    /// The variables that the run itself can read. From the `.env` file these are only this program's variables and tokens:
-    /// all others serve for `${VAR}`, so that the file can change neither git's behaviour nor the host of a token.
+    /// The variables that the run itself can read. From the `.env` file these are only this
+    /// program's variables and tokens: all others serve for `${VAR}`, so that the file can change
+    /// neither git's behaviour nor the host of a token.
     pub(crate) fn of_run(&self) -> Environment {
         let reaches_run = |name: &str| {
             !self.from_file.contains(name) || name.starts_with(PREFIX) || TOKENS.contains(&name)
@@ -143,7 +147,8 @@ impl Variables {
     }
 }
 
-/// Reports variables that a run would read and that are not UTF-8 text, so that none of them counts as not set.
+/// Reports variables that a run would read and that are not UTF-8 text, so that none of them counts
+/// as not set.
 pub(super) fn check_encoding(environment: &Environment, cwd: &Path, problems: &mut Vec<Problem>) {
     let is_read =
         |name: &str| name.starts_with(PREFIX) || TOKENS.contains(&name) || OTHERS.contains(&name);
@@ -167,8 +172,8 @@ pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
     format!("{PREFIX}{}", segments.join("__"))
 }
 
-/// A hint with the known variable that is closest to `name`. The common prefix is left out of the comparison: it would make
-/// all names look alike.
+/// A hint with the known variable that is closest to `name`. The common prefix is left out of the
+/// comparison: it would make all names look alike.
 pub(crate) fn did_you_mean(name: &str) -> Option<String> {
     let rest = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
     let known: Vec<String> = schema::keys()

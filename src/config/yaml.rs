@@ -26,7 +26,8 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         with_snippet: false,
-        // More than any file written by hand needs, and low enough that an alias bomb fails at once.
+        // More than any file written by hand needs, and low enough that an alias bomb fails at
+        // once.
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
     };
     let parsed: Option<Spanned<Yaml>> = serde_saphyr::from_str_with_options(text, options)
@@ -82,7 +83,8 @@ fn position(location: Location) -> (u32, u32) {
 
 enum Yaml {
     Null,
-    /// A scalar that YAML reads as a number or a boolean. Its literal text is taken from the source.
+    /// A scalar that YAML reads as a number or a boolean. Its literal text is taken from the
+    /// source.
     Inferred(String),
     Text(String),
     List(Vec<Spanned<Yaml>>),
@@ -191,7 +193,8 @@ impl YamlConverter<'_> {
             Yaml::Inferred(read) => NodeValue::Text(self.written(value.defined).unwrap_or(read)),
             Yaml::Text(text) => NodeValue::Text(text),
             Yaml::List(list) => {
-                // An element without a value becomes an empty text, which is reported as an invalid pattern.
+                // An element without a value becomes an empty text, which is reported as an invalid
+                // pattern.
                 let node = |value: Spanned<Yaml>| match self.node(value) {
                     Node {
                         value: NodeValue::Nothing,

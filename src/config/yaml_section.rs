@@ -36,8 +36,8 @@ pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
 
 const CODEX: &str = "codex";
 
-/// Replaces the section `codex` in the text of a YAML file by `section`, or appends it. `section` starts with `codex:` and ends
-/// with a line break. All other bytes are kept, comments too.
+/// Replaces the section `codex` in the text of a YAML file by `section`, or appends it. `section`
+/// starts with `codex:` and ends with a line break. All other bytes are kept, comments too.
 ///
 /// Returns `None` if the section has no lines of its own, or if another section refers to it.
 pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
@@ -78,8 +78,8 @@ pub(crate) fn replaced(text: &str, section: &str) -> Option<String> {
     (has_section && without_codex(Some(after)) == without_codex(before)).then_some(replaced)
 }
 
-/// Replaces the lines of the section between the line `start`, counted from 0, and the key at line `next`. Comments and blank
-/// lines before that key are kept.
+/// Replaces the lines of the section between the line `start`, counted from 0, and the key at line
+/// `next`. Comments and blank lines before that key are kept.
 fn replace_lines(text: &str, start: usize, next: Option<usize>, section: &str) -> String {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut end = next.unwrap_or(lines.len());

@@ -11,9 +11,10 @@ fn matching<'p>(glob: &Glob, paths: &[&'p str]) -> Vec<&'p str> {
     paths.iter().filter(matches).copied().collect()
 }
 
-/// The older tool matched with micromatch, and so does every pattern here, with dot files like any other, except for three
-/// habits that are not relied on: there `docs/**` also matches a file `docs`, `a/**/b/**` a file `a/b`, and `[!ab]` is no
-/// negation. Here they mean what they mean to git and minimatch.
+/// The older tool matched with micromatch, and so does every pattern here, with dot files like any
+/// other, except for three habits that are not relied on: there `docs/**` also matches a file
+/// `docs`, `a/**/b/**` a file `a/b`, and `[!ab]` is no negation. Here they mean what they mean to
+/// git and minimatch.
 #[test]
 fn globs_mean_what_they_meant_to_the_older_tool() {
     let mut lines = include_str!("globs.tsv")

@@ -10,8 +10,8 @@ use crate::object::{Mode, ObjectId};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing {
-    /// Files, links, submodules and empty directories, by their path below `to`. Entries with names that could never be
-    /// published are included. Other directories are implied.
+    /// Files, links, submodules and empty directories, by their path below `to`. Entries with names
+    /// that could never be published are included. Other directories are implied.
     pub entries: BTreeMap<BString, Entry>,
     /// An entry at `to` itself or above it that is not a directory, with its path in the codex.
     pub obstacle: Option<(BString, Mode)>,

@@ -84,8 +84,8 @@ fn entry((content, executable): (u8, bool)) -> Entry {
 }
 
 proptest! {
-    /// After a plan, exactly the source files are at the claimed paths, everything else is as it was, and another plan is
-    /// empty.
+    /// After a plan, exactly the source files are at the claimed paths, everything else is as it
+    /// was, and another plan is empty.
     #[test]
     fn a_plan_changes_claimed_paths_only(
         include in prop::collection::vec(pattern(), 0..3),
@@ -155,7 +155,8 @@ proptest! {
     }
 }
 
-/// An entry with a name that could never be published obstructs files like any other entry, and is never deleted.
+/// An entry with a name that could never be published obstructs files like any other entry, and is
+/// never deleted.
 #[test]
 fn unpublishable_names_count_as_present() {
     let project = project(vec!["docs/**".into()], Vec::new(), None, true);

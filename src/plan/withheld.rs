@@ -12,7 +12,8 @@ use crate::text::pluralize;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Withheld {
-    /// An entry of the codex is in the place of a claimed path, or of a directory above it, and must not be replaced.
+    /// An entry of the codex is in the place of a claimed path, or of a directory above it, and
+    /// must not be replaced.
     Obstructed {
         /// The claimed path in the codex.
         claimed: BString,

@@ -9,7 +9,8 @@ use super::ErrorReport;
 use crate::config::Direction;
 use crate::outcome::{Status, SyncOutcome};
 
-/// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the remote.
+/// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the
+/// remote.
 pub(crate) fn summary(outcome: &SyncOutcome) -> String {
     let mut text = String::from("| project | added | modified | deleted | unchanged | result |\n");
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
@@ -50,11 +51,12 @@ pub(crate) fn summary(outcome: &SyncOutcome) -> String {
     text
 }
 
-/// Makes workflow commands in `output` ineffective, so that file names, contents and messages of the server cannot control
-/// the runner. It reads `::` at the start of a line (after white space) and `##[` anywhere as a command, and also treats
-/// `\r` as the end of a line.
+/// Makes workflow commands in `output` ineffective, so that file names, contents and messages of
+/// the server cannot control the runner. It reads `::` at the start of a line (after white space)
+/// and `##[` anywhere as a command, and also treats `\r` as the end of a line.
 ///
-/// One character of each command is replaced by its JSON escape, so that the value of a JSON document stays the same.
+/// One character of each command is replaced by its JSON escape, so that the value of a JSON
+/// document stays the same.
 pub(crate) fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
     if !output.contains_str("::") && !output.contains_str("##[") {
         return Cow::Borrowed(output);
@@ -74,8 +76,8 @@ pub(crate) fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(harmless)
 }
 
-/// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message are encoded, so that
-/// a message cannot start another command.
+/// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message
+/// are encoded, so that a message cannot start another command.
 pub(crate) fn annotation(level: &str, message: &str) -> String {
     let message = message
         .replace("##[", "#\\u0023[")
@@ -87,7 +89,8 @@ pub(crate) fn annotation(level: &str, message: &str) -> String {
 
 /// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
 ///
-/// The message of a configuration error only counts the problems, so each of its causes becomes an annotation instead.
+/// The message of a configuration error only counts the problems, so each of its causes becomes an
+/// annotation instead.
 pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
     let messages = if error.kind == "configuration" && !error.causes.is_empty() {
         error.causes.as_slice()

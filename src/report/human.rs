@@ -1,5 +1,5 @@
-//! The result of a sync for people: the changes of a dry run, a table with one row per project, the totals, and what
-//! was pushed to which branch.
+//! The result of a sync for people: the changes of a dry run, a table with one row per project, the
+//! totals, and what was pushed to which branch.
 
 use std::fmt::Write;
 
@@ -24,8 +24,8 @@ const MAX_PROJECTS: usize = 40;
 pub(crate) struct View {
     /// Colours.
     pub style: Style,
-    /// The width of the terminal in columns; `None` if the output is not a terminal. A table that is wider gets shorter
-    /// headings.
+    /// The width of the terminal in columns; `None` if the output is not a terminal. A table that
+    /// is wider gets shorter headings.
     pub width: Option<usize>,
     /// Whether the changes of each project are listed.
     pub changes: bool,
@@ -90,8 +90,8 @@ fn write_changes(text: &mut String, project: &ProjectReport, View { style, all, 
 
 /// Formats the table with one row per project.
 ///
-/// If it does not fit the terminal, the headings of the numbers become signs. On a terminal, a run of more than
-/// [`MAX_PROJECTS`] projects only counts those that are up to date.
+/// If it does not fit the terminal, the headings of the numbers become signs. On a terminal, a run
+/// of more than [`MAX_PROJECTS`] projects only counts those that are up to date.
 fn project_table(outcome: &SyncOutcome, view: View) -> String {
     let folds = view.width.is_some() && !view.all && outcome.projects.len() > MAX_PROJECTS;
     let is_folded =
@@ -154,7 +154,8 @@ fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) 
     ]
 }
 
-/// The result column. It is the last one, because escape codes would disturb the alignment of columns after it.
+/// The result column. It is the last one, because escape codes would disturb the alignment of
+/// columns after it.
 fn result(outcome: &ProjectOutcome, style: Style) -> String {
     match outcome {
         ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
@@ -223,8 +224,8 @@ fn statuses_by_direction(outcome: &SyncOutcome) -> String {
     counts.join(", ")
 }
 
-/// The last line: the commits that were pushed and to which branch, or the reason why there were none. `None` if the
-/// run failed, because the error explains it.
+/// The last line: the commits that were pushed and to which branch, or the reason why there were
+/// none. `None` if the run failed, because the error explains it.
 fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let name = escaped(remote.branch.as_deref()?.as_bytes()).to_string();
@@ -256,7 +257,8 @@ fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     }
 }
 
-/// The last line of a run that had nothing to push, or was not meant to push. `branch` names the branch and its remote.
+/// The last line of a run that had nothing to push, or was not meant to push. `branch` names the
+/// branch and its remote.
 fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
     let before = outcome.remote.before;
     let at_tip = before.map_or(", which has no commits".to_owned(), |tip| {

@@ -1,5 +1,5 @@
-//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may be added, but are
-//! never renamed or reordered.
+//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may
+//! be added, but are never renamed or reordered.
 
 use bstr::ByteSlice;
 use schemars::JsonSchema;
@@ -30,7 +30,8 @@ pub(crate) struct SyncDocument {
     pub projects: Vec<Project>,
     /// Sums over all projects.
     pub totals: Totals,
-    /// Whether commits were pushed and verified; `null` if they were sent and the result is unknown.
+    /// Whether commits were pushed and verified; `null` if they were sent and the result is
+    /// unknown.
     pub pushed: Option<bool>,
     /// The number of pushes that were attempted.
     pub attempts: u32,
@@ -68,7 +69,8 @@ pub(crate) struct Project {
     pub direction: Direction,
     /// The result.
     pub status: Status,
-    /// Number of added files; `null`, like all numbers here, if the project was not compared with the codex.
+    /// Number of added files; `null`, like all numbers here, if the project was not compared with
+    /// the codex.
     pub added: Option<u64>,
     /// Number of files with changed contents or mode.
     pub modified: Option<u64>,
@@ -97,7 +99,8 @@ pub(crate) struct Project {
 pub(crate) struct LastSync {
     /// The time, in RFC 3339 format and UTC.
     pub time: Option<String>,
-    /// The commit of the codex: the one made by the sync or, in direction `from-codex`, the tip that was pulled.
+    /// The commit of the codex: the one made by the sync or, in direction `from-codex`, the tip
+    /// that was pulled.
     pub commit: Option<String>,
     /// The URL of the source repository, without user name and password.
     pub source: Option<String>,
@@ -152,10 +155,11 @@ impl LastSync {
 pub(crate) struct FileChange {
     /// `added`, `modified` or `deleted`.
     pub op: &'static str,
-    /// The path in the codex or, in direction `from-codex`, in the cache. Unprintable characters are escaped.
+    /// The path in the codex or, in direction `from-codex`, in the cache. Unprintable characters
+    /// are escaped.
     pub path: String,
-    /// The path of the source: below the project's root or, in direction `from-codex`, in the codex. `null` for a
-    /// deletion.
+    /// The path of the source: below the project's root or, in direction `from-codex`, in the
+    /// codex. `null` for a deletion.
     pub source: Option<String>,
     /// The new size in bytes; `null` for a deletion.
     pub size: Option<u64>,
@@ -170,7 +174,8 @@ pub(crate) struct Warning {
     pub message: String,
 }
 
-/// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of a project.
+/// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of
+/// a project.
 pub(crate) fn document(
     outcome: &SyncOutcome,
     error: Option<ErrorReport>,
@@ -239,7 +244,8 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
     }
 }
 
-/// Builds the part of the document for one project. A commit that was sent but not confirmed is included.
+/// Builds the part of the document for one project. A commit that was sent but not confirmed is
+/// included.
 fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
     let plan = report.plan.as_ref();
     let counts = plan.map(ProjectPlan::counts);

@@ -1,5 +1,5 @@
-//! Formats the progress and the result of a run, for people and for programs. The commands other than `sync` and
-//! `status` format their own results.
+//! Formats the progress and the result of a run, for people and for programs. The commands other
+//! than `sync` and `status` format their own results.
 
 pub(crate) mod github;
 pub(crate) mod human;
@@ -28,7 +28,8 @@ pub(crate) struct ErrorReport {
     pub causes: Vec<String>,
 }
 
-/// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2 minutes`.
+/// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2
+/// minutes`.
 ///
 /// `templates/status.js` formats ages in the same way.
 pub(crate) fn ago(seconds: i64) -> String {

@@ -1,7 +1,7 @@
 //! The HTML report of `status --html`: one self-contained page, which is complete without scripts.
 //!
-//! File names and commit messages cannot inject markup: the template escapes every value, and the page's content
-//! security policy allows only the script and the style that are embedded in it.
+//! File names and commit messages cannot inject markup: the template escapes every value, and the
+//! page's content security policy allows only the script and the style that are embedded in it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,8 +28,8 @@ const MAX_WARNINGS: usize = 100;
 
 /// Renders the page of a run that ended without an error of its own.
 ///
-/// `errors` returns the error of a project. `now` is the time that the page shows as its own, in seconds since the
-/// epoch. `all` shows long lists in full.
+/// `errors` returns the error of a project. `now` is the time that the page shows as its own, in
+/// seconds since the epoch. `all` shows long lists in full.
 pub(crate) fn page(
     outcome: &SyncOutcome,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
@@ -181,8 +181,8 @@ fn state(status: Status) -> (&'static str, &'static str, u8) {
     }
 }
 
-/// The tiles above the table: all projects, then those of each state. The first one has no state, and removes the
-/// filter.
+/// The tiles above the table: all projects, then those of each state. The first one has no state,
+/// and removes the filter.
 fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
     let totals = outcome.totals();
     // A project that is synced in both directions has two entries.
@@ -322,7 +322,8 @@ fn brief(url: &str) -> String {
 struct Parts;
 
 impl Parts {
-    /// Returns the parts of `message`; `true` marks a part between two backticks, which is shown as code.
+    /// Returns the parts of `message`; `true` marks a part between two backticks, which is shown as
+    /// code.
     fn of(message: &str) -> impl Iterator<Item = (bool, &str)> {
         // With an odd number of backticks it is not clear which ones are pairs.
         let is_paired = message.matches('`').count().is_multiple_of(2);
@@ -359,8 +360,8 @@ mod tests {
 
     #[test]
     fn style_and_script_cannot_end_their_element() {
-        // Otherwise the browser would see other contents than those of the digest, and block them. It would also
-        // normalize a carriage return.
+        // Otherwise the browser would see other contents than those of the digest, and block them.
+        // It would also normalize a carriage return.
         for contents in [STYLE, SCRIPT] {
             assert!(!contents.contains("</") && !contents.contains('\r'));
         }

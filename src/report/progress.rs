@@ -1,5 +1,5 @@
-//! Progress on a terminal: one line per stage, drawn only when the stage takes longer than 250 ms, and removed at its
-//! end.
+//! Progress on a terminal: one line per stage, drawn only when the stage takes longer than 250 ms,
+//! and removed at its end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +30,8 @@ struct Bars {
 }
 
 impl Progress {
-    /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines, such as warnings,
-    /// while no bar is on the screen.
+    /// Draws progress if `draw` is set. `print` is called for the events that are permanent lines,
+    /// such as warnings, while no bar is on the screen.
     pub(crate) fn new(draw: bool, print: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let target = if draw {
             ProgressDrawTarget::stderr_with_hz(20)
@@ -53,8 +53,9 @@ impl Progress {
     }
 }
 
-/// Starts the thread that redraws the lines, so that a stage without events, such as a wait for the server, shows that
-/// the program is alive. It ends when the bars are dropped. If no thread can be started, such a stage shows no line.
+/// Starts the thread that redraws the lines, so that a stage without events, such as a wait for the
+/// server, shows that the program is alive. It ends when the bars are dropped. If no thread can be
+/// started, such a stage shows no line.
 fn spawn_ticker(bars: &Arc<Bars>) {
     let bars = Arc::downgrade(bars);
     let _ = thread::Builder::new()
@@ -73,8 +74,8 @@ impl Bars {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Redraws every stage that has run for longer than [`DELAY`], except the signing of commits: between two signatures a
-    /// program may ask for a passphrase on the same terminal.
+    /// Redraws every stage that has run for longer than [`DELAY`], except the signing of commits:
+    /// between two signatures a program may ask for a passphrase on the same terminal.
     fn tick(&self) {
         for (stage, (since, bar)) in self.stages().iter_mut() {
             if *stage != Stage::Sign && since.elapsed() >= DELAY {

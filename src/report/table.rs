@@ -2,8 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-/// Formats a table with right-aligned columns at the indexes in `numbers`. Lines that are wider than the terminal are
-/// neither cut nor wrapped.
+/// Formats a table with right-aligned columns at the indexes in `numbers`. Lines that are wider
+/// than the terminal are neither cut nor wrapped.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,

@@ -12,10 +12,12 @@ use crate::workspace::project::{DenyList, is_private_name};
 /// Directories in which a workspace keeps its cache and its state by default.
 const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/state"];
 
-/// Decides whether a walk may enter a path, whatever the patterns say and whatever symlink points there.
+/// Decides whether a walk may enter a path, whatever the patterns say and whatever symlink points
+/// there.
 ///
-/// Every check is made on the resolved path of an entry. Below a directory that was entered through a symlink, the path
-/// that the walk reports is not the resolved one, so the symlinks are recorded as they are followed.
+/// Every check is made on the resolved path of an entry. Below a directory that was entered through
+/// a symlink, the path that the walk reports is not the resolved one, so the symlinks are recorded
+/// as they are followed.
 pub(super) struct Boundary {
     /// The project's root, resolved.
     root: PathBuf,
@@ -39,8 +41,8 @@ impl Boundary {
         }
     }
 
-    /// Whether exactly this resolved path is on the deny list. A walk does not enter such a path, so paths below it need no
-    /// check.
+    /// Whether exactly this resolved path is on the deny list. A walk does not enter such a path,
+    /// so paths below it need no check.
     pub(super) fn denies(&self, path: &Path, is_directory: bool) -> bool {
         self.denied.contains(path)
             || (is_directory && self.list.roots.contains(path))
@@ -93,8 +95,8 @@ impl Boundary {
             .any(|path| path.file_name() == Some(OsStr::new(".git")) || self.denies(path, true))
     }
 
-    /// Whether a path is a configuration file with secrets, also a backup copy that an editor made of one, or the cache or
-    /// state of another workspace.
+    /// Whether a path is a configuration file with secrets, also a backup copy that an editor made
+    /// of one, or the cache or state of another workspace.
     fn is_private(&self, path: &Path) -> bool {
         if OWN_DIRECTORIES.iter().any(|own| path.ends_with(own)) {
             return true;

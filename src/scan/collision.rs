@@ -18,8 +18,8 @@ pub struct Collision {
     pub first: (BString, String),
     /// The path of the other file, below the root, and the pattern that claims it.
     pub second: (BString, String),
-    /// The path in the codex, below the project's `to`. If the paths differ, it is that of the second file, or the one that
-    /// would be a file and a directory.
+    /// The path in the codex, below the project's `to`. If the paths differ, it is that of the
+    /// second file, or the one that would be a file and a directory.
     pub destination: BString,
     /// The kind of the clash.
     pub clash: Clash,
@@ -31,7 +31,8 @@ pub struct Collision {
 pub enum Clash {
     /// The paths are equal.
     Same,
-    /// The paths differ only in case or Unicode form, so that some file systems treat them as equal.
+    /// The paths differ only in case or Unicode form, so that some file systems treat them as
+    /// equal.
     Spelling,
     /// One path is a directory of the other.
     Nested,

@@ -1,8 +1,10 @@
-//! Reads a project's claimed files and gives each the id that git would give it. No repository is needed.
+//! Reads a project's claimed files and gives each the id that git would give it. No repository is
+//! needed.
 //!
-//! A missing or unreadable root is an error and never an empty project. A file that changes while it is read is an error.
-//! Nothing outside the root is opened: every file is opened relative to a handle of the root that refuses to leave it, so
-//! that links which are created in the meantime have no effect.
+//! A missing or unreadable root is an error and never an empty project. A file that changes while
+//! it is read is an error. Nothing outside the root is opened: every file is opened relative to a
+//! handle of the root that refuses to leave it, so that links which are created in the meantime
+//! have no effect.
 
 mod boundary;
 mod claimed_file;
@@ -35,7 +37,8 @@ pub use snapshot::{SkipReason, Skipped, Snapshot, SourceFile, Survey};
 pub use stat_cache::{StatCache, StatCachePolicy};
 pub(crate) use useless_patterns::useless_patterns;
 
-/// Scans one project. Files are read in parallel, and the result does not depend on the number of threads.
+/// Scans one project. Files are read in parallel, and the result does not depend on the number of
+/// threads.
 #[tracing::instrument(level = "debug", name = "scan", skip_all, fields(project = %project.name, files))]
 pub fn scan(
     project: &Project,
@@ -87,7 +90,8 @@ pub fn scan(
             files.push((claim.destination.into(), source_file));
         }
     }
-    // The nodes of a map that is built in one go are full. Those of a map that grows in order are half empty.
+    // The nodes of a map that is built in one go are full. Those of a map that grows in order are
+    // half empty.
     let files: BTreeMap<_, _> = files.into_iter().collect();
     skipped.sort_by(|a, b| a.source.cmp(&b.source));
     tracing::Span::current().record("files", files.len());
@@ -99,7 +103,8 @@ pub fn scan(
     })
 }
 
-/// The directories of the cache and of recorded state below `root`, the resolved root, that can contain claimed files.
+/// The directories of the cache and of recorded state below `root`, the resolved root, that can
+/// contain claimed files.
 fn own_directories(project: &Project, root: &Path) -> Vec<BString> {
     let configured = project.scan.deny_list.own_directories.iter();
     configured

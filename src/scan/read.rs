@@ -47,7 +47,8 @@ impl SourceRoot {
         &self.path
     }
 
-    /// Reads the file at `source` and hashes it. If `cache` shows that it is unchanged, it is not read.
+    /// Reads the file at `source` and hashes it. If `cache` shows that it is unchanged, it is not
+    /// read.
     pub(super) fn hash(
         &self,
         source: &BStr,
@@ -101,7 +102,8 @@ impl SourceRoot {
             });
         };
 
-        // The stat from before the read is recorded, so that the next scan notices if the file was written since.
+        // The stat from before the read is recorded, so that the next scan notices if the file was
+        // written since.
         if let Some(look) = entry {
             cache.record(source, look.stat, id, true);
         }
@@ -124,8 +126,8 @@ impl SourceRoot {
         )))
     }
 
-    /// Reads a scanned file again, to publish it. It is an error if its contents are not those of the scan, so that the
-    /// published files are exactly the planned ones.
+    /// Reads a scanned file again, to publish it. It is an error if its contents are not those of
+    /// the scan, so that the published files are exactly the planned ones.
     pub(crate) fn contents(&self, file: &SourceFile) -> Result<Vec<u8>, ScanError> {
         let error = |source| ScanError::Read {
             path: file.source.clone(),
@@ -156,8 +158,8 @@ impl SourceRoot {
         }
     }
 
-    /// Opens a file inside the root. The handle rejects links with an absolute target, so such a link is resolved first if
-    /// its target is inside the root.
+    /// Opens a file inside the root. The handle rejects links with an absolute target, so such a
+    /// link is resolved first if its target is inside the root.
     fn open_file(&self, path: &Path) -> io::Result<File> {
         let options = platform::reading();
         self.dir.open_with(path, &options).or_else(|refused| {

@@ -16,8 +16,8 @@ pub struct Snapshot {
     pub files: BTreeMap<BString, SourceFile>,
     /// Paths that a pattern matches and that are not published. Their copies in the codex are kept.
     pub skipped: Vec<Skipped>,
-    /// The directories of the cache and of recorded state in which the patterns match files. The files are not published, and
-    /// their copies in the codex are kept.
+    /// The directories of the cache and of recorded state in which the patterns match files. The
+    /// files are not published, and their copies in the codex are kept.
     pub own_directories: Vec<BString>,
     /// The indexes of the rules of the project's claims that match no file.
     pub unmatched: Vec<usize>,
@@ -84,11 +84,12 @@ pub enum SkipReason {
     /// Symlinks are not published (`symlinks: skip`).
     #[error("symlinks are not published (`sync.symlinks: skip`)")]
     Link,
-    /// A symlink that no pattern matches may point to a directory with matching files, and is not followed.
+    /// A symlink that no pattern matches may point to a directory with matching files, and is not
+    /// followed.
     #[error("the symlink is not followed (`sync.symlinks`)")]
     NotFollowed,
-    /// A symlink to a directory is published as a symlink (`symlinks: preserve`), while another rule claims files below
-    /// it.
+    /// A symlink to a directory is published as a symlink (`symlinks: preserve`), while another
+    /// rule claims files below it.
     #[error("the symlink is preserved and not followed (`sync.symlinks`)")]
     Preserved,
     /// A socket, pipe or device.

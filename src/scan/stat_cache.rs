@@ -48,12 +48,14 @@ pub struct StatCachePolicy {
     pub trust: bool,
     /// Whether the caches are written. A dry run writes nothing.
     pub keep: bool,
-    /// Notified as soon as a file differs from the last scan, so that the fetch can start before the scan ends.
+    /// Notified as soon as a file differs from the last scan, so that the fetch can start before
+    /// the scan ends.
     pub changed: Option<Sender<()>>,
 }
 
 impl StatCache {
-    /// Opens the cache for the directory at `root`. It is empty if it does not exist or if its entries are not to be used.
+    /// Opens the cache for the directory at `root`. It is empty if it does not exist or if its
+    /// entries are not to be used.
     pub fn open(policy: &StatCachePolicy, root: &Path) -> Self {
         let key = hash(Kind::Blob, bytes_of(root));
         let path = policy.directory.join("stat").join(key.to_string());
@@ -73,8 +75,8 @@ impl StatCache {
         }
     }
 
-    /// The id of the file at `source`, if it is certain that the file is the one that was hashed before. For
-    /// `keeps_change_times` see [`Stat::is_surely`].
+    /// The id of the file at `source`, if it is certain that the file is the one that was hashed
+    /// before. For `keeps_change_times` see [`Stat::is_surely`].
     pub(super) fn lookup(
         &self,
         source: &BStr,

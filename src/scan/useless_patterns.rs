@@ -1,4 +1,5 @@
-//! Finds patterns that publish nothing: they match no file, or they name files that a default exclude leaves out.
+//! Finds patterns that publish nothing: they match no file, or they name files that a default
+//! exclude leaves out.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,16 @@ pub(crate) struct UselessPattern<'p> {
     pub message: String,
 }
 
-/// Finds the useless patterns of projects. Each project comes with the indexes of its rules that match no file. A pattern
-/// that several projects share is useful if it matches in one of them, and the default patterns are always useful.
+/// Finds the useless patterns of projects. Each project comes with the indexes of its rules that
+/// match no file. A pattern that several projects share is useful if it matches in one of them, and
+/// the default patterns are always useful.
 pub(crate) fn useless_patterns<'p>(
     surveyed: &[(&'p Project, &[usize])],
 ) -> Vec<UselessPattern<'p>> {
     // The messages, in the order of projects and rules.
     let mut order: Vec<String> = Vec::new();
-    // For each message, the projects that have the pattern, and whether it is useless in all of them.
+    // For each message, the projects that have the pattern, and whether it is useless in all of
+    // them.
     let mut shared: BTreeMap<String, (Vec<&Project>, bool)> = BTreeMap::new();
     for (project, unmatched) in surveyed {
         for number in project.claims.rules() {

@@ -1,4 +1,5 @@
-//! Finds the files that a project's patterns claim. Only directories that can contain such a file are entered.
+//! Finds the files that a project's patterns claim. Only directories that can contain such a file
+//! are entered.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,7 +89,8 @@ struct Visited {
     skipped: Option<Skipped>,
 }
 
-/// Decides whether the entry at `source`, which is not a directory, is published. `rules` are those that match it.
+/// Decides whether the entry at `source`, which is not a directory, is published. `rules` are those
+/// that match it.
 fn visit(project: &Project, entry: &ignore::DirEntry, source: BString, rules: &[usize]) -> Visited {
     let skipped = |source: BString, reason| Some(Skipped { source, reason });
 
@@ -134,7 +136,8 @@ fn visit(project: &Project, entry: &ignore::DirEntry, source: BString, rules: &[
     }
 }
 
-/// Whether a symlink that is not followed and that no pattern matches may hide claimed files below it.
+/// Whether a symlink that is not followed and that no pattern matches may hide claimed files below
+/// it.
 fn hides_files(project: &Project, link: &Path, source: &[u8]) -> bool {
     let is_file = || fs::metadata(link).is_ok_and(|target| !target.is_dir());
     project.scan.symlinks != Symlinks::FollowInside && project.claims.can_hold(source) && !is_file()
@@ -153,7 +156,8 @@ fn hides_files_of_others(
         && fs::metadata(link.path()).is_ok_and(|target| target.is_dir())
 }
 
-/// Decides which entries a walk visits. The walker calls it from its iterator, so results are collected here.
+/// Decides which entries a walk visits. The walker calls it from its iterator, so results are
+/// collected here.
 struct EntryFilter {
     project: Project,
     root: PathBuf,
@@ -195,7 +199,8 @@ impl EntryFilter {
         }
     }
 
-    /// Whether `entry` is inside the boundary and can be, or contain, a claimed file. A symlink is judged by its target.
+    /// Whether `entry` is inside the boundary and can be, or contain, a claimed file. A symlink is
+    /// judged by its target.
     fn is_inside(&self, entry: &ignore::DirEntry, is_directory: bool) -> bool {
         if entry.depth() == 0 {
             return true;
@@ -236,7 +241,8 @@ impl EntryFilter {
     }
 }
 
-/// Returns an error if an ignore file of `directory` is a pipe, socket or device: reading it could block for ever.
+/// Returns an error if an ignore file of `directory` is a pipe, socket or device: reading it could
+/// block for ever.
 fn check_ignore_files(directory: &Path) -> Result<(), ScanError> {
     for name in [".gitignore", ".git/info/exclude"] {
         let path = directory.join(name);
@@ -247,8 +253,8 @@ fn check_ignore_files(directory: &Path) -> Result<(), ScanError> {
     Ok(())
 }
 
-/// Handles an error of the walker: a broken symlink is skipped, and a path that no pattern can match is ignored. Any
-/// other error fails the project.
+/// Handles an error of the walker: a broken symlink is skipped, and a path that no pattern can
+/// match is ignored. Any other error fails the project.
 fn skip_or_fail(
     project: &Project,
     root: &Path,

@@ -29,8 +29,8 @@ impl<'r> Authorship<'r> {
         }
     }
 
-    /// The signer of the commits; `None` if they are not signed. The key is determined by the first call, so that a run
-    /// without commits needs no key.
+    /// The signer of the commits; `None` if they are not signed. The key is determined by the first
+    /// call, so that a run without commits needs no key.
     pub(super) fn signer(&self) -> Result<Option<&Signer>, SigningError> {
         if let Some(signer) = self.signer.get() {
             return Ok(signer.as_ref());

@@ -1,5 +1,6 @@
-//! Updates the local caches after a publication, so that they have the published files at their paths in the codex, and
-//! none of projects that are no longer configured. The codex is what counts, so an error here is only a warning.
+//! Updates the local caches after a publication, so that they have the published files at their
+//! paths in the codex, and none of projects that are no longer configured. The codex is what
+//! counts, so an error here is only a warning.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -46,13 +47,14 @@ pub(super) struct CacheUpdate<'r> {
 struct UpdateGroup<'p> {
     path: &'p Path,
     projects: Vec<&'p PublishedProject<'p>>,
-    /// Whether the files of projects that are no longer configured are removed. A run in both directions leaves that to
-    /// the pull into the same cache, which reports on these projects.
+    /// Whether the files of projects that are no longer configured are removed. A run in both
+    /// directions leaves that to the pull into the same cache, which reports on these projects.
     removes: bool,
 }
 
 impl CacheUpdate<'_> {
-    /// Updates the caches of `projects`. A dry run simulates that, and returns the caches that would change.
+    /// Updates the caches of `projects`. A dry run simulates that, and returns the caches that
+    /// would change.
     pub(super) fn update_caches(
         &self,
         projects: &[PublishedProject<'_>],
@@ -151,8 +153,9 @@ impl CacheUpdate<'_> {
         }
     }
 
-    /// Whether the cache already has what the projects published. The tip is not compared, because other projects move it
-    /// and these files stay the same. With `--force` and `--rescan`, the files themselves are compared.
+    /// Whether the cache already has what the projects published. The tip is not compared, because
+    /// other projects move it and these files stay the same. With `--force` and `--rescan`, the
+    /// files themselves are compared.
     fn is_up_to_date(
         &self,
         cache: &Cache,
@@ -208,7 +211,8 @@ impl CacheUpdate<'_> {
         self.warn_of_stale("update", project, kept.chain(refused), warnings);
     }
 
-    /// Warns about the removed files of a project that is no longer configured, and about those that stay.
+    /// Warns about the removed files of a project that is no longer configured, and about those
+    /// that stay.
     fn warn_of_removed(
         &self,
         project: &ProjectName,
@@ -241,7 +245,8 @@ impl CacheUpdate<'_> {
     }
 }
 
-/// The source of each file that the projects published, by its path in the codex, with the index of its project.
+/// The source of each file that the projects published, by its path in the codex, with the index of
+/// its project.
 fn sources<'p>(group: &UpdateGroup<'p>) -> HashMap<BString, (usize, &'p SourceFile)> {
     let mut sources = HashMap::new();
     for published in &group.projects {

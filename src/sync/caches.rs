@@ -1,5 +1,5 @@
-//! Work on the local caches that both directions of a sync share: open them, write them, remove the files of projects that are
-//! no longer configured, and warn about files that are kept or replaced.
+//! Work on the local caches that both directions of a sync share: open them, write them, remove the
+//! files of projects that are no longer configured, and warn about files that are kept or replaced.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,7 +29,8 @@ pub(super) fn open_cache(request: &SyncRequest<'_>, path: &Path) -> Result<Cache
     })
 }
 
-/// Applies a plan to a cache, or in a dry run simulates it. `contents` returns the content of a file.
+/// Applies a plan to a cache, or in a dry run simulates it. `contents` returns the content of a
+/// file.
 pub(super) fn apply_plan(
     request: &SyncRequest<'_>,
     cache: &mut Cache,
@@ -61,7 +62,8 @@ pub(super) fn unused_cache<'r>(request: &SyncRequest<'r>) -> Option<&'r Path> {
     if is_used || workspace.projects_vary || !workspace.owns_cache(path) {
         return None;
     }
-    // If the manifest cannot be read, there may be files. The error is reported when the cache is opened again.
+    // If the manifest cannot be read, there may be files. The error is reported when the cache is
+    // opened again.
     let cache = Cache::open_read_only(path);
     let is_empty = cache.is_ok_and(|cache| cache.manifest().owners.is_empty());
     (path.is_dir() && !is_empty).then_some(path)
@@ -75,8 +77,8 @@ pub(super) fn message_of(error: &CacheError) -> String {
     }
 }
 
-/// Requests that remove the files of projects which are no longer configured. There are none if another workspace uses
-/// the cache too, or if the next run may have other projects.
+/// Requests that remove the files of projects which are no longer configured. There are none if
+/// another workspace uses the cache too, or if the next run may have other projects.
 pub(super) fn removed_project_requests(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Request> {
     let workspace = request.workspace;
     if workspace.projects_vary || !workspace.owns_cache(cache.path()) {
@@ -85,8 +87,8 @@ pub(super) fn removed_project_requests(request: &SyncRequest<'_>, cache: &Cache)
     cache.removal_requests(|owner| !workspace.uses_cache(&owner.project, cache.path()))
 }
 
-/// Merges the results of the requests for `projects` by project, because a project that published and pulled has two.
-/// Empty results are left out.
+/// Merges the results of the requests for `projects` by project, because a project that published
+/// and pulled has two. Empty results are left out.
 pub(super) fn merge_results(
     projects: Vec<ProjectName>,
     results: Vec<RequestResult>,
@@ -150,7 +152,8 @@ pub(super) fn warn_kept(
     }
 }
 
-/// Warns about files that the cache did not write and that were deleted to make room for others, because of `--force`.
+/// Warns about files that the cache did not write and that were deleted to make room for others,
+/// because of `--force`.
 pub(super) fn warn_replaced(
     request: &SyncRequest<'_>,
     project: &ProjectName,

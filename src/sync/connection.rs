@@ -1,4 +1,5 @@
-//! One connection to the remote for all steps of a run: publishing, pulling, and reading the history.
+//! One connection to the remote for all steps of a run: publishing, pulling, and reading the
+//! history.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

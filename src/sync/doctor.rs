@@ -1,4 +1,5 @@
-//! Checks whether a sync would work: takes the same steps, each on its own, without pushing anything.
+//! Checks whether a sync would work: takes the same steps, each on its own, without pushing
+//! anything.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -210,8 +211,8 @@ fn unmatched_patterns(messages: Vec<String>) -> Verdict {
     }
 }
 
-/// Checks the patterns of `sync.from_codex.include`: each one must match a file of the codex. `None` if no project has
-/// any.
+/// Checks the patterns of `sync.from_codex.include`: each one must match a file of the codex.
+/// `None` if no project has any.
 fn pulled_patterns(
     request: &SyncRequest<'_>,
     store: &Store,
@@ -246,7 +247,8 @@ fn pulled_patterns(
     })
 }
 
-/// Checks the roots of the publishing projects: each one must be readable and contain a file to publish.
+/// Checks the roots of the publishing projects: each one must be readable and contain a file to
+/// publish.
 fn roots(request: &SyncRequest<'_>, surveys: &[Surveyed<'_>]) -> Verdict {
     if publishing(request).next().is_none() {
         return nothing_published();
@@ -367,8 +369,8 @@ fn existing(path: &Path) -> &Path {
     path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
-/// The result for a remote that answered. It mentions the credentials only if some were sent: a local path needs none,
-/// and a server may be readable by everyone.
+/// The result for a remote that answered. It mentions the credentials only if some were sent: a
+/// local path needs none, and a server may be readable by everyone.
 fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
     let remote = &request.workspace.remote;
     let by_key = !url.is_http() && url.local_path().is_none();
@@ -395,8 +397,8 @@ fn branch(session: &RemoteSession) -> Verdict {
     })
 }
 
-/// Checks this machine's clock against the time of the tip, because commits that are older than their parent confuse
-/// other tools.
+/// Checks this machine's clock against the time of the tip, because commits that are older than
+/// their parent confuse other tools.
 fn clock(now: i64, tip: Option<i64>) -> Verdict {
     match tip {
         Some(time) if time > now + MAX_SKEW => Verdict::Warning {
@@ -410,7 +412,8 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
     }
 }
 
-/// Requests a push without sending any objects. Server hooks and branch protection only act on a real push.
+/// Requests a push without sending any objects. Server hooks and branch protection only act on a
+/// real push.
 fn push_permission(session: &RemoteSession) -> Verdict {
     let store = session.store();
     let reply = commit_to_offer(store, session.base.tip).map(|id| {
@@ -435,8 +438,8 @@ fn push_permission(session: &RemoteSession) -> Verdict {
     }
 }
 
-/// True if the server denied write access to a client that can read; false if the server is merely unavailable. ssh gives
-/// no code, so `SshKeyRefused` and `Other` count as denial.
+/// True if the server denied write access to a client that can read; false if the server is merely
+/// unavailable. ssh gives no code, so `SshKeyRefused` and `Other` count as denial.
 fn denies_access(kind: RemoteErrorKind) -> bool {
     kind.is_refusal()
         || matches!(

@@ -1,8 +1,9 @@
-//! Finds out when each project was last synced, and from which revision. A sync does not need this, so it is only done
-//! for output that shows it. A failure is not an error of the run: it becomes the reason why the value is unknown.
+//! Finds out when each project was last synced, and from which revision. A sync does not need this,
+//! so it is only done for output that shows it. A failure is not an error of the run: it becomes
+//! the reason why the value is unknown.
 //!
-//! For published projects the source is the history of the codex, which includes the syncs of other people and
-//! machines. For pulled projects it is the manifest of the local cache.
+//! For published projects the source is the history of the codex, which includes the syncs of other
+//! people and machines. For pulled projects it is the manifest of the local cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,8 @@ use crate::workspace::Project;
 
 /// The numbers of commits to fetch. Each step is only taken while a project has not been found.
 const DEPTHS: [u32; 3] = [256, 4096, 65_536];
-/// The maximum depth if the server ignores the filter and sends the contents of every commit as well.
+/// The maximum depth if the server ignores the filter and sends the contents of every commit as
+/// well.
 const UNFILTERED_DEPTH: u32 = 4096;
 
 /// The result of the search for the syncs of published projects.
@@ -33,10 +35,11 @@ enum Lookup {
     Unavailable(String),
 }
 
-/// Adds the last sync of each project to the outcome of a run that succeeded. The history is fetched into a temporary
-/// clone, and nothing else is written.
+/// Adds the last sync of each project to the outcome of a run that succeeded. The history is
+/// fetched into a temporary clone, and nothing else is written.
 ///
-/// An interruption becomes the failure of the run; any other failure is added to the projects and as a warning.
+/// An interruption becomes the failure of the run; any other failure is added to the projects and
+/// as a warning.
 pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
     let mut lookup = match look_up(request, outcome) {
         Ok(lookup) => lookup,
@@ -102,9 +105,11 @@ fn look_up(request: &SyncRequest<'_>, outcome: &SyncOutcome) -> Result<Lookup, S
     Ok(Lookup::Found(history))
 }
 
-/// Fetches the history of `branch` in steps of [`DEPTHS`] until the last sync of every project in `names` is found.
+/// Fetches the history of `branch` in steps of [`DEPTHS`] until the last sync of every project in
+/// `names` is found.
 ///
-/// The search starts at `tip`, the commit that the plan was compared with, even if the branch has moved since.
+/// The search starts at `tip`, the commit that the plan was compared with, even if the branch has
+/// moved since.
 fn fetch(
     request: &SyncRequest<'_>,
     branch: &str,
@@ -120,7 +125,8 @@ fn fetch(
         let fetched = repeater.run(Some(&request.interrupt), || {
             transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
         })?;
-        // `tip` can be missing if so many commits were pushed since that it is below the depth, or after a force push.
+        // `tip` can be missing if so many commits were pushed since that it is below the depth, or
+        // after a force push.
         let start = if store.read_commit(tip).is_some() {
             tip
         } else {

@@ -1,7 +1,7 @@
 //! Runs a sync: `publish` to the codex, then `pull` from it.
 //!
-//! Success is reported only for commits that the remote has confirmed. A project that fails or is withheld does not affect
-//! the others, unless the run is `--atomic`. No push is ever forced.
+//! Success is reported only for commits that the remote has confirmed. A project that fails or is
+//! withheld does not affect the others, unless the run is `--atomic`. No push is ever forced.
 
 mod authorship;
 mod cache_update;
@@ -27,8 +27,9 @@ use crate::workspace::Project;
 pub use crate::plan::DeletePolicy;
 pub use request::SyncRequest;
 
-/// Syncs the selected projects, each in its direction: first all that publish, then all that pull, unless publishing
-/// failed as a whole. A dry run only plans. An error of the run is a part of the outcome.
+/// Syncs the selected projects, each in its direction: first all that publish, then all that pull,
+/// unless publishing failed as a whole. A dry run only plans. An error of the run is a part of the
+/// outcome.
 pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     let started = Instant::now();
     if !request.offline {
@@ -36,7 +37,8 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(request.workspace.jobs)
-        // Trees are edited recursively, and a path may have two thousand levels. Unused stack costs nothing.
+        // Trees are edited recursively, and a path may have two thousand levels. Unused stack costs
+        // nothing.
         .stack_size(64 << 20)
         .build();
     let mut outcome = match pool {

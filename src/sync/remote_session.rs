@@ -27,7 +27,8 @@ use crate::platform;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
 
-/// The number of commits that are searched first for the commits of this run, if others pushed after it.
+/// The number of commits that are searched first for the commits of this run, if others pushed
+/// after it.
 const FIRST_SEARCH: u32 = 256;
 /// The factor by which each further search is deeper.
 const SEARCH_GROWTH: u32 = 8;
@@ -39,20 +40,24 @@ pub(super) struct RemoteSession {
     pub(super) transport: Connection,
     /// The clone; `None` before the first fetch.
     pub(super) store: Option<Store>,
-    /// The recorded listings of the base, which are used instead of a fetch. There is one per project or none at all.
+    /// The recorded listings of the base, which are used instead of a fetch. There is one per
+    /// project or none at all.
     recorded: Vec<Listing>,
     pub(super) base: Base,
     pub(super) target: PushTarget,
     repeater: Repeater,
-    /// The error of a fetch that was started before it was known to be necessary. The next fetch returns it.
+    /// The error of a fetch that was started before it was known to be necessary. The next fetch
+    /// returns it.
     deferred_error: Option<SyncError>,
-    /// The refs that the remote listed after the last push. The next fetch updates base and target from them.
+    /// The refs that the remote listed after the last push. The next fetch updates base and target
+    /// from them.
     pub(super) refs_after_push: Option<RemoteRefs>,
     /// Held until the session is dropped: one run at a time per remote on this machine.
     _queue_lock: Option<QueueLock>,
 }
 
-/// The branch that the commits of a run go on top of: the target or, if that does not exist yet, the remote's HEAD.
+/// The branch that the commits of a run go on top of: the target or, if that does not exist yet,
+/// the remote's HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     pub(super) branch: String,
@@ -64,10 +69,11 @@ pub(super) struct Base {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PushTarget {
     pub(super) branch: String,
-    /// The tip of the branch, as it was last seen; `None` if the branch does not exist. A push replaces exactly this tip.
+    /// The tip of the branch, as it was last seen; `None` if the branch does not exist. A push
+    /// replaces exactly this tip.
     pub(super) tip: Option<ObjectId>,
-    /// Whether the branch existed at any time of this run. A branch that was deleted during the run is never created
-    /// again.
+    /// Whether the branch existed at any time of this run. A branch that was deleted during the run
+    /// is never created again.
     pub(super) existed: bool,
 }
 
@@ -86,7 +92,8 @@ impl PushTarget {
     }
 }
 
-/// Finds the branch and fetches nothing. A missing repository or branch is an error, unless the run `may_create` it.
+/// Finds the branch and fetches nothing. A missing repository or branch is an error, unless the run
+/// `may_create` it.
 pub(super) fn connect(
     request: &SyncRequest<'_>,
     may_create: bool,
@@ -98,8 +105,9 @@ pub(super) fn connect(
 
 /// Finds the branch and fetches its tip.
 ///
-/// If the listings of all projects were recorded for this tip, the fetch waits for a message in `changes`, which says
-/// that a source file has changed. Without such a message there may be nothing to publish, and nothing is fetched.
+/// If the listings of all projects were recorded for this tip, the fetch waits for a message in
+/// `changes`, which says that a source file has changed. Without such a message there may be
+/// nothing to publish, and nothing is fetched.
 pub(super) fn connect_and_fetch(
     request: &SyncRequest<'_>,
     changes: Receiver<()>,
@@ -161,7 +169,8 @@ fn recorded_listings(request: &SyncRequest<'_>, base: &Base) -> Option<Vec<Listi
         .collect()
 }
 
-/// Queries the branch. A repository at a local path that does not exist is created first, if the run `may_create` it.
+/// Queries the branch. A repository at a local path that does not exist is created first, if the
+/// run `may_create` it.
 fn find_branch(
     request: &SyncRequest<'_>,
     transport: &dyn Transport,
@@ -207,8 +216,8 @@ fn find_branch(
     Ok(refs)
 }
 
-/// Opens or creates the clone for this run: a persistent one if that is configured, otherwise a temporary one. A dry run
-/// writes nothing persistent.
+/// Opens or creates the clone for this run: a persistent one if that is configured, otherwise a
+/// temporary one. A dry run writes nothing persistent.
 fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Store, SyncError> {
     let is_persistent = request.workspace.clone == CloneStrategy::Cached && !request.dry_run;
     let store = match request.cache_home.as_ref().filter(|_| is_persistent) {
@@ -225,7 +234,8 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
     Ok(store)
 }
 
-/// Whether a new clone may fix the error: the clone is damaged, or git rejects it. The connection to the server is fine.
+/// Whether a new clone may fix the error: the clone is damaged, or git rejects it. The connection
+/// to the server is fine.
 fn is_fixed_by_reclone(error: &SyncError) -> bool {
     match error {
         SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
@@ -266,8 +276,8 @@ impl RemoteSession {
         }
     }
 
-    /// Returns each project's listing. The recorded listings are moved out on the first call; any later call must be
-    /// preceded by a fetch.
+    /// Returns each project's listing. The recorded listings are moved out on the first call; any
+    /// later call must be preceded by a fetch.
     pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
         let Some(store) = &self.store else {
             return Ok(std::mem::take(&mut self.recorded));
@@ -332,7 +342,8 @@ impl RemoteSession {
         Ok(())
     }
 
-    /// Fetches the tip with the contents of all files, because the server does not send blobs by their ids.
+    /// Fetches the tip with the contents of all files, because the server does not send blobs by
+    /// their ids.
     fn fetch_all_contents(
         &mut self,
         request: &SyncRequest<'_>,
@@ -351,8 +362,8 @@ impl RemoteSession {
         }
     }
 
-    /// Fetches the current tip of the base. The first fetch creates the clone. After an error, base and target are
-    /// unchanged.
+    /// Fetches the current tip of the base. The first fetch creates the clone. After an error, base
+    /// and target are unchanged.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         if let Some(error) = self.deferred_error.take() {
             return Err(error);
@@ -391,8 +402,8 @@ impl RemoteSession {
         Ok(())
     }
 
-    /// Returns base and target, updated from the refs that the remote listed after the last push. Once the target has
-    /// commits, it is the base.
+    /// Returns base and target, updated from the refs that the remote listed after the last push.
+    /// Once the target has commits, it is the base.
     fn after_push(&mut self) -> (Base, PushTarget) {
         let (mut base, mut target) = (self.base.clone(), self.target.clone());
         if let Some(refs) = self.refs_after_push.take() {
@@ -438,8 +449,8 @@ impl RemoteSession {
         Ok(tip)
     }
 
-    /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the run has an error of its
-    /// own, because it must not be created again.
+    /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
+    /// run has an error of its own, because it must not be created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         self.fetch(request).map_err(|error| {
             let is_missing = matches!(
@@ -454,7 +465,8 @@ impl RemoteSession {
         })
     }
 
-    /// Whether the server lists the branch only as the target of its HEAD. Such a branch can be seen but not fetched.
+    /// Whether the server lists the branch only as the target of its HEAD. Such a branch can be
+    /// seen but not fetched.
     fn is_hidden(&self) -> bool {
         self.transport
             .refs(Some(&self.target.branch), OnSignal::Stop)
@@ -472,8 +484,9 @@ impl RemoteSession {
         }
     }
 
-    /// Searches the target for the commits in `wanted`, on top of which others may have pushed. All of them are on top of
-    /// `boundary`. The history is fetched in growing steps, until all are found or it is certain that they are missing.
+    /// Searches the target for the commits in `wanted`, on top of which others may have pushed. All
+    /// of them are on top of `boundary`. The history is fetched in growing steps, until all are
+    /// found or it is certain that they are missing.
     pub(super) fn search_branch(
         &self,
         wanted: &[ObjectId],
@@ -495,8 +508,8 @@ impl RemoteSession {
         }
     }
 
-    /// Queries the target's tip after a push. The result of the run depends on the response, so the query is also repeated
-    /// after a time-out.
+    /// Queries the target's tip after a push. The result of the run depends on the response, so the
+    /// query is also repeated after a time-out.
     pub(super) fn query_target(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default()
             .with_jitter()
@@ -520,7 +533,8 @@ impl RemoteSession {
     }
 }
 
-/// The error of a full disk, in terms of the clone's directory. Lines of the server are about another disk.
+/// The error of a full disk, in terms of the clone's directory. Lines of the server are about
+/// another disk.
 fn disk_full(store: &Store, error: &RemoteError) -> SyncError {
     let lines: Vec<_> = error
         .detail

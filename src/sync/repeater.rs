@@ -12,8 +12,8 @@ use crate::workspace::Timeouts;
 /// The longest delay that a server can request (`Retry-After`). A longer one is an error instead.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Repeats a request a few times if the server is temporarily unavailable or the connection breaks. The request must only
-/// read, because it may be processed more than once.
+/// Repeats a request a few times if the server is temporarily unavailable or the connection breaks.
+/// The request must only read, because it may be processed more than once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repeater {
     /// The first delay. It is doubled each time, and a random part is added.
@@ -21,7 +21,8 @@ pub(super) struct Repeater {
 }
 
 impl Repeater {
-    /// The delays depend on the time limit: if it is short, the server is near or the user does not want to wait.
+    /// The delays depend on the time limit: if it is short, the server is near or the user does not
+    /// want to wait.
     pub(super) fn new(timeouts: &Timeouts) -> Self {
         let delay = timeouts.idle / 100;
         Self {
@@ -29,7 +30,8 @@ impl Repeater {
         }
     }
 
-    /// Sends a request until it succeeds or fails for good. A signal ends a delay, if an `interrupt` is given.
+    /// Sends a request until it succeeds or fails for good. A signal ends a delay, if an
+    /// `interrupt` is given.
     pub(super) fn run<T>(
         self,
         interrupt: Option<&Interrupt>,

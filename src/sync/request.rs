@@ -42,7 +42,8 @@ pub struct SyncRequest<'w> {
     pub temporary: PathBuf,
     /// The user's cache directory for this program, for persistent clones.
     pub cache_home: Option<PathBuf>,
-    /// The current time in seconds since the epoch. For commits, `SOURCE_DATE_EPOCH` takes precedence.
+    /// The current time in seconds since the epoch. For commits, `SOURCE_DATE_EPOCH` takes
+    /// precedence.
     pub now: i64,
     /// Stops the run.
     pub interrupt: Interrupt,
@@ -53,8 +54,8 @@ pub struct SyncRequest<'w> {
 }
 
 impl<'w> SyncRequest<'w> {
-    /// A sync of all projects with the default options. Clones are created below `temporary`, `now` is the time in seconds
-    /// since the epoch, and events are ignored.
+    /// A sync of all projects with the default options. Clones are created below `temporary`, `now`
+    /// is the time in seconds since the epoch, and events are ignored.
     pub fn new(
         configuration: &'w Configuration,
         workspace: &'w Workspace,
@@ -81,8 +82,8 @@ impl<'w> SyncRequest<'w> {
         }
     }
 
-    /// The connection to the workspace's remote, which an earlier step of the run may have opened. A run that only reads
-    /// may use another URL than one that publishes.
+    /// The connection to the workspace's remote, which an earlier step of the run may have opened.
+    /// A run that only reads may use another URL than one that publishes.
     pub(super) fn connection(&self) -> Result<Connection, SyncError> {
         let only_reads = self
             .projects

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::scan::{ScanError, SourceRoot};
 use crate::workspace::Project;
 
-/// The source roots, opened on demand. At most [`SourceRoots::LIMIT`] are open at a time, because a workspace may have more
-/// projects than the process may have open files.
+/// The source roots, opened on demand. At most [`SourceRoots::LIMIT`] are open at a time, because a
+/// workspace may have more projects than the process may have open files.
 pub(super) struct SourceRoots<'r> {
     projects: &'r [&'r Project],
     open: Mutex<BTreeMap<usize, Arc<SourceRoot>>>,

@@ -1,8 +1,9 @@
-//! Maps source files to paths of the codex and, in the other direction, decides which paths of the codex a project owns.
+//! Maps source files to paths of the codex and, in the other direction, decides which paths of the
+//! codex a project owns.
 //!
-//! A project owns a path of the codex when it lies under its `to` and the source that would be published there is matched
-//! by its include or a mapping and by no exclude; nothing else is ever touched. Everything here is pure and works on
-//! `/`-separated bytes.
+//! A project owns a path of the codex when it lies under its `to` and the source that would be
+//! published there is matched by its include or a mapping and by no exclude; nothing else is ever
+//! touched. Everything here is pure and works on `/`-separated bytes.
 
 use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
@@ -75,8 +76,8 @@ pub struct MappingPatterns {
     pub exclude: Vec<String>,
 }
 
-/// The compiled patterns of one project: the only answer to which file is published where, to which directories the walk
-/// enters, and to which paths of the codex the project owns.
+/// The compiled patterns of one project: the only answer to which file is published where, to which
+/// directories the walk enters, and to which paths of the codex the project owns.
 #[derive(Debug, Clone)]
 pub struct Claims {
     patterns: ClaimPatterns,
@@ -90,7 +91,8 @@ pub struct Claims {
 #[derive(Debug, Clone)]
 struct Rule {
     glob: Glob,
-    /// The directories of the pattern that are not kept in the destination, with a trailing `/`; empty at the root.
+    /// The directories of the pattern that are not kept in the destination, with a trailing `/`;
+    /// empty at the root.
     lead: Vec<u8>,
     destination: Destination,
     excluded: Vec<Glob>,
@@ -103,7 +105,8 @@ enum Destination {
     /// Exactly this file.
     File {
         path: Vec<u8>,
-        /// Whether any source can be published there: the excludes leave a part of the pattern's matches.
+        /// Whether any source can be published there: the excludes leave a part of the pattern's
+        /// matches.
         fillable: bool,
     },
 }
@@ -187,7 +190,8 @@ impl Claims {
         matching
     }
 
-    /// The paths to which the file at `source` (below the root) is published. Mappings can publish a file to several paths.
+    /// The paths to which the file at `source` (below the root) is published. Mappings can publish
+    /// a file to several paths.
     pub fn claim(&self, source: &[u8]) -> Vec<Claim> {
         self.destinations(source, &self.matching(source))
     }
@@ -207,7 +211,8 @@ impl Claims {
         claims
     }
 
-    /// Whether the project owns the path `below` its `to`: some source file, existing or not, would be published there.
+    /// Whether the project owns the path `below` its `to`: some source file, existing or not, would
+    /// be published there.
     pub fn owns(&self, below: &[u8]) -> bool {
         self.rules.iter().any(|rule| match &rule.destination {
             Destination::File { path, fillable } => *fillable && path == below,
@@ -217,7 +222,8 @@ impl Claims {
         })
     }
 
-    /// The sources that rules which keep paths would publish to the path `below` the project's `to`.
+    /// The sources that rules which keep paths would publish to the path `below` the project's
+    /// `to`.
     pub fn sources(&self, below: &[u8]) -> Vec<Vec<u8>> {
         let sources = self
             .rules
@@ -229,8 +235,8 @@ impl Claims {
             .collect()
     }
 
-    /// The paths below the project's `to` to which rules with a single destination publish a file at `source`, or, if
-    /// there may be files `below` it, could publish one of them.
+    /// The paths below the project's `to` to which rules with a single destination publish a file
+    /// at `source`, or, if there may be files `below` it, could publish one of them.
     pub fn files_fed_by(&self, source: &[u8], below: bool) -> Vec<&[u8]> {
         let feeds =
             |rule: &&Rule| self.takes(rule, source) || (below && self.reaches(rule, source));
@@ -261,15 +267,16 @@ impl Claims {
         any_matches(&self.excluded, below) || self.rules.iter().any(by_rule)
     }
 
-    /// Whether a claimed file can be below the directory at `source`: some rule can match there, and no exclude covers
-    /// all of it. The walk enters only such directories.
+    /// Whether a claimed file can be below the directory at `source`: some rule can match there,
+    /// and no exclude covers all of it. The walk enters only such directories.
     pub fn can_hold(&self, source: &[u8]) -> bool {
         let can_match =
             |rule: &Rule| rule.glob.can_match_below(source) && !any_covers(&rule.excluded, source);
         self.rules.iter().any(can_match) && !any_covers(&self.excluded, source)
     }
 
-    /// The default exclude that leaves out files which the rule names: one that matches a literal segment of its pattern.
+    /// The default exclude that leaves out files which the rule names: one that matches a literal
+    /// segment of its pattern.
     pub fn default_exclude_of(&self, number: usize) -> Option<&'static str> {
         if !self.patterns.default_excludes {
             return None;

@@ -1,11 +1,13 @@
 //! Selects the files of the codex for a project's cache.
 //!
-//! A pattern `codex://ORG/PROJECT/PATH` selects `PATH` in the project's directory of the codex: `projects/PROJECT/`, or the
-//! directory that this workspace configures for that project. Without `PATH`, or with a trailing `/`, it selects everything
-//! below. `PROJECT` and `PATH` are globs, with the rules of [`claims`](super::claims). `ORG` is the organization of the codex,
-//! which is checked when the configuration is loaded.
+//! A pattern `codex://ORG/PROJECT/PATH` selects `PATH` in the project's directory of the codex:
+//! `projects/PROJECT/`, or the directory that this workspace configures for that project. Without
+//! `PATH`, or with a trailing `/`, it selects everything below. `PROJECT` and `PATH` are globs,
+//! with the rules of [`claims`](super::claims). `ORG` is the organization of the codex, which is
+//! checked when the configuration is loaded.
 //!
-//! An exclude is such a pattern, or a glob that is matched both from the codex's root and in each project's directory.
+//! An exclude is such a pattern, or a glob that is matched both from the codex's root and in each
+//! project's directory.
 
 use bstr::BString;
 
@@ -48,7 +50,8 @@ impl CodexSelector {
         Self::compile(globs.collect(), &patterns.exclude, workspace)
     }
 
-    /// Selects the Markdown files of all projects except `project`: the files that frontmatter can route to it.
+    /// Selects the Markdown files of all projects except `project`: the files that frontmatter can
+    /// route to it.
     pub(crate) fn markdown(
         project: &Project,
         workspace: &Workspace,
@@ -113,8 +116,8 @@ impl CodexSelector {
         self.claims.can_hold(directory)
     }
 
-    /// Returns a message for each include of `project` that matches none of `paths`. The selector must be made from this
-    /// project's includes.
+    /// Returns a message for each include of `project` that matches none of `paths`. The selector
+    /// must be made from this project's includes.
     pub(crate) fn unmatched<'p>(
         &self,
         project: &'p Project,
@@ -142,8 +145,9 @@ impl CodexSelector {
 
 /// Converts a pattern `codex://ORG/PROJECT/PATH` to globs from the codex's root.
 ///
-/// If `PROJECT` is a glob, it also matches names of projects that this workspace does not configure. Their directories are the
-/// default ones, which the workspace can use for other purposes if it configures another directory for a project.
+/// If `PROJECT` is a glob, it also matches names of projects that this workspace does not
+/// configure. Their directories are the default ones, which the workspace can use for other
+/// purposes if it configures another directory for a project.
 fn codex_globs(pattern: &str, workspace: &Workspace) -> Vec<CodexGlob> {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or(pattern);
     let mut parts = rest.splitn(3, '/').skip(1);

@@ -1,7 +1,7 @@
 //! The workspace as the rest of the program sees it: the projects, the remote and the policies.
 //!
-//! [`load`] resolves a [`Workspace`] once from the layers of the configuration, and reports all errors together. The stages of
-//! a run do not read the configuration again.
+//! [`load`] resolves a [`Workspace`] once from the layers of the configuration, and reports all
+//! errors together. The stages of a run do not read the configuration again.
 
 pub(crate) mod claims;
 pub(crate) mod codex_selector;

@@ -65,23 +65,26 @@ pub(crate) struct ScanPolicy {
     pub deny_list: Arc<DenyList>,
 }
 
-/// The paths that are never published, whatever the patterns say. Every path in the list is resolved.
+/// The paths that are never published, whatever the patterns say. Every path in the list is
+/// resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DenyList {
-    /// Caches, recorded state, persistent clones, local configuration, and the git directories that a `.git` link names.
+    /// Caches, recorded state, persistent clones, local configuration, and the git directories that
+    /// a `.git` link names.
     pub paths: BTreeSet<PathBuf>,
-    /// The `.fractary` directories of the workspace and of the projects. In them, and in any other directory of that
-    /// name, `env` and `config.local.*` are never published.
+    /// The `.fractary` directories of the workspace and of the projects. In them, and in any other
+    /// directory of that name, `env` and `config.local.*` are never published.
     pub fractary_dirs: HashSet<PathBuf>,
-    /// The configured directories of caches and of recorded state, outside `.fractary` directories. They are also in
-    /// [`Self::paths`].
+    /// The configured directories of caches and of recorded state, outside `.fractary` directories.
+    /// They are also in [`Self::paths`].
     pub own_directories: BTreeSet<PathBuf>,
     /// The roots of all projects: the files below a root belong to that project alone.
     pub roots: HashSet<PathBuf>,
 }
 
-/// Whether a file or directory of this name in a `.fractary` directory can contain secrets: local configuration, a backup
-/// copy that an editor made of it, or the files of variables. File systems may ignore case, so the rule does too.
+/// Whether a file or directory of this name in a `.fractary` directory can contain secrets: local
+/// configuration, a backup copy that an editor made of it, or the files of variables. File systems
+/// may ignore case, so the rule does too.
 pub(crate) fn is_private_name(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes().to_ascii_lowercase();
     name == b"env"

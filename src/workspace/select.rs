@@ -1,4 +1,5 @@
-//! Selects the projects of a command: by `--all`, by `-p NAME-OR-GLOB`, or by the current directory.
+//! Selects the projects of a command: by `--all`, by `-p NAME-OR-GLOB`, or by the current
+//! directory.
 
 use std::path::Path;
 
@@ -41,8 +42,8 @@ pub enum SelectError {
     },
 }
 
-/// Selects projects, in the order of their names. Without `all` and `patterns`, it selects the innermost project whose root
-/// contains `cwd`, or the only project of the workspace.
+/// Selects projects, in the order of their names. Without `all` and `patterns`, it selects the
+/// innermost project whose root contains `cwd`, or the only project of the workspace.
 ///
 /// ```
 /// use fractary_codex::config::LoadRequest;
@@ -128,7 +129,8 @@ pub fn select<'w>(
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {
-    // Links are resolved, because the current directory can be entered through one, and a root can be one.
+    // Links are resolved, because the current directory can be entered through one, and a root can
+    // be one.
     let cwd = resolved(cwd);
     let holding = workspace.projects.iter().filter_map(|project| {
         let root = resolved(&project.root);

@@ -40,8 +40,8 @@ pub struct Workspace {
     pub(crate) projects_vary: bool,
     /// The directory of recorded state.
     pub state_dir: PathBuf,
-    /// The state directory that all runs of the user on this machine share, whatever `state.dir` is. It has the locks of
-    /// remotes.
+    /// The state directory that all runs of the user on this machine share, whatever `state.dir`
+    /// is. It has the locks of remotes.
     pub(crate) shared_state_dir: PathBuf,
     /// The number of threads; 0 means one per core.
     pub(crate) jobs: usize,
@@ -70,11 +70,14 @@ pub struct Remote {
     pub branch: Option<String>,
     /// The token of `remote.token`, if it is for this remote's host.
     pub(crate) token: Option<Secret>,
-    /// The token of `remotes."ORG/REPO".token`, which is a key of the older tool, if it is for this remote.
+    /// The token of `remotes."ORG/REPO".token`, which is a key of the older tool, if it is for this
+    /// remote.
     pub(crate) repository_token: Option<Secret>,
-    /// Descriptions of the tokens that are for another host. They are reported if authentication fails.
+    /// Descriptions of the tokens that are for another host. They are reported if authentication
+    /// fails.
     pub(crate) unused_tokens: Vec<String>,
-    /// The variables in the value of a token that are not set. They are reported if authentication fails.
+    /// The variables in the value of a token that are not set. They are reported if authentication
+    /// fails.
     pub(crate) unset_token_variables: Vec<String>,
     /// The user name that is sent with a token.
     pub(crate) username: String,
@@ -102,7 +105,8 @@ pub(crate) struct Timeouts {
 /// The settings of commits.
 #[derive(Debug, Clone)]
 pub(crate) struct CommitPolicy {
-    /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}` and `{codex_repo}` are replaced.
+    /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}` and
+    /// `{codex_repo}` are replaced.
     pub message: String,
     /// The author, if the configuration has one.
     pub author: Option<Author>,

@@ -18,8 +18,8 @@ pub(crate) enum Unfilled {
     Missing(String),
 }
 
-/// Replaces the placeholders of `template`; those in their values are not replaced. Braces around anything other than a name are
-/// kept, for example those of a glob.
+/// Replaces the placeholders of `template`; those in their values are not replaced. Braces around
+/// anything other than a name are kept, for example those of a glob.
 pub(crate) fn fill(template: &str, values: &Values<'_>) -> Result<String, Unfilled> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;

@@ -1,5 +1,5 @@
-//! The address of the remote. The configured URL or path, which only git's configuration can rewrite, is the one that is
-//! fetched from, pushed to, verified and printed.
+//! The address of the remote. The configured URL or path, which only git's configuration can
+//! rewrite, is the one that is fetched from, pushed to, verified and printed.
 
 use std::fs;
 

@@ -39,7 +39,8 @@ struct CachedWorld {
 }
 
 impl CachedWorld {
-    /// A cached clone with a shallow history and three packs: trees, contents, and published objects.
+    /// A cached clone with a shallow history and three packs: trees, contents, and published
+    /// objects.
     fn new() -> Self {
         let sandbox = Sandbox::new();
         let codex = sandbox.workspace(&["alpha"], "");

@@ -1,5 +1,5 @@
-//! How servers are reached: TLS, proxies, logins, and git's settings for them. Each test runs on both transports, except
-//! where only one of them is concerned.
+//! How servers are reached: TLS, proxies, logins, and git's settings for them. Each test runs on
+//! both transports, except where only one of them is concerned.
 
 use std::fs;
 

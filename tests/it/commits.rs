@@ -38,7 +38,8 @@ fn trailers_name_the_source_revision() {
     );
     assert_eq!(message(&codex).trim(), expected.trim());
 
-    // A published file that differs from the commit makes the revision dirty; an untracked file does not.
+    // A published file that differs from the commit makes the revision dirty; an untracked file
+    // does not.
     sandbox.write("ws/alpha/docs/built.html", "untracked");
     sandbox.run(&["sync", "--all"]).code(0);
     assert!(message(&codex).contains(&format!("Codex-Source-Commit: {head}\n")));
@@ -152,7 +153,8 @@ fn identity_comes_from_configuration_then_variables_then_git() {
     }
 }
 
-/// Two projects in a repository that `git init` created with these options, with a commit if `commits` is set.
+/// Two projects in a repository that `git init` created with these options, with a commit if
+/// `commits` is set.
 fn in_repository(options: &[&str], commits: bool) -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha", "beta"], "");

@@ -47,11 +47,11 @@ fn commit_of_another_client_is_never_overwritten() {
     codex.commit(&[("100644", "theirs.md", "somebody's work")], &[]);
     codex.git(&["update-ref", "refs/theirs", "main"]);
     codex.git(&["update-ref", "refs/heads/main", "main~1"]);
-    // With a partial clone, git could not even attempt this push, because it would lack the contents of the first
-    // commit.
+    // With a partial clone, git could not even attempt this push, because it would lack the
+    // contents of the first commit.
     codex.git(&["config", "uploadpack.allowFilter", "false"]);
-    // The branch moves before git queries the tip that the push replaces, so the server alone would accept a forced
-    // push.
+    // The branch moves before git queries the tip that the push replaces, so the server alone would
+    // accept a forced push.
     let moved = format!(
         "git -C {} update-ref refs/heads/main refs/theirs",
         codex.path().display()
@@ -170,8 +170,9 @@ fn locked_branch_is_retried_then_reported() {
     codex.assert_sound();
 }
 
-/// Runs many processes at once, in rounds, over `file://` and http. Half of them have their own state directory, as if
-/// they ran on other machines. `CODEX_STRESS=64x3` sets 64 processes and three rounds.
+/// Runs many processes at once, in rounds, over `file://` and http. Half of them have their own
+/// state directory, as if they ran on other machines. `CODEX_STRESS=64x3` sets 64 processes and
+/// three rounds.
 #[test]
 fn stress() {
     let size = std::env::var("CODEX_STRESS").unwrap_or_else(|_| "12x1".to_owned());

@@ -1,5 +1,5 @@
-//! Disks that are full, missing or read-only. The error names the directory and a fix; if only the cache or the state is
-//! affected, it is a warning. The codex is either unchanged or complete.
+//! Disks that are full, missing or read-only. The error names the directory and a fix; if only the
+//! cache or the state is affected, it is a warning. The codex is either unchanged or complete.
 
 use std::fs;
 
@@ -38,8 +38,8 @@ fn read_only(sandbox: &Sandbox, directory: &str) -> String {
     )
 }
 
-/// Asserts that the run failed with an error that names the directory and a fix, and changed nothing, and that the next
-/// sync without the fault succeeds.
+/// Asserts that the run failed with an error that names the directory and a fix, and changed
+/// nothing, and that the next sync without the fault succeeds.
 #[track_caller]
 fn assert_fails(
     sandbox: &Sandbox,
@@ -394,7 +394,8 @@ fn clones_of_killed_runs_are_removed_by_a_run_without_a_clone() {
     sandbox.run(&["sync", "--all"]).code(0);
     sandbox.write("tmp/fractary-codex-clone-dead/lock", "");
     sandbox.write("tmp/fractary-codex-clone-dead/codex.git/HEAD", "");
-    // Killed before the clone had its final name: a new one may belong to a running program, an old one does not.
+    // Killed before the clone had its final name: a new one may belong to a running program, an old
+    // one does not.
     for name in ["old", "new"] {
         sandbox.write(&format!("tmp/.fractary-codex-making-{name}/lock"), "");
     }

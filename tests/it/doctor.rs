@@ -4,8 +4,8 @@ use crate::support::http::{Reaction, Stage};
 use crate::support::{Codex, TOKEN, World, skipped};
 
 impl World {
-    /// The verdict, kind and first hint of the check `subject`, and the exit status. Asserts that the codex and the
-    /// workspace are unchanged.
+    /// The verdict, kind and first hint of the check `subject`, and the exit status. Asserts that
+    /// the codex and the workspace are unchanged.
     fn examine(&self, subject: &str, variables: &[(&str, &str)]) -> (String, String, String, i32) {
         let (check, code) = self.check(subject, variables);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();

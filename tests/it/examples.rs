@@ -273,8 +273,8 @@ fn readme_transcript_matches_the_program() {
     assert_eq!(codex.paths().len(), 178);
 }
 
-/// Builds an example program of the library, and returns its path. This runs in the environment of the tests, so that the
-/// build shares its artifacts with theirs.
+/// Builds an example program of the library, and returns its path. This runs in the environment of
+/// the tests, so that the build shares its artifacts with theirs.
 fn example_program(name: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args([

@@ -1,5 +1,5 @@
-//! Exit statuses: one case for each, and cases in which several apply. Every document matches its schema, and standard
-//! output contains nothing else, whatever the verbosity.
+//! Exit statuses: one case for each, and cases in which several apply. Every document matches its
+//! schema, and standard output contains nothing else, whatever the verbosity.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -187,7 +187,8 @@ fn exit_status_and_document_match_in_every_case() {
 }
 
 impl Case {
-    /// Whether the run ends before it reads or writes anything but the configuration, so that it can share its world.
+    /// Whether the run ends before it reads or writes anything but the configuration, so that it
+    /// can share its world.
     fn is_early_error(&self) -> bool {
         matches!(self.exit, 2 | 3)
     }

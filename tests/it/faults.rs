@@ -1,6 +1,6 @@
-//! The fault matrix: every signal and every network fault in every stage of a sync. In each case the codex is either
-//! unchanged or contains complete commits, the exit status and the messages are correct, nothing is left behind, and the
-//! next sync completes the work.
+//! The fault matrix: every signal and every network fault in every stage of a sync. In each case
+//! the codex is either unchanged or contains complete commits, the exit status and the messages are
+//! correct, nothing is left behind, and the next sync completes the work.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -32,8 +32,8 @@ fn world() -> World {
         .build()
 }
 
-/// Asserts that no process is left and that the codex is valid: unchanged, or with both commits. Returns whether it has
-/// the commits.
+/// Asserts that no process is left and that the codex is valid: unchanged, or with both commits.
+/// Returns whether it has the commits.
 #[track_caller]
 fn assert_whole(sandbox: &Sandbox, codex: &Codex, case: &str) -> bool {
     wait_until(&format!("{case}: nothing runs any more"), || {
@@ -48,7 +48,8 @@ fn assert_whole(sandbox: &Sandbox, codex: &Codex, case: &str) -> bool {
     subjects == OURS
 }
 
-/// Asserts that the next sync, without the fault, completes the work, and that the one after it has nothing to do.
+/// Asserts that the next sync, without the fault, completes the work, and that the one after it has
+/// nothing to do.
 #[track_caller]
 fn assert_completed(sandbox: &Sandbox, codex: &Codex, case: &str, run: impl Fn(&[&str]) -> Output) {
     let next = run(&["sync", "--all"]);
@@ -238,7 +239,8 @@ fn signal_in_every_stage(signal: Signal) {
     }
 }
 
-/// Waits until the program has ended. Before the push it must not wait for the server; during the push it must.
+/// Waits until the program has ended. Before the push it must not wait for the server; during the
+/// push it must.
 fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Output {
     let ends_by_itself = matches!(at, At::Step(Step::List | Step::Fetch, _));
     if ends_by_itself {
@@ -251,7 +253,8 @@ fn ended(at: At, sandbox: &Sandbox, child: Child, let_go: impl FnOnce()) -> Outp
     }
 }
 
-/// Asserts that the program exited with the status of the signal, and reported the result of the push correctly.
+/// Asserts that the program exited with the status of the signal, and reported the result of the
+/// push correctly.
 #[track_caller]
 fn assert_ended_by(signal: Signal, at: At, output: &Output, codex: &Codex, case: &str) {
     let code = 128 + signal.as_raw();
@@ -333,7 +336,8 @@ const NO_VERDICT: Expected = Expected::Unknown("no-verdict");
 /// The push was accepted, but the query failed.
 const UNVERIFIED: Expected = Expected::Unknown("unverified");
 
-/// Repeats a fault in every stage of a sync over HTTP, for as long as the sync runs. `expected` are the results.
+/// Repeats a fault in every stage of a sync over HTTP, for as long as the sync runs. `expected` are
+/// the results.
 fn fault_in_every_stage(reaction: &Reaction, expected: [Expected; 5]) {
     let stages = [
         Over::Http(Stage::ListToFetch),

@@ -87,7 +87,8 @@ fn deletions_above_both_limits_are_withheld() {
     for file in 0..6 {
         sandbox.remove(&format!("ws/alpha/docs/{file}.md"));
     }
-    // Six of ten files are more than half, but not more than twenty files. Both limits must be exceeded.
+    // Six of ten files are more than half, but not more than twenty files. Both limits must be
+    // exceeded.
     let guard = ["--config", "sync.delete_guard.files=5"];
     sandbox
         .run(&["sync", "-p", "alpha", guard[0], guard[1]])

@@ -286,7 +286,8 @@ fn persistent_clone_is_reused_and_replaced_if_damaged() {
     codex.assert_sound();
 }
 
-/// Makes another client change a file of `alpha` just before the first push, and runs `signal` after the next fetch.
+/// Makes another client change a file of `alpha` just before the first push, and runs `signal`
+/// after the next fetch.
 fn overtaken(sandbox: &Sandbox, codex: &Codex, signal: &str) {
     let before = codex.tip().unwrap();
     codex.commit(
@@ -322,7 +323,8 @@ fn state_is_not_recorded_between_a_fetch_and_the_next_plan() {
     overtaken(&sandbox, &codex, "exec >&- 2>&-; kill -INT $PPID");
     sandbox.run(&["sync", "--all"]).code(130);
     sandbox.remove("bin/git");
-    // The source is as in the first sync. With a wrong record, the project would seem to be up to date.
+    // The source is as in the first sync. With a wrong record, the project would seem to be up to
+    // date.
     sandbox.write("ws/alpha/docs/a.md", "alpha");
     sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(codex.file("projects/alpha/README.md"), "alpha");
@@ -344,8 +346,9 @@ fn overtaken_run_reports_the_tip_below_its_commits() {
     );
 }
 
-/// Makes an image of a file system without nanoseconds that contains `a.md`. Inode, size and all times are the same in
-/// every image. Returns `None` and prints a message if the programs are missing.
+/// Makes an image of a file system without nanoseconds that contains `a.md`. Inode, size and all
+/// times are the same in every image. Returns `None` and prints a message if the programs are
+/// missing.
 fn image(sandbox: &Sandbox, name: &str, contents: &str) -> Option<()> {
     let (mke2fs, debugfs) = ("/usr/sbin/mke2fs", "/usr/sbin/debugfs");
     if !std::path::Path::new(mke2fs).exists() || !std::path::Path::new(debugfs).exists() {

@@ -12,7 +12,8 @@ fn repository(sandbox: &Sandbox, path: &str, remote: &str) {
     sandbox.git(&directory, &["remote", "add", "origin", remote]);
 }
 
-/// Runs `init`, validates the file, and returns the organization and the number of matching files of each project.
+/// Runs `init`, validates the file, and returns the organization and the number of matching files
+/// of each project.
 fn found(sandbox: &Sandbox, arguments: &[&str]) -> (String, Vec<(String, u64)>) {
     let text = sandbox.run(&[&["init"], arguments].concat()).code(0).stdout;
     assert!(

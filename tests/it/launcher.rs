@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::support::{Output, Sandbox, executable};
 
-/// Runs the launcher from an otherwise empty directory, with a tool on PATH that prints its arguments.
+/// Runs the launcher from an otherwise empty directory, with a tool on PATH that prints its
+/// arguments.
 fn launch(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     for (name, body) in [
         ("fractary-echo", "echo \"$@\"; exit 7"),

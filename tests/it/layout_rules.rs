@@ -59,7 +59,8 @@ const PROCESS_STATE: Rule = Rule {
 };
 
 impl Rule {
-    /// The uses in a file that is not allowed to have any, each as `FILE:LINE: SIGN`. Comments do not count.
+    /// The uses in a file that is not allowed to have any, each as `FILE:LINE: SIGN`. Comments do
+    /// not count.
     fn violations(&self, file: &str, text: &str) -> Vec<String> {
         let is_allowed = self.allowed.iter().any(|allowed| {
             file == *allowed || (allowed.ends_with('/') && file.starts_with(allowed))

@@ -1,4 +1,5 @@
-//! What a user sees, through the real binary against real git repositories and servers, in a sealed environment.
+//! What a user sees, through the real binary against real git repositories and servers, in a sealed
+//! environment.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acceptance;

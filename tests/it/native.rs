@@ -1,4 +1,5 @@
-//! The native transport: how few requests a run needs, what it remembers, and what it does when a server surprises it.
+//! The native transport: how few requests a run needs, what it remembers, and what it does when a
+//! server surprises it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use crate::support::tls::TlsServer;
 use crate::support::{Output, Sandbox, World, executable};
 
 impl World {
-    /// The world of a test of the native transport. Servers require `credentials` if they are given.
+    /// The world of a test of the native transport. Servers require `credentials` if they are
+    /// given.
     fn native(credentials: Option<&str>) -> Self {
         Self::builder()
             .default_transport()

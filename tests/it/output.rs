@@ -250,7 +250,8 @@ fn annotations_are_written_in_every_format() {
     );
 }
 
-/// Whether a program can be run on a pseudo-terminal. If there is none, reports that the test is skipped.
+/// Whether a program can be run on a pseudo-terminal. If there is none, reports that the test is
+/// skipped.
 fn has_terminals(sandbox: &Sandbox) -> bool {
     let mut command = sandbox.command("script");
     command.args(["-qec", "exec test -t 1", "/dev/null"]);

@@ -1,4 +1,5 @@
-//! Patterns: which files they select and leave out, which are refused, and which are reported because they match nothing.
+//! Patterns: which files they select and leave out, which are refused, and which are reported
+//! because they match nothing.
 
 use std::os::unix::fs::symlink;
 

@@ -1,5 +1,5 @@
-//! The errors of remotes, against real servers. Each has its own message, a hint and the documented exit status, and
-//! leaves nothing behind.
+//! The errors of remotes, against real servers. Each has its own message, a hint and the documented
+//! exit status, and leaves nothing behind.
 
 use serde_json::Value;
 
@@ -30,7 +30,8 @@ impl World {
         self.sync(&[("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)])
     }
 
-    /// Asserts that the sync failed with this error and hint and did not change the codex, and that the next sync works.
+    /// Asserts that the sync failed with this error and hint and did not change the codex, and that
+    /// the next sync works.
     #[track_caller]
     fn fails(&self, output: Output, code: i32, error: &str, hint: &str) {
         let tip = self.codex.tip();
@@ -450,7 +451,8 @@ fn transferred_bytes_depend_on_the_change_not_on_the_codex() {
 #[test]
 fn push_that_cannot_be_found_is_reported_as_unknown() {
     let world = World::behind_http();
-    // Our push is accepted, another client pushes immediately afterwards, and then the server does not respond.
+    // Our push is accepted, another client pushes immediately afterwards, and then the server does
+    // not respond.
     let script = "id=$(git -c user.name=x -c user.email=x commit-tree -p main -m later 'main^{tree}'); git update-ref refs/heads/main $id";
     world.codex.hook("post-receive", script);
     world.sync_with_token().code(0);

@@ -1,5 +1,5 @@
-//! The resolved path of a file or directory decides what is never a source and where a project ends, whatever links
-//! lead there.
+//! The resolved path of a file or directory decides what is never a source and where a project
+//! ends, whatever links lead there.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -24,7 +24,8 @@ fn world(config: &str, files: &[&str]) -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Syncs the project `self` alone and checks that no secret was published; returns the paths that were.
+/// Syncs the project `self` alone and checks that no secret was published; returns the paths that
+/// were.
 #[track_caller]
 fn published(sandbox: &Sandbox, codex: &Codex, variables: &[(&str, &str)]) -> Vec<String> {
     let mut command = sandbox.program(&["sync", "-p", "self"]);

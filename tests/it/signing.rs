@@ -33,7 +33,8 @@ fn sign_with_ssh_key(sandbox: &Sandbox, key: impl std::fmt::Display) {
     sign_with_ssh(sandbox, &format!("[user]\n\tsigningkey = {key}\n"));
 }
 
-/// Puts a program in the place of `ssh-keygen` that runs a shell script first. It is named by its absolute path.
+/// Puts a program in the place of `ssh-keygen` that runs a shell script first. It is named by its
+/// absolute path.
 fn wrap_ssh_keygen(sandbox: &Sandbox, script: &str) -> PathBuf {
     let path = sandbox.path("keygen");
     executable::script(&path, &format!("{script}\nexec ssh-keygen \"$@\""));
@@ -447,7 +448,8 @@ fn workspace_cannot_choose_the_signing_program() {
         let script = format!("touch {}; exit 1", mark.display());
         executable::script(&sandbox.path(program), &script);
     }
-    // The repository around the workspace, whose hook runs the program, and the workspace's variables.
+    // The repository around the workspace, whose hook runs the program, and the workspace's
+    // variables.
     let workspace = sandbox.path("ws");
     sandbox.git(&workspace, &["init", "-q"]);
     let evil = evil.display().to_string();

@@ -1,5 +1,5 @@
-//! Sources that change between the scan and the time when files are read for the push. Either the planned contents are
-//! published, or the project fails and the others are published.
+//! Sources that change between the scan and the time when files are read for the push. Either the
+//! planned contents are published, or the project fails and the others are published.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -120,7 +120,8 @@ fn root_that_disappears_after_the_scan_fails_only_its_project() {
     }
 }
 
-/// Asserts that `alpha` failed with an error, `beta` was published, and no partly read file is in the codex.
+/// Asserts that `alpha` failed with an error, `beta` was published, and no partly read file is in
+/// the codex.
 #[track_caller]
 fn assert_only_alpha_failed(
     sandbox: &Sandbox,

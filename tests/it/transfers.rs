@@ -1,5 +1,5 @@
-//! Requests over slow and stalled links, to unavailable servers and to servers with fewer capabilities, and the amount of
-//! data that is transferred.
+//! Requests over slow and stalled links, to unavailable servers and to servers with fewer
+//! capabilities, and the amount of data that is transferred.
 
 use std::fs;
 use std::time::Duration;
@@ -325,8 +325,8 @@ fn branch_that_the_server_hides_is_reported() {
         let hint = error["hints"][0].as_str().unwrap();
         assert!(hint.contains("hide"), "{error}");
     };
-    // HEAD still points to it. git cannot fetch it by its name; the native transport fetches the commit, and the server
-    // rejects the push.
+    // HEAD still points to it. git cannot fetch it by its name; the native transport fetches the
+    // commit, and the server rejects the push.
     let (code, kind) = if sandbox.uses_git() {
         (4, "branch-missing")
     } else {

@@ -1,5 +1,5 @@
-//! Whom each layer of the configuration is trusted for: whose files are read, where tokens are sent, and which
-//! directories are written to or published.
+//! Whom each layer of the configuration is trusted for: whose files are read, where tokens are
+//! sent, and which directories are written to or published.
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
@@ -277,7 +277,8 @@ impl Hosts {
         }
     }
 
-    /// Writes the workspace's file; `more` are lines below `codex:`, with the servers' URLs and places put in.
+    /// Writes the workspace's file; `more` are lines below `codex:`, with the servers' URLs and
+    /// places put in.
     fn workspace(&self, more: &str) {
         let base = "codex:\n  organization: acme\n  codex_repo: codex\n  projects: { alpha: {} }\n";
         let text = self.filled(&format!("{base}{more}"));
@@ -372,7 +373,8 @@ fn a_token_of_the_user_goes_to_the_host_of_its_own_url() {
 fn a_token_of_the_user_without_a_host_is_refused() {
     let hosts = Hosts::new();
     hosts.user("codex: { remote: { token: SECRET } }\n");
-    // A host that the workspace names is none that the user chose, and neither is one from its `.env`.
+    // A host that the workspace names is none that the user chose, and neither is one from its
+    // `.env`.
     for workspace in [
         "",
         "  remote: { url: OTHER_URL }\n",

@@ -56,7 +56,8 @@ struct SelectedCache {
     path: PathBuf,
     /// Names of projects.
     projects: Vec<String>,
-    /// Include every project that the cache has files of, also those that were removed from the configuration.
+    /// Include every project that the cache has files of, also those that were removed from the
+    /// configuration.
     all: bool,
 }
 
@@ -110,8 +111,9 @@ enum CacheReport {
     Json(Value),
 }
 
-/// Prints a report of each cache, and returns the exit status. An error of one cache does not hide what was done to the
-/// others: it follows their reports, and in JSON it is the `error` of its cache.
+/// Prints a report of each cache, and returns the exit status. An error of one cache does not hide
+/// what was done to the others: it follows their reports, and in JSON it is the `error` of its
+/// cache.
 fn finish_each(
     reports: impl Iterator<Item = Result<CacheReport, CacheError>>,
     caches: &[SelectedCache],
@@ -190,7 +192,8 @@ struct CacheStatus<'c> {
     differing: Vec<(String, Condition)>,
 }
 
-/// Reports the source and age of a cache's files, and the files that differ from those that were written.
+/// Reports the source and age of a cache's files, and the files that differ from those that were
+/// written.
 fn status(
     cache: &SelectedCache,
     as_json: bool,
@@ -299,8 +302,8 @@ impl CacheStatus<'_> {
     }
 }
 
-/// Removes the files that only belong to the selected projects. Files that were modified locally are kept unless `force`
-/// is set.
+/// Removes the files that only belong to the selected projects. Files that were modified locally
+/// are kept unless `force` is set.
 fn clear(
     cache: &SelectedCache,
     force: bool,

@@ -18,7 +18,8 @@ use crate::paths::shown;
 pub(crate) fn completions(shell: Shell, context: &Context) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "fractary-codex", &mut script);
-    // For bash, clap_complete writes a program name with a hyphen in two ways that do not match (clap-rs/clap#6421).
+    // For bash, clap_complete writes a program name with a hyphen in two ways that do not match
+    // (clap-rs/clap#6421).
     let script = String::from_utf8_lossy(&script);
     let script = script.replace("fractary__subcmd__codex", "fractary__codex");
     context.terminal.generated(&script);
@@ -69,8 +70,9 @@ fn unwritable(what: &str, error: &io::Error) -> CommandError {
     CommandError::usage(message)
 }
 
-/// Adapts a command for clap_mangen. It replaces the usage line by that of clap, because mangen omits the values of
-/// options, and shows the options that are only hidden from `-h`, because mangen would drop them.
+/// Adapts a command for clap_mangen. It replaces the usage line by that of clap, because mangen
+/// omits the values of options, and shows the options that are only hidden from `-h`, because
+/// mangen would drop them.
 fn for_mangen(mut command: clap::Command) -> clap::Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();

@@ -1,4 +1,5 @@
-//! `config`: shows, explains and validates the configuration, and prints its schema and the files in use.
+//! `config`: shows, explains and validates the configuration, and prints its schema and the files
+//! in use.
 
 use std::fmt::Write;
 
@@ -107,8 +108,8 @@ fn keys_document(configuration: &Configuration, keys: &[Explanation]) -> String 
     }))
 }
 
-/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer that has a value for
-/// it.
+/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer
+/// that has a value for it.
 fn keys_text(keys: &[Explanation], origin: bool, style: Style) -> String {
     let mut text = String::new();
 
@@ -133,7 +134,8 @@ fn keys_text(keys: &[Explanation], origin: bool, style: Style) -> String {
     text
 }
 
-/// A value as JSON. JSON does not escape all characters that have an effect on a terminal, so they are escaped too.
+/// A value as JSON. JSON does not escape all characters that have an effect on a terminal, so they
+/// are escaped too.
 fn value_text(value: &Value) -> String {
     escaped(value.to_string().as_bytes()).to_string()
 }

@@ -1,4 +1,5 @@
-//! `doctor`: checks everything that a sync needs, and prints one line per check with its result and a hint.
+//! `doctor`: checks everything that a sync needs, and prints one line per check with its result and
+//! a hint.
 
 use std::fmt::Write;
 use std::sync::Arc;

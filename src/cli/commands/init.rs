@@ -1,4 +1,5 @@
-//! `init`: writes a first configuration, based on the directories and the git remotes that it finds.
+//! `init`: writes a first configuration, based on the directories and the git remotes that it
+//! finds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,8 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, CommandError>
     Ok(output)
 }
 
-/// Rejects a directory that is already configured, by a file of its own or as a member of a workspace.
+/// Rejects a directory that is already configured, by a file of its own or as a member of a
+/// workspace.
 fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(), CommandError> {
     if let Some(file) = existing.with_codex_section() {
         let message = format!("`{}` already exists", shown(file));
@@ -110,8 +112,8 @@ fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
 #[derive(Default)]
 struct Existing {
     path: Option<PathBuf>,
-    /// The sections. A broken symlink counts as a file with a section `codex`, so that it is only replaced with
-    /// `--force`.
+    /// The sections. A broken symlink counts as a file with a section `codex`, so that it is only
+    /// replaced with `--force`.
     sections: Sections,
     text: String,
 }
@@ -179,7 +181,8 @@ impl Existing {
         self.path.as_deref().filter(|_| self.sections.has_codex)
     }
 
-    /// Returns the text of `config.yaml` with `section` in it. Comments and the sections of other tools are kept.
+    /// Returns the text of `config.yaml` with `section` in it. Comments and the sections of other
+    /// tools are kept.
     fn with(&self, section: &str) -> Result<String, CommandError> {
         let Some(path) = &self.path else {
             return Ok(format!("{HEADER}{section}"));
@@ -239,8 +242,9 @@ const HEADER: &str = "\
 # All keys and their defaults: `fractary codex config show`; their meaning: `fractary codex config schema`.
 ";
 
-/// If `root` is a member of a workspace in a parent directory, returns the name of the project and the root of the
-/// workspace. A configuration in `root` would be read as a part of that workspace's configuration.
+/// If `root` is a member of a workspace in a parent directory, returns the name of the project and
+/// the root of the workspace. A configuration in `root` would be read as a part of that workspace's
+/// configuration.
 fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, CommandError> {
     let outer = context.surrounding_configuration()?;
     let is_root = |directory: &Path| {
@@ -258,8 +262,9 @@ fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>
     Ok(project.map(|(name, _)| (name, outer.root)))
 }
 
-/// Detects the organization from the git remote of `root` or, if `root` is not a repository, from the remotes of all
-/// members, which must agree. Fails if the configuration of a repository cannot be read.
+/// Detects the organization from the git remote of `root` or, if `root` is not a repository, from
+/// the remotes of all members, which must agree. Fails if the configuration of a repository cannot
+/// be read.
 fn organization(root: &Path, members: &Members) -> Result<Option<String>, UnreadableRepository> {
     if let Some(own) = source_revision::organization(root)? {
         return Ok(Some(own));
@@ -369,9 +374,9 @@ struct Members {
 }
 
 impl Members {
-    /// Finds the members below `root`: all subdirectories of a directory such as `services` in which at least two contain
-    /// documentation. If there are no such directories and `root` is not a git repository, the members are the
-    /// repositories in `root`.
+    /// Finds the members below `root`: all subdirectories of a directory such as `services` in
+    /// which at least two contain documentation. If there are no such directories and `root` is not
+    /// a git repository, the members are the repositories in `root`.
     fn find(root: &Path) -> Self {
         let mut members = Self::default();
         for collection in directories(root) {
@@ -412,8 +417,8 @@ fn has_documentation(path: &Path) -> bool {
     DOCUMENTATION.iter().any(|name| path.join(name).is_dir()) || path.join("README.md").is_file()
 }
 
-/// The directories in `path` that can be projects, in name order. Hidden ones and those in [`NOT_PROJECTS`] are left
-/// out.
+/// The directories in `path` that can be projects, in name order. Hidden ones and those in
+/// [`NOT_PROJECTS`] are left out.
 fn directories(path: &Path) -> Vec<PathBuf> {
     let can_be_project = |name: &str| {
         !name.starts_with('.')

@@ -1,4 +1,5 @@
-//! The commands, one file each. A command resolves its arguments, calls the library, and writes the result.
+//! The commands, one file each. A command resolves its arguments, calls the library, and writes the
+//! result.
 
 pub(crate) mod cache;
 pub(crate) mod completions_and_man;
@@ -41,8 +42,8 @@ fn finish(result: Result<String, CommandError>, json: bool, context: &Context) -
     }
 }
 
-/// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new file gets the default
-/// permissions.
+/// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new
+/// file gets the default permissions.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".fractary-codex-")
@@ -81,7 +82,8 @@ fn error_document(error: &CommandError) -> String {
     )
 }
 
-/// The JSON document for a command line that could not be parsed, in the form that `command` has for its failures.
+/// The JSON document for a command line that could not be parsed, in the form that `command` has
+/// for its failures.
 pub(crate) fn usage_error_document(
     error: CommandError,
     command: Option<&str>,

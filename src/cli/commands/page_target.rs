@@ -25,8 +25,8 @@ pub(super) enum PageTarget {
 }
 
 impl PageTarget {
-    /// Resolves `file`. A target that cannot be written in any case is a usage error, so that it is reported before the
-    /// run starts.
+    /// Resolves `file`. A target that cannot be written in any case is a usage error, so that it is
+    /// reported before the run starts.
     pub(super) fn new(
         file: &Path,
         format: Format,
@@ -65,8 +65,9 @@ impl PageTarget {
         }
     }
 
-    /// Writes the page to the file, if the target is one. The file is replaced atomically. A failure here counts as a
-    /// failure of the run, not as wrong usage, because the target was checked before.
+    /// Writes the page to the file, if the target is one. The file is replaced atomically. A
+    /// failure here counts as a failure of the run, not as wrong usage, because the target was
+    /// checked before.
     pub(super) fn write(&self, page: &str) -> Result<(), CommandError> {
         let Self::File { name, path } = self else {
             return Ok(());

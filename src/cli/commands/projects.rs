@@ -1,4 +1,5 @@
-//! `projects`: the resolved projects, with their root, path in the codex and number of matching files.
+//! `projects`: the resolved projects, with their root, path in the codex and number of matching
+//! files.
 
 use std::path::Path;
 

@@ -51,7 +51,8 @@ impl RunOutput {
         }
     }
 
-    /// Reports the warnings of the configuration, and returns them so that the result can include them.
+    /// Reports the warnings of the configuration, and returns them so that the result can include
+    /// them.
     pub(super) fn warnings(
         self,
         configuration: &Configuration,
@@ -79,7 +80,8 @@ impl RunOutput {
         self.format.is_for_people() && !context.terminal.verbose
     }
 
-    /// Writes the result of the run, also as a page if there is a target for it, and returns the exit status.
+    /// Writes the result of the run, also as a page if there is a target for it, and returns the
+    /// exit status.
     pub(super) fn finish(
         self,
         result: Result<SyncOutcome, CommandError>,
@@ -157,7 +159,8 @@ impl RunOutput {
         }
     }
 
-    /// Writes the result for people. `page` is the rendered page, with the result of writing it to a file.
+    /// Writes the result for people. `page` is the rendered page, with the result of writing it to
+    /// a file.
     fn text(
         self,
         outcome: &SyncOutcome,
@@ -185,7 +188,8 @@ impl RunOutput {
         }
     }
 
-    /// Writes an error. If the format has a document that includes the error, it only becomes an annotation.
+    /// Writes an error. If the format has a document that includes the error, it only becomes an
+    /// annotation.
     fn error(self, subject: Option<&str>, error: &ErrorReport, context: &Context) {
         if self.format.is_for_people() {
             context.terminal.error(subject, error);

@@ -1,5 +1,5 @@
-//! `status`: the changes that a sync would make, one line per project. It is the plan of a dry run, shown as a short
-//! table, and optionally as an HTML page.
+//! `status`: the changes that a sync would make, one line per project. It is the plan of a dry run,
+//! shown as a short table, and optionally as an HTML page.
 
 use super::page_target::PageTarget;
 use super::run_output::RunOutput;

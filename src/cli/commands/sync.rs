@@ -119,8 +119,8 @@ fn only_pulls(
     }
 }
 
-/// `--include` and `--exclude` as configuration values. They select files to publish, or files to pull if the run only
-/// pulls.
+/// `--include` and `--exclude` as configuration values. They select files to publish, or files to
+/// pull if the run only pulls.
 fn patterns(arguments: &SyncArgs, only_pulls: bool) -> Vec<FlagValue> {
     let side = if only_pulls { "from_codex" } else { "to_codex" };
     let given = [

@@ -1,4 +1,5 @@
-//! Builds commits from plans, on top of a tip: one commit per project, in name order, without a working tree.
+//! Builds commits from plans, on top of a tip: one commit per project, in name order, without a
+//! working tree.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -46,8 +47,8 @@ pub enum BuildError {
     Signing(#[from] SigningError),
 }
 
-/// Builds the commits on top of `parent`, and signs them if `sign` is given. The same input gives the same ids, if the
-/// signatures are deterministic.
+/// Builds the commits on top of `parent`, and signs them if `sign` is given. The same input gives
+/// the same ids, if the signatures are deterministic.
 pub(crate) fn build(
     store: &Store,
     parent: Option<ObjectId>,
@@ -102,7 +103,8 @@ fn commit_bytes(
     data.into_bytes()
 }
 
-/// Adds a signature to the bytes of a commit as its last header. Each further line of a header begins with a space.
+/// Adds a signature to the bytes of a commit as its last header. Each further line of a header
+/// begins with a space.
 fn with_signature(commit: &[u8], signature: &[u8]) -> Vec<u8> {
     let end = commit.find("\n\n").map_or(commit.len(), |end| end + 1);
     let mut signed = commit[..end].to_vec();
@@ -119,7 +121,8 @@ fn with_signature(commit: &[u8], signature: &[u8]) -> Vec<u8> {
 /// The objects that were built so far.
 struct Builder<'s> {
     store: &'s Store,
-    /// The contents of new trees. A tree is removed when it is replaced, because no later commit edits it.
+    /// The contents of new trees. A tree is removed when it is replaced, because no later commit
+    /// edits it.
     trees: HashMap<ObjectId, Vec<u8>>,
     /// The length of the delta chain of each new tree.
     chains: HashMap<ObjectId, u32>,

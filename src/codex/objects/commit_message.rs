@@ -1,4 +1,5 @@
-//! The messages of the commits that syncs make. Their trailers record the project and the revision of its sources.
+//! The messages of the commits that syncs make. Their trailers record the project and the revision
+//! of its sources.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -88,7 +89,8 @@ impl CommitMessage<'_> {
     }
 }
 
-/// The trailers of a commit that a sync made. Every user with write access can write the same trailers by hand.
+/// The trailers of a commit that a sync made. Every user with write access can write the same
+/// trailers by hand.
 pub(crate) struct SyncTrailers {
     /// The value of `Codex-Project`. It need not be a valid name.
     pub project: String,
@@ -114,7 +116,8 @@ fn value<'t>(trailers: &'t str, key: &str) -> Option<&'t str> {
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
 }
 
-/// Parses the source revision. Its URL is reduced to the public part, in case it contains a password.
+/// Parses the source revision. Its URL is reduced to the public part, in case it contains a
+/// password.
 fn source_revision(trailers: &str) -> Option<SourceRevision> {
     let text = value(trailers, SOURCE_COMMIT)?;
     let (id, dirty) = match text.strip_suffix(DIRTY) {

@@ -10,8 +10,8 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::CodexPath;
 use crate::plan::{Entry, Listing};
 
-/// Lists several directories of one tree. The trees above them are decoded only once, because thousands of projects can
-/// have the same parent directory.
+/// Lists several directories of one tree. The trees above them are decoded only once, because
+/// thousands of projects can have the same parent directory.
 pub struct Lister<'r> {
     read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     root: Option<ObjectId>,
@@ -20,7 +20,8 @@ pub struct Lister<'r> {
 }
 
 impl<'r> Lister<'r> {
-    /// Lists below the tree `root`, which is `None` for an empty codex. `read` returns the bytes of a tree.
+    /// Lists below the tree `root`, which is `None` for an empty codex. `read` returns the bytes of
+    /// a tree.
     pub fn new(
         read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
         root: Option<ObjectId>,
@@ -32,8 +33,8 @@ impl<'r> Lister<'r> {
         }
     }
 
-    /// Lists all entries below `directory`. If a file, or another entry that is not a directory, is at or above that path,
-    /// it is the listing's obstacle.
+    /// Lists all entries below `directory`. If a file, or another entry that is not a directory, is
+    /// at or above that path, it is the listing's obstacle.
     pub fn list(&mut self, directory: &CodexPath) -> Result<Listing, TreeError> {
         let mut listing = Listing::default();
         let Some(mut tree) = self.root else {
@@ -122,8 +123,8 @@ fn entries(
     tree::decode(&read(id)?).ok_or(TreeError::Damaged(id))
 }
 
-/// The path of an entry. A `/` in its name is replaced by a NUL, which no name can contain, so that the path of such an
-/// invalid entry is never the path of another entry.
+/// The path of an entry. A `/` in its name is replaced by a NUL, which no name can contain, so that
+/// the path of such an invalid entry is never the path of another entry.
 fn below(prefix: &BStr, name: &BStr) -> BString {
     let name = name.replace("/", "\0");
     if prefix.is_empty() {

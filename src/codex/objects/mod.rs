@@ -1,5 +1,5 @@
-//! Git objects as bytes: trees, commits and packs. Nothing here needs a repository, except [`commit_builder`], which
-//! reads the existing trees from the clone.
+//! Git objects as bytes: trees, commits and packs. Nothing here needs a repository, except
+//! [`commit_builder`], which reads the existing trees from the clone.
 
 pub(crate) mod commit_builder;
 pub(crate) mod commit_message;

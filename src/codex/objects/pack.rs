@@ -1,11 +1,13 @@
-//! Writes new objects as one pack and its index. The pack is streamed, so memory use does not depend on its size.
+//! Writes new objects as one pack and its index. The pack is streamed, so memory use does not
+//! depend on its size.
 //!
-//! For many small documents, loose objects or a library's general pack builder take five to twenty times as long. The
-//! formats are git's pack version 2 and index version 2.
+//! For many small documents, loose objects or a library's general pack builder take five to twenty
+//! times as long. The formats are git's pack version 2 and index version 2.
 //!
-//! Blobs and the first version of each tree are stored whole. A tree that replaces one written in the same run is
-//! stored as a delta of it, because a run makes one commit per project, and each commit has a new version of the
-//! codex's large trees. Delta chains are at most [`MAX_CHAIN`] long, because git is slow to resolve long ones.
+//! Blobs and the first version of each tree are stored whole. A tree that replaces one written in
+//! the same run is stored as a delta of it, because a run makes one commit per project, and each
+//! commit has a new version of the codex's large trees. Delta chains are at most [`MAX_CHAIN`]
+//! long, because git is slow to resolve long ones.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -40,7 +42,8 @@ enum Form {
 }
 
 impl Encoded {
-    /// Writes the object as it is in any pack. Returns an error for a delta, which depends on its place in the pack.
+    /// Writes the object as it is in any pack. Returns an error for a delta, which depends on its
+    /// place in the pack.
     pub fn write_whole(&self, out: &mut dyn Write) -> io::Result<()> {
         let Form::Whole(kind) = self.form else {
             return Err(io::Error::other("a delta cannot be written alone"));
@@ -71,8 +74,8 @@ pub fn whole(id: ObjectId, kind: Kind, data: &[u8]) -> Encoded {
     }
 }
 
-/// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of the same kind and
-/// come earlier in the pack.
+/// Encodes the object with this id and the contents `data` as a delta of `base`, which must be of
+/// the same kind and come earlier in the pack.
 pub(crate) fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8]) -> Encoded {
     let instructions = delta_instructions(base_data, data);
     Encoded {
@@ -85,7 +88,8 @@ pub(crate) fn delta(id: ObjectId, data: &[u8], base: ObjectId, base_data: &[u8])
 
 fn compress(data: &[u8]) -> Vec<u8> {
     thread_local! {
-        // The fastest level: documents are small and are sent only once, so a higher level costs more than it saves.
+        // The fastest level: documents are small and are sent only once, so a higher level costs
+        // more than it saves.
         static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(CompressionLvl::fastest()));
     }
     COMPRESSOR.with_borrow_mut(|compressor| {
@@ -99,8 +103,8 @@ fn compress(data: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Computes a delta for contents that differ in a single range: copy the common prefix, insert the new bytes, copy the
-/// common suffix.
+/// Computes a delta for contents that differ in a single range: copy the common prefix, insert the
+/// new bytes, copy the common suffix.
 fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
     let prefix = common_prefix(base, data);
     let rest = base.len().min(data.len()) - prefix;
@@ -118,8 +122,8 @@ fn delta_instructions(base: &[u8], data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Equal blocks of this size are skipped with one comparison: two versions of a tree with thousands of entries usually
-/// differ in a single entry.
+/// Equal blocks of this size are skipped with one comparison: two versions of a tree with thousands
+/// of entries usually differ in a single entry.
 const BLOCK: usize = 4096;
 
 /// The length of the common prefix.
@@ -162,8 +166,8 @@ fn push_size(out: &mut Vec<u8>, mut size: usize) {
     out.push(size as u8);
 }
 
-/// Appends the instructions that copy a range of the base. One instruction copies less than 16 MiB; bytes of offset and
-/// length that are zero are left out.
+/// Appends the instructions that copy a range of the base. One instruction copies less than 16 MiB;
+/// bytes of offset and length that are zero are left out.
 fn push_copy(out: &mut Vec<u8>, mut offset: usize, mut length: usize) {
     while length > 0 {
         let step = length.min(0xff_ffff);
@@ -251,7 +255,8 @@ impl PackWriter {
         self.file.write_all(bytes)
     }
 
-    /// Appends one object. Returns an error if it is a delta whose base has not been appended before.
+    /// Appends one object. Returns an error if it is a delta whose base has not been appended
+    /// before.
     pub fn append(&mut self, object: &Encoded) -> io::Result<()> {
         let head = self.head(object)?;
 
@@ -292,8 +297,8 @@ impl PackWriter {
         self.index.len() as u32
     }
 
-    /// Writes the trailer and the index, and renames both files to their final names. Returns an error if the number of
-    /// objects is not the one announced to [`create`](Self::create).
+    /// Writes the trailer and the index, and renames both files to their final names. Returns an
+    /// error if the number of objects is not the one announced to [`create`](Self::create).
     pub fn finish(mut self) -> io::Result<Written> {
         if self.count() != self.expected {
             return Err(io::Error::other(
@@ -305,8 +310,8 @@ impl PackWriter {
         self.publish(checksum)
     }
 
-    /// Like [`finish`](Self::finish), for a pack that has fewer objects than announced: the number in its header is
-    /// corrected, and the file is read once more for its checksum.
+    /// Like [`finish`](Self::finish), for a pack that has fewer objects than announced: the number
+    /// in its header is corrected, and the file is read once more for its checksum.
     pub fn finish_early(mut self) -> io::Result<Written> {
         self.file.flush()?;
         let file = self.file.get_mut().as_file_mut();
@@ -352,8 +357,8 @@ impl PackWriter {
     }
 }
 
-/// The offset and length of each object that is not in `others`. `index` is in the order of the pack, and `end` is the end
-/// of the last object.
+/// The offset and length of each object that is not in `others`. `index` is in the order of the
+/// pack, and `end` is the end of the last object.
 fn blobs(
     index: &[IndexEntry],
     others: &HashMap<ObjectId, u64>,
@@ -412,8 +417,8 @@ fn push_head(out: &mut Vec<u8>, code: u8, size: usize) {
     out.push(byte);
 }
 
-/// Appends the distance back to a delta's base, in git's offset encoding: seven bits per byte, highest first. Each
-/// continuation adds one, so that no value has two encodings.
+/// Appends the distance back to a delta's base, in git's offset encoding: seven bits per byte,
+/// highest first. Each continuation adds one, so that no value has two encodings.
 fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     let mut bytes = vec![(distance & 0x7f) as u8];
     distance >>= 7;
@@ -425,8 +430,8 @@ fn push_distance(out: &mut Vec<u8>, mut distance: u64) {
     out.extend(bytes.iter().rev());
 }
 
-/// Encodes an index of version 2: fan-out table, ids, checksums, offsets, large offsets, and trailers. `entries` must
-/// be sorted by id.
+/// Encodes an index of version 2: fan-out table, ids, checksums, offsets, large offsets, and
+/// trailers. `entries` must be sorted by id.
 fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1100 + entries.len() * 28);
     out.extend_from_slice(b"\xfftOc");
@@ -443,7 +448,8 @@ fn encode_index(entries: &[IndexEntry], pack_checksum: [u8; 20]) -> Vec<u8> {
         out.extend_from_slice(&entry.crc.to_be_bytes());
     }
 
-    // Offsets of 2 GiB and more are stored in a table of their own, and the top bit marks an index into that table.
+    // Offsets of 2 GiB and more are stored in a table of their own, and the top bit marks an index
+    // into that table.
     let mut large: Vec<u64> = Vec::new();
     for entry in entries {
         let short = u32::try_from(entry.offset)
@@ -529,8 +535,9 @@ mod tests {
         ) {
             let mut objects: Vec<_> = blobs.into_iter().map(|data| (Kind::Blob, data)).collect();
             let mut encoded: Vec<_> = objects.iter().map(|(kind, data)| whole(hash(*kind, data), *kind, data)).collect();
-            // A chain of versions, each of which replaces one range of the previous one. Commits are used here for any
-            // kind of object that may be a delta, because git does not parse their contents here.
+            // A chain of versions, each of which replaces one range of the previous one. Commits
+            // are used here for any kind of object that may be a delta, because git does not parse
+            // their contents here.
             let mut base = vec![7u8; 2000];
             base.extend((0..2000u32).flat_map(u32::to_be_bytes));
             encoded.push(whole(hash(Kind::Commit, &base), Kind::Commit, &base));

@@ -1,7 +1,8 @@
-//! Finds the last sync of each project in the history of the codex, by the trailers of the commits that syncs make.
+//! Finds the last sync of each project in the history of the codex, by the trailers of the commits
+//! that syncs make.
 //!
-//! Every user with write access can make such a commit. The values are therefore untrusted: they are only shown, never
-//! used for a decision, and malformed ones are ignored.
+//! Every user with write access can make such a commit. The values are therefore untrusted: they
+//! are only shown, never used for a decision, and malformed ones are ignored.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -32,9 +33,11 @@ pub(crate) struct SyncHistory {
     pub is_cut: bool,
 }
 
-/// Searches the history of `tip` for the last sync of each of `projects`, newest commits first, until all are found.
+/// Searches the history of `tip` for the last sync of each of `projects`, newest commits first,
+/// until all are found.
 ///
-/// `read` returns the contents of a commit, or `None` if the object is missing, as at the boundary of a shallow clone.
+/// `read` returns the contents of a commit, or `None` if the object is missing, as at the boundary
+/// of a shallow clone.
 pub(crate) fn search(
     tip: ObjectId,
     projects: &BTreeSet<&str>,
@@ -111,8 +114,8 @@ mod tests {
     use super::*;
     use crate::object::{Kind, hash};
 
-    /// A linear history of commits with these messages, oldest first and one second apart. Returns its tip and the
-    /// contents of all commits.
+    /// A linear history of commits with these messages, oldest first and one second apart. Returns
+    /// its tip and the contents of all commits.
     fn history(messages: &[&str]) -> (ObjectId, BTreeMap<ObjectId, Vec<u8>>) {
         let mut commits = BTreeMap::new();
         let mut tip: Option<ObjectId> = None;

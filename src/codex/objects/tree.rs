@@ -1,5 +1,5 @@
-//! Decodes, edits and encodes trees without a working tree or an index. The cost of a change depends on the depth of
-//! its path, not on the size of the codex.
+//! Decodes, edits and encodes trees without a working tree or an index. The cost of a change
+//! depends on the depth of its path, not on the size of the codex.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -56,8 +56,8 @@ pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
     )
 }
 
-/// An entry that borrows from the bytes of its tree. In a codex with thousands of projects, each commit edits a tree of
-/// thousands of entries, and must not copy them all.
+/// An entry that borrows from the bytes of its tree. In a codex with thousands of projects, each
+/// commit edits a tree of thousands of entries, and must not copy them all.
 #[derive(Clone, Copy)]
 struct EntrySlice<'t> {
     /// The bytes of the whole entry.
@@ -68,8 +68,8 @@ struct EntrySlice<'t> {
     id: ObjectId,
 }
 
-/// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree. The order of the
-/// entries is not checked.
+/// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree.
+/// The order of the entries is not checked.
 fn slices(mut data: &[u8]) -> Option<Vec<EntrySlice<'_>>> {
     let mut slices = Vec::with_capacity(data.len() / 36);
     while !data.is_empty() {
@@ -145,10 +145,12 @@ pub trait TreeStore {
     fn write(&mut self, data: Vec<u8>, base: Option<ObjectId>) -> ObjectId;
 }
 
-/// Applies `edits`, by path, to the tree `base` and returns the new tree; `None` if it would be empty.
+/// Applies `edits`, by path, to the tree `base` and returns the new tree; `None` if it would be
+/// empty.
 ///
-/// Directories that become empty are removed, because git has no empty directories. An added file replaces a directory
-/// at its path, and an added directory replaces a file: the plan decides in advance whether that is allowed.
+/// Directories that become empty are removed, because git has no empty directories. An added file
+/// replaces a directory at its path, and an added directory replaces a file: the plan decides in
+/// advance whether that is allowed.
 pub fn edit(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -161,7 +163,8 @@ pub fn edit(
     edit_below(store, base, &edits)
 }
 
-/// Applies edits whose paths are relative to the tree `base`. Only the trees along these paths are read and written.
+/// Applies edits whose paths are relative to the tree `base`. Only the trees along these paths are
+/// read and written.
 fn edit_below(
     store: &mut impl TreeStore,
     base: Option<ObjectId>,
@@ -172,8 +175,8 @@ fn edit_below(
         None => (Vec::new(), TreeError::Damaged(ObjectId([0; 20]))),
     };
     let old = slices(&old).ok_or(damaged)?;
-    // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and `a/c`), so group them
-    // first.
+    // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and
+    // `a/c`), so group them first.
     let mut names: BTreeMap<&BStr, Named<'_>> = BTreeMap::new();
     for (path, edit) in edits {
         match path.find_byte(b'/') {
@@ -215,8 +218,8 @@ struct Named<'e> {
 }
 
 impl Named<'_> {
-    /// Returns the resulting entry. Additions take precedence over deletions, so that one plan can turn a file into a
-    /// directory or a directory into a file.
+    /// Returns the resulting entry. Additions take precedence over deletions, so that one plan can
+    /// turn a file into a directory or a directory into a file.
     fn edited(
         &self,
         store: &mut impl TreeStore,
@@ -240,8 +243,8 @@ impl Named<'_> {
     }
 }
 
-/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if they are not
-/// sorted: a sync does not repair unusual trees of the codex.
+/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if
+/// they are not sorted: a sync does not repair unusual trees of the codex.
 fn merge(old: &[EntrySlice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
     let mut kept: Vec<(EntrySlice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
     // A new entry takes the position of the one that it replaces, unless the two sort differently.
@@ -316,7 +319,8 @@ mod tests {
 
     type Files = BTreeMap<BString, (Mode, ObjectId)>;
 
-    /// The model: a map of paths, in which an added file replaces all files below its path and any file above it.
+    /// The model: a map of paths, in which an added file replaces all files below its path and any
+    /// file above it.
     fn apply(files: &mut Files, edits: &BTreeMap<BString, Edit>) {
         for (path, _) in edits.iter().filter(|(_, edit)| edit.is_none()) {
             files.remove(path);

@@ -1,5 +1,5 @@
-//! The context of a connection to a remote, shared by all transports: the remote, its credential, git's configuration for
-//! it, and errors about it.
+//! The context of a connection to a remote, shared by all transports: the remote, its credential,
+//! git's configuration for it, and errors about it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ impl RemoteContext {
         Ok(self)
     }
 
-    /// Adds the user's git configuration, and replaces the URL by the one to which `settings` rewrite it. A token for the
-    /// codex's URL is kept only if the host is the same.
+    /// Adds the user's git configuration, and replaces the URL by the one to which `settings`
+    /// rewrite it. A token for the codex's URL is kept only if the host is the same.
     pub(in crate::codex) fn configured(
         mut self,
         settings: Settings,
@@ -155,8 +155,8 @@ impl RemoteContext {
     }
 }
 
-/// The setting that forbids `protocol`, by the rules of `git help config`, under `protocol.allow`. None of the protocols
-/// here is forbidden by default.
+/// The setting that forbids `protocol`, by the rules of `git help config`, under `protocol.allow`.
+/// None of the protocols here is forbidden by default.
 fn forbidden_by(protocol: &str, settings: &Settings, environment: &Environment) -> Option<String> {
     if let Some(list) = environment.get("GIT_ALLOW_PROTOCOL") {
         let is_listed = list.split(':').any(|name| name == protocol);

@@ -1,5 +1,6 @@
-//! Chooses the credential for a remote. A token is only sent in a header, and only to the URL that it is for (see
-//! SECURITY.md). If the program has no token for a remote, git's credential helpers apply.
+//! Chooses the credential for a remote. A token is only sent in a header, and only to the URL that
+//! it is for (see SECURITY.md). If the program has no token for a remote, git's credential helpers
+//! apply.
 
 use std::path::Path;
 
@@ -54,8 +55,9 @@ impl Credential {
     }
 }
 
-/// Returns the credential for `remote`. The first of these counts: the URL itself, `remote.token`, the older `remotes`
-/// entry, and, for GitHub only, the tokens in the environment. Tokens are only used over http.
+/// Returns the credential for `remote`. The first of these counts: the URL itself, `remote.token`,
+/// the older `remotes` entry, and, for GitHub only, the tokens in the environment. Tokens are only
+/// used over http.
 pub(crate) fn credential(remote: &Remote, environment: &Environment) -> Option<Credential> {
     if !remote.url.is_http() {
         return None;
@@ -88,7 +90,8 @@ pub(crate) fn credential(remote: &Remote, environment: &Environment) -> Option<C
     from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
 }
 
-/// Messages for an authentication error: the credential that was sent, and the sources that had none.
+/// Messages for an authentication error: the credential that was sent, and the sources that had
+/// none.
 pub(crate) fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
     let mut tried: Vec<_> = remote
         .unset_token_variables

@@ -102,7 +102,8 @@ pub enum RemoteErrorKind {
     NotCreated,
     /// The ssh program is missing.
     NoSsh,
-    /// Only the `git` program can do what this remote needs, and `remote.transport: native` excludes it.
+    /// Only the `git` program can do what this remote needs, and `remote.transport: native`
+    /// excludes it.
     NeedsGit,
     /// The disk is full.
     DiskFull,
@@ -121,14 +122,14 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a read request is repeated immediately: the server reported a temporary problem, or the connection broke.
-    /// Time-outs are not repeated, because the user has already waited.
+    /// Whether a read request is repeated immediately: the server reported a temporary problem, or
+    /// the connection broke. Time-outs are not repeated, because the user has already waited.
     pub fn is_repeated(self) -> bool {
         matches!(self, Self::ServerFailure | Self::RateLimited)
     }
 
-    /// Whether a push with this error was not accepted, even if all of it was sent, because the error is the server's
-    /// own response.
+    /// Whether a push with this error was not accepted, even if all of it was sent, because the
+    /// error is the server's own response.
     pub fn is_refusal(self) -> bool {
         matches!(
             self,
@@ -140,7 +141,8 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a push with this error cannot be accepted later: the server responded without reading the request.
+    /// Whether a push with this error cannot be accepted later: the server responded without
+    /// reading the request.
     pub fn precludes_landing(self) -> bool {
         self.is_refusal() || matches!(self, Self::RequestRefused | Self::RateLimited)
     }

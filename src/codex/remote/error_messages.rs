@@ -1,10 +1,11 @@
-//! Finds the cause of a fatal error in the messages of git and ssh. Only causes are read from text, never whether a push
-//! landed, was rejected or was too late.
+//! Finds the cause of a fatal error in the messages of git and ssh. Only causes are read from text,
+//! never whether a push landed, was rejected or was too late.
 
 use super::server_message::{is_of_server, is_progress, marked, server_words};
 use crate::codex::remote::error::RemoteErrorKind;
 
-/// PackParts of the messages of git and ssh (C locale) with the cause that they show. The first match counts.
+/// PackParts of the messages of git and ssh (C locale) with the cause that they show. The first
+/// match counts.
 const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
@@ -164,8 +165,8 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
 
 /// The cause that the messages of git show.
 pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
-    // Over ssh, a server that denies access reports it in `remote:` lines. After the repository was opened, such lines can
-    // be the output of any hook, and a full disk there is the server's.
+    // Over ssh, a server that denies access reports it in `remote:` lines. After the repository was
+    // opened, such lines can be the output of any hook, and a full disk there is the server's.
     let unopened = lines
         .iter()
         .any(|line| line.contains("Could not read from remote repository"));
@@ -232,8 +233,8 @@ const PROGRESS: [&str; 3] = [
     "Delta compression using",
 ];
 
-/// The lines that explain an error to the user: git's own, without progress and advice, then the server's messages.
-/// Secrets must be masked in `lines` already.
+/// The lines that explain an error to the user: git's own, without progress and advice, then the
+/// server's messages. Secrets must be masked in `lines` already.
 pub(in crate::codex) fn relevant_lines(lines: &[String]) -> Vec<String> {
     let wanted = |line: &&String| {
         let line = line.trim();
@@ -272,8 +273,8 @@ pub(in crate::codex) fn status_of_push(lines: &[String]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// The result of a push depends on this: it may have landed if the connection broke off, and not if the server was not
-    /// trusted.
+    /// The result of a push depends on this: it may have landed if the connection broke off, and
+    /// not if the server was not trusted.
     #[test]
     fn end_of_a_tls_connection_is_distinguished_from_its_start() {
         use RemoteErrorKind::{PlainHttp, ServerFailure, Tls};

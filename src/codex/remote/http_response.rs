@@ -1,12 +1,13 @@
-//! The meaning of HTTP responses, for both transports: the native one reads them, and git traces them.
+//! The meaning of HTTP responses, for both transports: the native one reads them, and git traces
+//! them.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// Whether a response with status 403 limits the rate of requests, instead of denying access: by `header`, which looks up
-/// a header by its name in lower case, or by `text`.
+/// Whether a response with status 403 limits the rate of requests, instead of denying access: by
+/// `header`, which looks up a header by its name in lower case, or by `text`.
 pub(in crate::codex) fn is_rate_limit<'h>(
     header: impl Fn(&str) -> Option<&'h str>,
     text: &[String],

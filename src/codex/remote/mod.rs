@@ -1,10 +1,12 @@
-//! Exchanges refs and objects with the remote: the trait [`Transport`] and what its implementations have in common.
+//! Exchanges refs and objects with the remote: the trait [`Transport`] and what its implementations
+//! have in common.
 //!
-//! A new transport implements [`Transport`] in a file or folder here, and gets a name in [`TransportChoice`] and an arm
-//! in [`open`]. It stores a `RemoteContext` (remote, credential, shared error and ref parsing) and maps its failures to
-//! [`RemoteErrorKind`](error::RemoteErrorKind), which alone decides retries, the outcome of a push, and hints. A
-//! name in `tests/it/support/transport.rs` makes every test run on it. For users, its name is documented in
-//! `defaults.yaml`, in the schema (`config::choices`) and in the README.
+//! A new transport implements [`Transport`] in a file or folder here, and gets a name in
+//! [`TransportChoice`] and an arm in [`open`]. It stores a `RemoteContext` (remote, credential,
+//! shared error and ref parsing) and maps its failures to
+//! [`RemoteErrorKind`](error::RemoteErrorKind), which alone decides retries, the outcome of a push,
+//! and hints. A name in `tests/it/support/transport.rs` makes every test run on it. For users, its
+//! name is documented in `defaults.yaml`, in the schema (`config::choices`) and in the README.
 
 mod context;
 pub(crate) mod credential;
@@ -44,7 +46,8 @@ pub(crate) struct RemoteRefs {
     pub branch: String,
     /// The tip of the branch; `None` if the branch does not exist.
     pub tip: Option<ObjectId>,
-    /// The branch that the remote's HEAD points to, and its tip; `None` if HEAD points to no existing branch.
+    /// The branch that the remote's HEAD points to, and its tip; `None` if HEAD points to no
+    /// existing branch.
     pub head: Option<(String, ObjectId)>,
     /// Whether the remote has no branch at all.
     pub is_empty: bool,
@@ -135,7 +138,8 @@ pub(crate) struct Depth(pub u32);
 pub(crate) struct Target<'a> {
     /// The branch.
     pub branch: &'a str,
-    /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch must not exist.
+    /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch
+    /// must not exist.
     pub tip: Option<ObjectId>,
 }
 
@@ -153,16 +157,19 @@ pub(crate) enum OnSignal {
 pub(crate) enum Purpose {
     /// Reading only: `url.*.insteadOf` applies.
     Read,
-    /// Publishing: `url.*.pushInsteadOf` applies too, also for reading, so that the pushed branch is the one that is read.
+    /// Publishing: `url.*.pushInsteadOf` applies too, also for reading, so that the pushed branch
+    /// is the one that is read.
     Publish,
 }
 
 /// A way to talk to one remote with its credentials.
 pub(crate) trait Transport: Send + Sync {
-    /// The URL that is contacted: that of the codex, after git's configuration (`url.*.insteadOf`) has rewritten it.
+    /// The URL that is contacted: that of the codex, after git's configuration (`url.*.insteadOf`)
+    /// has rewritten it.
     fn url(&self) -> &RemoteUrl;
 
-    /// The reason for which the `git` program is used although the configuration does not select it.
+    /// The reason for which the `git` program is used although the configuration does not select
+    /// it.
     fn fallback(&self) -> Option<String> {
         None
     }
@@ -179,7 +186,8 @@ pub(crate) trait Transport: Send + Sync {
         on_signal: OnSignal,
     ) -> Result<ObjectId, RemoteError>;
 
-    /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in one request.
+    /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in
+    /// one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
     /// Checks whether `commit` could be pushed to `target`, without pushing it.
@@ -190,13 +198,14 @@ pub(crate) trait Transport: Send + Sync {
         target: Target<'_>,
     ) -> Result<PushReply, RemoteError>;
 
-    /// Prepares a push that is likely to follow, as far as that takes time and does not change the remote. Errors are left
-    /// to the push.
+    /// Prepares a push that is likely to follow, as far as that takes time and does not change the
+    /// remote. Errors are left to the push.
     fn expect_push(&self) {}
 
-    /// Pushes `commit` with the `contents` of its new files, never by force. Signals do not interrupt it. An error means
-    /// that the commit did not land and will not land: it was not sent completely, or the server did not read the request.
-    /// If the contents fail, the push is not completed, and `contents` has the reason.
+    /// Pushes `commit` with the `contents` of its new files, never by force. Signals do not
+    /// interrupt it. An error means that the commit did not land and will not land: it was not sent
+    /// completely, or the server did not read the request. If the contents fail, the push is not
+    /// completed, and `contents` has the reason.
     fn push(
         &self,
         store: &Store,
@@ -206,8 +215,9 @@ pub(crate) trait Transport: Send + Sync {
     ) -> Result<PushReply, RemoteError>;
 }
 
-/// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about the server in
-/// `notes`. An error if the transport is unavailable, or if a token would be sent unencrypted.
+/// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about
+/// the server in `notes`. An error if the transport is unavailable, or if a token would be sent
+/// unencrypted.
 pub(crate) fn open(
     remote: &Remote,
     environment: &Environment,

@@ -33,8 +33,9 @@ impl Wanted<'_> {
 impl RemoteContext {
     /// Finds `branch`, or the branch that HEAD names, with `list`, which asks the remote.
     ///
-    /// Most often the first list contains it. If not, there is no such branch or no branch at all, and one list of all
-    /// branches decides by itself: between two lists, another client may create the first branch.
+    /// Most often the first list contains it. If not, there is no such branch or no branch at all,
+    /// and one list of all branches decides by itself: between two lists, another client may create
+    /// the first branch.
     pub(in crate::codex) fn find_branch<E: From<RemoteError>>(
         &self,
         branch: Option<&str>,
@@ -76,8 +77,8 @@ impl RemoteContext {
             .map_or_else(|| self.not_found(lines, branch), Ok)
     }
 
-    /// Handles a missing branch, given a list of all branches. If no branch was requested and HEAD is unborn, falls back
-    /// to [`FIRST_BRANCH`].
+    /// Handles a missing branch, given a list of all branches. If no branch was requested and HEAD
+    /// is unborn, falls back to [`FIRST_BRANCH`].
     fn not_found(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         let is_empty = lines.is_empty();
         let branch = match branch {

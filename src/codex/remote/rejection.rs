@@ -22,7 +22,8 @@ const OUTDATED: [&str; 5] = [
     "remote ref updated since checkout",
 ];
 
-/// Reasons of servers (git, JGit, libgit2) for a ref that another client locked or changed at the same time.
+/// Reasons of servers (git, JGit, libgit2) for a ref that another client locked or changed at the
+/// same time.
 const LOCKED: [&str; 7] = [
     "failed to update ref",
     "failed to lock",
@@ -78,13 +79,14 @@ fn unreported(stderr: &[String]) -> Option<Verdict> {
             refused(RejectionKind::TooLarge, reason)
         }
         Some(status @ (409 | 422)) => refused(RejectionKind::Declined, format!("HTTP {status}")),
-        // Other statuses are about the request, not about the pushed commits, and have their own errors.
+        // Other statuses are about the request, not about the pushed commits, and have their own
+        // errors.
         Some(_) | None => aborted_by_hook(stderr).map(Verdict::Rejected),
     }
 }
 
-/// A rejection by the hook `reference-transaction`: receive-pack dies without a report. For a local path and over ssh, the
-/// preceding lines of the hook have no `remote:` prefix.
+/// A rejection by the hook `reference-transaction`: receive-pack dies without a report. For a local
+/// path and over ssh, the preceding lines of the hook have no `remote:` prefix.
 pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Rejection> {
     let is_abort = |line: &String| !is_of_server(line) && line.contains("aborted by hook");
     let at = stderr.iter().position(is_abort)?;

@@ -1,4 +1,5 @@
-//! Messages of the server: the lines that git prints with the prefix `remote:`, complete up to a limit.
+//! Messages of the server: the lines that git prints with the prefix `remote:`, complete up to a
+//! limit.
 
 use crate::paths::escaped;
 
@@ -21,8 +22,9 @@ const PROGRESS: [&str; 8] = [
     "Checking connectivity",
 ];
 
-/// The messages of the server in lines of standard error, without the prefix, escaped. Only the progress of git on the
-/// server is left out. Secrets must be masked in `lines` already: a secret that is cut in two could not be found.
+/// The messages of the server in lines of standard error, without the prefix, escaped. Only the
+/// progress of git on the server is left out. Secrets must be masked in `lines` already: a secret
+/// that is cut in two could not be found.
 pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
     let words = lines
         .iter()
@@ -93,7 +95,8 @@ fn without_blank_ends(mut words: &[String]) -> &[String] {
     words
 }
 
-/// The last lines of `words`, after a line with the number of omitted lines and bytes if there are any.
+/// The last lines of `words`, after a line with the number of omitted lines and bytes if there are
+/// any.
 fn bounded(words: &[String]) -> Vec<String> {
     let mut bytes = 0;
     let kept = words

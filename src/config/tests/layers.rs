@@ -153,7 +153,8 @@ const LAYERS: [LayerKind; 6] = [
     LayerKind::Flags,
 ];
 
-/// A world in which the layers of `set` give project `p` a limit and an exclude, each its own number.
+/// A world in which the layers of `set` give project `p` a limit and an exclude, each its own
+/// number.
 fn layered(set: &[bool]) -> World {
     let body = |layer: usize| {
         if set[layer] {

@@ -36,7 +36,8 @@ fn pattern() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// The walk finds exactly the files that the patterns claim: pruning a directory never loses one.
+    /// The walk finds exactly the files that the patterns claim: pruning a directory never loses
+    /// one.
     #[test]
     fn the_walk_finds_every_claimed_file(
         include in prop::collection::vec(pattern(), 0..3),

@@ -1,5 +1,6 @@
-//! Remembers the pushes of a run. The reply to a push can be lost, and the push can still land later. So every attempt is
-//! remembered until the remote has confirmed it, or until it can no longer land.
+//! Remembers the pushes of a run. The reply to a push can be lost, and the push can still land
+//! later. So every attempt is remembered until the remote has confirmed it, or until it can no
+//! longer land.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ struct Attempt {
     base: Option<ObjectId>,
     /// The commits by project index.
     commits: BTreeMap<usize, ObjectId>,
-    /// The changes of the commits by project index, if the run makes another plan while the attempt may still land.
+    /// The changes of the commits by project index, if the run makes another plan while the attempt
+    /// may still land.
     plans: BTreeMap<usize, ProjectPlan>,
 }
 
@@ -38,7 +40,8 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Remembers a push that is about to begin. The same commits can be pushed twice, and are remembered once.
+    /// Remembers a push that is about to begin. The same commits can be pushed twice, and are
+    /// remembered once.
     pub(super) fn begin(&mut self, session: &RemoteSession, committed: &Committed) {
         self.count += 1;
         self.pending
@@ -68,7 +71,8 @@ impl Attempts {
             Ok(PushOutcome::Verified { heads, .. }) => {
                 let last = self.pending.last().map(|attempt| attempt.head);
                 self.verify(heads);
-                // If only an earlier attempt has landed, the tip that the last one replaces is no longer that of the branch.
+                // If only an earlier attempt has landed, the tip that the last one replaces is no
+                // longer that of the branch.
                 self.pending.retain(|attempt| Some(attempt.head) != last);
             }
             Ok(PushOutcome::BranchMoved(setback) | PushOutcome::RetryableFailure(setback))
@@ -132,14 +136,16 @@ impl Attempts {
         !self.pending.is_empty()
     }
 
-    /// The tip that the first verified attempt replaced, and the head of the last one; `None` if nothing was verified.
+    /// The tip that the first verified attempt replaced, and the head of the last one; `None` if
+    /// nothing was verified.
     pub(super) fn verified_range(&self) -> Option<(Option<ObjectId>, ObjectId)> {
         let first = self.verified.first()?;
         let last = self.verified.last()?;
         Some((first.replaces, last.head))
     }
 
-    /// Splits the attempts into the verified commits and those of the last pending attempt, both by project index.
+    /// Splits the attempts into the verified commits and those of the last pending attempt, both by
+    /// project index.
     pub(super) fn into_commits(
         mut self,
     ) -> (BTreeMap<usize, LandedCommit>, BTreeMap<usize, ObjectId>) {

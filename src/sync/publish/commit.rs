@@ -22,9 +22,11 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::sync::source_roots::SourceRoots;
 
-/// The commits of a plan. Only the contents of the files are missing, which are read when they are sent.
+/// The commits of a plan. Only the contents of the files are missing, which are read when they are
+/// sent.
 pub(super) struct Committed {
-    /// The commit that the branch is to point to: the last one, or the base if only a branch is created.
+    /// The commit that the branch is to point to: the last one, or the base if only a branch is
+    /// created.
     pub(super) head: ObjectId,
     /// The commit that the first one is on top of.
     pub(super) base: Option<ObjectId>,
@@ -141,7 +143,8 @@ impl<'r> Committer<'r> {
         )?)
     }
 
-    /// Determines the source revision of each project that changes, unless an earlier attempt has done so.
+    /// Determines the source revision of each project that changes, unless an earlier attempt has
+    /// done so.
     fn add_revisions(
         &mut self,
         request: &SyncRequest<'_>,
@@ -217,8 +220,8 @@ impl Committed {
         Ok(())
     }
 
-    /// Calls `work` with the contents of the new files, which are read when they are sent. Returns its result, or why the
-    /// contents could not be read or kept in the clone.
+    /// Calls `work` with the contents of the new files, which are read when they are sent. Returns
+    /// its result, or why the contents could not be read or kept in the clone.
     pub(super) fn with_contents<T>(
         &self,
         request: &SyncRequest<'_>,

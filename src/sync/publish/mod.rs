@@ -5,11 +5,13 @@
 //! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`] → [`commit`]: [`Committed`](commit::Committed) →
 //! > [`push`](mod@push): [`PushOutcome`] → [`record`](mod@record)
 //!
-//! The contents of new files are read when they are sent, so a push may fail because a file has changed since the scan.
+//! The contents of new files are read when they are sent, so a push may fail because a file has
+//! changed since the scan.
 //!
-//! The values own everything that the next stage needs, and contain no open files or connections. Only [`land`] goes back:
-//! if the branch has moved, it fetches the new tip and plans again from the same [`Scanned`]. [`attempts`] and [`retry`]
-//! remember the earlier rounds. A check of the planned files belongs between plan and commit.
+//! The values own everything that the next stage needs, and contain no open files or connections.
+//! Only [`land`] goes back: if the branch has moved, it fetches the new tip and plans again from
+//! the same [`Scanned`]. [`attempts`] and [`retry`] remember the earlier rounds. A check of the
+//! planned files belongs between plan and commit.
 
 mod attempts;
 mod commit;
@@ -55,7 +57,8 @@ struct Run {
     attempts: Attempts,
 }
 
-/// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that has done nothing yet.
+/// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that
+/// has done nothing yet.
 ///
 /// A dry run also returns the local caches as they would be after the run, by path.
 pub(super) fn publish(
@@ -102,8 +105,8 @@ fn publish_online(
     }
     let state = result?;
 
-    // Another run may have locked a cache and wait for the clone or for the queue lock, so this run releases both before it
-    // waits for a cache.
+    // Another run may have locked a cache and wait for the clone or for the queue lock, so this run
+    // releases both before it waits for a cache.
     drop(session);
     if request.workspace.caches_published {
         *caches = cache(request, run, &branch);
@@ -194,7 +197,8 @@ fn land(
     }
 }
 
-/// Waits before the next attempt. If a signal ends the run instead, the server's message to the last attempt is shown.
+/// Waits before the next attempt. If a signal ends the run instead, the server's message to the
+/// last attempt is shown.
 fn wait_to_retry(
     request: &SyncRequest<'_>,
     attempts: u32,
@@ -214,7 +218,8 @@ fn wait_to_retry(
     Ok(())
 }
 
-/// Compares the sources with the recorded state of the codex. This uses neither the network nor git, and writes nothing.
+/// Compares the sources with the recorded state of the codex. This uses neither the network nor
+/// git, and writes nothing.
 fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState, SyncError> {
     let sources = scan_all(request, None);
     let warnings = &mut run.outcome.warnings;
@@ -251,8 +256,8 @@ fn quote(request: &SyncRequest<'_>, lines: Vec<String>) {
     }
 }
 
-/// Replaces the error of a run if commits may have landed, because the user must know that. An error that states the result
-/// of the push is kept.
+/// Replaces the error of a run if commits may have landed, because the user must know that. An
+/// error that states the result of the push is kept.
 fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncError {
     let states_result = matches!(
         error,

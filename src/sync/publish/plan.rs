@@ -38,8 +38,8 @@ pub(super) fn plan(
     Ok(planned)
 }
 
-/// Compares all projects with `listings`, which are their files in the commit `base`. This uses neither the network nor
-/// git, and writes nothing.
+/// Compares all projects with `listings`, which are their files in the commit `base`. This uses
+/// neither the network nor git, and writes nothing.
 #[tracing::instrument(level = "debug", name = "plan", skip_all)]
 pub(super) fn plan_on(
     request: &SyncRequest<'_>,
@@ -90,8 +90,8 @@ impl Planned {
             .any(|decision| matches!(decision, Decision::Withheld(..)))
     }
 
-    /// Decides whether a push creates the branch. A branch that starts from another one is also created if no file differs,
-    /// unless all projects failed or are withheld.
+    /// Decides whether a push creates the branch. A branch that starts from another one is also
+    /// created if no file differs, unless all projects failed or are withheld.
     fn create_branch(&mut self, session: &RemoteSession) {
         let has_changes = self.changes().next().is_some();
         let is_any_up_to_date = self
@@ -107,7 +107,8 @@ impl Planned {
         }
     }
 
-    /// Warns about files that are kept in the codex because the cache or the state is at their path.
+    /// Warns about files that are kept in the codex because the cache or the state is at their
+    /// path.
     pub(super) fn warn_of_own_directories(
         &self,
         request: &SyncRequest<'_>,

@@ -1,8 +1,8 @@
 //! Pushes once and finds out what happened.
 //!
-//! The reply to the push does not decide: the branch is queried again. If it contains commits of the run, they are
-//! verified. If it has another tip, it has moved. If it has the same tip, a rejection is final, unless another push held the
-//! lock of the branch or the transport failed.
+//! The reply to the push does not decide: the branch is queried again. If it contains commits of
+//! the run, they are verified. If it has another tip, it has moved. If it has the same tip, a
+//! rejection is final, unless another push held the lock of the branch or the transport failed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::outcome::SyncError;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
-/// The time for which an accepted push is looked for: a replica that answers queries may lag behind the server that
-/// accepted the push.
+/// The time for which an accepted push is looked for: a replica that answers queries may lag behind
+/// the server that accepted the push.
 const REPLICA_LAG: Duration = Duration::from_secs(3);
 
 /// The reason why a push is unverified if the server sends only a part of the branch's history.
@@ -41,7 +41,8 @@ pub(super) enum PushOutcome {
     RetryableFailure(Setback),
     /// The server does not accept this push.
     Rejected(Rejection),
-    /// The push was sent completely, and it is unknown whether it landed or will land, because of this error.
+    /// The push was sent completely, and it is unknown whether it landed or will land, because of
+    /// this error.
     Unknown(SyncError),
     /// Files changed while they were sent. Nothing landed: plan again without their project.
     Incomplete(SourceFailure),
@@ -81,8 +82,8 @@ impl Setback {
         matches!(self, Self::Transport { sent: true, .. })
     }
 
-    /// The minimum delay before the next attempt. `failures` is the number of the last attempts that failed while the tip
-    /// stayed the same.
+    /// The minimum delay before the next attempt. `failures` is the number of the last attempts
+    /// that failed while the tip stayed the same.
     pub(super) fn min_delay(&self, failures: u32) -> Duration {
         let slow = Duration::from_millis(700) * failures;
         match self {
@@ -113,8 +114,9 @@ enum BranchState {
     Incomplete,
 }
 
-/// Pushes the last of `heads`, which is that of `committed`, and finds out whether it landed. The others are the heads of earlier attempts that may have
-/// landed. All of them are on top of `boundary`.
+/// Pushes the last of `heads`, which is that of `committed`, and finds out whether it landed. The
+/// others are the heads of earlier attempts that may have landed. All of them are on top of
+/// `boundary`.
 ///
 /// After an error it is certain that no commit of this attempt is in the branch.
 pub(super) fn push(
@@ -178,7 +180,8 @@ fn wait_for_head(
         let (refs, state) = query_branch(session, heads, boundary)?;
         let is_certain = match &state {
             BranchState::Contains(found) => found.last() == heads.last(),
-            // A replica that shows later commits of others would show the commits of this run as well.
+            // A replica that shows later commits of others would show the commits of this run as
+            // well.
             BranchState::Advanced => true,
             _ => false,
         };
@@ -228,7 +231,8 @@ fn query_branch(
 /// | incomplete | unknown | moved | moved |
 /// | missing | error: removed | error: branch gone | error: branch gone |
 ///
-/// A push that is too large is rejected in any case, and a branch that the server hides only seems to be missing.
+/// A push that is too large is rejected in any case, and a branch that the server hides only seems
+/// to be missing.
 fn judge(
     session: &RemoteSession,
     request: &SyncRequest<'_>,

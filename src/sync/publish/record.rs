@@ -23,8 +23,8 @@ pub(super) struct RecordedTip {
     pub(super) time: i64,
 }
 
-/// Reads the recorded files of all projects. If the records are from several commits, the oldest one is
-/// returned, or `None` without projects.
+/// Reads the recorded files of all projects. If the records are from several commits, the oldest
+/// one is returned, or `None` without projects.
 pub(super) fn read(
     request: &SyncRequest<'_>,
     warnings: &mut Vec<Warning>,
@@ -69,8 +69,9 @@ pub(super) fn read(
     Ok((listings.collect(), oldest))
 }
 
-/// Records the files of all projects in the codex. If the commits of the plan have `landed` and made that tip, these are
-/// the files after the plan, otherwise the fetched ones. The run is complete by then, so an error is only a warning.
+/// Records the files of all projects in the codex. If the commits of the plan have `landed` and
+/// made that tip, these are the files after the plan, otherwise the fetched ones. The run is
+/// complete by then, so an error is only a warning.
 pub(super) fn write(
     request: &SyncRequest<'_>,
     session: &RemoteSession,

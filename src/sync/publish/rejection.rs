@@ -11,7 +11,8 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::workspace::Project;
 
-/// The error for a push that the server rejected. It names the projects that the server's message is about.
+/// The error for a push that the server rejected. It names the projects that the server's message
+/// is about.
 pub(super) fn rejected(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -37,7 +38,8 @@ pub(super) fn rejected(
     }
 }
 
-/// The error for a run that has no attempt left. `has_moved` is whether the branch moved during the last attempt.
+/// The error for a run that has no attempt left. `has_moved` is whether the branch moved during the
+/// last attempt.
 pub(super) fn given_up(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -70,8 +72,8 @@ pub(super) fn given_up(
 /// The prefix of a path in a message of gitolite's rules.
 const GITOLITE: &str = "VREF/NAME/";
 
-/// The projects that the server's message names by their commit or by their path in the codex. If it names all of them, it
-/// is about the push as a whole, and the result is empty.
+/// The projects that the server's message names by their commit or by their path in the codex. If
+/// it names all of them, it is about the push as a whole, and the result is empty.
 fn named(pushed: &[(&Project, ObjectId)], words: &[String]) -> Vec<ProjectName> {
     let is_named = |(project, commit): &&(&Project, ObjectId)| {
         let path = format!("{}/", escaped(project.to.as_bstr()));

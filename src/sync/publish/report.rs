@@ -29,8 +29,8 @@ pub(super) struct LandedCommit {
     pub(super) plan: Option<ProjectPlan>,
 }
 
-/// Reports on a project. `decision` is `None` if the run ended before the project was planned. `pending` is a commit of
-/// the project that may have landed.
+/// Reports on a project. `decision` is `None` if the run ended before the project was planned.
+/// `pending` is a commit of the project that may have landed.
 pub(super) fn report(
     project: &Project,
     decision: Option<Result<Decision, ScanError>>,

@@ -29,8 +29,8 @@ impl Retries {
         }
     }
 
-    /// Returns the delay before the next attempt, or `None` if no attempt is left. `duration` is the duration of the
-    /// attempt that just failed.
+    /// Returns the delay before the next attempt, or `None` if no attempt is left. `duration` is
+    /// the duration of the attempt that just failed.
     pub(super) fn next_delay(
         &mut self,
         has_moved: bool,
@@ -50,8 +50,8 @@ impl Retries {
     }
 }
 
-/// Exponential backoff with full jitter. The first bound is the duration of the attempt that just failed, so that runs
-/// which lost the same race spread out.
+/// Exponential backoff with full jitter. The first bound is the duration of the attempt that just
+/// failed, so that runs which lost the same race spread out.
 fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
     let bounds = ExponentialBuilder::default()
         .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))

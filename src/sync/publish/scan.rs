@@ -28,8 +28,8 @@ pub(super) struct SourceFailure {
 
 /// Scans all projects in parallel and returns the results in their order.
 ///
-/// A message is sent to `changed` as soon as a file differs from the last scan, so that the fetch can start before all
-/// scans are done.
+/// A message is sent to `changed` as soon as a file differs from the last scan, so that the fetch
+/// can start before all scans are done.
 pub(super) fn scan_all(
     request: &SyncRequest<'_>,
     changed: Option<Sender<()>>,
@@ -66,8 +66,8 @@ pub(super) fn scan_all(
 }
 
 impl Scanned {
-    /// Collects the results of a scan, and warns about skipped paths and useless patterns. An interruption is an error of
-    /// the run. Any other error only fails its project.
+    /// Collects the results of a scan, and warns about skipped paths and useless patterns. An
+    /// interruption is an error of the run. Any other error only fails its project.
     pub(super) fn new(
         request: &SyncRequest<'_>,
         results: Vec<Result<Snapshot, ScanError>>,

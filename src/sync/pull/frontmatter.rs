@@ -1,8 +1,10 @@
-//! Routing by frontmatter, as in the older tool: a Markdown file names the projects that receive it. It is deprecated,
-//! and only used by a project that enables `sync.routing.use_frontmatter` and has no `sync.from_codex.include`.
+//! Routing by frontmatter, as in the older tool: a Markdown file names the projects that receive
+//! it. It is deprecated, and only used by a project that enables `sync.routing.use_frontmatter` and
+//! has no `sync.from_codex.include`.
 //!
-//! `codex_sync_include` and `codex_sync_exclude` are globs for project names. An exclude takes precedence, and a file
-//! without an include is not routed. A file is never routed to its own project or to the codex itself.
+//! `codex_sync_include` and `codex_sync_exclude` are globs for project names. An exclude takes
+//! precedence, and a file without an include is not routed. A file is never routed to its own
+//! project or to the codex itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -59,8 +61,8 @@ impl Names {
 }
 
 impl PullRun<'_> {
-    /// Removes the files that are not routed to `project` from `files`. The contents of planned publishes, which the codex
-    /// does not have, are read from the source directories.
+    /// Removes the files that are not routed to `project` from `files`. The contents of planned
+    /// publishes, which the codex does not have, are read from the source directories.
     pub(super) fn keep_routed(
         &mut self,
         project: &Project,
@@ -104,7 +106,8 @@ impl PullRun<'_> {
     }
 }
 
-/// Parses the YAML between a first line `---` and the next one; `None` if there is no such block or it is invalid.
+/// Parses the YAML between a first line `---` and the next one; `None` if there is no such block or
+/// it is invalid.
 fn parse_frontmatter(contents: &[u8]) -> Option<Frontmatter> {
     let text = contents.to_str().ok()?.replace("\r\n", "\n");
     let (block, _) = text.strip_prefix("---\n")?.split_once("\n---")?;

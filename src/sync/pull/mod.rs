@@ -1,6 +1,6 @@
-//! Pulls files of the codex into the local caches: queries the tip, selects files from its trees, fetches their contents
-//! in one request, and writes them. A cache that already has the files for the same patterns and the same tip needs no
-//! fetch.
+//! Pulls files of the codex into the local caches: queries the tip, selects files from its trees,
+//! fetches their contents in one request, and writes them. A cache that already has the files for
+//! the same patterns and the same tip needs no fetch.
 //!
 //! Files of projects that are no longer configured are removed from the caches as well.
 
@@ -30,8 +30,8 @@ use crate::plan::{Op, ProjectPlan, plan_id};
 use crate::scan::SourceFile;
 use crate::workspace::Project;
 
-/// A project with its plan to publish, in a dry run that also pulls. The codex does not have these files, but the pull
-/// is planned as if it had them.
+/// A project with its plan to publish, in a dry run that also pulls. The codex does not have these
+/// files, but the pull is planned as if it had them.
 pub(super) struct PlannedPublish<'p> {
     pub(super) project: &'p Project,
     pub(super) plan: &'p ProjectPlan,
@@ -55,8 +55,8 @@ struct CacheGroup<'r> {
     planned: PlannedCache,
 }
 
-/// A cache with its plan. If that fails, one slot per project: `Some` for each project that failed, `None` for the others,
-/// which are not pulled either because they share the cache.
+/// A cache with its plan. If that fails, one slot per project: `Some` for each project that failed,
+/// `None` for the others, which are not pulled either because they share the cache.
 type PlannedCache = Result<(Cache, CachePlan), Vec<Option<ProjectError>>>;
 
 /// Pulls the files of `projects` into their caches, and returns a report per project.
@@ -113,8 +113,8 @@ impl<'r> PullRun<'r> {
         })
     }
 
-    /// Opens the cache of each project, and that of removed projects. All caches are locked before the clone is used, and
-    /// in the order of their paths, so that concurrent runs cannot deadlock.
+    /// Opens the cache of each project, and that of removed projects. All caches are locked before
+    /// the clone is used, and in the order of their paths, so that concurrent runs cannot deadlock.
     fn open_caches(
         &self,
         projects: &[&'r Project],
@@ -213,7 +213,8 @@ impl<'r> PullRun<'r> {
         });
     }
 
-    /// Fetches the contents of all files to write. In a dry run, those of the planned publishes are not in the codex.
+    /// Fetches the contents of all files to write. In a dry run, those of the planned publishes are
+    /// not in the codex.
     fn fetch_contents(&mut self, groups: &[CacheGroup<'_>]) -> Result<(), SyncError> {
         let unpublished: BTreeSet<_> = self.unpublished_files().map(|file| file.id).collect();
         let ids: BTreeSet<ObjectId> = groups
@@ -301,7 +302,8 @@ impl CacheGroup<'_> {
     }
 }
 
-/// Turns the error of a cache into an error of each project that uses it. An interrupt ends the whole run instead.
+/// Turns the error of a cache into an error of each project that uses it. An interrupt ends the
+/// whole run instead.
 fn error_of_each(
     projects: &[&Project],
     error: CacheError,

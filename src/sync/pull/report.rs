@@ -12,8 +12,8 @@ use crate::plan::ProjectPlan;
 use crate::workspace::Project;
 
 impl PullRun<'_> {
-    /// Reports on one project, and warns about kept and replaced files. `refused` are the files of the codex that cannot
-    /// be pulled.
+    /// Reports on one project, and warns about kept and replaced files. `refused` are the files of
+    /// the codex that cannot be pulled.
     pub(super) fn report(
         &mut self,
         project: &ProjectName,
@@ -38,8 +38,8 @@ impl PullRun<'_> {
     }
 }
 
-/// Reports on projects of a cache that failed. A project without an error of its own was not pulled because it shares
-/// the cache.
+/// Reports on projects of a cache that failed. A project without an error of its own was not pulled
+/// because it shares the cache.
 pub(super) fn failed(
     projects: &[&Project],
     errors: Vec<Option<ProjectError>>,

@@ -41,8 +41,8 @@ impl PullRun<'_> {
         Ok(selector)
     }
 
-    /// Selects the files of `project`. Returns them as a request for its cache, and the files that match but cannot be
-    /// pulled, with the reason.
+    /// Selects the files of `project`. Returns them as a request for its cache, and the files that
+    /// match but cannot be pulled, with the reason.
     pub(super) fn select_files(
         &mut self,
         project: &Project,
@@ -91,7 +91,8 @@ impl PullRun<'_> {
         Ok((request, refused))
     }
 
-    /// Whether the cache already has the result of this request, so that the codex's trees are not needed.
+    /// Whether the cache already has the result of this request, so that the codex's trees are not
+    /// needed.
     fn is_in_cache(&self, cache: &Cache, owner: &CacheOwner, record: &RequestRecord) -> bool {
         let before = cache.manifest().owners.get(owner);
         before.is_some_and(|before| before.satisfies(record))

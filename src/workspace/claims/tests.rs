@@ -227,8 +227,8 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// A path that is claimed is also owned, its source is among the sources of that path, and the walk enters each
-    /// directory above it.
+    /// A path that is claimed is also owned, its source is among the sources of that path, and the
+    /// walk enters each directory above it.
     #[test]
     fn claims_read_the_same_in_both_directions(
         include in prop::collection::vec(pattern(), 0..3),

@@ -76,8 +76,8 @@ impl Rejected {
     }
 }
 
-/// Replaces the placeholders of a pattern. Returns `None` and reports the reason if that is not possible, or if `check` rejects
-/// the result.
+/// Replaces the placeholders of a pattern. Returns `None` and reports the reason if that is not
+/// possible, or if `check` rejects the result.
 fn fill(
     key: &str,
     pattern: &str,
@@ -103,7 +103,8 @@ fn fill(
     None
 }
 
-/// Converts an older form of an include to the current form; `None` if it has the current form already.
+/// Converts an older form of an include to the current form; `None` if it has the current form
+/// already.
 fn current_form(pattern: &str) -> Option<String> {
     if pattern.contains("://") || pattern.is_empty() {
         return None;
@@ -115,7 +116,8 @@ fn current_form(pattern: &str) -> Option<String> {
         return Some(format!("{SCHEME}{{org}}/{rest}"));
     }
 
-    // In the older tool, a first directory with a dot in its name is a project. A hidden directory is not.
+    // In the older tool, a first directory with a dot in its name is a project. A hidden directory
+    // is not.
     let first = pattern.split_once('/').map(|(first, _)| first);
     let is_project = first.is_some_and(|first| {
         let is_placeholder = matches!(first, "{project}" | "{codex_repo}");
@@ -135,7 +137,8 @@ fn check_codex_pattern(configuration: &Configuration, pattern: &str) -> Result<(
     check_organization(configuration, pattern, organization)
 }
 
-/// Checks the syntax of a pattern `codex://ORG/PROJECT/PATH`, in which `PATH` is optional, and returns `ORG`.
+/// Checks the syntax of a pattern `codex://ORG/PROJECT/PATH`, in which `PATH` is optional, and
+/// returns `ORG`.
 fn check_syntax(pattern: &str) -> Result<&str, Rejected> {
     let rest = pattern.strip_prefix(SCHEME).unwrap_or_default();
     let mut parts = rest.splitn(3, '/');
@@ -159,8 +162,8 @@ fn check_syntax(pattern: &str) -> Result<&str, Rejected> {
     Ok(organization)
 }
 
-/// Rejects a pattern of another organization than the configured one: its codex is not available. A detected organization
-/// is not compared, because that of a fork is its owner's.
+/// Rejects a pattern of another organization than the configured one: its codex is not available. A
+/// detected organization is not compared, because that of a fork is its owner's.
 fn check_organization(
     configuration: &Configuration,
     pattern: &str,

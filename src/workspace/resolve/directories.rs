@@ -18,8 +18,8 @@ pub(super) struct Directories {
     pub(super) shared_state: PathBuf,
     /// The workspace's cache, resolved.
     pub(super) cache: PathBuf,
-    /// Whether all projects use this cache, because the configuration sets it. Otherwise, a project with a `.fractary/` of its
-    /// own has its cache there.
+    /// Whether all projects use this cache, because the configuration sets it. Otherwise, a project
+    /// with a `.fractary/` of its own has its cache there.
     pub(super) cache_is_shared: bool,
 }
 
@@ -79,8 +79,9 @@ pub(super) fn default_cache(root: &Path) -> PathBuf {
     absolute(root, Path::new(layers::derived("project_cache_dir")))
 }
 
-/// Reports a directory that is reserved, or that resolves to a path outside `allowed` although neither the user nor the run
-/// chose it. A checkout, with the links in it, decides about the workspace only.
+/// Reports a directory that is reserved, or that resolves to a path outside `allowed` although
+/// neither the user nor the run chose it. A checkout, with the links in it, decides about the
+/// workspace only.
 pub(super) fn check(
     configuration: &Configuration,
     key: &str,
@@ -123,8 +124,9 @@ pub(super) fn check(
     findings.error(problem.key(key).maybe_at(given));
 }
 
-/// Whether files of the codex must never be written to `directory`: the workspace itself, its `.fractary` directory, the
-/// variables in there, and git's directories, because a file there could be a hook that git runs. Both paths are resolved.
+/// Whether files of the codex must never be written to `directory`: the workspace itself, its
+/// `.fractary` directory, the variables in there, and git's directories, because a file there could
+/// be a hook that git runs. Both paths are resolved.
 fn is_reserved(directory: &Path, workspace: &Path) -> bool {
     let Ok(below) = directory.strip_prefix(workspace) else {
         return false;

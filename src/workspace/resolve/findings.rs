@@ -16,7 +16,8 @@ impl Findings {
         self.errors.push(problem);
     }
 
-    /// Adds the error that a required key is not set. Its location is the workspace's file, if there is one.
+    /// Adds the error that a required key is not set. Its location is the workspace's file, if
+    /// there is one.
     pub(super) fn missing(&mut self, configuration: &Configuration, problem: Problem) {
         let file = configuration.file_origin();
         self.missing.push(problem.maybe_at(file.as_ref()));

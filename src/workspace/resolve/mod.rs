@@ -1,5 +1,5 @@
-//! Loads the configuration and resolves the workspace. Each module here resolves one part, and reports its problems as
-//! [`Findings`].
+//! Loads the configuration and resolves the workspace. Each module here resolves one part, and
+//! reports its problems as [`Findings`].
 
 mod codex_patterns;
 mod commit_policy;

@@ -11,8 +11,8 @@ use crate::config::{Configuration, Problem};
 use crate::paths::{folded, shown};
 use crate::workspace::project::Project;
 
-/// Reports directories of the codex that are the same for two projects, that contain each other, or that only some file
-/// systems distinguish.
+/// Reports directories of the codex that are the same for two projects, that contain each other, or
+/// that only some file systems distinguish.
 pub(super) fn check_destinations(
     configuration: &Configuration,
     projects: &[Project],
@@ -29,7 +29,8 @@ pub(super) fn check_destinations(
         .collect();
     destinations.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
 
-    // Everything below a directory directly follows it, so each path is compared with the last one that is not below another.
+    // Everything below a directory directly follows it, so each path is compared with the last one
+    // that is not below another.
     let mut upper: Option<&(BString, &Project)> = None;
     for destination in &destinations {
         let (path, second) = destination;
@@ -67,7 +68,8 @@ pub(super) fn check_destinations(
     }
 }
 
-/// Reports projects with the same root, because each file belongs to one project. `roots` are the resolved roots.
+/// Reports projects with the same root, because each file belongs to one project. `roots` are the
+/// resolved roots.
 pub(super) fn check_roots(
     configuration: &Configuration,
     projects: &[Project],
@@ -95,8 +97,8 @@ pub(super) fn check_roots(
     }
 }
 
-/// Reports a cache that is or contains the root of a project: it would be published, and the project's files would be taken for
-/// files of the cache.
+/// Reports a cache that is or contains the root of a project: it would be published, and the
+/// project's files would be taken for files of the cache.
 pub(super) fn check_caches(projects: &[Project], roots: &[PathBuf], findings: &mut Findings) {
     let caches: BTreeSet<&Path> = projects.iter().map(|p| p.cache_dir.as_path()).collect();
     for (project, root) in projects.iter().zip(roots) {

@@ -176,7 +176,8 @@ impl<'c> ProjectResolver<'c> {
         None
     }
 
-    /// The directory of the project: its `root`, the workspace for `project`, the member, or else the directory of its name.
+    /// The directory of the project: its `root`, the workspace for `project`, the member, or else
+    /// the directory of its name.
     fn root(&self, name: &str, findings: &mut Findings) -> PathBuf {
         let configuration = self.configuration;
         let workspace = &configuration.root;
@@ -242,8 +243,8 @@ impl<'c> ProjectResolver<'c> {
     }
 }
 
-/// Returns the compiled patterns, or reports the error. Each pattern was checked before, so the only remaining error is a set of
-/// patterns that is too large.
+/// Returns the compiled patterns, or reports the error. Each pattern was checked before, so the
+/// only remaining error is a set of patterns that is too large.
 fn check_claims(
     name: &str,
     claims: &Result<Claims, Vec<InvalidPattern>>,

@@ -11,7 +11,8 @@ use crate::url::RemoteUrl;
 use crate::workspace::settings::{Remote, Timeouts};
 use crate::workspace::template;
 
-/// The branch of the selected environment, or else of `remote.branch`. `None` means that the remote's HEAD decides.
+/// The branch of the selected environment, or else of `remote.branch`. `None` means that the
+/// remote's HEAD decides.
 pub(super) fn branch(configuration: &Configuration, findings: &mut Findings) -> Option<String> {
     let raw = &configuration.raw;
     let Some(name) = &configuration.environment_name else {
@@ -99,7 +100,8 @@ pub(super) fn remote(
     })
 }
 
-/// The URL of the remote: `remote.url`, or else the one that is made from organization and repository.
+/// The URL of the remote: `remote.url`, or else the one that is made from organization and
+/// repository.
 fn url(configuration: &Configuration, findings: &mut Findings) -> Option<RemoteUrl> {
     let raw = &configuration.raw;
     if let Some(text) = &raw.remote.url {

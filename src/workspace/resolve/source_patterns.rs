@@ -145,7 +145,8 @@ fn check_mapping(
     }
 }
 
-/// Compiles the patterns of all projects. Equal patterns are compiled once, because most projects have no patterns of their own.
+/// Compiles the patterns of all projects. Equal patterns are compiled once, because most projects
+/// have no patterns of their own.
 pub(super) fn compile(
     patterns: &[ClaimPatterns],
 ) -> HashMap<&ClaimPatterns, Result<Claims, Vec<InvalidPattern>>> {

@@ -1,7 +1,7 @@
 //! Chooses the tokens that are sent to the remote.
 //!
-//! Each token is for the host that its own layer gives, so that a layer from a checkout cannot send the user's tokens to
-//! another host. SECURITY.md has the table.
+//! Each token is for the host that its own layer gives, so that a layer from a checkout cannot send
+//! the user's tokens to another host. SECURITY.md has the table.
 
 use super::findings::Findings;
 use crate::config::layers::with_default;
@@ -114,8 +114,8 @@ fn add_remote_token(
 
 /// The host to which `remote.token_host` pins a token of this authority, with its origin.
 ///
-/// A pin of the workspace does not replace a pin of the user or of the run, and gives no host to a token of the user. A pin
-/// of the user is only for the user's token.
+/// A pin of the workspace does not replace a pin of the user or of the run, and gives no host to a
+/// token of the user. A pin of the user is only for the user's token.
 fn pinned_host(configuration: &Configuration, authority: Authority) -> Option<(TokenHost, Origin)> {
     let pins = configuration.layers.candidates(&["remote", "token_host"]);
     let first = |is_wanted: &dyn Fn(&Origin) -> bool| {
@@ -147,7 +147,8 @@ fn token_without_host(at: &Origin) -> Problem {
     )
 }
 
-/// Adds the token of the entry of `remotes` that names this repository, from the highest layer that has one for its host.
+/// Adds the token of the entry of `remotes` that names this repository, from the highest layer that
+/// has one for its host.
 fn add_repository_token(configuration: &Configuration, url: &RemoteUrl, tokens: &mut Tokens) {
     let remotes = configuration.layers.candidates(&["remotes"]);
     let entries = remotes
@@ -182,8 +183,9 @@ fn add_repository_token(configuration: &Configuration, url: &RemoteUrl, tokens: 
     }
 }
 
-/// Whether a token may be sent over plain http to the remote at `url`. A workspace can allow it for its own tokens and for those
-/// of the run, but not for those of the user, `GITHUB_TOKEN` and `GH_TOKEN`.
+/// Whether a token may be sent over plain http to the remote at `url`. A workspace can allow it for
+/// its own tokens and for those of the run, but not for those of the user, `GITHUB_TOKEN` and
+/// `GH_TOKEN`.
 pub(super) fn allow_insecure(
     configuration: &Configuration,
     tokens: &Tokens,

@@ -182,7 +182,8 @@ fn workspace_file_can_be_named() {
         projects(run(&sandbox, &[variable], &["projects", "--json"])),
         ["other other"]
     );
-    // The flag overrides the variable, and a missing file is an error instead of a search for another one.
+    // The flag overrides the variable, and a missing file is an error instead of a search for
+    // another one.
     let both = run(
         &sandbox,
         &[variable],
@@ -360,7 +361,8 @@ fn what_an_outer_workspace_covers_is_decided_on_the_merged_layers() {
 
     let sandbox = workspace(outer);
     assert_eq!(inside(&sandbox, &[]), (false, true));
-    // The local file mentions the project without a root, and keeps the one that the workspace gives.
+    // The local file mentions the project without a root, and keeps the one that the workspace
+    // gives.
     sandbox.write(
         "ws/.fractary/config.local.yaml",
         "codex: { projects: { x: { sync: { prune: true } } } }\n",
@@ -513,8 +515,8 @@ fn dotenv_only_affects_keys_and_tokens() {
         (value("commit.message"), value("jobs")),
         ("from the file".into(), 2.into())
     );
-    // If these variables reached the run, git would fail because of `GIT_CONFIG_COUNT` without keys, and `CI` would
-    // disable the cache.
+    // If these variables reached the run, git would fail because of `GIT_CONFIG_COUNT` without
+    // keys, and `CI` would disable the cache.
     sandbox.write("ws/alpha/README.md", "x");
     sandbox.run(&["sync", "--all"]).code(0);
     assert!(

@@ -1,4 +1,5 @@
-//! Configuration files of the older tool's users, which work unchanged, alone and as members of a workspace.
+//! Configuration files of the older tool's users, which work unchanged, alone and as members of a
+//! workspace.
 
 use super::run;
 use crate::support::{Codex, Sandbox};
@@ -9,7 +10,8 @@ pub(crate) const SAMPLES: [(&str, &str); 2] = [
     ("storefront", include_str!("samples/storefront.config.yaml")),
 ];
 
-/// Writes a checkout of the project below `at`: its configuration, and files that are published and that are not.
+/// Writes a checkout of the project below `at`: its configuration, and files that are published and
+/// that are not.
 fn checkout(sandbox: &Sandbox, at: &str, name: &str, config: &str) {
     for (path, content) in [
         (".fractary/config.yaml", config),

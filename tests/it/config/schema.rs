@@ -1,4 +1,5 @@
-//! The schemas: those in `schemas/` are up to date, accept valid documents, and reject invalid ones.
+//! The schemas: those in `schemas/` are up to date, accept valid documents, and reject invalid
+//! ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};

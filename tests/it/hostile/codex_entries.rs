@@ -22,7 +22,8 @@ type Encode = fn(&Codex, &str, &str) -> Vec<u8>;
 /// The number of entries at the start of [`MALFORMED`] whose names no file can have.
 const INVALID_NAMES: usize = 9;
 
-/// Entries that git does not write: a label, a text that an error about them contains, and the encoded entries.
+/// Entries that git does not write: a label, a text that an error about them contains, and the
+/// encoded entries.
 const MALFORMED: [(&str, &str, Encode); 22] = [
     ("dot dot", "..", |_, blob, _| {
         tree_entry("100644", b"..", blob)
@@ -96,7 +97,8 @@ const MALFORMED: [(&str, &str, Encode); 22] = [
     }),
 ];
 
-/// Writes a tree that contains `tree` two thousand levels deep, without starting a process per level.
+/// Writes a tree that contains `tree` two thousand levels deep, without starting a process per
+/// level.
 fn deep(codex: &Codex, tree: &str) -> String {
     let repository = git2::Repository::open(codex.path()).unwrap();
     let odb = repository.odb().unwrap();
@@ -145,9 +147,9 @@ pub(super) fn root_of(codex: &Codex) -> String {
     String::from_utf8_lossy(&commit[5..45]).into_owned()
 }
 
-/// Syncs with a codex that contains malformed entries. `level` is the tree that contains them: 0 is the root tree, and
-/// each further level is one directory closer to the published file. The sync either keeps the entries byte for byte, or
-/// fails without a change and names them.
+/// Syncs with a codex that contains malformed entries. `level` is the tree that contains them: 0 is
+/// the root tree, and each further level is one directory closer to the published file. The sync
+/// either keeps the entries byte for byte, or fails without a change and names them.
 #[track_caller]
 fn assert_kept_or_named(
     sandbox: &Sandbox,

@@ -1,5 +1,6 @@
-//! Malicious or malformed names, files and objects: nothing outside of a project is read, nothing invalid is published,
-//! malformed entries of the codex are not changed, and messages about them are safe to print on a terminal.
+//! Malicious or malformed names, files and objects: nothing outside of a project is read, nothing
+//! invalid is published, malformed entries of the codex are not changed, and messages about them
+//! are safe to print on a terminal.
 
 mod codex_entries;
 mod output;
@@ -16,7 +17,8 @@ fn path_of(sandbox: &Sandbox, directory: &str, name: &[u8]) -> PathBuf {
     sandbox.path(directory).join(OsStr::from_bytes(name))
 }
 
-/// One project with a file in its directory `docs`, an empty codex, and more lines of configuration.
+/// One project with a file in its directory `docs`, an empty codex, and more lines of
+/// configuration.
 fn workspace(config: &str) -> World {
     World::builder()
         .files(&[("alpha/docs/a.md", "a")])

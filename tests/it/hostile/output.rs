@@ -1,4 +1,5 @@
-//! Names, values and messages of the server in the output. They can control neither a terminal nor a GitHub Actions runner.
+//! Names, values and messages of the server in the output. They can control neither a terminal nor
+//! a GitHub Actions runner.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -169,7 +170,8 @@ fn names_and_messages_cannot_inject_workflow_commands() {
         }
         sandbox.finish(command)
     };
-    // A runner reads `::` at the start of a line (after white space), or `##[` anywhere, as a command.
+    // A runner reads `::` at the start of a line (after white space), or `##[` anywhere, as a
+    // command.
     let commands = |text: &str| {
         let lines = text
             .split(['\n', '\r'])

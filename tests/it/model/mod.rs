@@ -1,7 +1,7 @@
 //! Generated workspaces, synced by the program and by a specification of what it must do.
 //!
-//! The cases are the same in every run. `CODEX_MODEL_CASES=1000` runs more of them, `CODEX_MODEL_SEED=N` begins with case N:
-//! a failure names the seed that reproduces it alone.
+//! The cases are the same in every run. `CODEX_MODEL_CASES=1000` runs more of them,
+//! `CODEX_MODEL_SEED=N` begins with case N: a failure names the seed that reproduces it alone.
 
 mod spec;
 mod world;

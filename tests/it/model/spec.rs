@@ -1,7 +1,9 @@
-//! A specification of ownership, written from the rules that users are promised and sharing no code with the program.
+//! A specification of ownership, written from the rules that users are promised and sharing no code
+//! with the program.
 //!
-//! It favours obviousness over speed: patterns are expanded as text, matched recursively, and questions such as "can a file
-//! below this directory match" are answered by trying every path over a small set of names.
+//! It favours obviousness over speed: patterns are expanded as text, matched recursively, and
+//! questions such as "can a file below this directory match" are answered by trying every path over
+//! a small set of names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,7 +143,8 @@ fn is_literal(segment: &str) -> bool {
     !segment.contains(['*', '?', '[', '{'])
 }
 
-/// Whether a pattern matches the path, or one of the directories above it where the pattern covers directories.
+/// Whether a pattern matches the path, or one of the directories above it where the pattern covers
+/// directories.
 fn matches(pattern: &str, path: &[u8], covers: impl Fn(&str) -> bool) -> bool {
     let names = split(path);
     expand(pattern.trim_start_matches("./")).iter().any(|text| {
@@ -308,7 +311,8 @@ impl Rule {
     }
 }
 
-/// The directories before the first segment with a metacharacter; without one, the parent directory.
+/// The directories before the first segment with a metacharacter; without one, the parent
+/// directory.
 fn lead(pattern: &str) -> Bytes {
     let segments: Vec<_> = pattern.trim_start_matches("./").split('/').collect();
     let directories = segments[..segments.len() - 1]
@@ -364,7 +368,8 @@ impl Sources {
         sources
     }
 
-    /// Adds what is in the directory `real`, as seen at `seen`; `above` are the directories that lead there.
+    /// Adds what is in the directory `real`, as seen at `seen`; `above` are the directories that
+    /// lead there.
     fn add_below(
         &mut self,
         project: &Project,

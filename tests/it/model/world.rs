@@ -310,7 +310,8 @@ fn mapping(rng: &mut Rng, paths: &[Bytes]) -> Mapping {
     }
 }
 
-/// A state of the codex: some of what the sources would become, some of it changed, and other entries.
+/// A state of the codex: some of what the sources would become, some of it changed, and other
+/// entries.
 fn codex(rng: &mut Rng, project: &Project) -> BTreeMap<Bytes, (String, Bytes)> {
     let mut entries: BTreeMap<Bytes, (String, Bytes)> = BTreeMap::new();
     let mut candidates: Vec<Bytes> = (0..rng.usize(0..6)).map(|_| path(rng)).collect();

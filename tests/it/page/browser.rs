@@ -1,4 +1,5 @@
-//! The page in a browser: sorting, filtering, small screens, both themes, and isolation from the network.
+//! The page in a browser: sorting, filtering, small screens, both themes, and isolation from the
+//! network.
 
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ fn click_on_a_heading_sorts_and_reverses() {
         sorted(),
         json!(["descending", null, null, null, null, null, null, null])
     );
-    // Numbers start with the largest; unknown values come last in both orders, and equal ones are ordered by name.
+    // Numbers start with the largest; unknown values come last in both orders, and equal ones are
+    // ordered by name.
     browser.click("thead th:nth-child(5) button");
     assert_eq!(
         browser.run(NAMES),

@@ -7,8 +7,8 @@ use crate::support::gate::{Moment, Step};
 use crate::support::http::{Reaction, Stage};
 use crate::support::{Codex, Sandbox};
 
-/// A workspace after its first sync, in which the project `alpha` is a repository with a clean working tree. Returns
-/// its revision too.
+/// A workspace after its first sync, in which the project `alpha` is a repository with a clean
+/// working tree. Returns its revision too.
 fn synced() -> (Sandbox, Codex, String) {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "    beta: { root: outside }\n");

@@ -125,7 +125,8 @@ fn page_does_not_change_table_or_document() {
     assert_eq!(document(&["--html", "page.html"]), document(&[]));
 }
 
-/// A workspace with hostile names of files, projects, paths and branch, and a hostile commit in the codex.
+/// A workspace with hostile names of files, projects, paths and branch, and a hostile commit in the
+/// codex.
 pub(super) fn hostile() -> Sandbox {
     let sandbox = Sandbox::new();
     let branch = "main<b>\"'&";

@@ -91,7 +91,8 @@ fn tree_that_git_refuses_to_send_is_an_error() {
     let docs = codex.plant(&[("100644", b"", &codex.blob(b"planted"))]);
     codex.set_root(&codex.plant(&[("40000", b"projects", &docs)]));
     let before = outside(&sandbox);
-    // A codex at a local path is read in place. The entry cannot be selected, as no pattern matches an empty name.
+    // A codex at a local path is read in place. The entry cannot be selected, as no pattern matches
+    // an empty name.
     let mut command = sandbox.program(&["sync", "--from-codex"]);
     command.env("FRACTARY_CODEX_REMOTE__TRANSPORT", "native");
     let output = sandbox.finish(command).code(0);

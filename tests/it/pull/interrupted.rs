@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Writes the files of a round to the codex. Most paths are the same in every round. The content of a file shows whether
-/// it is complete.
+/// Writes the files of a round to the codex. Most paths are the same in every round. The content of
+/// a file shows whether it is complete.
 fn round(codex: &Codex, round: usize) -> Vec<(String, Vec<u8>)> {
     let file = |n: usize| {
         let line = format!("{round} {n}\n");
@@ -33,8 +33,8 @@ fn killed_run_leaves_complete_files_and_the_next_run_finishes() {
     let (sandbox, codex) = world();
     let cache = sandbox.path("ws/.fractary/codex/cache");
     let include = "codex://acme/core/docs/*.md";
-    // The shortest duration of a run that was not killed. The moments of the kills are fractions of it, because machines and
-    // transports differ.
+    // The shortest duration of a run that was not killed. The moments of the kills are fractions of
+    // it, because machines and transports differ.
     let shortest = Cell::new(Duration::MAX);
     let sync = |kill_after: Option<Duration>| {
         let mut command = sandbox.program(&["sync", "--from-codex", "--include", include]);

@@ -1,4 +1,5 @@
-//! Pulling files of the codex into the local cache: which files, to which paths, and which files stay untouched.
+//! Pulling files of the codex into the local cache: which files, to which paths, and which files
+//! stay untouched.
 
 mod both_ways;
 mod command;
@@ -170,7 +171,8 @@ fn locally_modified_file_is_kept_and_reported() {
         cached(&cache)["projects/core/docs/a.md"],
         b"a file of the user"
     );
-    // A file that already has the right content is tracked from now on, and removed when the codex removes it.
+    // A file that already has the right content is tracked from now on, and removed when the codex
+    // removes it.
     codex.commit(&[], &["projects/other/docs/deep/b.md"]);
     sandbox.run(&["sync", "--from-codex"]).code(0);
     assert!(!names(&cache).contains(&"projects/other/docs/deep/b.md".to_owned()));

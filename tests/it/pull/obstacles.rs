@@ -1,4 +1,5 @@
-//! Files of the user at paths that the cache needs. Only `--force` deletes them, and a dry run reports what the run does.
+//! Files of the user at paths that the cache needs. Only `--force` deletes them, and a dry run
+//! reports what the run does.
 
 use super::*;
 
@@ -14,7 +15,8 @@ fn directory_becomes_a_file() -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Checks that a dry run and the run after it report the same about the project. Returns the document of the run.
+/// Checks that a dry run and the run after it report the same about the project. Returns the
+/// document of the run.
 fn planned_and_done(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let sync = [&["sync", "--from-codex", "--json"], arguments].concat();
     let before = sandbox.fingerprint(CACHE);

@@ -2,7 +2,8 @@
 
 use super::{Codex, Sandbox, names};
 
-/// A project `alpha` that pulls `include`, beside `beta`, whose directory in the codex is not the default one.
+/// A project `alpha` that pulls `include`, beside `beta`, whose directory in the codex is not the
+/// default one.
 fn world(include: &str) -> (Sandbox, Codex) {
     let sandbox = Sandbox::new();
     sandbox.write("ws/alpha/README.md", "alpha");

@@ -56,7 +56,8 @@ fn kept_file_is_incomplete_for_every_project() {
     fs::rename(&file, sandbox.path("elsewhere")).unwrap();
     sandbox.run(&["sync", "-p", "b", "--from-codex"]).code(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), "main");
-    // A file that was modified locally and then removed from the codex is not written again for the other project.
+    // A file that was modified locally and then removed from the codex is not written again for the
+    // other project.
     fs::write(&file, "edited").unwrap();
     codex.commit(&[], &["projects/core/docs/f.md"]);
     let kept = sandbox

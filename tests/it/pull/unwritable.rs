@@ -33,7 +33,8 @@ fn prediction(document: &Value) -> Value {
     serde_json::json!([projects, document["warnings"]])
 }
 
-/// Runs a dry run and then the run, which must report the same with the same exit status. Returns the run's document.
+/// Runs a dry run and then the run, which must report the same with the same exit status. Returns
+/// the run's document.
 #[track_caller]
 fn assert_predicted(
     sandbox: &Sandbox,

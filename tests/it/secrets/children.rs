@@ -102,8 +102,8 @@ fn credential_helpers_of_the_user_are_used() {
     ];
     world.sync_and_search(&[], &carried, &[]).code(0);
     assert_eq!(world.codex.paths().len(), 2);
-    // If a token is configured, helpers are not asked for credentials, and not asked to erase them, as git does after a
-    // rejection.
+    // If a token is configured, helpers are not asked for credentials, and not asked to erase them,
+    // as git does after a rejection.
     let world = guarded_world();
     let asked = world.sandbox.path("asked");
     world.sandbox.write(

@@ -1,5 +1,5 @@
-//! A token is sent to the host that it was configured for, and appears nowhere else: not in output, logs, argument lists,
-//! files or the codex, whatever way it is configured and whatever fails.
+//! A token is sent to the host that it was configured for, and appears nowhere else: not in output,
+//! logs, argument lists, files or the codex, whatever way it is configured and whatever fails.
 
 mod children;
 mod configured;
@@ -27,7 +27,8 @@ const SHORT_TIMEOUTS: (&str, &str) = (
     "{connect='2s', idle='1s', push_verdict='3s'}",
 );
 
-/// One project with a change to publish, and a codex behind a server that requires these credentials.
+/// One project with a change to publish, and a codex behind a server that requires these
+/// credentials.
 fn world(credentials: &str) -> World {
     World::builder().server(Some(credentials)).build()
 }
@@ -76,8 +77,9 @@ impl World {
         command
     }
 
-    /// Syncs with human output, with JSON output and as a dry run, and asserts that the secret appears nowhere. `given` are
-    /// the files in which the test itself stored it. Returns the first output.
+    /// Syncs with human output, with JSON output and as a dry run, and asserts that the secret
+    /// appears nowhere. `given` are the files in which the test itself stored it. Returns the first
+    /// output.
     #[track_caller]
     fn sync_and_search(
         &self,

@@ -214,7 +214,8 @@ impl Codex {
         self.object(ObjectType::Tree, &entries.collect::<Vec<_>>())
     }
 
-    /// Writes an object exactly as it is given, valid or not, without starting a process, and returns its id.
+    /// Writes an object exactly as it is given, valid or not, without starting a process, and
+    /// returns its id.
     pub(crate) fn object(&self, kind: ObjectType, data: &[u8]) -> String {
         let repository = self.open();
         let odb = repository.odb().unwrap();

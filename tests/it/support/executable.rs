@@ -1,7 +1,8 @@
 //! Writes executable files with a separate program.
 //!
-//! If the test process wrote them itself, a child that another thread forks at that moment would inherit the file
-//! descriptor that is open for writing, and until that child calls `exec`, running the file would fail with `ETXTBSY`.
+//! If the test process wrote them itself, a child that another thread forks at that moment would
+//! inherit the file descriptor that is open for writing, and until that child calls `exec`, running
+//! the file would fail with `ETXTBSY`.
 
 use std::io::Write;
 use std::path::Path;

@@ -74,7 +74,8 @@ pub(crate) enum Moment {
 }
 
 impl Sandbox {
-    /// Runs `script` around one step: in git if the program uses that, otherwise in a server in front of the codex.
+    /// Runs `script` around one step: in git if the program uses that, otherwise in a server in
+    /// front of the codex.
     pub(crate) fn run_at(&self, step: Step, moment: Moment, script: &str) {
         if !self.uses_git() {
             let server = self.serve();
@@ -118,8 +119,8 @@ impl Sandbox {
         gate
     }
 
-    /// The number of running processes with the environment of this sandbox: the program and its descendants, including
-    /// orphans.
+    /// The number of running processes with the environment of this sandbox: the program and its
+    /// descendants, including orphans.
     pub(crate) fn processes(&self) -> usize {
         let home = format!("HOME={}", self.path("home").display());
         let is_in_sandbox = |entry: &fs::DirEntry| {

@@ -1,5 +1,5 @@
-//! Git over http on loopback: a small server around `git http-backend`, with basic authentication, a record of all
-//! requests, and faults on demand.
+//! Git over http on loopback: a small server around `git http-backend`, with basic authentication,
+//! a record of all requests, and faults on demand.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,7 +23,8 @@ pub(crate) enum Reaction {
     Status(u16, &'static str),
     /// Respond with this status and these header lines, each with its line break.
     Headers(u16, &'static str),
-    /// Respond with this status and a body that repeats the target and the credentials of the request.
+    /// Respond with this status and a body that repeats the target and the credentials of the
+    /// request.
     Echo(u16),
     /// Redirect to this URL, with the path of the request appended.
     Redirect(String),
@@ -37,7 +38,8 @@ pub(crate) enum Reaction {
     Cut(usize),
     /// Send the last response to a request of the same stage again, as a replica that lags.
     Replay,
-    /// Store the body of the request in this file, respond with status 504, and leave the request undone.
+    /// Store the body of the request in this file, respond with status 504, and leave the request
+    /// undone.
     Keep(PathBuf),
     /// Respond with bytes that are not part of git's protocol.
     Garbage,
@@ -75,8 +77,8 @@ pub(crate) struct Request {
 
 #[derive(Default)]
 struct Shared {
-    /// Faults that become active with the first request of another stage: that stage, the stage of the fault, the
-    /// fault.
+    /// Faults that become active with the first request of another stage: that stage, the stage of
+    /// the fault, the fault.
     later: Mutex<Vec<(Stage, Stage, Reaction, usize)>>,
     /// Active faults: the stage, the fault, and the number of requests left.
     faults: Mutex<Vec<(Stage, Reaction, usize)>>,
@@ -111,7 +113,8 @@ struct Site {
 }
 
 impl HttpServer {
-    /// Serves the repositories below `root`. If there are `credentials` (`user:password`), all requests need them.
+    /// Serves the repositories below `root`. If there are `credentials` (`user:password`), all
+    /// requests need them.
     pub(crate) fn start(root: &Path, credentials: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -185,7 +188,8 @@ impl HttpServer {
         self.shared.later.lock().unwrap().clear();
     }
 
-    /// Has git speak version 0 of its protocol from now on, as behind proxies that drop unknown headers.
+    /// Has git speak version 0 of its protocol from now on, as behind proxies that drop unknown
+    /// headers.
     pub(crate) fn speak_version_0(&self) {
         self.shared.version_0.store(true, Ordering::SeqCst);
     }
@@ -376,8 +380,8 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     stream.write_all(answer)
 }
 
-/// Answers a request whose body was not read, and reads that only then: closing the stream before would reset it, and the
-/// answer could be lost.
+/// Answers a request whose body was not read, and reads that only then: closing the stream before
+/// would reset it, and the answer could be lost.
 fn refuse_early(
     mut stream: TcpStream,
     status: u16,

@@ -20,7 +20,8 @@ pub(crate) struct SlowLink {
 }
 
 impl SlowLink {
-    /// Forwards to `target` (host and port), so many bytes a second in each direction and connection.
+    /// Forwards to `target` (host and port), so many bytes a second in each direction and
+    /// connection.
     pub(crate) fn start(target: &str, rate: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         set_socket_recv_buffer_size(&listener, BUFFER).unwrap();

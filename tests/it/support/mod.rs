@@ -1,4 +1,5 @@
-//! The environment of the tests: a sandbox in which the real binary runs, repositories, and servers on loopback.
+//! The environment of the tests: a sandbox in which the real binary runs, repositories, and servers
+//! on loopback.
 
 pub(crate) mod browser;
 mod codex;
@@ -32,8 +33,8 @@ fn listens(port: u16) {
     });
 }
 
-/// Reports that a test was skipped because programs are not installed. With `CODEX_TEST_REQUIRE_SERVERS`, the test
-/// fails instead.
+/// Reports that a test was skipped because programs are not installed. With
+/// `CODEX_TEST_REQUIRE_SERVERS`, the test fails instead.
 pub(crate) fn not_installed(programs: &str) {
     assert!(
         std::env::var_os("CODEX_TEST_REQUIRE_SERVERS").is_none(),
@@ -42,7 +43,8 @@ pub(crate) fn not_installed(programs: &str) {
     skipped(&format!("not installed: {programs}"));
 }
 
-/// Reports that a test was skipped because this machine does not allow what it needs, such as mounts in a container.
+/// Reports that a test was skipped because this machine does not allow what it needs, such as
+/// mounts in a container.
 #[expect(clippy::print_stderr, reason = "the output lists the skipped tests")]
 pub(crate) fn skipped(reason: &str) {
     eprintln!("skipped: {reason}");

@@ -6,16 +6,17 @@ use super::{Output, Sandbox, skipped};
 const NO_MOUNTS: i32 = 99;
 
 impl Sandbox {
-    /// Runs the program in a namespace with the mounts of the shell script `mounts`. Reports that the test is skipped
-    /// and returns `None` if the machine does not allow mounts.
+    /// Runs the program in a namespace with the mounts of the shell script `mounts`. Reports that
+    /// the test is skipped and returns `None` if the machine does not allow mounts.
     ///
-    /// If the temporary directory is a mount, it is checked for leftovers here, because the test cannot do so later.
+    /// If the temporary directory is a mount, it is checked for leftovers here, because the test
+    /// cannot do so later.
     pub(crate) fn run_with_mounts(&self, mounts: &str, arguments: &[&str]) -> Option<Output> {
         self.run_between_mounts(mounts, arguments, "")
     }
 
-    /// Like [`run_with_mounts`](Self::run_with_mounts), with a shell script `after` that runs before the mounts are
-    /// removed.
+    /// Like [`run_with_mounts`](Self::run_with_mounts), with a shell script `after` that runs
+    /// before the mounts are removed.
     pub(crate) fn run_between_mounts(
         &self,
         mounts: &str,

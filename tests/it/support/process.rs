@@ -1,4 +1,5 @@
-//! Programs that a test starts: they inherit nothing but the search path, whatever the tests themselves were started with.
+//! Programs that a test starts: they inherit nothing but the search path, whatever the tests
+//! themselves were started with.
 
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -20,8 +21,8 @@ pub(crate) fn program(name: &str) -> Command {
     command
 }
 
-/// Takes back what this process inherited and children would: the mask for new files, and ignored signals (as from
-/// `nohup`, or from a shell's background jobs).
+/// Takes back what this process inherited and children would: the mask for new files, and ignored
+/// signals (as from `nohup`, or from a shell's background jobs).
 pub(crate) fn isolate() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -34,8 +35,8 @@ pub(crate) fn isolate() {
             Signal::CHILD,
         ] {
             if fractary_codex::internals::ignores(signal.as_raw()) {
-                // This process goes on without the signal, for it has a handler now; a program that it runs has the
-                // default again.
+                // This process goes on without the signal, for it has a handler now; a program that
+                // it runs has the default again.
                 let flag = Arc::new(AtomicBool::new(false));
                 signal_hook::flag::register(signal.as_raw(), flag).unwrap();
             }

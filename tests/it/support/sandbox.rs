@@ -30,8 +30,8 @@ impl Sandbox {
         Self::with(Transport::of_run())
     }
 
-    /// A sandbox for the default transport, whatever transport the test run is for: the test is about that transport, or
-    /// shows the configuration, in which no variable may appear.
+    /// A sandbox for the default transport, whatever transport the test run is for: the test is
+    /// about that transport, or shows the configuration, in which no variable may appear.
     pub(crate) fn with_default_transport() -> Self {
         Self::with(Transport::Native)
     }
@@ -54,8 +54,8 @@ impl Sandbox {
         self.uses_git.load(Ordering::Relaxed)
     }
 
-    /// Makes the program run `git` to exchange objects with the remote, whatever transport the test run is for: the test
-    /// is about what `git` does.
+    /// Makes the program run `git` to exchange objects with the remote, whatever transport the test
+    /// run is for: the test is about what `git` does.
     pub(crate) fn use_git(&self) {
         self.uses_git.store(true, Ordering::Relaxed);
     }
@@ -101,8 +101,8 @@ impl Sandbox {
         fs::set_permissions(self.path(relative), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Creates an empty codex, and a workspace with projects whose roots are the directories of these names. `more` is
-    /// appended to the configuration file.
+    /// Creates an empty codex, and a workspace with projects whose roots are the directories of
+    /// these names. `more` is appended to the configuration file.
     pub(crate) fn workspace(&self, projects: &[&str], more: &str) -> Codex {
         let names: String = projects
             .iter()
@@ -129,7 +129,8 @@ impl Sandbox {
         })
     }
 
-    /// A command in the environment of the sandbox. Programs in its directory `bin` come first on PATH.
+    /// A command in the environment of the sandbox. Programs in its directory `bin` come first on
+    /// PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = process::program(program);
         command
@@ -242,8 +243,8 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`. The program uses it for
-    /// remotes, whatever transport the test run is for.
+    /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`. The
+    /// program uses it for remotes, whatever transport the test run is for.
     pub(crate) fn wrap_git(&self, script: &str) {
         self.use_git();
         let real = self.git(&self.path("ws"), &["--exec-path"]);
@@ -269,7 +270,8 @@ impl Sandbox {
         directory.set_modified(two_days_ago).unwrap();
     }
 
-    /// All files below `relative` with their contents, mode and modification time, to check that nothing was changed.
+    /// All files below `relative` with their contents, mode and modification time, to check that
+    /// nothing was changed.
     pub(crate) fn fingerprint(&self, relative: &str) -> Vec<(PathBuf, Vec<u8>, u32, SystemTime)> {
         let mut found = Vec::new();
         let mut pending = vec![self.path(relative)];

@@ -9,7 +9,8 @@ use super::{Sandbox, executable, not_installed, process, wait_until};
 /// The committer of the sandbox, and the principal of its ssh keys.
 const COMMITTER: &str = "ada@acme.example";
 
-/// Creates an ssh key at `relative`, and the public key beside it. An empty passphrase leaves it unlocked.
+/// Creates an ssh key at `relative`, and the public key beside it. An empty passphrase leaves it
+/// unlocked.
 pub(crate) fn ssh_key(sandbox: &Sandbox, relative: &str, passphrase: &str) -> PathBuf {
     let path = sandbox.path(relative);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -29,7 +30,8 @@ pub(crate) fn public_key(path: &Path) -> String {
     text.trim_end().to_owned()
 }
 
-/// Asserts that git accepts the signatures of all commits of `main` after `base`, made with this ssh key.
+/// Asserts that git accepts the signatures of all commits of `main` after `base`, made with this
+/// ssh key.
 #[track_caller]
 pub(crate) fn assert_signed_with_ssh(sandbox: &Sandbox, key: &Path, count: usize) {
     let allowed = format!("{COMMITTER} {}\n", public_key(key));
@@ -111,8 +113,9 @@ pub(crate) struct GnuPg {
 }
 
 impl GnuPg {
-    /// Creates a home directory whose agent asks for passphrases with a program that answers `response`, in the protocol
-    /// of pinentry. Reports that the test is skipped and returns `None` if GnuPG is not installed.
+    /// Creates a home directory whose agent asks for passphrases with a program that answers
+    /// `response`, in the protocol of pinentry. Reports that the test is skipped and returns `None`
+    /// if GnuPG is not installed.
     pub(crate) fn create(sandbox: &Sandbox, response: &str) -> Option<Self> {
         if process::program("gpg").arg("--version").output().is_err() {
             not_installed("gpg");

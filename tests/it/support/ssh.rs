@@ -14,13 +14,14 @@ pub(crate) struct SshServer {
 }
 
 impl SshServer {
-    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and returns `None` if
-    /// `sshd` is not installed.
+    /// Starts an `sshd` that accepts a key of the sandbox. Reports that the test is skipped and
+    /// returns `None` if `sshd` is not installed.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         Self::start_with(sandbox, "")
     }
 
-    /// The same with more lines of configuration. Without any, clients cannot ask for version 2 of git's protocol.
+    /// The same with more lines of configuration. Without any, clients cannot ask for version 2 of
+    /// git's protocol.
     pub(crate) fn start_with(sandbox: &Sandbox, more: &str) -> Option<Self> {
         let program = "/usr/sbin/sshd";
         if !std::path::Path::new(program).exists() {
@@ -86,7 +87,8 @@ impl SshServer {
         })
     }
 
-    /// Has the server run `command` in place of what clients ask for; they find that in `$SSH_ORIGINAL_COMMAND`.
+    /// Has the server run `command` in place of what clients ask for; they find that in
+    /// `$SSH_ORIGINAL_COMMAND`.
     pub(crate) fn force(&self, command: &str) {
         let key = fs::read_to_string(self.directory.join("user.pub")).unwrap();
         let command = command.replace('"', "\\\"");
@@ -107,8 +109,8 @@ impl SshServer {
         format!("ssh://127.0.0.1:{}{}", self.port, path.display())
     }
 
-    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these known hosts. Key and
-    /// hosts are also written to the paths that libgit2 uses.
+    /// Writes a client configuration, in the format of `~/.ssh/config`, with this key and these
+    /// known hosts. Key and hosts are also written to the paths that libgit2 uses.
     pub(crate) fn client(&self, sandbox: &Sandbox, key: &str, known_hosts: &str) -> String {
         for (file, name) in [(key, "id_ed25519"), (known_hosts, "known_hosts")] {
             sandbox.write(

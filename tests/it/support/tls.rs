@@ -10,7 +10,8 @@ use super::{Sandbox, listens, not_installed, process};
 /// The certificate of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certificate {
-    /// For 127.0.0.1, signed with its own key, and marked as an authority, as OpenSSL does by default.
+    /// For 127.0.0.1, signed with its own key, and marked as an authority, as OpenSSL does by
+    /// default.
     SelfSigned,
     /// For 127.0.0.1, signed by an authority.
     OfAuthority,
@@ -27,8 +28,9 @@ pub(crate) struct TlsServer {
 }
 
 impl TlsServer {
-    /// Starts an `nginx` with a self-signed certificate that forwards all requests to `upstream` (`http://…`). Reports that
-    /// the test is skipped and returns `None` if a program is not installed.
+    /// Starts an `nginx` with a self-signed certificate that forwards all requests to `upstream`
+    /// (`http://…`). Reports that the test is skipped and returns `None` if a program is not
+    /// installed.
     pub(crate) fn start(sandbox: &Sandbox, upstream: &str) -> Option<Self> {
         Self::start_with(sandbox, upstream, Certificate::SelfSigned, "")
     }

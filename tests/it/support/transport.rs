@@ -1,4 +1,5 @@
-//! How the program exchanges objects with remotes: it speaks git's protocol itself, or runs the `git` program.
+//! How the program exchanges objects with remotes: it speaks git's protocol itself, or runs the
+//! `git` program.
 
 /// A value of `remote.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,8 +44,8 @@ impl World {
         self.server.as_ref().unwrap()
     }
 
-    /// A command that runs the program in the workspace. If there is a server, the codex is reached through it, and no
-    /// time-out expires even on a slow machine.
+    /// A command that runs the program in the workspace. If there is a server, the codex is reached
+    /// through it, and no time-out expires even on a slow machine.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sandbox.program(arguments);
         if let Some(server) = &self.server {
@@ -85,8 +85,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Sets the projects. The root of each is the directory of its name. By default it has a file `README.md` that contains
-    /// the name.
+    /// Sets the projects. The root of each is the directory of its name. By default it has a file
+    /// `README.md` that contains the name.
     pub(crate) fn projects(mut self, names: &[&'static str]) -> Self {
         self.projects = names.to_vec();
         self
@@ -116,7 +116,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Starts a server in front of the codex, which requires `credentials` (`user:password`) if they are given.
+    /// Starts a server in front of the codex, which requires `credentials` (`user:password`) if
+    /// they are given.
     pub(crate) fn server(mut self, credentials: Option<&str>) -> Self {
         self.credentials = Some(credentials.map(str::to_owned));
         self

@@ -1,4 +1,5 @@
-//! A branch that another client deletes, renames or moves during the run, and a branch that the run creates.
+//! A branch that another client deletes, renames or moves during the run, and a branch that the run
+//! creates.
 
 use serde_json::{Value, json};
 
@@ -126,7 +127,8 @@ fn branch_that_is_hidden_from_pushes_is_rejected() {
     codex.git(&["config", "receive.hideRefs", "refs/heads/main"]);
     let document = assert_error(sandbox.run(SYNC), 5, "declined", json!(false));
     let message = document["error"]["message"].as_str().unwrap();
-    // git compares the tips itself; the native transport leaves that to the server, which gives the reason.
+    // git compares the tips itself; the native transport leaves that to the server, which gives the
+    // reason.
     let (attempts, reason) = if sandbox.uses_git() {
         (3, "another tip to pushes")
     } else {

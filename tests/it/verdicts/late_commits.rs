@@ -1,4 +1,5 @@
-//! Commits that arrive later than the client expects, below the commits of others, or not in the branch.
+//! Commits that arrive later than the client expects, below the commits of others, or not in the
+//! branch.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Results of pushes. The result is what a second query of the branch shows, rejections are final, commits of others are
-//! never overwritten, and a deleted branch is not created again.
+//! Results of pushes. The result is what a second query of the branch shows, rejections are final,
+//! commits of others are never overwritten, and a deleted branch is not created again.
 
 mod branches;
 mod failures;

@@ -1,7 +1,9 @@
-//! Lists refs by prefix over http. (`git ls-remote` transfers all refs of the repository and filters them locally.)
+//! Lists refs by prefix over http. (`git ls-remote` transfers all refs of the repository and
+//! filters them locally.)
 //!
-//! `git remote-https` connects with the user's proxies, certificates and credentials, and then transmits packets of
-//! protocol version 2 unchanged (gitprotocol-v2, gitremote-helpers: `stateless-connect`).
+//! `git remote-https` connects with the user's proxies, certificates and credentials, and then
+//! transmits packets of protocol version 2 unchanged (gitprotocol-v2, gitremote-helpers:
+//! `stateless-connect`).
 
 /// The response to a request for refs.
 #[derive(Debug, PartialEq, Eq)]

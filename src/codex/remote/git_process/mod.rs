@@ -1,6 +1,6 @@
-//! The transport that runs the user's `git`, for remotes that only git can talk to. All of the user's configuration for
-//! git, ssh, proxies and credential helpers applies. A token is passed to the child process in its environment, as a
-//! header for the URL of the remote only.
+//! The transport that runs the user's `git`, for remotes that only git can talk to. All of the
+//! user's configuration for git, ssh, proxies and credential helpers applies. A token is passed to
+//! the child process in its environment, as a header for the URL of the remote only.
 
 mod ls_refs;
 
@@ -45,8 +45,8 @@ use ls_refs::Listed;
 pub(in crate::codex) struct GitProcess {
     /// Its URL is the one that is contacted: git's configuration has rewritten it already.
     context: RemoteContext,
-    /// The name of the remote for the child processes of this run. It is random, so that no section of the user's
-    /// configuration can extend or replace the remote.
+    /// The name of the remote for the child processes of this run. It is random, so that no section
+    /// of the user's configuration can extend or replace the remote.
     name: String,
     /// Whether the server does not support leaving objects out of a fetch.
     unfiltered: AtomicBool,
@@ -57,7 +57,8 @@ pub(in crate::codex) struct GitProcess {
 /// The oldest supported version: git reads configuration from the environment since then.
 const OLDEST: (u32, u32) = (2, 31);
 
-/// A `GIT_DIR` that is no repository, so that children without one do not read the configuration of another.
+/// A `GIT_DIR` that is no repository, so that children without one do not read the configuration of
+/// another.
 const NO_REPOSITORY: &str = "/dev/null";
 
 /// The time limit for a program that only prints its configuration.
@@ -102,7 +103,8 @@ impl GitProcess {
         }
     }
 
-    /// A child with the settings for this remote. `silence` is the idle time limit of an http connection.
+    /// A child with the settings for this remote. `silence` is the idle time limit of an http
+    /// connection.
     fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
         let mut command = child_process::git("git", &self.context.environment);
         match store {
@@ -148,7 +150,8 @@ impl GitProcess {
             let authorization = credential.authorization();
             settings.push((header, format!("Authorization: {}", authorization.reveal())));
             settings.push((format!("http.{url}.followRedirects"), "false".to_owned()));
-            // The server must judge this token: no credential helper may replace it, and no program may prompt.
+            // The server must judge this token: no credential helper may replace it, and no program
+            // may prompt.
             settings.push(("credential.helper".to_owned(), String::new()));
             command.env("GIT_ASKPASS", "true").env_remove("SSH_ASKPASS");
         }
@@ -164,8 +167,9 @@ impl GitProcess {
         command
     }
 
-    /// The settings that define the remote [`Self::name`]. Its URL is an alias, which a rule in these settings rewrites to
-    /// the URL that is contacted. git rewrites a URL once, by the longest prefix, so no rule of the user applies again.
+    /// The settings that define the remote [`Self::name`]. Its URL is an alias, which a rule in
+    /// these settings rewrites to the URL that is contacted. git rewrites a URL once, by the
+    /// longest prefix, so no rule of the user applies again.
     fn remote(&self, store: Option<&Store>) -> Vec<(String, String)> {
         let name = &self.name;
         let url = self.context.remote.url.for_git();
@@ -186,8 +190,8 @@ impl GitProcess {
         settings
     }
 
-    /// Whether the headers of responses can be read from git's trace, as git does not print them. Not if the user has the
-    /// trace written to a file.
+    /// Whether the headers of responses can be read from git's trace, as git does not print them.
+    /// Not if the user has the trace written to a file.
     fn sees_headers(&self) -> bool {
         let to_file = self
             .context
@@ -201,14 +205,15 @@ impl GitProcess {
         format!("{}:", self.name)
     }
 
-    /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one that clears the list: a
-    /// server rejects two. Empty if there is no conflict.
+    /// The user's own `http.extraHeader` values without any `Authorization`, after an empty one
+    /// that clears the list: a server rejects two. Empty if there is no conflict.
     fn headers_beside_ours(&self, url: &str) -> Vec<String> {
         let settings = &self.context.settings;
         let Some(address) = Address::parse(url) else {
             return Vec::new();
         };
-        // The list is replaced even if the header is for another URL: our matching might differ from git's.
+        // The list is replaced even if the header is for another URL: our matching might differ
+        // from git's.
         if !settings.has_authorization_header() {
             return Vec::new();
         }
@@ -244,7 +249,8 @@ impl GitProcess {
         self.run_dialogue(command, &[], on_signal, time_limit, listen)
     }
 
-    /// Runs a child that gets `messages` on its standard input, each after the response to the previous one.
+    /// Runs a child that gets `messages` on its standard input, each after the response to the
+    /// previous one.
     fn run_dialogue(
         &self,
         command: Command,
@@ -346,8 +352,9 @@ impl GitProcess {
         }
     }
 
-    /// Whether a server that does not complete a TLS handshake responds without TLS. Some servers only close the
-    /// connection, so a request is sent. A server with TLS responds to it with status 400.
+    /// Whether a server that does not complete a TLS handshake responds without TLS. Some servers
+    /// only close the connection, so a request is sent. A server with TLS responds to it with
+    /// status 400.
     fn speaks_plain_http(&self, finished: &Finished) -> bool {
         let url = &self.context.remote.url;
         let is_about_trust = finished
@@ -372,7 +379,8 @@ impl GitProcess {
         ask().unwrap_or(false)
     }
 
-    /// The refs that match `patterns`. With `branches`, only branches are transferred if the protocol allows it.
+    /// The refs that match `patterns`. With `branches`, only branches are transferred if the
+    /// protocol allows it.
     fn list(
         &self,
         patterns: &[&str],
@@ -406,8 +414,8 @@ impl GitProcess {
         Ok(lines)
     }
 
-    /// Whether a response without any ref is from git. Over http, git interprets an empty response, or one without lines,
-    /// as a repository without branches: the page of a proxy, for example.
+    /// Whether a response without any ref is from git. Over http, git interprets an empty response,
+    /// or one without lines, as a repository without branches: the page of a proxy, for example.
     fn is_of_git(&self, finished: &Finished, service: &str) -> bool {
         let smart = format!("application/x-git-{service}-");
         !self.sees_headers()
@@ -416,8 +424,8 @@ impl GitProcess {
                 .any(|kind| kind.starts_with(&smart))
     }
 
-    /// HEAD and the refs whose names start with one of `prefixes`; only these are transferred. `None` if the server or the
-    /// protocol does not support that.
+    /// HEAD and the refs whose names start with one of `prefixes`; only these are transferred.
+    /// `None` if the server or the protocol does not support that.
     fn list_by_prefix(
         &self,
         prefixes: &[String],
@@ -590,7 +598,8 @@ impl Transport for GitProcess {
             .and_then(|()| list.rewind())
             .map_err(failed)?;
         let mut command = self.command(Some(store), idle);
-        // As git fetches missing objects of a partial clone: without negotiation, only the named objects.
+        // As git fetches missing objects of a partial clone: without negotiation, only the named
+        // objects.
         command.args([
             "-c",
             "fetch.negotiationAlgorithm=noop",
@@ -666,7 +675,8 @@ impl GitProcess {
         target: Target<'_>,
         options: &[&str],
     ) -> Result<PushReply, RemoteError> {
-        // With a lease, the push is a compare-and-swap, and git does not check itself that no commit is overwritten.
+        // With a lease, the push is a compare-and-swap, and git does not check itself that no
+        // commit is overwritten.
         if target
             .tip
             .is_some_and(|tip| !store.is_ancestor(tip, commit))
@@ -681,7 +691,8 @@ impl GitProcess {
         let mut command = self.command(Some(store), timeout.push_verdict);
         // The clone lacks the old contents, which git would need as bases of deltas.
         command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
-        // The user configured push options for another server, and an unsupported one would fail the push.
+        // The user configured push options for another server, and an unsupported one would fail
+        // the push.
         command.args(["-c", "push.pushOption="]);
         command.args([
             "-c",
@@ -725,7 +736,8 @@ impl GitProcess {
         let redacted =
             |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
         match rejection::verdict(&finished.stdout, &lines) {
-            // git interprets a web page as a repository without branches, so that any expected tip is outdated.
+            // git interprets a web page as a repository without branches, so that any expected tip
+            // is outdated.
             Some(rejection::Verdict::Rejected(Rejection {
                 kind: RejectionKind::Outdated,
                 ..
@@ -747,8 +759,9 @@ impl GitProcess {
                 if !sent.get() {
                     return Err(error);
                 }
-                // Only an HTTP status proves that the server rejected the request. Any other message can be output of a
-                // shell or a credential helper, and the connection may have been lost.
+                // Only an HTTP status proves that the server rejected the request. Any other
+                // message can be output of a shell or a credential helper, and the connection may
+                // have been lost.
                 let has_status = status_of_push(&finished.stderr).is_some();
                 if !has_status && error.kind != RemoteErrorKind::TimedOut {
                     error.kind = RemoteErrorKind::ServerFailure;
@@ -775,8 +788,8 @@ impl GitProcess {
     }
 }
 
-/// Parses git's progress after its label, which contains bytes only after the first transfer: `  45% (12/27), 1.20 MiB |
-/// 3.10 MiB/s`.
+/// Parses git's progress after its label, which contains bytes only after the first transfer: `
+/// 45% (12/27), 1.20 MiB | 3.10 MiB/s`.
 fn progress(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (numbers, rest) = text.split_once('(')?.1.split_once(')')?;
     let (done, total) = numbers.split_once('/')?;

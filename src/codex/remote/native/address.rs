@@ -66,8 +66,9 @@ impl Address {
         (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
     }
 
-    /// Matches `pattern`, the URL of a key `http.URL.*`, by the rules of `git help config` under `http.<url>.*`. Returns how
-    /// specific the match is: the length of the host, the length of the path, and whether it includes a user.
+    /// Matches `pattern`, the URL of a key `http.URL.*`, by the rules of `git help config` under
+    /// `http.<url>.*`. Returns how specific the match is: the length of the host, the length of the
+    /// path, and whether it includes a user.
     pub(in crate::codex) fn matched_by(&self, pattern: &str) -> Option<(usize, usize, bool)> {
         let pattern = Self::parse(pattern)?;
         let same_place = (pattern.is_tls, pattern.port) == (self.is_tls, self.port);
@@ -114,7 +115,8 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// Matches a host with a pattern in which `*` matches one label. Returns the number of literal characters of the pattern.
+/// Matches a host with a pattern in which `*` matches one label. Returns the number of literal
+/// characters of the pattern.
 fn host_matches(pattern: &str, host: &str) -> Option<usize> {
     let labels = pattern.split('.').zip(host.split('.'));
     let all = labels

@@ -27,7 +27,8 @@ pub(super) trait Carrier: Send {
     /// Starts a service, and reads its first message: the capabilities.
     fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure>;
 
-    /// Sends a request to a service that was greeted. If requests are stateless, remembered capabilities are enough.
+    /// Sends a request to a service that was greeted. If requests are stateless, remembered
+    /// capabilities are enough.
     fn request(
         &mut self,
         service: Service,
@@ -38,7 +39,8 @@ pub(super) trait Carrier: Send {
     /// Connects to a service that will be greeted soon, without waiting for it.
     fn connect(&mut self, _service: Service) {}
 
-    /// Whether requests are stateless: the server remembers nothing between two requests, not even that it was greeted.
+    /// Whether requests are stateless: the server remembers nothing between two requests, not even
+    /// that it was greeted.
     fn is_stateless(&self) -> bool;
 
     /// Ends a service. The next operation must greet it again.

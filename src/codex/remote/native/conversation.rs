@@ -1,4 +1,5 @@
-//! A conversation with a remote over a carrier that stays open: list refs, fetch, push, and list refs again.
+//! A conversation with a remote over a carrier that stays open: list refs, fetch, push, and list
+//! refs again.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,7 +25,8 @@ use crate::codex::remote::refs::SHA_256;
 use crate::codex::store::Store;
 use crate::object::ObjectId;
 
-/// After a push that lost a race, an older list of refs is probably outdated, so a fetch lists the refs again.
+/// After a push that lost a race, an older list of refs is probably outdated, so a fetch lists the
+/// refs again.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// Names of refs with their values, as `git ls-remote --symref` prints them.
@@ -60,14 +62,17 @@ pub(super) struct Conversation {
     kept_trees: Option<KeptTrees>,
     /// Whether a service of version 0 has sent its refs and received no request yet.
     greeted: bool,
-    /// Whether a running service has cut the history for a fetch. For later fetches it would keep that cut.
+    /// Whether a running service has cut the history for a fetch. For later fetches it would keep
+    /// that cut.
     has_cut: bool,
     /// The tip of a branch in the last list, and the time of that list.
     listed: Option<(String, ObjectId, Instant)>,
-    /// Whether anything was pushed. Before that, a list of refs is used for a fetch at any age: an outdated tip costs a
-    /// second push, but that is rare, and another list would cost a round trip each time.
+    /// Whether anything was pushed. Before that, a list of refs is used for a fetch at any age: an
+    /// outdated tip costs a second push, but that is rare, and another list would cost a round trip
+    /// each time.
     has_pushed: bool,
-    /// The commit and the full branch name of a push, as long as a running service may list the refs from before it.
+    /// The commit and the full branch name of a push, as long as a running service may list the
+    /// refs from before it.
     pushed: Option<(ObjectId, String)>,
 }
 
@@ -119,8 +124,8 @@ impl Conversation {
         self.with_greeting(|this| this.list_once(prefixes))
     }
 
-    /// Lists refs after a push. A running `git upload-pack` lists the branches as they were before, but it resolves HEAD
-    /// again: if that points to the pushed branch, no other session is needed.
+    /// Lists refs after a push. A running `git upload-pack` lists the branches as they were before,
+    /// but it resolves HEAD again: if that points to the pushed branch, no other session is needed.
     fn list_after_push(
         &mut self,
         prefixes: &[String],
@@ -185,8 +190,8 @@ impl Conversation {
         (name == branch && is_likely).then_some(*tip)
     }
 
-    /// Makes `tip` and `depth` commits of its history available in `store`: read in place, kept from an earlier run, or
-    /// fetched.
+    /// Makes `tip` and `depth` commits of its history available in `store`: read in place, kept
+    /// from an earlier run, or fetched.
     pub(super) fn fetch(
         &mut self,
         store: &Store,
@@ -213,7 +218,8 @@ impl Conversation {
         recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))
     }
 
-    /// Fills an empty clone with the trees of `tip` from an earlier run, and returns whether they were kept.
+    /// Fills an empty clone with the trees of `tip` from an earlier run, and returns whether they
+    /// were kept.
     fn restore_trees(&mut self, store: &Store, tip: ObjectId) -> bool {
         let kept_trees = self
             .kept_trees
@@ -334,7 +340,8 @@ impl Conversation {
         }
     }
 
-    /// Starts the service for pushes, which takes time over ssh, during the work that precedes the push.
+    /// Starts the service for pushes, which takes time over ssh, during the work that precedes the
+    /// push.
     pub(super) fn expect_push(&mut self) {
         self.carrier.connect(Service::ReceivePack);
     }
@@ -485,7 +492,8 @@ impl Conversation {
         self.idle_timeout.set(on_signal, timeout.idle);
     }
 
-    /// Sends a request that can be repeated safely: once more if the remembered capabilities were wrong.
+    /// Sends a request that can be repeated safely: once more if the remembered capabilities were
+    /// wrong.
     fn with_greeting<T>(
         &mut self,
         mut request: impl FnMut(&mut Self) -> Result<T, Failure>,

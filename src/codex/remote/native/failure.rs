@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::remote::refs::NOT_GIT;
 
-/// The reason for which a request failed. `io::Read` and `io::Write` pass it on inside an `io::Error`, unchanged.
+/// The reason for which a request failed. `io::Read` and `io::Write` pass it on inside an
+/// `io::Error`, unchanged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The server or the connection failed.
@@ -62,7 +63,8 @@ impl Failure {
         Self::new(RemoteErrorKind::ServerFailure, detail)
     }
 
-    /// The same failure for the first response: if that is not git's, the URL is not that of a repository.
+    /// The same failure for the first response: if that is not git's, the URL is not that of a
+    /// repository.
     pub(super) fn of_first_response(self) -> Self {
         match self {
             Self::NotGit => Self::new(RemoteErrorKind::NotGit, NOT_GIT),

@@ -1,4 +1,5 @@
-//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific applies.
+//! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific
+//! applies.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +7,14 @@ use super::address::Address;
 use crate::codex::git_config::Settings;
 
 impl Settings {
-    /// The value of `http.NAME` for requests to `address`: that of the most specific `http.URL.NAME` that matches.
+    /// The value of `http.NAME` for requests to `address`: that of the most specific
+    /// `http.URL.NAME` that matches.
     pub(in crate::codex) fn http(&self, address: &Address, name: &str) -> Option<&str> {
         self.http_values(address, name).last().copied()
     }
 
-    /// All values of a key that can be set several times. An empty value discards the previous ones.
+    /// All values of a key that can be set several times. An empty value discards the previous
+    /// ones.
     pub(in crate::codex) fn http_all(&self, address: &Address, name: &str) -> Vec<&str> {
         let values = self.http_values(address, name);
         let forgotten = values.iter().rposition(|value| value.is_empty());

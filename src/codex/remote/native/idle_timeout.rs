@@ -1,7 +1,7 @@
 //! The idle time limit of all reads and writes of a conversation.
 //!
-//! The time is measured from the last transferred byte, so a slow transfer never times out and a silent server always
-//! does.
+//! The time is measured from the last transferred byte, so a slow transfer never times out and a
+//! silent server always does.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +65,8 @@ impl IdleTimeout {
         self.interrupt.check().map_err(interrupted)
     }
 
-    /// Calls `poll` with a short time limit until it returns `true`, `limit` expires or a signal stops the operation.
+    /// Calls `poll` with a short time limit until it returns `true`, `limit` expires or a signal
+    /// stops the operation.
     pub(super) fn until(
         &self,
         limit: Duration,

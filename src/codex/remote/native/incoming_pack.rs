@@ -1,4 +1,5 @@
-//! Packs on the side of the clone: fetched packs, packs that consist of parts of others, and the boundary of the history.
+//! Packs on the side of the clone: fetched packs, packs that consist of parts of others, and the
+//! boundary of the history.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,7 +22,8 @@ const CHECKSUM: u64 = 20;
 /// The number of objects between two reports of progress.
 const STEP: usize = 64;
 
-/// A pack that is being received. It is indexed meanwhile, and added to the clone by [`IncomingPack::finish`].
+/// A pack that is being received. It is indexed meanwhile, and added to the clone by
+/// [`IncomingPack::finish`].
 pub(super) struct IncomingPack<'s> {
     store: &'s Store,
     header: Vec<u8>,
@@ -142,8 +144,8 @@ pub(super) fn set_shallow(store: &Store, commits: &BTreeSet<ObjectId>) -> Result
     write().map(drop).map_err(disk)
 }
 
-/// A pack that consists of parts of other packs. Deltas refer to their bases by a distance within their part, so a part is
-/// valid at any position.
+/// A pack that consists of parts of other packs. Deltas refer to their bases by a distance within
+/// their part, so a part is valid at any position.
 #[derive(Default)]
 pub(super) struct PackParts {
     parts: Vec<(PathBuf, Vec<Range<u64>>)>,
@@ -151,7 +153,8 @@ pub(super) struct PackParts {
 }
 
 impl PackParts {
-    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of this run contain.
+    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of
+    /// this run contain.
     pub(super) fn of_push(store: &Store, commit: ObjectId, contents: &[ObjectId]) -> Self {
         let mut parts = Self::default();
         parts.add_new(store, commit);

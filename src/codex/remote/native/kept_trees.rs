@@ -1,8 +1,8 @@
-//! The trees of a remote's tip, kept between runs: if the tip is unchanged, a run fills its clone with them instead of
-//! fetching.
+//! The trees of a remote's tip, kept between runs: if the tip is unchanged, a run fills its clone
+//! with them instead of fetching.
 //!
-//! The file contains the id of the tip, then a pack without blobs. The pack is indexed like one from a server, so a
-//! damaged file is detected and ignored.
+//! The file contains the id of the tip, then a pack without blobs. The pack is indexed like one
+//! from a server, so a damaged file is detected and ignored.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,14 +17,16 @@ use crate::event::Silent;
 use crate::object::ObjectId;
 
 const HEAD: &[u8] = b"fractary-codex trees 1\n";
-/// The maximum size of the file. Above it, a fetch costs little in comparison, and removes unused trees.
+/// The maximum size of the file. Above it, a fetch costs little in comparison, and removes unused
+/// trees.
 const MOST_BYTES: u64 = 8 << 20;
 
 /// The kept trees of one remote.
 pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
-    /// The packs without blobs of this run's fetches, or the kept one. Together they contain all trees of the tip.
+    /// The packs without blobs of this run's fetches, or the kept one. Together they contain all
+    /// trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }
 
@@ -85,7 +87,8 @@ impl KeptTrees {
         }
     }
 
-    /// Writes the trees of `tip`, which was fetched or pushed. After an error, the next run fetches them.
+    /// Writes the trees of `tip`, which was fetched or pushed. After an error, the next run fetches
+    /// them.
     pub(super) fn keep(&self, store: &Store, tip: ObjectId) {
         let Some(packs) = self.packs.as_ref().filter(|_| self.is_writable) else {
             return;

@@ -1,5 +1,5 @@
-//! Repositories of this machine: git's own `upload-pack` and `receive-pack` as child processes, which also run the
-//! repository's hooks.
+//! Repositories of this machine: git's own `upload-pack` and `receive-pack` as child processes,
+//! which also run the repository's hooks.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,7 +27,8 @@ pub(super) fn program(path: PathBuf, environment: Environment) -> ServiceProgram
     }
 }
 
-/// Returns git without the configuration in the environment: that belongs to the client, not to the repository.
+/// Returns git without the configuration in the environment: that belongs to the client, not to the
+/// repository.
 fn git(environment: &Environment) -> Command {
     let mut command = child_process::git("git", environment);
     command

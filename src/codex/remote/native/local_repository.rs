@@ -1,11 +1,12 @@
 //! Reads a local repository in place: its refs, and its objects as an alternate of the clone.
 //!
-//! Reading is safe without git: it runs no hook and writes nothing. It saves the start of `git upload-pack` for each
-//! list of refs, and a fetch altogether. A push always goes through `git receive-pack`, which runs the hooks, checks the
-//! objects in quarantine and writes with the permissions of the repository.
+//! Reading is safe without git: it runs no hook and writes nothing. It saves the start of `git
+//! upload-pack` for each list of refs, and a fetch altogether. A push always goes through `git
+//! receive-pack`, which runs the hooks, checks the objects in quarantine and writes with the
+//! permissions of the repository.
 //!
-//! If git would not show the refs or objects as they are on disk, the repository is read through git:
-//! [`LocalRepository::open`] and [`LocalRepository::refs`] return `None`.
+//! If git would not show the refs or objects as they are on disk, the repository is read through
+//! git: [`LocalRepository::open`] and [`LocalRepository::refs`] return `None`.
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +30,8 @@ pub(super) struct LocalRepository {
 }
 
 impl LocalRepository {
-    /// Opens the repository at `path`; `None` if it must be read through git. libgit2 checks the owner as git does, and
-    /// supports neither SHA-256 nor reftable.
+    /// Opens the repository at `path`; `None` if it must be read through git. libgit2 checks the
+    /// owner as git does, and supports neither SHA-256 nor reftable.
     pub(super) fn open(path: &Path, settings: &Settings) -> Option<Self> {
         let opened = Repository::open(path);
         let repository = opened
@@ -42,7 +43,8 @@ impl LocalRepository {
         (!hides && !has_grafts && !repository.is_shallow()).then_some(Self { repository })
     }
 
-    /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a ref, or ends with `/`.
+    /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a
+    /// ref, or ends with `/`.
     pub(super) fn refs(&self, prefixes: &[String]) -> Option<Refs> {
         let listed = prefixes.iter().try_fold(Vec::new(), |mut refs, prefix| {
             match prefix.strip_suffix('/') {
@@ -83,7 +85,8 @@ impl LocalRepository {
         Ok(())
     }
 
-    /// Makes the objects of the repository available in `store`, and returns whether it contains `tip` now.
+    /// Makes the objects of the repository available in `store`, and returns whether it contains
+    /// `tip` now.
     pub(super) fn lend(&self, store: &Store, tip: ObjectId) -> bool {
         let lent = store.read_through(&self.objects());
         lent.inspect_err(|error| tracing::debug!(%error, "the objects are read through git"))

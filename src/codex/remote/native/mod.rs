@@ -13,8 +13,9 @@
 //! | [`http_settings`] | git's configuration `http.*` |
 //! | [`idle_timeout`] | the time limit of reads and writes, and signals |
 //!
-//! If only the `git` program can talk to a server (Negotiate, client certificates, `git://`), the transport hands
-//! over to [`GitProcess`] for the rest of the run. With `remote.transport: native`, that is an error instead.
+//! If only the `git` program can talk to a server (Negotiate, client certificates, `git://`), the
+//! transport hands over to [`GitProcess`] for the rest of the run. With `remote.transport: native`,
+//! that is an error instead.
 
 pub(super) mod address;
 mod carrier;
@@ -184,7 +185,8 @@ fn carrier(
     Err(Failure::NeedsGit(reason))
 }
 
-/// Uses git for the rest of the run. git's configuration has rewritten the URL already and must not do it again.
+/// Uses git for the rest of the run. git's configuration has rewritten the URL already and must not
+/// do it again.
 fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError> {
     if context.remote.transport == TransportChoice::Native {
         return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
@@ -383,8 +385,8 @@ impl Native {
         server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
     }
 
-    /// The result of a push without a report of the server. A push that was sent completely may have landed, unless the
-    /// server responded that it did not read it.
+    /// The result of a push without a report of the server. A push that was sent completely may
+    /// have landed, unless the server responded that it did not read it.
     fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
         let PushFailure {
             mut failure,

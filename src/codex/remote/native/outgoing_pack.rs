@@ -9,8 +9,8 @@ use crate::codex::store::Store;
 use crate::event::{Event, Reporter, Stage};
 use crate::object::ObjectId;
 
-/// Contents up to this size are read before they are sent, so that the length of the request is known. git does the same
-/// for packs of up to 1 MiB, and documents compress to about a third.
+/// Contents up to this size are read before they are sent, so that the length of the request is
+/// known. git does the same for packs of up to 1 MiB, and documents compress to about a third.
 const SMALL: u64 = 4 << 20;
 
 /// The commits and trees up to `commit`, which `store` contains, and the contents of new files.
@@ -21,8 +21,8 @@ pub(super) struct OutgoingPack<'p> {
 }
 
 impl OutgoingPack<'_> {
-    /// Prepares the pack, and returns its length if it is known. The contents of a large pack are read while it is sent,
-    /// unless `is_length_required` is set or they were read before.
+    /// Prepares the pack, and returns its length if it is known. The contents of a large pack are
+    /// read while it is sent, unless `is_length_required` is set or they were read before.
     pub(super) fn prepare(&mut self, is_length_required: bool) -> io::Result<Option<u64>> {
         let pending = self.contents.pending();
         if pending.bytes <= SMALL || pending.is_begun || is_length_required {

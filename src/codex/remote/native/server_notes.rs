@@ -1,7 +1,7 @@
 //! The capabilities of a server, kept between runs, so that stateless requests need no greeting.
 //!
-//! A note only saves a round trip. It is discarded with the first response that contradicts it, and after a day, as the
-//! server may have been updated.
+//! A note only saves a round trip. It is discarded with the first response that contradicts it, and
+//! after a day, as the server may have been updated.
 
 use std::path::{Path, PathBuf};
 
@@ -97,7 +97,8 @@ impl ServerNotes {
         })
     }
 
-    /// Records the capabilities of a service. Not in version 0, in which the greeting also has the refs.
+    /// Records the capabilities of a service. Not in version 0, in which the greeting also has the
+    /// refs.
     pub(super) fn learn(&mut self, service: Service, capabilities: &Capabilities) {
         let is_useful = match service {
             Service::UploadPack => capabilities.version == Version::V2,

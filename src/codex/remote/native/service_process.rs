@@ -1,5 +1,5 @@
-//! The carrier for programs that speak git's protocol on standard input and output: git's `upload-pack` and
-//! `receive-pack` for local paths, and `ssh`, which runs them on a server.
+//! The carrier for programs that speak git's protocol on standard input and output: git's
+//! `upload-pack` and `receive-pack` for local paths, and `ssh`, which runs them on a server.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -71,7 +71,8 @@ impl ServiceProcesses {
         }
     }
 
-    /// Runs an operation on a running service. After a failure, the service is ended and its output explains the failure.
+    /// Runs an operation on a running service. After a failure, the service is ended and its output
+    /// explains the failure.
     fn with(
         &mut self,
         service: Service,
@@ -233,7 +234,8 @@ impl Session {
         let printed = self.printed();
         let lines = relevant_lines(&printed);
         let kind = match classify(&printed) {
-            // A program that ends early after an unknown message has failed; the connection did not break.
+            // A program that ends early after an unknown message has failed; the connection did not
+            // break.
             RemoteErrorKind::Other
                 if !lines.is_empty() && kind == RemoteErrorKind::ServerFailure =>
             {
@@ -254,7 +256,8 @@ impl Session {
     }
 
     fn printed(&mut self) -> Vec<String> {
-        // A background process (ssh's master) may keep the stream open: the output so far is enough.
+        // A background process (ssh's master) may keep the stream open: the output so far is
+        // enough.
         let end = Instant::now() + GRACE / 4;
         while self
             .listener

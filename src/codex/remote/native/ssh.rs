@@ -1,4 +1,5 @@
-//! Repositories behind ssh, reached by the user's ssh program with its configuration, agents and keys.
+//! Repositories behind ssh, reached by the user's ssh program with its configuration, agents and
+//! keys.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +28,8 @@ struct Location {
     path: String,
 }
 
-/// The program that runs the services of the repository at `url`. An error if the ssh program is not OpenSSH's.
+/// The program that runs the services of the repository at `url`. An error if the ssh program is
+/// not OpenSSH's.
 pub(super) fn program(url: &str, context: &RemoteContext) -> Result<ServiceProgram, Failure> {
     let location = Location::parse(url)
         .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
@@ -75,7 +77,8 @@ pub(in crate::codex) fn is_configured(context: &RemoteContext) -> bool {
     !matches!(SshCommand::configured(context), SshCommand::Default)
 }
 
-/// The options of the default ssh command: it never prompts, and gives up if the server does not respond.
+/// The options of the default ssh command: it never prompts, and gives up if the server does not
+/// respond.
 pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     vec![
         "BatchMode=yes".to_owned(),
@@ -88,8 +91,8 @@ pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     ]
 }
 
-/// The command that adds the key of an unknown host, with the host name, port and file of the user's ssh configuration.
-/// `None` if ssh does not print its configuration.
+/// The command that adds the key of an unknown host, with the host name, port and file of the
+/// user's ssh configuration. `None` if ssh does not print its configuration.
 pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> {
     let location = Location::parse(&context.remote.url.written())?;
     let mut command = SshCommand::configured(context).command(&context.environment);

@@ -1,6 +1,7 @@
 //! The authentication schemes in `WWW-Authenticate` and `Proxy-Authenticate` headers.
 
-/// The schemes that the values of such headers offer, in lower case. A value can hold several challenges.
+/// The schemes that the values of such headers offer, in lower case. A value can hold several
+/// challenges.
 pub(super) fn schemes<'v>(values: impl Iterator<Item = &'v str>) -> Vec<String> {
     let parts = values.flat_map(comma_separated);
     parts
@@ -12,7 +13,8 @@ pub(super) fn schemes<'v>(values: impl Iterator<Item = &'v str>) -> Vec<String> 
         .collect()
 }
 
-/// Whether only another scheme than Basic is offered. Without any offer, Basic is assumed, as curl does.
+/// Whether only another scheme than Basic is offered. Without any offer, Basic is assumed, as curl
+/// does.
 pub(super) fn excludes_basic(schemes: &[String]) -> bool {
     !schemes.is_empty() && !schemes.iter().any(|scheme| scheme == "basic")
 }

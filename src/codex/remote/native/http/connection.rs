@@ -70,14 +70,16 @@ impl Connection {
         })
     }
 
-    /// Whether the connection is unused and open. A server sends nothing unrequested except the end.
+    /// Whether the connection is unused and open. A server sends nothing unrequested except the
+    /// end.
     pub(super) fn is_idle(&mut self) -> bool {
         let silent = matches!(self.stream.get_mut().has_response(), Ok(false));
         self.stream.buffer().is_empty() && silent
     }
 
-    /// Sends a request and reads the head of the response. The server may respond before it has read the whole request,
-    /// with status 401 or 413 for example: then the rest is not sent, and the connection cannot be used again (`false`).
+    /// Sends a request and reads the head of the response. The server may respond before it has
+    /// read the whole request, with status 401 or 413 for example: then the rest is not sent, and
+    /// the connection cannot be used again (`false`).
     pub(super) fn exchange(
         &mut self,
         head: &str,
@@ -126,7 +128,8 @@ impl Connection {
     }
 }
 
-/// Resolves the name and connects in a thread, as neither can be interrupted. An abandoned thread ends by itself.
+/// Resolves the name and connects in a thread, as neither can be interrupted. An abandoned thread
+/// ends by itself.
 fn connect(address: &Address, route: &Route<'_>) -> Result<TcpStream, Failure> {
     let (sender, receiver) = mpsc::channel();
     let (host, port, limit) = (address.host.clone(), address.port, route.connect);
@@ -345,7 +348,8 @@ mod tests {
     use super::*;
     use crate::interrupt::Interrupt;
 
-    /// A server that responds with `response` after the head of a request, and does not read the body.
+    /// A server that responds with `response` after the head of a request, and does not read the
+    /// body.
     fn respond_with(response: &'static str) -> Address {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

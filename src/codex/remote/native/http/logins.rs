@@ -1,5 +1,5 @@
-//! Logins for a server that requires one and for which no token is configured: from `.netrc`, then from git's credential
-//! helpers.
+//! Logins for a server that requires one and for which no token is configured: from `.netrc`, then
+//! from git's credential helpers.
 
 use std::fs;
 use std::io::{self, Write};
@@ -32,7 +32,8 @@ pub(super) struct Login {
     /// The value of an `Authorization` header.
     header: Secret,
     password: Secret,
-    /// The response of a credential helper, which is sent back to it when the login was accepted or rejected.
+    /// The response of a credential helper, which is sent back to it when the login was accepted or
+    /// rejected.
     output: Option<Secret>,
 }
 
@@ -45,7 +46,8 @@ impl Login {
         }
     }
 
-    /// Parses the output of `git credential fill`: a user name and a password, or a scheme and its credential.
+    /// Parses the output of `git credential fill`: a user name and a password, or a scheme and its
+    /// credential.
     fn from_helper_output(output: &str) -> Option<Self> {
         let value = |key: &str| {
             let mut lines = output.lines().filter_map(|line| line.split_once('='));
@@ -166,8 +168,8 @@ impl Helper {
         }
     }
 
-    /// Asks for a login. `challenges` are the `WWW-Authenticate` headers of the server. `None` if no helper has a login, or
-    /// git is not installed.
+    /// Asks for a login. `challenges` are the `WWW-Authenticate` headers of the server. `None` if
+    /// no helper has a login, or git is not installed.
     pub(super) fn fill(&mut self, challenges: &[&str]) -> Result<Option<Login>, Failure> {
         let mut description = format!("capability[]=authtype\n{}", self.server);
         for challenge in challenges {

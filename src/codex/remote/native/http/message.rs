@@ -1,4 +1,5 @@
-//! HTTP/1.1 messages as bytes, by the rules of RFC 9112: heads, and bodies with a length or in chunks.
+//! HTTP/1.1 messages as bytes, by the rules of RFC 9112: heads, and bodies with a length or in
+//! chunks.
 
 use std::io::{self, BufRead, Read, Write};
 

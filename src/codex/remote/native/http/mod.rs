@@ -1,8 +1,8 @@
 //! The carrier for `http://` and `https://`: git's smart http on one persistent connection.
 //!
-//! HTTP/1.1 is implemented here, as client libraries lack features that a push needs: reading a response while the
-//! request is still being sent, interruption by a signal, a time limit for silence instead of the whole request, and a
-//! self-signed certificate in `http.sslCAInfo`.
+//! HTTP/1.1 is implemented here, as client libraries lack features that a push needs: reading a
+//! response while the request is still being sent, interruption by a signal, a time limit for
+//! silence instead of the whole request, and a self-signed certificate in `http.sslCAInfo`.
 
 mod challenge;
 mod connection;
@@ -42,7 +42,8 @@ const MOST_LEFT: u64 = 64 << 10;
 /// The maximum number of redirects, as for git with curl.
 const MOST_REDIRECTS: usize = 20;
 
-/// Keys `http.NAME` of git's configuration that only git supports. Those of TLS apply to https only.
+/// Keys `http.NAME` of git's configuration that only git supports. Those of TLS apply to https
+/// only.
 const ONLY_GIT: [&str; 10] = [
     "cookieFile",
     "curloptResolve",
@@ -119,7 +120,8 @@ impl Http {
         })
     }
 
-    /// Repeats a request until its final response: with a login after a 401, at another address after a redirect.
+    /// Repeats a request until its final response: with a login after a 401, at another address
+    /// after a redirect.
     fn call(&mut self, mut call: Call<'_>, read: Reader<'_>) -> Result<(), Failure> {
         for _ in 0..MOST_REDIRECTS {
             let (head, is_whole) = self.send(&mut call)?;
@@ -308,7 +310,8 @@ impl Http {
         }
     }
 
-    /// Follows the redirect of the first request, as git does, but not with a token, which is for the configured URL only.
+    /// Follows the redirect of the first request, as git does, but not with a token, which is for
+    /// the configured URL only.
     fn redirect(&mut self, head: &Head, call: &Call<'_>) -> Result<(), Failure> {
         self.connection = None;
         let location = head.header("location").unwrap_or_default();
@@ -345,7 +348,8 @@ impl Http {
         }
     }
 
-    /// Passes the body of a successful response to `read`, and keeps the connection if it can be used again.
+    /// Passes the body of a successful response to `read`, and keeps the connection if it can be
+    /// used again.
     fn read_response(
         &mut self,
         head: &Head,
@@ -532,7 +536,8 @@ pub(in crate::codex) fn logins_of_git(context: &RemoteContext) -> Vec<String> {
     sent.map(str::to_owned).collect()
 }
 
-/// A sentence for an error message, if the user's `http.extraHeader` authorizes requests to `address`.
+/// A sentence for an error message, if the user's `http.extraHeader` authorizes requests to
+/// `address`.
 fn authorized_by_header(address: &Address, context: &RemoteContext) -> Option<&'static str> {
     let headers = context.settings.http_all(address, "extraheader");
     let is_authorized = headers.into_iter().any(is_authorization);
@@ -544,7 +549,8 @@ fn needs_git_for(schemes: &[String]) -> Failure {
     Failure::NeedsGit(format!("the server asks for `{schemes}` authentication"))
 }
 
-/// The TLS settings for `address`. The environment takes precedence over the configuration, as in git.
+/// The TLS settings for `address`. The environment takes precedence over the configuration, as in
+/// git.
 fn trust(address: &Address, context: &RemoteContext) -> Result<Arc<ClientConfig>, Failure> {
     let environment = &context.environment;
     let is_unverified = environment.get("GIT_SSL_NO_VERIFY").is_some()

@@ -1,4 +1,5 @@
-//! The proxy of a request, by git's rules: `http.proxy` (and `http.URL.proxy`), else the environment.
+//! The proxy of a request, by git's rules: `http.proxy` (and `http.URL.proxy`), else the
+//! environment.
 
 use std::net::IpAddr;
 
@@ -50,7 +51,8 @@ pub(super) fn choose(address: &Address, context: &RemoteContext) -> Result<Optio
     Ok(Some(proxy))
 }
 
-/// The lower-case variable takes precedence. `HTTP_PROXY` does not count: CGI programs get it from their clients.
+/// The lower-case variable takes precedence. `HTTP_PROXY` does not count: CGI programs get it from
+/// their clients.
 fn from_environment(address: &Address, environment: &Environment) -> Option<String> {
     let names: &[&str] = if address.is_tls {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
@@ -61,7 +63,8 @@ fn from_environment(address: &Address, environment: &Environment) -> Option<Stri
     set.map(str::to_owned)
 }
 
-/// Whether `no_proxy` names the host: `*`, a name that covers its subdomains, an IP address or a block of them.
+/// Whether `no_proxy` names the host: `*`, a name that covers its subdomains, an IP address or a
+/// block of them.
 fn is_exempt(address: &Address, environment: &Environment) -> bool {
     let list = environment.get("no_proxy").or(environment.get("NO_PROXY"));
     let names = list.unwrap_or_default().split([',', ' ']).map(str::trim);
@@ -96,8 +99,8 @@ fn is_in_block(ip: IpAddr, block: &str) -> bool {
     width == base_width && ip & mask == base & mask
 }
 
-/// Takes the URL of a proxy apart. A user name without a password is returned with it: the credential helpers have the
-/// password.
+/// Takes the URL of a proxy apart. A user name without a password is returned with it: the
+/// credential helpers have the password.
 fn parse(text: &str) -> Result<(Proxy, Option<String>), Failure> {
     let url = if text.contains("://") {
         text.to_owned()

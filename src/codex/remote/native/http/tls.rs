@@ -1,7 +1,7 @@
 //! TLS by rustls, with the trust that git's configuration asks for.
 //!
-//! git's own TLS library decides about a few servers that rustls does not accept: then the failure is
-//! [`Failure::NeedsGit`].
+//! git's own TLS library decides about a few servers that rustls does not accept: then the failure
+//! is [`Failure::NeedsGit`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,8 @@ use crate::paths::shown;
 pub(super) enum Trust {
     /// Those that the platform's authorities vouch for.
     Platform,
-    /// Those that the authorities in this file vouch for, or that are in it themselves (`http.sslCAInfo`).
+    /// Those that the authorities in this file vouch for, or that are in it themselves
+    /// (`http.sslCAInfo`).
     File(PathBuf),
     /// All (`http.sslVerify=false`, `GIT_SSL_NO_VERIFY`).
     All,
@@ -105,8 +106,8 @@ fn is_for_git(reason: &CertificateError) -> bool {
     }
 }
 
-/// Whether the server's certificate was rejected because it is that of an authority. rustls keeps the reason of webpki
-/// in a form that only its text shows.
+/// Whether the server's certificate was rejected because it is that of an authority. rustls keeps
+/// the reason of webpki in a form that only its text shows.
 fn is_authority(reason: &CertificateError) -> bool {
     matches!(reason, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
@@ -120,8 +121,9 @@ struct Authorities {
     provider: Arc<CryptoProvider>,
 }
 
-/// An authority of the platform vouches for the server, and none of the file does. Whether git accepts that depends on
-/// its TLS library: some replace the platform's authorities by the file, some add it.
+/// An authority of the platform vouches for the server, and none of the file does. Whether git
+/// accepts that depends on its TLS library: some replace the platform's authorities by the file,
+/// some add it.
 #[derive(Debug, thiserror::Error)]
 #[error("an authority of the system issued it, and none in `http.sslCAInfo` did")]
 struct OnlyPlatform;
@@ -170,8 +172,9 @@ impl Authorities {
             return by_file;
         };
 
-        // OpenSSL marks self-signed certificates as authorities by default. git accepts one that is in the file; webpki
-        // rejects any authority as a server's certificate, after it has checked its dates.
+        // OpenSSL marks self-signed certificates as authorities by default. git accepts one that is
+        // in the file; webpki rejects any authority as a server's certificate, after it has checked
+        // its dates.
         if is_authority(reason) && self.certificates.iter().any(|listed| listed == certificate) {
             verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             return Ok(ServerCertVerified::assertion());

@@ -5,7 +5,8 @@ use std::io::Read;
 use super::packet::{Packet, Packets};
 use crate::codex::remote::native::failure::Failure;
 
-/// The maximum size of a list of refs (about four million refs), so that a hostile server cannot exhaust the memory.
+/// The maximum size of a list of refs (about four million refs), so that a hostile server cannot
+/// exhaust the memory.
 const MOST_BYTES: usize = 256 << 20;
 /// The maximum size of a list of capabilities.
 const MOST_CAPABILITY_BYTES: usize = 1 << 20;
@@ -167,7 +168,8 @@ impl Advertisement {
             .ok_or_else(|| Failure::invalid("a line of the ref list has no name"))?;
         match (id, name) {
             ("shallow", _) => self.is_shallow = true,
-            // A placeholder for the capabilities without refs; and objects that no ref of this repository points to.
+            // A placeholder for the capabilities without refs; and objects that no ref of this
+            // repository points to.
             (_, "capabilities^{}" | ".have") => {}
             (_, name) if name.ends_with("^{}") => {}
             (id, name) => self.refs.push((name.to_owned(), id.to_owned())),
@@ -200,7 +202,8 @@ impl Size {
         Self { bytes: 0, most }
     }
 
-    /// Adds a line. An error if the list is too long. Each line counts as a few more bytes, so that empty lines count too.
+    /// Adds a line. An error if the list is too long. Each line counts as a few more bytes, so that
+    /// empty lines count too.
     pub(super) fn add(&mut self, line: &str) -> Result<(), Failure> {
         self.bytes += line.len() + 16;
         if self.bytes > self.most {

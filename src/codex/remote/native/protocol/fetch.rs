@@ -10,7 +10,8 @@ use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
-/// The parameters of a fetch. There is no negotiation: the request lists the known commits, and the server sends the rest.
+/// The parameters of a fetch. There is no negotiation: the request lists the known commits, and the
+/// server sends the rest.
 pub(in crate::codex::remote::native) struct Wanted<'w> {
     pub(in crate::codex::remote::native) wants: &'w [ObjectId],
     pub(in crate::codex::remote::native) haves: &'w [ObjectId],
@@ -55,7 +56,8 @@ fn request_v2(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
 }
 
 fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
-    // The pack is not thin, as no haves are sent, but dulwich requires a client that supports thin packs.
+    // The pack is not thin, as no haves are sent, but dulwich requires a client that supports thin
+    // packs.
     let known = [
         "thin-pack",
         "side-band-64k",

@@ -1,6 +1,7 @@
 //! The messages of git's protocol, as functions between values and bytes without I/O.
 //!
-//! The formats are those of `gitprotocol-v2(5)`, `gitprotocol-pack(5)` and `gitprotocol-capabilities(5)`.
+//! The formats are those of `gitprotocol-v2(5)`, `gitprotocol-pack(5)` and
+//! `gitprotocol-capabilities(5)`.
 
 pub(super) mod capabilities;
 pub(super) mod fetch;

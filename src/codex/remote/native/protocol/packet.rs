@@ -39,7 +39,8 @@ impl<R: Read> Packets<R> {
         }
     }
 
-    /// The next packet. An error if the response ends, does not consist of packets, or contains an `ERR` packet.
+    /// The next packet. An error if the response ends, does not consist of packets, or contains an
+    /// `ERR` packet.
     pub(in crate::codex::remote::native) fn next(&mut self) -> Result<Packet<'_>, Failure> {
         let line = self
             .lines
@@ -93,7 +94,8 @@ impl<R: Read> Packets<R> {
     }
 }
 
-/// The failure for an `ERR` packet or a fatal message. Its kind depends on the text, as there is no code.
+/// The failure for an `ERR` packet or a fatal message. Its kind depends on the text, as there is no
+/// code.
 pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
     use crate::codex::remote::error::RemoteErrorKind as Kind;
     let text = String::from_utf8_lossy(text).trim().to_owned();
@@ -127,7 +129,8 @@ pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
 pub(in crate::codex::remote::native) struct Request(Vec<u8>);
 
 impl Request {
-    /// Adds a line of text. It must contain no newline and fit into a packet, like ids, names and capabilities.
+    /// Adds a line of text. It must contain no newline and fit into a packet, like ids, names and
+    /// capabilities.
     pub(in crate::codex::remote::native) fn line(mut self, text: &str) -> Self {
         // Writing to memory does not fail, and the length is bounded by the callers.
         let _ = data_to_write(format!("{text}\n").as_bytes(), &mut self.0);
@@ -163,7 +166,8 @@ impl Request {
     }
 }
 
-/// Splits messages into lines. A line that ends with a carriage return is progress, which the next line overwrites.
+/// Splits messages into lines. A line that ends with a carriage return is progress, which the next
+/// line overwrites.
 #[derive(Default)]
 pub(in crate::codex::remote::native) struct Messages {
     lines: Vec<String>,

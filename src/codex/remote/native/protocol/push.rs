@@ -11,7 +11,8 @@ use crate::object::ObjectId;
 /// The maximum size of a report, which has a few lines for one ref.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no commit is overwritten.
+/// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no
+/// commit is overwritten.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::codex::remote::native) struct Update<'u> {
     /// `None` for a branch that does not exist.
