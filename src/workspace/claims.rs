@@ -47,7 +47,7 @@ pub struct ClaimPatterns {
     pub exclude: Vec<String>,
     /// Globs with their own destination.
     pub mappings: Vec<MappingPatterns>,
-    /// Whether [`DEFAULT_EXCLUDES`] are applied.
+    /// Whether `DEFAULT_EXCLUDES` are applied.
     pub default_excludes: bool,
 }
 
