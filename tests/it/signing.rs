@@ -1,6 +1,6 @@
 //! Signed commits: `commit.sign`, with the keys and programs of the user's git configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -33,23 +33,21 @@ fn sign_with_ssh_key(sandbox: &Sandbox, key: impl std::fmt::Display) {
     sign_with_ssh(sandbox, &format!("[user]\n\tsigningkey = {key}\n"));
 }
 
-/// Puts a program in the place of `ssh-keygen` that runs a shell script first. It is named by its
-/// absolute path.
-fn wrap_ssh_keygen(sandbox: &Sandbox, script: &str) -> PathBuf {
-    let path = sandbox.path("keygen");
-    executable::script(&path, &format!("{script}\nexec ssh-keygen \"$@\""));
-    path
-}
-
-/// The settings for an ssh key and a program that counts its runs in the file `runs`.
-fn count_signatures(sandbox: &Sandbox, key: &Path) {
-    let runs = sandbox.path("runs");
-    let program = wrap_ssh_keygen(sandbox, &format!("echo >> {}", runs.display()));
+/// The same, with a program in place of `ssh-keygen` that runs a shell script first.
+fn sign_with_wrapped_keygen(sandbox: &Sandbox, key: &Path, script: &str) {
+    let program = sandbox.path("keygen");
+    executable::script(&program, &format!("{script}\nexec ssh-keygen \"$@\""));
     let (key, program) = (key.display(), program.display());
     sign_with_ssh(
         sandbox,
         &format!("[user]\n\tsigningkey = {key}\n[gpg \"ssh\"]\n\tprogram = {program}\n"),
     );
+}
+
+/// The same, with a program that counts its runs in the file `runs`.
+fn count_signatures(sandbox: &Sandbox, key: &Path) {
+    let runs = sandbox.path("runs");
+    sign_with_wrapped_keygen(sandbox, key, &format!("echo >> {}", runs.display()));
 }
 
 /// The number of signatures that were made so far.
@@ -610,15 +608,7 @@ fn signal_ends_a_signing_program() {
     let (sandbox, codex) = workspace(&["alpha"]);
     let key = ssh_key(&sandbox, "keys/id", "");
     let gate = Gate::new(&sandbox);
-    let program = wrap_ssh_keygen(&sandbox, &gate.script());
-    sign_with_ssh(
-        &sandbox,
-        &format!(
-            "[user]\n\tsigningkey = {}\n[gpg \"ssh\"]\n\tprogram = {}\n",
-            key.display(),
-            program.display()
-        ),
-    );
+    sign_with_wrapped_keygen(&sandbox, &key, &gate.script());
     let child = sandbox.start(&["sync", "--all", "--json"]);
     gate.wait();
     send(&child, Signal::TERM);
@@ -641,15 +631,7 @@ fn files_of_a_killed_run_are_removed_by_the_next() {
     let (sandbox, codex) = workspace(&["alpha"]);
     let key = ssh_key(&sandbox, "keys/id", "");
     let gate = Gate::new(&sandbox);
-    let program = wrap_ssh_keygen(&sandbox, &gate.script());
-    sign_with_ssh(
-        &sandbox,
-        &format!(
-            "[user]\n\tsigningkey = {}\n[gpg \"ssh\"]\n\tprogram = {}\n",
-            key.display(),
-            program.display()
-        ),
-    );
+    sign_with_wrapped_keygen(&sandbox, &key, &gate.script());
     let child = sandbox.start(&["sync", "--all"]);
     gate.wait();
     send(&child, Signal::KILL);
