@@ -13,7 +13,6 @@ use rayon::prelude::*;
 use sha1::{Digest, Sha1};
 
 use super::objects::tree::{TreeError, decode};
-use super::store::TIP;
 use crate::object::{Mode, ObjectId};
 
 /// The configuration of every clone. The settings for the remote are passed to each `git` process
@@ -21,6 +20,8 @@ use crate::object::{Mode, ObjectId};
 pub(super) const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
 /// The branch that HEAD of every clone names. It never exists.
 pub(super) const HEAD: &str = "none";
+/// The ref of the clone that names the fetched tip.
+pub(super) const TIP: &str = "refs/codex/tip";
 
 /// Checks the files of the clone at `path`. The error describes the damage.
 pub(super) fn check_files(path: &Path) -> Result<(), String> {

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::clone_check;
+use super::clone_check::{self, TIP};
 use super::objects::pack::{Encoded, PackWriter, Written};
 use super::objects::tree::TreeError;
 use super::temp_clone::{LOCK, TempCloneDir};
@@ -20,8 +20,6 @@ use crate::paths::shown;
 /// A kept clone with more pack files than this is fetched again, which is cheaper than repacking
 /// it.
 const MANY_PACKS: usize = 300;
-/// The ref of the clone that names the fetched tip.
-pub(crate) const TIP: &str = "refs/codex/tip";
 
 /// A clone could not be made or read.
 #[derive(Debug, thiserror::Error)]

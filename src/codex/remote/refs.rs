@@ -6,6 +6,9 @@ use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
 /// Names of refs with their values, as `git ls-remote --symref` prints them: an id, or `ref: NAME`.
+pub(in crate::codex) type Refs = Vec<(String, String)>;
+
+/// A list of [`Refs`] that is only read.
 pub(in crate::codex) type Lines = [(String, String)];
 
 /// The refs that are requested from a remote.
@@ -39,7 +42,7 @@ impl RemoteContext {
     pub(in crate::codex) fn find_branch<E: From<RemoteError>>(
         &self,
         branch: Option<&str>,
-        mut list: impl FnMut(Wanted<'_>) -> Result<Vec<(String, String)>, E>,
+        mut list: impl FnMut(Wanted<'_>) -> Result<Refs, E>,
     ) -> Result<RemoteRefs, E> {
         let wanted = branch.map_or(Wanted::Head, Wanted::Branch);
         match self.find(&list(wanted)?, branch)? {

@@ -5,11 +5,12 @@
 //! transmits packets of protocol version 2 unchanged (gitprotocol-v2, gitremote-helpers:
 //! `stateless-connect`).
 
+use crate::codex::remote::refs::Refs;
+
 /// The response to a request for refs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// Names of refs with their values, as `git ls-remote --symref` prints them.
-    Refs(Vec<(String, String)>),
+    Refs(Refs),
     /// The server does not speak version 2.
     Fallback,
     /// The repository stores objects of another format.
@@ -67,7 +68,7 @@ pub(super) fn read(response: &[u8]) -> Listed {
 }
 
 /// `ID NAME`, and for a symbolic ref ` symref-target:NAME` after it.
-fn entries(line: &str) -> Vec<(String, String)> {
+fn entries(line: &str) -> Refs {
     let mut words = line.split(' ');
     let (Some(id), Some(name)) = (words.next(), words.next()) else {
         return Vec::new();

@@ -18,13 +18,14 @@ use super::error_messages::{
     Unsupported, classify, failed_connection, relevant_lines, status_of_push, unsupported,
 };
 use super::http_response::{is_rate_limit, retry_after};
-use super::refs::{NOT_GIT, SHA_256, Wanted};
+use super::refs::{NOT_GIT, Refs, SHA_256, Wanted};
 use super::rejection;
 use super::server_message::server_words;
 use super::{
     Depth, OnSignal, Purpose, PushReply, Rejection, RejectionKind, RemoteRefs, Target, Transport,
 };
 use crate::codex::child_process::{self, Finished, RunError, Watch};
+use crate::codex::clone_check::TIP;
 use crate::codex::git_config::Settings;
 use crate::codex::push_contents::PushContents;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
@@ -32,7 +33,7 @@ use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::http::logins_of_git;
 use crate::codex::remote::native::http_settings::is_authorization;
 use crate::codex::remote::native::ssh;
-use crate::codex::store::{Store, TIP};
+use crate::codex::store::Store;
 use crate::environment::Environment;
 use crate::event::{Event, Stage};
 use crate::interrupt::Interrupt;
@@ -386,7 +387,7 @@ impl GitProcess {
         patterns: &[&str],
         branches: bool,
         on_signal: OnSignal,
-    ) -> Result<Vec<(String, String)>, RemoteError> {
+    ) -> Result<Refs, RemoteError> {
         let timeout = self.context.remote.timeout;
         let limit = timeout.connect + timeout.idle;
         let mut command = self.command(None, timeout.idle);
@@ -430,7 +431,7 @@ impl GitProcess {
         &self,
         prefixes: &[String],
         on_signal: OnSignal,
-    ) -> Result<Option<Vec<(String, String)>>, RemoteError> {
+    ) -> Result<Option<Refs>, RemoteError> {
         let url = &self.context.remote.url;
         if !url.is_http() {
             return Ok(None);

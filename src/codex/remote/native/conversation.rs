@@ -21,16 +21,13 @@ use crate::codex::push_contents::PushContents;
 use crate::codex::remote::OnSignal;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
-use crate::codex::remote::refs::SHA_256;
+use crate::codex::remote::refs::{Refs, SHA_256};
 use crate::codex::store::Store;
 use crate::object::ObjectId;
 
 /// After a push that lost a race, an older list of refs is probably outdated, so a fetch lists the
 /// refs again.
 const FRESH: Duration = Duration::from_millis(500);
-
-/// Names of refs with their values, as `git ls-remote --symref` prints them.
-pub(super) type Refs = Vec<(String, String)>;
 
 /// The response to a push.
 pub(super) struct Answered {

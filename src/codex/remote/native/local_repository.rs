@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Reference, Repository};
 
-use super::conversation::Refs;
 use crate::codex::git_config::Settings;
+use crate::codex::remote::refs::Refs;
 use crate::codex::store::Store;
 use crate::object::ObjectId;
 

@@ -40,6 +40,7 @@ use std::sync::{Mutex, PoisonError};
 use super::context::RemoteContext;
 use super::error::{RemoteError, RemoteErrorKind};
 use super::git_process::{self, GitProcess};
+use super::refs::Refs;
 use super::rejection;
 use super::server_message::{marked, server_words};
 use super::{
@@ -53,7 +54,7 @@ use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
 use carrier::Carrier;
-use conversation::{Conversation, PushFailure, Refs};
+use conversation::{Conversation, PushFailure};
 use failure::Failure;
 use http::Http;
 use idle_timeout::IdleTimeout;

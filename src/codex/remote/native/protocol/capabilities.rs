@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::packet::{Packet, Packets};
 use crate::codex::remote::native::failure::Failure;
+use crate::codex::remote::refs::Refs;
 
 /// The maximum size of a list of refs (about four million refs), so that a hostile server cannot
 /// exhaust the memory.
@@ -78,8 +79,8 @@ impl Capabilities {
 /// The first message of a service: its capabilities and, in version 0, its refs.
 pub(in crate::codex::remote::native) struct Advertisement {
     pub(in crate::codex::remote::native) capabilities: Capabilities,
-    /// Names and values as `git ls-remote --symref` prints them; empty in version 2.
-    pub(in crate::codex::remote::native) refs: Vec<(String, String)>,
+    /// Empty in version 2.
+    pub(in crate::codex::remote::native) refs: Refs,
     /// Whether the history of the server itself is cut.
     pub(in crate::codex::remote::native) is_shallow: bool,
 }

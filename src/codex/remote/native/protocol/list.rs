@@ -6,6 +6,7 @@ use super::capabilities::{Capabilities, Size};
 use super::packet::{Packets, Request};
 use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
+use crate::codex::remote::refs::Refs;
 
 /// The request for refs that start with one of `prefixes`.
 pub(in crate::codex::remote::native) fn request(
@@ -31,10 +32,10 @@ pub(super) fn command(capabilities: &Capabilities, name: &str) -> Request {
         .lines(capabilities.has("object-format").then_some(OBJECT_FORMAT))
 }
 
-/// Reads the response: names and values as `git ls-remote --symref` prints them.
+/// Reads the response.
 pub(in crate::codex::remote::native) fn read(
     packets: &mut Packets<impl Read>,
-) -> Result<Vec<(String, String)>, Failure> {
+) -> Result<Refs, Failure> {
     let mut refs = Vec::new();
     let mut size = Size::of_ref_list();
     while let Some(line) = packets.text()? {
