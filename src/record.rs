@@ -85,9 +85,9 @@ pub(crate) fn write_in(directory: &Dir, name: &Path, head: &str, body: &[u8]) ->
 }
 
 /// Reads a body value by value. After the first missing value, all others are `None`.
-pub(crate) struct Reader<'b>(pub &'b [u8]);
+pub(crate) struct RecordReader<'b>(pub &'b [u8]);
 
-impl<'b> Reader<'b> {
+impl<'b> RecordReader<'b> {
     /// The next `N` bytes.
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
@@ -109,7 +109,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Adds bytes with their length in front, for [`Reader::bytes`].
+/// Adds bytes with their length in front, for [`RecordReader::bytes`].
 pub(crate) fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     body.extend_from_slice(bytes);

@@ -12,7 +12,7 @@
 //!
 //! On any doubt the file is read and hashed again.
 
-use crate::record::Reader;
+use crate::record::RecordReader;
 
 /// Seconds and nanoseconds.
 pub(crate) type Time = (i64, i64);
@@ -56,7 +56,7 @@ impl Stat {
     }
 
     /// Reads the values from a record's body.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(crate) fn read(reader: &mut RecordReader<'_>) -> Option<Self> {
         let (size, inode) = (reader.number()?, reader.number()?);
         Some(Self {
             size,
@@ -74,7 +74,7 @@ pub(crate) fn push_time(body: &mut Vec<u8>, time: Time) {
 }
 
 /// Reads a time from a record's body.
-pub(crate) fn read_time(reader: &mut Reader<'_>) -> Option<Time> {
+pub(crate) fn read_time(reader: &mut RecordReader<'_>) -> Option<Time> {
     Some((
         reader.number()?.cast_signed(),
         reader.number()?.cast_signed(),

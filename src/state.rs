@@ -12,7 +12,7 @@ use bstr::ByteSlice;
 
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::plan::{Entry, Listing};
-use crate::record::{self, Reader};
+use crate::record::{self, RecordReader};
 use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
@@ -69,7 +69,7 @@ impl State {
     /// Reads the record of `project`; `None` if it does not exist or is damaged.
     pub(crate) fn read(&self, project: &Project) -> Option<Recorded> {
         let body = record::read(&self.path(project), HEAD)?;
-        let mut reader = Reader(&body);
+        let mut reader = RecordReader(&body);
         if reader.bytes()? != project.to.as_bstr().as_bytes() {
             return None;
         }

@@ -12,10 +12,10 @@ use crate::secret::Secret;
 
 /// A git URL or path. `Display` masks a password; [`RemoteUrl::for_git`] never contains one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RemoteUrl(Kind);
+pub struct RemoteUrl(UrlForm);
 
 #[derive(Clone)]
-enum Kind {
+enum UrlForm {
     /// A repository on this machine: the one path that is checked, created, passed to git and
     /// printed.
     Local {
@@ -32,7 +32,7 @@ enum Kind {
     },
 }
 
-impl PartialEq for Kind {
+impl PartialEq for UrlForm {
     /// A path equals the `file://` URL of the same path.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -43,7 +43,7 @@ impl PartialEq for Kind {
     }
 }
 
-impl Eq for Kind {}
+impl Eq for UrlForm {}
 
 /// Why a text is not the URL of a remote.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ impl RemoteUrl {
             if segments_name_password(text) {
                 return Err(InvalidUrl::NoScheme);
             }
-            return Ok(Self(Kind::Local {
+            return Ok(Self(UrlForm::Local {
                 path: absolute(base, Path::new(text)),
                 text: None,
             }));
@@ -94,7 +94,7 @@ impl RemoteUrl {
         if let Some(rest) = text.strip_prefix("file://") {
             let path = decoded_path(rest)?;
             let text = Some(text.to_owned());
-            return Ok(Self(Kind::Local { path, text }));
+            return Ok(Self(UrlForm::Local { path, text }));
         }
         Self::parse_network(text)
     }
@@ -136,21 +136,21 @@ impl RemoteUrl {
             return Err(InvalidUrl::OptionLike("user"));
         }
         let text = text.to_owned();
-        Ok(Self(Kind::Network { text, url }))
+        Ok(Self(UrlForm::Network { text, url }))
     }
 
     /// The path of a remote on this machine.
     pub fn local_path(&self) -> Option<&Path> {
         match &self.0 {
-            Kind::Local { path, .. } => Some(path),
-            Kind::Network { .. } => None,
+            UrlForm::Local { path, .. } => Some(path),
+            UrlForm::Network { .. } => None,
         }
     }
 
     fn url(&self) -> Option<&Url> {
         match &self.0 {
-            Kind::Local { .. } => None,
-            Kind::Network { url, .. } => Some(url),
+            UrlForm::Local { .. } => None,
+            UrlForm::Network { url, .. } => Some(url),
         }
     }
 
@@ -177,7 +177,7 @@ impl RemoteUrl {
 
     /// The host's name as written, without port; `None` for a path.
     pub fn host(&self) -> Option<&str> {
-        let Kind::Network { text, url } = &self.0 else {
+        let UrlForm::Network { text, url } = &self.0 else {
             return None;
         };
         let host = url.host.as_deref()?;
@@ -270,8 +270,8 @@ impl RemoteUrl {
     /// remote.
     pub fn repository(&self) -> String {
         let path: Cow<'_, str> = match &self.0 {
-            Kind::Local { path, .. } => path.to_string_lossy(),
-            Kind::Network { url, .. } => url.path.to_str_lossy(),
+            UrlForm::Local { path, .. } => path.to_string_lossy(),
+            UrlForm::Network { url, .. } => url.path.to_str_lossy(),
         };
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
@@ -284,8 +284,8 @@ impl RemoteUrl {
     /// URL whose decoded path is exactly that path.
     pub fn for_git(&self) -> String {
         match &self.0 {
-            Kind::Local { path, .. } => file_url(path),
-            Kind::Network { text, url } => {
+            UrlForm::Local { path, .. } => file_url(path),
+            UrlForm::Network { text, url } => {
                 let (user, _) = user_and_authority(text);
                 if self.credentials().is_some() {
                     replace_user(text, None)
@@ -302,11 +302,11 @@ impl RemoteUrl {
     /// would be given, credentials included. Never print it.
     pub fn written(&self) -> String {
         match &self.0 {
-            Kind::Local {
+            UrlForm::Local {
                 text: Some(text), ..
             }
-            | Kind::Network { text, .. } => text.clone(),
-            Kind::Local { path, text: None } => path.to_string_lossy().into_owned(),
+            | UrlForm::Network { text, .. } => text.clone(),
+            UrlForm::Local { path, text: None } => path.to_string_lossy().into_owned(),
         }
     }
 
@@ -314,8 +314,8 @@ impl RemoteUrl {
     /// contain a secret. `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {
         match &self.0 {
-            Kind::Local { .. } => None,
-            Kind::Network { text, .. } => {
+            UrlForm::Local { .. } => None,
+            UrlForm::Network { text, .. } => {
                 let text = replace_user(text, None);
                 let end = text.find(['?', '#']).unwrap_or(text.len());
                 Some(text[..end].to_owned())
@@ -446,8 +446,8 @@ fn names_password(url: &Url) -> bool {
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (text, url) = match &self.0 {
-            Kind::Local { path, .. } => return crate::paths::shown(path).fmt(f),
-            Kind::Network { text, url } => (text, url),
+            UrlForm::Local { path, .. } => return crate::paths::shown(path).fmt(f),
+            UrlForm::Network { text, url } => (text, url),
         };
         let (user, _) = user_and_authority(text);
         let masked = if self.user_is_secret() {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::dir::DiskEntry;
 use super::manifest::{CacheOwner, Cached, Manifest};
-use super::{Cache, CacheError, Request};
+use super::{Cache, CacheError, CacheRequest};
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op, ProjectPlan};
 use crate::scan::SourceFile;
@@ -18,7 +18,7 @@ use crate::stat::Stat;
 pub(crate) struct CachePlan {
     /// One result per request, in the same order.
     pub results: Vec<RequestResult>,
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: Vec<CacheRequest>,
     pub(super) force: bool,
     /// The stat of each file on disk that the manifest does not have, or has with another stat.
     pub(super) observed: HashMap<BString, Stat>,
@@ -68,7 +68,7 @@ impl Cache {
     /// were modified locally are replaced or removed.
     pub(crate) fn plan(
         &self,
-        requests: Vec<Request>,
+        requests: Vec<CacheRequest>,
         force: bool,
     ) -> Result<CachePlan, CacheError> {
         let on_disk = self.find_on_disk(&requests)?;
@@ -92,7 +92,7 @@ impl Cache {
     /// out.
     fn find_on_disk(
         &self,
-        requests: &[Request],
+        requests: &[CacheRequest],
     ) -> Result<HashMap<BString, DiskEntry>, CacheError> {
         let unneeded = unneeded_files(&self.manifest, requests);
         let requested = requests.iter().flat_map(|request| request.files.keys());
@@ -137,7 +137,7 @@ enum PathDecision {
 /// for the first one. `on_disk` has the entries that exist.
 fn plan(
     manifest: &Manifest,
-    requests: &[Request],
+    requests: &[CacheRequest],
     on_disk: &HashMap<BString, DiskEntry>,
     force: bool,
 ) -> Vec<RequestResult> {
@@ -226,7 +226,7 @@ impl Facts<'_> {
     }
 
     /// Adds the removal of the unneeded files that are counted for the owner of `request`.
-    fn remove_unneeded(&self, request: &Request, result: &mut RequestResult) {
+    fn remove_unneeded(&self, request: &CacheRequest, result: &mut RequestResult) {
         for (path, owner) in &self.unneeded {
             if *owner != &request.owner || self.requested.contains(path) {
                 continue;
@@ -351,9 +351,9 @@ fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
 /// The files without an owner after `requests`, each with the first of its present owners.
 fn unneeded_files<'m>(
     manifest: &'m Manifest,
-    requests: &'m [Request],
+    requests: &'m [CacheRequest],
 ) -> BTreeMap<&'m BStr, &'m CacheOwner> {
-    let by_owner: BTreeMap<&CacheOwner, &Request> = requests
+    let by_owner: BTreeMap<&CacheOwner, &CacheRequest> = requests
         .iter()
         .map(|request| (&request.owner, request))
         .collect();

@@ -8,11 +8,11 @@ use std::path::Path;
 use bstr::BString;
 use cap_std::fs::Dir;
 
-use super::{Request, RequestResult, with_file_name};
+use super::{CacheRequest, RequestResult, with_file_name};
 use crate::names::ProjectName;
 use crate::object::{Mode, ObjectId};
 use crate::plan::Entry;
-use crate::record::{self, Reader, push_bytes};
+use crate::record::{self, RecordReader, push_bytes};
 use crate::scan::SourceFile;
 use crate::stat::{self, Stat, Time};
 
@@ -109,7 +109,7 @@ impl Manifest {
     /// that the next run tries again.
     pub(super) fn record_run(
         &mut self,
-        requests: Vec<Request>,
+        requests: Vec<CacheRequest>,
         results: &[RequestResult],
         observed: &HashMap<BString, Stat>,
     ) {
@@ -138,7 +138,7 @@ impl Manifest {
     /// files that they still need.
     fn release_files(
         &mut self,
-        requests: &[Request],
+        requests: &[CacheRequest],
         unwritten: &BTreeSet<&BString>,
         incomplete: &mut BTreeSet<CacheOwner>,
     ) {
@@ -168,12 +168,12 @@ impl Manifest {
     /// the first one counts, as in the plan.
     fn assign_files(
         &mut self,
-        requests: &[Request],
+        requests: &[CacheRequest],
         unwritten: &BTreeSet<&BString>,
         incomplete: &mut BTreeSet<CacheOwner>,
     ) {
         let mut versions: HashMap<&BString, Entry> = HashMap::new();
-        for Request { owner, files, .. } in requests {
+        for CacheRequest { owner, files, .. } in requests {
             for (path, requested) in files {
                 let entry = *versions.entry(path).or_insert(*requested);
                 let is_written = !unwritten.contains(path);
@@ -201,7 +201,7 @@ impl Manifest {
     }
 
     /// Records the requests, and removes owners without files that asked for it.
-    fn update_owners(&mut self, requests: Vec<Request>, incomplete: BTreeSet<CacheOwner>) {
+    fn update_owners(&mut self, requests: Vec<CacheRequest>, incomplete: BTreeSet<CacheOwner>) {
         let mut removable = Vec::new();
         for request in requests {
             if request.removes_owner {
@@ -266,7 +266,7 @@ impl Manifest {
             None => Self::default(),
         };
         if let Some(body) = read_body(control, PENDING, PENDING_HEAD)? {
-            let mut reader = Reader(&body);
+            let mut reader = RecordReader(&body);
             while !reader.0.is_empty() {
                 let entry = read_entry(&mut reader);
                 let (path, entry) = entry.ok_or(LoadError::Damaged(PENDING))?;
@@ -352,7 +352,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
 
 /// Decodes the body of a manifest; `None` if it is not valid.
 fn decode(body: &[u8]) -> Option<Manifest> {
-    let mut reader = Reader(body);
+    let mut reader = RecordReader(body);
     let recorded_at = stat::read_time(&mut reader)?;
 
     let mut owners = Vec::new();
@@ -393,8 +393,8 @@ fn push_owner(body: &mut Vec<u8>, owner: &CacheOwner, record: &RequestRecord) {
     body.extend_from_slice(&record.time.to_le_bytes());
 }
 
-fn read_owner(reader: &mut Reader<'_>) -> Option<(CacheOwner, RequestRecord)> {
-    let text = |reader: &mut Reader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
+fn read_owner(reader: &mut RecordReader<'_>) -> Option<(CacheOwner, RequestRecord)> {
+    let text = |reader: &mut RecordReader<'_>| String::from_utf8(reader.bytes()?.to_vec()).ok();
     let owner = CacheOwner {
         project: text(reader)?.parse().ok()?,
         reason: if read_flag(reader)? {
@@ -414,7 +414,7 @@ fn read_owner(reader: &mut Reader<'_>) -> Option<(CacheOwner, RequestRecord)> {
     Some((owner, record))
 }
 
-fn read_flag(reader: &mut Reader<'_>) -> Option<bool> {
+fn read_flag(reader: &mut RecordReader<'_>) -> Option<bool> {
     reader.array().map(|[flag]| flag == 1)
 }
 
@@ -424,7 +424,7 @@ fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
     body.extend_from_slice(&entry.id.0);
 }
 
-fn read_entry(reader: &mut Reader<'_>) -> Option<(BString, Entry)> {
+fn read_entry(reader: &mut RecordReader<'_>) -> Option<(BString, Entry)> {
     let path = reader.bytes()?.into();
     let mode = Mode::from_octal(reader.bytes()?)?;
     let id = ObjectId(reader.array()?);

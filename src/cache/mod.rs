@@ -12,7 +12,7 @@
 //! All files and directories get the permissions that the user's umask leaves, so that a group can
 //! share a cache.
 //!
-//! A run makes a [`Request`] per project, [plans](Cache::plan) all requests of one cache together,
+//! A run makes a [`CacheRequest`] per project, [plans](Cache::plan) all requests of one cache together,
 //! and then either [applies](Cache::apply) the plan or, in a dry run, [simulates](Cache::simulate)
 //! it.
 
@@ -97,7 +97,7 @@ pub enum CacheError {
 
 /// The complete list of files that one owner needs in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct CacheRequest {
     /// The project, and why it needs the files.
     pub owner: CacheOwner,
     /// The record of this request in the manifest.
@@ -242,8 +242,8 @@ impl Cache {
     pub(crate) fn removal_requests(
         &self,
         is_selected: impl Fn(&CacheOwner) -> bool,
-    ) -> Vec<Request> {
-        let request = |(owner, record): (&CacheOwner, &RequestRecord)| Request {
+    ) -> Vec<CacheRequest> {
+        let request = |(owner, record): (&CacheOwner, &RequestRecord)| CacheRequest {
             owner: owner.clone(),
             record: RequestRecord {
                 complete: false,
@@ -351,13 +351,13 @@ mod tests {
     use super::*;
     use crate::object::{Kind, Mode, hash};
 
-    fn request(project: &str, path: &str, contents: &str) -> Request {
+    fn request(project: &str, path: &str, contents: &str) -> CacheRequest {
         let id = hash(Kind::Blob, contents.as_bytes());
         let entry = Entry {
             mode: Mode::File,
             id,
         };
-        Request {
+        CacheRequest {
             owner: CacheOwner {
                 project: project.parse().unwrap(),
                 reason: Reason::Pulled,
@@ -379,7 +379,7 @@ mod tests {
     fn pending_writes_of_a_killed_run_are_known_until_the_next_request_of_their_owner() {
         let directory = tempfile::tempdir().unwrap();
         let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
-        let sync = |request: Request, contents: &str| {
+        let sync = |request: CacheRequest, contents: &str| {
             let mut cache = open();
             let plan = cache.plan(vec![request], false).unwrap();
             cache.apply(plan, |_| Ok(contents.into())).unwrap();

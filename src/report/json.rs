@@ -25,9 +25,9 @@ pub(crate) struct SyncDocument {
     /// A digest of the tip and of all planned changes; `null` if nothing was planned.
     pub plan_id: Option<String>,
     /// The codex; `null` if the configuration could not be read.
-    pub remote: Option<Remote>,
+    pub remote: Option<RemoteDocument>,
     /// The projects, in name order.
-    pub projects: Vec<Project>,
+    pub projects: Vec<ProjectDocument>,
     /// Sums over all projects.
     pub totals: Totals,
     /// Whether commits were pushed and verified; `null` if they were sent and the result is
@@ -36,7 +36,7 @@ pub(crate) struct SyncDocument {
     /// The number of pushes that were attempted.
     pub attempts: u32,
     /// Problems that did not stop the run.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<WarningDocument>,
     /// The error that ended the run.
     pub error: Option<ErrorReport>,
     /// The exit status.
@@ -47,7 +47,8 @@ pub(crate) struct SyncDocument {
 
 /// The codex, before and after the run.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Remote {
+#[schemars(rename = "Remote")]
+pub(crate) struct RemoteDocument {
     /// The URL, without secrets.
     pub url: String,
     /// The branch; `null` if the run ended before it was known.
@@ -62,7 +63,8 @@ pub(crate) struct Remote {
 
 /// The result of one project in one direction.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Project {
+#[schemars(rename = "Project")]
+pub(crate) struct ProjectDocument {
     /// The project's name.
     pub name: String,
     /// `to-codex` or `from-codex`.
@@ -91,12 +93,13 @@ pub(crate) struct Project {
     /// The project's previous sync; only present if requested (`status --html`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
-    pub last_sync: Option<LastSync>,
+    pub last_sync: Option<LastSyncDocument>,
 }
 
 /// When a project was last synced, and from which revision. Unknown values are `null`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct LastSync {
+#[schemars(rename = "LastSync")]
+pub(crate) struct LastSyncDocument {
     /// The time, in RFC 3339 format and UTC.
     pub time: Option<String>,
     /// The commit of the codex: the one made by the sync or, in direction `from-codex`, the tip
@@ -112,7 +115,7 @@ pub(crate) struct LastSync {
     pub unknown: Option<String>,
 }
 
-impl LastSync {
+impl LastSyncDocument {
     fn new(last_sync: &outcome::LastSync) -> Option<Self> {
         let time = |seconds| {
             jiff::Timestamp::from_second(seconds)
@@ -167,7 +170,8 @@ pub(crate) struct FileChange {
 
 /// A problem that did not stop the run.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Warning {
+#[schemars(rename = "Warning")]
+pub(crate) struct WarningDocument {
     /// The affected project, if it is a single one.
     pub project: Option<String>,
     /// The warning text.
@@ -191,7 +195,7 @@ pub(crate) fn document(
     let warnings = outcome
         .warnings
         .iter()
-        .map(|warning| Warning {
+        .map(|warning| WarningDocument {
             project: warning.project.as_ref().map(ToString::to_string),
             message: warning.message.clone(),
         })
@@ -201,7 +205,7 @@ pub(crate) fn document(
         direction: Some(outcome.direction),
         dry_run: outcome.dry_run,
         plan_id: outcome.plan_id.map(|id| id.to_string()),
-        remote: Some(Remote {
+        remote: Some(RemoteDocument {
             url: remote.url.to_string(),
             branch: remote.branch.clone(),
             before: remote.before.map(|id| id.to_string()),
@@ -246,7 +250,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
 
 /// Builds the part of the document for one project. A commit that was sent but not confirmed is
 /// included.
-fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
+fn project(report: &ProjectReport, error: Option<ErrorReport>) -> ProjectDocument {
     let plan = report.plan.as_ref();
     let counts = plan.map(ProjectPlan::counts);
     let commit = match &report.outcome {
@@ -254,7 +258,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
         _ => None,
     };
 
-    Project {
+    ProjectDocument {
         name: report.name.to_string(),
         direction: report.direction,
         status: report.outcome.status(),
@@ -271,7 +275,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> Project {
             .iter()
             .map(|change| self::change(report, change))
             .collect(),
-        last_sync: LastSync::new(&report.last_sync),
+        last_sync: LastSyncDocument::new(&report.last_sync),
     }
 }
 

@@ -119,13 +119,13 @@ struct Row {
     last_sync: LastSyncCell,
     error: Option<ErrorReport>,
     summary: String,
-    changes: Vec<Change>,
+    changes: Vec<ChangeRow>,
     folded: usize,
     /// The command that shows every change.
     all: String,
 }
 
-struct Change {
+struct ChangeRow {
     op: &'static str,
     path: String,
 }
@@ -225,7 +225,7 @@ impl Row {
 
         let limit = if all { usize::MAX } else { MAX_CHANGES };
         let total = report.changes().len();
-        let changes = report.changes().iter().take(limit).map(|change| Change {
+        let changes = report.changes().iter().take(limit).map(|change| ChangeRow {
             op: change.op.name(),
             path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
         });

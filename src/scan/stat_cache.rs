@@ -9,7 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::object::{Kind, ObjectId, hash};
 use crate::platform::{self, bytes_of};
-use crate::record::{self, Reader};
+use crate::record::{self, RecordReader};
 use crate::stat::{self, Stat, Time};
 
 const HEAD: &str = "fractary-codex stat cache 1";
@@ -138,7 +138,7 @@ fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<
 }
 
 fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
-    let mut reader = Reader(body);
+    let mut reader = RecordReader(body);
     if reader.bytes()? != bytes_of(root) {
         return None;
     }

@@ -13,7 +13,9 @@ use super::caches::{
 };
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
-use crate::cache::{Cache, CacheError, CacheOwner, Reason, Request, RequestRecord, RequestResult};
+use crate::cache::{
+    Cache, CacheError, CacheOwner, CacheRequest, Reason, RequestRecord, RequestResult,
+};
 use crate::config::Direction;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
@@ -145,7 +147,7 @@ impl CacheUpdate<'_> {
     }
 
     /// The requests that remove the files of projects which are no longer configured.
-    fn removals(&self, group: &UpdateGroup<'_>, cache: &Cache) -> Vec<Request> {
+    fn removals(&self, group: &UpdateGroup<'_>, cache: &Cache) -> Vec<CacheRequest> {
         if group.removes {
             removed_project_requests(self.request, cache)
         } else {
@@ -170,7 +172,7 @@ impl CacheUpdate<'_> {
     }
 
     /// The request of one project: all regular files that it published.
-    fn cache_request(&self, published: &PublishedProject<'_>, digest: ObjectId) -> Request {
+    fn cache_request(&self, published: &PublishedProject<'_>, digest: ObjectId) -> CacheRequest {
         let entry = |(path, file): (&BString, &SourceFile)| {
             let path = published.project.to.join(path.as_bstr());
             let entry = Entry {
@@ -179,7 +181,7 @@ impl CacheUpdate<'_> {
             };
             file.mode.is_file().then_some((path, entry))
         };
-        Request {
+        CacheRequest {
             owner: owner(published),
             record: self.record(digest),
             files: published.snapshot.files.iter().filter_map(entry).collect(),

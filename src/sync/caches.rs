@@ -8,7 +8,7 @@ use std::path::Path;
 use bstr::BString;
 
 use super::request::SyncRequest;
-use crate::cache::{Cache, CacheError, CachePlan, KeepReason, Request, RequestResult};
+use crate::cache::{Cache, CacheError, CachePlan, CacheRequest, KeepReason, RequestResult};
 use crate::event::{Counter, Event, Stage};
 use crate::names::ProjectName;
 use crate::outcome::Warning;
@@ -79,7 +79,10 @@ pub(super) fn message_of(error: &CacheError) -> String {
 
 /// Requests that remove the files of projects which are no longer configured. There are none if
 /// another workspace uses the cache too, or if the next run may have other projects.
-pub(super) fn removed_project_requests(request: &SyncRequest<'_>, cache: &Cache) -> Vec<Request> {
+pub(super) fn removed_project_requests(
+    request: &SyncRequest<'_>,
+    cache: &Cache,
+) -> Vec<CacheRequest> {
     let workspace = request.workspace;
     if workspace.projects_vary || !workspace.owns_cache(cache.path()) {
         return Vec::new();

@@ -1,5 +1,6 @@
 //! Layout rules of the source tree that the compiler does not check.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,17 +86,9 @@ impl Rule {
 
     #[track_caller]
     fn check(&self) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut files = Vec::new();
-        sources(&source, &mut files);
-        assert!(files.len() > 80);
-
-        let violations: Vec<_> = files
+        let violations: Vec<_> = source_files()
             .iter()
-            .flat_map(|file| {
-                let name = file.strip_prefix(&source).unwrap().to_str().unwrap();
-                self.violations(name, &fs::read_to_string(file).unwrap())
-            })
+            .flat_map(|(file, text)| self.violations(file, text))
             .collect();
         assert!(violations.is_empty(), "{violations:#?}");
     }
@@ -107,6 +100,22 @@ fn uses(line: &str, sign: &str) -> bool {
         let before = line[..start].chars().next_back();
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
     })
+}
+
+/// The name below `src` and the text of every source file.
+fn source_files() -> Vec<(String, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    assert!(files.len() > 80);
+
+    files
+        .iter()
+        .map(|file| {
+            let name = file.strip_prefix(&source).unwrap().to_str().unwrap();
+            (name.to_owned(), fs::read_to_string(file).unwrap())
+        })
+        .collect()
 }
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -135,6 +144,58 @@ fn only_the_codex_folder_uses_git() {
 #[test]
 fn only_the_command_line_uses_the_state_of_the_process() {
     PROCESS_STATE.check();
+}
+
+/// The name of the type that a line defines. An associated type, which is an indented alias, is not
+/// a type of its own.
+fn defined_type(line: &str) -> Option<&str> {
+    let trimmed = line.trim_start();
+    let is_indented = trimmed.len() < line.len();
+    let definition = match trimmed.strip_prefix("pub") {
+        Some(rest) if rest.starts_with('(') => rest.split_once(") ")?.1,
+        Some(rest) => rest.trim_start(),
+        None => trimmed,
+    };
+    let (keyword, rest) = definition.split_once(' ')?;
+    let defines_type = match keyword {
+        "struct" | "enum" | "trait" => true,
+        "type" => !is_indented,
+        _ => false,
+    };
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+    defines_type.then(|| &rest[..end.unwrap_or(rest.len())])
+}
+
+/// The types that are defined twice, each as `NAME: FILE, FILE`.
+fn duplicate_types(files: &[(String, String)]) -> Vec<String> {
+    let mut definitions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (file, text) in files {
+        for name in text.lines().filter_map(defined_type) {
+            definitions.entry(name).or_default().push(file);
+        }
+    }
+    definitions
+        .iter()
+        .filter(|(_, files)| files.len() > 1)
+        .map(|(name, files)| format!("{name}: {}", files.join(", ")))
+        .collect()
+}
+
+#[test]
+fn no_two_types_share_a_name() {
+    let duplicates = duplicate_types(&source_files());
+    assert!(duplicates.is_empty(), "{duplicates:#?}");
+}
+
+#[test]
+fn second_type_of_a_name_is_found() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let files = [
+        file("plan.rs", "pub(crate) struct Entry<'e> {\n}\nenum State;\n"),
+        file("cache/mod.rs", "    pub trait Entry {\n"),
+        file("a.rs", "    type State = u8;\n/// struct State\n"),
+    ];
+    assert_eq!(duplicate_types(&files), ["Entry: plan.rs, cache/mod.rs"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::report::style::Style;
 use crate::sync::doctor::{Check, Verdict, examine};
 
 /// A line of the output.
-struct Line {
+struct CheckLine {
     subject: &'static str,
     /// `ok`, `warning`, `failed` or `skipped`.
     verdict: &'static str,
@@ -31,7 +31,7 @@ struct Line {
     exit: u8,
 }
 
-impl Line {
+impl CheckLine {
     /// A line that does not affect the exit status.
     fn note(
         subject: &'static str,
@@ -91,7 +91,7 @@ impl Line {
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     let lines = match context.load(arguments.env.as_deref(), Vec::new()) {
-        Err(error) => vec![Line::failed("configuration", error)],
+        Err(error) => vec![CheckLine::failed("configuration", error)],
         Ok((configuration, workspace)) => {
             let projects = workspace.projects.iter().collect();
             let request =
@@ -99,8 +99,8 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
             let in_workflow = configuration.environment().get("GITHUB_ACTIONS").is_some();
             let checks = examine(&request)
                 .into_iter()
-                .map(|check| Line::new(check, in_workflow));
-            [Line::ok("configuration", sources(&configuration))]
+                .map(|check| CheckLine::new(check, in_workflow));
+            [CheckLine::ok("configuration", sources(&configuration))]
                 .into_iter()
                 .chain(checks)
                 .collect()
@@ -154,7 +154,7 @@ fn not_writable(error: RemoteError, in_workflow: bool) -> CommandError {
     }
 }
 
-fn document(lines: &[Line], status: u8) -> String {
+fn document(lines: &[CheckLine], status: u8) -> String {
     let checks = lines.iter().map(|line| {
         json!({
             "subject": line.subject,
@@ -172,7 +172,7 @@ fn document(lines: &[Line], status: u8) -> String {
     }))
 }
 
-fn text(lines: &[Line], style: Style) -> String {
+fn text(lines: &[CheckLine], style: Style) -> String {
     let mut text = String::new();
     for line in lines {
         let verdict = format!("{:<8}", line.verdict);

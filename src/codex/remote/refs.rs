@@ -9,11 +9,11 @@ use crate::object::ObjectId;
 pub(in crate::codex) type Refs = Vec<(String, String)>;
 
 /// A list of [`Refs`] that is only read.
-pub(in crate::codex) type Lines = [(String, String)];
+pub(in crate::codex) type RefLines = [(String, String)];
 
 /// The refs that are requested from a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::codex) enum Wanted<'b> {
+pub(in crate::codex) enum WantedRefs<'b> {
     Head,
     /// HEAD and this branch.
     Branch(&'b str),
@@ -21,7 +21,7 @@ pub(in crate::codex) enum Wanted<'b> {
     AllBranches,
 }
 
-impl Wanted<'_> {
+impl WantedRefs<'_> {
     /// The prefixes of these refs.
     pub(in crate::codex) fn prefixes(self) -> Vec<String> {
         let head = "HEAD".to_owned();
@@ -42,17 +42,21 @@ impl RemoteContext {
     pub(in crate::codex) fn find_branch<E: From<RemoteError>>(
         &self,
         branch: Option<&str>,
-        mut list: impl FnMut(Wanted<'_>) -> Result<Refs, E>,
+        mut list: impl FnMut(WantedRefs<'_>) -> Result<Refs, E>,
     ) -> Result<RemoteRefs, E> {
-        let wanted = branch.map_or(Wanted::Head, Wanted::Branch);
+        let wanted = branch.map_or(WantedRefs::Head, WantedRefs::Branch);
         match self.find(&list(wanted)?, branch)? {
             Some(refs) => Ok(refs),
-            None => Ok(self.refs_in(&list(Wanted::AllBranches)?, branch)?),
+            None => Ok(self.refs_in(&list(WantedRefs::AllBranches)?, branch)?),
         }
     }
 
     /// The branch in a list; `None` if it is not there.
-    fn find(&self, lines: &Lines, branch: Option<&str>) -> Result<Option<RemoteRefs>, RemoteError> {
+    fn find(
+        &self,
+        lines: &RefLines,
+        branch: Option<&str>,
+    ) -> Result<Option<RemoteRefs>, RemoteError> {
         let head = self.head(lines)?;
         let found = match branch {
             Some(branch) => {
@@ -75,14 +79,14 @@ impl RemoteContext {
     }
 
     /// The branch in a list of all branches, whether it exists or not.
-    fn refs_in(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+    fn refs_in(&self, lines: &RefLines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         self.find(lines, branch)?
             .map_or_else(|| self.not_found(lines, branch), Ok)
     }
 
     /// Handles a missing branch, given a list of all branches. If no branch was requested and HEAD
     /// is unborn, falls back to [`FIRST_BRANCH`].
-    fn not_found(&self, lines: &Lines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
+    fn not_found(&self, lines: &RefLines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
         let is_empty = lines.is_empty();
         let branch = match branch {
             Some(branch) => branch.to_owned(),
@@ -104,7 +108,7 @@ impl RemoteContext {
     }
 
     /// The branch that HEAD points to and its tip, if the branch exists.
-    fn head(&self, lines: &Lines) -> Result<Option<(String, ObjectId)>, RemoteError> {
+    fn head(&self, lines: &RefLines) -> Result<Option<(String, ObjectId)>, RemoteError> {
         let mut values = lines
             .iter()
             .filter(|(name, _)| name == "HEAD")

@@ -6,7 +6,7 @@ use super::{Rejection, RejectionKind};
 
 /// The result for the ref of a push.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RefResult {
     /// The server updated this ref, or it had the value already.
     Accepted { name: String },
     /// The server rejected it, or git did before sending it.
@@ -48,7 +48,7 @@ const NOT_A_LOCK: [&str; 6] = [
 const NO_REPORT: &str = "remote failed to report status";
 
 /// Finds the result in the standard output of git and the lines of its standard error.
-pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
+pub(super) fn ref_result(stdout: &str, stderr: &[String]) -> Option<RefResult> {
     let reported = stdout.lines().find_map(|line| {
         let (flag, rest) = line.split_once('\t')?;
         let (refs, summary) = rest.split_once('\t')?;
@@ -57,7 +57,7 @@ pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
     match reported {
         Some(("!", _, summary)) if summary.contains(NO_REPORT) => unreported(stderr),
         Some(("!", _, summary)) => Some(refused(summary, stderr)),
-        Some((_, name, _)) => Some(Verdict::Accepted {
+        Some((_, name, _)) => Some(RefResult::Accepted {
             name: name.to_owned(),
         }),
         None => unreported(stderr),
@@ -65,9 +65,9 @@ pub(super) fn verdict(stdout: &str, stderr: &[String]) -> Option<Verdict> {
 }
 
 /// A rejection that ended the connection before the server reported on the ref.
-fn unreported(stderr: &[String]) -> Option<Verdict> {
+fn unreported(stderr: &[String]) -> Option<RefResult> {
     let refused = |kind, reason: String| {
-        Some(Verdict::Rejected(Rejection {
+        Some(RefResult::Rejected(Rejection {
             kind,
             reason,
             words: server_words(stderr),
@@ -81,7 +81,7 @@ fn unreported(stderr: &[String]) -> Option<Verdict> {
         Some(status @ (409 | 422)) => refused(RejectionKind::Declined, format!("HTTP {status}")),
         // Other statuses are about the request, not about the pushed commits, and have their own
         // errors.
-        Some(_) | None => aborted_by_hook(stderr).map(Verdict::Rejected),
+        Some(_) | None => aborted_by_hook(stderr).map(RefResult::Rejected),
     }
 }
 
@@ -104,7 +104,7 @@ pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Rejection> 
     })
 }
 
-fn refused(summary: &str, stderr: &[String]) -> Verdict {
+fn refused(summary: &str, stderr: &[String]) -> RefResult {
     let reason = reason_of(summary);
     let mut reason = reason.to_owned();
     let unpacking = stderr
@@ -119,7 +119,7 @@ fn refused(summary: &str, stderr: &[String]) -> Verdict {
     } else {
         kind(&reason, stderr)
     };
-    Verdict::Rejected(Rejection {
+    RefResult::Rejected(Rejection {
         kind,
         reason,
         words: server_words(stderr),
@@ -152,10 +152,10 @@ fn reason_of(summary: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn of(summary: &str, stderr: &[&str]) -> Option<Verdict> {
+    fn of(summary: &str, stderr: &[&str]) -> Option<RefResult> {
         let stdout = format!("To URL\n!\tID:refs/heads/main\t{summary}\nDone\n");
         let stderr: Vec<_> = stderr.iter().map(|line| (*line).to_owned()).collect();
-        verdict(&stdout, &stderr)
+        ref_result(&stdout, &stderr)
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
             ("push option not supported", "", Declined),
         ] {
             match of(summary, &[stderr]) {
-                Some(Verdict::Rejected(rejection)) => {
+                Some(RefResult::Rejected(rejection)) => {
                     assert_eq!(rejection.kind, expected, "{summary}")
                 }
                 other => panic!("{summary}: {other:?}"),
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn reason_of_an_unpacker_error_is_appended() {
         let stderr = "error: remote unpack failed: unable to create temporary object directory";
-        let expected = Verdict::Rejected(Rejection {
+        let expected = RefResult::Rejected(Rejection {
             kind: RejectionKind::Declined,
             reason: "unpacker error: unable to create temporary object directory".to_owned(),
             words: Vec::new(),
@@ -243,7 +243,7 @@ mod tests {
             let line = format!(
                 "error: RPC failed; HTTP {status} curl 22 The requested URL returned error: {status}"
             );
-            verdict("", &[line])
+            ref_result("", &[line])
         };
         assert_eq!(
             of(summary, &["fatal: the remote end hung up unexpectedly"]),
@@ -254,7 +254,7 @@ mod tests {
         }
         for status in [409, 413, 422] {
             assert!(
-                matches!(http(status), Some(Verdict::Rejected(_))),
+                matches!(http(status), Some(RefResult::Rejected(_))),
                 "{status}"
             );
         }
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn ref_that_the_server_updated_instead_is_returned() {
         let stdout = "To URL\n*\tID:refs/changes/1/head\t[new reference]\nDone\n";
-        let expected = Verdict::Accepted {
+        let expected = RefResult::Accepted {
             name: "refs/changes/1/head".to_owned(),
         };
-        assert_eq!(verdict(stdout, &[]), Some(expected));
+        assert_eq!(ref_result(stdout, &[]), Some(expected));
     }
 }

@@ -6,7 +6,7 @@ use bstr::{BString, ByteSlice};
 
 use super::PullRun;
 use crate::cache::selected::Selected;
-use crate::cache::{Cache, CacheOwner, Reason, Request, RequestRecord};
+use crate::cache::{Cache, CacheOwner, CacheRequest, Reason, RequestRecord};
 use crate::codex::store::StoreError;
 use crate::object::Mode;
 use crate::outcome::SyncError;
@@ -48,7 +48,7 @@ impl PullRun<'_> {
         project: &Project,
         selector: &CodexSelector,
         cache: &Cache,
-    ) -> Result<(Request, Vec<(BString, String)>), SyncError> {
+    ) -> Result<(CacheRequest, Vec<(BString, String)>), SyncError> {
         let owner = CacheOwner {
             project: project.name.clone(),
             reason: Reason::Pulled,
@@ -82,7 +82,7 @@ impl PullRun<'_> {
         };
 
         record.complete = refused.is_empty();
-        let request = Request {
+        let request = CacheRequest {
             owner,
             record,
             files,

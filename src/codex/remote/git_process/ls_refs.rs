@@ -48,7 +48,7 @@ pub(super) fn read(response: &[u8]) -> Listed {
     let Some(packets) = response.strip_prefix(b"\n") else {
         return Listed::Broken;
     };
-    let mut packets = Packets(packets);
+    let mut packets = PacketSlice(packets);
     let Some(capabilities) = packets.section() else {
         return Listed::Broken;
     };
@@ -79,9 +79,9 @@ fn entries(line: &str) -> Refs {
     target.into_iter().chain([id]).collect()
 }
 
-struct Packets<'a>(&'a [u8]);
+struct PacketSlice<'a>(&'a [u8]);
 
-impl Packets<'_> {
+impl PacketSlice<'_> {
     /// The lines up to the next flush packet; `None` if the response ends before it.
     fn section(&mut self) -> Option<Vec<String>> {
         let mut lines = Vec::new();

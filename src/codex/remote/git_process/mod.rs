@@ -18,7 +18,7 @@ use super::error_messages::{
     Unsupported, classify, failed_connection, relevant_lines, status_of_push, unsupported,
 };
 use super::http_response::{is_rate_limit, retry_after};
-use super::refs::{NOT_GIT, Refs, SHA_256, Wanted};
+use super::refs::{NOT_GIT, Refs, SHA_256, WantedRefs};
 use super::rejection;
 use super::server_message::server_words;
 use super::{
@@ -553,7 +553,7 @@ impl Transport for GitProcess {
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
     fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let mut can_by_prefix = true;
-        let list = |wanted: Wanted<'_>| {
+        let list = |wanted: WantedRefs<'_>| {
             if can_by_prefix
                 && let Some(lines) = self.list_by_prefix(&wanted.prefixes(), on_signal)?
             {
@@ -561,11 +561,11 @@ impl Transport for GitProcess {
             }
             can_by_prefix = false;
             match wanted {
-                Wanted::Head => self.list(&["HEAD"], false, on_signal),
-                Wanted::Branch(branch) => {
+                WantedRefs::Head => self.list(&["HEAD"], false, on_signal),
+                WantedRefs::Branch(branch) => {
                     self.list(&[&format!("refs/heads/{branch}")], true, on_signal)
                 }
-                Wanted::AllBranches => self.list(&["HEAD", "refs/heads/*"], false, on_signal),
+                WantedRefs::AllBranches => self.list(&["HEAD", "refs/heads/*"], false, on_signal),
             }
         };
         self.context.find_branch(branch, list)
@@ -736,20 +736,20 @@ impl GitProcess {
         let lines = self.context.redacted(&finished.stderr);
         let redacted =
             |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
-        match rejection::verdict(&finished.stdout, &lines) {
+        match rejection::ref_result(&finished.stdout, &lines) {
             // git interprets a web page as a repository without branches, so that any expected tip
             // is outdated.
-            Some(rejection::Verdict::Rejected(Rejection {
+            Some(rejection::RefResult::Rejected(Rejection {
                 kind: RejectionKind::Outdated,
                 ..
             })) if !self.is_of_git(&finished, "receive-pack") => Err(self
                 .context
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()])),
-            Some(rejection::Verdict::Rejected(rejection)) => Ok(PushReply::Rejected(Rejection {
+            Some(rejection::RefResult::Rejected(rejection)) => Ok(PushReply::Rejected(Rejection {
                 reason: redacted(&rejection.reason),
                 ..rejection
             })),
-            Some(rejection::Verdict::Accepted { name: updated }) if finished.status.success() => {
+            Some(rejection::RefResult::Accepted { name: updated }) if finished.status.success() => {
                 Ok(PushReply::Accepted {
                     instead: (updated != name).then(|| redacted(&updated)),
                     words: server_words(&lines),

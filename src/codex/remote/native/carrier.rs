@@ -9,10 +9,10 @@ use super::protocol::capabilities::Service;
 pub(super) type Writer<'w> = &'w mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 
 /// Reads a response. The rest of the response is discarded.
-pub(super) type Reader<'r> = &'r mut dyn FnMut(&mut dyn Read) -> Result<(), Failure>;
+pub(super) type ResponseReader<'r> = &'r mut dyn FnMut(&mut dyn Read) -> Result<(), Failure>;
 
 /// The body of a request.
-pub(super) enum Body<'b> {
+pub(super) enum RequestBody<'b> {
     None,
     Bytes(&'b [u8]),
     /// Written while it is sent. The length, if it is known in advance.
@@ -25,15 +25,15 @@ pub(super) enum Body<'b> {
 /// A connection to the services of a server.
 pub(super) trait Carrier: Send {
     /// Starts a service, and reads its first message: the capabilities.
-    fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure>;
+    fn greet(&mut self, service: Service, read: ResponseReader<'_>) -> Result<(), Failure>;
 
     /// Sends a request to a service that was greeted. If requests are stateless, remembered
     /// capabilities are enough.
     fn request(
         &mut self,
         service: Service,
-        body: Body<'_>,
-        read: Reader<'_>,
+        body: RequestBody<'_>,
+        read: ResponseReader<'_>,
     ) -> Result<(), Failure>;
 
     /// Connects to a service that will be greeted soon, without waiting for it.

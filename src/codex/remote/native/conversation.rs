@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::carrier::{Body, Carrier};
+use super::carrier::{Carrier, RequestBody};
 use super::failure::Failure;
 use super::idle_timeout::IdleTimeout;
 use super::incoming_pack::{self, IncomingPack};
@@ -166,11 +166,14 @@ impl Conversation {
         };
         let request = list::request(&capabilities, prefixes);
         let mut refs = Vec::new();
-        self.carrier
-            .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
+        self.carrier.request(
+            Service::UploadPack,
+            RequestBody::Bytes(&request),
+            &mut |answer| {
                 refs = list::read(&mut Packets::new(answer))?;
                 Ok(())
-            })?;
+            },
+        )?;
         self.upload = Some(capabilities);
         Ok(refs)
     }
@@ -282,7 +285,7 @@ impl Conversation {
     fn fetch_once(&mut self, store: &Store, want: &Want<'_>) -> Result<Option<PathBuf>, Failure> {
         let capabilities = self.capabilities_to_fetch(want.depth.is_some())?;
         let mut shallow = incoming_pack::shallow(store)?;
-        let wanted = fetch::Wanted {
+        let wanted = fetch::WantedObjects {
             wants: want.ids,
             // Version 0 would require a negotiation.
             haves: match capabilities.version {
@@ -296,19 +299,20 @@ impl Conversation {
         let request = fetch::request(&capabilities, &wanted);
         let mut pack = IncomingPack::new(store, self.context.reporter.clone())?;
         let mut messages = Messages::default();
-        let mut boundary = fetch::Boundary::default();
+        let mut boundary = fetch::ShallowBoundary::default();
         self.greeted = false;
         self.has_cut |= want.depth.is_some();
-        let asked =
-            self.carrier
-                .request(Service::UploadPack, Body::Bytes(&request), &mut |answer| {
-                    boundary =
-                        fetch::read(&capabilities, &wanted, answer, &mut pack, &mut messages)?;
-                    Ok(())
-                });
+        let asked = self.carrier.request(
+            Service::UploadPack,
+            RequestBody::Bytes(&request),
+            &mut |answer| {
+                boundary = fetch::read(&capabilities, &wanted, answer, &mut pack, &mut messages)?;
+                Ok(())
+            },
+        );
         asked.map_err(|failure| with_messages(failure, messages.into_lines()))?;
         let pack = pack.finish()?;
-        let fetch::Boundary {
+        let fetch::ShallowBoundary {
             shallow: cut,
             unshallow,
         } = boundary;
@@ -431,7 +435,7 @@ impl Conversation {
             idle_timeout.set(OnSignal::GoOn, verdict);
             Ok(())
         };
-        let body = Body::Stream {
+        let body = RequestBody::Stream {
             length: length.map(|length| length + command.len() as u64),
             write: &mut write,
         };

@@ -68,10 +68,10 @@ use service_process::ServiceProcesses;
 pub(super) struct Native {
     /// Its URL is the one that is contacted: git's configuration has rewritten it already.
     context: RemoteContext,
-    state: Mutex<State>,
+    state: Mutex<ActiveClient>,
 }
 
-enum State {
+enum ActiveClient {
     Talking(Box<Conversation>),
     /// The `git` program is used for the rest of the run, for this reason.
     HandedOver(Box<GitProcess>, String),
@@ -88,7 +88,7 @@ impl Native {
         let settings = Settings::read(&context.environment);
         let context = context.configured(settings, purpose)?;
         let state = match converse(&context, notes) {
-            Ok(conversation) => State::Talking(Box::new(conversation)),
+            Ok(conversation) => ActiveClient::Talking(Box::new(conversation)),
             Err(Failure::NeedsGit(reason)) => hand_over(&context, &reason)?,
             Err(failure) => return Err(error(&context, failure)),
         };
@@ -105,7 +105,7 @@ impl Native {
         with_git: impl FnOnce(&GitProcess) -> Result<T, RemoteError>,
     ) -> Result<T, RemoteError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Talking(conversation) = &mut *state {
+        if let ActiveClient::Talking(conversation) = &mut *state {
             match work(conversation) {
                 Ok(done) => return Ok(done),
                 Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.context, &reason)?,
@@ -113,12 +113,12 @@ impl Native {
             }
         }
         match &*state {
-            State::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
+            ActiveClient::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
                 let note = format!("the `git` program was used because {reason}");
                 error.detail.push(note);
                 error
             }),
-            State::Talking(_) => unreachable!("a conversation returns above"),
+            ActiveClient::Talking(_) => unreachable!("a conversation returns above"),
         }
     }
 
@@ -188,7 +188,7 @@ fn carrier(
 
 /// Uses git for the rest of the run. git's configuration has rewritten the URL already and must not
 /// do it again.
-fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError> {
+fn hand_over(context: &RemoteContext, reason: &str) -> Result<ActiveClient, RemoteError> {
     if context.remote.transport == TransportChoice::Native {
         return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
     }
@@ -200,7 +200,7 @@ fn hand_over(context: &RemoteContext, reason: &str) -> Result<State, RemoteError
     }
 
     let git = GitProcess::of_configured(context.clone());
-    Ok(State::HandedOver(Box::new(git), reason.to_owned()))
+    Ok(ActiveClient::HandedOver(Box::new(git), reason.to_owned()))
 }
 
 /// The error for a failure, with secrets masked.
@@ -247,8 +247,8 @@ impl Transport for Native {
     fn fallback(&self) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
-            State::Talking(_) => None,
-            State::HandedOver(_, reason) => Some(reason.clone()),
+            ActiveClient::Talking(_) => None,
+            ActiveClient::HandedOver(_, reason) => Some(reason.clone()),
         }
     }
 
@@ -321,7 +321,7 @@ impl Transport for Native {
 
     fn expect_push(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Talking(conversation) = &mut *state {
+        if let ActiveClient::Talking(conversation) = &mut *state {
             conversation.expect_push();
         }
     }

@@ -40,7 +40,7 @@ impl OutgoingPack<'_> {
         let kept = self.kept();
         let pending = self.contents.pending().count;
         let sent = Cell::new(0);
-        let mut out = Progress {
+        let mut out = PackProgress {
             out,
             reporter,
             bytes: 0,
@@ -65,7 +65,7 @@ impl OutgoingPack<'_> {
 }
 
 /// Reports how much of a push was sent.
-struct Progress<'p> {
+struct PackProgress<'p> {
     out: &'p mut dyn Write,
     reporter: &'p dyn Reporter,
     bytes: u64,
@@ -79,7 +79,7 @@ struct Progress<'p> {
     total: u64,
 }
 
-impl Progress<'_> {
+impl PackProgress<'_> {
     /// The number of bytes between two reports of progress.
     const STEP: u64 = 64 << 10;
 
@@ -97,7 +97,7 @@ impl Progress<'_> {
     }
 }
 
-impl Write for Progress<'_> {
+impl Write for PackProgress<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let count = self.out.write(data)?;
         self.bytes += count as u64;

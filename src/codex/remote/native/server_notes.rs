@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::kept_trees::KeptTrees;
 use super::protocol::capabilities::{Capabilities, Service, Version};
 use crate::object::{Kind, hash};
-use crate::record::{self, Reader};
+use crate::record::{self, RecordReader};
 
 const HEAD: &str = "fractary-codex server 2";
 /// The time in seconds after which a note is discarded.
@@ -166,7 +166,7 @@ fn encode(note: &Note) -> Vec<u8> {
 }
 
 fn decode(body: &[u8]) -> Option<Note> {
-    let mut reader = Reader(body);
+    let mut reader = RecordReader(body);
     let time = reader.number()?.cast_signed();
     let is_distrusted = !reader.bytes()?.is_empty();
     let is_length_required = !reader.bytes()?.is_empty();

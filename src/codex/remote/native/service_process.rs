@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::carrier::{Body, Carrier, Reader};
+use super::carrier::{Carrier, RequestBody, ResponseReader};
 use super::failure::Failure;
 use super::idle_timeout::{IdleTimeout, TimedStream};
 use super::protocol::capabilities::Service;
@@ -94,7 +94,7 @@ impl ServiceProcesses {
 }
 
 impl Carrier for ServiceProcesses {
-    fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
+    fn greet(&mut self, service: Service, read: ResponseReader<'_>) -> Result<(), Failure> {
         let session = match self.early.take() {
             Some((early, session)) if early == service => session,
             other => {
@@ -109,8 +109,8 @@ impl Carrier for ServiceProcesses {
     fn request(
         &mut self,
         service: Service,
-        mut body: Body<'_>,
-        read: Reader<'_>,
+        mut body: RequestBody<'_>,
+        read: ResponseReader<'_>,
     ) -> Result<(), Failure> {
         self.with(service, |session| {
             match session.send(&mut body) {
@@ -203,14 +203,14 @@ impl Session {
         })
     }
 
-    fn send(&mut self, body: &mut Body<'_>) -> io::Result<()> {
+    fn send(&mut self, body: &mut RequestBody<'_>) -> io::Result<()> {
         let Some(input) = &mut self.input else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         match body {
-            Body::None => Ok(()),
-            Body::Bytes(bytes) => input.write_all(bytes),
-            Body::Stream { write, .. } => {
+            RequestBody::None => Ok(()),
+            RequestBody::Bytes(bytes) => input.write_all(bytes),
+            RequestBody::Stream { write, .. } => {
                 let mut out = BufWriter::with_capacity(64 << 10, input);
                 write(&mut out)?;
                 out.flush()

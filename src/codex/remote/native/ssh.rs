@@ -21,7 +21,7 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 
 /// The location of a repository on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Location {
+struct SshDestination {
     /// `HOST` or `USER@HOST`.
     host: String,
     port: Option<u16>,
@@ -31,7 +31,7 @@ struct Location {
 /// The program that runs the services of the repository at `url`. An error if the ssh program is
 /// not OpenSSH's.
 pub(super) fn program(url: &str, context: &RemoteContext) -> Result<ServiceProgram, Failure> {
-    let location = Location::parse(url)
+    let location = SshDestination::parse(url)
         .ok_or_else(|| Failure::NeedsGit("its ssh address is unusual".to_owned()))?;
     let ssh = SshCommand::configured(context);
     let variant = context
@@ -94,7 +94,7 @@ pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
 /// The command that adds the key of an unknown host, with the host name, port and file of the
 /// user's ssh configuration. `None` if ssh does not print its configuration.
 pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> {
-    let location = Location::parse(&context.remote.url.written())?;
+    let location = SshDestination::parse(&context.remote.url.written())?;
     let mut command = SshCommand::configured(context).command(&context.environment);
     command.arg("-G");
     if let Some(port) = location.port {
@@ -135,7 +135,7 @@ pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> 
     Some(format!("ssh-keyscan {port}{host}{alias} >> {file}"))
 }
 
-impl Location {
+impl SshDestination {
     /// Parses `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH`.
     fn parse(url: &str) -> Option<Self> {
         let location = match url.split_once("://") {
@@ -272,12 +272,12 @@ mod tests {
                 "acme/x.git",
             ),
         ] {
-            let expected = Location {
+            let expected = SshDestination {
                 host: host.to_owned(),
                 port,
                 path: path.to_owned(),
             };
-            assert_eq!(Location::parse(url), Some(expected), "{url}");
+            assert_eq!(SshDestination::parse(url), Some(expected), "{url}");
         }
         for bad in [
             "ssh://-oProxyCommand=x/y",
@@ -287,7 +287,7 @@ mod tests {
             "ssh://h:x/y",
             ":x",
         ] {
-            assert_eq!(Location::parse(bad), None, "{bad}");
+            assert_eq!(SshDestination::parse(bad), None, "{bad}");
         }
     }
 

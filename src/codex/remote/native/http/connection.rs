@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use super::message::{Body, Chunks, Head, read_head};
+use super::message::{Chunks, Head, ResponseBody, read_head};
 use super::proxy::Proxy;
 use super::tls;
 use crate::codex::remote::error::RemoteErrorKind;
@@ -32,7 +32,7 @@ pub(super) struct Route<'r> {
 }
 
 /// A connection for consecutive requests.
-pub(super) struct Connection {
+pub(super) struct HttpConnection {
     stream: BufReader<Stream>,
     /// The server at the other end, which decides whether the connection can be used for a request.
     pub(super) address: Address,
@@ -43,7 +43,7 @@ pub(super) enum Stream {
     Tls(Box<StreamOwned<ClientConnection, TimedStream<TcpStream>>>),
 }
 
-impl Connection {
+impl HttpConnection {
     pub(super) fn open(route: &Route<'_>) -> Result<Self, Failure> {
         let socket = match route.proxy {
             Some(proxy) => connect(&proxy.address, route).map_err(Failure::of_proxy)?,
@@ -83,7 +83,7 @@ impl Connection {
     pub(super) fn exchange(
         &mut self,
         head: &str,
-        body: &mut carrier::Body<'_>,
+        body: &mut carrier::RequestBody<'_>,
     ) -> Result<(Head, bool), Failure> {
         match self.send(head, body) {
             Ok(()) => Ok((read_head(&mut self.stream)?, true)),
@@ -96,18 +96,18 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, head: &str, body: &mut carrier::Body<'_>) -> io::Result<()> {
+    fn send(&mut self, head: &str, body: &mut carrier::RequestBody<'_>) -> io::Result<()> {
         let watched = Watched(self.stream.get_mut());
         let mut out = BufWriter::with_capacity(SEND_BUFFER, watched);
         out.write_all(head.as_bytes())?;
         match body {
-            carrier::Body::None => {}
-            carrier::Body::Bytes(bytes) => out.write_all(bytes)?,
-            carrier::Body::Stream {
+            carrier::RequestBody::None => {}
+            carrier::RequestBody::Bytes(bytes) => out.write_all(bytes)?,
+            carrier::RequestBody::Stream {
                 length: Some(_),
                 write,
             } => write(&mut out)?,
-            carrier::Body::Stream {
+            carrier::RequestBody::Stream {
                 length: None,
                 write,
             } => {
@@ -123,8 +123,11 @@ impl Connection {
     }
 
     /// The body of the response with this head.
-    pub(super) fn body(&mut self, head: &Head) -> Result<Body<&mut BufReader<Stream>>, Failure> {
-        Body::new(&mut self.stream, head)
+    pub(super) fn body(
+        &mut self,
+        head: &Head,
+    ) -> Result<ResponseBody<&mut BufReader<Stream>>, Failure> {
+        ResponseBody::new(&mut self.stream, head)
     }
 }
 
@@ -231,14 +234,14 @@ fn explained(failure: Failure, route: &Route<'_>) -> Failure {
         is_tls: false,
         ..route.address.clone()
     };
-    let response = Connection::open(&Route {
+    let response = HttpConnection::open(&Route {
         address: &plain,
         proxy: None,
         tls: None,
         ..*route
     })
     .and_then(|mut connection| {
-        connection.exchange("HEAD / HTTP/1.0\r\n\r\n", &mut carrier::Body::None)
+        connection.exchange("HEAD / HTTP/1.0\r\n\r\n", &mut carrier::RequestBody::None)
     });
     // Servers with TLS respond to plain http with status 400.
     match response {
@@ -374,7 +377,7 @@ mod tests {
         for length in [None, Some(u64::MAX)] {
             let address = respond_with(response);
             let idle_timeout = IdleTimeout::new(Interrupt::default(), Duration::from_secs(60));
-            let mut connection = Connection::open(&Route {
+            let mut connection = HttpConnection::open(&Route {
                 address: &address,
                 proxy: None,
                 tls: None,
@@ -386,7 +389,7 @@ mod tests {
             let mut write = |out: &mut dyn Write| loop {
                 out.write_all(&[0; 4096])?;
             };
-            let mut body = carrier::Body::Stream {
+            let mut body = carrier::RequestBody::Stream {
                 length,
                 write: &mut write,
             };

@@ -129,14 +129,14 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
 }
 
 /// Reads the body of a response to its end.
-pub(super) struct Body<S> {
+pub(super) struct ResponseBody<S> {
     stream: S,
-    state: State,
+    state: BodyState,
     keeps_alive: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     /// The number of remaining bytes.
     Length(u64),
     /// The number of remaining bytes of this chunk.
@@ -148,24 +148,24 @@ enum State {
     Ended,
 }
 
-impl<S: BufRead> Body<S> {
+impl<S: BufRead> ResponseBody<S> {
     pub(super) fn new(stream: S, head: &Head) -> Result<Self, Failure> {
         let state = match head.framing()? {
-            Framing::Length(0) => State::Ended,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::BetweenChunks { is_first: true },
-            Framing::ToTheEnd => State::ToTheEnd,
+            Framing::Length(0) => BodyState::Ended,
+            Framing::Length(length) => BodyState::Length(length),
+            Framing::Chunked => BodyState::BetweenChunks { is_first: true },
+            Framing::ToTheEnd => BodyState::ToTheEnd,
         };
         Ok(Self {
             stream,
             state,
-            keeps_alive: head.keeps_alive() && state != State::ToTheEnd,
+            keeps_alive: head.keeps_alive() && state != BodyState::ToTheEnd,
         })
     }
 
     /// Whether the whole body was read and the connection can be used for another request.
     pub(super) fn is_reusable(&self) -> bool {
-        self.state == State::Ended && self.keeps_alive
+        self.state == BodyState::Ended && self.keeps_alive
     }
 
     fn read_some(&mut self, buffer: &mut [u8], left: u64) -> io::Result<u64> {
@@ -191,13 +191,13 @@ impl<S: BufRead> Body<S> {
             Some(0) => {
                 for _ in 0..MOST_HEADERS {
                     if self.line()?.is_empty() {
-                        self.state = State::Ended;
+                        self.state = BodyState::Ended;
                         return Ok(());
                     }
                 }
                 return Err(invalid_chunk());
             }
-            Some(size) => State::InChunk(size),
+            Some(size) => BodyState::InChunk(size),
             None => return Err(invalid_chunk()),
         };
         Ok(())
@@ -220,29 +220,29 @@ fn invalid_chunk() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the response is not in chunks")
 }
 
-impl<S: BufRead> Read for Body<S> {
+impl<S: BufRead> Read for ResponseBody<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
         loop {
             match self.state {
-                State::Ended => return Ok(0),
-                State::ToTheEnd => return self.stream.read(buffer),
-                State::BetweenChunks { is_first } => self.next_chunk(is_first)?,
-                State::Length(left) => {
+                BodyState::Ended => return Ok(0),
+                BodyState::ToTheEnd => return self.stream.read(buffer),
+                BodyState::BetweenChunks { is_first } => self.next_chunk(is_first)?,
+                BodyState::Length(left) => {
                     let count = self.read_some(buffer, left)?;
                     self.state = match left - count {
-                        0 => State::Ended,
-                        left => State::Length(left),
+                        0 => BodyState::Ended,
+                        left => BodyState::Length(left),
                     };
                     return Ok(count as usize);
                 }
-                State::InChunk(left) => {
+                BodyState::InChunk(left) => {
                     let count = self.read_some(buffer, left)?;
                     self.state = match left - count {
-                        0 => State::BetweenChunks { is_first: false },
-                        left => State::InChunk(left),
+                        0 => BodyState::BetweenChunks { is_first: false },
+                        left => BodyState::InChunk(left),
                     };
                     return Ok(count as usize);
                 }
@@ -287,7 +287,7 @@ mod tests {
     fn parse(bytes: &[u8]) -> Result<(u16, Vec<u8>, bool), Failure> {
         let mut stream = bytes;
         let head = read_head(&mut stream)?;
-        let mut body = Body::new(stream, &head)?;
+        let mut body = ResponseBody::new(stream, &head)?;
         let mut text = Vec::new();
         (&mut body).take(1 << 20).read_to_end(&mut text)?;
         Ok((head.status, text, body.is_reusable()))

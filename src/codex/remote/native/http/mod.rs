@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use rustls::ClientConfig;
 
 use super::address::Address;
-use super::carrier::{Body, Carrier, Reader};
+use super::carrier::{Carrier, RequestBody, ResponseReader};
 use super::failure::Failure;
 use super::http_settings::is_authorization;
 use super::idle_timeout::IdleTimeout;
@@ -29,7 +29,7 @@ use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::http_response::{is_rate_limit, retry_after};
 use crate::codex::remote::refs::NOT_GIT;
 use crate::secret::Secret;
-use connection::{Connection, Route};
+use connection::{HttpConnection, Route};
 use logins::{Login, Logins};
 use message::Head;
 use proxy::Proxy;
@@ -78,7 +78,7 @@ pub(super) struct Http {
     login: Option<Login>,
     /// Whether the server accepted `login`.
     is_approved: bool,
-    connection: Option<Connection>,
+    connection: Option<HttpConnection>,
     /// The services that were greeted, so that their address and capabilities are current.
     greeted: Vec<Service>,
 }
@@ -91,7 +91,7 @@ struct Call<'c> {
     target: String,
     content_type: Option<String>,
     accept: String,
-    body: Body<'c>,
+    body: RequestBody<'c>,
 }
 
 impl Http {
@@ -122,7 +122,7 @@ impl Http {
 
     /// Repeats a request until its final response: with a login after a 401, at another address
     /// after a redirect.
-    fn call(&mut self, mut call: Call<'_>, read: Reader<'_>) -> Result<(), Failure> {
+    fn call(&mut self, mut call: Call<'_>, read: ResponseReader<'_>) -> Result<(), Failure> {
         for _ in 0..MOST_REDIRECTS {
             let (head, is_whole) = self.send(&mut call)?;
             match head.status {
@@ -164,7 +164,7 @@ impl Http {
                 }
             }
         }
-        let mut connection = Connection::open(&self.route())?;
+        let mut connection = HttpConnection::open(&self.route())?;
         let response = connection.exchange(&text, &mut call.body)?;
         self.connection = Some(connection);
         Ok(response)
@@ -208,13 +208,13 @@ impl Http {
             add("Git-Protocol", "version=2");
         }
         match &call.body {
-            Body::None => {}
-            Body::Bytes(bytes) => add("Content-Length", &bytes.len().to_string()),
-            Body::Stream {
+            RequestBody::None => {}
+            RequestBody::Bytes(bytes) => add("Content-Length", &bytes.len().to_string()),
+            RequestBody::Stream {
                 length: Some(length),
                 ..
             } => add("Content-Length", &length.to_string()),
-            Body::Stream { length: None, .. } => add("Transfer-Encoding", "chunked"),
+            RequestBody::Stream { length: None, .. } => add("Transfer-Encoding", "chunked"),
         }
         let authorization = self.authorization();
         if let Some(authorization) = &authorization {
@@ -355,7 +355,7 @@ impl Http {
         head: &Head,
         is_whole: bool,
         call: &Call<'_>,
-        read: Reader<'_>,
+        read: ResponseReader<'_>,
     ) -> Result<(), Failure> {
         let content_type = head.header("content-type").unwrap_or_default();
         let expected = call.accept.as_str();
@@ -380,7 +380,7 @@ impl Http {
     /// The failure for a status that is not a success.
     fn rejection(&mut self, head: &Head, is_whole: bool, call: &Call<'_>) -> Failure {
         let status = head.status;
-        if status == 411 && matches!(call.body, Body::Stream { length: None, .. }) {
+        if status == 411 && matches!(call.body, RequestBody::Stream { length: None, .. }) {
             self.connection = None;
             return Failure::LengthRequired;
         }
@@ -460,7 +460,7 @@ impl Http {
 }
 
 impl Carrier for Http {
-    fn greet(&mut self, service: Service, read: Reader<'_>) -> Result<(), Failure> {
+    fn greet(&mut self, service: Service, read: ResponseReader<'_>) -> Result<(), Failure> {
         let name = service.name();
         let call = Call {
             service,
@@ -468,7 +468,7 @@ impl Carrier for Http {
             target: format!("info/refs?service={name}"),
             content_type: None,
             accept: format!("application/x-{name}-advertisement"),
-            body: Body::None,
+            body: RequestBody::None,
         };
         self.call(call, read)?;
         self.greeted.push(service);
@@ -478,8 +478,8 @@ impl Carrier for Http {
     fn request(
         &mut self,
         service: Service,
-        body: Body<'_>,
-        read: Reader<'_>,
+        body: RequestBody<'_>,
+        read: ResponseReader<'_>,
     ) -> Result<(), Failure> {
         let name = service.name();
         let call = Call {

@@ -220,7 +220,7 @@ impl Size {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::packet::Request;
+    use super::super::packet::PacketRequest;
     use super::*;
 
     const ID: &str = "1111111111111111111111111111111111111111";
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn version_2_is_capabilities_alone() {
-        let request = Request::default()
+        let request = PacketRequest::default()
             .line("# service=git-upload-pack")
             .flush()
             .lines([
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn version_0_has_refs_and_symbolic_refs() {
         let first = format!("{ID} HEAD\0multi_ack symref=HEAD:refs/heads/main agent=x");
-        let request = Request::default()
+        let request = PacketRequest::default()
             .lines([
                 &first,
                 &format!("{ID} refs/heads/main"),
@@ -272,7 +272,7 @@ mod tests {
     fn an_empty_repository_has_capabilities_and_no_refs() {
         let line = format!("{} capabilities^{{}}\0report-status", "0".repeat(40));
         let advertisement =
-            advertised(Request::default().line(&line).flush().into_bytes()).unwrap();
+            advertised(PacketRequest::default().line(&line).flush().into_bytes()).unwrap();
         assert!(advertisement.refs.is_empty() && advertisement.capabilities.has("report-status"));
         let nothing = advertised(b"0000".to_vec()).unwrap();
         assert!(nothing.refs.is_empty());
@@ -281,7 +281,7 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_advertisements_never_panic(lines in prop::collection::vec("\\PC{0,60}|version [0-3]|shallow .*|[0-9a-f]{40} \\PC*", 0..8)) {
-            let _ = advertised(Request::default().lines(lines).flush().into_bytes());
+            let _ = advertised(PacketRequest::default().lines(lines).flush().into_bytes());
         }
     }
 }

@@ -5,14 +5,14 @@ use std::io::{self, Read, Write};
 
 use super::capabilities::{Capabilities, Version};
 use super::list::command;
-use super::packet::{Band, Messages, Packets, Request, server_error};
+use super::packet::{Band, Messages, PacketRequest, Packets, server_error};
 use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
 /// The parameters of a fetch. There is no negotiation: the request lists the known commits, and the
 /// server sends the rest.
-pub(in crate::codex::remote::native) struct Wanted<'w> {
+pub(in crate::codex::remote::native) struct WantedObjects<'w> {
     pub(in crate::codex::remote::native) wants: &'w [ObjectId],
     pub(in crate::codex::remote::native) haves: &'w [ObjectId],
     /// The commits of the clone whose parents are missing from it.
@@ -24,7 +24,7 @@ pub(in crate::codex::remote::native) struct Wanted<'w> {
 
 /// The changes of the boundary of the clone's history.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::codex::remote::native) struct Boundary {
+pub(in crate::codex::remote::native) struct ShallowBoundary {
     pub(in crate::codex::remote::native) shallow: Vec<ObjectId>,
     pub(in crate::codex::remote::native) unshallow: Vec<ObjectId>,
 }
@@ -32,7 +32,7 @@ pub(in crate::codex::remote::native) struct Boundary {
 /// The request of a fetch.
 pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
-    wanted: &Wanted<'_>,
+    wanted: &WantedObjects<'_>,
 ) -> Vec<u8> {
     match capabilities.version {
         Version::V2 => request_v2(capabilities, wanted),
@@ -40,7 +40,7 @@ pub(in crate::codex::remote::native) fn request(
     }
 }
 
-fn request_v2(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
+fn request_v2(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8> {
     let can_filter = capabilities.command_has("fetch", "filter");
     command(capabilities, "fetch")
         .delimiter()
@@ -55,7 +55,7 @@ fn request_v2(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
         .into_bytes()
 }
 
-fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
+fn request_v0(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8> {
     // The pack is not thin, as no haves are sent, but dulwich requires a client that supports thin
     // packs.
     let known = [
@@ -75,7 +75,7 @@ fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
     let asked = asked.join(" ");
     let mut wants = wanted.wants.iter();
     let first = wants.next().map(|id| format!("want {id} {asked}"));
-    Request::default()
+    PacketRequest::default()
         .lines(first)
         .lines(wants.map(|id| format!("want {id}")))
         // Before the shallow commits: git accepts any order, dulwich only this one.
@@ -87,7 +87,7 @@ fn request_v0(capabilities: &Capabilities, wanted: &Wanted<'_>) -> Vec<u8> {
         .into_bytes()
 }
 
-impl Wanted<'_> {
+impl WantedObjects<'_> {
     fn filter_line(&self, can_filter: bool) -> Option<String> {
         let filter = self.filter.filter(|_| can_filter);
         filter.map(|filter| format!("filter {filter}"))
@@ -97,18 +97,18 @@ impl Wanted<'_> {
 /// Reads the response: the pack is written to `pack`, messages of the server to `messages`.
 pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
-    wanted: &Wanted<'_>,
+    wanted: &WantedObjects<'_>,
     answer: impl Read,
     pack: &mut dyn Write,
     messages: &mut Messages,
-) -> Result<Boundary, Failure> {
+) -> Result<ShallowBoundary, Failure> {
     let mut packets = Packets::new(answer);
     match capabilities.version {
         Version::V2 => read_v2(&mut packets, pack, messages),
         Version::V0 => {
             let boundary = match wanted.depth {
                 Some(_) => read_boundary(&mut packets)?,
-                None => Boundary::default(),
+                None => ShallowBoundary::default(),
             };
             expect_nak(&mut packets)?;
             if capabilities.has("side-band-64k") {
@@ -125,8 +125,8 @@ fn read_v2(
     packets: &mut Packets<impl Read>,
     pack: &mut dyn Write,
     messages: &mut Messages,
-) -> Result<Boundary, Failure> {
-    let mut boundary = Boundary::default();
+) -> Result<ShallowBoundary, Failure> {
+    let mut boundary = ShallowBoundary::default();
     loop {
         let section = packets.text()?;
         match section.as_deref() {
@@ -145,10 +145,10 @@ fn read_v2(
 }
 
 /// Reads lines `shallow ID` and `unshallow ID`, up to the end of their section.
-fn read_boundary(packets: &mut Packets<impl Read>) -> Result<Boundary, Failure> {
+fn read_boundary(packets: &mut Packets<impl Read>) -> Result<ShallowBoundary, Failure> {
     /// The maximum number of shallow commits.
     const MOST: usize = 1_000_000;
-    let mut boundary = Boundary::default();
+    let mut boundary = ShallowBoundary::default();
     while let Some(line) = packets.text()? {
         let (list, id) = match line.split_once(' ') {
             Some(("shallow", id)) => (&mut boundary.shallow, id),
@@ -203,9 +203,9 @@ mod tests {
         ObjectId([byte; 20])
     }
 
-    fn with_wanted<T>(depth: Option<u32>, test: impl FnOnce(&Wanted<'_>) -> T) -> T {
+    fn with_wanted<T>(depth: Option<u32>, test: impl FnOnce(&WantedObjects<'_>) -> T) -> T {
         let shallow = BTreeSet::from([id(2)]);
-        test(&Wanted {
+        test(&WantedObjects {
             wants: &[id(1)],
             haves: &[id(3)],
             shallow: &shallow,
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_pack_and_the_ends_of_history_are_read() {
-        let bytes = Request::default()
+        let bytes = PacketRequest::default()
             .line("shallow-info")
             .line(&format!("shallow {}", id(7)))
             .delimiter()
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_server_that_gives_up_is_quoted() {
-        let bytes = Request::default()
+        let bytes = PacketRequest::default()
             .line("packfile")
             .data(b"\x03out of memory")
             .flush();
@@ -295,7 +295,7 @@ mod tests {
             tail in prop::collection::vec(any::<u8>(), 0..200),
             v2 in any::<bool>(),
         ) {
-            let mut bytes = Request::default().lines(lines).into_bytes();
+            let mut bytes = PacketRequest::default().lines(lines).into_bytes();
             bytes.extend(tail);
             let version = if v2 { Version::V2 } else { Version::V0 };
             let capabilities = capabilities(version, &["side-band-64k"]);

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::capabilities::{Capabilities, Size};
-use super::packet::{Packets, Request};
+use super::packet::{PacketRequest, Packets};
 use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::codex::remote::refs::Refs;
@@ -25,8 +25,8 @@ pub(in crate::codex::remote::native) fn request(
 }
 
 /// The start of a command of version 2.
-pub(super) fn command(capabilities: &Capabilities, name: &str) -> Request {
-    Request::default()
+pub(super) fn command(capabilities: &Capabilities, name: &str) -> PacketRequest {
+    PacketRequest::default()
         .line(&format!("command={name}"))
         .lines(capabilities.has("agent").then_some(AGENT))
         .lines(capabilities.has("object-format").then_some(OBJECT_FORMAT))
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn refs_and_symbolic_refs_are_read() {
-        let bytes = Request::default()
+        let bytes = PacketRequest::default()
             .lines([
                 "11 HEAD symref-target:refs/heads/main",
                 "11 refs/heads/main",
@@ -98,14 +98,14 @@ mod tests {
     #[test]
     fn an_unborn_head_is_no_ref() {
         let line = "unborn HEAD symref-target:refs/heads/main";
-        let bytes = Request::default().line(line).flush().into_bytes();
+        let bytes = PacketRequest::default().line(line).flush().into_bytes();
         assert!(read(&mut Packets::new(&bytes[..])).unwrap().is_empty());
     }
 
     proptest! {
         #[test]
         fn hostile_lists_never_panic(lines in prop::collection::vec("\\PC{0,80}", 0..10)) {
-            let bytes = Request::default().lines(lines).flush().into_bytes();
+            let bytes = PacketRequest::default().lines(lines).flush().into_bytes();
             let _ = read(&mut Packets::new(&bytes[..]));
         }
     }

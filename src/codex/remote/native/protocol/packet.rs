@@ -126,9 +126,9 @@ pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
 
 /// A request that is small enough for the memory.
 #[derive(Default)]
-pub(in crate::codex::remote::native) struct Request(Vec<u8>);
+pub(in crate::codex::remote::native) struct PacketRequest(Vec<u8>);
 
-impl Request {
+impl PacketRequest {
     /// Adds a line of text. It must contain no newline and fit into a packet, like ids, names and
     /// capabilities.
     pub(in crate::codex::remote::native) fn line(mut self, text: &str) -> Self {
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn requests_are_framed_as_git_frames_them() {
-        let bytes = Request::default()
+        let bytes = PacketRequest::default()
             .line("command=ls-refs")
             .delimiter()
             .lines(["symrefs"])
@@ -275,7 +275,7 @@ mod tests {
         #[test]
         fn what_was_framed_is_read_back(lines in prop::collection::vec("[ -~]{1,300}", 0..20)) {
             prop_assume!(lines.iter().all(|line| !line.starts_with("ERR ")));
-            let bytes = Request::default().lines(&lines).flush().into_bytes();
+            let bytes = PacketRequest::default().lines(&lines).flush().into_bytes();
             let mut packets = packets(&bytes);
             for line in &lines {
                 prop_assert_eq!(packets.text().unwrap(), Some(line.clone()));

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::capabilities::Capabilities;
-use super::packet::{Messages, Packet, Packets, Request, server_error};
+use super::packet::{Messages, Packet, PacketRequest, Packets, server_error};
 use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
@@ -42,7 +42,7 @@ pub(in crate::codex::remote::native) fn request(
     let Update { old, new, name } = update;
     let asked = asked(capabilities).join(" ");
     let command = format!("{} {new} {name}\0 {asked}", old.unwrap_or(none));
-    Request::default()
+    PacketRequest::default()
         .data(command.as_bytes())
         .flush()
         .into_bytes()
@@ -168,7 +168,7 @@ mod tests {
 
     fn banded(report: &[u8]) -> Vec<u8> {
         let packet = [&[1], report].concat();
-        Request::default()
+        PacketRequest::default()
             .data(b"\x02hook\n")
             .data(&packet)
             .flush()
@@ -223,7 +223,7 @@ mod tests {
                 Report::Accepted(Some("refs/for/main".to_owned())),
             ),
         ] {
-            let plain = Request::default().lines(lines).flush().into_bytes();
+            let plain = PacketRequest::default().lines(lines).flush().into_bytes();
             assert_eq!(report(&banded(&plain)).unwrap(), expected, "{main}");
             // Outside of the side band, as Gitblit sends it.
             assert_eq!(report(&plain).unwrap(), expected);
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_report_that_is_missing_or_of_another_ref_is_no_success() {
         let other = ["unpack ok", "ok refs/heads/main2"];
-        let other = Request::default().lines(other).flush().into_bytes();
+        let other = PacketRequest::default().lines(other).flush().into_bytes();
         for answer in [&b""[..], b"0000", &banded(b"0000"), &banded(&other)] {
             assert!(report(answer).is_err());
         }
