@@ -47,6 +47,15 @@ impl Drop for Running {
 #[non_exhaustive]
 pub struct Interrupted(pub i32);
 
+/// The effect of a signal on an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnSignal {
+    /// The operation stops.
+    Stop,
+    /// The operation continues: data was sent, so the result must be awaited and reported.
+    GoOn,
+}
+
 impl Interrupt {
     /// Requests a stop because of `signal`.
     pub fn request(&self, signal: i32) {

@@ -7,9 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::remote::OnSignal;
 use crate::environment::Environment;
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::interrupt::{Interrupt, Interrupted, OnSignal};
 use crate::platform;
 
 /// Variables of git that a child must not inherit: they would direct it to another repository or

@@ -21,12 +21,11 @@ use std::time::Duration;
 use super::child_process::{self, Finished, RunError, Watch};
 use super::git_config::Settings;
 use super::identity::Person;
-use super::remote::OnSignal;
 use super::store::StoreError;
 use super::temp_clone::TempCloneDir;
 use crate::config::SignMode;
 use crate::environment::Environment;
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::interrupt::{Interrupt, Interrupted, OnSignal};
 use crate::object::{Kind, ObjectId, hash};
 use crate::paths::{escaped, shown};
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Purpose;
+use super::transport::Purpose;
 use crate::codex::git_config::Settings;
 use crate::codex::remote::credential::{self, Credential};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};

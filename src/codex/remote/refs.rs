@@ -1,7 +1,7 @@
 //! Finds branches in the refs that a remote lists.
 
 use super::context::RemoteContext;
-use super::{FIRST_BRANCH, RemoteRefs};
+use super::transport::{FIRST_BRANCH, RemoteRefs};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 

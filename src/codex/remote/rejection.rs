@@ -2,7 +2,39 @@
 
 use super::error_messages::{relevant_lines, status_of_push};
 use super::server_message::{is_of_server, server_words};
-use super::{Rejection, RejectionKind};
+
+/// The reason for a rejected push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// Decides whether the push is repeated.
+    pub kind: RejectionKind,
+    /// The reason that was given for the ref.
+    pub reason: String,
+    /// The server's messages, one string per line.
+    pub words: Vec<String>,
+}
+
+impl Rejection {
+    /// Whether the server rejected the push because it hides the branch (`transfer.hideRefs`).
+    pub fn is_of_hidden_branch(&self) -> bool {
+        self.reason.contains("hidden ref")
+    }
+}
+
+/// The kinds of rejections, which decide whether a push is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// The branch has another tip than the expected one.
+    Outdated,
+    /// Another push holds the lock of the branch: the same push may succeed a moment later.
+    Locked,
+    /// The server does not accept this push.
+    Declined,
+    /// The server does not accept a request of this size.
+    TooLarge,
+}
 
 /// The result for the ref of a push.
 #[derive(Debug, PartialEq, Eq)]

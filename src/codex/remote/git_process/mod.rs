@@ -19,11 +19,9 @@ use super::error_messages::{
 };
 use super::http_response::{is_rate_limit, retry_after};
 use super::refs::{NOT_GIT, Refs, SHA_256, WantedRefs};
-use super::rejection;
+use super::rejection::{self, Rejection, RejectionKind};
 use super::server_message::server_words;
-use super::{
-    Depth, OnSignal, Purpose, PushReply, Rejection, RejectionKind, RemoteRefs, Target, Transport,
-};
+use super::transport::{Depth, Purpose, PushReply, RemoteRefs, Target, Transport};
 use crate::codex::child_process::{self, Finished, RunError, Watch};
 use crate::codex::clone_check::TIP;
 use crate::codex::git_config::Settings;
@@ -36,7 +34,7 @@ use crate::codex::remote::native::ssh;
 use crate::codex::store::Store;
 use crate::environment::Environment;
 use crate::event::{Event, Stage};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, OnSignal};
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;

@@ -18,11 +18,11 @@ use super::protocol::push::{Report, Update};
 use super::protocol::{fetch, list, push};
 use super::server_notes::ServerNotes;
 use crate::codex::push_contents::PushContents;
-use crate::codex::remote::OnSignal;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::refs::{Refs, SHA_256};
 use crate::codex::store::Store;
+use crate::interrupt::OnSignal;
 use crate::object::ObjectId;
 
 /// After a push that lost a race, an older list of refs is probably outdated, so a fetch lists the

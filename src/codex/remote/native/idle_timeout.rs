@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
-use crate::codex::remote::OnSignal;
 use crate::codex::remote::error::RemoteErrorKind;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, OnSignal};
 use crate::platform::{self, AsFd, BorrowedFd, Ready};
 
 /// The interval at which a waiting thread checks for signals.

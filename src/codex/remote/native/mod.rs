@@ -41,15 +41,14 @@ use super::context::RemoteContext;
 use super::error::{RemoteError, RemoteErrorKind};
 use super::git_process::{self, GitProcess};
 use super::refs::Refs;
-use super::rejection;
+use super::rejection::{self, Rejection, RejectionKind};
 use super::server_message::{marked, server_words};
-use super::{
-    Depth, OnSignal, Purpose, PushReply, Rejection, RejectionKind, RemoteRefs, Target, Transport,
-};
+use super::transport::{Depth, Purpose, PushReply, RemoteRefs, Target, Transport};
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
 use crate::codex::store::Store;
 use crate::config::TransportChoice;
+use crate::interrupt::OnSignal;
 use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;

@@ -9,10 +9,10 @@ use super::failure::Failure;
 use super::protocol::capabilities::Service;
 use super::service_process::ServiceProgram;
 use crate::codex::child_process::{self, Watch};
-use crate::codex::remote::OnSignal;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::environment::Environment;
+use crate::interrupt::OnSignal;
 use crate::paths::escaped;
 use crate::workspace::Timeouts;
 

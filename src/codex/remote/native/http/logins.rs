@@ -9,12 +9,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::codex::child_process::{self, RunError, Watch};
-use crate::codex::remote::OnSignal;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::failure::Failure;
 use crate::environment::Environment;
+use crate::interrupt::OnSignal;
 use crate::secret::Secret;
 
 /// That `.netrc` has a login, as a sentence for an error message.
