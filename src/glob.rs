@@ -9,7 +9,7 @@
 //!
 //! `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` work, and `**` as a whole segment. A pattern without `/`
 //! matches at the root only. Dot files match like any other. An invalid UTF-8 byte counts as one
-//! character. Constructs of other dialects are refused by name, because a pattern that silently
+//! character. Constructs of other dialects are rejected by name, because a pattern that silently
 //! matches nothing publishes or deletes the wrong files.
 
 mod parse;
@@ -32,7 +32,7 @@ const MAX_TOKENS: usize = 100_000;
 /// An alternative may have this many segments: the states of a match are the bits of a `u64`.
 const MAX_SEGMENTS: usize = 63;
 
-/// Why a pattern is refused.
+/// The reason for which a pattern is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidGlob {
@@ -391,7 +391,7 @@ impl Globs {
 }
 
 impl Sieve {
-    /// `None` if globset refuses a pattern, because the set is too large for it: every pattern is
+    /// `None` if globset rejects a pattern, because the set is too large for it: every pattern is
     /// matched then.
     fn new(globs: &[Glob]) -> Option<Self> {
         let mut builder = GlobSetBuilder::new();

@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_could_leave_or_harm_the_codex_are_refused() {
+    fn paths_that_could_leave_or_harm_the_codex_are_rejected() {
         for bad in [
             "",
             "/",

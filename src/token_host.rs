@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_host_alone_is_refused() {
+    fn text_that_is_not_only_a_host_is_rejected() {
         for text in [
             "",
             "https://git.acme.com",

@@ -188,7 +188,7 @@ impl Parser<'_> {
         Ok((Class { negated, ranges }, at + 1))
     }
 
-    /// Refuses `[:alpha:]`, `[.a.]` and `[=a=]`.
+    /// Rejects `[:alpha:]`, `[.a.]` and `[=a=]`.
     fn check_posix(&self, text: &[char]) -> Result<(), InvalidGlob> {
         let Some(kind) = text.get(1).filter(|c| matches!(c, ':' | '.' | '=')) else {
             return Ok(());

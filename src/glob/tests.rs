@@ -83,7 +83,7 @@ fn braces_may_hold_slashes_and_double_stars() {
 }
 
 #[test]
-fn unsupported_constructs_are_refused_by_name() {
+fn unsupported_constructs_are_rejected_by_name() {
     for (pattern, construct) in [
         ("!docs/**", "`!` does not negate"),
         ("docs/{!a,b}", "`!` does not negate"),
@@ -129,7 +129,7 @@ fn unsupported_constructs_are_refused_by_name() {
 }
 
 #[test]
-fn no_pattern_is_too_large_to_be_refused() {
+fn no_pattern_is_too_large_to_be_rejected() {
     let nested = |depth: usize| "{".repeat(depth) + "a" + &"}".repeat(depth);
     let choices = |count: usize| "{a,b}".repeat(count);
     for (pattern, reason) in [
@@ -283,7 +283,7 @@ proptest! {
 
     /// No text makes the parser fail other than by an error.
     #[test]
-    fn any_text_is_parsed_or_refused(text in "[a!@*?{},./\\[\\]():^-]{0,30}") {
+    fn any_text_is_parsed_or_rejected(text in "[a!@*?{},./\\[\\]():^-]{0,30}") {
         if let Ok(glob) = Glob::new(&text) {
             prop_assert!(glob.specimens(OTHER).iter().all(|specimen| glob.matches(specimen)), "{:?}", glob);
         }

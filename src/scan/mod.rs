@@ -3,7 +3,7 @@
 //!
 //! A missing or unreadable root is an error and never an empty project. A file that changes while
 //! it is read is an error. Nothing outside the root is opened: every file is opened relative to a
-//! handle of the root that refuses to leave it, so that links which are created in the meantime
+//! handle of the root that does not leave it, so that links which are created in the meantime
 //! have no effect.
 
 mod boundary;

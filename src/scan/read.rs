@@ -162,15 +162,15 @@ impl SourceRoot {
     /// link is resolved first if its target is inside the root.
     fn open_file(&self, path: &Path) -> io::Result<File> {
         let options = platform::reading();
-        self.dir.open_with(path, &options).or_else(|refused| {
+        self.dir.open_with(path, &options).or_else(|rejected| {
             let real = self
                 .path
                 .join(path)
                 .canonicalize()
-                .map_err(|_| io::Error::from(refused.kind()))?;
+                .map_err(|_| io::Error::from(rejected.kind()))?;
             match real.strip_prefix(&self.path) {
                 Ok(inside) if inside != path => self.dir.open_with(inside, &options),
-                _ => Err(refused),
+                _ => Err(rejected),
             }
         })
     }

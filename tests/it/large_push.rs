@@ -133,10 +133,10 @@ fn server_that_requires_a_length_gets_it() {
 }
 
 #[test]
-fn refusal_in_the_middle_of_a_push_is_not_lost() {
+fn rejection_in_the_middle_of_a_push_is_reported() {
     for (status, code, kind) in [(413, 5, "too-large"), (403, 4, "forbidden")] {
         let world = world();
-        world.server().refuse_early(status);
+        world.server().reject_early(status);
         let document = world.sync_large().code(code).json();
         assert_eq!(document["error"]["kind"], kind, "{document}");
         assert_eq!(document["pushed"], false, "{document}");

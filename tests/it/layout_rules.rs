@@ -219,7 +219,7 @@ fn use_in_another_file_is_a_violation() {
     assert_eq!(PROCESS_STATE.violations("cli/mod.rs", text), [""; 0]);
 }
 
-/// Tests are named by module and function, as `trust::a_file_of_another_user_decides_nothing`.
+/// Tests are named by module and function, as `trust::file_of_another_user_is_ignored`.
 #[test]
 fn tests_that_the_security_page_names_exist() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -175,7 +175,7 @@ fn a_server_that_wants_to_be_greeted_is_greeted() {
 }
 
 #[test]
-fn a_push_that_is_refused_by_its_status_is_no_open_question() {
+fn push_that_is_rejected_by_its_status_has_a_known_result() {
     for (status, code) in [(400, 4), (405, 4), (413, 5)] {
         let world = World::native(None);
         world

@@ -17,7 +17,7 @@ fn published(codex: &Codex) -> Vec<String> {
 }
 
 #[test]
-fn a_class_never_matches_a_slash() {
+fn character_class_does_not_match_a_slash() {
     let sandbox = Sandbox::new();
     let codex = workspace(&sandbox, r#"{ include: ["docs/*[!_]*.md"] }"#);
     let theirs = "projects/alpha/docs/sub/theirs.md";
@@ -37,7 +37,7 @@ fn a_class_never_matches_a_slash() {
 }
 
 #[test]
-fn an_excluded_directory_is_not_published() {
+fn excluded_directory_is_not_published() {
     for exclude in [
         "docs/private",
         "docs/private/",
@@ -66,7 +66,7 @@ fn an_excluded_directory_is_not_published() {
 }
 
 #[test]
-fn a_literal_include_covers_a_directory() {
+fn literal_include_matches_everything_below_a_directory() {
     for (to_codex, expected) in [
         (r#"{ include: ["docs"] }"#, "docs/x/a.md"),
         (r#"{ include: ["docs/"] }"#, "docs/x/a.md"),
@@ -96,7 +96,7 @@ fn a_literal_include_covers_a_directory() {
 }
 
 #[test]
-fn characters_are_matched_not_bytes() {
+fn question_mark_matches_a_character_instead_of_a_byte() {
     let sandbox = Sandbox::new();
     let codex = workspace(&sandbox, r#"{ include: ["docs/?.md", "lib/[äöü].md"] }"#);
     sandbox.write("ws/alpha/docs/ü.md", "u");
@@ -122,7 +122,7 @@ fn characters_are_matched_not_bytes() {
 }
 
 #[test]
-fn braces_may_hold_double_stars_and_slashes() {
+fn braces_can_contain_double_stars_and_slashes() {
     let sandbox = Sandbox::new();
     let codex = workspace(
         &sandbox,
@@ -146,7 +146,7 @@ fn braces_may_hold_double_stars_and_slashes() {
 }
 
 #[test]
-fn unsupported_constructs_are_refused_by_name() {
+fn unsupported_constructs_are_rejected_by_name() {
     for (pattern, construct) in [
         ("docs/@(secret|private)/**", "`@(`"),
         ("docs/!(a)/**", "`!(`"),
@@ -182,7 +182,7 @@ fn unsupported_constructs_are_refused_by_name() {
 }
 
 #[test]
-fn a_negated_pattern_has_a_hint_for_its_list() {
+fn negated_pattern_has_a_hint_for_its_list() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
     let narrower = "hint: an exclude cannot be undone: write narrower excludes instead";
@@ -210,7 +210,7 @@ fn a_negated_pattern_has_a_hint_for_its_list() {
 }
 
 #[test]
-fn an_oversized_pattern_is_refused_with_its_beginning() {
+fn oversized_pattern_is_rejected_and_shown_in_part() {
     let braces = "{".repeat(100_000) + "a,b" + &"}".repeat(100_000);
     let long = "a".repeat(1 << 20);
     for pattern in [braces, long] {
@@ -234,7 +234,7 @@ fn an_oversized_pattern_is_refused_with_its_beginning() {
 }
 
 #[test]
-fn a_directory_in_the_codex_is_never_replaced_by_a_file() {
+fn directory_in_the_codex_is_not_replaced_by_a_file() {
     for name in [".gitmodules", ".git", "..", "a/b", "git~1"] {
         let sandbox = Sandbox::new();
         let codex = sandbox.workspace(&["alpha"], "");
@@ -272,7 +272,7 @@ fn plant_library(sandbox: &Sandbox, codex: &Codex, library: &str) {
 }
 
 #[test]
-fn a_skipped_source_keeps_the_file_that_a_glob_fills() {
+fn skipped_source_keeps_the_file_that_a_glob_maps_to() {
     for (target, symlinks) in [
         ("../../outside", "follow-inside"),
         ("nowhere", "follow-inside"),
@@ -311,7 +311,7 @@ fn a_skipped_source_keeps_the_file_that_a_glob_fills() {
 }
 
 #[test]
-fn a_preserved_link_hides_files_of_other_rules_only() {
+fn preserved_link_hides_only_files_of_other_rules() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "  sync: { symlinks: preserve }\n");
     let config = "projects.alpha={mappings=[{from='docs/**/x.md', to='one.md'}, {from='docs/*/y.md', to='kept/'}], \
@@ -339,7 +339,7 @@ fn a_preserved_link_hides_files_of_other_rules_only() {
 }
 
 #[test]
-fn a_skipped_source_keeps_the_copy_that_several_sources_share() {
+fn skipped_source_keeps_the_copy_that_several_sources_map_to() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     let config = "projects.alpha.mappings=[{from='a.md', to='one.md'}, {from='b.md', to='one.md'}]";
@@ -363,7 +363,7 @@ fn a_skipped_source_keeps_the_copy_that_several_sources_share() {
 }
 
 #[test]
-fn a_file_that_every_source_is_excluded_from_is_not_owned() {
+fn file_whose_sources_are_all_excluded_is_not_owned() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
     codex.commit(&[("100644", "projects/alpha/one.md", "theirs")], &[]);
@@ -443,7 +443,7 @@ fn defaults_that_match_nothing_are_not_reported() {
 }
 
 #[test]
-fn a_shared_pattern_is_reported_once_if_it_matches_in_no_project() {
+fn shared_pattern_that_matches_in_no_project_is_reported_once() {
     let sandbox = Sandbox::new();
     let include = "  sync: { to_codex: { include: ['docs/**', 'README.md', 'dosc/**'] } }\n";
     sandbox.workspace(&["alpha", "beta"], include);
@@ -457,7 +457,7 @@ fn a_shared_pattern_is_reported_once_if_it_matches_in_no_project() {
 }
 
 #[test]
-fn a_pattern_that_pulls_nothing_is_reported() {
+fn pattern_that_pulls_nothing_is_reported() {
     let sandbox = Sandbox::new();
     let more = "  sync: { from_codex: { include: ['codex://acme/core/docs', 'codex://acme/croe/docs/**'] } }\n";
     let codex = sandbox.workspace(&["alpha"], more);
@@ -490,7 +490,7 @@ fn a_pattern_that_pulls_nothing_is_reported() {
 }
 
 #[test]
-fn an_excluded_directory_has_no_members_below() {
+fn excluded_directory_has_no_members_below() {
     let sandbox = Sandbox::new();
     for member in ["l/old/a", "l/new", "l/old2", "x/a/b"] {
         sandbox.write(&format!("ws/{member}/README.md"), "a");

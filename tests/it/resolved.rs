@@ -47,7 +47,7 @@ fn published(sandbox: &Sandbox, codex: &Codex, variables: &[(&str, &str)]) -> Ve
 const SELF: &str = "  project: self\n";
 
 #[test]
-fn a_directory_link_does_not_lead_to_private_files() {
+fn link_to_a_directory_does_not_publish_its_private_files() {
     let private = [
         ".fractary/config.local.toml.orig",
         ".fractary/env/.env",
@@ -84,7 +84,7 @@ fn a_directory_link_does_not_lead_to_private_files() {
 }
 
 #[test]
-fn a_link_into_private_files_is_not_followed() {
+fn link_to_a_private_file_is_not_followed() {
     for policy in ["follow-inside", "preserve", "skip"] {
         let private = [
             ".fractary/config.local.toml.orig",
@@ -112,7 +112,7 @@ fn a_link_into_private_files_is_not_followed() {
 }
 
 #[test]
-fn a_link_does_not_lead_into_another_projects_root() {
+fn link_into_the_root_of_another_project_is_not_followed() {
     for target in [
         "../other",
         "../other/docs",
@@ -136,7 +136,7 @@ fn a_link_does_not_lead_into_another_projects_root() {
 }
 
 #[test]
-fn a_private_file_behind_a_link_is_private_by_its_target_too() {
+fn link_is_private_if_its_target_is_private() {
     let (sandbox, codex) = world(
         SELF,
         &[
@@ -173,7 +173,7 @@ fn a_private_file_behind_a_link_is_private_by_its_target_too() {
 }
 
 #[test]
-fn a_directory_named_like_gits_is_not_mistaken_for_it() {
+fn directory_with_a_name_like_dot_git_is_published() {
     let (sandbox, codex) = world(SELF, &[]);
     sandbox.write("ws/.github/guide.md", "guide");
     symlink("../.github", sandbox.path("ws/docs/l")).unwrap();
@@ -185,7 +185,7 @@ fn a_directory_named_like_gits_is_not_mistaken_for_it() {
 }
 
 #[test]
-fn a_link_that_is_not_taken_keeps_the_copy_in_the_codex() {
+fn skipped_link_keeps_its_copy_in_the_codex() {
     let (sandbox, codex) = world(SELF, &[".fractary/env/.env"]);
     codex.commit(
         &[
@@ -207,7 +207,7 @@ fn a_link_that_is_not_taken_keeps_the_copy_in_the_codex() {
 }
 
 #[test]
-fn the_current_directory_is_in_the_innermost_project_behind_a_link() {
+fn current_directory_behind_a_link_selects_the_innermost_project() {
     let sandbox = Sandbox::new();
     let everything = "  project: self\n  workspace: { members: ['links/*'] }\n";
     sandbox.workspace(&[], everything);
@@ -228,7 +228,7 @@ fn the_current_directory_is_in_the_innermost_project_behind_a_link() {
 }
 
 #[test]
-fn links_are_resolved_also_where_the_target_does_not_exist() {
+fn links_above_a_missing_directory_are_resolved() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();
     let at = |path: &str| root.join(path);

@@ -64,7 +64,7 @@ fn is_signed(codex: &Codex) -> bool {
 
 /// The error of a sync that cannot sign: nothing was pushed, and nothing is left.
 #[track_caller]
-fn refused(sandbox: &Sandbox, codex: &Codex, output: Output) -> Value {
+fn rejected(sandbox: &Sandbox, codex: &Codex, output: Output) -> Value {
     let document = output.code(3).json();
     assert_eq!(document["pushed"], false);
     assert_eq!(document["attempts"], 0);
@@ -338,7 +338,7 @@ fn keys_and_programs_that_do_not_exist_are_errors_before_the_push() {
         (key_is(&open), "failed", ["UNPROTECTED", &open]),
     ] {
         sign_with_ssh(&sandbox, &settings);
-        let error = refused(&sandbox, &codex, sandbox.run(&["sync", "--all", "--json"]));
+        let error = rejected(&sandbox, &codex, sandbox.run(&["sync", "--all", "--json"]));
         assert_eq!(error["kind"], format!("signing-{kind}"), "{settings}");
         let text = text_of(&error);
         for part in texts
@@ -359,7 +359,7 @@ fn openpgp_key_that_does_not_exist_is_an_error_before_the_push() {
     let mut command =
         sandbox.program(&["sync", "--all", "--json", "--config", "commit.sign=always"]);
     gnupg.apply(&mut command);
-    let error = refused(&sandbox, &codex, sandbox.finish(command));
+    let error = rejected(&sandbox, &codex, sandbox.finish(command));
     assert_eq!(error["kind"], "signing-key-missing");
     let text = text_of(&error);
     for part in [
@@ -377,7 +377,7 @@ fn locked_ssh_key_is_an_error_and_never_a_prompt() {
     let key = ssh_key(&sandbox, "keys/id", "secret");
     sign_with_ssh_key(&sandbox, format!("{}.pub", key.display()));
 
-    let error = refused(&sandbox, &codex, sandbox.run(&["sync", "--all", "--json"]));
+    let error = rejected(&sandbox, &codex, sandbox.run(&["sync", "--all", "--json"]));
     assert_eq!(error["kind"], "signing-key-locked");
     let add = format!("`ssh-add {}`", key.display());
     assert!(text_of(&error).contains(&add), "{error}");
@@ -429,7 +429,7 @@ fn openpgp_key_is_unlocked_by_pinentry_once() {
             let asked = std::fs::read_to_string(&asked).unwrap();
             assert_eq!(asked.lines().count(), 1);
         } else {
-            let error = refused(&sandbox, &codex, output);
+            let error = rejected(&sandbox, &codex, output);
             assert_eq!(error["kind"], "signing-key-locked");
             assert!(text_of(&error).contains("GPG_TTY"), "{error}");
         }
@@ -489,7 +489,7 @@ fn workspace_cannot_choose_the_signing_program() {
                 key.display()
             ),
         );
-        refused(&sandbox, &codex, sync());
+        rejected(&sandbox, &codex, sync());
         assert!(!mark.exists());
     }
 

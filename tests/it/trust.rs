@@ -27,7 +27,7 @@ fn give_away(sandbox: &Sandbox, paths: &[&str]) {
 }
 
 #[track_caller]
-fn is_refused(output: &Output, file: &str) {
+fn is_rejected(output: &Output, file: &str) {
     assert_eq!(output.code, Some(3), "{}", output.stderr);
     for part in [
         file,
@@ -56,7 +56,7 @@ fn workspace() -> (Sandbox, Codex) {
 }
 
 #[test]
-fn a_file_of_another_user_decides_nothing() {
+fn file_of_another_user_is_ignored() {
     if !can_give_away() {
         return;
     }
@@ -71,13 +71,13 @@ fn a_file_of_another_user_decides_nothing() {
     ] {
         let (sandbox, codex) = workspace();
         give_away(&sandbox, &[file]);
-        is_refused(&sandbox.run(&["sync", "--all"]), &file[3..]);
+        is_rejected(&sandbox.run(&["sync", "--all"]), &file[3..]);
         assert_eq!(codex.tip(), None, "{file}");
     }
 }
 
 #[test]
-fn a_link_to_or_from_another_users_file_decides_nothing() {
+fn link_to_or_from_a_file_of_another_user_is_ignored() {
     if !can_give_away() {
         return;
     }
@@ -97,12 +97,12 @@ fn a_link_to_or_from_another_users_file_decides_nothing() {
         symlink("../../kept.yaml", sandbox.path("ws/.fractary/second.yaml")).unwrap();
         sandbox.run(&["config", "validate"]).code(0);
         give_away(&sandbox, &[foreign]);
-        is_refused(&sandbox.run(&["config", "validate"]), "config.yaml");
+        is_rejected(&sandbox.run(&["config", "validate"]), "config.yaml");
     }
 }
 
 #[test]
-fn a_file_of_the_current_directorys_owner_is_read() {
+fn file_of_the_owner_of_the_current_directory_is_read() {
     if !can_give_away() {
         return;
     }
@@ -121,7 +121,7 @@ fn a_file_of_the_current_directorys_owner_is_read() {
 }
 
 #[test]
-fn a_directory_that_is_declared_safe_is_read_whoever_owns_it() {
+fn directory_in_safe_directory_is_read_with_any_owner() {
     if !can_give_away() {
         return;
     }
@@ -180,12 +180,12 @@ fn a_directory_that_is_declared_safe_is_read_whoever_owns_it() {
             ("GIT_CONFIG_KEY_0", "safe.directory"),
             ("GIT_CONFIG_VALUE_0", ""),
         ];
-        is_refused(&validate(&of_command), ".fractary/config.yaml");
+        is_rejected(&validate(&of_command), ".fractary/config.yaml");
     }
 }
 
 #[test]
-fn a_workspace_cannot_declare_itself_safe() {
+fn workspace_cannot_declare_itself_safe() {
     if !can_give_away() {
         return;
     }
@@ -195,7 +195,7 @@ fn a_workspace_cannot_declare_itself_safe() {
     sandbox.git(&sandbox.path("ws"), &["config", "safe.directory", "*"]);
     sandbox.write("ws/.fractary/env/.env", "FRACTARY_CODEX_SAFE_DIRECTORY=*\n");
     let output = sandbox.run(&["config", "validate"]);
-    is_refused(&output, "config.local.yaml");
+    is_rejected(&output, "config.local.yaml");
     fs::remove_file(sandbox.path("ws/.fractary/config.local.yaml")).unwrap();
     let output = sandbox.run(&["config", "validate"]).code(0);
     assert!(
@@ -208,7 +208,7 @@ fn a_workspace_cannot_declare_itself_safe() {
 }
 
 #[test]
-fn another_users_file_further_out_matters_only_where_it_covers() {
+fn file_of_another_user_in_a_parent_is_an_error_only_if_it_covers_the_directory() {
     if !can_give_away() {
         return;
     }
@@ -223,7 +223,7 @@ fn another_users_file_further_out_matters_only_where_it_covers() {
         give_away(&sandbox, &[".fractary", ".fractary/config.yaml"]);
         let output = sandbox.run(&["config", "validate"]);
         if covers {
-            is_refused(&output, ".fractary/config.yaml");
+            is_rejected(&output, ".fractary/config.yaml");
         } else {
             assert_eq!(output.code, Some(0), "{outer}: {}", output.stderr);
         }
@@ -231,7 +231,7 @@ fn another_users_file_further_out_matters_only_where_it_covers() {
 }
 
 #[test]
-fn naming_a_file_is_trusting_its_owner() {
+fn file_that_is_named_by_the_user_is_read_with_any_owner() {
     if !can_give_away() {
         return;
     }
@@ -343,7 +343,7 @@ fn was_sent_to(server: &HttpServer) -> bool {
 }
 
 #[test]
-fn a_token_of_the_user_goes_to_the_host_of_its_own_url() {
+fn token_of_the_user_is_sent_to_the_host_of_its_own_url() {
     let user = "codex: { remote: { url: OWN_URL, token: SECRET } }\n";
     let world = Hosts::new();
     world.user(user);
@@ -370,7 +370,7 @@ fn a_token_of_the_user_goes_to_the_host_of_its_own_url() {
 }
 
 #[test]
-fn a_token_of_the_user_without_a_host_is_refused() {
+fn token_of_the_user_without_a_host_is_rejected() {
     let hosts = Hosts::new();
     hosts.user("codex: { remote: { token: SECRET } }\n");
     // A host that the workspace names is none that the user chose, and neither is one from its
@@ -395,7 +395,7 @@ fn a_token_of_the_user_without_a_host_is_refused() {
 }
 
 #[test]
-fn a_pinned_token_is_an_error_for_another_host() {
+fn token_with_a_host_is_an_error_for_another_host() {
     for (user, pin) in [
         (
             "codex: { remote: { token: SECRET, token_host: OWN } }\n",
@@ -428,7 +428,7 @@ fn a_pinned_token_is_an_error_for_another_host() {
 }
 
 #[test]
-fn a_token_of_the_run_goes_to_the_resolved_url_unless_it_is_pinned() {
+fn token_of_the_run_is_sent_to_the_resolved_url_unless_it_has_a_host() {
     let token = ("FRACTARY_CODEX_REMOTE__TOKEN", "SECRET");
     let hosts = Hosts::new();
     hosts.workspace("  remote: { url: OTHER_URL }\n");
@@ -468,7 +468,7 @@ fn a_token_of_the_run_goes_to_the_resolved_url_unless_it_is_pinned() {
 }
 
 #[test]
-fn a_workspace_decides_where_its_own_token_goes() {
+fn workspace_chooses_the_host_of_its_own_token() {
     let hosts = Hosts::new();
     // The user's pin is for the user's token.
     hosts.user("codex: { remote: { token: other, token_host: git.acme.com } }\n");
@@ -477,7 +477,7 @@ fn a_workspace_decides_where_its_own_token_goes() {
 }
 
 #[test]
-fn a_token_in_the_users_remotes_has_a_host_of_its_own() {
+fn token_in_the_remotes_of_the_user_has_its_own_host() {
     // GitHub's where the entry names none.
     for (entry, host) in [
         ("acme/codex: { token: SECRET }", "github.com"),
@@ -513,7 +513,7 @@ fn a_token_in_the_users_remotes_has_a_host_of_its_own() {
 }
 
 #[test]
-fn the_jobs_token_goes_to_github_and_to_the_jobs_own_server() {
+fn token_of_the_job_is_sent_to_github_and_to_the_server_of_the_job() {
     for name in ["GITHUB_TOKEN", "GH_TOKEN"] {
         let hosts = Hosts::new();
         hosts.workspace("  remote: { url: OTHER_URL, token_host: OTHER, allow_insecure: true }\n");
@@ -537,7 +537,7 @@ fn the_jobs_token_goes_to_github_and_to_the_jobs_own_server() {
 }
 
 #[test]
-fn the_variables_of_a_workspace_are_not_put_into_the_users_file() {
+fn variables_of_a_workspace_are_not_expanded_in_the_file_of_the_user() {
     let hosts = Hosts::new();
     hosts.user("codex: { remote: { url: '${CODEX_URL:-OWN_URL}', token: SECRET } }\n");
     hosts.workspace("  remote: { url: OTHER_URL }\n");
@@ -549,7 +549,7 @@ fn the_variables_of_a_workspace_are_not_put_into_the_users_file() {
 }
 
 #[test]
-fn a_workspace_does_not_allow_plain_http_for_the_users_token() {
+fn workspace_cannot_allow_plain_http_for_the_token_of_the_user() {
     let hosts = Hosts::new();
     hosts.user("codex: { remote: { token: SECRET, token_host: codex.invalid } }\n");
     let remote = "url: 'http://codex.invalid/acme/codex.git', allow_insecure: true";
@@ -565,7 +565,7 @@ fn a_workspace_does_not_allow_plain_http_for_the_users_token() {
 }
 
 #[test]
-fn the_pin_is_explained_and_a_wrong_one_is_an_error() {
+fn token_host_is_explained_and_an_invalid_one_is_an_error() {
     let hosts = Hosts::new();
     hosts.workspace("  remote: { url: OWN_URL, token_host: Git.Acme.com }\n");
     let explained = hosts
@@ -600,7 +600,7 @@ fn the_pin_is_explained_and_a_wrong_one_is_an_error() {
 }
 
 #[test]
-fn a_cache_or_state_outside_the_workspace_is_the_users_to_choose() {
+fn only_the_user_can_choose_a_cache_or_state_outside_the_workspace() {
     for (key, variable) in [
         ("cache", "FRACTARY_CODEX_CACHE__DIR"),
         ("state", "FRACTARY_CODEX_STATE__DIR"),
@@ -659,7 +659,7 @@ fn a_cache_or_state_outside_the_workspace_is_the_users_to_choose() {
 }
 
 #[test]
-fn a_committed_link_does_not_move_the_cache_out_of_the_workspace() {
+fn committed_link_does_not_move_the_cache_out_of_the_workspace() {
     for link in [
         "ws/.fractary/codex/cache",
         "ws/.fractary/codex",
@@ -681,7 +681,7 @@ fn a_committed_link_does_not_move_the_cache_out_of_the_workspace() {
 }
 
 #[test]
-fn a_root_outside_the_workspace_needs_to_be_named() {
+fn root_outside_the_workspace_must_be_named() {
     let (sandbox, codex) = workspace();
     sandbox.write("other-repo/README.md", "theirs");
     symlink(sandbox.path("other-repo"), sandbox.path("ws/services/zz")).unwrap();
@@ -722,7 +722,7 @@ fn a_root_outside_the_workspace_needs_to_be_named() {
 }
 
 #[test]
-fn the_run_may_name_members_outside_the_workspace() {
+fn run_can_name_members_outside_the_workspace() {
     let (sandbox, codex) = workspace();
     sandbox.write("other-repo/README.md", "theirs");
     symlink("../other-repo", sandbox.path("ws/zz")).unwrap();
@@ -733,7 +733,7 @@ fn the_run_may_name_members_outside_the_workspace() {
 }
 
 #[test]
-fn two_projects_with_one_root_are_an_error() {
+fn two_projects_with_the_same_root_are_an_error() {
     let (sandbox, codex) = workspace();
     sandbox.write("ws/services/plain/README.md", "plain");
     symlink("plain", sandbox.path("ws/services/link")).unwrap();
@@ -765,7 +765,7 @@ fn two_projects_with_one_root_are_an_error() {
 }
 
 #[test]
-fn a_pipelines_token_reaches_the_url_of_the_workspace() {
+fn token_of_a_pipeline_is_sent_to_the_url_of_the_workspace() {
     // As the action in the README gives it, and as the README's workspace reads it.
     for (remote, variable) in [
         ("url: OWN_URL", "FRACTARY_CODEX_REMOTE__TOKEN"),
@@ -782,7 +782,7 @@ fn a_pipelines_token_reaches_the_url_of_the_workspace() {
 }
 
 #[test]
-fn a_cache_is_never_in_git_or_in_the_configuration_or_over_a_project() {
+fn cache_cannot_be_in_git_or_configuration_or_contain_a_project() {
     for (directory, reason) in [
         (".git", "is reserved"),
         ("sub/.git/hooks", "is reserved"),

@@ -82,7 +82,7 @@ fn branch_of_the_first_sync_is_used_by_the_next_one() {
 }
 
 /// The JSON document of a usage error.
-fn refused(sandbox: &Sandbox, arguments: &[&str]) -> serde_json::Value {
+fn rejected(sandbox: &Sandbox, arguments: &[&str]) -> serde_json::Value {
     let document = sandbox.run(arguments).code(2).json();
     assert_eq!(
         (&document["error"]["kind"], &document["exit_code"]),
@@ -109,9 +109,9 @@ fn usage_error_document_contains_the_full_message() {
             "the argument '--to-codex' cannot be used with '--from-codex'",
         ),
     ] {
-        assert_eq!(refused(&sandbox, arguments)["error"]["message"], message);
+        assert_eq!(rejected(&sandbox, arguments)["error"]["message"], message);
     }
-    let hints = &refused(&sandbox, &["sync", "--json", "--dry-rum"])["error"]["hints"];
+    let hints = &rejected(&sandbox, &["sync", "--json", "--dry-rum"])["error"]["hints"];
     assert!(
         hints[0].as_str().unwrap().contains("'--dry-run'"),
         "{hints}"
@@ -131,7 +131,7 @@ fn usage_error_document_has_the_form_of_its_command() {
     let sandbox = Sandbox::new();
     for command in ["sync", "status"] {
         assert_eq!(
-            refused(&sandbox, &["-C", "sync", command, "--json", "--bogus"])["command"],
+            rejected(&sandbox, &["-C", "sync", command, "--json", "--bogus"])["command"],
             command
         );
     }
@@ -142,7 +142,7 @@ fn usage_error_document_has_the_form_of_its_command() {
         &["cache", "list"],
         &[],
     ] {
-        let document = refused(&sandbox, &[command, &["--json", "--bogus"]].concat());
+        let document = rejected(&sandbox, &[command, &["--json", "--bogus"]].concat());
         let fields: Vec<_> = document.as_object().unwrap().keys().collect();
         assert_eq!(
             fields,
@@ -172,7 +172,7 @@ fn reserved_flags_have_their_own_error() {
             format!("error: {message}\n")
         );
         assert_eq!(
-            refused(&sandbox, &["sync", flag, "--json"])["error"]["message"],
+            rejected(&sandbox, &["sync", flag, "--json"])["error"]["message"],
             message
         );
     }

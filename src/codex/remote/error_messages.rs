@@ -191,7 +191,7 @@ pub(in crate::codex) enum Unsupported {
 
 /// The part of a failed fetch that the server does not support, if that is the cause.
 pub(in crate::codex) fn unsupported(lines: &[String]) -> Option<Unsupported> {
-    let refuses = |line: &str| {
+    let rejects = |line: &str| {
         [
             "not support",
             "unsupported",
@@ -205,7 +205,7 @@ pub(in crate::codex) fn unsupported(lines: &[String]) -> Option<Unsupported> {
     let about = |subject: &str| {
         lines
             .iter()
-            .any(|line| line.contains(subject) && refuses(line))
+            .any(|line| line.contains(subject) && rejects(line))
     };
     if about("shallow") || about("deepen") {
         Some(Unsupported::Shallow)
@@ -331,8 +331,8 @@ mod tests {
 
     #[test]
     fn status_of_a_rejected_push_comes_from_git() {
-        let refused = "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413";
-        let quoted = format!("remote: {refused}");
+        let rejected = "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413";
+        let quoted = format!("remote: {rejected}");
         let status = |lines: &[&str]| {
             status_of_push(
                 &lines
@@ -341,7 +341,7 @@ mod tests {
                     .collect::<Vec<_>>(),
             )
         };
-        assert_eq!(status(&["fatal: no", refused]), Some(413));
+        assert_eq!(status(&["fatal: no", rejected]), Some(413));
         assert_eq!(status(&[&quoted]), None);
         assert_eq!(status(&["error: RPC failed; curl 56 reset"]), None);
     }

@@ -88,7 +88,7 @@ pub(super) fn ref_result(stdout: &str, stderr: &[String]) -> Option<RefResult> {
     });
     match reported {
         Some(("!", _, summary)) if summary.contains(NO_REPORT) => unreported(stderr),
-        Some(("!", _, summary)) => Some(refused(summary, stderr)),
+        Some(("!", _, summary)) => Some(rejected(summary, stderr)),
         Some((_, name, _)) => Some(RefResult::Accepted {
             name: name.to_owned(),
         }),
@@ -98,7 +98,7 @@ pub(super) fn ref_result(stdout: &str, stderr: &[String]) -> Option<RefResult> {
 
 /// A rejection that ended the connection before the server reported on the ref.
 fn unreported(stderr: &[String]) -> Option<RefResult> {
-    let refused = |kind, reason: String| {
+    let rejected = |kind, reason: String| {
         Some(RefResult::Rejected(Rejection {
             kind,
             reason,
@@ -108,9 +108,9 @@ fn unreported(stderr: &[String]) -> Option<RefResult> {
     match status_of_push(stderr) {
         Some(413) => {
             let reason = "HTTP 413: the push is larger than the server accepts".to_owned();
-            refused(RejectionKind::TooLarge, reason)
+            rejected(RejectionKind::TooLarge, reason)
         }
-        Some(status @ (409 | 422)) => refused(RejectionKind::Declined, format!("HTTP {status}")),
+        Some(status @ (409 | 422)) => rejected(RejectionKind::Declined, format!("HTTP {status}")),
         // Other statuses are about the request, not about the pushed commits, and have their own
         // errors.
         Some(_) | None => aborted_by_hook(stderr).map(RefResult::Rejected),
@@ -136,7 +136,7 @@ pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Rejection> 
     })
 }
 
-fn refused(summary: &str, stderr: &[String]) -> RefResult {
+fn rejected(summary: &str, stderr: &[String]) -> RefResult {
     let reason = reason_of(summary);
     let mut reason = reason.to_owned();
     let unpacking = stderr

@@ -205,7 +205,7 @@ impl HttpServer {
     }
 
     /// Refuses pushes with this status from now on, before their body is read.
-    pub(crate) fn refuse_early(&self, status: u16) {
+    pub(crate) fn reject_early(&self, status: u16) {
         *self.shared.early_status.lock().unwrap() = Some(status);
     }
 
@@ -255,7 +255,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
     }
     let mut stream = stream;
     if let Some(status) = shared.early_status(&method, &target, &headers) {
-        return refuse_early(stream, status, target, headers, shared);
+        return reject_early(stream, status, target, headers, shared);
     }
     let body = read_body(&mut reader, &headers)?;
     let request = Request {
@@ -382,7 +382,7 @@ fn serve(stream: TcpStream, site: &Site, shared: &Shared) -> std::io::Result<()>
 
 /// Answers a request whose body was not read, and reads that only then: closing the stream before
 /// would reset it, and the answer could be lost.
-fn refuse_early(
+fn reject_early(
     mut stream: TcpStream,
     status: u16,
     target: String,

@@ -268,10 +268,10 @@ impl Conversation {
             filter: None,
         };
         // In version 0, a capability shows whether the server sends objects that no ref points to.
-        let is_refused = self.upload.as_ref().is_some_and(|known| {
+        let is_unadvertised = self.upload.as_ref().is_some_and(|known| {
             known.version == Version::V0 && !known.has("allow-reachable-sha1-in-want")
         });
-        if is_refused {
+        if is_unadvertised {
             return Err(Failure::of(RemoteErrorKind::Unadvertised));
         }
         match self.with_greeting(|this| this.fetch_once(store, &want)) {

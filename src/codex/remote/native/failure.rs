@@ -24,7 +24,7 @@ pub(super) enum Failure {
     NotGit,
     /// The server read the request and rejected it (status 409, 413 or 422).
     #[error("rejected with status {status}")]
-    Declined { status: u16, detail: Vec<String> },
+    Rejected { status: u16, detail: Vec<String> },
     /// A complete error, to which nothing is added.
     #[error(transparent)]
     Complete(Box<RemoteError>),
@@ -95,7 +95,7 @@ impl Failure {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
-            Self::Declined { .. } | Self::LengthRequired => Some(RemoteErrorKind::RequestRefused),
+            Self::Rejected { .. } | Self::LengthRequired => Some(RemoteErrorKind::RequestRefused),
             Self::Complete(error) => Some(error.kind),
             Self::NeedsGit(_) | Self::Surprise(_) => None,
         }

@@ -210,7 +210,7 @@ fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
             detail,
             retry_after,
         } => (kind, detail, retry_after),
-        Failure::Declined { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
+        Failure::Rejected { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
         Failure::Complete(error) => return *error,
         Failure::LengthRequired => {
             let detail = vec![failure.to_string()];
@@ -395,8 +395,8 @@ impl Native {
         } = failed;
         match &mut failure {
             Failure::NeedsGit(_) => return Err(failure),
-            Failure::Declined { status, detail } => {
-                let reply = self.declined(*status, detail);
+            Failure::Rejected { status, detail } => {
+                let reply = self.rejected(*status, detail);
                 return Ok(PushReply::Rejected(reply));
             }
             Failure::Remote { detail, .. } => {
@@ -420,7 +420,7 @@ impl Native {
     }
 
     /// The rejection for an HTTP status.
-    fn declined(&self, status: u16, detail: &[String]) -> Rejection {
+    fn rejected(&self, status: u16, detail: &[String]) -> Rejection {
         let (kind, reason) = match status {
             413 => (
                 RejectionKind::TooLarge,

@@ -399,7 +399,7 @@ impl Http {
             429 => RemoteErrorKind::RateLimited,
             409 | 413 | 422 => {
                 let detail = self.quote(head, is_whole);
-                return Failure::Declined { status, detail };
+                return Failure::Rejected { status, detail };
             }
             400..=428 => RemoteErrorKind::RequestRefused,
             500.. => RemoteErrorKind::ServerFailure,
