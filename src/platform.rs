@@ -10,12 +10,14 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 pub(crate) use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -488,6 +490,19 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
         fd,
         flags | rustix::fs::OFlags::NONBLOCK,
     )?)
+}
+
+/// An input for a child process, and the end of it that the parent writes to. The input is a socket:
+/// the writer of a full pipe is woken for each page that the child reads, that of a full socket only
+/// when most of its buffer is free again.
+pub(crate) fn socket_input() -> io::Result<(Stdio, fs::File)> {
+    let (child, parent) = UnixStream::pair()?;
+    Ok((OwnedFd::from(child).into(), OwnedFd::from(parent).into()))
+}
+
+/// The end of a child's pipe that the parent writes to, as a file.
+pub(crate) fn pipe_input(pipe: ChildStdin) -> fs::File {
+    OwnedFd::from(pipe).into()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(super) fn program(path: PathBuf, environment: Environment) -> ServiceProgram
         command: Box::new(command),
         missing: RemoteErrorKind::NoTransport,
         need: "a local path is read and written by git itself",
+        accepts_socket: true,
     }
 }
 

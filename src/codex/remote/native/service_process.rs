@@ -1,8 +1,9 @@
 //! The carrier for programs that speak git's protocol on standard input and output: git's
 //! `upload-pack` and `receive-pack` for local paths, and `ssh`, which runs them on a server.
 
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ pub(super) struct ServiceProgram {
     pub(super) missing: RemoteErrorKind,
     /// The reason for which it is needed, as a sentence of that error.
     pub(super) need: &'static str,
+    /// Whether its input is a socket instead of a pipe, which is faster for large pushes. A program
+    /// of the user may not accept that.
+    pub(super) accepts_socket: bool,
 }
 
 /// Services as child processes, which are started when they are needed.
@@ -115,7 +119,7 @@ impl Carrier for ServiceProcesses {
         self.with(service, |session| {
             match session.send(&mut body) {
                 // Its last output can still be read.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                Err(error) if has_reader_ended(&error) => {}
                 sent => sent?,
             }
             read(&mut session.output)
@@ -149,7 +153,7 @@ impl Drop for ServiceProcesses {
 /// A running program.
 struct Session {
     child: Child,
-    input: Option<TimedStream<ChildStdin>>,
+    input: Option<TimedStream<File>>,
     output: BufReader<TimedStream<ChildStdout>>,
     /// The lines of standard error.
     stderr: Arc<Mutex<Vec<String>>>,
@@ -168,7 +172,13 @@ impl Session {
     ) -> Result<Self, Failure> {
         let mut command = (program.command)(service);
         tracing::debug!(program = ?command.get_program(), arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
-        command.stdin(Stdio::piped());
+        let (stdin, socket) = if program.accepts_socket {
+            let (stdin, socket) = platform::socket_input()?;
+            (stdin, Some(socket))
+        } else {
+            (Stdio::piped(), None)
+        };
+        command.stdin(stdin);
         let mut child = command.spawn().map_err(|error| Failure::Remote {
             kind: program.missing,
             detail: vec![
@@ -181,8 +191,12 @@ impl Session {
             retry_after: None,
         })?;
         let running = interrupt.running(child.id());
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both are pipes");
+        // The command still holds the child's end of the socket, which must close when the child
+        // ends.
+        drop(command);
+        let input = socket.or_else(|| child.stdin.take().map(platform::pipe_input));
+        let (Some(input), Some(output)) = (input, child.stdout.take()) else {
+            unreachable!("the input is a pipe unless it is a socket, and the output is a pipe");
         };
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let listener = child.stderr.take().map(|stream| {
@@ -298,6 +312,15 @@ impl Drop for Session {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Whether a write failed because the program no longer reads. A socket whose reader left some bytes
+/// unread is reset.
+fn has_reader_ended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 /// Collects the lines that a program prints. Progress is split at its carriage returns.

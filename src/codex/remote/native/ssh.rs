@@ -69,6 +69,7 @@ pub(super) fn program(url: &str, context: &RemoteContext) -> Result<ServiceProgr
         command: Box::new(command),
         missing: RemoteErrorKind::NoSsh,
         need: "an ssh URL is reached with the user's ssh program",
+        accepts_socket: false,
     })
 }
 
