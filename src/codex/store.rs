@@ -217,6 +217,27 @@ impl Store {
         Ok(id_of(self.repository.refname_to_id(TIP)?))
     }
 
+    /// The ref that names the tip with this number during a fetch of several tips.
+    pub(super) fn name_of_tip(number: usize) -> String {
+        match number {
+            0 => TIP.to_owned(),
+            _ => format!("{TIP}-{number}"),
+        }
+    }
+
+    /// The tips of the last fetch, of which there were `count`. Only the first ref is kept.
+    pub(super) fn take_tips(&self, count: usize) -> Result<Vec<ObjectId>, StoreError> {
+        let take = |number| {
+            let mut reference = self.repository.find_reference(&Self::name_of_tip(number))?;
+            let tip = reference.peel_to_commit()?.id();
+            if number > 0 {
+                reference.delete()?;
+            }
+            Ok(id_of(tip))
+        };
+        (0..count).map(take).collect()
+    }
+
     /// The tree of a commit.
     pub(crate) fn root_tree(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
         Ok(self.commit(commit).ok_or(TreeError::NoCommit(commit))?.0)

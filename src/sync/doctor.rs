@@ -419,7 +419,7 @@ fn push_permission(session: &RemoteSession) -> Verdict {
     let reply = commit_to_offer(store, session.base.tip).map(|id| {
         session
             .transport
-            .would_push(store, id, session.target.for_transport())
+            .would_push(store, session.target.update_to(id))
     });
     match reply {
         Ok(Ok(PushReply::Accepted { .. })) => Verdict::Ok(

@@ -123,9 +123,10 @@ fn fetch(
 
     let mut history = SyncHistory::default();
     for depth in DEPTHS {
-        let fetched = repeater.run(Some(&request.interrupt), || {
-            transport.fetch(&store, branch, Depth(depth), OnSignal::Stop)
+        let tips = repeater.run(Some(&request.interrupt), || {
+            transport.fetch(&store, &[branch], Depth(depth), OnSignal::Stop)
         })?;
+        let fetched = tips[0];
         // `tip` can be missing if so many commits were pushed since that it is below the depth, or
         // after a force push.
         let start = if store.read_commit(tip).is_some() {

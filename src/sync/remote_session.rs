@@ -1,6 +1,6 @@
 //! The remote's side of a run: the branches, their tips, and a clone of what they contain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -14,7 +14,7 @@ use super::request::SyncRequest;
 use crate::codex::objects::listing::Lister;
 use crate::codex::queue_lock::QueueLock;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
-use crate::codex::remote::{Depth, FIRST_BRANCH, RemoteRefs, Target, Transport};
+use crate::codex::remote::{Branches, Depth, FIRST_BRANCH, RefUpdate, RemoteRefs, Transport};
 use crate::codex::store::{self, Search, Store, StoreError};
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
@@ -79,11 +79,13 @@ pub(super) struct PushTarget {
 }
 
 impl PushTarget {
-    /// The branch and the tip that a push replaces.
-    pub(super) fn for_transport(&self) -> Target<'_> {
-        Target {
+    /// The update that makes `head` the tip.
+    pub(super) fn update_to(&self, head: ObjectId) -> RefUpdate<'_> {
+        RefUpdate {
             branch: &self.branch,
-            tip: self.tip,
+            old: self.tip,
+            base: None,
+            new: head,
         }
     }
 
@@ -194,6 +196,7 @@ fn find_branch(
                 tip: None,
                 head: None,
                 is_empty: true,
+                others: BTreeMap::new(),
             });
         }
         store::create_remote(path, &branch).map_err(|error| {
@@ -204,7 +207,11 @@ fn find_branch(
 
     let repeater = Repeater::new(&remote.timeout);
     let refs = repeater.run(Some(&request.interrupt), || {
-        transport.refs(remote.branch.as_deref(), OnSignal::Stop)
+        let branches = Branches {
+            synced: remote.branch.as_deref(),
+            others: &[],
+        };
+        transport.refs(branches, OnSignal::Stop)
     })?;
     if refs.tip.is_none() && !refs.is_empty && !may_create {
         return Err(SyncError::BranchMissing {
@@ -430,15 +437,16 @@ impl RemoteSession {
     ) -> Result<ObjectId, SyncError> {
         let fetch = || {
             self.transport
-                .fetch(store, branch, Depth(1), OnSignal::Stop)
+                .fetch(store, &[branch], Depth(1), OnSignal::Stop)
         };
-        let tip =
+        let tips =
             self.repeater
                 .run(Some(&request.interrupt), fetch)
                 .map_err(|error| match error.kind {
                     RemoteErrorKind::DiskFull => disk_full(store, &error),
                     _ => error.into(),
                 })?;
+        let tip = tips[0];
         let checked = match check {
             CheckedTrees::All if store.is_kept() => store.check_trees(tip),
             _ => store
@@ -470,7 +478,7 @@ impl RemoteSession {
     /// seen but not fetched.
     fn is_hidden(&self) -> bool {
         self.transport
-            .refs(Some(&self.target.branch), OnSignal::Stop)
+            .refs(Branches::one(&self.target.branch), OnSignal::Stop)
             .is_ok_and(|refs| {
                 refs.head
                     .is_some_and(|(name, _)| name == self.target.branch)
@@ -496,11 +504,12 @@ impl RemoteSession {
         let store = self.store();
         let mut depth = FIRST_SEARCH;
         loop {
-            let tip = self.repeater.run(None, || {
+            let tips = self.repeater.run(None, || {
+                let branches = [self.target.branch.as_str()];
                 self.transport
-                    .fetch(store, &self.target.branch, Depth(depth), OnSignal::GoOn)
+                    .fetch(store, &branches, Depth(depth), OnSignal::GoOn)
             })?;
-            let search = store.search(tip, wanted, boundary);
+            let search = store.search(tips[0], wanted, boundary);
             let all_found = search.found.len() == wanted.len();
             if all_found || search.is_complete || depth == WHOLE_HISTORY {
                 return Ok(search);
@@ -518,7 +527,7 @@ impl RemoteSession {
             .build();
         let query = || {
             self.transport
-                .refs(Some(&self.target.branch), OnSignal::GoOn)
+                .refs(Branches::one(&self.target.branch), OnSignal::GoOn)
         };
         loop {
             match self.repeater.run(None, query) {

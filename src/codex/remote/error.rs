@@ -6,7 +6,7 @@ use crate::interrupt::Interrupted;
 use crate::url::RemoteUrl;
 
 /// A failure to reach, read or write the remote.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.headline())]
 #[non_exhaustive]
 pub struct RemoteError {
@@ -25,7 +25,7 @@ pub struct RemoteError {
 }
 
 /// Values for the hint of an error that depends on more than its kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Advice {
     /// How long the server asks to wait before the next request (`Retry-After`).

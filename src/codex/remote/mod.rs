@@ -34,7 +34,7 @@ use native::Native;
 pub(crate) use native::NotesLocation;
 pub use rejection::{Rejection, RejectionKind};
 pub(crate) use transport::{
-    Depth, FIRST_BRANCH, Purpose, PushReply, RemoteRefs, Target, Transport,
+    Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport,
 };
 
 /// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about

@@ -1,7 +1,9 @@
 //! Finds branches in the refs that a remote lists.
 
+use std::collections::BTreeMap;
+
 use super::context::RemoteContext;
-use super::transport::{FIRST_BRANCH, RemoteRefs};
+use super::transport::{Branches, FIRST_BRANCH, RemoteRefs};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::object::ObjectId;
 
@@ -14,9 +16,8 @@ pub(in crate::codex) type RefLines = [(String, String)];
 /// The refs that are requested from a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex) enum WantedRefs<'b> {
-    Head,
-    /// HEAD and this branch.
-    Branch(&'b str),
+    /// HEAD, the branch that is synced if it is named, and other branches.
+    Some(Option<&'b str>, &'b [String]),
     /// HEAD and all branches.
     AllBranches,
 }
@@ -24,31 +25,60 @@ pub(in crate::codex) enum WantedRefs<'b> {
 impl WantedRefs<'_> {
     /// The prefixes of these refs.
     pub(in crate::codex) fn prefixes(self) -> Vec<String> {
-        let head = "HEAD".to_owned();
-        match self {
-            Self::Head => vec![head],
-            Self::Branch(branch) => vec![head, format!("refs/heads/{branch}")],
-            Self::AllBranches => vec![head, "refs/heads/".to_owned()],
-        }
+        let named = match self {
+            Self::Some(synced, others) => names(synced, others),
+            Self::AllBranches => vec!["refs/heads/".to_owned()],
+        };
+        ["HEAD".to_owned()].into_iter().chain(named).collect()
     }
 }
 
+/// The full names of branches.
+pub(in crate::codex) fn names(synced: Option<&str>, others: &[String]) -> Vec<String> {
+    let others = others.iter().map(String::as_str);
+    synced
+        .into_iter()
+        .chain(others)
+        .map(|branch| format!("refs/heads/{branch}"))
+        .collect()
+}
+
 impl RemoteContext {
-    /// Finds `branch`, or the branch that HEAD names, with `list`, which asks the remote.
+    /// Finds `branches` with `list`, which asks the remote.
     ///
     /// Most often the first list contains it. If not, there is no such branch or no branch at all,
     /// and one list of all branches decides by itself: between two lists, another client may create
     /// the first branch.
-    pub(in crate::codex) fn find_branch<E: From<RemoteError>>(
+    pub(in crate::codex) fn find_branches<E: From<RemoteError>>(
         &self,
-        branch: Option<&str>,
+        branches: Branches<'_>,
         mut list: impl FnMut(WantedRefs<'_>) -> Result<Refs, E>,
     ) -> Result<RemoteRefs, E> {
-        let wanted = branch.map_or(WantedRefs::Head, WantedRefs::Branch);
-        match self.find(&list(wanted)?, branch)? {
-            Some(refs) => Ok(refs),
-            None => Ok(self.refs_in(&list(WantedRefs::AllBranches)?, branch)?),
+        let Branches { synced, others } = branches;
+        let lines = list(WantedRefs::Some(synced, others))?;
+        let (lines, mut refs) = match self.find(&lines, synced)? {
+            Some(refs) => (lines, refs),
+            None => {
+                let lines = list(WantedRefs::AllBranches)?;
+                let refs = self.refs_in(&lines, synced)?;
+                (lines, refs)
+            }
+        };
+        for branch in others {
+            if let Some(tip) = self.tip_in(&lines, branch)? {
+                refs.others.insert(branch.clone(), tip);
+            }
         }
+        Ok(refs)
+    }
+
+    /// The tip of a branch in a list; `None` if it is not there.
+    fn tip_in(&self, lines: &RefLines, branch: &str) -> Result<Option<ObjectId>, RemoteError> {
+        let name = format!("refs/heads/{branch}");
+        let hex = lines
+            .iter()
+            .find(|(line, value)| *line == name && !value.starts_with("ref: "));
+        hex.map(|(_, hex)| self.id(hex)).transpose()
     }
 
     /// The branch in a list; `None` if it is not there.
@@ -59,15 +89,9 @@ impl RemoteContext {
     ) -> Result<Option<RemoteRefs>, RemoteError> {
         let head = self.head(lines)?;
         let found = match branch {
-            Some(branch) => {
-                let name = format!("refs/heads/{branch}");
-                let hex = lines
-                    .iter()
-                    .find(|(line, value)| *line == name && !value.starts_with("ref: "));
-                hex.map(|(_, hex)| self.id(hex))
-                    .transpose()?
-                    .map(|tip| (branch.to_owned(), tip))
-            }
+            Some(branch) => self
+                .tip_in(lines, branch)?
+                .map(|tip| (branch.to_owned(), tip)),
             None => head.clone(),
         };
         Ok(found.map(|(branch, tip)| RemoteRefs {
@@ -75,6 +99,7 @@ impl RemoteContext {
             tip: Some(tip),
             head,
             is_empty: false,
+            others: BTreeMap::new(),
         }))
     }
 
@@ -104,6 +129,7 @@ impl RemoteContext {
             tip: None,
             head: self.head(lines)?,
             is_empty,
+            others: BTreeMap::new(),
         })
     }
 

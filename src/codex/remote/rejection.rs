@@ -79,13 +79,31 @@ const NOT_A_LOCK: [&str; 6] = [
 /// The reason that git gives if the server did not report on the ref.
 const NO_REPORT: &str = "remote failed to report status";
 
-/// Finds the result in the standard output of git and the lines of its standard error.
-pub(super) fn ref_result(stdout: &str, stderr: &[String]) -> Option<RefResult> {
-    let reported = stdout.lines().find_map(|line| {
-        let (flag, rest) = line.split_once('\t')?;
-        let (refs, summary) = rest.split_once('\t')?;
-        Some((flag, refs.split_once(':')?.1, summary))
-    });
+/// Finds the results for the refs `names`, in that order, in the standard output of git and the
+/// lines of its standard error. `None` if there is no result for one of them.
+pub(super) fn ref_results(
+    stdout: &str,
+    stderr: &[String],
+    names: &[String],
+) -> Option<Vec<RefResult>> {
+    let reported: Vec<_> = stdout.lines().filter_map(reported_ref).collect();
+    let of_ref = |name: &String| {
+        let mut own = reported.iter().filter(|(_, updated, _)| updated == name);
+        // A server that turns the push into a review reports another ref.
+        let only = || reported.first().filter(|_| names.len() == 1);
+        verdict(own.next().or_else(only).copied(), stderr)
+    };
+    names.iter().map(of_ref).collect()
+}
+
+/// The flag, the ref and the summary in a line of git's output.
+fn reported_ref(line: &str) -> Option<(&str, &str, &str)> {
+    let (flag, rest) = line.split_once('\t')?;
+    let (refs, summary) = rest.split_once('\t')?;
+    Some((flag, refs.split_once(':')?.1, summary))
+}
+
+fn verdict(reported: Option<(&str, &str, &str)>, stderr: &[String]) -> Option<RefResult> {
     match reported {
         Some(("!", _, summary)) if summary.contains(NO_REPORT) => unreported(stderr),
         Some(("!", _, summary)) => Some(rejected(summary, stderr)),
@@ -187,7 +205,13 @@ mod tests {
     fn of(summary: &str, stderr: &[&str]) -> Option<RefResult> {
         let stdout = format!("To URL\n!\tID:refs/heads/main\t{summary}\nDone\n");
         let stderr: Vec<_> = stderr.iter().map(|line| (*line).to_owned()).collect();
-        ref_result(&stdout, &stderr)
+        only(&stdout, &stderr)
+    }
+
+    /// The result of a push to one branch.
+    fn only(stdout: &str, stderr: &[String]) -> Option<RefResult> {
+        let names = ["refs/heads/main".to_owned()];
+        ref_results(stdout, stderr, &names)?.pop()
     }
 
     #[test]
@@ -275,7 +299,7 @@ mod tests {
             let line = format!(
                 "error: RPC failed; HTTP {status} curl 22 The requested URL returned error: {status}"
             );
-            ref_result("", &[line])
+            only("", &[line])
         };
         assert_eq!(
             of(summary, &["fatal: the remote end hung up unexpectedly"]),
@@ -298,6 +322,19 @@ mod tests {
         let expected = RefResult::Accepted {
             name: "refs/changes/1/head".to_owned(),
         };
-        assert_eq!(ref_result(stdout, &[]), Some(expected));
+        assert_eq!(only(stdout, &[]), Some(expected));
+    }
+
+    #[test]
+    fn each_ref_has_its_own_result() {
+        let stdout = "To URL\n \tID:refs/heads/b\t1..2\n!\tID:refs/heads/a\t[remote rejected] (hook declined)\nDone\n";
+        let names = ["refs/heads/a", "refs/heads/b"].map(str::to_owned);
+        let found = ref_results(stdout, &[], &names).unwrap();
+        assert!(
+            matches!(&found[0], RefResult::Rejected(rejection) if rejection.reason == "hook declined")
+        );
+        assert!(matches!(&found[1], RefResult::Accepted { name } if name == "refs/heads/b"));
+        let more = [&names[..], &["refs/heads/c".to_owned()]].concat();
+        assert_eq!(ref_results(stdout, &[], &more), None);
     }
 }

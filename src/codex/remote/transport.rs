@@ -1,5 +1,7 @@
 //! The interface of all transports: a remote as the rest of the program sees it.
 
+use std::collections::BTreeMap;
+
 use super::error::RemoteError;
 use super::rejection::{self, Rejection, RejectionKind};
 use crate::codex::push_contents::PushContents;
@@ -23,10 +25,31 @@ pub(crate) struct RemoteRefs {
     pub head: Option<(String, ObjectId)>,
     /// Whether the remote has no branch at all.
     pub is_empty: bool,
+    /// The tips of the [other branches](Branches::others) that exist.
+    pub others: BTreeMap<String, ObjectId>,
 }
 
-/// The result of a push that was sent.
-#[derive(Debug)]
+/// The branches whose tips are queried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branches<'b> {
+    /// The branch that is synced; `None` for the branch that HEAD points to.
+    pub synced: Option<&'b str>,
+    /// Other branches.
+    pub others: &'b [String],
+}
+
+impl<'b> Branches<'b> {
+    /// This branch only.
+    pub(crate) fn one(branch: &'b str) -> Self {
+        Self {
+            synced: Some(branch),
+            others: &[],
+        }
+    }
+}
+
+/// The result of a push for one branch.
+#[derive(Debug, Clone)]
 pub(crate) enum PushReply {
     /// The server accepted it.
     Accepted {
@@ -72,14 +95,28 @@ impl PushReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth(pub u32);
 
-/// The destination of a push.
+/// The update of one branch by a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Target<'a> {
+pub(crate) struct RefUpdate<'a> {
     /// The branch.
     pub branch: &'a str,
-    /// The tip that the push replaces; with any other tip, the push is rejected. `None`: the branch
-    /// must not exist.
-    pub tip: Option<ObjectId>,
+    /// The tip that the push replaces; with any other tip, the update is rejected. `None`: the
+    /// branch must not exist.
+    pub old: Option<ObjectId>,
+    /// A commit that descends from `old`, or `old` itself. The clone contains the history from
+    /// `new` down to it, but not always down to `old`.
+    pub base: Option<ObjectId>,
+    /// The new tip.
+    pub new: ObjectId,
+}
+
+impl RefUpdate<'_> {
+    /// Whether the update loses commits of the branch, as far as the clone shows.
+    pub(super) fn loses_commits(&self, store: &Store) -> bool {
+        self.base
+            .or(self.old)
+            .is_some_and(|base| !store.is_ancestor(base, self.new))
+    }
 }
 
 /// The purpose of a connection, which decides how git's configuration rewrites the URL.
@@ -104,43 +141,39 @@ pub(crate) trait Transport: Send + Sync {
         None
     }
 
-    /// Queries the tip of `branch`, or of the branch that HEAD points to.
-    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
+    /// Queries the tips of `branches`, in one request if all of them exist.
+    fn refs(&self, branches: Branches<'_>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
-    /// Fetches the tip of `branch` into `store`, and returns its id.
+    /// Fetches the tips of `branches` into `store` in one request, and returns their ids in the
+    /// same order. The first one becomes the tip of the clone. A missing branch is an error.
     fn fetch(
         &self,
         store: &Store,
-        branch: &str,
+        branches: &[&str],
         depth: Depth,
         on_signal: OnSignal,
-    ) -> Result<ObjectId, RemoteError>;
+    ) -> Result<Vec<ObjectId>, RemoteError>;
 
     /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in
     /// one request.
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError>;
 
-    /// Checks whether `commit` could be pushed to `target`, without pushing it.
-    fn would_push(
-        &self,
-        store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
-    ) -> Result<PushReply, RemoteError>;
+    /// Checks whether `update` could be pushed, without pushing it.
+    fn would_push(&self, store: &Store, update: RefUpdate<'_>) -> Result<PushReply, RemoteError>;
 
     /// Prepares a push that is likely to follow, as far as that takes time and does not change the
     /// remote. Errors are left to the push.
     fn expect_push(&self) {}
 
-    /// Pushes `commit` with the `contents` of its new files, never by force. Signals do not
-    /// interrupt it. An error means that the commit did not land and will not land: it was not sent
-    /// completely, or the server did not read the request. If the contents fail, the push is not
-    /// completed, and `contents` has the reason.
+    /// Pushes `updates` with the `contents` of their new files, never by force, and returns one
+    /// reply per update in the same order. A server can accept some updates and reject others.
+    /// Signals do not interrupt it. An error means that no commit landed or will land: the push was
+    /// not sent completely, or the server did not read the request. If the contents fail, the push
+    /// is not completed, and `contents` has the reason.
     fn push(
         &self,
         store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
+        updates: &[RefUpdate<'_>],
         contents: &mut dyn PushContents,
-    ) -> Result<PushReply, RemoteError>;
+    ) -> Result<Vec<PushReply>, RemoteError>;
 }

@@ -129,13 +129,13 @@ pub(super) fn push(
     let head = committed.head;
     let store = session.store();
     let sent = committed.with_contents(request, store, |contents| {
-        let target = session.target.for_transport();
+        let update = session.target.update_to(head);
         during(request, Stage::Push, || {
-            session.transport.push(store, head, target, contents)
+            session.transport.push(store, &[update], contents)
         })
     });
     let reply = match sent {
-        Ok(reply) => reply,
+        Ok(replies) => replies.map(|mut replies| replies.remove(0)),
         Err(ContentsFailure::Source(failure)) => return Ok(PushOutcome::Incomplete(failure)),
         Err(ContentsFailure::Store(error)) => return Err(store.unwritable(error).into()),
     };

@@ -18,12 +18,11 @@ use super::error_messages::{
     Unsupported, classify, failed_connection, relevant_lines, status_of_push, unsupported,
 };
 use super::http_response::{is_rate_limit, retry_after};
-use super::refs::{NOT_GIT, Refs, SHA_256, WantedRefs};
-use super::rejection::{self, Rejection, RejectionKind};
+use super::refs::{self, NOT_GIT, Refs, SHA_256, WantedRefs};
+use super::rejection::{self, RefResult, Rejection, RejectionKind};
 use super::server_message::server_words;
-use super::transport::{Depth, Purpose, PushReply, RemoteRefs, Target, Transport};
+use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
 use crate::codex::child_process::{self, Finished, RunError, Watch};
-use crate::codex::clone_check::TIP;
 use crate::codex::git_config::Settings;
 use crate::codex::push_contents::PushContents;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
@@ -463,7 +462,7 @@ impl GitProcess {
     fn fetch_as_supported(
         &self,
         store: &Store,
-        branch: &str,
+        branches: &[&str],
         depth: Depth,
         on_signal: OnSignal,
     ) -> Result<(), RemoteError> {
@@ -487,7 +486,11 @@ impl GitProcess {
             if !self.unshallow.load(Ordering::Relaxed) {
                 command.arg(format!("--depth={}", depth.0));
             }
-            command.args([&self.name, &format!("+refs/heads/{branch}:{TIP}")]);
+            command.arg(&self.name);
+            for (number, branch) in branches.iter().enumerate() {
+                let name = Store::name_of_tip(number);
+                command.arg(format!("+refs/heads/{branch}:{name}"));
+            }
             let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
             let finished = self.run(command, on_signal, |_| limit, listen)?;
             if finished.status.success() {
@@ -549,7 +552,7 @@ impl Transport for GitProcess {
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
-    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
+    fn refs(&self, branches: Branches<'_>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         let mut can_by_prefix = true;
         let list = |wanted: WantedRefs<'_>| {
             if can_by_prefix
@@ -559,26 +562,29 @@ impl Transport for GitProcess {
             }
             can_by_prefix = false;
             match wanted {
-                WantedRefs::Head => self.list(&["HEAD"], false, on_signal),
-                WantedRefs::Branch(branch) => {
-                    self.list(&[&format!("refs/heads/{branch}")], true, on_signal)
+                WantedRefs::Some(synced, others) => {
+                    let names = refs::names(synced, others);
+                    let head = synced.is_none().then_some("HEAD");
+                    let names = names.iter().map(String::as_str);
+                    let patterns: Vec<_> = head.into_iter().chain(names).collect();
+                    self.list(&patterns, head.is_none(), on_signal)
                 }
                 WantedRefs::AllBranches => self.list(&["HEAD", "refs/heads/*"], false, on_signal),
             }
         };
-        self.context.find_branch(branch, list)
+        self.context.find_branches(branches, list)
     }
 
-    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(?branches, depth = depth.0))]
     fn fetch(
         &self,
         store: &Store,
-        branch: &str,
+        branches: &[&str],
         depth: Depth,
         on_signal: OnSignal,
-    ) -> Result<ObjectId, RemoteError> {
-        self.fetch_as_supported(store, branch, depth, on_signal)?;
-        store.tip().map_err(|error| {
+    ) -> Result<Vec<ObjectId>, RemoteError> {
+        self.fetch_as_supported(store, branches, depth, on_signal)?;
+        store.take_tips(branches.len()).map_err(|error| {
             self.context
                 .error(RemoteErrorKind::Other, vec![error.to_string()])
         })
@@ -628,23 +634,18 @@ impl Transport for GitProcess {
         }
     }
 
-    fn would_push(
-        &self,
-        store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
-    ) -> Result<PushReply, RemoteError> {
-        self.send(store, commit, target, &["--dry-run"])
+    fn would_push(&self, store: &Store, update: RefUpdate<'_>) -> Result<PushReply, RemoteError> {
+        let mut replies = self.send(store, &[update], &["--dry-run"])?;
+        Ok(replies.remove(0))
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(?updates))]
     fn push(
         &self,
         store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
+        updates: &[RefUpdate<'_>],
         contents: &mut dyn PushContents,
-    ) -> Result<PushReply, RemoteError> {
+    ) -> Result<Vec<PushReply>, RemoteError> {
         // git reads the contents from the clone.
         let total = u64::from(contents.pending().count);
         let reporter = &self.context.reporter;
@@ -662,29 +663,22 @@ impl Transport for GitProcess {
             self.context.error(RemoteErrorKind::Other, detail)
         };
         kept.map_err(incomplete)?;
-        self.send(store, commit, target, &[])
+        self.send(store, updates, &[])
     }
 }
 
 impl GitProcess {
+    /// Runs `git push`, and returns one reply per update in the same order.
     fn send(
         &self,
         store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
+        updates: &[RefUpdate<'_>],
         options: &[&str],
-    ) -> Result<PushReply, RemoteError> {
+    ) -> Result<Vec<PushReply>, RemoteError> {
         // With a lease, the push is a compare-and-swap, and git does not check itself that no
         // commit is overwritten.
-        if target
-            .tip
-            .is_some_and(|tip| !store.is_ancestor(tip, commit))
-        {
-            return Ok(PushReply::Rejected(Rejection {
-                kind: RejectionKind::Outdated,
-                reason: "non-fast-forward".to_owned(),
-                words: Vec::new(),
-            }));
+        if updates.iter().any(|update| update.loses_commits(store)) {
+            return Ok(updates.iter().map(|_| PushReply::moved()).collect());
         }
         let timeout = self.context.remote.timeout;
         let mut command = self.command(Some(store), timeout.push_verdict);
@@ -699,14 +693,12 @@ impl GitProcess {
             "-c",
             "push.recurseSubmodules=no",
         ]);
-        let name = format!("refs/heads/{}", target.branch);
-        let expected = target.tip.map(|tip| tip.to_string()).unwrap_or_default();
         command
             .args(["push", "--porcelain", "--progress", "--no-verify"])
-            .arg(format!("--force-with-lease={name}:{expected}"))
+            .args(updates.iter().map(lease))
             .args(options)
-            .arg(&self.name);
-        command.arg(format!("{commit}:{name}"));
+            .arg(&self.name)
+            .args(updates.iter().map(refspec));
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);
@@ -727,50 +719,78 @@ impl GitProcess {
         // Not interrupted: after the push was sent, its result must be awaited and reported.
         let finished = match self.run(command, OnSignal::GoOn, time_limit, listen) {
             Ok(finished) => finished,
-            Err(error) if sent.get() => return Ok(PushReply::Lost(error)),
+            Err(error) if sent.get() => return Ok(vec![PushReply::Lost(error); updates.len()]),
             Err(error) => return Err(error),
         };
+        match self.replies(&finished, updates)? {
+            Some(replies) => Ok(replies),
+            None => {
+                let lost = self.lost(&finished, sent.get())?;
+                Ok(vec![PushReply::Lost(lost); updates.len()])
+            }
+        }
+    }
 
+    /// The replies in the output of `git push`; `None` if the server reported no result.
+    fn replies(
+        &self,
+        finished: &Finished,
+        updates: &[RefUpdate<'_>],
+    ) -> Result<Option<Vec<PushReply>>, RemoteError> {
         let lines = self.context.redacted(&finished.stderr);
+        let names: Vec<_> = updates
+            .iter()
+            .map(|update| format!("refs/heads/{}", update.branch))
+            .collect();
+        let Some(verdicts) = rejection::ref_results(&finished.stdout, &lines, &names) else {
+            return Ok(None);
+        };
+        let is_rejected = |verdict: &RefResult| matches!(verdict, RefResult::Rejected(_));
+        if !finished.status.success() && !verdicts.iter().any(is_rejected) {
+            return Ok(None);
+        }
+
         let redacted =
             |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
-        match rejection::ref_result(&finished.stdout, &lines) {
+        let reply = |(verdict, name): (RefResult, &String)| match verdict {
             // git interprets a web page as a repository without branches, so that any expected tip
             // is outdated.
-            Some(rejection::RefResult::Rejected(Rejection {
+            RefResult::Rejected(Rejection {
                 kind: RejectionKind::Outdated,
                 ..
-            })) if !self.is_of_git(&finished, "receive-pack") => Err(self
+            }) if !self.is_of_git(finished, "receive-pack") => Err(self
                 .context
                 .error(RemoteErrorKind::NotGit, vec![NOT_GIT.to_owned()])),
-            Some(rejection::RefResult::Rejected(rejection)) => Ok(PushReply::Rejected(Rejection {
+            RefResult::Rejected(rejection) => Ok(PushReply::Rejected(Rejection {
                 reason: redacted(&rejection.reason),
                 ..rejection
             })),
-            Some(rejection::RefResult::Accepted { name: updated }) if finished.status.success() => {
-                Ok(PushReply::Accepted {
-                    instead: (updated != name).then(|| redacted(&updated)),
-                    words: server_words(&lines),
-                })
-            }
-            _ => {
-                let mut error = self.failure(&finished);
-                if !sent.get() {
-                    return Err(error);
-                }
-                // Only an HTTP status proves that the server rejected the request. Any other
-                // message can be output of a shell or a credential helper, and the connection may
-                // have been lost.
-                let has_status = status_of_push(&finished.stderr).is_some();
-                if !has_status && error.kind != RemoteErrorKind::TimedOut {
-                    error.kind = RemoteErrorKind::ServerFailure;
-                }
-                if error.kind.precludes_landing() {
-                    Err(error)
-                } else {
-                    Ok(PushReply::Lost(error))
-                }
-            }
+            RefResult::Accepted { name: updated } => Ok(PushReply::Accepted {
+                instead: (updated != *name).then(|| redacted(&updated)),
+                words: server_words(&lines),
+            }),
+        };
+        let replies: Result<_, _> = verdicts.into_iter().zip(&names).map(reply).collect();
+        Ok(Some(replies?))
+    }
+
+    /// The failure of a push without a result of the server. An error if nothing can have landed:
+    /// the push was not sent completely, or the server rejected the request.
+    fn lost(&self, finished: &Finished, is_sent: bool) -> Result<RemoteError, RemoteError> {
+        let mut error = self.failure(finished);
+        if !is_sent {
+            return Err(error);
+        }
+        // Only an HTTP status proves that the server rejected the request. Any other message can
+        // be output of a shell or a credential helper, and the connection may have been lost.
+        let has_status = status_of_push(&finished.stderr).is_some();
+        if !has_status && error.kind != RemoteErrorKind::TimedOut {
+            error.kind = RemoteErrorKind::ServerFailure;
+        }
+        if error.kind.precludes_landing() {
+            Err(error)
+        } else {
+            Ok(error)
         }
     }
 
@@ -785,6 +805,16 @@ impl GitProcess {
             });
         }
     }
+}
+
+/// The option that makes git reject an update of a branch with another tip.
+fn lease(update: &RefUpdate<'_>) -> String {
+    let expected = update.old.map(|tip| tip.to_string()).unwrap_or_default();
+    format!("--force-with-lease=refs/heads/{}:{expected}", update.branch)
+}
+
+fn refspec(update: &RefUpdate<'_>) -> String {
+    format!("{}:refs/heads/{}", update.new, update.branch)
 }
 
 /// Parses git's progress after its label, which contains bytes only after the first transfer: `

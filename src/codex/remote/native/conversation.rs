@@ -1,6 +1,7 @@
 //! A conversation with a remote over a carrier that stays open: list refs, fetch, push, and list
 //! refs again.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -31,7 +32,8 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// The response to a push.
 pub(super) struct Answered {
-    pub(super) report: Report,
+    /// One report per update, in the same order.
+    pub(super) reports: Vec<Report>,
     /// Messages of the server, such as those of its hooks.
     pub(super) messages: Vec<String>,
 }
@@ -39,7 +41,7 @@ pub(super) struct Answered {
 /// A push that failed.
 pub(super) struct PushFailure {
     pub(super) failure: Failure,
-    /// Whether all of it was sent, so that the server may have updated the branch.
+    /// Whether all of it was sent, so that the server may have updated the branches.
     pub(super) is_sent: bool,
     pub(super) messages: Vec<String>,
 }
@@ -62,15 +64,15 @@ pub(super) struct Conversation {
     /// Whether a running service has cut the history for a fetch. For later fetches it would keep
     /// that cut.
     has_cut: bool,
-    /// The tip of a branch in the last list, and the time of that list.
-    listed: Option<(String, ObjectId, Instant)>,
+    /// The tips of branches in the last list, and the time of that list.
+    listed: Option<(BTreeMap<String, ObjectId>, Instant)>,
     /// Whether anything was pushed. Before that, a list of refs is used for a fetch at any age: an
     /// outdated tip costs a second push, but that is rare, and another list would cost a round trip
     /// each time.
     has_pushed: bool,
-    /// The commit and the full branch name of a push, as long as a running service may list the
-    /// refs from before it.
-    pushed: Option<(ObjectId, String)>,
+    /// The new tips of the last push by the full names of the branches, as long as a running
+    /// service may list the refs from before it.
+    pushed: Option<Vec<(String, ObjectId)>>,
 }
 
 impl Conversation {
@@ -115,24 +117,25 @@ impl Conversation {
             }
         }
         self.listen(on_signal);
-        if let Some((commit, name)) = self.pushed.clone() {
-            return self.list_after_push(prefixes, commit, &name);
+        if let Some(pushed) = self.pushed.clone() {
+            return self.list_after_push(prefixes, &pushed);
         }
         self.with_greeting(|this| this.list_once(prefixes))
     }
 
     /// Lists refs after a push. A running `git upload-pack` lists the branches as they were before,
-    /// but it resolves HEAD again: if that points to the pushed branch, no other session is needed.
+    /// but it resolves HEAD again: if that points to the only pushed branch, no other session is
+    /// needed.
     fn list_after_push(
         &mut self,
         prefixes: &[String],
-        commit: ObjectId,
-        name: &str,
+        pushed: &[(String, ObjectId)],
     ) -> Result<Refs, Failure> {
         if self
             .upload
             .as_ref()
             .is_some_and(|known| known.version == Version::V2)
+            && let [(name, commit)] = pushed
             && let Ok(mut refs) = self.list_once(prefixes)
         {
             let has = |value: &str| {
@@ -141,7 +144,7 @@ impl Conversation {
             };
             if has(&format!("ref: {name}")) && has(&commit.to_string()) {
                 refs.retain(|(listed, _)| listed != name);
-                refs.push((name.to_owned(), commit.to_string()));
+                refs.push((name.clone(), commit.to_string()));
                 return Ok(refs);
             }
         }
@@ -178,30 +181,31 @@ impl Conversation {
         Ok(refs)
     }
 
-    /// Remembers the listed tip of a branch for a later fetch.
-    pub(super) fn note_tip(&mut self, branch: &str, tip: Option<ObjectId>) {
-        self.listed = tip.map(|tip| (branch.to_owned(), tip, Instant::now()));
+    /// Remembers the listed tips of branches for a later fetch.
+    pub(super) fn note_tips(&mut self, tips: BTreeMap<String, ObjectId>) {
+        self.listed = Some((tips, Instant::now()));
     }
 
-    /// The tip of `branch` in the last list, if it is probably still the tip.
-    pub(super) fn listed_tip(&self, branch: &str) -> Option<ObjectId> {
-        let (name, tip, at) = self.listed.as_ref()?;
+    /// The tips of `branches` in the last list, if they are probably still the tips.
+    pub(super) fn listed_tips(&self, branches: &[&str]) -> Option<Vec<ObjectId>> {
+        let (listed, at) = self.listed.as_ref()?;
         let is_likely = !self.has_pushed || at.elapsed() < FRESH;
-        (name == branch && is_likely).then_some(*tip)
+        let tips = branches.iter().map(|branch| listed.get(*branch).copied());
+        tips.collect::<Option<_>>().filter(|_| is_likely)
     }
 
-    /// Makes `tip` and `depth` commits of its history available in `store`: read in place, kept
-    /// from an earlier run, or fetched.
+    /// Makes `tips` and `depth` commits of their histories available in `store`: read in place,
+    /// kept from an earlier run, or fetched. The first one becomes the tip of the clone.
     pub(super) fn fetch(
         &mut self,
         store: &Store,
-        tip: ObjectId,
+        tips: &[ObjectId],
         depth: u32,
         on_signal: OnSignal,
     ) -> Result<(), Failure> {
         // A persistent clone must contain its objects itself, as the repository may change.
         let local = self.local.as_ref().filter(|_| !store.is_kept());
-        if local.is_some_and(|local| local.lend(store, tip)) {
+        if local.is_some_and(|local| tips.iter().all(|tip| local.lend(store, *tip))) {
             return Ok(());
         }
 
@@ -210,11 +214,14 @@ impl Conversation {
             .tip()
             .ok()
             .filter(|known| store.read_commit(*known).is_some());
-        let is_restored = known.is_none() && depth == 1 && self.restore_trees(store, tip);
+        let is_restored = match tips {
+            [tip] => known.is_none() && depth == 1 && self.restore_trees(store, *tip),
+            _ => false,
+        };
         if !is_restored {
-            self.fetch_tip(store, tip, depth, known)?;
+            self.fetch_tips(store, tips, depth, known)?;
         }
-        let recorded = store.set_tip(tip);
+        let recorded = tips.first().map_or(Ok(()), |tip| store.set_tip(*tip));
         recorded.map_err(|error| Failure::new(RemoteErrorKind::Other, error.to_string()))
     }
 
@@ -228,16 +235,16 @@ impl Conversation {
         kept_trees.is_some_and(|kept_trees| kept_trees.restore(store, tip))
     }
 
-    /// Fetches `tip` into a clone that contains `known`.
-    fn fetch_tip(
+    /// Fetches `tips` into a clone that contains `known`.
+    fn fetch_tips(
         &mut self,
         store: &Store,
-        tip: ObjectId,
+        tips: &[ObjectId],
         depth: u32,
         known: Option<ObjectId>,
     ) -> Result<(), Failure> {
         let wanted = Want {
-            ids: &[tip],
+            ids: tips,
             haves: known.as_slice(),
             depth: Some(depth),
             filter: store.filter(),
@@ -248,8 +255,13 @@ impl Conversation {
             .as_mut()
             .filter(|_| store.holds_trees_alone())
         {
-            kept_trees.fetched(pack, known.is_none());
-            kept_trees.keep(store, tip);
+            match tips {
+                [tip] => {
+                    kept_trees.fetched(pack, known.is_none());
+                    kept_trees.keep(store, *tip);
+                }
+                _ => kept_trees.give_up(),
+            }
         }
         Ok(())
     }
@@ -355,24 +367,25 @@ impl Conversation {
         Ok(advertisement.refs)
     }
 
-    /// Pushes an update with the `contents` of new files. Its commits and trees are in `store`.
+    /// Pushes updates with the `contents` of new files. Their commits and trees are in `store`.
     pub(super) fn push(
         &mut self,
         store: &Store,
-        update: &Update<'_>,
+        updates: &[Update<'_>],
         contents: &mut dyn PushContents,
     ) -> Result<Answered, PushFailure> {
         self.listen(OnSignal::GoOn);
         self.has_pushed = true;
         let mut progress = Sending::default();
         let mut messages = Messages::default();
+        let commits: Vec<_> = updates.iter().map(|update| update.new).collect();
         let mut once = |this: &mut Self, messages: &mut Messages| {
             let mut pack = OutgoingPack {
                 store,
-                commit: update.new,
+                commits: &commits,
                 contents: &mut *contents,
             };
-            this.push_once(update, &mut pack, &mut progress, messages)
+            this.push_once(updates, &mut pack, &mut progress, messages)
         };
         let mut result = once(self, &mut messages);
         if let Err(Failure::LengthRequired) = &result {
@@ -389,18 +402,19 @@ impl Conversation {
 
         let messages = messages.into_lines();
         if !self.carrier.is_stateless() {
-            self.pushed = Some((update.new, update.name.to_owned()));
+            let tips = updates
+                .iter()
+                .map(|update| (update.name.to_owned(), update.new));
+            self.pushed = Some(tips.collect());
         }
         match result {
-            Ok(report) => {
-                if let Some(kept_trees) = self
-                    .kept_trees
-                    .as_ref()
-                    .filter(|_| matches!(report, Report::Accepted(_)))
+            Ok(reports) => {
+                if let Some(kept_trees) = &self.kept_trees
+                    && let ([Report::Accepted(_)], [commit]) = (&reports[..], &commits[..])
                 {
-                    kept_trees.keep(store, update.new);
+                    kept_trees.keep(store, *commit);
                 }
-                Ok(Answered { report, messages })
+                Ok(Answered { reports, messages })
             }
             Err(failure) => Err(PushFailure {
                 failure,
@@ -412,16 +426,16 @@ impl Conversation {
 
     fn push_once(
         &mut self,
-        update: &Update<'_>,
+        updates: &[Update<'_>],
         pack: &mut OutgoingPack<'_>,
         progress: &mut Sending,
         messages: &mut Messages,
-    ) -> Result<Report, Failure> {
+    ) -> Result<Vec<Report>, Failure> {
         let capabilities = match self.receive.take() {
             Some(capabilities) => capabilities,
             None => self.greet(Service::ReceivePack)?.capabilities,
         };
-        let command = push::request(&capabilities, update);
+        let command = push::request(&capabilities, updates);
         let is_length_required = self.carrier.is_stateless() && self.notes.is_length_required();
         let length = pack.prepare(is_length_required)?;
         let verdict = self.context.remote.timeout.push_verdict;
@@ -439,11 +453,11 @@ impl Conversation {
             length: length.map(|length| length + command.len() as u64),
             write: &mut write,
         };
-        let mut report = None;
+        let mut reports = None;
         let asked = self
             .carrier
             .request(Service::ReceivePack, body, &mut |answer| {
-                report = Some(push::read(&capabilities, update, answer, messages)?);
+                reports = Some(push::read(&capabilities, updates, answer, messages)?);
                 Ok(())
             });
         let is_known = matches!(asked, Ok(()) | Err(Failure::LengthRequired));
@@ -453,7 +467,7 @@ impl Conversation {
             self.carrier.end(Service::ReceivePack);
         }
         asked?;
-        report.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
+        reports.ok_or_else(|| Failure::invalid("the server sent no report of the push"))
     }
 
     /// Restarts a service, and reads its capabilities.

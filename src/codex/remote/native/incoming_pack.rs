@@ -153,11 +153,13 @@ pub(super) struct PackParts {
 }
 
 impl PackParts {
-    /// The new trees and commits up to `commit`, and those of the blobs `contents` that packs of
+    /// The new trees and commits up to `commits`, and those of the blobs `contents` that packs of
     /// this run contain.
-    pub(super) fn of_push(store: &Store, commit: ObjectId, contents: &[ObjectId]) -> Self {
+    pub(super) fn of_push(store: &Store, commits: &[ObjectId], contents: &[ObjectId]) -> Self {
         let mut parts = Self::default();
-        parts.add_new(store, commit);
+        for commit in commits {
+            parts.add_new(store, *commit);
+        }
         for pack in &*store.written() {
             let places = contents.iter().filter_map(|id| pack.blobs.get(id));
             let mut places: Vec<_> = places.cloned().collect();
@@ -172,7 +174,10 @@ impl PackParts {
     /// Adds the trees and commits that this run created, up to `commit`: none for a fetched commit.
     pub(super) fn add_new(&mut self, store: &Store, commit: ObjectId) {
         let written = store.written();
-        if let Some(own) = written.iter().rfind(|pack| pack.contains(commit)) {
+        let own = written.iter().rfind(|pack| pack.contains(commit));
+        let is_added = |path: &Path| self.parts.iter().any(|(added, _)| added == path);
+        // The commits of one push are in one pack, so that no object is sent twice.
+        if let Some(own) = own.filter(|own| !is_added(&own.path)) {
             self.add(&own.path, HEADER as u64..own.end, own.count);
         }
     }

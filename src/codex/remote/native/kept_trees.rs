@@ -87,6 +87,11 @@ impl KeptTrees {
         }
     }
 
+    /// Keeps nothing more in this run, because its clone has the trees of several tips.
+    pub(super) fn give_up(&mut self) {
+        self.packs = None;
+    }
+
     /// Writes the trees of `tip`, which was fetched or pushed. After an error, the next run fetches
     /// them.
     pub(super) fn keep(&self, store: &Store, tip: ObjectId) {

@@ -43,7 +43,7 @@ use super::git_process::{self, GitProcess};
 use super::refs::Refs;
 use super::rejection::{self, Rejection, RejectionKind};
 use super::server_message::{marked, server_words};
-use super::transport::{Depth, Purpose, PushReply, RemoteRefs, Target, Transport};
+use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
 use crate::codex::store::Store;
@@ -121,19 +121,45 @@ impl Native {
         }
     }
 
-    /// Finds `branch`, or the branch that HEAD points to, on the remote.
+    /// Finds branches on the remote.
     fn list(
         &self,
         conversation: &mut Conversation,
-        branch: Option<&str>,
+        wanted: Branches<'_>,
         on_signal: OnSignal,
     ) -> Result<RemoteRefs, Failure> {
-        let found = self.context.find_branch(branch, |wanted| {
+        let found = self.context.find_branches(wanted, |wanted| {
             let refs = conversation.list(&wanted.prefixes(), on_signal)?;
             Ok::<_, Failure>(branches(refs))
         })?;
-        conversation.note_tip(&found.branch, found.tip);
+        let mut tips = found.others.clone();
+        tips.extend(found.tip.map(|tip| (found.branch.clone(), tip)));
+        conversation.note_tips(tips);
         Ok(found)
+    }
+
+    /// Lists `branches` and returns their tips. A missing branch is an error.
+    fn tips(
+        &self,
+        conversation: &mut Conversation,
+        branches: &[&str],
+        on_signal: OnSignal,
+    ) -> Result<Vec<ObjectId>, Failure> {
+        let missing = || {
+            let kind = RemoteErrorKind::BranchMissing;
+            self.context.error(kind, Vec::new())
+        };
+        let mut names = branches.iter().copied();
+        let synced = names.next().ok_or_else(missing)?;
+        let others: Vec<_> = names.map(str::to_owned).collect();
+        let wanted = Branches {
+            synced: Some(synced),
+            others: &others,
+        };
+        let refs = self.list(conversation, wanted, on_signal)?;
+        let others = others.iter().map(|branch| refs.others.get(branch).copied());
+        let tips = [refs.tip].into_iter().chain(others);
+        Ok(tips.collect::<Option<_>>().ok_or_else(missing)?)
     }
 }
 
@@ -252,41 +278,35 @@ impl Transport for Native {
     }
 
     #[tracing::instrument(level = "debug", name = "ls-remote", skip_all)]
-    fn refs(&self, branch: Option<&str>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
+    fn refs(&self, branches: Branches<'_>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError> {
         self.with(
-            |conversation| self.list(conversation, branch, on_signal),
-            |git| git.refs(branch, on_signal),
+            |conversation| self.list(conversation, branches, on_signal),
+            |git| git.refs(branches, on_signal),
         )
     }
 
-    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branch, depth = depth.0))]
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(?branches, depth = depth.0))]
     fn fetch(
         &self,
         store: &Store,
-        branch: &str,
+        branches: &[&str],
         depth: Depth,
         on_signal: OnSignal,
-    ) -> Result<ObjectId, RemoteError> {
+    ) -> Result<Vec<ObjectId>, RemoteError> {
         let fetch = |conversation: &mut Conversation| {
-            let listed = conversation.listed_tip(branch);
-            if let Some(tip) = listed {
-                match conversation.fetch(store, tip, depth.0, on_signal) {
-                    // The branch was replaced since it was listed.
+            let listed = conversation.listed_tips(branches);
+            if let Some(tips) = listed {
+                match conversation.fetch(store, &tips, depth.0, on_signal) {
+                    // A branch was replaced since it was listed.
                     Err(failure) if failure.is_about_objects() => {}
-                    fetched => return fetched.map(|()| tip),
+                    fetched => return fetched.map(|()| tips),
                 }
             }
-            let tip = self
-                .list(conversation, Some(branch), on_signal)?
-                .tip
-                .ok_or_else(|| {
-                    self.context
-                        .error(RemoteErrorKind::BranchMissing, Vec::new())
-                })?;
-            conversation.fetch(store, tip, depth.0, on_signal)?;
-            Ok(tip)
+            let tips = self.tips(conversation, branches, on_signal)?;
+            conversation.fetch(store, &tips, depth.0, on_signal)?;
+            Ok(tips)
         };
-        self.with(fetch, |git| git.fetch(store, branch, depth, on_signal))
+        self.with(fetch, |git| git.fetch(store, branches, depth, on_signal))
     }
 
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
@@ -297,25 +317,19 @@ impl Transport for Native {
         )
     }
 
-    fn would_push(
-        &self,
-        store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
-    ) -> Result<PushReply, RemoteError> {
+    fn would_push(&self, store: &Store, update: RefUpdate<'_>) -> Result<PushReply, RemoteError> {
         let ask = |conversation: &mut Conversation| {
             let refs = conversation.list_to_push()?;
-            let name = format!("refs/heads/{}", target.branch);
+            let name = format!("refs/heads/{}", update.branch);
             let tip = refs.iter().find(|(listed, _)| *listed == name);
             let tip = tip.and_then(|(_, id)| ObjectId::from_hex(id));
-            let overwrites = tip.is_some_and(|tip| !store.is_ancestor(tip, commit));
-            Ok(if tip != target.tip || overwrites {
+            Ok(if tip != update.old || update.loses_commits(store) {
                 PushReply::moved()
             } else {
                 PushReply::accepted()
             })
         };
-        self.with(ask, |git| git.would_push(store, commit, target))
+        self.with(ask, |git| git.would_push(store, update))
     }
 
     fn expect_push(&self) {
@@ -325,46 +339,58 @@ impl Transport for Native {
         }
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branch = target.branch, %commit))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(?updates))]
     fn push(
         &self,
         store: &Store,
-        commit: ObjectId,
-        target: Target<'_>,
+        updates: &[RefUpdate<'_>],
         contents: &mut dyn PushContents,
-    ) -> Result<PushReply, RemoteError> {
-        // The server compares the tip, but does not check that the commit is based on it.
-        if target
-            .tip
-            .is_some_and(|tip| !store.is_ancestor(tip, commit))
-        {
-            return Ok(PushReply::moved());
+    ) -> Result<Vec<PushReply>, RemoteError> {
+        // The server compares the tips, but does not check that the commits are based on them.
+        if updates.iter().any(|update| update.loses_commits(store)) {
+            return Ok(updates.iter().map(|_| PushReply::moved()).collect());
         }
-        let name = format!("refs/heads/{}", target.branch);
-        let update = Update {
-            old: target.tip,
-            new: commit,
-            name: &name,
-        };
+        let names: Vec<_> = updates
+            .iter()
+            .map(|update| format!("refs/heads/{}", update.branch))
+            .collect();
+        let commands: Vec<_> = updates
+            .iter()
+            .zip(&names)
+            .map(|(update, name)| Update {
+                old: update.old,
+                new: update.new,
+                name,
+            })
+            .collect();
         let contents = RefCell::new(contents);
         let push = |conversation: &mut Conversation| match conversation.push(
             store,
-            &update,
+            &commands,
             *contents.borrow_mut(),
         ) {
-            Ok(answered) => Ok(self.reply(answered.report, &answered.messages)),
-            Err(failed) => self.failed_push(failed),
+            Ok(answered) => Ok(self.replies(answered.reports, &answered.messages)),
+            Err(failed) => {
+                let reply = self.failed_push(failed)?;
+                Ok(vec![reply; updates.len()])
+            }
         };
-        self.with(push, |git| {
-            git.push(store, commit, target, *contents.borrow_mut())
-        })
+        self.with(push, |git| git.push(store, updates, *contents.borrow_mut()))
     }
 }
 
 impl Native {
-    /// The result for a report of the server.
-    fn reply(&self, report: Report, messages: &[String]) -> PushReply {
+    /// The results for the reports of the server.
+    fn replies(&self, reports: Vec<Report>, messages: &[String]) -> Vec<PushReply> {
         let words = self.words(messages);
+        reports
+            .into_iter()
+            .map(|report| self.reply(report, words.clone()))
+            .collect()
+    }
+
+    /// The result for one report of the server.
+    fn reply(&self, report: Report, words: Vec<String>) -> PushReply {
         let shown = |text: &str| escaped(self.context.redacted_line(text).as_bytes()).to_string();
         match report {
             Report::Accepted(instead) => PushReply::Accepted {

@@ -13,10 +13,10 @@ use crate::object::ObjectId;
 /// known. git does the same for packs of up to 1 MiB, and documents compress to about a third.
 const SMALL: u64 = 4 << 20;
 
-/// The commits and trees up to `commit`, which `store` contains, and the contents of new files.
+/// The commits and trees up to `commits`, which `store` contains, and the contents of new files.
 pub(super) struct OutgoingPack<'p> {
     pub(super) store: &'p Store,
-    pub(super) commit: ObjectId,
+    pub(super) commits: &'p [ObjectId],
     pub(super) contents: &'p mut dyn PushContents,
 }
 
@@ -60,7 +60,7 @@ impl OutgoingPack<'_> {
 
     /// The part of the pack that the clone contains.
     fn kept(&self) -> PackParts {
-        PackParts::of_push(self.store, self.commit, self.contents.ids())
+        PackParts::of_push(self.store, self.commits, self.contents.ids())
     }
 }
 

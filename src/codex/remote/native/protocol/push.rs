@@ -8,7 +8,7 @@ use super::{AGENT, OBJECT_FORMAT};
 use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
-/// The maximum size of a report, which has a few lines for one ref.
+/// The maximum size of a report, which has a few lines for each ref.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no
@@ -22,8 +22,8 @@ pub(in crate::codex::remote::native) struct Update<'u> {
     pub(in crate::codex::remote::native) name: &'u str,
 }
 
-/// The server's report of a push.
-#[derive(Debug, PartialEq, Eq)]
+/// The server's report on one update of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::codex::remote::native) enum Report {
     /// The branch was updated, or this other ref instead.
     Accepted(Option<String>),
@@ -36,16 +36,21 @@ pub(in crate::codex::remote::native) enum Report {
 /// The part of the request before the pack.
 pub(in crate::codex::remote::native) fn request(
     capabilities: &Capabilities,
-    update: &Update<'_>,
+    updates: &[Update<'_>],
 ) -> Vec<u8> {
-    let none = ObjectId([0; 20]);
-    let Update { old, new, name } = update;
-    let asked = asked(capabilities).join(" ");
-    let command = format!("{} {new} {name}\0 {asked}", old.unwrap_or(none));
-    PacketRequest::default()
-        .data(command.as_bytes())
-        .flush()
-        .into_bytes()
+    let mut asked = Some(asked(capabilities).join(" "));
+    let commands = updates.iter().map(|Update { old, new, name }| {
+        let old = old.unwrap_or(ObjectId([0; 20]));
+        match asked.take() {
+            // The first command carries the capabilities.
+            Some(asked) => format!("{old} {new} {name}\0 {asked}"),
+            None => format!("{old} {new} {name}"),
+        }
+    });
+    let request = commands.fold(PacketRequest::default(), |request, command| {
+        request.data(command.as_bytes())
+    });
+    request.flush().into_bytes()
 }
 
 fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
@@ -63,16 +68,17 @@ fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
     asked
 }
 
-/// Reads the report; messages of the server, such as those of its hooks, are added to `messages`.
+/// Reads the report on each of `updates`, in the same order; messages of the server, such as those
+/// of its hooks, are added to `messages`.
 pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
-    update: &Update<'_>,
+    updates: &[Update<'_>],
     answer: impl Read,
     messages: &mut Messages,
-) -> Result<Report, Failure> {
+) -> Result<Vec<Report>, Failure> {
     let mut packets = Packets::new(answer);
     if !capabilities.has("side-band-64k") {
-        return read_report(&mut packets, update);
+        return read_report(&mut packets, updates);
     }
     let mut inner = Vec::new();
     loop {
@@ -83,14 +89,14 @@ pub(in crate::codex::remote::native) fn read(
             // Gitblit sends the report outside of the requested side band.
             Packet::Data(line) if line.starts_with(b"unpack ") => {
                 let first = line.to_vec();
-                return read_lines(&mut packets, first, update);
+                return read_lines(&mut packets, first, updates);
             }
             Packet::Data(_) | Packet::Delimiter | Packet::End => {
                 return Err(Failure::invalid(
                     "a packet of the report is in no known side band",
                 ));
             }
-            Packet::Flush => return read_report(&mut Packets::new(&inner[..]), update),
+            Packet::Flush => return read_report(&mut Packets::new(&inner[..]), updates),
         }
         if inner.len() > MOST_BYTES {
             return Err(Failure::invalid("the report of the push does not end"));
@@ -98,52 +104,61 @@ pub(in crate::codex::remote::native) fn read(
     }
 }
 
-fn read_report(packets: &mut Packets<impl Read>, update: &Update<'_>) -> Result<Report, Failure> {
+fn read_report(
+    packets: &mut Packets<impl Read>,
+    updates: &[Update<'_>],
+) -> Result<Vec<Report>, Failure> {
     let first = match packets.next()? {
         Packet::Data(line) => line.to_vec(),
         _ => return Err(Failure::invalid("the server sent no report of the push")),
     };
-    read_lines(packets, first, update)
+    read_lines(packets, first, updates)
 }
 
 fn read_lines(
     packets: &mut Packets<impl Read>,
     first: Vec<u8>,
-    update: &Update<'_>,
-) -> Result<Report, Failure> {
+    updates: &[Update<'_>],
+) -> Result<Vec<Report>, Failure> {
     let first = String::from_utf8_lossy(&first).trim_end().to_owned();
     let unpacked = first
         .strip_prefix("unpack ")
         .ok_or_else(|| Failure::invalid("the server's report of the push is not one"))?;
-    let mut verdict = None;
+    let mut verdicts: Vec<(String, Report)> = Vec::new();
     // A report without its final flush is complete, too.
     while let Ok(Some(line)) = packets.text() {
-        match (&mut verdict, line.strip_prefix("option refname ")) {
-            (Some(Report::Accepted(instead)), Some(name)) if name != update.name => {
+        match (verdicts.last_mut(), line.strip_prefix("option refname ")) {
+            (Some((reference, Report::Accepted(instead))), Some(name)) if name != reference => {
                 *instead = Some(name.to_owned());
             }
-            (None, _) => verdict = verdict_of(&line, update.name),
-            _ => {}
+            _ => verdicts.extend(verdict_of(&line)),
         }
     }
-    match verdict {
-        _ if unpacked != "ok" => Ok(Report::NotUnpacked(unpacked.to_owned())),
-        Some(verdict) => Ok(verdict),
-        None => Err(Failure::invalid(
-            "the server's report does not mention the branch",
-        )),
+    if unpacked != "ok" {
+        let report = |_| Report::NotUnpacked(unpacked.to_owned());
+        return Ok(updates.iter().map(report).collect());
     }
+    let report_of = |update: &Update<'_>| {
+        let mut found = verdicts.iter().filter(|(name, _)| name == update.name);
+        found.next().map(|(_, report)| report.clone())
+    };
+    updates
+        .iter()
+        .map(report_of)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Failure::invalid("the server's report does not mention the branch"))
 }
 
-/// The result for the ref `name` in a line of the report.
-fn verdict_of(line: &str, name: &str) -> Option<Report> {
+/// The ref in a line of the report, and the result for it.
+fn verdict_of(line: &str) -> Option<(String, Report)> {
     let (verdict, rest) = line.split_once(' ')?;
     let (reference, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-    match verdict {
-        "ok" if reference == name => Some(Report::Accepted(None)),
-        "ng" if reference == name => Some(Report::Rejected(reason.to_owned())),
-        _ => None,
-    }
+    let report = match verdict {
+        "ok" => Report::Accepted(None),
+        "ng" => Report::Rejected(reason.to_owned()),
+        _ => return None,
+    };
+    Some((reference.to_owned(), report))
 }
 
 #[cfg(test)]
@@ -177,7 +192,8 @@ mod tests {
 
     fn report(answer: &[u8]) -> Result<Report, Failure> {
         let capabilities = capabilities(&["report-status", "side-band-64k"]);
-        read(&capabilities, &UPDATE, answer, &mut Messages::default())
+        let reports = read(&capabilities, &[UPDATE], answer, &mut Messages::default());
+        reports.map(|mut reports| reports.remove(0))
     }
 
     #[test]
@@ -193,8 +209,8 @@ mod tests {
             "11".repeat(20)
         );
         let expected = format!("{:04x}{line}0000", line.len() + 4);
-        assert_eq!(request(&capabilities, &update), expected.as_bytes());
-        let created = String::from_utf8(request(&capabilities, &UPDATE)).unwrap();
+        assert_eq!(request(&capabilities, &[update]), expected.as_bytes());
+        let created = String::from_utf8(request(&capabilities, &[UPDATE])).unwrap();
         assert!(created[4..].starts_with(&"0".repeat(40)));
     }
 
@@ -228,6 +244,40 @@ mod tests {
             // Outside of the side band, as Gitblit sends it.
             assert_eq!(report(&plain).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn each_update_has_its_own_verdict() {
+        let capabilities = capabilities(&["report-status", "side-band-64k"]);
+        let updates =
+            ["refs/heads/a", "refs/heads/b", "refs/heads/c"].map(|name| Update { name, ..UPDATE });
+        let text = String::from_utf8(request(&capabilities, &updates)).unwrap();
+        assert_eq!(text.matches('\0').count(), 1, "{text}");
+        assert!(text.contains(" refs/heads/b") && text.contains(" refs/heads/c"));
+
+        let lines = [
+            "unpack ok",
+            "ng refs/heads/b hook declined",
+            "ok refs/heads/c",
+            "ok refs/heads/a",
+            "option refname refs/for/a",
+        ];
+        let read = |lines: &[&str]| {
+            let answer = banded(&PacketRequest::default().lines(lines).flush().into_bytes());
+            read(
+                &capabilities,
+                &updates,
+                &answer[..],
+                &mut Messages::default(),
+            )
+        };
+        let expected = [
+            Report::Accepted(Some("refs/for/a".to_owned())),
+            Report::Rejected("hook declined".to_owned()),
+            Report::Accepted(None),
+        ];
+        assert_eq!(read(&lines).unwrap(), expected);
+        assert!(read(&lines[..3]).is_err(), "a branch is not mentioned");
     }
 
     #[test]
