@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use crate::object::{Kind, Mode, hash};
 use crate::platform;
+use crate::stat::{Stat, Time};
 
 /// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or
 /// version, or damaged.
@@ -100,6 +101,22 @@ impl<'b> RecordReader<'b> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// A time that [`push_time`] added.
+    pub(crate) fn time(&mut self) -> Option<Time> {
+        let (seconds, nanoseconds) = (self.number()?, self.number()?);
+        Some((seconds.cast_signed(), nanoseconds.cast_signed()))
+    }
+
+    /// A stat that [`push_stat`] added.
+    pub(crate) fn stat(&mut self) -> Option<Stat> {
+        Some(Stat {
+            size: self.number()?,
+            inode: self.number()?,
+            modified: self.time()?,
+            changed: self.time()?,
+        })
+    }
+
     /// Bytes that follow their length.
     pub(crate) fn bytes(&mut self) -> Option<&'b [u8]> {
         let length = self.array().map(u32::from_le_bytes)?;
@@ -113,6 +130,20 @@ impl<'b> RecordReader<'b> {
 pub(crate) fn push_bytes(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     body.extend_from_slice(bytes);
+}
+
+/// Adds a time, for [`RecordReader::time`].
+pub(crate) fn push_time(body: &mut Vec<u8>, (seconds, nanoseconds): Time) {
+    body.extend_from_slice(&seconds.to_le_bytes());
+    body.extend_from_slice(&nanoseconds.to_le_bytes());
+}
+
+/// Adds a stat, for [`RecordReader::stat`].
+pub(crate) fn push_stat(body: &mut Vec<u8>, stat: &Stat) {
+    body.extend_from_slice(&stat.size.to_le_bytes());
+    body.extend_from_slice(&stat.inode.to_le_bytes());
+    push_time(body, stat.modified);
+    push_time(body, stat.changed);
 }
 
 #[cfg(test)]

@@ -12,8 +12,6 @@
 //!
 //! On any doubt the file is read and hashed again.
 
-use crate::record::RecordReader;
-
 /// Seconds and nanoseconds.
 pub(crate) type Time = (i64, i64);
 
@@ -46,39 +44,6 @@ impl Stat {
             && nanoseconds != 0
             && keeps_change_times()
     }
-
-    /// Appends the values to a record's body.
-    pub(crate) fn push(&self, body: &mut Vec<u8>) {
-        body.extend_from_slice(&self.size.to_le_bytes());
-        body.extend_from_slice(&self.inode.to_le_bytes());
-        push_time(body, self.modified);
-        push_time(body, self.changed);
-    }
-
-    /// Reads the values from a record's body.
-    pub(crate) fn read(reader: &mut RecordReader<'_>) -> Option<Self> {
-        let (size, inode) = (reader.number()?, reader.number()?);
-        Some(Self {
-            size,
-            inode,
-            modified: read_time(reader)?,
-            changed: read_time(reader)?,
-        })
-    }
-}
-
-/// Appends a time to a record's body.
-pub(crate) fn push_time(body: &mut Vec<u8>, time: Time) {
-    body.extend_from_slice(&time.0.to_le_bytes());
-    body.extend_from_slice(&time.1.to_le_bytes());
-}
-
-/// Reads a time from a record's body.
-pub(crate) fn read_time(reader: &mut RecordReader<'_>) -> Option<Time> {
-    Some((
-        reader.number()?.cast_signed(),
-        reader.number()?.cast_signed(),
-    ))
 }
 
 #[cfg(test)]

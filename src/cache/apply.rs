@@ -6,8 +6,11 @@ use std::io;
 use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::cache_plan::CachePlan;
 use super::dir::CacheDir;
-use super::{Cache, CacheError, CachePlan, RequestResult, write_error};
+use super::error::{CacheError, write_error};
+use super::open_cache::Cache;
+use super::request::{CacheOwner, RequestResult};
 use crate::platform;
 use crate::scan::SourceFile;
 use crate::stat::Stat;
@@ -53,6 +56,17 @@ impl Cache {
         let results = self.record(plan, failed, observed);
         self.save().map_err(error)?;
         Ok(results)
+    }
+
+    /// Removes the files that belong to no other owners than those that `is_selected` selects. An
+    /// owner stays in the manifest if any of its files is kept.
+    pub(crate) fn clear(
+        &mut self,
+        is_selected: impl Fn(&CacheOwner) -> bool,
+        force: bool,
+    ) -> Result<Vec<RequestResult>, CacheError> {
+        let plan = self.plan(self.removal_requests(is_selected), force)?;
+        self.apply(plan, |_| Err(String::new()))
     }
 
     /// Whether the cache has all requested files of the requested tip already.

@@ -7,10 +7,12 @@ use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::dir::DiskEntry;
-use super::manifest::{CacheOwner, Cached, Manifest};
-use super::{Cache, CacheError, CacheRequest};
+use super::error::CacheError;
+use super::manifest::{Cached, Manifest};
+use super::open_cache::Cache;
+use super::request::{CacheOwner, CacheRequest, KeepReason, RequestResult};
 use crate::object::{Mode, ObjectId};
-use crate::plan::{Change, Entry, Op, ProjectPlan};
+use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
 use crate::stat::Stat;
 
@@ -22,30 +24,6 @@ pub(crate) struct CachePlan {
     pub(super) force: bool,
     /// The stat of each file on disk that the manifest does not have, or has with another stat.
     pub(super) observed: HashMap<BString, Stat>,
-}
-
-/// The result of one request: that of a plan first, and that of the run after it was applied.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct RequestResult {
-    /// The written and removed files. `unmanaged` counts the kept ones.
-    pub plan: ProjectPlan,
-    /// Paths that are not changed, with the reason.
-    pub kept: Vec<(BString, KeepReason)>,
-    /// Files that the cache did not write and that are deleted to make room for others. Empty
-    /// unless `force` is set.
-    pub replaced: Vec<BString>,
-    /// Files that cannot be written or removed, with the error.
-    pub refused: Vec<(BString, String)>,
-}
-
-/// The reason why a path is not changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeepReason {
-    /// The file differs from the version that the cache wrote. With `force` it is replaced or
-    /// removed.
-    Edited,
-    /// Another request or owner has this file above or below the path, and both cannot exist.
-    InUse(BString),
 }
 
 impl CachePlan {

@@ -10,7 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions};
 
-use super::CONTROL;
+use super::own_files::CONTROL;
 use crate::object::{Kind, Mode, ObjectId, hash_reader};
 use crate::paths::escaped;
 use crate::platform::{self, ChangeTimes, FileKind, Look, path_of};

@@ -8,13 +8,13 @@ use std::path::Path;
 use bstr::BString;
 use cap_std::fs::Dir;
 
-use super::{CacheRequest, RequestResult, with_file_name};
-use crate::names::ProjectName;
+use super::error::with_file_name;
+use super::request::{CacheOwner, CacheRequest, Reason, RequestRecord, RequestResult};
 use crate::object::{Mode, ObjectId};
 use crate::plan::Entry;
 use crate::record::{self, RecordReader, push_bytes};
 use crate::scan::SourceFile;
-use crate::stat::{self, Stat, Time};
+use crate::stat::{Stat, Time};
 
 /// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,56 +26,6 @@ pub(crate) struct Manifest {
     pub owners: BTreeMap<CacheOwner, RequestRecord>,
     /// The files by their path in the codex, which is also their path in the cache.
     pub files: BTreeMap<BString, Cached>,
-}
-
-/// An owner of files. A project that publishes and pulls is two owners.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CacheOwner {
-    /// The project.
-    pub project: ProjectName,
-    /// Why it needs the files.
-    pub reason: Reason,
-}
-
-/// The reason why a project needs a file in the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reason {
-    /// The project published it.
-    Published,
-    /// The project's `from_codex` patterns select it.
-    Pulled,
-}
-
-/// The record of an owner's last request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RequestRecord {
-    /// The codex's URL, without secrets.
-    pub remote: String,
-    /// The branch of the codex.
-    pub branch: String,
-    /// The commit that the files are from; `None` for a codex without commits.
-    pub tip: Option<ObjectId>,
-    /// A digest of the selected files or patterns. With the same digest and tip, the files are the
-    /// same.
-    pub digest: ObjectId,
-    /// Whether all files are in the cache, none of them kept or refused.
-    pub complete: bool,
-    /// The time of the run, in seconds since the epoch.
-    pub time: i64,
-}
-
-impl RequestRecord {
-    /// Whether this request already got everything that `other` asks for.
-    pub(crate) fn satisfies(&self, other: &Self) -> bool {
-        self.tip == other.tip && self.satisfies_at_any_tip(other)
-    }
-
-    /// The same without comparing the tip, for requests whose digest covers the contents.
-    pub(crate) fn satisfies_at_any_tip(&self, other: &Self) -> bool {
-        self.complete
-            && (&self.remote, &self.branch, self.digest)
-                == (&other.remote, &other.branch, other.digest)
-    }
 }
 
 /// A file that the cache wrote.
@@ -323,7 +273,7 @@ impl Manifest {
 /// the list of owners.
 fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut body = Vec::with_capacity(manifest.files.len() * 160);
-    stat::push_time(&mut body, manifest.recorded_at);
+    record::push_time(&mut body, manifest.recorded_at);
 
     body.extend_from_slice(&(manifest.owners.len() as u64).to_le_bytes());
     let mut indexes = BTreeMap::new();
@@ -336,7 +286,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
         push_entry(&mut body, path, &file.entry);
         body.push(u8::from(file.stat.is_some()));
         if let Some(stat) = &file.stat {
-            stat.push(&mut body);
+            record::push_stat(&mut body, stat);
         }
         let owners = file.owners.iter();
         let owners: Vec<u64> = owners
@@ -353,7 +303,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
 /// Decodes the body of a manifest; `None` if it is not valid.
 fn decode(body: &[u8]) -> Option<Manifest> {
     let mut reader = RecordReader(body);
-    let recorded_at = stat::read_time(&mut reader)?;
+    let recorded_at = reader.time()?;
 
     let mut owners = Vec::new();
     for _ in 0..reader.number()? {
@@ -365,7 +315,7 @@ fn decode(body: &[u8]) -> Option<Manifest> {
         let (path, entry) = read_entry(&mut reader)?;
         let mut file = Cached::new(entry);
         if read_flag(&mut reader)? {
-            file.stat = Some(Stat::read(&mut reader)?);
+            file.stat = Some(reader.stat()?);
         }
         for _ in 0..reader.number()? {
             let index = usize::try_from(reader.number()?).ok()?;

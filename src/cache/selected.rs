@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
 
-use super::{Cache, CacheOwner, Reason, is_own_name};
+use super::open_cache::Cache;
+use super::own_files::is_own_name;
+use super::request::{CacheOwner, Reason};
 use crate::codex::objects::tree::{self, TreeError};
 use crate::object::{Mode, ObjectId};
 use crate::paths::{check_file_name, escaped, folded};

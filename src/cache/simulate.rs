@@ -2,19 +2,20 @@
 //! are predicted as far as that is possible: from the permissions of directories and the state of
 //! file systems, but not from the free space.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString};
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::apply::{affects_all_files, split};
+use super::cache_plan::CachePlan;
 use super::dir::{CacheDir, DiskEntry};
-use super::{
-    CACHEDIR_TAG_NAME, Cache, CacheError, CachePlan, GITIGNORE_NAME, LOCK, RequestResult,
-    open_error, with_file_name, write_error,
-};
+use super::error::{CacheError, open_error, with_file_name, write_error};
+use super::open_cache::Cache;
+use super::own_files::{CACHEDIR_TAG_NAME, GITIGNORE_NAME, LOCK};
+use super::request::RequestResult;
 use crate::stat::Stat;
 use crate::{lock, platform};
 
@@ -49,7 +50,7 @@ impl Cache {
                 },
                 None => DiskEntry::Absent,
             };
-            self.simulated.0.insert(change.path.clone(), entry);
+            self.simulated.insert(change.path.clone(), entry);
         }
         Ok(results)
     }
@@ -129,59 +130,4 @@ fn check_creatable(path: &Path) -> io::Result<()> {
     let existing = existing.unwrap_or(Path::new("."));
     let directory = Dir::open_ambient_dir(existing, cap_std::ambient_authority())?;
     platform::check_writable(&directory)
-}
-
-/// The files that simulated plans wrote or removed, by path.
-#[derive(Default)]
-pub(super) struct Overlay(BTreeMap<BString, DiskEntry>);
-
-impl Overlay {
-    /// The simulated entry at exactly this path.
-    pub(super) fn get(&self, path: &BStr) -> Option<&DiskEntry> {
-        self.0.get(path)
-    }
-
-    /// Combines the entry `found` on disk at `path`, for which there is no simulated entry, with
-    /// the simulated entries above and below it.
-    pub(super) fn merge(&self, path: &BStr, found: DiskEntry) -> DiskEntry {
-        if self.0.is_empty() {
-            return found;
-        }
-        let above = path
-            .find_iter(b"/")
-            .map(|slash| path[..slash].as_bstr())
-            .find(|above| self.is_file(above));
-        if let Some(above) = above {
-            return DiskEntry::Blocked(above.to_owned());
-        }
-
-        let found = match found {
-            DiskEntry::Blocked(above) if self.is_removed(above.as_bstr()) => DiskEntry::Absent,
-            found => found,
-        };
-        let mut inside = match &found {
-            DiskEntry::Directory(inside) => inside.clone(),
-            DiskEntry::Absent | DiskEntry::Blocked(_) => Vec::new(),
-            DiskEntry::File { .. } | DiskEntry::Other | DiskEntry::Unusable(_) => return found,
-        };
-        let prefix = BString::from([path.as_bytes(), b"/"].concat());
-        let added = self
-            .0
-            .keys()
-            .filter(|path| path.starts_with(&prefix) && self.is_file(path.as_bstr()));
-        inside.retain(|path| !self.0.contains_key(path));
-        inside.extend(added.cloned());
-        match found {
-            DiskEntry::Absent | DiskEntry::Blocked(_) if inside.is_empty() => found,
-            _ => DiskEntry::Directory(inside),
-        }
-    }
-
-    fn is_removed(&self, path: &BStr) -> bool {
-        matches!(self.get(path), Some(DiskEntry::Absent))
-    }
-
-    fn is_file(&self, path: &BStr) -> bool {
-        matches!(self.get(path), Some(DiskEntry::File { .. }))
-    }
 }

@@ -1,9 +1,18 @@
 //! From the text of a pattern to alternatives of segments.
 
-use super::{
-    Alternative, Class, InvalidGlob, MAX_ALTERNATIVES, MAX_BYTES, MAX_NESTING, MAX_SEGMENTS,
-    MAX_TOKENS, Segment, Wild, without_dot,
-};
+use super::error::InvalidGlob;
+use super::segments::{Alternative, Class, Segment, Wild};
+
+/// A pattern may have this many bytes.
+const MAX_BYTES: usize = 4096;
+/// Braces may nest this deep.
+const MAX_NESTING: usize = 32;
+/// Braces may expand to this many alternatives.
+const MAX_ALTERNATIVES: usize = 1000;
+/// All alternatives of a pattern together may have this many tokens.
+const MAX_TOKENS: usize = 100_000;
+/// An alternative may have this many segments: the states of a match are the bits of a `u64`.
+const MAX_SEGMENTS: usize = 63;
 
 /// A lexical element of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -392,4 +401,13 @@ impl Expansion<'_> {
             "its braces expand to more than {MAX_ALTERNATIVES} alternatives"
         ))
     }
+}
+
+/// A pattern without a leading `./`.
+pub(crate) fn without_dot(pattern: &str) -> &str {
+    let mut rest = pattern;
+    while let Some(below) = rest.strip_prefix("./") {
+        rest = below;
+    }
+    rest
 }

@@ -10,7 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::object::{Kind, ObjectId, hash};
 use crate::platform::{self, bytes_of};
 use crate::record::{self, RecordReader};
-use crate::stat::{self, Stat, Time};
+use crate::stat::{Stat, Time};
 
 const HEAD: &str = "fractary-codex stat cache 1";
 
@@ -128,10 +128,10 @@ impl StatCache {
 fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<u8> {
     let mut body = Vec::with_capacity(entries.len() * 140);
     record::push_bytes(&mut body, bytes_of(root));
-    stat::push_time(&mut body, now);
+    record::push_time(&mut body, now);
     for (source, stat, id) in entries {
         record::push_bytes(&mut body, source);
-        stat.push(&mut body);
+        record::push_stat(&mut body, stat);
         body.extend_from_slice(&id.0);
     }
     body
@@ -142,14 +142,11 @@ fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     if reader.bytes()? != bytes_of(root) {
         return None;
     }
-    let since = stat::read_time(&mut reader)?;
+    let since = reader.time()?;
     let mut known = HashMap::new();
     while !reader.0.is_empty() {
         let source = reader.bytes()?.as_bstr().to_owned();
-        known.insert(
-            source,
-            (Stat::read(&mut reader)?, ObjectId(reader.array()?)),
-        );
+        known.insert(source, (reader.stat()?, ObjectId(reader.array()?)));
     }
     Some((since, known))
 }

@@ -103,7 +103,7 @@ fn uses(line: &str, sign: &str) -> bool {
 }
 
 /// The name below `src` and the text of every source file.
-fn source_files() -> Vec<(String, String)> {
+pub(crate) fn source_files() -> Vec<(String, String)> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&source, &mut files);

@@ -24,6 +24,7 @@ mod launcher;
 mod layout_rules;
 mod local_codex;
 mod model;
+mod module_circles;
 mod native;
 mod output;
 mod page;

@@ -12,7 +12,7 @@ use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
 use super::super::source_roots::SourceRoots;
-use super::PullRun;
+use super::pull_run::PullRun;
 use crate::glob::Glob;
 use crate::outcome::SyncError;
 use crate::plan::Entry;

@@ -5,6 +5,7 @@
 //! Files of projects that are no longer configured are removed from the caches as well.
 
 mod frontmatter;
+mod pull_run;
 mod report;
 mod selection;
 
@@ -18,7 +19,6 @@ use super::caches::{
     apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
     warn_removed,
 };
-use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheError, CachePlan, RequestResult};
 use crate::codex::store::Store;
@@ -26,24 +26,11 @@ use crate::config::Direction;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{ProjectError, ProjectReport, SyncError, SyncOutcome};
-use crate::plan::{Op, ProjectPlan, plan_id};
+use crate::plan::{Op, plan_id};
 use crate::scan::SourceFile;
 use crate::workspace::Project;
-
-/// A project with its plan to publish, in a dry run that also pulls. The codex does not have these
-/// files, but the pull is planned as if it had them.
-pub(super) struct PlannedPublish<'p> {
-    pub(super) project: &'p Project,
-    pub(super) plan: &'p ProjectPlan,
-}
-
-/// One pull of some projects.
-struct PullRun<'r> {
-    request: &'r SyncRequest<'r>,
-    session: RemoteSession,
-    planned_publishes: &'r [PlannedPublish<'r>],
-    outcome: &'r mut SyncOutcome,
-}
+pub(super) use pull_run::PlannedPublish;
+use pull_run::PullRun;
 
 /// A cache, the projects that share it, and its plan.
 struct CacheGroup<'r> {
@@ -86,33 +73,6 @@ pub(super) fn pull<'r>(
 }
 
 impl<'r> PullRun<'r> {
-    /// Connects to the remote and finds the branch.
-    fn start(
-        request: &'r SyncRequest<'r>,
-        planned_publishes: &'r [PlannedPublish<'r>],
-        outcome: &'r mut SyncOutcome,
-    ) -> Result<Self, SyncError> {
-        // In a dry run, the branch that the publishing half would create is still missing.
-        let publishes_first =
-            !planned_publishes.is_empty() || (request.dry_run && outcome.remote.creates_branch);
-        let session = connect(request, publishes_first && request.workspace.remote.create)?;
-
-        let remote = &mut outcome.remote;
-        remote.branch = Some(session.target.branch.clone());
-        // After a publish, the outcome keeps the tips from before and after it.
-        if outcome.direction == Direction::FromCodex {
-            remote.url = session.transport.url().clone();
-            remote.before = session.target.tip;
-            remote.after = session.target.tip;
-        }
-        Ok(Self {
-            request,
-            session,
-            planned_publishes,
-            outcome,
-        })
-    }
-
     /// Opens the cache of each project, and that of removed projects. All caches are locked before
     /// the clone is used, and in the order of their paths, so that concurrent runs cannot deadlock.
     fn open_caches(

@@ -3,7 +3,7 @@
 use bstr::BString;
 
 use super::super::caches::{warn_kept, warn_replaced};
-use super::PullRun;
+use super::pull_run::PullRun;
 use crate::cache::RequestResult;
 use crate::config::Direction;
 use crate::names::ProjectName;

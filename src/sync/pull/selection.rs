@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bstr::{BString, ByteSlice};
 
-use super::PullRun;
+use super::pull_run::PullRun;
 use crate::cache::selected::Selected;
 use crate::cache::{Cache, CacheOwner, CacheRequest, Reason, RequestRecord};
 use crate::codex::store::StoreError;

@@ -1,0 +1,218 @@
+//! An open cache: its lock, its manifest, and its files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use cap_std::fs::Dir;
+
+use super::dir::{CacheDir, DiskEntry};
+use super::error::{CacheError, open_error, with_file_name};
+use super::manifest::{Cached, LoadError, Manifest};
+use super::overlay::Overlay;
+use super::own_files::{CACHEDIR_TAG, CACHEDIR_TAG_NAME, GITIGNORE, GITIGNORE_NAME, LOCK};
+use super::request::{CacheOwner, CacheRequest, RequestRecord};
+use crate::interrupt::Interrupt;
+use crate::lock;
+use crate::plan::Entry;
+use crate::stat::Stat;
+
+/// The difference between a file and the version that the cache wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// The content, the mode or the type is different.
+    Changed,
+    /// The file does not exist.
+    Missing,
+}
+
+/// An open cache. Other runs are locked out, unless it was opened without write access.
+pub(crate) struct Cache {
+    pub(super) path: PathBuf,
+    /// `None` if the directory does not exist. Only a cache that was opened without write access
+    /// can have none.
+    pub(super) directory: Option<CacheDir>,
+    pub(super) manifest: Manifest,
+    /// The changes of simulated plans.
+    pub(super) simulated: Overlay,
+    _lock: Option<File>,
+}
+
+impl Cache {
+    /// Opens the cache in `path` and creates it if necessary. Calls `waiting` if another run holds
+    /// the lock, and waits for that run.
+    pub(crate) fn open(
+        path: &Path,
+        interrupt: &Interrupt,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, CacheError> {
+        let error = |source| open_error(path, source);
+        match std::fs::create_dir_all(path) {
+            // Not a directory: opening it fails with that reason.
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            created => created.map_err(error)?,
+        }
+        let directory = CacheDir::open(path).map_err(error)?;
+        let control = directory.control().map_err(error)?;
+
+        let file = lock::open_in(&control, Path::new(LOCK))
+            .map_err(|source| error(with_file_name(LOCK, &source)))?;
+        let lock = lock::lock(file, interrupt, waiting)?;
+
+        for (name, text) in [
+            (GITIGNORE_NAME, GITIGNORE),
+            (CACHEDIR_TAG_NAME, CACHEDIR_TAG),
+        ] {
+            directory.write_marker(name, text).map_err(error)?;
+        }
+        directory.remove_leftovers();
+
+        Ok(Self {
+            path: path.to_owned(),
+            manifest: read_manifest(path, &directory)?,
+            directory: Some(directory),
+            simulated: Overlay::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Opens the cache in `path` without a lock and without write access. A directory that does not
+    /// exist is an empty cache.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, CacheError> {
+        let error = |source| open_error(path, source);
+        let directory = match CacheDir::open(path) {
+            Ok(directory) => Some(directory),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(error(source)),
+        };
+        let manifest = match &directory {
+            Some(directory) => read_manifest(path, directory)?,
+            None => Manifest::default(),
+        };
+
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+            manifest,
+            simulated: Overlay::default(),
+            _lock: None,
+        })
+    }
+
+    /// The cache's directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The record of the files in the cache and their owners.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The files that belong to `owner`, by path.
+    pub(crate) fn files_of(&self, owner: &CacheOwner) -> BTreeMap<BString, Entry> {
+        let files = self.manifest.files.iter();
+        files
+            .filter(|(_, file)| file.owners.contains(owner))
+            .map(|(path, file)| (path.clone(), file.entry))
+            .collect()
+    }
+
+    /// Compares all files with the manifest, and returns those that differ from the version that
+    /// the cache wrote.
+    pub(crate) fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
+        let condition = |(path, file): (&BString, &Cached)| {
+            let condition = match self.disk_entry(path.as_bstr())? {
+                DiskEntry::Absent => Condition::Missing,
+                DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => return Ok(None),
+                _ => Condition::Changed,
+            };
+            Ok(Some((path.clone(), condition)))
+        };
+        let files = self.manifest.files.iter();
+        files
+            .filter_map(|file| condition(file).transpose())
+            .collect()
+    }
+
+    /// Requests that remove all files of the owners that `is_selected` selects.
+    pub(crate) fn removal_requests(
+        &self,
+        is_selected: impl Fn(&CacheOwner) -> bool,
+    ) -> Vec<CacheRequest> {
+        let request = |(owner, record): (&CacheOwner, &RequestRecord)| CacheRequest {
+            owner: owner.clone(),
+            record: RequestRecord {
+                complete: false,
+                ..record.clone()
+            },
+            files: BTreeMap::new(),
+            removes_owner: true,
+        };
+        let owners = self.manifest.owners.iter();
+        owners
+            .filter(|(owner, _)| is_selected(owner))
+            .map(request)
+            .collect()
+    }
+
+    /// Returns what exists at `path`, including the changes of simulated plans.
+    pub(super) fn disk_entry(&self, path: &BStr) -> Result<DiskEntry, CacheError> {
+        if let Some(simulated) = self.simulated.get(path) {
+            return Ok(simulated.clone());
+        }
+        let Some(directory) = &self.directory else {
+            return Ok(self.simulated.merge(path, DiskEntry::Absent));
+        };
+
+        let recorded = self.manifest.files.get(path);
+        let recorded_id = |stat: &Stat, keeps_change_times: &dyn Fn() -> bool| {
+            recorded
+                .filter(|_| self.is_recorded(path, stat, keeps_change_times))
+                .map(|file| file.entry.id)
+        };
+        let found = directory
+            .entry_at(path, recorded_id)
+            .map_err(|source| open_error(&self.path, source))?;
+        Ok(self.simulated.merge(path, found))
+    }
+
+    /// Whether a file with this stat is certainly the file that the manifest describes, so that it
+    /// need not be read.
+    pub(super) fn is_recorded(
+        &self,
+        path: &BStr,
+        stat: &Stat,
+        keeps_change_times: impl FnOnce() -> bool,
+    ) -> bool {
+        let recorded = self.manifest.files.get(path).and_then(|file| file.stat);
+        recorded.is_some_and(|recorded| {
+            stat.is_surely(&recorded, self.manifest.recorded_at, keeps_change_times)
+        })
+    }
+
+    /// Opens the directory for the program's own files.
+    pub(super) fn control(&self) -> io::Result<Dir> {
+        let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        directory.control()
+    }
+}
+
+/// Reads the manifest of the cache in `path`. A cache without one is empty.
+fn read_manifest(path: &Path, directory: &CacheDir) -> Result<Manifest, CacheError> {
+    let control = directory
+        .existing_control()
+        .map_err(|source| open_error(path, source))?;
+    let Some(control) = control else {
+        return Ok(Manifest::default());
+    };
+    Manifest::load(&control).map_err(|error| match error {
+        LoadError::Read(source) => open_error(path, source),
+        LoadError::Damaged(file) => CacheError::Damaged {
+            path: path.to_owned(),
+            file,
+        },
+    })
+}
