@@ -53,6 +53,7 @@
 //! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::remote::credential` chooses |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
 //! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
+//! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
@@ -99,9 +100,10 @@ pub(crate) mod plan;
 pub(crate) mod scan;
 pub mod workspace;
 
-// The codex, the local cache, and the recorded state of both.
+// The codex, its forge, the local cache, and the recorded state.
 pub(crate) mod cache;
 pub(crate) mod codex;
+pub(crate) mod forge;
 pub(crate) mod state;
 
 // A run and its output. The program is a separate crate, which calls `cli::run`.

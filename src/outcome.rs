@@ -25,6 +25,7 @@ pub use crate::codex::remote::{Rejection, RejectionKind};
 pub use crate::codex::signing::{SignatureFormat, SigningError};
 pub use crate::codex::source_revision::SourceRevision;
 pub use crate::codex::store::StoreError;
+pub use crate::forge::{ForgeError, ForgeKind, Refusal};
 pub use crate::glob::InvalidGlob;
 pub use crate::plan::{Change, Counts, Op, ProjectPlan, Withheld};
 pub use crate::scan::{Clash, Collision, ScanError, SourceFile};
@@ -466,6 +467,9 @@ pub enum SyncError {
         /// The projects that pull.
         projects: Vec<String>,
     },
+    /// The forge that hosts the codex cannot be used.
+    #[error(transparent)]
+    Forge(Box<ForgeError>),
     /// A project failed or was withheld, and the run is atomic.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,
@@ -480,6 +484,19 @@ impl From<SigningError> for SyncError {
             SigningError::Interrupted(interrupted) => Self::Interrupted(interrupted),
             SigningError::Store(store) => Self::Store(store),
             _ => Self::Signing(error),
+        }
+    }
+}
+
+impl From<ForgeError> for SyncError {
+    fn from(error: ForgeError) -> Self {
+        match error {
+            ForgeError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            ForgeError::Connection(error) => match error.kind {
+                RemoteErrorKind::Interrupted(interrupted) => Self::Interrupted(interrupted),
+                _ => Self::Forge(Box::new(ForgeError::Connection(error))),
+            },
+            other => Self::Forge(Box::new(other)),
         }
     }
 }

@@ -33,6 +33,24 @@ impl TokenHost {
         })
     }
 
+    /// The host of the forge behind a URL of any scheme. `None` for a path.
+    pub(crate) fn of_forge(url: &RemoteUrl) -> Option<Self> {
+        let port = Self::of(url).and_then(|host| host.port);
+        Some(Self {
+            name: url.forge_host()?,
+            port,
+        })
+    }
+
+    /// Whether this is the host of the forge behind `url`. The port of an ssh server is not that of
+    /// its web server, so ports only count for http.
+    pub(crate) fn is_of_forge(&self, url: &RemoteUrl) -> bool {
+        if url.is_http() {
+            return self.is_of(url);
+        }
+        url.forge_host().is_some_and(|host| host == self.name)
+    }
+
     /// The host of GitHub's own service.
     pub(crate) fn github() -> Self {
         Self {

@@ -280,6 +280,32 @@ impl RemoteUrl {
         segments.join("/")
     }
 
+    /// The host of the forge behind this URL, in lower case: the host itself, or that of the
+    /// service whose ssh server on port 443 has a host of its own. `None` for a path.
+    pub(crate) fn forge_host(&self) -> Option<String> {
+        let host = self.host()?.trim_end_matches('.').to_ascii_lowercase();
+        Some(match host.as_str() {
+            "ssh.github.com" => "github.com".to_owned(),
+            "altssh.gitlab.com" => "gitlab.com".to_owned(),
+            _ => host,
+        })
+    }
+
+    /// The path of an http URL, without a slash at the end; `None` for other URLs.
+    pub(crate) fn http_path(&self) -> Option<String> {
+        let url = self.url().filter(|_| self.is_http())?;
+        let path = url.path.to_str_lossy();
+        Some(path.trim_end_matches('/').to_owned())
+    }
+
+    /// The segments of the path of the repository on its server, without `.git` at the end. `None`
+    /// for a path of this machine.
+    pub(crate) fn repository_path(&self) -> Option<String> {
+        let path = self.url()?.path.to_str_lossy();
+        let path = path.trim_start_matches("/~/").trim_matches('/');
+        Some(path.strip_suffix(".git").unwrap_or(path).to_owned())
+    }
+
     /// The form to pass to git: as written, without a password. A local path becomes a `file://`
     /// URL whose decoded path is exactly that path.
     pub fn for_git(&self) -> String {

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use crate::cache::{CONTROL, CacheError};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
@@ -17,6 +18,7 @@ use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::names::ProjectName;
+use crate::outcome::{ForgeError, ForgeKind, Refusal};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
 use crate::plan::Withheld;
@@ -143,6 +145,7 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::LocalMissing { .. } => "not-found",
         SyncError::BranchMissing { .. } => "branch-missing",
         SyncError::NothingRecorded { .. } | SyncError::OfflinePull { .. } => "nothing-recorded",
+        SyncError::Forge(forge) => forge_kind(forge),
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
     }
@@ -202,6 +205,7 @@ fn hints(error: &SyncError) -> Vec<String> {
             vec!["run a sync first, or drop `--offline`".to_owned()]
         }
         SyncError::OfflinePull { .. } => vec!["drop `--offline`".to_owned()],
+        SyncError::Forge(forge) => forge_hints(forge),
         SyncError::Atomic => vec![
             "fix the failed or withheld projects, or drop `--atomic` to publish the others"
                 .to_owned(),
@@ -229,6 +233,7 @@ fn causes(error: &SyncError) -> Vec<String> {
             [explanation].into_iter().chain(marked(words)).collect()
         }
         SyncError::Signing(signing) => [signing.detail().to_vec(), sources(signing)].concat(),
+        SyncError::Forge(forge) => forge_details(forge),
         SyncError::Interrupted(_) => Vec::new(),
         _ => sources(error),
     }
@@ -507,6 +512,118 @@ fn store_hint(error: &StoreError) -> String {
         "set `TMPDIR` to another directory"
     };
     format!("{fix}, or {alternative}")
+}
+
+fn forge_kind(error: &ForgeError) -> &'static str {
+    match error {
+        ForgeError::Connection(error) => error.kind.name(),
+        ForgeError::NoToken { .. } => "no-credentials",
+        ForgeError::UnknownKind { .. } => "unknown-forge",
+        ForgeError::Unsupported { .. } => "unsupported-forge",
+        ForgeError::NoRepository { .. } => "not-found",
+        ForgeError::Insecure { .. } => "insecure",
+        ForgeError::Redirected { .. } => "redirected",
+        ForgeError::RateLimited { .. } => "rate-limited",
+        ForgeError::Refused { refusal, .. } => match refusal.status {
+            401 => "wrong-credentials",
+            403 => "forbidden",
+            404 => "not-found",
+            500.. => "server-failure",
+            _ => "forge-refused",
+        },
+        ForgeError::Unexpected { .. } => "unexpected-response",
+        ForgeError::Interrupted(_) => "interrupted",
+    }
+}
+
+fn forge_hints(error: &ForgeError) -> Vec<String> {
+    let hint = match error {
+        ForgeError::Connection(error) => match error.kind {
+            RemoteErrorKind::HostUnknown | RemoteErrorKind::Refused => {
+                "check `forge.api`, and the network".to_owned()
+            }
+            _ => return remote_hint(error).into_iter().collect(),
+        },
+        ForgeError::NoToken { .. } => {
+            "set `forge.token` (or `FRACTARY_CODEX_FORGE__TOKEN`); git's credential helpers are not asked for the API"
+                .to_owned()
+        }
+        ForgeError::UnknownKind { .. } => {
+            "set `forge.kind` to `github`, `gitlab` or `gitea`, and `forge.api` if the API is not on the remote's host"
+                .to_owned()
+        }
+        ForgeError::Unsupported { .. } => {
+            "use a branch, and open the pull request by hand".to_owned()
+        }
+        ForgeError::NoRepository { .. } => "set `forge.repository` to `OWNER/NAME`".to_owned(),
+        ForgeError::Insecure { .. } => {
+            "set `forge.api` to an https URL, or allow it with `remote.allow_insecure: true`".to_owned()
+        }
+        ForgeError::Redirected { .. } => {
+            "set `remote.url`, `forge.api` or `forge.repository` to the new place".to_owned()
+        }
+        ForgeError::RateLimited { delay, .. } => {
+            let delay = humantime::format_duration(Duration::from_secs(delay.as_secs()));
+            format!("run again in {delay}")
+        }
+        ForgeError::Refused { kind, refusal, .. } => return refusal_hints(*kind, refusal),
+        ForgeError::Unexpected { .. } => {
+            "check `forge.kind` and `forge.api`; the response may also be the login page of a proxy".to_owned()
+        }
+        ForgeError::Interrupted(_) => return Vec::new(),
+    };
+    vec![hint]
+}
+
+/// The hints for a request that a forge refused, by status: mostly the permissions to grant.
+fn refusal_hints(kind: Option<ForgeKind>, refusal: &Refusal) -> Vec<String> {
+    let permissions = match kind {
+        Some(ForgeKind::GitHub) => {
+            "a fine-grained token or an App needs the repository permissions Contents and Pull requests (both read and write); a classic token needs the scope `repo`"
+        }
+        Some(ForgeKind::GitLab) => {
+            "the token needs the scope `api`, and its user at least the role Developer; `CI_JOB_TOKEN` and deploy tokens cannot open merge requests"
+        }
+        Some(ForgeKind::Gitea) => {
+            "the token needs the scopes `write:repository` and, for labels, `write:issue`"
+        }
+        None => "check the permissions of the token",
+    };
+    let hint = match refusal.status {
+        401 => {
+            "check that the token of the API (`forge.token`, else that of the remote) is correct and not expired"
+        }
+        403 if refusal.mentions("GitHub Actions is not permitted") => {
+            "allow GitHub Actions to create pull requests in the settings of the organization and of the repository, or use the token of an App"
+        }
+        403 => permissions,
+        404 => {
+            "check `forge.repository`; forges also report this if the token lacks access to the repository"
+        }
+        500.. => "run again later",
+        _ => return Vec::new(),
+    };
+    let needed = refusal
+        .needed
+        .as_ref()
+        .filter(|_| refusal.status == 403)
+        .map(|needed| format!("the server names the permissions that the request needs: {needed}"));
+    [hint.to_owned()].into_iter().chain(needed).collect()
+}
+
+/// The server's messages, and the tokens that may not be sent to it.
+fn forge_details(error: &ForgeError) -> Vec<String> {
+    match error {
+        ForgeError::Connection(error) => remote_details(error),
+        ForgeError::NoToken { tried, .. } => tried.clone(),
+        ForgeError::Redirected { to, .. } => vec![format!("it leads to {to}")],
+        ForgeError::Refused { refusal, .. } => {
+            let granted = refusal.granted.as_ref().filter(|_| refusal.status == 403);
+            let granted = granted.map(|scopes| format!("the token has the scopes {scopes}"));
+            marked(&refusal.messages).chain(granted).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn signing_kind(error: &SigningError) -> &'static str {

@@ -52,6 +52,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::LocalMissing { .. }
         | SyncError::BranchMissing { .. }
         | SyncError::NothingRecorded { .. }
+        | SyncError::Forge(_)
         | SyncError::OfflinePull { .. } => REMOTE,
         SyncError::Rejected { .. }
         | SyncError::RetriesExhausted { .. }

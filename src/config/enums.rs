@@ -53,6 +53,20 @@ pub(crate) enum SignMode {
     Never,
 }
 
+/// The value of `forge.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForgeChoice {
+    /// Known from the host, the CI system or the server's responses.
+    Auto,
+    /// GitHub: github.com, ghe.com, or Enterprise Server.
+    Github,
+    /// GitLab: gitlab.com, or a self-managed server.
+    Gitlab,
+    /// Gitea or Forgejo.
+    Gitea,
+}
+
 /// The value of `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::enums::{CloneStrategy, Direction, SignMode, Symlinks, TransportChoice};
+use super::enums::{CloneStrategy, Direction, ForgeChoice, SignMode, Symlinks, TransportChoice};
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
 use crate::secret::Secret;
@@ -45,6 +45,8 @@ pub(crate) struct RawConfig {
     pub commit: RawCommit,
     /// Push settings.
     pub push: RawPush,
+    /// The forge that hosts the codex, for pull requests.
+    pub forge: RawForge,
     /// Settings of the clone of the codex.
     pub clone: RawClone,
     /// The local cache, which holds the files that are pulled from the codex.
@@ -285,6 +287,26 @@ pub(crate) struct RawPush {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
     pub retries: Option<u32>,
+}
+
+/// The keys below `forge`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawForge {
+    /// The kind of forge. `auto`: known from the host, the CI system or the server's responses.
+    pub kind: Option<ForgeChoice>,
+    /// The URL of the API, if it is not on the remote's host. In a file of the workspace, it
+    /// receives no tokens of the user or of the run.
+    #[schemars(schema_with = "fragment::url", example = &"https://git.acme.com/api/v4")]
+    pub api: Option<String>,
+    /// The repository on the forge, `OWNER/NAME`. By default, it is known from the remote's URL.
+    #[schemars(example = &"acme/codex", length(min = 1))]
+    pub repository: Option<String>,
+    /// The token for the API. The default is the remote's token. Write a reference to a variable,
+    /// never the token itself.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "fragment::plain_text", example = &"${FORGE_TOKEN}")]
+    pub token: Option<Secret>,
 }
 
 /// The keys below `clone`.

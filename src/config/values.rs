@@ -15,7 +15,7 @@ pub(crate) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     matches!(
         path.as_slice(),
-        ["remote", "token"] | ["remotes", _, "token"]
+        ["remote" | "forge", "token"] | ["remotes", _, "token"]
     )
 }
 
@@ -24,7 +24,9 @@ pub(crate) fn without_secrets<S: AsRef<str>>(path: &[S], text: &str) -> String {
     if is_secret(path) {
         return "***".to_owned();
     }
-    let is_url = path.iter().map(AsRef::as_ref).eq(["remote", "url"]);
+    let is_url = [["remote", "url"], ["forge", "api"]]
+        .iter()
+        .any(|url| path.iter().map(AsRef::as_ref).eq(*url));
     if !is_url || !text.contains('@') {
         return text.to_owned();
     }

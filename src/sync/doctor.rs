@@ -17,6 +17,7 @@ use crate::codex::signing::SigningError;
 use crate::codex::store::{Store, StoreError, is_repository};
 use crate::config::tree::key_path;
 use crate::config::{CloneStrategy, Direction};
+use crate::forge::{self, ForgeError};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
@@ -146,6 +147,9 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
                     nothing_published()
                 },
             );
+            if is_published && request.workspace.forge.is_configured() {
+                add("pull requests", pull_request_permission(request));
+            }
         }
         Err(error) => {
             add("fetch", Verdict::Failed(error));
@@ -436,6 +440,40 @@ fn push_permission(session: &RemoteSession) -> Verdict {
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Failed(error.into()),
         Err(error) => Verdict::Failed(error),
     }
+}
+
+/// Reads the rights of the token from the API of the forge.
+fn pull_request_permission(request: &SyncRequest<'_>) -> Verdict {
+    let rights = || {
+        let mut forge = forge::open(
+            request.workspace,
+            request.environment,
+            &request.interrupt,
+            &request.reporter,
+        )?;
+        let rights = forge.rights()?;
+        let name = format!("`{}` on {}", forge.repository(), forge.kind().name());
+        Ok::<_, ForgeError>((name, rights))
+    };
+    let (name, rights) = match rights() {
+        Ok(found) => found,
+        Err(error) => return Verdict::Failed(error.into()),
+    };
+    if !rights.is_open {
+        return Verdict::Warning {
+            message: format!(
+                "{name} takes no pull requests: it is archived, a mirror, or they are switched off"
+            ),
+            hint: "change the settings of the repository".to_owned(),
+        };
+    }
+    if !rights.can_push {
+        return Verdict::Warning {
+            message: format!("the token of the API may not push to {name}"),
+            hint: "give the owner of the token the right to write to the repository".to_owned(),
+        };
+    }
+    Verdict::Ok(format!("the token of the API may write to {name}"))
 }
 
 /// True if the server denied write access to a client that can read; false if the server is merely

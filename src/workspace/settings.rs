@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::project::Project;
-use crate::config::{CloneStrategy, SignMode, TransportChoice};
+use crate::codex::remote::credential;
+use crate::config::{CloneStrategy, ForgeChoice, SignMode, TransportChoice};
+use crate::environment::Environment;
 use crate::names::ProjectName;
 use crate::paths::resolved;
 use crate::secret::Secret;
@@ -28,6 +30,8 @@ pub struct Workspace {
     pub projects: Vec<Project>,
     /// How commits are written.
     pub(crate) commit: CommitPolicy,
+    /// The forge that hosts the codex.
+    pub(crate) forge: ForgeSettings,
     /// The maximum number of retries of a push if the branch moved.
     pub(crate) retries: u32,
     /// Whether the clone of the codex is temporary or persistent.
@@ -89,6 +93,42 @@ pub struct Remote {
     pub(crate) allow_insecure: bool,
     /// Time limits.
     pub(crate) timeout: Timeouts,
+}
+
+/// The settings of the forge that hosts the codex.
+#[derive(Debug, Clone)]
+pub(crate) struct ForgeSettings {
+    /// The kind of forge.
+    pub kind: ForgeChoice,
+    /// The URL of the API; `None` for the API of the remote's host.
+    pub api: Option<RemoteUrl>,
+    /// The name of the repository, if it is configured.
+    pub repository: Option<String>,
+    /// The token of `forge.token`, if it may be sent to the API.
+    pub token: Option<Secret>,
+    /// Whether the tokens of the remote may be sent to the API.
+    pub takes_remote_token: bool,
+    /// Descriptions of the tokens that may not be sent to the API.
+    pub unused_tokens: Vec<String>,
+}
+
+impl ForgeSettings {
+    /// The token for the API; `None` if there is none that may be sent there.
+    pub(crate) fn token_for(&self, remote: &Remote, environment: &Environment) -> Option<Secret> {
+        let of_remote = || {
+            let is_sent = self.takes_remote_token;
+            is_sent.then(|| credential::api_token(remote, environment))?
+        };
+        self.token.clone().or_else(of_remote)
+    }
+
+    /// Whether any key of the forge is set.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.kind != ForgeChoice::Auto
+            || self.api.is_some()
+            || self.repository.is_some()
+            || self.token.is_some()
+    }
 }
 
 /// The time limits of a connection.

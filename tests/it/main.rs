@@ -15,6 +15,7 @@ mod doctor;
 mod examples;
 mod exits;
 mod faults;
+mod forge;
 mod guards;
 mod hostile;
 mod incremental;

@@ -90,6 +90,29 @@ pub(crate) fn credential(remote: &Remote, environment: &Environment) -> Option<C
     from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
 }
 
+/// Returns the token of `remote` for the API of the server that hosts it, also if the remote itself
+/// is reached over ssh.
+pub(crate) fn api_token(remote: &Remote, environment: &Environment) -> Option<Secret> {
+    if remote.url.is_http() {
+        return credential(remote, environment).map(|credential| {
+            if credential.user_is_secret {
+                Secret::new(credential.user)
+            } else {
+                credential.secret
+            }
+        });
+    }
+    let of_job = || {
+        if !is_github(remote, environment) {
+            return None;
+        }
+        let variables = ["GITHUB_TOKEN", "GH_TOKEN"];
+        let found = variables.iter().find_map(|name| environment.get(name));
+        found.map(Secret::new)
+    };
+    remote.token.clone().or_else(of_job)
+}
+
 /// Messages for an authentication error: the credential that was sent, and the sources that had
 /// none.
 pub(crate) fn tried(remote: &Remote, environment: &Environment) -> Vec<String> {
@@ -117,5 +140,8 @@ fn is_github(remote: &Remote, environment: &Environment) -> bool {
         }
     });
     let hosts = [Some(TokenHost::github()), server];
-    hosts.iter().flatten().any(|host| host.is_of(&remote.url))
+    hosts
+        .iter()
+        .flatten()
+        .any(|host| host.is_of_forge(&remote.url))
 }

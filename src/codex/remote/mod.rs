@@ -32,6 +32,7 @@ use error::RemoteError;
 use git_process::GitProcess;
 use native::Native;
 pub(crate) use native::NotesLocation;
+pub(crate) use native::http_client;
 pub use rejection::{Rejection, RejectionKind};
 pub(crate) use transport::{
     Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport,

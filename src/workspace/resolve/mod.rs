@@ -6,6 +6,7 @@ mod commit_policy;
 mod deny_list;
 mod directories;
 mod findings;
+mod forge_settings;
 mod overlaps;
 mod projects;
 mod remote_settings;
@@ -93,6 +94,7 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         organization: raw.organization.clone(),
         codex_repo: raw.codex_repo.clone(),
         environment: configuration.environment_name.clone(),
+        forge: forge_settings::resolve(configuration, &remote.url, &mut findings),
         remote,
         projects,
         commit,

@@ -96,7 +96,7 @@ fn add_remote_token(
         }
     } else if authority == Authority::User {
         let Some(own) = users_own_url(configuration) else {
-            findings.error(token_without_host(&token.at));
+            findings.error(token_without_host("remote.token", &token.at));
             return;
         };
         if !TokenHost::of(&own).is_some_and(|host| host.is_of(url)) {
@@ -140,9 +140,11 @@ fn users_own_url(configuration: &Configuration) -> Option<RemoteUrl> {
     RemoteUrl::parse(url.node.as_text()?, &url.node.at.source.base).ok()
 }
 
-fn token_without_host(at: &Origin) -> Problem {
-    let message = "`remote.token` in the user's file has no host: a workspace must not choose where it is sent";
-    Problem::new(message).key("remote.token").at(at).hint(
+fn token_without_host(key: &str, at: &Origin) -> Problem {
+    let message = format!(
+        "`{key}` in the user's file has no host: a workspace must not choose where it is sent"
+    );
+    Problem::new(message).key(key).at(at).hint(
         "add `remote.token_host: HOST` to that file, or move the token to the workspace that it is for",
     )
 }
@@ -181,6 +183,97 @@ fn add_repository_token(configuration: &Configuration, url: &RemoteUrl, tokens: 
         tokens.of_repository = token.as_text().map(Secret::new);
         return;
     }
+}
+
+/// The tokens that may be sent to the API of the forge.
+#[derive(Default)]
+pub(super) struct ForgeTokens {
+    /// The token of `forge.token`.
+    pub(super) own: Option<Secret>,
+    /// Whether the tokens of the remote may be sent to the API.
+    pub(super) takes_remote_token: bool,
+    /// Descriptions of tokens that may not be sent to the API.
+    pub(super) unused: Vec<String>,
+}
+
+/// Chooses the tokens for the API of the forge that hosts the remote at `url`. `api` is the value of
+/// `forge.api`; `None` is the API of the remote's host.
+///
+/// A token of the user or of the run is sent to the API of the host that it is for, or to an API
+/// that the user or the run names. A workspace decides about its own `forge.token` alone.
+pub(super) fn for_forge(
+    configuration: &Configuration,
+    url: &RemoteUrl,
+    api: Option<&RemoteUrl>,
+    findings: &mut Findings,
+) -> ForgeTokens {
+    let chosen_at = configuration.origin_of(&["forge", "api"]);
+    let is_users = chosen_at.is_none_or(|at| at.source.authority().is_users());
+    let is_trusted = is_users || api.is_none_or(|api| is_api_of_host(api, url));
+
+    let mut tokens = ForgeTokens {
+        takes_remote_token: is_trusted && is_remote_token_for_api(configuration, url),
+        ..ForgeTokens::default()
+    };
+    if let (false, Some(api)) = (is_trusted, api) {
+        tokens.unused.push(format!(
+            "the tokens of the remote are not sent to `{}`, which the workspace chose in `forge.api`",
+            api.host_or_path()
+        ));
+    }
+
+    let Some(token) = configuration.layers.value(&["forge", "token"]) else {
+        return tokens;
+    };
+    let authority = token.at.source.authority();
+    if authority != Authority::Workspace && !is_trusted {
+        let message = "`forge.api` is not the API of the remote's host: `forge.token` is not sent to an API that a workspace chose";
+        let hint = "set `forge.api` where `forge.token` is set, or remove it";
+        let problem = Problem::new(message).key("forge.api").hint(hint);
+        findings.error(problem.maybe_at(chosen_at));
+        return tokens;
+    }
+    if authority == Authority::User {
+        let pin = pinned_host(configuration, authority).map(|(host, _)| host);
+        let own = || users_own_url(configuration).and_then(|url| TokenHost::of_forge(&url));
+        let Some(host) = pin.or_else(own) else {
+            findings.error(token_without_host("forge.token", &token.at));
+            return tokens;
+        };
+        if !host.is_of_forge(url) {
+            tokens.unused.push(format!(
+                "the token of `forge.token` in {} is only for `{host}`",
+                token.at
+            ));
+            return tokens;
+        }
+    }
+    tokens.own = token.as_text().map(Secret::new);
+    tokens
+}
+
+/// Whether `remote.token` is for the host of `url`, also if the remote is reached over ssh. Over
+/// http, it is not among the tokens of the remote otherwise.
+fn is_remote_token_for_api(configuration: &Configuration, url: &RemoteUrl) -> bool {
+    let token = configuration.layers.value(&["remote", "token"]);
+    let pin = token.and_then(|token| pinned_host(configuration, token.at.source.authority()));
+    url.is_http() || pin.is_none_or(|(host, _)| host.is_of_forge(url))
+}
+
+/// Whether the server of the URL `api` has the API of the forge that hosts the remote at `url`: the
+/// same server, or the one that GitHub has for its API.
+fn is_api_of_host(api: &RemoteUrl, url: &RemoteUrl) -> bool {
+    let (Some(api_host), Some(host)) = (api.forge_host(), url.forge_host()) else {
+        return false;
+    };
+    let is_github = host == "github.com" || host.ends_with(".ghe.com");
+    if is_github && api_host == format!("api.{host}") {
+        return !api.is_plain_http() && api.port().is_none_or(|port| port == 443);
+    }
+    if url.is_http() {
+        return api.has_origin_of(url);
+    }
+    api_host == host && !api.is_plain_http() && api.port().is_none_or(|port| port == 443)
 }
 
 /// Whether a token may be sent over plain http to the remote at `url`. A workspace can allow it for

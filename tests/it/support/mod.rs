@@ -4,6 +4,7 @@
 pub(crate) mod browser;
 mod codex;
 pub(crate) mod executable;
+pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod link;

@@ -56,6 +56,7 @@ use carrier::Carrier;
 use conversation::{Conversation, PushFailure};
 use failure::Failure;
 use http::Http;
+pub(crate) use http::client as http_client;
 use idle_timeout::IdleTimeout;
 use local_repository::LocalRepository;
 use protocol::push::{Report, Update};

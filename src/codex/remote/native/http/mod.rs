@@ -3,8 +3,10 @@
 //! HTTP/1.1 is implemented here, as client libraries lack features that a push needs: reading a
 //! response while the request is still being sent, interruption by a signal, a time limit for
 //! silence instead of the whole request, and a self-signed certificate in `http.sslCAInfo`.
+//! [`client`] uses the same connections for the API of a forge.
 
 mod challenge;
+pub(crate) mod client;
 mod connection;
 mod logins;
 mod message;

@@ -1,0 +1,408 @@
+//! Requests to the JSON API of a forge, with its rate limits, its errors and its pages.
+//!
+//! Requests that only read are repeated if the connection breaks or the server fails. A request
+//! that writes is only repeated if the server responded that it did not process it because of its
+//! rate limit. No redirect is followed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ForgeKind;
+use super::detection::ForgePlace;
+use super::error::{ForgeError, Refusal};
+use crate::codex::remote::http_client::{HttpClient, HttpRequest, HttpResponse};
+use crate::environment::Environment;
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
+use crate::paths::escaped;
+use crate::secret::Secret;
+use crate::workspace::Workspace;
+
+/// The longest delay that is waited for because of a rate limit. A longer one is an error instead.
+const LONGEST_DELAY: Duration = Duration::from_secs(120);
+/// The delay if a rate limit has none: GitHub asks for at least one minute.
+const UNSTATED_DELAY: Duration = Duration::from_secs(60);
+/// The delay after GitHub's `was submitted too quickly`.
+const TOO_QUICK_DELAY: Duration = Duration::from_secs(10);
+/// The maximum number of repetitions of one request.
+const MOST_REPEATS: u32 = 3;
+/// The maximum number of characters of a server's message.
+const MOST_SHOWN: usize = 500;
+
+/// The header with the token.
+#[derive(Clone)]
+pub(super) struct TokenHeader {
+    name: &'static str,
+    value: Secret,
+    token: Secret,
+}
+
+impl TokenHeader {
+    pub(super) fn new(kind: ForgeKind, token: Secret) -> Self {
+        let (name, scheme) = match kind {
+            ForgeKind::GitHub | ForgeKind::GitLab => ("Authorization", "Bearer"),
+            ForgeKind::Gitea => ("Authorization", "token"),
+        };
+        Self {
+            name,
+            value: Secret::new(format!("{scheme} {}", token.reveal())),
+            token,
+        }
+    }
+}
+
+/// The API of one server.
+pub(super) struct Api {
+    client: HttpClient,
+    interrupt: Interrupt,
+    kind: ForgeKind,
+    authorization: Option<TokenHeader>,
+    /// The path before all targets, as in `/api/v3`.
+    prefix: String,
+    place: String,
+    /// The first delay before a repetition.
+    delay: Duration,
+}
+
+/// A successful response.
+pub(super) struct ApiAnswer {
+    pub(super) body: Value,
+}
+
+impl Api {
+    pub(super) fn new(
+        place: &ForgePlace,
+        workspace: &Workspace,
+        environment: &Environment,
+        interrupt: &Interrupt,
+        reporter: Arc<dyn Reporter>,
+        authorization: Option<TokenHeader>,
+    ) -> Result<Self, ForgeError> {
+        let url = &place.api;
+        let is_exposed = url.is_plain_http() && !url.is_loopback();
+        if authorization.is_some() && is_exposed && !workspace.remote.allow_insecure {
+            return Err(ForgeError::Insecure {
+                url: url.to_string(),
+            });
+        }
+
+        let masked = authorization.as_ref().map(|one| one.token.clone());
+        let client = HttpClient::new(
+            url,
+            &workspace.remote,
+            environment,
+            interrupt,
+            reporter,
+            masked,
+        )
+        .map_err(ForgeError::Connection)?;
+        let delay = workspace.remote.timeout.idle / 100;
+        Ok(Self {
+            client,
+            interrupt: interrupt.clone(),
+            kind: place.kind,
+            authorization,
+            prefix: url.http_path().unwrap_or_default(),
+            place: url.host_or_path(),
+            delay: delay.clamp(Duration::from_millis(10), Duration::from_millis(500)),
+        })
+    }
+
+    /// Reads the document at `target`. `action` completes the sentence `HOST did not …`.
+    pub(super) fn get(
+        &mut self,
+        action: &'static str,
+        target: &str,
+    ) -> Result<ApiAnswer, ForgeError> {
+        self.request("GET", action, target, None)
+    }
+
+    /// Whether the API has a JSON document at `target`, also one that requires a token.
+    pub(super) fn has_document(&mut self, target: &str) -> Result<bool, ForgeError> {
+        match self.get("respond", target) {
+            Ok(_) => Ok(true),
+            Err(ForgeError::Refused { refusal, .. }) => {
+                Ok(refusal.status == 401 && !refusal.messages.is_empty())
+            }
+            Err(ForgeError::Unexpected { .. } | ForgeError::Redirected { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a response as a value of the type that the API documents.
+    pub(super) fn parsed<T: DeserializeOwned>(&self, body: Value) -> Result<T, ForgeError> {
+        serde_json::from_value(body).map_err(|error| self.unexpected(error.to_string()))
+    }
+
+    pub(super) fn unexpected(&self, detail: impl Into<String>) -> ForgeError {
+        ForgeError::Unexpected {
+            place: self.place.clone(),
+            detail: detail.into(),
+        }
+    }
+
+    /// Sends a request, and repeats it as far as that is safe.
+    fn request(
+        &mut self,
+        method: &'static str,
+        action: &'static str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<ApiAnswer, ForgeError> {
+        let only_reads = method == "GET";
+        let bytes = body.map(|body| body.to_string().into_bytes());
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(self.delay)
+            .with_max_times(MOST_REPEATS as usize)
+            .with_jitter()
+            .build();
+        let mut limited = 0;
+        loop {
+            self.interrupt.check()?;
+            let response = match self.send_once(method, target, bytes.as_deref()) {
+                Ok(response) => response,
+                Err(error) if only_reads && error.kind.is_repeated() => {
+                    let Some(delay) = delays.next() else {
+                        return Err(ForgeError::Connection(error));
+                    };
+                    self.interrupt.wait(delay)?;
+                    continue;
+                }
+                Err(error) => return Err(ForgeError::Connection(error)),
+            };
+
+            let status = response.status;
+            if (200..300).contains(&status) {
+                return self.answer(&response);
+            }
+            if (300..400).contains(&status) {
+                let to = response.header("location").unwrap_or_default();
+                return Err(ForgeError::Redirected {
+                    place: self.place.clone(),
+                    to: self.shown(to),
+                });
+            }
+            let messages = self.messages(&response);
+            if let Some(delay) = rate_limit(&response, &messages, limited) {
+                limited += 1;
+                if limited > MOST_REPEATS || delay > LONGEST_DELAY {
+                    return Err(ForgeError::RateLimited {
+                        place: self.place.clone(),
+                        delay,
+                    });
+                }
+                tracing::debug!(?delay, "waiting because of a rate limit");
+                self.interrupt.wait(delay)?;
+                continue;
+            }
+            if only_reads
+                && status >= 500
+                && let Some(delay) = delays.next()
+            {
+                self.interrupt.wait(delay)?;
+                continue;
+            }
+            return Err(self.refused(action, &response, messages));
+        }
+    }
+
+    fn send_once(
+        &mut self,
+        method: &'static str,
+        target: &str,
+        body: Option<&[u8]>,
+    ) -> Result<HttpResponse, Box<crate::outcome::RemoteError>> {
+        let target = format!("{}{target}", self.prefix);
+        let headers: &[(&str, &str)] = match self.kind {
+            ForgeKind::GitHub => &[
+                ("Accept", "application/vnd.github+json"),
+                ("X-GitHub-Api-Version", "2022-11-28"),
+            ],
+            ForgeKind::GitLab | ForgeKind::Gitea => &[("Accept", "application/json")],
+        };
+        let authorization = self.authorization.as_ref();
+        self.client.send(&HttpRequest {
+            method,
+            target: &target,
+            headers,
+            authorization: authorization.map(|one| (one.name, &one.value)),
+            body,
+        })
+    }
+
+    fn answer(&self, response: &HttpResponse) -> Result<ApiAnswer, ForgeError> {
+        let body = if response.body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&response.body).map_err(|_| self.unexpected("it is not JSON"))?
+        };
+        Ok(ApiAnswer { body })
+    }
+
+    fn refused(
+        &self,
+        action: &'static str,
+        response: &HttpResponse,
+        messages: Vec<String>,
+    ) -> ForgeError {
+        let header = |name| {
+            let value = response.header(name).filter(|value| !value.is_empty());
+            value.map(|value| self.shown(value))
+        };
+        ForgeError::Refused {
+            place: self.place.clone(),
+            kind: Some(self.kind),
+            action,
+            refusal: Box::new(Refusal {
+                status: response.status,
+                messages,
+                needed: header("x-accepted-github-permissions"),
+                granted: header("x-oauth-scopes"),
+            }),
+        }
+    }
+
+    /// The messages in the body of a refusal: of JSON, or of plain text.
+    fn messages(&self, response: &HttpResponse) -> Vec<String> {
+        let content_type = response.header("content-type").unwrap_or_default();
+        let texts = match serde_json::from_slice(&response.body) {
+            Ok(body) => messages_in(&body),
+            Err(_) if content_type.starts_with("text/plain") => {
+                vec![String::from_utf8_lossy(&response.body).into_owned()]
+            }
+            Err(_) => Vec::new(),
+        };
+        let mut shown: Vec<String> = Vec::new();
+        for text in texts {
+            let text = self.shown(text.trim());
+            if !text.is_empty() && !shown.contains(&text) {
+                shown.push(text);
+            }
+        }
+        shown
+    }
+
+    /// A text of the server as it may be printed.
+    fn shown(&self, text: &str) -> String {
+        let short: String = text.chars().take(MOST_SHOWN).collect();
+        escaped(self.client.redacted(&short).as_bytes()).to_string()
+    }
+}
+
+/// The messages in the JSON document of a refusal. GitHub has `message` and `errors`, GitLab has a
+/// text, a list or a map in `message`, or `error` and `error_description`, Gitea has `message`.
+fn messages_in(body: &Value) -> Vec<String> {
+    fn texts(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) => found.push(text.clone()),
+            Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
+            Value::Object(map) => match map.get("message") {
+                Some(message) => texts(message, found),
+                None => {
+                    let parts: BTreeMap<_, _> = map
+                        .iter()
+                        .map(|(name, value)| {
+                            let mut inner = Vec::new();
+                            texts(value, &mut inner);
+                            (name, inner.join(", "))
+                        })
+                        .collect();
+                    let parts = parts.iter().map(|(name, text)| format!("{name}: {text}"));
+                    found.push(parts.collect::<Vec<_>>().join(", "));
+                }
+            },
+            _ => {}
+        }
+    }
+
+    let mut found = Vec::new();
+    for name in ["message", "error", "error_description", "errors"] {
+        if let Some(value) = body.get(name) {
+            texts(value, &mut found);
+        }
+    }
+    found
+}
+
+/// The delay before the request may be sent again, if the response limits the rate of requests.
+/// `before` is the number of such responses to the same request so far.
+fn rate_limit(response: &HttpResponse, messages: &[String], before: u32) -> Option<Duration> {
+    let mentions = |text: &str| {
+        let is_about = |message: &String| message.to_lowercase().contains(text);
+        messages.iter().any(is_about)
+    };
+    let is_used_up = response.header("x-ratelimit-remaining") == Some("0");
+    let is_limit = match response.status {
+        429 => true,
+        403 => {
+            response.header("retry-after").is_some()
+                || is_used_up
+                || mentions("rate limit")
+                || mentions("abuse")
+        }
+        422 if mentions("submitted too quickly") => return Some(TOO_QUICK_DELAY),
+        _ => false,
+    };
+    if !is_limit {
+        return None;
+    }
+
+    let reset = response
+        .header("x-ratelimit-reset")
+        .or_else(|| response.header("ratelimit-reset"));
+    let until_reset = reset
+        .filter(|_| is_used_up || response.status == 429)
+        .and_then(|reset| reset.trim().parse().ok())
+        .map(|reset| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            Duration::from_secs(reset).saturating_sub(now.unwrap_or_default())
+        });
+    let growing = UNSTATED_DELAY * 2u32.saturating_pow(before);
+    Some(response.retry_after().or(until_reset).unwrap_or(growing))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_are_found_in_every_documented_form() {
+        for (body, expected) in [
+            (
+                json!({ "message": "Not Found", "documentation_url": "x" }),
+                &["Not Found"][..],
+            ),
+            (
+                json!({ "message": "Validation Failed", "errors": [{ "resource": "PullRequest", "code": "custom", "message": "exists" }] }),
+                &["Validation Failed", "exists"],
+            ),
+            (
+                json!({ "message": "Validation Failed", "errors": ["plain"] }),
+                &["Validation Failed", "plain"],
+            ),
+            (
+                json!({ "errors": [{ "field": "head", "code": "invalid" }] }),
+                &["code: invalid, field: head"],
+            ),
+            (json!({ "message": ["one", "two"] }), &["one", "two"]),
+            (
+                json!({ "message": { "source_branch": ["does not exist"] } }),
+                &["source_branch: does not exist"],
+            ),
+            (
+                json!({ "error": "insufficient_scope", "error_description": "needs `api`" }),
+                &["insufficient_scope", "needs `api`"],
+            ),
+            (json!([]), &[]),
+        ] {
+            assert_eq!(messages_in(&body), expected, "{body}");
+        }
+    }
+}

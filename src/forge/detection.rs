@@ -1,0 +1,302 @@
+//! Finds out which kind of forge hosts the codex, where its API is, and how it names the
+//! repository.
+//!
+//! The first of these decides about the kind: `forge.kind`; the host of a well-known service; the
+//! variables of the CI system, if it runs on the same host; the server's responses to requests
+//! without a token.
+
+use std::path::Path;
+
+use super::ForgeKind;
+use super::api::Api;
+use super::error::ForgeError;
+use crate::config::ForgeChoice;
+use crate::environment::Environment;
+use crate::url::RemoteUrl;
+use crate::workspace::Workspace;
+
+/// A repository on a forge.
+pub(super) struct ForgePlace {
+    pub(super) kind: ForgeKind,
+    /// The URL of the API.
+    pub(super) api: RemoteUrl,
+    /// `OWNER/NAME`; on GitLab, the path of the project.
+    pub(super) repository: String,
+}
+
+/// A forge without an implementation here.
+const UNSUPPORTED: [(&str, &str); 6] = [
+    ("dev.azure.com", "Azure DevOps"),
+    ("ssh.dev.azure.com", "Azure DevOps"),
+    ("visualstudio.com", "Azure DevOps"),
+    ("bitbucket.org", "Bitbucket"),
+    ("googlesource.com", "Gerrit"),
+    ("gerrithub.io", "Gerrit"),
+];
+
+/// Well-known services.
+const SERVICES: [(&str, ForgeKind); 6] = [
+    ("github.com", ForgeKind::GitHub),
+    ("ghe.com", ForgeKind::GitHub),
+    ("gitlab.com", ForgeKind::GitLab),
+    ("codeberg.org", ForgeKind::Gitea),
+    ("gitea.com", ForgeKind::Gitea),
+    ("code.forgejo.org", ForgeKind::Gitea),
+];
+
+/// Finds the forge of the codex. `connect` makes a client without a token.
+pub(super) fn find(
+    workspace: &Workspace,
+    environment: &Environment,
+    connect: impl Fn(&ForgePlace) -> Result<Api, ForgeError>,
+) -> Result<ForgePlace, ForgeError> {
+    let settings = &workspace.forge;
+    let url = &workspace.remote.url;
+    let host = url.forge_host();
+    let unknown = || ForgeError::UnknownKind {
+        place: settings
+            .api
+            .as_ref()
+            .map_or_else(|| url.host_or_path(), RemoteUrl::host_or_path),
+    };
+
+    let chosen = match settings.kind {
+        ForgeChoice::Auto => None,
+        ForgeChoice::Github => Some(ForgeKind::GitHub),
+        ForgeChoice::Gitlab => Some(ForgeKind::GitLab),
+        ForgeChoice::Gitea => Some(ForgeKind::Gitea),
+    };
+    if let (None, Some((_, forge))) = (
+        chosen,
+        host.as_deref().and_then(|host| of_host(host, &UNSUPPORTED)),
+    ) {
+        return Err(ForgeError::Unsupported {
+            forge,
+            place: url.host_or_path(),
+        });
+    }
+    let kind = chosen
+        .or_else(|| of_host(host.as_deref()?, &SERVICES).map(|(_, kind)| kind))
+        .or_else(|| of_variables(host.as_deref()?, environment))
+        .or_else(|| of_api(settings.api.as_ref()?));
+    let kind = match kind {
+        Some(kind) => kind,
+        None => probe(url, &connect)?.ok_or_else(unknown)?,
+    };
+
+    let api = match &settings.api {
+        Some(api) => api.clone(),
+        None => api_url(kind, url).ok_or_else(unknown)?,
+    };
+    let repository = repository(workspace, kind).ok_or_else(|| ForgeError::NoRepository {
+        place: api.host_or_path(),
+    })?;
+    Ok(ForgePlace {
+        kind,
+        api,
+        repository,
+    })
+}
+
+/// The entry for `host`, or for a domain above it.
+fn of_host<T: Copy>(host: &str, entries: &[(&'static str, T)]) -> Option<(&'static str, T)> {
+    entries.iter().copied().find(|(name, _)| {
+        let above = host.strip_suffix(name);
+        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+    })
+}
+
+/// The forge whose CI system runs this program, if the codex is on the same host. Gitea and Forgejo
+/// set the variables of GitHub Actions too.
+fn of_variables(host: &str, environment: &Environment) -> Option<ForgeKind> {
+    let is_set = |name: &str| environment.get(name).is_some();
+    let (kind, server) = if is_set("GITEA_ACTIONS") || is_set("FORGEJO_ACTIONS") {
+        (ForgeKind::Gitea, "GITHUB_SERVER_URL")
+    } else if is_set("GITLAB_CI") {
+        (ForgeKind::GitLab, "CI_SERVER_URL")
+    } else if is_set("GITHUB_ACTIONS") {
+        (ForgeKind::GitHub, "GITHUB_SERVER_URL")
+    } else {
+        return None;
+    };
+    let server = RemoteUrl::parse(environment.get(server)?, Path::new("/")).ok()?;
+    (server.forge_host().as_deref() == Some(host)).then_some(kind)
+}
+
+/// The kind of forge that has an API at this path.
+fn of_api(api: &RemoteUrl) -> Option<ForgeKind> {
+    let path = api.http_path()?;
+    let kinds = [
+        ("/api/v3", ForgeKind::GitHub),
+        ("/api/v4", ForgeKind::GitLab),
+        ("/api/v1", ForgeKind::Gitea),
+    ];
+    let found = kinds.into_iter().find(|(end, _)| path.ends_with(end));
+    found.map(|(_, kind)| kind)
+}
+
+/// Asks the server which forge it is, without a token.
+fn probe(
+    url: &RemoteUrl,
+    connect: &impl Fn(&ForgePlace) -> Result<Api, ForgeError>,
+) -> Result<Option<ForgeKind>, ForgeError> {
+    for (kind, target) in [
+        (ForgeKind::Gitea, "/version"),
+        (ForgeKind::GitLab, "/metadata"),
+        (ForgeKind::GitHub, "/meta"),
+    ] {
+        let Some(api) = api_url(kind, url) else {
+            return Ok(None);
+        };
+        let mut api = connect(&ForgePlace {
+            kind,
+            api,
+            repository: String::new(),
+        })?;
+        if api.has_document(target)? {
+            return Ok(Some(kind));
+        }
+    }
+    Ok(None)
+}
+
+/// The default URL of the API of the host of `url`.
+pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
+    let host = url.forge_host()?;
+    let host = match host.contains(':') && !host.starts_with('[') {
+        true => format!("[{host}]"),
+        false => host,
+    };
+    let server = if url.is_http() {
+        let port = url.port().map(|port| format!(":{port}"));
+        format!("{}://{host}{}", url.protocol(), port.unwrap_or_default())
+    } else {
+        format!("https://{host}")
+    };
+    let text = match kind {
+        ForgeKind::GitHub if of_host(&host, &SERVICES).is_some() => {
+            format!("https://api.{host}")
+        }
+        ForgeKind::GitHub => format!("{server}/api/v3"),
+        ForgeKind::GitLab => format!("{server}/api/v4"),
+        ForgeKind::Gitea => format!("{server}/api/v1"),
+    };
+    RemoteUrl::parse(&text, Path::new("/")).ok()
+}
+
+/// The name of the repository on the forge: `forge.repository`, else the path of the remote's URL,
+/// else `{organization}/{codex_repo}`.
+fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
+    if let Some(configured) = &workspace.forge.repository {
+        return Some(configured.clone());
+    }
+    if let Some(path) = workspace.remote.url.repository_path() {
+        let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let count = match kind {
+            // Groups nest to any depth. A server below a path needs `forge.repository`.
+            ForgeKind::GitLab => segments.len(),
+            ForgeKind::GitHub | ForgeKind::Gitea => 2,
+        };
+        if segments.len() >= 2 {
+            return Some(segments[segments.len() - count..].join("/"));
+        }
+    }
+    let organization = workspace.organization.as_ref()?;
+    let name = workspace.codex_repo.as_ref()?;
+    Some(format!("{organization}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> RemoteUrl {
+        RemoteUrl::parse(text, Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn api_is_on_the_host_of_the_remote() {
+        for (kind, remote, expected) in [
+            (
+                ForgeKind::GitHub,
+                "https://github.com/a/b.git",
+                "https://api.github.com",
+            ),
+            (
+                ForgeKind::GitHub,
+                "git@github.com:a/b.git",
+                "https://api.github.com",
+            ),
+            (
+                ForgeKind::GitHub,
+                "ssh://git@ssh.github.com:443/a/b",
+                "https://api.github.com",
+            ),
+            (
+                ForgeKind::GitHub,
+                "https://acme.ghe.com/a/b",
+                "https://api.acme.ghe.com",
+            ),
+            (
+                ForgeKind::GitHub,
+                "https://git.acme.com/a/b",
+                "https://git.acme.com/api/v3",
+            ),
+            (
+                ForgeKind::GitLab,
+                "https://GitLab.com/a/b/c.git",
+                "https://gitlab.com/api/v4",
+            ),
+            (
+                ForgeKind::GitLab,
+                "ssh://git@h:2222/a/b",
+                "https://h/api/v4",
+            ),
+            (
+                ForgeKind::Gitea,
+                "http://h:3000/a/b.git",
+                "http://h:3000/api/v1",
+            ),
+        ] {
+            let found = api_url(kind, &url(remote)).unwrap();
+            assert_eq!(found.to_string(), expected, "{remote}");
+        }
+        assert!(api_url(ForgeKind::Gitea, &url("/srv/codex.git")).is_none());
+    }
+
+    #[test]
+    fn services_are_known_by_their_host() {
+        let known = |host| of_host(host, &SERVICES).map(|(_, kind)| kind);
+        assert_eq!(known("github.com"), Some(ForgeKind::GitHub));
+        assert_eq!(known("acme.ghe.com"), Some(ForgeKind::GitHub));
+        assert_eq!(known("codeberg.org"), Some(ForgeKind::Gitea));
+        assert_eq!(known("notgithub.com"), None);
+        assert!(of_host("acme.visualstudio.com", &UNSUPPORTED).is_some());
+    }
+
+    #[test]
+    fn variables_of_the_ci_system_count_for_its_own_host() {
+        let kind = |host: &str, variables: &[(&str, &str)]| {
+            let pairs = variables.iter();
+            let environment = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            of_variables(host, &environment.collect())
+        };
+        let server = ("GITHUB_SERVER_URL", "https://git.acme.com");
+        let github = ("GITHUB_ACTIONS", "true");
+        assert_eq!(
+            kind("git.acme.com", &[server, github]),
+            Some(ForgeKind::GitHub)
+        );
+        assert_eq!(kind("git.other.com", &[server, github]), None);
+        let forgejo = ("FORGEJO_ACTIONS", "true");
+        assert_eq!(
+            kind("git.acme.com", &[server, github, forgejo]),
+            Some(ForgeKind::Gitea)
+        );
+        let gitlab = [
+            ("GITLAB_CI", "true"),
+            ("CI_SERVER_URL", "https://git.acme.com:8443"),
+        ];
+        assert_eq!(kind("git.acme.com", &gitlab), Some(ForgeKind::GitLab));
+    }
+}

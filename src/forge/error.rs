@@ -1,0 +1,123 @@
+//! Errors of forges, by cause.
+
+use std::time::Duration;
+
+use super::ForgeKind;
+use crate::codex::remote::error::RemoteError;
+use crate::interrupt::Interrupted;
+
+/// Why a request to a forge failed, or could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForgeError {
+    /// The server cannot be reached, or its response cannot be read.
+    #[error(transparent)]
+    Connection(Box<RemoteError>),
+    /// There is no token that may be sent to the API.
+    #[error("no token for the API of `{place}`")]
+    NoToken {
+        /// The host of the API.
+        place: String,
+        /// Descriptions of the tokens that may not be sent there.
+        tried: Vec<String>,
+    },
+    /// The kind of forge is unknown.
+    #[error("cannot find out which forge `{place}` is")]
+    UnknownKind {
+        /// The host, or the path of a local codex.
+        place: String,
+    },
+    /// The forge is known, and pull requests on it are not supported.
+    #[error("pull requests on {forge} (`{place}`) are not supported")]
+    Unsupported {
+        /// The name of the forge.
+        forge: &'static str,
+        /// The host.
+        place: String,
+    },
+    /// The repository's name on the forge is unknown.
+    #[error("the name of the repository on `{place}` is not known")]
+    NoRepository {
+        /// The host of the API.
+        place: String,
+    },
+    /// A token would be sent over plain http.
+    #[error("a token would be sent to the API at `{url}` over plain http")]
+    Insecure {
+        /// The URL of the API.
+        url: String,
+    },
+    /// The API redirects: the repository was renamed, for example.
+    #[error("the API of `{place}` redirects; tokens are not sent to redirect targets")]
+    Redirected {
+        /// The host of the API.
+        place: String,
+        /// The target.
+        to: String,
+    },
+    /// The server limits the number of requests.
+    #[error("the API of `{place}` limits the rate of requests")]
+    RateLimited {
+        /// The host of the API.
+        place: String,
+        /// How long the server asks to wait.
+        delay: Duration,
+    },
+    /// The server refused the request.
+    #[error("{place} did not {action}: status {}", refusal.status)]
+    Refused {
+        /// The host of the API.
+        place: String,
+        /// The kind of forge; `None` if it was not known yet.
+        kind: Option<ForgeKind>,
+        /// What the request was for, as in `create the pull request`.
+        action: &'static str,
+        /// The response.
+        refusal: Box<Refusal>,
+    },
+    /// The response is not what the API documents.
+    #[error("the API of `{place}` sent an unexpected response: {detail}")]
+    Unexpected {
+        /// The host of the API.
+        place: String,
+        /// What is unexpected.
+        detail: String,
+    },
+    /// Stopped by a signal.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+}
+
+/// The response of a server that refused a request.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The server's messages, one string per line.
+    pub messages: Vec<String>,
+    /// The permissions that the request needs, if the server names them.
+    pub needed: Option<String>,
+    /// The permissions that the token has, if the server names them.
+    pub granted: Option<String>,
+}
+
+impl Refusal {
+    /// Whether one of the messages contains `text`, in any case.
+    pub fn mentions(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        self.messages
+            .iter()
+            .any(|message| message.to_lowercase().contains(&text))
+    }
+}
+
+impl ForgeError {
+    /// The response, if the server refused the request.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Resolves the settings of the forge: the URL of its API, the name of the repository, and the
+//! tokens for it.
+
+use std::path::Path;
+
+use super::findings::Findings;
+use super::tokens;
+use crate::config::layers::with_default;
+use crate::config::{Configuration, Problem};
+use crate::paths::escaped;
+use crate::url::RemoteUrl;
+use crate::workspace::settings::ForgeSettings;
+
+/// Resolves the forge of the codex at `url`.
+pub(super) fn resolve(
+    configuration: &Configuration,
+    url: &RemoteUrl,
+    findings: &mut Findings,
+) -> ForgeSettings {
+    let raw = &configuration.raw.forge;
+    let api = raw
+        .api
+        .as_ref()
+        .and_then(|text| api(configuration, text, findings));
+    let repository = raw.repository.clone().filter(|name| {
+        let is_valid = is_repository(name);
+        if !is_valid {
+            let message = format!(
+                "`forge.repository`: `{}` is not the name of a repository",
+                escaped(name.as_bytes())
+            );
+            let problem = Problem::new(message)
+                .key("forge.repository")
+                .hint("use `OWNER/NAME`, as in the address of the repository's page");
+            let at = configuration.origin_of(&["forge", "repository"]);
+            findings.error(problem.maybe_at(at));
+        }
+        is_valid
+    });
+    let tokens = tokens::for_forge(configuration, url, api.as_ref(), findings);
+    ForgeSettings {
+        kind: with_default(raw.kind, "forge.kind"),
+        api,
+        repository,
+        token: tokens.own,
+        takes_remote_token: tokens.takes_remote_token,
+        unused_tokens: tokens.unused,
+    }
+}
+
+fn api(configuration: &Configuration, text: &str, findings: &mut Findings) -> Option<RemoteUrl> {
+    let parsed = RemoteUrl::parse(text, Path::new("/"));
+    let url = parsed
+        .ok()
+        .filter(|url| url.is_http() && !text.contains(['?', '#', '@']));
+    if url.is_none() {
+        let problem = Problem::new("`forge.api` is not an http URL without user, query and fragment")
+            .key("forge.api")
+            .hint("the API is at `https://HOST/api/v3` (GitHub Enterprise Server), `https://HOST/api/v4` (GitLab) or `https://HOST/api/v1` (Gitea, Forgejo)");
+        findings.error(problem.maybe_at(configuration.origin_of(&["forge", "api"])));
+    }
+    url
+}
+
+/// Whether `name` has at least two segments that a path of the API can contain.
+fn is_repository(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let segments: Vec<_> = name.split('/').collect();
+    segments.len() >= 2
+        && segments.iter().all(|segment| {
+            !segment.is_empty() && !matches!(*segment, "." | "..") && segment.chars().all(allowed)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_of_a_repository_has_an_owner() {
+        for good in ["acme/codex", "group/sub/codex.acme.com", "a_b/c-d"] {
+            assert!(is_repository(good), "{good}");
+        }
+        for bad in [
+            "codex", "acme/", "/codex", "a/../b", "a/b?c", "a//b", "a/b c",
+        ] {
+            assert!(!is_repository(bad), "{bad}");
+        }
+    }
+}
