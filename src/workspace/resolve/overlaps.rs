@@ -1,6 +1,6 @@
 //! Checks that projects do not share directories, on this machine or in the codex.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bstr::BString;
@@ -100,9 +100,9 @@ pub(super) fn check_roots(
 /// Reports a cache that is or contains the root of a project: it would be published, and the
 /// project's files would be taken for files of the cache.
 pub(super) fn check_caches(projects: &[Project], roots: &[PathBuf], findings: &mut Findings) {
-    let caches: BTreeSet<&Path> = projects.iter().map(|p| p.cache_dir.as_path()).collect();
+    let caches: HashSet<&Path> = projects.iter().map(|p| p.cache_dir.as_path()).collect();
     for (project, root) in projects.iter().zip(roots) {
-        let Some(cache) = caches.iter().find(|cache| root.starts_with(cache)) else {
+        let Some(cache) = root.ancestors().find(|above| caches.contains(above)) else {
             continue;
         };
         let message = format!(
