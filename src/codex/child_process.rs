@@ -2,8 +2,9 @@
 //! would redirect it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::slice;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The output and the exit status of a child.
 pub(in crate::codex) struct Finished {
     pub(in crate::codex) status: ExitStatus,
+    /// Standard output as text. Invalid UTF-8 is replaced.
     pub(in crate::codex) stdout: String,
     /// Standard output as bytes.
     pub(in crate::codex) raw: Vec<u8>,
@@ -131,9 +133,11 @@ pub(in crate::codex) enum Watch {
 /// The reason for which a child did not end by itself.
 #[derive(Debug)]
 pub(in crate::codex) enum RunError {
+    /// The program could not be started, or its exit status could not be read.
     Start(io::Error),
     /// There was no progress within this time limit.
     Silent(Duration),
+    /// A signal ended it.
     Interrupted(Interrupted),
 }
 
@@ -178,106 +182,158 @@ pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command
     command
 }
 
-enum Output {
-    Stdout(Vec<u8>),
-    Stderr(String),
-    End,
+/// How a child is run until it ends.
+pub(in crate::codex) struct Supervision<'s> {
+    /// The child gets these messages on its standard input, which must then be a pipe: the first at
+    /// once, each other after new output.
+    pub(in crate::codex) messages: &'s [Vec<u8>],
+    /// Ends the child and its process group, unless `on_signal` forbids it.
+    pub(in crate::codex) interrupt: &'s Interrupt,
+    pub(in crate::codex) on_signal: OnSignal,
+    pub(in crate::codex) watch: Watch,
+    /// Returns how long there may be no progress after a line of standard error. It is called with
+    /// an empty line first.
+    pub(in crate::codex) time_limit: &'s dyn Fn(&str) -> Duration,
+    /// Is called with each line of standard error.
+    pub(in crate::codex) listen: &'s mut dyn FnMut(&str),
+}
+
+/// Runs `command`, which gets no messages, until it ends, or until it has written nothing for the
+/// time `limit`.
+pub(in crate::codex) fn run_with_limit(
+    command: Command,
+    interrupt: &Interrupt,
+    on_signal: OnSignal,
+    limit: Duration,
+) -> Result<Finished, RunError> {
+    run(
+        command,
+        Supervision {
+            messages: &[],
+            interrupt,
+            on_signal,
+            watch: Watch::OutputOnly,
+            time_limit: &|_| limit,
+            listen: &mut |_| {},
+        },
+    )
 }
 
 /// Runs `command` until it ends.
-///
-/// It gets `messages` on its standard input, which must then be a pipe: the first at once, each
-/// other after new output. `time_limit` returns how long there may be no progress after a line of
-/// stderr. A signal ends the process group of the child, unless `on_signal` forbids it.
 pub(in crate::codex) fn run(
     mut command: Command,
-    messages: &[Vec<u8>],
-    interrupt: &Interrupt,
-    on_signal: OnSignal,
-    watch: Watch,
-    time_limit: impl Fn(&str) -> Duration,
-    mut listen: impl FnMut(&str),
+    mut supervision: Supervision<'_>,
 ) -> Result<Finished, RunError> {
     let program = command.get_program();
     tracing::debug!(?program, arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
     let mut child = command.spawn().map_err(RunError::Start)?;
-    let _running = interrupt.running(child.id());
-    let (sender, receiver) = mpsc::channel();
-    let mut readers = 0;
-    if let Some(out) = child.stdout.take() {
-        readers += 1;
-        read_chunks(out, sender.clone());
-    }
-    if let Some(err) = child.stderr.take() {
-        readers += 1;
-        read_lines(err, sender);
-    }
+    let _running = supervision.interrupt.running(child.id());
 
-    let mut input = child.stdin.take();
-    let mut messages = messages.iter();
-    let mut send_next = || {
-        let message = messages.next();
-        // A child that does not read its input reports its own error.
-        let sent = message
-            .zip(input.as_mut())
-            .map(|(message, input)| input.write_all(message));
-        if messages.len() == 0 || !matches!(sent, Some(Ok(()))) {
-            input = None;
+    match exchange(&mut child, &mut supervision) {
+        Ok(collected) => {
+            let status = child.wait().map_err(RunError::Start)?;
+            Ok(collected.finished(status))
         }
-    };
-    send_next();
+        Err(error) => {
+            end(&mut child);
+            Err(error)
+        }
+    }
+}
 
-    let mut raw = Vec::new();
-    let mut stderr = Vec::new();
-    let mut headers = Vec::new();
-    let mut limit = time_limit("");
+/// Sends the messages to the child and collects its output, until it closes both outputs. An error
+/// means that the child has to be ended.
+fn exchange(child: &mut Child, supervision: &mut Supervision<'_>) -> Result<Collected, RunError> {
+    let outputs = read_outputs(child);
+    let mut input = Input {
+        pipe: child.stdin.take(),
+        messages: supervision.messages.iter(),
+    };
+    input.send_next();
+
+    let mut collected = Collected::default();
+    let mut limit = (supervision.time_limit)("");
     let mut moved = Instant::now();
-    let mut meter = Meter::new(watch, child.id());
-    while readers > 0 {
-        match receiver.recv_timeout(TICK) {
+    let mut meter = Meter::new(supervision.watch, child.id());
+    loop {
+        match outputs.recv_timeout(TICK) {
             Ok(Output::Stdout(chunk)) => {
-                raw.extend(chunk);
-                send_next();
                 moved = Instant::now();
+                collected.stdout.extend(chunk);
+                input.send_next();
             }
             Ok(Output::Stderr(line)) => {
                 moved = Instant::now();
-                match traced(&line) {
-                    Some(trace) => headers.extend(trace.strip_prefix(HEADER).map(str::to_owned)),
-                    None => {
-                        limit = time_limit(&line);
-                        listen(&line);
-                        stderr.push(line);
-                    }
+                if let Some(trace) = traced(&line) {
+                    collected.add_trace(trace);
+                    continue;
                 }
+                limit = (supervision.time_limit)(&line);
+                (supervision.listen)(&line);
+                collected.stderr.push(line);
             }
-            Ok(Output::End) => readers -= 1,
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Disconnected) => return Ok(collected),
             Err(RecvTimeoutError::Timeout) => {
-                if on_signal == OnSignal::Stop
-                    && let Err(interrupted) = interrupt.check()
-                {
-                    end(&mut child);
-                    return Err(RunError::Interrupted(interrupted));
+                if supervision.on_signal == OnSignal::Stop {
+                    let check = supervision.interrupt.check();
+                    check.map_err(RunError::Interrupted)?;
                 }
                 if meter.has_moved(limit) {
                     moved = Instant::now();
                 }
                 if moved.elapsed() > limit {
-                    end(&mut child);
                     return Err(RunError::Silent(limit));
                 }
             }
         }
     }
-    let status = child.wait().map_err(RunError::Start)?;
-    Ok(Finished {
-        status,
-        stdout: String::from_utf8_lossy(&raw).into_owned(),
-        raw,
-        stderr,
-        headers,
-    })
+}
+
+/// The messages that a child still gets.
+struct Input<'m> {
+    /// `None` after the last message, so that the child sees the end of its input.
+    pipe: Option<ChildStdin>,
+    messages: slice::Iter<'m, Vec<u8>>,
+}
+
+impl Input<'_> {
+    /// Sends the next message, and closes the input after the last one. A child that does not read
+    /// its input reports its own error, so an error here is ignored.
+    fn send_next(&mut self) {
+        let message = self.messages.next();
+        let sent = message
+            .zip(self.pipe.as_mut())
+            .map(|(message, pipe)| pipe.write_all(message));
+        if self.messages.len() == 0 || !matches!(sent, Some(Ok(()))) {
+            self.pipe = None;
+        }
+    }
+}
+
+/// The output of a child until now.
+#[derive(Default)]
+struct Collected {
+    stdout: Vec<u8>,
+    stderr: Vec<String>,
+    headers: Vec<String>,
+}
+
+impl Collected {
+    /// Adds the text of a line of `GIT_TRACE_CURL`, if it is a response header.
+    fn add_trace(&mut self, trace: &str) {
+        let header = trace.strip_prefix(HEADER).map(str::to_owned);
+        self.headers.extend(header);
+    }
+
+    fn finished(self, status: ExitStatus) -> Finished {
+        Finished {
+            status,
+            stdout: String::from_utf8_lossy(&self.stdout).into_owned(),
+            raw: self.stdout,
+            stderr: self.stderr,
+            headers: self.headers,
+        }
+    }
 }
 
 /// The prefix of a response header in a line of `GIT_TRACE_CURL`.
@@ -351,6 +407,28 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// A part of a child's output.
+enum Output {
+    /// Bytes of its standard output.
+    Stdout(Vec<u8>),
+    /// A line of its standard error.
+    Stderr(String),
+}
+
+/// Reads both outputs of a child in threads of their own. The receiver is disconnected when both
+/// are closed.
+fn read_outputs(child: &mut Child) -> Receiver<Output> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        read_chunks(stdout, sender.clone());
+    }
+    if let Some(stderr) = child.stderr.take() {
+        read_lines(stderr, sender);
+    }
+    receiver
+}
+
+/// Sends each chunk as soon as it is read.
 fn read_chunks(mut stream: impl Read + Send + 'static, sender: Sender<Output>) {
     thread::spawn(move || {
         let mut chunk = [0; 8192];
@@ -365,7 +443,6 @@ fn read_chunks(mut stream: impl Read + Send + 'static, sender: Sender<Output>) {
                 return;
             }
         }
-        let _ = sender.send(Output::End);
     });
 }
 
@@ -401,7 +478,6 @@ fn read_lines(stream: impl Read + Send + 'static, sender: Sender<Output>) {
             let text = String::from_utf8_lossy(&line).into_owned();
             let _ = sender.send(Output::Stderr(text));
         }
-        let _ = sender.send(Output::End);
     });
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::child_process::{self, Finished, RunError, Watch};
+use super::child_process::{self, Finished, RunError};
 use super::git_config::Settings;
 use super::identity::Person;
 use super::store::StoreError;
@@ -441,15 +441,8 @@ impl Signer {
 
     fn run(&self, command: Command) -> Result<Finished, SigningError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let finished = child_process::run(
-            command,
-            &[],
-            &self.interrupt,
-            OnSignal::Stop,
-            Watch::OutputOnly,
-            |_| self.limit,
-            |_| {},
-        );
+        let finished =
+            child_process::run_with_limit(command, &self.interrupt, OnSignal::Stop, self.limit);
         finished.map_err(|error| match error {
             RunError::Start(source) => SigningError::Program {
                 key: self.program_key,

@@ -22,7 +22,7 @@ use super::refs::{self, NOT_GIT, Refs, SHA_256, WantedRefs};
 use super::rejection::{self, RefResult, Rejection, RejectionKind};
 use super::server_message::server_words;
 use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
-use crate::codex::child_process::{self, Finished, RunError, Watch};
+use crate::codex::child_process::{self, Finished, RunError, Supervision, Watch};
 use crate::codex::git_config::Settings;
 use crate::codex::push_contents::PushContents;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
@@ -255,38 +255,44 @@ impl GitProcess {
         messages: &[Vec<u8>],
         on_signal: OnSignal,
         time_limit: impl Fn(&str) -> Duration,
-        listen: impl FnMut(&str),
+        mut listen: impl FnMut(&str),
     ) -> Result<Finished, RemoteError> {
         let watch = if self.context.remote.url.local_path().is_some() {
             Watch::OutputOnly
         } else {
             Watch::Bytes
         };
-        let interrupt = &self.context.interrupt;
-        let finished = child_process::run(
-            command, messages, interrupt, on_signal, watch, time_limit, listen,
-        )
-        .map_err(|failed| {
-            let (kind, detail) = match failed {
-                RunError::Interrupted(interrupted) => {
-                    (RemoteErrorKind::Interrupted(interrupted), None)
-                }
-                RunError::Silent(limit) => (
-                    RemoteErrorKind::TimedOut,
-                    Some(format!(
-                        "nothing moved for {}",
-                        humantime::format_duration(limit)
-                    )),
-                ),
-                RunError::Start(error) => (
-                    RemoteErrorKind::NoTransport,
-                    Some(format!("`git` cannot be run: {error}")),
-                ),
-            };
-            self.context.error(kind, detail.into_iter().collect())
-        })?;
+        let supervision = Supervision {
+            messages,
+            interrupt: &self.context.interrupt,
+            on_signal,
+            watch,
+            time_limit: &time_limit,
+            listen: &mut listen,
+        };
+        let finished = child_process::run(command, supervision)
+            .map_err(|failed| self.not_finished(&failed))?;
         tracing::debug!(status = %finished.status, stderr = ?self.context.redacted(&finished.stderr), "git ended");
         Ok(finished)
+    }
+
+    /// The error of a child that did not end by itself.
+    fn not_finished(&self, failed: &RunError) -> RemoteError {
+        let (kind, detail) = match failed {
+            RunError::Interrupted(interrupted) => {
+                (RemoteErrorKind::Interrupted(*interrupted), None)
+            }
+            RunError::Silent(limit) => {
+                let limit = humantime::format_duration(*limit);
+                let detail = format!("nothing moved for {limit}");
+                (RemoteErrorKind::TimedOut, Some(detail))
+            }
+            RunError::Start(error) => {
+                let detail = format!("`git` cannot be run: {error}");
+                (RemoteErrorKind::NoTransport, Some(detail))
+            }
+        };
+        self.context.error(kind, detail.into_iter().collect())
     }
 
     /// The error of a child that failed.
@@ -523,15 +529,8 @@ pub(in crate::codex) fn unusable(
 ) -> Option<String> {
     let mut command = child_process::git("git", environment);
     command.arg("version");
-    let said = match child_process::run(
-        command,
-        &[],
-        interrupt,
-        OnSignal::GoOn,
-        Watch::OutputOnly,
-        |_| LOCAL_LIMIT,
-        |_| {},
-    ) {
+    let said = match child_process::run_with_limit(command, interrupt, OnSignal::GoOn, LOCAL_LIMIT)
+    {
         Ok(finished) if !finished.status.success() => {
             return Some("`git version` fails".to_owned());
         }
@@ -681,24 +680,7 @@ impl GitProcess {
             return Ok(updates.iter().map(|_| PushReply::moved()).collect());
         }
         let timeout = self.context.remote.timeout;
-        let mut command = self.command(Some(store), timeout.push_verdict);
-        // The clone lacks the old contents, which git would need as bases of deltas.
-        command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
-        // The user configured push options for another server, and an unsupported one would fail
-        // the push.
-        command.args(["-c", "push.pushOption="]);
-        command.args([
-            "-c",
-            "push.gpgSign=false",
-            "-c",
-            "push.recurseSubmodules=no",
-        ]);
-        command
-            .args(["push", "--porcelain", "--progress", "--no-verify"])
-            .args(updates.iter().map(lease))
-            .args(options)
-            .arg(&self.name)
-            .args(updates.iter().map(refspec));
+        let command = self.push_command(store, updates, options);
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);
@@ -729,6 +711,29 @@ impl GitProcess {
                 Ok(vec![PushReply::Lost(lost); updates.len()])
             }
         }
+    }
+
+    /// The command `git push` for `updates`, with additional `options`.
+    fn push_command(&self, store: &Store, updates: &[RefUpdate<'_>], options: &[&str]) -> Command {
+        let mut command = self.command(Some(store), self.context.remote.timeout.push_verdict);
+        // The clone lacks the old contents, which git would need as bases of deltas.
+        command.args(["-c", "pack.window=0", "-c", "push.followTags=false"]);
+        // The user configured push options for another server, and an unsupported one would fail
+        // the push.
+        command.args(["-c", "push.pushOption="]);
+        command.args([
+            "-c",
+            "push.gpgSign=false",
+            "-c",
+            "push.recurseSubmodules=no",
+        ]);
+        command
+            .args(["push", "--porcelain", "--progress", "--no-verify"])
+            .args(updates.iter().map(lease))
+            .args(options)
+            .arg(&self.name)
+            .args(updates.iter().map(refspec));
+        command
     }
 
     /// The replies in the output of `git push`; `None` if the server reported no result.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::protocol::capabilities::Service;
 use super::service_process::ServiceProgram;
-use crate::codex::child_process::{self, Watch};
+use crate::codex::child_process;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::environment::Environment;
@@ -102,17 +102,10 @@ pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> 
         command.args(["-p", &port.to_string()]);
     }
     command.arg(&location.host);
-    let shown = child_process::run(
-        command,
-        &[],
-        &context.interrupt,
-        OnSignal::Stop,
-        Watch::OutputOnly,
-        |_| SHOW_LIMIT,
-        |_| {},
-    )
-    .ok()
-    .filter(|shown| shown.status.success())?;
+    let shown =
+        child_process::run_with_limit(command, &context.interrupt, OnSignal::Stop, SHOW_LIMIT)
+            .ok()
+            .filter(|shown| shown.status.success())?;
     let value = |wanted: &str| {
         let value = shown.stdout.lines().find_map(|line| {
             let (key, value) = line.split_once(' ')?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::codex::child_process::{self, RunError, Watch};
+use crate::codex::child_process::{self, RunError};
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::native::address::Address;
@@ -192,14 +192,11 @@ impl Helper {
         command.args(["credential", action]).current_dir("/");
         command.stdin(pipe(description)?);
         let timeout = self.context.remote.timeout;
-        let ran = child_process::run(
+        let ran = child_process::run_with_limit(
             command,
-            &[],
             &self.context.interrupt,
             OnSignal::Stop,
-            Watch::OutputOnly,
-            |_| timeout.connect + timeout.idle,
-            |_| {},
+            timeout.connect + timeout.idle,
         );
         match ran {
             Ok(finished) if finished.status.success() => Ok(Some(finished.stdout)),
