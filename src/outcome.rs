@@ -182,6 +182,11 @@ pub enum ProjectOutcome {
     Withheld(Withheld),
     /// Withheld because another project failed or was withheld, and the run is atomic.
     WithheldByOthers,
+    /// Withheld because the server rejects the project. The message is the part that is about it.
+    Rejected(Rejection),
+    /// Withheld because the server rejects some of the projects, and the search for them ended
+    /// before it was known whether this is one of them.
+    Undecided,
     /// The sources could not be read, or the cache could not be written.
     Failed(ProjectError),
     /// Planned, but the run ended before the commit was pushed.
@@ -199,7 +204,7 @@ pub enum Status {
     WouldSync,
     /// Nothing differs.
     UpToDate,
-    /// Held back by a guard, or by `--atomic`.
+    /// Held back by a guard, by the server, or by `--atomic`.
     Withheld,
     /// Not published or not pulled, because of an error.
     Failed,
@@ -299,7 +304,9 @@ impl ProjectOutcome {
             Self::Synced(_) | Self::Pulled => Status::Synced,
             Self::WouldSync => Status::WouldSync,
             Self::UpToDate => Status::UpToDate,
-            Self::Withheld(_) | Self::WithheldByOthers => Status::Withheld,
+            Self::Withheld(_) | Self::WithheldByOthers | Self::Rejected(_) | Self::Undecided => {
+                Status::Withheld
+            }
             Self::Failed(_) | Self::Incomplete(_) | Self::NotLanded | Self::Sent(_) => {
                 Status::Failed
             }
@@ -310,7 +317,11 @@ impl ProjectOutcome {
     pub fn is_own_fault(&self) -> bool {
         matches!(
             self,
-            Self::Withheld(_) | Self::Failed(_) | Self::Incomplete(_)
+            Self::Withheld(_)
+                | Self::Rejected(_)
+                | Self::Undecided
+                | Self::Failed(_)
+                | Self::Incomplete(_)
         )
     }
 }
@@ -366,6 +377,16 @@ pub enum SyncError {
         named: Vec<ProjectName>,
         /// The other projects of the push.
         others: Vec<ProjectName>,
+    },
+    /// The server rejected each project by itself.
+    #[error("push to `{}` rejected by `{place}`: it rejects each of the {projects} projects", escaped(branch.as_bytes()))]
+    AllRejected {
+        /// The host or, for a local remote, the path.
+        place: String,
+        /// The branch.
+        branch: String,
+        /// The number of projects.
+        projects: usize,
     },
     /// The branch moved during every attempt.
     #[error("branch `{}` of `{place}` moved during each of {attempts} attempts; the last rejection: {last}", escaped(branch.as_bytes()))]

@@ -28,6 +28,8 @@ use crate::scan::ScanError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
 
+/// The hint for a push that is too large for the server.
+const SIZE_LIMIT_HINT: &str = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
 /// The maximum number of projects that the hint for a rejected push names.
 const MAX_NAMED: usize = 10;
 /// The maximum number of entries in other lists.
@@ -132,10 +134,8 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Remote(remote) => remote.kind.name(),
         SyncError::Store(store) => store_kind(store),
         SyncError::Signing(signing) => signing_kind(signing),
-        SyncError::Rejected { rejection, .. } if rejection.kind == RejectionKind::TooLarge => {
-            "too-large"
-        }
-        SyncError::Rejected { .. } => "declined",
+        SyncError::Rejected { rejection, .. } => rejection_kind(rejection),
+        SyncError::AllRejected { .. } => "declined",
         SyncError::RetriesExhausted { .. } => "retries-exhausted",
         SyncError::BranchGone { .. } => "branch-gone",
         SyncError::LandedThenRemoved { .. } => "landed-then-removed",
@@ -148,6 +148,13 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Forge(forge) => forge_kind(forge),
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
+    }
+}
+
+fn rejection_kind(rejection: &Rejection) -> &'static str {
+    match rejection.kind {
+        RejectionKind::TooLarge => "too-large",
+        _ => "declined",
     }
 }
 
@@ -166,6 +173,9 @@ fn hints(error: &SyncError) -> Vec<String> {
             others,
             ..
         } => rejection_hints(rejection, named, others),
+        SyncError::AllRejected { .. } => {
+            vec!["see the server's message for each project".to_owned()]
+        }
         SyncError::RetriesExhausted { .. } => {
             vec!["no changes were lost; run again or raise `--retries N` (`push.retries`)".to_owned()]
         }
@@ -257,13 +267,22 @@ fn rejection_hints(
     }
 
     if rejection.kind == RejectionKind::TooLarge {
-        let limit = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
         let fewer = "or publish fewer projects per run with `-p NAME`";
-        return [limit]
+        return [SIZE_LIMIT_HINT]
             .into_iter()
             .chain((others.len() > 1).then_some(fewer))
             .map(str::to_owned)
             .collect();
+    }
+
+    if rejection.kind == RejectionKind::Unconditional {
+        return vec![protected_branch_hint()];
+    }
+    if rejection.kind == RejectionKind::SignatureRequired {
+        return vec![
+            "sign the commits: set `commit.sign: always` and git's `user.signingkey`, and register the key on the server"
+                .to_owned(),
+        ];
     }
 
     let mut rejected = "the branch may be protected, or a server hook rejects the push".to_owned();
@@ -276,6 +295,12 @@ fn rejection_hints(
         .collect()
 }
 
+/// The way past a branch that accepts no push from this user.
+fn protected_branch_hint() -> String {
+    "the server accepts no push to this branch from you: get permission to push to it, or set `remote.branch` to another branch"
+        .to_owned()
+}
+
 /// How to publish the projects that a rejection is not about. `named` are the projects that the
 /// server's message names.
 fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<String> {
@@ -286,7 +311,7 @@ fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<Strin
     match (named, others) {
         ([], [] | [_]) => None,
         ([], _) => Some(
-            "if the server rejects only one project, publish the others with `-p NAME`".to_owned(),
+            "if the server rejects only some projects, publish the others with `push.on_declined: isolate` or `-p NAME`".to_owned(),
         ),
         (named, others) if named.len() <= MAX_NAMED && others.len() <= MAX_NAMED => {
             let options: String = others.iter().map(|name| format!(" -p {name}")).collect();
@@ -351,6 +376,18 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             let hint = withheld_hint(&project.name, reason);
             report("withheld", reason.to_string(), Some(hint), Vec::new())
         }
+        ProjectOutcome::Rejected(rejection) => of_rejected_project(rejection),
+        ProjectOutcome::Undecided => {
+            let message =
+                "not pushed: the server rejects some projects, and the search for them has ended";
+            let hint = "run again: the search continues with the projects that are left";
+            report(
+                "declined",
+                message.to_owned(),
+                Some(hint.to_owned()),
+                Vec::new(),
+            )
+        }
         ProjectOutcome::WithheldByOthers => {
             let message = "another project failed or was withheld, and `--atomic` is set";
             report("atomic", message.to_owned(), None, Vec::new())
@@ -368,6 +405,26 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         | ProjectOutcome::Synced(_)
         | ProjectOutcome::Pulled => return None,
     })
+}
+
+/// Reports that the server rejects a project, with its message.
+fn of_rejected_project(rejection: &Rejection) -> ErrorReport {
+    let hints = if rejection.kind == RejectionKind::TooLarge {
+        vec![SIZE_LIMIT_HINT.to_owned()]
+    } else {
+        let correct = if rejection.words.is_empty() {
+            "ask for the rule that the server applies, then correct or exclude the files"
+        } else {
+            "correct or exclude the files that the server rejects"
+        };
+        vec![format!("{correct}; the next sync pushes the project again")]
+    };
+    ErrorReport {
+        kind: rejection_kind(rejection),
+        message: format!("rejected by the server: {}", rejection.reason),
+        hints,
+        causes: marked(&rejection.words).collect(),
+    }
 }
 
 fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {

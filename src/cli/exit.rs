@@ -55,6 +55,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::Forge(_)
         | SyncError::OfflinePull { .. } => REMOTE,
         SyncError::Rejected { .. }
+        | SyncError::AllRejected { .. }
         | SyncError::RetriesExhausted { .. }
         | SyncError::BranchGone { .. }
         | SyncError::LandedThenRemoved { .. }

@@ -67,6 +67,16 @@ pub(crate) enum ForgeChoice {
     Gitea,
 }
 
+/// The value of `push.on_declined`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnDeclined {
+    /// Find the projects that the server rejects, withhold them, and push the others.
+    Isolate,
+    /// Push nothing.
+    Fail,
+}
+
 /// The value of `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

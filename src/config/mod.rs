@@ -52,7 +52,9 @@ pub(crate) mod yaml_section;
 
 pub use configuration::Configuration;
 pub use enums::Direction;
-pub(crate) use enums::{CloneStrategy, ForgeChoice, SignMode, Symlinks, TransportChoice};
+pub(crate) use enums::{
+    CloneStrategy, ForgeChoice, OnDeclined, SignMode, Symlinks, TransportChoice,
+};
 pub use explain::{Explanation, Given};
 pub(crate) use file::ENDINGS;
 pub(crate) use gather::gather;

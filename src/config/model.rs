@@ -10,7 +10,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::enums::{CloneStrategy, Direction, ForgeChoice, SignMode, Symlinks, TransportChoice};
+use super::enums::{
+    CloneStrategy, Direction, ForgeChoice, OnDeclined, SignMode, Symlinks, TransportChoice,
+};
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
 use crate::secret::Secret;
@@ -287,6 +289,9 @@ pub(crate) struct RawPush {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
     pub retries: Option<u32>,
+    /// If the server rejects a push: `isolate` withholds the projects that it rejects and pushes the
+    /// others; `fail` pushes nothing.
+    pub on_declined: Option<OnDeclined>,
 }
 
 /// The keys below `forge`.

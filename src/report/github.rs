@@ -7,11 +7,14 @@ use bstr::ByteSlice;
 
 use super::ErrorReport;
 use crate::config::Direction;
-use crate::outcome::{Status, SyncOutcome};
+use crate::outcome::{ProjectReport, Status, SyncOutcome};
 
 /// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the
-/// remote.
-pub(crate) fn summary(outcome: &SyncOutcome) -> String {
+/// remote. `errors` returns the error of a project.
+pub(crate) fn summary(
+    outcome: &SyncOutcome,
+    errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
+) -> String {
     let mut text = String::from("| project | added | modified | deleted | unchanged | result |\n");
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
 
@@ -27,6 +30,9 @@ pub(crate) fn summary(outcome: &SyncOutcome) -> String {
             Status::Withheld => "withheld",
             Status::Failed => "**failed**",
         };
+        let reason = errors(project)
+            .map(|error| format!(": {}", code_in_cell(&error.message)))
+            .unwrap_or_default();
         let direction = if project.direction == Direction::FromCodex {
             " (from the codex)"
         } else {
@@ -34,7 +40,7 @@ pub(crate) fn summary(outcome: &SyncOutcome) -> String {
         };
         let _ = writeln!(
             text,
-            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status} |",
+            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status}{reason} |",
             project.name
         );
     }
@@ -49,6 +55,12 @@ pub(crate) fn summary(outcome: &SyncOutcome) -> String {
         url.replace('`', "'")
     );
     text
+}
+
+/// Formats text as code in a cell of a table, so that nothing in it is Markdown.
+fn code_in_cell(text: &str) -> String {
+    let text = text.replace('`', "'").replace('|', "\\|");
+    format!("`{text}`")
 }
 
 /// Makes workflow commands in `output` ineffective, so that file names, contents and messages of

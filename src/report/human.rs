@@ -169,7 +169,10 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
         }
         ProjectOutcome::WouldSync => style.warn("would sync"),
         ProjectOutcome::UpToDate => style.faint("up to date"),
-        ProjectOutcome::Withheld(_) | ProjectOutcome::WithheldByOthers => style.warn("withheld"),
+        ProjectOutcome::Withheld(_)
+        | ProjectOutcome::WithheldByOthers
+        | ProjectOutcome::Rejected(_)
+        | ProjectOutcome::Undecided => style.warn("withheld"),
         ProjectOutcome::Failed(_) => style.bad("failed"),
         ProjectOutcome::NotLanded => style.bad("not pushed"),
     }

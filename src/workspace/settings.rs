@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::project::Project;
 use crate::codex::remote::credential;
-use crate::config::{CloneStrategy, ForgeChoice, SignMode, TransportChoice};
+use crate::config::{CloneStrategy, ForgeChoice, OnDeclined, SignMode, TransportChoice};
 use crate::environment::Environment;
 use crate::names::ProjectName;
 use crate::paths::resolved;
@@ -34,6 +34,8 @@ pub struct Workspace {
     pub(crate) forge: ForgeSettings,
     /// The maximum number of retries of a push if the branch moved.
     pub(crate) retries: u32,
+    /// What happens to the other projects if the server rejects some.
+    pub(crate) on_declined: OnDeclined,
     /// Whether the clone of the codex is temporary or persistent.
     pub(crate) clone: CloneStrategy,
     /// Whether published files are also written to the local cache.

@@ -20,6 +20,7 @@ mod guards;
 mod hostile;
 mod incremental;
 mod init;
+mod isolation;
 mod large_push;
 mod launcher;
 mod layout_rules;

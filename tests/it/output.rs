@@ -167,7 +167,7 @@ fn github_actions_get_a_summary_and_annotations() {
     let summary = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
     assert!(
         summary.contains(
-            "| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | - | - | - | - | **failed** |\n"
+            "| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | - | - | - | - | **failed**: `the root '"
         ),
         "{summary}"
     );

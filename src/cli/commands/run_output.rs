@@ -261,7 +261,7 @@ fn write_step_summary(outcome: &SyncOutcome, context: &Context) {
         return;
     };
 
-    let summary = github::summary(outcome);
+    let summary = github::summary(outcome, error_report::of_project);
     let file = File::options().append(true).create(true).open(path);
     if let Err(error) = file.and_then(|mut file| file.write_all(summary.as_bytes())) {
         let message = format!("cannot write `GITHUB_STEP_SUMMARY`: {error}");

@@ -30,8 +30,13 @@ pub enum RejectionKind {
     Outdated,
     /// Another push holds the lock of the branch: the same push may succeed a moment later.
     Locked,
-    /// The server does not accept this push.
+    /// The server does not accept this push, perhaps because of what it contains.
     Declined,
+    /// The server accepts no push to this branch, whatever it contains: the branch is protected,
+    /// or the server cannot write it.
+    Unconditional,
+    /// The server requires signatures, or other ones, on the commits.
+    SignatureRequired,
     /// The server does not accept a request of this size.
     TooLarge,
 }
@@ -74,6 +79,48 @@ const NOT_A_LOCK: [&str; 6] = [
     "No space left on device",
     "Disk quota exceeded",
     "Read-only file system",
+];
+
+/// Messages of servers that accept no push to the branch from this user, whatever it contains. Some
+/// are the reason for the ref, others are lines of the server's message.
+const UNCONDITIONAL: [&str; 21] = [
+    // GitHub
+    "GH006",
+    "protected branch hook declined",
+    "Changes must be made through a pull request",
+    "Changes must be made through the merge queue",
+    "Cannot update this protected ref",
+    "Cannot create ref due to creations being restricted",
+    "required status check",
+    // GitLab
+    "You are not allowed to push code to",
+    "You are not allowed to create protected branches",
+    // Gitea and Forgejo
+    "Not allowed to push to protected branch",
+    // Azure DevOps
+    "TF402455",
+    "TF401027",
+    // Bitbucket
+    "Permission denied to update branch",
+    // Gerrit
+    "prohibited by Gerrit",
+    // git: the server's own settings and files
+    "deny updating a hidden ref",
+    "branch is currently checked out",
+    "shallow update not allowed",
+    "unsupported object format",
+    // any
+    "repository is archived",
+    "repository is read-only",
+    "archived so it is read-only",
+];
+
+/// Messages about signatures that are missing or not valid. All commits of a run are signed alike,
+/// so a server that requires a signature rejects every one of them.
+const SIGNATURE: [&str; 3] = [
+    "must have verified signatures",
+    "must be signed",
+    "unverified commit",
 ];
 
 /// The reason that git gives if the server did not report on the ref.
@@ -182,11 +229,31 @@ pub(super) fn kind(reason: &str, lines: &[String]) -> RejectionKind {
     let is_locked = LOCKED.iter().any(|sign| reason.contains(sign));
     if is_locked && !NOT_A_LOCK.iter().any(|sign| says(sign)) {
         RejectionKind::Locked
+    } else if (is_locked && !says("aborted by hook"))
+        || UNCONDITIONAL.iter().any(|sign| says(sign))
+        || lines.iter().any(|line| is_gitolite_branch_rule(line))
+    {
+        RejectionKind::Unconditional
     } else if reason.contains("unpack") && says("pack exceeds maximum") {
         RejectionKind::TooLarge
+    } else if SIGNATURE.iter().any(|sign| says(sign)) {
+        RejectionKind::SignatureRequired
     } else {
         RejectionKind::Declined
     }
+}
+
+/// Whether a line is that of a rule of gitolite for the whole branch: `FATAL: W refs/heads/main
+/// REPOSITORY USER DENIED by RULE`. A rule for paths has `VREF/NAME/PATH` instead of the ref.
+fn is_gitolite_branch_rule(line: &str) -> bool {
+    let Some((_, rule)) = line.split_once("FATAL: ") else {
+        return false;
+    };
+    let mut words = rule.split(' ').skip(1);
+    let is_branch = words
+        .next()
+        .is_some_and(|word| word == "any" || word.starts_with("refs/"));
+    is_branch && words.any(|word| word == "DENIED")
 }
 
 /// The reason in git's summary of a ref: `[remote rejected] (REASON)`.
@@ -216,10 +283,18 @@ mod tests {
 
     #[test]
     fn kind_depends_on_the_reason_and_the_lines() {
-        use RejectionKind::{Declined, Locked, Outdated, TooLarge};
+        use RejectionKind::{
+            Declined, Locked, Outdated, SignatureRequired, TooLarge, Unconditional,
+        };
         let lock = "remote: error: cannot lock ref 'refs/heads/main': Unable to create 'main.lock': File exists.";
         let directory = "remote: error: cannot lock ref 'refs/heads/a/b': 'refs/heads/a' exists; cannot create 'refs/heads/a/b'";
         let large = "remote: fatal: pack exceeds maximum allowed size";
+        let gitolite = "remote: FATAL: W refs/heads/main acme/codex bot DENIED by fallthru";
+        let path_rule = "remote: FATAL: W VREF/NAME/projects/a/x.md acme/codex bot DENIED by rule";
+        let gitlab = "remote: GitLab: You are not allowed to push code to protected branches on this project.";
+        let pull_request = "remote: - Changes must be made through a pull request.";
+        let signatures = "remote: - Commits must have verified signatures.";
+        let secrets = "remote: - Push cannot contain secrets";
         for (summary, stderr, expected) in [
             ("[rejected] (stale info)", "", Outdated),
             ("[rejected] (fetch first)", "", Outdated),
@@ -234,7 +309,7 @@ mod tests {
             (
                 "[remote rejected] (failed to update ref)",
                 directory,
-                Declined,
+                Unconditional,
             ),
             ("[remote rejected] (stale info)", "", Declined),
             (
@@ -246,22 +321,49 @@ mod tests {
             (
                 "[remote rejected] (protected branch hook declined)",
                 "",
-                Declined,
+                Unconditional,
             ),
             (
                 "[remote rejected] (prohibited by Gerrit: not permitted: update)",
                 "",
-                Declined,
+                Unconditional,
             ),
             (
                 "[remote rejected] (deny updating a hidden ref)",
                 "",
-                Declined,
+                Unconditional,
             ),
             (
                 "[remote rejected] (unsupported object format)",
                 "",
+                Unconditional,
+            ),
+            ("[remote rejected] (hook declined)", gitolite, Unconditional),
+            ("[remote rejected] (hook declined)", path_rule, Declined),
+            (
+                "[remote rejected] (pre-receive hook declined)",
+                gitlab,
+                Unconditional,
+            ),
+            (
+                "[remote rejected] (push declined due to repository rule violations)",
+                pull_request,
+                Unconditional,
+            ),
+            (
+                "[remote rejected] (push declined due to repository rule violations)",
+                signatures,
+                SignatureRequired,
+            ),
+            (
+                "[remote rejected] (push declined due to repository rule violations)",
+                secrets,
                 Declined,
+            ),
+            (
+                "[remote rejected] (TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.)",
+                "",
+                Unconditional,
             ),
             ("[remote rejected] (Internal Server Error)", "", Declined),
             ("[remote rejected] (unpacker error)", "", Declined),

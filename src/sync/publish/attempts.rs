@@ -10,7 +10,7 @@ use super::push::PushOutcome;
 use super::report::LandedCommit;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
-use crate::plan::ProjectPlan;
+use crate::plan::{Decision, ProjectPlan};
 use crate::sync::remote_session::RemoteSession;
 
 /// One push.
@@ -24,7 +24,7 @@ struct Attempt {
     /// The commits by project index.
     commits: BTreeMap<usize, ObjectId>,
     /// The changes of the commits by project index, if the run makes another plan while the attempt
-    /// may still land.
+    /// may still land or after it has landed.
     plans: BTreeMap<usize, ProjectPlan>,
 }
 
@@ -99,6 +99,26 @@ impl Attempts {
                 self.pending.pop();
             }
         }
+    }
+
+    /// Keeps the plan of the last verified attempt, because the run makes another plan.
+    pub(super) fn keep_plan(&mut self, planned: Planned) {
+        let Some(attempt) = self
+            .verified
+            .last_mut()
+            .filter(|last| last.plans.is_empty())
+        else {
+            return;
+        };
+        let plans = planned
+            .decisions
+            .into_iter()
+            .filter(|(number, _)| attempt.commits.contains_key(number))
+            .filter_map(|(number, decision)| match decision {
+                Decision::Ready(plan) => Some((number, plan)),
+                _ => None,
+            });
+        attempt.plans = plans.collect();
     }
 
     /// Searches a newly fetched tip for attempts that may have landed.

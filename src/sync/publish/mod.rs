@@ -10,11 +10,13 @@
 //!
 //! The values own everything that the next stage needs, and contain no open files or connections.
 //! Only [`land`] goes back: if the branch has moved, it fetches the new tip and plans again from
-//! the same [`Scanned`]. [`attempts`] and [`retry`] remember the earlier rounds. A check of the
+//! the same [`Scanned`]; if the server rejects a push, it pushes the projects in parts, which
+//! [`isolation`] selects. [`attempts`] and [`retry`] remember the earlier rounds. A check of the
 //! planned files belongs between plan and commit.
 
 mod attempts;
 mod commit;
+mod isolation;
 mod plan;
 mod push;
 mod record;
@@ -31,10 +33,11 @@ use std::time::{Duration, Instant};
 
 use attempts::Attempts;
 use commit::Committer;
+use isolation::Isolation;
 use plan::{Planned, plan, plan_on};
 use push::{PushOutcome, Setback, push};
-use rejection::{given_up, rejected};
-use report::{CommitState, report};
+use rejection::{given_up, isolate};
+use report::{CommitHistory, CommitState, report};
 use retry::Retries;
 use scan::{Scanned, scan_all};
 
@@ -44,8 +47,11 @@ use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::Cache;
 use crate::event::Event;
-use crate::outcome::{Pushed, SyncError, SyncOutcome};
+use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
 use crate::plan::Decision;
+
+/// The start of GitHub's message to a push that it accepted although a rule forbids it.
+const BYPASSED: &str = "Bypassed rule violations";
 
 /// The values that the report of a run is made from, also if the run fails.
 struct Run {
@@ -55,6 +61,31 @@ struct Run {
     /// The last plan.
     planned: Option<Planned>,
     attempts: Attempts,
+    isolation: Isolation,
+}
+
+impl Run {
+    /// Makes a plan on top of the current base, with the projects of the next push.
+    fn plan(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+    ) -> Result<(), SyncError> {
+        let mut planned = plan(request, session, &self.scanned)?;
+        planned.push_only(&self.isolation.next_push(&planned.changed()));
+        match self.planned.replace(planned) {
+            Some(previous) => self.attempts.keep_plan(previous),
+            None => self.warn_of_plan(request),
+        }
+        Ok(())
+    }
+
+    fn warn_of_plan(&mut self, request: &SyncRequest<'_>) {
+        if let Some(planned) = &self.planned {
+            planned.warn_of_empty(request, &self.scanned, &mut self.outcome.warnings);
+            planned.warn_of_own_directories(request, &mut self.outcome.warnings);
+        }
+    }
 }
 
 /// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that
@@ -70,6 +101,7 @@ pub(super) fn publish(
         scanned: Scanned::default(),
         planned: None,
         attempts: Attempts::default(),
+        isolation: Isolation::default(),
     };
     let mut caches = BTreeMap::new();
     let result = if request.offline {
@@ -122,6 +154,7 @@ fn publish_online(
 /// 2. The sources of a project could no longer be read: the project is left out.
 /// 3. Only the commits of an earlier round have landed.
 /// 4. The branch has moved, or the failure of the push is temporary, and attempts are left.
+/// 5. The server rejects some of the projects: the others are pushed, perhaps in several parts.
 fn land(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
@@ -133,15 +166,17 @@ fn land(
         let started = Instant::now();
         request.interrupt.check()?;
 
-        let is_first = run.planned.is_none();
-        let planned = &*run.planned.insert(plan(request, session, &run.scanned)?);
-        if is_first {
-            planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
-            planned.warn_of_own_directories(request, &mut run.outcome.warnings);
-        }
+        run.plan(request, session)?;
+        let Some(planned) = &run.planned else {
+            unreachable!("the plan was just made");
+        };
         run.attempts.recognize(session)?;
         if !planned.has_work() {
-            return Ok(state_of_plan(request));
+            return Ok(if run.isolation.has_ended() {
+                CommitState::SearchEnded
+            } else {
+                state_of_plan(request)
+            });
         }
         if request.atomic && (!run.scanned.failed.is_empty() || planned.is_any_withheld()) {
             return Err(SyncError::Atomic);
@@ -166,18 +201,24 @@ fn land(
         run.attempts.note(planned, &pushed);
         let (has_moved, setback) = match pushed? {
             PushOutcome::Verified { heads, words } => {
-                quote(request, words);
+                quote(request, &words);
+                warn_of_bypass(request, &words, &mut run.outcome.warnings);
                 if heads.contains(&committed.head) {
-                    return Ok(CommitState::Verified);
+                    run.isolation.accept(committed.commits.into_keys());
+                    if run.isolation.has_decided(&planned.left_out) {
+                        return Ok(CommitState::Verified);
+                    }
                 }
-                // Only the commits of an earlier attempt have landed.
+                // Only a part of the projects, or the commits of an earlier attempt, have landed.
                 session.fetch_to_push(request)?;
                 continue;
             }
             PushOutcome::BranchMoved(setback) => (true, setback),
             PushOutcome::RetryableFailure(setback) => (false, setback),
             PushOutcome::Rejected(rejection) => {
-                return Err(rejected(request, session, &committed, rejection));
+                let isolation = &mut run.isolation;
+                isolate(request, session, isolation, planned, &committed, rejection)?;
+                continue;
             }
             PushOutcome::Unknown(error) => return Err(error),
             PushOutcome::Incomplete(failure) => {
@@ -214,7 +255,7 @@ fn wait_to_retry(
     request
         .interrupt
         .wait(delay)
-        .inspect_err(|_| quote(request, setback.words()))?;
+        .inspect_err(|_| quote(request, &setback.words()))?;
     Ok(())
 }
 
@@ -250,9 +291,24 @@ fn state_of_plan(request: &SyncRequest<'_>) -> CommitState {
 }
 
 /// Shows the server's message to a push that does not end in an error.
-fn quote(request: &SyncRequest<'_>, lines: Vec<String>) {
+fn quote(request: &SyncRequest<'_>, lines: &[String]) {
     if !lines.is_empty() {
+        let lines = lines.to_vec();
         request.reporter.event(&Event::ServerWords { lines });
+    }
+}
+
+/// Warns if the server accepted a push although a rule of the branch forbids it.
+fn warn_of_bypass(request: &SyncRequest<'_>, words: &[String], warnings: &mut Vec<Warning>) {
+    let Some(line) = words.iter().find(|line| line.contains(BYPASSED)) else {
+        return;
+    };
+    let message = format!(
+        "the credentials bypass rules of the branch, so nothing that they push is reviewed: {}",
+        line.trim()
+    );
+    if warnings.iter().all(|warning| warning.message != message) {
+        request.warn(warnings, None, message);
     }
 }
 
@@ -262,6 +318,7 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
     let states_result = matches!(
         error,
         SyncError::Rejected { .. }
+            | SyncError::AllRejected { .. }
             | SyncError::RetriesExhausted { .. }
             | SyncError::LandedThenRemoved { .. }
             | SyncError::NotInBranch { .. }
@@ -326,13 +383,17 @@ fn record(
 
 /// Updates the local caches to the files that the codex now has of the projects.
 fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<PathBuf, Cache> {
+    let is_in_codex = |planned: &Planned, number: usize, decision: &Decision| {
+        !run.scanned.failed.contains_key(&number)
+            && !planned.left_out.contains(&number)
+            && matches!(decision, Decision::Ready(_) | Decision::UpToDate(_))
+    };
     let published: Vec<_> = run
         .planned
         .iter()
-        .flat_map(|planned| &planned.decisions)
-        .filter(|(number, decision)| {
-            !run.scanned.failed.contains_key(number)
-                && matches!(decision, Decision::Ready(_) | Decision::UpToDate(_))
+        .flat_map(|planned| {
+            let decisions = planned.decisions.iter();
+            decisions.filter(|(number, decision)| is_in_codex(planned, **number, decision))
         })
         .map(|(number, _)| PublishedProject {
             number: *number,
@@ -360,6 +421,7 @@ fn finish(
         mut scanned,
         planned,
         attempts,
+        mut isolation,
     } = run;
     let state = match &result {
         Ok(state) => *state,
@@ -382,14 +444,12 @@ fn finish(
                 Some(error) => Some(Err(error)),
                 None => decisions.remove(&number).map(Ok),
             };
-            let landed = landed.remove(&number);
-            report(
-                project,
-                decision,
-                landed,
-                pending.get(&number).copied(),
-                state,
-            )
+            let history = CommitHistory {
+                landed: landed.remove(&number),
+                pending: pending.get(&number).copied(),
+                rejected: isolation.take(number),
+            };
+            report(project, decision, history, state)
         })
         .collect();
     outcome

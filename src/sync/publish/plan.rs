@@ -1,6 +1,6 @@
 //! The second stage: compares the sources of each project with the codex.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -20,6 +20,8 @@ pub(super) struct Planned {
     pub(super) listings: Vec<Listing>,
     /// The decision for each project whose sources could be read, by index.
     pub(super) decisions: BTreeMap<usize, Decision>,
+    /// The projects that change and are not a part of the next push, by index.
+    pub(super) left_out: BTreeSet<usize>,
     /// Whether a push of this plan creates the branch.
     pub(super) creates_branch: bool,
     /// A digest of the base and of all changes.
@@ -67,15 +69,28 @@ pub(super) fn plan_on(
         base,
         listings,
         decisions,
+        left_out: BTreeSet::new(),
         creates_branch: false,
         id,
     }
 }
 
 impl Planned {
-    /// The projects that change, by index.
+    /// The projects of the next push, by index.
     pub(super) fn changes(&self) -> impl Iterator<Item = (usize, &ProjectPlan)> {
-        changes(&self.decisions)
+        changes(&self.decisions).filter(|(number, _)| !self.left_out.contains(number))
+    }
+
+    /// All projects that change, by index.
+    pub(super) fn changed(&self) -> BTreeSet<usize> {
+        changes(&self.decisions).map(|(number, _)| number).collect()
+    }
+
+    /// Limits the next push to these projects.
+    pub(super) fn push_only(&mut self, projects: &BTreeSet<usize>) {
+        self.left_out = &self.changed() - projects;
+        self.creates_branch &=
+            !projects.is_empty() || (self.base.is_some() && self.is_any_up_to_date());
     }
 
     /// Whether there is anything to push: a commit or a new branch.
@@ -90,16 +105,19 @@ impl Planned {
             .any(|decision| matches!(decision, Decision::Withheld(..)))
     }
 
+    /// Whether the files of a project are the same on both sides.
+    pub(super) fn is_any_up_to_date(&self) -> bool {
+        self.decisions
+            .values()
+            .any(|decision| matches!(decision, Decision::UpToDate(_)))
+    }
+
     /// Decides whether a push creates the branch. A branch that starts from another one is also
     /// created if no file differs, unless all projects failed or are withheld.
     fn create_branch(&mut self, session: &RemoteSession) {
         let has_changes = self.changes().next().is_some();
-        let is_any_up_to_date = self
-            .decisions
-            .values()
-            .any(|decision| matches!(decision, Decision::UpToDate(_)));
-        self.creates_branch =
-            session.target.is_new() && (has_changes || (self.base.is_some() && is_any_up_to_date));
+        self.creates_branch = session.target.is_new()
+            && (has_changes || (self.base.is_some() && self.is_any_up_to_date()));
 
         if self.creates_branch && !has_changes {
             let text = format!("{} creates {}", self.id, session.target.branch);

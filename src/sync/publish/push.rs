@@ -269,7 +269,9 @@ fn after_rejection(rejection: Rejection, has_moved: bool) -> PushOutcome {
     match rejection.kind {
         RejectionKind::TooLarge => PushOutcome::Rejected(rejection),
         _ if has_moved => PushOutcome::BranchMoved(Setback::Rejected(rejection)),
-        RejectionKind::Declined => PushOutcome::Rejected(rejection),
+        RejectionKind::Declined
+        | RejectionKind::Unconditional
+        | RejectionKind::SignatureRequired => PushOutcome::Rejected(rejection),
         RejectionKind::Locked | RejectionKind::Outdated => {
             PushOutcome::RetryableFailure(Setback::Rejected(rejection))
         }

@@ -104,7 +104,11 @@ pub(super) fn write(
                 tip,
                 time: request.now,
                 listing: match decision {
-                    Decision::Ready(plan) if landed.is_some() => plan.apply_to(listing),
+                    Decision::Ready(plan)
+                        if landed.is_some() && !planned.left_out.contains(number) =>
+                    {
+                        plan.apply_to(listing)
+                    }
                     _ => listing.clone(),
                 },
             };

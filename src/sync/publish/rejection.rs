@@ -1,9 +1,13 @@
-//! The errors of a push that the server does not accept.
+//! Pushes that the server rejects: the projects that its message is about, and the errors.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::Committed;
+use super::isolation::Isolation;
+use super::plan::Planned;
 use super::push::{Setback, no_verdict};
 use crate::codex::remote::{Rejection, RejectionKind};
-use crate::names::ProjectName;
+use crate::config::OnDeclined;
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::escaped;
@@ -11,31 +15,98 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::workspace::Project;
 
+/// Decides what follows from a rejected push. If other projects can still land, or the codex has
+/// them already, the rejected ones are withheld. Otherwise the rejection is an error of the run.
+///
+/// So is that of a single project that changes, unless the server's message names it: the server
+/// may reject every push.
+pub(super) fn isolate(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    isolation: &mut Isolation,
+    planned: &Planned,
+    committed: &Committed,
+    rejection: Rejection,
+) -> Result<(), SyncError> {
+    let named = named(&pushed_projects(request, committed), &rejection.words);
+    let is_about_projects = match rejection.kind {
+        RejectionKind::Declined | RejectionKind::TooLarge => true,
+        RejectionKind::SignatureRequired => {
+            !named.is_empty() && named.len() < committed.commits.len()
+        }
+        RejectionKind::Unconditional | RejectionKind::Outdated | RejectionKind::Locked => false,
+    };
+    let isolates = request.workspace.on_declined == OnDeclined::Isolate && !request.atomic;
+    if !isolates || !is_about_projects || committed.commits.is_empty() {
+        return Err(rejected(request, session, committed, rejection));
+    }
+
+    let is_named = !named.is_empty();
+    let pushed: BTreeSet<_> = committed.commits.keys().copied().collect();
+    isolation.reject(&pushed, &rejection, named);
+
+    let changed = planned.changed();
+    // Projects that have landed are up to date in the next plan.
+    let is_any_done = planned.is_any_up_to_date();
+    let is_decided = isolation.has_decided(&changed);
+    let may_be_about_all = if is_decided {
+        !is_any_done || (changed.len() == 1 && !is_named && !isolation.has_landed())
+    } else {
+        isolation.is_about_everything() || (isolation.has_ended() && !is_any_done)
+    };
+    if !may_be_about_all {
+        return Ok(());
+    }
+    if is_decided && changed.len() > 1 {
+        return Err(SyncError::AllRejected {
+            place: session.transport.url().host_or_path(),
+            branch: session.target.branch.clone(),
+            projects: changed.len(),
+        });
+    }
+    isolation.withdraw();
+    Err(rejected(request, session, committed, rejection))
+}
+
 /// The error for a push that the server rejected. It names the projects that the server's message
 /// is about.
-pub(super) fn rejected(
+fn rejected(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     committed: &Committed,
     rejection: Rejection,
 ) -> SyncError {
-    let pushed: Vec<_> = committed
-        .commits
-        .iter()
-        .map(|(number, commit)| (request.projects[*number], *commit))
-        .collect();
+    let pushed = pushed_projects(request, committed);
     let named = named(&pushed, &rejection.words);
-    let (named, others) = pushed
+    let is_about_all = named.len() == pushed.len();
+    let (named, others): (Vec<_>, Vec<_>) = pushed
         .iter()
-        .map(|(project, _)| project.name.clone())
-        .partition(|name| named.contains(name));
+        .partition(|(number, ..)| !is_about_all && named.contains_key(number));
+    let names = |projects: Vec<&(usize, &Project, ObjectId)>| {
+        let names = projects
+            .into_iter()
+            .map(|(_, project, _)| project.name.clone());
+        names.collect()
+    };
     SyncError::Rejected {
         place: session.transport.url().host_or_path(),
         branch: session.target.branch.clone(),
         rejection: Box::new(rejection),
-        named,
-        others,
+        named: names(named),
+        others: names(others),
     }
+}
+
+/// The projects of a push, each with its index and commit.
+fn pushed_projects<'r>(
+    request: &SyncRequest<'r>,
+    committed: &Committed,
+) -> Vec<(usize, &'r Project, ObjectId)> {
+    committed
+        .commits
+        .iter()
+        .map(|(number, commit)| (*number, request.projects[*number], *commit))
+        .collect()
 }
 
 /// The error for a run that has no attempt left. `has_moved` is whether the branch moved during the
@@ -71,31 +142,46 @@ pub(super) fn given_up(
 
 /// The prefix of a path in a message of gitolite's rules.
 const GITOLITE: &str = "VREF/NAME/";
+/// The minimum length of an abbreviated commit id, as in git.
+const MIN_ABBREVIATION: usize = 7;
 
-/// The projects that the server's message names by their commit or by their path in the codex. If
-/// it names all of them, it is about the push as a whole, and the result is empty.
-fn named(pushed: &[(&Project, ObjectId)], words: &[String]) -> Vec<ProjectName> {
-    let is_named = |(project, commit): &&(&Project, ObjectId)| {
-        let path = format!("{}/", escaped(project.to.as_bstr()));
-        let commit = commit.to_string();
-        words
-            .iter()
-            .any(|line| line.contains(&commit) || contains(line, &path))
-    };
-    let named: Vec<_> = pushed
+/// The projects that the server's message names by their commit, their directory in the codex, or
+/// a path below it. Each has the lines that name it, and those that name no project.
+fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<usize, Vec<String>> {
+    let projects: Vec<_> = pushed
         .iter()
-        .filter(is_named)
-        .map(|(project, _)| project.name.clone())
+        .map(|(number, project, commit)| {
+            let directory = escaped(project.to.as_bstr()).to_string();
+            (*number, directory, commit.to_string())
+        })
         .collect();
-    if named.len() == pushed.len() {
-        Vec::new()
-    } else {
-        named
-    }
+    let of_line = |line: &String| -> BTreeSet<usize> {
+        projects
+            .iter()
+            .filter(|(_, directory, commit)| {
+                contains_path(line, directory) || contains_commit(line, commit)
+            })
+            .map(|(number, ..)| *number)
+            .collect()
+    };
+    let lines: Vec<_> = words.iter().map(|line| (line, of_line(line))).collect();
+
+    let named: BTreeSet<_> = lines.iter().flat_map(|(_, named)| named).copied().collect();
+    named
+        .into_iter()
+        .map(|number| {
+            let about = lines
+                .iter()
+                .filter(|(_, named)| named.is_empty() || named.contains(&number))
+                .map(|(line, _)| (*line).clone());
+            (number, about.collect())
+        })
+        .collect()
 }
 
-/// Whether `line` contains `path` as a whole path, not as the end of a longer one.
-fn contains(line: &str, path: &str) -> bool {
+/// Whether `line` contains `directory` or a path below it, not as a part of a longer name.
+fn contains_path(line: &str, directory: &str) -> bool {
+    let is_in_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let begins = |at: usize| {
         let before = &line[..at];
         if before.ends_with(GITOLITE) {
@@ -103,27 +189,60 @@ fn contains(line: &str, path: &str) -> bool {
         }
         let before = before.strip_suffix('/').unwrap_or(before);
         let last = before.chars().next_back();
-        !last.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'))
+        !last.is_some_and(|c| is_in_name(c) || matches!(c, '.' | '/'))
     };
-    line.match_indices(path).any(|(at, _)| begins(at))
+    let ends = |at: usize| {
+        // A full stop may end the sentence.
+        let after = line[at..].trim_start_matches('.');
+        !after.starts_with(is_in_name)
+    };
+    line.match_indices(directory)
+        .any(|(at, _)| begins(at) && ends(at + directory.len()))
+}
+
+/// Whether `line` contains the id of a commit, in full or abbreviated.
+fn contains_commit(line: &str, commit: &str) -> bool {
+    line.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.len() >= MIN_ABBREVIATION)
+        .any(|word| commit.starts_with(word))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::contains;
+    use super::{contains_commit, contains_path};
 
     #[test]
     fn only_a_whole_path_is_found() {
         for (line, expected) in [
             ("projects/a/", true),
+            ("projects/a", true),
+            ("changes below projects/a.", true),
+            ("projects/a: frozen", true),
             ("FATAL: W VREF/NAME/projects/a/docs/x.md acme DENIED", true),
             ("file 'projects/a/x.md' is protected", true),
             ("not allowed: /projects/a/x.md", true),
             ("other-projects/a/x.md", false),
             ("other/projects/a/x.md", false),
             ("projects/ab/x.md", false),
+            ("projects/a-b is frozen", false),
+            ("projects/a.md", false),
         ] {
-            assert_eq!(contains(line, "projects/a/"), expected, "{line}");
+            assert_eq!(contains_path(line, "projects/a"), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn commits_can_be_abbreviated() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        for (line, expected) in [
+            (format!("commit: {commit}"), true),
+            ("- commit 0123456789ab: not signed".to_owned(), true),
+            ("(0123456)".to_owned(), true),
+            ("rule 012345".to_owned(), false),
+            ("1234567".to_owned(), false),
+            (format!("x{commit}"), false),
+        ] {
+            assert_eq!(contains_commit(&line, commit), expected, "{line}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The report on a project that was published, or would have been.
 
+use crate::codex::remote::Rejection;
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport};
@@ -16,6 +17,9 @@ pub(super) enum CommitState {
     NotLanded,
     /// They were not pushed, because the run is atomic and another project was not ready.
     WithheldByOthers,
+    /// The server rejects some of the projects, and the search for them has ended before it was
+    /// complete.
+    SearchEnded,
     /// The remote has confirmed them.
     Verified,
     /// They were sent, and whether they landed is unknown.
@@ -29,20 +33,28 @@ pub(super) struct LandedCommit {
     pub(super) plan: Option<ProjectPlan>,
 }
 
+/// The pushes of a project's commits.
+pub(super) struct CommitHistory {
+    /// The commit that landed.
+    pub(super) landed: Option<LandedCommit>,
+    /// A commit that may have landed.
+    pub(super) pending: Option<ObjectId>,
+    /// The reason why the server rejects the project, if it does.
+    pub(super) rejected: Option<Rejection>,
+}
+
 /// Reports on a project. `decision` is `None` if the run ended before the project was planned.
-/// `pending` is a commit of the project that may have landed.
 pub(super) fn report(
     project: &Project,
     decision: Option<Result<Decision, ScanError>>,
-    landed: Option<LandedCommit>,
-    pending: Option<ObjectId>,
+    history: CommitHistory,
     state: CommitState,
 ) -> ProjectReport {
-    let (outcome, plan) = match (decision, landed) {
-        (None, _) => (ProjectOutcome::NotLanded, None),
-        (Some(Err(error)), _) => (ProjectOutcome::Failed(error.into()), None),
-        (Some(Ok(decision)), landed) => {
-            let (outcome, plan) = planned(decision, landed, pending, state);
+    let (outcome, plan) = match decision {
+        None => (ProjectOutcome::NotLanded, None),
+        Some(Err(error)) => (ProjectOutcome::Failed(error.into()), None),
+        Some(Ok(decision)) => {
+            let (outcome, plan) = planned(decision, history, state);
             (outcome, Some(plan))
         }
     };
@@ -58,11 +70,10 @@ pub(super) fn report(
 
 fn planned(
     decision: Decision,
-    landed: Option<LandedCommit>,
-    pending: Option<ObjectId>,
+    history: CommitHistory,
     state: CommitState,
 ) -> (ProjectOutcome, ProjectPlan) {
-    match (decision, landed) {
+    match (decision, history.landed) {
         (Decision::Withheld(plan, reason), _) => (ProjectOutcome::Withheld(reason), plan),
         (Decision::UpToDate(plan), None) => (ProjectOutcome::UpToDate, plan),
         (Decision::UpToDate(now), Some(LandedCommit { commit, plan })) => {
@@ -72,10 +83,12 @@ fn planned(
             (ProjectOutcome::Synced(commit), plan)
         }
         (Decision::Ready(plan), _) => {
-            let outcome = match (state, pending) {
-                (CommitState::OnlyPlanned, _) => ProjectOutcome::WouldSync,
-                (CommitState::WithheldByOthers, _) => ProjectOutcome::WithheldByOthers,
-                (CommitState::Unknown, Some(commit)) => ProjectOutcome::Sent(commit),
+            let outcome = match (state, history.pending, history.rejected) {
+                (CommitState::OnlyPlanned, ..) => ProjectOutcome::WouldSync,
+                (CommitState::WithheldByOthers, ..) => ProjectOutcome::WithheldByOthers,
+                (_, _, Some(rejection)) => ProjectOutcome::Rejected(rejection),
+                (CommitState::Unknown, Some(commit), _) => ProjectOutcome::Sent(commit),
+                (CommitState::SearchEnded, ..) => ProjectOutcome::Undecided,
                 _ => ProjectOutcome::NotLanded,
             };
             (outcome, plan)

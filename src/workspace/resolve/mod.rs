@@ -99,6 +99,7 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         projects,
         commit,
         retries: layers::with_default(raw.push.retries, "push.retries"),
+        on_declined: layers::with_default(raw.push.on_declined, "push.on_declined"),
         clone: layers::with_default(raw.clone.strategy, "clone.strategy"),
         caches_published: directories::caches_published(configuration),
         cache_dir: directories.cache,

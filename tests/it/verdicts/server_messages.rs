@@ -65,7 +65,9 @@ fn message_with_a_success_is_shown() {
     let output = sandbox.run(&["sync", "--all"]).code(0);
     assert_eq!(
         output.stderr,
-        "remote: Bypassed rule violations for refs/heads/main\n"
+        "remote: Bypassed rule violations for refs/heads/main\n\
+         warning: the credentials bypass rules of the branch, so nothing that they push is reviewed: \
+         Bypassed rule violations for refs/heads/main\n"
     );
     sandbox.write("ws/alpha/README.md", "2");
     let quiet = sandbox.run(&["sync", "--all", "-q"]).code(0);
@@ -116,7 +118,8 @@ fn project_that_a_path_rule_rejects_is_named() {
         "update",
         "echo 'FATAL: W VREF/NAME/projects/beta/README.md acme/codex bot DENIED' >&2; exit 1",
     );
-    let document = sandbox.run(SYNC).code(5).json();
+    let sync = [SYNC, &["--config", "push.on_declined=fail"]].concat();
+    let document = sandbox.run(&sync).code(5).json();
     let hints = document["error"]["hints"].to_string();
     assert!(
         hints.contains("names `beta`") && hints.contains("`fractary-codex sync -p alpha -p gamma`"),
@@ -124,7 +127,7 @@ fn project_that_a_path_rule_rejects_is_named() {
     );
     // If the message names no project, the hint says how to publish the others.
     codex.hook("update", "echo 'denied by rule 7' >&2; exit 1");
-    let document = sandbox.run(SYNC).code(5).json();
+    let document = sandbox.run(&sync).code(5).json();
     let hints = document["error"]["hints"].to_string();
     assert!(hints.contains("`-p NAME`"), "{hints}");
 }

@@ -1,0 +1,422 @@
+//! Finds the projects that the server rejects, so that the others land. This is pure decision: the
+//! caller pushes the projects of [`Isolation::next_push`], and passes the result back.
+//!
+//! If the server's message names projects, these are withheld, and the rest is pushed. If it names
+//! none, parts of the projects are pushed. Each accepted part has landed, and the search goes on in
+//! the remaining projects. A project that the message does not name is only withheld after the
+//! server rejected a push of that project alone.
+//!
+//! If the server accepts a part of a rejected push, it probably rejects one of the others, so these
+//! are the suspects. The first part is a third of the projects, and suspects are halved. Compared
+//! with halves from the start, this costs one push more for one rejected project, and four less for
+//! three. The greatest number of pushes, including the first one, if the server names none:
+//!
+//! | projects | 1 rejected | 2 rejected | 3 rejected |
+//! |--:|--:|--:|--:|
+//! | 10 | 8 | 12 | 13 |
+//! | 20 | 9 | 16 | 17 |
+//! | 50 | 10 | 19 | 21 |
+//!
+//! A server that rejects every push without naming a reason for it must not be asked for each
+//! project, so the search ends after [`MAX_REJECTED`] projects if nothing has landed, and after
+//! [`MAX_PUSHES`] in any case.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::codex::remote::{Rejection, RejectionKind};
+
+/// The number of pushes after which the search ends.
+pub(super) const MAX_PUSHES: u32 = 64;
+/// The number of rejected projects, or of messages that name some, after which the search ends if
+/// the server has not accepted any push.
+const MAX_REJECTED: usize = 6;
+
+/// The state of the search.
+#[derive(Debug, Default)]
+pub(super) struct Isolation {
+    /// The projects that the server rejects, by index, each with the words that are about it.
+    rejected: BTreeMap<usize, Rejection>,
+    /// The projects of a rejected push of which the server probably rejects at least one.
+    suspects: BTreeSet<usize>,
+    /// The number of projects in the first rejected push; 0 before it.
+    initial: usize,
+    /// The number of results since then, including it.
+    pushes: u32,
+    /// The number of projects that were rejected when they were pushed alone.
+    rejected_alone: usize,
+    /// The number of rejections whose messages named projects.
+    naming: usize,
+    /// Whether the server has accepted a push.
+    has_landed: bool,
+    /// The order in which the projects that are no suspects are pushed.
+    rest: Rest,
+}
+
+/// The next push of projects that are no suspects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Rest {
+    /// All of them: the server names the projects that it rejects.
+    Whole,
+    /// A part that depends on the number of rejected projects.
+    #[default]
+    Part,
+    /// At most so many, because the server rejected a larger push for its size.
+    AtMost(usize),
+}
+
+impl Isolation {
+    /// Selects the projects of the next push among all that change. None if they are all rejected
+    /// or if the search has ended.
+    pub(super) fn next_push(&self, changed: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let candidates: Vec<_> = changed
+            .iter()
+            .copied()
+            .filter(|number| !self.rejected.contains_key(number))
+            .collect();
+        if self.initial == 0 {
+            return candidates.into_iter().collect();
+        }
+        if self.has_ended() || candidates.is_empty() {
+            return BTreeSet::new();
+        }
+
+        let suspects: Vec<_> = candidates
+            .iter()
+            .copied()
+            .filter(|number| self.suspects.contains(number))
+            .collect();
+        if !suspects.is_empty() {
+            let size = self.size_of_suspects(suspects.len());
+            return suspects.into_iter().take(size).collect();
+        }
+        if self.tries_one() {
+            return BTreeSet::from([candidates[candidates.len() / 2]]);
+        }
+        let size = self.size_of_rest(candidates.len());
+        candidates.into_iter().take(size).collect()
+    }
+
+    /// Whether the server rejects all of these projects.
+    pub(super) fn has_decided(&self, projects: &BTreeSet<usize>) -> bool {
+        let mut numbers = projects.iter();
+        numbers.all(|number| self.rejected.contains_key(number))
+    }
+
+    /// Notes that a push of these projects has landed.
+    pub(super) fn accept(&mut self, pushed: impl IntoIterator<Item = usize>) {
+        self.has_landed = true;
+        if self.initial > 0 {
+            self.pushes += 1;
+        }
+        for number in pushed {
+            self.suspects.remove(&number);
+        }
+    }
+
+    /// Notes that the server rejected a push of these projects. `named` are the projects that its
+    /// message names, with the lines that are about each.
+    pub(super) fn reject(
+        &mut self,
+        pushed: &BTreeSet<usize>,
+        rejection: &Rejection,
+        named: BTreeMap<usize, Vec<String>>,
+    ) {
+        self.pushes += 1;
+        if self.initial == 0 {
+            self.initial = pushed.len();
+        }
+
+        // A message that names all projects is about none of them in particular.
+        let is_naming = !named.is_empty() && named.len() < pushed.len();
+        self.suspects.clear();
+        if is_naming {
+            self.naming += 1;
+            self.rest = Rest::Whole;
+            let with_words = |words| Rejection {
+                words,
+                ..rejection.clone()
+            };
+            let named = named
+                .into_iter()
+                .map(|(number, words)| (number, with_words(words)));
+            self.rejected.extend(named);
+        } else if let (Some(number), 1) = (pushed.first(), pushed.len()) {
+            self.rejected_alone += 1;
+            if self.rest != Rest::Whole {
+                self.rest = Rest::Part;
+            }
+            self.rejected.insert(*number, rejection.clone());
+        } else if rejection.kind == RejectionKind::TooLarge {
+            self.rest = Rest::AtMost(pushed.len() / 2);
+        } else {
+            self.rest = Rest::Part;
+            self.suspects.clone_from(pushed);
+        }
+    }
+
+    /// Whether the server has accepted a push.
+    pub(super) fn has_landed(&self) -> bool {
+        self.has_landed
+    }
+
+    /// Whether the server seems to reject every push: it has rejected several projects and accepted
+    /// none.
+    pub(super) fn is_about_everything(&self) -> bool {
+        !self.has_landed && self.rejected_alone + self.naming >= MAX_REJECTED
+    }
+
+    /// Whether the search has ended, perhaps without a result for every project.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pushes >= MAX_PUSHES
+    }
+
+    /// Forgets the rejected projects, because the server rejects every push.
+    pub(super) fn withdraw(&mut self) {
+        self.rejected.clear();
+    }
+
+    /// Takes the reason why the server rejects the project, if it does.
+    pub(super) fn take(&mut self, number: usize) -> Option<Rejection> {
+        self.rejected.remove(&number)
+    }
+
+    /// Whether the next push is one project: the server has accepted none so far and may reject
+    /// every push.
+    fn tries_one(&self) -> bool {
+        let tried = match self.rest {
+            // Two messages that name projects are not unusual if a server names one at a time.
+            Rest::Whole => self.naming + self.rejected_alone > 1,
+            Rest::Part => self.rejected_alone > 0,
+            Rest::AtMost(_) => false,
+        };
+        tried && !self.has_landed
+    }
+
+    fn size_of_suspects(&self, suspects: usize) -> usize {
+        let third = self.third();
+        if suspects > 2 * third {
+            third
+        } else {
+            (suspects / 2).max(1)
+        }
+    }
+
+    fn size_of_rest(&self, rest: usize) -> usize {
+        match (self.rest, self.rejected_alone) {
+            (Rest::Whole, _) => rest,
+            (Rest::AtMost(size), _) => size.max(1),
+            (Rest::Part, 0 | 1) => self.third(),
+            (Rest::Part, 2) => rest.div_ceil(2),
+            (Rest::Part, _) => rest,
+        }
+    }
+
+    fn third(&self) -> usize {
+        (self.initial / 3).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The result of a search.
+    struct Found {
+        landed: BTreeSet<usize>,
+        rejected: BTreeSet<usize>,
+        pushes: usize,
+    }
+
+    fn rejection(kind: RejectionKind) -> Rejection {
+        Rejection {
+            kind,
+            reason: "hook declined".to_owned(),
+            words: Vec::new(),
+        }
+    }
+
+    /// Searches among `count` projects. `judge` rejects a push with a kind and the named projects.
+    fn search(
+        count: usize,
+        judge: impl Fn(&BTreeSet<usize>) -> Option<(RejectionKind, BTreeSet<usize>)>,
+    ) -> Found {
+        let all: BTreeSet<_> = (0..count).collect();
+        let mut isolation = Isolation::default();
+        let mut found = Found {
+            landed: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            pushes: 0,
+        };
+        loop {
+            let changed = &all - &found.landed;
+            let pushed = isolation.next_push(&changed);
+            if pushed.is_empty() || isolation.is_about_everything() {
+                found.rejected = all
+                    .into_iter()
+                    .filter(|number| isolation.take(*number).is_some())
+                    .collect();
+                return found;
+            }
+            found.pushes += 1;
+            match judge(&pushed) {
+                None => {
+                    isolation.accept(pushed.iter().copied());
+                    found.landed.extend(pushed);
+                }
+                Some((kind, named)) => {
+                    let named = named.into_iter().map(|number| (number, Vec::new()));
+                    isolation.reject(&pushed, &rejection(kind), named.collect());
+                }
+            }
+        }
+    }
+
+    /// A server that rejects pushes of these projects and names none.
+    fn silent(count: usize, bad: &BTreeSet<usize>) -> Found {
+        search(count, |pushed| {
+            (!pushed.is_disjoint(bad)).then(|| (RejectionKind::Declined, BTreeSet::new()))
+        })
+    }
+
+    #[test]
+    fn any_three_of_fifty_take_at_most_21_pushes() {
+        let mut most = [0; 4];
+        for a in 0..50 {
+            for b in a..50 {
+                for c in b..50 {
+                    let bad = BTreeSet::from([a, b, c]);
+                    let found = silent(50, &bad);
+                    assert_eq!(found.rejected, bad);
+                    assert_eq!(found.landed.len(), 50 - bad.len(), "{bad:?}");
+                    most[bad.len()] = most[bad.len()].max(found.pushes);
+                }
+            }
+        }
+        assert_eq!(most, [0, 10, 19, 21]);
+    }
+
+    #[test]
+    fn greatest_number_of_pushes_is_as_documented() {
+        let most = |count: usize| {
+            let mut most = [0; 2];
+            for a in 0..count {
+                for b in a..count {
+                    let bad = BTreeSet::from([a, b]);
+                    let pushes = silent(count, &bad).pushes;
+                    most[bad.len() - 1] = most[bad.len() - 1].max(pushes);
+                }
+            }
+            most
+        };
+        assert_eq!(most(10), [8, 12]);
+        assert_eq!(most(20), [9, 16]);
+    }
+
+    #[test]
+    fn server_that_rejects_everything_is_asked_a_few_times() {
+        for count in [7, 50, 5000] {
+            let all = (0..count).collect();
+            let found = silent(count, &all);
+            assert!(found.landed.is_empty());
+            assert!(found.pushes <= 20, "{count}: {}", found.pushes);
+        }
+    }
+
+    #[test]
+    fn projects_that_are_named_one_at_a_time_take_one_push_each() {
+        let bad = BTreeSet::from([3, 20, 40]);
+        let found = search(50, |pushed| {
+            let first = pushed.intersection(&bad).next()?;
+            Some((RejectionKind::Declined, BTreeSet::from([*first])))
+        });
+        assert_eq!(found.rejected, bad);
+        assert_eq!(found.landed.len(), 47);
+        assert!(found.pushes <= 5, "{}", found.pushes);
+    }
+
+    #[test]
+    fn projects_that_are_named_together_take_two_pushes() {
+        let bad = BTreeSet::from([3, 20, 40]);
+        let found = search(50, |pushed| {
+            let named = pushed & &bad;
+            (!named.is_empty()).then_some((RejectionKind::Declined, named))
+        });
+        assert_eq!(found.rejected, bad);
+        assert_eq!((found.landed.len(), found.pushes), (47, 2));
+    }
+
+    #[test]
+    fn large_push_is_sent_in_parts() {
+        let found = search(50, |pushed| {
+            (pushed.len() > 7).then(|| (RejectionKind::TooLarge, BTreeSet::new()))
+        });
+        assert_eq!((found.landed.len(), found.rejected.len()), (50, 0));
+        assert_eq!(found.pushes, 3 + 9);
+
+        // One of them is too large by itself.
+        let found = search(50, |pushed| {
+            pushed
+                .contains(&30)
+                .then(|| (RejectionKind::TooLarge, BTreeSet::new()))
+        });
+        assert_eq!(found.rejected, BTreeSet::from([30]));
+        assert!(found.pushes <= 14, "{}", found.pushes);
+    }
+
+    #[test]
+    fn projects_that_no_longer_change_are_not_pushed() {
+        let all: BTreeSet<_> = (0..6).collect();
+        let mut isolation = Isolation::default();
+        isolation.reject(&all, &rejection(RejectionKind::Declined), BTreeMap::new());
+        assert_eq!(isolation.next_push(&all), BTreeSet::from([0, 1]));
+        // Another run has published the suspects.
+        isolation.reject(
+            &BTreeSet::from([0, 1]),
+            &rejection(RejectionKind::Declined),
+            BTreeMap::new(),
+        );
+        let changed = BTreeSet::from([2, 3, 4, 5]);
+        assert_eq!(isolation.next_push(&changed), BTreeSet::from([2, 3]));
+    }
+
+    /// Numbers of projects below `count`.
+    fn some(count: usize, most: usize) -> impl Strategy<Value = BTreeSet<usize>> {
+        proptest::collection::btree_set(0..count, 0..=most.min(count))
+    }
+
+    proptest! {
+        #[test]
+        fn all_others_land(
+            (count, bad, names) in (1..120_usize)
+                .prop_flat_map(|count| (Just(count), some(count, 5), some(count, count)))
+        ) {
+            // The server names some of the projects that it rejects, and others not.
+            let found = search(count, |pushed| {
+                let bad = pushed & &bad;
+                (!bad.is_empty()).then(|| (RejectionKind::Declined, &bad & &names))
+            });
+            prop_assert_eq!(found.landed.len(), count - bad.len());
+            prop_assert_eq!(found.rejected, bad);
+            prop_assert!(found.pushes <= MAX_PUSHES as usize);
+        }
+
+        #[test]
+        fn search_ends_whatever_the_server_does(
+            count in 1..200_usize,
+            verdicts in proptest::collection::vec(any::<(bool, bool, usize)>(), 64),
+        ) {
+            let asked = std::cell::Cell::new(0);
+            let found = search(count, |pushed| {
+                let (accepts, is_large, named) = verdicts[asked.replace(asked.get() + 1) % 64];
+                let kind = if is_large { RejectionKind::TooLarge } else { RejectionKind::Declined };
+                let named = pushed.iter().copied().filter(|number| number % 7 == named % 11);
+                (!accepts).then(|| (kind, named.collect()))
+            });
+            // Before the first rejection, one push can be accepted.
+            prop_assert!(found.pushes <= MAX_PUSHES as usize + 1);
+            prop_assert!(found.landed.is_disjoint(&found.rejected));
+        }
+    }
+}
