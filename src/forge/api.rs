@@ -12,9 +12,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ForgeKind;
-use super::detection::ForgePlace;
 use super::error::{ForgeError, Refusal};
+use super::place::{ForgeKind, ForgePlace};
+use crate::codex::remote::error::RemoteError;
 use crate::codex::remote::http_client::{HttpClient, HttpRequest, HttpResponse};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -216,7 +216,7 @@ impl Api {
         method: &'static str,
         target: &str,
         body: Option<&[u8]>,
-    ) -> Result<HttpResponse, Box<crate::outcome::RemoteError>> {
+    ) -> Result<HttpResponse, Box<RemoteError>> {
         let target = format!("{}{target}", self.prefix);
         let headers: &[(&str, &str)] = match self.kind {
             ForgeKind::GitHub => &[

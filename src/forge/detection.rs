@@ -7,22 +7,13 @@
 
 use std::path::Path;
 
-use super::ForgeKind;
 use super::api::Api;
 use super::error::ForgeError;
+use super::place::{ForgeKind, ForgePlace};
 use crate::config::ForgeChoice;
 use crate::environment::Environment;
 use crate::url::RemoteUrl;
 use crate::workspace::Workspace;
-
-/// A repository on a forge.
-pub(super) struct ForgePlace {
-    pub(super) kind: ForgeKind,
-    /// The URL of the API.
-    pub(super) api: RemoteUrl,
-    /// `OWNER/NAME`; on GitLab, the path of the project.
-    pub(super) repository: String,
-}
 
 /// A forge without an implementation here.
 const UNSUPPORTED: [(&str, &str); 6] = [

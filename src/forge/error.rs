@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ForgeKind;
+use super::place::ForgeKind;
 use crate::codex::remote::error::RemoteError;
 use crate::interrupt::Interrupted;
 

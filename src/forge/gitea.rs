@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::error::ForgeError;
-use super::{Forge, ForgeKind, Rights};
+use super::place::ForgeKind;
+use super::pull_request::{Forge, Rights};
 
 /// A repository on Gitea or Forgejo.
 pub(super) struct Gitea {

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::error::ForgeError;
-use super::{Forge, ForgeKind, Rights};
+use super::place::ForgeKind;
+use super::pull_request::{Forge, Rights};
 use crate::url::percent_encoded;
 
 /// The access level of the role Developer, which may push and open merge requests.

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::project::Project;
-use crate::codex::remote::credential;
 use crate::config::{CloneStrategy, ForgeChoice, OnDeclined, SignMode, TransportChoice};
-use crate::environment::Environment;
 use crate::names::ProjectName;
 use crate::paths::resolved;
 use crate::secret::Secret;
@@ -115,15 +113,6 @@ pub(crate) struct ForgeSettings {
 }
 
 impl ForgeSettings {
-    /// The token for the API; `None` if there is none that may be sent there.
-    pub(crate) fn token_for(&self, remote: &Remote, environment: &Environment) -> Option<Secret> {
-        let of_remote = || {
-            let is_sent = self.takes_remote_token;
-            is_sent.then(|| credential::api_token(remote, environment))?
-        };
-        self.token.clone().or_else(of_remote)
-    }
-
     /// Whether any key of the forge is set.
     pub(crate) fn is_configured(&self) -> bool {
         self.kind != ForgeChoice::Auto
