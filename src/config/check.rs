@@ -7,7 +7,7 @@ use super::location::{Location, Origin};
 use super::model::RawConfig;
 use super::problem::{Problem, closest, did_you_mean, sort_key};
 use super::schema::{self, Shape};
-use super::tree::{Node, NodeValue, key_path};
+use super::tree::{Map, Node, NodeValue, key_path};
 use super::{compat, variables};
 
 /// The greatest number of errors that are reported for one layer.
@@ -52,15 +52,13 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     reject_invalid_paths(tree, &mut found);
     // Serde would accept a list where a struct is expected, so maps and lists are compared with the
     // schema first.
-    let mut wrong = Vec::new();
-    compare(
-        tree,
-        schema::Key::root(),
-        &mut Vec::new(),
-        &mut found,
-        &mut wrong,
-    );
-    for path in wrong {
+    let mut comparison = SchemaComparison {
+        path: Vec::new(),
+        problems: &mut found,
+        invalid: Vec::new(),
+    };
+    comparison.compare(tree, schema::Key::root());
+    for path in comparison.invalid {
         tree.remove(&path);
     }
     remove_invalid_scalars(tree, &mut found);
@@ -76,7 +74,8 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
 }
 
 /// Parses all scalars by the types of their keys. Reports and removes the invalid ones, or
-/// everything if there are too many.
+/// everything if there are too many. The parser stops at the first error, so it is run again after
+/// each removal.
 fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
     for _ in 0..=MOST {
         let Err(error) = RawConfig::deserialize(&tree.to_value()) else {
@@ -93,74 +92,78 @@ fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
     *tree = Node::map(&tree.at.clone());
 }
 
-/// Compares maps, lists and the keys in them with the schema. The paths of invalid nodes are added
-/// to `wrong`.
-fn compare(
-    node: &Node,
-    key: schema::Key,
-    path: &mut Vec<String>,
-    problems: &mut Vec<Problem>,
-    wrong: &mut Vec<Vec<String>>,
-) {
-    let before = wrong.len();
-    let expected = match (key.shape(), &node.value) {
-        (Shape::Map, NodeValue::Map(map)) => {
-            for (name, entry) in map {
-                path.push(name.clone());
-                match key.below(name) {
-                    Some(below) => compare(&entry.node, below, path, problems, wrong),
-                    None if key.is_closed() => {
-                        problems.push(unknown_key(path, &key.names(), &entry.key));
-                        wrong.push(path.clone());
-                    }
-                    None => {}
+/// The comparison of maps, lists and the keys in them with the schema.
+struct SchemaComparison<'p> {
+    /// The path of the node that is compared.
+    path: Vec<String>,
+    problems: &'p mut Vec<Problem>,
+    /// The paths of the nodes that have to be removed.
+    invalid: Vec<Vec<String>>,
+}
+
+impl SchemaComparison<'_> {
+    /// Compares the node at the current path and everything below it.
+    fn compare(&mut self, node: &Node, key: schema::Key) {
+        let expected = match (key.shape(), &node.value) {
+            (Shape::Map, NodeValue::Map(map)) => return self.compare_map(node, map, key),
+            (Shape::List, NodeValue::List(list)) => return self.compare_list(list, key),
+            (Shape::Map, _) => "a map".to_owned(),
+            (Shape::List, _) => "a list".to_owned(),
+            (Shape::Choice, NodeValue::Map(_) | NodeValue::List(_)) => one_of(&key.choices()),
+            _ => return,
+        };
+        self.reject(mismatch(&self.path, &expected, node));
+    }
+
+    /// Compares the entries of a map, and reports one missing key.
+    fn compare_map(&mut self, node: &Node, map: &Map, key: schema::Key) {
+        let before = self.invalid.len();
+        for (name, entry) in map {
+            self.path.push(name.clone());
+            match key.below(name) {
+                Some(below) => self.compare(&entry.node, below),
+                None if key.is_closed() => {
+                    self.reject(unknown_key(&self.path, &key.names(), &entry.key));
                 }
-                path.pop();
+                None => {}
             }
-            // A misspelled key is not reported as missing, too.
-            let missing = key
-                .required()
-                .into_iter()
-                .find(|name| wrong.len() == before && !map.contains_key(*name));
-            if let Some(name) = missing {
-                let key = key_path(path);
-                problems.push(
-                    Problem::new(format!("`{key}` has no `{name}`"))
-                        .key(key)
-                        .at(&node.at),
-                );
-                wrong.push(path.clone());
-            }
+            self.path.pop();
+        }
+
+        // A misspelled key is not reported as missing, too.
+        if self.invalid.len() > before {
             return;
         }
-        (Shape::List, NodeValue::List(list)) => {
-            for (number, element) in list
-                .iter()
-                .enumerate()
-                .filter(|(_, element)| element.is_something())
-            {
-                let number = number.to_string();
-                let Some(below) = key.below(&number) else {
-                    continue;
-                };
-                let before = wrong.len();
-                path.push(number);
-                compare(element, below, path, problems, wrong);
-                // Without one of its keys, an element cannot be used.
-                if wrong.len() > before {
-                    wrong.push(path.clone());
-                }
-                path.pop();
-            }
-            return;
+        let mut required = key.required().into_iter();
+        if let Some(name) = required.find(|name| !map.contains_key(*name)) {
+            let key = key_path(&self.path);
+            let problem = Problem::new(format!("`{key}` has no `{name}`"));
+            self.reject(problem.key(key).at(&node.at));
         }
-        (Shape::Map, _) => "a map".to_owned(),
-        (Shape::List, _) => "a list".to_owned(),
-        (Shape::Choice, NodeValue::Map(_) | NodeValue::List(_)) => one_of(&key.choices()),
-        _ => return,
-    };
-    problems.push(mismatch(path, &expected, node));
-    wrong.push(path.clone());
+    }
+
+    /// Compares the elements of a list. Without one of its keys, an element cannot be used.
+    fn compare_list(&mut self, list: &[Node], key: schema::Key) {
+        for (number, element) in list.iter().enumerate() {
+            let number = number.to_string();
+            let Some(below) = key.below(&number).filter(|_| element.is_something()) else {
+                continue;
+            };
+            let before = self.invalid.len();
+            self.path.push(number);
+            self.compare(element, below);
+            if self.invalid.len() > before {
+                self.invalid.push(self.path.clone());
+            }
+            self.path.pop();
+        }
+    }
+
+    /// Reports the node at the current path, and marks it for removal.
+    fn reject(&mut self, problem: Problem) {
+        self.problems.push(problem);
+        self.invalid.push(self.path.clone());
+    }
 }
 
 fn mismatch(path: &[String], expected: &str, node: &Node) -> Problem {

@@ -45,15 +45,7 @@ pub(crate) fn read(
     outline: &RawConfig,
     diagnostics: &mut Diagnostics,
 ) -> MemberLayer {
-    let named = named_directories(loader, layers, outline, diagnostics);
-    let unnamed = unnamed_directories(loader, layers, &named, diagnostics);
-    let mut directories: Vec<(PathBuf, Option<String>)> = Vec::new();
-    directories.extend(unnamed.into_iter().map(|directory| (directory, None)));
-    directories.extend(
-        named
-            .into_iter()
-            .map(|(directory, name)| (directory, Some(name))),
-    );
+    let directories = project_directories(loader, layers, outline, diagnostics);
     let files: Vec<(Option<MemberFile>, Diagnostics)> = directories
         .par_iter()
         .map(|(directory, _)| MemberFile::read(loader, directory))
@@ -62,7 +54,7 @@ pub(crate) fn read(
     let settings = WorkspaceSettings::of(layers);
     let mut tree = layers.root();
     let mut by_name = BTreeMap::new();
-    for ((directory, name), (file, reported)) in directories.into_iter().zip(files) {
+    for ((directory, given_name), (file, reported)) in directories.into_iter().zip(files) {
         diagnostics.problems.extend(reported.problems);
         diagnostics.warnings.extend(reported.warnings);
         let section = file.as_ref().and_then(|file| file.section.as_ref());
@@ -71,7 +63,8 @@ pub(crate) fn read(
             diagnostics.warnings.extend(ignored_keys(section));
         }
 
-        let Some((name, named_at)) = name_of(&directory, name, section, diagnostics) else {
+        let name = name_of(&directory, given_name, section, diagnostics);
+        let Some((name, named_at)) = name else {
             continue;
         };
         if let Some(sync) = section.and_then(|section| section.get(&["sync"])) {
@@ -88,6 +81,23 @@ pub(crate) fn read(
         by_name,
         layer: Layer::new(LayerKind::Member, tree),
     }
+}
+
+/// The directories of all projects, with the name if the configuration gives one. The directories
+/// without a name are first.
+fn project_directories(
+    loader: &Loader<'_>,
+    layers: &Layers,
+    outline: &RawConfig,
+    diagnostics: &mut Diagnostics,
+) -> Vec<(PathBuf, Option<String>)> {
+    let named = named_directories(loader, layers, outline, diagnostics);
+    let unnamed = unnamed_directories(loader, layers, &named, diagnostics);
+
+    let unnamed = unnamed.into_iter().map(|directory| (directory, None));
+    let named = named.into_iter();
+    let named = named.map(|(directory, name)| (directory, Some(name)));
+    unnamed.chain(named).collect()
 }
 
 /// The directories of the projects that the configuration names, with their names. A directory

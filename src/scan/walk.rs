@@ -206,38 +206,41 @@ impl EntryFilter {
             return true;
         }
 
-        let claims = &self.project.claims;
         let source = below(&self.root, entry.path());
-        // A symlink to a directory may be at the path of a file that is matched.
-        let may_be_claimed = || {
-            claims.can_hold(&source)
-                || (entry.path_is_symlink() && !claims.matching(&source).is_empty())
-        };
-        if is_directory && (!may_be_claimed() || entry.file_name() == ".git") {
+        let is_unclaimed_directory = is_directory && !self.may_be_claimed(entry, &source);
+        if is_unclaimed_directory || (is_directory && entry.file_name() == ".git") {
             return false;
         }
         if self.boundary.denies(entry.path(), is_directory) {
             return false;
         }
 
-        let checked = if !entry.path_is_symlink() {
-            self.boundary.check_below_links(entry.path(), is_directory)
-        } else if self.project.scan.symlinks == Symlinks::Skip {
-            return true;
-        } else if !is_directory && claims.claim(&source).is_empty() {
-            // A preserved symlink may hide claimed files, which `visit` reports.
-            return self.project.scan.symlinks == Symlinks::Preserve;
-        } else {
-            self.boundary.check_link(entry.path(), is_directory)
+        let is_claimed = || !self.project.claims.claim(&source).is_empty();
+        let checked = match (entry.path_is_symlink(), self.project.scan.symlinks) {
+            (false, _) => self.boundary.check_below_links(entry.path(), is_directory),
+            // `visit` reports the skipped symlink.
+            (true, Symlinks::Skip) => return true,
+            (true, symlinks) if !is_directory && !is_claimed() => {
+                // A preserved symlink may hide claimed files, which `visit` reports.
+                return symlinks == Symlinks::Preserve;
+            }
+            (true, _) => self.boundary.check_link(entry.path(), is_directory),
         };
         let Err(reason) = checked else {
             return true;
         };
 
-        if is_directory || !claims.claim(&source).is_empty() {
+        if is_directory || is_claimed() {
             lock(&self.skipped).push(Skipped { source, reason });
         }
         false
+    }
+
+    /// Whether the directory `entry` can contain a claimed file. A symlink to a directory can also
+    /// be at the path of a file that a pattern matches.
+    fn may_be_claimed(&self, entry: &ignore::DirEntry, source: &BString) -> bool {
+        let claims = &self.project.claims;
+        claims.can_hold(source) || (entry.path_is_symlink() && !claims.matching(source).is_empty())
     }
 }
 
@@ -271,23 +274,29 @@ fn skip_or_fail(
     if project.claims.claim(&source).is_empty() && !project.claims.can_hold(&source) {
         return Ok(None);
     }
-    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
-    let is_link_loop =
-        || is_link && fs::canonicalize(path).is_err_and(|error| platform::is_link_loop(&error));
-    let reason = match error.io_error().map(io::Error::kind) {
-        _ if is_loop => SkipReason::Loop,
-        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) if is_link => {
-            SkipReason::Dangling
-        }
-        _ if is_link_loop() => SkipReason::Loop,
-        _ => {
-            return Err(ScanError::Read {
-                path: source,
-                source: io_error(error),
-            });
-        }
-    };
-    Ok(Some(Skipped { source, reason }))
+    match skip_reason(error, path, is_loop) {
+        Some(reason) => Ok(Some(Skipped { source, reason })),
+        None => Err(ScanError::Read {
+            path: source,
+            source: io_error(error),
+        }),
+    }
+}
+
+/// The reason for which the symlink at `path` leads nowhere. `None` if the error has another cause.
+fn skip_reason(error: &ignore::Error, path: &Path, is_loop: bool) -> Option<SkipReason> {
+    if is_loop {
+        return Some(SkipReason::Loop);
+    }
+    if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return None;
+    }
+    match error.io_error().map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(SkipReason::Dangling),
+        _ => fs::canonicalize(path)
+            .is_err_and(|error| platform::is_link_loop(&error))
+            .then_some(SkipReason::Loop),
+    }
 }
 
 /// The path that an error of the walker is about, and whether it is a loop of symlinks.

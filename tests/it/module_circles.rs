@@ -133,23 +133,28 @@ fn circles(files: &[(String, String)]) -> Vec<String> {
         uses.insert(module.clone(), used);
     }
 
-    // A module that uses no other one is in no circle, and neither is one that no other one uses.
-    loop {
-        let before = uses.len();
-        let used: BTreeSet<ModulePath> = uses.values().flatten().cloned().collect();
-        uses.retain(|module, uses| !uses.is_empty() && used.contains(module));
-        let left: BTreeSet<ModulePath> = uses.keys().cloned().collect();
-        for used in uses.values_mut() {
-            used.retain(|module| left.contains(module));
-        }
-        if uses.len() == before {
-            break;
-        }
-    }
     uses.iter()
         .flat_map(|(module, used)| used.iter().map(move |used| (module, used)))
+        .filter(|(module, used)| all_used(used, &uses).contains(*module))
         .map(|(module, used)| format!("{} -> {}", module.join("::"), used.join("::")))
         .collect()
+}
+
+/// The modules that `module` uses, directly or through others.
+fn all_used<'u>(
+    module: &'u ModulePath,
+    uses: &'u BTreeMap<ModulePath, BTreeSet<ModulePath>>,
+) -> BTreeSet<&'u ModulePath> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![module];
+    while let Some(module) = open.pop() {
+        for used in uses.get(module).into_iter().flatten() {
+            if found.insert(used) {
+                open.push(used);
+            }
+        }
+    }
+    found
 }
 
 #[test]

@@ -51,28 +51,50 @@ pub(super) struct Conversation {
     context: RemoteContext,
     idle_timeout: IdleTimeout,
     carrier: Box<dyn Carrier>,
-    /// The capabilities of the service that sends objects, if they are known.
-    upload: Option<Capabilities>,
-    receive: Option<Capabilities>,
+    services: Services,
+    listed: ListedTips,
     notes: ServerNotes,
     /// The repository of a local path, if it can be read in place.
     local: Option<LocalRepository>,
     /// The kept trees of the tip, if fetching them would take a round trip.
     kept_trees: Option<KeptTrees>,
+}
+
+/// The state of the server's two services. Over a carrier that is not stateless, each is a running
+/// process, and its state ends with it.
+struct Services {
+    /// The capabilities of the service that sends objects; `None` if it has to be greeted first.
+    upload: Option<Capabilities>,
+    /// The capabilities of the service that receives objects; `None` if it has to be greeted first.
+    receive: Option<Capabilities>,
     /// Whether a service of version 0 has sent its refs and received no request yet.
     greeted: bool,
     /// Whether a running service has cut the history for a fetch. For later fetches it would keep
     /// that cut.
     has_cut: bool,
-    /// The tips of branches in the last list, and the time of that list.
-    listed: Option<(BTreeMap<String, ObjectId>, Instant)>,
-    /// Whether anything was pushed. Before that, a list of refs is used for a fetch at any age: an
-    /// outdated tip costs a second push, but that is rare, and another list would cost a round trip
-    /// each time.
-    has_pushed: bool,
     /// The new tips of the last push by the full names of the branches, as long as a running
     /// service may list the refs from before it.
     pushed: Option<Vec<(String, ObjectId)>>,
+}
+
+/// The tips of branches in the last list of refs, which a fetch can use.
+#[derive(Default)]
+struct ListedTips {
+    /// The tips by the short names of the branches, and the time of the list.
+    last: Option<(BTreeMap<String, ObjectId>, Instant)>,
+    /// Whether anything was pushed. Before that, the list is used at any age: an outdated tip costs
+    /// a second push, but that is rare, and another list would cost a round trip each time.
+    has_pushed: bool,
+}
+
+impl ListedTips {
+    /// The tips of `branches`, if the list has them and they are probably still the tips.
+    fn of(&self, branches: &[&str]) -> Option<Vec<ObjectId>> {
+        let (listed, at) = self.last.as_ref()?;
+        let is_likely = !self.has_pushed || at.elapsed() < FRESH;
+        let tips = branches.iter().map(|branch| listed.get(*branch).copied());
+        tips.collect::<Option<_>>().filter(|_| is_likely)
+    }
 }
 
 impl Conversation {
@@ -88,19 +110,20 @@ impl Conversation {
             notes.capabilities(service).filter(|_| of_use)
         };
         Self {
-            upload: remembered(Service::UploadPack),
-            receive: remembered(Service::ReceivePack),
+            services: Services {
+                upload: remembered(Service::UploadPack),
+                receive: remembered(Service::ReceivePack),
+                greeted: false,
+                has_cut: false,
+                pushed: None,
+            },
+            listed: ListedTips::default(),
             kept_trees: notes.kept_trees().filter(|_| local.is_none()),
             notes,
             local,
             context,
             idle_timeout,
             carrier,
-            greeted: false,
-            has_cut: false,
-            listed: None,
-            has_pushed: false,
-            pushed: None,
         }
     }
 
@@ -117,7 +140,7 @@ impl Conversation {
             }
         }
         self.listen(on_signal);
-        if let Some(pushed) = self.pushed.clone() {
+        if let Some(pushed) = self.services.pushed.clone() {
             return self.list_after_push(prefixes, &pushed);
         }
         self.with_greeting(|this| this.list_once(prefixes))
@@ -132,6 +155,7 @@ impl Conversation {
         pushed: &[(String, ObjectId)],
     ) -> Result<Refs, Failure> {
         if self
+            .services
             .upload
             .as_ref()
             .is_some_and(|known| known.version == Version::V2)
@@ -148,20 +172,20 @@ impl Conversation {
                 return Ok(refs);
             }
         }
-        self.upload = None;
+        self.services.upload = None;
         self.with_greeting(|this| this.list_once(prefixes))
     }
 
     fn list_once(&mut self, prefixes: &[String]) -> Result<Refs, Failure> {
-        let capabilities = match self.upload.take() {
+        let capabilities = match self.services.upload.take() {
             Some(capabilities) if capabilities.version == Version::V2 => capabilities,
             _ => {
                 let Advertisement {
                     capabilities, refs, ..
                 } = self.greet(Service::UploadPack)?;
                 if capabilities.version == Version::V0 {
-                    self.upload = Some(capabilities);
-                    self.greeted = true;
+                    self.services.upload = Some(capabilities);
+                    self.services.greeted = true;
                     return Ok(refs);
                 }
                 capabilities
@@ -177,21 +201,18 @@ impl Conversation {
                 Ok(())
             },
         )?;
-        self.upload = Some(capabilities);
+        self.services.upload = Some(capabilities);
         Ok(refs)
     }
 
     /// Remembers the listed tips of branches for a later fetch.
     pub(super) fn note_tips(&mut self, tips: BTreeMap<String, ObjectId>) {
-        self.listed = Some((tips, Instant::now()));
+        self.listed.last = Some((tips, Instant::now()));
     }
 
     /// The tips of `branches` in the last list, if they are probably still the tips.
     pub(super) fn listed_tips(&self, branches: &[&str]) -> Option<Vec<ObjectId>> {
-        let (listed, at) = self.listed.as_ref()?;
-        let is_likely = !self.has_pushed || at.elapsed() < FRESH;
-        let tips = branches.iter().map(|branch| listed.get(*branch).copied());
-        tips.collect::<Option<_>>().filter(|_| is_likely)
+        self.listed.of(branches)
     }
 
     /// Makes `tips` and `depth` commits of their histories available in `store`: read in place,
@@ -280,7 +301,7 @@ impl Conversation {
             filter: None,
         };
         // In version 0, a capability shows whether the server sends objects that no ref points to.
-        let is_unadvertised = self.upload.as_ref().is_some_and(|known| {
+        let is_unadvertised = self.services.upload.as_ref().is_some_and(|known| {
             known.version == Version::V0 && !known.has("allow-reachable-sha1-in-want")
         });
         if is_unadvertised {
@@ -312,8 +333,8 @@ impl Conversation {
         let mut pack = IncomingPack::new(store, self.context.reporter.clone())?;
         let mut messages = Messages::default();
         let mut boundary = fetch::ShallowBoundary::default();
-        self.greeted = false;
-        self.has_cut |= want.depth.is_some();
+        self.services.greeted = false;
+        self.services.has_cut |= want.depth.is_some();
         let asked = self.carrier.request(
             Service::UploadPack,
             RequestBody::Bytes(&request),
@@ -332,7 +353,7 @@ impl Conversation {
         shallow.retain(|id| !unshallow.contains(id));
         incoming_pack::set_shallow(store, &shallow)?;
         if capabilities.version == Version::V2 || self.carrier.is_stateless() {
-            self.upload = Some(capabilities);
+            self.services.upload = Some(capabilities);
         } else {
             self.carrier.end(Service::UploadPack);
         }
@@ -341,11 +362,11 @@ impl Conversation {
 
     /// The capabilities of a service that is ready for a fetch, which is started if needed.
     fn capabilities_to_fetch(&mut self, is_to_cut: bool) -> Result<Capabilities, Failure> {
-        let known = self.upload.take();
+        let known = self.services.upload.take();
         let ready = |known: &Capabilities| match known.version {
             _ if self.carrier.is_stateless() => true,
-            Version::V2 => !(is_to_cut && self.has_cut),
-            Version::V0 => self.greeted,
+            Version::V2 => !(is_to_cut && self.services.has_cut),
+            Version::V0 => self.services.greeted,
         };
         match known.filter(ready) {
             Some(capabilities) => Ok(capabilities),
@@ -375,7 +396,7 @@ impl Conversation {
         contents: &mut dyn PushContents,
     ) -> Result<Answered, PushFailure> {
         self.listen(OnSignal::GoOn);
-        self.has_pushed = true;
+        self.listed.has_pushed = true;
         let mut progress = Sending::default();
         let mut messages = Messages::default();
         let commits: Vec<_> = updates.iter().map(|update| update.new).collect();
@@ -396,7 +417,7 @@ impl Conversation {
         if let Err(Failure::Surprise(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
             self.notes.distrust();
-            self.receive = None;
+            self.services.receive = None;
             result = once(self, &mut messages);
         }
 
@@ -405,7 +426,7 @@ impl Conversation {
             let tips = updates
                 .iter()
                 .map(|update| (update.name.to_owned(), update.new));
-            self.pushed = Some(tips.collect());
+            self.services.pushed = Some(tips.collect());
         }
         match result {
             Ok(reports) => {
@@ -431,7 +452,7 @@ impl Conversation {
         progress: &mut Sending,
         messages: &mut Messages,
     ) -> Result<Vec<Report>, Failure> {
-        let capabilities = match self.receive.take() {
+        let capabilities = match self.services.receive.take() {
             Some(capabilities) => capabilities,
             None => self.greet(Service::ReceivePack)?.capabilities,
         };
@@ -462,7 +483,7 @@ impl Conversation {
             });
         let is_known = matches!(asked, Ok(()) | Err(Failure::LengthRequired));
         if self.carrier.is_stateless() {
-            self.receive = Some(capabilities).filter(|_| is_known);
+            self.services.receive = Some(capabilities).filter(|_| is_known);
         } else {
             self.carrier.end(Service::ReceivePack);
         }
@@ -475,8 +496,8 @@ impl Conversation {
         let carrier = &mut self.carrier;
         carrier.end(service);
         if service == Service::UploadPack {
-            self.has_cut = false;
-            self.pushed = None;
+            self.services.has_cut = false;
+            self.services.pushed = None;
         }
         let timeout = self.context.remote.timeout;
         let is_stateless = carrier.is_stateless();
@@ -528,8 +549,8 @@ impl Conversation {
 
     /// Ends the session after a failure, as its state is unknown.
     fn forget_session(&mut self) {
-        self.upload = None;
-        self.greeted = false;
+        self.services.upload = None;
+        self.services.greeted = false;
         self.carrier.end(Service::UploadPack);
     }
 }

@@ -35,7 +35,7 @@ mod service_process;
 pub(super) mod ssh;
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::context::RemoteContext;
 use super::error::{RemoteError, RemoteErrorKind};
@@ -68,13 +68,53 @@ use service_process::ServiceProcesses;
 pub(super) struct Native {
     /// Its URL is the one that is contacted: git's configuration has rewritten it already.
     context: RemoteContext,
-    state: Mutex<ActiveClient>,
+    client: Mutex<ActiveClient>,
 }
 
+/// The client that talks to the remote for the rest of the run.
 enum ActiveClient {
-    Talking(Box<Conversation>),
-    /// The `git` program is used for the rest of the run, for this reason.
-    HandedOver(Box<GitProcess>, String),
+    /// This program.
+    Native(Box<Conversation>),
+    /// The `git` program.
+    Git(Arc<Fallback>),
+}
+
+/// The `git` program, used instead of a conversation.
+struct Fallback {
+    git: GitProcess,
+    /// The reason for which only `git` can talk to the remote.
+    reason: String,
+}
+
+impl Fallback {
+    /// Checks that `git` may and can be used. git's configuration has rewritten the URL already and
+    /// must not do it again.
+    fn start(context: &RemoteContext, reason: String) -> Result<Arc<Self>, RemoteError> {
+        if context.remote.transport == TransportChoice::Native {
+            return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason]));
+        }
+        tracing::info!(reason, "the `git` program takes over");
+
+        if let Some(unusable) = git_process::unusable(&context.environment, &context.interrupt) {
+            let detail = vec![format!("git is needed because {reason}"), unusable];
+            return Err(context.error(RemoteErrorKind::NoTransport, detail));
+        }
+
+        let git = GitProcess::of_configured(context.clone());
+        Ok(Arc::new(Self { git, reason }))
+    }
+
+    /// Runs `work`. Its errors also give the reason for which `git` was used.
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&GitProcess) -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        work(&self.git).map_err(|mut error| {
+            let note = format!("the `git` program was used because {}", self.reason);
+            error.detail.push(note);
+            error
+        })
+    }
 }
 
 impl Native {
@@ -87,38 +127,41 @@ impl Native {
             .map_err(|problem| context.error(RemoteErrorKind::GitConfig, vec![problem]))?;
         let settings = Settings::read(&context.environment);
         let context = context.configured(settings, purpose)?;
-        let state = match converse(&context, notes) {
-            Ok(conversation) => ActiveClient::Talking(Box::new(conversation)),
-            Err(Failure::NeedsGit(reason)) => hand_over(&context, &reason)?,
+        let client = match converse(&context, notes) {
+            Ok(conversation) => ActiveClient::Native(Box::new(conversation)),
+            Err(Failure::NeedsGit(reason)) => ActiveClient::Git(Fallback::start(&context, reason)?),
             Err(failure) => return Err(error(&context, failure)),
         };
         Ok(Self {
             context,
-            state: Mutex::new(state),
+            client: Mutex::new(client),
         })
     }
 
-    /// Runs `work` in the conversation, or `with_git` if `git` is used instead.
+    fn client(&self) -> MutexGuard<'_, ActiveClient> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` in the conversation. If that needs `git`, or if `git` is used already, runs
+    /// `with_git`, now and for the rest of the run.
     fn with<T>(
         &self,
         work: impl FnOnce(&mut Conversation) -> Result<T, Failure>,
         with_git: impl FnOnce(&GitProcess) -> Result<T, RemoteError>,
     ) -> Result<T, RemoteError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ActiveClient::Talking(conversation) = &mut *state {
-            match work(conversation) {
-                Ok(done) => return Ok(done),
-                Err(Failure::NeedsGit(reason)) => *state = hand_over(&self.context, &reason)?,
-                Err(failure) => return Err(error(&self.context, failure)),
-            }
-        }
-        match &*state {
-            ActiveClient::HandedOver(git, reason) => with_git(git).map_err(|mut error| {
-                let note = format!("the `git` program was used because {reason}");
-                error.detail.push(note);
-                error
-            }),
-            ActiveClient::Talking(_) => unreachable!("a conversation returns above"),
+        let mut client = self.client();
+        match &mut *client {
+            ActiveClient::Git(fallback) => fallback.run(with_git),
+            ActiveClient::Native(conversation) => match work(conversation) {
+                Ok(done) => Ok(done),
+                Err(Failure::NeedsGit(reason)) => {
+                    let fallback = Fallback::start(&self.context, reason)?;
+                    // Closes the connection of the conversation.
+                    *client = ActiveClient::Git(Arc::clone(&fallback));
+                    fallback.run(with_git)
+                }
+                Err(failure) => Err(error(&self.context, failure)),
+            },
         }
     }
 
@@ -212,23 +255,6 @@ fn carrier(
     Err(Failure::NeedsGit(reason))
 }
 
-/// Uses git for the rest of the run. git's configuration has rewritten the URL already and must not
-/// do it again.
-fn hand_over(context: &RemoteContext, reason: &str) -> Result<ActiveClient, RemoteError> {
-    if context.remote.transport == TransportChoice::Native {
-        return Err(context.error(RemoteErrorKind::NeedsGit, vec![reason.to_owned()]));
-    }
-    tracing::info!(reason, "the `git` program takes over");
-
-    if let Some(unusable) = git_process::unusable(&context.environment, &context.interrupt) {
-        let detail = vec![format!("git is needed because {reason}"), unusable];
-        return Err(context.error(RemoteErrorKind::NoTransport, detail));
-    }
-
-    let git = GitProcess::of_configured(context.clone());
-    Ok(ActiveClient::HandedOver(Box::new(git), reason.to_owned()))
-}
-
 /// The error for a failure, with secrets masked.
 fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
     let (kind, detail, wait) = match failure {
@@ -271,10 +297,9 @@ impl Transport for Native {
     }
 
     fn fallback(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            ActiveClient::Talking(_) => None,
-            ActiveClient::HandedOver(_, reason) => Some(reason.clone()),
+        match &*self.client() {
+            ActiveClient::Native(_) => None,
+            ActiveClient::Git(fallback) => Some(fallback.reason.clone()),
         }
     }
 
@@ -334,8 +359,7 @@ impl Transport for Native {
     }
 
     fn expect_push(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let ActiveClient::Talking(conversation) = &mut *state {
+        if let ActiveClient::Native(conversation) = &mut *self.client() {
             conversation.expect_push();
         }
     }
