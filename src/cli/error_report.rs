@@ -790,6 +790,16 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
                 "compare its key with the published one, then add it: `{scan}`"
             ));
         }
+        RemoteErrorKind::SshHostChanged => {
+            let removal = error
+                .advice
+                .command
+                .clone()
+                .unwrap_or_else(|| format!("ssh-keygen -R {}", known_host(place)));
+            return Some(format!(
+                "this may be an attack: compare the host's new key with the published one before you remove the old key: `{removal}`"
+            ));
+        }
         RemoteErrorKind::ServerWithoutGit => {
             return Some(format!(
                 "install git on the server, so that `ssh {host} git --version` works"
@@ -831,9 +841,6 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
         }
         RemoteErrorKind::Rewritten => {
             "find and change the rule: `git config --show-origin --get-regexp 'url\\..*insteadof'`"
-        }
-        RemoteErrorKind::SshHostChanged => {
-            "this may be an attack: compare the host's key with the published one before you change `known_hosts`"
         }
         RemoteErrorKind::Redirected => "set `remote.url` to the target URL",
         RemoteErrorKind::Insecure => {
@@ -877,6 +884,14 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
 fn ssh_arguments(place: &str) -> String {
     match place.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => format!("-p {port} {host}"),
+        _ => place.to_owned(),
+    }
+}
+
+/// The name of a host, which may end with a port, in a file of known hosts, quoted for a shell.
+fn known_host(place: &str) -> String {
+    match place.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => format!("'[{host}]:{port}'"),
         _ => place.to_owned(),
     }
 }

@@ -392,8 +392,11 @@ fn ssh_keys_and_host_keys_are_verified() {
         unknown.stderr
     );
     let changed = sync("user", "others_known_hosts").code(4);
+    let removal = format!("-R '[127.0.0.1]:{}'`", ssh.port());
     assert!(
-        changed.stderr.contains("has changed") && changed.stderr.contains("attack"),
+        ["has changed", "attack", "`ssh-keygen -f ", &removal]
+            .iter()
+            .all(|text| changed.stderr.contains(text)),
         "{}",
         changed.stderr
     );

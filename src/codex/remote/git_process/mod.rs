@@ -323,9 +323,7 @@ impl GitProcess {
                 .tried
                 .push("git's credential helpers were asked".to_owned());
         }
-        if kind == RemoteErrorKind::SshHostUnknown {
-            error.advice.command = ssh::scan_command(&self.context);
-        }
+        error.advice.command = ssh::host_key_command(kind, &self.context);
         error
     }
 

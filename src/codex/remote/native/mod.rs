@@ -285,9 +285,7 @@ fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
     let detail = own.chain(marked(&server_words(&words))).collect();
     let mut error = context.error(kind, detail);
     error.advice.retry_after = wait;
-    if kind == RemoteErrorKind::SshHostUnknown {
-        error.advice.command = ssh::scan_command(context);
-    }
+    error.advice.command = ssh::host_key_command(kind, context);
     error
 }
 

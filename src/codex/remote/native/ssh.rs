@@ -92,41 +92,102 @@ pub(in crate::codex) fn own_options(timeout: Timeouts) -> Vec<String> {
     ]
 }
 
-/// The command that adds the key of an unknown host, with the host name, port and file of the
-/// user's ssh configuration. `None` if ssh does not print its configuration.
-pub(in crate::codex) fn scan_command(context: &RemoteContext) -> Option<String> {
-    let location = SshDestination::parse(&context.remote.url.written())?;
-    let mut command = SshCommand::configured(context).command(&context.environment);
-    command.arg("-G");
-    if let Some(port) = location.port {
-        command.args(["-p", &port.to_string()]);
+/// The command that a user runs after the host's key was checked: it adds the key of an unknown
+/// host, or removes the old key of a host whose key has changed. `None` for other errors, and if ssh
+/// does not print its configuration.
+pub(in crate::codex) fn host_key_command(
+    kind: RemoteErrorKind,
+    context: &RemoteContext,
+) -> Option<String> {
+    match kind {
+        RemoteErrorKind::SshHostUnknown => Some(HostKeySettings::read(context)?.scan_command()),
+        RemoteErrorKind::SshHostChanged => Some(HostKeySettings::read(context)?.removal_command()),
+        _ => None,
     }
-    command.arg(&location.host);
-    let shown =
-        child_process::run_with_limit(command, &context.interrupt, OnSignal::Stop, SHOW_LIMIT)
-            .ok()
-            .filter(|shown| shown.status.success())?;
-    let value = |wanted: &str| {
-        let value = shown.stdout.lines().find_map(|line| {
-            let (key, value) = line.split_once(' ')?;
-            (key == wanted).then_some(value)
-        })?;
-        let first = value.split(' ').next()?;
-        Some(escaped(first.as_bytes()).to_string())
-    };
+}
 
-    let port = value("port").filter(|port| port != "22");
-    let port = port.map_or(String::new(), |port| format!("-p {port} "));
-    let alias =
-        value("hostkeyalias").map_or(String::new(), |alias| format!(" | sed 's/^[^ ]*/{alias}/'"));
-    let home = context.environment.get("HOME").unwrap_or_default();
-    let file = value("userknownhostsfile").unwrap_or_else(|| "~/.ssh/known_hosts".to_owned());
-    let file = match file.strip_prefix(home).filter(|_| !home.is_empty()) {
-        Some(rest) => format!("~{rest}"),
-        None => file,
-    };
-    let host = value("hostname")?;
-    Some(format!("ssh-keyscan {port}{host}{alias} >> {file}"))
+/// The settings of the user's ssh configuration that decide under which name and in which file the
+/// key of a host is stored. All values are escaped for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct HostKeySettings {
+    host: String,
+    /// The port, if it is not 22.
+    port: Option<String>,
+    /// The name that the key is stored under instead of host and port (`HostKeyAlias`).
+    alias: Option<String>,
+    /// The first file of known hosts.
+    file: String,
+}
+
+/// The file of known hosts that ssh uses without a setting.
+const KNOWN_HOSTS: &str = "~/.ssh/known_hosts";
+
+impl HostKeySettings {
+    /// Reads the settings for the remote's host from the output of `ssh -G`.
+    fn read(context: &RemoteContext) -> Option<Self> {
+        let location = SshDestination::parse(&context.remote.url.written())?;
+        let mut command = SshCommand::configured(context).command(&context.environment);
+        command.arg("-G");
+        if let Some(port) = location.port {
+            command.args(["-p", &port.to_string()]);
+        }
+        command.arg(&location.host);
+        let finished =
+            child_process::run_with_limit(command, &context.interrupt, OnSignal::Stop, SHOW_LIMIT)
+                .ok()
+                .filter(|finished| finished.status.success())?;
+        let home = context.environment.get("HOME").unwrap_or_default();
+        Self::parse(&finished.stdout, home)
+    }
+
+    /// Parses the output of `ssh -G`. Paths below `home` are abbreviated to `~`.
+    fn parse(shown: &str, home: &str) -> Option<Self> {
+        let value = |wanted: &str| {
+            let value = shown.lines().find_map(|line| {
+                let (key, value) = line.split_once(' ')?;
+                (key == wanted).then_some(value)
+            })?;
+            let first = value.split(' ').next()?;
+            Some(escaped(first.as_bytes()).to_string())
+        };
+
+        let file = value("userknownhostsfile").unwrap_or_else(|| KNOWN_HOSTS.to_owned());
+        Some(Self {
+            host: value("hostname")?,
+            port: value("port").filter(|port| port != "22"),
+            alias: value("hostkeyalias"),
+            file: match file.strip_prefix(home).filter(|_| !home.is_empty()) {
+                Some(rest) => format!("~{rest}"),
+                None => file,
+            },
+        })
+    }
+
+    /// The command that adds the key of the host.
+    fn scan_command(&self) -> String {
+        let Self { host, file, .. } = self;
+        let port = self.port.iter().map(|port| format!("-p {port} "));
+        let port: String = port.collect();
+        let alias = self.alias.iter();
+        let alias: String = alias
+            .map(|alias| format!(" | sed 's/^[^ ]*/{alias}/'"))
+            .collect();
+        format!("ssh-keyscan {port}{host}{alias} >> {file}")
+    }
+
+    /// The command that removes the stored key of the host.
+    fn removal_command(&self) -> String {
+        let name = match (&self.alias, &self.port) {
+            (Some(alias), _) => alias.clone(),
+            (None, Some(port)) => format!("'[{}]:{port}'", self.host),
+            (None, None) => self.host.clone(),
+        };
+        if self.file == KNOWN_HOSTS {
+            format!("ssh-keygen -R {name}")
+        } else {
+            format!("ssh-keygen -f {} -R {name}", self.file)
+        }
+    }
 }
 
 impl SshDestination {
@@ -247,6 +308,33 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_for_host_keys_follow_the_configuration_of_ssh() {
+        let own = "/home/ada/.ssh/known_hosts /home/ada/.ssh/known_hosts2";
+        for (shown, scan, removal) in [
+            (
+                format!("hostname git.acme.com\nport 22\nuserknownhostsfile {own}\n"),
+                "ssh-keyscan git.acme.com >> ~/.ssh/known_hosts",
+                "ssh-keygen -R git.acme.com",
+            ),
+            (
+                format!("hostname git.acme.com\nport 2222\nuserknownhostsfile {own}\n"),
+                "ssh-keyscan -p 2222 git.acme.com >> ~/.ssh/known_hosts",
+                "ssh-keygen -R '[git.acme.com]:2222'",
+            ),
+            (
+                "hostname git.acme.com\nport 2222\nhostkeyalias codex\nuserknownhostsfile /etc/ssh/hosts\n"
+                    .to_owned(),
+                "ssh-keyscan -p 2222 git.acme.com | sed 's/^[^ ]*/codex/' >> /etc/ssh/hosts",
+                "ssh-keygen -f /etc/ssh/hosts -R codex",
+            ),
+        ] {
+            let settings = HostKeySettings::parse(&shown, "/home/ada").unwrap();
+            assert_eq!(settings.scan_command(), scan);
+            assert_eq!(settings.removal_command(), removal);
+        }
+    }
 
     #[test]
     fn every_form_of_url_is_parsed() {
