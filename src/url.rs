@@ -99,6 +99,8 @@ impl RemoteUrl {
         Self::parse_network(text)
     }
 
+    /// Parses a URL of another machine. Forms that git would read as a command or an option are
+    /// rejected.
     fn parse_network(text: &str) -> Result<Self, InvalidUrl> {
         if text.contains(['\n', '\r']) {
             return Err(InvalidUrl::Malformed);

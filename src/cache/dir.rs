@@ -125,6 +125,8 @@ impl CacheDir {
         }
     }
 
+    /// Returns the entry at `path`. A path that cannot be read or does not fit the file system is
+    /// an error here.
     fn find_entry(
         &self,
         path: &BStr,

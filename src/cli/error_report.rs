@@ -129,6 +129,8 @@ pub(super) fn of_error(error: &SyncError) -> ErrorReport {
     }
 }
 
+/// The stable identifier of the error for programs, which is documented in the schema of the
+/// output.
 fn kind(error: &SyncError) -> &'static str {
     match error {
         SyncError::Remote(remote) => remote.kind.name(),
@@ -151,6 +153,8 @@ fn kind(error: &SyncError) -> &'static str {
     }
 }
 
+/// The identifier of a rejected push. All reasons but the size have the same one, because servers
+/// do not give them in a form that programs can rely on.
 fn rejection_kind(rejection: &Rejection) -> &'static str {
     match rejection.kind {
         RejectionKind::TooLarge => "too-large",
@@ -158,6 +162,7 @@ fn rejection_kind(rejection: &Rejection) -> &'static str {
     }
 }
 
+/// The suggestions for the user, the most likely one first.
 fn hints(error: &SyncError) -> Vec<String> {
     // A run after a push with an unknown result cannot do harm: it compares with the branch as it
     // then is.
@@ -224,6 +229,7 @@ fn hints(error: &SyncError) -> Vec<String> {
     }
 }
 
+/// The lines that explain the error: messages of the server, and the errors below this one.
 fn causes(error: &SyncError) -> Vec<String> {
     match error {
         SyncError::Remote(remote) => remote_details(remote),
@@ -327,6 +333,8 @@ fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<Strin
     }
 }
 
+/// The suggestions if the branch does not exist. `head` is the default branch of the remote, and
+/// `environment` the environment that selected the missing one.
 fn missing_branch_hints(
     branch: &str,
     head: Option<&str>,
@@ -427,6 +435,7 @@ fn of_rejected_project(rejection: &Rejection) -> ErrorReport {
     }
 }
 
+/// Reports the error of one project.
 fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
     let (kind, hint) = match error {
         ProjectError::Scan(error) => scan_kind_and_hint(name, error),
@@ -471,6 +480,7 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
     }
 }
 
+/// The identifier of an error of the sources, and the suggestion for it.
 fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, Option<String>) {
     let (kind, hint) = match error {
         ScanError::Root { .. } => {
@@ -511,6 +521,7 @@ pub(super) fn of_cache(error: &CacheError) -> ErrorReport {
     }
 }
 
+/// The identifier of an error of a cache, and the suggestion for it.
 fn cache_kind_and_hint(error: &CacheError) -> (&'static str, Option<String>) {
     let (kind, hint) = match error {
         CacheError::Write { source, .. } if is_full(source) => (
@@ -533,6 +544,7 @@ fn cache_kind_and_hint(error: &CacheError) -> (&'static str, Option<String>) {
     (kind, Some(hint.to_owned()))
 }
 
+/// Whether the disk is full, or the quota of the user is used up.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -540,6 +552,7 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// The identifier of an error of the clone.
 fn store_kind(error: &StoreError) -> &'static str {
     match error {
         StoreError::Write { source, .. } if is_full(source) => "disk-full",
@@ -549,6 +562,8 @@ fn store_kind(error: &StoreError) -> &'static str {
     }
 }
 
+/// The suggestion for an error of the clone: it depends on whether the clone is kept, and on
+/// whether the disk is full.
 fn store_hint(error: &StoreError) -> String {
     let (is_kept, is_full) = match error {
         StoreError::Write { kept, source, .. } => (*kept, is_full(source)),
@@ -571,6 +586,8 @@ fn store_hint(error: &StoreError) -> String {
     format!("{fix}, or {alternative}")
 }
 
+/// The identifier of an error of the forge. It is the same as that of an error of the remote with
+/// the same cause.
 fn forge_kind(error: &ForgeError) -> &'static str {
     match error {
         ForgeError::Connection(error) => error.kind.name(),
@@ -593,6 +610,7 @@ fn forge_kind(error: &ForgeError) -> &'static str {
     }
 }
 
+/// The suggestions for an error of the forge.
 fn forge_hints(error: &ForgeError) -> Vec<String> {
     let hint = match error {
         ForgeError::Connection(error) => match error.kind {
@@ -699,6 +717,7 @@ fn signing_kind(error: &SigningError) -> &'static str {
     }
 }
 
+/// The suggestions for an error of signing. The last one is always to publish unsigned commits.
 fn signing_hints(error: &SigningError) -> Vec<String> {
     let set = "git config --global";
     let hint = match error {

@@ -123,6 +123,8 @@ where
         }
     }
 
+    /// Reads the files that no earlier attempt has passed on, in batches that double up to a limit.
+    /// The pack in the clone keeps each file, so that another attempt does not read it again.
     fn try_read_rest(
         &mut self,
         out: &mut dyn Write,

@@ -38,6 +38,7 @@ pub(crate) struct UnreadableRepository {
 }
 
 impl UnreadableRepository {
+    /// Describes an error of libgit2. `inside` is a directory in the working tree.
     fn new(inside: &Path, error: &git2::Error) -> Self {
         let directory = inside
             .ancestors()
@@ -97,6 +98,8 @@ pub(crate) fn revision(
     Ok(revision_at(&repository, &commit, project, snapshot))
 }
 
+/// The revision at the commit `head`. The URL is that of the remote `origin`, or else of the first
+/// remote with a URL that can be shown.
 fn revision_at(
     repository: &git2::Repository,
     head: &git2::Commit<'_>,
@@ -152,6 +155,7 @@ pub(crate) fn organization(directory: &Path) -> Result<Option<String>, Unreadabl
     Ok(named())
 }
 
+/// The names of all remotes; none if they cannot be read.
 fn remotes(repository: &git2::Repository) -> Vec<String> {
     let names = repository.remotes().ok();
     names
@@ -160,6 +164,8 @@ fn remotes(repository: &git2::Repository) -> Vec<String> {
         .collect()
 }
 
+/// Whether the published files differ from those in `tree`, the tree of the commit; `below` is the
+/// path of the project in it. A commit that cannot be read counts as different.
 fn is_dirty(
     repository: &git2::Repository,
     tree: ObjectId,

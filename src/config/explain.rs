@@ -97,6 +97,7 @@ impl Configuration {
         })
     }
 
+    /// The names of all projects, valid or not.
     fn project_names(&self) -> BTreeSet<&str> {
         self.raw
             .projects
@@ -131,6 +132,7 @@ impl Configuration {
             .collect()
     }
 
+    /// Explains the key at `path`: its value, and every layer that gives one.
     fn explained(&self, path: &[String]) -> Explanation {
         // An element of a list has the precedence of its list.
         let is_list = |length: &usize| schema::shape(&path[..*length]) == Some(Shape::List);

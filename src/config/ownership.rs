@@ -75,6 +75,7 @@ impl<'r> Ownership<'r> {
         Ok(())
     }
 
+    /// Whether files of `owner` are read.
     fn accepts(&self, owner: FileOwner) -> bool {
         owner == self.user
             || owner == FileOwner::ROOT
@@ -82,6 +83,8 @@ impl<'r> Ownership<'r> {
             || self.named.contains(&owner)
     }
 
+    /// The error for `part`, which is the file itself or a directory on its path and belongs to
+    /// `other`. The hint trusts `holder`.
     fn rejection(
         &self,
         file: &Path,

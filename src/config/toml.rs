@@ -61,6 +61,7 @@ struct TomlConverter<'t> {
 }
 
 impl TomlConverter<'_> {
+    /// The line and column at a byte offset, both counted from 1.
     fn position(&self, offset: usize) -> (u32, u32) {
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -77,6 +78,7 @@ impl TomlConverter<'_> {
         )
     }
 
+    /// The origin of the value at a byte offset.
     fn at(&self, offset: usize) -> Origin {
         if !self.has_positions {
             return self.whole.clone();
@@ -89,6 +91,7 @@ impl TomlConverter<'_> {
         }
     }
 
+    /// Converts an error of the parser, with the first line of its message.
     fn malformed(&self, error: &::toml::de::Error) -> Malformed {
         let (line, column) = error
             .span()
@@ -104,6 +107,7 @@ impl TomlConverter<'_> {
         }
     }
 
+    /// Converts a table. Every entry keeps the origin of its key.
     fn table(&self, table: DeTable<'_>) -> Map {
         let entry = |(key, value): (Spanned<_>, _)| {
             let at = self.at(key.span().start);
@@ -119,6 +123,8 @@ impl TomlConverter<'_> {
         table.into_iter().map(entry).collect()
     }
 
+    /// Converts a value. Numbers and dates keep their literal text, so that `1.10` is not changed
+    /// to `1.1`.
     fn node(&self, value: Spanned<DeValue<'_>>) -> Node {
         let span = value.span();
         let at = self.at(span.start);

@@ -81,6 +81,7 @@ fn position(location: Location) -> (u32, u32) {
     (narrow(location.line()), narrow(location.column()))
 }
 
+/// A parsed value, before the literal text of its scalars is known.
 enum Yaml {
     Null,
     /// A scalar that YAML reads as a number or a boolean. Its literal text is taken from the
@@ -108,6 +109,7 @@ impl<'de> Deserialize<'de> for Yaml {
     }
 }
 
+/// Accepts any value, and keeps the order of the entries of a map.
 struct YamlVisitor;
 
 impl<'de> Visitor<'de> for YamlVisitor {
@@ -177,6 +179,7 @@ struct YamlConverter<'t> {
 }
 
 impl YamlConverter<'_> {
+    /// The origin of the value at a location.
     fn at(&self, location: Location) -> Origin {
         let (line, column) = position(location);
         Origin {

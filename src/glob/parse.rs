@@ -55,11 +55,13 @@ pub(super) fn alternatives(pattern: &str) -> Result<Vec<Alternative>, InvalidGlo
     Ok(found)
 }
 
+/// Parses one pattern. Every error names the pattern as it was written.
 struct Parser<'p> {
     pattern: &'p str,
 }
 
 impl Parser<'_> {
+    /// The error of a pattern that is not well-formed.
     fn syntax(&self, reason: &'static str) -> InvalidGlob {
         InvalidGlob::Syntax {
             pattern: self.pattern.to_owned(),
@@ -67,6 +69,7 @@ impl Parser<'_> {
         }
     }
 
+    /// The error of a pattern that exceeds a limit.
     fn too_large(&self, excess: String) -> InvalidGlob {
         InvalidGlob::TooLarge {
             pattern: self.pattern.to_owned(),
@@ -74,6 +77,7 @@ impl Parser<'_> {
         }
     }
 
+    /// The error of a construct that other dialects of globs have.
     fn unsupported(&self, construct: &str, instead: &'static str) -> InvalidGlob {
         InvalidGlob::Unsupported {
             pattern: self.pattern.to_owned(),
@@ -82,11 +86,14 @@ impl Parser<'_> {
         }
     }
 
+    /// The error of two or more stars that are not a segment of their own.
     fn part_of_a_segment(&self, stars: &str) -> InvalidGlob {
         let instead = "write `*`, or `**` alone between slashes";
         self.unsupported(&format!("{stars} as a part of a segment"), instead)
     }
 
+    /// Splits the pattern into tokens. Braces are balanced in the result: an opening or closing
+    /// brace without its counterpart is an error here.
     fn tokens(&self) -> Result<Vec<Token>, InvalidGlob> {
         let text: Vec<char> = without_dot(self.pattern).chars().collect();
         let mut tokens = Vec::new();
@@ -223,6 +230,8 @@ impl Parser<'_> {
         expansion.list(&mut tokens.into_iter())
     }
 
+    /// Converts tokens without braces to segments. Redundant forms are unified: `**/**` becomes
+    /// `**`, and a trailing `/` or `**` becomes [`Segment::Any`] with everything below it.
     fn alternative(&self, tokens: Vec<Token>) -> Result<Alternative, InvalidGlob> {
         let mut segments: Vec<Segment> = Vec::new();
         let mut names: Vec<&[Token]> = tokens.split(|token| *token == Token::Slash).collect();
@@ -273,6 +282,7 @@ impl Parser<'_> {
         })
     }
 
+    /// Converts the tokens between two slashes to a segment.
     fn segment(&self, tokens: &[Token]) -> Result<Segment, InvalidGlob> {
         match tokens {
             [] => return Err(self.syntax("a segment is empty (`//`)")),
@@ -370,6 +380,8 @@ impl Expansion<'_> {
         Ok(finished)
     }
 
+    /// Appends each of `choices` to each of `before`. The size is checked before anything is
+    /// copied.
     fn combined(
         &mut self,
         before: &[Vec<Token>],
@@ -388,6 +400,7 @@ impl Expansion<'_> {
         Ok(combined)
     }
 
+    /// Subtracts `tokens` from the budget. An error if the budget is used up.
     fn spend(&mut self, tokens: usize) -> Result<(), InvalidGlob> {
         self.budget = self
             .budget
@@ -396,6 +409,7 @@ impl Expansion<'_> {
         Ok(())
     }
 
+    /// The error of braces that expand to too many alternatives or tokens.
     fn excess(&self) -> InvalidGlob {
         self.parser.too_large(format!(
             "its braces expand to more than {MAX_ALTERNATIVES} alternatives"

@@ -50,6 +50,8 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
     outcome
 }
 
+/// Publishes first, then pulls, so that the caches contain the published files. A publish that ends
+/// with an error prevents the pull.
 fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let published = in_direction(request, Direction::ToCodex);
     let pulled = in_direction(request, Direction::FromCodex);

@@ -62,6 +62,7 @@ struct SelectedCache {
 }
 
 impl SelectedCache {
+    /// Whether the files of this owner are selected.
     fn includes(&self, owner: &CacheOwner) -> bool {
         self.all
             || self
@@ -71,6 +72,8 @@ impl SelectedCache {
     }
 }
 
+/// The caches of the selected projects, in the order of their paths. Without a selection, these are
+/// all projects and the workspace's own cache.
 fn selected_caches(
     arguments: &CacheArgs,
     context: &Context,
@@ -228,11 +231,13 @@ fn status(
 }
 
 impl CacheStatus<'_> {
+    /// The number of files that belong to the owner.
     fn file_count(&self, owner: &CacheOwner) -> usize {
         let files = self.manifest.files.values();
         files.filter(|file| file.owners.contains(owner)).count()
     }
 
+    /// The paths of the files in this condition.
     fn paths(&self, condition: Condition) -> Vec<&String> {
         let differing = self.differing.iter();
         differing
@@ -241,6 +246,7 @@ impl CacheStatus<'_> {
             .collect()
     }
 
+    /// The state as a part of the JSON document.
     fn json(&self) -> Value {
         let owner = |(owner, record): &(&CacheOwner, &RequestRecord)| {
             json!({
@@ -265,6 +271,7 @@ impl CacheStatus<'_> {
         })
     }
 
+    /// The state as lines of text, one per project and one per file that differs.
     fn text(&self, context: &Context) -> String {
         let style = context.terminal.out;
         let mut text = format!("{}\n", style.strong(shown(self.path)));
@@ -316,6 +323,8 @@ fn clear(
     content.clear(|owner| cache.includes(owner), force)
 }
 
+/// The report on a cache that was cleared: the number of removed files, and the files that are
+/// left.
 fn clear_report(path: &Path, results: &[RequestResult], as_json: bool) -> CacheReport {
     let removed: usize = results.iter().map(|result| result.plan.changes.len()).sum();
     let kept: Vec<_> = results

@@ -29,6 +29,8 @@ pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
     finish(result(command, json, context), json, context)
 }
 
+/// Runs the command and returns its output. Only `validate` checks that the values form a valid
+/// workspace.
 fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<String, CommandError> {
     match command {
         ConfigCommand::Show { origin, .. } => {

@@ -22,6 +22,8 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
     finish(list(json, context), json, context)
 }
 
+/// Builds the output: a table or, with `json`, a document. It counts the files that match, and
+/// warns about patterns that match nothing.
 fn list(json: bool, context: &Context) -> Result<String, CommandError> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
     let file_counts: Vec<_> = workspace

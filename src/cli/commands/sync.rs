@@ -23,6 +23,9 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     output.finish(sync(arguments, output, context), None, context)
 }
 
+/// Loads the configuration with the options of the command line, and runs the sync. If `--include`
+/// or `--exclude` is given, the direction must be known first, because it decides which key they
+/// set.
 fn sync(
     arguments: &SyncArgs,
     output: RunOutput,

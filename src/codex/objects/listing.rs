@@ -81,6 +81,8 @@ pub fn list_all(
     list_below(read, tree, Listing::default())
 }
 
+/// Adds all entries below `tree` to `listing`. Trees are read one by one, so the depth of
+/// directories does not use up the stack.
 fn list_below(
     read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     tree: ObjectId,
@@ -116,6 +118,7 @@ fn list_below(
     Ok(listing)
 }
 
+/// The entries of one tree. A tree that cannot be decoded is an error.
 fn entries(
     read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     id: ObjectId,

@@ -7,6 +7,8 @@ use crate::config::{Configuration, Problem};
 use crate::workspace::settings::{Author, CommitPolicy};
 use crate::workspace::template::{self, Unfilled};
 
+/// Resolves the settings of section `commit`, and reports empty texts, unknown placeholders and an
+/// incomplete author.
 pub(super) fn resolve(configuration: &Configuration, findings: &mut Findings) -> CommitPolicy {
     let commit = configuration.raw.commit.clone();
     let message = with_default(commit.message, "commit.message");

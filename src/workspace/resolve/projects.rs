@@ -156,6 +156,7 @@ impl<'c> ProjectResolver<'c> {
         ]
     }
 
+    /// The valid name of the project. An invalid one is reported at the place that gives the name.
     fn parse_name(&self, name: &str, findings: &mut Findings) -> Option<ProjectName> {
         let error = match name.parse::<ProjectName>() {
             Ok(name) => return Some(name),

@@ -38,12 +38,14 @@ pub(super) struct HttpConnection {
     pub(super) address: Address,
 }
 
+/// The bytes of a connection, encrypted or not.
 pub(super) enum Stream {
     Plain(TimedStream<TcpStream>),
     Tls(Box<StreamOwned<ClientConnection, TimedStream<TcpStream>>>),
 }
 
 impl HttpConnection {
+    /// Connects to the server, through the proxy if there is one, and makes the TLS handshake.
     pub(super) fn open(route: &Route<'_>) -> Result<Self, Failure> {
         let socket = match route.proxy {
             Some(proxy) => connect(&proxy.address, route).map_err(Failure::of_proxy)?,
@@ -96,6 +98,7 @@ impl HttpConnection {
         }
     }
 
+    /// Sends the head and the body. A body of unknown length is sent in chunks.
     fn send(&mut self, head: &str, body: &mut carrier::RequestBody<'_>) -> io::Result<()> {
         let watched = Watched(self.stream.get_mut());
         let mut out = BufWriter::with_capacity(SEND_BUFFER, watched);
@@ -153,6 +156,8 @@ fn connect(address: &Address, route: &Route<'_>) -> Result<TcpStream, Failure> {
     outcome.unwrap_or_else(|| Err(Failure::of(RemoteErrorKind::TimedOut)))
 }
 
+/// Connects to the first address that accepts a connection. `limit` applies to each address. The
+/// error is that of the first address.
 fn connect_blocking(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Failure> {
     let unknown =
         |error: io::Error| Failure::new(RemoteErrorKind::HostUnknown, format!("`{host}`: {error}"));
@@ -208,6 +213,7 @@ fn tunnel(
     }
 }
 
+/// Makes the TLS handshake, so that its errors are not taken for errors of the request.
 fn handshake(
     config: Arc<ClientConfig>,
     address: &Address,

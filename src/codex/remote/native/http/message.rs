@@ -36,6 +36,7 @@ impl Head {
         self.values(name).next()
     }
 
+    /// All values of a header, by its name in lower case.
     pub(super) fn values<'h, 'n>(
         &'h self,
         name: &'n str,
@@ -55,6 +56,8 @@ impl Head {
         }
     }
 
+    /// Determines the end of the body by the rules of RFC 9112: a transfer coding overrides the
+    /// length, and contradictory lengths are an error.
     fn framing(&self) -> Result<Framing, Failure> {
         let invalid = || Failure::invalid("the server's response has no usable length");
         if matches!(self.status, 204 | 304) {
@@ -88,6 +91,7 @@ pub(super) fn read_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
     Err(Failure::invalid("the server sends no final response"))
 }
 
+/// Reads a head line by line. Bytes after it are left in `stream`.
 fn read_one_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
     let mut bytes = Vec::new();
     loop {
@@ -135,6 +139,7 @@ pub(super) struct ResponseBody<S> {
     keeps_alive: bool,
 }
 
+/// The position in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyState {
     /// The number of remaining bytes.
@@ -149,6 +154,7 @@ enum BodyState {
 }
 
 impl<S: BufRead> ResponseBody<S> {
+    /// Begins to read the body of the response with the head `head`.
     pub(super) fn new(stream: S, head: &Head) -> Result<Self, Failure> {
         let state = match head.framing()? {
             Framing::Length(0) => BodyState::Ended,
@@ -168,6 +174,8 @@ impl<S: BufRead> ResponseBody<S> {
         self.state == BodyState::Ended && self.keeps_alive
     }
 
+    /// Reads at most `left` bytes. The end of the stream is an error, because more bytes must
+    /// follow.
     fn read_some(&mut self, buffer: &mut [u8], left: u64) -> io::Result<u64> {
         let room = buffer
             .len()
@@ -203,6 +211,7 @@ impl<S: BufRead> ResponseBody<S> {
         Ok(())
     }
 
+    /// Reads a line of the framing, without its end.
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         (&mut self.stream)
@@ -216,6 +225,7 @@ impl<S: BufRead> ResponseBody<S> {
     }
 }
 
+/// The error of a body that is not divided into chunks correctly.
 fn invalid_chunk() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the response is not in chunks")
 }

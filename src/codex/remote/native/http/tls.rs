@@ -129,6 +129,8 @@ struct Authorities {
 struct OnlyPlatform;
 
 impl Authorities {
+    /// Reads the certificates in `file`. A file without a usable one is not an error: no server is
+    /// trusted then.
     fn read(file: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Failure> {
         let unusable = |error: &dyn std::fmt::Display| {
             let detail = format!("cannot read the certificates in `{}`: {error}", shown(file));
@@ -154,6 +156,8 @@ impl Authorities {
         })
     }
 
+    /// Verifies the certificate of a server as git does with OpenSSL, if the authorities of the
+    /// platform are replaced by a file.
     fn verify(
         &self,
         certificate: &CertificateDer<'_>,
@@ -196,6 +200,7 @@ impl Authorities {
     }
 }
 
+/// The authorities that vouch for a server.
 #[derive(Debug)]
 enum Trusted {
     Platform(PlatformVerifier),
@@ -203,6 +208,7 @@ enum Trusted {
     All,
 }
 
+/// Verifies servers by the user's settings for TLS.
 #[derive(Debug)]
 struct Verifier {
     trusted: Trusted,

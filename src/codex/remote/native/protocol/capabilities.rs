@@ -113,6 +113,7 @@ pub(in crate::codex::remote::native) fn read(
     }
 }
 
+/// Reads the capabilities of version 2, one per line. Refs are requested later.
 fn read_v2(packets: &mut Packets<impl Read>) -> Result<Advertisement, Failure> {
     let mut lines = Vec::new();
     let mut size = Size::up_to(MOST_CAPABILITY_BYTES);
@@ -130,6 +131,8 @@ fn read_v2(packets: &mut Packets<impl Read>) -> Result<Advertisement, Failure> {
     })
 }
 
+/// Reads the refs of version 0, of which the first carries the capabilities. Version 1 only adds a
+/// line before them.
 fn read_v0(
     packets: &mut Packets<impl Read>,
     first: Option<String>,
@@ -178,6 +181,8 @@ impl Advertisement {
         Ok(())
     }
 
+    /// Adds the symbolic refs, which version 0 announces among the capabilities, before the other
+    /// refs.
     fn add_symbolic_refs(&mut self) {
         let links = self.capabilities.lines.iter();
         let links = links.filter_map(|line| line.strip_prefix("symref=")?.split_once(':'));
@@ -195,10 +200,12 @@ pub(super) struct Size {
 }
 
 impl Size {
+    /// The limit for a list of refs.
     pub(super) fn of_ref_list() -> Self {
         Self::up_to(MOST_BYTES)
     }
 
+    /// A limit of `most` bytes.
     fn up_to(most: usize) -> Self {
         Self { bytes: 0, most }
     }

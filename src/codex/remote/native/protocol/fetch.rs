@@ -40,6 +40,8 @@ pub(in crate::codex::remote::native) fn request(
     }
 }
 
+/// The request in version 2: one command that ends with `done`, so that the server sends the pack
+/// at once.
 fn request_v2(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8> {
     let can_filter = capabilities.command_has("fetch", "filter");
     command(capabilities, "fetch")
@@ -55,6 +57,7 @@ fn request_v2(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8
         .into_bytes()
 }
 
+/// The request in version 0. The first `want` carries the capabilities that the client uses.
 fn request_v0(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8> {
     // The pack is not thin, as no haves are sent, but dulwich requires a client that supports thin
     // packs.
@@ -88,6 +91,8 @@ fn request_v0(capabilities: &Capabilities, wanted: &WantedObjects<'_>) -> Vec<u8
 }
 
 impl WantedObjects<'_> {
+    /// The line that requests the filter, if the server supports filters. Without one, it sends all
+    /// objects.
     fn filter_line(&self, can_filter: bool) -> Option<String> {
         let filter = self.filter.filter(|_| can_filter);
         filter.map(|filter| format!("filter {filter}"))
@@ -121,6 +126,7 @@ pub(in crate::codex::remote::native) fn read(
     }
 }
 
+/// Reads the sections of a response in version 2, of which the last one holds the pack.
 fn read_v2(
     packets: &mut Packets<impl Read>,
     pack: &mut dyn Write,
@@ -171,6 +177,7 @@ fn expect_nak(packets: &mut Packets<impl Read>) -> Result<(), Failure> {
     }
 }
 
+/// Reads the side bands up to the flush packet: the pack, and messages of the server.
 fn read_pack(
     packets: &mut Packets<impl Read>,
     pack: &mut dyn Write,

@@ -53,6 +53,7 @@ pub(in crate::codex::remote::native) fn request(
     request.flush().into_bytes()
 }
 
+/// The capabilities that the client uses: the newest kind of report, side bands, and no progress.
 fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
     let report = if capabilities.has("report-status-v2") {
         "report-status-v2"
@@ -104,6 +105,7 @@ pub(in crate::codex::remote::native) fn read(
     }
 }
 
+/// Reads a report that begins with the next packet.
 fn read_report(
     packets: &mut Packets<impl Read>,
     updates: &[Update<'_>],
@@ -115,6 +117,8 @@ fn read_report(
     read_lines(packets, first, updates)
 }
 
+/// Reads a report that begins with the line `first`: the result of unpacking, and one line per ref.
+/// A line `option refname` names the ref that the server updated instead of the preceding one.
 fn read_lines(
     packets: &mut Packets<impl Read>,
     first: Vec<u8>,
