@@ -47,13 +47,16 @@
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection`, by its message; `sync::publish::isolation`, by pushing parts |
 //! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `Base` and `PushTarget` in `sync::remote_session` |
-//! | a request or a push is repeated | `sync::repeater`, for requests that only read; `sync::publish::retry`, for pushes |
-//! | a path is never published | `workspace::resolve::deny_list` collects the list; `scan::boundary` applies it |
+//! | a request or a push is repeated | `sync::repeater`, for requests that only read; the loop in `sync::publish` for pushes, with the delays of `sync::publish::retry`; one request is sent again after a login or a surprise in `codex::remote::native::{conversation, http}` |
+//! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
+//! | which layer of the configuration a value comes from | `config::layers`, in the order of `LayerKind` in `config::location` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
-//! | a token enters | `config` (`remote.token`, `remotes`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`; `codex::remote::credential` chooses |
+//! | a token enters | `config` (`remote.token`, `remotes`, `forge.token`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`: `codex::remote::credential` chooses; logins of `.netrc` and of git's helpers: `codex::remote::native::http::logins` |
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
+//! | a token is not sent | over plain http or to a rewritten URL: `codex::remote::context`; after a redirect: `codex::remote::native::http`, `forge::api` |
 //! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
+//! | a new forge | `forge`: the trait, its requirements, and `open`, which selects the implementation |
 //! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
