@@ -71,6 +71,13 @@ pub enum Event {
         #[schemars(with = "u64")]
         delay: Duration,
     },
+    /// The server rejected a push, and a part of its projects is pushed.
+    PushingPart {
+        /// The number of projects in the next push.
+        projects: usize,
+        /// The number of projects that change and are not known to be rejected.
+        of: usize,
+    },
     /// The server sent a message with a push that is not an error.
     ServerWords {
         /// The message, one string per line.

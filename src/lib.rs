@@ -44,7 +44,7 @@
 //! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | `plan` |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
-//! | the projects that are withheld because the server rejects them | `sync::publish::rejection`, by its message; `sync::publish::isolation`, by pushing parts |
+//! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
 //! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `Base` and `PushTarget` in `sync::remote_session` |
 //! | a request or a push is repeated | `sync::repeater`, for requests that only read; the loop in `sync::publish` for pushes, with the delays of `sync::publish::retry`; one request is sent again after a login or a surprise in `codex::remote::native::{conversation, http}` |

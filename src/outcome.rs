@@ -378,7 +378,7 @@ pub enum SyncError {
         /// The other projects of the push.
         others: Vec<ProjectName>,
     },
-    /// The server rejected each project by itself.
+    /// The server rejected each project by itself, with different messages.
     #[error("push to `{}` rejected by `{place}`: it rejects each of the {projects} projects", escaped(branch.as_bytes()))]
     AllRejected {
         /// The host or, for a local remote, the path.

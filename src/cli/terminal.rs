@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::paths::escaped;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
+use crate::text::pluralize;
 
 /// Standard output, which records its first write error. A closed pipe (`| head -1`) is not an
 /// error.
@@ -206,6 +207,12 @@ impl Terminal {
             } => {
                 format!(
                     "the push is not confirmed ({reason}); trying again, {attempt} of {of} tries used\n"
+                )
+            }
+            Event::PushingPart { projects, of } => {
+                format!(
+                    "the server rejected a push; pushing {projects} of {}\n",
+                    pluralize(*of, "project")
                 )
             }
             _ => return,

@@ -160,6 +160,7 @@ impl Reporter for Progress {
             }
             Event::Waiting
             | Event::Retrying { .. }
+            | Event::PushingPart { .. }
             | Event::ServerWords { .. }
             | Event::Warning { .. } => {
                 self.bars.lines.suspend(|| (self.print)(event));

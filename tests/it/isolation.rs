@@ -255,14 +255,54 @@ fn nothing_lands_if_isolation_is_off_or_the_run_is_atomic() {
 }
 
 #[test]
+fn rejected_project_does_not_keep_a_new_branch_from_being_created() {
+    for names in [["alpha", "p07"].as_slice(), &["p07"]] {
+        let sandbox = Sandbox::new();
+        let codex = sandbox.workspace(names, "");
+        for name in names {
+            sandbox.write(&format!("ws/{name}/README.md"), name);
+        }
+        codex.hook(
+            "pre-receive",
+            "read old new ref; git ls-tree -r --name-only $new | grep '^projects/p07/' >&2 && exit 1; exit 0",
+        );
+        let output = sandbox.run(SYNC);
+        let has_other = names.len() > 1;
+        assert_eq!(
+            output.code,
+            Some(if has_other { 1 } else { 5 }),
+            "{}",
+            output.stdout
+        );
+        let paths = codex.paths();
+        assert_eq!(
+            paths,
+            if has_other {
+                vec!["projects/alpha/README.md"]
+            } else {
+                vec![]
+            }
+        );
+    }
+}
+
+#[test]
 fn server_that_rejects_each_project_is_an_error() {
     let fifty = Fifty::with(&["alpha", "beta", "gamma"]);
-    fifty.update_hook("echo 'not today' >&2; exit 1");
+    fifty.update_hook("git diff --name-only $2 $3 | cut -d / -f 2 | xargs echo no >&2; exit 1");
     let document = fifty.sync(&[]).code(5).json();
     assert_eq!(document["error"]["kind"], "declined");
     assert_eq!(document["pushed"], false);
     assert_eq!(by_status(&document, "withheld").len(), 3);
-    assert_eq!(words(&document, "beta"), ["remote: not today"]);
+    assert_eq!(words(&document, "beta"), ["remote: no beta"]);
+    assert_eq!(fifty.pushes(), 4);
+
+    // The same message for all of them is about the push as a whole.
+    fifty.update_hook("echo 'not today' >&2; exit 1");
+    let output = fifty.sync(&[]).code(5);
+    assert_eq!(output.json()["error"]["causes"][0], "remote: not today");
+    assert_eq!(output.stdout.matches("not today").count(), 1);
+    assert_eq!(by_status(&output.json(), "failed").len(), 3);
     assert_eq!(fifty.pushes(), 4);
     assert_eq!(fifty.codex.subjects().len(), 1);
 }
@@ -306,6 +346,34 @@ fn only_changed_project_is_withheld_if_it_is_named() {
     let document = fifty.sync(&[]).code(5).json();
     assert_eq!(document["error"]["kind"], "declined");
     assert_eq!(fifty.pushes(), 1);
+}
+
+#[test]
+fn search_among_many_rejected_projects_ends_and_goes_on_in_the_next_run() {
+    let names: Vec<_> = (0..40).map(|number| format!("p{number:02}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let fifty = Fifty::with(&names);
+    // Every other project is rejected.
+    fifty.update_hook(
+        "git diff --name-only $2 $3 | grep -q '^projects/p.[13579]/' && exit 1; exit 0",
+    );
+    let document = fifty.sync(&[]).code(1).json();
+    assert_eq!((fifty.pushes(), &document["attempts"]), (64, &json!(64)));
+    let is_bad = |name: &&str| name.ends_with(['1', '3', '5', '7', '9']);
+    let synced = by_status(&document, "synced");
+    let withheld = by_status(&document, "withheld");
+    assert_eq!(synced.len() + withheld.len(), 40);
+    assert!(!synced.iter().any(is_bad), "{synced:?}");
+    let undecided = document["projects"].as_array().unwrap().iter();
+    let undecided = undecided.filter(|project| {
+        let message = project["error"]["message"].as_str();
+        message.is_some_and(|message| message.contains("the search for them has ended"))
+    });
+    assert!(undecided.count() > 0, "{document:#}");
+
+    let document = fifty.sync(&[]).code(1).json();
+    assert!(!by_status(&document, "synced").is_empty(), "{document:#}");
+    fifty.codex.assert_sound();
 }
 
 #[test]

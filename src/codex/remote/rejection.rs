@@ -83,7 +83,7 @@ const NOT_A_LOCK: [&str; 6] = [
 
 /// Messages of servers that accept no push to the branch from this user, whatever it contains. Some
 /// are the reason for the ref, others are lines of the server's message.
-const UNCONDITIONAL: [&str; 21] = [
+const UNCONDITIONAL: [&str; 22] = [
     // GitHub
     "GH006",
     "protected branch hook declined",
@@ -91,6 +91,7 @@ const UNCONDITIONAL: [&str; 21] = [
     "Changes must be made through the merge queue",
     "Cannot update this protected ref",
     "Cannot create ref due to creations being restricted",
+    "Required status check",
     "required status check",
     // GitLab
     "You are not allowed to push code to",

@@ -72,7 +72,15 @@ impl Run {
         session: &mut RemoteSession,
     ) -> Result<(), SyncError> {
         let mut planned = plan(request, session, &self.scanned)?;
-        planned.push_only(&self.isolation.next_push(&planned.changed()));
+        let changed = planned.changed();
+        let next = self.isolation.next_push(&changed);
+        if self.isolation.is_searching() && !next.is_empty() {
+            request.reporter.event(&Event::PushingPart {
+                projects: next.len(),
+                of: self.isolation.candidates(&changed).count(),
+            });
+        }
+        planned.push_only(&next);
         match self.planned.replace(planned) {
             Some(previous) => self.attempts.keep_plan(previous),
             None => self.warn_of_plan(request),

@@ -57,7 +57,7 @@ pub(super) fn isolate(
     if !may_be_about_all {
         return Ok(());
     }
-    if is_decided && changed.len() > 1 {
+    if is_decided && !isolation.has_one_message() {
         return Err(SyncError::AllRejected {
             place: session.transport.url().host_or_path(),
             branch: session.target.branch.clone(),
