@@ -15,7 +15,7 @@ pub enum Stage {
     Scan,
     /// Signing commits.
     Sign,
-    /// Writing commits into the temporary clone.
+    /// Writing commits into the clone.
     Commit,
     /// Sending the commits and waiting for the server's result.
     Push,
@@ -56,9 +56,9 @@ pub enum Event {
         /// The stage.
         stage: Stage,
     },
-    /// The run waits for another run on this machine that uses the same remote.
+    /// The run waits for another run on this machine that uses the same remote, clone or cache.
     Waiting,
-    /// The push did not land and is retried on top of the new tip.
+    /// The push did not land and is retried on top of the current tip.
     Retrying {
         /// The number of attempts so far.
         attempt: u32,

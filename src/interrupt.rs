@@ -68,8 +68,8 @@ impl Interrupt {
         Running(self.clone(), leader)
     }
 
-    /// Sends SIGTERM to every registered process group. On SIGKILL, git would leave its lock files
-    /// behind, which matters for a codex on this machine.
+    /// Sends SIGTERM to every registered process group, rather than SIGKILL: a killed git leaves its
+    /// lock files in a codex on this machine.
     pub(crate) fn end_children(&self) {
         for leader in self.groups().iter() {
             platform::ask_to_end(*leader);

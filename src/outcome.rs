@@ -182,14 +182,15 @@ pub enum ProjectOutcome {
     Withheld(Withheld),
     /// Withheld because another project failed or was withheld, and the run is atomic.
     WithheldByOthers,
-    /// Withheld because the server rejects the project. The message is the part that is about it.
+    /// Withheld because the server rejects the project. `words` has only the lines of the server's
+    /// message that are about this project.
     Rejected(Rejection),
     /// Withheld because the server rejects some of the projects, and the search for them ended
     /// before it was known whether this is one of them.
     Undecided,
     /// The sources could not be read, or the cache could not be written.
     Failed(ProjectError),
-    /// Planned, but the run ended before the commit was pushed.
+    /// The run ended before this project was published or pulled.
     NotLanded,
 }
 

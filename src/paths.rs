@@ -43,12 +43,12 @@ pub enum InvalidPath {
     #[error("the name has a `/`, a `\\` or a drive letter in it")]
     Separator,
     /// A name that no usual file system holds.
-    #[error("the name has more than {LONGEST_NAME} bytes")]
+    #[error("the name has more than {MAX_NAME} bytes")]
     TooLong,
 }
 
 /// The maximum length of a file name on Linux, in bytes. Other systems have similar limits.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 impl CodexPath {
     /// Checks `bytes`; one trailing `/` is accepted and dropped.
@@ -98,7 +98,7 @@ pub fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
 /// [`check_segment`], and no platform may read it as more than one name, or find it too long.
 pub(crate) fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     check_segment(name)?;
-    if name.len() > LONGEST_NAME {
+    if name.len() > MAX_NAME {
         return Err(InvalidPath::TooLong);
     }
     let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
@@ -178,7 +178,7 @@ pub fn resolved(path: &Path) -> PathBuf {
         // An absolute component replaces the path.
         let here = real.join(&component);
         match here.read_link() {
-            Ok(target) if links < MOST_LINKS => {
+            Ok(target) if links < MAX_LINKS => {
                 links += 1;
                 push(&mut pending, &target);
             }
@@ -189,7 +189,7 @@ pub fn resolved(path: &Path) -> PathBuf {
 }
 
 /// The maximum number of links in a chain, as in Linux.
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path
 /// may not exist yet.

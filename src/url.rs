@@ -198,11 +198,6 @@ impl RemoteUrl {
         self.url()?.port
     }
 
-    /// The user part, if it is the name of an ssh account.
-    pub fn ssh_user(&self) -> Option<&str> {
-        self.url().filter(|_| self.is_ssh())?.user.as_deref()
-    }
-
     /// The host, with the port if the URL has one; for a local remote, the path.
     pub fn host_or_path(&self) -> String {
         match (self.host(), self.port()) {

@@ -281,7 +281,7 @@ fn rejection_hints(
             .collect();
     }
 
-    if rejection.kind == RejectionKind::Unconditional {
+    if rejection.kind == RejectionKind::BranchClosed {
         return vec![protected_branch_hint()];
     }
     if rejection.kind == RejectionKind::SignatureRequired {

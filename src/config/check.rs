@@ -11,7 +11,7 @@ use super::tree::{Map, Node, NodeValue, key_path};
 use super::{compat, variables};
 
 /// The greatest number of errors that are reported for one layer.
-const MOST: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// Interprets keys without a value. `NAME:` below `projects` becomes an empty project, and any
 /// other known key is removed. Unknown keys are kept, so that they are reported.
@@ -64,10 +64,10 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
     remove_invalid_scalars(tree, &mut found);
 
     found.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-    if let Some(first) = found.get(MOST) {
-        let more = Problem::new(format!("only the first {MOST} errors are shown"));
+    if let Some(first) = found.get(MAX_PROBLEMS) {
+        let more = Problem::new(format!("only the first {MAX_PROBLEMS} errors are shown"));
         let more = first.origin.iter().fold(more, |more, at| more.at(at));
-        found.truncate(MOST);
+        found.truncate(MAX_PROBLEMS);
         found.push(more);
     }
     problems.extend(found);
@@ -77,7 +77,7 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
 /// everything if there are too many. The parser stops at the first error, so it is run again after
 /// each removal.
 fn remove_invalid_scalars(tree: &mut Node, problems: &mut Vec<Problem>) {
-    for _ in 0..=MOST {
+    for _ in 0..=MAX_PROBLEMS {
         let Err(error) = RawConfig::deserialize(&tree.to_value()) else {
             return;
         };

@@ -46,7 +46,7 @@ impl fmt::Display for LayerKind {
 pub enum Location {
     /// The built-in defaults.
     Default,
-    /// The git remote of the workspace.
+    /// Detected from the git remote of the workspace's own repository.
     Detected,
     /// A configuration file.
     File(PathBuf),
@@ -106,7 +106,7 @@ pub(crate) enum Authority {
 
 impl Authority {
     /// Whether the user or the run is responsible, rather than a checkout.
-    pub(crate) fn is_users(self) -> bool {
+    pub(crate) fn is_user_or_run(self) -> bool {
         matches!(self, Self::User | Self::Run)
     }
 }
@@ -137,7 +137,7 @@ impl Origin {
         }
     }
 
-    /// The same source as a whole.
+    /// The same source, without line and column.
     pub(crate) fn without_position(&self) -> Self {
         Self {
             source: self.source.clone(),

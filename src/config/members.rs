@@ -141,7 +141,7 @@ fn unnamed_directories(
     let workspace = resolved(&loader.root);
     let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| resolved(root)).collect();
     let list = layers.list(&["workspace", "members"]);
-    let is_users = list.is_some_and(|list| list.at.source.authority().is_users());
+    let is_user_or_run = list.is_some_and(|list| list.at.source.authority().is_user_or_run());
 
     let mut unnamed = Vec::new();
     let matched = member_search::member_directories(&loader.root, layers, None, diagnostics);
@@ -150,7 +150,7 @@ fn unnamed_directories(
             continue;
         }
         let real = resolved(&directory);
-        if is_users || real.starts_with(&workspace) {
+        if is_user_or_run || real.starts_with(&workspace) {
             unnamed.push(directory);
         } else if !named_roots.contains(&real) {
             let name = directory.file_name().unwrap_or_default().to_string_lossy();

@@ -50,7 +50,7 @@ impl<'r> Ownership<'r> {
         let between = file
             .ancestors()
             .take_while(|path| !holders.contains(path))
-            .take(MOST_BETWEEN);
+            .take(MAX_BETWEEN);
         // The directories of a file outside all holders do not belong to the workspace.
         let is_inside = holders.iter().any(|holder| file.starts_with(holder));
         let parts: Vec<&Path> = if is_inside {
@@ -147,7 +147,7 @@ impl<'r> Ownership<'r> {
 }
 
 /// The greatest number of directories between a file and the directory that holds its `.fractary`.
-const MOST_BETWEEN: usize = 8;
+const MAX_BETWEEN: usize = 8;
 
 /// Whether an entry of `safe.directory` includes `directory`, a resolved path. As in git, `*`
 /// includes every directory, `path/*` every directory below `path`, `.` the current directory, and

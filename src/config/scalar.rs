@@ -71,7 +71,7 @@ impl FromText for u64 {
 
 /// The greatest duration. A longer one makes no sense for a server, and this one cannot overflow a
 /// clock.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl FromText for Duration {
     const EXPECTED: &'static str = "a duration of at most 24h, such as `30s` or `5m`";
@@ -79,7 +79,7 @@ impl FromText for Duration {
     fn from_text(text: &str) -> Option<Self> {
         humantime::parse_duration(text)
             .ok()
-            .filter(|duration| *duration <= LONGEST)
+            .filter(|duration| *duration <= MAX_DURATION)
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
         let longest = Duration::from_text("24h");
         assert_eq!(
             (longest, Duration::from_text("86401s")),
-            (Some(LONGEST), None)
+            (Some(MAX_DURATION), None)
         );
         assert_eq!(Duration::from_text("18446744073709551615s"), None);
         assert_eq!(

@@ -52,7 +52,8 @@ pub(crate) struct Class {
 }
 
 impl Alternative {
-    /// Its segments. A trailing `**` is [`Segment::Any`] here.
+    /// The segments. A trailing `**` is stored as [`Segment::Any`], and [`Self::is_subtree`] is then
+    /// true.
     pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
     }
@@ -84,7 +85,7 @@ impl Alternative {
         1 << self.segments.len()
     }
 
-    /// Adds the states that are reached without a name: `**` matches none, too.
+    /// Adds the states that follow a `**`, because `**` can match zero names.
     fn closed(&self, states: u64) -> u64 {
         states | ((states & self.deep) << 1)
     }
@@ -273,7 +274,7 @@ impl Class {
     }
 }
 
-/// A character, or a byte that is not part of one.
+/// `Ok` is a character, `Err` one byte that is not valid UTF-8.
 type Character = Result<char, u8>;
 
 fn characters(name: &[u8]) -> Vec<Character> {

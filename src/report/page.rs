@@ -26,7 +26,7 @@ const SCRIPT: &str = include_str!("../../templates/status.js");
 /// The number of warnings that are shown without `-v`.
 const MAX_WARNINGS: usize = 100;
 
-/// Renders the page of a run that ended without an error of its own.
+/// Renders the page of a run whose `failure` is `None`.
 ///
 /// `errors` returns the error of a project. `now` is the time that the page shows as its own, in
 /// seconds since the epoch. `all` shows long lists in full.

@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::workspace::Timeouts;
 
 /// The longest delay that a server can request (`Retry-After`). A longer one is an error instead.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Repeats a request a few times if the server is temporarily unavailable or the connection breaks.
 /// The request must only read, because it may be processed more than once.
@@ -48,7 +48,7 @@ impl Repeater {
                 result => return result,
             };
             let requested = error.advice.retry_after.unwrap_or_default();
-            let Some(delay) = delays.next().filter(|_| requested <= LONGEST_WAIT) else {
+            let Some(delay) = delays.next().filter(|_| requested <= MAX_WAIT) else {
                 return Err(error);
             };
             let delay = delay.max(requested);

@@ -2,8 +2,9 @@
 //! codex a project owns.
 //!
 //! A project owns a path of the codex when it lies under its `to` and the source that would be
-//! published there is matched by its include or a mapping and by no exclude; nothing else is ever
-//! touched. Everything here is pure and works on `/`-separated bytes.
+//! published there is matched by its include or a mapping and by no exclude. No other path is
+//! changed, except that `prune` deletes unclaimed files under `to`. Everything here is pure and
+//! works on `/`-separated bytes.
 
 use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};

@@ -20,8 +20,8 @@ pub struct Lister<'r> {
 }
 
 impl<'r> Lister<'r> {
-    /// Lists below the tree `root`, which is `None` for an empty codex. `read` returns the bytes of
-    /// a tree.
+    /// Creates a lister for the root tree `root`; `None` is an empty codex. `read` returns the bytes
+    /// of a tree.
     pub fn new(
         read: &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
         root: Option<ObjectId>,

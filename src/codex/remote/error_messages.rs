@@ -4,8 +4,8 @@
 use super::server_message::{is_of_server, is_progress, marked, server_words};
 use crate::codex::remote::error::RemoteErrorKind;
 
-/// PackParts of the messages of git and ssh (C locale) with the cause that they show. The first
-/// match counts.
+/// Parts of the messages of git and ssh (C locale), with the cause that they show. The first match
+/// counts.
 const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),

@@ -3,10 +3,10 @@
 //!
 //! A new transport implements [`Transport`] in a file or folder here, and gets a name in
 //! [`TransportChoice`] and an arm in [`open`]. It stores a `RemoteContext` (remote, credential,
-//! shared error and ref parsing) and maps its failures to
-//! [`RemoteErrorKind`](error::RemoteErrorKind), which alone decides retries, the outcome of a push,
-//! and hints. A name in `tests/it/support/transport.rs` makes every test run on it. For users, its
-//! name is documented in `defaults.yaml`, in the schema (`config::choices`) and in the README.
+//! shared error and ref parsing). It maps its failures to
+//! [`RemoteErrorKind`](error::RemoteErrorKind), and the reasons of rejected pushes to
+//! [`RejectionKind`]; these two decide retries, the outcome of a push, and hints. A name in `tests/it/support/transport.rs` makes every test run on it. For users, its
+//! name is documented in `defaults.yaml`, in the schema (`config::enums`) and in the README.
 
 mod context;
 pub(crate) mod credential;

@@ -16,7 +16,7 @@ pub(in crate::codex) type RefLines = [(String, String)];
 /// The refs that are requested from a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codex) enum WantedRefs<'b> {
-    /// HEAD, the branch that is synced if it is named, and other branches.
+    /// HEAD, the synced branch (if one is named), and the other branches.
     Some(Option<&'b str>, &'b [String]),
     /// HEAD and all branches.
     AllBranches,

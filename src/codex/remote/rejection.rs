@@ -34,7 +34,7 @@ pub enum RejectionKind {
     Declined,
     /// The server accepts no push to this branch, whatever it contains: the branch is protected,
     /// or the server cannot write it.
-    Unconditional,
+    BranchClosed,
     /// The server requires signatures, or other ones, on the commits.
     SignatureRequired,
     /// The server does not accept a request of this size.
@@ -234,7 +234,7 @@ pub(super) fn kind(reason: &str, lines: &[String]) -> RejectionKind {
         || UNCONDITIONAL.iter().any(|sign| says(sign))
         || lines.iter().any(|line| is_gitolite_branch_rule(line))
     {
-        RejectionKind::Unconditional
+        RejectionKind::BranchClosed
     } else if reason.contains("unpack") && says("pack exceeds maximum") {
         RejectionKind::TooLarge
     } else if SIGNATURE.iter().any(|sign| says(sign)) {
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn kind_depends_on_the_reason_and_the_lines() {
         use RejectionKind::{
-            Declined, Locked, Outdated, SignatureRequired, TooLarge, Unconditional,
+            BranchClosed, Declined, Locked, Outdated, SignatureRequired, TooLarge,
         };
         let lock = "remote: error: cannot lock ref 'refs/heads/main': Unable to create 'main.lock': File exists.";
         let directory = "remote: error: cannot lock ref 'refs/heads/a/b': 'refs/heads/a' exists; cannot create 'refs/heads/a/b'";
@@ -310,7 +310,7 @@ mod tests {
             (
                 "[remote rejected] (failed to update ref)",
                 directory,
-                Unconditional,
+                BranchClosed,
             ),
             ("[remote rejected] (stale info)", "", Declined),
             (
@@ -322,34 +322,34 @@ mod tests {
             (
                 "[remote rejected] (protected branch hook declined)",
                 "",
-                Unconditional,
+                BranchClosed,
             ),
             (
                 "[remote rejected] (prohibited by Gerrit: not permitted: update)",
                 "",
-                Unconditional,
+                BranchClosed,
             ),
             (
                 "[remote rejected] (deny updating a hidden ref)",
                 "",
-                Unconditional,
+                BranchClosed,
             ),
             (
                 "[remote rejected] (unsupported object format)",
                 "",
-                Unconditional,
+                BranchClosed,
             ),
-            ("[remote rejected] (hook declined)", gitolite, Unconditional),
+            ("[remote rejected] (hook declined)", gitolite, BranchClosed),
             ("[remote rejected] (hook declined)", path_rule, Declined),
             (
                 "[remote rejected] (pre-receive hook declined)",
                 gitlab,
-                Unconditional,
+                BranchClosed,
             ),
             (
                 "[remote rejected] (push declined due to repository rule violations)",
                 pull_request,
-                Unconditional,
+                BranchClosed,
             ),
             (
                 "[remote rejected] (push declined due to repository rule violations)",
@@ -364,7 +364,7 @@ mod tests {
             (
                 "[remote rejected] (TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch.)",
                 "",
-                Unconditional,
+                BranchClosed,
             ),
             ("[remote rejected] (Internal Server Error)", "", Declined),
             ("[remote rejected] (unpacker error)", "", Declined),

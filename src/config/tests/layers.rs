@@ -153,8 +153,8 @@ const LAYERS: [LayerKind; 6] = [
     LayerKind::Flags,
 ];
 
-/// A world in which the layers of `set` give project `p` a limit and an exclude, each its own
-/// number.
+/// A world in which each layer of `set` sets `delete_guard.files` and one exclude for project `p`.
+/// Both contain the index of the layer.
 fn layered(set: &[bool]) -> World {
     let body = |layer: usize| {
         if set[layer] {

@@ -270,7 +270,7 @@ fn after_rejection(rejection: Rejection, has_moved: bool) -> PushOutcome {
         RejectionKind::TooLarge => PushOutcome::Rejected(rejection),
         _ if has_moved => PushOutcome::BranchMoved(Setback::Rejected(rejection)),
         RejectionKind::Declined
-        | RejectionKind::Unconditional
+        | RejectionKind::BranchClosed
         | RejectionKind::SignatureRequired => PushOutcome::Rejected(rejection),
         RejectionKind::Locked | RejectionKind::Outdated => {
             PushOutcome::RetryableFailure(Setback::Rejected(rejection))

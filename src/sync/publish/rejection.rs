@@ -34,7 +34,7 @@ pub(super) fn isolate(
         RejectionKind::SignatureRequired => {
             !named.is_empty() && named.len() < committed.commits.len()
         }
-        RejectionKind::Unconditional | RejectionKind::Outdated | RejectionKind::Locked => false,
+        RejectionKind::BranchClosed | RejectionKind::Outdated | RejectionKind::Locked => false,
     };
     let isolates = request.workspace.on_declined == OnDeclined::Isolate && !request.atomic;
     if !isolates || !is_about_projects || committed.commits.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::push::Setback;
-use crate::sync::repeater::LONGEST_WAIT;
+use crate::sync::repeater::MAX_WAIT;
 
 /// How often a push is tried again if it failed while the tip stayed the same.
 const SAME_TIP_TRIES: u32 = 2;
@@ -45,7 +45,7 @@ impl Retries {
             .next()?;
 
         let min_delay = setback.min_delay(self.at_same_tip);
-        let is_possible = self.at_same_tip <= SAME_TIP_TRIES && min_delay <= LONGEST_WAIT;
+        let is_possible = self.at_same_tip <= SAME_TIP_TRIES && min_delay <= MAX_WAIT;
         is_possible.then(|| delay.max(min_delay))
     }
 }

@@ -62,9 +62,9 @@ pub(super) fn resolve(
     list
 }
 
-/// The private paths of the project or workspace at `root`: its cache, its `.fractary` directory,
-/// and the targets of links whose names are private. Such a target can be anywhere, also in the
-/// root of another project.
+/// The private paths of the project or workspace at `root`: its default cache, its `.fractary`
+/// directory, and the targets of these links: `.git`, private names in `.fractary`, and all entries
+/// of `.fractary/env`. Such a target can be anywhere, also in the root of another project.
 fn private_paths(root: &Path) -> DenyList {
     let mut list = DenyList::default();
     let git = root.join(".git");

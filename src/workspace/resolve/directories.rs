@@ -12,7 +12,7 @@ pub(super) const FRACTARY_DIR: &str = ".fractary";
 
 /// The directories of the workspace.
 pub(super) struct Directories {
-    /// The directory of recorded state.
+    /// `state.dir`: the directory with the record of the last sync of each project.
     pub(super) state: PathBuf,
     /// The state directory that all runs of the user on this machine share.
     pub(super) shared_state: PathBuf,
@@ -103,9 +103,9 @@ pub(super) fn check(
     } else {
         let is_default_state =
             key == "state.dir" && origin.is_none() && configuration.state_home.is_some();
-        let is_users = origin.is_some_and(|at| at.source.authority().is_users());
+        let is_user_or_run = origin.is_some_and(|at| at.source.authority().is_user_or_run());
         let is_inside = real.starts_with(resolved(allowed)) || real.starts_with(&workspace);
-        if is_default_state || is_users || is_inside {
+        if is_default_state || is_user_or_run || is_inside {
             return;
         }
 
@@ -124,9 +124,9 @@ pub(super) fn check(
     findings.error(problem.key(key).maybe_at(given));
 }
 
-/// Whether files of the codex must never be written to `directory`: the workspace itself, its
-/// `.fractary` directory, the variables in there, and git's directories, because a file there could
-/// be a hook that git runs. Both paths are resolved.
+/// Whether `directory` is reserved, so that no file of the codex may be written to it: the root of
+/// the workspace, `.fractary`, `.fractary/env`, or a directory inside a `.git`. A file that is
+/// written there could become a hook or configuration. Both paths are resolved.
 fn is_reserved(directory: &Path, workspace: &Path) -> bool {
     let Ok(below) = directory.strip_prefix(workspace) else {
         return false;

@@ -159,7 +159,7 @@ fn is_github_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(allowed) && !text.starts_with(['.', '-'])
 }
 
-/// The variables that are not set and from which a token for this remote would come.
+/// The unset variables that a token for this remote refers to.
 fn unset_token_variables(
     configuration: &Configuration,
     url: &RemoteUrl,

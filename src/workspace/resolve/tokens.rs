@@ -122,11 +122,11 @@ fn pinned_host(configuration: &Configuration, authority: Authority) -> Option<(T
         let mut nodes = pins.iter().map(|candidate| candidate.node);
         nodes.find(|node| is_wanted(&node.at))
     };
-    let is_users = |at: &Origin| at.source.authority().is_users();
+    let is_user_or_run = |at: &Origin| at.source.authority().is_user_or_run();
     let pin = match authority {
-        Authority::User => first(&is_users),
+        Authority::User => first(&is_user_or_run),
         Authority::Workspace => first(&|at| at.source.layer != LayerKind::User),
-        Authority::Run | Authority::BuiltIn => first(&is_users).or_else(|| first(&|_| true)),
+        Authority::Run | Authority::BuiltIn => first(&is_user_or_run).or_else(|| first(&|_| true)),
     }?;
     Some((pin.as_text()?.trim().parse().ok()?, pin.at.clone()))
 }
@@ -208,8 +208,8 @@ pub(super) fn for_forge(
     findings: &mut Findings,
 ) -> ForgeTokens {
     let chosen_at = configuration.origin_of(&["forge", "api"]);
-    let is_users = chosen_at.is_none_or(|at| at.source.authority().is_users());
-    let is_trusted = is_users || api.is_none_or(|api| is_api_of_host(api, url));
+    let is_user_or_run = chosen_at.is_none_or(|at| at.source.authority().is_user_or_run());
+    let is_trusted = is_user_or_run || api.is_none_or(|api| is_api_of_host(api, url));
 
     let mut tokens = ForgeTokens {
         takes_remote_token: is_trusted && is_remote_token_for_api(configuration, url),
@@ -286,8 +286,9 @@ pub(super) fn allow_insecure(
 ) -> bool {
     let allowed = configuration.raw.remote.allow_insecure;
     let origin = configuration.origin_of(&["remote", "allow_insecure"]);
-    let is_users = origin.is_some_and(|at| at.source.authority().is_users());
+    let is_user_or_run = origin.is_some_and(|at| at.source.authority().is_user_or_run());
     let has_token =
         tokens.of_remote.is_some() || tokens.of_repository.is_some() || url.credentials().is_some();
-    with_default(allowed, "remote.allow_insecure") && (is_users || (has_token && !tokens.has_users))
+    with_default(allowed, "remote.allow_insecure")
+        && (is_user_or_run || (has_token && !tokens.has_users))
 }

@@ -414,7 +414,7 @@ impl Conversation {
             self.notes.note_length_required();
             result = once(self, &mut messages);
         }
-        if let Err(Failure::Surprise(what)) = &result {
+        if let Err(Failure::ContradictsNotes(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
             self.notes.distrust();
             self.services.receive = None;
@@ -535,7 +535,7 @@ impl Conversation {
         mut request: impl FnMut(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut result = request(self);
-        if let Err(Failure::Surprise(what)) = &result {
+        if let Err(Failure::ContradictsNotes(what)) = &result {
             tracing::debug!(what, "the server is not as remembered");
             self.notes.distrust();
             self.forget_session();

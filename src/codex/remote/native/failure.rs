@@ -36,7 +36,7 @@ pub(super) enum Failure {
     NeedsGit(String),
     /// A response that contradicts the remembered capabilities of the server.
     #[error("unexpected response: {0}")]
-    Surprise(String),
+    ContradictsNotes(String),
 }
 
 impl Failure {
@@ -97,7 +97,7 @@ impl Failure {
             Self::NotGit => Some(RemoteErrorKind::ServerFailure),
             Self::Rejected { .. } | Self::LengthRequired => Some(RemoteErrorKind::RequestRefused),
             Self::Complete(error) => Some(error.kind),
-            Self::NeedsGit(_) | Self::Surprise(_) => None,
+            Self::NeedsGit(_) | Self::ContradictsNotes(_) => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::object::ObjectId;
 const HEAD: &[u8] = b"fractary-codex trees 1\n";
 /// The maximum size of the file. Above it, a fetch costs little in comparison, and removes unused
 /// trees.
-const MOST_BYTES: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 
 /// The kept trees of one remote.
 pub(super) struct KeptTrees {
@@ -112,7 +112,7 @@ impl KeptTrees {
         parts.add_new(store, tip);
         // A history that is cut in several places, or not at all, is rare.
         let cut = match (shallow.first(), shallow.len()) {
-            (Some(cut), 1) if parts.length() <= MOST_BYTES => *cut,
+            (Some(cut), 1) if parts.length() <= MAX_BYTES => *cut,
             _ => return self.forget(),
         };
         let directory = self.path.parent().unwrap_or(&self.path);

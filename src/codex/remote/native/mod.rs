@@ -273,7 +273,7 @@ fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
             let detail = vec![failure.to_string()];
             (RemoteErrorKind::ServerFailure, detail, None)
         }
-        Failure::NeedsGit(reason) | Failure::Surprise(reason) => {
+        Failure::NeedsGit(reason) | Failure::ContradictsNotes(reason) => {
             (RemoteErrorKind::Other, vec![reason], None)
         }
     };
@@ -453,7 +453,7 @@ impl Native {
             }
             Failure::Complete(_)
             | Failure::NotGit
-            | Failure::Surprise(_)
+            | Failure::ContradictsNotes(_)
             | Failure::LengthRequired => {}
         }
         let error = error(&self.context, failure);

@@ -13,8 +13,8 @@ use crate::record::{self, RecordReader};
 const HEAD: &str = "fractary-codex server 2";
 /// The time in seconds after which a note is discarded.
 const LIFETIME: i64 = 24 * 60 * 60;
-/// The maximum size of a note in bytes.
-const MOST_LINES: usize = 100;
+/// The capabilities of a service are only kept if there are at most so many.
+const MAX_LINES: usize = 100;
 
 /// The location of the notes.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl ServerNotes {
             Service::ReceivePack => true,
         };
         let lines = is_useful.then(|| capabilities.lines.clone());
-        let lines = lines.filter(|lines| lines.len() <= MOST_LINES);
+        let lines = lines.filter(|lines| lines.len() <= MAX_LINES);
         let slot = self.note.slot(service);
         if *slot != lines {
             *slot = lines;

@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The interval at which the end of a program is checked.
 const TICK: Duration = Duration::from_millis(5);
 /// The maximum number of bytes of standard error that are kept.
-const MOST_STDERR: u64 = 256 << 10;
+const MAX_STDERR: u64 = 256 << 10;
 
 /// The program that runs services.
 pub(super) struct ServiceProgram {
@@ -325,7 +325,7 @@ fn has_reader_ended(error: &io::Error) -> bool {
 
 /// Collects the lines that a program prints. Progress is split at its carriage returns.
 fn listen(stream: impl Read, lines: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.take(MOST_STDERR));
+    let mut reader = BufReader::new(stream.take(MAX_STDERR));
     let mut line = Vec::new();
     while io::BufRead::read_until(&mut reader, b'\n', &mut line).is_ok_and(|count| count > 0) {
         let text = String::from_utf8_lossy(&line);

@@ -31,7 +31,7 @@ use crate::workspace::Remote;
 
 /// The maximum length of the body of a response, in bytes. A page of 100 pull requests, each with a
 /// description of the maximum length, is smaller.
-const MOST_BYTES: u64 = 32 << 20;
+const MAX_BYTES: u64 = 32 << 20;
 
 /// A client for one server.
 pub(crate) struct HttpClient {
@@ -153,8 +153,8 @@ impl HttpClient {
         let (head, is_whole) = connection.exchange(&head, &mut body)?;
         let mut text = Vec::new();
         let mut rest = connection.body(&head)?;
-        (&mut rest).take(MOST_BYTES).read_to_end(&mut text)?;
-        if text.len() as u64 == MOST_BYTES {
+        (&mut rest).take(MAX_BYTES).read_to_end(&mut text)?;
+        if text.len() as u64 == MAX_BYTES {
             return Err(Failure::invalid("the response is too long"));
         }
         let is_reusable = rest.is_reusable() && is_whole;

@@ -6,11 +6,11 @@ use std::io::{self, BufRead, Read, Write};
 use crate::codex::remote::native::failure::Failure;
 
 /// The maximum length of a head.
-const MOST_HEAD_BYTES: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The maximum number of fields in a head.
-const MOST_HEADERS: usize = 128;
+const MAX_HEADERS: usize = 128;
 /// The maximum length of a line between chunks.
-const MOST_CHUNK_LINE: u64 = 4096;
+const MAX_CHUNK_LINE: u64 = 4096;
 
 /// The head of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,8 +81,8 @@ impl Head {
 /// Reads the head of the final response. Interim responses (1xx) are skipped.
 pub(super) fn read_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
     /// The maximum number of interim responses.
-    const MOST_INTERIM: usize = 16;
-    for _ in 0..MOST_INTERIM {
+    const MAX_INTERIM: usize = 16;
+    for _ in 0..MAX_INTERIM {
         let head = read_one_head(stream)?;
         if !(100..200).contains(&head.status) {
             return Ok(head);
@@ -98,7 +98,7 @@ fn read_one_head(stream: &mut impl BufRead) -> Result<Head, Failure> {
         if let Some(head) = parse_head(&bytes)? {
             return Ok(head);
         }
-        let room = MOST_HEAD_BYTES.saturating_sub(bytes.len()) as u64;
+        let room = MAX_HEAD_BYTES.saturating_sub(bytes.len()) as u64;
         let read = stream.take(room).read_until(b'\n', &mut bytes)?;
         match read {
             0 if room == 0 => return Err(Failure::invalid("the head of the response is too long")),
@@ -113,7 +113,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
     if !bytes.ends_with(b"\n") {
         return Ok(None);
     }
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response
         .parse(bytes)
@@ -197,7 +197,7 @@ impl<S: BufRead> ResponseBody<S> {
         let size = u64::from_str_radix(size, 16).ok().filter(|_| digits);
         self.state = match size {
             Some(0) => {
-                for _ in 0..MOST_HEADERS {
+                for _ in 0..MAX_HEADERS {
                     if self.line()?.is_empty() {
                         self.state = BodyState::Ended;
                         return Ok(());
@@ -215,7 +215,7 @@ impl<S: BufRead> ResponseBody<S> {
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         (&mut self.stream)
-            .take(MOST_CHUNK_LINE)
+            .take(MAX_CHUNK_LINE)
             .read_until(b'\n', &mut line)?;
         if !line.ends_with(b"\n") {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -38,11 +38,11 @@ use proxy::Proxy;
 use tls::Trust;
 
 /// The maximum length of the quoted text of an error response.
-const MOST_QUOTED: u64 = 4096;
+const MAX_QUOTED: u64 = 4096;
 /// The maximum length of the rest of a response that is read in order to use the connection again.
-const MOST_LEFT: u64 = 64 << 10;
+const MAX_LEFT: u64 = 64 << 10;
 /// The maximum number of redirects, as for git with curl.
-const MOST_REDIRECTS: usize = 20;
+const MAX_REDIRECTS: usize = 20;
 
 /// Keys `http.NAME` of git's configuration that only git supports. Those of TLS apply to https
 /// only.
@@ -125,7 +125,7 @@ impl Http {
     /// Repeats a request until its final response: with a login after a 401, at another address
     /// after a redirect.
     fn call(&mut self, mut call: Call<'_>, read: ResponseReader<'_>) -> Result<(), Failure> {
-        for _ in 0..MOST_REDIRECTS {
+        for _ in 0..MAX_REDIRECTS {
             let (head, is_whole) = self.send(&mut call)?;
             match head.status {
                 200 => {
@@ -336,7 +336,7 @@ impl Http {
                 Ok(())
             }
             _ if call.method != "GET" && !self.greeted.contains(&call.service) => {
-                Err(Failure::Surprise(format!("status {}", head.status)))
+                Err(Failure::ContradictsNotes(format!("status {}", head.status)))
             }
             _ => {
                 let target = self.context.leads_to(location);
@@ -373,7 +373,7 @@ impl Http {
         };
         let mut body = connection.body(head)?;
         read(&mut BufReader::new(&mut body))?;
-        let left = std::io::copy(&mut (&mut body).take(MOST_LEFT), &mut std::io::sink());
+        let left = std::io::copy(&mut (&mut body).take(MAX_LEFT), &mut std::io::sink());
         let is_reusable = left.is_ok() && body.is_reusable() && is_whole;
         self.connection = is_reusable.then_some(connection);
         Ok(())
@@ -387,10 +387,10 @@ impl Http {
             return Failure::LengthRequired;
         }
         // A request that is too large is so for any server.
-        let is_surprise = call.method == "POST" && status < 429 && status != 413;
-        if is_surprise && !self.greeted.contains(&call.service) {
+        let contradicts_notes = call.method == "POST" && status < 429 && status != 413;
+        if contradicts_notes && !self.greeted.contains(&call.service) {
             self.connection = None;
-            return Failure::Surprise(format!("status {status}"));
+            return Failure::ContradictsNotes(format!("status {status}"));
         }
         if let (407, Some(proxy)) = (status, &self.proxy) {
             return proxy.rejection(head);
@@ -445,7 +445,7 @@ impl Http {
             return lines;
         };
         let mut text = Vec::new();
-        let complete = (&mut body).take(MOST_QUOTED).read_to_end(&mut text).is_ok();
+        let complete = (&mut body).take(MAX_QUOTED).read_to_end(&mut text).is_ok();
         let is_reusable = complete && body.is_reusable() && is_whole;
         self.connection = is_reusable.then_some(connection);
         let content_type = head.header("content-type").unwrap_or_default();

@@ -8,9 +8,9 @@ use crate::codex::remote::refs::Refs;
 
 /// The maximum size of a list of refs (about four million refs), so that a hostile server cannot
 /// exhaust the memory.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 /// The maximum size of a list of capabilities.
-const MOST_CAPABILITY_BYTES: usize = 1 << 20;
+const MAX_CAPABILITY_BYTES: usize = 1 << 20;
 
 /// A service of a git server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +116,7 @@ pub(in crate::codex::remote::native) fn read(
 /// Reads the capabilities of version 2, one per line. Refs are requested later.
 fn read_v2(packets: &mut Packets<impl Read>) -> Result<Advertisement, Failure> {
     let mut lines = Vec::new();
-    let mut size = Size::up_to(MOST_CAPABILITY_BYTES);
+    let mut size = Size::up_to(MAX_CAPABILITY_BYTES);
     while let Some(line) = packets.text()? {
         size.add(&line)?;
         lines.push(line);
@@ -202,7 +202,7 @@ pub(super) struct Size {
 impl Size {
     /// The limit for a list of refs.
     pub(super) fn of_ref_list() -> Self {
-        Self::up_to(MOST_BYTES)
+        Self::up_to(MAX_BYTES)
     }
 
     /// A limit of `most` bytes.

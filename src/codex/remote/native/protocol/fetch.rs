@@ -153,7 +153,7 @@ fn read_v2(
 /// Reads lines `shallow ID` and `unshallow ID`, up to the end of their section.
 fn read_boundary(packets: &mut Packets<impl Read>) -> Result<ShallowBoundary, Failure> {
     /// The maximum number of shallow commits.
-    const MOST: usize = 1_000_000;
+    const MAX_SHALLOW: usize = 1_000_000;
     let mut boundary = ShallowBoundary::default();
     while let Some(line) = packets.text()? {
         let (list, id) = match line.split_once(' ') {
@@ -162,7 +162,7 @@ fn read_boundary(packets: &mut Packets<impl Read>) -> Result<ShallowBoundary, Fa
             _ => return Err(Failure::invalid("the server describes no shallow history")),
         };
         let id = ObjectId::from_hex(id)
-            .filter(|_| list.len() < MOST)
+            .filter(|_| list.len() < MAX_SHALLOW)
             .ok_or_else(|| Failure::invalid("the server describes no shallow history"))?;
         list.push(id);
     }

@@ -178,17 +178,17 @@ pub(in crate::codex::remote::native) struct Messages {
 
 impl Messages {
     /// The maximum number of bytes that are kept.
-    const MOST_BYTES: usize = 256 << 10;
+    const MAX_BYTES: usize = 256 << 10;
     /// The maximum number of lines that are kept.
-    const MOST_LINES: usize = 64 << 10;
+    const MAX_LINES: usize = 64 << 10;
 
     pub(in crate::codex::remote::native) fn add(&mut self, text: &[u8]) {
         for byte in text {
             match byte {
-                b'\n' if self.lines.len() < Self::MOST_LINES => self.end_line(),
+                b'\n' if self.lines.len() < Self::MAX_LINES => self.end_line(),
                 b'\n' => self.partial.clear(),
                 b'\r' => self.partial.clear(),
-                _ if self.bytes < Self::MOST_BYTES => {
+                _ if self.bytes < Self::MAX_BYTES => {
                     self.partial.push(*byte);
                     self.bytes += 1;
                 }
@@ -289,7 +289,7 @@ mod tests {
             (0..times).for_each(|_| messages.add(&text));
             let kept: usize = messages.into_lines().iter().map(String::len).sum();
             // Bytes that are not UTF-8 are replaced by three.
-            prop_assert!(kept <= 3 * Messages::MOST_BYTES);
+            prop_assert!(kept <= 3 * Messages::MAX_BYTES);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::codex::remote::native::failure::Failure;
 use crate::object::ObjectId;
 
 /// The maximum size of a report, which has a few lines for each ref.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no
 /// commit is overwritten.
@@ -99,7 +99,7 @@ pub(in crate::codex::remote::native) fn read(
             }
             Packet::Flush => return read_report(&mut Packets::new(&inner[..]), updates),
         }
-        if inner.len() > MOST_BYTES {
+        if inner.len() > MAX_BYTES {
             return Err(Failure::invalid("the report of the push does not end"));
         }
     }
