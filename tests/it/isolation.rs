@@ -166,18 +166,23 @@ fn projects_whose_paths_are_named_are_withheld_at_once() {
 
 #[test]
 fn projects_whose_commits_are_named_are_withheld_at_once() {
-    let fifty = Fifty::new();
-    fifty.update_hook(
-        "bad \"$@\" > named || exit 0\n\
-         echo 'error: GH013: Repository rule violations found for refs/heads/main.' >&2\n\
-         echo '- Push cannot contain secrets' >&2\n\
-         while read path; do echo \"- commit: $(git rev-list $2..$3 -- $path)\" >&2; done < named\n\
-         exit 1",
-    );
-    let document = fifty.sync(&[]).code(1).json();
-    fifty.assert_others_landed(&document);
-    assert_eq!(fifty.pushes(), 2);
-    assert_eq!(words(&document, "p22").len(), 3);
+    for rule in [
+        "Push cannot contain secrets",
+        "Commits must have verified signatures.",
+    ] {
+        let fifty = Fifty::new();
+        fifty.update_hook(&format!(
+            "bad \"$@\" > named || exit 0\n\
+             echo 'error: GH013: Repository rule violations found for refs/heads/main.' >&2\n\
+             echo '- {rule}' >&2\n\
+             while read path; do echo \"- commit: $(git rev-list $2..$3 -- $path)\" >&2; done < named\n\
+             exit 1",
+        ));
+        let document = fifty.sync(&[]).code(1).json();
+        fifty.assert_others_landed(&document);
+        assert_eq!(fifty.pushes(), 2);
+        assert_eq!(words(&document, "p22").len(), 3);
+    }
 }
 
 #[test]
@@ -426,6 +431,37 @@ fn size_limit_of_an_http_server_does_not_hold_up_small_pushes() {
     let error = &document["projects"][0]["error"];
     assert_eq!(error["kind"], "too-large", "{document:#}");
     world.codex.assert_sound();
+}
+
+#[test]
+fn lost_response_during_the_search_is_resolved() {
+    for (reaction, attempts) in [
+        (Reaction::LoseAnswer, 2),
+        (Reaction::Status(503, "later"), 3),
+    ] {
+        let world = World::builder()
+            .projects(&["alpha", "beta", "p07"])
+            .server(None)
+            .build();
+        world.codex.hook(
+            "update",
+            "git diff --name-only $2 $3 | grep '^projects/p07/' >&2 && exit 1; exit 0",
+        );
+        // The first push is rejected, and the response to the second one is lost.
+        let no_fault = Reaction::Before("true".to_owned());
+        world.server().fail(Stage::Push, no_fault, 1);
+        world.server().fail(Stage::Push, reaction.clone(), 1);
+        let document = world.run(SYNC).code(1).json();
+        assert_eq!(document["attempts"], attempts, "{reaction:?}");
+        assert_eq!(document["pushed"], true);
+        assert_eq!(by_status(&document, "withheld"), BTreeSet::from(["p07"]));
+        assert_eq!(
+            by_status(&document, "synced"),
+            BTreeSet::from(["alpha", "beta"])
+        );
+        assert_eq!(world.codex.subjects().len(), 3);
+        world.codex.assert_sound();
+    }
 }
 
 #[test]
