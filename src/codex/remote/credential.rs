@@ -28,8 +28,7 @@ pub(crate) struct Credential {
 impl Credential {
     /// The value of an `Authorization` header.
     pub(crate) fn authorization(&self) -> Secret {
-        let plain = format!("{}:{}", self.user, self.secret.reveal());
-        Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
+        basic(self.user.as_bytes(), self.secret.reveal().as_bytes())
     }
 
     /// All forms in which the secret can appear in the output of a child process.
@@ -53,6 +52,12 @@ impl Credential {
         .chain(user);
         traces.filter(|trace| !trace.is_empty()).collect()
     }
+}
+
+/// The value of an `Authorization` header of the scheme Basic. The parts need not be UTF-8.
+pub(in crate::codex) fn basic(user: &[u8], password: &[u8]) -> Secret {
+    let plain = [user, b":", password].concat();
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
 }
 
 /// Returns the credential for `remote`. The first of these counts: the URL itself, `remote.token`,

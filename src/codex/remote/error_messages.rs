@@ -172,7 +172,7 @@ pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
         .any(|line| line.contains("Could not read from remote repository"));
     let own: Vec<_> = lines
         .iter()
-        .filter(|line| unopened || !line.starts_with("remote:"))
+        .filter(|line| unopened || !is_of_server(line))
         .collect();
     let found = SIGNS
         .iter()

@@ -1,7 +1,7 @@
 //! Parses the output of `git push --porcelain`, and decides which rejections are temporary.
 
 use super::error_messages::{relevant_lines, status_of_push};
-use super::server_message::{is_of_server, server_words};
+use super::server_message::{is_of_server, mark, server_words};
 
 /// The reason for a rejected push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,25 +162,37 @@ fn verdict(reported: Option<(&str, &str, &str)>, stderr: &[String]) -> Option<Re
     }
 }
 
+/// Whether an HTTP status is about the pushed commits. Other statuses are about the request, and
+/// have their own errors.
+pub(super) fn is_status_of_contents(status: u16) -> bool {
+    matches!(status, 409 | 413 | 422)
+}
+
+/// The rejection of a push with such a status and the server's message `words`.
+pub(super) fn of_status(status: u16, words: Vec<String>) -> Rejection {
+    let (kind, reason) = match status {
+        413 => (
+            RejectionKind::TooLarge,
+            "HTTP 413: the push is larger than the server accepts".to_owned(),
+        ),
+        _ => (RejectionKind::Declined, format!("HTTP {status}")),
+    };
+    Rejection {
+        kind,
+        reason,
+        words,
+    }
+}
+
 /// A rejection that ended the connection before the server reported on the ref.
 fn unreported(stderr: &[String]) -> Option<RefResult> {
-    let rejected = |kind, reason: String| {
-        Some(RefResult::Rejected(Rejection {
-            kind,
-            reason,
-            words: server_words(stderr),
-        }))
-    };
-    match status_of_push(stderr) {
-        Some(413) => {
-            let reason = "HTTP 413: the push is larger than the server accepts".to_owned();
-            rejected(RejectionKind::TooLarge, reason)
+    let rejection = match status_of_push(stderr) {
+        Some(status) if is_status_of_contents(status) => {
+            Some(of_status(status, server_words(stderr)))
         }
-        Some(status @ (409 | 422)) => rejected(RejectionKind::Declined, format!("HTTP {status}")),
-        // Other statuses are about the request, not about the pushed commits, and have their own
-        // errors.
-        Some(_) | None => aborted_by_hook(stderr).map(RefResult::Rejected),
-    }
+        _ => aborted_by_hook(stderr),
+    };
+    rejection.map(RefResult::Rejected)
 }
 
 /// A rejection by the hook `reference-transaction`: receive-pack dies without a report. For a local
@@ -191,10 +203,7 @@ pub(in crate::codex) fn aborted_by_hook(stderr: &[String]) -> Option<Rejection> 
     let unmarked = relevant_lines(&stderr[..at]).into_iter();
     let unmarked = unmarked.filter(|line| !is_of_server(line));
     let marked = stderr.iter().filter(|line| is_of_server(line)).cloned();
-    let words: Vec<_> = unmarked
-        .map(|line| format!("remote: {line}"))
-        .chain(marked)
-        .collect();
+    let words: Vec<_> = unmarked.map(|line| mark(&line)).chain(marked).collect();
     Some(Rejection {
         kind: RejectionKind::Declined,
         reason: stderr[at].trim().trim_start_matches("fatal: ").to_owned(),

@@ -43,11 +43,14 @@ pub(crate) fn is_of_server(line: &str) -> bool {
     line.starts_with(MARK)
 }
 
+/// Adds the prefix to a line of the server.
+pub(in crate::codex) fn mark(line: &str) -> String {
+    format!("{MARK} {line}")
+}
+
 /// Adds the prefix to messages of the server.
 pub(crate) fn marked(words: &[String]) -> impl Iterator<Item = String> {
-    words
-        .iter()
-        .map(|line| format!("{MARK} {line}").trim_end().to_owned())
+    words.iter().map(|line| mark(line).trim_end().to_owned())
 }
 
 /// The messages of the server in `lines`, without the prefix.

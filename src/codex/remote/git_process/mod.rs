@@ -20,7 +20,7 @@ use super::error_messages::{
 use super::http_response::{is_rate_limit, retry_after};
 use super::refs::{self, NOT_GIT, Refs, SHA_256, WantedRefs};
 use super::rejection::{self, RefResult, Rejection, RejectionKind};
-use super::server_message::server_words;
+use super::server_message::{is_of_server, server_words};
 use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
 use crate::codex::child_process::{self, Finished, RunError, Supervision, Watch};
 use crate::codex::git_config::Settings;
@@ -690,7 +690,7 @@ impl GitProcess {
                     || line.starts_with("Writing objects: 100%")
                     || line.starts_with("Total"),
             );
-            if sent.get() || line.starts_with("remote:") {
+            if sent.get() || is_of_server(line) {
                 timeout.push_verdict
             } else {
                 timeout.connect + timeout.idle

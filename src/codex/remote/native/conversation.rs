@@ -22,6 +22,7 @@ use crate::codex::push_contents::PushContents;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::refs::{Refs, SHA_256};
+use crate::codex::remote::server_message::mark;
 use crate::codex::store::Store;
 use crate::interrupt::OnSignal;
 use crate::object::ObjectId;
@@ -566,7 +567,7 @@ struct Want<'w> {
 /// Adds the messages that the server sent before the failure.
 fn with_messages(mut failure: Failure, messages: Vec<String>) -> Failure {
     if let Failure::Remote { detail, .. } = &mut failure {
-        detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+        detail.extend(messages.iter().map(|line| mark(line)));
     }
     failure
 }

@@ -41,8 +41,8 @@ use super::context::RemoteContext;
 use super::error::{RemoteError, RemoteErrorKind};
 use super::git_process::{self, GitProcess};
 use super::refs::Refs;
-use super::rejection::{self, Rejection, RejectionKind};
-use super::server_message::{marked, server_words};
+use super::rejection;
+use super::server_message::{is_of_server, mark, marked, server_words};
 use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
@@ -278,9 +278,7 @@ fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
         }
     };
     let detail = context.redacted(&detail);
-    let (own, words): (Vec<_>, Vec<_>) = detail
-        .into_iter()
-        .partition(|line| !line.starts_with("remote:"));
+    let (own, words): (Vec<_>, Vec<_>) = detail.into_iter().partition(|line| !is_of_server(line));
     let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
     let detail = own.chain(marked(&server_words(&words))).collect();
     let mut error = context.error(kind, detail);
@@ -430,7 +428,7 @@ impl Native {
 
     /// The messages of the server, with secrets masked.
     fn words(&self, messages: &[String]) -> Vec<String> {
-        let marked = messages.iter().map(|line| format!("remote: {line}"));
+        let marked = messages.iter().map(|line| mark(line));
         server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
     }
 
@@ -445,11 +443,12 @@ impl Native {
         match &mut failure {
             Failure::NeedsGit(_) => return Err(failure),
             Failure::Rejected { status, detail } => {
-                let reply = self.rejected(*status, detail);
+                let words = server_words(&self.context.redacted(detail));
+                let reply = rejection::of_status(*status, words);
                 return Ok(PushReply::Rejected(reply));
             }
             Failure::Remote { detail, .. } => {
-                detail.extend(messages.into_iter().map(|line| format!("remote: {line}")));
+                detail.extend(messages.iter().map(|line| mark(line)));
             }
             Failure::Complete(_)
             | Failure::NotGit
@@ -465,22 +464,6 @@ impl Native {
             Ok(PushReply::Lost(error))
         } else {
             Err(error.into())
-        }
-    }
-
-    /// The rejection for an HTTP status.
-    fn rejected(&self, status: u16, detail: &[String]) -> Rejection {
-        let (kind, reason) = match status {
-            413 => (
-                RejectionKind::TooLarge,
-                "HTTP 413: the push is larger than the server accepts".to_owned(),
-            ),
-            _ => (RejectionKind::Declined, format!("HTTP {status}")),
-        };
-        Rejection {
-            kind,
-            reason,
-            words: server_words(&self.context.redacted(detail)),
         }
     }
 }

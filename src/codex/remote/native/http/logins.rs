@@ -5,11 +5,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-
 use crate::codex::child_process::{self, RunError};
 use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::credential::basic;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::failure::Failure;
@@ -19,12 +17,6 @@ use crate::secret::Secret;
 
 /// That `.netrc` has a login, as a sentence for an error message.
 pub(super) const NETRC_SENT: &str = "the login of `~/.netrc` was sent";
-
-/// The value of an `Authorization` header of the scheme Basic.
-pub(super) fn basic(user: &[u8], password: &[u8]) -> Secret {
-    let plain = [user, b":", password].concat();
-    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(plain)))
-}
 
 /// A login for a server.
 #[derive(Debug, Clone)]

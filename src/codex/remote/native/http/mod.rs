@@ -30,6 +30,8 @@ use crate::codex::remote::credential::Credential;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::http_response::{is_rate_limit, retry_after};
 use crate::codex::remote::refs::NOT_GIT;
+use crate::codex::remote::rejection;
+use crate::codex::remote::server_message::mark;
 use crate::secret::Secret;
 use connection::{HttpConnection, Route};
 use logins::{Login, Logins};
@@ -399,7 +401,7 @@ impl Http {
             403 => RemoteErrorKind::Forbidden,
             404 | 410 => RemoteErrorKind::NotFound,
             429 => RemoteErrorKind::RateLimited,
-            409 | 413 | 422 => {
+            status if rejection::is_status_of_contents(status) => {
                 let detail = self.quote(head, is_whole);
                 return Failure::Rejected { status, detail };
             }
@@ -455,7 +457,7 @@ impl Http {
                 .lines()
                 .map(str::trim_end)
                 .filter(|line| !line.is_empty());
-            lines.extend(words.map(|line| format!("remote: {line}")));
+            lines.extend(words.map(mark));
         }
         lines
     }

@@ -4,9 +4,10 @@
 use std::net::IpAddr;
 
 use super::challenge;
-use super::logins::{Helper, Login, basic};
+use super::logins::{Helper, Login};
 use super::message::Head;
 use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::credential::basic;
 use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::failure::Failure;

@@ -7,6 +7,7 @@ use gix_packetline::blocking_io::encode::{data_to_write, delim_to_write, flush_t
 use gix_packetline::{BandRef, PacketLineRef};
 
 use crate::codex::remote::native::failure::Failure;
+use crate::codex::remote::server_message::mark;
 
 /// Reads packets from a response, one at a time. A packet has at most 64 KiB.
 pub(in crate::codex::remote::native) struct Packets<R> {
@@ -121,7 +122,7 @@ pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
     } else {
         Kind::Other
     };
-    Failure::new(kind, format!("remote: {text}"))
+    Failure::new(kind, mark(&text))
 }
 
 /// A request that is small enough for the memory.
