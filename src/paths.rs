@@ -9,6 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use unicode_normalization::UnicodeNormalization;
 
+/// The name of the directory that holds the files of a workspace or a project.
+pub(crate) const FRACTARY_DIR: &str = ".fractary";
+
 /// A relative path in the codex that can be written safely: no empty, `.`, `..` or `.git` or
 /// `.gitmodules` segment, no NUL.
 ///

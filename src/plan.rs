@@ -234,48 +234,50 @@ impl<'p> Comparison<'p> {
 
     /// Compares an entry of the codex with the source file for its path.
     fn compare(&mut self, path: &BString, entry: Entry) {
-        let (project, snapshot) = (self.project, self.snapshot);
-        let file = snapshot.files.get(path);
-        if file.is_none() && (entry.mode == Mode::Directory || !is_publishable(path)) {
-            self.plan.unmanaged += u64::from(entry.mode != Mode::Directory);
-            self.remaining.insert(path.clone(), entry.mode);
+        let project = self.project;
+        let source = self.snapshot.files.get(path);
+        let can_be_published = entry.mode != Mode::Directory && is_publishable(path);
+        let is_claimed = source.is_some() || (can_be_published && project.claims.owns(path));
+        if !is_claimed {
+            self.compare_unclaimed(path, entry, can_be_published);
             return;
         }
 
-        let is_claimed = file.is_some() || project.claims.owns(path);
-        self.claimed += u64::from(is_claimed);
+        self.claimed += 1;
         let can_be_replaced = entry.mode.is_file()
             || (entry.mode == Mode::Link && project.scan.symlinks == Symlinks::Preserve);
-        if is_claimed && !can_be_replaced {
+        if !can_be_replaced {
             let path = project.to.join(path.as_bstr());
             self.obstruct(path.clone(), path, entry.mode);
             return;
         }
 
-        match file {
+        match source {
             Some(file) if file.id == entry.id && file.mode == entry.mode => {
                 self.plan.unchanged += 1;
             }
             // Another source of this path is skipped.
             Some(_) if self.skipped.keep(project, path) => self.plan.unchanged += 1,
             Some(file) => self.change(path, Op::Modified(file.clone())),
-            None if is_claimed && self.skipped.keep(project, path) => {
+            None if self.skipped.keep(project, path) || self.keep_in_own_directory(path) => {
                 self.plan.unchanged += 1;
                 self.remaining.insert(path.clone(), entry.mode);
             }
-            None if is_claimed && self.keep_in_own_directory(path) => {
-                self.plan.unchanged += 1;
-                self.remaining.insert(path.clone(), entry.mode);
-            }
-            None if is_claimed || (project.prune && !project.claims.is_excluded_path(path)) => {
-                self.pruned += u64::from(!is_claimed);
-                self.change(path, Op::Deleted);
-            }
-            None => {
-                self.plan.unmanaged += 1;
-                self.remaining.insert(path.clone(), entry.mode);
-            }
+            None => self.change(path, Op::Deleted),
         }
+    }
+
+    /// Prunes an entry of the codex that the project does not claim, or keeps it.
+    fn compare_unclaimed(&mut self, path: &BString, entry: Entry, can_be_published: bool) {
+        let project = self.project;
+        let is_pruned = can_be_published && project.prune && !project.claims.is_excluded_path(path);
+        if is_pruned {
+            self.pruned += 1;
+            self.change(path, Op::Deleted);
+            return;
+        }
+        self.plan.unmanaged += u64::from(entry.mode != Mode::Directory);
+        self.remaining.insert(path.clone(), entry.mode);
     }
 
     /// Whether the copy at `path` in the codex is kept, because one of its sources is in the

@@ -14,7 +14,7 @@ use super::request::LoadRequest;
 use super::tree::Node;
 use super::variables::{CONFIG, Variables};
 use super::{file, tree};
-use crate::paths::{absolute, resolved};
+use crate::paths::{FRACTARY_DIR, absolute, resolved};
 
 /// The directory of a workspace, and its file.
 pub(crate) struct Discovered {
@@ -50,7 +50,7 @@ pub(crate) fn workspace(
     let mut without_section: Option<Discovered> = None;
     for directory in request.cwd.ancestors() {
         let mut ambiguous = Vec::new();
-        let own = directory.join(".fractary");
+        let own = directory.join(FRACTARY_DIR);
         let Some(first) = file::find(&own, "config", &mut ambiguous) else {
             // A pipe or device can be meant as the workspace's file, so no other file is used
             // instead.
@@ -106,7 +106,7 @@ pub(crate) fn workspace(
 fn base_of(file: &Path, cwd: &Path) -> PathBuf {
     let directory = file.parent().unwrap_or(file);
     match directory.parent() {
-        Some(holder) if directory.ends_with(".fractary") => holder.to_owned(),
+        Some(holder) if directory.ends_with(FRACTARY_DIR) => holder.to_owned(),
         _ if directory == Path::new("/dev/fd") || directory == Path::new("/dev") => cwd.to_owned(),
         _ => directory.to_owned(),
     }
@@ -199,7 +199,7 @@ impl OuterWorkspace<'_> {
         };
 
         let workspace = loader.layer(LayerKind::Workspace, file, self.root, diagnostics)?;
-        let own = self.root.join(".fractary");
+        let own = self.root.join(FRACTARY_DIR);
         let local = file::find(&own, "config.local", &mut ignored.problems)
             .and_then(|file| loader.layer(LayerKind::Local, &file, self.root, diagnostics));
 

@@ -91,9 +91,23 @@ impl Layers {
             candidates.extend(of_all.and_then(|path| candidate(path, false)));
         }
         if of_all.is_some() {
-            candidates.sort_by_key(|candidate| {
-                let is_flag = candidate.layer == LayerKind::Flags;
-                (!is_flag, !candidate.is_of_project)
+            // Flags are first, then the values for the project. The order of layers decides among
+            // candidates of the same group, because the sort is stable.
+            candidates.sort_by_key(|candidate| match candidate {
+                Candidate {
+                    layer: LayerKind::Flags,
+                    is_of_project: true,
+                    ..
+                } => 0,
+                Candidate {
+                    layer: LayerKind::Flags,
+                    ..
+                } => 1,
+                Candidate {
+                    is_of_project: true,
+                    ..
+                } => 2,
+                Candidate { .. } => 3,
             });
         }
         candidates

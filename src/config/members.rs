@@ -17,7 +17,7 @@ use super::tree::{Node, key_path};
 use super::values::without_secrets;
 use super::{file, member_search};
 use crate::names::ProjectName;
-use crate::paths::{absolute, resolved, shown};
+use crate::paths::{FRACTARY_DIR, absolute, resolved, shown};
 use crate::url::RemoteUrl;
 
 /// A project's own directory.
@@ -192,7 +192,7 @@ impl MemberFile {
     /// Reads the file in `directory`, if there is one. The workspace's own file is not read again.
     fn read(loader: &Loader<'_>, directory: &Path) -> (Option<Self>, Diagnostics) {
         let mut diagnostics = Diagnostics::default();
-        let own = directory.join(".fractary");
+        let own = directory.join(FRACTARY_DIR);
         if *directory == loader.root || !own.is_dir() {
             return (None, diagnostics);
         }

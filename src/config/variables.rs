@@ -10,6 +10,7 @@ use super::location::{LayerKind, Location, Origin};
 use super::problem::{self, Problem};
 use super::schema;
 use crate::environment::Environment;
+use crate::paths::FRACTARY_DIR;
 
 /// The prefix of this program's variables.
 pub(crate) const PREFIX: &str = "FRACTARY_CODEX_";
@@ -65,7 +66,7 @@ impl Variables {
 
     /// The `.env` file of the workspace at `root`.
     pub(crate) fn file(root: &Path) -> PathBuf {
-        root.join(".fractary/env/.env")
+        root.join(FRACTARY_DIR).join("env/.env")
     }
 
     /// Adds the variables of the workspace's `.env` file, if it exists. The process's own variables

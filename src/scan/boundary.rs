@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::snapshot::SkipReason;
+use crate::paths::FRACTARY_DIR;
 use crate::workspace::Project;
 use crate::workspace::project::{DenyList, is_private_name};
 
@@ -104,7 +105,7 @@ impl Boundary {
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return false;
         };
-        let is_fractary_dir = directory.file_name() == Some(OsStr::new(".fractary"))
+        let is_fractary_dir = directory.file_name() == Some(OsStr::new(FRACTARY_DIR))
             || self.list.fractary_dirs.contains(directory);
         is_fractary_dir && is_private_name(name)
     }

@@ -13,7 +13,7 @@ use crate::codex::source_revision::{self, UnreadableRepository};
 use crate::config::yaml_section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
-use crate::paths::{escaped, resolved, shown};
+use crate::paths::{FRACTARY_DIR, escaped, resolved, shown};
 use crate::platform;
 
 /// Directories whose name shows that they contain the documentation of their parent directory.
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &InitArgs, context: &Context) -> u8 {
 
 fn init(arguments: &InitArgs, context: &Context) -> Result<String, CommandError> {
     let root = context.directory()?;
-    let directory = root.join(".fractary");
+    let directory = root.join(FRACTARY_DIR);
     let existing = Existing::find(&directory)?;
     if !arguments.force {
         check_absent(&existing, &root, context)?;

@@ -14,7 +14,8 @@ use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
-use crate::scan::{self, useless_patterns};
+use crate::scan::{self, ScanError, Survey, useless_patterns};
+use crate::workspace::{Project, Workspace};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
@@ -22,84 +23,114 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
     finish(list(json, context), json, context)
 }
 
-/// Builds the output: a table or, with `json`, a document. It counts the files that match, and
-/// warns about patterns that match nothing.
+/// Builds the output, and warns about patterns that match nothing.
 fn list(json: bool, context: &Context) -> Result<String, CommandError> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
-    let file_counts: Vec<_> = workspace
+    let rows: Vec<_> = workspace
         .projects
         .par_iter()
-        .map(|project| (project, scan::count(project)))
-        .collect();
-    let surveyed: Vec<_> = file_counts
-        .iter()
-        .filter(|(project, _)| project.direction != Direction::FromCodex)
-        .filter_map(|(project, survey)| {
-            let survey = survey.as_ref().ok()?;
-            Some((*project, survey.unmatched.as_slice()))
+        .map(|project| ProjectRow {
+            project,
+            root: shown_root(&project.root, &configuration.root),
+            survey: scan::count(project),
         })
         .collect();
-    let useless = useless_patterns(&surveyed).into_iter();
-    let mut useless: Vec<_> = useless
-        .map(|pattern| (pattern.project, pattern.message))
-        .collect();
-    for project in &workspace.projects {
-        for message in unmatched_at_last_pull(project, &workspace) {
-            if useless.iter().all(|(_, known)| *known != message) {
-                useless.push((Some(project), message));
-            }
-        }
-    }
-    for (project, message) in &useless {
+
+    let warnings = useless_warnings(&rows, &workspace);
+    for (project, message) in &warnings {
         context.terminal.event(&Event::Warning {
             project: project.map(|project| project.name.to_string()),
             message: message.clone(),
         });
     }
-    let root = |path: &Path| {
-        let relative = path.strip_prefix(&configuration.root).unwrap_or(path);
-        if relative.as_os_str().is_empty() {
-            ".".to_owned()
-        } else {
-            shown(relative).to_string()
-        }
-    };
+    Ok(if json {
+        document(&rows, &warnings)
+    } else {
+        text(&rows)
+    })
+}
 
-    if json {
-        let projects = file_counts.iter().map(|(project, files)| {
-            let (files, error) = match files {
-                Ok(survey) => (Some(survey.files), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            serde_json::json!({
-                "name": project.name.as_str(), "root": root(&project.root), "to": project.to.to_string(),
-                "files": files, "error": error,
-            })
-        });
-        let warnings = useless.iter().map(|(project, message)| {
-            serde_json::json!({
-                "project": project.map(|project| project.name.as_str()), "message": message,
-            })
-        });
-        return Ok(to_json(&serde_json::json!({
-            "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
-        })));
+/// A project with its files.
+struct ProjectRow<'w> {
+    project: &'w Project,
+    /// The root, relative to the workspace.
+    root: String,
+    /// The matching files, or the reason why they cannot be counted.
+    survey: Result<Survey, ScanError>,
+}
+
+/// A root for the output: relative to the workspace if it is below it.
+fn shown_root(root: &Path, workspace: &Path) -> String {
+    let relative = root.strip_prefix(workspace).unwrap_or(root);
+    if relative.as_os_str().is_empty() {
+        ".".to_owned()
+    } else {
+        shown(relative).to_string()
     }
+}
 
-    let rows = file_counts.iter().map(|(project, files)| {
-        let files = files
-            .as_ref()
-            .map_or_else(ToString::to_string, |survey| survey.files.to_string());
+/// The warnings about patterns that match nothing: in the sources, and in the codex at the last
+/// pull. Each has a project if it is about a single one.
+fn useless_warnings<'w>(
+    rows: &[ProjectRow<'w>],
+    workspace: &'w Workspace,
+) -> Vec<(Option<&'w Project>, String)> {
+    let surveyed: Vec<_> = rows
+        .iter()
+        .filter(|row| row.project.direction != Direction::FromCodex)
+        .filter_map(|row| {
+            let survey = row.survey.as_ref().ok()?;
+            Some((row.project, survey.unmatched.as_slice()))
+        })
+        .collect();
+    let useless = useless_patterns(&surveyed).into_iter();
+    let mut warnings: Vec<_> = useless
+        .map(|pattern| (pattern.project, pattern.message))
+        .collect();
+
+    for project in &workspace.projects {
+        for message in unmatched_at_last_pull(project, workspace) {
+            if warnings.iter().all(|(_, known)| *known != message) {
+                warnings.push((Some(project), message));
+            }
+        }
+    }
+    warnings
+}
+
+fn document(rows: &[ProjectRow<'_>], warnings: &[(Option<&Project>, String)]) -> String {
+    let projects = rows.iter().map(|row| {
+        let (files, error) = match &row.survey {
+            Ok(survey) => (Some(survey.files), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        serde_json::json!({
+            "name": row.project.name.as_str(), "root": row.root, "to": row.project.to.to_string(),
+            "files": files, "error": error,
+        })
+    });
+    let warnings = warnings.iter().map(|(project, message)| {
+        serde_json::json!({
+            "project": project.map(|project| project.name.as_str()), "message": message,
+        })
+    });
+    to_json(&serde_json::json!({
+        "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
+    }))
+}
+
+fn text(rows: &[ProjectRow<'_>]) -> String {
+    let rows = rows.iter().map(|row| {
+        let files = match &row.survey {
+            Ok(survey) => survey.files.to_string(),
+            Err(error) => error.to_string(),
+        };
         [
-            project.name.to_string(),
-            root(&project.root),
-            project.to.to_string(),
+            row.project.name.to_string(),
+            row.root.clone(),
+            row.project.to.to_string(),
             files,
         ]
     });
-    Ok(table(
-        ["project", "root", "in the codex", "files"],
-        rows,
-        &[],
-    ))
+    table(["project", "root", "in the codex", "files"], rows, &[])
 }

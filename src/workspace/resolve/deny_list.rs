@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::directories::{Directories, FRACTARY_DIR, default_cache};
+use super::directories::{Directories, default_cache};
 use crate::config::{Configuration, LayerKind, layers};
-use crate::paths::resolved;
+use crate::paths::{FRACTARY_DIR, resolved};
 use crate::workspace::project::{DenyList, Project, is_private_name};
 
 /// The deny list of all projects. `roots` are their resolved roots.

@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use super::findings::Findings;
 use crate::config::scalar::CacheSwitch;
 use crate::config::{Configuration, LayerKind, Problem, layers, variables};
-use crate::paths::{absolute, resolved, shown};
-
-/// The name of the directory that holds the files of a workspace or a project.
-pub(super) const FRACTARY_DIR: &str = ".fractary";
+use crate::paths::{FRACTARY_DIR, absolute, resolved, shown};
 
 /// The directories of the workspace.
 pub(super) struct Directories {
@@ -135,5 +132,5 @@ fn is_reserved(directory: &Path, workspace: &Path) -> bool {
         .components()
         .any(|part| part.as_os_str().eq_ignore_ascii_case(".git"));
     let is_own = [Path::new(""), Path::new(FRACTARY_DIR)].contains(&below);
-    is_git || is_own || below.starts_with(".fractary/env")
+    is_git || is_own || below.starts_with(Path::new(FRACTARY_DIR).join("env"))
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::directories::{self, Directories, FRACTARY_DIR, default_cache};
+use super::directories::{self, Directories, default_cache};
 use super::findings::Findings;
 use super::{codex_patterns, deny_list, overlaps, source_patterns};
 use crate::config::layers::{self, with_default};
 use crate::config::tree::key_path;
 use crate::config::{Configuration, LayerKind, Problem};
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, absolute, escaped, resolved, shown};
+use crate::paths::{CodexPath, FRACTARY_DIR, absolute, escaped, resolved, shown};
 use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, Project, ScanPolicy};
 use crate::workspace::template;

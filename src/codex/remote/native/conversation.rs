@@ -177,21 +177,24 @@ impl Conversation {
         self.with_greeting(|this| this.list_once(prefixes))
     }
 
+    /// Lists refs once. In version 2 that is a command; in version 0 the service sends all refs when
+    /// it is greeted.
     fn list_once(&mut self, prefixes: &[String]) -> Result<Refs, Failure> {
-        let capabilities = match self.services.upload.take() {
-            Some(capabilities) if capabilities.version == Version::V2 => capabilities,
-            _ => {
-                let Advertisement {
-                    capabilities, refs, ..
-                } = self.greet(Service::UploadPack)?;
-                if capabilities.version == Version::V0 {
-                    self.services.upload = Some(capabilities);
+        let known = self.services.upload.take();
+        let is_v2 = |capabilities: &Capabilities| capabilities.version == Version::V2;
+        let capabilities = match known.filter(is_v2) {
+            Some(capabilities) => capabilities,
+            None => {
+                let greeting = self.greet(Service::UploadPack)?;
+                if !is_v2(&greeting.capabilities) {
+                    self.services.upload = Some(greeting.capabilities);
                     self.services.greeted = true;
-                    return Ok(refs);
+                    return Ok(greeting.refs);
                 }
-                capabilities
+                greeting.capabilities
             }
         };
+
         let request = list::request(&capabilities, prefixes);
         let mut refs = Vec::new();
         self.carrier.request(
