@@ -28,8 +28,8 @@ mod env;
 mod explain;
 mod file;
 mod flags;
-mod gather;
 pub(crate) mod layers;
+mod load;
 
 mod loader;
 pub(crate) mod location;
@@ -57,8 +57,8 @@ pub(crate) use enums::{
 };
 pub use explain::{Explanation, Given};
 pub(crate) use file::ENDINGS;
-pub(crate) use gather::gather;
-pub use gather::load;
+pub(crate) use load::gather;
+pub use load::load;
 pub use location::{LayerKind, Location, Origin, Source};
 pub use problem::{Problem, Problems};
 pub use request::{DetectOrganization, FlagValue, LoadRequest};

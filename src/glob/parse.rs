@@ -95,81 +95,14 @@ impl Parser<'_> {
     /// Splits the pattern into tokens. Braces are balanced in the result: an opening or closing
     /// brace without its counterpart is an error here.
     fn tokens(&self) -> Result<Vec<Token>, InvalidGlob> {
-        let text: Vec<char> = without_dot(self.pattern).chars().collect();
-        let mut tokens = Vec::new();
-        // For each open brace, whether it has a comma, and where it begins.
-        let mut open: Vec<(bool, usize)> = Vec::new();
-        let mut at = 0;
-        while at < text.len() {
-            let c = text[at];
-            let next = text.get(at + 1);
-            if matches!(c, '@' | '!' | '+' | '?' | '*') && next == Some(&'(') {
-                let instead = "write `{a,b}`, or `[(]` for a parenthesis";
-                return Err(self.unsupported(&format!("{c}("), instead));
-            }
-            let begins = matches!(tokens.last(), None | Some(Token::Open | Token::Comma));
-            at += 1;
-            tokens.push(match c {
-                '!' if begins => return Err(InvalidGlob::Negated(self.pattern.to_owned())),
-                '\\' => {
-                    let escaped = *next.ok_or_else(|| self.syntax("a `\\` escapes nothing"))?;
-                    at += 1;
-                    if escaped == '/' {
-                        Token::Slash
-                    } else {
-                        Token::Char(escaped)
-                    }
-                }
-                '/' => Token::Slash,
-                '?' => Token::One,
-                '*' => {
-                    let stars = text[at..].iter().take_while(|c| **c == '*').count();
-                    at += stars;
-                    match stars {
-                        0 => Token::Many,
-                        1 => Token::Deep,
-                        _ => return Err(self.part_of_a_segment("***")),
-                    }
-                }
-                '[' => {
-                    let (class, end) = self.class(&text, at)?;
-                    at = end;
-                    Token::Class(class)
-                }
-                '{' => {
-                    open.push((false, at));
-                    if open.len() > MAX_NESTING {
-                        return Err(self
-                            .too_large(format!("braces are nested more than {MAX_NESTING} deep")));
-                    }
-                    Token::Open
-                }
-                ',' => match open.last_mut() {
-                    Some((has_comma, _)) => {
-                        *has_comma = true;
-                        Token::Comma
-                    }
-                    None => Token::Char(','),
-                },
-                '}' => {
-                    let (has_comma, from) = open
-                        .pop()
-                        .ok_or_else(|| self.syntax("a `}` without a `{`"))?;
-                    let inside: String = text[from..at - 1].iter().collect();
-                    if !has_comma && inside.contains("..") {
-                        let construct = format!("{{{inside}}}");
-                        return Err(self.unsupported(&construct, "write `{1,2,3}`"));
-                    }
-                    Token::Close
-                }
-                c => Token::Char(c),
-            });
-        }
-        if open.is_empty() {
-            Ok(tokens)
-        } else {
-            Err(self.syntax("a `{` without a `}`"))
-        }
+        let lexer = Lexer {
+            parser: self,
+            text: without_dot(self.pattern).chars().collect(),
+            at: 0,
+            tokens: Vec::new(),
+            open: Vec::new(),
+        };
+        lexer.tokens()
     }
 
     /// Parses the class that begins before `at`, and returns the position behind its `]`.
@@ -305,6 +238,127 @@ impl Parser<'_> {
             });
         }
         Ok(simplified(wild))
+    }
+}
+
+/// Splits one pattern into tokens.
+struct Lexer<'p> {
+    parser: &'p Parser<'p>,
+    text: Vec<char>,
+    /// The position of the next character.
+    at: usize,
+    tokens: Vec<Token>,
+    /// The open braces, the innermost one last.
+    open: Vec<OpenBrace>,
+}
+
+/// A brace without its counterpart yet.
+struct OpenBrace {
+    /// The position of the first character inside.
+    start: usize,
+    has_comma: bool,
+}
+
+impl Lexer<'_> {
+    fn tokens(mut self) -> Result<Vec<Token>, InvalidGlob> {
+        while let Some(c) = self.text.get(self.at).copied() {
+            self.check_dialect(c)?;
+            self.at += 1;
+            let token = self.token(c)?;
+            self.tokens.push(token);
+        }
+        if self.open.is_empty() {
+            Ok(self.tokens)
+        } else {
+            Err(self.parser.syntax("a `{` without a `}`"))
+        }
+    }
+
+    /// Rejects groups such as `@(a|b)`, and a `!` at the beginning of a pattern or of an
+    /// alternative.
+    fn check_dialect(&self, c: char) -> Result<(), InvalidGlob> {
+        let is_group = matches!(c, '@' | '!' | '+' | '?' | '*');
+        if is_group && self.text.get(self.at + 1) == Some(&'(') {
+            let instead = "write `{a,b}`, or `[(]` for a parenthesis";
+            return Err(self.parser.unsupported(&format!("{c}("), instead));
+        }
+        let begins = matches!(self.tokens.last(), None | Some(Token::Open | Token::Comma));
+        if c == '!' && begins {
+            return Err(InvalidGlob::Negated(self.parser.pattern.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The token that begins with `c`, the character before the current position.
+    fn token(&mut self, c: char) -> Result<Token, InvalidGlob> {
+        match c {
+            '\\' => self.escaped(),
+            '/' => Ok(Token::Slash),
+            '?' => Ok(Token::One),
+            '*' => self.stars(),
+            '[' => {
+                let (class, end) = self.parser.class(&self.text, self.at)?;
+                self.at = end;
+                Ok(Token::Class(class))
+            }
+            '{' => self.open_brace(),
+            ',' => Ok(match self.open.last_mut() {
+                Some(open) => {
+                    open.has_comma = true;
+                    Token::Comma
+                }
+                None => Token::Char(','),
+            }),
+            '}' => self.close_brace(),
+            c => Ok(Token::Char(c)),
+        }
+    }
+
+    /// The character after a `\`.
+    fn escaped(&mut self) -> Result<Token, InvalidGlob> {
+        let escaped = self.text.get(self.at).copied();
+        self.at += 1;
+        match escaped {
+            Some('/') => Ok(Token::Slash),
+            Some(c) => Ok(Token::Char(c)),
+            None => Err(self.parser.syntax("a `\\` escapes nothing")),
+        }
+    }
+
+    /// All consecutive stars after the first one.
+    fn stars(&mut self) -> Result<Token, InvalidGlob> {
+        let rest = &self.text[self.at..];
+        let more = rest.iter().take_while(|c| **c == '*').count();
+        self.at += more;
+        match more {
+            0 => Ok(Token::Many),
+            1 => Ok(Token::Deep),
+            _ => Err(self.parser.part_of_a_segment("***")),
+        }
+    }
+
+    fn open_brace(&mut self) -> Result<Token, InvalidGlob> {
+        self.open.push(OpenBrace {
+            start: self.at,
+            has_comma: false,
+        });
+        if self.open.len() > MAX_NESTING {
+            let excess = format!("braces are nested more than {MAX_NESTING} deep");
+            return Err(self.parser.too_large(excess));
+        }
+        Ok(Token::Open)
+    }
+
+    /// Closes the innermost brace. A range such as `{1..3}` is rejected.
+    fn close_brace(&mut self) -> Result<Token, InvalidGlob> {
+        let open = self.open.pop();
+        let open = open.ok_or_else(|| self.parser.syntax("a `}` without a `{`"))?;
+        let inside: String = self.text[open.start..self.at - 1].iter().collect();
+        if !open.has_comma && inside.contains("..") {
+            let construct = format!("{{{inside}}}");
+            return Err(self.parser.unsupported(&construct, "write `{1,2,3}`"));
+        }
+        Ok(Token::Close)
     }
 }
 
