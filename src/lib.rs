@@ -46,7 +46,8 @@
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
 //! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
-//! | commits that are pushed to another branch than the one below them, as for a pull request | `Base` and `PushTarget` in `sync::remote_session` |
+//! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
+//! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
 //! | a request or a push is repeated | `sync::repeater`, for requests that only read; the loop in `sync::publish` for pushes, with the delays of `sync::publish::retry`; one request is sent again after a login or a surprise in `codex::remote::native::{conversation, http}` |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
 //! | which layer of the configuration a value comes from | `config::layers`, in the order of `LayerKind` in `config::location` |

@@ -78,6 +78,30 @@ pub struct RemoteState {
     /// The parent of the run's first commit: the tip of the branch or, if the branch is to be
     /// created, the tip of the branch that it starts from.
     pub base: Option<ObjectId>,
+    /// The sync branches that commits are pushed to instead, if there are any. The branch itself is
+    /// then unchanged.
+    pub sync_branches: Vec<SyncBranch>,
+}
+
+/// A sync branch, before and after a run. It is to be merged into the branch of the codex.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SyncBranch {
+    /// The name of the branch.
+    pub branch: String,
+    /// The tip before the run; `None` if the branch did not exist.
+    pub before: Option<ObjectId>,
+    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
+    pub after: Option<ObjectId>,
+    /// Whether commits were pushed, and a second query of the remote confirmed it.
+    pub is_pushed: bool,
+    /// Whether the branch did not exist and this run created it, or would create it.
+    pub creates_branch: bool,
+    /// Whether the branch of the codex was merged into it, or would be, because both had changed
+    /// the same path.
+    pub merges_base: bool,
+    /// The projects that are pushed to the branch.
+    pub projects: Vec<ProjectName>,
 }
 
 /// Whether commits were pushed.
@@ -103,6 +127,9 @@ pub struct ProjectReport {
     /// The path in the codex that the paths of the plan are relative to; `None` if they are
     /// relative to its root.
     pub to: Option<CodexPath>,
+    /// The sync branch that the project is pushed to; `None` if that is the branch of the codex, or
+    /// if the project is pulled.
+    pub sync_branch: Option<String>,
     /// The result.
     pub outcome: ProjectOutcome,
     /// The changes that were made or, if the outcome says so, would have been made; `None` if the
@@ -410,6 +437,8 @@ pub enum SyncError {
         place: String,
         /// The branch.
         branch: String,
+        /// Whether it is a sync branch, which the next run creates again.
+        is_sync_branch: bool,
     },
     /// The push was accepted, but then the branch was rewritten: its history contains neither our
     /// commits nor the old tip.
@@ -477,6 +506,23 @@ pub enum SyncError {
         /// The environment whose configuration names the branch.
         environment: Option<String>,
     },
+    /// The name of a sync branch is that of the branch of the codex.
+    #[error("`push.branch`: `{}` is the branch of the codex", escaped(branch.as_bytes()))]
+    SyncBranchIsBase {
+        /// The branch.
+        branch: String,
+    },
+    /// The branch of the codex, which sync branches are to be merged into, does not exist.
+    #[error("branch `{}` does not exist in `{url}`, so that no sync branch can be merged into it", escaped(branch.as_bytes()))]
+    NothingToMergeInto {
+        /// The branch of the codex.
+        branch: String,
+        /// The remote.
+        url: String,
+    },
+    /// The run is atomic, and each project has a sync branch of its own.
+    #[error("`--atomic` cannot be combined with a sync branch per project")]
+    AtomicBranches,
     /// Offline, and without a recorded state to compare with.
     #[error("no recorded state for {}", listed(projects))]
     NothingRecorded {

@@ -16,7 +16,7 @@ use crate::record::{self, RecordReader};
 use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
-const HEAD: &str = "fractary-codex listing 2";
+const HEAD: &str = "fractary-codex listing 3";
 
 /// The records for one remote and branch.
 #[derive(Debug, Clone)]
@@ -31,6 +31,9 @@ pub(crate) struct Recorded {
     pub branch: String,
     /// The tip of the branch that the listing belongs to; `None` for a codex without commits.
     pub tip: Option<ObjectId>,
+    /// The tip of the branch of the codex, which a sync branch was compared with; otherwise the same
+    /// as `tip`.
+    pub base: Option<ObjectId>,
     /// The time of the record, in seconds since the epoch.
     pub time: i64,
     /// The files of the project in the codex.
@@ -38,23 +41,31 @@ pub(crate) struct Recorded {
 }
 
 impl State {
-    /// The records of the workspace's remote and branch.
-    pub(crate) fn of(workspace: &Workspace) -> Self {
+    /// The records of the workspace's remote and branch, and of `sync_branch` if there is one.
+    pub(crate) fn of(workspace: &Workspace, sync_branch: Option<&str>) -> Self {
         let remote = &workspace.remote;
         Self::new(
             &workspace.state_dir,
             &remote.url.for_git(),
             remote.branch.as_deref(),
+            sync_branch,
         )
     }
 
-    /// The records below `state_dir` for the remote at `url`, a URL without secrets, and for the
-    /// configured branch, or `None` for the remote's default branch.
-    pub(crate) fn new(state_dir: &Path, url: &str, branch: Option<&str>) -> Self {
-        let key = hash(
-            Kind::Blob,
-            format!("{url}\n{}", branch.unwrap_or_default()).as_bytes(),
-        );
+    /// The records below `state_dir` for the remote at `url`, a URL without secrets, for the
+    /// configured branch, or `None` for the remote's default branch, and for a sync branch.
+    pub(crate) fn new(
+        state_dir: &Path,
+        url: &str,
+        branch: Option<&str>,
+        sync_branch: Option<&str>,
+    ) -> Self {
+        let branch = branch.unwrap_or_default();
+        let text = match sync_branch {
+            Some(sync_branch) => format!("{url}\n{branch}\n{sync_branch}"),
+            None => format!("{url}\n{branch}"),
+        };
+        let key = hash(Kind::Blob, text.as_bytes());
         Self {
             directory: state_dir.join("codex").join(key.to_string()),
         }
@@ -75,7 +86,9 @@ impl State {
         }
         let branch = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
         let time = reader.number()?.cast_signed();
-        let tip = ObjectId(reader.array()?);
+        let some = |id: ObjectId| Some(id).filter(|id| id.0 != [0; 20]);
+        let tip = some(ObjectId(reader.array()?));
+        let base = some(ObjectId(reader.array()?));
         let mut entries = Vec::new();
         while !reader.0.is_empty() {
             let path = reader.bytes()?;
@@ -94,7 +107,8 @@ impl State {
         };
         Some(Recorded {
             branch,
-            tip: Some(tip).filter(|tip| tip.0 != [0; 20]),
+            tip,
+            base,
             time,
             listing,
         })
@@ -111,7 +125,9 @@ impl State {
         record::push_bytes(&mut body, project.to.as_bstr());
         record::push_bytes(&mut body, recorded.branch.as_bytes());
         body.extend_from_slice(&recorded.time.to_le_bytes());
-        body.extend_from_slice(&recorded.tip.map_or([0; 20], |tip| tip.0));
+        for id in [recorded.tip, recorded.base] {
+            body.extend_from_slice(&id.map_or([0; 20], |id| id.0));
+        }
         for (path, entry) in &recorded.listing.entries {
             record::push_bytes(&mut body, path);
             record::push_bytes(&mut body, entry.mode.octal());

@@ -145,8 +145,10 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Unverified { .. } => "unverified",
         SyncError::NoVerdict { .. } => "no-verdict",
         SyncError::LocalMissing { .. } => "not-found",
-        SyncError::BranchMissing { .. } => "branch-missing",
+        SyncError::BranchMissing { .. } | SyncError::NothingToMergeInto { .. } => "branch-missing",
         SyncError::NothingRecorded { .. } | SyncError::OfflinePull { .. } => "nothing-recorded",
+        SyncError::SyncBranchIsBase { .. } => "configuration",
+        SyncError::AtomicBranches => "usage",
         SyncError::Forge(forge) => forge_kind(forge),
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
@@ -184,6 +186,9 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::RetriesExhausted { .. } => {
             vec!["no changes were lost; run again or raise `--retries N` (`push.retries`)".to_owned()]
         }
+        SyncError::BranchGone { is_sync_branch: true, .. } => {
+            vec!["run again: the next sync creates it from the branch of the codex".to_owned()]
+        }
         SyncError::BranchGone { branch, .. } => {
             let branch = escaped(branch.as_bytes());
             vec![format!(
@@ -220,6 +225,17 @@ fn hints(error: &SyncError) -> Vec<String> {
             vec!["run a sync first, or drop `--offline`".to_owned()]
         }
         SyncError::OfflinePull { .. } => vec!["drop `--offline`".to_owned()],
+        SyncError::SyncBranchIsBase { .. } => vec![
+            "use another name, or push to the branch of the codex with `push.mode: direct`"
+                .to_owned(),
+        ],
+        SyncError::NothingToMergeInto { branch, .. } => vec![format!(
+            "create `{}` on the server, or with a first sync with `--push-mode direct --config remote.create=true`",
+            escaped(branch.as_bytes())
+        )],
+        SyncError::AtomicBranches => vec![
+            "remove `{project}` from `push.branch`, so that all projects share one branch".to_owned(),
+        ],
         SyncError::Forge(forge) => forge_hints(forge),
         SyncError::Atomic => vec![
             "fix the failed or withheld projects, or drop `--atomic` to publish the others"

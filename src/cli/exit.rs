@@ -45,12 +45,14 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
     match error {
         SyncError::Remote(remote) => of_remote(remote),
         // Keys and programs are part of this machine's configuration of git.
-        SyncError::Signing(_) => CONFIGURATION,
+        SyncError::Signing(_) | SyncError::SyncBranchIsBase { .. } => CONFIGURATION,
+        SyncError::AtomicBranches => USAGE,
         SyncError::Store(_)
         | SyncError::Unverified { .. }
         | SyncError::NoVerdict { .. }
         | SyncError::LocalMissing { .. }
         | SyncError::BranchMissing { .. }
+        | SyncError::NothingToMergeInto { .. }
         | SyncError::NothingRecorded { .. }
         | SyncError::Forge(_)
         | SyncError::OfflinePull { .. } => REMOTE,

@@ -4,7 +4,7 @@
 //! A temporary clone is removed after success, failure, panic and a signal that ends the run. After
 //! SIGKILL the next run sweeps it (see [`super::temp_clone`]).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -217,25 +217,31 @@ impl Store {
         Ok(id_of(self.repository.refname_to_id(TIP)?))
     }
 
-    /// The ref that names the tip with this number during a fetch of several tips.
-    pub(super) fn name_of_tip(number: usize) -> String {
-        match number {
-            0 => TIP.to_owned(),
-            _ => format!("{TIP}-{number}"),
+    /// The refs that name the tips during a fetch by git of `count` branches. Those of several
+    /// branches do not exist before, because git would not deepen the history of a branch whose tip
+    /// is the same as that of its ref.
+    pub(super) fn names_of_tips(count: usize) -> Vec<String> {
+        match count {
+            1 => vec![TIP.to_owned()],
+            _ => (0..count).map(|number| format!("{TIP}-{number}")).collect(),
         }
     }
 
-    /// The tips of the last fetch, of which there were `count`. Only the first ref is kept.
+    /// The tips in [`Self::names_of_tips`] after a fetch. Only the first one is kept, as the tip.
     pub(super) fn take_tips(&self, count: usize) -> Result<Vec<ObjectId>, StoreError> {
-        let take = |number| {
-            let mut reference = self.repository.find_reference(&Self::name_of_tip(number))?;
-            let tip = reference.peel_to_commit()?.id();
-            if number > 0 {
-                reference.delete()?;
-            }
-            Ok(id_of(tip))
-        };
-        (0..count).map(take).collect()
+        if count == 1 {
+            return Ok(vec![self.tip()?]);
+        }
+        let mut tips = Vec::with_capacity(count);
+        for name in Self::names_of_tips(count) {
+            let mut reference = self.repository.find_reference(&name)?;
+            tips.push(id_of(reference.peel_to_commit()?.id()));
+            reference.delete()?;
+        }
+        if let Some(first) = tips.first() {
+            self.set_tip(*first)?;
+        }
+        Ok(tips)
     }
 
     /// The tree of a commit.
@@ -363,6 +369,35 @@ impl Store {
         !self.search(tip, &[ancestor], None).found.is_empty()
     }
 
+    /// Finds where the histories of two tips parted.
+    pub(crate) fn fork(&self, first: ObjectId, second: ObjectId) -> Fork {
+        let mut search = ForkSearch {
+            store: self,
+            reached: HashMap::new(),
+            order: Vec::new(),
+            pending: BTreeSet::new(),
+            is_cut: false,
+        };
+        search.reach(first, true, false, Reached::default());
+        search.reach(second, false, true, Reached::default());
+        search.run();
+
+        let all = search.order.iter().map(|id| (*id, search.reached[id]));
+        let nearest = all
+            .clone()
+            .filter(|(_, reached)| reached.is_common() && !reached.is_below_common)
+            .min_by_key(|(_, reached)| reached.depth);
+        let own = all
+            .filter(|(_, reached)| reached.from_first && !reached.from_second)
+            .map(|(id, _)| id);
+        Fork {
+            ancestor: nearest.map(|(id, _)| id),
+            depth: nearest.map_or(0, |_| search.depth()),
+            own: own.collect(),
+            is_complete: nearest.is_some() || !search.is_cut,
+        }
+    }
+
     /// Looks for commits in the history of `tip`. Each of `wanted` is on top of `boundary`, so
     /// nothing below that is read.
     pub(crate) fn search(
@@ -400,6 +435,104 @@ impl Store {
             is_complete,
         }
     }
+}
+
+/// A commit that is reached from one or both of two tips.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    from_first: bool,
+    from_second: bool,
+    /// Whether a descendant is reached from both tips.
+    is_below_common: bool,
+    /// The length of the shortest known path from a tip.
+    depth: u32,
+}
+
+impl Reached {
+    fn is_common(self) -> bool {
+        self.from_first && self.from_second
+    }
+}
+
+/// Finds where two histories parted, newest commits first.
+struct ForkSearch<'s> {
+    store: &'s Store,
+    reached: HashMap<ObjectId, Reached>,
+    /// The commits in the order in which they were reached.
+    order: Vec<ObjectId>,
+    /// The commits whose parents are not up to date, by time.
+    pending: BTreeSet<(i64, ObjectId)>,
+    /// Whether a commit of only one history is missing from the clone.
+    is_cut: bool,
+}
+
+impl ForkSearch<'_> {
+    fn run(&mut self) {
+        let is_open = |search: &Self| {
+            let mut pending = search.pending.iter();
+            pending.any(|(_, id)| !search.reached[id].is_below_common)
+        };
+        while is_open(self) {
+            let Some((_, id)) = self.pending.pop_last() else {
+                return;
+            };
+            let from = self.reached[&id];
+            let Some((_, parents)) = self.store.commit(id) else {
+                self.is_cut |= !from.is_common();
+                continue;
+            };
+            for parent in parents {
+                self.reach(parent, from.from_first, from.from_second, from);
+            }
+        }
+    }
+
+    /// The depth of a fetch that contains all commits that were reached.
+    fn depth(&self) -> u32 {
+        let depths = self.reached.values().map(|reached| reached.depth);
+        depths.max().unwrap_or_default()
+    }
+
+    /// Notes that a commit is reached from these tips, below `child`.
+    fn reach(&mut self, id: ObjectId, from_first: bool, from_second: bool, child: Reached) {
+        let before = self.reached.get(&id).copied();
+        let known = before.unwrap_or(Reached {
+            depth: child.depth + 1,
+            ..Reached::default()
+        });
+        let now = Reached {
+            from_first: known.from_first || from_first,
+            from_second: known.from_second || from_second,
+            is_below_common: known.is_below_common || child.is_common() || child.is_below_common,
+            depth: known.depth.min(child.depth + 1),
+        };
+        let is_same = before.is_some_and(|before| {
+            before.is_common() == now.is_common()
+                && before.from_first == now.from_first
+                && before.is_below_common == now.is_below_common
+        });
+        if before.is_none() {
+            self.order.push(id);
+        }
+        self.reached.insert(id, now);
+        if !is_same {
+            let time = self.store.commit_time(id).unwrap_or(i64::MIN);
+            self.pending.insert((time, id));
+        }
+    }
+}
+
+/// Where two histories parted, as far as the clone has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fork {
+    /// The nearest commit that both histories contain.
+    pub ancestor: Option<ObjectId>,
+    /// The depth of a fetch of both tips that contains the ancestor.
+    pub depth: u32,
+    /// The commits of the first history down to the ancestor that the second one lacks.
+    pub own: Vec<ObjectId>,
+    /// Whether the clone has both histories down to the ancestor or to their first commits.
+    pub is_complete: bool,
 }
 
 /// Which commits the history of a tip contains, as far as the clone has that history.

@@ -53,6 +53,18 @@ pub(crate) enum SignMode {
     Never,
 }
 
+/// The value of `push.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PushMode {
+    /// Push to the branch of the codex.
+    Direct,
+    /// Push to the branch that `push.branch` names.
+    Branch,
+    /// Push to the branch that `push.branch` names, and open a pull request. Not supported yet.
+    PullRequest,
+}
+
 /// The value of `forge.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::enums::{
-    CloneStrategy, Direction, ForgeChoice, OnDeclined, SignMode, Symlinks, TransportChoice,
+    CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
+    TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
@@ -289,6 +290,17 @@ pub(crate) struct RawPush {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
     pub retries: Option<u32>,
+    /// Where commits are pushed to: the branch of the codex, or a sync branch that is reviewed and
+    /// merged on the server.
+    pub mode: Option<PushMode>,
+    /// The sync branch. `{workspace}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.
+    /// With `{project}`, each project has a branch of its own.
+    #[schemars(schema_with = "fragment::plain_text", example = &"codex-sync/{project}")]
+    pub branch: Option<String>,
+    /// The greatest number of branches in one push. 0 means as many as the server allows.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "fragment::number")]
+    pub max_refs: Option<u32>,
     /// If the server rejects a push: `isolate` withholds the projects that it rejects and pushes the
     /// others; `fail` pushes nothing.
     pub on_declined: Option<OnDeclined>,

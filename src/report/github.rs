@@ -6,6 +6,7 @@ use std::fmt::Write;
 use bstr::ByteSlice;
 
 use super::ErrorReport;
+use super::sync_branches::branches;
 use crate::config::Direction;
 use crate::outcome::{ProjectReport, Status, SyncOutcome};
 
@@ -46,7 +47,7 @@ pub(crate) fn summary(
     }
 
     let url = outcome.remote.url.to_string();
-    let branch = outcome.remote.branch.as_deref().unwrap_or("?");
+    let branch = branches(outcome).unwrap_or_else(|| "?".to_owned());
     let _ = writeln!(
         text,
         "\n{}; `{}` of `{}`\n",

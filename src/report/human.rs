@@ -6,6 +6,7 @@ use std::fmt::Write;
 use bstr::ByteSlice;
 
 use super::style::Style;
+use super::sync_branches;
 use super::table::table;
 use crate::config::Direction;
 use crate::object::ObjectId;
@@ -101,7 +102,7 @@ fn project_table(outcome: &SyncOutcome, view: View) -> String {
             .projects
             .iter()
             .filter(|project| !is_folded(project))
-            .map(|project| project_row(project, outcome.direction, view.style))
+            .map(|project| project_row(project, outcome, view.style))
     };
 
     let numbers = [1, 2, 3, 4];
@@ -132,16 +133,25 @@ fn project_table(outcome: &SyncOutcome, view: View) -> String {
     text
 }
 
-/// The cells of one row. In a run in both directions, the result names the direction of the row.
-fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) -> [String; 6] {
+/// The cells of one row. In a run in both directions, the result names the direction of the row. If
+/// each project has a sync branch, it names the branch.
+fn project_row(project: &ProjectReport, outcome: &SyncOutcome, style: Style) -> [String; 6] {
+    let has_own_branch = outcome.remote.sync_branches.len() > 1;
     let [added, modified, deleted, unchanged] = match project.counts() {
         Some(counts) => counts.map(|count| count.to_string()),
         None => ["-"; 4].map(str::to_owned),
     };
     let direction = match project.direction {
-        _ if run_direction != Direction::Bidirectional => "",
+        _ if outcome.direction != Direction::Bidirectional => "",
         Direction::FromCodex => ", from the codex",
         _ => ", to the codex",
+    };
+
+    let branch = match (&project.outcome, &project.sync_branch) {
+        (ProjectOutcome::Synced(_), Some(branch)) if has_own_branch => {
+            format!(" on {}", escaped(branch.as_bytes()))
+        }
+        _ => String::new(),
     };
 
     [
@@ -150,7 +160,7 @@ fn project_row(project: &ProjectReport, run_direction: Direction, style: Style) 
         modified,
         deleted,
         unchanged,
-        format!("{}{direction}", result(&project.outcome, style)),
+        format!("{}{direction}{branch}", result(&project.outcome, style)),
     ]
 }
 
@@ -231,6 +241,9 @@ fn statuses_by_direction(outcome: &SyncOutcome) -> String {
 /// none. `None` if the run failed, because the error explains it.
 fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
+    if !remote.sync_branches.is_empty() && outcome.direction != Direction::FromCodex {
+        return sync_branches::destination(outcome, style);
+    }
     let name = escaped(remote.branch.as_deref()?.as_bytes()).to_string();
     let branch = format!("`{name}` of {}", remote.url);
 

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::ErrorReport;
 use crate::config::Direction;
-use crate::outcome::{self, ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome, Totals};
+use crate::outcome::{
+    self, ProjectOutcome, ProjectReport, Pushed, Status, SyncBranch, SyncOutcome, Totals,
+};
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
 
@@ -59,6 +61,30 @@ pub(crate) struct RemoteDocument {
     pub after: Option<String>,
     /// Whether the branch did not exist and this run made it, or would make it.
     pub creates_branch: bool,
+    /// The sync branches that commits are pushed to instead (`push.mode: branch`). `branch` is then
+    /// the branch that they are to be merged into, and `before` and `after` are the same.
+    pub sync_branches: Vec<SyncBranchDocument>,
+}
+
+/// A sync branch, before and after the run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SyncBranch")]
+pub(crate) struct SyncBranchDocument {
+    /// The name of the branch.
+    pub branch: String,
+    /// The tip before the run; `null` if the branch did not exist.
+    pub before: Option<String>,
+    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
+    pub after: Option<String>,
+    /// Whether commits were pushed to it and verified.
+    pub pushed: bool,
+    /// Whether the branch did not exist and this run made it, or would make it.
+    pub creates_branch: bool,
+    /// Whether the branch of the codex was merged into it, or would be, because both had changed
+    /// the same path.
+    pub merges_base: bool,
+    /// The projects that are pushed to it.
+    pub projects: Vec<String>,
 }
 
 /// The result of one project in one direction.
@@ -86,6 +112,9 @@ pub(crate) struct ProjectDocument {
     pub bytes: Option<u64>,
     /// The project's commit in the codex.
     pub commit: Option<String>,
+    /// The branch of that commit: the sync branch of the project, or the branch of the codex;
+    /// `null` if the run ended before it was known.
+    pub branch: Option<String>,
     /// The reason why the project failed or was withheld.
     pub error: Option<ErrorReport>,
     /// All changes.
@@ -190,7 +219,7 @@ pub(crate) fn document(
     let projects = outcome
         .projects
         .iter()
-        .map(|project| self::project(project, errors(project)))
+        .map(|project| self::project(project, remote.branch.as_deref(), errors(project)))
         .collect();
     let warnings = outcome
         .warnings
@@ -211,6 +240,7 @@ pub(crate) fn document(
             before: remote.before.map(|id| id.to_string()),
             after: remote.after.map(|id| id.to_string()),
             creates_branch: remote.creates_branch,
+            sync_branches: remote.sync_branches.iter().map(sync_branch).collect(),
         }),
         projects,
         totals: outcome.totals(),
@@ -248,9 +278,26 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
     }
 }
 
-/// Builds the part of the document for one project. A commit that was sent but not confirmed is
+/// Builds the part of the document for a sync branch.
+fn sync_branch(branch: &SyncBranch) -> SyncBranchDocument {
+    SyncBranchDocument {
+        branch: branch.branch.clone(),
+        before: branch.before.map(|id| id.to_string()),
+        after: branch.after.map(|id| id.to_string()),
+        pushed: branch.is_pushed,
+        creates_branch: branch.creates_branch,
+        merges_base: branch.merges_base,
+        projects: branch.projects.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Builds the part of the document for one project. `branch` is the branch of the codex. A commit that was sent but not confirmed is
 /// included.
-fn project(report: &ProjectReport, error: Option<ErrorReport>) -> ProjectDocument {
+fn project(
+    report: &ProjectReport,
+    branch: Option<&str>,
+    error: Option<ErrorReport>,
+) -> ProjectDocument {
     let plan = report.plan.as_ref();
     let counts = plan.map(ProjectPlan::counts);
     let commit = match &report.outcome {
@@ -269,6 +316,7 @@ fn project(report: &ProjectReport, error: Option<ErrorReport>) -> ProjectDocumen
         unmanaged: plan.map(|plan| plan.unmanaged),
         bytes: plan.map(ProjectPlan::bytes),
         commit,
+        branch: report.sync_branch.as_deref().or(branch).map(str::to_owned),
         error,
         changes: report
             .changes()

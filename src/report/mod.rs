@@ -8,6 +8,7 @@ pub(crate) mod ndjson;
 pub(crate) mod page;
 pub(crate) mod progress;
 pub(crate) mod style;
+mod sync_branches;
 pub(crate) mod table;
 
 use crate::text::pluralize;

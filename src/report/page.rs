@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::human::MAX_CHANGES;
+use super::sync_branches::branches;
 use super::{ErrorReport, ago};
 use crate::config::Direction;
 use crate::object::ObjectId;
@@ -66,6 +67,9 @@ pub(crate) fn page(
         version: env!("CARGO_PKG_VERSION"),
         codex: text(&outcome.remote.url.to_string()),
         branch: outcome.remote.branch.as_deref().map(text),
+        sync_branches: (!outcome.remote.sync_branches.is_empty())
+            .then(|| branches(outcome).as_deref().map(text))
+            .flatten(),
         tip: outcome.remote.before.map(Id),
         generated: Moment::new(now, now),
         recorded: outcome.recorded.map(|time| Moment::new(time, now)),
@@ -89,6 +93,8 @@ struct Page {
     codex: String,
     branch: Option<String>,
     tip: Option<Id>,
+    /// The sync branches, if there are any.
+    sync_branches: Option<String>,
     generated: Moment,
     /// The time of the recorded state, if the plan was compared with that.
     recorded: Option<Moment>,

@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use bstr::ByteSlice;
-
 use super::authorship::Authorship;
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
@@ -104,10 +102,21 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
         return checks;
     }
 
-    let mut session = match connect(request, remote.create) {
+    let publishing_request = SyncRequest {
+        projects: publishing(request).collect(),
+        ..request.clone()
+    };
+    let sync_branches = publishing_request.sync_branches();
+    let mut session = match connect(request, remote.create, &sync_branches) {
         Ok(session) => session,
         Err(error) => {
-            let (remote, branch) = if let SyncError::BranchMissing { .. } = error {
+            let is_reachable = matches!(
+                error,
+                SyncError::BranchMissing { .. }
+                    | SyncError::SyncBranchIsBase { .. }
+                    | SyncError::NothingToMergeInto { .. }
+            );
+            let (remote, branch) = if is_reachable {
                 (reachable(request, &remote.url), Verdict::Failed(error))
             } else {
                 (Verdict::Failed(error), Verdict::Skipped)
@@ -136,6 +145,9 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
                 Some(Ok(verdict)) => add("pulled patterns", verdict),
                 Some(Err(error)) => add("pulled patterns", Verdict::Failed(error)),
                 None => {}
+            }
+            if session.has_sync_branches {
+                add("sync branch", sync_branch(&session));
             }
             add("clock", clock(request.now, time));
             let is_published = publishing(request).next().is_some();
@@ -389,15 +401,52 @@ fn reachable(request: &SyncRequest<'_>, url: &RemoteUrl) -> Verdict {
 
 /// The tip of the branch, or how the first sync will create it.
 fn branch(session: &RemoteSession) -> Verdict {
-    let name = bstr::BStr::new(&session.target.branch).as_bytes();
-    let name = escaped(name);
+    let name = escaped(session.branch().as_bytes());
     let start = escaped(session.base.branch.as_bytes());
-    Verdict::Ok(match (session.target.tip, session.base.tip) {
+    Verdict::Ok(match (session.tip(), session.base.tip) {
         (Some(tip), _) => format!("`{name}` is at {}", tip.short()),
         (None, Some(_)) => {
             format!("`{name}` does not exist yet; the first sync will create it from `{start}`")
         }
         (None, None) => format!("the codex is empty; the first sync will create `{name}`"),
+    })
+}
+
+/// The tips of the sync branches. A commit of others is published when the branch is merged, so it
+/// is a warning.
+fn sync_branch(session: &RemoteSession) -> Verdict {
+    let targets = session.targets.iter().zip(&session.partings.foreign);
+    let foreign: Vec<_> = targets
+        .filter(|(_, commits)| !commits.is_empty())
+        .map(|(target, commits)| {
+            let count = pluralize(commits.len(), "commit");
+            format!(
+                "`{}` has {count} of others",
+                escaped(target.branch.as_bytes())
+            )
+        })
+        .collect();
+    if !foreign.is_empty() {
+        return Verdict::Warning {
+            message: foreign.join("; "),
+            hint:
+                "review them: syncs keep them, and they are merged together with the synced files"
+                    .to_owned(),
+        };
+    }
+    let base = escaped(session.base.branch.as_bytes());
+    Verdict::Ok(match session.targets.as_slice() {
+        [target] => {
+            let name = escaped(target.branch.as_bytes());
+            match target.tip {
+                Some(tip) => format!("`{name}` is at {}", tip.short()),
+                None => format!("the first change will create `{name}` from `{base}`"),
+            }
+        }
+        targets => {
+            let existing = targets.iter().filter(|target| target.tip.is_some()).count();
+            format!("one per project; {existing} of {} exist", targets.len())
+        }
     })
 }
 
@@ -420,10 +469,9 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 /// real push.
 fn push_permission(session: &RemoteSession) -> Verdict {
     let store = session.store();
-    let reply = commit_to_offer(store, session.base.tip).map(|id| {
-        session
-            .transport
-            .would_push(store, session.target.update_to(id))
+    let reply = commit_to_offer(store, session.start(0)).map(|id| {
+        let update = session.update(0, id);
+        session.transport.would_push(store, update)
     });
     match reply {
         Ok(Ok(PushReply::Accepted { .. })) => Verdict::Ok(

@@ -9,11 +9,13 @@ mod caches;
 mod connection;
 pub mod doctor;
 pub mod history;
+mod parting;
 mod publish;
 mod pull;
 mod remote_session;
 mod repeater;
 mod request;
+mod search_depths;
 mod source_roots;
 
 use std::collections::BTreeMap;
@@ -86,12 +88,15 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
         return outcome;
     }
 
-    // A dry run pulls as if these projects had been published.
+    // A dry run pulls as if these projects had been published. The files of a sync branch are not
+    // in the branch that is pulled.
     let reports = std::mem::take(&mut outcome.projects);
     let planned: Vec<_> = published
         .iter()
         .zip(&reports)
-        .filter(|(_, report)| matches!(report.outcome, ProjectOutcome::WouldSync))
+        .filter(|(_, report)| {
+            matches!(report.outcome, ProjectOutcome::WouldSync) && report.sync_branch.is_none()
+        })
         .filter_map(|(project, report)| {
             let plan = report.plan.as_ref()?;
             Some(pull::PlannedPublish { project, plan })
@@ -132,6 +137,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
             after: None,
             creates_branch: false,
             base: None,
+            sync_branches: Vec::new(),
         },
         projects: Vec::new(),
         pushed: Pushed::No,

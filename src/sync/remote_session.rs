@@ -9,9 +9,12 @@ use std::thread;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::connection::Connection;
+use super::parting::{Parting, PartingSearch, Partings};
 use super::repeater::Repeater;
 use super::request::SyncRequest;
+use super::search_depths::search_depths;
 use crate::codex::objects::listing::Lister;
+use crate::codex::objects::tree::TreeError;
 use crate::codex::queue_lock::QueueLock;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::remote::{Branches, Depth, FIRST_BRANCH, RefUpdate, RemoteRefs, Transport};
@@ -26,39 +29,36 @@ use crate::paths::shown;
 use crate::plan::Listing;
 use crate::platform;
 use crate::state::{Recorded, State};
-use crate::workspace::Project;
-
-/// The number of commits that are searched first for the commits of this run, if others pushed
-/// after it.
-const FIRST_SEARCH: u32 = 256;
-/// The factor by which each further search is deeper.
-const SEARCH_GROWTH: u32 = 8;
-/// The depth that git treats as the whole history.
-const WHOLE_HISTORY: u32 = i32::MAX.cast_unsigned();
 
 /// The remote as a run sees it.
 pub(super) struct RemoteSession {
     pub(super) transport: Connection,
     /// The clone; `None` before the first fetch.
     pub(super) store: Option<Store>,
-    /// The recorded listings of the base, which are used instead of a fetch. There is one per
-    /// project or none at all.
-    recorded: Vec<Listing>,
+    /// The recorded listings of the projects by index, which are used instead of a fetch. There is
+    /// one per project or none at all.
+    recorded: BTreeMap<usize, Listing>,
     pub(super) base: Base,
-    pub(super) target: PushTarget,
+    /// The branches that are pushed to: the base itself, or sync branches.
+    pub(super) targets: Vec<PushTarget>,
+    /// The targets compared with the base, as they were last fetched. Empty if the target is the
+    /// base itself.
+    pub(super) partings: Partings,
+    /// Whether the targets are sync branches.
+    pub(super) has_sync_branches: bool,
     repeater: Repeater,
     /// The error of a fetch that was started before it was known to be necessary. The next fetch
     /// returns it.
     deferred_error: Option<SyncError>,
-    /// The refs that the remote listed after the last push. The next fetch updates base and target
+    /// The refs that the remote listed after the last push. The next fetch updates base and targets
     /// from them.
     pub(super) refs_after_push: Option<RemoteRefs>,
     /// Held until the session is dropped: one run at a time per remote on this machine.
     _queue_lock: Option<QueueLock>,
 }
 
-/// The branch that the commits of a run go on top of: the target or, if that does not exist yet,
-/// the remote's HEAD.
+/// The branch of the codex. If it does not exist yet, and is to be created, this is the remote's
+/// HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     pub(super) branch: String,
@@ -66,7 +66,7 @@ pub(super) struct Base {
     pub(super) tip: Option<ObjectId>,
 }
 
-/// The branch that the commits of a run are pushed to.
+/// A branch that commits of a run are pushed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PushTarget {
     pub(super) branch: String,
@@ -79,13 +79,11 @@ pub(super) struct PushTarget {
 }
 
 impl PushTarget {
-    /// The update that makes `head` the tip.
-    pub(super) fn update_to(&self, head: ObjectId) -> RefUpdate<'_> {
-        RefUpdate {
-            branch: &self.branch,
-            old: self.tip,
-            base: None,
-            new: head,
+    fn new(branch: String, tip: Option<ObjectId>) -> Self {
+        Self {
+            branch,
+            tip,
+            existed: tip.is_some(),
         }
     }
 
@@ -95,20 +93,21 @@ impl PushTarget {
     }
 }
 
-/// Finds the branch and fetches nothing. A missing repository or branch is an error, unless the run
-/// `may_create` it.
+/// Finds the branches and fetches nothing. Without `sync_branches`, the branch of the codex is the
+/// target. A missing repository or branch of the codex is an error, unless the run `may_create` it.
 pub(super) fn connect(
     request: &SyncRequest<'_>,
     may_create: bool,
+    sync_branches: &[String],
 ) -> Result<RemoteSession, SyncError> {
     let transport = request.connection()?;
-    let refs = find_branch(request, &*transport, may_create)?;
-    Ok(RemoteSession::new(request, transport, refs))
+    let refs = find_branches(request, &*transport, may_create, sync_branches)?;
+    RemoteSession::new(request, transport, refs, sync_branches)
 }
 
-/// Finds the branch and fetches its tip.
+/// Finds the branches that the projects are pushed to, and fetches their tips.
 ///
-/// If the listings of all projects were recorded for this tip, the fetch waits for a message in
+/// If the listings of all projects were recorded for these tips, the fetch waits for a message in
 /// `changes`, which says that a source file has changed. Without such a message there may be
 /// nothing to publish, and nothing is fetched.
 pub(super) fn connect_and_fetch(
@@ -131,10 +130,11 @@ pub(super) fn connect_and_fetch(
             request.reporter.as_ref(),
         )?)
     };
-    let refs = find_branch(request, &*transport, remote.create)?;
-    let mut session = RemoteSession::new(request, transport, refs);
+    let sync_branches = request.sync_branches();
+    let refs = find_branches(request, &*transport, remote.create, &sync_branches)?;
+    let mut session = RemoteSession::new(request, transport, refs, &sync_branches)?;
     session._queue_lock = queue_lock;
-    let recorded = recorded_listings(request, &session.base);
+    let recorded = recorded_listings(request, &session);
     let is_recorded = recorded.is_some();
     session.recorded = recorded.unwrap_or_default();
     request.reporter.event(&Event::Finished {
@@ -158,28 +158,40 @@ pub(super) fn connect_and_fetch(
     Ok(session)
 }
 
-/// The recorded listings of all projects, if all were recorded for `base`.
-fn recorded_listings(request: &SyncRequest<'_>, base: &Base) -> Option<Vec<Listing>> {
+/// The recorded listings of all projects, if all were recorded for the tips of the session.
+fn recorded_listings(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+) -> Option<BTreeMap<usize, Listing>> {
     if request.rescan {
         return None;
     }
-    let state = State::of(request.workspace);
-    let of_base = |recorded: &Recorded| recorded.tip == base.tip && recorded.branch == base.branch;
-    request
-        .projects
-        .iter()
-        .map(|project| Some(state.read(project).filter(of_base)?.listing))
-        .collect()
+    let mut listings = BTreeMap::new();
+    for (target, lane) in session.targets.iter().zip(request.lanes()) {
+        let state = State::of(request.workspace, lane.sync_branch.as_deref());
+        let is_current = |recorded: &Recorded| {
+            let tips = (recorded.tip, recorded.base);
+            tips == session.tips_to_record(target) && recorded.branch == session.base.branch
+        };
+        for number in lane.projects {
+            let recorded = state.read(request.projects[number]).filter(is_current)?;
+            listings.insert(number, recorded.listing);
+        }
+    }
+    Some(listings)
 }
 
-/// Queries the branch. A repository at a local path that does not exist is created first, if the
-/// run `may_create` it.
-fn find_branch(
+/// Queries the branches. A repository at a local path that does not exist is created first, if the
+/// run `may_create` it. A sync branch can be missing, but the branch that it is to be merged into
+/// must exist.
+fn find_branches(
     request: &SyncRequest<'_>,
     transport: &dyn Transport,
     may_create: bool,
+    sync_branches: &[String],
 ) -> Result<RemoteRefs, SyncError> {
     let remote = &request.workspace.remote;
+    let may_create = may_create && sync_branches.is_empty();
     let is_missing = |path: &&Path| !path.exists() && !store::is_repository(path);
     if let Some(path) = transport.url().local_path().filter(is_missing) {
         let branch = remote
@@ -209,10 +221,16 @@ fn find_branch(
     let refs = repeater.run(Some(&request.interrupt), || {
         let branches = Branches {
             synced: remote.branch.as_deref(),
-            others: &[],
+            others: sync_branches,
         };
         transport.refs(branches, OnSignal::Stop)
     })?;
+    if refs.tip.is_none() && !sync_branches.is_empty() {
+        return Err(SyncError::NothingToMergeInto {
+            branch: refs.branch,
+            url: transport.url().to_string(),
+        });
+    }
     if refs.tip.is_none() && !refs.is_empty && !may_create {
         return Err(SyncError::BranchMissing {
             branch: refs.branch,
@@ -256,43 +274,116 @@ fn is_fixed_by_reclone(error: &SyncError) -> bool {
 }
 
 impl RemoteSession {
-    fn new(request: &SyncRequest<'_>, transport: Connection, refs: RemoteRefs) -> Self {
+    fn new(
+        request: &SyncRequest<'_>,
+        transport: Connection,
+        refs: RemoteRefs,
+        sync_branches: &[String],
+    ) -> Result<Self, SyncError> {
+        if sync_branches.contains(&refs.branch) {
+            let branch = refs.branch;
+            return Err(SyncError::SyncBranchIsBase { branch });
+        }
+        let targets = match sync_branches {
+            [] => vec![PushTarget::new(refs.branch.clone(), refs.tip)],
+            branches => branches
+                .iter()
+                .map(|branch| PushTarget::new(branch.clone(), refs.others.get(branch).copied()))
+                .collect(),
+        };
         let base = match (refs.tip, refs.head) {
             (None, Some((branch, tip))) => Base {
                 branch,
                 tip: Some(tip),
             },
             (tip, _) => Base {
-                branch: refs.branch.clone(),
+                branch: refs.branch,
                 tip,
             },
         };
-        Self {
+        Ok(Self {
             transport,
             store: None,
-            recorded: Vec::new(),
+            recorded: BTreeMap::new(),
             base,
-            target: PushTarget {
-                branch: refs.branch,
-                tip: refs.tip,
-                existed: refs.tip.is_some(),
-            },
+            targets,
+            partings: Partings::default(),
+            has_sync_branches: !sync_branches.is_empty(),
             repeater: Repeater::new(&request.workspace.remote.timeout),
             deferred_error: None,
             refs_after_push: None,
             _queue_lock: None,
+        })
+    }
+
+    /// The name of the branch of the codex.
+    pub(super) fn branch(&self) -> &str {
+        match self.targets.first() {
+            Some(target) if !self.has_sync_branches => &target.branch,
+            _ => &self.base.branch,
         }
     }
 
-    /// Returns each project's listing. The recorded listings are moved out on the first call; any
-    /// later call must be preceded by a fetch.
-    pub(super) fn listings(&mut self, projects: &[&Project]) -> Result<Vec<Listing>, SyncError> {
+    /// The tip of the branch of the codex; `None` if the branch does not exist.
+    pub(super) fn tip(&self) -> Option<ObjectId> {
+        match self.targets.first() {
+            Some(target) if !self.has_sync_branches => target.tip,
+            _ => self.base.tip,
+        }
+    }
+
+    /// The commit that new commits for a target go on top of; `None` if there is none, so that the
+    /// first commit starts the history. Only known after a fetch, unless the target is the base.
+    pub(super) fn start(&self, target: usize) -> Option<ObjectId> {
+        match self.partings.each.get(target) {
+            None | Some(Parting::Contained) => self.base.tip,
+            Some(Parting::Ahead | Parting::Diverged { .. }) => self.targets[target].tip,
+        }
+    }
+
+    /// The update of a target that makes `head` its tip.
+    pub(super) fn update(&self, target: usize, head: ObjectId) -> RefUpdate<'_> {
+        let parting = self.partings.each.get(target);
+        let PushTarget { branch, tip, .. } = &self.targets[target];
+        RefUpdate {
+            branch,
+            old: *tip,
+            // The history of the base contains the old tip, but the clone need not have it.
+            base: self
+                .base
+                .tip
+                .filter(|_| parting == Some(&Parting::Contained)),
+            new: head,
+        }
+    }
+
+    /// The tips that a recorded listing belongs to: that of the target, and that of the base.
+    pub(super) fn tips_to_record(
+        &self,
+        target: &PushTarget,
+    ) -> (Option<ObjectId>, Option<ObjectId>) {
+        if self.has_sync_branches {
+            (target.tip, self.base.tip)
+        } else {
+            (self.base.tip, self.base.tip)
+        }
+    }
+
+    /// Returns the listings of the projects of a target, given their indexes, at the commit that new
+    /// commits go on top of. The recorded listings are moved out by the first call; any later call
+    /// must be preceded by a fetch.
+    pub(super) fn listings(
+        &mut self,
+        request: &SyncRequest<'_>,
+        target: usize,
+        projects: &[usize],
+    ) -> Result<BTreeMap<usize, Listing>, SyncError> {
         let Some(store) = &self.store else {
-            return Ok(std::mem::take(&mut self.recorded));
+            let take = |number: &usize| Some((*number, self.recorded.remove(number)?));
+            return Ok(projects.iter().filter_map(take).collect());
         };
         let root = self
-            .base
-            .tip
+            .start(target)
             .map(|tip| store.root_tree(tip))
             .transpose()
             .map_err(StoreError::from)?;
@@ -300,9 +391,9 @@ impl RemoteSession {
         let mut lister = Lister::new(&read, root);
         let listings: Result<_, _> = projects
             .iter()
-            .map(|project| lister.list(&project.to))
+            .map(|number| Ok((*number, lister.list(&request.projects[*number].to)?)))
             .collect();
-        Ok(listings.map_err(StoreError::from)?)
+        Ok(listings.map_err(|error: TreeError| StoreError::from(error))?)
     }
 
     /// Fetches unless that was done before, and returns the clone and the tip that was fetched.
@@ -370,8 +461,8 @@ impl RemoteSession {
         }
     }
 
-    /// Fetches the current tip of the base. The first fetch creates the clone. After an error, base
-    /// and target are unchanged.
+    /// Fetches the current tips of base and targets. The first fetch creates the clone. After an
+    /// error, base and targets are unchanged.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         if let Some(error) = self.deferred_error.take() {
             return Err(error);
@@ -384,60 +475,92 @@ impl RemoteSession {
             Some(store) => store,
             None => new_store(request, &*self.transport)?,
         };
-        let (mut base, mut target) = self.after_push();
-        self.target.existed |= target.existed;
-        if base.tip.is_some() {
-            let fetched = match self.fetch_into(&store, &base.branch, request, CheckedTrees::All) {
+        let (mut base, mut targets) = self.after_push();
+        for (before, target) in self.targets.iter_mut().zip(&targets) {
+            before.existed |= target.existed;
+        }
+        let branches = existing_branches(&base, &targets);
+        if !branches.is_empty() {
+            let tips = match self.fetch_into(&store, &branches, request, CheckedTrees::All) {
                 Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
                     tracing::debug!(%error, "fetching into a new clone");
                     store.renew()?;
-                    self.fetch_into(&store, &base.branch, request, CheckedTrees::Root)?
+                    self.fetch_into(&store, &branches, request, CheckedTrees::Root)?
                 }
                 fetched => fetched?,
             };
-            base.tip = Some(fetched);
-            if target.tip.is_some() && target.branch == base.branch {
-                target.tip = Some(fetched);
+            let fetched: BTreeMap<_, _> = branches.into_iter().zip(tips).collect();
+            base.tip = fetched.get(&base.branch).copied();
+            for target in targets.iter_mut().filter(|target| target.tip.is_some()) {
+                target.tip = fetched.get(&target.branch).copied();
             }
         }
+        let partings = match base.tip.filter(|_| self.has_sync_branches) {
+            Some(tip) => PartingSearch {
+                request,
+                transport: &*self.transport,
+                repeater: self.repeater,
+                store: &store,
+                base: (&base.branch, tip),
+            }
+            .find(
+                targets
+                    .iter()
+                    .map(|target| (target.branch.as_str(), target.tip)),
+            )?,
+            None => Partings::default(),
+        };
 
         self.store = Some(store);
         self.base = base;
-        self.target = target;
+        self.targets = targets;
+        self.partings = partings;
         request.reporter.event(&Event::Finished {
             stage: Stage::Fetch,
         });
         Ok(())
     }
 
-    /// Returns base and target, updated from the refs that the remote listed after the last push.
-    /// Once the target has commits, it is the base.
-    fn after_push(&mut self) -> (Base, PushTarget) {
-        let (mut base, mut target) = (self.base.clone(), self.target.clone());
+    /// Returns base and targets, updated from the refs that the remote listed after the last push.
+    /// Once the branch of the codex has commits, it is the base.
+    fn after_push(&mut self) -> (Base, Vec<PushTarget>) {
+        let (mut base, mut targets) = (self.base.clone(), self.targets.clone());
         if let Some(refs) = self.refs_after_push.take() {
-            target.tip = refs.tip;
-            target.existed |= refs.tip.is_some();
+            for target in &mut targets {
+                target.tip = self.tip_in(&refs, &target.branch);
+                target.existed |= target.tip.is_some();
+            }
             if refs.tip.is_some() {
-                base.branch.clone_from(&target.branch);
+                base.branch.clone_from(&refs.branch);
                 base.tip = refs.tip;
             } else if refs.is_empty {
                 base.tip = None;
             }
         }
-        (base, target)
+        (base, targets)
     }
 
-    /// Fetches the tip of `branch` into `store` and checks that it can be read.
+    /// The tip of a target in a list of refs.
+    pub(super) fn tip_in(&self, refs: &RemoteRefs, branch: &str) -> Option<ObjectId> {
+        if self.has_sync_branches {
+            refs.others.get(branch).copied()
+        } else {
+            refs.tip
+        }
+    }
+
+    /// Fetches the tips of `branches` into `store` and checks that they can be read.
     fn fetch_into(
         &self,
         store: &Store,
-        branch: &str,
+        branches: &[String],
         request: &SyncRequest<'_>,
         check: CheckedTrees,
-    ) -> Result<ObjectId, SyncError> {
+    ) -> Result<Vec<ObjectId>, SyncError> {
+        let branches: Vec<_> = branches.iter().map(String::as_str).collect();
         let fetch = || {
             self.transport
-                .fetch(store, &[branch], Depth(1), OnSignal::Stop)
+                .fetch(store, &branches, Depth(1), OnSignal::Stop)
         };
         let tips =
             self.repeater
@@ -446,16 +569,15 @@ impl RemoteSession {
                     RemoteErrorKind::DiskFull => disk_full(store, &error),
                     _ => error.into(),
                 })?;
-        let tip = tips[0];
-        let checked = match check {
-            CheckedTrees::All if store.is_kept() => store.check_trees(tip),
+        let checked = tips.iter().try_for_each(|tip| match check {
+            CheckedTrees::All if store.is_kept() => store.check_trees(*tip),
             _ => store
-                .root_tree(tip)
+                .root_tree(*tip)
                 .and_then(|root| store.read_tree(root))
                 .map(drop),
-        };
+        });
         checked.map_err(StoreError::from)?;
-        Ok(tip)
+        Ok(tips)
     }
 
     /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
@@ -466,69 +588,94 @@ impl RemoteSession {
                 &error,
                 SyncError::Remote(remote) if remote.kind == RemoteErrorKind::BranchMissing
             );
-            if is_missing && self.target.existed && !self.is_hidden() {
-                self.gone()
-            } else {
-                error
+            match self.deleted_branch() {
+                Some(branch) if is_missing => self.gone(branch),
+                _ => error,
             }
         })
     }
 
-    /// Whether the server lists the branch only as the target of its HEAD. Such a branch can be
-    /// seen but not fetched.
-    fn is_hidden(&self) -> bool {
-        self.transport
-            .refs(Branches::one(&self.target.branch), OnSignal::Stop)
-            .is_ok_and(|refs| {
-                refs.head
-                    .is_some_and(|(name, _)| name == self.target.branch)
-            })
+    /// A branch that existed at the beginning of the run and that the server no longer lists. A
+    /// branch that the server lists only as the target of its HEAD is hidden: it can be seen but
+    /// not fetched.
+    fn deleted_branch(&self) -> Option<String> {
+        let sync_branches = self.sync_branches();
+        let branches = Branches {
+            synced: Some(&self.base.branch),
+            others: &sync_branches,
+        };
+        let refs = self.transport.refs(branches, OnSignal::Stop).ok()?;
+        let is_listed = |branch: &str| {
+            let is_base = branch == refs.branch && refs.tip.is_some();
+            let head = refs.head.as_ref();
+            is_base
+                || refs.others.contains_key(branch)
+                || head.is_some_and(|(name, _)| name == branch)
+        };
+        let existing = self.targets.iter().filter(|target| target.existed);
+        existing
+            .map(|target| &target.branch)
+            .chain(self.base.tip.map(|_| &self.base.branch))
+            .find(|branch| !is_listed(branch))
+            .cloned()
+    }
+
+    /// The names of the targets, if they are sync branches.
+    fn sync_branches(&self) -> Vec<String> {
+        let targets = self.targets.iter().filter(|_| self.has_sync_branches);
+        targets.map(|target| target.branch.clone()).collect()
     }
 
     /// The error for a branch that was deleted or renamed during the run.
-    pub(super) fn gone(&self) -> SyncError {
+    pub(super) fn gone(&self, branch: String) -> SyncError {
         SyncError::BranchGone {
             place: self.transport.url().host_or_path(),
-            branch: self.target.branch.clone(),
+            is_sync_branch: branch != self.branch(),
+            branch,
         }
     }
 
-    /// Searches the target for the commits in `wanted`, on top of which others may have pushed. All
+    /// Searches a target for the commits in `wanted`, on top of which others may have pushed. All
     /// of them are on top of `boundary`. The history is fetched in growing steps, until all are
     /// found or it is certain that they are missing.
     pub(super) fn search_branch(
         &self,
+        target: usize,
         wanted: &[ObjectId],
         boundary: Option<ObjectId>,
     ) -> Result<Search, RemoteError> {
         let store = self.store();
-        let mut depth = FIRST_SEARCH;
-        loop {
+        let branches = [self.targets[target].branch.as_str()];
+        let mut search = None;
+        for depth in search_depths() {
             let tips = self.repeater.run(None, || {
-                let branches = [self.target.branch.as_str()];
                 self.transport
                     .fetch(store, &branches, Depth(depth), OnSignal::GoOn)
             })?;
-            let search = store.search(tips[0], wanted, boundary);
-            let all_found = search.found.len() == wanted.len();
-            if all_found || search.is_complete || depth == WHOLE_HISTORY {
-                return Ok(search);
+            let found = search.insert(store.search(tips[0], wanted, boundary));
+            if found.found.len() == wanted.len() || found.is_complete {
+                break;
             }
-            depth = depth.saturating_mul(SEARCH_GROWTH).min(WHOLE_HISTORY);
         }
+        let Some(search) = search else {
+            unreachable!("there is at least one depth");
+        };
+        Ok(search)
     }
 
-    /// Queries the target's tip after a push. The result of the run depends on the response, so the
-    /// query is also repeated after a time-out.
-    pub(super) fn query_target(&self) -> Result<RemoteRefs, RemoteError> {
+    /// Queries the tips of base and targets after a push. The result of the run depends on the
+    /// response, so the query is also repeated after a time-out.
+    pub(super) fn query_targets(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default()
             .with_jitter()
             .with_max_times(2)
             .build();
-        let query = || {
-            self.transport
-                .refs(Branches::one(&self.target.branch), OnSignal::GoOn)
+        let sync_branches = self.sync_branches();
+        let branches = Branches {
+            synced: Some(self.branch()),
+            others: &sync_branches,
         };
+        let query = || self.transport.refs(branches, OnSignal::GoOn);
         loop {
             match self.repeater.run(None, query) {
                 Err(error) if error.kind.is_transient() && !error.kind.is_repeated() => {
@@ -541,6 +688,18 @@ impl RemoteSession {
             }
         }
     }
+}
+
+/// The branches that have commits, each once, the base first.
+fn existing_branches(base: &Base, targets: &[PushTarget]) -> Vec<String> {
+    let base = base.tip.map(|_| base.branch.clone());
+    let mut branches: Vec<_> = base.into_iter().collect();
+    for target in targets.iter().filter(|target| target.tip.is_some()) {
+        if !branches.contains(&target.branch) {
+            branches.push(target.branch.clone());
+        }
+    }
+    branches
 }
 
 /// The error of a full disk, in terms of the clone's directory. Lines of the server are about

@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::names::ProjectName;
 use crate::outcome::{SyncError, Warning};
 use crate::plan::DeletePolicy;
-use crate::workspace::{Project, Workspace};
+use crate::workspace::{Project, PushBranches, Workspace};
 
 /// The input of a run.
 #[derive(Clone)]
@@ -53,6 +53,14 @@ pub struct SyncRequest<'w> {
     pub(crate) connection: ConnectionSlot,
 }
 
+/// Projects that are pushed to one branch.
+pub(super) struct LaneProjects {
+    /// The sync branch; `None` for the branch of the codex.
+    pub(super) sync_branch: Option<String>,
+    /// The indexes of the projects.
+    pub(super) projects: Vec<usize>,
+}
+
 impl<'w> SyncRequest<'w> {
     /// A sync of all projects with the default options. Clones are created below `temporary`, `now`
     /// is the time in seconds since the epoch, and events are ignored.
@@ -80,6 +88,32 @@ impl<'w> SyncRequest<'w> {
             reporter: Arc::new(Silent),
             connection: ConnectionSlot::default(),
         }
+    }
+
+    /// The lanes of the projects: one for all of them, or one per project if each has a sync branch
+    /// of its own.
+    pub(super) fn lanes(&self) -> Vec<LaneProjects> {
+        let branches = &self.workspace.push_branches;
+        let numbers = 0..self.projects.len();
+        if let PushBranches::PerProject(_) = branches {
+            let lane = |number: usize| LaneProjects {
+                sync_branch: branches.of(&self.projects[number].name),
+                projects: vec![number],
+            };
+            return numbers.map(lane).collect();
+        }
+        let sync_branch = self.projects.first().and_then(|one| branches.of(&one.name));
+        vec![LaneProjects {
+            sync_branch,
+            projects: numbers.collect(),
+        }]
+    }
+
+    /// The sync branches of the projects, one per lane; none if commits go to the branch of the
+    /// codex.
+    pub(super) fn sync_branches(&self) -> Vec<String> {
+        let lanes = self.lanes().into_iter();
+        lanes.filter_map(|lane| lane.sync_branch).collect()
     }
 
     /// The connection to the workspace's remote, which an earlier step of the run may have opened.

@@ -1,5 +1,6 @@
 //! The resolved workspace. Every value in it is valid, and every path is absolute.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub struct Workspace {
     pub(crate) forge: ForgeSettings,
     /// The maximum number of retries of a push if the branch moved.
     pub(crate) retries: u32,
+    /// The branches that commits are pushed to.
+    pub(crate) push_branches: PushBranches,
+    /// The greatest number of branches in one push; `None` for as many as the server allows.
+    pub(crate) max_refs: Option<NonZeroUsize>,
     /// What happens to the other projects if the server rejects some.
     pub(crate) on_declined: OnDeclined,
     /// Whether the clone of the codex is temporary or persistent.
@@ -93,6 +98,29 @@ pub struct Remote {
     pub(crate) allow_insecure: bool,
     /// Time limits.
     pub(crate) timeout: Timeouts,
+}
+
+/// The branches that commits are pushed to. A sync branch is never the branch of the codex, which
+/// it is to be merged into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PushBranches {
+    /// The branch of the codex.
+    Direct,
+    /// One sync branch for all projects.
+    Shared(String),
+    /// One sync branch per project, named by this template with the placeholder `{project}`.
+    PerProject(String),
+}
+
+impl PushBranches {
+    /// The sync branch of a project; `None` if commits go to the branch of the codex.
+    pub(crate) fn of(&self, project: &ProjectName) -> Option<String> {
+        match self {
+            Self::Direct => None,
+            Self::Shared(branch) => Some(branch.clone()),
+            Self::PerProject(template) => Some(template.replace("{project}", project.as_str())),
+        }
+    }
 }
 
 /// The settings of the forge that hosts the codex.

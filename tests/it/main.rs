@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod addresses;
+mod branch_mode;
 mod cached_clone;
 mod carriers;
 mod claims;

@@ -107,7 +107,12 @@ impl RunOutput {
             .projects
             .iter()
             .any(|project| matches!(project.outcome, ProjectOutcome::WouldSync))
-            || outcome.remote.creates_branch;
+            || outcome.remote.creates_branch
+            || outcome
+                .remote
+                .sync_branches
+                .iter()
+                .any(|branch| branch.merges_base && !branch.is_pushed);
         if self.check && status == exit::DONE && is_out_of_date {
             status = exit::OUT_OF_DATE;
         }

@@ -102,6 +102,7 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
         "push.retries",
         arguments.retries.map(|n| n.to_string()),
     );
+    text("--push-mode", "push.mode", arguments.push_mode.clone());
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());
     flags

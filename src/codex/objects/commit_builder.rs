@@ -1,17 +1,18 @@
-//! Builds commits from plans, on top of a tip: one commit per project, in name order, without a
-//! working tree.
+//! Builds commits from plans, on top of the tips of branches: one commit per project, in name order,
+//! without a working tree.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
 
+use super::listing::Lister;
 use super::pack::{self, Encoded, MAX_CHAIN};
 use super::tree::{self, Edit, TreeError, TreeStore};
 use crate::codex::identity::Identity;
 use crate::codex::signing::SigningError;
 use crate::codex::store::Store;
 use crate::object::{self, Kind, ObjectId};
-use crate::plan::ProjectPlan;
+use crate::plan::{Listing, ProjectPlan};
 use crate::workspace::Project;
 
 /// A commit to build.
@@ -24,11 +25,39 @@ pub(crate) struct NewCommit<'p> {
     pub message: String,
 }
 
+/// A merge of the base into a sync branch.
+pub(crate) struct NewMerge<'p> {
+    /// The tip of the base.
+    pub base: ObjectId,
+    /// The differences of the merged tree from that of the base.
+    pub edits: &'p BTreeMap<BString, Edit>,
+    /// The complete message, with trailers.
+    pub message: String,
+}
+
+/// The commits to build on one branch.
+pub(crate) struct NewChain<'p> {
+    /// The commit that they go on top of; `None` for a branch without commits.
+    pub parent: Option<ObjectId>,
+    /// The first commit, if it is a merge.
+    pub merge: Option<NewMerge<'p>>,
+    /// The commits of the projects.
+    pub commits: Vec<NewCommit<'p>>,
+}
+
+/// The commits of one [`NewChain`].
+pub(crate) struct BuiltChain {
+    /// The last commit; `None` if the chain is empty.
+    pub head: Option<ObjectId>,
+    /// The id of each [`NewCommit`], in the same order.
+    pub commits: Vec<ObjectId>,
+}
+
 /// The result of [`build`], which nothing has stored yet.
 pub(crate) struct Built {
-    /// The id of each [`NewCommit`], in the same order. The last one is the new tip.
-    pub commits: Vec<ObjectId>,
-    /// The commits and their new trees, in an order in which a delta follows its base.
+    /// The chains, in the same order.
+    pub chains: Vec<BuiltChain>,
+    /// The commits and their new trees, each once, in an order in which a delta follows its base.
     pub objects: Vec<Encoded>,
 }
 
@@ -47,51 +76,94 @@ pub enum BuildError {
     Signing(#[from] SigningError),
 }
 
-/// Builds the commits on top of `parent`, and signs them if `sign` is given. The same input gives
-/// the same ids, if the signatures are deterministic.
+/// Builds the commits of `chains`, and signs them if `sign` is given. The same input gives the same
+/// ids, if the signatures are deterministic.
 pub(crate) fn build(
     store: &Store,
-    parent: Option<ObjectId>,
-    new: &[NewCommit<'_>],
+    chains: &[NewChain<'_>],
     identity: &Identity,
     mut sign: Option<Sign<'_>>,
 ) -> Result<Built, BuildError> {
-    let mut builder = Builder {
-        store,
-        trees: HashMap::new(),
-        chains: HashMap::new(),
-        objects: Vec::new(),
-    };
-    let mut root = parent.map(|commit| store.root_tree(commit)).transpose()?;
-    let mut tip = parent;
-    let mut commits = Vec::with_capacity(new.len());
-    for commit in new {
-        let tree = builder.write_tree(root, commit)?;
-        let mut data = commit_bytes(tree, tip, &commit.message, identity);
+    let mut builder = Builder::new(store);
+    let mut write = |builder: &mut Builder<'_>, tree, parents: &[ObjectId], message: &str| {
+        let mut data = commit_bytes(tree, parents, message, identity);
         if let Some(sign) = &mut sign {
             let signature = sign(&data)?;
             data = with_signature(&data, &signature);
         }
-        let id = builder.write_commit(&data);
-        root = Some(tree);
-        tip = Some(id);
-        commits.push(id);
+        Ok::<_, BuildError>(builder.write_commit(&data))
+    };
+
+    let mut built = Vec::with_capacity(chains.len());
+    for chain in chains {
+        let mut tip = chain.parent;
+        let mut root = tip.map(|commit| store.root_tree(commit)).transpose()?;
+        if let Some(merge) = &chain.merge {
+            let base = store.root_tree(merge.base)?;
+            let tree = builder.edit(Some(base), merge.edits)?;
+            let parents: Vec<_> = tip.into_iter().chain([merge.base]).collect();
+            tip = Some(write(&mut builder, tree, &parents, &merge.message)?);
+            root = Some(tree);
+        }
+        let mut commits = Vec::with_capacity(chain.commits.len());
+        for commit in &chain.commits {
+            let tree = builder.edit(root, &edits(commit))?;
+            let id = write(&mut builder, tree, tip.as_slice(), &commit.message)?;
+            root = Some(tree);
+            tip = Some(id);
+            commits.push(id);
+        }
+        let is_empty = chain.merge.is_none() && commits.is_empty();
+        built.push(BuiltChain {
+            head: tip.filter(|_| !is_empty),
+            commits,
+        });
     }
     Ok(Built {
-        commits,
+        chains: built,
         objects: builder.objects,
     })
+}
+
+/// Lists the directories of `projects` in the tree that a merge with these `edits` makes of the
+/// tree of `base`.
+pub(crate) fn list_merged(
+    store: &Store,
+    base: ObjectId,
+    edits: &BTreeMap<BString, Edit>,
+    projects: &[&Project],
+) -> Result<Vec<Listing>, TreeError> {
+    let mut builder = Builder::new(store);
+    let root = builder.edit(Some(store.root_tree(base)?), edits)?;
+    let read = |id| builder.read(id);
+    let mut lister = Lister::new(&read, Some(root));
+    projects
+        .iter()
+        .map(|project| lister.list(&project.to))
+        .collect()
+}
+
+/// The changes of a commit, by path in the codex.
+fn edits(commit: &NewCommit<'_>) -> BTreeMap<BString, Edit> {
+    let changes = commit.plan.changes.iter();
+    changes
+        .map(|change| {
+            let path = commit.project.to.join(change.path.as_bstr());
+            let file = change.op.file().map(|file| (file.mode, file.id));
+            (path, file)
+        })
+        .collect()
 }
 
 /// The bytes of a commit without a signature.
 fn commit_bytes(
     tree: ObjectId,
-    parent: Option<ObjectId>,
+    parents: &[ObjectId],
     message: &str,
     identity: &Identity,
 ) -> Vec<u8> {
     let mut data = format!("tree {tree}\n");
-    if let Some(parent) = parent {
+    for parent in parents {
         data.push_str(&format!("parent {parent}\n"));
     }
     let Identity { author, committer } = identity;
@@ -129,22 +201,23 @@ struct Builder<'s> {
     objects: Vec<Encoded>,
 }
 
-impl Builder<'_> {
-    /// Applies the changes of a commit to the tree `root`.
-    fn write_tree(
+impl<'s> Builder<'s> {
+    fn new(store: &'s Store) -> Self {
+        Self {
+            store,
+            trees: HashMap::new(),
+            chains: HashMap::new(),
+            objects: Vec::new(),
+        }
+    }
+
+    /// Applies `edits` to the tree `root`, and returns the new tree.
+    fn edit(
         &mut self,
         root: Option<ObjectId>,
-        commit: &NewCommit<'_>,
+        edits: &BTreeMap<BString, Edit>,
     ) -> Result<ObjectId, TreeError> {
-        let changes = commit.plan.changes.iter();
-        let edits: BTreeMap<BString, Edit> = changes
-            .map(|change| {
-                let path = commit.project.to.join(change.path.as_bstr());
-                let file = change.op.file().map(|file| (file.mode, file.id));
-                (path, file)
-            })
-            .collect();
-        Ok(match tree::edit(self, root, &edits)? {
+        Ok(match tree::edit(self, root, edits)? {
             Some(tree) => tree,
             None => self.write(Vec::new(), None),
         })

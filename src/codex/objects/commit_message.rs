@@ -14,6 +14,7 @@ const PROJECT: &str = "Codex-Project";
 const SOURCE: &str = "Codex-Source";
 const SOURCE_COMMIT: &str = "Codex-Source-Commit";
 const WORK_ID: &str = "Codex-Work-Id";
+const BASE: &str = "Codex-Base";
 /// The end of a source commit's id if published files differ from that commit.
 const DIRTY: &str = "-dirty";
 
@@ -87,6 +88,22 @@ impl CommitMessage<'_> {
             push(WORK_ID, id);
         }
     }
+}
+
+/// The message of a merge of the branch `base` into the sync branch `branch`.
+pub(crate) fn merge_message(base: &str, branch: &str, has_trailers: bool) -> String {
+    let mut text = format!("Merge branch '{base}' into {branch}\n");
+    if has_trailers {
+        let _ = writeln!(text, "\n{BASE}: {base}");
+    }
+    text
+}
+
+/// Whether the trailers of a commit, given its bytes, say that a sync made it.
+pub(crate) fn is_of_sync(commit: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(commit);
+    let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+    value(last, PROJECT).is_some() || value(last, BASE).is_some()
 }
 
 /// The trailers of a commit that a sync made. Every user with write access can write the same

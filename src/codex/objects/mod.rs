@@ -7,3 +7,4 @@ pub mod listing;
 pub(crate) mod pack;
 pub(crate) mod sync_history;
 pub(crate) mod tree;
+pub(crate) mod tree_merge;

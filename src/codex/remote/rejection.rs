@@ -22,6 +22,22 @@ impl Rejection {
     }
 }
 
+/// The start of GitHub's message to a push with too many branches: `Pushes can not update more than
+/// 5 branches or tags.`
+const TOO_MANY_REFS: &str = "can not update more than ";
+
+impl Rejection {
+    /// The greatest number of branches in one push, if the server rejected the push because it had
+    /// more.
+    pub(crate) fn most_refs(&self) -> Option<usize> {
+        let lines = self.words.iter().chain([&self.reason]);
+        lines
+            .filter_map(|line| line.split_once(TOO_MANY_REFS))
+            .filter_map(|(_, rest)| rest.split_once(" branches"))
+            .find_map(|(number, _)| number.parse().ok().filter(|number| *number > 0))
+    }
+}
+
 /// The kinds of rejections, which decide whether a push is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -38,16 +38,6 @@ pub(crate) struct Branches<'b> {
     pub others: &'b [String],
 }
 
-impl<'b> Branches<'b> {
-    /// This branch only.
-    pub(crate) fn one(branch: &'b str) -> Self {
-        Self {
-            synced: Some(branch),
-            others: &[],
-        }
-    }
-}
-
 /// The result of a push for one branch.
 #[derive(Debug, Clone)]
 pub(crate) enum PushReply {

@@ -1,10 +1,10 @@
-//! Remembers the pushes of a run. The reply to a push can be lost, and the push can still land
+//! Remembers the pushes of a run to one branch. The reply to a push can be lost, and the push can still land
 //! later. So every attempt is remembered until the remote has confirmed it, or until it can no
 //! longer land.
 
 use std::collections::BTreeMap;
 
-use super::commit::Committed;
+use super::commit::CommittedBranch;
 use super::plan::Planned;
 use super::push::PushOutcome;
 use super::report::LandedCommit;
@@ -42,13 +42,13 @@ pub(super) struct Attempts {
 impl Attempts {
     /// Remembers a push that is about to begin. The same commits can be pushed twice, and are
     /// remembered once.
-    pub(super) fn begin(&mut self, session: &RemoteSession, committed: &Committed) {
+    pub(super) fn begin(&mut self, replaces: Option<ObjectId>, committed: &CommittedBranch) {
         self.count += 1;
         self.pending
             .retain(|earlier| earlier.head != committed.head);
         self.pending.push(Attempt {
             head: committed.head,
-            replaces: session.target.tip,
+            replaces,
             base: committed.base,
             commits: committed.commits.clone(),
             plans: BTreeMap::new(),
@@ -62,7 +62,8 @@ impl Attempts {
 
     /// A commit that all of these attempts are on top of.
     pub(super) fn boundary(&self) -> Option<ObjectId> {
-        self.pending.first().and_then(|attempt| attempt.base)
+        let first = self.pending.first()?;
+        first.replaces.or(first.base)
     }
 
     /// Updates the last attempt, which pushed `planned`, with its result.
@@ -86,10 +87,6 @@ impl Attempts {
                 }
             }
             Ok(PushOutcome::Unknown(_)) => {}
-            Ok(PushOutcome::Incomplete(_)) => {
-                self.count -= 1;
-                self.pending.pop();
-            }
             Ok(
                 PushOutcome::BranchMoved(_)
                 | PushOutcome::RetryableFailure(_)
@@ -99,6 +96,12 @@ impl Attempts {
                 self.pending.pop();
             }
         }
+    }
+
+    /// Forgets the last attempt, because it was not sent completely.
+    pub(super) fn withdraw(&mut self) {
+        self.count -= 1;
+        self.pending.pop();
     }
 
     /// Keeps the plan of the last verified attempt, because the run makes another plan.
@@ -122,13 +125,14 @@ impl Attempts {
     }
 
     /// Searches a newly fetched tip for attempts that may have landed.
-    pub(super) fn recognize(&mut self, session: &RemoteSession) -> Result<(), SyncError> {
-        let is_replaced = |attempt: &Attempt| attempt.replaces != session.target.tip;
-        let Some(tip) = session
-            .target
-            .tip
-            .filter(|_| self.pending.iter().any(is_replaced))
-        else {
+    pub(super) fn recognize(
+        &mut self,
+        session: &RemoteSession,
+        target: usize,
+    ) -> Result<(), SyncError> {
+        let tip = session.targets[target].tip;
+        let is_replaced = |attempt: &Attempt| attempt.replaces != tip;
+        let Some(tip) = tip.filter(|_| self.pending.iter().any(is_replaced)) else {
             return Ok(());
         };
 
@@ -136,7 +140,7 @@ impl Attempts {
         let found = if heads.contains(&tip) {
             session.store().search(tip, &heads, boundary).found
         } else {
-            session.search_branch(&heads, boundary)?.found
+            session.search_branch(target, &heads, boundary)?.found
         };
         self.verify(&found);
         Ok(())
@@ -154,6 +158,11 @@ impl Attempts {
     /// Whether an attempt may have landed without having been seen in the branch.
     pub(super) fn is_any_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Whether the remote has confirmed an attempt.
+    pub(super) fn is_any_verified(&self) -> bool {
+        !self.verified.is_empty()
     }
 
     /// The tip that the first verified attempt replaced, and the head of the last one; `None` if

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
-use crate::codex::objects::commit_builder::{self, Built, NewCommit, Sign};
-use crate::codex::objects::commit_message::CommitMessage;
+use crate::codex::objects::commit_builder::{self, Built, NewChain, NewCommit, NewMerge, Sign};
+use crate::codex::objects::commit_message::{CommitMessage, merge_message};
 use crate::codex::objects::pack::Encoded;
 use crate::codex::push_contents::{FileContents, NewFile, PushContents};
 use crate::codex::source_revision::{self, SourceRevision};
@@ -22,9 +22,21 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::sync::source_roots::SourceRoots;
 
-/// The commits of a plan. Only the contents of the files are missing, which are read when they are
-/// sent.
+/// The commits of one push. Only the contents of the files are missing, which are read when they
+/// are sent.
 pub(super) struct Committed {
+    /// The branches of the push.
+    pub(super) branches: Vec<CommittedBranch>,
+    /// The commits and their new trees. A delta comes after its base.
+    objects: Vec<Encoded>,
+    /// The blobs that the trees need and the base may lack, each once.
+    blobs: Vec<NewBlob>,
+}
+
+/// The commits for one branch.
+pub(super) struct CommittedBranch {
+    /// The index of the target.
+    pub(super) target: usize,
     /// The commit that the branch is to point to: the last one, or the base if only a branch is
     /// created.
     pub(super) head: ObjectId,
@@ -32,10 +44,6 @@ pub(super) struct Committed {
     pub(super) base: Option<ObjectId>,
     /// The commits by project index.
     pub(super) commits: BTreeMap<usize, ObjectId>,
-    /// The commits and their new trees. A delta comes after its base.
-    objects: Vec<Encoded>,
-    /// The blobs that the trees need and the base may lack, each once.
-    blobs: Vec<NewBlob>,
 }
 
 /// A blob and the file that has its contents.
@@ -60,43 +68,34 @@ impl<'r> Committer<'r> {
         }
     }
 
-    /// Builds the commits of `planned` in memory.
+    /// Builds the commits of the plans, each with the index of its target, in memory.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(
         &mut self,
         request: &SyncRequest<'_>,
         session: &RemoteSession,
         scanned: &Scanned,
-        planned: &Planned,
+        plans: &[(usize, &Planned)],
         warnings: &mut Vec<Warning>,
     ) -> Result<Committed, SyncError> {
-        if planned.changes().next().is_none() {
-            return Ok(Committed::without_commits(planned));
+        let has_commits =
+            |(_, planned): &(usize, &Planned)| planned.merge.is_some() || planned.has_changes();
+        if !plans.iter().any(has_commits) {
+            return Ok(Committed::new(plans, None));
         }
 
         let reporter = request.reporter.as_ref();
         let signs = self.authorship.signer()?.is_some();
         let stage = if signs { Stage::Sign } else { Stage::Commit };
         reporter.event(&Event::Started { stage });
-        self.add_revisions(request, scanned, planned, warnings);
-
-        let new: Vec<_> = planned
-            .changes()
-            .map(|(number, plan)| NewCommit {
-                project: request.projects[number],
-                plan,
-                message: CommitMessage {
-                    workspace: request.workspace,
-                    branch: &session.target.branch,
-                    project: request.projects[number],
-                    plan,
-                    revision: self.revisions.get(&number).and_then(Option::as_ref),
-                    work_id: request.work_id.as_deref(),
-                }
-                .text(),
-            })
+        for (_, planned) in plans {
+            self.add_revisions(request, scanned, planned, warnings);
+        }
+        let chains: Vec<_> = plans
+            .iter()
+            .map(|(target, planned)| self.chain(request, session, *target, planned))
             .collect();
-        let built = self.build(request, session, planned.base, &new)?;
+        let built = self.build(request, session, &chains)?;
         if signs {
             reporter.event(&Event::Finished { stage });
             reporter.event(&Event::Started {
@@ -104,43 +103,67 @@ impl<'r> Committer<'r> {
             });
         }
 
-        let numbers = planned.changes().map(|(number, _)| number);
-        let commits: BTreeMap<_, _> = numbers.zip(built.commits).collect();
-        let Some(head) = commits.values().next_back().copied() else {
-            unreachable!("each project that changes has a commit");
-        };
-        Ok(Committed {
-            head,
-            base: planned.base,
-            commits,
-            objects: built.objects,
-            blobs: new_blobs(planned),
-        })
+        Ok(Committed::new(plans, Some(built)))
     }
 
-    /// Builds the commits on top of `base`, and signs them if they are to be signed.
+    /// The commits of one plan.
+    fn chain<'p>(
+        &self,
+        request: &'p SyncRequest<'_>,
+        session: &RemoteSession,
+        target: usize,
+        planned: &'p Planned,
+    ) -> NewChain<'p> {
+        let target = &session.targets[target].branch;
+        // Sync branches are to be merged into the base, which is the branch that a message names.
+        let branch = if session.has_sync_branches {
+            &session.base.branch
+        } else {
+            target
+        };
+        let has_trailers = request.workspace.commit.trailers;
+        let commits = planned.changes().map(|(number, plan)| NewCommit {
+            project: request.projects[number],
+            plan,
+            message: CommitMessage {
+                workspace: request.workspace,
+                branch,
+                project: request.projects[number],
+                plan,
+                revision: self.revisions.get(&number).and_then(Option::as_ref),
+                work_id: request.work_id.as_deref(),
+            }
+            .text(),
+        });
+        NewChain {
+            parent: planned.base,
+            merge: planned.merge.as_ref().map(|merge| NewMerge {
+                base: merge.base,
+                edits: &merge.edits,
+                message: merge_message(branch, target, has_trailers),
+            }),
+            commits: commits.collect(),
+        }
+    }
+
+    /// Builds the commits, and signs them if they are to be signed.
     fn build(
         &self,
         request: &SyncRequest<'_>,
         session: &RemoteSession,
-        base: Option<ObjectId>,
-        new: &[NewCommit<'_>],
+        chains: &[NewChain<'_>],
     ) -> Result<Built, SyncError> {
         let (store, identity) = (session.store(), &self.authorship.identity);
         let Some(signer) = self.authorship.signer()? else {
-            return Ok(commit_builder::build(store, base, new, identity, None)?);
+            return Ok(commit_builder::build(store, chains, identity, None)?);
         };
 
-        let counter = Counter::new(request.reporter.as_ref(), Stage::Sign, Some(new.len()));
+        let count = |chain: &NewChain<'_>| chain.commits.len() + usize::from(chain.merge.is_some());
+        let total = chains.iter().map(count).sum();
+        let counter = Counter::new(request.reporter.as_ref(), Stage::Sign, Some(total));
         let mut sign = |data: &[u8]| signer.sign(data).inspect(|_| counter.unit());
         let sign: Sign<'_> = &mut sign;
-        Ok(commit_builder::build(
-            store,
-            base,
-            new,
-            identity,
-            Some(sign),
-        )?)
+        Ok(commit_builder::build(store, chains, identity, Some(sign))?)
     }
 
     /// Determines the source revision of each project that changes, unless an earlier attempt has
@@ -186,17 +209,33 @@ impl<'r> Committer<'r> {
 }
 
 impl Committed {
-    /// The result for a plan that only creates a branch.
-    fn without_commits(planned: &Planned) -> Self {
-        let Some(head) = planned.base else {
-            unreachable!("a branch without commits of this run starts from another branch");
+    /// The result for plans and their commits; `None` if they only create branches.
+    fn new(plans: &[(usize, &Planned)], built: Option<Built>) -> Self {
+        let (chains, objects) = match built {
+            Some(built) => (built.chains, built.objects),
+            None => Default::default(),
+        };
+        let mut chains = chains.into_iter();
+        let branch = |(target, planned): &(usize, &Planned)| {
+            let numbers = planned.changes().map(|(number, _)| number);
+            let (head, commits) = match chains.next() {
+                Some(chain) => (chain.head, numbers.zip(chain.commits).collect()),
+                None => (None, BTreeMap::new()),
+            };
+            let Some(head) = head.or(planned.base) else {
+                unreachable!("a branch without commits of this run starts from another branch");
+            };
+            CommittedBranch {
+                target: *target,
+                head,
+                base: planned.base,
+                commits,
+            }
         };
         Self {
-            head,
-            base: planned.base,
-            commits: BTreeMap::new(),
-            objects: Vec::new(),
-            blobs: Vec::new(),
+            branches: plans.iter().map(branch).collect(),
+            objects,
+            blobs: new_blobs(plans),
         }
     }
 
@@ -254,11 +293,12 @@ impl Committed {
     }
 }
 
-/// The blobs of a plan. Each is listed once, even if several projects publish it.
-fn new_blobs(planned: &Planned) -> Vec<NewBlob> {
+/// The blobs of the plans. Each is listed once, even if several projects publish it.
+fn new_blobs(plans: &[(usize, &Planned)]) -> Vec<NewBlob> {
     let mut seen = HashSet::new();
-    planned
-        .changes()
+    plans
+        .iter()
+        .flat_map(|(_, planned)| planned.changes())
         .flat_map(|(project, plan)| plan.files().map(move |file| (project, file)))
         .filter(|(_, file)| seen.insert(file.id))
         .map(|(project, file)| NewBlob {

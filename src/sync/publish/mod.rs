@@ -2,43 +2,48 @@
 //!
 //! A run enters the stages in this order. Each makes a value from that of the stage before:
 //!
-//! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`] → [`commit`]: [`Committed`](commit::Committed) →
-//! > [`push`](mod@push): [`PushOutcome`] → [`record`](mod@record)
+//! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`](plan::Planned) → [`commit`]:
+//! > [`Committed`](commit::Committed) → [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
+//! > [`record`](mod@record)
 //!
 //! The contents of new files are read when they are sent, so a push may fail because a file has
 //! changed since the scan.
 //!
+//! The projects that are pushed to one branch are a [`lane`]. Most runs have one; with a sync branch
+//! per project, there are as many as projects. All lanes are planned and pushed together, and each
+//! has its own result.
+//!
 //! The values own everything that the next stage needs, and contain no open files or connections.
-//! Only [`land`] goes back: if the branch has moved, it fetches the new tip and plans again from
-//! the same [`Scanned`]; if the server rejects a push, it pushes the projects in parts, which
+//! Only [`land`] goes back: if a branch has moved, it fetches the new tips and plans again from the
+//! same [`Scanned`]; if the server rejects a push, it pushes the projects in parts, which
 //! [`isolation`] selects. [`attempts`] and [`retry`] remember the earlier rounds. A check of the
 //! planned files belongs between plan and commit.
 
 mod attempts;
 mod commit;
 mod isolation;
+mod lane;
+mod merge;
 mod plan;
+mod publish_run;
 mod push;
 mod record;
 mod rejection;
 mod report;
 mod retry;
 mod scan;
+mod server_words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use attempts::Attempts;
 use commit::Committer;
-use isolation::Isolation;
-use plan::{Planned, plan, plan_on};
-use push::{PushOutcome, Setback, push};
-use rejection::{given_up, isolate};
-use report::{CommitHistory, CommitState, report};
-use retry::Retries;
+use lane::{Lane, LaneProgress};
+use plan::plan_on;
+use publish_run::Run;
+use report::{CommitHistory, CommitState, report, state_of_plan};
 use scan::{Scanned, scan_all};
 
 use super::cache_update::{CacheUpdate, PublishedProject};
@@ -46,55 +51,11 @@ use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
 use crate::cache::Cache;
-use crate::event::Event;
-use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
+use crate::object::{Kind, ObjectId, hash};
+use crate::outcome::{Pushed, SyncBranch, SyncError, SyncOutcome};
+use crate::paths::escaped;
 use crate::plan::Decision;
-
-/// The start of GitHub's message to a push that it accepted although a rule forbids it.
-const BYPASSED: &str = "Bypassed rule violations";
-
-/// The values that the report of a run is made from, also if the run fails.
-struct Run {
-    /// The outcome, without the parts that are computed at the end of the run.
-    outcome: SyncOutcome,
-    scanned: Scanned,
-    /// The last plan.
-    planned: Option<Planned>,
-    attempts: Attempts,
-    isolation: Isolation,
-}
-
-impl Run {
-    /// Makes a plan on top of the current base, with the projects of the next push.
-    fn plan(
-        &mut self,
-        request: &SyncRequest<'_>,
-        session: &mut RemoteSession,
-    ) -> Result<(), SyncError> {
-        let mut planned = plan(request, session, &self.scanned)?;
-        let changed = planned.changed();
-        let next = self.isolation.next_push(&changed);
-        if self.isolation.is_searching() && !next.is_empty() {
-            request.reporter.event(&Event::PushingPart {
-                projects: next.len(),
-                of: self.isolation.candidates(&changed).count(),
-            });
-        }
-        planned.push_only(&next);
-        match self.planned.replace(planned) {
-            Some(previous) => self.attempts.keep_plan(previous),
-            None => self.warn_of_plan(request),
-        }
-        Ok(())
-    }
-
-    fn warn_of_plan(&mut self, request: &SyncRequest<'_>) {
-        if let Some(planned) = &self.planned {
-            planned.warn_of_empty(request, &self.scanned, &mut self.outcome.warnings);
-            planned.warn_of_own_directories(request, &mut self.outcome.warnings);
-        }
-    }
-}
+use crate::text::pluralize;
 
 /// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that
 /// has done nothing yet.
@@ -104,13 +65,7 @@ pub(super) fn publish(
     request: &SyncRequest<'_>,
     outcome: SyncOutcome,
 ) -> (SyncOutcome, BTreeMap<PathBuf, Cache>) {
-    let mut run = Run {
-        outcome,
-        scanned: Scanned::default(),
-        planned: None,
-        attempts: Attempts::default(),
-        isolation: Isolation::default(),
-    };
+    let mut run = Run::new(request, outcome);
     let mut caches = BTreeMap::new();
     let result = if request.offline {
         plan_offline(request, &mut run)
@@ -125,7 +80,10 @@ fn publish_online(
     request: &SyncRequest<'_>,
     run: &mut Run,
     caches: &mut BTreeMap<PathBuf, Cache>,
-) -> Result<CommitState, SyncError> {
+) -> Result<(), SyncError> {
+    if request.atomic && run.lanes.len() > 1 {
+        return Err(SyncError::AtomicBranches);
+    }
     let (sources, session) = thread::scope(|scope| {
         let (changed, changes) = mpsc::channel();
         let session = scope.spawn(|| connect_and_fetch(request, changes));
@@ -134,148 +92,94 @@ fn publish_online(
     });
     run.scanned = Scanned::new(request, sources, &mut run.outcome.warnings)?;
     let mut session = session.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let branch = session.target.branch.clone();
+    let branch = session.branch().to_owned();
     run.outcome.remote.url = session.transport.url().clone();
     run.outcome.remote.branch = Some(branch.clone());
 
-    let result = land(request, &mut session, run).map_err(|error| conclude(&session, run, error));
-    note_remote(run, &session, result.is_ok());
+    let result = land(request, &mut session, run);
+    let result = match run.take_failure() {
+        Some(error) => result.and(Err(error)),
+        None => result,
+    };
+    let result = result.map_err(|error| conclude(&session, run, error));
+    note_remote(request, run, &session, result.is_ok());
+    warn_of_foreign_commits(request, run, &session);
     if !request.dry_run && run.outcome.pushed != Pushed::Unknown {
-        record(request, &session, run, &result);
+        record(request, &session, run);
     }
-    let state = result?;
+    result?;
 
     // Another run may have locked a cache and wait for the clone or for the queue lock, so this run
     // releases both before it waits for a cache.
+    let has_sync_branches = session.has_sync_branches;
     drop(session);
-    if request.workspace.caches_published {
+    // The caches have the files of the codex. It does not have those of a sync branch yet.
+    if request.workspace.caches_published && !has_sync_branches {
         *caches = cache(request, run, &branch);
     }
-    Ok(state)
+    Ok(())
 }
 
-/// Plans, commits and pushes until the commits have landed or cannot land.
+/// Plans, commits and pushes the lanes until the commits of each have landed or cannot land. An
+/// error is about the run as a whole; each lane has its own result.
 ///
-/// A round ends without a result, and another plan is made, in these cases:
+/// A lane is planned again in these cases:
 ///
-/// 1. The plan was made from recorded listings, and there is something to publish: the tip is fetched first.
+/// 1. The plan was made from recorded listings, and there is something to publish: the tips are
+///    fetched first.
 /// 2. The sources of a project could no longer be read: the project is left out.
 /// 3. Only the commits of an earlier round have landed.
 /// 4. The branch has moved, or the failure of the push is temporary, and attempts are left.
 /// 5. The server rejects some of the projects: the others are pushed, perhaps in several parts.
+/// 6. The server rejects the number of branches in a push: they are pushed in several parts.
 fn land(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut Run,
-) -> Result<CommitState, SyncError> {
+) -> Result<(), SyncError> {
     let mut committer = Committer::new(request);
-    let mut retries = Retries::new(request.workspace.retries);
     loop {
-        let started = Instant::now();
         request.interrupt.check()?;
-
         run.plan(request, session)?;
-        let Some(planned) = &run.planned else {
-            unreachable!("the plan was just made");
-        };
-        run.attempts.recognize(session)?;
-        if !planned.has_work() {
-            return Ok(if run.isolation.has_ended() {
-                CommitState::SearchEnded
-            } else {
-                state_of_plan(request)
-            });
+        let open = run.open_lanes();
+        if open.is_empty() {
+            return Ok(());
         }
-        if request.atomic && (!run.scanned.failed.is_empty() || planned.is_any_withheld()) {
+        if request.atomic && run.is_any_held_up() {
             return Err(SyncError::Atomic);
         }
-        if request.dry_run {
-            return Ok(CommitState::OnlyPlanned);
-        }
-        if session.store.is_none() {
+        // What precedes the commits on a sync branch is only known after a fetch.
+        if session.store.is_none() && (!request.dry_run || session.has_sync_branches) {
             session.fetch_to_push(request)?;
             continue;
         }
+        if request.dry_run {
+            let planned = || LaneProgress::Done(CommitState::OnlyPlanned);
+            let lanes = run.lanes.iter_mut().filter(|lane| lane.is_open());
+            lanes.for_each(|lane| lane.progress = planned());
+            return Ok(());
+        }
 
-        let warnings = &mut run.outcome.warnings;
-        let committed = committer.commit(request, session, &run.scanned, planned, warnings)?;
-        committed.write_objects(request, session)?;
-        request.interrupt.check()?;
-
-        run.attempts.begin(session, &committed);
-        let heads = run.attempts.heads();
-        let boundary = run.attempts.boundary();
-        let pushed = push(session, request, &committed, &heads, boundary);
-        run.attempts.note(planned, &pushed);
-        let (has_moved, setback) = match pushed? {
-            PushOutcome::Verified { heads, words } => {
-                quote(request, &words);
-                warn_of_bypass(request, &words, &mut run.outcome.warnings);
-                if heads.contains(&committed.head) {
-                    run.isolation.accept(committed.commits.into_keys());
-                    if run.isolation.has_decided(&planned.left_out) {
-                        return Ok(CommitState::Verified);
-                    }
-                }
-                // Only a part of the projects, or the commits of an earlier attempt, have landed.
-                session.fetch_to_push(request)?;
-                continue;
-            }
-            PushOutcome::BranchMoved(setback) => (true, setback),
-            PushOutcome::RetryableFailure(setback) => (false, setback),
-            PushOutcome::Rejected(rejection) => {
-                let isolation = &mut run.isolation;
-                isolate(request, session, isolation, planned, &committed, rejection)?;
-                continue;
-            }
-            PushOutcome::Unknown(error) => return Err(error),
-            PushOutcome::Incomplete(failure) => {
-                run.scanned.failed.insert(failure.project, failure.error);
-                continue;
-            }
-        };
-
-        let Some(delay) = retries.next_delay(has_moved, &setback, started.elapsed()) else {
-            let attempts = run.attempts.count;
-            return Err(given_up(
-                request, session, &committed, setback, has_moved, attempts,
-            ));
-        };
-        wait_to_retry(request, run.attempts.count, &setback, delay)?;
-        session.fetch_to_push(request)?;
+        for lanes in open.chunks(run.max_refs) {
+            request.interrupt.check()?;
+            run.push(request, session, &mut committer, lanes)?;
+        }
+        if !run.lanes.iter().any(Lane::is_open) {
+            return Ok(());
+        }
+        run.prepare_next_round(request, session)?;
     }
-}
-
-/// Waits before the next attempt. If a signal ends the run instead, the server's message to the
-/// last attempt is shown.
-fn wait_to_retry(
-    request: &SyncRequest<'_>,
-    attempts: u32,
-    setback: &Setback,
-    delay: Duration,
-) -> Result<(), SyncError> {
-    request.reporter.event(&Event::Retrying {
-        attempt: attempts,
-        of: request.workspace.retries.saturating_add(1),
-        reason: setback.reason(),
-        delay,
-    });
-    request
-        .interrupt
-        .wait(delay)
-        .inspect_err(|_| quote(request, &setback.words()))?;
-    Ok(())
 }
 
 /// Compares the sources with the recorded state of the codex. This uses neither the network nor
 /// git, and writes nothing.
-fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState, SyncError> {
+fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncError> {
     let sources = scan_all(request, None);
     let warnings = &mut run.outcome.warnings;
     run.scanned = Scanned::new(request, sources, warnings)?;
 
-    let (listings, recorded) = record::read(request, warnings)?;
-    if let Some(recorded) = recorded {
+    let (mut records, oldest) = record::read(request, warnings)?;
+    if let Some(recorded) = oldest {
         let remote = &mut run.outcome.remote;
         remote.branch = Some(recorded.branch);
         remote.before = recorded.tip;
@@ -283,41 +187,31 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<CommitState,
         run.outcome.recorded = Some(recorded.time);
     }
 
-    let planned = plan_on(request, &run.scanned, listings, run.outcome.remote.before);
-    planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
-    planned.warn_of_own_directories(request, &mut run.outcome.warnings);
-    run.planned = Some(planned);
-    Ok(state_of_plan(request))
-}
-
-fn state_of_plan(request: &SyncRequest<'_>) -> CommitState {
-    if request.dry_run {
-        CommitState::OnlyPlanned
-    } else {
-        CommitState::NotLanded
+    for lane in &mut run.lanes {
+        let mut tips = (None, None);
+        let mut listings = BTreeMap::new();
+        for number in &lane.projects {
+            if let Some(recorded) = records.remove(number) {
+                tips = (recorded.tip, recorded.base);
+                listings.insert(*number, recorded.listing);
+            }
+        }
+        let mut planned = plan_on(request, &run.scanned, listings, tips.1);
+        planned.tips = tips;
+        let first = lane
+            .projects
+            .first()
+            .map(|number| request.projects[*number]);
+        let push_branches = &request.workspace.push_branches;
+        if let Some(branch) = first.and_then(|first| push_branches.of(&first.name)) {
+            planned.id = planned.id_on_sync_branch(&branch);
+        }
+        planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
+        planned.warn_of_own_directories(request, &mut run.outcome.warnings);
+        lane.planned = Some(planned);
+        lane.progress = LaneProgress::Done(state_of_plan(request));
     }
-}
-
-/// Shows the server's message to a push that does not end in an error.
-fn quote(request: &SyncRequest<'_>, lines: &[String]) {
-    if !lines.is_empty() {
-        let lines = lines.to_vec();
-        request.reporter.event(&Event::ServerWords { lines });
-    }
-}
-
-/// Warns if the server accepted a push although a rule of the branch forbids it.
-fn warn_of_bypass(request: &SyncRequest<'_>, words: &[String], warnings: &mut Vec<Warning>) {
-    let Some(line) = words.iter().find(|line| line.contains(BYPASSED)) else {
-        return;
-    };
-    let message = format!(
-        "the credentials bypass rules of the branch, so nothing that they push is reviewed: {}",
-        line.trim()
-    );
-    if warnings.iter().all(|warning| warning.message != message) {
-        request.warn(warnings, None, message);
-    }
+    Ok(())
 }
 
 /// Replaces the error of a run if commits may have landed, because the user must know that. An
@@ -332,7 +226,8 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
             | SyncError::NotInBranch { .. }
             | SyncError::BranchGone { .. }
     );
-    if states_result || !run.attempts.is_any_pending() {
+    let is_any_pending = run.lanes.iter().any(|lane| lane.attempts.is_any_pending());
+    if states_result || !is_any_pending {
         return error;
     }
 
@@ -346,59 +241,115 @@ fn conclude(session: &RemoteSession, run: &mut Run, error: SyncError) -> SyncErr
     }
 }
 
-/// Sets the branch's tips before and after the run.
-fn note_remote(run: &mut Run, session: &RemoteSession, is_ok: bool) {
+/// Sets the tips of the branches before and after the run.
+fn note_remote(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession, is_ok: bool) {
     let outcome = &mut run.outcome;
-    let remote = &mut outcome.remote;
-    if let Some(planned) = &run.planned {
+    let is_verified = run.lanes.iter().any(|lane| lane.attempts.is_any_verified());
+    if is_verified && outcome.pushed != Pushed::Unknown {
+        outcome.pushed = Pushed::Verified;
+    }
+    if session.has_sync_branches {
+        outcome.remote.before = session.tip();
+        outcome.remote.after = session.tip();
+        outcome.remote.base = session.tip();
+        let lanes = run.lanes.iter();
+        let branches = lanes.map(|lane| sync_branch(request, session, lane, is_ok));
+        outcome.remote.sync_branches = branches.collect();
+        return;
+    }
+
+    let (remote, lane) = (&mut outcome.remote, &run.lanes[0]);
+    if let Some(planned) = &lane.planned {
         remote.base = planned.base;
         remote.creates_branch = planned.creates_branch && is_ok;
     }
-    match run.attempts.verified_range() {
+    match lane.attempts.verified_range() {
         Some((before, after)) => {
             remote.before = before;
             remote.after = Some(after);
             remote.creates_branch = before.is_none();
-            if outcome.pushed != Pushed::Unknown {
-                outcome.pushed = Pushed::Verified;
-            }
         }
         None => {
-            remote.before = session.target.tip;
-            remote.after = session.target.tip;
+            remote.before = session.tip();
+            remote.after = session.tip();
         }
     }
 }
 
-/// Records the state of the codex for the next run.
-fn record(
+/// The sync branch of a lane before and after the run.
+fn sync_branch(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
-    run: &mut Run,
-    result: &Result<CommitState, SyncError>,
-) {
-    let Some(planned) = &run.planned else {
-        return;
+    lane: &Lane,
+    is_ok: bool,
+) -> SyncBranch {
+    let target = &session.targets[lane.target];
+    let planned = lane.planned.as_ref();
+    let verified = lane.attempts.verified_range();
+    let (before, after) = match verified {
+        Some((before, after)) => (before, Some(after)),
+        None => (target.tip, target.tip),
     };
-    let outcome = &mut run.outcome;
-    let landed = match result {
-        Ok(CommitState::Verified) => outcome.remote.after,
-        _ => None,
-    };
-    let warnings = &mut outcome.warnings;
-    record::write(request, session, &run.scanned, planned, landed, warnings);
+    let creates = planned.is_some_and(|planned| planned.creates_branch);
+    SyncBranch {
+        branch: target.branch.clone(),
+        before,
+        after,
+        is_pushed: verified.is_some(),
+        creates_branch: match verified {
+            Some((before, _)) => before.is_none(),
+            None => creates && is_ok,
+        },
+        merges_base: planned.is_some_and(|planned| planned.merge.is_some()),
+        projects: lane
+            .projects
+            .iter()
+            .map(|number| request.projects[*number].name.clone())
+            .collect(),
+    }
+}
+
+/// Warns about commits on sync branches that no sync has made. They are kept.
+fn warn_of_foreign_commits(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
+    for (target, foreign) in session.targets.iter().zip(&session.partings.foreign) {
+        let Some(newest) = foreign.first() else {
+            continue;
+        };
+        let message = format!(
+            "`{}` has {} of others, which {} kept; the newest is {}",
+            escaped(target.branch.as_bytes()),
+            pluralize(foreign.len(), "commit"),
+            if foreign.len() == 1 { "is" } else { "are" },
+            newest.short()
+        );
+        request.warn(&mut run.outcome.warnings, None, message);
+    }
+}
+
+/// Records the state of the codex for the next run.
+fn record(request: &SyncRequest<'_>, session: &RemoteSession, run: &mut Run) {
+    let warnings = &mut run.outcome.warnings;
+    for lane in &run.lanes {
+        let verified = lane.attempts.verified_range();
+        let landed = match lane.progress {
+            LaneProgress::Done(CommitState::Verified) => verified.map(|(_, after)| after),
+            _ => None,
+        };
+        record::write(request, session, &run.scanned, lane, landed, warnings);
+    }
 }
 
 /// Updates the local caches to the files that the codex now has of the projects.
 fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<PathBuf, Cache> {
-    let is_in_codex = |planned: &Planned, number: usize, decision: &Decision| {
+    let is_in_codex = |planned: &plan::Planned, number: usize, decision: &Decision| {
         !run.scanned.failed.contains_key(&number)
             && !planned.left_out.contains(&number)
             && matches!(decision, Decision::Ready(_) | Decision::UpToDate(_))
     };
     let published: Vec<_> = run
-        .planned
+        .lanes
         .iter()
+        .filter_map(|lane| lane.planned.as_ref())
         .flat_map(|planned| {
             let decisions = planned.decisions.iter();
             decisions.filter(|(number, decision)| is_in_codex(planned, **number, decision))
@@ -419,35 +370,25 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
 }
 
 /// Completes the outcome from the values of the run.
-fn finish(
-    request: &SyncRequest<'_>,
-    run: Run,
-    result: Result<CommitState, SyncError>,
-) -> SyncOutcome {
+fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) -> SyncOutcome {
     let Run {
         mut outcome,
         mut scanned,
-        planned,
-        attempts,
-        mut isolation,
+        lanes,
+        pushes,
+        ..
     } = run;
-    let state = match &result {
-        Ok(state) => *state,
-        Err(_) if outcome.pushed == Pushed::Unknown => CommitState::Unknown,
-        Err(SyncError::Atomic) => CommitState::WithheldByOthers,
-        Err(_) => CommitState::NotLanded,
-    };
     outcome.failure = result.err();
-    outcome.attempts = attempts.count;
-    outcome.plan_id = planned.as_ref().map(|planned| planned.id);
+    outcome.attempts = pushes;
+    outcome.plan_id = id_of_plans(&lanes);
 
-    let mut decisions = planned.map(|planned| planned.decisions).unwrap_or_default();
-    let (mut landed, pending) = attempts.into_commits();
-    outcome.projects = request
-        .projects
-        .iter()
-        .enumerate()
-        .map(|(number, project)| {
+    let mut reports = BTreeMap::new();
+    for mut lane in lanes {
+        let (state, rejection) = lane.end(&outcome);
+        let plan = lane.planned.take();
+        let mut decisions = plan.map(|planned| planned.decisions).unwrap_or_default();
+        let (mut landed, pending) = lane.attempts.into_commits();
+        for number in lane.projects {
             let decision = match scanned.failed.remove(&number) {
                 Some(error) => Some(Err(error)),
                 None => decisions.remove(&number).map(Ok),
@@ -455,10 +396,28 @@ fn finish(
             let history = CommitHistory {
                 landed: landed.remove(&number),
                 pending: pending.get(&number).copied(),
-                rejected: isolation.take(number),
+                rejected: lane.isolation.take(number).or_else(|| rejection.clone()),
             };
-            report(project, decision, history, state)
-        })
-        .collect();
+            let project = request.projects[number];
+            reports.insert(number, report(request, project, decision, history, state));
+        }
+    }
+    outcome.projects = reports.into_values().collect();
     outcome
+}
+
+/// The id of the plans of all lanes; `None` if one has no plan.
+fn id_of_plans(lanes: &[Lane]) -> Option<ObjectId> {
+    let ids: Option<Vec<_>> = lanes
+        .iter()
+        .map(|lane| lane.planned.as_ref().map(|planned| planned.id))
+        .collect();
+    match ids?.as_slice() {
+        [] => None,
+        [id] => Some(*id),
+        ids => {
+            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+            Some(hash(Kind::Blob, text.as_bytes()))
+        }
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::merge::{PlannedMerge, needed_merge};
 use super::scan::Scanned;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
@@ -12,12 +14,17 @@ use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
-/// The changes of a run, on top of one commit of the codex.
+/// The changes of a lane, on top of one commit of the codex.
 pub(super) struct Planned {
-    /// The commit that the sources were compared with; `None` if the codex has no commits.
+    /// The commit that new commits go on top of; `None` if there is none.
     pub(super) base: Option<ObjectId>,
-    /// The files of each project in the base, in the order of the request.
-    pub(super) listings: Vec<Listing>,
+    /// The merge of the branch of the codex that comes first. The sources were compared with its
+    /// result instead of `base`.
+    pub(super) merge: Option<PlannedMerge>,
+    /// The tips of the target and of the base at the time of the plan, for the recorded state.
+    pub(super) tips: (Option<ObjectId>, Option<ObjectId>),
+    /// The files of each project that the sources were compared with, by index.
+    pub(super) listings: BTreeMap<usize, Listing>,
     /// The decision for each project whose sources could be read, by index.
     pub(super) decisions: BTreeMap<usize, Decision>,
     /// The projects that change and are not a part of the next push, by index.
@@ -28,37 +35,49 @@ pub(super) struct Planned {
     pub(super) id: ObjectId,
 }
 
-/// Compares all projects with the base of the session.
+/// Compares the `projects` of a target, given their indexes, with the files that the target has of
+/// them, or will have once the base is merged into it.
 pub(super) fn plan(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     scanned: &Scanned,
+    target: usize,
+    projects: &[usize],
 ) -> Result<Planned, SyncError> {
-    let listings = session.listings(&request.projects)?;
-    let mut planned = plan_on(request, scanned, listings, session.base.tip);
-    planned.create_branch(session);
+    let listings = session.listings(request, target, projects)?;
+    let start = session.start(target);
+    let mut planned = plan_on(request, scanned, listings, start);
+    let published = planned.published_paths(request);
+    if let Some(merge) = needed_merge(request, session, target, &published)? {
+        let listings = merge.listings(request, session, projects)?;
+        planned = plan_on(request, scanned, listings, start);
+        planned.merge = Some(merge);
+    }
+    planned.tips = session.tips_to_record(&session.targets[target]);
+    if session.has_sync_branches {
+        planned.push_to_sync_branch(session, target);
+    } else {
+        planned.create_branch(session);
+    }
     Ok(planned)
 }
 
-/// Compares all projects with `listings`, which are their files in the commit `base`. This uses
-/// neither the network nor git, and writes nothing.
+/// Compares projects with `listings`, their files in the commit `base`, by index. This uses neither
+/// the network nor git, and writes nothing.
 #[tracing::instrument(level = "debug", name = "plan", skip_all)]
 pub(super) fn plan_on(
     request: &SyncRequest<'_>,
     scanned: &Scanned,
-    listings: Vec<Listing>,
+    listings: BTreeMap<usize, Listing>,
     base: Option<ObjectId>,
 ) -> Planned {
-    let decisions: BTreeMap<_, _> = request
-        .projects
+    let decisions: BTreeMap<_, _> = listings
         .par_iter()
-        .zip(&scanned.snapshots)
-        .zip(&listings)
-        .enumerate()
         .filter(|(number, _)| !scanned.failed.contains_key(number))
-        .map(|(number, ((project, snapshot), listing))| {
+        .map(|(number, listing)| {
+            let (project, snapshot) = (request.projects[*number], &scanned.snapshots[*number]);
             let decision = plan::plan(project, snapshot, listing, request.deletes);
-            (number, decision)
+            (*number, decision)
         })
         .collect();
     let plans =
@@ -67,6 +86,8 @@ pub(super) fn plan_on(
 
     Planned {
         base,
+        merge: None,
+        tips: (base, base),
         listings,
         decisions,
         left_out: BTreeSet::new(),
@@ -79,6 +100,22 @@ impl Planned {
     /// The projects of the next push, by index.
     pub(super) fn changes(&self) -> impl Iterator<Item = (usize, &ProjectPlan)> {
         changes(&self.decisions).filter(|(number, _)| !self.left_out.contains(number))
+    }
+
+    /// Whether the next push contains a project.
+    pub(super) fn has_changes(&self) -> bool {
+        self.changes().next().is_some()
+    }
+
+    /// The paths of the codex that change.
+    fn published_paths(&self, request: &SyncRequest<'_>) -> BTreeSet<BString> {
+        self.changes()
+            .flat_map(|(number, plan)| {
+                let to = &request.projects[number].to;
+                let changes = plan.changes.iter();
+                changes.map(|change| to.join(change.path.as_bstr()))
+            })
+            .collect()
     }
 
     /// All projects that change, by index.
@@ -95,7 +132,7 @@ impl Planned {
 
     /// Whether there is anything to push: a commit or a new branch.
     pub(super) fn has_work(&self) -> bool {
-        self.creates_branch || self.changes().next().is_some()
+        self.creates_branch || self.merge.is_some() || self.has_changes()
     }
 
     /// Whether a guard withholds a project.
@@ -115,14 +152,32 @@ impl Planned {
     /// Decides whether a push creates the branch. A branch that starts from another one is also
     /// created if no file differs, unless all projects failed or are withheld.
     fn create_branch(&mut self, session: &RemoteSession) {
-        let has_changes = self.changes().next().is_some();
-        self.creates_branch = session.target.is_new()
-            && (has_changes || (self.base.is_some() && self.is_any_up_to_date()));
+        let has_changes = self.has_changes();
+        let target = &session.targets[0];
+        self.creates_branch =
+            target.is_new() && (has_changes || (self.base.is_some() && self.is_any_up_to_date()));
 
         if self.creates_branch && !has_changes {
-            let text = format!("{} creates {}", self.id, session.target.branch);
+            let text = format!("{} creates {}", self.id, target.branch);
             self.id = hash(Kind::Blob, text.as_bytes());
         }
+    }
+
+    /// Decides whether a push creates the sync branch, which needs a change, and makes the branches
+    /// a part of the plan's id.
+    fn push_to_sync_branch(&mut self, session: &RemoteSession, target: usize) {
+        let target = &session.targets[target];
+        self.creates_branch = target.is_new() && self.has_changes();
+        self.id = self.id_on_sync_branch(&target.branch);
+    }
+
+    /// A digest of all changes, of the sync branch, and of the tips that it was planned for.
+    pub(super) fn id_on_sync_branch(&self, branch: &str) -> ObjectId {
+        let changes = plan_id(None, self.changes().map(|(_, plan)| (None, plan)));
+        let name = |tip: Option<ObjectId>| tip.map_or("none".to_owned(), |tip| tip.to_string());
+        let (tip, base) = self.tips;
+        let text = format!("{changes} on {branch} at {} of {}", name(tip), name(base));
+        hash(Kind::Blob, text.as_bytes())
     }
 
     /// Warns about files that are kept in the codex because the cache or the state is at their

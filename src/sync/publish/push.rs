@@ -1,6 +1,6 @@
-//! Pushes once and finds out what happened.
+//! Pushes once, to one branch or several, and finds out what happened to each.
 //!
-//! The reply to the push does not decide: the branch is queried again. If it contains commits of
+//! The reply to the push does not decide: each branch is queried again. If it contains commits of
 //! the run, they are verified. If it has another tip, it has moved. If it has the same tip, a
 //! rejection is final, unless another push held the lock of the branch or the transport failed.
 
@@ -15,7 +15,7 @@ use crate::codex::remote::{PushReply, Rejection, RejectionKind, RemoteRefs};
 use crate::event::{Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
-use crate::sync::remote_session::RemoteSession;
+use crate::sync::remote_session::{PushTarget, RemoteSession};
 use crate::sync::request::SyncRequest;
 
 /// The time for which an accepted push is looked for: a replica that answers queries may lag behind
@@ -26,7 +26,26 @@ const REPLICA_LAG: Duration = Duration::from_secs(3);
 const INCOMPLETE: &str =
     "the server shows only a part of the branch's history, which does not contain the commits";
 
-/// The result of one push.
+/// The push of a lane's commits.
+pub(super) struct LanePush {
+    /// The index of the target.
+    pub(super) target: usize,
+    /// The heads of the attempts that may have landed, oldest first. The last one is pushed.
+    pub(super) heads: Vec<ObjectId>,
+    /// A commit that all of these attempts are on top of.
+    pub(super) boundary: Option<ObjectId>,
+}
+
+/// The result of one push to several branches.
+pub(super) enum PushResults {
+    /// One result per lane, in the same order. After an error it is certain that no commit of this
+    /// attempt is in the branch.
+    Judged(Vec<Result<PushOutcome, SyncError>>),
+    /// Files changed while they were sent. Nothing landed: plan again without their project.
+    Incomplete(SourceFailure),
+}
+
+/// The result of one push to one branch.
 pub(super) enum PushOutcome {
     /// The branch contains commits of the run.
     Verified {
@@ -44,8 +63,6 @@ pub(super) enum PushOutcome {
     /// The push was sent completely, and it is unknown whether it landed or will land, because of
     /// this error.
     Unknown(SyncError),
-    /// Files changed while they were sent. Nothing landed: plan again without their project.
-    Incomplete(SourceFailure),
 }
 
 /// The reason why a push did not land and may be tried again.
@@ -114,49 +131,56 @@ enum BranchState {
     Incomplete,
 }
 
-/// Pushes the last of `heads`, which is that of `committed`, and finds out whether it landed. The
-/// others are the heads of earlier attempts that may have landed. All of them are on top of
-/// `boundary`.
+/// Pushes the commits of several lanes at once, and finds out whether they landed.
 ///
-/// After an error it is certain that no commit of this attempt is in the branch.
+/// After an error it is certain that no commit of this attempt is in a branch.
 pub(super) fn push(
     session: &mut RemoteSession,
     request: &SyncRequest<'_>,
     committed: &Committed,
-    heads: &[ObjectId],
-    boundary: Option<ObjectId>,
-) -> Result<PushOutcome, SyncError> {
-    let head = committed.head;
+    lanes: &[LanePush],
+) -> Result<PushResults, SyncError> {
     let store = session.store();
     let sent = committed.with_contents(request, store, |contents| {
-        let update = session.target.update_to(head);
+        let branches = committed.branches.iter();
+        let updates: Vec<_> = branches
+            .map(|branch| session.update(branch.target, branch.head))
+            .collect();
         during(request, Stage::Push, || {
-            session.transport.push(store, &[update], contents)
+            session.transport.push(store, &updates, contents)
         })
     });
-    let reply = match sent {
-        Ok(replies) => replies.map(|mut replies| replies.remove(0)),
-        Err(ContentsFailure::Source(failure)) => return Ok(PushOutcome::Incomplete(failure)),
+    let replies = match sent {
+        Ok(Ok(replies)) => replies.into_iter().map(Ok).collect(),
+        Ok(Err(error)) => vec![Err(error); lanes.len()],
+        Err(ContentsFailure::Source(failure)) => return Ok(PushResults::Incomplete(failure)),
         Err(ContentsFailure::Store(error)) => return Err(store.unwritable(error).into()),
     };
 
     let _span = tracing::debug_span!("verify").entered();
-    let accepted = matches!(reply, Ok(PushReply::Accepted { .. }));
-    let patience = if accepted {
+    let is_accepted =
+        |reply: &Result<PushReply, _>| matches!(reply, Ok(PushReply::Accepted { .. }));
+    let patience = if replies.iter().any(is_accepted) {
         REPLICA_LAG.min(request.workspace.remote.timeout.push_verdict)
     } else {
         Duration::ZERO
     };
     let queried = during(request, Stage::Verify, || {
-        wait_for_head(session, heads, boundary, patience)
+        wait_for_heads(session, lanes, &replies, patience)
     });
-    match queried {
-        Ok((refs, state)) => {
+    let with_replies = lanes.iter().zip(replies);
+    Ok(PushResults::Judged(match queried {
+        Ok((refs, states)) => {
             session.refs_after_push = Some(refs);
-            judge(session, request, head, reply, state)
+            with_replies
+                .zip(states)
+                .map(|((lane, reply), state)| judge(session, request, lane, reply, state))
+                .collect()
         }
-        Err(error) => unverified(session, reply, error),
-    }
+        Err(error) => with_replies
+            .map(|(_, reply)| unverified(session, reply, error.clone()))
+            .collect(),
+    }))
 }
 
 /// Does `work` and reports it as a stage.
@@ -167,48 +191,58 @@ fn during<T>(request: &SyncRequest<'_>, stage: Stage, work: impl FnOnce() -> T) 
     result
 }
 
-/// Queries the branch until it contains the last of `heads`, or until `patience` is over.
-fn wait_for_head(
+/// Queries the branches until each contains its last head, or until `patience` is over. A branch
+/// whose update the server did not accept is not waited for.
+fn wait_for_heads(
     session: &RemoteSession,
-    heads: &[ObjectId],
-    boundary: Option<ObjectId>,
+    lanes: &[LanePush],
+    replies: &[Result<PushReply, RemoteError>],
     patience: Duration,
-) -> Result<(RemoteRefs, BranchState), RemoteError> {
+) -> Result<(RemoteRefs, Vec<BranchState>), RemoteError> {
     let end = Instant::now() + patience;
     let mut delay = Duration::from_millis(100);
     loop {
-        let (refs, state) = query_branch(session, heads, boundary)?;
-        let is_certain = match &state {
-            BranchState::Contains(found) => found.last() == heads.last(),
-            // A replica that shows later commits of others would show the commits of this run as
-            // well.
-            BranchState::Advanced => true,
-            _ => false,
+        let refs = session.query_targets()?;
+        let states: Vec<_> = lanes
+            .iter()
+            .map(|lane| state_of(session, lane, &refs))
+            .collect::<Result<_, _>>()?;
+        let is_certain = |number: usize| {
+            let (lane, reply) = (&lanes[number], &replies[number]);
+            let is_rejected = lanes.len() > 1 && matches!(reply, Ok(PushReply::Rejected(_)));
+            match &states[number] {
+                BranchState::Contains(found) => found.last() == lane.heads.last(),
+                // A replica that shows later commits of others would show the commits of this run
+                // as well.
+                BranchState::Advanced => true,
+                _ => is_rejected,
+            }
         };
-        if is_certain || Instant::now() + delay > end {
-            return Ok((refs, state));
+        if (0..lanes.len()).all(is_certain) || Instant::now() + delay > end {
+            return Ok((refs, states));
         }
         thread::park_timeout(delay);
         delay = (delay * 2).min(Duration::from_secs(1));
     }
 }
 
-/// Queries the branch once, and fetches its history if it has another tip.
-fn query_branch(
+/// The state of a branch in a list of refs. Fetches its history if it has another tip.
+fn state_of(
     session: &RemoteSession,
-    heads: &[ObjectId],
-    boundary: Option<ObjectId>,
-) -> Result<(RemoteRefs, BranchState), RemoteError> {
-    let refs = session.query_target()?;
-    let state = match refs.tip {
-        None if session.target.tip.is_none() => BranchState::Unmoved,
+    lane: &LanePush,
+    refs: &RemoteRefs,
+) -> Result<BranchState, RemoteError> {
+    let target = &session.targets[lane.target];
+    let (heads, boundary) = (&lane.heads, lane.boundary);
+    Ok(match session.tip_in(refs, &target.branch) {
+        None if target.tip.is_none() => BranchState::Unmoved,
         None => BranchState::Missing,
         // The clone contains the whole history of an attempt.
         Some(tip) if heads.contains(&tip) => {
             BranchState::Contains(session.store().search(tip, heads, boundary).found)
         }
-        Some(tip) if Some(tip) == session.target.tip => BranchState::Unmoved,
-        Some(_) => match session.search_branch(heads, boundary) {
+        Some(tip) if Some(tip) == target.tip => BranchState::Unmoved,
+        Some(_) => match session.search_branch(lane.target, heads, boundary) {
             Ok(search) if !search.found.is_empty() => BranchState::Contains(search.found),
             Ok(search) if !search.is_complete => BranchState::Incomplete,
             Ok(search) if search.has_boundary || boundary.is_none() => BranchState::Advanced,
@@ -216,8 +250,7 @@ fn query_branch(
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => BranchState::Missing,
             Err(error) => return Err(error),
         },
-    };
-    Ok((refs, state))
+    })
 }
 
 /// Decides on the result, given the reply to the push and the state of the branch:
@@ -236,11 +269,12 @@ fn query_branch(
 fn judge(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
-    head: ObjectId,
+    lane: &LanePush,
     reply: Result<PushReply, RemoteError>,
     state: BranchState,
 ) -> Result<PushOutcome, SyncError> {
-    let is_gone = matches!(state, BranchState::Missing) && session.target.existed;
+    let target = &session.targets[lane.target];
+    let is_gone = matches!(state, BranchState::Missing) && target.existed;
     let has_moved = !matches!(state, BranchState::Unmoved);
     match (reply, state) {
         (reply, BranchState::Contains(heads)) => {
@@ -252,15 +286,15 @@ fn judge(
             Ok(PushOutcome::Verified { heads, words })
         }
         (Ok(PushReply::Accepted { instead, words }), state) => {
-            accepted_but_missing(session, request, head, instead, words, &state)
+            accepted_but_missing(session, request, lane, instead, words, &state)
         }
         (Ok(PushReply::Rejected(rejection)), _) if is_gone && rejection.is_of_hidden_branch() => {
             Ok(PushOutcome::Rejected(rejection))
         }
-        _ if is_gone => Err(session.gone()),
+        _ if is_gone => Err(session.gone(target.branch.clone())),
         (Ok(PushReply::Rejected(rejection)), _) => Ok(after_rejection(rejection, has_moved)),
-        (Ok(PushReply::Lost(error)), _) => after_failure(session, error, true, has_moved),
-        (Err(error), _) => after_failure(session, error, false, has_moved),
+        (Ok(PushReply::Lost(error)), _) => after_failure(session, target, error, true, has_moved),
+        (Err(error), _) => after_failure(session, target, error, false, has_moved),
     }
 }
 
@@ -281,6 +315,7 @@ fn after_rejection(rejection: Rejection, has_moved: bool) -> PushOutcome {
 /// The result if the transport failed. `is_sent` is whether the push was sent completely before.
 fn after_failure(
     session: &RemoteSession,
+    target: &PushTarget,
     error: RemoteError,
     is_sent: bool,
     has_moved: bool,
@@ -300,7 +335,7 @@ fn after_failure(
     } else if is_transient {
         Ok(PushOutcome::RetryableFailure(setback(error)))
     } else if can_land {
-        Ok(PushOutcome::Unknown(no_verdict(session, error)))
+        Ok(PushOutcome::Unknown(no_verdict(session, target, error)))
     } else {
         Err(error.into())
     }
@@ -310,13 +345,16 @@ fn after_failure(
 fn accepted_but_missing(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
-    commit: ObjectId,
+    lane: &LanePush,
     instead: Option<String>,
     words: Vec<String>,
     state: &BranchState,
 ) -> Result<PushOutcome, SyncError> {
     let place = session.transport.url().host_or_path();
-    let branch = session.target.branch.clone();
+    let branch = session.targets[lane.target].branch.clone();
+    let Some(commit) = lane.heads.last().copied() else {
+        unreachable!("the last head is the one that was pushed");
+    };
     match state {
         BranchState::Incomplete => {
             let detail = std::iter::once(INCOMPLETE.to_owned()).chain(marked(&words));
@@ -349,10 +387,14 @@ fn accepted_but_missing(
 }
 
 /// The error for a push that was sent completely and whose result the server did not report.
-pub(super) fn no_verdict(session: &RemoteSession, error: RemoteError) -> SyncError {
+pub(super) fn no_verdict(
+    session: &RemoteSession,
+    target: &PushTarget,
+    error: RemoteError,
+) -> SyncError {
     SyncError::NoVerdict {
         place: session.transport.url().host_or_path(),
-        branch: session.target.branch.clone(),
+        branch: target.branch.clone(),
         source: Box::new(error),
     }
 }

@@ -1,15 +1,16 @@
 //! Records the files of each project in the codex, and reads the records for an offline plan.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use rayon::prelude::*;
 
-use super::plan::Planned;
+use super::lane::Lane;
 use super::scan::Scanned;
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, Warning};
 use crate::paths::shown;
-use crate::plan::{Decision, Listing};
+use crate::plan::Decision;
 use crate::state::{Recorded, State};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
@@ -23,17 +24,19 @@ pub(super) struct RecordedTip {
     pub(super) time: i64,
 }
 
-/// Reads the recorded files of all projects. If the records are from several commits, the oldest
-/// one is returned, or `None` without projects.
+/// Reads the records of all projects, by index. If they are from several commits, the oldest one is
+/// returned, or `None` without projects.
 pub(super) fn read(
     request: &SyncRequest<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<(Vec<Listing>, Option<RecordedTip>), SyncError> {
-    let state = State::of(request.workspace);
+) -> Result<(BTreeMap<usize, Recorded>, Option<RecordedTip>), SyncError> {
     let recorded: Vec<_> = request
         .projects
         .iter()
-        .map(|project| state.read(project))
+        .map(|project| {
+            let sync_branch = request.workspace.push_branches.of(&project.name);
+            State::of(request.workspace, sync_branch.as_deref()).read(project)
+        })
         .collect();
 
     let projects: Vec<_> = request
@@ -53,11 +56,11 @@ pub(super) fn read(
         .min_by_key(|recorded| recorded.time)
         .map(|oldest| RecordedTip {
             branch: oldest.branch.clone(),
-            tip: oldest.tip,
+            tip: oldest.base,
             time: oldest.time,
         });
     if let Some(oldest) = &oldest
-        && recorded.iter().any(|recorded| recorded.tip != oldest.tip)
+        && recorded.iter().any(|recorded| recorded.base != oldest.tip)
     {
         let message =
             "the recorded state of these projects is from different commits; showing the oldest"
@@ -65,31 +68,39 @@ pub(super) fn read(
         request.warn(warnings, None, message);
     }
 
-    let listings = recorded.into_iter().map(|recorded| recorded.listing);
-    Ok((listings.collect(), oldest))
+    Ok((recorded.into_iter().enumerate().collect(), oldest))
 }
 
-/// Records the files of all projects in the codex. If the commits of the plan have `landed` and
-/// made that tip, these are the files after the plan, otherwise the fetched ones. The run is
+/// Records the files of a lane's projects in the codex. If the commits of the plan have `landed`
+/// and made that tip, these are the files after the plan, otherwise the fetched ones. The run is
 /// complete by then, so an error is only a warning.
 pub(super) fn write(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     scanned: &Scanned,
-    planned: &Planned,
+    lane: &Lane,
     landed: Option<ObjectId>,
     warnings: &mut Vec<Warning>,
 ) {
-    // The listings are those of the planned base. A run can end between a fetch and the next plan.
-    let is_current = session.base.tip == planned.base && session.base.tip == session.target.tip;
+    let (target, Some(planned)) = (&session.targets[lane.target], &lane.planned) else {
+        return;
+    };
+    // The listings are those of the planned tips. A run can end between a fetch and the next plan.
+    let is_current = planned.tips == session.tips_to_record(target)
+        && (session.has_sync_branches || session.base.tip == target.tip);
     let is_fetched = is_current && session.store.is_some();
     if landed.is_none() && !is_fetched {
         return;
     }
 
-    let state = State::of(request.workspace);
-    let branch = &session.target.branch;
-    let tip = landed.or(session.target.tip);
+    let (sync_branch, branch, base) = if session.has_sync_branches {
+        let base = &session.base.branch;
+        (Some(target.branch.as_str()), base, planned.tips.1)
+    } else {
+        (None, &target.branch, landed.or(target.tip))
+    };
+    let state = State::of(request.workspace, sync_branch);
+    let tip = landed.or(target.tip);
     let decisions: Vec<_> = planned
         .decisions
         .iter()
@@ -98,10 +109,11 @@ pub(super) fn write(
     let written: io::Result<()> = decisions
         .into_par_iter()
         .try_for_each(|(number, decision)| {
-            let listing = &planned.listings[*number];
+            let listing = &planned.listings[number];
             let recorded = Recorded {
                 branch: branch.clone(),
                 tip,
+                base,
                 time: request.now,
                 listing: match decision {
                     Decision::Ready(plan)

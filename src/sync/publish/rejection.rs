@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::commit::Committed;
+use super::commit::CommittedBranch;
 use super::isolation::Isolation;
 use super::plan::Planned;
 use super::push::{Setback, no_verdict};
@@ -25,7 +25,7 @@ pub(super) fn isolate(
     session: &RemoteSession,
     isolation: &mut Isolation,
     planned: &Planned,
-    committed: &Committed,
+    committed: &CommittedBranch,
     rejection: Rejection,
 ) -> Result<(), SyncError> {
     let named = named(&pushed_projects(request, committed), &rejection.words);
@@ -60,7 +60,7 @@ pub(super) fn isolate(
     if is_decided && !isolation.has_one_message() {
         return Err(SyncError::AllRejected {
             place: session.transport.url().host_or_path(),
-            branch: session.target.branch.clone(),
+            branch: session.targets[committed.target].branch.clone(),
             projects: changed.len(),
         });
     }
@@ -73,7 +73,7 @@ pub(super) fn isolate(
 fn rejected(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
-    committed: &Committed,
+    committed: &CommittedBranch,
     rejection: Rejection,
 ) -> SyncError {
     let pushed = pushed_projects(request, committed);
@@ -90,7 +90,7 @@ fn rejected(
     };
     SyncError::Rejected {
         place: session.transport.url().host_or_path(),
-        branch: session.target.branch.clone(),
+        branch: session.targets[committed.target].branch.clone(),
         rejection: Box::new(rejection),
         named: names(named),
         others: names(others),
@@ -100,7 +100,7 @@ fn rejected(
 /// The projects of a push, each with its index and commit.
 fn pushed_projects<'r>(
     request: &SyncRequest<'r>,
-    committed: &Committed,
+    committed: &CommittedBranch,
 ) -> Vec<(usize, &'r Project, ObjectId)> {
     committed
         .commits
@@ -114,13 +114,15 @@ fn pushed_projects<'r>(
 pub(super) fn given_up(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
-    committed: &Committed,
+    committed: &CommittedBranch,
     setback: Setback,
     has_moved: bool,
     attempts: u32,
 ) -> SyncError {
     match setback {
-        Setback::Transport { error, sent: true } => no_verdict(session, error),
+        Setback::Transport { error, sent: true } => {
+            no_verdict(session, &session.targets[committed.target], error)
+        }
         Setback::Transport { error, sent: false } => error.into(),
         Setback::Rejected(mut rejection) if !has_moved => {
             if rejection.kind == RejectionKind::Outdated {
@@ -132,7 +134,7 @@ pub(super) fn given_up(
         }
         Setback::Rejected(rejection) => SyncError::RetriesExhausted {
             place: session.transport.url().host_or_path(),
-            branch: session.target.branch.clone(),
+            branch: session.targets[committed.target].branch.clone(),
             attempts,
             last: rejection.reason,
             words: rejection.words,

@@ -6,6 +6,7 @@ use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectOutcome, ProjectReport};
 use crate::plan::{Decision, ProjectPlan};
 use crate::scan::ScanError;
+use crate::sync::request::SyncRequest;
 use crate::workspace::Project;
 
 /// The state of the last plan's commits at the end of a run.
@@ -24,6 +25,15 @@ pub(super) enum CommitState {
     Verified,
     /// They were sent, and whether they landed is unknown.
     Unknown,
+}
+
+/// The state of a plan without commits to push.
+pub(super) fn state_of_plan(request: &SyncRequest<'_>) -> CommitState {
+    if request.dry_run {
+        CommitState::OnlyPlanned
+    } else {
+        CommitState::NotLanded
+    }
 }
 
 /// A commit that the remote has confirmed.
@@ -45,6 +55,7 @@ pub(super) struct CommitHistory {
 
 /// Reports on a project. `decision` is `None` if the run ended before the project was planned.
 pub(super) fn report(
+    request: &SyncRequest<'_>,
     project: &Project,
     decision: Option<Result<Decision, ScanError>>,
     history: CommitHistory,
@@ -62,6 +73,7 @@ pub(super) fn report(
         name: project.name.clone(),
         direction: Direction::ToCodex,
         to: Some(project.to.clone()),
+        sync_branch: request.workspace.push_branches.of(&project.name),
         outcome,
         plan,
         last_sync: LastSync::NotRequested,

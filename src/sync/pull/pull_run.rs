@@ -32,15 +32,16 @@ impl<'r> PullRun<'r> {
         // In a dry run, the branch that the publishing half would create is still missing.
         let publishes_first =
             !planned_publishes.is_empty() || (request.dry_run && outcome.remote.creates_branch);
-        let session = connect(request, publishes_first && request.workspace.remote.create)?;
+        let may_create = publishes_first && request.workspace.remote.create;
+        let session = connect(request, may_create, &[])?;
 
         let remote = &mut outcome.remote;
-        remote.branch = Some(session.target.branch.clone());
+        remote.branch = Some(session.branch().to_owned());
         // After a publish, the outcome keeps the tips from before and after it.
         if outcome.direction == Direction::FromCodex {
             remote.url = session.transport.url().clone();
-            remote.before = session.target.tip;
-            remote.after = session.target.tip;
+            remote.before = session.tip();
+            remote.after = session.tip();
         }
         Ok(Self {
             request,

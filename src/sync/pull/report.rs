@@ -60,6 +60,7 @@ fn project_report(
         name: project.clone(),
         direction: Direction::FromCodex,
         to: None,
+        sync_branch: None,
         outcome,
         plan,
         last_sync: LastSync::NotRequested,

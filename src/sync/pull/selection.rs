@@ -55,8 +55,8 @@ impl PullRun<'_> {
         };
         let mut record = RequestRecord {
             remote: self.request.workspace.remote.url.to_string(),
-            branch: self.session.target.branch.clone(),
-            tip: self.session.target.tip,
+            branch: self.session.branch().to_owned(),
+            tip: self.session.tip(),
             digest: selector.digest(),
             complete: true,
             time: self.request.now,
@@ -70,7 +70,7 @@ impl PullRun<'_> {
         } else {
             let mut selected = self.find_in_codex(selector)?;
             // The fetch may have found a newer tip.
-            record.tip = self.session.target.tip;
+            record.tip = self.session.tip();
             self.warn_of_unsupported(project, &selected.not_files);
             self.add_planned_publishes(selector, &mut selected.files);
             self.warn_of_unmatched(project, selector, &selected.files);

@@ -9,9 +9,12 @@ mod findings;
 mod forge_settings;
 mod overlaps;
 mod projects;
+mod push_branches;
 mod remote_settings;
 mod source_patterns;
 mod tokens;
+
+use std::num::NonZeroUsize;
 
 use findings::Findings;
 
@@ -89,6 +92,9 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
     );
 
     let raw = &configuration.raw;
+    let push_branches =
+        push_branches::resolve(configuration, branch.as_deref(), &projects, &mut findings);
+    let max_refs = layers::with_default(raw.push.max_refs, "push.max_refs");
     let workspace = remote.map(|remote| Workspace {
         root: configuration.root.clone(),
         organization: raw.organization.clone(),
@@ -99,6 +105,8 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         projects,
         commit,
         retries: layers::with_default(raw.push.retries, "push.retries"),
+        push_branches,
+        max_refs: NonZeroUsize::new(max_refs as usize),
         on_declined: layers::with_default(raw.push.on_declined, "push.on_declined"),
         clone: layers::with_default(raw.clone.strategy, "clone.strategy"),
         caches_published: directories::caches_published(configuration),

@@ -41,17 +41,17 @@ pub(super) fn branch(configuration: &Configuration, findings: &mut Findings) -> 
     Some(branch.clone())
 }
 
-/// Reports a name that is not the short name of a branch.
-fn check_branch(
+/// Reports a name that is not the short name of a branch, and returns whether it is one.
+pub(super) fn check_branch(
     configuration: &Configuration,
     branch: &str,
     path: &[&str],
     findings: &mut Findings,
-) {
+) -> bool {
     let short = branch.strip_prefix("refs/heads/");
     let is_other_ref = short.is_none() && branch.starts_with("refs/");
     if short.is_none() && !is_other_ref && is_branch_name(branch) {
-        return;
+        return true;
     }
 
     let key = path[..2].join(".");
@@ -69,6 +69,7 @@ fn check_branch(
     );
     let problem = Problem::new(message).key(key).maybe_hint(hint);
     findings.error(problem.maybe_at(configuration.origin_of(path)));
+    false
 }
 
 /// Resolves the remote; `None` if its URL is unknown or invalid.

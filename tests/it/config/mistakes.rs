@@ -53,7 +53,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ),
     (
         "misspelled without a value",
-        "codex:\n  organisation:\n  remote: { url: /codex.git, brunch: }\n  projects:\n    p: { too: }\n  push: { mode: }\n",
+        "codex:\n  organisation:\n  remote: { url: /codex.git, brunch: }\n  projects:\n    p: { too: }\n  sync: { on_drift: }\n",
         true,
     ),
     (
@@ -161,7 +161,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     ),
     (
         "reserved keys",
-        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  push:\n    branch: x\n    mode: pr\n  \
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  \
          sync:\n    checks: []\n    on_drift: fail\n",
         true,
     ),

@@ -491,8 +491,7 @@ impl GitProcess {
                 command.arg(format!("--depth={}", depth.0));
             }
             command.arg(&self.name);
-            for (number, branch) in branches.iter().enumerate() {
-                let name = Store::name_of_tip(number);
+            for (branch, name) in branches.iter().zip(Store::names_of_tips(branches.len())) {
                 command.arg(format!("+refs/heads/{branch}:{name}"));
             }
             let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);

@@ -1,0 +1,240 @@
+//! Compares and merges the trees of two branches that parted at a common commit.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::listing::list_all;
+use super::tree::{Edit, TreeEntry, TreeError, decode};
+use crate::object::{Mode, ObjectId};
+
+/// The differences of one tree from another, by path. Directories are not entries.
+pub(crate) type Changes = BTreeMap<BString, Edit>;
+
+/// Returns the bytes of a tree.
+pub(crate) type ReadTree<'r> = &'r dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>;
+
+/// The differences of the tree `to` from the tree `from`. Equal subtrees are not read.
+pub(crate) fn changes(
+    read: ReadTree<'_>,
+    from: ObjectId,
+    to: ObjectId,
+) -> Result<Changes, TreeError> {
+    let mut changes = Changes::new();
+    let mut pending = vec![(BString::default(), from, to)];
+    while let Some((prefix, from, to)) = pending.pop() {
+        if from == to {
+            continue;
+        }
+        let (old, new) = (entries(read, from)?, entries(read, to)?);
+        for (name, entry) in &old {
+            if new.get(name) == Some(entry) {
+                continue;
+            }
+            let path = below(prefix.as_bstr(), name.as_bstr());
+            match (entry, new.get(name)) {
+                ((Mode::Directory, from), Some((Mode::Directory, to))) => {
+                    pending.push((path, *from, *to));
+                }
+                (entry, _) => add(read, &path, *entry, true, &mut changes)?,
+            }
+        }
+        for (name, entry) in &new {
+            let before = old.get(name);
+            let is_directory = |(mode, _): &(Mode, ObjectId)| *mode == Mode::Directory;
+            let is_pending = is_directory(entry) && before.is_some_and(is_directory);
+            if before != Some(entry) && !is_pending {
+                let path = below(prefix.as_bstr(), name.as_bstr());
+                add(read, &path, *entry, false, &mut changes)?;
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Adds an entry, or all files below it, as deleted or as new.
+fn add(
+    read: ReadTree<'_>,
+    path: &BString,
+    (mode, id): (Mode, ObjectId),
+    is_deleted: bool,
+    changes: &mut Changes,
+) -> Result<(), TreeError> {
+    let mut add_one = |path: BString, mode, id| {
+        // A new file can have the path of a deleted one of another kind.
+        if is_deleted {
+            changes.entry(path).or_insert(None);
+        } else {
+            changes.insert(path, Some((mode, id)));
+        }
+    };
+    if mode != Mode::Directory {
+        add_one(path.clone(), mode, id);
+        return Ok(());
+    }
+    let listing = list_all(read, id)?;
+    for (name, entry) in listing.entries.iter() {
+        if entry.mode != Mode::Directory {
+            add_one(below(path.as_bstr(), name.as_bstr()), entry.mode, entry.id);
+        }
+    }
+    Ok(())
+}
+
+fn entries(
+    read: ReadTree<'_>,
+    tree: ObjectId,
+) -> Result<BTreeMap<BString, (Mode, ObjectId)>, TreeError> {
+    let entries = decode(&read(tree)?).ok_or(TreeError::Damaged(tree))?;
+    let pair = |entry: TreeEntry| (entry.name, (entry.mode, entry.id));
+    Ok(entries.into_iter().map(pair).collect())
+}
+
+fn below(prefix: &BStr, name: &BStr) -> BString {
+    if prefix.is_empty() {
+        return name.to_owned();
+    }
+    let mut path = prefix.to_owned();
+    path.push(b'/');
+    path.extend_from_slice(name);
+    path
+}
+
+/// How a change of one branch relates to the changes of the other branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overlap {
+    /// The other branch has not changed the path.
+    None,
+    /// The other branch has changed the path, in this way.
+    Same(Edit),
+    /// The other branch has changed a path below or above it.
+    Nested,
+}
+
+/// Finds how the path relates to the changes of the other branch.
+pub(crate) fn overlap(path: &BStr, others: &Changes) -> Overlap {
+    if let Some(edit) = others.get(path) {
+        return Overlap::Same(*edit);
+    }
+    let is_written = |path: &BStr| others.get(path).is_some_and(Option::is_some);
+    let is_above = path
+        .find_iter(b"/")
+        .any(|slash| is_written(path[..slash].as_bstr()));
+    let inside = below(path, b"".as_bstr());
+    let mut after = others.range::<BStr, _>((Bound::Included(inside.as_bstr()), Bound::Unbounded));
+    let is_below = after
+        .next()
+        .is_some_and(|(next, _)| next.starts_with(&inside));
+    if is_above || is_below {
+        Overlap::Nested
+    } else {
+        Overlap::None
+    }
+}
+
+/// The differences of the merged tree from that of `theirs`, where both branches have made these
+/// changes since they parted. If both have changed a path, theirs is kept, unless `is_ours` says
+/// that the path is ours.
+pub(crate) fn merged(ours: &Changes, theirs: &Changes, is_ours: impl Fn(&BStr) -> bool) -> Changes {
+    let is_kept = |(path, edit): &(&BString, &Edit)| match overlap(path.as_bstr(), theirs) {
+        Overlap::None => true,
+        Overlap::Same(other) => **edit != other && is_ours(path.as_bstr()),
+        Overlap::Nested => false,
+    };
+    ours.iter()
+        .filter(is_kept)
+        .map(|(path, edit)| (path.clone(), *edit))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use super::super::tree::{TreeStore, edit};
+    use super::*;
+    use crate::object::{Kind, hash};
+
+    #[derive(Default)]
+    struct Trees(RefCell<HashMap<ObjectId, Vec<u8>>>);
+
+    impl TreeStore for Trees {
+        fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+            let trees = self.0.borrow();
+            trees.get(&id).cloned().ok_or(TreeError::Missing(id))
+        }
+
+        fn write(&mut self, data: Vec<u8>, _: Option<ObjectId>) -> ObjectId {
+            let id = hash(Kind::Tree, &data);
+            self.0.borrow_mut().insert(id, data);
+            id
+        }
+    }
+
+    fn file(number: u8) -> Edit {
+        Some((Mode::File, ObjectId([number; 20])))
+    }
+
+    fn all(edits: &[(&str, Edit)]) -> Changes {
+        let edits = edits.iter();
+        edits.map(|(path, edit)| ((*path).into(), *edit)).collect()
+    }
+
+    #[test]
+    fn differences_turn_one_tree_into_the_other() {
+        let mut trees = Trees::default();
+        let start = all(&[
+            ("a", file(1)),
+            ("d/x", file(2)),
+            ("d/y", file(3)),
+            ("e/z", file(4)),
+            ("f", file(5)),
+        ]);
+        let from = edit(&mut trees, None, &start).unwrap().unwrap();
+        // `e` becomes a file, `f` a directory.
+        let differences = all(&[
+            ("a", file(9)),
+            ("d/x", None),
+            ("d/new", file(6)),
+            ("e/z", None),
+            ("e", file(7)),
+            ("f", None),
+            ("f/g", file(8)),
+        ]);
+        let to = edit(&mut trees, Some(from), &differences).unwrap().unwrap();
+        let read = |id| trees.read(id);
+        assert_eq!(changes(&read, from, to).unwrap(), differences);
+        assert_eq!(changes(&read, to, to).unwrap(), Changes::new());
+    }
+
+    #[test]
+    fn base_is_kept_where_both_changed_a_path_that_is_not_ours() {
+        let ours = all(&[
+            ("mine", file(1)),
+            ("both/ours", file(2)),
+            ("both/theirs", file(3)),
+            ("both/same", file(4)),
+            ("both/deleted", None),
+            ("nested", file(5)),
+            ("d/nested", file(6)),
+        ]);
+        let theirs = all(&[
+            ("both/ours", file(12)),
+            ("both/theirs", file(13)),
+            ("both/same", file(4)),
+            ("both/deleted", file(14)),
+            ("nested/below", file(15)),
+            ("d", file(16)),
+            ("their", file(17)),
+        ]);
+        let is_ours = |path: &BStr| path == "both/ours" || path == "both/deleted";
+        let expected = all(&[
+            ("mine", file(1)),
+            ("both/ours", file(2)),
+            ("both/deleted", None),
+        ]);
+        assert_eq!(merged(&ours, &theirs, is_ours), expected);
+    }
+}

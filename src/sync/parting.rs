@@ -1,0 +1,171 @@
+//! Finds where sync branches parted from the base that they are to be merged into.
+
+use super::repeater::Repeater;
+use super::request::SyncRequest;
+use super::search_depths::search_depths;
+use crate::codex::objects::commit_message::is_of_sync;
+use crate::codex::remote::{Depth, Transport};
+use crate::codex::store::{Fork, Store, StoreError};
+use crate::interrupt::OnSignal;
+use crate::object::ObjectId;
+use crate::outcome::SyncError;
+
+/// The relation of a sync branch to the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// The sync branch does not exist, or the base contains it: new commits go on top of the base.
+    ///
+    /// If a forge knows that the tip was merged by a squash or a rebase, this is the place to use
+    /// it: once the branch is deleted, the target has no tip.
+    Contained,
+    /// The sync branch contains the base, or has no commit in common with it: new commits go on top
+    /// of the sync branch.
+    Ahead,
+    /// Both have commits that the other lacks. New commits go on top of the sync branch, and may
+    /// have to merge the base first.
+    Diverged {
+        /// The nearest commit that both contain.
+        ancestor: ObjectId,
+    },
+}
+
+/// The sync branches of a run, compared with the base.
+#[derive(Debug, Default)]
+pub(super) struct Partings {
+    /// One per target, in the same order.
+    pub(super) each: Vec<Parting>,
+    /// For each target, the commits that no sync has made and that the base lacks, as far as their
+    /// trailers show it.
+    pub(super) foreign: Vec<Vec<ObjectId>>,
+}
+
+/// The comparison of sync branches with the base.
+pub(super) struct PartingSearch<'s> {
+    pub(super) request: &'s SyncRequest<'s>,
+    pub(super) transport: &'s dyn Transport,
+    pub(super) repeater: Repeater,
+    /// The clone, which has the tips.
+    pub(super) store: &'s Store,
+    /// The name and the tip of the base.
+    pub(super) base: (&'s str, ObjectId),
+}
+
+/// A sync branch with its tip, and where it parted from the base.
+struct ForkOf<'s> {
+    branch: &'s str,
+    tip: ObjectId,
+    fork: Fork,
+}
+
+impl<'s> PartingSearch<'s> {
+    /// Compares sync branches, given by their names and tips, with the base. Fetches history in
+    /// growing steps until all common ancestors are found, and the trees of those that may be needed
+    /// for a merge.
+    pub(super) fn find(
+        &self,
+        targets: impl Iterator<Item = (&'s str, Option<ObjectId>)>,
+    ) -> Result<Partings, SyncError> {
+        let (_, base_tip) = self.base;
+        let mut forks: Vec<_> = targets
+            .map(|(branch, tip)| {
+                let tip = tip?;
+                let fork = self.store.fork(tip, base_tip);
+                Some(ForkOf { branch, tip, fork })
+            })
+            .collect();
+        let history = self.complete_forks(&mut forks)?;
+        self.fetch_ancestors(&forks)?;
+
+        let is_foreign = |id: &ObjectId| {
+            let in_history = || history.as_ref()?.read_commit(*id);
+            let commit = self.store.read_commit(*id).or_else(in_history);
+            commit.is_some_and(|commit| !is_of_sync(&commit))
+        };
+        let foreign = |fork: &Option<ForkOf<'_>>| match fork {
+            // Without trailers, the commits of a sync cannot be told from others.
+            Some(of) if self.request.workspace.commit.trailers => {
+                let own = of.fork.own.iter().copied();
+                own.filter(is_foreign).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(Partings {
+            each: forks.iter().map(|fork| parting(fork, base_tip)).collect(),
+            foreign: forks.iter().map(foreign).collect(),
+        })
+    }
+
+    /// Searches deeper history for the ancestors that the clone does not have, and returns the
+    /// clone of that history.
+    fn complete_forks(&self, forks: &mut [Option<ForkOf<'_>>]) -> Result<Option<Store>, SyncError> {
+        let (base, base_tip) = self.base;
+        let is_open = |of: &&mut ForkOf<'_>| !of.fork.is_complete;
+        let mut open: Vec<_> = forks.iter_mut().flatten().filter(is_open).collect();
+        if open.is_empty() {
+            return Ok(None);
+        }
+
+        let history = Store::create(&self.request.temporary)?.of_commits_alone();
+        for depth in search_depths() {
+            let others = open.iter().map(|of| of.branch);
+            let branches: Vec<_> = [base].into_iter().chain(others).collect();
+            self.fetch(&history, &branches, depth)?;
+            for of in &mut open {
+                of.fork = history.fork(of.tip, base_tip);
+            }
+            open.retain(|of| !of.fork.is_complete);
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(Some(history))
+    }
+
+    /// Fetches the trees of the common ancestors of branches that have diverged.
+    fn fetch_ancestors(&self, forks: &[Option<ForkOf<'_>>]) -> Result<(), SyncError> {
+        let (base, base_tip) = self.base;
+        let lacks_tree = |ancestor: ObjectId| {
+            let root = self.store.root_tree(ancestor);
+            root.and_then(|root| self.store.read_tree(root)).is_err()
+        };
+        let missing: Vec<_> = forks
+            .iter()
+            .flatten()
+            .filter_map(|of| Some((of, of.fork.ancestor?)))
+            .filter(|(of, ancestor)| *ancestor != base_tip && *ancestor != of.tip)
+            .filter(|(_, ancestor)| lacks_tree(*ancestor))
+            .collect();
+        let Some(depth) = missing.iter().map(|(of, _)| of.fork.depth).max() else {
+            return Ok(());
+        };
+
+        let others = missing.iter().map(|(of, _)| of.branch);
+        let branches: Vec<_> = [base].into_iter().chain(others).collect();
+        self.fetch(self.store, &branches, depth)?;
+        for (_, ancestor) in &missing {
+            self.store.root_tree(*ancestor).map_err(StoreError::from)?;
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, store: &Store, branches: &[&str], depth: u32) -> Result<(), SyncError> {
+        let fetch = || {
+            self.transport
+                .fetch(store, branches, Depth(depth), OnSignal::Stop)
+        };
+        let interrupt = Some(&self.request.interrupt);
+        self.repeater.run(interrupt, fetch)?;
+        Ok(())
+    }
+}
+
+fn parting(fork: &Option<ForkOf<'_>>, base_tip: ObjectId) -> Parting {
+    let Some(of) = fork else {
+        return Parting::Contained;
+    };
+    match of.fork.ancestor {
+        Some(ancestor) if ancestor == of.tip => Parting::Contained,
+        Some(ancestor) if ancestor != base_tip => Parting::Diverged { ancestor },
+        _ => Parting::Ahead,
+    }
+}

@@ -1,0 +1,226 @@
+//! A lane: the projects that are pushed to one branch, and how far they are.
+
+use std::time::Duration;
+
+use super::attempts::Attempts;
+use super::commit::CommittedBranch;
+use super::isolation::Isolation;
+use super::plan::{Planned, plan};
+use super::push::{LanePush, PushOutcome, Setback};
+use super::rejection::{given_up, isolate};
+use super::report::{CommitState, state_of_plan};
+use super::retry::Retries;
+use super::scan::Scanned;
+use super::server_words::{quote, warn_of_bypass};
+use crate::codex::remote::Rejection;
+use crate::event::Event;
+use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::{LaneProjects, SyncRequest};
+
+/// The projects that are pushed to one branch.
+pub(super) struct Lane {
+    /// The index of the branch among the targets of the session.
+    pub(super) target: usize,
+    /// The indexes of the projects.
+    pub(super) projects: Vec<usize>,
+    /// The last plan.
+    pub(super) planned: Option<Planned>,
+    pub(super) attempts: Attempts,
+    pub(super) isolation: Isolation,
+    retries: Retries,
+    pub(super) progress: LaneProgress,
+}
+
+/// How far a lane is.
+pub(super) enum LaneProgress {
+    /// It is planned again in the next round.
+    Open(NextRound),
+    /// Its commits have landed, or there is nothing to push.
+    Done(CommitState),
+    /// Its commits cannot land.
+    Failed(SyncError),
+}
+
+/// What precedes the next round of a lane.
+pub(super) enum NextRound {
+    /// Nothing: the tips are known.
+    Plan,
+    /// A fetch of the tips.
+    Fetch,
+    /// A delay, then a fetch of the tips.
+    Retry { delay: Duration, setback: Setback },
+}
+
+impl Lane {
+    /// The lane of the target with the index `target`. A push is retried at most `retries` times.
+    pub(super) fn new(target: usize, lane: LaneProjects, retries: u32) -> Self {
+        Self {
+            target,
+            projects: lane.projects,
+            planned: None,
+            attempts: Attempts::default(),
+            isolation: Isolation::default(),
+            retries: Retries::new(retries),
+            progress: LaneProgress::Open(NextRound::Plan),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.progress, LaneProgress::Open(_))
+    }
+
+    /// Makes a plan on top of the current tips, with the projects of the next push. A lane without
+    /// anything to push is done.
+    pub(super) fn plan(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+        scanned: &Scanned,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), SyncError> {
+        let target = &session.targets[self.target];
+        if session.has_sync_branches && target.tip.is_none() && target.existed {
+            // Another client has deleted the branch during the run.
+            let gone = session.gone(target.branch.clone());
+            self.progress = LaneProgress::Failed(gone);
+            return Ok(());
+        }
+
+        let mut planned = plan(request, session, scanned, self.target, &self.projects)?;
+        let changed = planned.changed();
+        let next = self.isolation.next_push(&changed);
+        if self.isolation.is_searching() && !next.is_empty() {
+            request.reporter.event(&Event::PushingPart {
+                projects: next.len(),
+                of: self.isolation.candidates(&changed).count(),
+            });
+        }
+        planned.push_only(&next);
+        // A sync branch is only created with commits.
+        planned.creates_branch &= !session.has_sync_branches || planned.has_changes();
+        let has_work = planned.has_work();
+        match self.planned.replace(planned) {
+            Some(previous) => self.attempts.keep_plan(previous),
+            None => self.warn_of_plan(request, scanned, warnings),
+        }
+        self.attempts.recognize(session, self.target)?;
+        if !has_work {
+            self.progress = LaneProgress::Done(if self.isolation.has_ended() {
+                CommitState::SearchEnded
+            } else {
+                state_of_plan(request)
+            });
+        }
+        Ok(())
+    }
+
+    /// Shows the warnings of the first plan.
+    fn warn_of_plan(
+        &self,
+        request: &SyncRequest<'_>,
+        scanned: &Scanned,
+        warnings: &mut Vec<Warning>,
+    ) {
+        if let Some(planned) = &self.planned {
+            planned.warn_of_empty(request, scanned, warnings);
+            planned.warn_of_own_directories(request, warnings);
+        }
+    }
+
+    /// The push of the commits that were built last.
+    pub(super) fn push(&self) -> LanePush {
+        LanePush {
+            target: self.target,
+            heads: self.attempts.heads(),
+            boundary: self.attempts.boundary(),
+        }
+    }
+
+    /// Decides how the lane continues after a push that took the time `duration` with its plan and
+    /// commits.
+    pub(super) fn conclude_push(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &RemoteSession,
+        committed: &CommittedBranch,
+        outcome: Result<PushOutcome, SyncError>,
+        duration: Duration,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let Some(planned) = &self.planned else {
+            unreachable!("a lane is planned before it is pushed");
+        };
+        self.attempts.note(planned, &outcome);
+        self.progress = match outcome {
+            Ok(PushOutcome::Verified { heads, words }) => {
+                quote(request, &words);
+                warn_of_bypass(request, &words, warnings);
+                let is_all = heads.contains(&committed.head) && {
+                    self.isolation.accept(committed.commits.keys().copied());
+                    self.isolation.has_decided(&planned.left_out)
+                };
+                if is_all {
+                    LaneProgress::Done(CommitState::Verified)
+                } else {
+                    // Only a part of the projects, or the commits of an earlier attempt, have
+                    // landed.
+                    LaneProgress::Open(NextRound::Fetch)
+                }
+            }
+            Ok(PushOutcome::BranchMoved(setback)) => {
+                self.retry(request, session, committed, setback, true, duration)
+            }
+            Ok(PushOutcome::RetryableFailure(setback)) => {
+                self.retry(request, session, committed, setback, false, duration)
+            }
+            Ok(PushOutcome::Rejected(rejection)) => {
+                let isolation = &mut self.isolation;
+                match isolate(request, session, isolation, planned, committed, rejection) {
+                    Ok(()) => LaneProgress::Open(NextRound::Plan),
+                    Err(error) => LaneProgress::Failed(error),
+                }
+            }
+            Ok(PushOutcome::Unknown(error)) | Err(error) => LaneProgress::Failed(error),
+        };
+    }
+
+    /// The state of the commits at the end of the run with this outcome, and the reason why the
+    /// server rejects the lane, if the others have landed all the same.
+    pub(super) fn end(&mut self, outcome: &SyncOutcome) -> (CommitState, Option<Rejection>) {
+        let is_unknown = outcome.pushed == Pushed::Unknown && self.attempts.is_any_pending();
+        let not_landed = LaneProgress::Done(CommitState::NotLanded);
+        match std::mem::replace(&mut self.progress, not_landed) {
+            _ if is_unknown => (CommitState::Unknown, None),
+            LaneProgress::Open(_) if matches!(outcome.failure, Some(SyncError::Atomic)) => {
+                (CommitState::WithheldByOthers, None)
+            }
+            LaneProgress::Done(state) => (state, None),
+            LaneProgress::Failed(SyncError::Rejected { rejection, .. }) => {
+                (CommitState::NotLanded, Some(*rejection))
+            }
+            _ => (CommitState::NotLanded, None),
+        }
+    }
+
+    /// Retries a push that did not land, unless no attempt is left.
+    fn retry(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &RemoteSession,
+        committed: &CommittedBranch,
+        setback: Setback,
+        has_moved: bool,
+        duration: Duration,
+    ) -> LaneProgress {
+        match self.retries.next_delay(has_moved, &setback, duration) {
+            Some(delay) => LaneProgress::Open(NextRound::Retry { delay, setback }),
+            None => {
+                let attempts = self.attempts.count;
+                LaneProgress::Failed(given_up(
+                    request, session, committed, setback, has_moved, attempts,
+                ))
+            }
+        }
+    }
+}

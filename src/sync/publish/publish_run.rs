@@ -1,0 +1,206 @@
+//! The lanes of a run: planned together, pushed together, each with its own result.
+
+use std::time::Instant;
+
+use super::commit::Committer;
+use super::lane::{Lane, LaneProgress, NextRound};
+use super::plan::Planned;
+use super::push::{PushOutcome, PushResults, push};
+use super::report::CommitState;
+use super::scan::Scanned;
+use super::server_words::wait_to_retry;
+use crate::outcome::{SyncError, SyncOutcome};
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::SyncRequest;
+
+/// The values that the report of a run is made from, also if the run fails.
+pub(super) struct Run {
+    /// The outcome, without the parts that are computed at the end of the run.
+    pub(super) outcome: SyncOutcome,
+    pub(super) scanned: Scanned,
+    pub(super) lanes: Vec<Lane>,
+    /// The number of pushes that were completed.
+    pub(super) pushes: u32,
+    /// The greatest number of branches in one push.
+    pub(super) max_refs: usize,
+}
+
+impl Run {
+    pub(super) fn new(request: &SyncRequest<'_>, outcome: SyncOutcome) -> Self {
+        let retries = request.workspace.retries;
+        let lanes = request.lanes().into_iter().enumerate();
+        Self {
+            outcome,
+            scanned: Scanned::default(),
+            lanes: lanes
+                .map(|(target, lane)| Lane::new(target, lane, retries))
+                .collect(),
+            pushes: 0,
+            max_refs: request.workspace.max_refs.map_or(usize::MAX, Into::into),
+        }
+    }
+
+    /// The lanes that are planned again in the next round, by index.
+    pub(super) fn open_lanes(&self) -> Vec<usize> {
+        let lanes = self.lanes.iter().enumerate();
+        lanes
+            .filter(|(_, lane)| lane.is_open())
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Plans all open lanes.
+    pub(super) fn plan(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+    ) -> Result<(), SyncError> {
+        let warnings = &mut self.outcome.warnings;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_open()) {
+            lane.plan(request, session, &self.scanned, warnings)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a project failed, or is withheld by a guard.
+    pub(super) fn is_any_held_up(&self) -> bool {
+        let mut plans = self.lanes.iter().filter_map(|lane| lane.planned.as_ref());
+        !self.scanned.failed.is_empty() || plans.any(Planned::is_any_withheld)
+    }
+
+    /// Commits and pushes the plans of some open lanes together, given their indexes.
+    pub(super) fn push(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+        committer: &mut Committer<'_>,
+        lanes: &[usize],
+    ) -> Result<(), SyncError> {
+        let started = Instant::now();
+        let plans: Vec<_> = lanes
+            .iter()
+            .filter_map(|number| Some((*number, self.lanes[*number].planned.as_ref()?)))
+            .collect();
+        let warnings = &mut self.outcome.warnings;
+        let committed = committer.commit(request, session, &self.scanned, &plans, warnings)?;
+        committed.write_objects(request, session)?;
+        request.interrupt.check()?;
+
+        self.pushes += 1;
+        for branch in &committed.branches {
+            let replaces = session.targets[branch.target].tip;
+            let lane = &mut self.lanes[branch.target];
+            lane.attempts.begin(replaces, branch);
+        }
+        let pushed: Vec<_> = lanes.iter().map(|lane| self.lanes[*lane].push()).collect();
+        let results = match push(session, request, &committed, &pushed) {
+            Ok(PushResults::Judged(results)) => results,
+            Ok(PushResults::Incomplete(failure)) => {
+                self.pushes -= 1;
+                self.withdraw(lanes);
+                self.scanned.failed.insert(failure.project, failure.error);
+                return Ok(());
+            }
+            Err(error) => {
+                self.pushes -= 1;
+                self.withdraw(lanes);
+                return Err(error);
+            }
+        };
+        if let Some(most) = most_refs(&results).filter(|most| *most < lanes.len()) {
+            // The server rejects the number of branches, not what they contain.
+            self.max_refs = most;
+            self.withdraw(lanes);
+            return Ok(());
+        }
+        for (branch, outcome) in committed.branches.iter().zip(results) {
+            let lane = &mut self.lanes[branch.target];
+            let warnings = &mut self.outcome.warnings;
+            lane.conclude_push(
+                request,
+                session,
+                branch,
+                outcome,
+                started.elapsed(),
+                warnings,
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets the last push of these lanes, because it says nothing about any of them.
+    fn withdraw(&mut self, lanes: &[usize]) {
+        for lane in lanes {
+            let lane = &mut self.lanes[*lane];
+            lane.attempts.withdraw();
+            lane.progress = LaneProgress::Open(NextRound::Plan);
+        }
+    }
+
+    /// Waits for the longest delay of the lanes that are tried again, and fetches the tips if any
+    /// of them has moved.
+    pub(super) fn prepare_next_round(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+    ) -> Result<(), SyncError> {
+        let next: Vec<_> = self
+            .lanes
+            .iter()
+            .filter_map(|lane| match &lane.progress {
+                LaneProgress::Open(next) => Some((lane, next)),
+                _ => None,
+            })
+            .collect();
+        let retries = next.iter().filter_map(|(lane, next)| match next {
+            NextRound::Retry { delay, setback } => Some((*delay, lane.attempts.count, setback)),
+            _ => None,
+        });
+        if let Some((delay, attempts, setback)) = retries.max_by_key(|(delay, ..)| *delay) {
+            wait_to_retry(request, attempts, setback, delay)?;
+        }
+        if next
+            .iter()
+            .any(|(_, next)| !matches!(next, NextRound::Plan))
+        {
+            session.fetch_to_push(request)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the error of the lanes, if the run as a whole has failed: the result of a push is
+    /// unknown, or no lane has been done. Otherwise only the projects of a rejected lane are
+    /// withheld.
+    pub(super) fn take_failure(&mut self) -> Option<SyncError> {
+        let is_alone = self.lanes.len() == 1;
+        let is_any_done = self
+            .lanes
+            .iter()
+            .any(|lane| matches!(lane.progress, LaneProgress::Done(_)));
+        let rank = |lane: &Lane| match &lane.progress {
+            LaneProgress::Failed(_) if lane.attempts.is_any_pending() => Some(0),
+            LaneProgress::Failed(SyncError::Rejected { .. }) if !is_alone && is_any_done => None,
+            LaneProgress::Failed(SyncError::Rejected { .. }) => Some(2),
+            LaneProgress::Failed(_) => Some(1),
+            _ => None,
+        };
+        let ranked = self
+            .lanes
+            .iter_mut()
+            .filter_map(|lane| Some((rank(lane)?, lane)));
+        let (_, lane) = ranked.min_by_key(|(rank, _)| *rank)?;
+        let not_landed = LaneProgress::Done(CommitState::NotLanded);
+        match std::mem::replace(&mut lane.progress, not_landed) {
+            LaneProgress::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The greatest number of branches in one push, if the server says so in a rejection.
+fn most_refs(results: &[Result<PushOutcome, SyncError>]) -> Option<usize> {
+    results.iter().find_map(|result| match result {
+        Ok(PushOutcome::Rejected(rejection)) => rejection.most_refs(),
+        _ => None,
+    })
+}
