@@ -21,6 +21,8 @@ pub enum Stage {
     Push,
     /// Querying the remote again, to confirm the push.
     Verify,
+    /// Opening and updating pull requests.
+    Propose,
     /// Writing the local cache.
     Write,
 }

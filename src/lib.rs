@@ -57,6 +57,7 @@
 //! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
 //! | a token is not sent | over plain http or to a rewritten URL: `codex::remote::context`; after a redirect: `codex::remote::native::http`, `forge::api` |
 //! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
+//! | a pull request is opened, updated, or withheld because a person closed it | `sync::publish::propose`, and `lane_branch` for one branch; its texts are in `sync::publish::proposal_text` and `forge::pull_request_text` |
 //! | a new forge | `forge`: the trait, its requirements, and `open`, which selects the implementation |
 //! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |

@@ -46,6 +46,8 @@ pub struct SyncOutcome {
     pub plan_id: Option<ObjectId>,
     /// The codex, before and after the run.
     pub remote: RemoteState,
+    /// The pull requests of the sync branches, in the order of the branches.
+    pub pull_requests: Vec<Proposal>,
     /// The projects, in name order. A project that is published and pulled has one report per
     /// direction.
     pub projects: Vec<ProjectReport>,
@@ -102,6 +104,41 @@ pub struct SyncBranch {
     pub merges_base: bool,
     /// The projects that are pushed to the branch.
     pub projects: Vec<ProjectName>,
+}
+
+/// A pull request for a sync branch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// The address of its page; `None` if there is none, or if the forge did not confirm it.
+    pub url: Option<String>,
+    /// Its number; `None` like the address.
+    pub number: Option<u64>,
+    /// The sync branch.
+    pub branch: String,
+    /// The tip of the sync branch.
+    pub head: ObjectId,
+    /// What the run did.
+    pub state: ProposalState,
+    /// The time when it was opened, in RFC 3339 format.
+    pub created: Option<String>,
+    /// The projects that are pushed to the branch.
+    pub projects: Vec<ProjectName>,
+}
+
+/// What a run did with a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ProposalState {
+    /// Opened, with the tip of the branch as its head.
+    Created,
+    /// It has the pushed commits.
+    Updated,
+    /// It was open already, with the tip of the branch as its head.
+    Unchanged,
+    /// Commits were pushed, and the forge has not confirmed a pull request for them.
+    PushedOnly,
 }
 
 /// Whether commits were pushed.
@@ -199,6 +236,18 @@ pub enum ProjectOutcome {
     WouldSync,
     /// Published: the remote contains this commit.
     Synced(ObjectId),
+    /// The forge shows a pull request with this commit.
+    Proposed(ObjectId),
+    /// The remote contains this commit on the sync branch, and the forge has not confirmed a pull
+    /// request for it.
+    PushedOnly(ObjectId),
+    /// Withheld because a person closed the pull request with the same contents.
+    PullRequestClosed {
+        /// The number of the pull request.
+        number: u64,
+        /// The address of its page.
+        url: String,
+    },
     /// Pulled: all selected files are in the cache.
     Pulled,
     /// Pulled, except for these entries of the codex, each with the reason.
@@ -228,6 +277,8 @@ pub enum ProjectOutcome {
 pub enum Status {
     /// Published and confirmed by the remote, or pulled into the cache.
     Synced,
+    /// A pull request has the changes. The codex does not have them yet.
+    Proposed,
     /// A dry run found changes.
     WouldSync,
     /// Nothing differs.
@@ -263,6 +314,8 @@ pub struct Totals {
     pub unchanged: u64,
     /// Number of projects with the status `would-sync` (dry run).
     pub would_sync: u64,
+    /// Number of projects with the status `proposed`.
+    pub proposed: u64,
 }
 
 impl SyncOutcome {
@@ -278,6 +331,7 @@ impl SyncOutcome {
             let status = project.outcome.status();
             *match status {
                 Status::Synced => &mut totals.synced,
+                Status::Proposed => &mut totals.proposed,
                 Status::WouldSync => &mut totals.would_sync,
                 Status::UpToDate => &mut totals.up_to_date,
                 Status::Withheld => &mut totals.withheld,
@@ -304,6 +358,7 @@ impl Totals {
     pub fn by_status(&self) -> String {
         let counts = [
             (self.synced, "synced"),
+            (self.proposed, "proposed"),
             (self.would_sync, "would sync"),
             (self.up_to_date, "up to date"),
             (self.withheld, "withheld"),
@@ -330,14 +385,18 @@ impl ProjectOutcome {
     pub fn status(&self) -> Status {
         match self {
             Self::Synced(_) | Self::Pulled => Status::Synced,
+            Self::Proposed(_) => Status::Proposed,
             Self::WouldSync => Status::WouldSync,
             Self::UpToDate => Status::UpToDate,
+            Self::PullRequestClosed { .. } => Status::Withheld,
             Self::Withheld(_) | Self::WithheldByOthers | Self::Rejected(_) | Self::Undecided => {
                 Status::Withheld
             }
-            Self::Failed(_) | Self::Incomplete(_) | Self::NotLanded | Self::Sent(_) => {
-                Status::Failed
-            }
+            Self::Failed(_)
+            | Self::Incomplete(_)
+            | Self::NotLanded
+            | Self::Sent(_)
+            | Self::PushedOnly(_) => Status::Failed,
         }
     }
 
@@ -345,7 +404,8 @@ impl ProjectOutcome {
     pub fn is_own_fault(&self) -> bool {
         matches!(
             self,
-            Self::Withheld(_)
+            Self::PullRequestClosed { .. }
+                | Self::Withheld(_)
                 | Self::Rejected(_)
                 | Self::Undecided
                 | Self::Failed(_)
@@ -534,6 +594,14 @@ pub enum SyncError {
     OfflinePull {
         /// The projects that pull.
         projects: Vec<String>,
+    },
+    /// The commits are on the sync branch, and the forge has not confirmed a pull request.
+    #[error("`{}` is pushed, but its pull request is not confirmed", escaped(branch.as_bytes()))]
+    NotProposed {
+        /// The sync branch.
+        branch: String,
+        /// The error of the forge.
+        source: Box<ForgeError>,
     },
     /// The forge that hosts the codex cannot be used.
     #[error(transparent)]

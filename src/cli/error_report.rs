@@ -150,6 +150,7 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::SyncBranchIsBase { .. } => "configuration",
         SyncError::AtomicBranches => "usage",
         SyncError::Forge(forge) => forge_kind(forge),
+        SyncError::NotProposed { .. } => "not-proposed",
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
     }
@@ -237,6 +238,10 @@ fn hints(error: &SyncError) -> Vec<String> {
             "remove `{project}` from `push.branch`, so that all projects share one branch".to_owned(),
         ],
         SyncError::Forge(forge) => forge_hints(forge),
+        SyncError::NotProposed { source, .. } => {
+            let again = "run again: the next run opens the pull request, even if nothing has changed";
+            [again.to_owned()].into_iter().chain(forge_hints(source)).collect()
+        }
         SyncError::Atomic => vec![
             "fix the failed or withheld projects, or drop `--atomic` to publish the others"
                 .to_owned(),
@@ -266,6 +271,9 @@ fn causes(error: &SyncError) -> Vec<String> {
         }
         SyncError::Signing(signing) => [signing.detail().to_vec(), sources(signing)].concat(),
         SyncError::Forge(forge) => forge_details(forge),
+        SyncError::NotProposed { source, .. } => {
+            [vec![source.to_string()], forge_details(source)].concat()
+        }
         SyncError::Interrupted(_) => Vec::new(),
         _ => sources(error),
     }
@@ -412,6 +420,21 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                 Vec::new(),
             )
         }
+        ProjectOutcome::PullRequestClosed { number, url } => {
+            let url = escaped(url.as_bytes());
+            let message = format!("pull request {number} with the same contents was closed: {url}");
+            let hint = "reopen it, or change the files; they are proposed again once they differ";
+            report(
+                "pull-request-closed",
+                message,
+                Some(hint.to_owned()),
+                Vec::new(),
+            )
+        }
+        ProjectOutcome::PushedOnly(_) => {
+            let message = "pushed to the sync branch, but its pull request is not confirmed";
+            report("not-proposed", message.to_owned(), None, Vec::new())
+        }
         ProjectOutcome::WithheldByOthers => {
             let message = "another project failed or was withheld, and `--atomic` is set";
             report("atomic", message.to_owned(), None, Vec::new())
@@ -427,6 +450,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         ProjectOutcome::UpToDate
         | ProjectOutcome::WouldSync
         | ProjectOutcome::Synced(_)
+        | ProjectOutcome::Proposed(_)
         | ProjectOutcome::Pulled => return None,
     })
 }
@@ -622,6 +646,9 @@ fn forge_kind(error: &ForgeError) -> &'static str {
             _ => "forge-refused",
         },
         ForgeError::Unexpected { .. } => "unexpected-response",
+        ForgeError::NoSuchName { .. } => "not-found",
+        ForgeError::NotShown { .. } => "not-shown",
+        ForgeError::NoAutoMerge { .. } => "auto-merge",
         ForgeError::Interrupted(_) => "interrupted",
     }
 }
@@ -644,7 +671,7 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
                 .to_owned()
         }
         ForgeError::Unsupported { .. } => {
-            "use a branch, and open the pull request by hand".to_owned()
+            "use `push.mode: branch`, and open the pull request on the server".to_owned()
         }
         ForgeError::NoRepository { .. } => "set `forge.repository` to `OWNER/NAME`".to_owned(),
         ForgeError::Insecure { .. } => {
@@ -661,7 +688,10 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
         ForgeError::Unexpected { .. } => {
             "check `forge.kind` and `forge.api`; the response may also be the login page of a proxy".to_owned()
         }
-        ForgeError::Interrupted(_) => return Vec::new(),
+        ForgeError::NoSuchName { .. }
+        | ForgeError::NotShown { .. }
+        | ForgeError::NoAutoMerge { .. }
+        | ForgeError::Interrupted(_) => return Vec::new(),
     };
     vec![hint]
 }

@@ -55,6 +55,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::NothingToMergeInto { .. }
         | SyncError::NothingRecorded { .. }
         | SyncError::Forge(_)
+        | SyncError::NotProposed { .. }
         | SyncError::OfflinePull { .. } => REMOTE,
         SyncError::Rejected { .. }
         | SyncError::AllRejected { .. }

@@ -61,7 +61,7 @@ pub(crate) enum PushMode {
     Direct,
     /// Push to the branch that `push.branch` names.
     Branch,
-    /// Push to the branch that `push.branch` names, and open a pull request. Not supported yet.
+    /// Push to the branch that `push.branch` names, and open a pull request.
     PullRequest,
 }
 
@@ -77,6 +77,20 @@ pub(crate) enum ForgeChoice {
     Gitlab,
     /// Gitea or Forgejo.
     Gitea,
+}
+
+/// The value of `push.pull_request.auto_merge`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AutoMerge {
+    /// A person merges the pull request.
+    Off,
+    /// The forge merges it with a merge commit, once its requirements are met.
+    Merge,
+    /// The forge merges it as one commit.
+    Squash,
+    /// The forge puts its commits on top of the branch of the codex.
+    Rebase,
 }
 
 /// The value of `push.on_declined`.

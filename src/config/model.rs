@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::enums::{
-    CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
+    AutoMerge, CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
     TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
@@ -304,6 +304,33 @@ pub(crate) struct RawPush {
     /// If the server rejects a push: `isolate` withholds the projects that it rejects and pushes the
     /// others; `fail` pushes nothing.
     pub on_declined: Option<OnDeclined>,
+    /// Settings of pull requests, for mode `pull-request`.
+    pub pull_request: RawPullRequest,
+}
+
+/// The keys below `push.pull_request`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawPullRequest {
+    /// The title. `{count}`, `{projects}`, `{workspace}`, `{org}`, `{codex_repo}`, `{env}` and
+    /// `{branch}` are replaced.
+    #[schemars(schema_with = "fragment::pull_request_text")]
+    pub title: Option<String>,
+    /// The first lines of the body, with the same placeholders. A list of the projects follows.
+    #[schemars(schema_with = "fragment::pull_request_text")]
+    pub body: Option<String>,
+    /// Labels of a new pull request.
+    #[schemars(example = ["documentation"])]
+    pub labels: Option<Vec<String>>,
+    /// Reviewers of a new pull request: names of users, and teams as `ORG/TEAM`.
+    #[schemars(example = ["ada", "acme/docs"])]
+    pub reviewers: Option<Vec<String>>,
+    /// Open pull requests as drafts.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "fragment::switch")]
+    pub draft: Option<bool>,
+    /// Let the forge merge pull requests once their requirements are met, and how.
+    pub auto_merge: Option<AutoMerge>,
 }
 
 /// The keys below `forge`.

@@ -65,6 +65,11 @@ pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": format!("^{}", placeholders("count|project|org|codex_repo|env|branch")) })
 }
 
+pub(super) fn pull_request_text(_: &mut SchemaGenerator) -> Schema {
+    let known = "count|projects|workspace|org|codex_repo|env|branch";
+    json_schema!({ "type": "string", "pattern": format!("^{}", placeholders(known)) })
+}
+
 /// A path in the codex: relative, without `.`, `..` and `.git` segments.
 pub(super) fn codex_path(_: &mut SchemaGenerator) -> Schema {
     let placeholders = placeholders("project|org|codex_repo|env|branch");

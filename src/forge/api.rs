@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::de::DeserializeOwned;
@@ -31,6 +31,10 @@ const UNSTATED_DELAY: Duration = Duration::from_secs(60);
 const TOO_QUICK_DELAY: Duration = Duration::from_secs(10);
 /// The maximum number of repetitions of one request.
 const MOST_REPEATS: u32 = 3;
+/// The interval between two requests that write, which GitHub asks for.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// The maximum number of pages that are read.
+const MOST_PAGES: u32 = 50;
 /// The maximum number of characters of a server's message.
 const MOST_SHOWN: usize = 500;
 
@@ -67,11 +71,16 @@ pub(super) struct Api {
     place: String,
     /// The first delay before a repetition.
     delay: Duration,
+    /// The minimum time between two requests that write.
+    write_interval: Duration,
+    last_write: Option<Instant>,
 }
 
 /// A successful response.
 pub(super) struct ApiAnswer {
     pub(super) body: Value,
+    /// Whether the server has another page.
+    has_next: bool,
 }
 
 impl Api {
@@ -110,6 +119,13 @@ impl Api {
             prefix: url.http_path().unwrap_or_default(),
             place: url.host_or_path(),
             delay: delay.clamp(Duration::from_millis(10), Duration::from_millis(500)),
+            write_interval: match url.forge_host() {
+                Some(host) if place.kind == ForgeKind::GitHub && is_github_service(&host) => {
+                    WRITE_INTERVAL
+                }
+                _ => Duration::ZERO,
+            },
+            last_write: None,
         })
     }
 
@@ -120,6 +136,73 @@ impl Api {
         target: &str,
     ) -> Result<ApiAnswer, ForgeError> {
         self.request("GET", action, target, None)
+    }
+
+    /// Sends a request that writes.
+    pub(super) fn write(
+        &mut self,
+        method: &'static str,
+        action: &'static str,
+        target: &str,
+        body: &Value,
+    ) -> Result<ApiAnswer, ForgeError> {
+        let elapsed = self.last_write.map(|last| last.elapsed());
+        let rest = elapsed.map(|elapsed| self.write_interval.saturating_sub(elapsed));
+        self.interrupt.wait(rest.unwrap_or_default())?;
+        let result = self.request(method, action, target, Some(body));
+        self.last_write = Some(Instant::now());
+        result
+    }
+
+    /// Calls GitHub's GraphQL API, which reports errors with status 200. Returns their messages.
+    pub(super) fn graphql(
+        &mut self,
+        action: &'static str,
+        body: &Value,
+    ) -> Result<Vec<String>, ForgeError> {
+        let prefix = self.prefix.clone();
+        self.prefix = prefix.trim_end_matches("/v3").to_owned();
+        let result = self.write("POST", action, "/graphql", body);
+        self.prefix = prefix;
+        let errors = result?.body.get("errors").cloned().unwrap_or_default();
+        let messages = messages_in(&serde_json::json!({ "errors": errors }));
+        Ok(messages.iter().map(|text| self.shown(text)).collect())
+    }
+
+    /// Reads the pages of a list, until one of them makes `is_enough` return `true`. `target` has a
+    /// query already.
+    pub(super) fn pages<T: DeserializeOwned>(
+        &mut self,
+        action: &'static str,
+        target: &str,
+        is_enough: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, ForgeError> {
+        let mut all = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let answer = self.get(action, &format!("{target}&page={page}"))?;
+            let entries: Vec<T> = self.parsed(answer.body)?;
+            let ends = !answer.has_next || entries.is_empty() || entries.iter().any(&is_enough);
+            all.extend(entries);
+            if ends {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The host of the API, for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Waits between two attempts of a request that the server cannot process yet. Returns `false`
+    /// after the last attempt.
+    pub(super) fn wait_for_server(&self, attempt: u32) -> Result<bool, ForgeError> {
+        if attempt >= MOST_REPEATS {
+            return Ok(false);
+        }
+        self.interrupt.wait(self.delay * 2u32.pow(attempt))?;
+        Ok(true)
     }
 
     /// Whether the API has a JSON document at `target`, also one that requires a token.
@@ -241,7 +324,10 @@ impl Api {
         } else {
             serde_json::from_slice(&response.body).map_err(|_| self.unexpected("it is not JSON"))?
         };
-        Ok(ApiAnswer { body })
+        Ok(ApiAnswer {
+            body,
+            has_next: response.header("link").is_some_and(has_next),
+        })
     }
 
     fn refused(
@@ -366,6 +452,22 @@ fn rate_limit(response: &HttpResponse, messages: &[String], before: u32) -> Opti
     Some(response.retry_after().or(until_reset).unwrap_or(growing))
 }
 
+/// Whether the host is that of the API of a service of GitHub, rather than of a server of its own.
+fn is_github_service(host: &str) -> bool {
+    host == "api.github.com" || host.ends_with(".ghe.com")
+}
+
+/// Whether a `Link` header has another page.
+fn has_next(link: &str) -> bool {
+    link.split(',').any(|part| {
+        let is_next = |parameter: &str| {
+            let parameter = parameter.trim().to_ascii_lowercase();
+            parameter == "rel=\"next\"" || parameter == "rel=next"
+        };
+        part.split(';').skip(1).any(is_next)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -404,5 +506,14 @@ mod tests {
         ] {
             assert_eq!(messages_in(&body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn another_page_is_recognized() {
+        assert!(has_next(
+            "<https://h/x?page=2>; rel=\"next\", <https://h/x?page=9>; rel=\"last\""
+        ));
+        assert!(has_next("<https://h/x?a=1,2>; title=\"a\"; rel=next"));
+        assert!(!has_next("<https://h/next>; rel=\"prev\""));
     }
 }

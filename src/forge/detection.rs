@@ -1,7 +1,7 @@
-//! Finds out which kind of forge hosts the codex, where its API is, and how it names the
+//! Finds the forge that hosts the codex: its kind, the URL of its API, and the name of the
 //! repository.
 //!
-//! The first of these decides about the kind: `forge.kind`; the host of a well-known service; the
+//! The first of these that applies gives the kind: `forge.kind`; the host of a well-known service; the
 //! variables of the CI system, if it runs on the same host; the server's responses to requests
 //! without a token.
 

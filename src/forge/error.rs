@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::place::ForgeKind;
 use crate::codex::remote::error::RemoteError;
 use crate::interrupt::Interrupted;
+use crate::object::ObjectId;
+use crate::paths::escaped;
 
 /// Why a request to a forge failed, or could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,7 @@ pub enum ForgeError {
         place: String,
         /// The kind of forge; `None` if it was not known yet.
         kind: Option<ForgeKind>,
-        /// What the request was for, as in `create the pull request`.
+        /// The purpose of the request, as in `open the pull request`.
         action: &'static str,
         /// The response.
         refusal: Box<Refusal>,
@@ -80,8 +82,32 @@ pub enum ForgeError {
     Unexpected {
         /// The host of the API.
         place: String,
-        /// What is unexpected.
+        /// The unexpected part.
         detail: String,
+    },
+    /// A label or a reviewer does not exist on the forge, or the forge does not support it.
+    #[error("{place} has no {what} `{}`", escaped(name.as_bytes()))]
+    NoSuchName {
+        /// The host of the API.
+        place: String,
+        /// The kind of thing: `label`, for example.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The forge did not show the pushed commit in time.
+    #[error("the forge does not show {head} as the head of {} yet", escaped(what.as_bytes()))]
+    NotShown {
+        /// The address of the pull request or, if it cannot be opened yet, the branch.
+        what: String,
+        /// The tip of the branch.
+        head: ObjectId,
+    },
+    /// Auto-merge cannot be enabled, or would merge without any check.
+    #[error("auto-merge was not enabled: {reason}")]
+    NoAutoMerge {
+        /// The reason.
+        reason: String,
     },
     /// Stopped by a signal.
     #[error("{0}")]

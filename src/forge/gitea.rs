@@ -1,11 +1,19 @@
 //! Gitea and Forgejo.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::error::ForgeError;
 use super::place::ForgeKind;
-use super::pull_request::{Forge, Rights};
+use super::pull_request::{
+    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
+    teams_and_users,
+};
+use crate::object::ObjectId;
+
+/// The default maximum number of entries of a page.
+const PAGE: u32 = 50;
 
 /// A repository on Gitea or Forgejo.
 pub(super) struct Gitea {
@@ -33,6 +41,66 @@ struct GiteaPermissions {
     push: bool,
 }
 
+#[derive(Deserialize)]
+struct GiteaPull {
+    number: u64,
+    html_url: String,
+    state: String,
+    #[serde(default)]
+    merged: bool,
+    title: String,
+    body: Option<String>,
+    created_at: String,
+    #[serde(default)]
+    draft: bool,
+    head: GiteaPullBranch,
+    base: GiteaPullBranch,
+}
+
+#[derive(Deserialize)]
+struct GiteaPullBranch {
+    /// The name of the branch, also after it was deleted.
+    label: String,
+    sha: String,
+    repo_id: i64,
+}
+
+#[derive(Deserialize)]
+struct GiteaLabel {
+    id: u64,
+    name: String,
+}
+
+impl From<GiteaPull> for PullRequest {
+    fn from(pull: GiteaPull) -> Self {
+        let state = match pull.state.as_str() {
+            "open" => PullRequestState::Open,
+            _ if pull.merged => PullRequestState::Merged,
+            _ => PullRequestState::Closed,
+        };
+        Self {
+            number: pull.number,
+            url: pull.html_url,
+            state,
+            head: ObjectId::from_hex(&pull.head.sha),
+            title: pull.title,
+            body: pull.body.unwrap_or_default(),
+            created: pull.created_at,
+            is_draft: pull.draft,
+            graphql_id: String::new(),
+        }
+    }
+}
+
+impl GiteaPull {
+    /// Whether it is from `branch` to `base` of the same repository.
+    fn is_of(&self, branch: &str, base: &str) -> bool {
+        self.head.label == branch
+            && self.base.label == base
+            && self.head.repo_id == self.base.repo_id
+    }
+}
+
 impl Gitea {
     pub(super) fn new(api: Api, repository: String) -> Self {
         Self { api, repository }
@@ -41,6 +109,38 @@ impl Gitea {
     /// The target of a document about the repository.
     fn target(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", self.repository)
+    }
+
+    fn pull_request(&self, body: Value) -> Result<PullRequest, ForgeError> {
+        self.api.parsed::<GiteaPull>(body).map(PullRequest::from)
+    }
+
+    /// Reads the labels of the repository and of the organization, if the owner is one.
+    fn labels(&mut self) -> Result<Vec<GiteaLabel>, ForgeError> {
+        let target = self.target(&format!("/labels?limit={PAGE}"));
+        let mut labels = self.api.pages("list the labels", &target, |_| false)?;
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        let target = format!("/orgs/{owner}/labels?limit={PAGE}");
+        match self.api.pages("list the labels", &target, |_| false) {
+            Ok(more) => labels.extend(more),
+            // The owner is a user, or the token has no right to read the organization.
+            Err(error) if error.refusal().is_some_and(|one| one.status < 500) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(labels)
+    }
+
+    fn post_reviewers(
+        &mut self,
+        number: u64,
+        users: &[&str],
+        teams: &[&str],
+    ) -> Result<(), ForgeError> {
+        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
+        let body = json!({ "reviewers": users, "team_reviewers": teams });
+        self.api
+            .write("POST", "request the reviews", &target, &body)?;
+        Ok(())
     }
 }
 
@@ -59,6 +159,141 @@ impl Forge for Gitea {
         Ok(Rights {
             can_push: repository.permissions.is_none_or(|one| one.push),
             is_open: !repository.archived && !repository.mirror && repository.has_pull_requests,
+            allows_auto_merge: true,
         })
+    }
+
+    fn limits(&self) -> TextLimits {
+        TextLimits {
+            title: 255,
+            body: 65_536,
+        }
+    }
+
+    /// There is no filter for the branch, and the document of a branch's pull request has no defined
+    /// order: the lists are read instead.
+    fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
+        for state in ["open", "closed"] {
+            let target = self.target(&format!("/pulls?state={state}&limit={PAGE}"));
+            let mut pulls: Vec<GiteaPull> =
+                self.api
+                    .pages("list the pull requests", &target, |pull: &GiteaPull| {
+                        pull.is_of(branch, base)
+                    })?;
+            pulls.retain(|pull| pull.is_of(branch, base));
+            if !pulls.is_empty() {
+                pulls.sort_by_key(|pull| std::cmp::Reverse(pull.number));
+                return Ok(pulls.into_iter().map(PullRequest::from).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{number}"));
+        let answer = self.api.get("show the pull request", &target)?;
+        self.pull_request(answer.body)
+    }
+
+    fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError> {
+        let prefix = if new.is_draft { "WIP: " } else { "" };
+        let body = json!({
+            "title": format!("{prefix}{}", new.title),
+            "head": new.branch,
+            "base": new.base,
+            "body": new.body,
+        });
+        let target = self.target("/pulls");
+        match self
+            .api
+            .write("POST", "open the pull request", &target, &body)
+        {
+            Ok(answer) => self.pull_request(answer.body).map(Opened::New),
+            Err(error) => match error.refusal().map(|refusal| refusal.status) {
+                Some(409) => Ok(Opened::Exists),
+                Some(404) => Ok(Opened::NotVisible(error)),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{number}"));
+        let body = json!({ "title": title, "body": body });
+        let answer = self
+            .api
+            .write("PATCH", "update the pull request", &target, &body)?;
+        self.pull_request(answer.body)
+    }
+
+    fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
+        let known = self.labels()?;
+        let mut ids = Vec::new();
+        let mut unknown = None;
+        for label in labels {
+            match known.iter().find(|one| one.name == *label) {
+                Some(known) => ids.push(known.id),
+                None => unknown = unknown.or(Some(label)),
+            }
+        }
+        if !ids.is_empty() {
+            let target = self.target(&format!("/issues/{number}/labels"));
+            let body = json!({ "labels": ids });
+            self.api.write("POST", "add the labels", &target, &body)?;
+        }
+        unknown.map_or(Ok(()), |label| {
+            Err(ForgeError::NoSuchName {
+                place: self.api.place().to_owned(),
+                what: "label",
+                name: label.clone(),
+            })
+        })
+    }
+
+    fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
+        let (teams, users) = teams_and_users(reviewers);
+        match self.post_reviewers(number, &users, &teams) {
+            // One reviewer that is not possible makes the whole request fail.
+            Err(error)
+                if error.refusal().is_some_and(|one| one.status < 500) && reviewers.len() > 1 =>
+            {
+                let mut last = Ok(());
+                for user in users {
+                    last = self.post_reviewers(number, &[user], &[]).and(last);
+                }
+                for team in teams {
+                    last = self.post_reviewers(number, &[], &[team]).and(last);
+                }
+                last
+            }
+            result => result,
+        }
+    }
+
+    fn enable_auto_merge(
+        &mut self,
+        pull_request: &PullRequest,
+        head: ObjectId,
+        method: MergeMethod,
+    ) -> Result<(), ForgeError> {
+        let target = self.target(&format!("/pulls/{}/merge", pull_request.number));
+        let body = json!({
+            "Do": method.name(),
+            "merge_when_checks_succeed": true,
+            "head_commit_id": head.to_string(),
+        });
+        let mut attempt = 0;
+        loop {
+            match self.api.write("POST", "enable auto-merge", &target, &body) {
+                Ok(_) => return Ok(()),
+                Err(error) => match error.refusal().map(|refusal| refusal.status) {
+                    // It is scheduled already.
+                    Some(409) => return Ok(()),
+                    // For some seconds after a push, the server checks the branch.
+                    Some(405) if self.api.wait_for_server(attempt)? => attempt += 1,
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 }

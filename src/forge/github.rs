@@ -1,11 +1,22 @@
 //! GitHub: github.com, ghe.com, and Enterprise Server.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::api::Api;
 use super::error::ForgeError;
 use super::place::ForgeKind;
-use super::pull_request::{Forge, Rights};
+use super::pull_request::{
+    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
+    open_or_closed, teams_and_users,
+};
+use crate::object::ObjectId;
+use crate::url::percent_encoded;
+
+/// The mutation that enables auto-merge.
+const AUTO_MERGE: &str = "mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) { \
+    enablePullRequestAutoMerge(input: { pullRequestId: $id, expectedHeadOid: $head, mergeMethod: $method }) { \
+    clientMutationId } }";
 
 /// A repository on GitHub.
 pub(super) struct GitHub {
@@ -18,11 +29,63 @@ struct GitHubRepository {
     permissions: Option<GitHubPermissions>,
     #[serde(default)]
     archived: bool,
+    allow_auto_merge: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct GitHubPermissions {
     push: bool,
+}
+
+#[derive(Deserialize)]
+struct GitHubPull {
+    number: u64,
+    html_url: String,
+    node_id: String,
+    state: String,
+    merged_at: Option<String>,
+    title: String,
+    body: Option<String>,
+    created_at: String,
+    #[serde(default)]
+    draft: bool,
+    head: GitHubPullBranch,
+    base: GitHubPullBranch,
+}
+
+#[derive(Deserialize)]
+struct GitHubPullBranch {
+    #[serde(rename = "ref")]
+    name: String,
+    sha: String,
+    /// `None` if the repository was deleted.
+    repo: Option<GitHubPullRepository>,
+}
+
+#[derive(Deserialize)]
+struct GitHubPullRepository {
+    full_name: String,
+}
+
+impl From<GitHubPull> for PullRequest {
+    fn from(pull: GitHubPull) -> Self {
+        let state = match (pull.state.as_str(), &pull.merged_at) {
+            ("open", _) => PullRequestState::Open,
+            (_, Some(_)) => PullRequestState::Merged,
+            (_, None) => PullRequestState::Closed,
+        };
+        Self {
+            number: pull.number,
+            url: pull.html_url,
+            state,
+            head: ObjectId::from_hex(&pull.head.sha),
+            title: pull.title,
+            body: pull.body.unwrap_or_default(),
+            created: pull.created_at,
+            is_draft: pull.draft,
+            graphql_id: pull.node_id,
+        }
+    }
 }
 
 impl GitHub {
@@ -33,6 +96,42 @@ impl GitHub {
     /// The target of a document about the repository.
     fn target(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", self.repository)
+    }
+
+    fn pull_request(&self, body: Value) -> Result<PullRequest, ForgeError> {
+        self.api.parsed::<GitHubPull>(body).map(PullRequest::from)
+    }
+
+    fn post_pull(
+        &mut self,
+        new: &NewPullRequest<'_>,
+        is_draft: bool,
+    ) -> Result<PullRequest, ForgeError> {
+        let body = json!({
+            "title": new.title,
+            "head": new.branch,
+            "base": new.base,
+            "body": new.body,
+            "draft": is_draft,
+        });
+        let target = self.target("/pulls");
+        let answer = self
+            .api
+            .write("POST", "open the pull request", &target, &body)?;
+        self.pull_request(answer.body)
+    }
+
+    fn post_reviewers(
+        &mut self,
+        number: u64,
+        users: &[&str],
+        teams: &[&str],
+    ) -> Result<(), ForgeError> {
+        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
+        let body = json!({ "reviewers": users, "team_reviewers": teams });
+        self.api
+            .write("POST", "request the reviews", &target, &body)?;
+        Ok(())
     }
 }
 
@@ -52,6 +151,125 @@ impl Forge for GitHub {
             // The token of an App gets no `permissions`.
             can_push: repository.permissions.is_none_or(|one| one.push),
             is_open: !repository.archived,
+            // Only shown to those who may change it.
+            allows_auto_merge: repository.allow_auto_merge.unwrap_or(true),
+        })
+    }
+
+    fn limits(&self) -> TextLimits {
+        TextLimits {
+            title: 256,
+            body: 65_536,
+        }
+    }
+
+    fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        // Without the owner, GitHub ignores the filter.
+        let head = percent_encoded(format!("{owner}:{branch}").as_bytes(), b"-._~");
+        let encoded_base = percent_encoded(base.as_bytes(), b"-._~");
+        let target = self.target(&format!(
+            "/pulls?state=all&head={head}&base={encoded_base}&sort=created&direction=desc&per_page=100"
+        ));
+        let is_of = |pull: &GitHubPull| {
+            let repository = pull.head.repo.as_ref();
+            let is_own =
+                repository.is_some_and(|one| one.full_name.eq_ignore_ascii_case(&self.repository));
+            is_own && pull.head.name == branch && pull.base.name == base
+        };
+        let answer = self.api.get("list the pull requests", &target)?;
+        let mut pulls: Vec<GitHubPull> = self.api.parsed(answer.body)?;
+        pulls.retain(is_of);
+        Ok(open_or_closed(pulls.into_iter().map(PullRequest::from)))
+    }
+
+    fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{number}"));
+        let answer = self.api.get("show the pull request", &target)?;
+        self.pull_request(answer.body)
+    }
+
+    fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError> {
+        let mut result = self.post_pull(new, new.is_draft);
+        let is_without_drafts = |error: &ForgeError| {
+            let refusal = error.refusal();
+            refusal.is_some_and(|refusal| refusal.mentions("draft pull requests are not supported"))
+        };
+        if result.as_ref().is_err_and(is_without_drafts) {
+            result = self.post_pull(new, false);
+        }
+        match result {
+            Ok(pull_request) => Ok(Opened::New(pull_request)),
+            Err(error) => match error.refusal().filter(|refusal| refusal.status == 422) {
+                Some(refusal) if refusal.mentions("already exists") => Ok(Opened::Exists),
+                Some(refusal)
+                    if refusal.mentions("head sha can't be blank")
+                        || refusal.mentions("no commits between")
+                        || refusal.mentions("field: head") =>
+                {
+                    Ok(Opened::NotVisible(error))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{number}"));
+        let body = json!({ "title": title, "body": body });
+        let answer = self
+            .api
+            .write("PATCH", "update the pull request", &target, &body)?;
+        self.pull_request(answer.body)
+    }
+
+    fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
+        let target = self.target(&format!("/issues/{number}/labels"));
+        let body = json!({ "labels": labels });
+        self.api.write("POST", "add the labels", &target, &body)?;
+        Ok(())
+    }
+
+    fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
+        let (teams, users) = teams_and_users(reviewers);
+        match self.post_reviewers(number, &users, &teams) {
+            // One reviewer that is not possible makes the whole request fail.
+            Err(error)
+                if error.refusal().is_some_and(|one| one.status == 422) && reviewers.len() > 1 =>
+            {
+                let mut last = Ok(());
+                for user in users {
+                    last = self.post_reviewers(number, &[user], &[]).and(last);
+                }
+                for team in teams {
+                    last = self.post_reviewers(number, &[], &[team]).and(last);
+                }
+                last
+            }
+            result => result,
+        }
+    }
+
+    fn enable_auto_merge(
+        &mut self,
+        pull_request: &PullRequest,
+        head: ObjectId,
+        method: MergeMethod,
+    ) -> Result<(), ForgeError> {
+        let body = json!({
+            "query": AUTO_MERGE,
+            "variables": {
+                "id": pull_request.graphql_id,
+                "head": head.to_string(),
+                "method": method.name().to_ascii_uppercase(),
+            },
+        });
+        let errors = self.api.graphql("enable auto-merge", &body)?;
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(ForgeError::NoAutoMerge {
+            reason: errors.join("; "),
         })
     }
 }

@@ -15,6 +15,7 @@ mod github;
 mod gitlab;
 mod place;
 pub(crate) mod pull_request;
+pub(crate) mod pull_request_text;
 
 use std::sync::Arc;
 

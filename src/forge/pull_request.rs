@@ -2,14 +2,90 @@
 
 use super::error::ForgeError;
 use super::place::ForgeKind;
+use crate::object::ObjectId;
 
-/// What the owner of the token may do with the repository.
+/// The rights of the owner of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rights {
     /// Push branches.
     pub can_push: bool,
     /// Whether the repository takes pull requests and no setting has made it read-only.
     pub is_open: bool,
+    /// Whether the repository allows auto-merge, as far as the forge shows it.
+    pub allows_auto_merge: bool,
+}
+
+/// The state of a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PullRequestState {
+    Open,
+    /// Closed without a merge.
+    Closed,
+    Merged,
+}
+
+/// A pull request (on GitLab: a merge request) from one branch of the repository to another.
+#[derive(Debug, Clone)]
+pub(crate) struct PullRequest {
+    pub number: u64,
+    /// The address of its page.
+    pub url: String,
+    pub state: PullRequestState,
+    /// The tip of its branch, as far as the API knows it already; of a closed one, the last tip.
+    pub head: Option<ObjectId>,
+    pub title: String,
+    pub body: String,
+    /// The time of its creation, in RFC 3339 format.
+    pub created: String,
+    pub is_draft: bool,
+    /// Its id in GitHub's GraphQL API.
+    pub(super) graphql_id: String,
+}
+
+/// A pull request to open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewPullRequest<'n> {
+    pub branch: &'n str,
+    pub base: &'n str,
+    pub title: &'n str,
+    pub body: &'n str,
+    pub is_draft: bool,
+}
+
+/// The result of opening a pull request.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    New(PullRequest),
+    /// The branch has an open pull request already.
+    Exists,
+    /// The API does not know the branch or its commits yet. The error says so.
+    NotVisible(ForgeError),
+}
+
+/// The maximum numbers of characters of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TextLimits {
+    pub title: usize,
+    pub body: usize,
+}
+
+/// How a pull request is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MergeMethod {
+    Merge,
+    Squash,
+    Rebase,
+}
+
+impl MergeMethod {
+    /// The name of the method in the APIs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Squash => "squash",
+            Self::Rebase => "rebase",
+        }
+    }
 }
 
 /// A repository on a forge, as the owner of the token sees it.
@@ -22,4 +98,59 @@ pub(crate) trait Forge {
 
     /// The rights of the token.
     fn rights(&mut self) -> Result<Rights, ForgeError>;
+
+    /// The maximum lengths of title and body.
+    fn limits(&self) -> TextLimits;
+
+    /// Finds the pull requests from `branch` to `base`: the open ones, else the ones that were
+    /// closed or merged last. The newest is the first.
+    fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError>;
+
+    /// Reads a pull request again.
+    fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError>;
+
+    /// Opens a pull request.
+    fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError>;
+
+    /// Changes the texts of a pull request.
+    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError>;
+
+    /// Adds labels.
+    fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError>;
+
+    /// Requests reviews by users, and by teams, which have the form `ORG/TEAM`.
+    fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError>;
+
+    /// Lets the forge merge the pull request once its requirements are met, but only while `head` is
+    /// the tip of its branch.
+    fn enable_auto_merge(
+        &mut self,
+        pull_request: &PullRequest,
+        head: ObjectId,
+        method: MergeMethod,
+    ) -> Result<(), ForgeError>;
+}
+
+/// The names of the teams among `reviewers`, and the other reviewers.
+pub(super) fn teams_and_users(reviewers: &[String]) -> (Vec<&str>, Vec<&str>) {
+    let mut teams = Vec::new();
+    let mut users = Vec::new();
+    for reviewer in reviewers {
+        match reviewer.rsplit_once('/') {
+            Some((_, team)) => teams.push(team),
+            None => users.push(reviewer.as_str()),
+        }
+    }
+    (teams, users)
+}
+
+/// The open ones among pull requests of one branch or, if there are none, all of them.
+pub(super) fn open_or_closed(all: impl Iterator<Item = PullRequest>) -> Vec<PullRequest> {
+    let all: Vec<_> = all.collect();
+    let is_open = |one: &PullRequest| one.state == PullRequestState::Open;
+    if all.iter().any(is_open) {
+        all.into_iter().filter(is_open).collect()
+    } else {
+        all
+    }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use bstr::ByteSlice;
 
 use super::ErrorReport;
-use super::sync_branches::branches;
+use super::sync_branches::{self, branches};
 use crate::config::Direction;
 use crate::outcome::{ProjectReport, Status, SyncOutcome};
 
@@ -26,6 +26,7 @@ pub(crate) fn summary(
         };
         let status = match project.outcome.status() {
             Status::Synced => "synced",
+            Status::Proposed => "proposed",
             Status::WouldSync => "would sync",
             Status::UpToDate => "up to date",
             Status::Withheld => "withheld",
@@ -55,6 +56,10 @@ pub(crate) fn summary(
         branch.replace('`', "'"),
         url.replace('`', "'")
     );
+    for proposal in &outcome.pull_requests {
+        let line = sync_branches::proposal(proposal);
+        let _ = writeln!(text, "- {}", line.replace('`', "'"));
+    }
     text
 }
 

@@ -59,6 +59,10 @@ pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
         text.push_str(&line);
         text.push('\n');
     }
+    for proposal in &outcome.pull_requests {
+        text.push_str(&sync_branches::proposal(proposal));
+        text.push('\n');
+    }
     text
 }
 
@@ -148,7 +152,9 @@ fn project_row(project: &ProjectReport, outcome: &SyncOutcome, style: Style) -> 
     };
 
     let branch = match (&project.outcome, &project.sync_branch) {
-        (ProjectOutcome::Synced(_), Some(branch)) if has_own_branch => {
+        (ProjectOutcome::Synced(_) | ProjectOutcome::Proposed(_), Some(branch))
+            if has_own_branch =>
+        {
             format!(" on {}", escaped(branch.as_bytes()))
         }
         _ => String::new(),
@@ -169,6 +175,10 @@ fn project_row(project: &ProjectReport, outcome: &SyncOutcome, style: Style) -> 
 fn result(outcome: &ProjectOutcome, style: Style) -> String {
     match outcome {
         ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
+        ProjectOutcome::Proposed(commit) => style.good(format!("proposed {}", commit.short())),
+        ProjectOutcome::PushedOnly(commit) => {
+            style.bad(format!("pushed {}, not proposed", commit.short()))
+        }
         ProjectOutcome::Pulled => style.good("in the cache"),
         ProjectOutcome::Incomplete(entries) => style.bad(format!(
             "in the cache except {}",
@@ -180,6 +190,7 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
         ProjectOutcome::WouldSync => style.warn("would sync"),
         ProjectOutcome::UpToDate => style.faint("up to date"),
         ProjectOutcome::Withheld(_)
+        | ProjectOutcome::PullRequestClosed { .. }
         | ProjectOutcome::WithheldByOthers
         | ProjectOutcome::Rejected(_)
         | ProjectOutcome::Undecided => style.warn("withheld"),
@@ -214,6 +225,7 @@ fn statuses_by_direction(outcome: &SyncOutcome) -> String {
     ];
     let statuses = [
         (Status::Synced, "synced"),
+        (Status::Proposed, "proposed"),
         (Status::WouldSync, "would sync"),
         (Status::UpToDate, "up to date"),
         (Status::Withheld, "withheld"),

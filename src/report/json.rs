@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::ErrorReport;
 use crate::config::Direction;
 use crate::outcome::{
-    self, ProjectOutcome, ProjectReport, Pushed, Status, SyncBranch, SyncOutcome, Totals,
+    self, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed, Status, SyncBranch,
+    SyncOutcome, Totals,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -28,6 +29,8 @@ pub(crate) struct SyncDocument {
     pub plan_id: Option<String>,
     /// The codex; `null` if the configuration could not be read.
     pub remote: Option<RemoteDocument>,
+    /// The pull requests of the sync branches (`push.mode: pull-request`).
+    pub pull_requests: Vec<PullRequestDocument>,
     /// The projects, in name order.
     pub projects: Vec<ProjectDocument>,
     /// Sums over all projects.
@@ -84,6 +87,26 @@ pub(crate) struct SyncBranchDocument {
     /// the same path.
     pub merges_base: bool,
     /// The projects that are pushed to it.
+    pub projects: Vec<String>,
+}
+
+/// The pull request of a sync branch.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PullRequest")]
+pub(crate) struct PullRequestDocument {
+    /// The address of its page; `null` if the forge did not confirm it.
+    pub url: Option<String>,
+    /// Its number; `null` like the address.
+    pub number: Option<u64>,
+    /// The sync branch.
+    pub branch: String,
+    /// The tip of the sync branch.
+    pub head: String,
+    /// What the run did with it.
+    pub state: ProposalState,
+    /// The time when it was opened, in RFC 3339 format.
+    pub created: Option<String>,
+    /// The projects that are pushed to the branch.
     pub projects: Vec<String>,
 }
 
@@ -242,6 +265,7 @@ pub(crate) fn document(
             creates_branch: remote.creates_branch,
             sync_branches: remote.sync_branches.iter().map(sync_branch).collect(),
         }),
+        pull_requests: outcome.pull_requests.iter().map(pull_request).collect(),
         projects,
         totals: outcome.totals(),
         pushed: match outcome.pushed {
@@ -267,6 +291,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         dry_run: false,
         plan_id: None,
         remote: None,
+        pull_requests: Vec::new(),
         projects: Vec::new(),
         totals: Totals::default(),
         pushed: Some(false),
@@ -275,6 +300,19 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         error,
         exit_code,
         duration_ms: 0,
+    }
+}
+
+/// Builds the part of the document for a pull request.
+fn pull_request(proposal: &Proposal) -> PullRequestDocument {
+    PullRequestDocument {
+        url: proposal.url.clone(),
+        number: proposal.number,
+        branch: proposal.branch.clone(),
+        head: proposal.head.to_string(),
+        state: proposal.state,
+        created: proposal.created.clone(),
+        projects: proposal.projects.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -301,7 +339,10 @@ fn project(
     let plan = report.plan.as_ref();
     let counts = plan.map(ProjectPlan::counts);
     let commit = match &report.outcome {
-        ProjectOutcome::Synced(commit) | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
+        ProjectOutcome::Synced(commit)
+        | ProjectOutcome::Proposed(commit)
+        | ProjectOutcome::PushedOnly(commit)
+        | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
         _ => None,
     };
 

@@ -183,7 +183,7 @@ fn state(status: Status) -> (&'static str, &'static str, u8) {
         Status::Failed => ("failed", "failed", 0),
         Status::Withheld => ("withheld", "withheld", 1),
         Status::WouldSync => ("would-sync", "out of date", 2),
-        Status::UpToDate | Status::Synced => ("up-to-date", "up to date", 3),
+        Status::UpToDate | Status::Synced | Status::Proposed => ("up-to-date", "up to date", 3),
     }
 }
 

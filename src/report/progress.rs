@@ -123,6 +123,7 @@ impl Bars {
 
         let unit = match stage {
             Stage::Fetch | Stage::Push | Stage::Verify => "objects",
+            Stage::Propose => "pull requests",
             Stage::Scan => "projects",
             Stage::Sign => "commits",
             Stage::Commit | Stage::Write => "files",
@@ -179,6 +180,7 @@ fn style(template: &str) -> ProgressStyle {
 fn label(stage: Stage) -> &'static str {
     match stage {
         Stage::Fetch => "fetching",
+        Stage::Propose => "opening pull requests",
         Stage::Scan => "scanning",
         Stage::Sign => "signing commits",
         Stage::Commit => "writing commits",

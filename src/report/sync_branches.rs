@@ -2,7 +2,7 @@
 
 use super::style::Style;
 use crate::object::ObjectId;
-use crate::outcome::{ProjectOutcome, Pushed, SyncBranch, SyncOutcome};
+use crate::outcome::{ProjectOutcome, Proposal, ProposalState, Pushed, SyncBranch, SyncOutcome};
 use crate::paths::escaped;
 use crate::text::pluralize;
 
@@ -65,7 +65,14 @@ fn pushed(outcome: &SyncOutcome, base: &str) -> String {
     let commits = outcome
         .projects
         .iter()
-        .filter(|project| matches!(project.outcome, ProjectOutcome::Synced(_)))
+        .filter(|project| {
+            matches!(
+                project.outcome,
+                ProjectOutcome::Synced(_)
+                    | ProjectOutcome::Proposed(_)
+                    | ProjectOutcome::PushedOnly(_)
+            )
+        })
         .count();
     let pushed: Vec<_> = outcome
         .remote
@@ -114,6 +121,26 @@ fn compared(outcome: &SyncOutcome, base: &str) -> String {
             format!("{base} with {}", counted(existing.count()))
         }
     }
+}
+
+/// The line of a pull request.
+pub(super) fn proposal(proposal: &Proposal) -> String {
+    let branch = shown(&proposal.branch);
+    let (Some(url), Some(number)) = (&proposal.url, proposal.number) else {
+        return format!("pushed only: `{branch}` has no confirmed pull request");
+    };
+    let url = shown(url);
+    let verb = match proposal.state {
+        ProposalState::Created => "opened",
+        ProposalState::Updated => "updated",
+        ProposalState::Unchanged | ProposalState::PushedOnly => "open",
+    };
+    let since = proposal.created.as_deref().map(shown);
+    let since = match (proposal.state, since) {
+        (ProposalState::Created, _) | (_, None) => String::new(),
+        (_, Some(created)) => format!(", waiting for review since {created}"),
+    };
+    format!("pull request {number} {verb}: {url} (`{branch}`{since})")
 }
 
 fn counted(branches: usize) -> String {

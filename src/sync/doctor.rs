@@ -14,7 +14,7 @@ use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::signing::SigningError;
 use crate::codex::store::{Store, StoreError, is_repository};
 use crate::config::tree::key_path;
-use crate::config::{CloneStrategy, Direction};
+use crate::config::{AutoMerge, CloneStrategy, Direction};
 use crate::forge::{self, ForgeError};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
@@ -159,7 +159,9 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
                     nothing_published()
                 },
             );
-            if is_published && request.workspace.forge.is_configured() {
+            let workspace = request.workspace;
+            let uses_forge = workspace.forge.is_configured() || workspace.pull_request.is_some();
+            if is_published && uses_forge {
                 add("pull requests", pull_request_permission(request));
             }
         }
@@ -519,6 +521,14 @@ fn pull_request_permission(request: &SyncRequest<'_>) -> Verdict {
         return Verdict::Warning {
             message: format!("the token of the API may not push to {name}"),
             hint: "give the owner of the token the right to write to the repository".to_owned(),
+        };
+    }
+    let settings = request.workspace.pull_request.as_ref();
+    let merges = settings.is_some_and(|settings| settings.auto_merge != AutoMerge::Off);
+    if merges && !rights.allows_auto_merge {
+        return Verdict::Warning {
+            message: format!("{name} does not allow auto-merge"),
+            hint: "allow it in the settings of the repository, or set `push.pull_request.auto_merge: off`".to_owned(),
         };
     }
     Verdict::Ok(format!("the token of the API may write to {name}"))

@@ -139,6 +139,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
             base: None,
             sync_branches: Vec::new(),
         },
+        pull_requests: Vec::new(),
         projects: Vec::new(),
         pushed: Pushed::No,
         attempts: 0,

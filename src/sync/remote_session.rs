@@ -17,7 +17,9 @@ use crate::codex::objects::listing::Lister;
 use crate::codex::objects::tree::TreeError;
 use crate::codex::queue_lock::QueueLock;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
-use crate::codex::remote::{Branches, Depth, FIRST_BRANCH, RefUpdate, RemoteRefs, Transport};
+use crate::codex::remote::{
+    self, Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport,
+};
 use crate::codex::store::{self, Search, Store, StoreError};
 use crate::config::CloneStrategy;
 use crate::event::{Event, Stage};
@@ -357,6 +359,43 @@ impl RemoteSession {
         }
     }
 
+    /// Deletes the sync branch of a target, which was merged with its tip, so that the next commits
+    /// make it anew from the base. Returns the server's reason if it does not delete it.
+    pub(super) fn delete_merged(
+        &mut self,
+        request: &SyncRequest<'_>,
+        target: usize,
+    ) -> Result<Option<String>, SyncError> {
+        let PushTarget { branch, tip, .. } = &self.targets[target];
+        let Some(tip) = *tip else {
+            return Ok(None);
+        };
+        let branch = branch.clone();
+        // A connection of its own: those of the run remember the refs.
+        let transport = remote::open(
+            &request.workspace.remote,
+            request.environment,
+            &request.interrupt,
+            request.reporter.clone(),
+            Purpose::Publish,
+            None,
+        )?;
+        match transport.delete(self.store(), &branch, tip)? {
+            PushReply::Accepted { .. } => {
+                self.targets[target] = PushTarget::new(branch, None);
+                if let Some(parting) = self.partings.each.get_mut(target) {
+                    *parting = Parting::Contained;
+                }
+                if let Some(foreign) = self.partings.foreign.get_mut(target) {
+                    foreign.clear();
+                }
+                Ok(None)
+            }
+            PushReply::Rejected(rejection) => Ok(Some(rejection.reason)),
+            PushReply::Lost(error) => Err(error.into()),
+        }
+    }
+
     /// The tips that a recorded listing belongs to: that of the target, and that of the base.
     pub(super) fn tips_to_record(
         &self,
@@ -382,8 +421,27 @@ impl RemoteSession {
             let take = |number: &usize| Some((*number, self.recorded.remove(number)?));
             return Ok(projects.iter().filter_map(take).collect());
         };
-        let root = self
-            .start(target)
+        self.listings_at(request, store, self.start(target), projects)
+    }
+
+    /// Returns the listings of projects, given their indexes, on the branch of the codex. Panics if
+    /// nothing was fetched yet.
+    pub(super) fn base_listings(
+        &self,
+        request: &SyncRequest<'_>,
+        projects: &[usize],
+    ) -> Result<BTreeMap<usize, Listing>, SyncError> {
+        self.listings_at(request, self.store(), self.base.tip, projects)
+    }
+
+    fn listings_at(
+        &self,
+        request: &SyncRequest<'_>,
+        store: &Store,
+        commit: Option<ObjectId>,
+        projects: &[usize],
+    ) -> Result<BTreeMap<usize, Listing>, SyncError> {
+        let root = commit
             .map(|tip| store.root_tree(tip))
             .transpose()
             .map_err(StoreError::from)?;

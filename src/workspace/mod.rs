@@ -14,5 +14,5 @@ pub(crate) mod template;
 pub use project::{FromCodex, Project};
 pub use resolve::load;
 pub use select::{SelectError, select};
-pub(crate) use settings::{CommitPolicy, PushBranches, Timeouts};
+pub(crate) use settings::{CommitPolicy, PullRequestSettings, PushBranches, Timeouts};
 pub use settings::{Remote, Workspace};

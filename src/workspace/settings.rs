@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::project::Project;
-use crate::config::{CloneStrategy, ForgeChoice, OnDeclined, SignMode, TransportChoice};
+use crate::config::{AutoMerge, CloneStrategy, ForgeChoice, OnDeclined, SignMode, TransportChoice};
 use crate::names::ProjectName;
 use crate::paths::resolved;
 use crate::secret::Secret;
@@ -31,6 +31,8 @@ pub struct Workspace {
     pub(crate) commit: CommitPolicy,
     /// The forge that hosts the codex.
     pub(crate) forge: ForgeSettings,
+    /// How pull requests are opened; `None` if the mode is another one.
+    pub(crate) pull_request: Option<PullRequestSettings>,
     /// The maximum number of retries of a push if the branch moved.
     pub(crate) retries: u32,
     /// The branches that commits are pushed to.
@@ -121,6 +123,23 @@ impl PushBranches {
             Self::PerProject(template) => Some(template.replace("{project}", project.as_str())),
         }
     }
+}
+
+/// The settings of pull requests.
+#[derive(Debug, Clone)]
+pub(crate) struct PullRequestSettings {
+    /// The template of the title.
+    pub title: String,
+    /// The template of the first lines of the body.
+    pub body: String,
+    /// The labels of a new pull request.
+    pub labels: Vec<String>,
+    /// The reviewers of a new pull request: users, and teams as `ORG/TEAM`.
+    pub reviewers: Vec<String>,
+    /// Whether pull requests are opened as drafts.
+    pub is_draft: bool,
+    /// Whether the forge merges them, and how.
+    pub auto_merge: AutoMerge,
 }
 
 /// The settings of the forge that hosts the codex.

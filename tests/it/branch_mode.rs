@@ -717,7 +717,6 @@ fn sync_branch_is_another_branch_than_that_of_the_codex() {
 fn invalid_settings_are_errors_of_the_configuration() {
     let world = World::builder().config(ONE_BRANCH).build();
     for (setting, expected) in [
-        ("push.mode=pull-request", "not supported yet"),
         (
             "push.mode=force",
             "expected one of `direct`, `branch`, `pull-request`",

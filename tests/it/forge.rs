@@ -5,7 +5,7 @@ use crate::support::{TOKEN, World};
 
 impl World {
     fn forge(&self, kind: Kind) -> Forge {
-        Forge::start(kind)
+        Forge::start(kind, &self.sandbox.path("codex.git"))
     }
 
     /// The verdict, kind, and all texts of the check of pull requests.

@@ -33,6 +33,7 @@ mod output;
 mod page;
 mod patterns;
 mod pull;
+mod pull_requests;
 mod remotes;
 mod resolved;
 mod secrets;

@@ -15,6 +15,7 @@ use crate::config::Configuration;
 use crate::event::{Event, Reporter};
 use crate::names::ProjectName;
 use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
+use crate::paths::escaped;
 use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
@@ -137,6 +138,7 @@ impl RunOutput {
         }
 
         write_step_summary(outcome, context);
+        write_step_output(outcome, context);
         if self.format.is_for_people() {
             self.text(outcome, target, page.as_ref(), context);
         }
@@ -260,6 +262,27 @@ impl WarningLimit {
     }
 }
 
+/// Sets the output `pull-request-url` of the GitHub Actions step to the address of the first pull
+/// request, if there is one.
+fn write_step_output(outcome: &SyncOutcome, context: &Context) {
+    let Some(path) = context.environment.get("GITHUB_OUTPUT") else {
+        return;
+    };
+    let mut urls = outcome
+        .pull_requests
+        .iter()
+        .filter_map(|one| one.url.as_deref());
+    let Some(url) = urls.next() else {
+        return;
+    };
+    append(
+        path,
+        "GITHUB_OUTPUT",
+        &format!("pull-request-url={}\n", escaped(url.as_bytes())),
+        context,
+    );
+}
+
 /// Appends the result to the summary of the GitHub Actions step, if there is one.
 fn write_step_summary(outcome: &SyncOutcome, context: &Context) {
     let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else {
@@ -267,9 +290,14 @@ fn write_step_summary(outcome: &SyncOutcome, context: &Context) {
     };
 
     let summary = github::summary(outcome, error_report::of_project);
+    append(path, "GITHUB_STEP_SUMMARY", &summary, context);
+}
+
+/// Appends a text to the file that the variable `name` names. An error is a warning.
+fn append(path: &str, name: &str, text: &str, context: &Context) {
     let file = File::options().append(true).create(true).open(path);
-    if let Err(error) = file.and_then(|mut file| file.write_all(summary.as_bytes())) {
-        let message = format!("cannot write `GITHUB_STEP_SUMMARY`: {error}");
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        let message = format!("cannot write `{name}`: {error}");
         context.terminal.event(&Event::Warning {
             project: None,
             message,

@@ -166,4 +166,8 @@ pub(crate) trait Transport: Send + Sync {
         updates: &[RefUpdate<'_>],
         contents: &mut dyn PushContents,
     ) -> Result<Vec<PushReply>, RemoteError>;
+
+    /// Deletes `branch`, if its tip is `tip`. Signals do not interrupt it. An error means that it
+    /// was not deleted.
+    fn delete(&self, store: &Store, branch: &str, tip: ObjectId) -> Result<PushReply, RemoteError>;
 }

@@ -68,6 +68,11 @@ impl<'r> Committer<'r> {
         }
     }
 
+    /// The source revision of each project that was committed, by index.
+    pub(super) fn revisions(&self) -> &BTreeMap<usize, Option<SourceRevision>> {
+        &self.revisions
+    }
+
     /// Builds the commits of the plans, each with the index of its target, in memory.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) fn commit(

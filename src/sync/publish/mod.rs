@@ -4,7 +4,7 @@
 //!
 //! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`](plan::Planned) → [`commit`]:
 //! > [`Committed`](commit::Committed) → [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
-//! > [`record`](mod@record)
+//! > [`record`](mod@record) → [`propose`](mod@propose), for pull requests
 //!
 //! The contents of new files are read when they are sent, so a push may fail because a file has
 //! changed since the scan.
@@ -23,8 +23,12 @@ mod attempts;
 mod commit;
 mod isolation;
 mod lane;
+mod lane_branch;
 mod merge;
 mod plan;
+mod proposal_text;
+mod proposals;
+mod propose;
 mod publish_run;
 mod push;
 mod record;
@@ -42,6 +46,7 @@ use std::thread;
 use commit::Committer;
 use lane::{Lane, LaneProgress};
 use plan::plan_on;
+use propose::{check_before_push, propose, show_open};
 use publish_run::Run;
 use report::{CommitHistory, CommitState, report, state_of_plan};
 use scan::{Scanned, scan_all};
@@ -108,6 +113,11 @@ fn publish_online(
         record(request, &session, run);
     }
     result?;
+    if request.dry_run {
+        show_open(request, &session, &mut run.for_proposals());
+    } else {
+        propose(request, &mut session, &mut run.for_proposals())?;
+    }
 
     // Another run may have locked a cache and wait for the clone or for the queue lock, so this run
     // releases both before it waits for a cache.
@@ -131,7 +141,8 @@ fn publish_online(
 /// 3. Only the commits of an earlier round have landed.
 /// 4. The branch has moved, or the failure of the push is temporary, and attempts are left.
 /// 5. The server rejects some of the projects: the others are pushed, perhaps in several parts.
-/// 6. The server rejects the number of branches in a push: they are pushed in several parts.
+/// 6. The sync branch was merged by a squash or a rebase, and was deleted.
+/// 7. The server rejects the number of branches in a push: they are pushed in several parts.
 fn land(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
@@ -160,6 +171,10 @@ fn land(
             return Ok(());
         }
 
+        if check_before_push(request, session, &mut run.for_proposals())? {
+            continue;
+        }
+        let open = run.open_lanes();
         for lanes in open.chunks(run.max_refs) {
             request.interrupt.check()?;
             run.push(request, session, &mut committer, lanes)?;
@@ -376,8 +391,10 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
         mut scanned,
         lanes,
         pushes,
+        proposals,
         ..
     } = run;
+    outcome.pull_requests = proposals.reports();
     outcome.failure = result.err();
     outcome.attempts = pushes;
     outcome.plan_id = id_of_plans(&lanes);
@@ -399,7 +416,9 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
                 rejected: lane.isolation.take(number).or_else(|| rejection.clone()),
             };
             let project = request.projects[number];
-            reports.insert(number, report(request, project, decision, history, state));
+            let mut report = report(request, project, decision, history, state);
+            report.outcome = proposals.outcome_of(lane.target, number, report.outcome);
+            reports.insert(number, report);
         }
     }
     outcome.projects = reports.into_values().collect();

@@ -1,14 +1,17 @@
 //! The lanes of a run: planned together, pushed together, each with its own result.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::commit::Committer;
 use super::lane::{Lane, LaneProgress, NextRound};
 use super::plan::Planned;
+use super::proposals::{ProposalRun, Proposals};
 use super::push::{PushOutcome, PushResults, push};
 use super::report::CommitState;
 use super::scan::Scanned;
 use super::server_words::wait_to_retry;
+use crate::codex::source_revision::SourceRevision;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
@@ -23,6 +26,9 @@ pub(super) struct Run {
     pub(super) pushes: u32,
     /// The greatest number of branches in one push.
     pub(super) max_refs: usize,
+    pub(super) proposals: Proposals,
+    /// The source revisions of the projects that were committed, by index.
+    revisions: BTreeMap<usize, Option<SourceRevision>>,
 }
 
 impl Run {
@@ -37,6 +43,8 @@ impl Run {
                 .collect(),
             pushes: 0,
             max_refs: request.workspace.max_refs.map_or(usize::MAX, Into::into),
+            proposals: Proposals::default(),
+            revisions: BTreeMap::new(),
         }
     }
 
@@ -47,6 +55,17 @@ impl Run {
             .filter(|(_, lane)| lane.is_open())
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// The values that proposals are made from.
+    pub(super) fn for_proposals(&mut self) -> ProposalRun<'_> {
+        ProposalRun {
+            scanned: &self.scanned,
+            lanes: &mut self.lanes,
+            revisions: &self.revisions,
+            proposals: &mut self.proposals,
+            warnings: &mut self.outcome.warnings,
+        }
     }
 
     /// Plans all open lanes.
@@ -83,6 +102,7 @@ impl Run {
             .collect();
         let warnings = &mut self.outcome.warnings;
         let committed = committer.commit(request, session, &self.scanned, &plans, warnings)?;
+        self.revisions.clone_from(committer.revisions());
         committed.write_objects(request, session)?;
         request.interrupt.check()?;
 

@@ -9,6 +9,7 @@ mod findings;
 mod forge_settings;
 mod overlaps;
 mod projects;
+mod pull_requests;
 mod push_branches;
 mod remote_settings;
 mod source_patterns;
@@ -101,6 +102,7 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         codex_repo: raw.codex_repo.clone(),
         environment: configuration.environment_name.clone(),
         forge: forge_settings::resolve(configuration, &remote.url, &mut findings),
+        pull_request: pull_requests::resolve(configuration, &mut findings),
         remote,
         projects,
         commit,

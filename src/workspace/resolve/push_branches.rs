@@ -22,14 +22,7 @@ pub(super) fn resolve(
     let push = &configuration.raw.push;
     match with_default(push.mode, "push.mode") {
         PushMode::Direct => return PushBranches::Direct,
-        PushMode::Branch => {}
-        PushMode::PullRequest => {
-            let problem = Problem::new("`push.mode`: `pull-request` is not supported yet")
-                .key("push.mode")
-                .hint("use `branch`, and open the pull request on the server");
-            findings.error(problem.maybe_at(configuration.origin_of(&["push", "mode"])));
-            return PushBranches::Direct;
-        }
+        PushMode::Branch | PushMode::PullRequest => {}
     }
 
     let template = with_default(push.branch.clone(), "push.branch");

@@ -661,6 +661,20 @@ impl Transport for GitProcess {
         kept.map_err(incomplete)?;
         self.send(store, updates, &[])
     }
+
+    fn delete(&self, store: &Store, branch: &str, tip: ObjectId) -> Result<PushReply, RemoteError> {
+        let update = RefUpdate {
+            branch,
+            old: Some(tip),
+            base: None,
+            new: tip,
+        };
+        let lease = lease(&update);
+        let mut command = self.push_command(store, &[], &[&lease]);
+        command.arg(format!(":refs/heads/{branch}"));
+        self.run_push(command, &[update])
+            .map(|mut replies| replies.remove(0))
+    }
 }
 
 impl GitProcess {
@@ -676,8 +690,16 @@ impl GitProcess {
         if updates.iter().any(|update| update.loses_commits(store)) {
             return Ok(updates.iter().map(|_| PushReply::moved()).collect());
         }
+        self.run_push(self.push_command(store, updates, options), updates)
+    }
+
+    /// Runs a command of `git push`, and returns one reply per update in the same order.
+    fn run_push(
+        &self,
+        command: Command,
+        updates: &[RefUpdate<'_>],
+    ) -> Result<Vec<PushReply>, RemoteError> {
         let timeout = self.context.remote.timeout;
-        let command = self.push_command(store, updates, options);
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);

@@ -410,7 +410,7 @@ impl Conversation {
                 commits: &commits,
                 contents: &mut *contents,
             };
-            this.push_once(updates, &mut pack, &mut progress, messages)
+            this.push_once(updates, Some(&mut pack), &mut progress, messages)
         };
         let mut result = once(self, &mut messages);
         if let Err(Failure::LengthRequired) = &result {
@@ -449,10 +449,30 @@ impl Conversation {
         }
     }
 
+    /// Deletes a branch with the tip `update.old`. A request that only deletes has no pack.
+    pub(super) fn delete(&mut self, update: &Update<'_>) -> Result<Answered, PushFailure> {
+        self.listen(OnSignal::GoOn);
+        let mut progress = Sending::default();
+        let mut messages = Messages::default();
+        let updates = std::slice::from_ref(update);
+        let result = self.push_once(updates, None, &mut progress, &mut messages);
+        // The refs and the capabilities that were read before are outdated.
+        self.services.receive = None;
+        let messages = messages.into_lines();
+        match result {
+            Ok(reports) => Ok(Answered { reports, messages }),
+            Err(failure) => Err(PushFailure {
+                failure,
+                is_sent: progress.is_complete,
+                messages,
+            }),
+        }
+    }
+
     fn push_once(
         &mut self,
         updates: &[Update<'_>],
-        pack: &mut OutgoingPack<'_>,
+        mut pack: Option<&mut OutgoingPack<'_>>,
         progress: &mut Sending,
         messages: &mut Messages,
     ) -> Result<Vec<Report>, Failure> {
@@ -462,13 +482,18 @@ impl Conversation {
         };
         let command = push::request(&capabilities, updates);
         let is_length_required = self.carrier.is_stateless() && self.notes.is_length_required();
-        let length = pack.prepare(is_length_required)?;
+        let length = match &mut pack {
+            Some(pack) => pack.prepare(is_length_required)?,
+            None => Some(0),
+        };
         let verdict = self.context.remote.timeout.push_verdict;
         let (idle_timeout, reporter) = (self.idle_timeout.clone(), self.context.reporter.clone());
         let mut write = |out: &mut dyn Write| {
             progress.is_complete = false;
             out.write_all(&command)?;
-            pack.write(out, reporter.as_ref())?;
+            if let Some(pack) = &mut pack {
+                pack.write(out, reporter.as_ref())?;
+            }
             // From now on, the server may process it, and its hooks may take long.
             progress.is_complete = true;
             idle_timeout.set(OnSignal::GoOn, verdict);

@@ -59,7 +59,7 @@ use http::Http;
 pub(crate) use http::client as http_client;
 use idle_timeout::IdleTimeout;
 use local_repository::LocalRepository;
-use protocol::push::{Report, Update};
+use protocol::push::{NO_OBJECT, Report, Update};
 pub(crate) use server_notes::NotesLocation;
 use server_notes::ServerNotes;
 use service_process::ServiceProcesses;
@@ -397,6 +397,24 @@ impl Transport for Native {
             }
         };
         self.with(push, |git| git.push(store, updates, *contents.borrow_mut()))
+    }
+
+    #[tracing::instrument(level = "debug", name = "delete", skip(self, store))]
+    fn delete(&self, store: &Store, branch: &str, tip: ObjectId) -> Result<PushReply, RemoteError> {
+        let name = format!("refs/heads/{branch}");
+        let update = Update {
+            old: Some(tip),
+            new: NO_OBJECT,
+            name: &name,
+        };
+        let delete = |conversation: &mut Conversation| match conversation.delete(&update) {
+            Ok(answered) => {
+                let mut replies = self.replies(answered.reports, &answered.messages);
+                Ok(replies.remove(0))
+            }
+            Err(failed) => self.failed_push(failed),
+        };
+        self.with(delete, |git| git.delete(store, branch, tip))
     }
 }
 

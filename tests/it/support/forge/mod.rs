@@ -1,17 +1,23 @@
-//! The API of a forge on loopback: GitHub, GitLab or Gitea, as far as the program uses them.
+//! The API of a forge on loopback: GitHub, GitLab or Gitea, as far as the program uses them. The
+//! branches are those of the real repository behind it.
 
 mod gitea;
 mod github;
 mod gitlab;
+mod pulls;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use git2::Repository;
 use serde_json::{Value, json};
+
+pub(crate) use pulls::{Merge, Pull};
 
 /// The token that the stub accepts. No output may show it.
 pub(crate) const FORGE_TOKEN: &str = "f0rge-t0ken-that-must-not-show";
@@ -52,6 +58,7 @@ pub(crate) struct Request {
     /// The path with the query.
     pub(crate) target: String,
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Value,
 }
 
 /// A response: its status, header lines with their line breaks, and its body.
@@ -75,6 +82,12 @@ impl Response {
     pub(crate) fn refusal(status: u16, message: &str) -> Self {
         Self::json(status, &json!({ "message": message }))
     }
+
+    fn with(mut self, header: &str) -> Self {
+        self.headers.push_str(header);
+        self.headers.push_str("\r\n");
+        self
+    }
 }
 
 /// A fault for requests whose method and target contain these texts.
@@ -95,11 +108,18 @@ pub(crate) enum Reaction {
 
 #[derive(Default)]
 struct State {
+    pulls: Vec<Pull>,
+    /// The number of responses that still show the previous head of a pull request.
+    stale_responses: usize,
+    /// The number of attempts to open a pull request for which its branch is not visible yet.
+    invisible_branch: usize,
     requests: Vec<Request>,
     faults: Vec<Fault>,
     /// Whether the owner of the token may only read.
     is_read_only: bool,
     is_archived: bool,
+    /// Whether GitLab runs a pipeline for each head.
+    has_pipeline: bool,
 }
 
 /// A running stub. It stops when dropped.
@@ -112,17 +132,19 @@ pub(crate) struct Forge {
 
 struct Shared {
     kind: Kind,
+    repository: PathBuf,
     state: Mutex<State>,
     stopped: AtomicBool,
 }
 
 impl Forge {
-    /// A forge that hosts the codex as `acme/codex`.
-    pub(crate) fn start(kind: Kind) -> Self {
+    /// A forge that hosts the repository at this path as `acme/codex`.
+    pub(crate) fn start(kind: Kind, repository: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             kind,
+            repository: repository.to_owned(),
             state: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
@@ -155,6 +177,7 @@ impl Forge {
     /// The variables that make the program use this forge.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
+            ("FRACTARY_CODEX_PUSH__MODE", "pull-request".to_owned()),
             ("FRACTARY_CODEX_FORGE__KIND", self.kind.name().to_owned()),
             ("FRACTARY_CODEX_FORGE__API", self.api()),
             ("FRACTARY_CODEX_FORGE__REPOSITORY", "acme/codex".to_owned()),
@@ -182,13 +205,74 @@ impl Forge {
         self.shared.state.lock().unwrap().is_read_only = true;
     }
 
+    /// Runs a pipeline for each head of a merge request.
+    pub(crate) fn run_pipelines(&self) {
+        self.shared.state.lock().unwrap().has_pipeline = true;
+    }
+
     pub(crate) fn archive(&self) {
         self.shared.state.lock().unwrap().is_archived = true;
+    }
+
+    /// Shows the previous head of a pull request in the next responses.
+    pub(crate) fn lag(&self, responses: usize) {
+        self.shared.state.lock().unwrap().stale_responses = responses;
+    }
+
+    /// Does not know the branch at the next attempts to open a pull request.
+    pub(crate) fn hide_branch(&self, attempts: usize) {
+        self.shared.state.lock().unwrap().invisible_branch = attempts;
+    }
+
+    /// The pull requests so far.
+    pub(crate) fn pulls(&self) -> Vec<Pull> {
+        self.shared.state.lock().unwrap().pulls.clone()
+    }
+
+    /// Changes a pull request, as a person does on its page.
+    pub(crate) fn edit(&self, number: u64, change: impl FnOnce(&mut Pull)) {
+        let mut state = self.shared.state.lock().unwrap();
+        change(state.pull(number).unwrap());
+    }
+
+    /// Closes a pull request.
+    pub(crate) fn close(&self, number: u64) {
+        let repository = self.shared.open();
+        self.edit(number, |pull| {
+            pull.last_head = pull.head(&repository);
+            pull.state = "closed";
+        });
+    }
+
+    /// Opens a pull request again.
+    pub(crate) fn reopen(&self, number: u64) {
+        self.edit(number, |pull| pull.state = "open");
+    }
+
+    /// Merges a pull request into the branch of the codex. The branch is kept.
+    pub(crate) fn merge(&self, number: u64, how: Merge) {
+        let repository = self.shared.open();
+        self.edit(number, |pull| {
+            pull.last_head = pull.head(&repository);
+            pulls::merge(&repository, pull, how);
+            pull.state = "merged";
+        });
     }
 
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.state.lock().unwrap().requests.clone()
+    }
+
+    /// The requests since the last call, as `METHOD TARGET` without the query.
+    pub(crate) fn take_requests(&self) -> Vec<String> {
+        let requests = std::mem::take(&mut self.shared.state.lock().unwrap().requests);
+        let line = |request: &Request| {
+            let target = request.target.split('?').next().unwrap();
+            let target = target.strip_prefix(self.kind.prefix()).unwrap_or(target);
+            format!("{} {target}", request.method)
+        };
+        requests.iter().map(line).collect()
     }
 }
 
@@ -251,10 +335,14 @@ fn read(input: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    let length = headers.get("content-length").map_or("0", String::as_str);
+    let mut body = vec![0; length.parse().unwrap()];
+    input.read_exact(&mut body)?;
     Ok(Some(Request {
         method,
         target,
         headers,
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     }))
 }
 
@@ -270,10 +358,103 @@ impl State {
     }
 }
 
+/// The value of a parameter in the query of a target, decoded.
+fn parameter(target: &str, name: &str) -> Option<String> {
+    let (_, query) = target.split_once('?')?;
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    Some(decoded(value))
+}
+
+/// Decodes `%XX`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first == b'%' {
+            let digits = std::str::from_utf8(&after[..2]).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Fails if the document lacks a required field, or has one that the API does not document.
+#[track_caller]
+fn validate(body: &Value, required: &[&str], optional: &[&str]) {
+    let fields = body.as_object().unwrap();
+    for name in required {
+        assert!(fields.contains_key(*name), "no `{name}` in {body}");
+    }
+    for name in fields.keys().map(String::as_str) {
+        let is_known = required.contains(&name) || optional.contains(&name);
+        assert!(is_known, "`{name}` in {body}");
+    }
+}
+
+impl State {
+    fn pull(&mut self, number: u64) -> Option<&mut Pull> {
+        self.pulls.iter_mut().find(|pull| pull.number == number)
+    }
+
+    /// The head of a pull request as the API shows it.
+    fn shown_head(&mut self, number: u64, repository: &Repository) -> Option<String> {
+        let is_stale = self.stale_responses > 0;
+        let pull = self.pull(number)?;
+        let head = pull.head(repository);
+        if is_stale && pull.shown_head != head {
+            let stale = pull.shown_head.clone();
+            self.stale_responses -= 1;
+            return stale;
+        }
+        pull.shown_head.clone_from(&head);
+        head
+    }
+
+    /// Opens a pull request from these values.
+    fn open(&mut self, title: &Value, body: &Value, branch: &str, base: &str) -> u64 {
+        let number = self.pulls.len() as u64 + 1;
+        self.pulls.push(Pull {
+            number,
+            title: title.as_str().unwrap().to_owned(),
+            body: body.as_str().unwrap().to_owned(),
+            branch: branch.to_owned(),
+            base: base.to_owned(),
+            state: "open",
+            ..Pull::default()
+        });
+        number
+    }
+
+    /// Whether the branch has an open pull request.
+    fn is_open(&self, branch: &str, base: &str) -> bool {
+        let is_same = |pull: &Pull| pull.branch == branch && pull.base == base;
+        self.pulls
+            .iter()
+            .any(|pull| pull.state == "open" && is_same(pull))
+    }
+
+    /// Whether a branch is not visible at this attempt.
+    fn hides(&mut self) -> bool {
+        let is_hidden = self.invisible_branch > 0;
+        self.invisible_branch -= usize::from(is_hidden);
+        is_hidden
+    }
+}
+
 impl Shared {
+    fn open(&self) -> Repository {
+        Repository::open_bare(&self.repository).unwrap()
+    }
+
     fn respond(&self, request: &Request) -> Response {
         let target = request.target.strip_prefix(self.kind.prefix());
-        let Some(target) = target else {
+        let graphql = (request.target == "/api/graphql").then_some("/graphql");
+        let Some(target) = target.or(graphql) else {
             return Response::refusal(404, "Not Found");
         };
         let scheme = match self.kind {
@@ -284,11 +465,11 @@ impl Shared {
         if authorization != Some(&format!("{scheme} {FORGE_TOKEN}")) {
             return Response::refusal(401, "Bad credentials");
         }
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         match self.kind {
-            Kind::GitHub => github::respond(&state, request, target),
-            Kind::GitLab => gitlab::respond(&state, request, target),
-            Kind::Gitea => gitea::respond(&state, request, target),
+            Kind::GitHub => github::respond(self, &mut state, request, target),
+            Kind::GitLab => gitlab::respond(self, &mut state, request, target),
+            Kind::Gitea => gitea::respond(self, &mut state, request, target),
         }
     }
 }

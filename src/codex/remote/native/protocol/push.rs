@@ -11,6 +11,9 @@ use crate::object::ObjectId;
 /// The maximum size of a report, which has a few lines for each ref.
 const MAX_BYTES: usize = 1 << 20;
 
+/// In a command, the id of no object: the branch does not exist before, or not afterwards.
+pub(in crate::codex::remote::native) const NO_OBJECT: ObjectId = ObjectId([0; 20]);
+
 /// The update of a branch. The server rejects it unless `old` is the tip of the branch, so no
 /// commit is overwritten.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +43,7 @@ pub(in crate::codex::remote::native) fn request(
 ) -> Vec<u8> {
     let mut asked = Some(asked(capabilities).join(" "));
     let commands = updates.iter().map(|Update { old, new, name }| {
-        let old = old.unwrap_or(ObjectId([0; 20]));
+        let old = old.unwrap_or(NO_OBJECT);
         match asked.take() {
             // The first command carries the capabilities.
             Some(asked) => format!("{old} {new} {name}\0 {asked}"),

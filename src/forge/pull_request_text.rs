@@ -1,0 +1,378 @@
+//! Title and body of a pull request.
+//!
+//! A forge interprets them: mentions, words that close issues, and on GitLab commands
+//! at the start of a line, which it executes with the rights of the token. Texts that do not come
+//! from the configuration are therefore in code spans, or lose their meaning by an invisible
+//! character.
+//!
+//! The program writes its part of the body between two markers. Everything outside belongs to the
+//! people who review the pull request, and is kept.
+
+use std::fmt::Write;
+
+use super::pull_request::TextLimits;
+use crate::object::{Kind, ObjectId, hash};
+
+/// The start of the first marker.
+const START: &str = "<!-- fractary-codex:start";
+/// The second marker.
+const END: &str = "<!-- fractary-codex:end -->";
+/// An invisible character that separates characters which have a meaning together.
+const WORD_JOINER: char = '\u{2060}';
+/// The maximum number of characters of a text in a code span.
+const MOST_IN_SPAN: usize = 300;
+
+/// A project in a pull request.
+pub(crate) struct ProposedProject {
+    pub name: String,
+    /// The numbers of added, modified and deleted files.
+    pub counts: [u64; 3],
+    /// The source revision: the abbreviated commit, and the address of its page if it is known.
+    pub revision: Option<(String, Option<String>)>,
+}
+
+/// The contents of the program's part of a body.
+pub(crate) struct BodyContents<'c> {
+    /// The text of the configuration, with placeholders replaced.
+    pub introduction: &'c str,
+    pub projects: &'c [ProposedProject],
+    /// The projects that are not in it, each with the reason.
+    pub withheld: &'c [(String, String)],
+    /// The address of an earlier pull request of the same branch.
+    pub earlier: Option<&'c str>,
+}
+
+/// The values in the marker of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MarkerRecord {
+    /// The digest of the published contents.
+    pub contents: ObjectId,
+    /// The digest of the title that the program wrote.
+    pub title: ObjectId,
+}
+
+/// The digest of a title, to find out later whether a person has changed it.
+pub(crate) fn title_digest(title: &str) -> ObjectId {
+    hash(Kind::Blob, title.as_bytes())
+}
+
+/// A title of at most the maximum length, on one line.
+pub(crate) fn fit_title(title: &str, limits: TextLimits) -> String {
+    let words: Vec<_> = title.split_whitespace().collect();
+    // A prefix for drafts must fit too.
+    shortened(&words.join(" "), limits.title.saturating_sub(10))
+}
+
+/// A text that is not from the configuration, without any meaning for the forge.
+pub(crate) fn inert(text: &str) -> String {
+    let mut result = String::new();
+    for c in text.chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        if c == '/' && result.trim().is_empty() {
+            result.push(WORD_JOINER);
+        }
+        match c {
+            // The start of a comment could hide the rest, or forge a marker.
+            '<' => result.push('‹'),
+            '`' => result.push('\''),
+            _ => result.push(c),
+        }
+        if matches!(c, '@' | '#' | '!' | '-' | ':') {
+            result.push(WORD_JOINER);
+        }
+    }
+    result
+}
+
+/// A text in a code span, also in the cell of a table.
+fn span(text: &str) -> String {
+    let mut inner = String::new();
+    for c in text.chars().take(MOST_IN_SPAN) {
+        match c {
+            '`' => inner.push('\''),
+            '|' => inner.push_str("\\|"),
+            '<' => inner.push('‹'),
+            c if c.is_control() => inner.push(' '),
+            c => inner.push(c),
+        }
+    }
+    let inner = inner.trim();
+    if inner.is_empty() {
+        return "` `".to_owned();
+    }
+    format!("`{inner}`")
+}
+
+/// A link, if the address contains no character with a meaning in Markdown.
+fn link(text: &str, address: Option<&str>) -> String {
+    let is_plain = |address: &&str| {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/:%+".contains(c);
+        address.starts_with("https://") && address.chars().all(is_allowed)
+    };
+    match address.filter(is_plain) {
+        Some(address) => format!("[{}]({address})", span(text)),
+        None => span(text),
+    }
+}
+
+/// The introduction without commands: no line begins with `/`, and no line looks like a marker.
+fn without_commands(text: &str) -> String {
+    let text = text.replace("<!--", "‹!--");
+    let lines = text.lines().map(|line| {
+        let start = line.trim_start();
+        if start.starts_with('/') {
+            format!("\\{start}")
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The program's part of a body, with its markers, in at most `limit` characters. Projects that do
+/// not fit are counted.
+pub(crate) fn block(contents: &BodyContents<'_>, record: MarkerRecord, limit: usize) -> String {
+    let head = format!(
+        "{START} contents={} title={} -->\n",
+        record.contents, record.title
+    );
+    // The last line of a list, if it is cut, and the second marker.
+    let reserve = END.len() + 80;
+    let room = limit.saturating_sub(head.len() + reserve);
+    let mut text = shortened(&without_commands(contents.introduction), room / 2);
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    if let Some(earlier) = contents.earlier {
+        let line = format!(
+            "An earlier pull request of this branch is {}.\n\n",
+            link(earlier, Some(earlier))
+        );
+        push_within(&mut text, &line, room);
+    }
+
+    let title =
+        "| project | added | modified | deleted | source |\n| :-- | --: | --: | --: | :-- |\n";
+    let rows = contents.projects.iter().map(|project| {
+        let [added, modified, deleted] = project.counts;
+        let revision = project
+            .revision
+            .as_ref()
+            .map(|(commit, address)| link(commit, address.as_deref()));
+        let name = span(&project.name);
+        format!(
+            "| {name} | {added} | {modified} | {deleted} | {} |\n",
+            revision.unwrap_or_default()
+        )
+    });
+    push_list(&mut text, title, rows, room);
+    let title = "\nNot included:\n\n";
+    let rows = contents
+        .withheld
+        .iter()
+        .map(|(name, reason)| format!("- {}: {}\n", span(name), span(reason)));
+    push_list(&mut text, title, rows, room);
+    format!("{head}{}\n{END}", text.trim_end())
+}
+
+/// Appends `addition` if it fits.
+fn push_within(text: &mut String, addition: &str, room: usize) -> bool {
+    let fits = text.chars().count() + addition.chars().count() <= room;
+    if fits {
+        text.push_str(addition);
+    }
+    fits
+}
+
+/// Appends a list as far as it fits, and the number of the other entries.
+fn push_list(
+    text: &mut String,
+    title: &str,
+    rows: impl ExactSizeIterator<Item = String>,
+    room: usize,
+) {
+    let count = rows.len();
+    if count == 0 || !push_within(text, title, room) {
+        return;
+    }
+    for (number, row) in rows.enumerate() {
+        if !push_within(text, &row, room) {
+            let _ = writeln!(text, "\n… and {} more", count - number);
+            return;
+        }
+    }
+}
+
+/// Replaces the program's part in the body of a pull request by `block`; without one, appends it.
+/// The rest is kept.
+pub(crate) fn with_block(body: &str, block: &str) -> String {
+    match parts(body) {
+        Some((before, _, after)) => format!("{before}{block}{after}"),
+        None if body.trim().is_empty() => block.to_owned(),
+        None => format!("{}\n\n{block}", body.trim_end()),
+    }
+}
+
+/// The number of characters outside the program's part of a body.
+pub(crate) fn length_outside(body: &str) -> usize {
+    match parts(body) {
+        Some((before, _, after)) => before.chars().count() + after.chars().count(),
+        None => body.chars().count() + 2,
+    }
+}
+
+/// The values in the marker of a body; `None` without a marker.
+pub(crate) fn record_in(body: &str) -> Option<MarkerRecord> {
+    let (_, block, _) = parts(body)?;
+    let line = block.lines().next()?;
+    let value = |name: &str| {
+        let words = line.split_whitespace();
+        let found = words.filter_map(|word| word.strip_prefix(name)).next();
+        ObjectId::from_hex(found?)
+    };
+    Some(MarkerRecord {
+        contents: value("contents=")?,
+        title: value("title=")?,
+    })
+}
+
+/// The text before the program's part, that part with its markers, and the text after it.
+fn parts(body: &str) -> Option<(&str, &str, &str)> {
+    let start = body.find(START)?;
+    let end = start + body[start..].find(END)? + END.len();
+    Some((&body[..start], &body[start..end], &body[end..]))
+}
+
+/// At most `limit` characters of a text, with a sign if it is cut.
+fn shortened(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECORD: MarkerRecord = MarkerRecord {
+        contents: ObjectId([1; 20]),
+        title: ObjectId([2; 20]),
+    };
+
+    fn project(name: &str) -> ProposedProject {
+        ProposedProject {
+            name: name.to_owned(),
+            counts: [1, 2, 3],
+            revision: Some((
+                "0123456".to_owned(),
+                Some("https://h/commit/0123456".to_owned()),
+            )),
+        }
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "/merge", "@ada", "Fixes #7", "!5", "`", "```", "|", "\n", "\r\n", " ", "<!--", "-->",
+            END, START, "a", "é", "](", "\u{202e}", "~", "GH-7",
+        ]);
+        prop::collection::vec(pieces, 0..30).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// Every foreign text is in one code span on one line, and the markers are the only ones.
+        #[test]
+        fn foreign_text_has_no_meaning(name in hostile(), reason in hostile(), introduction in hostile()) {
+            let contents = BodyContents {
+                introduction: &introduction,
+                projects: &[project(&name)],
+                withheld: &[(name.clone(), reason)],
+                earlier: None,
+            };
+            let text = block(&contents, RECORD, 65_536);
+            prop_assert_eq!(text.matches("<!--").count(), 2, "{}", text);
+            prop_assert!(text.ends_with(END));
+            for line in text.lines() {
+                prop_assert!(!line.trim_start().starts_with('/'), "{}", line);
+            }
+            let generated = text.lines().filter(|line| line.starts_with("| `") || line.starts_with("- `"));
+            for line in generated {
+                let outside: String = line.split('`').step_by(2).collect();
+                prop_assert!(!outside.contains(['@', '#', '!', '<']), "{}", line);
+                prop_assert_eq!(line.matches('`').count() % 2, 0, "{}", line);
+            }
+        }
+
+        /// A person's text outside the markers survives any number of updates.
+        #[test]
+        fn text_outside_the_markers_is_kept(before in "[a-z #\n]{0,40}", after in "[a-z #\n]{0,40}") {
+            let old = block(&contents(&[]), RECORD, 1000);
+            let body = format!("{before}{old}{after}");
+            let new = block(&contents(&[project("alpha")]), RECORD, 1000);
+            let updated = with_block(&body, &new);
+            prop_assert_eq!(&updated, &format!("{before}{new}{after}"));
+            prop_assert_eq!(with_block(&updated, &new), updated);
+            prop_assert_eq!(length_outside(&body), before.chars().count() + after.chars().count());
+        }
+
+        #[test]
+        fn text_fits_the_limit(count in 0usize..200, limit in 400usize..5000) {
+            let projects: Vec<_> = (0..count).map(|n| project(&format!("project-{n}"))).collect();
+            let text = block(&contents(&projects), RECORD, limit);
+            prop_assert!(text.chars().count() <= limit, "{} > {limit}", text.chars().count());
+            prop_assert_eq!(record_in(&text), Some(RECORD));
+        }
+
+        #[test]
+        fn inert_text_mentions_nobody(text in hostile()) {
+            let text = inert(&text);
+            prop_assert!(!text.contains("@a") && !text.contains("#7") && !text.contains("!5"), "{}", text);
+            prop_assert!(!text.contains("GH-7") && !text.contains("<!--") && !text.contains('\n'));
+            prop_assert!(!text.trim_start().starts_with('/'));
+        }
+    }
+
+    fn contents(projects: &[ProposedProject]) -> BodyContents<'_> {
+        BodyContents {
+            introduction: "Documents of many projects.",
+            projects,
+            withheld: &[],
+            earlier: None,
+        }
+    }
+
+    #[test]
+    fn title_fits_on_one_line() {
+        let limits = TextLimits { title: 30, body: 0 };
+        assert_eq!(fit_title("a\n b", limits), "a b");
+        let long = fit_title(&"word ".repeat(20), limits);
+        assert!(long.chars().count() <= 20 && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn block_of_a_small_run() {
+        let contents = BodyContents {
+            introduction: "Published documents.",
+            projects: &[project("alpha")],
+            withheld: &[("beta".to_owned(), "no `files` match".to_owned())],
+            earlier: Some("https://h/pull/1"),
+        };
+        let expected = "<!-- fractary-codex:start contents=0101010101010101010101010101010101010101 title=0202020202020202020202020202020202020202 -->
+Published documents.
+
+An earlier pull request of this branch is [`https://h/pull/1`](https://h/pull/1).
+
+| project | added | modified | deleted | source |
+| :-- | --: | --: | --: | :-- |
+| `alpha` | 1 | 2 | 3 | [`0123456`](https://h/commit/0123456) |
+
+Not included:
+
+- `beta`: `no 'files' match`
+<!-- fractary-codex:end -->";
+        assert_eq!(block(&contents, RECORD, 65_536), expected);
+    }
+}

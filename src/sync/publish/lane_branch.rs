@@ -1,0 +1,350 @@
+//! Opens and updates the pull request of one sync branch, and waits until the forge shows it with
+//! the tip of the branch.
+
+use std::time::{Duration, Instant};
+
+use super::proposal_text::{ProposalText, contents_digest};
+use super::proposals::{LaneProposal, ProposalRun, names};
+use crate::config::AutoMerge;
+use crate::forge::ForgeError;
+use crate::forge::pull_request::{
+    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState,
+};
+use crate::forge::pull_request_text::{self as text, MarkerRecord, record_in};
+use crate::object::ObjectId;
+use crate::outcome::{Proposal, ProposalState, SyncError};
+use crate::paths::escaped;
+use crate::sync::parting::Parting;
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::SyncRequest;
+use crate::workspace::PullRequestSettings;
+
+/// The time for which the forge may lag behind the git server.
+const MOST_LAG: Duration = Duration::from_secs(60);
+/// The first delay between two requests that wait for the forge. It is doubled each time.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// The longest delay between two of these requests.
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+/// The sync branch of a lane after the push.
+pub(super) struct LaneBranch<'l, 'r, 'v> {
+    request: &'l SyncRequest<'r>,
+    session: &'l mut RemoteSession,
+    run: &'l mut ProposalRun<'v>,
+    number: usize,
+    /// The tip of the branch.
+    tip: Option<ObjectId>,
+    /// Whether this run pushed to it.
+    is_pushed: bool,
+    /// A digest of what the projects publish.
+    contents: ObjectId,
+    deadline: Instant,
+}
+
+impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
+    pub(super) fn new(
+        request: &'l SyncRequest<'r>,
+        session: &'l mut RemoteSession,
+        run: &'l mut ProposalRun<'v>,
+        number: usize,
+    ) -> Self {
+        let lane = &run.lanes[number];
+        let target = &session.targets[lane.target];
+        let verified = lane.attempts.verified_range();
+        let tip_after_push = session
+            .refs_after_push
+            .as_ref()
+            .and_then(|refs| session.tip_in(refs, &target.branch));
+        let limit = MOST_LAG.min(request.workspace.remote.timeout.push_verdict);
+        Self {
+            tip: tip_after_push
+                .or(verified.map(|(_, after)| after))
+                .or(target.tip),
+            is_pushed: verified.is_some(),
+            contents: contents_digest(request, run.scanned, &lane.projects),
+            deadline: Instant::now() + limit,
+            request,
+            session,
+            run,
+            number,
+        }
+    }
+
+    fn forge(&mut self) -> Result<&mut dyn Forge, ForgeError> {
+        self.run.proposals.forge(self.request)
+    }
+
+    /// Opens or updates the pull request. `None` if there is nothing to propose: the branch does
+    /// not exist, or the codex has its contents.
+    pub(super) fn propose(
+        &mut self,
+        settings: &PullRequestSettings,
+    ) -> Result<Option<LaneProposal>, SyncError> {
+        let Some(tip) = self.tip else {
+            return Ok(None);
+        };
+        if !self.is_pushed && self.is_contained() {
+            return Ok(None);
+        }
+        let found = self
+            .run
+            .proposals
+            .of_lane(self.request, self.session, self.number)?;
+        if let Some(open) = found.iter().find(|one| one.state == PullRequestState::Open) {
+            return self.update(open.clone(), tip).map(Some);
+        }
+
+        let newest = found.first();
+        if let Some(newest) = newest.filter(|_| !self.is_pushed) {
+            let is_same = newest.head == Some(tip)
+                || record_in(&newest.body).is_some_and(|one| one.contents == self.contents);
+            if newest.state == PullRequestState::Merged && newest.head == Some(tip) {
+                return Ok(None);
+            }
+            let text = self.text()?;
+            if self.is_contained() || text.is_empty() {
+                return Ok(None);
+            }
+            if newest.state == PullRequestState::Closed && is_same {
+                return Ok(Some(LaneProposal::Closed {
+                    number: newest.number,
+                    url: newest.url.clone(),
+                    projects: text.projects(),
+                }));
+            }
+        }
+        let closed = newest.filter(|one| one.state == PullRequestState::Closed);
+        let earlier = closed.map(|one| one.url.clone());
+        self.open(settings, tip, earlier)
+    }
+
+    /// Whether the codex is known to contain the branch.
+    fn is_contained(&self) -> bool {
+        let parting = self.session.partings.each.get(self.number);
+        parting == Some(&Parting::Contained)
+    }
+
+    /// The texts, from the differences between the sources and the branch of the codex.
+    fn text(&mut self) -> Result<ProposalText, SyncError> {
+        if self.session.store.is_none() {
+            self.session.fetch(self.request)?;
+        }
+        let lane = &self.run.lanes[self.number];
+        let (scanned, revisions) = (self.run.scanned, self.run.revisions);
+        ProposalText::new(self.request, self.session, scanned, revisions, lane)
+    }
+
+    /// Opens a pull request.
+    fn open(
+        &mut self,
+        settings: &PullRequestSettings,
+        tip: ObjectId,
+        earlier: Option<String>,
+    ) -> Result<Option<LaneProposal>, SyncError> {
+        let text = self.text()?;
+        if !self.is_pushed && (self.is_contained() || text.is_empty()) {
+            return Ok(None);
+        }
+        let (branch, base) = (
+            self.session.targets[self.number].branch.clone(),
+            self.session.base.branch.clone(),
+        );
+        let limits = self.forge()?.limits();
+        let title = text::fit_title(text.title(), limits);
+        let record = MarkerRecord {
+            contents: self.contents,
+            title: text::title_digest(&title),
+        };
+        let body = text::block(&text.body(earlier.as_deref()), record, limits.body);
+        let new = NewPullRequest {
+            branch: &branch,
+            base: &base,
+            title: &title,
+            body: &body,
+            is_draft: settings.is_draft,
+        };
+        let mut delay = FIRST_DELAY;
+        let created = loop {
+            match self.forge()?.create(&new)? {
+                Opened::New(created) => break created,
+                // Another run has opened it at the same moment.
+                Opened::Exists => {
+                    let found = self.forge()?.find(&branch, &base)?;
+                    let open = found
+                        .into_iter()
+                        .find(|one| one.state == PullRequestState::Open);
+                    if let Some(open) = open {
+                        return self.update(open, tip).map(Some);
+                    }
+                    self.wait(&mut delay, || not_shown(&branch, tip))?;
+                }
+                Opened::NotVisible(error) => self.wait(&mut delay, || error)?,
+            }
+        };
+        let created = self.wait_for_head(created, tip)?;
+        self.complete(settings, &created, tip);
+        Ok(Some(self.proposal(&created, tip, ProposalState::Created)))
+    }
+
+    /// Updates the texts of an open pull request, if this run has pushed to its branch or an earlier
+    /// run could not.
+    fn update(&mut self, open: PullRequest, tip: ObjectId) -> Result<LaneProposal, SyncError> {
+        let is_current = open.head == Some(tip);
+        if !self.is_pushed && is_current {
+            return Ok(self.proposal(&open, tip, ProposalState::Unchanged));
+        }
+        let limits = self.forge()?.limits();
+        let text = self.text()?;
+        let record = record_in(&open.body);
+        let new_title = text::fit_title(text.title(), limits);
+        // A title that a person has changed is kept.
+        let old_title = open
+            .title
+            .trim_start_matches("Draft: ")
+            .trim_start_matches("WIP: ");
+        let prefix = &open.title[..open.title.len() - old_title.len()];
+        let is_own = record.is_some_and(|one| one.title == text::title_digest(old_title));
+        let title = if is_own {
+            format!("{prefix}{new_title}")
+        } else {
+            open.title.clone()
+        };
+        let record = MarkerRecord {
+            contents: self.contents,
+            title: match (is_own, record) {
+                (false, Some(record)) => record.title,
+                _ => text::title_digest(&new_title),
+            },
+        };
+        let room = limits.body.saturating_sub(text::length_outside(&open.body));
+        let block = text::block(&text.body(None), record, room);
+        let body = text::with_block(&open.body, &block);
+
+        let mut current = open;
+        let is_changed = title != current.title || body != current.body;
+        if is_changed {
+            current = self.forge()?.update(current.number, &title, &body)?;
+        }
+        let current = self.wait_for_head(current, tip)?;
+        if let (true, Some(settings)) = (self.is_pushed, &self.request.workspace.pull_request) {
+            self.enable_auto_merge(settings, &current, tip);
+        }
+        Ok(self.proposal(&current, tip, ProposalState::Updated))
+    }
+
+    /// Waits until the forge shows `tip` as the head of the pull request.
+    fn wait_for_head(
+        &mut self,
+        mut current: PullRequest,
+        tip: ObjectId,
+    ) -> Result<PullRequest, SyncError> {
+        let mut delay = FIRST_DELAY;
+        while current.head != Some(tip) {
+            let url = current.url.clone();
+            self.wait(&mut delay, || not_shown(&url, tip))?;
+            current = self.forge()?.read(current.number)?;
+        }
+        Ok(current)
+    }
+
+    /// Waits before the forge is asked again; after the limit, returns the error.
+    fn wait(
+        &self,
+        delay: &mut Duration,
+        error: impl FnOnce() -> ForgeError,
+    ) -> Result<(), SyncError> {
+        if Instant::now() + *delay > self.deadline {
+            return Err(error().into());
+        }
+        self.request.interrupt.wait(*delay)?;
+        *delay = (*delay * 2).min(LONGEST_DELAY);
+        Ok(())
+    }
+
+    /// Adds labels, reviewers and auto-merge to a new pull request.
+    fn complete(&mut self, settings: &PullRequestSettings, created: &PullRequest, tip: ObjectId) {
+        if settings.is_draft && !created.is_draft {
+            let message = format!(
+                "{} is not a draft: the forge did not make it one",
+                shown(&created.url)
+            );
+            self.warn(message);
+        }
+        if !settings.labels.is_empty() {
+            let result = self
+                .forge()
+                .and_then(|forge| forge.add_labels(created.number, &settings.labels));
+            self.warn_of(&created.url, result);
+        }
+        if !settings.reviewers.is_empty() {
+            let result = self
+                .forge()
+                .and_then(|forge| forge.request_reviews(created.number, &settings.reviewers));
+            self.warn_of(&created.url, result);
+        }
+        self.enable_auto_merge(settings, created, tip);
+    }
+
+    fn enable_auto_merge(
+        &mut self,
+        settings: &PullRequestSettings,
+        pull_request: &PullRequest,
+        tip: ObjectId,
+    ) {
+        let method = match settings.auto_merge {
+            AutoMerge::Off => return,
+            AutoMerge::Merge => MergeMethod::Merge,
+            AutoMerge::Squash => MergeMethod::Squash,
+            AutoMerge::Rebase => MergeMethod::Rebase,
+        };
+        let result = self
+            .forge()
+            .and_then(|forge| forge.enable_auto_merge(pull_request, tip, method));
+        self.warn_of(&pull_request.url, result);
+    }
+
+    fn warn_of(&mut self, url: &str, result: Result<(), ForgeError>) {
+        if let Err(error) = result {
+            let detail = error
+                .refusal()
+                .map(|refusal| refusal.messages.join("; "))
+                .filter(|messages| !messages.is_empty());
+            let detail = detail
+                .map(|detail| format!(": {detail}"))
+                .unwrap_or_default();
+            self.warn(format!("{}: {error}{detail}", shown(url)));
+        }
+    }
+
+    fn warn(&mut self, message: String) {
+        self.request.warn(self.run.warnings, None, message);
+    }
+
+    fn proposal(
+        &self,
+        pull_request: &PullRequest,
+        tip: ObjectId,
+        state: ProposalState,
+    ) -> LaneProposal {
+        LaneProposal::Open(Proposal {
+            url: Some(pull_request.url.clone()),
+            number: Some(pull_request.number),
+            branch: self.session.targets[self.number].branch.clone(),
+            head: tip,
+            state,
+            created: Some(pull_request.created.clone()),
+            projects: names(self.request, &self.run.lanes[self.number]),
+        })
+    }
+}
+
+fn not_shown(what: &str, tip: ObjectId) -> ForgeError {
+    ForgeError::NotShown {
+        what: what.to_owned(),
+        head: tip,
+    }
+}
+
+fn shown(url: &str) -> String {
+    escaped(url.as_bytes()).to_string()
+}

@@ -1,0 +1,654 @@
+//! `push.mode: pull-request`: one pull request per sync branch, on every forge.
+
+use serde_json::Value;
+
+use crate::support::forge::{FORGE_TOKEN, Forge, Kind, Merge, Reaction, Response};
+use crate::support::{Output, TOKEN, World};
+
+const BRANCH: &str = "codex-sync/ws";
+
+/// A workspace, its codex, and the forge that hosts it.
+struct Hosted {
+    forge: Forge,
+    world: World,
+}
+
+impl Hosted {
+    fn new(kind: Kind) -> Self {
+        Self::with(kind, World::new())
+    }
+
+    fn with(kind: Kind, world: World) -> Self {
+        let forge = Forge::start(kind, &world.sandbox.path("codex.git"));
+        Self { forge, world }
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = self.world.command(arguments);
+        command.envs(self.forge.variables());
+        command.envs(variables.iter().copied());
+        let output = self.world.sandbox.finish(command);
+        for stream in [&output.stdout, &output.stderr] {
+            assert!(!stream.contains(FORGE_TOKEN), "{stream}");
+        }
+        output
+    }
+
+    #[track_caller]
+    fn sync(&self, code: i32) -> Value {
+        self.run(&["sync", "--all", "--json"], &[])
+            .code(code)
+            .json()
+    }
+
+    fn write(&self, contents: &str) {
+        self.world.sandbox.write("ws/alpha/README.md", contents);
+    }
+
+    fn tip(&self) -> Option<String> {
+        self.tip_of(BRANCH)
+    }
+
+    fn tip_of(&self, branch: &str) -> Option<String> {
+        let refs = self
+            .world
+            .codex
+            .git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
+        let name = format!("refs/heads/{branch} ");
+        let tip = refs.lines().find_map(|line| line.strip_prefix(&name));
+        tip.map(str::to_owned)
+    }
+
+    /// The file of the project on a branch.
+    fn published(&self, branch: &str) -> String {
+        let path = format!("{branch}:projects/alpha/README.md");
+        self.world.codex.git(&["show", &path])
+    }
+
+    /// Asserts that no request since the last call has written.
+    #[track_caller]
+    fn only_read(&self) {
+        let requests = self.forge.take_requests();
+        let is_read = |request: &String| request.starts_with("GET ");
+        assert!(requests.iter().all(is_read), "{requests:#?}");
+    }
+}
+
+/// The status of the only project.
+fn status(document: &Value) -> &str {
+    document["projects"][0]["status"].as_str().unwrap()
+}
+
+/// The state of the only pull request.
+fn state(document: &Value) -> &str {
+    document["pull_requests"][0]["state"].as_str().unwrap()
+}
+
+#[test]
+fn pull_request_is_opened_and_updated_on_every_forge() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let base = hosted.world.codex.tip();
+
+        let first = hosted.sync(0);
+        assert_eq!(
+            (status(&first), state(&first)),
+            ("proposed", "created"),
+            "{kind:?}"
+        );
+        let pull = &first["pull_requests"][0];
+        let tip = hosted.tip().unwrap();
+        assert_eq!(pull["head"], tip.as_str());
+        assert_eq!(
+            (&pull["number"], &pull["branch"]),
+            (&1.into(), &BRANCH.into())
+        );
+        assert_eq!(first["totals"]["proposed"], 1);
+        assert_eq!(hosted.world.codex.tip(), base);
+        let pulls = hosted.forge.pulls();
+        assert_eq!(pulls[0].title, "Sync 1 file from alpha");
+        assert!(
+            pulls[0].body.contains("| `alpha` | 1 | 0 | 0 |"),
+            "{}",
+            pulls[0].body
+        );
+
+        hosted.forge.take_requests();
+        let second = hosted.sync(0);
+        assert_eq!(
+            (status(&second), state(&second)),
+            ("up-to-date", "unchanged"),
+            "{kind:?}"
+        );
+        assert_eq!(hosted.tip().as_deref(), Some(tip.as_str()));
+        hosted.only_read();
+
+        hosted.write("changed");
+        let third = hosted.sync(0);
+        assert_eq!(
+            (status(&third), state(&third)),
+            ("proposed", "updated"),
+            "{kind:?}"
+        );
+        assert_eq!(hosted.forge.pulls().len(), 1);
+        assert_ne!(hosted.tip().unwrap(), tip);
+        let ancestry = ["merge-base", "--is-ancestor", &tip, BRANCH];
+        hosted.world.codex.git(&ancestry);
+    }
+}
+
+#[test]
+fn texts_of_a_person_are_kept() {
+    let hosted = Hosted::new(Kind::GitHub);
+    hosted.sync(0);
+    hosted.forge.edit(1, |pull| {
+        pull.title = "Our documents".to_owned();
+        pull.body = format!("Please read.\n\n{}\n\nThank you.", pull.body);
+    });
+    hosted.write("changed");
+    hosted.world.sandbox.write("ws/alpha/docs/a.md", "a");
+    hosted.sync(0);
+    let pull = &hosted.forge.pulls()[0];
+    assert_eq!(pull.title, "Our documents");
+    assert!(
+        pull.body.starts_with("Please read.\n\n<!--"),
+        "{}",
+        pull.body
+    );
+    assert!(pull.body.ends_with("-->\n\nThank you."), "{}", pull.body);
+    assert!(
+        pull.body.contains("| `alpha` | 2 | 0 | 0 |"),
+        "{}",
+        pull.body
+    );
+}
+
+#[test]
+fn merged_branch_is_proposed_again_after_a_change() {
+    for kind in Kind::ALL {
+        for how in [Merge::Commit, Merge::Squash, Merge::Rebase] {
+            for is_kept in [true, false] {
+                let hosted = Hosted::new(kind);
+                hosted.sync(0);
+                let merged = hosted.tip().unwrap();
+                hosted.forge.merge(1, how);
+                if !is_kept {
+                    hosted.world.codex.git(&["branch", "-D", BRANCH]);
+                }
+
+                hosted.forge.take_requests();
+                let unchanged = hosted.sync(0);
+                let case = format!("{kind:?} {how:?} {is_kept} {unchanged}");
+                assert_eq!(status(&unchanged), "up-to-date", "{case}");
+                assert_eq!(unchanged["pull_requests"], serde_json::json!([]), "{case}");
+                assert_eq!(hosted.tip(), is_kept.then_some(merged), "{case}");
+                hosted.only_read();
+
+                hosted.write("changed");
+                let changed = hosted.sync(0);
+                assert_eq!(
+                    (status(&changed), state(&changed)),
+                    ("proposed", "created"),
+                    "{case}"
+                );
+                assert_eq!(changed["pull_requests"][0]["number"], 2, "{case}");
+                assert_eq!(hosted.published(BRANCH), "changed", "{case}");
+                let commits =
+                    hosted
+                        .world
+                        .codex
+                        .git(&["rev-list", "--count", &format!("main..{BRANCH}")]);
+                assert_eq!(commits.trim(), "1", "{case}");
+                hosted.forge.merge(2, Merge::Commit);
+                assert_eq!(hosted.published("main"), "changed", "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn branch_that_was_squashed_is_made_anew_over_http() {
+    let hosted = Hosted::with(Kind::Gitea, World::behind_http());
+    let token = [("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)];
+    hosted.run(&["sync", "--all"], &token).code(0);
+    hosted.forge.merge(1, Merge::Squash);
+    hosted.write("changed");
+    let output = hosted.run(&["sync", "--all", "--json"], &token).code(0);
+    assert_eq!(state(&output.json()), "created");
+    let range = format!("main..{BRANCH}");
+    let commits = hosted.world.codex.git(&["rev-list", "--count", &range]);
+    assert_eq!(commits.trim(), "1");
+}
+
+#[test]
+fn merged_branch_that_the_server_keeps_is_continued() {
+    let hosted = Hosted::new(Kind::GitHub);
+    hosted.sync(0);
+    hosted.forge.merge(1, Merge::Squash);
+    hosted
+        .world
+        .codex
+        .git(&["config", "receive.denyDeletes", "true"]);
+    hosted.write("changed");
+    let document = hosted.sync(0);
+    assert_eq!(state(&document), "created");
+    let warning = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("cannot be deleted"), "{warning}");
+    hosted.forge.merge(2, Merge::Commit);
+    assert_eq!(hosted.published("main"), "changed");
+}
+
+#[test]
+fn closed_pull_request_withholds_the_same_contents() {
+    for kind in Kind::ALL {
+        for is_kept in [true, false] {
+            let hosted = Hosted::new(kind);
+            hosted.sync(0);
+            hosted.forge.close(1);
+            if !is_kept {
+                hosted.world.codex.git(&["branch", "-D", BRANCH]);
+            }
+
+            hosted.forge.take_requests();
+            let withheld = hosted.sync(1);
+            let case = format!("{kind:?} {is_kept} {withheld}");
+            assert_eq!(status(&withheld), "withheld", "{case}");
+            let message = withheld["projects"][0]["error"]["message"]
+                .as_str()
+                .unwrap();
+            assert!(message.contains("https://"), "{case}");
+            assert_eq!(hosted.tip().is_some(), is_kept, "{case}");
+            hosted.only_read();
+
+            hosted.write("changed");
+            let changed = hosted.sync(0);
+            assert_eq!(changed["pull_requests"][0]["number"], 2, "{case}");
+            assert!(
+                hosted.forge.pulls()[1]
+                    .body
+                    .contains("An earlier pull request")
+            );
+        }
+    }
+}
+
+#[test]
+fn reopened_pull_request_is_used_again() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted.forge.close(1);
+        hosted.sync(1);
+        hosted.forge.reopen(1);
+        assert_eq!(state(&hosted.sync(0)), "unchanged", "{kind:?}");
+        hosted.write("changed");
+        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
+        assert_eq!(hosted.forge.pulls().len(), 1);
+    }
+}
+
+#[test]
+fn forge_that_lags_is_waited_for() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.forge.hide_branch(2);
+        assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
+
+        hosted.forge.lag(3);
+        hosted.write("changed");
+        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
+        assert_eq!(hosted.forge.pulls().len(), 1);
+    }
+}
+
+#[test]
+fn head_that_is_never_shown_is_not_proposed() {
+    let hosted = Hosted::new(Kind::GitLab);
+    hosted.sync(0);
+    hosted.forge.lag(usize::MAX);
+    hosted.write("changed");
+    let limit = ("FRACTARY_CODEX_REMOTE__TIMEOUT__PUSH_VERDICT", "1s");
+    let output = hosted.run(&["sync", "--all", "--json"], &[limit]).code(4);
+    let document = output.json();
+    assert_eq!(
+        (status(&document), state(&document)),
+        ("failed", "pushed-only")
+    );
+    assert_eq!(document["pushed"], true);
+    assert_eq!(document["error"]["kind"], "not-proposed");
+
+    hosted.forge.lag(0);
+    assert_eq!(state(&hosted.sync(0)), "unchanged");
+}
+
+#[test]
+fn failure_after_the_push_is_repaired_by_the_next_run() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let refusal = Response::refusal(500, "Internal Server Error");
+        let target = if kind == Kind::GitLab {
+            "/merge_requests"
+        } else {
+            "/pulls"
+        };
+        hosted
+            .forge
+            .fail("POST", target, Reaction::Respond(refusal), 1);
+        let output = hosted.run(&["sync", "--all"], &[]).code(4);
+        let text = format!("{}{}", output.stdout, output.stderr);
+        for part in [
+            "pushed",
+            "not proposed",
+            "is pushed, but its pull request is not confirmed",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let tip = hosted.tip();
+        assert!(tip.is_some() && hosted.forge.pulls().is_empty());
+
+        let next = hosted.sync(0);
+        assert_eq!(
+            (status(&next), state(&next)),
+            ("up-to-date", "created"),
+            "{kind:?}"
+        );
+        assert_eq!(hosted.tip(), tip);
+        assert_eq!(hosted.forge.pulls().len(), 1);
+    }
+}
+
+#[test]
+fn nothing_is_pushed_without_a_usable_token() {
+    let hosted = Hosted::new(Kind::GitHub);
+    for (token, kind) in [("", "no-credentials"), ("wrong", "wrong-credentials")] {
+        let variables = [("FRACTARY_CODEX_FORGE__TOKEN", token)];
+        let output = hosted.run(&["sync", "--all", "--json"], &variables).code(4);
+        let document = output.json();
+        assert_eq!(document["error"]["kind"], kind, "{document}");
+        assert_eq!((&document["pushed"], hosted.tip()), (&false.into(), None));
+    }
+}
+
+#[test]
+fn two_runs_never_open_two_pull_requests() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let runs: Vec<_> = (0..2)
+            .map(|number| {
+                let mut command = hosted.world.command(&["sync", "--all", "--json"]);
+                command.envs(hosted.forge.variables());
+                // Each run has its own lock, as on two machines.
+                let home = hosted.world.sandbox.path(&format!("state-{number}"));
+                command.env("XDG_STATE_HOME", home);
+                hosted.world.sandbox.spawn(command)
+            })
+            .collect();
+        for run in runs {
+            hosted.world.sandbox.ended(run).code(0);
+        }
+        assert_eq!(hosted.forge.pulls().len(), 1, "{kind:?}");
+        assert_eq!(state(&hosted.sync(0)), "unchanged");
+    }
+}
+
+#[test]
+fn pull_request_of_another_run_at_the_same_moment_is_used() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted.write("changed");
+        // The list does not have the pull request yet, so the run tries to open another one.
+        let target = if kind == Kind::GitLab {
+            "/merge_requests?"
+        } else {
+            "/pulls?"
+        };
+        let empty = Response::json(200, &serde_json::json!([]));
+        let times = if kind == Kind::Gitea { 2 } else { 1 };
+        hosted
+            .forge
+            .fail("GET", target, Reaction::Respond(empty), times);
+        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
+        assert_eq!(hosted.forge.pulls().len(), 1);
+    }
+}
+
+#[test]
+fn labels_reviewers_drafts_and_auto_merge_are_requested() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.forge.run_pipelines();
+        let settings = [
+            ("FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS", "['docs']"),
+            ("FRACTARY_CODEX_PUSH__PULL_REQUEST__REVIEWERS", "['ada']"),
+            ("FRACTARY_CODEX_PUSH__PULL_REQUEST__DRAFT", "true"),
+            ("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "squash"),
+        ];
+        let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
+        assert_eq!(output.json()["warnings"], serde_json::json!([]));
+        let pull = &hosted.forge.pulls()[0];
+        assert_eq!(
+            (&pull.labels[..], &pull.reviewers[..]),
+            (&["docs".to_owned()][..], &["ada".to_owned()][..])
+        );
+        assert!(pull.draft, "{kind:?}");
+        let auto_merge = pull.auto_merge.as_ref().unwrap().to_string();
+        let tip = hosted.tip().unwrap();
+        assert!(auto_merge.contains(&tip), "{auto_merge}");
+    }
+}
+
+#[test]
+fn failures_after_the_opening_are_warnings() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let settings = [
+            (
+                "FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS",
+                "['a, b', 'unknown']",
+            ),
+            (
+                "FRACTARY_CODEX_PUSH__PULL_REQUEST__REVIEWERS",
+                "['author', 'ada']",
+            ),
+        ];
+        let fault = Reaction::Respond(Response::refusal(403, "no labels"));
+        hosted.forge.fail("POST", "/labels", fault, 1);
+        let document = hosted
+            .run(&["sync", "--all", "--json"], &settings)
+            .code(0)
+            .json();
+        assert_eq!(
+            (status(&document), state(&document)),
+            ("proposed", "created")
+        );
+        assert_eq!(
+            document["warnings"].as_array().unwrap().len(),
+            2,
+            "{document}"
+        );
+        assert_eq!(hosted.forge.pulls()[0].reviewers, ["ada"], "{kind:?}");
+    }
+}
+
+/// Without a pipeline, GitLab would merge at once.
+#[test]
+fn gitlab_merges_nothing_without_a_pipeline() {
+    let hosted = Hosted::new(Kind::GitLab);
+    let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "merge")];
+    let document = hosted
+        .run(&["sync", "--all", "--json"], &settings)
+        .code(0)
+        .json();
+    let warning = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("no pipeline runs"), "{warning}");
+    assert!(hosted.forge.pulls()[0].auto_merge.is_none());
+}
+
+#[test]
+fn status_shows_open_pull_requests_and_writes_nothing() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted.write("changed");
+        hosted.forge.take_requests();
+        let output = hosted.run(&["status", "--all"], &[]).code(0);
+        let line = output
+            .stdout
+            .lines()
+            .find(|line| line.starts_with("pull request 1 open"));
+        let line = line.unwrap_or_else(|| panic!("{}", output.stdout));
+        assert!(line.contains("since 2026-11-26T11:00:00Z"), "{line}");
+        hosted.only_read();
+
+        hosted.forge.close(1);
+        hosted.world.codex.git(&["branch", "-D", BRANCH]);
+        hosted.write("alpha");
+        let output = hosted.run(&["status", "--all", "--json"], &[]).code(1);
+        assert_eq!(status(&output.json()), "withheld", "{kind:?}");
+        hosted.only_read();
+    }
+}
+
+#[test]
+fn each_project_has_its_own_pull_request() {
+    let world = World::builder()
+        .projects(&["alpha", "beta", "gamma"])
+        .build();
+    let hosted = Hosted::with(Kind::GitHub, world);
+    let variables = [
+        ("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}"),
+        ("FRACTARY_CODEX_PUSH__MAX_REFS", "2"),
+    ];
+    let sync = || {
+        hosted
+            .run(&["sync", "--all", "--json"], &variables)
+            .code(0)
+            .json()
+    };
+    let document = sync();
+    let branches: Vec<_> = document["pull_requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pull| pull["branch"].as_str().unwrap())
+        .collect();
+    assert_eq!(branches, ["docs/alpha", "docs/beta", "docs/gamma"]);
+    assert_eq!(hosted.forge.pulls().len(), 3);
+
+    hosted.forge.merge(2, Merge::Squash);
+    hosted.forge.close(3);
+    hosted.write("changed");
+    let output = hosted.run(&["sync", "--all", "--json"], &variables).code(1);
+    let document = output.json();
+    let statuses: Vec<_> = document["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|project| project["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["proposed", "up-to-date", "withheld"]);
+    assert_eq!(hosted.forge.pulls().len(), 3);
+}
+
+#[test]
+fn commit_of_a_person_on_the_branch_stays() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        let tip = hosted.tip().unwrap();
+        let tree = format!("{tip}^{{tree}}");
+        let theirs = hosted
+            .world
+            .codex
+            .git(&["commit-tree", "-p", &tip, "-m", "Fix", &tree]);
+        let theirs = theirs.trim();
+        hosted
+            .world
+            .codex
+            .git(&["update-ref", &format!("refs/heads/{BRANCH}"), theirs]);
+
+        let unchanged = hosted.sync(0);
+        assert_eq!(unchanged["pull_requests"][0]["head"], theirs, "{kind:?}");
+        hosted.write("changed");
+        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
+        hosted
+            .world
+            .codex
+            .git(&["merge-base", "--is-ancestor", theirs, BRANCH]);
+    }
+}
+
+#[test]
+fn change_of_the_codex_under_the_same_path_is_merged() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted
+            .world
+            .codex
+            .commit(&[("100644", "other.md", "other")], &[]);
+        assert_eq!(state(&hosted.sync(0)), "unchanged", "{kind:?}");
+
+        let theirs = [("100644", "projects/alpha/README.md", "theirs")];
+        hosted.world.codex.commit(&theirs, &[]);
+        hosted.write("changed");
+        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
+        hosted.forge.merge(1, Merge::Commit);
+        assert_eq!(hosted.published("main"), "changed");
+    }
+}
+
+#[test]
+fn foreign_text_has_no_meaning_in_a_pull_request() {
+    let world = World::builder().projects(&["alpha", "beta"]).build();
+    world.sandbox.write("ws/beta/docs/@ada.md", "a");
+    let link = [("120000", "projects/beta/docs/@ada.md", "x")];
+    world.codex.commit(&link, &[]);
+    let hosted = Hosted::with(Kind::GitLab, world);
+    let body = (
+        "FRACTARY_CODEX_PUSH__PULL_REQUEST__BODY",
+        "Published.\n/merge\n <!-- x",
+    );
+    let output = hosted.run(&["sync", "--all", "--json"], &[body]).code(1);
+    assert_eq!(output.json()["projects"][1]["status"], "withheld");
+    let body = &hosted.forge.pulls()[0].body;
+    assert!(body.contains("Not included:"), "{body}");
+    for line in body.lines() {
+        assert!(!line.trim_start().starts_with('/'), "{body}");
+        let outside: String = line.split('`').step_by(2).collect();
+        assert!(!outside.contains('@'), "{body}");
+    }
+    assert_eq!(body.matches("<!--").count(), 2, "{body}");
+}
+
+#[test]
+fn step_of_a_workflow_has_the_address_as_output() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let (output, summary) = (
+        hosted.world.sandbox.path("output"),
+        hosted.world.sandbox.path("summary"),
+    );
+    let variables = [
+        ("GITHUB_OUTPUT", output.to_str().unwrap()),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+    ];
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    let url = "https://github.example/acme/codex/pull/1";
+    let written = std::fs::read_to_string(output).unwrap();
+    assert_eq!(written, format!("pull-request-url={url}\n"));
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(
+        summary.contains(url) && summary.contains("| proposed |"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn doctor_checks_auto_merge() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "merge")];
+    let output = hosted.run(&["doctor"], &settings).code(0);
+    let line = "pull requests: `acme/codex` on GitHub does not allow auto-merge";
+    assert!(output.stdout.contains(line), "{}", output.stdout);
+}
