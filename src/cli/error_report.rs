@@ -327,7 +327,7 @@ fn rejection_hints(
 
 /// The way past a branch that accepts no push from this user.
 fn protected_branch_hint() -> String {
-    "the server accepts no push to this branch from you: get permission to push to it, or set `remote.branch` to another branch"
+    "the server accepts no push to this branch from you: push to a sync branch for a review (`push.mode: branch`), get permission to push, or use another branch (`remote.branch`, `push.branch`)"
         .to_owned()
 }
 

@@ -473,15 +473,26 @@ impl ForkSearch<'_> {
             pending.any(|(_, id)| !search.reached[id].is_below_common)
         };
         while is_open(self) {
-            let Some((_, id)) = self.pending.pop_last() else {
-                return;
-            };
-            let from = self.reached[&id];
-            let Some((_, parents)) = self.store.commit(id) else {
-                self.is_cut |= !from.is_common();
-                continue;
-            };
-            for parent in parents {
+            self.step(|_, _| true);
+        }
+        // If a clock was wrong, commits below common ones were reached before them.
+        while !self.pending.is_empty() {
+            self.step(|search, parent| search.reached.contains_key(&parent));
+        }
+    }
+
+    /// Updates the parents of the newest pending commit that are `wanted`.
+    fn step(&mut self, wanted: impl Fn(&Self, ObjectId) -> bool) {
+        let Some((_, id)) = self.pending.pop_last() else {
+            return;
+        };
+        let from = self.reached[&id];
+        let Some((_, parents)) = self.store.commit(id) else {
+            self.is_cut |= !from.is_common();
+            return;
+        };
+        for parent in parents {
+            if wanted(self, parent) {
                 self.reach(parent, from.from_first, from.from_second, from);
             }
         }
@@ -697,6 +708,57 @@ pub(super) fn oid_of(id: ObjectId) -> git2::Oid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Makes a commit with these parents at this time.
+    fn commit(store: &Store, parents: &[ObjectId], time: i64) -> ObjectId {
+        let repository = store.repository();
+        let tree = repository.treebuilder(None).unwrap().write().unwrap();
+        let tree = repository.find_tree(tree).unwrap();
+        let ada = git2::Signature::new("Ada", "a@a", &git2::Time::new(time, 0)).unwrap();
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|id| repository.find_commit(oid_of(*id)).unwrap())
+            .collect();
+        let parents: Vec<_> = parents.iter().collect();
+        let made = repository.commit(None, &ada, &ada, &time.to_string(), &tree, &parents);
+        id_of(made.unwrap())
+    }
+
+    #[test]
+    fn fork_of_two_histories_is_found() {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = Store::create(temporary.path()).unwrap();
+        let root = commit(&store, &[], 1);
+        let base = commit(&store, &[root], 2);
+        let other = commit(&store, &[], 3);
+        let first = commit(&store, &[base], 4);
+        let ahead = commit(&store, &[first], 5);
+        // Another user's clock is slow.
+        let newer = commit(&store, &[base], 0);
+        let merged = commit(&store, &[newer, ahead], 7);
+        let later = commit(&store, &[merged], 8);
+        let merge = commit(&store, &[ahead, newer], 9);
+        let tip = commit(&store, &[merge], 10);
+        let newest = commit(&store, &[newer], 11);
+
+        for (one, two, ancestor, own) in [
+            (ahead, ahead, Some(ahead), &[][..]),
+            (ahead, base, Some(base), &[ahead, first]),
+            (base, ahead, Some(base), &[]),
+            (ahead, newer, Some(base), &[ahead, first]),
+            (ahead, later, Some(ahead), &[]),
+            // The base was merged in, so that only commits since then count.
+            (tip, newest, Some(newer), &[tip, merge, ahead, first]),
+            (ahead, other, None, &[ahead, first, base, root]),
+        ] {
+            let fork = store.fork(one, two);
+            assert_eq!((fork.ancestor, fork.own.as_slice()), (ancestor, own));
+            assert!(fork.is_complete);
+        }
+        let missing = ObjectId([1; 20]);
+        assert!(!store.fork(ahead, missing).is_complete);
+        assert_eq!(store.fork(ahead, newer).depth, 3);
+    }
 
     #[test]
     fn a_temporary_clone_is_gone_after_a_panic() {

@@ -428,6 +428,35 @@ fn two_runs_at_once_keep_the_commits_of_both() {
 }
 
 #[test]
+fn two_machines_share_a_sync_branch() {
+    let world = World::builder().config(ONE_BRANCH).build();
+    let sandbox = &world.sandbox;
+    let config = fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    let shared = config.replace("alpha", "gamma") + "    branch: codex-sync/ws\n";
+    sandbox.write("other/.fractary/config.yaml", shared);
+    for round in 0..5 {
+        let content = format!("round {round}");
+        let runs = ["ws/alpha", "other/gamma"].map(|project| {
+            sandbox.write(&format!("{project}/README.md"), &content);
+            let (workspace, name) = project.split_once('/').unwrap();
+            let mut command = world.command(&["-C", &format!("../{workspace}"), "sync", "--all"]);
+            // Machines do not share the lock of the remote.
+            command.env("XDG_STATE_HOME", sandbox.path(&format!("state-of-{name}")));
+            sandbox.spawn(command)
+        });
+        for run in runs {
+            sandbox.ended(run).code(0);
+        }
+        for project in ["alpha", "gamma"] {
+            let path = format!("projects/{project}/README.md");
+            assert_eq!(world.file_on(SYNC, &path), content);
+        }
+    }
+    assert_eq!(world.subjects_on(SYNC).len(), 10);
+    world.assert_append_only();
+}
+
+#[test]
 fn deleted_sync_branch_is_not_created_again_by_the_same_run() {
     let world = World::builder().config(ONE_BRANCH).build();
     world.sync_all(&[]).code(0);
