@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::error::{ForgeError, Refusal};
 use super::place::{ForgeKind, ForgePlace};
 use crate::codex::remote::error::RemoteError;
-use crate::codex::remote::http_client::{HttpClient, HttpRequest, HttpResponse};
+use crate::codex::remote::http_client::{HttpClient, HttpRequest, HttpResponse, retry_after};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -271,7 +271,11 @@ impl Api {
                 });
             }
             let messages = self.messages(&response);
-            if let Some(delay) = rate_limit(&response, &messages, limited) {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            let header = |name: &str| response.header(name);
+            if let Some(delay) = rate_limit(status, header, &messages, limited, now) {
                 limited += 1;
                 if limited > MOST_REPEATS || delay > LONGEST_DELAY {
                     return Err(ForgeError::RateLimited {
@@ -415,18 +419,25 @@ fn messages_in(body: &Value) -> Vec<String> {
     found
 }
 
-/// The delay before the request may be sent again, if the response limits the rate of requests.
-/// `before` is the number of such responses to the same request so far.
-fn rate_limit(response: &HttpResponse, messages: &[String], before: u32) -> Option<Duration> {
+/// The delay before the request may be sent again, if the response with this status limits the rate
+/// of requests. `header` looks up a header by its name in lower case, `before` is the number of such
+/// responses to the same request so far, and `now` is the time since the epoch.
+fn rate_limit<'h>(
+    status: u16,
+    header: impl Fn(&str) -> Option<&'h str>,
+    messages: &[String],
+    before: u32,
+    now: Duration,
+) -> Option<Duration> {
     let mentions = |text: &str| {
         let is_about = |message: &String| message.to_lowercase().contains(text);
         messages.iter().any(is_about)
     };
-    let is_used_up = response.header("x-ratelimit-remaining") == Some("0");
-    let is_limit = match response.status {
+    let is_used_up = header("x-ratelimit-remaining") == Some("0");
+    let is_limit = match status {
         429 => true,
         403 => {
-            response.header("retry-after").is_some()
+            header("retry-after").is_some()
                 || is_used_up
                 || mentions("rate limit")
                 || mentions("abuse")
@@ -438,18 +449,14 @@ fn rate_limit(response: &HttpResponse, messages: &[String], before: u32) -> Opti
         return None;
     }
 
-    let reset = response
-        .header("x-ratelimit-reset")
-        .or_else(|| response.header("ratelimit-reset"));
+    let stated = header("retry-after").and_then(|value| retry_after(value, UNIX_EPOCH + now));
+    let reset = header("x-ratelimit-reset").or_else(|| header("ratelimit-reset"));
     let until_reset = reset
-        .filter(|_| is_used_up || response.status == 429)
+        .filter(|_| is_used_up || status == 429)
         .and_then(|reset| reset.trim().parse().ok())
-        .map(|reset| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            Duration::from_secs(reset).saturating_sub(now.unwrap_or_default())
-        });
+        .map(|reset| Duration::from_secs(reset).saturating_sub(now));
     let growing = UNSTATED_DELAY * 2u32.saturating_pow(before);
-    Some(response.retry_after().or(until_reset).unwrap_or(growing))
+    Some(stated.or(until_reset).unwrap_or(growing))
 }
 
 /// Whether the host is that of the API of a service of GitHub, rather than of a server of its own.
@@ -505,6 +512,45 @@ mod tests {
             (json!([]), &[]),
         ] {
             assert_eq!(messages_in(&body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn delay_of_a_rate_limit_is_read_from_headers_or_grows() {
+        let delay = |status, headers: &[(&str, &'static str)], message: &str, before| {
+            let header = |name: &str| {
+                let found = headers.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| *value)
+            };
+            let now = Duration::from_secs(1000);
+            rate_limit(status, header, &[message.to_owned()], before, now)
+                .map(|delay| delay.as_secs())
+        };
+        let used_up = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1030"),
+        ];
+        for (status, headers, message, before, expected) in [
+            (429, &[("retry-after", "7")][..], "", 0, Some(7)),
+            (429, &[("ratelimit-reset", "1005")], "", 0, Some(5)),
+            (429, &[], "Retry later", 0, Some(60)),
+            (403, &used_up, "", 0, Some(30)),
+            (403, &[("retry-after", "9")], "", 0, Some(9)),
+            (
+                403,
+                &[],
+                "You have exceeded a secondary rate limit",
+                1,
+                Some(120),
+            ),
+            (403, &[], "Resource not accessible", 0, None),
+            (403, &[("x-ratelimit-reset", "1030")], "Forbidden", 0, None),
+            (422, &[], "was submitted too quickly", 0, Some(10)),
+            (422, &[], "already exists", 0, None),
+            (500, &used_up, "", 0, None),
+        ] {
+            let found = delay(status, headers, message, before);
+            assert_eq!(found, expected, "{status} {headers:?} {message}");
         }
     }
 

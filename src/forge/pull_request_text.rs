@@ -298,7 +298,8 @@ mod tests {
             for line in text.lines() {
                 prop_assert!(!line.trim_start().starts_with('/'), "{}", line);
             }
-            let generated = text.lines().filter(|line| line.starts_with("| `") || line.starts_with("- `"));
+            let (_, lists) = text.split_once("| project |").unwrap();
+            let generated = lists.lines().filter(|line| line.starts_with("| `") || line.starts_with("- `"));
             for line in generated {
                 let outside: String = line.split('`').step_by(2).collect();
                 prop_assert!(!outside.contains(['@', '#', '!', '<']), "{}", line);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::human::MAX_CHANGES;
-use super::sync_branches::branches;
+use super::sync_branches::{branches, proposal};
 use super::{ErrorReport, ago};
 use crate::config::Direction;
 use crate::object::ObjectId;
@@ -70,6 +70,7 @@ pub(crate) fn page(
         sync_branches: (!outcome.remote.sync_branches.is_empty())
             .then(|| branches(outcome).as_deref().map(text))
             .flatten(),
+        pull_requests: outcome.pull_requests.iter().map(proposal).collect(),
         tip: outcome.remote.before.map(Id),
         generated: Moment::new(now, now),
         recorded: outcome.recorded.map(|time| Moment::new(time, now)),
@@ -95,6 +96,8 @@ struct Page {
     tip: Option<Id>,
     /// The sync branches, if there are any.
     sync_branches: Option<String>,
+    /// A line for each open pull request.
+    pull_requests: Vec<String>,
     generated: Moment,
     /// The time of the recorded state, if the plan was compared with that.
     recorded: Option<Moment>,

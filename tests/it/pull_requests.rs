@@ -499,6 +499,12 @@ fn status_shows_open_pull_requests_and_writes_nothing() {
             .find(|line| line.starts_with("pull request 1 open"));
         let line = line.unwrap_or_else(|| panic!("{}", output.stdout));
         assert!(line.contains("since 2026-11-26T11:00:00Z"), "{line}");
+        let page = hosted.run(&["status", "--all", "--html", "-"], &[]).code(0);
+        assert!(
+            page.stdout.contains("pull request 1 open: https://"),
+            "{}",
+            page.stdout
+        );
         hosted.only_read();
 
         hosted.forge.close(1);
@@ -651,4 +657,39 @@ fn doctor_checks_auto_merge() {
     let output = hosted.run(&["doctor"], &settings).code(0);
     let line = "pull requests: `acme/codex` on GitHub does not allow auto-merge";
     assert!(output.stdout.contains(line), "{}", output.stdout);
+}
+
+/// A server that takes five references per push, and 50 projects with a branch each.
+#[test]
+fn branches_beyond_the_limit_of_a_push_are_all_proposed() {
+    let config = "  workspace: { members: ['services/*'] }\n";
+    let world = World::builder().config(config).projects(&[]).build();
+    for number in 0..50 {
+        let file = format!("ws/services/p{number:02}/README.md");
+        world.sandbox.write(&file, "a");
+    }
+    let hook = "n=$(wc -l); test $n -le 5 || { echo 'Pushes can not update more than 5 branches or tags' >&2; exit 1; }";
+    world.codex.hook("pre-receive", hook);
+    let hosted = Hosted::with(Kind::GitLab, world);
+    let variables = [
+        ("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}"),
+        ("FRACTARY_CODEX_PUSH__MAX_REFS", "5"),
+    ];
+    let output = hosted.run(&["sync", "--all", "--json"], &variables).code(0);
+    let document = output.json();
+    assert_eq!(
+        (&document["totals"]["proposed"], &document["attempts"]),
+        (&50.into(), &10.into())
+    );
+    assert_eq!(hosted.forge.pulls().len(), 50);
+    let requests = hosted.forge.take_requests();
+    let opened = requests
+        .iter()
+        .filter(|request| request.starts_with("POST "));
+    assert_eq!((requests.len(), opened.count()), (100, 50));
+
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    let requests = hosted.forge.take_requests();
+    assert_eq!(requests.len(), 50);
+    assert!(requests.iter().all(|request| request.starts_with("GET ")));
 }

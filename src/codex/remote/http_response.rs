@@ -20,7 +20,7 @@ pub(in crate::codex) fn is_rate_limit<'h>(
 }
 
 /// The delay in a `Retry-After` header: seconds, or the time until a date.
-pub(in crate::codex) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

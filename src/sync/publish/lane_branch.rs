@@ -8,7 +8,7 @@ use super::proposals::{LaneProposal, ProposalRun, names};
 use crate::config::AutoMerge;
 use crate::forge::ForgeError;
 use crate::forge::pull_request::{
-    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState,
+    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, TextLimits,
 };
 use crate::forge::pull_request_text::{self as text, MarkerRecord, record_in};
 use crate::object::ObjectId;
@@ -90,8 +90,15 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             .run
             .proposals
             .of_lane(self.request, self.session, self.number)?;
-        if let Some(open) = found.iter().find(|one| one.state == PullRequestState::Open) {
-            return self.update(open.clone(), tip).map(Some);
+        if let Some(open) = found.iter().find(|one| is_open(one)) {
+            // A person may have edited or closed it during the push.
+            let current = match self.is_pushed {
+                true => self.forge()?.read(open.number)?,
+                false => open.clone(),
+            };
+            if is_open(&current) {
+                return self.update(current, tip).map(Some);
+            }
         }
 
         let newest = found.first();
@@ -170,10 +177,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 // Another run has opened it at the same moment.
                 Opened::Exists => {
                     let found = self.forge()?.find(&branch, &base)?;
-                    let open = found
-                        .into_iter()
-                        .find(|one| one.state == PullRequestState::Open);
-                    if let Some(open) = open {
+                    if let Some(open) = found.into_iter().find(is_open) {
                         return self.update(open, tip).map(Some);
                     }
                     self.wait(&mut delay, || not_shown(&branch, tip))?;
@@ -195,30 +199,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         }
         let limits = self.forge()?.limits();
         let text = self.text()?;
-        let record = record_in(&open.body);
-        let new_title = text::fit_title(text.title(), limits);
-        // A title that a person has changed is kept.
-        let old_title = open
-            .title
-            .trim_start_matches("Draft: ")
-            .trim_start_matches("WIP: ");
-        let prefix = &open.title[..open.title.len() - old_title.len()];
-        let is_own = record.is_some_and(|one| one.title == text::title_digest(old_title));
-        let title = if is_own {
-            format!("{prefix}{new_title}")
-        } else {
-            open.title.clone()
-        };
-        let record = MarkerRecord {
-            contents: self.contents,
-            title: match (is_own, record) {
-                (false, Some(record)) => record.title,
-                _ => text::title_digest(&new_title),
-            },
-        };
-        let room = limits.body.saturating_sub(text::length_outside(&open.body));
-        let block = text::block(&text.body(None), record, room);
-        let body = text::with_block(&open.body, &block);
+        let (title, body) = self.new_texts(&open, &text, limits);
 
         let mut current = open;
         let is_changed = title != current.title || body != current.body;
@@ -230,6 +211,39 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             self.enable_auto_merge(settings, &current, tip);
         }
         Ok(self.proposal(&current, tip, ProposalState::Updated))
+    }
+
+    /// The title and the body of an open pull request after an update. The texts of people are kept.
+    fn new_texts(
+        &self,
+        open: &PullRequest,
+        text: &ProposalText,
+        limits: TextLimits,
+    ) -> (String, String) {
+        let recorded = record_in(&open.body);
+        let without_prefix = open
+            .title
+            .trim_start_matches("Draft: ")
+            .trim_start_matches("WIP: ");
+        let prefix = &open.title[..open.title.len() - without_prefix.len()];
+        let is_own = recorded.is_some_and(|one| one.title == text::title_digest(without_prefix));
+
+        let new_title = text::fit_title(text.title(), limits);
+        let record = MarkerRecord {
+            contents: self.contents,
+            title: match recorded {
+                Some(recorded) if !is_own => recorded.title,
+                _ => text::title_digest(&new_title),
+            },
+        };
+        let room = limits.body.saturating_sub(text::length_outside(&open.body));
+        let block = text::block(&text.body(None), record, room);
+        let title = if is_own {
+            format!("{prefix}{new_title}")
+        } else {
+            open.title.clone()
+        };
+        (title, text::with_block(&open.body, &block))
     }
 
     /// Waits until the forge shows `tip` as the head of the pull request.
@@ -336,6 +350,10 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             projects: names(self.request, &self.run.lanes[self.number]),
         })
     }
+}
+
+fn is_open(pull_request: &PullRequest) -> bool {
+    pull_request.state == PullRequestState::Open
 }
 
 fn not_shown(what: &str, tip: ObjectId) -> ForgeError {

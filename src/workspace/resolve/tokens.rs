@@ -292,3 +292,67 @@ pub(super) fn allow_insecure(
     with_default(allowed, "remote.allow_insecure")
         && (is_user_or_run || (has_token && !tokens.has_users))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn api_of_a_host_is_on_its_server_or_that_of_github() {
+        for (api, remote, expected) in [
+            ("https://api.github.com", "https://github.com/a/b.git", true),
+            ("https://api.github.com", "git@github.com:a/b.git", true),
+            ("https://api.acme.ghe.com", "https://acme.ghe.com/a/b", true),
+            ("https://api.github.com", "https://acme.ghe.com/a/b", false),
+            ("https://api.acme.ghe.com", "https://github.com/a/b", false),
+            ("http://api.github.com", "https://github.com/a/b", false),
+            (
+                "https://api.github.com:8443",
+                "https://github.com/a/b",
+                false,
+            ),
+            (
+                "https://api.git.acme.com",
+                "https://git.acme.com/a/b",
+                false,
+            ),
+            (
+                "https://git.acme.com/api/v4",
+                "https://git.acme.com/a/b",
+                true,
+            ),
+            (
+                "https://git.acme.com/api/v4",
+                "ssh://git@git.acme.com:2222/a/b",
+                true,
+            ),
+            (
+                "https://git.acme.com:8443/api/v4",
+                "ssh://git@git.acme.com/a/b",
+                false,
+            ),
+            (
+                "https://git.acme.com:8443/api/v4",
+                "https://git.acme.com/a/b",
+                false,
+            ),
+            (
+                "http://git.acme.com/api/v4",
+                "https://git.acme.com/a/b",
+                false,
+            ),
+            (
+                "https://git.acme.com.evil.com/api/v4",
+                "https://git.acme.com/a/b",
+                false,
+            ),
+            ("https://git.acme.com/api/v4", "/srv/codex.git", false),
+        ] {
+            let parse = |text| RemoteUrl::parse(text, Path::new("/")).unwrap();
+            let found = is_api_of_host(&parse(api), &parse(remote));
+            assert_eq!(found, expected, "{api} {remote}");
+        }
+    }
+}

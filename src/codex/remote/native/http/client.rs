@@ -5,7 +5,6 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use rustls::ClientConfig;
 
@@ -16,7 +15,7 @@ use super::{check_settings, trust};
 use crate::codex::git_config::Settings;
 use crate::codex::remote::context::RemoteContext;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
-use crate::codex::remote::http_response::retry_after;
+pub(crate) use crate::codex::remote::http_response::retry_after;
 use crate::codex::remote::native::address::Address;
 use crate::codex::remote::native::carrier::RequestBody;
 use crate::codex::remote::native::failure::Failure;
@@ -69,11 +68,6 @@ impl HttpResponse {
     /// The first value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
-    }
-
-    /// The delay in the header `Retry-After`.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.header("retry-after")?, SystemTime::now())
     }
 }
 
