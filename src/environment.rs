@@ -4,6 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+/// The variables with the token of a job on GitHub, in the order of precedence. They reach the run
+/// also from the `.env` file of a workspace.
+pub(crate) const JOB_TOKENS: [&str; 2] = ["GITHUB_TOKEN", "GH_TOKEN"];
+
 /// The variable that sets the time of commits and reports, for reproducible results.
 pub const SOURCE_DATE: &str = "SOURCE_DATE_EPOCH";
 

@@ -26,10 +26,9 @@ impl TokenHost {
         if !url.is_http() {
             return None;
         }
-        let default = if url.is_plain_http() { 80 } else { 443 };
         Some(Self {
             name: normalized(url.host()?),
-            port: Some(url.port().unwrap_or(default)),
+            port: url.port_or_default(),
         })
     }
 

@@ -198,6 +198,11 @@ impl RemoteUrl {
         self.url()?.port
     }
 
+    /// The port of connections to the URL: the given one, or else the default of the scheme.
+    pub(crate) fn port_or_default(&self) -> Option<u16> {
+        self.url()?.port_or_default()
+    }
+
     /// The host, with the port if the URL has one; for a local remote, the path.
     pub fn host_or_path(&self) -> String {
         match (self.host(), self.port()) {
@@ -211,8 +216,7 @@ impl RemoteUrl {
     /// one is one for the other.
     pub fn has_origin_of(&self, other: &Self) -> bool {
         let origin = |url: &Url| {
-            let port = url.port.or_else(|| url.scheme.default_port());
-            (url.scheme.clone(), url.host.clone(), port)
+            (url.scheme.clone(), url.host.clone(), url.port_or_default())
         };
         match (self.url(), other.url()) {
             (Some(one), Some(other)) => origin(one) == origin(other),

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::configuration::Configuration;
+use super::layers::Candidate;
 use super::location::{LayerKind, Origin};
 use super::problem::{Problem, did_you_mean};
 use super::schema::{self, Shape};
@@ -139,38 +140,11 @@ impl Configuration {
         let list = (1..path.len()).find(is_list).unwrap_or(path.len());
         let (list, element) = path.split_at(list);
 
-        let is_map = schema::shape(list) == Some(Shape::Map);
+        let candidates = self.explained_candidates(list);
         let combined = is_combined(list);
-        let mut candidates = self.layers.candidates(list);
-        // The keys of a map for all projects are explained one by one.
-        let is_project_sync = list.len() > 2 && list[0] == "projects" && list[2] == "sync";
-        candidates.retain(|candidate| candidate.is_of_project || !(is_map && is_project_sync));
-        let is_filled = |node: &Node| node.elements().next().is_some();
-        let combines = combined && candidates.iter().any(|one| is_filled(one.node));
-
-        let given: Vec<Given> = candidates
-            .iter()
-            .enumerate()
-            .filter_map(|(number, candidate)| {
-                let node = candidate.node.get(element)?;
-                Some(Given {
-                    layer: candidate.layer,
-                    origin: node.at.clone(),
-                    value: masked(path, node),
-                    counts: if combines {
-                        is_filled(candidate.node)
-                    } else {
-                        number == 0
-                    },
-                })
-            })
-            .collect();
+        let given = given_values(path, element, &candidates, combined);
         let value = if combined && element.is_empty() && !given.is_empty() {
-            let lists = given
-                .iter()
-                .rev()
-                .filter_map(|given| given.value.as_array());
-            Some(Value::Array(lists.flatten().cloned().collect()))
+            Some(combined_value(&given))
         } else {
             let in_effect = given.iter().find(|given| given.counts);
             in_effect.map(|given| given.value.clone())
@@ -182,6 +156,55 @@ impl Configuration {
             given,
         }
     }
+
+    /// The candidates for the key at `path`. The keys of a map for all projects are explained one
+    /// by one, so such a map is not a candidate for the map of a project.
+    fn explained_candidates(&self, path: &[String]) -> Vec<Candidate<'_>> {
+        let is_map = schema::shape(path) == Some(Shape::Map);
+        let is_project_sync = path.len() > 2 && path[0] == "projects" && path[2] == "sync";
+        let mut candidates = self.layers.candidates(path);
+        candidates.retain(|candidate| candidate.is_of_project || !(is_map && is_project_sync));
+        candidates
+    }
+}
+
+/// The values that the candidates give to the key at `path`, which is the element `element` of the
+/// candidates. If their lists are combined, each with elements counts; otherwise only the first
+/// candidate counts.
+fn given_values(
+    path: &[String],
+    element: &[String],
+    candidates: &[Candidate<'_>],
+    combined: bool,
+) -> Vec<Given> {
+    let is_filled = |node: &Node| node.elements().next().is_some();
+    let combines = combined && candidates.iter().any(|one| is_filled(one.node));
+    candidates
+        .iter()
+        .enumerate()
+        .filter_map(|(number, candidate)| {
+            let node = candidate.node.get(element)?;
+            Some(Given {
+                layer: candidate.layer,
+                origin: node.at.clone(),
+                value: masked(path, node),
+                counts: if combines {
+                    is_filled(candidate.node)
+                } else {
+                    number == 0
+                },
+            })
+        })
+        .collect()
+}
+
+/// The elements of all lists, those of the lowest layer first.
+fn combined_value(given: &[Given]) -> Value {
+    let lists = given
+        .iter()
+        .rev()
+        .filter_map(|given| given.value.as_array());
+    Value::Array(lists.flatten().cloned().collect())
 }
 
 /// The error for a key that does not exist: `key` as it was given, and `shown` in a message.

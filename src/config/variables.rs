@@ -9,7 +9,7 @@ use super::dotenv;
 use super::location::{LayerKind, Location, Origin};
 use super::problem::{self, Problem};
 use super::schema;
-use crate::environment::Environment;
+use crate::environment::{Environment, JOB_TOKENS};
 use crate::paths::FRACTARY_DIR;
 
 /// The prefix of this program's variables.
@@ -33,9 +33,6 @@ const NOT_KEYS: [&str; 4] = [CONFIG, ENV, LOG, SAFE_DIRECTORY];
 /// Variables that are only read from the environment of the process. The workspace's file must
 /// neither choose the workspace nor declare itself safe.
 const PROCESS_ONLY: [&str; 3] = [CONFIG, LOG, SAFE_DIRECTORY];
-
-/// Tokens, which reach the run also from the `.env` file.
-const TOKENS: [&str; 2] = ["GITHUB_TOKEN", "GH_TOKEN"];
 
 /// Other variables of the process that a run reads.
 const OTHERS: [&str; 6] = [
@@ -130,7 +127,7 @@ impl Variables {
     /// neither git's behaviour nor the host of a token.
     pub(crate) fn of_run(&self) -> Environment {
         let reaches_run = |name: &str| {
-            !self.from_file.contains(name) || name.starts_with(PREFIX) || TOKENS.contains(&name)
+            !self.from_file.contains(name) || name.starts_with(PREFIX) || JOB_TOKENS.contains(&name)
         };
         self.all
             .iter()
@@ -151,8 +148,9 @@ impl Variables {
 /// Reports variables that a run would read and that are not UTF-8 text, so that none of them counts
 /// as not set.
 pub(super) fn check_encoding(environment: &Environment, cwd: &Path, problems: &mut Vec<Problem>) {
-    let is_read =
-        |name: &str| name.starts_with(PREFIX) || TOKENS.contains(&name) || OTHERS.contains(&name);
+    let is_read = |name: &str| {
+        name.starts_with(PREFIX) || JOB_TOKENS.contains(&name) || OTHERS.contains(&name)
+    };
 
     for name in environment.unreadable().filter(|name| is_read(name)) {
         let location = Location::Variable {

@@ -113,7 +113,7 @@ fn ac_004_a_dry_run_counts_exactly_and_touches_nothing() {
 }
 
 #[test]
-fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
+fn ac_005_from_codex_pulls_the_files_of_the_older_tools_patterns() {
     let sandbox = Sandbox::new();
     let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
     let names = (0..197).map(|n| format!("project-{n}"));
@@ -192,7 +192,7 @@ fn ac_005_from_codex_brings_what_the_older_tools_patterns_say() {
 }
 
 #[test]
-fn ac_006_missing_credentials_clone_and_push_failures_are_told_with_a_cure() {
+fn ac_006_missing_credentials_clone_and_push_failures_are_reported_with_a_hint() {
     let (sandbox, codex) = two_projects();
     codex.commit(&[("100644", "README.md", "the codex")], &[]);
     let server = HttpServer::start(&sandbox.path(""), Some("somebody:secret"));

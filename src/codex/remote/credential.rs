@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, JOB_TOKENS};
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
 use crate::url::{RemoteUrl, percent_encoded};
@@ -87,12 +87,18 @@ pub(crate) fn credential(remote: &Remote, environment: &Environment) -> Option<C
     if let Some(token) = &remote.repository_token {
         return Some(with_token(token, "`remotes`"));
     }
+    let (token, variable) = job_token(remote, environment)?;
+    Some(with_token(&token, variable))
+}
+
+/// The token of a job on GitHub, and the name of its variable. `None` if the remote is elsewhere.
+fn job_token(remote: &Remote, environment: &Environment) -> Option<(Secret, &'static str)> {
     if !is_github(remote, environment) {
         return None;
     }
-    let from_variable =
-        |name: &'static str| Some(with_token(&Secret::new(environment.get(name)?), name));
-    from_variable("GITHUB_TOKEN").or_else(|| from_variable("GH_TOKEN"))
+    JOB_TOKENS
+        .into_iter()
+        .find_map(|name| Some((Secret::new(environment.get(name)?), name)))
 }
 
 /// Returns the token of `remote` for the API of the server that hosts it, also if the remote itself
@@ -107,14 +113,7 @@ pub(crate) fn api_token(remote: &Remote, environment: &Environment) -> Option<Se
             }
         });
     }
-    let of_job = || {
-        if !is_github(remote, environment) {
-            return None;
-        }
-        let variables = ["GITHUB_TOKEN", "GH_TOKEN"];
-        let found = variables.iter().find_map(|name| environment.get(name));
-        found.map(Secret::new)
-    };
+    let of_job = || job_token(remote, environment).map(|(token, _)| token);
     remote.token.clone().or_else(of_job)
 }
 

@@ -191,7 +191,7 @@ fn a_default_exclude_of_a_literal_segment_is_found() {
 }
 
 #[test]
-fn bad_patterns_are_all_told() {
+fn all_invalid_patterns_are_reported() {
     let patterns = ClaimPatterns {
         include: vec![
             "!docs".into(),

@@ -368,7 +368,8 @@ impl GitProcess {
         };
         let limit = self.context.remote.timeout.connect.min(PROBE_LIMIT);
         let ask = || -> io::Result<bool> {
-            let place = (host.trim_matches(['[', ']']), url.port().unwrap_or(443));
+            let port = url.port_or_default().ok_or(io::ErrorKind::NotFound)?;
+            let place = (host.trim_matches(['[', ']']), port);
             let address = place.to_socket_addrs()?.next();
             let address = address.ok_or(io::ErrorKind::NotFound)?;
             let mut stream = TcpStream::connect_timeout(&address, limit)?;
@@ -514,9 +515,8 @@ impl GitProcess {
 
 /// Whether a connection was made to the host of `url` itself.
 fn is_at(url: &RemoteUrl, host: &str, port: u16) -> bool {
-    let default = if url.is_plain_http() { 80 } else { 443 };
     let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
-    url.host().is_some_and(|own| bare(own) == bare(host)) && url.port().unwrap_or(default) == port
+    url.host().is_some_and(|own| bare(own) == bare(host)) && url.port_or_default() == Some(port)
 }
 
 /// The reason for which `git` cannot be used: it is missing or too old. `None` if it can.
