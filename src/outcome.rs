@@ -110,7 +110,7 @@ pub struct SyncBranch {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Proposal {
-    /// The address of its page; `None` if there is none, or if the forge did not confirm it.
+    /// The address of its page; `None` without a pull request, or if the forge did not confirm it.
     pub url: Option<String>,
     /// Its number; `None` like the address.
     pub number: Option<u64>,
@@ -118,7 +118,7 @@ pub struct Proposal {
     pub branch: String,
     /// The tip of the sync branch.
     pub head: ObjectId,
-    /// What the run did.
+    /// The action of the run.
     pub state: ProposalState,
     /// The time when it was opened, in RFC 3339 format.
     pub created: Option<String>,
@@ -126,7 +126,7 @@ pub struct Proposal {
     pub projects: Vec<ProjectName>,
 }
 
-/// What a run did with a pull request.
+/// The action of a run on a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

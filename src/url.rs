@@ -215,9 +215,7 @@ impl RemoteUrl {
     /// Whether both are reached over the same scheme at the same host and port: a credential for
     /// one is one for the other.
     pub fn has_origin_of(&self, other: &Self) -> bool {
-        let origin = |url: &Url| {
-            (url.scheme.clone(), url.host.clone(), url.port_or_default())
-        };
+        let origin = |url: &Url| (url.scheme.clone(), url.host.clone(), url.port_or_default());
         match (self.url(), other.url()) {
             (Some(one), Some(other)) => origin(one) == origin(other),
             _ => false,

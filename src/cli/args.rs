@@ -346,7 +346,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) retries: Option<u32>,
-    /// Where to push: to the codex's branch, or to a sync branch for a review [env:
+    /// Push to the codex's branch, or to a sync branch for a review [env:
     /// FRACTARY_CODEX_PUSH__MODE]
     #[arg(long, value_name = "MODE", value_parser = ["direct", "branch", "pull-request"])]
     #[arg(help_heading = "Configuration", hide_short_help = true)]

@@ -533,7 +533,7 @@ impl ForkSearch<'_> {
     }
 }
 
-/// Where two histories parted, as far as the clone has them.
+/// The fork of two histories, as far as the clone has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fork {
     /// The nearest commit that both histories contain.

@@ -290,7 +290,7 @@ pub(crate) struct RawPush {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
     pub retries: Option<u32>,
-    /// Where commits are pushed to: the branch of the codex, or a sync branch that is reviewed and
+    /// The destination of commits: the branch of the codex, or a sync branch that is reviewed and
     /// merged on the server.
     pub mode: Option<PushMode>,
     /// The sync branch. `{workspace}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}` are replaced.

@@ -66,7 +66,7 @@ pub(crate) fn open(
     })
 }
 
-/// The token for the API; `None` if there is none that may be sent there.
+/// The token for the API; `None` without a token that may be sent there.
 fn token(workspace: &Workspace, environment: &Environment) -> Option<Secret> {
     let settings = &workspace.forge;
     let of_remote = || {

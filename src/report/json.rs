@@ -102,7 +102,7 @@ pub(crate) struct PullRequestDocument {
     pub branch: String,
     /// The tip of the sync branch.
     pub head: String,
-    /// What the run did with it.
+    /// The action of the run.
     pub state: ProposalState,
     /// The time when it was opened, in RFC 3339 format.
     pub created: Option<String>,

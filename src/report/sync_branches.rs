@@ -17,8 +17,8 @@ pub(super) fn branches(outcome: &SyncOutcome) -> Option<String> {
     })
 }
 
-/// The last line of a run with sync branches: what was pushed to them, or why nothing was. `None` if
-/// the run failed, because the error explains it.
+/// The last line of a run with sync branches: the pushed commits, or the reason why none was pushed.
+/// `None` if the run failed, because the error explains it.
 pub(super) fn destination(outcome: &SyncOutcome, style: Style) -> Option<String> {
     let remote = &outcome.remote;
     let base = format!("`{}`", shown(remote.branch.as_deref()?));
@@ -59,7 +59,7 @@ pub(super) fn destination(outcome: &SyncOutcome, style: Style) -> Option<String>
     }
 }
 
-/// What was pushed. `base` names the branch of the codex.
+/// The pushed commits and their branches. `base` names the branch of the codex.
 fn pushed(outcome: &SyncOutcome, base: &str) -> String {
     let url = &outcome.remote.url;
     let commits = outcome

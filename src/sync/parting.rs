@@ -82,7 +82,7 @@ impl<'s> PartingSearch<'s> {
             commit.is_some_and(|commit| !is_of_sync(&commit))
         };
         let foreign = |fork: &Option<ForkOf<'_>>| match fork {
-            // Without trailers, the commits of a sync cannot be told from others.
+            // Without trailers, the commits of a sync cannot be distinguished from others.
             Some(of) if self.request.workspace.commit.trailers => {
                 let own = of.fork.own.iter().copied();
                 own.filter(is_foreign).collect()

@@ -39,7 +39,7 @@ pub struct Workspace {
     pub(crate) push_branches: PushBranches,
     /// The greatest number of branches in one push; `None` for as many as the server allows.
     pub(crate) max_refs: Option<NonZeroUsize>,
-    /// What happens to the other projects if the server rejects some.
+    /// The treatment of the other projects if the server rejects some.
     pub(crate) on_declined: OnDeclined,
     /// Whether the clone of the codex is temporary or persistent.
     pub(crate) clone: CloneStrategy,

@@ -133,9 +133,9 @@ pub(crate) fn overlap(path: &BStr, others: &Changes) -> Overlap {
     }
 }
 
-/// The differences of the merged tree from that of `theirs`, where both branches have made these
-/// changes since they parted. If both have changed a path, theirs is kept, unless `is_ours` says
-/// that the path is ours.
+/// The differences of the merged tree from that of `theirs`. `ours` and `theirs` are the changes of
+/// the two branches since they parted. If both have changed a path, theirs is kept, unless `is_ours`
+/// returns true for the path.
 pub(crate) fn merged(ours: &Changes, theirs: &Changes, is_ours: impl Fn(&BStr) -> bool) -> Changes {
     let is_kept = |(path, edit): &(&BString, &Edit)| match overlap(path.as_bstr(), theirs) {
         Overlap::None => true,

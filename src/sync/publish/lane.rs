@@ -42,7 +42,7 @@ pub(super) enum LaneProgress {
     Failed(SyncError),
 }
 
-/// What precedes the next round of a lane.
+/// The step that precedes the next round of a lane.
 pub(super) enum NextRound {
     /// Nothing: the tips are known.
     Plan,

@@ -159,7 +159,7 @@ fn land(
         if request.atomic && run.is_any_held_up() {
             return Err(SyncError::Atomic);
         }
-        // What precedes the commits on a sync branch is only known after a fetch.
+        // The commits that precede ours on a sync branch are only known after a fetch.
         if session.store.is_none() && (!request.dry_run || session.has_sync_branches) {
             session.fetch_to_push(request)?;
             continue;
