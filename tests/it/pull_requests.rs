@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::forge::{FORGE_TOKEN, Forge, Kind, Merge, Reaction, Response};
-use crate::support::{Output, TOKEN, World};
+use crate::support::{Output, TOKEN, World, wait_until};
 
 const BRANCH: &str = "codex-sync/ws";
 
@@ -135,6 +135,57 @@ fn pull_request_is_opened_and_updated_on_every_forge() {
         let ancestry = ["merge-base", "--is-ancestor", &tip, BRANCH];
         hosted.world.codex.git(&ancestry);
     }
+}
+
+/// [`Hosted::run`] asserts that no stream has the token.
+#[test]
+fn logs_show_the_requests_without_the_token() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let output = hosted.run(&["-vv", "sync", "--all"], &[]).code(0);
+        assert!(output.stderr.contains("api request"), "{}", output.stderr);
+
+        let echo = format!("the token {FORGE_TOKEN} is not valid");
+        let refusal = Reaction::Respond(Response::refusal(401, &echo));
+        hosted.forge.fail("GET", "", refusal, 1);
+        let output = hosted.run(&["-vv", "sync", "--all"], &[]).code(4);
+        assert!(
+            output.stderr.contains("the token *** is not valid"),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn signal_while_the_forge_lags_leaves_a_pushed_branch() {
+    let hosted = Hosted::new(Kind::Gitea);
+    hosted.sync(0);
+    hosted.forge.take_requests();
+    hosted.forge.lag(usize::MAX);
+    hosted.write("changed");
+    let mut command = hosted.world.command(&["sync", "--all", "--json"]);
+    command.envs(hosted.forge.variables());
+    let child = hosted.world.sandbox.spawn(command);
+    wait_until("the forge is asked for the pull request", || {
+        let requests = hosted.forge.requests();
+        let is_read = |target: &str| target.ends_with("/pulls/1");
+        requests
+            .iter()
+            .filter(|request| is_read(&request.target))
+            .count()
+            > 2
+    });
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let document = hosted.world.sandbox.ended(child).code(143).json();
+    assert_eq!(
+        (state(&document), &document["pushed"]),
+        ("pushed-only", &true.into())
+    );
+
+    hosted.forge.lag(0);
+    assert_eq!(state(&hosted.sync(0)), "unchanged");
 }
 
 #[test]
