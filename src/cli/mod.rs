@@ -4,9 +4,9 @@
 mod args;
 mod command_error;
 mod commands;
+mod context;
 mod error_report;
 mod exit;
-mod load;
 mod signals;
 mod terminal;
 mod usage;
@@ -21,7 +21,7 @@ use crate::environment::Environment;
 use crate::event::Event;
 use args::{Cli, Command, ConfigCommand};
 use command_error::CommandError;
-use load::Context;
+use context::Context;
 use terminal::Terminal;
 
 /// Runs the program with the arguments and the environment of the process.

@@ -14,8 +14,8 @@ use crate::cache::{
 };
 use crate::cli::args::{CacheArgs, CacheCommand};
 use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::cli::load::Context;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
 use crate::text::pluralize;

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 use super::finish;
 use crate::cli::args::Cli;
 use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::cli::load::Context;
 use crate::paths::shown;
 
 /// Prints a completion script for `shell`, and returns the exit status.

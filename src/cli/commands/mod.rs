@@ -17,8 +17,8 @@ use std::path::Path;
 
 use super::args::Format;
 use super::command_error::CommandError;
+use super::context::Context;
 use super::exit;
-use super::load::Context;
 use crate::platform;
 use crate::report::json::{self, SyncDocument};
 use crate::report::ndjson::{Line, ResultTag, line};

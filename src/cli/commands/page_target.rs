@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::write_whole;
 use crate::cli::args::Format;
 use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::cli::load::Context;
 use crate::paths::shown;
 use crate::platform;
 

@@ -9,7 +9,7 @@ use super::{finish, to_json};
 use crate::cache::selected::unmatched_at_last_pull;
 use crate::cli::args::DocumentArgs;
 use crate::cli::command_error::CommandError;
-use crate::cli::load::Context;
+use crate::cli::context::Context;
 use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;

@@ -9,7 +9,7 @@ use super::document_text;
 use super::page_target::PageTarget;
 use crate::cli::args::Format;
 use crate::cli::command_error::CommandError;
-use crate::cli::load::Context;
+use crate::cli::context::Context;
 use crate::cli::{error_report, exit};
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};

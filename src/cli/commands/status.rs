@@ -5,7 +5,7 @@ use super::page_target::PageTarget;
 use super::run_output::RunOutput;
 use crate::cli::args::StatusArgs;
 use crate::cli::command_error::CommandError;
-use crate::cli::load::Context;
+use crate::cli::context::Context;
 use crate::outcome::SyncOutcome;
 use crate::sync::{self, SyncRequest, history};
 use crate::workspace::select;

@@ -3,7 +3,7 @@
 use super::run_output::RunOutput;
 use crate::cli::args::SyncArgs;
 use crate::cli::command_error::CommandError;
-use crate::cli::load::Context;
+use crate::cli::context::Context;
 use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
 use crate::paths::escaped;
