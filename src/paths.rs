@@ -2,6 +2,7 @@
 //!
 //! Names are bytes, as in git. They are escaped only when they are shown.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -141,13 +142,7 @@ const MODULES_ON_NTFS: [&[u8]; 5] = [
 /// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces,
 /// ignorable code points.
 fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
-    let visible: Vec<u8> = segment
-        .chars()
-        .filter(
-            |c| !matches!(*c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'),
-        )
-        .flat_map(|c| c.to_string().into_bytes())
-        .collect();
+    let visible = without_ignorable(segment);
     // On NTFS, the text after `:` names a stream of the same file, and `\\` separates names.
     visible.split(|b| *b == b'\\').any(|part| {
         let part = part.split(|b| *b == b':').next().unwrap_or(part);
@@ -155,6 +150,18 @@ fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
         part.eq_ignore_ascii_case(name)
             || short.iter().any(|short| part.eq_ignore_ascii_case(short))
     })
+}
+
+/// The name without the code points that HFS+ ignores. This is computed for each name of each path,
+/// so a name in ASCII, which has none, is not copied.
+fn without_ignorable(name: &[u8]) -> Cow<'_, [u8]> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+
+    let is_ignorable = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let visible = name.chars().filter(|c| !is_ignorable(*c));
+    Cow::Owned(visible.collect::<String>().into_bytes())
 }
 
 /// An absolute path with its links resolved, whether or not it exists: a link to a missing file is

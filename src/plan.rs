@@ -236,10 +236,12 @@ impl<'p> Comparison<'p> {
     fn compare(&mut self, path: &BString, entry: Entry) {
         let project = self.project;
         let source = self.snapshot.files.get(path);
-        let can_be_published = entry.mode != Mode::Directory && is_publishable(path);
-        let is_claimed = source.is_some() || (can_be_published && project.claims.owns(path));
+        // Only looked at without a source: most entries have one, and the check costs more than the
+        // rest of the comparison.
+        let is_claimed =
+            source.is_some() || (can_be_published(path, entry) && project.claims.owns(path));
         if !is_claimed {
-            self.compare_unclaimed(path, entry, can_be_published);
+            self.compare_unclaimed(path, entry);
             return;
         }
 
@@ -268,9 +270,11 @@ impl<'p> Comparison<'p> {
     }
 
     /// Prunes an entry of the codex that the project does not claim, or keeps it.
-    fn compare_unclaimed(&mut self, path: &BString, entry: Entry, can_be_published: bool) {
+    fn compare_unclaimed(&mut self, path: &BString, entry: Entry) {
         let project = self.project;
-        let is_pruned = can_be_published && project.prune && !project.claims.is_excluded_path(path);
+        let is_pruned = project.prune
+            && can_be_published(path, entry)
+            && !project.claims.is_excluded_path(path);
         if is_pruned {
             self.pruned += 1;
             self.change(path, Op::Deleted);
@@ -331,10 +335,10 @@ impl<'p> Comparison<'p> {
     }
 }
 
-/// Whether a source file can be published to this path.
-fn is_publishable(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/')
-        .all(|segment| check_segment(segment).is_ok())
+/// Whether a source file could have been published as this entry of the codex.
+fn can_be_published(path: &[u8], entry: Entry) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/');
+    entry.mode != Mode::Directory && segments.all(|segment| check_segment(segment).is_ok())
 }
 
 /// The entry that obstructs a file at `path`: a file in the place of a directory above it, or a

@@ -1,7 +1,7 @@
 //! The boundary of a walk: the project's root, without the paths that are never published.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,9 @@ pub(super) struct Boundary {
     root: PathBuf,
     /// The paths of the deny list that are below the root.
     denied: HashSet<PathBuf>,
+    /// The last names of these paths. A name is faster to find than a path, and few entries have one
+    /// of them.
+    denied_names: HashSet<OsString>,
     list: Arc<DenyList>,
     /// The symlinks to directories that were followed, and their targets, resolved.
     followed: Mutex<HashMap<PathBuf, PathBuf>>,
@@ -33,10 +36,15 @@ impl Boundary {
     /// The boundary of a project whose resolved root is `root`.
     pub(super) fn new(project: &Project, root: &Path) -> Self {
         let list = project.scan.deny_list.clone();
+        let denied: HashSet<PathBuf> = list.below(root).cloned().collect();
 
         Self {
             root: root.to_owned(),
-            denied: list.below(root).cloned().collect(),
+            denied_names: denied
+                .iter()
+                .filter_map(|path| Some(path.file_name()?.to_owned()))
+                .collect(),
+            denied,
             list,
             followed: Mutex::default(),
         }
@@ -45,7 +53,10 @@ impl Boundary {
     /// Whether exactly this resolved path is on the deny list. A walk does not enter such a path,
     /// so paths below it need no check.
     pub(super) fn denies(&self, path: &Path, is_directory: bool) -> bool {
-        self.denied.contains(path)
+        let has_denied_name = path
+            .file_name()
+            .is_some_and(|name| self.denied_names.contains(name));
+        (has_denied_name && self.denied.contains(path))
             || (is_directory && self.list.roots.contains(path))
             || self.is_private(path)
     }
@@ -99,15 +110,19 @@ impl Boundary {
     /// Whether a path is a configuration file with secrets, also a backup copy that an editor made
     /// of one, or the cache or state of another workspace.
     fn is_private(&self, path: &Path) -> bool {
-        if OWN_DIRECTORIES.iter().any(|own| path.ends_with(own)) {
-            return true;
-        }
         let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return false;
         };
-        let is_fractary_dir = directory.file_name() == Some(OsStr::new(FRACTARY_DIR))
-            || self.list.fractary_dirs.contains(directory);
-        is_fractary_dir && is_private_name(name)
+        // The name is compared first, because few entries have such a name.
+        let is_own = |own: &&str| Path::new(own).file_name() == Some(name) && path.ends_with(own);
+        if OWN_DIRECTORIES.iter().any(is_own) {
+            return true;
+        }
+        let is_fractary_dir = || {
+            directory.file_name() == Some(OsStr::new(FRACTARY_DIR))
+                || self.list.fractary_dirs.contains(directory)
+        };
+        is_private_name(name) && is_fractary_dir()
     }
 
     fn followed(&self) -> MutexGuard<'_, HashMap<PathBuf, PathBuf>> {

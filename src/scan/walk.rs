@@ -322,9 +322,12 @@ fn io_error(error: &ignore::Error) -> io::Error {
     }
 }
 
-/// The path of an entry below `root`.
+/// The path of an entry below `root`. The walker reports each entry with the same bytes of the root
+/// before it, so that the components need not be compared.
 fn below(root: &Path, path: &Path) -> BString {
-    bytes_of(path.strip_prefix(root).unwrap_or(path)).into()
+    let path = bytes_of(path);
+    let below = path.strip_prefix(bytes_of(root)).unwrap_or(path);
+    below.strip_prefix(b"/").unwrap_or(below).into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -86,11 +86,13 @@ pub(crate) struct DenyList {
 /// configuration, a backup copy that an editor made of it, or the files of variables. File systems
 /// may ignore case, so the rule does too.
 pub(crate) fn is_private_name(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes().to_ascii_lowercase();
-    name == b"env"
-        || name
-            .trim_start_with(|c| matches!(c, '.' | '#' | '~'))
-            .starts_with(b"config.local.")
+    const LOCAL: &[u8] = b"config.local.";
+    let name = name.as_encoded_bytes();
+    let after_marks = name.trim_start_with(|c| matches!(c, '.' | '#' | '~'));
+    name.eq_ignore_ascii_case(b"env")
+        || after_marks
+            .get(..LOCAL.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(LOCAL))
 }
 
 impl DenyList {
