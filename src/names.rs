@@ -1,5 +1,5 @@
 //! The rules for names: of projects, as used in commits, in `projects/NAME/` and on the command
-//! line, and of branches.
+//! line, of branches, and of repositories on a forge.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,9 +62,32 @@ pub fn is_branch_name(text: &str) -> bool {
         && gix_validate::reference::name(reference.as_str().into()).is_ok()
 }
 
+/// Whether `name` is the name of a repository on a forge: an owner, whose groups can be nested, and a
+/// name. All characters can be in a path of the forge's API.
+pub(crate) fn is_repository_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let segments: Vec<_> = name.split('/').collect();
+    segments.len() >= 2
+        && segments.iter().all(|segment| {
+            !segment.is_empty() && !matches!(*segment, "." | "..") && segment.chars().all(allowed)
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn name_of_a_repository_has_an_owner() {
+        for good in ["acme/codex", "group/sub/codex.acme.com", "a_b/c-d"] {
+            assert!(is_repository_name(good), "{good}");
+        }
+        for bad in [
+            "codex", "acme/", "/codex", "a/../b", "a/b?c", "a//b", "a/b c",
+        ] {
+            assert!(!is_repository_name(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn name_is_a_single_path_segment() {

@@ -12,6 +12,7 @@ use super::error::ForgeError;
 use super::place::{ForgeKind, ForgePlace};
 use crate::config::ForgeChoice;
 use crate::environment::Environment;
+use crate::names::is_repository_name;
 use crate::url::RemoteUrl;
 use crate::workspace::Workspace;
 
@@ -176,25 +177,30 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
 }
 
 /// The name of the repository on the forge: `forge.repository`, else the path of the remote's URL,
-/// else `{organization}/{codex_repo}`.
+/// else `{organization}/{codex_repo}`. `None` if a path of the API cannot contain it.
 fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
     if let Some(configured) = &workspace.forge.repository {
         return Some(configured.clone());
     }
-    if let Some(path) = workspace.remote.url.repository_path() {
-        let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let count = match kind {
-            // Groups nest to any depth. A server below a path needs `forge.repository`.
-            ForgeKind::GitLab => segments.len(),
-            ForgeKind::GitHub | ForgeKind::Gitea => 2,
-        };
-        if segments.len() >= 2 {
-            return Some(segments[segments.len() - count..].join("/"));
-        }
-    }
-    let organization = workspace.organization.as_ref()?;
-    let name = workspace.codex_repo.as_ref()?;
-    Some(format!("{organization}/{name}"))
+    let of_workspace = || {
+        let organization = workspace.organization.as_ref()?;
+        let name = workspace.codex_repo.as_ref()?;
+        Some(format!("{organization}/{name}"))
+    };
+    let name = repository_of(&workspace.remote.url, kind).or_else(of_workspace)?;
+    is_repository_name(&name).then_some(name)
+}
+
+/// The name of the repository in the path of a URL; `None` if the path has less than two segments.
+fn repository_of(url: &RemoteUrl, kind: ForgeKind) -> Option<String> {
+    let path = url.repository_path()?;
+    let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let count = match kind {
+        // Groups nest to any depth. A server below a path needs `forge.repository`.
+        ForgeKind::GitLab => segments.len(),
+        ForgeKind::GitHub | ForgeKind::Gitea => 2,
+    };
+    (segments.len() >= 2).then(|| segments[segments.len() - count..].join("/"))
 }
 
 #[cfg(test)]

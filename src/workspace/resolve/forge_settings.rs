@@ -7,6 +7,7 @@ use super::findings::Findings;
 use super::tokens;
 use crate::config::layers::with_default;
 use crate::config::{Configuration, Problem};
+use crate::names::is_repository_name;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
 use crate::workspace::settings::ForgeSettings;
@@ -23,7 +24,7 @@ pub(super) fn resolve(
         .as_ref()
         .and_then(|text| api(configuration, text, findings));
     let repository = raw.repository.clone().filter(|name| {
-        let is_valid = is_repository(name);
+        let is_valid = is_repository_name(name);
         if !is_valid {
             let message = format!(
                 "`forge.repository`: `{}` is not the name of a repository",
@@ -60,31 +61,4 @@ fn api(configuration: &Configuration, text: &str, findings: &mut Findings) -> Op
         findings.error(problem.maybe_at(configuration.origin_of(&["forge", "api"])));
     }
     url
-}
-
-/// Whether `name` has at least two segments that a path of the API can contain.
-fn is_repository(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let segments: Vec<_> = name.split('/').collect();
-    segments.len() >= 2
-        && segments.iter().all(|segment| {
-            !segment.is_empty() && !matches!(*segment, "." | "..") && segment.chars().all(allowed)
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn name_of_a_repository_has_an_owner() {
-        for good in ["acme/codex", "group/sub/codex.acme.com", "a_b/c-d"] {
-            assert!(is_repository(good), "{good}");
-        }
-        for bad in [
-            "codex", "acme/", "/codex", "a/../b", "a/b?c", "a//b", "a/b c",
-        ] {
-            assert!(!is_repository(bad), "{bad}");
-        }
-    }
 }
