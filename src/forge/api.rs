@@ -27,6 +27,8 @@ use crate::workspace::Workspace;
 const LONGEST_DELAY: Duration = Duration::from_secs(120);
 /// The delay if a rate limit has none: GitHub asks for at least one minute.
 const UNSTATED_DELAY: Duration = Duration::from_secs(60);
+/// The shortest delay until the time that a rate limit names, which has passed if the clocks differ.
+const SHORTEST_RESET: Duration = Duration::from_secs(1);
 /// The delay after GitHub's `was submitted too quickly`.
 const TOO_QUICK_DELAY: Duration = Duration::from_secs(10);
 /// The maximum number of repetitions of one request.
@@ -219,7 +221,8 @@ impl Api {
 
     /// Reads a response as a value of the type that the API documents.
     pub(super) fn parsed<T: DeserializeOwned>(&self, body: Value) -> Result<T, ForgeError> {
-        serde_json::from_value(body).map_err(|error| self.unexpected(error.to_string()))
+        serde_json::from_value(body)
+            .map_err(|error| self.unexpected(self.shown(&error.to_string())))
     }
 
     pub(super) fn unexpected(&self, detail: impl Into<String>) -> ForgeError {
@@ -377,10 +380,12 @@ impl Api {
         shown
     }
 
-    /// A text of the server as it may be printed.
+    /// A text of the server as it may be printed. The token is masked before the text is cut, because
+    /// a part of it would not be recognized.
     fn shown(&self, text: &str) -> String {
-        let short: String = text.chars().take(MOST_SHOWN).collect();
-        escaped(self.client.redacted(&short).as_bytes()).to_string()
+        let masked = self.client.redacted(text);
+        let short: String = masked.chars().take(MOST_SHOWN).collect();
+        escaped(short.as_bytes()).to_string()
     }
 }
 
@@ -454,7 +459,11 @@ fn rate_limit<'h>(
     let until_reset = reset
         .filter(|_| is_used_up || status == 429)
         .and_then(|reset| reset.trim().parse().ok())
-        .map(|reset| Duration::from_secs(reset).saturating_sub(now));
+        .map(|reset| {
+            Duration::from_secs(reset)
+                .saturating_sub(now)
+                .max(SHORTEST_RESET)
+        });
     let growing = UNSTATED_DELAY * 2u32.saturating_pow(before);
     Some(stated.or(until_reset).unwrap_or(growing))
 }
@@ -558,6 +567,7 @@ mod tests {
     fn another_page_is_recognized() {
         assert!(has_next(
             "<https://h/x?page=2>; rel=\"next\", <https://h/x?page=9>; rel=\"last\""
+            (429, &[("ratelimit-reset", "900")], "", 0, Some(1)),
         ));
         assert!(has_next("<https://h/x?a=1,2>; title=\"a\"; rel=next"));
         assert!(!has_next("<https://h/next>; rel=\"prev\""));
