@@ -96,7 +96,7 @@ impl Api {
     ) -> Result<Self, ForgeError> {
         let url = &place.api;
         let is_exposed = url.is_plain_http() && !url.is_loopback();
-        if authorization.is_some() && is_exposed && !workspace.remote.allow_insecure {
+        if authorization.is_some() && is_exposed && !workspace.forge.allow_insecure {
             return Err(ForgeError::Insecure {
                 url: url.to_string(),
             });

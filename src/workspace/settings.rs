@@ -155,6 +155,8 @@ pub(crate) struct ForgeSettings {
     pub token: Option<Secret>,
     /// Whether the tokens of the remote may be sent to the API.
     pub takes_remote_token: bool,
+    /// Whether a token may be sent to the API over plain http to another machine.
+    pub allow_insecure: bool,
     /// Descriptions of the tokens that may not be sent to the API.
     pub unused_tokens: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! The API of the forge: who may use it, where its token goes, and the errors that a user can meet.
 
+use std::process::Command;
+
 use crate::support::forge::{FORGE_TOKEN, Forge, Kind, Reaction, Response};
 use crate::support::{TOKEN, World};
 
@@ -12,6 +14,18 @@ impl World {
     fn examine_forge(&self, forge: &Forge, variables: &[(&str, &str)]) -> [String; 3] {
         let mut command = self.command(&["doctor", "--json"]);
         command.envs(forge.variables());
+        self.examine_with(command, variables)
+    }
+
+    /// The same without a token among the variables of the run.
+    fn examine_without_token(&self, forge: &Forge, variables: &[(&str, &str)]) -> [String; 3] {
+        let mut command = self.command(&["doctor", "--json"]);
+        command.envs(forge.variables());
+        command.env_remove("FRACTARY_CODEX_FORGE__TOKEN");
+        self.examine_with(command, variables)
+    }
+
+    fn examine_with(&self, mut command: Command, variables: &[(&str, &str)]) -> [String; 3] {
         command.envs(variables.iter().copied());
         let output = self.sandbox.finish(command);
         for stream in [&output.stdout, &output.stderr] {
@@ -138,6 +152,124 @@ fn response_that_repeats_the_token_does_not_show_it() {
     let echo = Response::refusal(403, &format!("token {FORGE_TOKEN}\u{1b}[2J is read only"));
     forge.fail("GET", "/repos", Reaction::Respond(echo), 1);
     world.forge_shows(&forge, &[], "failed", "forbidden", "token ***");
+
+    // The message is cut in the middle of the token.
+    let long = format!("{}{FORGE_TOKEN}", "x".repeat(490));
+    let echo = Response::refusal(403, &long);
+    forge.fail("GET", "/repos", Reaction::Respond(echo), 1);
+    let [.., check] = world.examine_forge(&forge, &[]);
+    assert!(!check.contains(&FORGE_TOKEN[..6]), "{check}");
+    assert!(check.contains("xxx***"), "{check}");
+
+    // The message about a document of another form quotes it.
+    let other = Response::json(200, &serde_json::json!({ "permissions": FORGE_TOKEN }));
+    forge.fail("GET", "/repos", Reaction::Respond(other), 1);
+    world.forge_shows(&forge, &[], "failed", "unexpected-response", "***");
+}
+
+/// The token in the file of the user has the host that the file names.
+#[test]
+fn token_of_the_user_is_only_for_its_host() {
+    for (host, verdict, kind, text) in [
+        ("127.0.0.1", "ok", "ok", "may write to `acme/codex`"),
+        (
+            "git.acme.com",
+            "failed",
+            "no-credentials",
+            "is only for `git.acme.com`",
+        ),
+    ] {
+        let world = World::builder().server(None).build();
+        let forge = world.forge(Kind::Gitea);
+        let user = format!(
+            "codex: {{ forge: {{ token: {FORGE_TOKEN} }}, remote: {{ token_host: {host} }} }}\n"
+        );
+        world
+            .sandbox
+            .write("home/.config/fractary/config.yaml", user);
+        let found = world.examine_without_token(&forge, &[]);
+        assert_eq!((found[0].as_str(), found[1].as_str()), (verdict, kind));
+        assert!(found[2].contains(text), "{}", found[2]);
+        assert_eq!(forge.requests().is_empty(), kind != "ok");
+    }
+}
+
+#[test]
+fn workspace_cannot_allow_plain_http_for_the_api_token_of_the_user() {
+    let world = World::behind_http();
+    let forge = world.forge(Kind::Gitea);
+    let user = format!(
+        "codex: {{ forge: {{ token: {FORGE_TOKEN} }}, remote: {{ token_host: 127.0.0.1 }} }}\n"
+    );
+    world
+        .sandbox
+        .write("home/.config/fractary/config.yaml", user);
+    let local = format!("codex: {{ remote: {{ token: {TOKEN}, allow_insecure: true }} }}\n");
+    world.sandbox.write("ws/.fractary/config.local.yaml", local);
+    let exposed = ("FRACTARY_CODEX_FORGE__API", "http://git.invalid/api/v1");
+    let found = world.examine_without_token(&forge, &[exposed]);
+    assert_eq!(
+        (found[0].as_str(), found[1].as_str()),
+        ("failed", "insecure"),
+        "{}",
+        found[2]
+    );
+
+    // Allowed by the run, it gets as far as the name that has no address.
+    let allowed = ("FRACTARY_CODEX_REMOTE__ALLOW_INSECURE", "true");
+    let found = world.examine_without_token(&forge, &[exposed, allowed]);
+    assert!(
+        found[2].contains("could not resolve host `git.invalid`"),
+        "{}",
+        found[2]
+    );
+}
+
+#[test]
+fn token_of_the_job_is_only_for_the_server_of_the_job() {
+    let world = World::builder().server(None).build();
+    let forge = world.forge(Kind::GitHub);
+    let own = world.server().url("");
+    for (server, verdict, kind) in [
+        (own.trim_end_matches('/'), "ok", "ok"),
+        ("https://git.acme.com", "failed", "no-credentials"),
+    ] {
+        let variables = [("GITHUB_TOKEN", FORGE_TOKEN), ("GITHUB_SERVER_URL", server)];
+        let found = world.examine_without_token(&forge, &variables);
+        assert_eq!(
+            (found[0].as_str(), found[1].as_str()),
+            (verdict, kind),
+            "{}",
+            found[2]
+        );
+    }
+}
+
+/// The path of the remote's URL would lead to another document of the API.
+#[test]
+fn path_that_is_not_the_name_of_a_repository_is_not_requested() {
+    let world = World::new();
+    let forge = world.forge(Kind::Gitea);
+    let url = "git@git.acme.com:acme/codex?admin.git";
+    let local = format!(
+        "url.{}.insteadOf",
+        world.sandbox.path("codex.git").display()
+    );
+    let variables = [
+        ("FRACTARY_CODEX_FORGE__REPOSITORY", ""),
+        ("FRACTARY_CODEX_REMOTE__URL", url),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", local.as_str()),
+        ("GIT_CONFIG_VALUE_0", url),
+    ];
+    world.forge_shows(
+        &forge,
+        &variables,
+        "failed",
+        "not-found",
+        "name of the repository",
+    );
+    assert!(forge.requests().is_empty());
 }
 
 #[test]

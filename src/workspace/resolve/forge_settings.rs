@@ -10,12 +10,12 @@ use crate::config::{Configuration, Problem};
 use crate::names::is_repository_name;
 use crate::paths::escaped;
 use crate::url::RemoteUrl;
-use crate::workspace::settings::ForgeSettings;
+use crate::workspace::settings::{ForgeSettings, Remote};
 
-/// Resolves the forge of the codex at `url`.
+/// Resolves the forge that hosts `remote`.
 pub(super) fn resolve(
     configuration: &Configuration,
-    url: &RemoteUrl,
+    remote: &Remote,
     findings: &mut Findings,
 ) -> ForgeSettings {
     let raw = &configuration.raw.forge;
@@ -38,11 +38,12 @@ pub(super) fn resolve(
         }
         is_valid
     });
-    let tokens = tokens::for_forge(configuration, url, api.as_ref(), findings);
+    let tokens = tokens::for_forge(configuration, &remote.url, api.as_ref(), findings);
     ForgeSettings {
         kind: with_default(raw.kind, "forge.kind"),
         api,
         repository,
+        allow_insecure: tokens::allow_insecure_api(configuration, &tokens, remote),
         token: tokens.own,
         takes_remote_token: tokens.takes_remote_token,
         unused_tokens: tokens.unused,

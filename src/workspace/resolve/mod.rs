@@ -101,7 +101,7 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         organization: raw.organization.clone(),
         codex_repo: raw.codex_repo.clone(),
         environment: configuration.environment_name.clone(),
-        forge: forge_settings::resolve(configuration, &remote.url, &mut findings),
+        forge: forge_settings::resolve(configuration, &remote, &mut findings),
         pull_request: pull_requests::resolve(configuration, &mut findings),
         remote,
         projects,

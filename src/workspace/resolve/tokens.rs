@@ -11,6 +11,7 @@ use crate::config::{Configuration, LayerKind, Origin, Problem};
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
 use crate::url::RemoteUrl;
+use crate::workspace::settings::Remote;
 
 /// The tokens that may be sent to the remote.
 #[derive(Default)]
@@ -194,6 +195,8 @@ pub(super) struct ForgeTokens {
     pub(super) takes_remote_token: bool,
     /// Descriptions of tokens that may not be sent to the API.
     pub(super) unused: Vec<String>,
+    /// Whether `own` comes from the user's own file.
+    is_users: bool,
 }
 
 /// Chooses the tokens for the API of the forge that hosts the remote at `url`. `api` is the value of
@@ -248,6 +251,7 @@ pub(super) fn for_forge(
             return tokens;
         }
     }
+    tokens.is_users = authority == Authority::User;
     tokens.own = token.as_text().map(Secret::new);
     tokens
 }
@@ -284,13 +288,34 @@ pub(super) fn allow_insecure(
     tokens: &Tokens,
     url: &RemoteUrl,
 ) -> bool {
+    let has_token =
+        tokens.of_remote.is_some() || tokens.of_repository.is_some() || url.credentials().is_some();
+    allows_insecure(configuration, has_token && !tokens.has_users)
+}
+
+/// Whether a token may be sent over plain http to the API of the forge that hosts `remote`. The rule
+/// for the remote counts here for the token that is sent to the API.
+pub(super) fn allow_insecure_api(
+    configuration: &Configuration,
+    tokens: &ForgeTokens,
+    remote: &Remote,
+) -> bool {
+    let can_workspace_allow = if tokens.own.is_some() {
+        !tokens.is_users
+    } else {
+        // Without a token of its own, a remote over ssh has the token of the job at most.
+        remote.allow_insecure && (remote.url.is_http() || remote.token.is_some())
+    };
+    allows_insecure(configuration, can_workspace_allow)
+}
+
+/// Whether `remote.allow_insecure` is set by the user or the run, or by a workspace that can allow
+/// it for this token.
+fn allows_insecure(configuration: &Configuration, can_workspace_allow: bool) -> bool {
     let allowed = configuration.raw.remote.allow_insecure;
     let origin = configuration.origin_of(&["remote", "allow_insecure"]);
     let is_user_or_run = origin.is_some_and(|at| at.source.authority().is_user_or_run());
-    let has_token =
-        tokens.of_remote.is_some() || tokens.of_repository.is_some() || url.credentials().is_some();
-    with_default(allowed, "remote.allow_insecure")
-        && (is_user_or_run || (has_token && !tokens.has_users))
+    with_default(allowed, "remote.allow_insecure") && (is_user_or_run || can_workspace_allow)
 }
 
 #[cfg(test)]
