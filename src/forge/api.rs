@@ -33,10 +33,12 @@ const SHORTEST_RESET: Duration = Duration::from_secs(1);
 const TOO_QUICK_DELAY: Duration = Duration::from_secs(10);
 /// The maximum number of repetitions of one request.
 const MOST_REPEATS: u32 = 3;
+/// The maximum number of waits for a server that still processes a push: about 15 seconds.
+const MOST_WAITS: u32 = 5;
 /// The interval between two requests that write, which GitHub asks for.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
-/// The maximum number of pages that are read.
-const MOST_PAGES: u32 = 50;
+/// The maximum number of pages of a list, in case a server always names another page.
+const MOST_PAGES: u32 = 1000;
 /// The maximum number of characters of a server's message.
 const MOST_SHOWN: usize = 500;
 
@@ -80,9 +82,17 @@ pub(super) struct Api {
 
 /// A successful response.
 pub(super) struct ApiAnswer {
+    pub(super) status: u16,
     pub(super) body: Value,
     /// Whether the server has another page.
     has_next: bool,
+}
+
+/// One page of a list.
+pub(super) struct ListPage<T> {
+    pub(super) entries: Vec<T>,
+    /// Whether the server has another page.
+    pub(super) has_next: bool,
 }
 
 impl Api {
@@ -171,25 +181,39 @@ impl Api {
         Ok(messages.iter().map(|text| self.shown(text)).collect())
     }
 
-    /// Reads the pages of a list, until one of them makes `is_enough` return `true`. `target` has a
-    /// query already.
+    /// Reads all pages of a list. `target` has a query already.
     pub(super) fn pages<T: DeserializeOwned>(
         &mut self,
         action: &'static str,
         target: &str,
-        is_enough: impl Fn(&T) -> bool,
     ) -> Result<Vec<T>, ForgeError> {
         let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let answer = self.get(action, &format!("{target}&page={page}"))?;
-            let entries: Vec<T> = self.parsed(answer.body)?;
-            let ends = !answer.has_next || entries.is_empty() || entries.iter().any(&is_enough);
-            all.extend(entries);
-            if ends {
+        for number in 1.. {
+            let page = self.page(action, target, number)?;
+            all.extend(page.entries);
+            if !page.has_next {
                 break;
             }
         }
         Ok(all)
+    }
+
+    /// Reads one page of a list; the first one has number 1. `target` has a query already.
+    pub(super) fn page<T: DeserializeOwned>(
+        &mut self,
+        action: &'static str,
+        target: &str,
+        number: u32,
+    ) -> Result<ListPage<T>, ForgeError> {
+        if number > MOST_PAGES {
+            return Err(self.unexpected(format!("a list has more than {MOST_PAGES} pages")));
+        }
+        let answer = self.get(action, &format!("{target}&page={number}"))?;
+        let entries: Vec<T> = self.parsed(answer.body)?;
+        Ok(ListPage {
+            has_next: answer.has_next && !entries.is_empty(),
+            entries,
+        })
     }
 
     /// The host of the API, for messages.
@@ -200,7 +224,7 @@ impl Api {
     /// Waits between two attempts of a request that the server cannot process yet. Returns `false`
     /// after the last attempt.
     pub(super) fn wait_for_server(&self, attempt: u32) -> Result<bool, ForgeError> {
-        if attempt >= MOST_REPEATS {
+        if attempt >= MOST_WAITS {
             return Ok(false);
         }
         self.interrupt.wait(self.delay * 2u32.pow(attempt))?;
@@ -332,6 +356,7 @@ impl Api {
             serde_json::from_slice(&response.body).map_err(|_| self.unexpected("it is not JSON"))?
         };
         Ok(ApiAnswer {
+            status: response.status,
             body,
             has_next: response.header("link").is_some_and(has_next),
         })
@@ -542,6 +567,7 @@ mod tests {
         for (status, headers, message, before, expected) in [
             (429, &[("retry-after", "7")][..], "", 0, Some(7)),
             (429, &[("ratelimit-reset", "1005")], "", 0, Some(5)),
+            (429, &[("ratelimit-reset", "900")], "", 0, Some(1)),
             (429, &[], "Retry later", 0, Some(60)),
             (403, &used_up, "", 0, Some(30)),
             (403, &[("retry-after", "9")], "", 0, Some(9)),
@@ -567,7 +593,6 @@ mod tests {
     fn another_page_is_recognized() {
         assert!(has_next(
             "<https://h/x?page=2>; rel=\"next\", <https://h/x?page=9>; rel=\"last\""
-            (429, &[("ratelimit-reset", "900")], "", 0, Some(1)),
         ));
         assert!(has_next("<https://h/x?a=1,2>; title=\"a\"; rel=next"));
         assert!(!has_next("<https://h/next>; rel=\"prev\""));

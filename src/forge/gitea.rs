@@ -1,16 +1,20 @@
 //! Gitea and Forgejo.
+//!
+//! The lists of pull requests have no filter for the branch. They are read once per run, as far as
+//! a branch needs them.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::{Api, ListPage};
 use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    teams_and_users,
+    changed_texts, teams_and_users,
 };
 use crate::object::ObjectId;
+use crate::url::percent_encoded;
 
 /// The default maximum number of entries of a page.
 const PAGE: u32 = 50;
@@ -19,6 +23,37 @@ const PAGE: u32 = 50;
 pub(super) struct Gitea {
     api: Api,
     repository: String,
+    /// The pull requests that are open, and those that are not.
+    lists: [PullList; 2],
+    /// The labels of the repository and of its organization; `None` before they were read.
+    labels: Option<Vec<GiteaLabel>>,
+}
+
+/// The pages of a list of pull requests that were read.
+struct PullList {
+    /// The value of the parameter `state`.
+    state: &'static str,
+    pulls: Vec<GiteaPull>,
+    /// The number of the next page; `None` after the last one.
+    next: Option<u32>,
+}
+
+impl PullList {
+    fn new(state: &'static str) -> Self {
+        Self {
+            state,
+            pulls: Vec::new(),
+            next: Some(1),
+        }
+    }
+
+    /// The pull requests from `branch` to `base` on the pages so far, the newest first.
+    fn of(&self, branch: &str, base: &str) -> Vec<PullRequest> {
+        let pulls = self.pulls.iter().filter(|pull| pull.is_of(branch, base));
+        let mut found: Vec<_> = pulls.cloned().map(PullRequest::from).collect();
+        found.sort_by_key(|pull| std::cmp::Reverse(pull.number));
+        found
+    }
 }
 
 #[derive(Deserialize)]
@@ -41,7 +76,7 @@ struct GiteaPermissions {
     push: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct GiteaPull {
     number: u64,
     html_url: String,
@@ -57,7 +92,7 @@ struct GiteaPull {
     base: GiteaPullBranch,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct GiteaPullBranch {
     /// The name of the branch, also after it was deleted.
     label: String,
@@ -69,6 +104,16 @@ struct GiteaPullBranch {
 struct GiteaLabel {
     id: u64,
     name: String,
+}
+
+#[derive(Deserialize)]
+struct GiteaBranch {
+    #[serde(default)]
+    protected: bool,
+    #[serde(default)]
+    required_approvals: u64,
+    #[serde(default)]
+    enable_status_check: bool,
 }
 
 impl From<GiteaPull> for PullRequest {
@@ -85,6 +130,7 @@ impl From<GiteaPull> for PullRequest {
             head: ObjectId::from_hex(&pull.head.sha),
             title: pull.title,
             body: pull.body.unwrap_or_default(),
+            base: pull.base.label,
             created: pull.created_at,
             is_draft: pull.draft,
             graphql_id: String::new(),
@@ -103,7 +149,12 @@ impl GiteaPull {
 
 impl Gitea {
     pub(super) fn new(api: Api, repository: String) -> Self {
-        Self { api, repository }
+        Self {
+            api,
+            repository,
+            lists: new_lists(),
+            labels: None,
+        }
     }
 
     /// The target of a document about the repository.
@@ -115,19 +166,37 @@ impl Gitea {
         self.api.parsed::<GiteaPull>(body).map(PullRequest::from)
     }
 
-    /// Reads the labels of the repository and of the organization, if the owner is one.
-    fn labels(&mut self) -> Result<Vec<GiteaLabel>, ForgeError> {
+    /// The labels of the repository and of the organization, if the owner is one.
+    fn labels(&mut self) -> Result<&[GiteaLabel], ForgeError> {
+        let labels = match self.labels.take() {
+            Some(labels) => labels,
+            None => self.read_labels()?,
+        };
+        Ok(self.labels.insert(labels))
+    }
+
+    fn read_labels(&mut self) -> Result<Vec<GiteaLabel>, ForgeError> {
         let target = self.target(&format!("/labels?limit={PAGE}"));
-        let mut labels = self.api.pages("list the labels", &target, |_| false)?;
+        let mut labels = self.api.pages("list the labels", &target)?;
         let owner = self.repository.split('/').next().unwrap_or_default();
         let target = format!("/orgs/{owner}/labels?limit={PAGE}");
-        match self.api.pages("list the labels", &target, |_| false) {
+        match self.api.pages("list the labels", &target) {
             Ok(more) => labels.extend(more),
             // The owner is a user, or the token has no right to read the organization.
             Err(error) if error.refusal().is_some_and(|one| one.status < 500) => {}
             Err(error) => return Err(error),
         }
         Ok(labels)
+    }
+
+    /// Whether a merge into `base` waits for checks or approvals. Otherwise, the server may merge at
+    /// once.
+    fn waits_before_merge(&mut self, base: &str) -> Result<bool, ForgeError> {
+        let name = percent_encoded(base.as_bytes(), b"-._~/");
+        let target = self.target(&format!("/branches/{name}"));
+        let answer = self.api.get("show the branch", &target)?;
+        let branch: GiteaBranch = self.api.parsed(answer.body)?;
+        Ok(branch.protected && (branch.enable_status_check || branch.required_approvals > 0))
     }
 
     fn post_reviewers(
@@ -142,6 +211,11 @@ impl Gitea {
             .write("POST", "request the reviews", &target, &body)?;
         Ok(())
     }
+}
+
+/// The lists of pull requests before any page was read.
+fn new_lists() -> [PullList; 2] {
+    [PullList::new("open"), PullList::new("closed")]
 }
 
 impl Forge for Gitea {
@@ -167,23 +241,28 @@ impl Forge for Gitea {
         TextLimits {
             title: 255,
             body: 65_536,
+            executes_commands: false,
         }
     }
 
-    /// There is no filter for the branch, and the document of a branch's pull request has no defined
-    /// order: the lists are read instead.
+    /// The document of a branch's pull request has no defined order: the lists are read instead.
     fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        for state in ["open", "closed"] {
+        for index in 0..self.lists.len() {
+            let state = self.lists[index].state;
             let target = self.target(&format!("/pulls?state={state}&limit={PAGE}"));
-            let mut pulls: Vec<GiteaPull> =
-                self.api
-                    .pages("list the pull requests", &target, |pull: &GiteaPull| {
-                        pull.is_of(branch, base)
-                    })?;
-            pulls.retain(|pull| pull.is_of(branch, base));
-            if !pulls.is_empty() {
-                pulls.sort_by_key(|pull| std::cmp::Reverse(pull.number));
-                return Ok(pulls.into_iter().map(PullRequest::from).collect());
+            loop {
+                let list = &mut self.lists[index];
+                let found = list.of(branch, base);
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                let Some(number) = list.next else {
+                    break;
+                };
+                let page: ListPage<GiteaPull> =
+                    self.api.page("list the pull requests", &target, number)?;
+                list.pulls.extend(page.entries);
+                list.next = page.has_next.then_some(number + 1);
             }
         }
         Ok(Vec::new())
@@ -209,27 +288,33 @@ impl Forge for Gitea {
             .write("POST", "open the pull request", &target, &body)
         {
             Ok(answer) => self.pull_request(answer.body).map(Opened::New),
-            Err(error) => match error.refusal().map(|refusal| refusal.status) {
-                Some(409) => Ok(Opened::Exists),
-                Some(404) => Ok(Opened::NotVisible(error)),
-                _ => Err(error),
-            },
+            // The lists were read before that pull request was opened.
+            Err(error) if error.refusal().is_some_and(|one| one.status == 409) => {
+                self.lists = new_lists();
+                Ok(Opened::Exists)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError> {
-        let target = self.target(&format!("/pulls/{number}"));
-        let body = json!({ "title": title, "body": body });
+    fn update(
+        &mut self,
+        current: &PullRequest,
+        title: &str,
+        body: &str,
+    ) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{}", current.number));
+        let changes = changed_texts(current, title, ("body", body));
         let answer = self
             .api
-            .write("PATCH", "update the pull request", &target, &body)?;
+            .write("PATCH", "update the pull request", &target, &changes)?;
         self.pull_request(answer.body)
     }
 
     fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
-        let known = self.labels()?;
         let mut ids = Vec::new();
         let mut unknown = None;
+        let known = self.labels()?;
         for label in labels {
             match known.iter().find(|one| one.name == *label) {
                 Some(known) => ids.push(known.id),
@@ -276,6 +361,12 @@ impl Forge for Gitea {
         head: ObjectId,
         method: MergeMethod,
     ) -> Result<(), ForgeError> {
+        if !self.waits_before_merge(&pull_request.base)? {
+            let reason = "the base branch requires neither checks nor approvals: the server would merge at once";
+            return Err(ForgeError::NoAutoMerge {
+                reason: reason.to_owned(),
+            });
+        }
         let target = self.target(&format!("/pulls/{}/merge", pull_request.number));
         let body = json!({
             "Do": method.name(),
@@ -285,6 +376,12 @@ impl Forge for Gitea {
         let mut attempt = 0;
         loop {
             match self.api.write("POST", "enable auto-merge", &target, &body) {
+                // The requirements were met already.
+                Ok(answer) if answer.status == 200 => {
+                    return Err(ForgeError::NoAutoMerge {
+                        reason: "the server has merged the pull request at once".to_owned(),
+                    });
+                }
                 Ok(_) => return Ok(()),
                 Err(error) => match error.refusal().map(|refusal| refusal.status) {
                     // It is scheduled already.

@@ -8,10 +8,13 @@ use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    open_or_closed, teams_and_users,
+    changed_texts, open_or_closed, teams_and_users,
 };
 use crate::object::ObjectId;
 use crate::url::percent_encoded;
+
+/// The maximum number of characters of a label.
+const MOST_IN_LABEL: usize = 50;
 
 /// The mutation that enables auto-merge.
 const AUTO_MERGE: &str = "mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) { \
@@ -81,6 +84,7 @@ impl From<GitHubPull> for PullRequest {
             head: ObjectId::from_hex(&pull.head.sha),
             title: pull.title,
             body: pull.body.unwrap_or_default(),
+            base: pull.base.name,
             created: pull.created_at,
             is_draft: pull.draft,
             graphql_id: pull.node_id,
@@ -160,6 +164,7 @@ impl Forge for GitHub {
         TextLimits {
             title: 256,
             body: 65_536,
+            executes_commands: false,
         }
     }
 
@@ -204,8 +209,7 @@ impl Forge for GitHub {
                 Some(refusal) if refusal.mentions("already exists") => Ok(Opened::Exists),
                 Some(refusal)
                     if refusal.mentions("head sha can't be blank")
-                        || refusal.mentions("no commits between")
-                        || refusal.mentions("field: head") =>
+                        || refusal.mentions("no commits between") =>
                 {
                     Ok(Opened::NotVisible(error))
                 }
@@ -214,20 +218,37 @@ impl Forge for GitHub {
         }
     }
 
-    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError> {
-        let target = self.target(&format!("/pulls/{number}"));
-        let body = json!({ "title": title, "body": body });
+    fn update(
+        &mut self,
+        current: &PullRequest,
+        title: &str,
+        body: &str,
+    ) -> Result<PullRequest, ForgeError> {
+        let target = self.target(&format!("/pulls/{}", current.number));
+        let changes = changed_texts(current, title, ("body", body));
         let answer = self
             .api
-            .write("PATCH", "update the pull request", &target, &body)?;
+            .write("PATCH", "update the pull request", &target, &changes)?;
         self.pull_request(answer.body)
     }
 
     fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
-        let target = self.target(&format!("/issues/{number}/labels"));
-        let body = json!({ "labels": labels });
-        self.api.write("POST", "add the labels", &target, &body)?;
-        Ok(())
+        // One label that is too long makes the whole request fail.
+        let (labels, invalid): (Vec<_>, Vec<_>) = labels
+            .iter()
+            .partition(|label| label.chars().count() <= MOST_IN_LABEL);
+        if !labels.is_empty() {
+            let target = self.target(&format!("/issues/{number}/labels"));
+            let body = json!({ "labels": labels });
+            self.api.write("POST", "add the labels", &target, &body)?;
+        }
+        invalid.first().map_or(Ok(()), |label| {
+            Err(ForgeError::NoSuchName {
+                place: self.api.place().to_owned(),
+                what: "label",
+                name: (*label).clone(),
+            })
+        })
     }
 
     fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {

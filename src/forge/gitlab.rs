@@ -8,13 +8,16 @@ use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    open_or_closed, teams_and_users,
+    changed_texts, open_or_closed, teams_and_users,
 };
 use crate::object::ObjectId;
 use crate::url::percent_encoded;
 
 /// The access level of the role Developer, which may push and open merge requests.
 const DEVELOPER: u32 = 30;
+
+/// The maximum number of characters of a label.
+const MOST_IN_LABEL: usize = 255;
 
 /// The states of a pipeline that has not ended.
 const RUNNING: [&str; 6] = [
@@ -30,6 +33,8 @@ const RUNNING: [&str; 6] = [
 pub(super) struct GitLab {
     api: Api,
     repository: String,
+    /// Whether a pipeline was waited for in vain, so that the project seems to have none.
+    is_without_pipelines: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +104,7 @@ impl From<MergeRequest> for PullRequest {
             head: request.sha.as_deref().and_then(ObjectId::from_hex),
             title: request.title,
             body: request.description.unwrap_or_default(),
+            base: request.target_branch,
             created: request.created_at,
             is_draft: request.draft,
             graphql_id: String::new(),
@@ -108,7 +114,11 @@ impl From<MergeRequest> for PullRequest {
 
 impl GitLab {
     pub(super) fn new(api: Api, repository: String) -> Self {
-        Self { api, repository }
+        Self {
+            api,
+            repository,
+            is_without_pipelines: false,
+        }
     }
 
     /// The target of a document about the project.
@@ -157,15 +167,24 @@ impl GitLab {
         }
     }
 
-    /// Whether a merge waits for a pipeline. Without one, GitLab merges at once.
+    /// Whether a merge waits for a pipeline. Without one, GitLab merges at once. GitLab creates the
+    /// pipeline of a commit some seconds after the push.
     fn waits_for_pipeline(&mut self, number: u64, head: ObjectId) -> Result<bool, ForgeError> {
         if self.project()?.only_allow_merge_if_pipeline_succeeds {
             return Ok(true);
         }
-        let pipeline = self.merge_request(number)?.head_pipeline;
-        Ok(pipeline.is_some_and(|pipeline| {
-            pipeline.sha == head.to_string() && RUNNING.contains(&pipeline.status.as_str())
-        }))
+        let mut attempt = 0;
+        loop {
+            let pipeline = self.merge_request(number)?.head_pipeline;
+            if let Some(pipeline) = pipeline.filter(|one| one.sha == head.to_string()) {
+                return Ok(RUNNING.contains(&pipeline.status.as_str()));
+            }
+            if self.is_without_pipelines || !self.api.wait_for_server(attempt)? {
+                self.is_without_pipelines = true;
+                return Ok(false);
+            }
+            attempt += 1;
+        }
     }
 }
 
@@ -197,6 +216,7 @@ impl Forge for GitLab {
         TextLimits {
             title: 255,
             body: 1_048_576,
+            executes_commands: true,
         }
     }
 
@@ -250,17 +270,23 @@ impl Forge for GitLab {
         }
     }
 
-    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError> {
-        let body = json!({ "title": title, "description": body });
-        let answer = self.put("update the merge request", number, &body)?;
+    fn update(
+        &mut self,
+        current: &PullRequest,
+        title: &str,
+        body: &str,
+    ) -> Result<PullRequest, ForgeError> {
+        let changes = changed_texts(current, title, ("description", body));
+        let answer = self.put("update the merge request", current.number, &changes)?;
         let request: MergeRequest = self.api.parsed(answer)?;
         Ok(request.into())
     }
 
     fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
         // Labels are separated by commas.
-        let (invalid, labels): (Vec<_>, Vec<_>) =
-            labels.iter().partition(|label| label.contains(','));
+        let (invalid, labels): (Vec<_>, Vec<_>) = labels
+            .iter()
+            .partition(|label| label.contains(',') || label.chars().count() > MOST_IN_LABEL);
         let labels: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
         if !labels.is_empty() {
             let body = json!({ "add_labels": labels.join(",") });

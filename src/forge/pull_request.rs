@@ -1,5 +1,7 @@
 //! The interface of all forges, and the values that it takes and returns.
 
+use serde_json::Value;
+
 use super::error::ForgeError;
 use super::place::ForgeKind;
 use crate::object::ObjectId;
@@ -35,6 +37,8 @@ pub(crate) struct PullRequest {
     pub head: Option<ObjectId>,
     pub title: String,
     pub body: String,
+    /// The name of the branch that it is to be merged into.
+    pub(super) base: String,
     /// The time of its creation, in RFC 3339 format.
     pub created: String,
     pub is_draft: bool,
@@ -62,11 +66,15 @@ pub(crate) enum Opened {
     NotVisible(ForgeError),
 }
 
-/// The maximum numbers of characters of texts.
+/// The limits of texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TextLimits {
+    /// The maximum number of characters of a title.
     pub title: usize,
+    /// The maximum number of characters of a body.
     pub body: usize,
+    /// Whether the forge executes lines of a body that begin with `/` when the body is written.
+    pub executes_commands: bool,
 }
 
 /// How a pull request is merged.
@@ -99,7 +107,7 @@ pub(crate) trait Forge {
     /// The rights of the token.
     fn rights(&mut self) -> Result<Rights, ForgeError>;
 
-    /// The maximum lengths of title and body.
+    /// The limits of title and body.
     fn limits(&self) -> TextLimits;
 
     /// Finds the pull requests from `branch` to `base`: the open ones, else the ones that were
@@ -112,8 +120,14 @@ pub(crate) trait Forge {
     /// Opens a pull request.
     fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError>;
 
-    /// Changes the texts of a pull request.
-    fn update(&mut self, number: u64, title: &str, body: &str) -> Result<PullRequest, ForgeError>;
+    /// Changes those texts of a pull request that differ from the current ones. At least one must
+    /// differ.
+    fn update(
+        &mut self,
+        current: &PullRequest,
+        title: &str,
+        body: &str,
+    ) -> Result<PullRequest, ForgeError>;
 
     /// Adds labels.
     fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError>;
@@ -129,6 +143,20 @@ pub(crate) trait Forge {
         head: ObjectId,
         method: MergeMethod,
     ) -> Result<(), ForgeError>;
+}
+
+/// The document that changes the texts of a pull request: the fields that differ from the current
+/// ones. `body` is the forge's name of the body and the new body.
+pub(super) fn changed_texts(current: &PullRequest, title: &str, body: (&str, &str)) -> Value {
+    let (body_name, body) = body;
+    let fields = [
+        ("title", title, &current.title),
+        (body_name, body, &current.body),
+    ];
+    let changed = fields.into_iter().filter(|(_, new, old)| new != old);
+    changed
+        .map(|(name, new, _)| (name.to_owned(), Value::from(new)))
+        .collect()
 }
 
 /// The names of the teams among `reviewers`, and the other reviewers.

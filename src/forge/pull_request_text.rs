@@ -66,7 +66,9 @@ pub(crate) fn fit_title(title: &str, limits: TextLimits) -> String {
 /// A text that is not from the configuration, without any meaning for the forge.
 pub(crate) fn inert(text: &str) -> String {
     let mut result = String::new();
-    for c in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied();
         let c = if c.is_control() { ' ' } else { c };
         if c == '/' && result.trim().is_empty() {
             result.push(WORD_JOINER);
@@ -77,7 +79,14 @@ pub(crate) fn inert(text: &str) -> String {
             '`' => result.push('\''),
             _ => result.push(c),
         }
-        if matches!(c, '@' | '#' | '!' | '-' | ':') {
+        // `GH-7` and an address refer to an issue; a name with `-` stays as it can be searched for.
+        let is_reference = match c {
+            '@' | '#' | '!' => true,
+            '-' => next.is_some_and(char::is_numeric),
+            ':' => next == Some('/'),
+            _ => false,
+        };
+        if is_reference {
             result.push(WORD_JOINER);
         }
     }
@@ -203,9 +212,46 @@ fn push_list(
     }
 }
 
+/// Why the body of a pull request must stay as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeptBody {
+    /// The text of other people is too long.
+    #[error("the text of other people leaves no room for the list of projects")]
+    Full,
+    /// The forge would execute a line with the rights of the token.
+    #[error(
+        "the text of other people has a line that begins with `/`, which the forge would execute"
+    )]
+    Command,
+}
+
+/// The new body of an open pull request. The text of other people is kept.
+pub(crate) fn updated_body(
+    body: &str,
+    contents: &BodyContents<'_>,
+    record: MarkerRecord,
+    limits: TextLimits,
+) -> Result<String, KeptBody> {
+    let (before, after) = match parts(body) {
+        Some((before, _, after)) => (before, after),
+        None => (body, ""),
+    };
+    let is_command = |line: &str| line.trim_start().starts_with('/');
+    if limits.executes_commands && before.lines().chain(after.lines()).any(is_command) {
+        return Err(KeptBody::Command);
+    }
+
+    let room = limits.body.saturating_sub(length_outside(body));
+    let block = block(contents, record, room);
+    if block.chars().count() > room {
+        return Err(KeptBody::Full);
+    }
+    Ok(with_block(body, &block))
+}
+
 /// Replaces the program's part in the body of a pull request by `block`; without one, appends it.
 /// The rest is kept.
-pub(crate) fn with_block(body: &str, block: &str) -> String {
+fn with_block(body: &str, block: &str) -> String {
     match parts(body) {
         Some((before, _, after)) => format!("{before}{block}{after}"),
         None if body.trim().is_empty() => block.to_owned(),
@@ -214,7 +260,7 @@ pub(crate) fn with_block(body: &str, block: &str) -> String {
 }
 
 /// The number of characters outside the program's part of a body.
-pub(crate) fn length_outside(body: &str) -> usize {
+fn length_outside(body: &str) -> usize {
     match parts(body) {
         Some((before, _, after)) => before.chars().count() + after.chars().count(),
         None => body.chars().count() + 2,
@@ -236,10 +282,13 @@ pub(crate) fn record_in(body: &str) -> Option<MarkerRecord> {
     })
 }
 
-/// The text before the program's part, that part with its markers, and the text after it.
+/// The text before the program's part, that part with its markers, and the text after it. A first
+/// marker without a second one is a person's text.
 fn parts(body: &str) -> Option<(&str, &str, &str)> {
-    let start = body.find(START)?;
-    let end = start + body[start..].find(END)? + END.len();
+    let first_start = body.find(START)?;
+    let end_marker = first_start + body[first_start..].find(END)?;
+    let start = body[..end_marker].rfind(START)?;
+    let end = end_marker + END.len();
     Some((&body[..start], &body[start..end], &body[end..]))
 }
 
@@ -345,9 +394,65 @@ mod tests {
         }
     }
 
+    fn limits(title: usize, body: usize) -> TextLimits {
+        TextLimits {
+            title,
+            body,
+            executes_commands: true,
+        }
+    }
+
+    #[test]
+    fn inert_text_stays_searchable() {
+        for (text, expected) in [
+            ("billing-api: new", "billing-api: new"),
+            ("team-2024", "team-\u{2060}2024"),
+            ("https://h/x", "https:\u{2060}//h/x"),
+        ] {
+            assert_eq!(inert(text), expected);
+        }
+    }
+
+    #[test]
+    fn body_with_a_command_of_another_person_is_left_alone() {
+        let own = block(&contents(&[]), RECORD, 1000);
+        let update = |body: &str, limits| updated_body(body, &contents(&[]), RECORD, limits);
+        for outside in ["/merge", "Read this.\n  /approve"] {
+            for body in [format!("{outside}\n\n{own}"), format!("{own}\n{outside}")] {
+                assert_eq!(update(&body, limits(0, 1000)), Err(KeptBody::Command));
+                let harmless = TextLimits {
+                    executes_commands: false,
+                    ..limits(0, 1000)
+                };
+                assert_eq!(update(&body, harmless), Ok(body));
+            }
+        }
+        let path = format!("See a/b.\n\n{own}");
+        assert_eq!(update(&path, limits(0, 1000)), Ok(path));
+    }
+
+    #[test]
+    fn body_without_room_is_left_alone() {
+        let own = block(&contents(&[]), RECORD, 1000);
+        let body = format!("{}{own}", "x".repeat(900));
+        let updated = updated_body(&body, &contents(&[]), RECORD, limits(0, 1000));
+        assert_eq!(updated, Err(KeptBody::Full));
+    }
+
+    #[test]
+    fn marker_without_an_end_belongs_to_a_person() {
+        let own = block(&contents(&[]), RECORD, 1000);
+        let before = format!("{START} a quotation -->\n");
+        let body = format!("{before}{own}\nThanks. {END}");
+        let new = block(&contents(&[project("alpha")]), RECORD, 1000);
+        let expected = format!("{before}{new}\nThanks. {END}");
+        assert_eq!(with_block(&body, &new), expected);
+        assert_eq!(record_in(&body), Some(RECORD));
+    }
+
     #[test]
     fn title_fits_on_one_line() {
-        let limits = TextLimits { title: 30, body: 0 };
+        let limits = limits(30, 0);
         assert_eq!(fit_title("a\n b", limits), "a b");
         let long = fit_title(&"word ".repeat(20), limits);
         assert!(long.chars().count() <= 20 && long.ends_with('…'), "{long}");

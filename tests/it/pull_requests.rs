@@ -199,6 +199,14 @@ fn texts_of_a_person_are_kept() {
     hosted.write("changed");
     hosted.world.sandbox.write("ws/alpha/docs/a.md", "a");
     hosted.sync(0);
+    let requests = hosted.forge.requests();
+    let update = requests.iter().find(|request| request.method == "PATCH");
+    let update = &update.unwrap().body;
+    assert!(
+        update["title"].is_null() && update["body"].is_string(),
+        "{update}"
+    );
+
     let pull = &hosted.forge.pulls()[0];
     assert_eq!(pull.title, "Our documents");
     assert!(
@@ -342,7 +350,9 @@ fn reopened_pull_request_is_used_again() {
 fn forge_that_lags_is_waited_for() {
     for kind in Kind::ALL {
         let hosted = Hosted::new(kind);
-        hosted.forge.hide_branch(2);
+        if kind != Kind::Gitea {
+            hosted.forge.hide_branch(2);
+        }
         assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
 
         hosted.forge.lag(3);
@@ -468,12 +478,15 @@ fn pull_request_of_another_run_at_the_same_moment_is_used() {
 fn labels_reviewers_drafts_and_auto_merge_are_requested() {
     for kind in Kind::ALL {
         let hosted = Hosted::new(kind);
-        hosted.forge.run_pipelines();
+        // GitLab shows the pipeline of a new merge request late.
+        hosted.forge.run_checks(5);
         let settings = [
             ("FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS", "['docs']"),
             ("FRACTARY_CODEX_PUSH__PULL_REQUEST__REVIEWERS", "['ada']"),
             ("FRACTARY_CODEX_PUSH__PULL_REQUEST__DRAFT", "true"),
             ("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "squash"),
+            // The delays between two requests depend on it.
+            ("FRACTARY_CODEX_REMOTE__TIMEOUT__IDLE", "1s"),
         ];
         let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
         assert_eq!(output.json()["warnings"], serde_json::json!([]));
@@ -522,18 +535,198 @@ fn failures_after_the_opening_are_warnings() {
     }
 }
 
-/// Without a pipeline, GitLab would merge at once.
+/// Without checks, GitLab and Gitea would merge at once.
 #[test]
-fn gitlab_merges_nothing_without_a_pipeline() {
-    let hosted = Hosted::new(Kind::GitLab);
+fn nothing_is_merged_without_checks() {
+    let settings = [
+        ("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "merge"),
+        // The delays between two requests depend on it.
+        ("FRACTARY_CODEX_REMOTE__TIMEOUT__IDLE", "1s"),
+    ];
+    for (kind, reason) in [
+        (Kind::GitLab, "no pipeline runs"),
+        (Kind::Gitea, "neither checks nor approvals"),
+    ] {
+        let hosted = Hosted::new(kind);
+        let document = hosted
+            .run(&["sync", "--all", "--json"], &settings)
+            .code(0)
+            .json();
+        let warning = document["warnings"][0]["message"].as_str().unwrap();
+        assert!(warning.contains(reason), "{warning}");
+        assert!(hosted.forge.pulls()[0].auto_merge.is_none());
+    }
+}
+
+#[test]
+fn merge_at_once_is_a_warning() {
+    let hosted = Hosted::new(Kind::Gitea);
+    hosted.forge.run_checks(0);
+    let merged = Reaction::Respond(Response::json(200, &serde_json::json!({})));
+    hosted.forge.fail("POST", "/merge", merged, 1);
     let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__AUTO_MERGE", "merge")];
-    let document = hosted
-        .run(&["sync", "--all", "--json"], &settings)
-        .code(0)
-        .json();
+    let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
+    let document = output.json();
     let warning = document["warnings"][0]["message"].as_str().unwrap();
-    assert!(warning.contains("no pipeline runs"), "{warning}");
-    assert!(hosted.forge.pulls()[0].auto_merge.is_none());
+    assert!(
+        warning.contains("has merged the pull request at once"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn draft_that_the_forge_refuses_is_opened_without_it() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let refusal = Response::refusal(
+        422,
+        "Draft pull requests are not supported in this repository.",
+    );
+    hosted
+        .forge
+        .fail("POST", "/pulls", Reaction::Respond(refusal), 1);
+    let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__DRAFT", "true")];
+    let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
+    let document = output.json();
+    assert_eq!(state(&document), "created");
+    let warning = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("is not a draft"), "{warning}");
+}
+
+#[test]
+fn label_that_is_too_long_is_left_out() {
+    let labels = format!("['docs', '{}']", "x".repeat(256));
+    let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS", labels.as_str())];
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
+        let warnings = output.json()["warnings"].as_array().unwrap().len();
+        assert_eq!(warnings, 1, "{kind:?}");
+        assert_eq!(hosted.forge.pulls()[0].labels, ["docs"], "{kind:?}");
+    }
+}
+
+/// GitLab executes the lines of a description that begin with `/` with the rights of the token.
+#[test]
+fn description_with_a_command_is_left_alone() {
+    let hosted = Hosted::new(Kind::GitLab);
+    hosted.sync(0);
+    hosted
+        .forge
+        .edit(1, |pull| pull.body = format!("{}\n\n/approve", pull.body));
+    let before = hosted.forge.pulls()[0].body.clone();
+    hosted.write("changed");
+    hosted.world.sandbox.write("ws/alpha/docs/a.md", "a");
+    let document = hosted.sync(0);
+    assert_eq!(state(&document), "updated");
+    let warning = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("begins with `/`"), "{warning}");
+    assert_eq!(hosted.forge.pulls()[0].body, before);
+}
+
+/// The list of Gitea has 50 entries per page, and no filter for the branch.
+#[test]
+fn lists_of_gitea_are_read_once_by_page() {
+    let world = World::builder()
+        .projects(&["alpha", "beta", "gamma"])
+        .build();
+    let hosted = Hosted::with(Kind::Gitea, world);
+    let variables = [("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}")];
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    hosted.forge.open_others(120);
+    hosted.forge.take_requests();
+    hosted.write("changed");
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    let requests = hosted.forge.take_requests();
+    let lists = requests
+        .iter()
+        .filter(|request| *request == "GET /repos/acme/codex/pulls");
+    assert_eq!(lists.count(), 3, "{requests:#?}");
+    assert!(!requests.iter().any(|request| request.starts_with("POST ")));
+}
+
+#[test]
+fn request_that_a_rate_limit_rejected_is_sent_again() {
+    for (kind, status) in [(Kind::GitHub, 403), (Kind::GitLab, 429), (Kind::Gitea, 429)] {
+        let hosted = Hosted::new(kind);
+        let mut limited = Response::refusal(status, "Retry later");
+        limited.headers.push_str("Retry-After: 0\r\n");
+        hosted.forge.fail("POST", "", Reaction::Respond(limited), 2);
+        assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
+        let requests = hosted.forge.take_requests();
+        let posts = requests
+            .iter()
+            .filter(|request| request.starts_with("POST "));
+        assert_eq!((posts.count(), hosted.forge.pulls().len()), (3, 1));
+    }
+}
+
+/// A refusal that is not about a commit that the forge does not know yet is not waited for.
+#[test]
+fn other_refusals_to_open_a_pull_request_are_errors_at_once() {
+    let invalid = serde_json::json!({
+        "message": "Validation Failed",
+        "errors": [{ "resource": "PullRequest", "field": "head", "code": "invalid" }],
+    });
+    for (kind, response) in [
+        (Kind::GitHub, Response::json(422, &invalid)),
+        (Kind::GitLab, Response::refusal(400, "title is missing")),
+        (
+            Kind::Gitea,
+            Response::refusal(404, "The target couldn't be found."),
+        ),
+    ] {
+        let hosted = Hosted::new(kind);
+        hosted
+            .forge
+            .fail("POST", "", Reaction::Respond(response), 1);
+        let document = hosted.sync(4);
+        assert_eq!(state(&document), "pushed-only", "{kind:?}");
+        assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
+    }
+}
+
+/// The request is not sent again, because it may have been handled.
+#[test]
+fn connection_that_breaks_after_the_opening_opens_no_second_one() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.forge.fail("POST", "", Reaction::HandleAndCutOff, 1);
+        let document = hosted.sync(4);
+        assert_eq!(
+            (state(&document), &document["pushed"]),
+            ("pushed-only", &true.into())
+        );
+        assert_eq!(state(&hosted.sync(0)), "unchanged", "{kind:?}");
+        assert_eq!(hosted.forge.pulls().len(), 1);
+    }
+}
+
+#[test]
+fn run_that_is_killed_after_the_push_is_continued() {
+    for kind in [Kind::GitHub, Kind::GitLab] {
+        let hosted = Hosted::new(kind);
+        hosted.forge.hide_branch(usize::MAX);
+        let mut command = hosted.world.command(&["sync", "--all", "--json"]);
+        command.envs(hosted.forge.variables());
+        let mut child = hosted.world.sandbox.spawn(command);
+        wait_until("the run tries to open the pull request", || {
+            let requests = hosted.forge.requests();
+            requests.iter().any(|request| request.method == "POST")
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let tip = hosted.tip();
+        assert!(tip.is_some() && hosted.forge.pulls().is_empty());
+
+        hosted.forge.hide_branch(0);
+        let document = hosted.sync(0);
+        assert_eq!(
+            (status(&document), state(&document)),
+            ("up-to-date", "created"),
+            "{kind:?}"
+        );
+        assert_eq!(hosted.tip(), tip);
+    }
 }
 
 #[test]

@@ -204,7 +204,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let mut current = open;
         let is_changed = title != current.title || body != current.body;
         if is_changed {
-            current = self.forge()?.update(current.number, &title, &body)?;
+            current = self.forge()?.update(&current, &title, &body)?;
         }
         let current = self.wait_for_head(current, tip)?;
         if let (true, Some(settings)) = (self.is_pushed, &self.request.workspace.pull_request) {
@@ -215,7 +215,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
 
     /// The title and the body of an open pull request after an update. The texts of people are kept.
     fn new_texts(
-        &self,
+        &mut self,
         open: &PullRequest,
         text: &ProposalText,
         limits: TextLimits,
@@ -236,14 +236,18 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 _ => text::title_digest(&new_title),
             },
         };
-        let room = limits.body.saturating_sub(text::length_outside(&open.body));
-        let block = text::block(&text.body(None), record, room);
         let title = if is_own {
             format!("{prefix}{new_title}")
         } else {
             open.title.clone()
         };
-        (title, text::with_block(&open.body, &block))
+        let body = text::updated_body(&open.body, &text.body(None), record, limits);
+        let body = body.unwrap_or_else(|reason| {
+            let url = shown(&open.url);
+            self.warn(format!("the body of {url} was not updated: {reason}"));
+            open.body.clone()
+        });
+        (title, body)
     }
 
     /// Waits until the forge shows `tip` as the head of the pull request.

@@ -33,6 +33,15 @@ pub(super) fn respond(
         ),
         "GET" if path == PULLS => list(shared, state, target),
         "POST" if path == PULLS => create(shared, state, request),
+        "GET" if path == "/repos/acme/codex/branches/main" => Response::json(
+            200,
+            &json!({
+                "name": "main",
+                "protected": state.has_checks,
+                "required_approvals": 0,
+                "enable_status_check": state.has_checks,
+            }),
+        ),
         "GET" if path == "/repos/acme/codex/labels" => {
             Response::json(200, &json!([{ "id": 7, "name": "docs" }]))
         }
@@ -46,8 +55,7 @@ pub(super) fn respond(
                 ("PATCH", Some(number), ..) => {
                     validate(&request.body, &[], &["title", "body", "state", "base"]);
                     let pull = state.pull(number).unwrap();
-                    pull.title = request.body["title"].as_str().unwrap().to_owned();
-                    pull.body = request.body["body"].as_str().unwrap().to_owned();
+                    pull.set_texts(&request.body["title"], &request.body["body"]);
                     Response::json(201, &shown(shared, state, number))
                 }
                 ("POST", _, Some(number), ..) => {
@@ -112,7 +120,7 @@ fn create(shared: &Shared, state: &mut State, request: &Request) -> Response {
     validate(body, &[], &["title", "head", "base", "body", "labels"]);
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     let (branch, base) = (text("head"), text("base"));
-    if state.hides() || tip(&shared.open(), &branch).is_none() {
+    if tip(&shared.open(), &branch).is_none() {
         return Response::refusal(404, "The target couldn't be found.");
     }
     if state.is_open(&branch, &base) {

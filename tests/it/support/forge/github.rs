@@ -44,8 +44,7 @@ pub(super) fn respond(
                 ("PATCH", Some(number), ..) => {
                     validate(&request.body, &[], &["title", "body", "state", "base"]);
                     let pull = state.pull(number).unwrap();
-                    pull.title = request.body["title"].as_str().unwrap().to_owned();
-                    pull.body = request.body["body"].as_str().unwrap().to_owned();
+                    pull.set_texts(&request.body["title"], &request.body["body"]);
                     Response::json(200, &shown(shared, state, number))
                 }
                 ("POST", _, Some(number), _) => {

@@ -105,12 +105,7 @@ fn update(shared: &Shared, state: &mut State, number: u64, body: &Value) -> Resp
         &["title", "description", "add_labels", "reviewer_ids"],
     );
     let pull = state.pull(number).unwrap();
-    if let Some(title) = body["title"].as_str() {
-        pull.title = title.to_owned();
-    }
-    if let Some(description) = body["description"].as_str() {
-        pull.body = description.to_owned();
-    }
+    pull.set_texts(&body["title"], &body["description"]);
     if let Some(labels) = body["add_labels"].as_str() {
         pull.labels.extend(labels.split(',').map(str::to_owned));
     }
@@ -124,7 +119,7 @@ fn update(shared: &Shared, state: &mut State, number: u64, body: &Value) -> Resp
 fn shown(shared: &Shared, state: &mut State, number: u64) -> Value {
     let head = state.shown_head(number, &shared.open());
     let pipeline = state
-        .has_pipeline
+        .shows_pipeline()
         .then(|| json!({ "sha": head, "status": "running" }));
     let pull = state.pull(number).unwrap();
     json!({

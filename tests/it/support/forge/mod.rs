@@ -104,6 +104,8 @@ pub(crate) enum Reaction {
     Respond(Response),
     /// Close the connection in the middle of the response.
     CutOff,
+    /// Handle the request, and close the connection in the middle of the response.
+    HandleAndCutOff,
 }
 
 #[derive(Default)]
@@ -118,8 +120,10 @@ struct State {
     /// Whether the owner of the token may only read.
     is_read_only: bool,
     is_archived: bool,
-    /// Whether GitLab runs a pipeline for each head.
-    has_pipeline: bool,
+    /// Whether each head has checks: a pipeline on GitLab, required ones on Gitea.
+    has_checks: bool,
+    /// The number of responses that do not show the pipeline of a head yet.
+    hidden_pipelines: usize,
 }
 
 /// A running stub. It stops when dropped.
@@ -205,9 +209,21 @@ impl Forge {
         self.shared.state.lock().unwrap().is_read_only = true;
     }
 
-    /// Runs a pipeline for each head of a merge request.
-    pub(crate) fn run_pipelines(&self) {
-        self.shared.state.lock().unwrap().has_pipeline = true;
+    /// Runs a pipeline for each head of a merge request, which GitLab shows after this number of
+    /// responses. On Gitea, the base branch requires checks.
+    pub(crate) fn run_checks(&self, hidden_pipelines: usize) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.has_checks = true;
+        state.hidden_pipelines = hidden_pipelines;
+    }
+
+    /// Opens this number of pull requests of other branches.
+    pub(crate) fn open_others(&self, count: usize) {
+        let mut state = self.shared.state.lock().unwrap();
+        for number in 0..count {
+            let branch = format!("other-{number}");
+            state.open(&json!("Other"), &json!(""), &branch, "main");
+        }
     }
 
     pub(crate) fn archive(&self) {
@@ -219,7 +235,8 @@ impl Forge {
         self.shared.state.lock().unwrap().stale_responses = responses;
     }
 
-    /// Does not know the branch at the next attempts to open a pull request.
+    /// Does not know the branch at the next attempts to open a pull request. Gitea reads its own
+    /// repository, and always knows it.
     pub(crate) fn hide_branch(&self, attempts: usize) {
         self.shared.state.lock().unwrap().invisible_branch = attempts;
     }
@@ -285,6 +302,9 @@ impl Drop for Forge {
     }
 }
 
+/// A response whose body is shorter than it says.
+const CUT_OFF: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{";
+
 /// Handles the requests of one connection.
 fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut input = BufReader::new(stream.try_clone()?);
@@ -298,7 +318,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             Some(Reaction::CutOff) => {
                 shared.state.lock().unwrap().requests.push(request);
-                return output.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
+                return output.write_all(CUT_OFF);
+            }
+            Some(Reaction::HandleAndCutOff) => {
+                shared.respond(&request);
+                shared.state.lock().unwrap().requests.push(request);
+                return output.write_all(CUT_OFF);
             }
             None => {
                 let response = shared.respond(&request);
@@ -436,6 +461,13 @@ impl State {
         self.pulls
             .iter()
             .any(|pull| pull.state == "open" && is_same(pull))
+    }
+
+    /// Whether this response shows the pipeline of a head.
+    fn shows_pipeline(&mut self) -> bool {
+        let is_hidden = self.hidden_pipelines > 0;
+        self.hidden_pipelines -= usize::from(is_hidden);
+        self.has_checks && !is_hidden
     }
 
     /// Whether a branch is not visible at this attempt.

@@ -25,6 +25,16 @@ pub(crate) struct Pull {
 }
 
 impl Pull {
+    /// Changes the texts that a request has.
+    pub(super) fn set_texts(&mut self, title: &Value, body: &Value) {
+        if let Some(title) = title.as_str() {
+            self.title = title.to_owned();
+        }
+        if let Some(body) = body.as_str() {
+            self.body = body.to_owned();
+        }
+    }
+
     /// The tip of the branch; of a pull request that is not open, the last one.
     pub(super) fn head(&self, repository: &Repository) -> Option<String> {
         if self.state == "open" {
