@@ -903,6 +903,24 @@ fn doctor_checks_auto_merge() {
     assert!(output.stdout.contains(line), "{}", output.stdout);
 }
 
+/// The number of references per push is not configured; the server's refusal reports it.
+#[test]
+fn reported_limit_of_a_push_leaves_no_branch_without_a_pull_request() {
+    let names = [
+        "alpha", "beta", "delta", "epsilon", "eta", "gamma", "theta", "zeta",
+    ];
+    for kind in Kind::ALL {
+        let world = World::builder().projects(&names).build();
+        let hook = "n=$(wc -l); test $n -le 3 || { echo 'Pushes can not update more than 3 branches or tags' >&2; exit 1; }";
+        world.codex.hook("pre-receive", hook);
+        let hosted = Hosted::with(kind, world);
+        let variables = [("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}")];
+        let output = hosted.run(&["sync", "--all", "--json"], &variables).code(0);
+        assert_eq!(output.json()["totals"]["proposed"], 8, "{kind:?}");
+        assert_eq!(hosted.forge.pulls().len(), 8, "{kind:?}");
+    }
+}
+
 /// A server that takes five references per push, and 50 projects with a branch each.
 #[test]
 fn branches_beyond_the_limit_of_a_push_are_all_proposed() {
