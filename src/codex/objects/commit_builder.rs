@@ -1,6 +1,7 @@
 //! Builds commits from plans, on top of the tips of branches: one commit per project, in name order,
 //! without a working tree.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
@@ -190,12 +191,19 @@ fn with_signature(commit: &[u8], signature: &[u8]) -> Vec<u8> {
     signed
 }
 
+/// A tree that commits have put at one place or several.
+struct NewTree {
+    data: Vec<u8>,
+    /// The number of places. Equal directories have the same tree.
+    places: usize,
+}
+
 /// The objects that were built so far.
 struct Builder<'s> {
     store: &'s Store,
-    /// The contents of new trees. A tree is removed when it is replaced, because no later commit
-    /// edits it.
-    trees: HashMap<ObjectId, Vec<u8>>,
+    /// The new trees. A tree is removed when it is replaced at all of its places, because no later
+    /// commit edits it.
+    trees: HashMap<ObjectId, NewTree>,
     /// The length of the delta chain of each new tree.
     chains: HashMap<ObjectId, u32>,
     objects: Vec<Encoded>,
@@ -223,6 +231,16 @@ impl<'s> Builder<'s> {
         })
     }
 
+    /// Notes that a tree is replaced at one place.
+    fn replace(&mut self, id: ObjectId) {
+        if let Entry::Occupied(mut tree) = self.trees.entry(id) {
+            tree.get_mut().places -= 1;
+            if tree.get().places == 0 {
+                tree.remove();
+            }
+        }
+    }
+
     fn write_commit(&mut self, data: &[u8]) -> ObjectId {
         let id = object::hash(Kind::Commit, data);
         self.objects.push(pack::whole(id, Kind::Commit, data));
@@ -234,26 +252,31 @@ impl TreeStore for Builder<'_> {
     fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         self.trees
             .get(&id)
-            .cloned()
-            .map_or_else(|| self.store.read_tree(id), Ok)
+            .map_or_else(|| self.store.read_tree(id), |tree| Ok(tree.data.clone()))
     }
 
     fn write(&mut self, data: Vec<u8>, base: Option<ObjectId>) -> ObjectId {
         let id = object::hash(Kind::Tree, &data);
-        let replaced = base
-            .filter(|base| *base != id)
-            .and_then(|base| Some((base, self.trees.remove(&base)?)));
+        if base == Some(id) {
+            return id;
+        }
         if !self.chains.contains_key(&id) {
             // A delta against the replaced tree, unless the chain becomes too long.
-            let delta = replaced.and_then(|(base, base_data)| {
+            let delta = base.and_then(|base| {
+                let replaced = self.trees.get(&base)?;
                 let chain = self.chains.get(&base)? + 1;
-                (chain <= MAX_CHAIN).then(|| (pack::delta(id, &data, base, &base_data), chain))
+                let encode = || pack::delta(id, &data, base, &replaced.data);
+                (chain <= MAX_CHAIN).then(|| (encode(), chain))
             });
             let (encoded, chain) = delta.unwrap_or_else(|| (pack::whole(id, Kind::Tree, &data), 0));
             self.objects.push(encoded);
             self.chains.insert(id, chain);
         }
-        self.trees.insert(id, data);
+        if let Some(base) = base {
+            self.replace(base);
+        }
+        let new = self.trees.entry(id).or_insert(NewTree { data, places: 0 });
+        new.places += 1;
         id
     }
 }
