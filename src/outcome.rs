@@ -459,6 +459,8 @@ pub enum SyncError {
         place: String,
         /// The branch.
         branch: String,
+        /// Whether it is a sync branch.
+        is_sync_branch: bool,
         /// The reason and the server's message.
         rejection: Box<Rejection>,
         /// The projects that the server's message names; empty if it names all of them or none.

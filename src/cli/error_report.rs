@@ -177,6 +177,16 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::Signing(signing) => signing_hints(signing),
         SyncError::Rejected {
             rejection,
+            is_sync_branch: true,
+            ..
+        } if rejection.kind == RejectionKind::BranchClosed && !rejection.is_of_nested_branch() => {
+            vec![
+                "the server accepts no push to this sync branch from you: get permission to push to it, or use another name (`push.branch`)"
+                    .to_owned(),
+            ]
+        }
+        SyncError::Rejected {
+            rejection,
             named,
             others,
             ..
@@ -303,6 +313,13 @@ fn rejection_hints(
             .chain((others.len() > 1).then_some(fewer))
             .map(str::to_owned)
             .collect();
+    }
+
+    if rejection.is_of_nested_branch() {
+        return vec![
+            "a branch of the server has a name that begins or continues this one: set another name with `push.branch`"
+                .to_owned(),
+        ];
     }
 
     if rejection.kind == RejectionKind::BranchClosed {
@@ -440,7 +457,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             report("atomic", message.to_owned(), None, Vec::new())
         }
         ProjectOutcome::NotLanded => {
-            let message = "the run ended before it was pushed";
+            let message = "its changes did not land, because the run ended with an error";
             report("not-landed", message.to_owned(), None, Vec::new())
         }
         ProjectOutcome::Sent(_) => {

@@ -383,18 +383,23 @@ impl Store {
         search.run();
 
         let all = search.order.iter().map(|id| (*id, search.reached[id]));
-        let nearest = all
+        let mut nearest: Vec<_> = all
             .clone()
             .filter(|(_, reached)| reached.is_common() && !reached.is_below_common)
-            .min_by_key(|(_, reached)| reached.depth);
+            .collect();
+        nearest.sort_by_key(|(_, reached)| reached.depth);
         let own = all
             .filter(|(_, reached)| reached.from_first && !reached.from_second)
             .map(|(id, _)| id);
         Fork {
-            ancestor: nearest.map(|(id, _)| id),
-            depth: nearest.map_or(0, |_| search.depth()),
+            depth: if nearest.is_empty() {
+                0
+            } else {
+                search.depth()
+            },
             own: own.collect(),
-            is_complete: nearest.is_some() || !search.is_cut,
+            is_complete: !nearest.is_empty() || !search.is_cut,
+            ancestors: nearest.into_iter().map(|(id, _)| id).collect(),
         }
     }
 
@@ -536,13 +541,14 @@ impl ForkSearch<'_> {
 /// The fork of two histories, as far as the clone has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fork {
-    /// The nearest commit that both histories contain.
-    pub ancestor: Option<ObjectId>,
-    /// The depth of a fetch of both tips that contains the ancestor.
+    /// The commits that both histories contain and that are no ancestors of one another, nearest
+    /// first. There are several if each history has merged earlier commits of the other.
+    pub ancestors: Vec<ObjectId>,
+    /// The depth of a fetch of both tips that contains the ancestors.
     pub depth: u32,
-    /// The commits of the first history down to the ancestor that the second one lacks.
+    /// The commits of the first history down to the ancestors that the second one lacks.
     pub own: Vec<ObjectId>,
-    /// Whether the clone has both histories down to the ancestor or to their first commits.
+    /// Whether the clone has both histories down to an ancestor or to their first commits.
     pub is_complete: bool,
 }
 
@@ -741,18 +747,22 @@ mod tests {
         let tip = commit(&store, &[merge], 10);
         let newest = commit(&store, &[newer], 11);
 
-        for (one, two, ancestor, own) in [
-            (ahead, ahead, Some(ahead), &[][..]),
-            (ahead, base, Some(base), &[ahead, first]),
-            (base, ahead, Some(base), &[]),
-            (ahead, newer, Some(base), &[ahead, first]),
-            (ahead, later, Some(ahead), &[]),
+        for (one, two, ancestors, own) in [
+            (ahead, ahead, &[ahead][..], &[][..]),
+            (ahead, base, &[base], &[ahead, first]),
+            (base, ahead, &[base], &[]),
+            (ahead, newer, &[base], &[ahead, first]),
+            (ahead, later, &[ahead], &[]),
             // The base was merged in, so that only commits since then count.
-            (tip, newest, Some(newer), &[tip, merge, ahead, first]),
-            (ahead, other, None, &[ahead, first, base, root]),
+            (tip, newest, &[newer], &[tip, merge, ahead, first]),
+            // Each has merged an earlier commit of the other.
+            (tip, later, &[ahead, newer], &[tip, merge]),
+            (ahead, other, &[], &[ahead, first, base, root]),
         ] {
             let fork = store.fork(one, two);
-            assert_eq!((fork.ancestor, fork.own.as_slice()), (ancestor, own));
+            assert_eq!(fork.ancestors.len(), ancestors.len());
+            assert!(ancestors.iter().all(|id| fork.ancestors.contains(id)));
+            assert_eq!(fork.own, own);
             assert!(fork.is_complete);
         }
         let missing = ObjectId([1; 20]);

@@ -18,14 +18,16 @@ pub(super) enum Parting {
     /// If a forge knows that the tip was merged by a squash or a rebase, this is the place to use
     /// it: once the branch is deleted, the target has no tip.
     Contained,
-    /// The sync branch contains the base, or has no commit in common with it: new commits go on top
-    /// of the sync branch.
+    /// The sync branch contains the base: new commits go on top of the sync branch.
     Ahead,
+    /// They have no commit in common, so that no server can merge the sync branch. New commits go on
+    /// top of it all the same.
+    Unrelated,
     /// Both have commits that the other lacks. New commits go on top of the sync branch, and may
     /// have to merge the base first.
     Diverged {
-        /// The nearest commit that both contain.
-        ancestor: ObjectId,
+        /// The nearest commits that both contain.
+        ancestors: Vec<ObjectId>,
     },
 }
 
@@ -131,7 +133,7 @@ impl<'s> PartingSearch<'s> {
         let missing: Vec<_> = forks
             .iter()
             .flatten()
-            .filter_map(|of| Some((of, of.fork.ancestor?)))
+            .flat_map(|of| of.fork.ancestors.iter().map(move |id| (of, *id)))
             .filter(|(of, ancestor)| *ancestor != base_tip && *ancestor != of.tip)
             .filter(|(_, ancestor)| lacks_tree(*ancestor))
             .collect();
@@ -163,9 +165,16 @@ fn parting(fork: &Option<ForkOf<'_>>, base_tip: ObjectId) -> Parting {
     let Some(of) = fork else {
         return Parting::Contained;
     };
-    match of.fork.ancestor {
-        Some(ancestor) if ancestor == of.tip => Parting::Contained,
-        Some(ancestor) if ancestor != base_tip => Parting::Diverged { ancestor },
-        _ => Parting::Ahead,
+    let ancestors = &of.fork.ancestors;
+    if ancestors.contains(&of.tip) {
+        Parting::Contained
+    } else if ancestors.is_empty() {
+        Parting::Unrelated
+    } else if ancestors.contains(&base_tip) {
+        Parting::Ahead
+    } else {
+        Parting::Diverged {
+            ancestors: ancestors.clone(),
+        }
     }
 }

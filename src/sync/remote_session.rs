@@ -339,7 +339,9 @@ impl RemoteSession {
     pub(super) fn start(&self, target: usize) -> Option<ObjectId> {
         match self.partings.each.get(target) {
             None | Some(Parting::Contained) => self.base.tip,
-            Some(Parting::Ahead | Parting::Diverged { .. }) => self.targets[target].tip,
+            Some(Parting::Ahead | Parting::Unrelated | Parting::Diverged { .. }) => {
+                self.targets[target].tip
+            }
         }
     }
 

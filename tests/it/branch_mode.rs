@@ -556,6 +556,239 @@ fn offline_plan_is_that_of_the_sync_branch() {
 }
 
 #[test]
+fn files_of_others_in_the_place_of_a_claimed_path_are_kept() {
+    let readme = "projects/alpha/README.md";
+    // What the codex puts in the place of the claimed file, and the path that is named.
+    for (entry, deleted, obstacle) in [
+        (("120000", readme, "elsewhere"), vec![], readme),
+        (
+            ("100644", "projects/alpha/README.md/x.bin", "theirs"),
+            vec![readme],
+            readme,
+        ),
+        (
+            ("100644", "projects", "theirs"),
+            vec![readme, "projects/beta/README.md"],
+            "projects",
+        ),
+    ] {
+        for changes_source in [false, true] {
+            let world = World::builder()
+                .projects(&["alpha", "beta"])
+                .config(ONE_BRANCH)
+                .build();
+            // This pattern does not cover a directory of the same name.
+            let sync = |more: &[&str]| {
+                let include = ["--include", "READM?.md"];
+                world.sync_all(&[&include, more].concat())
+            };
+            let direct = ["--config", "push.mode=direct"];
+            sync(&direct).code(0);
+            world.edit("alpha", "changed");
+            sync(&[]).code(0);
+            world.codex.commit(&[entry], &deleted);
+            let kept = world.codex.git(&["ls-tree", "-r", "main", entry.1]);
+            if changes_source {
+                world.edit("alpha", "changed again");
+            }
+            let tip = world.tip_of(SYNC);
+            for arguments in [&[][..], &["--rescan"], &["--dry-run"]] {
+                let output = sync(arguments).code(1).json();
+                let alpha = &output["projects"][0];
+                assert_eq!(alpha["status"], "withheld", "{entry:?}");
+                let message = alpha["error"]["message"].as_str().unwrap();
+                assert!(
+                    message.contains(&format!("`{obstacle}` is a ")),
+                    "{message}"
+                );
+                assert_eq!(output["pushed"], false);
+            }
+            assert_eq!(world.tip_of(SYNC), tip, "there is no reason for a merge");
+
+            // Another project needs the merge, which keeps the entry.
+            if entry.1 != "projects" {
+                let beta = "projects/beta/README.md";
+                world
+                    .codex
+                    .commit(&[("100644", beta, "edited in the codex")], &[]);
+                sync(&[]).code(1);
+                assert_eq!(world.file_on(SYNC, beta), "beta");
+                assert_eq!(world.codex.git(&["ls-tree", "-r", SYNC, entry.1]), kept);
+            }
+        }
+    }
+}
+
+#[test]
+fn claimed_files_that_the_codex_changed_are_restored() {
+    with_each_transport(ONE_BRANCH, &["alpha", "beta"], |world| {
+        world.sync_all(&["--config", "push.mode=direct"]).code(0);
+        world.publish_one("alpha", "changed");
+        // The sync branch has changed neither of these paths.
+        let beta = "projects/beta/README.md";
+        world.codex.commit(&[], &[beta]);
+        let output = world.sync_all(&[]).code(0).json();
+        assert_eq!(output["projects"][1]["status"], "synced");
+        assert_eq!(world.file_on(SYNC, beta), "beta");
+        world.merge(SYNC, Method::Squash);
+        assert_eq!(world.file_on("main", beta), "beta");
+
+        world
+            .codex
+            .commit(&[("100644", beta, "edited in the codex")], &[]);
+        world.sync_all(&[]).code(0);
+        assert_eq!(world.file_on(SYNC, beta), "beta");
+        world.assert_merges(SYNC);
+        let tip = world.tip_of(SYNC);
+        world.sync_all(&["--rescan"]).code(0);
+        assert_eq!(world.tip_of(SYNC), tip);
+    });
+}
+
+#[test]
+fn sync_branch_that_cannot_be_merged_is_named() {
+    let world = World::builder().config(ONE_BRANCH).build();
+    world.sync_all(&[]).code(0);
+    let tree = world.codex.git(&["rev-parse", "main^{tree}"]);
+    let commit = world
+        .codex
+        .git(&["commit-tree", tree.trim(), "-m", "rewritten"]);
+    world
+        .codex
+        .git(&["update-ref", "refs/heads/main", commit.trim()]);
+    let output = world.publish_one("alpha", "changed");
+    let warnings = output["warnings"].to_string();
+    assert!(warnings.contains("have no commit in common"), "{warnings}");
+    assert!(warnings.contains("delete it on the server"), "{warnings}");
+}
+
+#[test]
+fn branch_with_a_nested_name_is_an_error_with_a_hint() {
+    let world = World::builder().config(ONE_BRANCH).build();
+    world.codex.git(&["branch", "codex-sync", "main"]);
+    let output = world.sync_all(&[]).code(5).json();
+    let hint = output["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.contains("`push.branch`"), "{hint}");
+}
+
+#[test]
+fn equal_directories_of_projects_are_merged() {
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .config(ONE_BRANCH)
+        .build();
+    let write = |file: &str, content: &str| {
+        for project in ["alpha", "beta"] {
+            let path = format!("ws/{project}/docs/{file}");
+            world.sandbox.write(&path, content);
+        }
+    };
+    write("x.md", "first");
+    write("y.md", "first");
+    world.sync_all(&["--config", "push.mode=direct"]).code(0);
+    write("x.md", "second");
+    world.sync_all(&[]).code(0);
+    let edited = ["alpha", "beta"].map(|project| format!("projects/{project}/docs/x.md"));
+    let entries = edited
+        .each_ref()
+        .map(|path| ("100644", path.as_str(), "theirs"));
+    world.codex.commit(&entries, &[]);
+    // After the merge, the directories are equal. Each of the next commits replaces one of them.
+    for project in ["alpha", "beta"] {
+        let path = format!("ws/{project}/docs/z.md");
+        world.sandbox.write(&path, project);
+    }
+    world.sync_all(&[]).code(0);
+    for project in ["alpha", "beta"] {
+        let file = |name: &str| world.file_on(SYNC, &format!("projects/{project}/docs/{name}"));
+        assert_eq!(
+            (file("x.md").as_str(), file("z.md").as_str()),
+            ("second", project)
+        );
+    }
+    world.codex.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn revert_in_the_codex_is_kept_after_criss_cross_merges() {
+    let world = World::builder()
+        .config(ONE_BRANCH)
+        .codex_files(&[("other.md", "first")])
+        .build();
+    let codex = &world.codex;
+    let alpha = "projects/alpha/README.md";
+    world.sync_all(&[]).code(0);
+    let merged = world.tip_of(SYNC).unwrap();
+    codex.commit(
+        &[
+            ("100644", alpha, "theirs"),
+            ("100644", "other.md", "second"),
+        ],
+        &[],
+    );
+    // The sync branch merges the codex, while the codex merges the older tip of the sync branch.
+    world.sync_all(&[]).code(0);
+    assert_eq!(world.file_on(SYNC, "other.md"), "second");
+    let commit = codex.git(&[
+        "commit-tree",
+        "main^{tree}",
+        "-p",
+        "main",
+        "-p",
+        &merged,
+        "-m",
+        "merged",
+    ]);
+    codex.git(&["update-ref", "refs/heads/main", commit.trim()]);
+    assert_eq!(
+        codex
+            .git(&["merge-base", "--all", "main", SYNC])
+            .lines()
+            .count(),
+        2
+    );
+    codex.commit(
+        &[
+            ("100644", "other.md", "first"),
+            ("100644", alpha, "theirs again"),
+        ],
+        &[],
+    );
+    let output = world.publish_one("alpha", "changed");
+    assert_eq!(output["remote"]["sync_branches"][0]["merges_base"], true);
+    assert_eq!(world.file_on(SYNC, "other.md"), "first");
+    assert_eq!(world.file_on(SYNC, alpha), "changed");
+}
+
+#[test]
+fn conflict_about_unclaimed_paths_is_left_to_people() {
+    let world = World::builder()
+        .config(ONE_BRANCH)
+        .codex_files(&[("guide.md", "first")])
+        .build();
+    world.sync_all(&[]).code(0);
+    world.commit_on(SYNC, "guide.md", "of a reviewer");
+    world
+        .codex
+        .commit(&[("100644", "guide.md", "of the codex")], &[]);
+    world.publish_one("alpha", "changed");
+    assert_eq!(world.file_on(SYNC, "guide.md"), "of a reviewer");
+
+    // A claimed path needs the merge, which has to choose a version.
+    let alpha = "projects/alpha/README.md";
+    world
+        .codex
+        .commit(&[("100644", alpha, "edited in the codex")], &[]);
+    let output = world.publish_one("alpha", "changed again");
+    assert_eq!(world.file_on(SYNC, "guide.md"), "of the codex");
+    let warnings = output["warnings"].to_string();
+    assert!(
+        warnings.contains("version of `main` of `guide.md`"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn each_project_can_have_a_branch() {
     with_each_transport(BRANCH_EACH, &["alpha", "beta", "gamma"], |world| {
         let pushes = world.push_requests();
@@ -627,6 +860,28 @@ fn rejected_branch_withholds_only_its_project() {
         assert_eq!(output["error"]["kind"], "declined");
         assert_eq!(output["pushed"], false);
     });
+}
+
+#[test]
+fn hook_that_rejects_all_branches_together_withholds_its_projects_alone() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for (words, pushes) in [("projects/d/README.md is frozen", 3), ("", 8)] {
+        with_each_transport(BRANCH_EACH, &names, |world| {
+            let rule = format!(
+                "while read old new ref; do case $ref in */d) echo '{words}'; exit 1;; esac; done"
+            );
+            world.codex.hook("pre-receive", &rule);
+            let output = world.sync_all(&[]).code(1).json();
+            assert_eq!(output["projects"][3]["status"], "withheld", "{output:#}");
+            assert_eq!(output["totals"]["synced"], 7);
+            let attempts = output["attempts"].as_u64().unwrap();
+            assert!(attempts <= pushes, "{words}: {attempts}");
+            for name in names {
+                let is_there = world.tip_of(&format!("sync/{name}")).is_some();
+                assert_eq!(is_there, name != "d");
+            }
+        });
+    }
 }
 
 #[test]
@@ -765,6 +1020,17 @@ fn invalid_settings_are_errors_of_the_configuration() {
         .config(ONE_BRANCH)
         .build();
     world.sync_all(&each).code(2);
+    let fails = ["--config", "push.on_declined=fail"];
+    let output = world
+        .sync_all(&[&each[..2], &fails].concat())
+        .code(3)
+        .json();
+    let error = output["error"].to_string();
+    assert!(
+        error.contains("needs one branch for all projects"),
+        "{error}"
+    );
+    world.sync_all(&fails).code(0);
     let named = ["--config", "push.branch=docs/{org}/{workspace}"];
     world.sync_all(&named).code(0);
     assert!(world.tip_of("docs/acme/ws").is_some());

@@ -143,7 +143,7 @@ fn silent_hook_withholds_its_projects_alone() {
 }
 
 #[test]
-fn projects_whose_paths_are_named_are_withheld_at_once() {
+fn projects_whose_paths_are_named_take_one_push_each() {
     let fifty = Fifty::new();
     fifty.update_hook(
         "bad \"$@\" > named || exit 0\n\
@@ -153,8 +153,8 @@ fn projects_whose_paths_are_named_are_withheld_at_once() {
     );
     let document = fifty.sync(&[]).code(1).json();
     fifty.assert_others_landed(&document);
-    assert_eq!(fifty.pushes(), 2);
-    assert_eq!(document["attempts"], 2);
+    assert_eq!(fifty.pushes(), 5);
+    assert_eq!(document["attempts"], 5);
     // Each project has the lines that are about it.
     for name in BAD {
         let line = format!(
@@ -165,7 +165,7 @@ fn projects_whose_paths_are_named_are_withheld_at_once() {
 }
 
 #[test]
-fn projects_whose_commits_are_named_are_withheld_at_once() {
+fn projects_whose_commits_are_named_take_one_push_each() {
     for rule in [
         "Push cannot contain secrets",
         "Commits must have verified signatures.",
@@ -180,7 +180,7 @@ fn projects_whose_commits_are_named_are_withheld_at_once() {
         ));
         let document = fifty.sync(&[]).code(1).json();
         fifty.assert_others_landed(&document);
-        assert_eq!(fifty.pushes(), 2);
+        assert_eq!(fifty.pushes(), 5);
         assert_eq!(words(&document, "p22").len(), 3);
     }
 }
@@ -196,6 +196,28 @@ fn projects_that_are_named_one_at_a_time_take_one_push_each() {
     fifty.assert_others_landed(&document);
     let pushes = fifty.pushes();
     assert!(pushes <= 5, "{pushes}");
+}
+
+#[test]
+fn accepted_projects_that_the_server_mentions_land() {
+    // Each server rejects `p04` alone.
+    for rule in [
+        "for p in $(echo \"$d\" | cut -d/ -f2); do \
+             [ $p = p04 ] && { echo \"projects/$p: denied\"; exit 1; }; echo \"projects/$p: ok\"; done",
+        "echo \"$d\" | grep -q /p04/ || exit 0; echo 'see projects/p00/README.md'; exit 1",
+        "echo \"$d\" | grep -q /p04/ || exit 0; echo 'please read the docs'; exit 1",
+    ] {
+        let names: Vec<_> = (0..10).map(|number| format!("p{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let fifty = Fifty::with(&names);
+        fifty.update_hook(&format!(
+            "d=$(git diff --name-only $2 $3 | grep ^projects/)\n{rule}"
+        ));
+        let document = fifty.sync(&[]).code(1).json();
+        assert_eq!(by_status(&document, "withheld"), BTreeSet::from(["p04"]));
+        assert_eq!(by_status(&document, "synced").len(), 9, "{document:#}");
+        assert!(fifty.pushes() <= 12);
+    }
 }
 
 #[test]

@@ -114,32 +114,52 @@ pub(crate) enum Overlap {
 
 /// Finds how the path relates to the changes of the other branch.
 pub(crate) fn overlap(path: &BStr, others: &Changes) -> Overlap {
+    let mut below_path = changes_below(path, others);
     if let Some(edit) = others.get(path) {
-        return Overlap::Same(*edit);
-    }
-    let is_written = |path: &BStr| others.get(path).is_some_and(Option::is_some);
-    let is_above = path
-        .find_iter(b"/")
-        .any(|slash| is_written(path[..slash].as_bstr()));
-    let inside = below(path, b"".as_bstr());
-    let mut after = others.range::<BStr, _>((Bound::Included(inside.as_bstr()), Bound::Unbounded));
-    let is_below = after
-        .next()
-        .is_some_and(|(next, _)| next.starts_with(&inside));
-    if is_above || is_below {
+        Overlap::Same(*edit)
+    } else if is_below_new_file(path, others) || below_path.next().is_some() {
         Overlap::Nested
     } else {
         Overlap::None
     }
 }
 
+/// Whether the changes put a file, or another entry that is not a directory, above the path.
+fn is_below_new_file(path: &BStr, changes: &Changes) -> bool {
+    let is_written = |path: &BStr| changes.get(path).is_some_and(Option::is_some);
+    path.find_iter(b"/")
+        .any(|slash| is_written(path[..slash].as_bstr()))
+}
+
+/// The changes below the path.
+fn changes_below<'c>(path: &BStr, changes: &'c Changes) -> impl Iterator<Item = &'c Edit> {
+    let inside = below(path, b"".as_bstr());
+    let start = (Bound::Included(inside.as_bstr()), Bound::Unbounded);
+    let after = changes.range::<BStr, _>(start);
+    after
+        .take_while(move |(next, _)| next.starts_with(&inside))
+        .map(|(_, edit)| edit)
+}
+
+/// Whether the changes put something at, above or below the path that a file at the path would
+/// replace: a directory, a symlink or a submodule, or a file in the place of a directory above.
+fn is_obstructed(path: &BStr, changes: &Changes) -> bool {
+    match changes.get(path) {
+        Some(Some((mode, _))) => !mode.is_file(),
+        _ => is_below_new_file(path, changes) || changes_below(path, changes).any(Option::is_some),
+    }
+}
+
 /// The differences of the merged tree from that of `theirs`. `ours` and `theirs` are the changes of
 /// the two branches since they parted. If both have changed a path, theirs is kept, unless `is_ours`
-/// returns true for the path.
+/// returns true for the path and theirs is a file or a deletion.
 pub(crate) fn merged(ours: &Changes, theirs: &Changes, is_ours: impl Fn(&BStr) -> bool) -> Changes {
     let is_kept = |(path, edit): &(&BString, &Edit)| match overlap(path.as_bstr(), theirs) {
         Overlap::None => true,
-        Overlap::Same(other) => **edit != other && is_ours(path.as_bstr()),
+        Overlap::Same(other) => {
+            let path = path.as_bstr();
+            **edit != other && is_ours(path) && !is_obstructed(path, theirs)
+        }
         Overlap::Nested => false,
     };
     ours.iter()
@@ -219,6 +239,10 @@ mod tests {
             ("both/deleted", None),
             ("nested", file(5)),
             ("d/nested", file(6)),
+            ("both/link", file(7)),
+            ("both/directory", file(8)),
+            ("both/file/x", file(9)),
+            ("both/gone", file(10)),
         ]);
         let theirs = all(&[
             ("both/ours", file(12)),
@@ -228,12 +252,20 @@ mod tests {
             ("nested/below", file(15)),
             ("d", file(16)),
             ("their", file(17)),
+            ("both/link", Some((Mode::Link, ObjectId([18; 20])))),
+            ("both/directory", None),
+            ("both/directory/x", file(19)),
+            ("both/file", file(20)),
+            ("both/file/x", None),
+            ("both/gone", None),
+            ("both/gone.md", file(21)),
         ]);
-        let is_ours = |path: &BStr| path == "both/ours" || path == "both/deleted";
+        let is_ours = |path: &BStr| path.starts_with(b"both/") && path != "both/theirs";
         let expected = all(&[
             ("mine", file(1)),
             ("both/ours", file(2)),
             ("both/deleted", None),
+            ("both/gone", file(10)),
         ]);
         assert_eq!(merged(&ours, &theirs, is_ours), expected);
     }

@@ -15,10 +15,21 @@ pub struct Rejection {
     pub words: Vec<String>,
 }
 
+/// The middle of git's message about a branch: `'refs/heads/a' exists; cannot create
+/// 'refs/heads/a/b'`.
+const NESTED_BRANCH: &str = " exists; cannot create 'refs/";
+
 impl Rejection {
     /// Whether the server rejected the push because it hides the branch (`transfer.hideRefs`).
     pub fn is_of_hidden_branch(&self) -> bool {
         self.reason.contains("hidden ref")
+    }
+
+    /// Whether the server cannot create the branch because of another one: `a` and `a/b` cannot
+    /// both exist.
+    pub fn is_of_nested_branch(&self) -> bool {
+        let lines = self.words.iter().chain([&self.reason]);
+        lines.into_iter().any(|line| line.contains(NESTED_BRANCH))
     }
 }
 

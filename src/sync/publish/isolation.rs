@@ -1,10 +1,14 @@
 //! Finds the projects that the server rejects, so that the others land. The decisions are pure: the
 //! caller pushes the projects of [`Isolation::next_push`], and passes the result back.
 //!
-//! If the server's message names projects, these are withheld, and the rest is pushed. If it names
-//! none, parts of the projects are pushed. Each accepted part has landed, and the search goes on in
-//! the remaining projects. A project that the message does not name is only withheld after the
-//! server rejected a push of that project alone.
+//! If the server's message names projects, the rest is pushed first. If it names none, parts of the
+//! projects are pushed. Each accepted part has landed, and the search goes on in the remaining
+//! projects.
+//!
+//! A message can also name projects that the server accepts, as in a list of checks or in a hint. So
+//! a project is only withheld after the server rejected a push of that project alone, or after the
+//! server accepted the same push without it, or rejected that one for another named project. The
+//! named projects are pushed again at the end, up to [`MAX_ALONE`] each alone, more in halves.
 //!
 //! If the server accepts a part of a rejected push, it probably rejects one of the others, so these
 //! are the suspects. The first part is a third of the projects, and suspects are halved. Compared
@@ -30,12 +34,21 @@ pub(super) const MAX_PUSHES: u32 = 64;
 /// The number of rejected projects, or of messages that name some, after which the search ends if
 /// the server has not accepted any push.
 const MAX_REJECTED: usize = 6;
+/// The number of named projects that are pushed again each alone. With the first push and that of
+/// the others, three named projects take five pushes.
+const MAX_ALONE: usize = 3;
 
 /// The state of the search.
 #[derive(Debug, Default)]
 pub(super) struct Isolation {
     /// The projects that the server rejects, by index, each with the words that are about it.
     rejected: BTreeMap<usize, Rejection>,
+    /// The projects that a message names and that are pushed again, each with the words that are
+    /// about it.
+    named: BTreeMap<usize, Rejection>,
+    /// The other projects of the last rejected push that have not landed, if its message names only
+    /// one project, and that project.
+    named_alone: Option<(BTreeSet<usize>, usize)>,
     /// The projects of a rejected push of which the server probably rejects at least one.
     suspects: BTreeSet<usize>,
     /// The number of projects in the first rejected push; 0 before it.
@@ -74,6 +87,12 @@ impl Isolation {
         }
         if self.has_ended() || candidates.is_empty() {
             return BTreeSet::new();
+        }
+        let (named, candidates): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|number| self.named.contains_key(number));
+        if candidates.is_empty() {
+            return self.part_of_named(named);
         }
 
         let suspects: Vec<_> = candidates
@@ -116,8 +135,14 @@ impl Isolation {
         if self.is_searching() {
             self.pushes += 1;
         }
-        for number in pushed {
-            self.suspects.remove(&number);
+        let pushed: BTreeSet<_> = pushed.into_iter().collect();
+        for number in &pushed {
+            self.suspects.remove(number);
+            self.named.remove(number);
+        }
+        self.confirm_named_alone(&pushed);
+        if let Some((rest, _)) = &mut self.named_alone {
+            rest.retain(|number| !pushed.contains(number));
         }
     }
 
@@ -135,11 +160,19 @@ impl Isolation {
         }
 
         // A message that names all projects is about none of them in particular.
-        let is_naming = !named.is_empty() && named.len() < pushed.len();
+        let is_naming = !named.is_empty() && named.len() < pushed.len() && !self.are_named(pushed);
         self.suspects.clear();
+        if is_naming && named.len() == 1 {
+            self.confirm_named_alone(pushed);
+        }
+        self.named_alone = None;
         if is_naming {
             self.naming += 1;
             self.rest = Rest::Whole;
+            if let (Some(number), 1) = (named.keys().next(), named.len()) {
+                let others = pushed.iter().copied().filter(|other| other != number);
+                self.named_alone = Some((others.collect(), *number));
+            }
             let with_words = |words| Rejection {
                 words,
                 ..rejection.clone()
@@ -147,12 +180,13 @@ impl Isolation {
             let named = named
                 .into_iter()
                 .map(|(number, words)| (number, with_words(words)));
-            self.rejected.extend(named);
+            self.named.extend(named);
         } else if let (Some(number), 1) = (pushed.first(), pushed.len()) {
             self.rejected_alone += 1;
             if self.rest != Rest::Whole {
                 self.rest = Rest::Part;
             }
+            self.named.remove(number);
             self.rejected.insert(*number, rejection.clone());
         } else if rejection.kind == RejectionKind::TooLarge {
             self.rest = Rest::AtMost(pushed.len() / 2);
@@ -160,6 +194,40 @@ impl Isolation {
             self.rest = Rest::Part;
             self.suspects.clone_from(pushed);
         }
+    }
+
+    /// Whether messages have named all of these projects.
+    pub(super) fn are_named(&self, projects: &BTreeSet<usize>) -> bool {
+        projects
+            .iter()
+            .all(|number| self.named.contains_key(number))
+    }
+
+    /// Rejects the project that the last message named alone, if `pushed` is the rest of the same
+    /// push without it: its result is another one.
+    fn confirm_named_alone(&mut self, pushed: &BTreeSet<usize>) {
+        let Some((rest, number)) = &self.named_alone else {
+            return;
+        };
+        if rest == pushed
+            && let Some(rejection) = self.named.remove(number)
+        {
+            self.rejected.insert(*number, rejection);
+            self.named_alone = None;
+        }
+    }
+
+    /// The next push among these projects, which messages have named.
+    fn part_of_named(&self, named: Vec<usize>) -> BTreeSet<usize> {
+        let is_suspect = |number: &usize| self.suspects.contains(number);
+        let suspects: Vec<_> = named.iter().copied().filter(is_suspect).collect();
+        let part = if suspects.is_empty() { named } else { suspects };
+        let size = if part.len() <= MAX_ALONE {
+            1
+        } else {
+            part.len() / 2
+        };
+        part.into_iter().take(size).collect()
     }
 
     /// Whether the server has accepted a push.
@@ -188,11 +256,14 @@ impl Isolation {
     /// Forgets the rejected projects, because the server rejects every push.
     pub(super) fn withdraw(&mut self) {
         self.rejected.clear();
+        self.named.clear();
     }
 
-    /// Takes the reason why the server rejects the project, if it does.
+    /// Takes the reason why the server rejects the project, if it does, or if the search has ended
+    /// before a project that a message names was pushed again.
     pub(super) fn take(&mut self, number: usize) -> Option<Rejection> {
-        self.rejected.remove(&number)
+        let rejected = self.rejected.remove(&number);
+        rejected.or_else(|| self.named.remove(&number))
     }
 
     /// Whether the next push is one project: the server has accepted none so far and may reject
@@ -236,6 +307,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The projects that a server names if it rejects a push of these projects.
+    type Names<'n> = &'n dyn Fn(&BTreeSet<usize>) -> BTreeSet<usize>;
 
     /// The result of a search.
     struct Found {
@@ -353,14 +427,33 @@ mod tests {
     }
 
     #[test]
-    fn projects_that_are_named_together_take_two_pushes() {
+    fn projects_that_are_named_together_are_pushed_again_alone() {
         let bad = BTreeSet::from([3, 20, 40]);
         let found = search(50, |pushed| {
             let named = pushed & &bad;
             (!named.is_empty()).then_some((RejectionKind::Declined, named))
         });
         assert_eq!(found.rejected, bad);
-        assert_eq!((found.landed.len(), found.pushes), (47, 2));
+        assert_eq!((found.landed.len(), found.pushes), (47, 5));
+    }
+
+    #[test]
+    fn accepted_projects_that_a_message_names_land() {
+        let bad = BTreeSet::from([4]);
+        // A list of checks that ends at the first failure, and a hint that mentions another project.
+        let list = |pushed: &BTreeSet<usize>| pushed.range(..=4).copied().collect();
+        let hint = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0]);
+        let both = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0, 4]);
+        let names: [Names<'_>; 3] = [&list, &hint, &both];
+        for names in names {
+            let found = search(50, |pushed| {
+                let is_rejected = !pushed.is_disjoint(&bad);
+                is_rejected.then(|| (RejectionKind::Declined, names(pushed)))
+            });
+            assert_eq!(found.rejected, bad);
+            assert_eq!(found.landed.len(), 49);
+            assert!(found.pushes <= 12, "{}", found.pushes);
+        }
     }
 
     #[test]
@@ -416,6 +509,19 @@ mod tests {
             prop_assert_eq!(found.landed.len(), count - bad.len());
             prop_assert_eq!(found.rejected, bad);
             prop_assert!(found.pushes <= MAX_PUSHES as usize);
+        }
+
+        #[test]
+        fn others_land_whichever_projects_the_server_names(
+            (count, bad, names) in (1..40_usize)
+                .prop_flat_map(|count| (Just(count), some(count, 3), some(count, count)))
+        ) {
+            let found = search(count, |pushed| {
+                let is_rejected = !pushed.is_disjoint(&bad);
+                is_rejected.then(|| (RejectionKind::Declined, pushed & &names))
+            });
+            prop_assert_eq!(found.landed.len(), count - bad.len());
+            prop_assert_eq!(found.rejected, bad);
         }
 
         #[test]

@@ -1,25 +1,30 @@
 //! Decides whether the branch of the codex is merged into a sync branch before the commits of the
 //! projects, and what the merge contains.
 //!
-//! A sync branch is to be merged into the branch of the codex. If both have changed the same path
-//! since they parted, the server would find a conflict, or show old changes again. Then, and only
-//! then, a merge commit comes first. It has the tree of the branch of the codex, with the changes
-//! that only the sync branch has made, and with its version of the paths that the projects claim.
+//! A sync branch is to be merged into the branch of the codex. If both have changed the same claimed
+//! path since they parted, the server would find a conflict, or show old changes again. If the
+//! branch of the codex has changed a claimed path that the sync branch has not changed, the merged
+//! codex would not have the contents of the source. Then, and only then, a merge commit comes first.
+//! It has the tree of the branch of the codex, with the changes that only the sync branch has made,
+//! and with its version of the files that the projects claim.
+//!
+//! A conflict about other paths alone is left to people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::codex::objects::commit_builder::list_merged;
+use crate::codex::objects::tree::{Edit, TreeError};
 use crate::codex::objects::tree_merge::{Changes, Overlap, changes, merged, overlap};
-use crate::codex::store::StoreError;
+use crate::codex::store::{Store, StoreError};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::plan::Listing;
 use crate::sync::parting::Parting;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
-use crate::workspace::Workspace;
+use crate::workspace::{Project, Workspace};
 
 /// A merge of the branch of the codex into a sync branch.
 pub(super) struct PlannedMerge {
@@ -27,6 +32,9 @@ pub(super) struct PlannedMerge {
     pub(super) base: ObjectId,
     /// The differences of the merged tree from that of `base`.
     pub(super) edits: Changes,
+    /// The unclaimed paths that both branches have changed, of which the merge has the version of
+    /// `base`.
+    pub(super) replaced: Vec<BString>,
 }
 
 impl PlannedMerge {
@@ -47,51 +55,120 @@ impl PlannedMerge {
     }
 }
 
-/// The merge that comes before commits that change the paths `published`; `None` if the branches
-/// have changed different paths.
-///
-/// If nothing else is to be published, a path that both branches have changed in the same way needs
-/// no merge.
-pub(super) fn needed_merge(
-    request: &SyncRequest<'_>,
-    session: &RemoteSession,
-    target: usize,
-    published: &BTreeSet<BString>,
-) -> Result<Option<PlannedMerge>, SyncError> {
-    let parting = session.partings.each.get(target);
-    let tips = (session.targets[target].tip, session.base.tip);
-    let (Some(Parting::Diverged { ancestor }), (Some(tip), Some(base))) = (parting, tips) else {
-        return Ok(None);
-    };
+/// The changes that a sync branch and the branch of the codex have made since they parted.
+pub(super) struct Divergence {
+    /// The tip of the branch of the codex.
+    base: ObjectId,
+    ours: Changes,
+    theirs: Changes,
+}
 
-    let store = session.store();
-    let read = |id| store.read_tree(id);
-    let compare = || {
-        let ancestor = store.root_tree(*ancestor)?;
-        let ours = changes(&read, ancestor, store.root_tree(tip)?)?;
-        let theirs = changes(&read, ancestor, store.root_tree(base)?)?;
-        Ok((ours, theirs))
-    };
-    let (ours, theirs) = compare().map_err(StoreError::Tree)?;
+impl Divergence {
+    /// The divergence of a target; `None` if one of the branches contains the other.
+    pub(super) fn of(
+        request: &SyncRequest<'_>,
+        session: &RemoteSession,
+        target: usize,
+    ) -> Result<Option<Self>, SyncError> {
+        let parting = session.partings.each.get(target);
+        let tips = (session.targets[target].tip, session.base.tip);
+        let (Some(Parting::Diverged { ancestors }), (Some(tip), Some(base))) = (parting, tips)
+        else {
+            return Ok(None);
+        };
 
-    let is_in_conflict = |path: &BString| match overlap(path.as_bstr(), &theirs) {
-        Overlap::None => false,
-        Overlap::Same(edit) => !published.is_empty() || ours.get(path) != Some(&edit),
-        Overlap::Nested => true,
-    };
-    if !ours.keys().chain(published).any(is_in_conflict) {
-        return Ok(None);
+        let store = session.store();
+        let since = |tip| changes_since(request.workspace, store, ancestors, tip);
+        let ours = since(tip).map_err(StoreError::Tree)?;
+        let theirs = since(base).map_err(StoreError::Tree)?;
+        Ok(Some(Self { base, ours, theirs }))
     }
-    let is_claimed = |path: &BStr| claims(request.workspace, path);
-    let edits = merged(&ours, &theirs, is_claimed);
-    Ok(Some(PlannedMerge { base, edits }))
+
+    /// The merge of the branch of the codex into the sync branch.
+    pub(super) fn merge(&self, workspace: &Workspace) -> PlannedMerge {
+        let edits = merged(&self.ours, &self.theirs, |path| claims(workspace, path));
+        let is_replaced = |(path, edit): &(&BString, &Edit)| {
+            let is_different = match overlap(path.as_bstr(), &self.theirs) {
+                Overlap::None => false,
+                Overlap::Same(other) => other != **edit,
+                Overlap::Nested => edit.is_some(),
+            };
+            is_different && !claims(workspace, path.as_bstr())
+        };
+        let replaced = self.ours.iter().filter(is_replaced);
+        PlannedMerge {
+            base: self.base,
+            replaced: replaced.map(|(path, _)| path.clone()).collect(),
+            edits,
+        }
+    }
+
+    /// Whether the merge comes before commits that change the paths `published`. Conflicts in the
+    /// paths of the projects `withheld` are no reason for it.
+    ///
+    /// If nothing else is to be published, a path that both branches have changed in the same way
+    /// needs no merge.
+    pub(super) fn needs_merge(
+        &self,
+        workspace: &Workspace,
+        published: &BTreeSet<BString>,
+        withheld: &[&Project],
+    ) -> bool {
+        let is_in_conflict = |path: &&BString| match overlap(path.as_bstr(), &self.theirs) {
+            Overlap::None => false,
+            Overlap::Same(edit) => !published.is_empty() || self.ours.get(*path) != Some(&edit),
+            Overlap::Nested => true,
+        };
+        let is_reason = |path: &BString| {
+            let is_withheld = |project: &&Project| is_claimed_by(project, path.as_bstr());
+            claims(workspace, path.as_bstr()) && !withheld.iter().any(is_withheld)
+        };
+        self.ours
+            .keys()
+            .chain(published)
+            .filter(is_in_conflict)
+            .any(is_reason)
+    }
+}
+
+/// The paths that a branch has changed since it parted from another one at these commits.
+///
+/// Several ancestors mean that each branch has merged earlier commits of the other. A path that has
+/// the contents of one of them was not changed since. For a claimed path, any difference counts,
+/// because the sources decide on its contents.
+fn changes_since(
+    workspace: &Workspace,
+    store: &Store,
+    ancestors: &[ObjectId],
+    tip: ObjectId,
+) -> Result<Changes, TreeError> {
+    let read = |id| store.read_tree(id);
+    let tree = store.root_tree(tip)?;
+    let mut all = ancestors
+        .iter()
+        .map(|ancestor| changes(&read, store.root_tree(*ancestor)?, tree));
+    let mut since = all.next().transpose()?.unwrap_or_default();
+    for changes in all {
+        let changes = changes?;
+        since.retain(|path, _| changes.contains_key(path) || claims(workspace, path.as_bstr()));
+        let claimed = changes
+            .into_iter()
+            .filter(|(path, _)| claims(workspace, path.as_bstr()));
+        since.extend(claimed);
+    }
+    Ok(since)
 }
 
 /// Whether a project of the workspace claims the path of the codex.
 fn claims(workspace: &Workspace, path: &BStr) -> bool {
-    workspace.projects.iter().any(|project| {
-        let below = path.strip_prefix(project.to.as_bstr().as_bytes());
-        let below = below.and_then(|rest| rest.strip_prefix(b"/"));
-        below.is_some_and(|below| project.claims.owns(below))
-    })
+    let mut projects = workspace.projects.iter();
+    projects.any(|project| is_claimed_by(project, path))
+}
+
+/// Whether the project claims the path of the codex, or deletes it with `prune`.
+fn is_claimed_by(project: &Project, path: &BStr) -> bool {
+    let below = path.strip_prefix(project.to.as_bstr().as_bytes());
+    let below = below.and_then(|rest| rest.strip_prefix(b"/"));
+    let is_pruned = |below: &[u8]| project.prune && !project.claims.is_excluded_path(below);
+    below.is_some_and(|below| project.claims.owns(below) || is_pruned(below))
 }

@@ -52,6 +52,7 @@ use report::{CommitHistory, CommitState, report, state_of_plan};
 use scan::{Scanned, scan_all};
 
 use super::cache_update::{CacheUpdate, PublishedProject};
+use super::parting::Parting;
 use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::SyncRequest;
 use super::source_roots::SourceRoots;
@@ -109,6 +110,8 @@ fn publish_online(
     let result = result.map_err(|error| conclude(&session, run, error));
     note_remote(request, run, &session, result.is_ok());
     warn_of_foreign_commits(request, run, &session);
+    warn_of_replaced_paths(request, run, &session);
+    warn_of_unrelated_branches(request, run, &session);
     if !request.dry_run && run.outcome.pushed != Pushed::Unknown {
         record(request, &session, run);
     }
@@ -140,7 +143,8 @@ fn publish_online(
 /// 2. The sources of a project could no longer be read: the project is left out.
 /// 3. Only the commits of an earlier round have landed.
 /// 4. The branch has moved, or the failure of the push is temporary, and attempts are left.
-/// 5. The server rejects some of the projects: the others are pushed, perhaps in several parts.
+/// 5. The server rejects some of the projects, or all branches of a push: the others are pushed,
+///    perhaps in several parts.
 /// 6. The sync branch was merged by a squash or a rebase, and was deleted.
 /// 7. The server rejects the number of branches in a push: they are pushed in several parts.
 fn land(
@@ -174,10 +178,13 @@ fn land(
         if check_before_push(request, session, &mut run.for_proposals())? {
             continue;
         }
-        let open = run.open_lanes();
-        for lanes in open.chunks(run.max_refs) {
+        let mut next = run.next_lanes(request);
+        while !next.is_empty() {
             request.interrupt.check()?;
-            run.push(request, session, &mut committer, lanes)?;
+            // A push can show that the server accepts fewer branches.
+            let rest = next.split_off(next.len().min(run.max_refs));
+            run.push(request, session, &mut committer, &next)?;
+            next = rest;
         }
         if !run.lanes.iter().any(Lane::is_open) {
             return Ok(());
@@ -338,6 +345,41 @@ fn warn_of_foreign_commits(request: &SyncRequest<'_>, run: &mut Run, session: &R
             newest.short()
         );
         request.warn(&mut run.outcome.warnings, None, message);
+    }
+}
+
+/// Warns about the paths of which a merge has dropped the version of the sync branch.
+fn warn_of_replaced_paths(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
+    for lane in &run.lanes {
+        let merge = lane.planned.as_ref().and_then(|plan| plan.merge.as_ref());
+        let Some((merge, first)) = merge.and_then(|one| Some((one, one.replaced.first()?))) else {
+            continue;
+        };
+        let more = match merge.replaced.len() - 1 {
+            0 => String::new(),
+            more => format!(" and of {more} more"),
+        };
+        let message = format!(
+            "the merge of `{base}` into `{}` has the version of `{base}` of `{}`{more}: both branches have changed it, and no project claims it",
+            escaped(session.targets[lane.target].branch.as_bytes()),
+            escaped(first),
+            base = escaped(session.base.branch.as_bytes()),
+        );
+        request.warn(&mut run.outcome.warnings, None, message);
+    }
+}
+
+/// Warns about sync branches that cannot be merged, because the branch of the codex was rewritten.
+fn warn_of_unrelated_branches(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
+    for (target, parting) in session.targets.iter().zip(&session.partings.each) {
+        if *parting == Parting::Unrelated {
+            let branch = escaped(target.branch.as_bytes());
+            let message = format!(
+                "`{branch}` and `{}` have no commit in common, so `{branch}` cannot be merged: delete it on the server, and the next sync creates it again",
+                escaped(session.base.branch.as_bytes()),
+            );
+            request.warn(&mut run.outcome.warnings, None, message);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
-use super::merge::{PlannedMerge, needed_merge};
+use super::merge::{Divergence, PlannedMerge};
 use super::scan::Scanned;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
@@ -13,6 +13,7 @@ use crate::paths::escaped;
 use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
+use crate::workspace::Project;
 
 /// The changes of a lane, on top of one commit of the codex.
 pub(super) struct Planned {
@@ -47,11 +48,19 @@ pub(super) fn plan(
     let listings = session.listings(request, target, projects)?;
     let start = session.start(target);
     let mut planned = plan_on(request, scanned, listings, start);
-    let published = planned.published_paths(request);
-    if let Some(merge) = needed_merge(request, session, target, &published)? {
+    if let Some(divergence) = Divergence::of(request, session, target)? {
+        let merge = divergence.merge(request.workspace);
         let listings = merge.listings(request, session, projects)?;
-        planned = plan_on(request, scanned, listings, start);
-        planned.merge = Some(merge);
+        let merged = plan_on(request, scanned, listings, start);
+        planned.withhold_as(&merged);
+
+        let mut published = planned.published_paths(request);
+        published.extend(merged.published_paths(request));
+        let withheld = merged.withheld(request);
+        if divergence.needs_merge(request.workspace, &published, &withheld) {
+            planned = merged;
+            planned.merge = Some(merge);
+        }
     }
     planned.tips = session.tips_to_record(&session.targets[target]);
     if session.has_sync_branches {
@@ -105,6 +114,27 @@ impl Planned {
     /// Whether the next push contains a project.
     pub(super) fn has_changes(&self) -> bool {
         self.changes().next().is_some()
+    }
+
+    /// Withholds the projects that `merged` withholds, the plan after a merge: the codex will have
+    /// what the sync branch and the branch of the codex have together.
+    fn withhold_as(&mut self, merged: &Self) {
+        for (number, decision) in &merged.decisions {
+            if let (Decision::Withheld(..), Some(listing)) = (decision, merged.listings.get(number))
+            {
+                self.decisions.insert(*number, decision.clone());
+                self.listings.insert(*number, listing.clone());
+            }
+        }
+    }
+
+    /// The projects that a guard or an obstacle withholds.
+    fn withheld<'r>(&self, request: &SyncRequest<'r>) -> Vec<&'r Project> {
+        let decisions = self.decisions.iter();
+        decisions
+            .filter(|(_, decision)| matches!(decision, Decision::Withheld(..)))
+            .map(|(number, _)| request.projects[*number])
+            .collect()
     }
 
     /// The paths of the codex that change.

@@ -1,17 +1,22 @@
 //! The lanes of a run: planned together, pushed together, each with its own result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::commit::Committer;
+use super::isolation::Isolation;
 use super::lane::{Lane, LaneProgress, NextRound};
 use super::plan::Planned;
 use super::proposals::{ProposalRun, Proposals};
-use super::push::{PushOutcome, PushResults, push};
+use super::push::{PushOutcome, PushResults, Setback, push};
+use super::rejection::named_lanes;
 use super::report::CommitState;
 use super::scan::Scanned;
 use super::server_words::wait_to_retry;
+use crate::codex::remote::{Rejection, RejectionKind};
 use crate::codex::source_revision::SourceRevision;
+use crate::config::OnDeclined;
+use crate::event::Event;
 use crate::outcome::{SyncError, SyncOutcome};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
@@ -27,6 +32,9 @@ pub(super) struct Run {
     /// The greatest number of branches in one push.
     pub(super) max_refs: usize,
     pub(super) proposals: Proposals,
+    /// The search for lanes that the server rejects, if it rejects all lanes of a push together. It
+    /// has the indexes of lanes instead of projects.
+    isolation: Isolation,
     /// The source revisions of the projects that were committed, by index.
     revisions: BTreeMap<usize, Option<SourceRevision>>,
 }
@@ -44,6 +52,7 @@ impl Run {
             pushes: 0,
             max_refs: request.workspace.max_refs.map_or(usize::MAX, Into::into),
             proposals: Proposals::default(),
+            isolation: Isolation::default(),
             revisions: BTreeMap::new(),
         }
     }
@@ -55,6 +64,28 @@ impl Run {
             .filter(|(_, lane)| lane.is_open())
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// The open lanes that are pushed next, by index. If the search for rejected lanes has ended,
+    /// the remaining ones are done.
+    pub(super) fn next_lanes(&mut self, request: &SyncRequest<'_>) -> Vec<usize> {
+        let open: BTreeSet<_> = self.open_lanes().into_iter().collect();
+        let next = if self.isolation.is_about_everything() {
+            BTreeSet::new()
+        } else {
+            self.isolation.next_push(&open)
+        };
+        if next.is_empty() {
+            for lane in &open {
+                self.lanes[*lane].progress = LaneProgress::Done(CommitState::SearchEnded);
+            }
+        } else if self.isolation.is_searching() {
+            request.reporter.event(&Event::PushingPart {
+                projects: next.len(),
+                of: open.len(),
+            });
+        }
+        next.into_iter().collect()
     }
 
     /// The values that proposals are made from.
@@ -133,7 +164,28 @@ impl Run {
             self.withdraw(lanes);
             return Ok(());
         }
+        let rejection = rejection_of_all(request, &results);
+        let is_together = rejection.is_some() && lanes.len() > 1;
+        if let Some(rejection) = rejection
+            && (is_together || self.isolation.is_searching())
+        {
+            let named = named_lanes(request, &committed.branches, &rejection.words);
+            let pushed = lanes.iter().copied().collect();
+            self.isolation.reject(&pushed, rejection, named);
+        }
+        let has_landed =
+            |result: &Result<PushOutcome, _>| matches!(result, Ok(PushOutcome::Verified { .. }));
+        let with_results = lanes.iter().zip(&results);
+        let landed = with_results.filter(|(_, result)| has_landed(result));
+        let landed: Vec<_> = landed.map(|(lane, _)| *lane).collect();
+        if !landed.is_empty() {
+            self.isolation.accept(landed);
+        }
         for (branch, outcome) in committed.branches.iter().zip(results) {
+            if is_together && matches!(outcome, Ok(PushOutcome::Rejected(_))) {
+                self.withdraw(&[branch.target]);
+                continue;
+            }
             let lane = &mut self.lanes[branch.target];
             let warnings = &mut self.outcome.warnings;
             lane.conclude_push(
@@ -193,10 +245,10 @@ impl Run {
     /// withheld.
     pub(super) fn take_failure(&mut self) -> Option<SyncError> {
         let is_alone = self.lanes.len() == 1;
-        let is_any_done = self
-            .lanes
-            .iter()
-            .any(|lane| matches!(lane.progress, LaneProgress::Done(_)));
+        let is_any_done = self.lanes.iter().any(|lane| match lane.progress {
+            LaneProgress::Done(state) => state != CommitState::SearchEnded,
+            _ => false,
+        });
         let rank = |lane: &Lane| match &lane.progress {
             LaneProgress::Failed(_) if lane.attempts.is_any_pending() => Some(0),
             LaneProgress::Failed(SyncError::Rejected { .. }) if !is_alone && is_any_done => None,
@@ -215,6 +267,34 @@ impl Run {
             _ => None,
         }
     }
+}
+
+/// The rejection of a push of which the server rejects all branches with the same words. It may be
+/// about some of them: a hook `pre-receive` rejects all or none.
+fn rejection_of_all<'r>(
+    request: &SyncRequest<'_>,
+    results: &'r [Result<PushOutcome, SyncError>],
+) -> Option<&'r Rejection> {
+    let rejections: Option<Vec<_>> = results
+        .iter()
+        .map(|result| match result {
+            Ok(
+                PushOutcome::Rejected(rejection)
+                | PushOutcome::BranchMoved(Setback::Rejected(rejection))
+                | PushOutcome::RetryableFailure(Setback::Rejected(rejection)),
+            ) => Some(rejection),
+            _ => None,
+        })
+        .collect();
+    let rejections = rejections?;
+    let first = *rejections.first()?;
+    let is_about_contents = matches!(
+        first.kind,
+        RejectionKind::Declined | RejectionKind::TooLarge
+    );
+    let isolates = request.workspace.on_declined == OnDeclined::Isolate;
+    let is_same = rejections.iter().all(|rejection| *rejection == first);
+    Some(first).filter(|_| isolates && is_about_contents && is_same)
 }
 
 /// The greatest number of branches in one push, if the server says so in a rejection.

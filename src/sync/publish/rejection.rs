@@ -29,10 +29,12 @@ pub(super) fn isolate(
     rejection: Rejection,
 ) -> Result<(), SyncError> {
     let named = named(&pushed_projects(request, committed), &rejection.words);
+    let pushed: BTreeSet<_> = committed.commits.keys().copied().collect();
     let is_about_projects = match rejection.kind {
         RejectionKind::Declined | RejectionKind::TooLarge => true,
         RejectionKind::SignatureRequired => {
-            !named.is_empty() && named.len() < committed.commits.len()
+            isolation.are_named(&pushed)
+                || (!named.is_empty() && named.len() < committed.commits.len())
         }
         RejectionKind::BranchClosed | RejectionKind::Outdated | RejectionKind::Locked => false,
     };
@@ -42,7 +44,6 @@ pub(super) fn isolate(
     }
 
     let is_named = !named.is_empty();
-    let pushed: BTreeSet<_> = committed.commits.keys().copied().collect();
     isolation.reject(&pushed, &rejection, named);
 
     let changed = planned.changed();
@@ -91,6 +92,7 @@ fn rejected(
     SyncError::Rejected {
         place: session.transport.url().host_or_path(),
         branch: session.targets[committed.target].branch.clone(),
+        is_sync_branch: session.has_sync_branches,
         rejection: Box::new(rejection),
         named: names(named),
         others: names(others),
@@ -142,13 +144,30 @@ pub(super) fn given_up(
     }
 }
 
+/// The lanes of a push that the server's message names by one of their projects, by index, each with
+/// the lines that are about it.
+pub(super) fn named_lanes(
+    request: &SyncRequest<'_>,
+    branches: &[CommittedBranch],
+    words: &[String],
+) -> BTreeMap<usize, Vec<String>> {
+    let projects: Vec<_> = branches
+        .iter()
+        .flat_map(|branch| {
+            let projects = pushed_projects(request, branch).into_iter();
+            projects.map(|(_, project, commit)| (branch.target, project, commit))
+        })
+        .collect();
+    named(&projects, words)
+}
+
 /// The prefix of a path in a message of gitolite's rules.
 const GITOLITE: &str = "VREF/NAME/";
 /// The minimum length of an abbreviated commit id, as in git.
 const MIN_ABBREVIATION: usize = 7;
 
 /// The projects that the server's message names by their commit, their directory in the codex, or
-/// a path below it. Each has the lines that name it, and those that name no project.
+/// a path below it, by their index or that of their lane. Each has the lines that name it, and those that name no project.
 fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<usize, Vec<String>> {
     let projects: Vec<_> = pushed
         .iter()
@@ -196,7 +215,8 @@ fn contains_path(line: &str, directory: &str) -> bool {
     let ends = |at: usize| {
         // A full stop may end the sentence.
         let after = line[at..].trim_start_matches('.');
-        !after.starts_with(is_in_name)
+        // A single name can be an ordinary word.
+        !after.starts_with(is_in_name) && (directory.contains('/') || line[at..].starts_with('/'))
     };
     line.match_indices(directory)
         .any(|(at, _)| begins(at) && ends(at + directory.len()))
@@ -231,6 +251,8 @@ mod tests {
         ] {
             assert_eq!(contains_path(line, "projects/a"), expected, "{line}");
         }
+        assert!(contains_path("docs/x.md is protected", "docs"));
+        assert!(!contains_path("please read the docs for the rules", "docs"));
     }
 
     #[test]

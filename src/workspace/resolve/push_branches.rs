@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::remote_settings::check_branch;
 use crate::config::layers::with_default;
-use crate::config::{Configuration, Problem, PushMode};
+use crate::config::{Configuration, OnDeclined, Problem, PushMode};
 use crate::paths::escaped;
 use crate::workspace::project::Project;
 use crate::workspace::settings::PushBranches;
@@ -36,6 +36,7 @@ pub(super) fn resolve(
         }
     };
     check(configuration, branch, &branches, projects, findings);
+    check_on_declined(configuration, &branches, projects, findings);
     branches
 }
 
@@ -86,6 +87,26 @@ fn check(
             return;
         }
     }
+}
+
+/// Reports `push.on_declined: fail` for several branches: a server can accept some of them.
+fn check_on_declined(
+    configuration: &Configuration,
+    branches: &PushBranches,
+    projects: &[Project],
+    findings: &mut Findings,
+) {
+    let on_declined = with_default(configuration.raw.push.on_declined, "push.on_declined");
+    let has_several = matches!(branches, PushBranches::PerProject(_)) && projects.len() > 1;
+    if on_declined != OnDeclined::Fail || !has_several {
+        return;
+    }
+
+    let message = "`push.on_declined: fail` needs one branch for all projects: a server can accept some branches of a push and reject others";
+    let problem = Problem::new(message.to_owned())
+        .key("push.on_declined")
+        .hint("remove `{project}` from `push.branch`, or use `push.on_declined: isolate`");
+    findings.error(problem.maybe_at(configuration.origin_of(&["push", "on_declined"])));
 }
 
 /// Makes `name` a valid component of a branch name: characters other than letters, digits, `_`, `-`
