@@ -316,10 +316,7 @@ fn rejection_hints(
     }
 
     if rejection.is_of_nested_branch() {
-        return vec![
-            "a branch of the server has a name that begins or continues this one: set another name with `push.branch`"
-                .to_owned(),
-        ];
+        return vec![NESTED_BRANCH_HINT.to_owned()];
     }
 
     if rejection.kind == RejectionKind::BranchClosed {
@@ -341,6 +338,9 @@ fn rejection_hints(
         .chain(isolation_hint(named, others))
         .collect()
 }
+
+/// The hint for a branch that cannot exist beside another one.
+const NESTED_BRANCH_HINT: &str = "a branch of the server has a name that begins or continues this one: set another name with `push.branch`";
 
 /// The way past a branch that accepts no push from this user.
 fn protected_branch_hint() -> String {
@@ -474,7 +474,9 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
 
 /// Reports that the server rejects a project, with its message.
 fn of_rejected_project(rejection: &Rejection) -> ErrorReport {
-    let hints = if rejection.kind == RejectionKind::TooLarge {
+    let hints = if rejection.is_of_nested_branch() {
+        vec![NESTED_BRANCH_HINT.to_owned()]
+    } else if rejection.kind == RejectionKind::TooLarge {
         vec![SIZE_LIMIT_HINT.to_owned()]
     } else {
         let correct = if rejection.words.is_empty() {

@@ -669,6 +669,15 @@ fn branch_with_a_nested_name_is_an_error_with_a_hint() {
     let output = world.sync_all(&[]).code(5).json();
     let hint = output["error"]["hints"][0].as_str().unwrap();
     assert!(hint.contains("`push.branch`"), "{hint}");
+
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .config(BRANCH_EACH)
+        .build();
+    world.codex.git(&["branch", "sync/alpha/old", "main"]);
+    let output = world.sync_all(&[]).code(1).json();
+    let hint = output["projects"][0]["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.contains("`push.branch`"), "{hint}");
 }
 
 #[test]
@@ -872,7 +881,11 @@ fn hook_that_rejects_all_branches_together_withholds_its_projects_alone() {
             );
             world.codex.hook("pre-receive", &rule);
             let output = world.sync_all(&[]).code(1).json();
-            assert_eq!(output["projects"][3]["status"], "withheld", "{output:#}");
+            let rejected = &output["projects"][3];
+            assert_eq!(rejected["status"], "withheld", "{output:#}");
+            let error = rejected["error"].to_string();
+            assert!(error.contains("rejected by the server"), "{error}");
+            assert!(error.contains(words), "{error}");
             assert_eq!(output["totals"]["synced"], 7);
             let attempts = output["attempts"].as_u64().unwrap();
             assert!(attempts <= pushes, "{words}: {attempts}");

@@ -66,8 +66,8 @@ impl Run {
             .collect()
     }
 
-    /// The open lanes that are pushed next, by index. If the search for rejected lanes has ended,
-    /// the remaining ones are done.
+    /// The open lanes that are pushed next, by index. If none is left or the search for rejected
+    /// lanes has ended, the remaining ones are done, with the reason why the server rejects them.
     pub(super) fn next_lanes(&mut self, request: &SyncRequest<'_>) -> Vec<usize> {
         let open: BTreeSet<_> = self.open_lanes().into_iter().collect();
         let next = if self.isolation.is_about_everything() {
@@ -76,8 +76,14 @@ impl Run {
             self.isolation.next_push(&open)
         };
         if next.is_empty() {
-            for lane in &open {
-                self.lanes[*lane].progress = LaneProgress::Done(CommitState::SearchEnded);
+            for number in open {
+                let lane = &mut self.lanes[number];
+                if let Some(rejection) = self.isolation.take(number) {
+                    let projects = lane.projects.iter().copied().collect();
+                    lane.isolation
+                        .reject(&projects, &rejection, BTreeMap::new());
+                }
+                lane.progress = LaneProgress::Done(CommitState::SearchEnded);
             }
         } else if self.isolation.is_searching() {
             request.reporter.event(&Event::PushingPart {
