@@ -1,7 +1,7 @@
 //! Opens and updates the pull request of one sync branch, and waits until the forge shows it with
 //! the tip of the branch.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::proposal_text::{ProposalText, contents_digest};
 use super::proposals::{LaneProposal, ProposalRun, names};
@@ -19,8 +19,6 @@ use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::workspace::PullRequestSettings;
 
-/// The time for which the forge may lag behind the git server.
-const MOST_LAG: Duration = Duration::from_secs(60);
 /// The first delay between two requests that wait for the forge. It is doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between two of these requests.
@@ -38,7 +36,10 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     is_pushed: bool,
     /// A digest of what the projects publish.
     contents: ObjectId,
-    deadline: Instant,
+    /// The time for which the run may still wait for the forge.
+    patience: &'l mut Duration,
+    /// The pull request as the forge showed it last; `None` if there is none.
+    pub(super) shown: Option<PullRequest>,
 }
 
 impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
@@ -47,6 +48,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         session: &'l mut RemoteSession,
         run: &'l mut ProposalRun<'v>,
         number: usize,
+        patience: &'l mut Duration,
     ) -> Self {
         let lane = &run.lanes[number];
         let target = &session.targets[lane.target];
@@ -55,14 +57,14 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             .refs_after_push
             .as_ref()
             .and_then(|refs| session.tip_in(refs, &target.branch));
-        let limit = MOST_LAG.min(request.workspace.remote.timeout.push_verdict);
         Self {
             tip: tip_after_push
                 .or(verified.map(|(_, after)| after))
                 .or(target.tip),
             is_pushed: verified.is_some(),
             contents: contents_digest(request, run.scanned, &lane.projects),
-            deadline: Instant::now() + limit,
+            patience,
+            shown: None,
             request,
             session,
             run,
@@ -185,8 +187,10 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 Opened::NotVisible(error) => self.wait(&mut delay, || error)?,
             }
         };
+        self.shown = Some(created.clone());
+        self.complete(settings, &created);
         let created = self.wait_for_head(created, tip)?;
-        self.complete(settings, &created, tip);
+        self.enable_auto_merge(settings, &created, tip);
         Ok(Some(self.proposal(&created, tip, ProposalState::Created)))
     }
 
@@ -197,6 +201,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         if !self.is_pushed && is_current {
             return Ok(self.proposal(&open, tip, ProposalState::Unchanged));
         }
+        self.shown = Some(open.clone());
         let limits = self.forge()?.limits();
         let text = self.text()?;
         let (title, body) = self.new_texts(&open, &text, limits);
@@ -207,9 +212,6 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             current = self.forge()?.update(&current, &title, &body)?;
         }
         let current = self.wait_for_head(current, tip)?;
-        if let (true, Some(settings)) = (self.is_pushed, &self.request.workspace.pull_request) {
-            self.enable_auto_merge(settings, &current, tip);
-        }
         Ok(self.proposal(&current, tip, ProposalState::Updated))
     }
 
@@ -265,22 +267,23 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         Ok(current)
     }
 
-    /// Waits before the forge is asked again; after the limit, returns the error.
+    /// Waits before the forge is asked again; once the run has no patience left, returns the error.
     fn wait(
-        &self,
+        &mut self,
         delay: &mut Duration,
         error: impl FnOnce() -> ForgeError,
     ) -> Result<(), SyncError> {
-        if Instant::now() + *delay > self.deadline {
+        if *delay > *self.patience {
             return Err(error().into());
         }
+        *self.patience -= *delay;
         self.request.interrupt.wait(*delay)?;
         *delay = (*delay * 2).min(LONGEST_DELAY);
         Ok(())
     }
 
-    /// Adds labels, reviewers and auto-merge to a new pull request.
-    fn complete(&mut self, settings: &PullRequestSettings, created: &PullRequest, tip: ObjectId) {
+    /// Adds labels and reviewers to a new pull request.
+    fn complete(&mut self, settings: &PullRequestSettings, created: &PullRequest) {
         if settings.is_draft && !created.is_draft {
             let message = format!(
                 "{} is not a draft: the forge did not make it one",
@@ -300,7 +303,6 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 .and_then(|forge| forge.request_reviews(created.number, &settings.reviewers));
             self.warn_of(&created.url, result);
         }
-        self.enable_auto_merge(settings, created, tip);
     }
 
     fn enable_auto_merge(

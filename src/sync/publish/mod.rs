@@ -46,7 +46,7 @@ use std::thread;
 use commit::Committer;
 use lane::{Lane, LaneProgress};
 use plan::plan_on;
-use propose::{check_before_push, propose, show_open};
+use propose::{check_before_push, note_pushed_only, propose, show_open};
 use publish_run::Run;
 use report::{CommitHistory, CommitState, report, state_of_plan};
 use scan::{Scanned, scan_all};
@@ -115,12 +115,8 @@ fn publish_online(
     if !request.dry_run && run.outcome.pushed != Pushed::Unknown {
         record(request, &session, run);
     }
-    result?;
-    if request.dry_run {
-        show_open(request, &session, &mut run.for_proposals());
-    } else {
-        propose(request, &mut session, &mut run.for_proposals())?;
-    }
+    let proposed = propose_landed(request, &mut session, run, &result);
+    result.and(proposed)?;
 
     // Another run may have locked a cache and wait for the clone or for the queue lock, so this run
     // releases both before it waits for a cache.
@@ -131,6 +127,36 @@ fn publish_online(
         *caches = cache(request, run, &branch);
     }
     Ok(())
+}
+
+/// Proposes the commits that have landed, also after an error of the run, but not after a signal.
+/// A dry run only shows what there is.
+fn propose_landed(
+    request: &SyncRequest<'_>,
+    session: &mut RemoteSession,
+    run: &mut Run,
+    result: &Result<(), SyncError>,
+) -> Result<(), SyncError> {
+    if request.workspace.pull_request.is_none() {
+        return Ok(());
+    }
+    let mut run = run.for_proposals();
+    if request.dry_run {
+        if result.is_ok() {
+            show_open(request, session, &mut run);
+        }
+        return Ok(());
+    }
+    let proposed = match result {
+        Err(SyncError::Interrupted(_)) => Ok(()),
+        _ => propose(request, session, &mut run, result.is_err()),
+    };
+    note_pushed_only(request, session, &mut run);
+    if let (Err(_), Err(error)) = (result, &proposed) {
+        // The run ends with the first error.
+        request.warn(run.warnings, None, error.to_string());
+    }
+    proposed
 }
 
 /// Plans, commits and pushes the lanes until the commits of each have landed or cannot land. An

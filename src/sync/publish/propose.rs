@@ -9,6 +9,8 @@
 //! warning. If the forge fails after a push, the next run opens the pull request, even if nothing
 //! has changed.
 
+use std::time::Duration;
+
 use super::lane::{Lane, LaneProgress};
 use super::lane_branch::LaneBranch;
 use super::plan::Planned;
@@ -16,12 +18,16 @@ use super::proposal_text::contents_digest;
 use super::proposals::{LaneProposal, ProposalRun, is_closed_with, names};
 use super::report::CommitState;
 use crate::event::{Event, Stage};
+use crate::forge::ForgeError;
 use crate::forge::pull_request::{PullRequest, PullRequestState};
 use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
 use crate::sync::parting::Parting;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
+
+/// The total time for which a run waits for a forge that lags behind the git server.
+const MOST_LAG: Duration = Duration::from_secs(60);
 
 /// Reads the pull requests of the open lanes before their commits are pushed. A lane whose pull
 /// request a person has closed with the same contents is done. A branch whose pull request was
@@ -84,43 +90,53 @@ fn was_merged(session: &RemoteSession, lane: usize, newest: Option<&PullRequest>
             .is_some_and(|newest| newest.state == PullRequestState::Merged && newest.head == tip)
 }
 
-/// Opens or updates the pull requests of all lanes whose commits are on their sync branches.
+/// Opens or updates the pull requests of all lanes whose commits are on their sync branches. If the
+/// run `has_failed`, these are only the lanes to which it has pushed.
 ///
-/// The first error ends the run, after the other lanes were tried.
+/// The first error ends the run, after the other lanes were tried, unless it concerns all of them.
 pub(super) fn propose(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
+    has_failed: bool,
 ) -> Result<(), SyncError> {
     let Some(settings) = &request.workspace.pull_request else {
         return Ok(());
     };
+    let mut patience = MOST_LAG.min(request.workspace.remote.timeout.push_verdict);
     request.reporter.event(&Event::Started {
         stage: Stage::Propose,
     });
     let mut failure = None;
     for number in 0..run.lanes.len() {
-        let is_done = matches!(
-            run.lanes[number].progress,
-            LaneProgress::Done(CommitState::Verified | CommitState::NotLanded)
-        );
-        if !is_done || run.proposals.results.contains_key(&number) {
+        let has_result = run.proposals.results.contains_key(&number);
+        if has_result || !is_on_branch(&run.lanes[number], has_failed) {
             continue;
         }
-        let mut branch = LaneBranch::new(request, session, run, number);
-        match branch.propose(settings) {
-            Ok(Some(proposal)) => {
-                run.proposals.results.insert(number, proposal);
+        let mut branch = LaneBranch::new(request, session, run, number, &mut patience);
+        let error = match branch.propose(settings) {
+            Ok(proposal) => {
+                let proposal = proposal.map(|proposal| (number, proposal));
+                run.proposals.results.extend(proposal);
+                continue;
             }
-            Ok(None) => {}
-            Err(error) => {
-                let (proposal, error) = not_proposed(request, session, &run.lanes[number], error);
-                if let Some(proposal) = proposal {
-                    let result = LaneProposal::PushedOnly(proposal);
-                    run.proposals.results.insert(number, result);
-                }
-                failure = failure.or(Some(error));
+            Err(error) => error,
+        };
+        let shown = branch.shown.take();
+        let concerns_all = concerns_all_lanes(&error);
+        let lane = &run.lanes[number];
+        let error = match (pushed_only(request, session, lane, shown), error) {
+            (Some(proposal), SyncError::Forge(source)) => {
+                let branch = proposal.branch.clone();
+                let result = LaneProposal::PushedOnly(proposal);
+                run.proposals.results.insert(number, result);
+                SyncError::NotProposed { branch, source }
             }
+            (_, error) => error,
+        };
+        failure = failure.or(Some(error));
+        if concerns_all {
+            break;
         }
     }
     request.reporter.event(&Event::Finished {
@@ -129,31 +145,67 @@ pub(super) fn propose(
     failure.map_or(Ok(()), Err)
 }
 
-/// The error of a lane without a confirmed pull request, and its report if commits were pushed.
-fn not_proposed(
+/// Whether the commits of a lane, or all of them that can land, are on its sync branch.
+fn is_on_branch(lane: &Lane, has_failed: bool) -> bool {
+    let is_done = matches!(
+        lane.progress,
+        LaneProgress::Done(
+            CommitState::Verified | CommitState::NotLanded | CommitState::SearchEnded
+        )
+    );
+    lane.attempts.is_any_verified() || (is_done && !has_failed)
+}
+
+/// Whether an error of one lane would be that of all others too.
+fn concerns_all_lanes(error: &SyncError) -> bool {
+    let SyncError::Forge(error) = error else {
+        return true;
+    };
+    match error.as_ref() {
+        ForgeError::Refused { refusal, .. } => refusal.status == 401,
+        ForgeError::Unexpected { .. }
+        | ForgeError::NoSuchName { .. }
+        | ForgeError::NotShown { .. }
+        | ForgeError::NoAutoMerge { .. } => false,
+        _ => true,
+    }
+}
+
+/// Reports the lanes whose commits were pushed and have no confirmed pull request.
+pub(super) fn note_pushed_only(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    run: &mut ProposalRun<'_>,
+) {
+    for (number, lane) in run.lanes.iter().enumerate() {
+        if run.proposals.results.contains_key(&number) {
+            continue;
+        }
+        if let Some(proposal) = pushed_only(request, session, lane, None) {
+            let result = LaneProposal::PushedOnly(proposal);
+            run.proposals.results.insert(number, result);
+        }
+    }
+}
+
+/// The report on a lane without a confirmed pull request; `None` if nothing was pushed. `shown` is
+/// the pull request as the forge showed it last.
+fn pushed_only(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     lane: &Lane,
-    error: SyncError,
-) -> (Option<Proposal>, SyncError) {
-    let Some((_, head)) = lane.attempts.verified_range() else {
-        return (None, error);
-    };
-    let branch = session.targets[lane.target].branch.clone();
-    let proposal = Proposal {
-        url: None,
-        number: None,
-        branch: branch.clone(),
+    shown: Option<PullRequest>,
+) -> Option<Proposal> {
+    let (_, head) = lane.attempts.verified_range()?;
+    Some(Proposal {
+        url: shown.as_ref().map(|shown| shown.url.clone()),
+        number: shown.as_ref().map(|shown| shown.number),
+        branch: session.targets[lane.target].branch.clone(),
         head,
         state: ProposalState::PushedOnly,
-        created: None,
+        created: shown.map(|shown| shown.created),
         projects: names(request, lane),
-    };
-    let error = match error {
-        SyncError::Forge(source) => SyncError::NotProposed { branch, source },
-        error => error,
-    };
-    (Some(proposal), error)
+    })
 }
 
 /// Finds the open pull requests of the lanes, and those that withhold projects, for a run that only
