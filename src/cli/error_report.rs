@@ -667,6 +667,7 @@ fn forge_kind(error: &ForgeError) -> &'static str {
         ForgeError::Unexpected { .. } => "unexpected-response",
         ForgeError::NoSuchName { .. } => "not-found",
         ForgeError::NotShown { .. } => "not-shown",
+        ForgeError::NotOpen { .. } => "not-open",
         ForgeError::NoAutoMerge { .. } => "auto-merge",
         ForgeError::Interrupted(_) => "interrupted",
     }
@@ -709,6 +710,7 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
         }
         ForgeError::NoSuchName { .. }
         | ForgeError::NotShown { .. }
+        | ForgeError::NotOpen { .. }
         | ForgeError::NoAutoMerge { .. }
         | ForgeError::Interrupted(_) => return Vec::new(),
     };

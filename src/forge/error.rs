@@ -103,6 +103,12 @@ pub enum ForgeError {
         /// The tip of the branch.
         head: ObjectId,
     },
+    /// The pull request was closed or merged during the run, without the pushed commit.
+    #[error("{} was closed or merged before it had the pushed commit", escaped(url.as_bytes()))]
+    NotOpen {
+        /// The address of the pull request.
+        url: String,
+    },
     /// Auto-merge cannot be enabled, or would merge without any check.
     #[error("auto-merge was not enabled: {reason}")]
     NoAutoMerge {

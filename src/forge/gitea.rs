@@ -268,6 +268,13 @@ impl Forge for Gitea {
         Ok(Vec::new())
     }
 
+    fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
+        let target = self.target(&format!("/pulls?state=open&limit={PAGE}"));
+        let is_of = |pull: &GiteaPull| pull.head.label == branch;
+        let pulls: Vec<GiteaPull> = self.api.pages("list the pull requests", &target)?;
+        Ok(pulls.iter().any(is_of))
+    }
+
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
         let target = self.target(&format!("/pulls/{number}"));
         let answer = self.api.get("show the pull request", &target)?;

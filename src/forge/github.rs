@@ -188,6 +188,15 @@ impl Forge for GitHub {
         Ok(open_or_closed(pulls.into_iter().map(PullRequest::from)))
     }
 
+    fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        let head = percent_encoded(format!("{owner}:{branch}").as_bytes(), b"-._~");
+        let target = self.target(&format!("/pulls?state=open&head={head}&per_page=100"));
+        let answer = self.api.get("list the pull requests", &target)?;
+        let pulls: Vec<GitHubPull> = self.api.parsed(answer.body)?;
+        Ok(pulls.iter().any(|pull| pull.head.name == branch))
+    }
+
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
         let target = self.target(&format!("/pulls/{number}"));
         let answer = self.api.get("show the pull request", &target)?;

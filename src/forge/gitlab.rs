@@ -236,6 +236,17 @@ impl Forge for GitLab {
         Ok(open_or_closed(requests.into_iter().map(PullRequest::from)))
     }
 
+    fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
+        let source = percent_encoded(branch.as_bytes(), b"-._~");
+        let target = self.target(&format!(
+            "/merge_requests?source_branch={source}&state=opened&per_page=100"
+        ));
+        let answer = self.api.get("list the merge requests", &target)?;
+        let requests: Vec<MergeRequest> = self.api.parsed(answer.body)?;
+        let mut branches = requests.iter().map(|request| &request.source_branch);
+        Ok(branches.any(|source| source == branch))
+    }
+
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
         self.merge_request(number).map(PullRequest::from)
     }

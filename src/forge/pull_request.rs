@@ -114,6 +114,9 @@ pub(crate) trait Forge {
     /// closed or merged last. The newest is the first.
     fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError>;
 
+    /// Whether `branch` has an open pull request, to whatever branch.
+    fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError>;
+
     /// Reads a pull request again.
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError>;
 

@@ -8,6 +8,7 @@
 //! The program writes its part of the body between two markers. Everything outside belongs to the
 //! people who review the pull request, and is kept.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::pull_request::TextLimits;
@@ -19,6 +20,8 @@ const START: &str = "<!-- fractary-codex:start";
 const END: &str = "<!-- fractary-codex:end -->";
 /// An invisible character that separates characters which have a meaning together.
 const WORD_JOINER: char = '\u{2060}';
+/// The words in the first marker of a pull request that the program opened.
+const OPENED: &str = " opened=sync";
 /// The maximum number of characters of a text in a code span.
 const MOST_IN_SPAN: usize = 300;
 
@@ -29,6 +32,8 @@ pub(crate) struct ProposedProject {
     pub counts: [u64; 3],
     /// The source revision: the abbreviated commit, and the address of its page if it is known.
     pub revision: Option<(String, Option<String>)>,
+    /// A digest of its name and its files, in hexadecimal digits.
+    pub contents: String,
 }
 
 /// The contents of the program's part of a body.
@@ -45,10 +50,12 @@ pub(crate) struct BodyContents<'c> {
 /// The values in the marker of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MarkerRecord {
-    /// The digest of the published contents.
-    pub contents: ObjectId,
+    /// The tip of the branch that the text is about.
+    pub tip: ObjectId,
     /// The digest of the title that the program wrote.
     pub title: ObjectId,
+    /// Whether the program opened the pull request.
+    pub is_own: bool,
 }
 
 /// The digest of a title, to find out later whether a person has changed it.
@@ -142,8 +149,11 @@ fn without_commands(text: &str) -> String {
 /// not fit are counted.
 pub(crate) fn block(contents: &BodyContents<'_>, record: MarkerRecord, limit: usize) -> String {
     let head = format!(
-        "{START} contents={} title={} -->\n",
-        record.contents, record.title
+        "{START} contents={} tip={} title={}{} -->\n",
+        digests(contents.projects, limit / 4),
+        record.tip,
+        record.title,
+        if record.is_own { OPENED } else { "" }
     );
     // The last line of a list, if it is cut, and the second marker.
     let reserve = END.len() + 80;
@@ -182,6 +192,22 @@ pub(crate) fn block(contents: &BodyContents<'_>, record: MarkerRecord, limit: us
         .map(|(name, reason)| format!("- {}: {}\n", span(name), span(reason)));
     push_list(&mut text, title, rows, room);
     format!("{head}{}\n{END}", text.trim_end())
+}
+
+/// The digests of the projects, in at most `room` characters. If a person closes the pull request,
+/// the projects that do not fit are proposed again.
+fn digests(projects: &[ProposedProject], room: usize) -> String {
+    let mut list = String::new();
+    for project in projects {
+        if list.len() + project.contents.len() >= room {
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&project.contents);
+    }
+    list
 }
 
 /// Appends `addition` if it fits.
@@ -269,17 +295,27 @@ fn length_outside(body: &str) -> usize {
 
 /// The values in the marker of a body; `None` without a marker.
 pub(crate) fn record_in(body: &str) -> Option<MarkerRecord> {
-    let (_, block, _) = parts(body)?;
-    let line = block.lines().next()?;
-    let value = |name: &str| {
-        let words = line.split_whitespace();
-        let found = words.filter_map(|word| word.strip_prefix(name)).next();
-        ObjectId::from_hex(found?)
-    };
+    let id = |name: &str| ObjectId::from_hex(value_in(body, name)?);
     Some(MarkerRecord {
-        contents: value("contents=")?,
-        title: value("title=")?,
+        tip: id("tip=")?,
+        title: id("title=")?,
+        is_own: value_in(body, OPENED.trim_start()).is_some(),
     })
+}
+
+/// The digests of the projects in the marker of a body.
+pub(crate) fn contents_in(body: &str) -> BTreeSet<&str> {
+    let list = value_in(body, "contents=").unwrap_or_default();
+    list.split(',')
+        .filter(|digest| !digest.is_empty())
+        .collect()
+}
+
+/// The rest of the word that begins with `name` in the marker of a body.
+fn value_in<'b>(body: &'b str, name: &str) -> Option<&'b str> {
+    let (_, block, _) = parts(body)?;
+    let mut words = block.lines().next()?.split_whitespace();
+    words.find_map(|word| word.strip_prefix(name))
 }
 
 /// The text before the program's part, that part with its markers, and the text after it. A first
@@ -308,8 +344,9 @@ mod tests {
     use super::*;
 
     const RECORD: MarkerRecord = MarkerRecord {
-        contents: ObjectId([1; 20]),
+        tip: ObjectId([1; 20]),
         title: ObjectId([2; 20]),
+        is_own: true,
     };
 
     fn project(name: &str) -> ProposedProject {
@@ -320,6 +357,7 @@ mod tests {
                 "0123456".to_owned(),
                 Some("https://h/commit/0123456".to_owned()),
             )),
+            contents: "0123456789ab".to_owned(),
         }
     }
 
@@ -374,6 +412,7 @@ mod tests {
             let text = block(&contents(&projects), RECORD, limit);
             prop_assert!(text.chars().count() <= limit, "{} > {limit}", text.chars().count());
             prop_assert_eq!(record_in(&text), Some(RECORD));
+            prop_assert_eq!(contents_in(&text).is_empty(), count == 0);
         }
 
         #[test]
@@ -466,7 +505,7 @@ mod tests {
             withheld: &[("beta".to_owned(), "no `files` match".to_owned())],
             earlier: Some("https://h/pull/1"),
         };
-        let expected = "<!-- fractary-codex:start contents=0101010101010101010101010101010101010101 title=0202020202020202020202020202020202020202 -->
+        let expected = "<!-- fractary-codex:start contents=0123456789ab tip=0101010101010101010101010101010101010101 title=0202020202020202020202020202020202020202 opened=sync -->
 Published documents.
 
 An earlier pull request of this branch is [`https://h/pull/1`](https://h/pull/1).

@@ -1,10 +1,13 @@
 //! Finds where sync branches parted from the base that they are to be merged into.
 
+use std::collections::BTreeMap;
+
 use super::repeater::Repeater;
 use super::request::SyncRequest;
 use super::search_depths::search_depths;
-use crate::codex::objects::commit_message::is_of_sync;
+use crate::codex::objects::commit_message::{SyncTrailers, is_of_sync};
 use crate::codex::remote::{Depth, Transport};
+use crate::codex::source_revision::SourceRevision;
 use crate::codex::store::{Fork, Store, StoreError};
 use crate::interrupt::OnSignal;
 use crate::object::ObjectId;
@@ -39,6 +42,9 @@ pub(super) struct Partings {
     /// For each target, the commits that no sync has made and that the base lacks, as far as their
     /// trailers show it.
     pub(super) foreign: Vec<Vec<ObjectId>>,
+    /// For each target, the source revisions in the trailers of the commits that the base lacks, by
+    /// the name of the project. Only the newest commit of a project counts.
+    pub(super) revisions: Vec<BTreeMap<String, SourceRevision>>,
 }
 
 /// The comparison of sync branches with the base.
@@ -78,11 +84,11 @@ impl<'s> PartingSearch<'s> {
         let history = self.complete_forks(&mut forks)?;
         self.fetch_ancestors(&forks)?;
 
-        let is_foreign = |id: &ObjectId| {
+        let read = |id: &ObjectId| {
             let in_history = || history.as_ref()?.read_commit(*id);
-            let commit = self.store.read_commit(*id).or_else(in_history);
-            commit.is_some_and(|commit| !is_of_sync(&commit))
+            self.store.read_commit(*id).or_else(in_history)
         };
+        let is_foreign = |id: &ObjectId| read(id).is_some_and(|commit| !is_of_sync(&commit));
         let foreign = |fork: &Option<ForkOf<'_>>| match fork {
             // Without trailers, the commits of a sync cannot be distinguished from others.
             Some(of) if self.request.workspace.commit.trailers => {
@@ -94,6 +100,13 @@ impl<'s> PartingSearch<'s> {
         Ok(Partings {
             each: forks.iter().map(|fork| parting(fork, base_tip)).collect(),
             foreign: forks.iter().map(foreign).collect(),
+            revisions: forks
+                .iter()
+                .map(|fork| {
+                    let own = fork.iter().flat_map(|of| &of.fork.own);
+                    revisions(own.filter_map(read))
+                })
+                .collect(),
         })
     }
 
@@ -159,6 +172,19 @@ impl<'s> PartingSearch<'s> {
         self.repeater.run(interrupt, fetch)?;
         Ok(())
     }
+}
+
+/// The source revisions in the trailers of commits, given their bytes, the newest first.
+fn revisions(commits: impl Iterator<Item = Vec<u8>>) -> BTreeMap<String, SourceRevision> {
+    let mut revisions = BTreeMap::new();
+    for commit in commits {
+        let text = String::from_utf8_lossy(&commit);
+        let trailers = SyncTrailers::parse(&text);
+        if let Some((project, source)) = trailers.and_then(|one| Some((one.project, one.source?))) {
+            revisions.entry(project).or_insert(source);
+        }
+    }
+    revisions
 }
 
 fn parting(fork: &Option<ForkOf<'_>>, base_tip: ObjectId) -> Parting {

@@ -31,6 +31,17 @@ use crate::paths::shown;
 use crate::plan::Listing;
 use crate::platform;
 use crate::state::{Recorded, State};
+use crate::workspace::Project;
+
+/// The result of the deletion of a merged sync branch.
+pub(super) enum Deletion {
+    /// The branch does not exist any more.
+    Done,
+    /// Another run has deleted or moved the branch, and the current tips were fetched.
+    Moved,
+    /// The server keeps the branch, for this reason.
+    Rejected(String),
+}
 
 /// The remote as a run sees it.
 pub(super) struct RemoteSession {
@@ -362,15 +373,15 @@ impl RemoteSession {
     }
 
     /// Deletes the sync branch of a target, which was merged with its tip, so that the next commits
-    /// make it anew from the base. Returns the server's reason if it does not delete it.
+    /// make it anew from the base.
     pub(super) fn delete_merged(
         &mut self,
         request: &SyncRequest<'_>,
         target: usize,
-    ) -> Result<Option<String>, SyncError> {
+    ) -> Result<Deletion, SyncError> {
         let PushTarget { branch, tip, .. } = &self.targets[target];
         let Some(tip) = *tip else {
-            return Ok(None);
+            return Ok(Deletion::Done);
         };
         let branch = branch.clone();
         // A connection of its own: those of the run remember the refs.
@@ -382,19 +393,38 @@ impl RemoteSession {
             Purpose::Publish,
             None,
         )?;
-        match transport.delete(self.store(), &branch, tip)? {
+        let rejection = match transport.delete(self.store(), &branch, tip)? {
             PushReply::Accepted { .. } => {
-                self.targets[target] = PushTarget::new(branch, None);
-                if let Some(parting) = self.partings.each.get_mut(target) {
-                    *parting = Parting::Contained;
-                }
-                if let Some(foreign) = self.partings.foreign.get_mut(target) {
-                    foreign.clear();
-                }
-                Ok(None)
+                self.start_anew(target);
+                return Ok(Deletion::Done);
             }
-            PushReply::Rejected(rejection) => Ok(Some(rejection.reason)),
-            PushReply::Lost(error) => Err(error.into()),
+            PushReply::Rejected(rejection) => rejection,
+            PushReply::Lost(error) => return Err(error.into()),
+        };
+        let refs = self.query_targets()?;
+        let current = self.tip_in(&refs, &branch);
+        if current == Some(tip) {
+            return Ok(Deletion::Rejected(rejection.reason));
+        }
+        // Another run has deleted the branch, and may have made it anew.
+        self.start_anew(target);
+        self.refs_after_push = Some(refs);
+        self.fetch(request)?;
+        Ok(Deletion::Moved)
+    }
+
+    /// Forgets the tip of a target, so that new commits go on top of the base.
+    pub(super) fn start_anew(&mut self, target: usize) {
+        let branch = self.targets[target].branch.clone();
+        self.targets[target] = PushTarget::new(branch, None);
+        if let Some(parting) = self.partings.each.get_mut(target) {
+            *parting = Parting::Contained;
+        }
+        if let Some(foreign) = self.partings.foreign.get_mut(target) {
+            foreign.clear();
+        }
+        if let Some(revisions) = self.partings.revisions.get_mut(target) {
+            revisions.clear();
         }
     }
 
@@ -443,17 +473,28 @@ impl RemoteSession {
         commit: Option<ObjectId>,
         projects: &[usize],
     ) -> Result<BTreeMap<usize, Listing>, SyncError> {
-        let root = commit
-            .map(|tip| store.root_tree(tip))
-            .transpose()
-            .map_err(StoreError::from)?;
-        let read = |id| store.read_tree(id);
-        let mut lister = Lister::new(&read, root);
-        let listings: Result<_, _> = projects
-            .iter()
-            .map(|number| Ok((*number, lister.list(&request.projects[*number].to)?)))
-            .collect();
-        Ok(listings.map_err(|error: TreeError| StoreError::from(error))?)
+        let numbers = projects.iter();
+        let listed: Vec<_> = numbers.map(|number| request.projects[*number]).collect();
+        let listings = list_projects(store, commit, &listed)?;
+        Ok(projects.iter().copied().zip(listings).collect())
+    }
+
+    /// Returns the listings of `projects` on the branch of the codex and at `tip`, in their order,
+    /// both of which were fetched.
+    pub(super) fn listings_of_both(
+        &self,
+        projects: &[&Project],
+        tip: ObjectId,
+    ) -> Result<Vec<(Listing, Listing)>, SyncError> {
+        let on_base = list_projects(self.store(), self.base.tip, projects)?;
+        let on_branch = list_projects(self.store(), Some(tip), projects)?;
+        Ok(on_base.into_iter().zip(on_branch).collect())
+    }
+
+    /// Whether the clone contains the files of a commit.
+    pub(super) fn has_fetched(&self, commit: ObjectId) -> bool {
+        let store = self.store.as_ref();
+        store.is_some_and(|store| store.root_tree(commit).is_ok())
     }
 
     /// Fetches unless that was done before, and returns the clone and the tip that was fetched.
@@ -748,6 +789,25 @@ impl RemoteSession {
             }
         }
     }
+}
+
+/// The listings of projects at a commit, in their order.
+fn list_projects(
+    store: &Store,
+    commit: Option<ObjectId>,
+    projects: &[&Project],
+) -> Result<Vec<Listing>, SyncError> {
+    let root = commit
+        .map(|tip| store.root_tree(tip))
+        .transpose()
+        .map_err(StoreError::from)?;
+    let read = |id| store.read_tree(id);
+    let mut lister = Lister::new(&read, root);
+    let listings: Result<_, TreeError> = projects
+        .iter()
+        .map(|project| lister.list(&project.to))
+        .collect();
+    Ok(listings.map_err(StoreError::from)?)
 }
 
 /// The branches that have commits, each once, the base first.

@@ -32,6 +32,7 @@ mod native;
 mod output;
 mod page;
 mod patterns;
+mod proposals;
 mod pull;
 mod pull_requests;
 mod remotes;

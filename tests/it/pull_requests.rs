@@ -5,25 +5,25 @@ use serde_json::Value;
 use crate::support::forge::{FORGE_TOKEN, Forge, Kind, Merge, Reaction, Response};
 use crate::support::{Output, TOKEN, World, wait_until};
 
-const BRANCH: &str = "codex-sync/ws";
+pub(crate) const BRANCH: &str = "codex-sync/ws";
 
 /// A workspace, its codex, and the forge that hosts it.
-struct Hosted {
-    forge: Forge,
-    world: World,
+pub(crate) struct Hosted {
+    pub(crate) forge: Forge,
+    pub(crate) world: World,
 }
 
 impl Hosted {
-    fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self::with(kind, World::new())
     }
 
-    fn with(kind: Kind, world: World) -> Self {
+    pub(crate) fn with(kind: Kind, world: World) -> Self {
         let forge = Forge::start(kind, &world.sandbox.path("codex.git"));
         Self { forge, world }
     }
 
-    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = self.world.command(arguments);
         command.envs(self.forge.variables());
         command.envs(variables.iter().copied());
@@ -35,21 +35,21 @@ impl Hosted {
     }
 
     #[track_caller]
-    fn sync(&self, code: i32) -> Value {
+    pub(crate) fn sync(&self, code: i32) -> Value {
         self.run(&["sync", "--all", "--json"], &[])
             .code(code)
             .json()
     }
 
-    fn write(&self, contents: &str) {
+    pub(crate) fn write(&self, contents: &str) {
         self.world.sandbox.write("ws/alpha/README.md", contents);
     }
 
-    fn tip(&self) -> Option<String> {
+    pub(crate) fn tip(&self) -> Option<String> {
         self.tip_of(BRANCH)
     }
 
-    fn tip_of(&self, branch: &str) -> Option<String> {
+    pub(crate) fn tip_of(&self, branch: &str) -> Option<String> {
         let refs = self
             .world
             .codex
@@ -60,14 +60,14 @@ impl Hosted {
     }
 
     /// The file of the project on a branch.
-    fn published(&self, branch: &str) -> String {
+    pub(crate) fn published(&self, branch: &str) -> String {
         let path = format!("{branch}:projects/alpha/README.md");
         self.world.codex.git(&["show", &path])
     }
 
     /// Asserts that no request since the last call has written.
     #[track_caller]
-    fn only_read(&self) {
+    pub(crate) fn only_read(&self) {
         let requests = self.forge.take_requests();
         let is_read = |request: &String| request.starts_with("GET ");
         assert!(requests.iter().all(is_read), "{requests:#?}");
@@ -75,12 +75,12 @@ impl Hosted {
 }
 
 /// The status of the only project.
-fn status(document: &Value) -> &str {
+pub(crate) fn status(document: &Value) -> &str {
     document["projects"][0]["status"].as_str().unwrap()
 }
 
 /// The state of the only pull request.
-fn state(document: &Value) -> &str {
+pub(crate) fn state(document: &Value) -> &str {
     document["pull_requests"][0]["state"].as_str().unwrap()
 }
 

@@ -160,6 +160,12 @@ impl Attempts {
         !self.pending.is_empty()
     }
 
+    /// Whether the remote has confirmed commits of a project, given its index.
+    pub(super) fn has_landed(&self, project: usize) -> bool {
+        let mut verified = self.verified.iter();
+        verified.any(|attempt| attempt.commits.contains_key(&project))
+    }
+
     /// Whether the remote has confirmed an attempt.
     pub(super) fn is_any_verified(&self) -> bool {
         !self.verified.is_empty()

@@ -259,6 +259,12 @@ impl Isolation {
         self.named.clear();
     }
 
+    /// The reason why the server rejects the project, as in [`Isolation::take`].
+    pub(super) fn rejection(&self, number: usize) -> Option<&Rejection> {
+        let rejected = self.rejected.get(&number);
+        rejected.or_else(|| self.named.get(&number))
+    }
+
     /// Takes the reason why the server rejects the project, if it does, or if the search has ended
     /// before a project that a message names was pushed again.
     pub(super) fn take(&mut self, number: usize) -> Option<Rejection> {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::proposal_text::{ProposalText, contents_digest};
-use super::proposals::{LaneProposal, ProposalRun, names};
+use super::proposal_text::{ProposalText, planned_contents};
+use super::proposals::{LaneProposal, ProposalRun, closed_by_person, names};
 use crate::config::AutoMerge;
 use crate::forge::ForgeError;
 use crate::forge::pull_request::{
@@ -34,8 +34,6 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     tip: Option<ObjectId>,
     /// Whether this run pushed to it.
     is_pushed: bool,
-    /// A digest of what the projects publish.
-    contents: ObjectId,
     /// The time for which the run may still wait for the forge.
     patience: &'l mut Duration,
     /// The pull request as the forge showed it last; `None` if there is none.
@@ -62,7 +60,6 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 .or(verified.map(|(_, after)| after))
                 .or(target.tip),
             is_pushed: verified.is_some(),
-            contents: contents_digest(request, run.scanned, &lane.projects),
             patience,
             shown: None,
             request,
@@ -105,21 +102,17 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
 
         let newest = found.first();
         if let Some(newest) = newest.filter(|_| !self.is_pushed) {
-            let is_same = newest.head == Some(tip)
-                || record_in(&newest.body).is_some_and(|one| one.contents == self.contents);
             if newest.state == PullRequestState::Merged && newest.head == Some(tip) {
                 return Ok(None);
             }
-            let text = self.text()?;
-            if self.is_contained() || text.is_empty() {
+            self.fetch_tip(tip)?;
+            if self.is_contained() {
                 return Ok(None);
             }
-            if newest.state == PullRequestState::Closed && is_same {
-                return Ok(Some(LaneProposal::Closed {
-                    number: newest.number,
-                    url: newest.url.clone(),
-                    projects: text.projects(),
-                }));
+            let lane = &self.run.lanes[self.number];
+            let contents = planned_contents(self.request, self.session, lane)?;
+            if let Some(closed) = closed_by_person(newest, contents, Some(tip)) {
+                return Ok(Some(closed));
             }
         }
         let closed = newest.filter(|one| one.state == PullRequestState::Closed);
@@ -133,14 +126,26 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         parting == Some(&Parting::Contained)
     }
 
-    /// The texts, from the differences between the sources and the branch of the codex.
-    fn text(&mut self) -> Result<ProposalText, SyncError> {
-        if self.session.store.is_none() {
-            self.session.fetch(self.request)?;
-        }
+    /// The texts, from the differences between the sync branch and the branch of the codex.
+    fn text(&mut self, tip: ObjectId) -> Result<ProposalText, SyncError> {
+        let tip = self.fetch_tip(tip)?;
         let lane = &self.run.lanes[self.number];
-        let (scanned, revisions) = (self.run.scanned, self.run.revisions);
-        ProposalText::new(self.request, self.session, scanned, revisions, lane)
+        ProposalText::new(self.request, self.session, self.run, lane, tip)
+    }
+
+    /// Fetches the branch unless the clone has its tip. Returns that tip or, if the branch has moved
+    /// since it was queried, the current one.
+    fn fetch_tip(&mut self, tip: ObjectId) -> Result<ObjectId, SyncError> {
+        if self.session.has_fetched(tip) {
+            return Ok(tip);
+        }
+        self.session.fetch(self.request)?;
+        if self.session.has_fetched(tip) {
+            return Ok(tip);
+        }
+        let target = &self.session.targets[self.number];
+        let gone = || self.session.gone(target.branch.clone());
+        target.tip.ok_or_else(gone)
     }
 
     /// Opens a pull request.
@@ -150,7 +155,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         tip: ObjectId,
         earlier: Option<String>,
     ) -> Result<Option<LaneProposal>, SyncError> {
-        let text = self.text()?;
+        let text = self.text(tip)?;
         if !self.is_pushed && (self.is_contained() || text.is_empty()) {
             return Ok(None);
         }
@@ -161,8 +166,9 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let limits = self.forge()?.limits();
         let title = text::fit_title(text.title(), limits);
         let record = MarkerRecord {
-            contents: self.contents,
+            tip: text.tip,
             title: text::title_digest(&title),
+            is_own: true,
         };
         let body = text::block(&text.body(earlier.as_deref()), record, limits.body);
         let new = NewPullRequest {
@@ -190,20 +196,23 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         self.shown = Some(created.clone());
         self.complete(settings, &created);
         let created = self.wait_for_head(created, tip)?;
-        self.enable_auto_merge(settings, &created, tip);
+        if created.state == PullRequestState::Open {
+            self.enable_auto_merge(settings, &created, tip);
+        }
         Ok(Some(self.proposal(&created, tip, ProposalState::Created)))
     }
 
     /// Updates the texts of an open pull request, if this run has pushed to its branch or an earlier
     /// run could not.
     fn update(&mut self, open: PullRequest, tip: ObjectId) -> Result<LaneProposal, SyncError> {
-        let is_current = open.head == Some(tip);
-        if !self.is_pushed && is_current {
+        let is_shown = open.head == Some(tip);
+        let is_described = record_in(&open.body).is_some_and(|one| one.tip == tip);
+        if !self.is_pushed && is_shown && is_described {
             return Ok(self.proposal(&open, tip, ProposalState::Unchanged));
         }
         self.shown = Some(open.clone());
         let limits = self.forge()?.limits();
-        let text = self.text()?;
+        let text = self.text(tip)?;
         let (title, body) = self.new_texts(&open, &text, limits);
 
         let mut current = open;
@@ -212,7 +221,11 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             current = self.forge()?.update(&current, &title, &body)?;
         }
         let current = self.wait_for_head(current, tip)?;
-        Ok(self.proposal(&current, tip, ProposalState::Updated))
+        let state = match self.is_pushed || is_changed || !is_shown {
+            true => ProposalState::Updated,
+            false => ProposalState::Unchanged,
+        };
+        Ok(self.proposal(&current, tip, state))
     }
 
     /// The title and the body of an open pull request after an update. The texts of people are kept.
@@ -232,19 +245,33 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
 
         let new_title = text::fit_title(text.title(), limits);
         let record = MarkerRecord {
-            contents: self.contents,
+            tip: text.tip,
             title: match recorded {
                 Some(recorded) if !is_own => recorded.title,
                 _ => text::title_digest(&new_title),
             },
+            is_own: recorded.is_some_and(|one| one.is_own),
         };
         let title = if is_own {
             format!("{prefix}{new_title}")
         } else {
             open.title.clone()
         };
-        let body = text::updated_body(&open.body, &text.body(None), record, limits);
-        let body = body.unwrap_or_else(|reason| {
+        let body = |record| text::updated_body(&open.body, &text.body(None), record, limits);
+        // Commits of others can leave the files of the projects as they are: nothing is written then.
+        let same = recorded.map(|recorded| {
+            body(MarkerRecord {
+                tip: recorded.tip,
+                ..record
+            })
+        });
+        if let Some(Ok(same)) = same
+            && same == open.body
+            && !self.is_pushed
+        {
+            return (title, same);
+        }
+        let body = body(record).unwrap_or_else(|reason| {
             let url = shown(&open.url);
             self.warn(format!("the body of {url} was not updated: {reason}"));
             open.body.clone()
@@ -252,19 +279,48 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         (title, body)
     }
 
-    /// Waits until the forge shows `tip` as the head of the pull request.
+    /// Waits until the forge shows `tip`, or a commit that others have pushed on top of it, as the
+    /// head of the pull request.
     fn wait_for_head(
         &mut self,
         mut current: PullRequest,
         tip: ObjectId,
     ) -> Result<PullRequest, SyncError> {
         let mut delay = FIRST_DELAY;
-        while current.head != Some(tip) {
+        loop {
+            let is_shown = self.is_shown_by(&current, tip)?;
             let url = current.url.clone();
+            match current.state {
+                PullRequestState::Open if is_shown => return Ok(current),
+                PullRequestState::Merged if is_shown => {
+                    self.warn(format!("{} is merged already", shown(&url)));
+                    return Ok(current);
+                }
+                PullRequestState::Open => {}
+                PullRequestState::Closed | PullRequestState::Merged => {
+                    return Err(ForgeError::NotOpen { url }.into());
+                }
+            }
             self.wait(&mut delay, || not_shown(&url, tip))?;
             current = self.forge()?.read(current.number)?;
         }
-        Ok(current)
+    }
+
+    /// Whether the head of a pull request is `tip`, or is the current tip of the branch and contains
+    /// the commits of this run.
+    fn is_shown_by(&self, current: &PullRequest, tip: ObjectId) -> Result<bool, SyncError> {
+        let Some(head) = current.head.filter(|head| *head != tip) else {
+            return Ok(current.head.is_some());
+        };
+        let refs = self.session.query_targets()?;
+        let branch = &self.session.targets[self.number].branch;
+        if self.session.tip_in(&refs, branch) != Some(head) {
+            return Ok(false);
+        }
+        let verified = self.run.lanes[self.number].attempts.verified_range();
+        let (before, own) = verified.unwrap_or((None, tip));
+        let search = self.session.search_branch(self.number, &[own], before)?;
+        Ok(!search.found.is_empty())
     }
 
     /// Waits before the forge is asked again; once the run has no patience left, returns the error.
@@ -350,7 +406,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             url: Some(pull_request.url.clone()),
             number: Some(pull_request.number),
             branch: self.session.targets[self.number].branch.clone(),
-            head: tip,
+            head: pull_request.head.unwrap_or(tip),
             state,
             created: Some(pull_request.created.clone()),
             projects: names(self.request, &self.run.lanes[self.number]),

@@ -182,17 +182,21 @@ fn land(
     loop {
         request.interrupt.check()?;
         run.plan(request, session)?;
-        let open = run.open_lanes();
-        if open.is_empty() {
-            return Ok(());
-        }
-        if request.atomic && run.is_any_held_up() {
+        let is_any_open = !run.open_lanes().is_empty();
+        if is_any_open && request.atomic && run.is_any_held_up() {
             return Err(SyncError::Atomic);
         }
         // The commits that precede ours on a sync branch are only known after a fetch.
-        if session.store.is_none() && (!request.dry_run || session.has_sync_branches) {
+        let is_fetched = session.store.is_some();
+        if is_any_open && !is_fetched && (!request.dry_run || session.has_sync_branches) {
             session.fetch_to_push(request)?;
             continue;
+        }
+        if is_fetched && check_before_push(request, session, &mut run.for_proposals())? {
+            continue;
+        }
+        if run.open_lanes().is_empty() {
+            return Ok(());
         }
         if request.dry_run {
             let planned = || LaneProgress::Done(CommitState::OnlyPlanned);
@@ -201,9 +205,6 @@ fn land(
             return Ok(());
         }
 
-        if check_before_push(request, session, &mut run.for_proposals())? {
-            continue;
-        }
         let mut next = run.next_lanes(request);
         while !next.is_empty() {
             request.interrupt.check()?;

@@ -1,62 +1,62 @@
 //! The texts of a pull request, which list the changes that it makes to the branch of the codex.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use bstr::BString;
 
 use super::lane::Lane;
-use super::plan::{Planned, plan_on};
+use super::proposals::ProposalRun;
 use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
+use crate::config::Direction;
 use crate::forge::pull_request_text::{BodyContents, ProposedProject, inert};
-use crate::object::{Kind, ObjectId, hash};
+use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::outcome::SyncError;
-use crate::plan::Decision;
+use crate::plan::{Decision, Entry, Listing};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
-use crate::workspace::{PullRequestSettings, template};
+use crate::workspace::{Project, PullRequestSettings, template};
 
 /// The maximum number of projects that a title names.
 const MOST_NAMED: usize = 3;
+/// The number of digits of the digest of a project's contents.
+const DIGEST_LENGTH: usize = 12;
 
 /// The values of the texts.
 pub(super) struct ProposalText {
     title: String,
     introduction: String,
     projects: Vec<ProposedProject>,
-    withheld: Vec<(String, String)>,
-    /// The indexes of the projects.
-    numbers: BTreeSet<usize>,
+    not_included: Vec<(String, String)>,
+    /// The commit of the sync branch that the texts are about.
+    pub(super) tip: ObjectId,
 }
 
 impl ProposalText {
-    /// Compares the sources of a lane's projects with the branch of the codex, whose tip was
-    /// fetched.
+    /// Compares the commit `tip` of a lane's sync branch with the branch of the codex, for all
+    /// projects of the workspace that are pushed to the sync branch. Both were fetched.
     pub(super) fn new(
         request: &SyncRequest<'_>,
         session: &RemoteSession,
-        scanned: &Scanned,
-        revisions: &BTreeMap<usize, Option<SourceRevision>>,
+        run: &ProposalRun<'_>,
         lane: &Lane,
+        tip: ObjectId,
     ) -> Result<Self, SyncError> {
-        let listings = session.base_listings(request, &lane.projects)?;
-        let on_base = plan_on(request, scanned, listings, session.base.tip);
-        let withheld = withheld(request, lane.planned.as_ref());
-        let changed: BTreeMap<_, _> = on_base
-            .decisions
-            .iter()
-            .filter(|(number, _)| !withheld.contains_key(number))
-            .map(|(number, decision)| (*number, decision.plan()))
-            .filter(|(_, plan)| !plan.changes.is_empty())
+        let projects = projects_on(request, &session.targets[lane.target].branch);
+        let listings = session.listings_of_both(&projects, tip)?;
+        let compared = projects.iter().zip(&listings);
+        let projects: Vec<_> = compared
+            .filter_map(|(project, (before, after))| {
+                let counts = counts(project, before, after);
+                let revision = revision(request, session, run, lane, project);
+                (counts != [0; 3]).then(|| ProposedProject {
+                    name: project.name.to_string(),
+                    counts,
+                    revision: revision.map(revision_and_page),
+                    contents: contents_digest(project, after),
+                })
+            })
             .collect();
-        let projects = changed.iter().map(|(number, plan)| {
-            let counts = plan.counts();
-            let revision = revisions.get(number).and_then(Option::as_ref);
-            ProposedProject {
-                name: request.projects[*number].name.to_string(),
-                counts: [counts.added, counts.modified, counts.deleted],
-                revision: revision.map(revision_and_page),
-            }
-        });
-        let projects: Vec<_> = projects.collect();
         let settings = request.workspace.pull_request.as_ref();
         let filled = |text: fn(&PullRequestSettings) -> &str| {
             let text = settings.map(text).unwrap_or_default();
@@ -65,20 +65,15 @@ impl ProposalText {
         Ok(Self {
             title: filled(|settings| &settings.title),
             introduction: filled(|settings| &settings.body),
-            numbers: changed.into_keys().collect(),
-            withheld: withheld.into_values().collect(),
+            not_included: not_included(request, run.scanned, lane),
             projects,
+            tip,
         })
     }
 
     /// Whether the branch of the codex has the contents of all projects.
     pub(super) fn is_empty(&self) -> bool {
         self.projects.is_empty()
-    }
-
-    /// The indexes of the projects whose contents the branch of the codex lacks.
-    pub(super) fn projects(&self) -> BTreeSet<usize> {
-        self.numbers.clone()
     }
 
     pub(super) fn title(&self) -> &str {
@@ -89,27 +84,142 @@ impl ProposalText {
         BodyContents {
             introduction: &self.introduction,
             projects: &self.projects,
-            withheld: &self.withheld,
+            withheld: &self.not_included,
             earlier,
         }
     }
 }
 
-/// The projects that a guard withholds, each with its name and the reason, by index.
-fn withheld(
-    request: &SyncRequest<'_>,
-    planned: Option<&Planned>,
-) -> BTreeMap<usize, (String, String)> {
-    let decisions = planned.into_iter().flat_map(|planned| &planned.decisions);
-    decisions
-        .filter_map(|(number, decision)| match decision {
-            Decision::Withheld(_, reason) => {
-                let name = request.projects[*number].name.to_string();
-                Some((*number, (name, reason.to_string())))
-            }
-            _ => None,
+/// The projects of the workspace that are pushed to a sync branch.
+fn projects_on<'r>(request: &SyncRequest<'r>, branch: &str) -> Vec<&'r Project> {
+    let projects = request.workspace.projects.iter();
+    projects
+        .filter(|project| project.direction != Direction::FromCodex)
+        .filter(|project| {
+            let sync_branch = request.workspace.push_branches.of(&project.name);
+            sync_branch.as_deref() == Some(branch)
         })
         .collect()
+}
+
+/// The entries of a listing that the project may change.
+fn own_entries<'l>(
+    project: &Project,
+    listing: &'l Listing,
+) -> impl Iterator<Item = (&'l BString, &'l Entry)> {
+    let entries = listing.entries.iter();
+    entries.filter(|(path, entry)| {
+        entry.mode != Mode::Directory && (project.prune || project.claims.owns(path))
+    })
+}
+
+/// The numbers of added, modified and deleted files of a project.
+fn counts(project: &Project, before: &Listing, after: &Listing) -> [u64; 3] {
+    let mut counts = [0; 3];
+    for (path, entry) in own_entries(project, after) {
+        match before.entries.get(path) {
+            Some(old) if old == entry => {}
+            Some(old) if old.mode != Mode::Directory => counts[1] += 1,
+            _ => counts[0] += 1,
+        }
+    }
+    let deleted =
+        own_entries(project, before).filter(|(path, _)| !after.entries.contains_key(*path));
+    counts[2] = deleted.count() as u64;
+    counts
+}
+
+/// The source revision of the files of a project on the sync branch: that of the commit of this run
+/// or, if it has made none, of an earlier commit on the branch.
+fn revision<'s>(
+    request: &SyncRequest<'_>,
+    session: &'s RemoteSession,
+    run: &'s ProposalRun<'_>,
+    lane: &Lane,
+    project: &Project,
+) -> Option<&'s SourceRevision> {
+    let mut numbers = lane.projects.iter();
+    let landed = numbers.find(|number| {
+        request.projects[**number].name == project.name && lane.attempts.has_landed(**number)
+    });
+    match landed {
+        Some(number) => run.revisions.get(number)?.as_ref(),
+        None => {
+            let on_branch = session.partings.revisions.get(lane.target)?;
+            on_branch.get(project.name.as_str())
+        }
+    }
+}
+
+/// The projects of a lane whose current files are not on the sync branch, each with its name and the
+/// reason.
+fn not_included(
+    request: &SyncRequest<'_>,
+    scanned: &Scanned,
+    lane: &Lane,
+) -> Vec<(String, String)> {
+    let decisions = lane.planned.as_ref().map(|planned| &planned.decisions);
+    let reason = |number: usize| {
+        if let Some(error) = scanned.failed.get(&number) {
+            return Some(error.to_string());
+        }
+        if let Some(rejection) = lane.isolation.rejection(number) {
+            return Some(rejection.reason.clone());
+        }
+        match decisions?.get(&number)? {
+            Decision::Withheld(_, reason) => Some(reason.to_string()),
+            Decision::Ready(_) if !lane.attempts.has_landed(number) => {
+                Some("not pushed yet".to_owned())
+            }
+            _ => None,
+        }
+    };
+    let numbers = lane.projects.iter();
+    let reasons =
+        numbers.map(|number| (request.projects[*number].name.to_string(), reason(*number)));
+    reasons
+        .filter_map(|(name, reason)| Some((name, reason?)))
+        .collect()
+}
+
+/// The projects of a lane whose files differ from those on the branch of the codex once the last
+/// plan is pushed, by index, each with the digest of its contents. The branch was fetched.
+pub(super) fn planned_contents(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    lane: &Lane,
+) -> Result<BTreeMap<usize, String>, SyncError> {
+    let Some(planned) = &lane.planned else {
+        return Ok(BTreeMap::new());
+    };
+    let on_base = session.base_listings(request, &lane.projects)?;
+    let changed = planned.decisions.iter().filter_map(|(number, decision)| {
+        let project = request.projects[*number];
+        let before = &planned.listings[number];
+        let after = match decision {
+            Decision::Ready(plan) => plan.apply_to(before),
+            _ => before.clone(),
+        };
+        let is_changed = counts(project, &on_base[number], &after) != [0; 3];
+        is_changed.then(|| (*number, contents_digest(project, &after)))
+    });
+    Ok(changed.collect())
+}
+
+/// A digest of the name of a project and of its files in a listing, in hexadecimal digits.
+fn contents_digest(project: &Project, listing: &Listing) -> String {
+    let mut text = format!("project {}\n", project.name).into_bytes();
+    // Files that are only pruned are not contents of the project.
+    let entries = own_entries(project, listing);
+    for (path, entry) in entries.filter(|(path, _)| project.claims.owns(path)) {
+        text.extend(entry.mode.octal());
+        text.extend(format!(" {} {} ", entry.id, path.len()).bytes());
+        text.extend_from_slice(path);
+        text.push(b'\n');
+    }
+    let mut digest = hash(Kind::Blob, &text).to_string();
+    digest.truncate(DIGEST_LENGTH);
+    digest
 }
 
 /// Replaces the placeholders of a template. The values lose any meaning that they have for a forge.
@@ -165,23 +275,4 @@ fn revision_and_page(revision: &SourceRevision) -> (String, Option<String>) {
     });
     let dirty = if revision.dirty { " with changes" } else { "" };
     (format!("{short}{dirty}"), page)
-}
-
-/// A digest of what these projects publish, given their indexes: names, paths, contents and modes.
-pub(super) fn contents_digest(
-    request: &SyncRequest<'_>,
-    scanned: &Scanned,
-    projects: &[usize],
-) -> ObjectId {
-    let mut text = Vec::new();
-    for number in projects {
-        text.extend(format!("project {}\n", request.projects[*number].name).bytes());
-        for (path, file) in &scanned.snapshots[*number].files {
-            text.extend(file.mode.octal());
-            text.extend(format!(" {} {} ", file.id, path.len()).bytes());
-            text.extend_from_slice(path);
-            text.push(b'\n');
-        }
-    }
-    hash(Kind::Blob, &text)
 }

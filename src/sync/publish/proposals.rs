@@ -6,7 +6,7 @@ use super::lane::Lane;
 use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
 use crate::forge::pull_request::{Forge, PullRequest, PullRequestState};
-use crate::forge::pull_request_text::record_in;
+use crate::forge::pull_request_text::contents_in;
 use crate::forge::{self, ForgeError};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
@@ -22,6 +22,8 @@ pub(super) struct Proposals {
     pub(super) found: BTreeMap<usize, Vec<PullRequest>>,
     /// The results, by lane.
     pub(super) results: BTreeMap<usize, LaneProposal>,
+    /// Whether a run that only shows the plan could not read them.
+    pub(super) is_unreadable: bool,
 }
 
 /// The values of a run that proposals are made from.
@@ -132,8 +134,25 @@ pub(super) fn names(request: &SyncRequest<'_>, lane: &Lane) -> Vec<ProjectName> 
         .collect()
 }
 
-/// Whether a person closed the pull request, and it had these contents.
-pub(super) fn is_closed_with(pull_request: &PullRequest, contents: ObjectId) -> bool {
-    let recorded = record_in(&pull_request.body).map(|record| record.contents);
-    pull_request.state == PullRequestState::Closed && recorded == Some(contents)
+/// The result of a lane if a person closed its newest pull request, and it had the same contents.
+/// `contents` has the digests of the projects that the branch of the codex lacks, by index. `tip` is
+/// that of the sync branch, if nothing is to be pushed to it.
+pub(super) fn closed_by_person(
+    newest: &PullRequest,
+    contents: BTreeMap<usize, String>,
+    tip: Option<ObjectId>,
+) -> Option<LaneProposal> {
+    if newest.state != PullRequestState::Closed || contents.is_empty() {
+        return None;
+    }
+    let recorded = contents_in(&newest.body);
+    let is_recorded = contents
+        .values()
+        .all(|digest| recorded.contains(digest.as_str()));
+    let is_same = is_recorded || (tip.is_some() && newest.head == tip);
+    is_same.then(|| LaneProposal::Closed {
+        number: newest.number,
+        url: newest.url.clone(),
+        projects: contents.into_keys().collect(),
+    })
 }

@@ -11,83 +11,157 @@
 
 use std::time::Duration;
 
-use super::lane::{Lane, LaneProgress};
+use super::lane::{Lane, LaneProgress, NextRound};
 use super::lane_branch::LaneBranch;
-use super::plan::Planned;
-use super::proposal_text::contents_digest;
-use super::proposals::{LaneProposal, ProposalRun, is_closed_with, names};
+use super::plan::plan_on;
+use super::proposal_text::planned_contents;
+use super::proposals::{LaneProposal, ProposalRun, closed_by_person, names};
 use super::report::CommitState;
 use crate::event::{Event, Stage};
 use crate::forge::ForgeError;
 use crate::forge::pull_request::{PullRequest, PullRequestState};
+use crate::forge::pull_request_text::record_in;
 use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
 use crate::sync::parting::Parting;
-use crate::sync::remote_session::RemoteSession;
+use crate::sync::remote_session::{Deletion, RemoteSession};
 use crate::sync::request::SyncRequest;
 
 /// The total time for which a run waits for a forge that lags behind the git server.
 const MOST_LAG: Duration = Duration::from_secs(60);
 
-/// Reads the pull requests of the open lanes before their commits are pushed. A lane whose pull
-/// request a person has closed with the same contents is done. A branch whose pull request was
-/// merged with its tip is deleted, unless the codex contains it. Returns whether the lanes must be
-/// planned again, because a branch was deleted.
+/// Reads the pull requests of the lanes before their commits are pushed. A lane whose pull request a
+/// person has closed with the same contents is done. A branch whose pull request was merged with its
+/// tip, by a squash or a rebase, is made anew if the codex lacks files of its projects. Returns
+/// whether the lanes must be planned again because of that.
+///
+/// If the run only shows the plan, nothing is changed, and an error is only a warning.
 pub(super) fn check_before_push(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
 ) -> Result<bool, SyncError> {
-    let mut is_any_deleted = false;
-    if request.workspace.pull_request.is_none() {
+    if request.workspace.pull_request.is_none() || run.proposals.is_unreadable {
         return Ok(false);
     }
+    let mut is_any_anew = false;
     for number in 0..run.lanes.len() {
-        if !run.lanes[number].is_open() || run.proposals.found.contains_key(&number) {
+        if !is_to_check(session, run, number) {
             continue;
         }
-        let found = run.proposals.of_lane(request, session, number)?;
-        let lane = &mut run.lanes[number];
-        let contents = contents_digest(request, run.scanned, &lane.projects);
-        let closed = found
-            .first()
-            .filter(|newest| is_closed_with(newest, contents));
-        if let Some(closed) = closed {
-            let changed = lane.planned.as_ref().map(Planned::changed);
-            let proposal = LaneProposal::Closed {
-                number: closed.number,
-                url: closed.url.clone(),
-                projects: changed.unwrap_or_default(),
-            };
-            run.proposals.results.insert(number, proposal);
-            lane.progress = LaneProgress::Done(CommitState::NotLanded);
-        }
-        if was_merged(session, number, found.first()) {
-            match session.delete_merged(request, number)? {
-                None => is_any_deleted = true,
-                Some(reason) => {
-                    let branch = escaped(session.targets[number].branch.as_bytes()).to_string();
-                    let message = format!(
-                        "the merged branch `{branch}` cannot be deleted, so its old commits stay in the next pull request: {reason}"
-                    );
-                    request.warn(run.warnings, None, message);
-                }
+        match check_lane(request, session, run, number) {
+            Ok(is_anew) => is_any_anew |= is_anew,
+            Err(error) if request.dry_run => {
+                warn_of_unreadable(request, run, &error);
+                break;
             }
+            Err(error) => return Err(error),
         }
-        run.proposals.found.insert(number, found);
     }
-    Ok(is_any_deleted)
+    Ok(is_any_anew)
 }
 
-/// Whether the newest pull request of a lane was merged with exactly the tip of its branch, and the
-/// codex does not contain that commit: it was merged by a squash or a rebase.
-fn was_merged(session: &RemoteSession, lane: usize, newest: Option<&PullRequest>) -> bool {
-    let tip = session.targets[lane].tip;
-    let is_contained = session.partings.each.get(lane) == Some(&Parting::Contained);
-    tip.is_some()
-        && !is_contained
-        && newest
-            .is_some_and(|newest| newest.state == PullRequestState::Merged && newest.head == tip)
+/// Whether the pull requests of a lane are needed before the push: it has something to push, or its
+/// branch has commits that the codex lacks.
+fn is_to_check(session: &RemoteSession, run: &ProposalRun<'_>, number: usize) -> bool {
+    let lane = &run.lanes[number];
+    let is_done = matches!(lane.progress, LaneProgress::Done(_));
+    let has_commits = session.targets[number].tip.is_some() && !is_contained(session, number);
+    let is_known = run.proposals.found.contains_key(&number)
+        || run.proposals.results.contains_key(&number)
+        || lane.attempts.is_any_verified();
+    !is_known && (lane.is_open() || (is_done && has_commits))
+}
+
+/// Reads the pull requests of one lane. Returns whether its branch is made anew.
+fn check_lane(
+    request: &SyncRequest<'_>,
+    session: &mut RemoteSession,
+    run: &mut ProposalRun<'_>,
+    number: usize,
+) -> Result<bool, SyncError> {
+    let found = run.proposals.of_lane(request, session, number)?;
+    let newest = found.first();
+    if is_to_make_anew(request, session, run, number, newest)? {
+        let deletion = match request.dry_run {
+            true => {
+                session.start_anew(number);
+                Deletion::Done
+            }
+            false => session.delete_merged(request, number)?,
+        };
+        match deletion {
+            Deletion::Done => {
+                run.proposals.found.insert(number, found);
+                run.lanes[number].progress = LaneProgress::Open(NextRound::Plan);
+                return Ok(true);
+            }
+            Deletion::Moved => {
+                run.lanes[number].progress = LaneProgress::Open(NextRound::Plan);
+                return Ok(true);
+            }
+            Deletion::Rejected(reason) => {
+                let branch = escaped(session.targets[number].branch.as_bytes()).to_string();
+                let message = format!(
+                    "the merged branch `{branch}` cannot be deleted, so its old commits stay in the next pull request: {reason}"
+                );
+                request.warn(run.warnings, None, message);
+            }
+        }
+    }
+
+    let is_closed = newest.is_some_and(|newest| newest.state == PullRequestState::Closed);
+    if let (Some(newest), true) = (newest, is_closed && run.lanes[number].is_open()) {
+        let contents = planned_contents(request, session, &run.lanes[number])?;
+        if let Some(closed) = closed_by_person(newest, contents, None) {
+            run.proposals.results.insert(number, closed);
+            run.lanes[number].progress = LaneProgress::Done(CommitState::NotLanded);
+        }
+    }
+    run.proposals.found.insert(number, found);
+    Ok(false)
+}
+
+/// Whether the branch of a lane is made anew: a squash or a rebase merged a pull request that the
+/// program opened, with exactly the tip of the branch, there is something to publish, and no other
+/// pull request needs the branch.
+fn is_to_make_anew(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    run: &mut ProposalRun<'_>,
+    number: usize,
+    newest: Option<&PullRequest>,
+) -> Result<bool, SyncError> {
+    let target = &session.targets[number];
+    let is_own = |newest: &PullRequest| record_in(&newest.body).is_some_and(|one| one.is_own);
+    let is_merged = newest.is_some_and(|newest| {
+        newest.state == PullRequestState::Merged && newest.head == target.tip && is_own(newest)
+    });
+    if !is_merged || target.tip.is_none() || is_contained(session, number) {
+        return Ok(false);
+    }
+    let lane = &run.lanes[number];
+    if !lane.is_open() {
+        // The sources are those of the branch, but the codex may have lost files since the merge.
+        let listings = session.base_listings(request, &lane.projects)?;
+        let on_base = plan_on(request, run.scanned, listings, session.base.tip);
+        if !on_base.has_changes() {
+            return Ok(false);
+        }
+    }
+    let forge = run.proposals.forge(request)?;
+    Ok(!forge.has_open(&target.branch)?)
+}
+
+/// Whether the codex is known to contain the branch of a lane.
+fn is_contained(session: &RemoteSession, number: usize) -> bool {
+    session.partings.each.get(number) == Some(&Parting::Contained)
+}
+
+fn warn_of_unreadable(request: &SyncRequest<'_>, run: &mut ProposalRun<'_>, error: &SyncError) {
+    run.proposals.is_unreadable = true;
+    let message = format!("cannot look for pull requests: {error}");
+    request.warn(run.warnings, None, message);
 }
 
 /// Opens or updates the pull requests of all lanes whose commits are on their sync branches. If the
@@ -166,6 +240,7 @@ fn concerns_all_lanes(error: &SyncError) -> bool {
         ForgeError::Unexpected { .. }
         | ForgeError::NoSuchName { .. }
         | ForgeError::NotShown { .. }
+        | ForgeError::NotOpen { .. }
         | ForgeError::NoAutoMerge { .. } => false,
         _ => true,
     }
@@ -212,47 +287,58 @@ fn pushed_only(
 /// shows what a sync would do. An error is only a warning, so that the plan is shown.
 pub(super) fn show_open(
     request: &SyncRequest<'_>,
-    session: &RemoteSession,
+    session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
 ) {
-    if request.workspace.pull_request.is_none() {
-        return;
-    }
     for number in 0..run.lanes.len() {
-        let tip = session.targets[number].tip;
-        let planned = run.lanes[number].planned.as_ref();
-        let changed = planned.map(Planned::changed).unwrap_or_default();
-        if tip.is_none() && changed.is_empty() {
+        if run.proposals.is_unreadable || run.proposals.results.contains_key(&number) {
             continue;
         }
-        let found = match run.proposals.of_lane(request, session, number) {
-            Ok(found) => found,
-            Err(error) => {
-                let message = format!("cannot look for pull requests: {error}");
-                request.warn(run.warnings, None, message);
-                return;
+        match found_for(request, session, run, number) {
+            Ok(found) => {
+                let result = found.map(|found| (number, found));
+                run.proposals.results.extend(result);
             }
-        };
-        let contents = contents_digest(request, run.scanned, &run.lanes[number].projects);
-        let result = match (found.first(), tip) {
-            (Some(open), Some(tip)) if open.state == PullRequestState::Open => {
-                LaneProposal::Open(Proposal {
-                    url: Some(open.url.clone()),
-                    number: Some(open.number),
-                    branch: session.targets[number].branch.clone(),
-                    head: open.head.unwrap_or(tip),
-                    state: ProposalState::Unchanged,
-                    created: Some(open.created.clone()),
-                    projects: names(request, &run.lanes[number]),
-                })
+            Err(error) => warn_of_unreadable(request, run, &error),
+        }
+    }
+}
+
+/// The open pull request of a lane, or the closed one that withholds its projects.
+fn found_for(
+    request: &SyncRequest<'_>,
+    session: &mut RemoteSession,
+    run: &mut ProposalRun<'_>,
+    number: usize,
+) -> Result<Option<LaneProposal>, SyncError> {
+    let tip = session.targets[number].tip;
+    let planned = run.lanes[number].planned.as_ref();
+    let has_changes = planned.is_some_and(|planned| !planned.changed().is_empty());
+    if !has_changes && (tip.is_none() || is_contained(session, number)) {
+        return Ok(None);
+    }
+    let found = run.proposals.of_lane(request, session, number)?;
+    let Some(newest) = found.first() else {
+        return Ok(None);
+    };
+    match (newest.state, tip) {
+        (PullRequestState::Open, Some(tip)) => Ok(Some(LaneProposal::Open(Proposal {
+            url: Some(newest.url.clone()),
+            number: Some(newest.number),
+            branch: session.targets[number].branch.clone(),
+            head: newest.head.unwrap_or(tip),
+            state: ProposalState::Unchanged,
+            created: Some(newest.created.clone()),
+            projects: names(request, &run.lanes[number]),
+        }))),
+        (PullRequestState::Closed, _) => {
+            if session.store.is_none() {
+                session.fetch(request)?;
             }
-            (Some(closed), _) if is_closed_with(closed, contents) => LaneProposal::Closed {
-                number: closed.number,
-                url: closed.url.clone(),
-                projects: changed,
-            },
-            _ => continue,
-        };
-        run.proposals.results.insert(number, result);
+            let contents = planned_contents(request, session, &run.lanes[number])?;
+            let unchanged_tip = tip.filter(|_| !has_changes);
+            Ok(closed_by_person(newest, contents, unchanged_tip))
+        }
+        _ => Ok(None),
     }
 }

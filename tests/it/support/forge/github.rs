@@ -83,6 +83,7 @@ fn listed(state: &State, target: &str) -> impl Iterator<Item = u64> + use<> {
         .rev()
         .filter(|pull| branch.is_none_or(|branch| pull.branch == branch))
         .filter(|pull| base.as_ref().is_none_or(|base| pull.base == *base))
+        .filter(|pull| parameter(target, "state").unwrap() == "all" || pull.state == "open")
         .map(|pull| pull.number)
         .collect();
     numbers.into_iter()

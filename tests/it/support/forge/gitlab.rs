@@ -68,7 +68,9 @@ fn list(shared: &Shared, state: &mut State, target: &str) -> Response {
         .pulls
         .iter()
         .rev()
-        .filter(|pull| Some(&pull.branch) == branch.as_ref() && Some(&pull.base) == base.as_ref())
+        .filter(|pull| Some(&pull.branch) == branch.as_ref())
+        .filter(|pull| base.as_ref().is_none_or(|base| pull.base == *base))
+        .filter(|pull| parameter(target, "state").unwrap() == "all" || pull.state == "open")
         .map(|pull| pull.number)
         .collect();
     let shown: Vec<_> = numbers

@@ -252,6 +252,12 @@ impl Forge {
         change(state.pull(number).unwrap());
     }
 
+    /// Opens a pull request, as a person does on the page of a branch.
+    pub(crate) fn open(&self, branch: &str, base: &str) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.open(&json!("Ours"), &json!(""), branch, base);
+    }
+
     /// Closes a pull request.
     pub(crate) fn close(&self, number: u64) {
         let repository = self.shared.open();
