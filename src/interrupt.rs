@@ -3,7 +3,7 @@
 //! outlives a run that ends immediately.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub struct Interrupt(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     /// The signal that requested the stop; 0 if there was none.
-    signal: AtomicI32,
+    signal: Arc<AtomicUsize>,
     /// The process ids of the running children, each the leader of a process group.
     groups: Mutex<BTreeSet<u32>>,
 }
@@ -59,7 +59,15 @@ pub(crate) enum OnSignal {
 impl Interrupt {
     /// Requests a stop because of `signal`.
     pub fn request(&self, signal: i32) {
-        self.0.signal.store(signal, Ordering::SeqCst);
+        self.0
+            .signal
+            .store(signal.unsigned_abs() as usize, Ordering::SeqCst);
+    }
+
+    /// The number of the signal that requests the stop, for a signal handler, which can only store
+    /// a number.
+    pub(crate) fn flag(&self) -> Arc<AtomicUsize> {
+        self.0.signal.clone()
     }
 
     /// Registers a running child with process id `leader`, which leads a process group.
@@ -99,7 +107,7 @@ impl Interrupt {
     pub fn check(&self) -> Result<(), Interrupted> {
         match self.0.signal.load(Ordering::SeqCst) {
             0 => Ok(()),
-            signal => Err(Interrupted(signal)),
+            signal => Err(Interrupted(signal as i32)),
         }
     }
 }

@@ -8,25 +8,34 @@
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::interrupt::Interrupt;
 use crate::platform;
 
-/// Starts a thread that handles signals, and returns the interrupt that it requests.
+/// Handles signals from now on, and returns the interrupt that they request.
+///
+/// The handler itself requests the stop, so that a run on a busy machine cannot reach the push while
+/// a thread that would request it waits for a processor. The second signal is left to a thread,
+/// because ending the children takes more than a handler may do.
 pub(crate) fn listen() -> Interrupt {
     let interrupt = Interrupt::default();
-
     let hangup = Some(SIGHUP).filter(|signal| !platform::ignores(*signal));
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM].into_iter().chain(hangup)) {
-        let request = interrupt.clone();
+    let handled: Vec<_> = [SIGINT, SIGTERM].into_iter().chain(hangup).collect();
+
+    for signal in &handled {
+        let number = signal.unsigned_abs() as usize;
+        if let Err(error) = flag::register_usize(*signal, interrupt.flag(), number) {
+            tracing::debug!(signal, %error, "the signal is not handled");
+        }
+    }
+    if let Ok(mut signals) = Signals::new(&handled) {
+        let interrupt = interrupt.clone();
         thread::spawn(move || {
-            for signal in signals.forever() {
-                if request.check().is_err() {
-                    request.end_children();
-                    std::process::exit(128 + signal);
-                }
-                request.request(signal);
+            if let Some(second) = signals.forever().nth(1) {
+                interrupt.end_children();
+                std::process::exit(128 + second);
             }
         });
     }
