@@ -222,7 +222,6 @@ fn signal_in_every_stage(signal: Signal) {
                 }
             }
         } else {
-            wait_until_taken(&child, signal);
             if at.pushing() {
                 // Without the test, the program would have continued after the signal.
                 held.goes_on();
@@ -238,18 +237,6 @@ fn signal_in_every_stage(signal: Signal) {
         }
         assert_completed(&sandbox, &codex, &case, |arguments| sandbox.run(arguments));
     }
-}
-
-/// Waits until the program's handler has taken the signal, so that the program is not released
-/// before. Linux shows the pending signals of a process as a mask; elsewhere nothing is waited for.
-fn wait_until_taken(child: &Child, signal: Signal) {
-    let status = format!("/proc/{}/status", child.id());
-    wait_until("the signal is taken", || {
-        let read = std::fs::read_to_string(&status).unwrap_or_default();
-        let pending = read.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
-        let mask = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        mask.is_none_or(|mask| mask & (1 << (signal.as_raw() - 1)) == 0)
-    });
 }
 
 /// Waits until the program has ended. Before the push it must not wait for the server; during the

@@ -137,6 +137,16 @@ impl Sandbox {
     }
 }
 
+/// Sends a signal, and waits until the process has taken or ignored it, or has ended. Without the
+/// wait, a process on a busy machine could be released from a gate before it sees the signal.
 pub(crate) fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    wait_until("the signal is taken", || {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name));
+        let has_ended = value("State:").is_none_or(|state| state.trim().starts_with('Z'));
+        let pending = value("ShdPnd:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        has_ended || pending.is_none_or(|mask| mask & (1 << (signal.as_raw() - 1)) == 0)
+    });
 }
