@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::workspace::Workspace;
 
 /// The longest delay that is waited for because of a rate limit. A longer one is an error instead.
-const LONGEST_DELAY: Duration = Duration::from_secs(120);
+const MAX_DELAY: Duration = Duration::from_secs(120);
 /// The delay if a rate limit has none: GitHub asks for at least one minute.
 const UNSTATED_DELAY: Duration = Duration::from_secs(60);
 /// The shortest delay until the time that a rate limit names, which has passed if the clocks differ.
@@ -32,15 +32,15 @@ const SHORTEST_RESET: Duration = Duration::from_secs(1);
 /// The delay after GitHub's `was submitted too quickly`.
 const TOO_QUICK_DELAY: Duration = Duration::from_secs(10);
 /// The maximum number of repetitions of one request.
-const MOST_REPEATS: u32 = 3;
+const MAX_REPEATS: u32 = 3;
 /// The maximum number of waits for a server that still processes a push: about 15 seconds.
-const MOST_WAITS: u32 = 5;
+const MAX_WAITS: u32 = 5;
 /// The interval between two requests that write, which GitHub asks for.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of pages of a list, in case a server always names another page.
-const MOST_PAGES: u32 = 1000;
+const MAX_PAGES: u32 = 1000;
 /// The maximum number of characters of a server's message.
-const MOST_SHOWN: usize = 500;
+const MAX_SHOWN: usize = 500;
 
 /// The header with the token.
 #[derive(Clone)]
@@ -205,8 +205,8 @@ impl Api {
         target: &str,
         number: u32,
     ) -> Result<ListPage<T>, ForgeError> {
-        if number > MOST_PAGES {
-            return Err(self.unexpected(format!("a list has more than {MOST_PAGES} pages")));
+        if number > MAX_PAGES {
+            return Err(self.unexpected(format!("a list has more than {MAX_PAGES} pages")));
         }
         let answer = self.get(action, &format!("{target}&page={number}"))?;
         let entries: Vec<T> = self.parsed(answer.body)?;
@@ -216,15 +216,19 @@ impl Api {
         })
     }
 
-    /// The host of the API, for messages.
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    /// The error for a name that the server does not know. `what` is what the name is of.
+    pub(super) fn no_such_name(&self, what: &'static str, name: &str) -> ForgeError {
+        ForgeError::NoSuchName {
+            place: self.place.clone(),
+            what,
+            name: name.to_owned(),
+        }
     }
 
     /// Waits between two attempts of a request that the server cannot process yet. Returns `false`
     /// after the last attempt.
     pub(super) fn wait_for_server(&self, attempt: u32) -> Result<bool, ForgeError> {
-        if attempt >= MOST_WAITS {
+        if attempt >= MAX_WAITS {
             return Ok(false);
         }
         self.interrupt.wait(self.delay * 2u32.pow(attempt))?;
@@ -268,7 +272,7 @@ impl Api {
         let bytes = body.map(|body| body.to_string().into_bytes());
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(self.delay)
-            .with_max_times(MOST_REPEATS as usize)
+            .with_max_times(MAX_REPEATS as usize)
             .with_jitter()
             .build();
         let mut limited = 0;
@@ -304,7 +308,7 @@ impl Api {
             let header = |name: &str| response.header(name);
             if let Some(delay) = rate_limit(status, header, &messages, limited, now) {
                 limited += 1;
-                if limited > MOST_REPEATS || delay > LONGEST_DELAY {
+                if limited > MAX_REPEATS || delay > MAX_DELAY {
                     return Err(ForgeError::RateLimited {
                         place: self.place.clone(),
                         delay,
@@ -409,7 +413,7 @@ impl Api {
     /// a part of it would not be recognized.
     fn shown(&self, text: &str) -> String {
         let masked = self.client.redacted(text);
-        let short: String = masked.chars().take(MOST_SHOWN).collect();
+        let short: String = masked.chars().take(MAX_SHOWN).collect();
         escaped(short.as_bytes()).to_string()
     }
 }

@@ -11,8 +11,9 @@ use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts, teams_and_users,
+    changed_texts,
 };
+use super::reviewers::request_reviews;
 use crate::object::ObjectId;
 use crate::url::percent_encoded;
 
@@ -198,19 +199,6 @@ impl Gitea {
         let branch: GiteaBranch = self.api.parsed(answer.body)?;
         Ok(branch.protected && (branch.enable_status_check || branch.required_approvals > 0))
     }
-
-    fn post_reviewers(
-        &mut self,
-        number: u64,
-        users: &[&str],
-        teams: &[&str],
-    ) -> Result<(), ForgeError> {
-        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
-        let body = json!({ "reviewers": users, "team_reviewers": teams });
-        self.api
-            .write("POST", "request the reviews", &target, &body)?;
-        Ok(())
-    }
 }
 
 /// The lists of pull requests before any page was read.
@@ -333,33 +321,12 @@ impl Forge for Gitea {
             let body = json!({ "labels": ids });
             self.api.write("POST", "add the labels", &target, &body)?;
         }
-        unknown.map_or(Ok(()), |label| {
-            Err(ForgeError::NoSuchName {
-                place: self.api.place().to_owned(),
-                what: "label",
-                name: label.clone(),
-            })
-        })
+        unknown.map_or(Ok(()), |label| Err(self.api.no_such_name("label", label)))
     }
 
     fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
-        let (teams, users) = teams_and_users(reviewers);
-        match self.post_reviewers(number, &users, &teams) {
-            // One reviewer that is not possible makes the whole request fail.
-            Err(error)
-                if error.refusal().is_some_and(|one| one.status < 500) && reviewers.len() > 1 =>
-            {
-                let mut last = Ok(());
-                for user in users {
-                    last = self.post_reviewers(number, &[user], &[]).and(last);
-                }
-                for team in teams {
-                    last = self.post_reviewers(number, &[], &[team]).and(last);
-                }
-                last
-            }
-            result => result,
-        }
+        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
+        request_reviews(&mut self.api, &target, reviewers, |status| status < 500)
     }
 
     fn enable_auto_merge(

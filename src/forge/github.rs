@@ -8,13 +8,14 @@ use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts, open_or_closed, teams_and_users,
+    changed_texts, open_or_closed,
 };
+use super::reviewers::request_reviews;
 use crate::object::ObjectId;
 use crate::url::percent_encoded;
 
 /// The maximum number of characters of a label.
-const MOST_IN_LABEL: usize = 50;
+const MAX_LABEL: usize = 50;
 
 /// The mutation that enables auto-merge.
 const AUTO_MERGE: &str = "mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) { \
@@ -124,19 +125,6 @@ impl GitHub {
             .write("POST", "open the pull request", &target, &body)?;
         self.pull_request(answer.body)
     }
-
-    fn post_reviewers(
-        &mut self,
-        number: u64,
-        users: &[&str],
-        teams: &[&str],
-    ) -> Result<(), ForgeError> {
-        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
-        let body = json!({ "reviewers": users, "team_reviewers": teams });
-        self.api
-            .write("POST", "request the reviews", &target, &body)?;
-        Ok(())
-    }
 }
 
 impl Forge for GitHub {
@@ -245,39 +233,20 @@ impl Forge for GitHub {
         // One label that is too long makes the whole request fail.
         let (labels, invalid): (Vec<_>, Vec<_>) = labels
             .iter()
-            .partition(|label| label.chars().count() <= MOST_IN_LABEL);
+            .partition(|label| label.chars().count() <= MAX_LABEL);
         if !labels.is_empty() {
             let target = self.target(&format!("/issues/{number}/labels"));
             let body = json!({ "labels": labels });
             self.api.write("POST", "add the labels", &target, &body)?;
         }
-        invalid.first().map_or(Ok(()), |label| {
-            Err(ForgeError::NoSuchName {
-                place: self.api.place().to_owned(),
-                what: "label",
-                name: (*label).clone(),
-            })
-        })
+        invalid
+            .first()
+            .map_or(Ok(()), |label| Err(self.api.no_such_name("label", label)))
     }
 
     fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
-        let (teams, users) = teams_and_users(reviewers);
-        match self.post_reviewers(number, &users, &teams) {
-            // One reviewer that is not possible makes the whole request fail.
-            Err(error)
-                if error.refusal().is_some_and(|one| one.status == 422) && reviewers.len() > 1 =>
-            {
-                let mut last = Ok(());
-                for user in users {
-                    last = self.post_reviewers(number, &[user], &[]).and(last);
-                }
-                for team in teams {
-                    last = self.post_reviewers(number, &[], &[team]).and(last);
-                }
-                last
-            }
-            result => result,
-        }
+        let target = self.target(&format!("/pulls/{number}/requested_reviewers"));
+        request_reviews(&mut self.api, &target, reviewers, |status| status == 422)
     }
 
     fn enable_auto_merge(

@@ -8,8 +8,9 @@ use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
     Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts, open_or_closed, teams_and_users,
+    changed_texts, open_or_closed,
 };
+use super::reviewers::teams_and_users;
 use crate::object::ObjectId;
 use crate::url::percent_encoded;
 
@@ -17,7 +18,7 @@ use crate::url::percent_encoded;
 const DEVELOPER: u32 = 30;
 
 /// The maximum number of characters of a label.
-const MOST_IN_LABEL: usize = 255;
+const MAX_LABEL: usize = 255;
 
 /// The states of a pipeline that has not ended.
 const RUNNING: [&str; 6] = [
@@ -156,15 +157,7 @@ impl GitLab {
         users
             .first()
             .map(|user| user.id)
-            .ok_or_else(|| self.unknown("user", name))
-    }
-
-    fn unknown(&self, what: &'static str, name: &str) -> ForgeError {
-        ForgeError::NoSuchName {
-            place: self.api.place().to_owned(),
-            what,
-            name: name.to_owned(),
-        }
+            .ok_or_else(|| self.api.no_such_name("user", name))
     }
 
     /// Whether a merge waits for a pipeline. Without one, GitLab merges at once. GitLab creates the
@@ -297,7 +290,7 @@ impl Forge for GitLab {
         // Labels are separated by commas.
         let (invalid, labels): (Vec<_>, Vec<_>) = labels
             .iter()
-            .partition(|label| label.contains(',') || label.chars().count() > MOST_IN_LABEL);
+            .partition(|label| label.contains(',') || label.chars().count() > MAX_LABEL);
         let labels: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
         if !labels.is_empty() {
             let body = json!({ "add_labels": labels.join(",") });
@@ -305,14 +298,16 @@ impl Forge for GitLab {
         }
         invalid
             .first()
-            .map_or(Ok(()), |label| Err(self.unknown("label", label)))
+            .map_or(Ok(()), |label| Err(self.api.no_such_name("label", label)))
     }
 
     fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
         let (teams, users) = teams_and_users(reviewers);
         let mut ids = Vec::new();
         // A group cannot review a merge request.
-        let mut unknown = teams.first().map(|team| self.unknown("reviewer", team));
+        let mut unknown = teams
+            .first()
+            .map(|team| self.api.no_such_name("reviewer", team));
         for user in users {
             match self.user_id(user) {
                 Ok(id) => ids.push(id),

@@ -16,6 +16,7 @@ mod gitlab;
 mod place;
 pub(crate) mod pull_request;
 pub(crate) mod pull_request_text;
+mod reviewers;
 
 use std::sync::Arc;
 

@@ -162,19 +162,6 @@ pub(super) fn changed_texts(current: &PullRequest, title: &str, body: (&str, &st
         .collect()
 }
 
-/// The names of the teams among `reviewers`, and the other reviewers.
-pub(super) fn teams_and_users(reviewers: &[String]) -> (Vec<&str>, Vec<&str>) {
-    let mut teams = Vec::new();
-    let mut users = Vec::new();
-    for reviewer in reviewers {
-        match reviewer.rsplit_once('/') {
-            Some((_, team)) => teams.push(team),
-            None => users.push(reviewer.as_str()),
-        }
-    }
-    (teams, users)
-}
-
 /// The open ones among pull requests of one branch or, if there are none, all of them.
 pub(super) fn open_or_closed(all: impl Iterator<Item = PullRequest>) -> Vec<PullRequest> {
     let all: Vec<_> = all.collect();

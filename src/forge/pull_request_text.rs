@@ -23,7 +23,7 @@ const WORD_JOINER: char = '\u{2060}';
 /// The words in the first marker of a pull request that the program opened.
 const OPENED: &str = " opened=sync";
 /// The maximum number of characters of a text in a code span.
-const MOST_IN_SPAN: usize = 300;
+const MAX_SPAN: usize = 300;
 
 /// A project in a pull request.
 pub(crate) struct ProposedProject {
@@ -103,7 +103,7 @@ pub(crate) fn inert(text: &str) -> String {
 /// A text in a code span, also in the cell of a table.
 fn span(text: &str) -> String {
     let mut inner = String::new();
-    for c in text.chars().take(MOST_IN_SPAN) {
+    for c in text.chars().take(MAX_SPAN) {
         match c {
             '`' => inner.push('\''),
             '|' => inner.push_str("\\|"),

@@ -22,7 +22,7 @@ use crate::workspace::PullRequestSettings;
 /// The first delay between two requests that wait for the forge. It is doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between two of these requests.
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// The sync branch of a lane after the push.
 pub(super) struct LaneBranch<'l, 'r, 'v> {
@@ -334,7 +334,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         }
         *self.patience -= *delay;
         self.request.interrupt.wait(*delay)?;
-        *delay = (*delay * 2).min(LONGEST_DELAY);
+        *delay = (*delay * 2).min(MAX_DELAY);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::sync::request::SyncRequest;
 use crate::workspace::{Project, PullRequestSettings, template};
 
 /// The maximum number of projects that a title names.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 /// The number of digits of the digest of a project's contents.
 const DIGEST_LENGTH: usize = 12;
 
@@ -232,7 +232,7 @@ fn filled(
     let workspace = request.workspace;
     let names: Vec<_> = projects.iter().map(|one| inert(&one.name)).collect();
     let names = match names.as_slice() {
-        named if named.len() <= MOST_NAMED => named.join(", "),
+        named if named.len() <= MAX_NAMED => named.join(", "),
         more => format!("{} projects", more.len()),
     };
     let count: u64 = projects.iter().flat_map(|one| one.counts).sum();

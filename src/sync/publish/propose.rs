@@ -28,7 +28,7 @@ use crate::sync::remote_session::{Deletion, RemoteSession};
 use crate::sync::request::SyncRequest;
 
 /// The total time for which a run waits for a forge that lags behind the git server.
-const MOST_LAG: Duration = Duration::from_secs(60);
+const MAX_LAG: Duration = Duration::from_secs(60);
 
 /// Reads the pull requests of the lanes before their commits are pushed. A lane whose pull request a
 /// person has closed with the same contents is done. A branch whose pull request was merged with its
@@ -177,7 +177,7 @@ pub(super) fn propose(
     let Some(settings) = &request.workspace.pull_request else {
         return Ok(());
     };
-    let mut patience = MOST_LAG.min(request.workspace.remote.timeout.push_verdict);
+    let mut patience = MAX_LAG.min(request.workspace.remote.timeout.push_verdict);
     request.reporter.event(&Event::Started {
         stage: Stage::Propose,
     });
