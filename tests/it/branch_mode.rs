@@ -792,7 +792,7 @@ fn conflict_about_unclaimed_paths_is_left_to_people() {
     assert_eq!(world.file_on(SYNC, "guide.md"), "of the codex");
     let warnings = output["warnings"].to_string();
     assert!(
-        warnings.contains("version of `main` of `guide.md`"),
+        warnings.contains("version in `main` of `guide.md`"),
         "{warnings}"
     );
 }

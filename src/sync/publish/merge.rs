@@ -32,8 +32,8 @@ pub(super) struct PlannedMerge {
     pub(super) base: ObjectId,
     /// The differences of the merged tree from that of `base`.
     pub(super) edits: Changes,
-    /// The unclaimed paths that both branches have changed, of which the merge has the version of
-    /// `base`.
+    /// The unclaimed paths that both branches have changed. The merge contains the version of the
+    /// branch of the codex.
     pub(super) replaced: Vec<BString>,
 }
 

@@ -375,7 +375,7 @@ fn warn_of_foreign_commits(request: &SyncRequest<'_>, run: &mut Run, session: &R
     }
 }
 
-/// Warns about the paths of which a merge has dropped the version of the sync branch.
+/// Warns about paths whose version on the sync branch was replaced by a merge.
 fn warn_of_replaced_paths(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
     for lane in &run.lanes {
         let merge = lane.planned.as_ref().and_then(|plan| plan.merge.as_ref());
@@ -384,10 +384,10 @@ fn warn_of_replaced_paths(request: &SyncRequest<'_>, run: &mut Run, session: &Re
         };
         let more = match merge.replaced.len() - 1 {
             0 => String::new(),
-            more => format!(" and of {more} more"),
+            more => format!(" and of {}", pluralize(more, "other path")),
         };
         let message = format!(
-            "the merge of `{base}` into `{}` has the version of `{base}` of `{}`{more}: both branches have changed it, and no project claims it",
+            "the merge into `{}` keeps the version in `{base}` of `{}`{more}, because both branches have changed it and no project claims it; the other version stays in the history",
             escaped(session.targets[lane.target].branch.as_bytes()),
             escaped(first),
             base = escaped(session.base.branch.as_bytes()),
