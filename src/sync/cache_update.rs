@@ -29,7 +29,7 @@ use crate::workspace::Project;
 /// A project whose files are in the codex, or would be after a dry run.
 pub(super) struct PublishedProject<'r> {
     /// The index of the project in `roots`.
-    pub(super) number: usize,
+    pub(super) index: usize,
     pub(super) project: &'r Project,
     pub(super) snapshot: &'r Snapshot,
 }
@@ -130,8 +130,8 @@ impl CacheUpdate<'_> {
         let plan = cache.plan(requests, self.request.force)?;
         let sources = sources(group);
         let mut results = apply_plan(self.request, &mut cache, plan, |file| {
-            let (number, source) = sources.get(&file.source).ok_or("it is not a source")?;
-            let root = self.roots.get(*number);
+            let (index, source) = sources.get(&file.source).ok_or("it is not a source")?;
+            let root = self.roots.get(*index);
             let contents = root.and_then(|root| root.contents(source));
             contents.map_err(|error| error.to_string())
         })?;
@@ -254,7 +254,7 @@ fn sources<'p>(group: &UpdateGroup<'p>) -> HashMap<BString, (usize, &'p SourceFi
     for published in &group.projects {
         for (path, file) in &published.snapshot.files {
             let path = published.project.to.join(path.as_bstr());
-            sources.insert(path, (published.number, file));
+            sources.insert(path, (published.index, file));
         }
     }
     sources

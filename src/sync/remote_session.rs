@@ -186,9 +186,9 @@ fn recorded_listings(
             let tips = (recorded.tip, recorded.base);
             tips == session.tips_to_record(target) && recorded.branch == session.base.branch
         };
-        for number in lane.projects {
-            let recorded = state.read(request.projects[number]).filter(is_current)?;
-            listings.insert(number, recorded.listing);
+        for index in lane.projects {
+            let recorded = state.read(request.projects[index]).filter(is_current)?;
+            listings.insert(index, recorded.listing);
         }
     }
     Some(listings)
@@ -450,7 +450,7 @@ impl RemoteSession {
         projects: &[usize],
     ) -> Result<BTreeMap<usize, Listing>, SyncError> {
         let Some(store) = &self.store else {
-            let take = |number: &usize| Some((*number, self.recorded.remove(number)?));
+            let take = |index: &usize| Some((*index, self.recorded.remove(index)?));
             return Ok(projects.iter().filter_map(take).collect());
         };
         self.listings_at(request, store, self.start(target), projects)
@@ -473,8 +473,8 @@ impl RemoteSession {
         commit: Option<ObjectId>,
         projects: &[usize],
     ) -> Result<BTreeMap<usize, Listing>, SyncError> {
-        let numbers = projects.iter();
-        let listed: Vec<_> = numbers.map(|number| request.projects[*number]).collect();
+        let indexes = projects.iter();
+        let listed: Vec<_> = indexes.map(|index| request.projects[*index]).collect();
         let listings = list_projects(store, commit, &listed)?;
         Ok(projects.iter().copied().zip(listings).collect())
     }

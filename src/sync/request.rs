@@ -94,18 +94,18 @@ impl<'w> SyncRequest<'w> {
     /// of its own.
     pub(super) fn lanes(&self) -> Vec<LaneProjects> {
         let branches = &self.workspace.push_branches;
-        let numbers = 0..self.projects.len();
+        let indexes = 0..self.projects.len();
         if let PushBranches::PerProject(_) = branches {
-            let lane = |number: usize| LaneProjects {
-                sync_branch: branches.of(&self.projects[number].name),
-                projects: vec![number],
+            let lane = |index: usize| LaneProjects {
+                sync_branch: branches.of(&self.projects[index].name),
+                projects: vec![index],
             };
-            return numbers.map(lane).collect();
+            return indexes.map(lane).collect();
         }
         let sync_branch = self.projects.first().and_then(|one| branches.of(&one.name));
         vec![LaneProjects {
             sync_branch,
-            projects: numbers.collect(),
+            projects: indexes.collect(),
         }]
     }
 

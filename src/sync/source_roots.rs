@@ -23,18 +23,18 @@ impl<'r> SourceRoots<'r> {
         }
     }
 
-    /// Returns the root of the project at index `number`.
-    pub(super) fn get(&self, number: usize) -> Result<Arc<SourceRoot>, ScanError> {
+    /// Returns the root of the project at `index`.
+    pub(super) fn get(&self, index: usize) -> Result<Arc<SourceRoot>, ScanError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(root) = open.get(&number) {
+        if let Some(root) = open.get(&index) {
             return Ok(root.clone());
         }
 
         if open.len() >= Self::LIMIT {
             open.clear();
         }
-        let root = Arc::new(SourceRoot::open(self.projects[number])?);
-        open.insert(number, root.clone());
+        let root = Arc::new(SourceRoot::open(self.projects[index])?);
+        open.insert(index, root.clone());
         Ok(root)
     }
 }

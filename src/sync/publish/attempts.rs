@@ -82,7 +82,7 @@ impl Attempts {
                 if let Some(attempt) = self.pending.last_mut() {
                     attempt.plans = planned
                         .changes()
-                        .map(|(number, plan)| (number, plan.clone()))
+                        .map(|(index, plan)| (index, plan.clone()))
                         .collect();
                 }
             }
@@ -116,9 +116,9 @@ impl Attempts {
         let plans = planned
             .decisions
             .into_iter()
-            .filter(|(number, _)| attempt.commits.contains_key(number))
-            .filter_map(|(number, decision)| match decision {
-                Decision::Ready(plan) => Some((number, plan)),
+            .filter(|(index, _)| attempt.commits.contains_key(index))
+            .filter_map(|(index, decision)| match decision {
+                Decision::Ready(plan) => Some((index, plan)),
                 _ => None,
             });
         attempt.plans = plans.collect();
@@ -186,9 +186,9 @@ impl Attempts {
     ) -> (BTreeMap<usize, LandedCommit>, BTreeMap<usize, ObjectId>) {
         let mut landed = BTreeMap::new();
         for mut attempt in self.verified {
-            for (number, commit) in attempt.commits {
-                let plan = attempt.plans.remove(&number);
-                landed.insert(number, LandedCommit { commit, plan });
+            for (index, commit) in attempt.commits {
+                let plan = attempt.plans.remove(&index);
+                landed.insert(index, LandedCommit { commit, plan });
             }
         }
         let pending = self.pending.pop().map(|attempt| attempt.commits);

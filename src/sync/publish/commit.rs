@@ -127,15 +127,15 @@ impl<'r> Committer<'r> {
             target
         };
         let has_trailers = request.workspace.commit.trailers;
-        let commits = planned.changes().map(|(number, plan)| NewCommit {
-            project: request.projects[number],
+        let commits = planned.changes().map(|(index, plan)| NewCommit {
+            project: request.projects[index],
             plan,
             message: CommitMessage {
                 workspace: request.workspace,
                 branch,
-                project: request.projects[number],
+                project: request.projects[index],
                 plan,
-                revision: self.revisions.get(&number).and_then(Option::as_ref),
+                revision: self.revisions.get(&index).and_then(Option::as_ref),
                 work_id: request.work_id.as_deref(),
             }
             .text(),
@@ -186,25 +186,25 @@ impl<'r> Committer<'r> {
 
         let missing: Vec<_> = planned
             .changes()
-            .map(|(number, _)| number)
-            .filter(|number| !self.revisions.contains_key(number))
+            .map(|(index, _)| index)
+            .filter(|index| !self.revisions.contains_key(index))
             .collect();
         let revisions: Vec<_> = missing
             .into_par_iter()
-            .map(|number| {
-                let (project, snapshot) = (request.projects[number], &scanned.snapshots[number]);
-                (number, source_revision::revision(project, snapshot))
+            .map(|index| {
+                let (project, snapshot) = (request.projects[index], &scanned.snapshots[index]);
+                (index, source_revision::revision(project, snapshot))
             })
             .collect();
 
         // One warning per reason, not per project.
         let mut unreadable = BTreeSet::new();
-        for (number, revision) in revisions {
+        for (index, revision) in revisions {
             let revision = revision.unwrap_or_else(|error| {
                 unreadable.insert(error);
                 None
             });
-            self.revisions.insert(number, revision);
+            self.revisions.insert(index, revision);
         }
         for error in unreadable {
             let message = format!("commits do not name their source revision: {error}");
@@ -222,9 +222,9 @@ impl Committed {
         };
         let mut chains = chains.into_iter();
         let branch = |(target, planned): &(usize, &Planned)| {
-            let numbers = planned.changes().map(|(number, _)| number);
+            let indexes = planned.changes().map(|(index, _)| index);
             let (head, commits) = match chains.next() {
-                Some(chain) => (chain.head, numbers.zip(chain.commits).collect()),
+                Some(chain) => (chain.head, indexes.zip(chain.commits).collect()),
                 None => (None, BTreeMap::new()),
             };
             let Some(head) = head.or(planned.base) else {

@@ -90,7 +90,7 @@ impl Isolation {
         }
         let (named, candidates): (Vec<_>, Vec<_>) = candidates
             .into_iter()
-            .partition(|number| self.named.contains_key(number));
+            .partition(|index| self.named.contains_key(index));
         if candidates.is_empty() {
             return self.part_of_named(named);
         }
@@ -98,7 +98,7 @@ impl Isolation {
         let suspects: Vec<_> = candidates
             .iter()
             .copied()
-            .filter(|number| self.suspects.contains(number))
+            .filter(|index| self.suspects.contains(index))
             .collect();
         if !suspects.is_empty() {
             let size = self.size_of_suspects(suspects.len());
@@ -116,7 +116,7 @@ impl Isolation {
         changed
             .iter()
             .copied()
-            .filter(|number| !self.rejected.contains_key(number))
+            .filter(|index| !self.rejected.contains_key(index))
     }
 
     /// Whether the server rejects all of these projects.
@@ -136,13 +136,13 @@ impl Isolation {
             self.pushes += 1;
         }
         let pushed: BTreeSet<_> = pushed.into_iter().collect();
-        for number in &pushed {
-            self.suspects.remove(number);
-            self.named.remove(number);
+        for index in &pushed {
+            self.suspects.remove(index);
+            self.named.remove(index);
         }
         self.confirm_named_alone(&pushed);
         if let Some((rest, _)) = &mut self.named_alone {
-            rest.retain(|number| !pushed.contains(number));
+            rest.retain(|index| !pushed.contains(index));
         }
     }
 
@@ -169,9 +169,9 @@ impl Isolation {
         if is_naming {
             self.naming += 1;
             self.rest = Rest::Whole;
-            if let (Some(number), 1) = (named.keys().next(), named.len()) {
-                let others = pushed.iter().copied().filter(|other| other != number);
-                self.named_alone = Some((others.collect(), *number));
+            if let (Some(index), 1) = (named.keys().next(), named.len()) {
+                let others = pushed.iter().copied().filter(|other| other != index);
+                self.named_alone = Some((others.collect(), *index));
             }
             let with_words = |words| Rejection {
                 words,
@@ -179,15 +179,15 @@ impl Isolation {
             };
             let named = named
                 .into_iter()
-                .map(|(number, words)| (number, with_words(words)));
+                .map(|(index, words)| (index, with_words(words)));
             self.named.extend(named);
-        } else if let (Some(number), 1) = (pushed.first(), pushed.len()) {
+        } else if let (Some(index), 1) = (pushed.first(), pushed.len()) {
             self.rejected_alone += 1;
             if self.rest != Rest::Whole {
                 self.rest = Rest::Part;
             }
-            self.named.remove(number);
-            self.rejected.insert(*number, rejection.clone());
+            self.named.remove(index);
+            self.rejected.insert(*index, rejection.clone());
         } else if rejection.kind == RejectionKind::TooLarge {
             self.rest = Rest::AtMost(pushed.len() / 2);
         } else {
@@ -198,28 +198,26 @@ impl Isolation {
 
     /// Whether messages have named all of these projects.
     pub(super) fn are_named(&self, projects: &BTreeSet<usize>) -> bool {
-        projects
-            .iter()
-            .all(|number| self.named.contains_key(number))
+        projects.iter().all(|index| self.named.contains_key(index))
     }
 
     /// Rejects the project that the last message named alone, if `pushed` is the rest of the same
     /// push without it: its result is another one.
     fn confirm_named_alone(&mut self, pushed: &BTreeSet<usize>) {
-        let Some((rest, number)) = &self.named_alone else {
+        let Some((rest, index)) = &self.named_alone else {
             return;
         };
         if rest == pushed
-            && let Some(rejection) = self.named.remove(number)
+            && let Some(rejection) = self.named.remove(index)
         {
-            self.rejected.insert(*number, rejection);
+            self.rejected.insert(*index, rejection);
             self.named_alone = None;
         }
     }
 
     /// The next push among these projects, which messages have named.
     fn part_of_named(&self, named: Vec<usize>) -> BTreeSet<usize> {
-        let is_suspect = |number: &usize| self.suspects.contains(number);
+        let is_suspect = |index: &usize| self.suspects.contains(index);
         let suspects: Vec<_> = named.iter().copied().filter(is_suspect).collect();
         let part = if suspects.is_empty() { named } else { suspects };
         let size = if part.len() <= MAX_ALONE {
@@ -260,16 +258,16 @@ impl Isolation {
     }
 
     /// The reason why the server rejects the project, as in [`Isolation::take`].
-    pub(super) fn rejection(&self, number: usize) -> Option<&Rejection> {
-        let rejected = self.rejected.get(&number);
-        rejected.or_else(|| self.named.get(&number))
+    pub(super) fn rejection(&self, index: usize) -> Option<&Rejection> {
+        let rejected = self.rejected.get(&index);
+        rejected.or_else(|| self.named.get(&index))
     }
 
     /// Takes the reason why the server rejects the project, if it does, or if the search has ended
     /// before a project that a message names was pushed again.
-    pub(super) fn take(&mut self, number: usize) -> Option<Rejection> {
-        let rejected = self.rejected.remove(&number);
-        rejected.or_else(|| self.named.remove(&number))
+    pub(super) fn take(&mut self, index: usize) -> Option<Rejection> {
+        let rejected = self.rejected.remove(&index);
+        rejected.or_else(|| self.named.remove(&index))
     }
 
     /// Whether the next push is one project: the server has accepted none so far and may reject
@@ -350,7 +348,7 @@ mod tests {
             if pushed.is_empty() || isolation.is_about_everything() {
                 found.rejected = all
                     .into_iter()
-                    .filter(|number| isolation.take(*number).is_some())
+                    .filter(|index| isolation.take(*index).is_some())
                     .collect();
                 return found;
             }
@@ -361,7 +359,7 @@ mod tests {
                     found.landed.extend(pushed);
                 }
                 Some((kind, named)) => {
-                    let named = named.into_iter().map(|number| (number, Vec::new()));
+                    let named = named.into_iter().map(|index| (index, Vec::new()));
                     isolation.reject(&pushed, &rejection(kind), named.collect());
                 }
             }
@@ -539,7 +537,7 @@ mod tests {
             let found = search(count, |pushed| {
                 let (accepts, is_large, named) = verdicts[asked.replace(asked.get() + 1) % 64];
                 let kind = if is_large { RejectionKind::TooLarge } else { RejectionKind::Declined };
-                let named = pushed.iter().copied().filter(|number| number % 7 == named % 11);
+                let named = pushed.iter().copied().filter(|index| index % 7 == named % 11);
                 (!accepts).then(|| (kind, named.collect()))
             });
             // Before the first rejection, one push can be accepted.

@@ -29,7 +29,7 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     request: &'l SyncRequest<'r>,
     session: &'l mut RemoteSession,
     run: &'l mut ProposalRun<'v>,
-    number: usize,
+    index: usize,
     /// The tip of the branch.
     tip: Option<ObjectId>,
     /// Whether this run pushed to it.
@@ -45,10 +45,10 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         request: &'l SyncRequest<'r>,
         session: &'l mut RemoteSession,
         run: &'l mut ProposalRun<'v>,
-        number: usize,
+        index: usize,
         patience: &'l mut Duration,
     ) -> Self {
-        let lane = &run.lanes[number];
+        let lane = &run.lanes[index];
         let target = &session.targets[lane.target];
         let verified = lane.attempts.verified_range();
         let tip_after_push = session
@@ -65,7 +65,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             request,
             session,
             run,
-            number,
+            index,
         }
     }
 
@@ -88,7 +88,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let found = self
             .run
             .proposals
-            .of_lane(self.request, self.session, self.number)?;
+            .of_lane(self.request, self.session, self.index)?;
         if let Some(open) = found.iter().find(|one| is_open(one)) {
             // A person may have edited or closed it during the push.
             let current = match self.is_pushed {
@@ -109,7 +109,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             if self.is_contained() {
                 return Ok(None);
             }
-            let lane = &self.run.lanes[self.number];
+            let lane = &self.run.lanes[self.index];
             let contents = planned_contents(self.request, self.session, lane)?;
             if let Some(closed) = closed_by_person(newest, contents, Some(tip)) {
                 return Ok(Some(closed));
@@ -122,14 +122,14 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
 
     /// Whether the codex is known to contain the branch.
     fn is_contained(&self) -> bool {
-        let parting = self.session.partings.each.get(self.number);
+        let parting = self.session.partings.each.get(self.index);
         parting == Some(&Parting::Contained)
     }
 
     /// The texts, from the differences between the sync branch and the branch of the codex.
     fn text(&mut self, tip: ObjectId) -> Result<ProposalText, SyncError> {
         let tip = self.fetch_tip(tip)?;
-        let lane = &self.run.lanes[self.number];
+        let lane = &self.run.lanes[self.index];
         ProposalText::new(self.request, self.session, self.run, lane, tip)
     }
 
@@ -143,7 +143,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         if self.session.has_fetched(tip) {
             return Ok(tip);
         }
-        let target = &self.session.targets[self.number];
+        let target = &self.session.targets[self.index];
         let gone = || self.session.gone(target.branch.clone());
         target.tip.ok_or_else(gone)
     }
@@ -160,7 +160,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             return Ok(None);
         }
         let (branch, base) = (
-            self.session.targets[self.number].branch.clone(),
+            self.session.targets[self.index].branch.clone(),
             self.session.base.branch.clone(),
         );
         let limits = self.forge()?.limits();
@@ -313,13 +313,13 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             return Ok(current.head.is_some());
         };
         let refs = self.session.query_targets()?;
-        let branch = &self.session.targets[self.number].branch;
+        let branch = &self.session.targets[self.index].branch;
         if self.session.tip_in(&refs, branch) != Some(head) {
             return Ok(false);
         }
-        let verified = self.run.lanes[self.number].attempts.verified_range();
+        let verified = self.run.lanes[self.index].attempts.verified_range();
         let (before, own) = verified.unwrap_or((None, tip));
-        let search = self.session.search_branch(self.number, &[own], before)?;
+        let search = self.session.search_branch(self.index, &[own], before)?;
         Ok(!search.found.is_empty())
     }
 
@@ -405,11 +405,11 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         LaneProposal::Open(Proposal {
             url: Some(pull_request.url.clone()),
             number: Some(pull_request.number),
-            branch: self.session.targets[self.number].branch.clone(),
+            branch: self.session.targets[self.index].branch.clone(),
             head: pull_request.head.unwrap_or(tip),
             state,
             created: Some(pull_request.created.clone()),
-            projects: names(self.request, &self.run.lanes[self.number]),
+            projects: names(self.request, &self.run.lanes[self.index]),
         })
     }
 }

@@ -47,7 +47,7 @@ impl PlannedMerge {
     ) -> Result<BTreeMap<usize, Listing>, SyncError> {
         let listed: Vec<_> = projects
             .iter()
-            .map(|number| request.projects[*number])
+            .map(|index| request.projects[*index])
             .collect();
         let listings = list_merged(session.store(), self.base, &self.edits, &listed);
         let listings = listings.map_err(StoreError::from)?;

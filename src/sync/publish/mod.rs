@@ -239,18 +239,15 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
     for lane in &mut run.lanes {
         let mut tips = (None, None);
         let mut listings = BTreeMap::new();
-        for number in &lane.projects {
-            if let Some(recorded) = records.remove(number) {
+        for index in &lane.projects {
+            if let Some(recorded) = records.remove(index) {
                 tips = (recorded.tip, recorded.base);
-                listings.insert(*number, recorded.listing);
+                listings.insert(*index, recorded.listing);
             }
         }
         let mut planned = plan_on(request, &run.scanned, listings, tips.1);
         planned.tips = tips;
-        let first = lane
-            .projects
-            .first()
-            .map(|number| request.projects[*number]);
+        let first = lane.projects.first().map(|index| request.projects[*index]);
         let push_branches = &request.workspace.push_branches;
         if let Some(branch) = first.and_then(|first| push_branches.of(&first.name)) {
             planned.id = planned.id_on_sync_branch(&branch);
@@ -353,7 +350,7 @@ fn sync_branch(
         projects: lane
             .projects
             .iter()
-            .map(|number| request.projects[*number].name.clone())
+            .map(|index| request.projects[*index].name.clone())
             .collect(),
     }
 }
@@ -425,9 +422,9 @@ fn record(request: &SyncRequest<'_>, session: &RemoteSession, run: &mut Run) {
 
 /// Updates the local caches to the files that the codex now has of the projects.
 fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<PathBuf, Cache> {
-    let is_in_codex = |planned: &plan::Planned, number: usize, decision: &Decision| {
-        !run.scanned.failed.contains_key(&number)
-            && !planned.left_out.contains(&number)
+    let is_in_codex = |planned: &plan::Planned, index: usize, decision: &Decision| {
+        !run.scanned.failed.contains_key(&index)
+            && !planned.left_out.contains(&index)
             && matches!(decision, Decision::Ready(_) | Decision::UpToDate(_))
     };
     let published: Vec<_> = run
@@ -436,12 +433,12 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
         .filter_map(|lane| lane.planned.as_ref())
         .flat_map(|planned| {
             let decisions = planned.decisions.iter();
-            decisions.filter(|(number, decision)| is_in_codex(planned, **number, decision))
+            decisions.filter(|(index, decision)| is_in_codex(planned, **index, decision))
         })
-        .map(|(number, _)| PublishedProject {
-            number: *number,
-            project: request.projects[*number],
-            snapshot: &run.scanned.snapshots[*number],
+        .map(|(index, _)| PublishedProject {
+            index: *index,
+            project: request.projects[*index],
+            snapshot: &run.scanned.snapshots[*index],
         })
         .collect();
     let update = CacheUpdate {
@@ -474,20 +471,20 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
         let plan = lane.planned.take();
         let mut decisions = plan.map(|planned| planned.decisions).unwrap_or_default();
         let (mut landed, pending) = lane.attempts.into_commits();
-        for number in lane.projects {
-            let decision = match scanned.failed.remove(&number) {
+        for index in lane.projects {
+            let decision = match scanned.failed.remove(&index) {
                 Some(error) => Some(Err(error)),
-                None => decisions.remove(&number).map(Ok),
+                None => decisions.remove(&index).map(Ok),
             };
             let history = CommitHistory {
-                landed: landed.remove(&number),
-                pending: pending.get(&number).copied(),
-                rejected: lane.isolation.take(number).or_else(|| rejection.clone()),
+                landed: landed.remove(&index),
+                pending: pending.get(&index).copied(),
+                rejected: lane.isolation.take(index).or_else(|| rejection.clone()),
             };
-            let project = request.projects[number];
+            let project = request.projects[index];
             let mut report = report(request, project, decision, history, state);
-            report.outcome = proposals.outcome_of(lane.target, number, report.outcome);
-            reports.insert(number, report);
+            report.outcome = proposals.outcome_of(lane.target, index, report.outcome);
+            reports.insert(index, report);
         }
     }
     outcome.projects = reports.into_values().collect();

@@ -82,15 +82,14 @@ pub(super) fn plan_on(
 ) -> Planned {
     let decisions: BTreeMap<_, _> = listings
         .par_iter()
-        .filter(|(number, _)| !scanned.failed.contains_key(number))
-        .map(|(number, listing)| {
-            let (project, snapshot) = (request.projects[*number], &scanned.snapshots[*number]);
+        .filter(|(index, _)| !scanned.failed.contains_key(index))
+        .map(|(index, listing)| {
+            let (project, snapshot) = (request.projects[*index], &scanned.snapshots[*index]);
             let decision = plan::plan(project, snapshot, listing, request.deletes);
-            (*number, decision)
+            (*index, decision)
         })
         .collect();
-    let plans =
-        changes(&decisions).map(|(number, plan)| (Some(&request.projects[number].to), plan));
+    let plans = changes(&decisions).map(|(index, plan)| (Some(&request.projects[index].to), plan));
     let id = plan_id(base, plans);
 
     Planned {
@@ -108,7 +107,7 @@ pub(super) fn plan_on(
 impl Planned {
     /// The projects of the next push, by index.
     pub(super) fn changes(&self) -> impl Iterator<Item = (usize, &ProjectPlan)> {
-        changes(&self.decisions).filter(|(number, _)| !self.left_out.contains(number))
+        changes(&self.decisions).filter(|(index, _)| !self.left_out.contains(index))
     }
 
     /// Whether the next push contains a project.
@@ -119,11 +118,11 @@ impl Planned {
     /// Withholds the projects that `merged` withholds, the plan after a merge: the codex will have
     /// what the sync branch and the branch of the codex have together.
     fn withhold_as(&mut self, merged: &Self) {
-        for (number, decision) in &merged.decisions {
-            if let (Decision::Withheld(..), Some(listing)) = (decision, merged.listings.get(number))
+        for (index, decision) in &merged.decisions {
+            if let (Decision::Withheld(..), Some(listing)) = (decision, merged.listings.get(index))
             {
-                self.decisions.insert(*number, decision.clone());
-                self.listings.insert(*number, listing.clone());
+                self.decisions.insert(*index, decision.clone());
+                self.listings.insert(*index, listing.clone());
             }
         }
     }
@@ -133,15 +132,15 @@ impl Planned {
         let decisions = self.decisions.iter();
         decisions
             .filter(|(_, decision)| matches!(decision, Decision::Withheld(..)))
-            .map(|(number, _)| request.projects[*number])
+            .map(|(index, _)| request.projects[*index])
             .collect()
     }
 
     /// The paths of the codex that change.
     fn published_paths(&self, request: &SyncRequest<'_>) -> BTreeSet<BString> {
         self.changes()
-            .flat_map(|(number, plan)| {
-                let to = &request.projects[number].to;
+            .flat_map(|(index, plan)| {
+                let to = &request.projects[index].to;
                 let changes = plan.changes.iter();
                 changes.map(|change| to.join(change.path.as_bstr()))
             })
@@ -150,7 +149,7 @@ impl Planned {
 
     /// All projects that change, by index.
     pub(super) fn changed(&self) -> BTreeSet<usize> {
-        changes(&self.decisions).map(|(number, _)| number).collect()
+        changes(&self.decisions).map(|(index, _)| index).collect()
     }
 
     /// Limits the next push to these projects.
@@ -217,13 +216,13 @@ impl Planned {
         request: &SyncRequest<'_>,
         warnings: &mut Vec<Warning>,
     ) {
-        for (number, decision) in &self.decisions {
+        for (index, decision) in &self.decisions {
             for directory in &decision.plan().keeping_directories {
                 let message = format!(
                     "`{}` is a directory of the cache or the state (`cache.dir`, `state.dir`): files in it are not published, and their copies in the codex are kept",
                     escaped(directory)
                 );
-                request.warn(warnings, Some(request.projects[*number]), message);
+                request.warn(warnings, Some(request.projects[*index]), message);
             }
         }
     }
@@ -235,11 +234,11 @@ impl Planned {
         scanned: &Scanned,
         warnings: &mut Vec<Warning>,
     ) {
-        for (number, decision) in &self.decisions {
+        for (index, decision) in &self.decisions {
             let is_empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
-            if is_empty && scanned.snapshots[*number].files.is_empty() {
+            if is_empty && scanned.snapshots[*index].files.is_empty() {
                 let message = "no files match, and the codex has none for this project".to_owned();
-                request.warn(warnings, Some(request.projects[*number]), message);
+                request.warn(warnings, Some(request.projects[*index]), message);
             }
         }
     }
@@ -248,8 +247,8 @@ impl Planned {
 fn changes(decisions: &BTreeMap<usize, Decision>) -> impl Iterator<Item = (usize, &ProjectPlan)> {
     decisions
         .iter()
-        .filter_map(|(number, decision)| match decision {
-            Decision::Ready(plan) => Some((*number, plan)),
+        .filter_map(|(index, decision)| match decision {
+            Decision::Ready(plan) => Some((*index, plan)),
             _ => None,
         })
 }

@@ -138,12 +138,12 @@ fn revision<'s>(
     lane: &Lane,
     project: &Project,
 ) -> Option<&'s SourceRevision> {
-    let mut numbers = lane.projects.iter();
-    let landed = numbers.find(|number| {
-        request.projects[**number].name == project.name && lane.attempts.has_landed(**number)
+    let mut indexes = lane.projects.iter();
+    let landed = indexes.find(|index| {
+        request.projects[**index].name == project.name && lane.attempts.has_landed(**index)
     });
     match landed {
-        Some(number) => run.revisions.get(number)?.as_ref(),
+        Some(index) => run.revisions.get(index)?.as_ref(),
         None => {
             let on_branch = session.partings.revisions.get(lane.target)?;
             on_branch.get(project.name.as_str())
@@ -159,24 +159,23 @@ fn not_included(
     lane: &Lane,
 ) -> Vec<(String, String)> {
     let decisions = lane.planned.as_ref().map(|planned| &planned.decisions);
-    let reason = |number: usize| {
-        if let Some(error) = scanned.failed.get(&number) {
+    let reason = |index: usize| {
+        if let Some(error) = scanned.failed.get(&index) {
             return Some(error.to_string());
         }
-        if let Some(rejection) = lane.isolation.rejection(number) {
+        if let Some(rejection) = lane.isolation.rejection(index) {
             return Some(rejection.reason.clone());
         }
-        match decisions?.get(&number)? {
+        match decisions?.get(&index)? {
             Decision::Withheld(_, reason) => Some(reason.to_string()),
-            Decision::Ready(_) if !lane.attempts.has_landed(number) => {
+            Decision::Ready(_) if !lane.attempts.has_landed(index) => {
                 Some("not pushed yet".to_owned())
             }
             _ => None,
         }
     };
-    let numbers = lane.projects.iter();
-    let reasons =
-        numbers.map(|number| (request.projects[*number].name.to_string(), reason(*number)));
+    let indexes = lane.projects.iter();
+    let reasons = indexes.map(|index| (request.projects[*index].name.to_string(), reason(*index)));
     reasons
         .filter_map(|(name, reason)| Some((name, reason?)))
         .collect()
@@ -193,15 +192,15 @@ pub(super) fn planned_contents(
         return Ok(BTreeMap::new());
     };
     let on_base = session.base_listings(request, &lane.projects)?;
-    let changed = planned.decisions.iter().filter_map(|(number, decision)| {
-        let project = request.projects[*number];
-        let before = &planned.listings[number];
+    let changed = planned.decisions.iter().filter_map(|(index, decision)| {
+        let project = request.projects[*index];
+        let before = &planned.listings[index];
         let after = match decision {
             Decision::Ready(plan) => plan.apply_to(before),
             _ => before.clone(),
         };
-        let is_changed = counts(project, &on_base[number], &after) != [0; 3];
-        is_changed.then(|| (*number, contents_digest(project, &after)))
+        let is_changed = counts(project, &on_base[index], &after) != [0; 3];
+        is_changed.then(|| (*index, contents_digest(project, &after)))
     });
     Ok(changed.collect())
 }

@@ -128,9 +128,9 @@ impl Proposals {
 
 /// The names of the projects of a lane.
 pub(super) fn names(request: &SyncRequest<'_>, lane: &Lane) -> Vec<ProjectName> {
-    let numbers = lane.projects.iter();
-    numbers
-        .map(|number| request.projects[*number].name.clone())
+    let indexes = lane.projects.iter();
+    indexes
+        .map(|index| request.projects[*index].name.clone())
         .collect()
 }
 

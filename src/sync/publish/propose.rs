@@ -45,11 +45,11 @@ pub(super) fn check_before_push(
         return Ok(false);
     }
     let mut is_any_anew = false;
-    for number in 0..run.lanes.len() {
-        if !is_to_check(session, run, number) {
+    for index in 0..run.lanes.len() {
+        if !is_to_check(session, run, index) {
             continue;
         }
-        match check_lane(request, session, run, number) {
+        match check_lane(request, session, run, index) {
             Ok(is_anew) => is_any_anew |= is_anew,
             Err(error) if request.dry_run => {
                 warn_of_unreadable(request, run, &error);
@@ -63,12 +63,12 @@ pub(super) fn check_before_push(
 
 /// Whether the pull requests of a lane are needed before the push: it has something to push, or its
 /// branch has commits that the codex lacks.
-fn is_to_check(session: &RemoteSession, run: &ProposalRun<'_>, number: usize) -> bool {
-    let lane = &run.lanes[number];
+fn is_to_check(session: &RemoteSession, run: &ProposalRun<'_>, index: usize) -> bool {
+    let lane = &run.lanes[index];
     let is_done = matches!(lane.progress, LaneProgress::Done(_));
-    let has_commits = session.targets[number].tip.is_some() && !is_contained(session, number);
-    let is_known = run.proposals.found.contains_key(&number)
-        || run.proposals.results.contains_key(&number)
+    let has_commits = session.targets[index].tip.is_some() && !is_contained(session, index);
+    let is_known = run.proposals.found.contains_key(&index)
+        || run.proposals.results.contains_key(&index)
         || lane.attempts.is_any_verified();
     !is_known && (lane.is_open() || (is_done && has_commits))
 }
@@ -78,30 +78,30 @@ fn check_lane(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
-    number: usize,
+    index: usize,
 ) -> Result<bool, SyncError> {
-    let found = run.proposals.of_lane(request, session, number)?;
+    let found = run.proposals.of_lane(request, session, index)?;
     let newest = found.first();
-    if is_to_make_anew(request, session, run, number, newest)? {
+    if is_to_make_anew(request, session, run, index, newest)? {
         let deletion = match request.dry_run {
             true => {
-                session.start_anew(number);
+                session.start_anew(index);
                 Deletion::Done
             }
-            false => session.delete_merged(request, number)?,
+            false => session.delete_merged(request, index)?,
         };
         match deletion {
             Deletion::Done => {
-                run.proposals.found.insert(number, found);
-                run.lanes[number].progress = LaneProgress::Open(NextRound::Plan);
+                run.proposals.found.insert(index, found);
+                run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
                 return Ok(true);
             }
             Deletion::Moved => {
-                run.lanes[number].progress = LaneProgress::Open(NextRound::Plan);
+                run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
                 return Ok(true);
             }
             Deletion::Rejected(reason) => {
-                let branch = escaped(session.targets[number].branch.as_bytes()).to_string();
+                let branch = escaped(session.targets[index].branch.as_bytes()).to_string();
                 let message = format!(
                     "the merged branch `{branch}` cannot be deleted, so its old commits stay in the next pull request: {reason}"
                 );
@@ -111,14 +111,14 @@ fn check_lane(
     }
 
     let is_closed = newest.is_some_and(|newest| newest.state == PullRequestState::Closed);
-    if let (Some(newest), true) = (newest, is_closed && run.lanes[number].is_open()) {
-        let contents = planned_contents(request, session, &run.lanes[number])?;
+    if let (Some(newest), true) = (newest, is_closed && run.lanes[index].is_open()) {
+        let contents = planned_contents(request, session, &run.lanes[index])?;
         if let Some(closed) = closed_by_person(newest, contents, None) {
-            run.proposals.results.insert(number, closed);
-            run.lanes[number].progress = LaneProgress::Done(CommitState::NotLanded);
+            run.proposals.results.insert(index, closed);
+            run.lanes[index].progress = LaneProgress::Done(CommitState::NotLanded);
         }
     }
-    run.proposals.found.insert(number, found);
+    run.proposals.found.insert(index, found);
     Ok(false)
 }
 
@@ -129,18 +129,18 @@ fn is_to_make_anew(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     run: &mut ProposalRun<'_>,
-    number: usize,
+    index: usize,
     newest: Option<&PullRequest>,
 ) -> Result<bool, SyncError> {
-    let target = &session.targets[number];
+    let target = &session.targets[index];
     let is_own = |newest: &PullRequest| record_in(&newest.body).is_some_and(|one| one.is_own);
     let is_merged = newest.is_some_and(|newest| {
         newest.state == PullRequestState::Merged && newest.head == target.tip && is_own(newest)
     });
-    if !is_merged || target.tip.is_none() || is_contained(session, number) {
+    if !is_merged || target.tip.is_none() || is_contained(session, index) {
         return Ok(false);
     }
-    let lane = &run.lanes[number];
+    let lane = &run.lanes[index];
     if !lane.is_open() {
         // The sources are those of the branch, but the codex may have lost files since the merge.
         let listings = session.base_listings(request, &lane.projects)?;
@@ -154,8 +154,8 @@ fn is_to_make_anew(
 }
 
 /// Whether the codex is known to contain the branch of a lane.
-fn is_contained(session: &RemoteSession, number: usize) -> bool {
-    session.partings.each.get(number) == Some(&Parting::Contained)
+fn is_contained(session: &RemoteSession, index: usize) -> bool {
+    session.partings.each.get(index) == Some(&Parting::Contained)
 }
 
 fn warn_of_unreadable(request: &SyncRequest<'_>, run: &mut ProposalRun<'_>, error: &SyncError) {
@@ -182,15 +182,15 @@ pub(super) fn propose(
         stage: Stage::Propose,
     });
     let mut failure = None;
-    for number in 0..run.lanes.len() {
-        let has_result = run.proposals.results.contains_key(&number);
-        if has_result || !is_on_branch(&run.lanes[number], has_failed) {
+    for index in 0..run.lanes.len() {
+        let has_result = run.proposals.results.contains_key(&index);
+        if has_result || !is_on_branch(&run.lanes[index], has_failed) {
             continue;
         }
-        let mut branch = LaneBranch::new(request, session, run, number, &mut patience);
+        let mut branch = LaneBranch::new(request, session, run, index, &mut patience);
         let error = match branch.propose(settings) {
             Ok(proposal) => {
-                let proposal = proposal.map(|proposal| (number, proposal));
+                let proposal = proposal.map(|proposal| (index, proposal));
                 run.proposals.results.extend(proposal);
                 continue;
             }
@@ -198,12 +198,12 @@ pub(super) fn propose(
         };
         let shown = branch.shown.take();
         let concerns_all = concerns_all_lanes(&error);
-        let lane = &run.lanes[number];
+        let lane = &run.lanes[index];
         let error = match (pushed_only(request, session, lane, shown), error) {
             (Some(proposal), SyncError::Forge(source)) => {
                 let branch = proposal.branch.clone();
                 let result = LaneProposal::PushedOnly(proposal);
-                run.proposals.results.insert(number, result);
+                run.proposals.results.insert(index, result);
                 SyncError::NotProposed { branch, source }
             }
             (_, error) => error,
@@ -252,13 +252,13 @@ pub(super) fn note_pushed_only(
     session: &RemoteSession,
     run: &mut ProposalRun<'_>,
 ) {
-    for (number, lane) in run.lanes.iter().enumerate() {
-        if run.proposals.results.contains_key(&number) {
+    for (index, lane) in run.lanes.iter().enumerate() {
+        if run.proposals.results.contains_key(&index) {
             continue;
         }
         if let Some(proposal) = pushed_only(request, session, lane, None) {
             let result = LaneProposal::PushedOnly(proposal);
-            run.proposals.results.insert(number, result);
+            run.proposals.results.insert(index, result);
         }
     }
 }
@@ -290,13 +290,13 @@ pub(super) fn show_open(
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
 ) {
-    for number in 0..run.lanes.len() {
-        if run.proposals.is_unreadable || run.proposals.results.contains_key(&number) {
+    for index in 0..run.lanes.len() {
+        if run.proposals.is_unreadable || run.proposals.results.contains_key(&index) {
             continue;
         }
-        match found_for(request, session, run, number) {
+        match found_for(request, session, run, index) {
             Ok(found) => {
-                let result = found.map(|found| (number, found));
+                let result = found.map(|found| (index, found));
                 run.proposals.results.extend(result);
             }
             Err(error) => warn_of_unreadable(request, run, &error),
@@ -309,15 +309,15 @@ fn found_for(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
-    number: usize,
+    index: usize,
 ) -> Result<Option<LaneProposal>, SyncError> {
-    let tip = session.targets[number].tip;
-    let planned = run.lanes[number].planned.as_ref();
+    let tip = session.targets[index].tip;
+    let planned = run.lanes[index].planned.as_ref();
     let has_changes = planned.is_some_and(|planned| !planned.changed().is_empty());
-    if !has_changes && (tip.is_none() || is_contained(session, number)) {
+    if !has_changes && (tip.is_none() || is_contained(session, index)) {
         return Ok(None);
     }
-    let found = run.proposals.of_lane(request, session, number)?;
+    let found = run.proposals.of_lane(request, session, index)?;
     let Some(newest) = found.first() else {
         return Ok(None);
     };
@@ -325,17 +325,17 @@ fn found_for(
         (PullRequestState::Open, Some(tip)) => Ok(Some(LaneProposal::Open(Proposal {
             url: Some(newest.url.clone()),
             number: Some(newest.number),
-            branch: session.targets[number].branch.clone(),
+            branch: session.targets[index].branch.clone(),
             head: newest.head.unwrap_or(tip),
             state: ProposalState::Unchanged,
             created: Some(newest.created.clone()),
-            projects: names(request, &run.lanes[number]),
+            projects: names(request, &run.lanes[index]),
         }))),
         (PullRequestState::Closed, _) => {
             if session.store.is_none() {
                 session.fetch(request)?;
             }
-            let contents = planned_contents(request, session, &run.lanes[number])?;
+            let contents = planned_contents(request, session, &run.lanes[index])?;
             let unchanged_tip = tip.filter(|_| !has_changes);
             Ok(closed_by_person(newest, contents, unchanged_tip))
         }

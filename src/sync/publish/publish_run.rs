@@ -62,7 +62,7 @@ impl Run {
         let lanes = self.lanes.iter().enumerate();
         lanes
             .filter(|(_, lane)| lane.is_open())
-            .map(|(number, _)| number)
+            .map(|(index, _)| index)
             .collect()
     }
 
@@ -76,9 +76,9 @@ impl Run {
             self.isolation.next_push(&open)
         };
         if next.is_empty() {
-            for number in open {
-                let lane = &mut self.lanes[number];
-                if let Some(rejection) = self.isolation.take(number) {
+            for index in open {
+                let lane = &mut self.lanes[index];
+                if let Some(rejection) = self.isolation.take(index) {
                     let projects = lane.projects.iter().copied().collect();
                     lane.isolation
                         .reject(&projects, &rejection, BTreeMap::new());
@@ -135,7 +135,7 @@ impl Run {
         let started = Instant::now();
         let plans: Vec<_> = lanes
             .iter()
-            .filter_map(|number| Some((*number, self.lanes[*number].planned.as_ref()?)))
+            .filter_map(|index| Some((*index, self.lanes[*index].planned.as_ref()?)))
             .collect();
         let warnings = &mut self.outcome.warnings;
         let committed = committer.commit(request, session, &self.scanned, &plans, warnings)?;

@@ -207,10 +207,10 @@ fn wait_for_heads(
             .iter()
             .map(|lane| state_of(session, lane, &refs))
             .collect::<Result<_, _>>()?;
-        let is_certain = |number: usize| {
-            let (lane, reply) = (&lanes[number], &replies[number]);
+        let is_certain = |index: usize| {
+            let (lane, reply) = (&lanes[index], &replies[index]);
             let is_rejected = lanes.len() > 1 && matches!(reply, Ok(PushReply::Rejected(_)));
-            match &states[number] {
+            match &states[index] {
                 BranchState::Contains(found) => found.last() == lane.heads.last(),
                 // A replica that shows later commits of others would show the commits of this run
                 // as well.

@@ -104,28 +104,24 @@ pub(super) fn write(
     let decisions: Vec<_> = planned
         .decisions
         .iter()
-        .filter(|(number, _)| !scanned.failed.contains_key(number))
+        .filter(|(index, _)| !scanned.failed.contains_key(index))
         .collect();
-    let written: io::Result<()> = decisions
-        .into_par_iter()
-        .try_for_each(|(number, decision)| {
-            let listing = &planned.listings[number];
-            let recorded = Recorded {
-                branch: branch.clone(),
-                tip,
-                base,
-                time: request.now,
-                listing: match decision {
-                    Decision::Ready(plan)
-                        if landed.is_some() && !planned.left_out.contains(number) =>
-                    {
-                        plan.apply_to(listing)
-                    }
-                    _ => listing.clone(),
-                },
-            };
-            state.write(request.projects[*number], &recorded)
-        });
+    let written: io::Result<()> = decisions.into_par_iter().try_for_each(|(index, decision)| {
+        let listing = &planned.listings[index];
+        let recorded = Recorded {
+            branch: branch.clone(),
+            tip,
+            base,
+            time: request.now,
+            listing: match decision {
+                Decision::Ready(plan) if landed.is_some() && !planned.left_out.contains(index) => {
+                    plan.apply_to(listing)
+                }
+                _ => listing.clone(),
+            },
+        };
+        state.write(request.projects[*index], &recorded)
+    });
     if let Err(error) = written {
         let directory = shown(&request.workspace.state_dir);
         let message = format!(

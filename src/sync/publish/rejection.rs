@@ -82,7 +82,7 @@ fn rejected(
     let is_about_all = named.len() == pushed.len();
     let (named, others): (Vec<_>, Vec<_>) = pushed
         .iter()
-        .partition(|(number, ..)| !is_about_all && named.contains_key(number));
+        .partition(|(index, ..)| !is_about_all && named.contains_key(index));
     let names = |projects: Vec<&(usize, &Project, ObjectId)>| {
         let names = projects
             .into_iter()
@@ -107,7 +107,7 @@ fn pushed_projects<'r>(
     committed
         .commits
         .iter()
-        .map(|(number, commit)| (*number, request.projects[*number], *commit))
+        .map(|(index, commit)| (*index, request.projects[*index], *commit))
         .collect()
 }
 
@@ -171,9 +171,9 @@ const MIN_ABBREVIATION: usize = 7;
 fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<usize, Vec<String>> {
     let projects: Vec<_> = pushed
         .iter()
-        .map(|(number, project, commit)| {
+        .map(|(index, project, commit)| {
             let directory = escaped(project.to.as_bstr()).to_string();
-            (*number, directory, commit.to_string())
+            (*index, directory, commit.to_string())
         })
         .collect();
     let of_line = |line: &String| -> BTreeSet<usize> {
@@ -182,7 +182,7 @@ fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<u
             .filter(|(_, directory, commit)| {
                 contains_path(line, directory) || contains_commit(line, commit)
             })
-            .map(|(number, ..)| *number)
+            .map(|(index, ..)| *index)
             .collect()
     };
     let lines: Vec<_> = words.iter().map(|line| (line, of_line(line))).collect();
@@ -190,12 +190,12 @@ fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<u
     let named: BTreeSet<_> = lines.iter().flat_map(|(_, named)| named).copied().collect();
     named
         .into_iter()
-        .map(|number| {
+        .map(|index| {
             let about = lines
                 .iter()
-                .filter(|(_, named)| named.is_empty() || named.contains(&number))
+                .filter(|(_, named)| named.is_empty() || named.contains(&index))
                 .map(|(line, _)| (*line).clone());
-            (number, about.collect())
+            (index, about.collect())
         })
         .collect()
 }

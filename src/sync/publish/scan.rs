@@ -74,12 +74,12 @@ impl Scanned {
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, SyncError> {
         let mut scanned = Self::default();
-        for (number, (result, project)) in results.into_iter().zip(&request.projects).enumerate() {
+        for (index, (result, project)) in results.into_iter().zip(&request.projects).enumerate() {
             let snapshot = match result {
                 Ok(snapshot) => snapshot,
                 Err(ScanError::Interrupted(interrupted)) => return Err(interrupted.into()),
                 Err(error) => {
-                    scanned.failed.insert(number, error);
+                    scanned.failed.insert(index, error);
                     Snapshot::default()
                 }
             };
@@ -94,7 +94,7 @@ impl Scanned {
             .iter()
             .zip(&scanned.snapshots)
             .enumerate()
-            .filter(|(number, _)| !scanned.failed.contains_key(number))
+            .filter(|(index, _)| !scanned.failed.contains_key(index))
             .map(|(_, (project, snapshot))| (*project, snapshot.unmatched.as_slice()))
             .collect();
         for useless in useless_patterns(&surveyed) {
