@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pulls::tip;
-use super::{Request, Response, Shared, State, parameter, validate};
+use super::{Request, Response, Shared, State, parameter};
 
 const REQUESTS: &str = "/projects/acme%2Fcodex/merge_requests";
 
@@ -46,13 +46,6 @@ pub(super) fn respond(
             ("GET", Some(number), _) => Response::json(200, &shown(shared, state, number)),
             ("PUT", Some(number), _) => update(shared, state, number, &request.body),
             ("PUT", _, Some(number)) => {
-                let optional = [
-                    "sha",
-                    "auto_merge",
-                    "merge_when_pipeline_succeeds",
-                    "squash",
-                ];
-                validate(&request.body, &[], &optional);
                 state.pull(number).unwrap().auto_merge = Some(request.body.clone());
                 Response::json(200, &shown(shared, state, number))
             }
@@ -75,15 +68,17 @@ fn list(shared: &Shared, state: &mut State, target: &str) -> Response {
         .collect();
     let shown: Vec<_> = numbers
         .into_iter()
-        .map(|number| shown(shared, state, number))
+        .map(|number| {
+            let mut shown = shown(shared, state, number);
+            shown.as_object_mut().unwrap().remove("head_pipeline");
+            shown
+        })
         .collect();
     Response::json(200, &json!(shown))
 }
 
 fn create(shared: &Shared, state: &mut State, request: &Request) -> Response {
     let body = &request.body;
-    let required = ["title", "source_branch", "target_branch"];
-    validate(body, &required, &["description", "labels", "reviewer_ids"]);
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     let (branch, base) = (text("source_branch"), text("target_branch"));
     if state.hides() || tip(&shared.open(), &branch).is_none() {
@@ -101,11 +96,6 @@ fn create(shared: &Shared, state: &mut State, request: &Request) -> Response {
 }
 
 fn update(shared: &Shared, state: &mut State, number: u64, body: &Value) -> Response {
-    validate(
-        body,
-        &[],
-        &["title", "description", "add_labels", "reviewer_ids"],
-    );
     let pull = state.pull(number).unwrap();
     pull.set_texts(&body["title"], &body["description"]);
     if let Some(labels) = body["add_labels"].as_str() {

@@ -1,12 +1,13 @@
 //! The API of a forge on loopback: GitHub, GitLab or Gitea, as far as the program uses them. The
 //! branches are those of the real repository behind it.
 
+mod description;
 mod gitea;
 mod github;
 mod gitlab;
 mod pulls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use description::Description;
 use git2::Repository;
 use serde_json::{Value, json};
 
@@ -28,17 +30,19 @@ pub(crate) enum Kind {
     GitHub,
     GitLab,
     Gitea,
+    /// The same implementation as for Gitea, with another description.
+    Forgejo,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::GitHub, Self::GitLab, Self::Gitea];
+    pub(crate) const ALL: [Self; 4] = [Self::GitHub, Self::GitLab, Self::Gitea, Self::Forgejo];
 
     /// The value of `forge.kind`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::GitHub => "github",
             Self::GitLab => "gitlab",
-            Self::Gitea => "gitea",
+            Self::Gitea | Self::Forgejo => "gitea",
         }
     }
 
@@ -46,7 +50,7 @@ impl Kind {
         match self {
             Self::GitHub => "/api/v3",
             Self::GitLab => "/api/v4",
-            Self::Gitea => "/api/v1",
+            Self::Gitea | Self::Forgejo => "/api/v1",
         }
     }
 }
@@ -117,6 +121,8 @@ struct State {
     invisible_branch: usize,
     requests: Vec<Request>,
     faults: Vec<Fault>,
+    /// The differences of requests and responses from the description of the API.
+    differences: BTreeSet<String>,
     /// Whether the owner of the token may only read.
     is_read_only: bool,
     is_archived: bool,
@@ -126,7 +132,8 @@ struct State {
     hidden_pipelines: usize,
 }
 
-/// A running stub. It stops when dropped.
+/// A running stub. It stops when dropped, and fails if a request or a response was not as the API is
+/// documented.
 pub(crate) struct Forge {
     kind: Kind,
     address: SocketAddr,
@@ -305,6 +312,14 @@ impl Drop for Forge {
         // Wakes the listener.
         let _ = TcpStream::connect(self.address);
         let _ = self.listener.take().map(JoinHandle::join);
+        let differences = self
+            .shared
+            .state
+            .lock()
+            .map(|state| state.differences.clone());
+        if !thread::panicking() {
+            assert_eq!(differences.unwrap(), BTreeSet::new(), "not as documented");
+        }
     }
 }
 
@@ -316,6 +331,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut input = BufReader::new(stream.try_clone()?);
     let mut output = stream;
     while let Some(request) = read(&mut input)? {
+        shared.check(&request);
         let fault = shared.state.lock().unwrap().fault(&request);
         let response = match fault {
             Some(Reaction::Respond(response)) => {
@@ -414,19 +430,6 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Fails if the document lacks a required field, or has one that the API does not document.
-#[track_caller]
-fn validate(body: &Value, required: &[&str], optional: &[&str]) {
-    let fields = body.as_object().unwrap();
-    for name in required {
-        assert!(fields.contains_key(*name), "no `{name}` in {body}");
-    }
-    for name in fields.keys().map(String::as_str) {
-        let is_known = required.contains(&name) || optional.contains(&name);
-        assert!(is_known, "`{name}` in {body}");
-    }
-}
-
 impl State {
     fn pull(&mut self, number: u64) -> Option<&mut Pull> {
         self.pulls.iter_mut().find(|pull| pull.number == number)
@@ -489,25 +492,40 @@ impl Shared {
         Repository::open_bare(&self.repository).unwrap()
     }
 
-    fn respond(&self, request: &Request) -> Response {
+    /// The target of a request without the path of the API; `None` if it is outside.
+    fn target_of<'r>(&self, request: &'r Request) -> Option<&'r str> {
         let target = request.target.strip_prefix(self.kind.prefix());
-        let graphql = (request.target == "/api/graphql").then_some("/graphql");
-        let Some(target) = target.or(graphql) else {
+        target.or((request.target == "/api/graphql").then_some("/graphql"))
+    }
+
+    /// Notes the differences of a request from the description of the API.
+    fn check(&self, request: &Request) {
+        if let Some(target) = self.target_of(request) {
+            let found = Description::of(self.kind).check_request(request, target);
+            self.state.lock().unwrap().differences.extend(found);
+        }
+    }
+
+    fn respond(&self, request: &Request) -> Response {
+        let Some(target) = self.target_of(request) else {
             return Response::refusal(404, "Not Found");
         };
+        let mut state = self.state.lock().unwrap();
         let scheme = match self.kind {
             Kind::GitHub | Kind::GitLab => "Bearer",
-            Kind::Gitea => "token",
+            Kind::Gitea | Kind::Forgejo => "token",
         };
         let authorization = request.headers.get("authorization");
         if authorization != Some(&format!("{scheme} {FORGE_TOKEN}")) {
             return Response::refusal(401, "Bad credentials");
         }
-        let mut state = self.state.lock().unwrap();
-        match self.kind {
+        let response = match self.kind {
             Kind::GitHub => github::respond(self, &mut state, request, target),
             Kind::GitLab => gitlab::respond(self, &mut state, request, target),
-            Kind::Gitea => gitea::respond(self, &mut state, request, target),
-        }
+            Kind::Gitea | Kind::Forgejo => gitea::respond(self, &mut state, request, target),
+        };
+        let found = Description::of(self.kind).check_response(request, target, &response);
+        state.differences.extend(found);
+        response
     }
 }
