@@ -769,6 +769,46 @@ fn revert_in_the_codex_is_kept_after_criss_cross_merges() {
     assert_eq!(world.file_on(SYNC, alpha), "changed");
 }
 
+/// The sync branch of one project must not revert another project in the codex.
+#[test]
+fn merge_takes_the_paths_of_other_projects_from_the_codex() {
+    let (alpha, beta) = ("projects/alpha/README.md", "projects/beta/README.md");
+    for is_criss_cross in [false, true] {
+        let world = World::builder()
+            .projects(&["alpha", "beta"])
+            .config(BRANCH_EACH)
+            .build();
+        let commit = |files: &[(&str, &str)]| {
+            let files = files.iter().map(|(path, text)| ("100644", *path, *text));
+            world.codex.commit(&files.collect::<Vec<_>>(), &[]);
+        };
+        world.sync_all(&["--config", "push.mode=direct"]).code(0);
+        world.publish_one("alpha", "alpha 2");
+        if is_criss_cross {
+            let merged = world.tip_of("sync/alpha").unwrap();
+            commit(&[(alpha, "edited"), (beta, "beta 1")]);
+            world.edit("beta", "beta 1");
+            world.sync_all(&[]).code(0);
+            let parents = ["-p", "main", "-p", &merged, "-m", "merged"];
+            let arguments = [&["commit-tree", "main^{tree}"], &parents[..]].concat();
+            let merge = world.codex.git(&arguments);
+            let main = ["update-ref", "refs/heads/main", merge.trim()];
+            world.codex.git(&main);
+        } else {
+            world.commit_on("sync/alpha", beta, "of a reviewer");
+        }
+        commit(&[(alpha, "edited again"), (beta, "beta 2")]);
+        world.edit("beta", "beta 2");
+        let output = world.sync_all(&[]).code(0).json();
+        assert_eq!(output["remote"]["sync_branches"][0]["merges_base"], true);
+        assert_eq!(world.file_on("sync/alpha", beta), "beta 2");
+        assert_eq!(world.file_on("sync/alpha", alpha), "alpha 2");
+        let warnings = output["warnings"].to_string();
+        let is_replaced = warnings.contains(&format!("version in `main` of `{beta}`"));
+        assert_eq!(is_replaced, !is_criss_cross, "{warnings}");
+    }
+}
+
 #[test]
 fn conflict_about_unclaimed_paths_is_left_to_people() {
     let world = World::builder()

@@ -8,6 +8,10 @@
 //! It has the tree of the branch of the codex, with the changes that only the sync branch has made,
 //! and with its version of the files that the projects claim.
 //!
+//! Only the projects count that the run publishes to this branch. The paths of all others, also of
+//! projects with another sync branch, are like any other path: the run does not compare them with
+//! their sources, so it must not choose an older version.
+//!
 //! A conflict about other paths alone is left to people.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +28,7 @@ use crate::plan::Listing;
 use crate::sync::parting::Parting;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
-use crate::workspace::{Project, Workspace};
+use crate::workspace::Project;
 
 /// A merge of the branch of the codex into a sync branch.
 pub(super) struct PlannedMerge {
@@ -56,19 +60,22 @@ impl PlannedMerge {
 }
 
 /// The changes that a sync branch and the branch of the codex have made since they parted.
-pub(super) struct Divergence {
+pub(super) struct Divergence<'p> {
+    /// The projects that the run publishes to the sync branch.
+    projects: Vec<&'p Project>,
     /// The tip of the branch of the codex.
     base: ObjectId,
     ours: Changes,
     theirs: Changes,
 }
 
-impl Divergence {
-    /// The divergence of a target; `None` if one of the branches contains the other.
+impl<'p> Divergence<'p> {
+    /// The divergence of a target, to which the run publishes `projects`; `None` if one of the
+    /// branches contains the other.
     pub(super) fn of(
-        request: &SyncRequest<'_>,
         session: &RemoteSession,
         target: usize,
+        projects: Vec<&'p Project>,
     ) -> Result<Option<Self>, SyncError> {
         let parting = session.partings.each.get(target);
         let tips = (session.targets[target].tip, session.base.tip);
@@ -78,22 +85,29 @@ impl Divergence {
         };
 
         let store = session.store();
-        let since = |tip| changes_since(request.workspace, store, ancestors, tip);
+        let since = |tip| changes_since(&projects, store, ancestors, tip);
         let ours = since(tip).map_err(StoreError::Tree)?;
         let theirs = since(base).map_err(StoreError::Tree)?;
-        Ok(Some(Self { base, ours, theirs }))
+        Ok(Some(Self {
+            projects,
+            base,
+            ours,
+            theirs,
+        }))
     }
 
     /// The merge of the branch of the codex into the sync branch.
-    pub(super) fn merge(&self, workspace: &Workspace) -> PlannedMerge {
-        let edits = merged(&self.ours, &self.theirs, |path| claims(workspace, path));
+    pub(super) fn merge(&self) -> PlannedMerge {
+        let edits = merged(&self.ours, &self.theirs, |path| {
+            claims(&self.projects, path)
+        });
         let is_replaced = |(path, edit): &(&BString, &Edit)| {
             let is_different = match overlap(path.as_bstr(), &self.theirs) {
                 Overlap::None => false,
                 Overlap::Same(other) => other != **edit,
                 Overlap::Nested => edit.is_some(),
             };
-            is_different && !claims(workspace, path.as_bstr())
+            is_different && !claims(&self.projects, path.as_bstr())
         };
         let replaced = self.ours.iter().filter(is_replaced);
         PlannedMerge {
@@ -103,26 +117,17 @@ impl Divergence {
         }
     }
 
-    /// Whether the merge comes before commits that change the paths `published`. Conflicts in the
-    /// paths of the projects `withheld` are no reason for it.
+    /// Whether the merge comes before commits that change the paths `published`.
     ///
     /// If nothing else is to be published, a path that both branches have changed in the same way
     /// needs no merge.
-    pub(super) fn needs_merge(
-        &self,
-        workspace: &Workspace,
-        published: &BTreeSet<BString>,
-        withheld: &[&Project],
-    ) -> bool {
+    pub(super) fn needs_merge(&self, published: &BTreeSet<BString>) -> bool {
         let is_in_conflict = |path: &&BString| match overlap(path.as_bstr(), &self.theirs) {
             Overlap::None => false,
             Overlap::Same(edit) => !published.is_empty() || self.ours.get(*path) != Some(&edit),
             Overlap::Nested => true,
         };
-        let is_reason = |path: &BString| {
-            let is_withheld = |project: &&Project| is_claimed_by(project, path.as_bstr());
-            claims(workspace, path.as_bstr()) && !withheld.iter().any(is_withheld)
-        };
+        let is_reason = |path: &BString| claims(&self.projects, path.as_bstr());
         self.ours
             .keys()
             .chain(published)
@@ -137,7 +142,7 @@ impl Divergence {
 /// the contents of one of them was not changed since. For a claimed path, any difference counts,
 /// because the sources decide on its contents.
 fn changes_since(
-    workspace: &Workspace,
+    projects: &[&Project],
     store: &Store,
     ancestors: &[ObjectId],
     tip: ObjectId,
@@ -150,19 +155,18 @@ fn changes_since(
     let mut since = all.next().transpose()?.unwrap_or_default();
     for changes in all {
         let changes = changes?;
-        since.retain(|path, _| changes.contains_key(path) || claims(workspace, path.as_bstr()));
+        since.retain(|path, _| changes.contains_key(path) || claims(projects, path.as_bstr()));
         let claimed = changes
             .into_iter()
-            .filter(|(path, _)| claims(workspace, path.as_bstr()));
+            .filter(|(path, _)| claims(projects, path.as_bstr()));
         since.extend(claimed);
     }
     Ok(since)
 }
 
-/// Whether a project of the workspace claims the path of the codex.
-fn claims(workspace: &Workspace, path: &BStr) -> bool {
-    let mut projects = workspace.projects.iter();
-    projects.any(|project| is_claimed_by(project, path))
+/// Whether one of the projects claims the path of the codex.
+fn claims(projects: &[&Project], path: &BStr) -> bool {
+    projects.iter().any(|project| is_claimed_by(project, path))
 }
 
 /// Whether the project claims the path of the codex, or deletes it with `prune`.

@@ -13,7 +13,6 @@ use crate::paths::escaped;
 use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
-use crate::workspace::Project;
 
 /// The changes of a lane, on top of one commit of the codex.
 pub(super) struct Planned {
@@ -48,19 +47,31 @@ pub(super) fn plan(
     let listings = session.listings(request, target, projects)?;
     let start = session.start(target);
     let mut planned = plan_on(request, scanned, listings, start);
-    if let Some(divergence) = Divergence::of(request, session, target)? {
-        let merge = divergence.merge(request.workspace);
+    let mut own: Vec<_> = planned.decisions.keys().copied().collect();
+    loop {
+        let published = own.iter().map(|index| request.projects[*index]).collect();
+        let Some(divergence) = Divergence::of(session, target, published)? else {
+            break;
+        };
+        let merge = divergence.merge();
         let listings = merge.listings(request, session, projects)?;
         let merged = plan_on(request, scanned, listings, start);
-        planned.withhold_as(&merged);
+        let is_withheld = |index: &usize| matches!(merged.decisions[index], Decision::Withheld(..));
+        if own.iter().any(is_withheld) {
+            // The run does not publish these, so the merge must not choose their older versions.
+            own.retain(|index| !is_withheld(index));
+            planned.withhold_as(&merged);
+            continue;
+        }
 
+        planned.withhold_as(&merged);
         let mut published = planned.published_paths(request);
         published.extend(merged.published_paths(request));
-        let withheld = merged.withheld(request);
-        if divergence.needs_merge(request.workspace, &published, &withheld) {
+        if divergence.needs_merge(&published) {
             planned = merged;
             planned.merge = Some(merge);
         }
+        break;
     }
     planned.tips = session.tips_to_record(&session.targets[target]);
     if session.has_sync_branches {
@@ -125,15 +136,6 @@ impl Planned {
                 self.listings.insert(*index, listing.clone());
             }
         }
-    }
-
-    /// The projects that a guard or an obstacle withholds.
-    fn withheld<'r>(&self, request: &SyncRequest<'r>) -> Vec<&'r Project> {
-        let decisions = self.decisions.iter();
-        decisions
-            .filter(|(_, decision)| matches!(decision, Decision::Withheld(..)))
-            .map(|(index, _)| request.projects[*index])
-            .collect()
     }
 
     /// The paths of the codex that change.
