@@ -195,7 +195,7 @@ fn projects_that_are_named_one_at_a_time_take_one_push_each() {
     let document = fifty.sync(&[]).code(1).json();
     fifty.assert_others_landed(&document);
     let pushes = fifty.pushes();
-    assert!(pushes <= 5, "{pushes}");
+    assert!(pushes <= 6, "{pushes}");
 }
 
 #[test]
@@ -217,6 +217,29 @@ fn accepted_projects_that_the_server_mentions_land() {
         assert_eq!(by_status(&document, "withheld"), BTreeSet::from(["p04"]));
         assert_eq!(by_status(&document, "synced").len(), 9, "{document:#}");
         assert!(fifty.pushes() <= 12);
+    }
+}
+
+/// The new tip is that of the last project, and the hook prints it for every push.
+#[test]
+fn tip_in_the_words_of_a_hook_withholds_nobody() {
+    let fifty = Fifty::new();
+    for words in [
+        "rejected: $1 $2..$3",
+        "first: $(git diff --name-only $2 $3 | head -n 1)",
+    ] {
+        fifty.sandbox.write("ws/p00/docs/a.md", words);
+        fifty.update_hook(&format!(
+            "git diff --name-only $2 $3 | grep -q ^projects/p00/ || exit 0; echo \"{words}\" >&2; exit 1"
+        ));
+        let document = fifty.sync(&[]).code(1).json();
+        assert_eq!(by_status(&document, "withheld"), BTreeSet::from(["p00"]));
+        let pushes = fifty.pushes();
+        assert!(pushes <= 21, "{words}: {pushes}");
+        for number in 1..50 {
+            let file = format!("ws/p{number:02}/docs/a.md");
+            fifty.sandbox.write(&file, format!("changed {words}"));
+        }
     }
 }
 

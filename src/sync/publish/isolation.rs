@@ -7,8 +7,10 @@
 //!
 //! A message can also name projects that the server accepts, as in a list of checks or in a hint. So
 //! a project is only withheld after the server rejected a push of that project alone, or after the
-//! server accepted the same push without it, or rejected that one for another named project. The
-//! named projects are pushed again at the end, up to [`MAX_ALONE`] each alone, more in halves.
+//! server accepted the same push without it. The named projects are pushed again at the end, up to
+//! [`MAX_ALONE`] each alone, more in halves. After two messages that name some, the first named
+//! project is pushed alone at once: if the server accepts it, the names have another meaning, and
+//! are ignored from then on.
 //!
 //! If the server accepts a part of a rejected push, it probably rejects one of the others, so these
 //! are the suspects. The first part is a third of the projects, and suspects are halved. Compared
@@ -59,10 +61,23 @@ pub(super) struct Isolation {
     rejected_alone: usize,
     /// The number of rejections whose messages named projects.
     naming: usize,
+    /// The meaning of the names, as far as it is known.
+    names: Names,
     /// Whether the server has accepted a push.
     has_landed: bool,
     /// The order in which the projects that are no suspects are pushed.
     rest: Rest,
+}
+
+/// What it means that a message names a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Names {
+    #[default]
+    Unknown,
+    /// The server has rejected a named project alone.
+    Rejected,
+    /// The server has accepted a named project after two messages: it names them for another reason.
+    Ignored,
 }
 
 /// The next push of projects that are no suspects.
@@ -93,6 +108,9 @@ impl Isolation {
             .partition(|index| self.named.contains_key(index));
         if candidates.is_empty() {
             return self.part_of_named(named);
+        }
+        if let Some(first) = named.first().filter(|_| self.checks_names()) {
+            return BTreeSet::from([*first]);
         }
 
         let suspects: Vec<_> = candidates
@@ -136,6 +154,12 @@ impl Isolation {
             self.pushes += 1;
         }
         let pushed: BTreeSet<_> = pushed.into_iter().collect();
+        if self.checks_names() && self.are_named(&pushed) {
+            self.names = Names::Ignored;
+            self.rest = Rest::Part;
+            self.named.clear();
+            self.named_alone = None;
+        }
         for index in &pushed {
             self.suspects.remove(index);
             self.named.remove(index);
@@ -160,11 +184,11 @@ impl Isolation {
         }
 
         // A message that names all projects is about none of them in particular.
-        let is_naming = !named.is_empty() && named.len() < pushed.len() && !self.are_named(pushed);
+        let is_naming = !named.is_empty()
+            && named.len() < pushed.len()
+            && !self.are_named(pushed)
+            && self.names != Names::Ignored;
         self.suspects.clear();
-        if is_naming && named.len() == 1 {
-            self.confirm_named_alone(pushed);
-        }
         self.named_alone = None;
         if is_naming {
             self.naming += 1;
@@ -186,7 +210,9 @@ impl Isolation {
             if self.rest != Rest::Whole {
                 self.rest = Rest::Part;
             }
-            self.named.remove(index);
+            if self.named.remove(index).is_some() {
+                self.names = Names::Rejected;
+            }
             self.rejected.insert(*index, rejection.clone());
         } else if rejection.kind == RejectionKind::TooLarge {
             self.rest = Rest::AtMost(pushed.len() / 2);
@@ -270,12 +296,17 @@ impl Isolation {
         rejected.or_else(|| self.named.remove(&index))
     }
 
+    /// Whether the meaning of the names is to be found out.
+    fn checks_names(&self) -> bool {
+        self.names == Names::Unknown && self.naming > 1
+    }
+
     /// Whether the next push is one project: the server has accepted none so far and may reject
     /// every push.
     fn tries_one(&self) -> bool {
         let tried = match self.rest {
-            // Two messages that name projects are not unusual if a server names one at a time.
-            Rest::Whole => self.naming + self.rejected_alone > 1,
+            // Some messages that name projects are not unusual if a server names one at a time.
+            Rest::Whole => self.naming + self.rejected_alone > MAX_ALONE + 1,
             Rest::Part => self.rejected_alone > 0,
             Rest::AtMost(_) => false,
         };
@@ -313,7 +344,7 @@ mod tests {
     use super::*;
 
     /// The projects that a server names if it rejects a push of these projects.
-    type Names<'n> = &'n dyn Fn(&BTreeSet<usize>) -> BTreeSet<usize>;
+    type NamesOf<'n> = &'n dyn Fn(&BTreeSet<usize>) -> BTreeSet<usize>;
 
     /// The result of a search.
     struct Found {
@@ -427,7 +458,26 @@ mod tests {
         });
         assert_eq!(found.rejected, bad);
         assert_eq!(found.landed.len(), 47);
-        assert!(found.pushes <= 5, "{}", found.pushes);
+        assert!(found.pushes <= 6, "{}", found.pushes);
+    }
+
+    #[test]
+    fn names_without_a_meaning_are_ignored() {
+        // A hook prints the first path of a push as its progress, or the last commit.
+        let first = |pushed: &BTreeSet<usize>| pushed.first().copied().into_iter().collect();
+        let last = |pushed: &BTreeSet<usize>| pushed.last().copied().into_iter().collect();
+        let names: [NamesOf<'_>; 2] = [&first, &last];
+        for names in names {
+            for bad in 0..50 {
+                let found = search(50, |pushed| {
+                    let is_rejected = pushed.contains(&bad);
+                    is_rejected.then(|| (RejectionKind::Declined, names(pushed)))
+                });
+                assert_eq!(found.rejected, BTreeSet::from([bad]));
+                assert_eq!(found.landed.len(), 49);
+                assert!(found.pushes <= 21, "{bad}: {}", found.pushes);
+            }
+        }
     }
 
     #[test]
@@ -448,7 +498,8 @@ mod tests {
         let list = |pushed: &BTreeSet<usize>| pushed.range(..=4).copied().collect();
         let hint = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0]);
         let both = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0, 4]);
-        let names: [Names<'_>; 3] = [&list, &hint, &both];
+        let many = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0, 2, 4, 30, 31, 40, 49]);
+        let names: [NamesOf<'_>; 4] = [&list, &hint, &both, &many];
         for names in names {
             let found = search(50, |pushed| {
                 let is_rejected = !pushed.is_disjoint(&bad);

@@ -28,7 +28,7 @@ pub(super) fn isolate(
     committed: &CommittedBranch,
     rejection: Rejection,
 ) -> Result<(), SyncError> {
-    let named = named(&pushed_projects(request, committed), &rejection.words);
+    let named = named_projects(request, committed, &rejection.words);
     let pushed: BTreeSet<_> = committed.commits.keys().copied().collect();
     let is_about_projects = match rejection.kind {
         RejectionKind::Declined | RejectionKind::TooLarge => true,
@@ -78,7 +78,7 @@ fn rejected(
     rejection: Rejection,
 ) -> SyncError {
     let pushed = pushed_projects(request, committed);
-    let named = named(&pushed, &rejection.words);
+    let named = named_projects(request, committed, &rejection.words);
     let is_about_all = named.len() == pushed.len();
     let (named, others): (Vec<_>, Vec<_>) = pushed
         .iter()
@@ -144,6 +144,31 @@ pub(super) fn given_up(
     }
 }
 
+/// The projects of a push to one branch that the server's message names, by index, each with the
+/// lines that are about it.
+///
+/// Hooks print the new tip of the branch whatever they are about. So the last of several commits
+/// names its project only if the message has other commits as well.
+fn named_projects(
+    request: &SyncRequest<'_>,
+    committed: &CommittedBranch,
+    words: &[String],
+) -> BTreeMap<usize, Vec<String>> {
+    let pushed = pushed_projects(request, committed);
+    let is_mentioned = |commit: &ObjectId| {
+        let commit = commit.to_string();
+        words.iter().any(|line| contains_commit(line, &commit))
+    };
+    let is_tip = |commit: &ObjectId| *commit == committed.head && pushed.len() > 1;
+    let mut others = pushed.iter().filter(|(.., commit)| !is_tip(commit));
+    let lists_commits = others.any(|(.., commit)| is_mentioned(commit));
+    let projects = pushed.iter().map(|(index, project, commit)| {
+        let counts = lists_commits || !is_tip(commit);
+        (*index, *project, counts.then_some(*commit))
+    });
+    named(projects, words)
+}
+
 /// The lanes of a push that the server's message names by one of their projects, by index, each with
 /// the lines that are about it.
 pub(super) fn named_lanes(
@@ -151,14 +176,11 @@ pub(super) fn named_lanes(
     branches: &[CommittedBranch],
     words: &[String],
 ) -> BTreeMap<usize, Vec<String>> {
-    let projects: Vec<_> = branches
-        .iter()
-        .flat_map(|branch| {
-            let projects = pushed_projects(request, branch).into_iter();
-            projects.map(|(_, project, commit)| (branch.target, project, commit))
-        })
-        .collect();
-    named(&projects, words)
+    let projects = branches.iter().flat_map(|branch| {
+        let projects = pushed_projects(request, branch).into_iter();
+        projects.map(|(_, project, commit)| (branch.target, project, Some(commit)))
+    });
+    named(projects, words)
 }
 
 /// The prefix of a path in a message of gitolite's rules.
@@ -167,20 +189,24 @@ const GITOLITE: &str = "VREF/NAME/";
 const MIN_ABBREVIATION: usize = 7;
 
 /// The projects that the server's message names by their commit, their directory in the codex, or
-/// a path below it, by their index or that of their lane. Each has the lines that name it, and those that name no project.
-fn named(pushed: &[(usize, &Project, ObjectId)], words: &[String]) -> BTreeMap<usize, Vec<String>> {
+/// a path below it, by their index or that of their lane. Each has the lines that name it, and those
+/// that name no project.
+fn named<'p>(
+    pushed: impl Iterator<Item = (usize, &'p Project, Option<ObjectId>)>,
+    words: &[String],
+) -> BTreeMap<usize, Vec<String>> {
     let projects: Vec<_> = pushed
-        .iter()
         .map(|(index, project, commit)| {
             let directory = escaped(project.to.as_bstr()).to_string();
-            (*index, directory, commit.to_string())
+            (index, directory, commit.map(|commit| commit.to_string()))
         })
         .collect();
     let of_line = |line: &String| -> BTreeSet<usize> {
         projects
             .iter()
             .filter(|(_, directory, commit)| {
-                contains_path(line, directory) || contains_commit(line, commit)
+                let is_mentioned = |commit: &String| contains_commit(line, commit);
+                contains_path(line, directory) || commit.as_ref().is_some_and(is_mentioned)
             })
             .map(|(index, ..)| *index)
             .collect()
