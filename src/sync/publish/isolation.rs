@@ -62,7 +62,7 @@ pub(super) struct Isolation {
     /// The number of rejections whose messages named projects.
     naming: usize,
     /// The meaning of the names, as far as it is known.
-    names: Names,
+    names: NameMeaning,
     /// Whether the server has accepted a push.
     has_landed: bool,
     /// The order in which the projects that are no suspects are pushed.
@@ -71,7 +71,7 @@ pub(super) struct Isolation {
 
 /// What it means that a message names a project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Names {
+enum NameMeaning {
     #[default]
     Unknown,
     /// The server has rejected a named project alone.
@@ -155,7 +155,7 @@ impl Isolation {
         }
         let pushed: BTreeSet<_> = pushed.into_iter().collect();
         if self.checks_names() && self.are_named(&pushed) {
-            self.names = Names::Ignored;
+            self.names = NameMeaning::Ignored;
             self.rest = Rest::Part;
             self.named.clear();
             self.named_alone = None;
@@ -187,7 +187,7 @@ impl Isolation {
         let is_naming = !named.is_empty()
             && named.len() < pushed.len()
             && !self.are_named(pushed)
-            && self.names != Names::Ignored;
+            && self.names != NameMeaning::Ignored;
         self.suspects.clear();
         self.named_alone = None;
         if is_naming {
@@ -211,7 +211,7 @@ impl Isolation {
                 self.rest = Rest::Part;
             }
             if self.named.remove(index).is_some() {
-                self.names = Names::Rejected;
+                self.names = NameMeaning::Rejected;
             }
             self.rejected.insert(*index, rejection.clone());
         } else if rejection.kind == RejectionKind::TooLarge {
@@ -298,7 +298,7 @@ impl Isolation {
 
     /// Whether the meaning of the names is to be found out.
     fn checks_names(&self) -> bool {
-        self.names == Names::Unknown && self.naming > 1
+        self.names == NameMeaning::Unknown && self.naming > 1
     }
 
     /// Whether the next push is one project: the server has accepted none so far and may reject
