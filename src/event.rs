@@ -13,6 +13,8 @@ pub enum Stage {
     Fetch,
     /// Reading and hashing the projects' files.
     Scan,
+    /// Checking the added and modified files.
+    Check,
     /// Signing commits.
     Sign,
     /// Writing commits into the clone.

@@ -45,7 +45,7 @@
 //! | what is added, modified, deleted or withheld | `plan` |
 //! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
-//! | a check of the planned files before they are published | between plan and commit in `sync::publish` |
+//! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
 //! | a request or a push is repeated | `sync::repeater`, for requests that only read; the loop in `sync::publish` for pushes, with the delays of `sync::publish::retry`; one request is sent again after a login or a surprise in `codex::remote::native::{conversation, http}` |
@@ -100,7 +100,8 @@ pub(crate) mod text;
 pub(crate) mod token_host;
 pub mod url;
 
-// From the configuration to a plan.
+// From the configuration to a checked plan.
+pub(crate) mod checks;
 pub mod config;
 pub(crate) mod plan;
 pub(crate) mod scan;

@@ -17,6 +17,7 @@ use crate::url::RemoteUrl;
 
 // The types that an outcome and its errors contain.
 pub use crate::cache::CacheError;
+pub use crate::checks::{ContentCheck, Finding, Severity};
 pub use crate::codex::objects::commit_builder::BuildError;
 pub use crate::codex::objects::sync_history::SyncCommit;
 pub use crate::codex::objects::tree::TreeError;
@@ -172,6 +173,8 @@ pub struct ProjectReport {
     /// The changes that were made or, if the outcome says so, would have been made; `None` if the
     /// project was not compared with the codex.
     pub plan: Option<ProjectPlan>,
+    /// The findings of the checks in the added and modified files.
+    pub findings: Vec<Finding>,
     /// The previous sync of the project.
     pub last_sync: LastSync,
 }
@@ -319,6 +322,14 @@ pub struct Totals {
 }
 
 impl SyncOutcome {
+    /// The findings of all projects.
+    pub fn findings(&self) -> impl Iterator<Item = (&ProjectReport, &Finding)> {
+        self.projects.iter().flat_map(|project| {
+            let findings = project.findings.iter();
+            findings.map(move |finding| (project, finding))
+        })
+    }
+
     /// Computes the sums over the projects. Changes of a failed or withheld project are not
     /// counted.
     pub fn totals(&self) -> Totals {

@@ -379,6 +379,9 @@ pub(crate) struct SyncArgs {
     /// Disable the deletion guard
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
+    /// Do not check the files that are published (`sync.checks`)
+    #[arg(long, help_heading = "Safety", hide_short_help = true)]
+    pub(crate) no_checks: bool,
     /// Publish nothing if any project fails or is withheld
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) atomic: bool,

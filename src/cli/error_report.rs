@@ -521,6 +521,10 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
             let obstacle = escaped(obstacle);
             format!("move or delete `{obstacle}` in the codex, or exclude the path")
         }
+        Withheld::Findings { .. } => {
+            "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off"
+                .to_owned()
+        }
         Withheld::NothingMatches { .. } => format!(
             "check the patterns (`sync.to_codex.include`); if intended, {}",
             command("--allow-mass-delete")

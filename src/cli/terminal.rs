@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Global, LogFormat, When};
 use super::command_error::CommandError;
 use super::exit;
+use crate::checks::{Finding, Severity};
 use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
@@ -187,6 +188,23 @@ impl Terminal {
     /// includes the error.
     pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
         self.command(&github::errors(subject, error));
+    }
+
+    /// Writes a finding of a check as a line. `--quiet` suppresses it, if its project is published
+    /// all the same.
+    pub(crate) fn finding(&self, project: &str, finding: &Finding) {
+        let label = match finding.severity {
+            Severity::Warn if self.quiet => return,
+            Severity::Warn => self.err.warn("warning:"),
+            Severity::Withhold => self.err.bad("error:"),
+        };
+        self.write_err(&format!("{label} {project}: {finding}\n"));
+    }
+
+    /// Writes a finding as a GitHub Actions annotation.
+    pub(crate) fn annotate_finding(&self, project: &str, finding: &Finding) {
+        let annotation = github::finding(project, finding);
+        self.command(&format!("{annotation}\n"));
     }
 
     /// Writes an event that is a permanent line; events that only concern progress are ignored.

@@ -103,6 +103,19 @@ pub(crate) enum OnDeclined {
     Fail,
 }
 
+/// The value of a key below `sync.checks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CheckMode {
+    /// The check does not run.
+    #[default]
+    Off,
+    /// Report what the check finds, and publish the project.
+    Warn,
+    /// Report what the check finds, and withhold the project.
+    Withhold,
+}
+
 /// The value of `clone.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -53,7 +53,7 @@ pub(crate) mod yaml_section;
 pub use configuration::Configuration;
 pub use enums::Direction;
 pub(crate) use enums::{
-    AutoMerge, CloneStrategy, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
+    AutoMerge, CheckMode, CloneStrategy, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
     TransportChoice,
 };
 pub use explain::{Explanation, Given};

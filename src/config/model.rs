@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::enums::{
-    AutoMerge, CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode, Symlinks,
-    TransportChoice,
+    AutoMerge, CheckMode, CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode,
+    Symlinks, TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
@@ -209,6 +209,8 @@ pub(crate) struct RawSync {
     pub prune: Option<bool>,
     /// Limits for deletions. A project that exceeds both is withheld.
     pub delete_guard: RawDeleteGuard,
+    /// Checks of the files that a sync adds or modifies.
+    pub checks: RawChecks,
 }
 
 /// The keys below `sync.to_codex` and `sync.from_codex`.
@@ -249,6 +251,18 @@ pub(crate) struct RawDeleteGuard {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::percent")]
     pub percent: Option<Percent>,
+}
+
+/// The keys below `sync.checks`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawChecks {
+    /// Unresolved merge conflicts: the lines `<<<<<<<`, `=======` and `>>>>>>>`. The
+    /// marker `codex:allow-conflict` allows one.
+    pub conflict_markers: Option<CheckMode>,
+    /// The digests of findings that are known and not reported.
+    #[schemars(example = ["1f6ba2d4c8e09375"])]
+    pub allow: Option<Vec<String>>,
 }
 
 /// The keys below `commit`.

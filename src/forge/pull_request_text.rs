@@ -43,6 +43,8 @@ pub(crate) struct BodyContents<'c> {
     pub projects: &'c [ProposedProject],
     /// The projects that are not in it, each with the reason.
     pub withheld: &'c [(String, String)],
+    /// The findings of the checks, each with the name of its project.
+    pub findings: &'c [(String, String)],
     /// The address of an earlier pull request of the same branch.
     pub earlier: Option<&'c str>,
 }
@@ -185,12 +187,11 @@ pub(crate) fn block(contents: &BodyContents<'_>, record: MarkerRecord, limit: us
         )
     });
     push_list(&mut text, title, rows, room);
-    let title = "\nNot included:\n\n";
-    let rows = contents
-        .withheld
-        .iter()
-        .map(|(name, reason)| format!("- {}: {}\n", span(name), span(reason)));
-    push_list(&mut text, title, rows, room);
+    let row = |(name, reason): &(String, String)| format!("- {}: {}\n", span(name), span(reason));
+    let withheld = contents.withheld.iter().map(row);
+    push_list(&mut text, "\nNot included:\n\n", withheld, room);
+    let findings = contents.findings.iter().map(row);
+    push_list(&mut text, "\nFindings of the checks:\n\n", findings, room);
     format!("{head}{}\n{END}", text.trim_end())
 }
 
@@ -377,6 +378,7 @@ mod tests {
                 introduction: &introduction,
                 projects: &[project(&name)],
                 withheld: &[(name.clone(), reason)],
+                findings: &[],
                 earlier: None,
             };
             let text = block(&contents, RECORD, 65_536);
@@ -429,6 +431,7 @@ mod tests {
             introduction: "Documents of many projects.",
             projects,
             withheld: &[],
+            findings: &[],
             earlier: None,
         }
     }
@@ -503,6 +506,7 @@ mod tests {
             introduction: "Published documents.",
             projects: &[project("alpha")],
             withheld: &[("beta".to_owned(), "no `files` match".to_owned())],
+            findings: &[],
             earlier: Some("https://h/pull/1"),
         };
         let expected = "<!-- fractary-codex:start contents=0123456789ab tip=0101010101010101010101010101010101010101 title=0202020202020202020202020202020202020202 opened=sync -->

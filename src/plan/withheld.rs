@@ -1,5 +1,6 @@
 //! The reasons to withhold a project.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bstr::BString;
@@ -35,6 +36,13 @@ pub enum Withheld {
         pruned: u64,
         /// The number of claimed files in the codex.
         claimed: u64,
+    },
+    /// The files to publish have findings of checks that withhold their project.
+    Findings {
+        /// The number of these findings.
+        count: usize,
+        /// The checks, as the names of their keys.
+        checks: BTreeSet<&'static str>,
     },
     /// All claimed files, at least five, would be deleted.
     NoneSurvives {
@@ -89,6 +97,15 @@ impl fmt::Display for Withheld {
                 write!(
                     f,
                     "{deleted} of {claimed} files and {others} would be deleted from the codex"
+                )
+            }
+            Self::Findings { count, checks } => {
+                let checks: Vec<_> = checks.iter().map(|check| format!("`{check}`")).collect();
+                let findings = pluralize(*count, "finding");
+                write!(
+                    f,
+                    "{findings} of {} in the files to publish",
+                    checks.join(", ")
                 )
             }
             Self::NoneSurvives { claimed } => {

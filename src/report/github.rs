@@ -7,8 +7,14 @@ use bstr::ByteSlice;
 
 use super::ErrorReport;
 use super::sync_branches::{self, branches};
+use crate::checks::{Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{ProjectReport, Status, SyncOutcome};
+use crate::paths::escaped;
+use crate::text::pluralize;
+
+/// The number of findings in a summary, which has a maximum length.
+const MAX_FINDINGS: usize = 50;
 
 /// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the
 /// remote. `errors` returns the error of a project.
@@ -47,6 +53,7 @@ pub(crate) fn summary(
         );
     }
 
+    write_findings(&mut text, outcome);
     let url = outcome.remote.url.to_string();
     let branch = branches(outcome).unwrap_or_else(|| "?".to_owned());
     let _ = writeln!(
@@ -61,6 +68,24 @@ pub(crate) fn summary(
         let _ = writeln!(text, "- {}", line.replace('`', "'"));
     }
     text
+}
+
+/// Lists the findings of all projects, up to [`MAX_FINDINGS`].
+fn write_findings(text: &mut String, outcome: &SyncOutcome) {
+    let findings: Vec<_> = outcome.findings().collect();
+    if findings.is_empty() {
+        return;
+    }
+
+    text.push('\n');
+    for (project, finding) in findings.iter().take(MAX_FINDINGS) {
+        let finding = finding.to_string().replace('`', "'");
+        let _ = writeln!(text, "- {}: `{finding}`", project.name);
+    }
+    let omitted = findings.len().saturating_sub(MAX_FINDINGS);
+    if omitted > 0 {
+        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other finding"));
+    }
 }
 
 /// Formats text as code in a cell of a table, so that nothing in it is Markdown.
@@ -97,12 +122,37 @@ pub(crate) fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
 /// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message
 /// are encoded, so that a message cannot start another command.
 pub(crate) fn annotation(level: &str, message: &str) -> String {
+    annotation_at(level, "", message)
+}
+
+/// The same, with the properties of a place in a file, each followed by a comma.
+fn annotation_at(level: &str, place: &str, message: &str) -> String {
     let message = message
         .replace("##[", "#\\u0023[")
         .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A");
-    format!("::{level} title=fractary-codex::{message}")
+    format!("::{level} {place}title=fractary-codex::{message}")
+}
+
+/// Formats a finding as an annotation of its line, prefixed with the name of its project.
+pub(crate) fn finding(project: &str, finding: &Finding) -> String {
+    let property = |value: &str| {
+        let value = value.replace('%', "%25").replace("##[", "#%23[");
+        value.replace(':', "%3A").replace(',', "%2C")
+    };
+    let level = match finding.severity {
+        Severity::Warn => "warning",
+        Severity::Withhold => "error",
+    };
+    let place = format!(
+        "file={},line={},col={},",
+        property(&escaped(&finding.file).to_string()),
+        finding.line,
+        finding.column
+    );
+    let message = format!("{project}: {} ({})", finding.message, finding.check.key());
+    annotation_at(level, &place, &message)
 }
 
 /// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
@@ -128,12 +178,33 @@ pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::ContentCheck;
 
     #[test]
     fn annotation_encodes_line_breaks() {
         assert_eq!(
             annotation("error", "100 %\n::set-x::"),
             "::error title=fractary-codex::100 %25%0A::set-x::"
+        );
+    }
+
+    #[test]
+    fn place_of_a_finding_cannot_end_its_property() {
+        let finding = Finding {
+            check: ContentCheck::ConflictMarkers,
+            kind: "merge-conflict",
+            severity: Severity::Warn,
+            path: "x".into(),
+            source: "x".into(),
+            file: "a,b:c%##[x]\n::d".into(),
+            line: 7,
+            column: 2,
+            message: "m".to_owned(),
+            digest: String::new(),
+        };
+        assert_eq!(
+            super::finding("alpha", &finding),
+            "::warning file=a%2Cb%3Ac%25#%23[x]\\n%3A%3Ad,line=7,col=2,title=fractary-codex::alpha: m (conflict_markers)"
         );
     }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
+use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
     self, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed, Status, SyncBranch,
@@ -142,6 +143,8 @@ pub(crate) struct ProjectDocument {
     pub error: Option<ErrorReport>,
     /// All changes.
     pub changes: Vec<FileChange>,
+    /// The findings of the checks in the added and modified files.
+    pub findings: Vec<FindingDocument>,
     /// The project's previous sync; only present if requested (`status --html`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
@@ -218,6 +221,32 @@ pub(crate) struct FileChange {
     pub source: Option<String>,
     /// The new size in bytes; `null` for a deletion.
     pub size: Option<u64>,
+}
+
+/// The report of a check about a place in a file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+pub(crate) struct FindingDocument {
+    /// The check, as the name of its key below `sync.checks`.
+    pub check: ContentCheck,
+    /// A stable identifier of the kind of finding.
+    pub kind: &'static str,
+    /// The effect on the project.
+    pub severity: Severity,
+    /// The path in the codex.
+    pub path: String,
+    /// The path of the source file below the project's root.
+    pub source: String,
+    /// The path of the source file, relative to the workspace if it is inside.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// A description. It never contains a secret.
+    pub message: String,
+    /// Identifies the finding in `sync.checks.allow`.
+    pub digest: String,
 }
 
 /// A problem that did not stop the run.
@@ -364,6 +393,7 @@ fn project(
             .iter()
             .map(|change| self::change(report, change))
             .collect(),
+        findings: report.findings.iter().map(finding).collect(),
         last_sync: LastSyncDocument::new(&report.last_sync),
     }
 }
@@ -375,5 +405,20 @@ fn change(report: &ProjectReport, change: &Change) -> FileChange {
         path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
         source: file.map(|file| escaped(&file.source).to_string()),
         size: file.map(|file| file.size),
+    }
+}
+
+fn finding(finding: &Finding) -> FindingDocument {
+    FindingDocument {
+        check: finding.check,
+        kind: finding.kind,
+        severity: finding.severity,
+        path: escaped(&finding.path).to_string(),
+        source: escaped(&finding.source).to_string(),
+        file: escaped(&finding.file).to_string(),
+        line: finding.line,
+        column: finding.column,
+        message: finding.message.clone(),
+        digest: finding.digest.clone(),
     }
 }

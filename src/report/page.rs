@@ -127,6 +127,8 @@ struct Row {
     counts: [(&'static str, Option<u64>); 4],
     last_sync: LastSyncCell,
     error: Option<ErrorReport>,
+    findings: Vec<String>,
+    folded_findings: usize,
     summary: String,
     changes: Vec<ChangeRow>,
     folded: usize,
@@ -264,6 +266,13 @@ impl Row {
                 hints: error.hints.iter().map(|hint| text(hint)).collect(),
                 ..error
             }),
+            findings: report
+                .findings
+                .iter()
+                .take(limit)
+                .map(ToString::to_string)
+                .collect(),
+            folded_findings: report.findings.len().saturating_sub(limit),
             summary: pluralize(total, "file"),
             changes: changes.collect(),
             folded: total.saturating_sub(limit),

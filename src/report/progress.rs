@@ -126,7 +126,7 @@ impl Bars {
             Stage::Propose => "pull requests",
             Stage::Scan => "projects",
             Stage::Sign => "commits",
-            Stage::Commit | Stage::Write => "files",
+            Stage::Check | Stage::Commit | Stage::Write => "files",
         };
         let files = files
             .map(|files| format!(", {files} files"))
@@ -182,6 +182,7 @@ fn label(stage: Stage) -> &'static str {
         Stage::Fetch => "fetching",
         Stage::Propose => "opening pull requests",
         Stage::Scan => "scanning",
+        Stage::Check => "checking",
         Stage::Sign => "signing commits",
         Stage::Commit => "writing commits",
         Stage::Push => "pushing",

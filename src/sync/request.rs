@@ -30,6 +30,8 @@ pub struct SyncRequest<'w> {
     pub rescan: bool,
     /// The guard against deletions.
     pub deletes: DeletePolicy,
+    /// Whether to check the files that are published (`sync.checks`).
+    pub checks: bool,
     /// Whether to push nothing unless every project is ready.
     pub atomic: bool,
     /// Whether to overwrite local edits in the cache.
@@ -77,6 +79,7 @@ impl<'w> SyncRequest<'w> {
             offline: false,
             rescan: false,
             deletes: DeletePolicy::Guarded,
+            checks: true,
             atomic: false,
             force: false,
             work_id: None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bstr::ByteSlice;
 
 use super::claims::Claims;
+use crate::checks::CheckSettings;
 use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
 use crate::paths::CodexPath;
@@ -33,6 +34,8 @@ pub struct Project {
     pub prune: bool,
     /// The limits for deletions.
     pub(crate) delete_guard: DeleteGuard,
+    /// The checks of the files that are published.
+    pub(crate) checks: CheckSettings,
     /// The cache for pulled files. Projects can share one.
     pub cache_dir: PathBuf,
 }
@@ -136,6 +139,7 @@ impl Project {
                 files: 20,
                 percent: 50,
             },
+            checks: CheckSettings::default(),
             cache_dir: PathBuf::default(),
         }
     }

@@ -7,6 +7,7 @@ mod addresses;
 mod branch_mode;
 mod cached_clone;
 mod carriers;
+mod checks;
 mod claims;
 mod commits;
 mod concurrency;

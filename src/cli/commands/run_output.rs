@@ -22,6 +22,9 @@ use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
 use crate::report::{ErrorReport, github, human, json, page};
 
+/// The number of findings of a project that are shown without `-v`.
+const MAX_FINDINGS: usize = 20;
+
 /// Writes the output of one run.
 #[derive(Clone, Copy)]
 pub(super) struct RunOutput {
@@ -142,6 +145,7 @@ impl RunOutput {
         if self.format.is_for_people() {
             self.text(outcome, target, page.as_ref(), context);
         }
+        self.findings(outcome, context);
         self.errors(outcome, error.as_ref(), context);
         if !self.format.is_for_people() {
             self.document(
@@ -150,6 +154,33 @@ impl RunOutput {
             );
         }
         status
+    }
+
+    /// Writes the findings of the checks. Without `-v`, the lines of each project are limited. If the
+    /// format has a document that includes the findings, they only become annotations.
+    fn findings(self, outcome: &SyncOutcome, context: &Context) {
+        let terminal = &context.terminal;
+        let limit = if terminal.verbose {
+            usize::MAX
+        } else {
+            MAX_FINDINGS
+        };
+        for project in &outcome.projects {
+            let name = project.name.as_str();
+            for (number, finding) in project.findings.iter().enumerate() {
+                if self.format.is_for_people() && number < limit {
+                    terminal.finding(name, finding);
+                }
+                terminal.annotate_finding(name, finding);
+            }
+            let omitted = project.findings.len().saturating_sub(limit);
+            if self.format.is_for_people() && omitted > 0 {
+                terminal.event(&Event::Warning {
+                    project: Some(name.to_owned()),
+                    message: format!("and {omitted} more findings; -v shows all"),
+                });
+            }
+        }
     }
 
     /// Writes the errors of the projects, then the error of the run.

@@ -64,6 +64,7 @@ fn sync(
         offline: arguments.offline,
         rescan: arguments.rescan,
         deletes,
+        checks: !arguments.no_checks,
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::attempts::Attempts;
+use super::check::CheckResults;
 use super::commit::CommittedBranch;
 use super::isolation::Isolation;
 use super::plan::{Planned, plan};
@@ -76,7 +77,8 @@ impl Lane {
         &mut self,
         request: &SyncRequest<'_>,
         session: &mut RemoteSession,
-        scanned: &Scanned,
+        scanned: &mut Scanned,
+        results: &mut CheckResults,
         warnings: &mut Vec<Warning>,
     ) -> Result<(), SyncError> {
         let target = &session.targets[self.target];
@@ -87,7 +89,14 @@ impl Lane {
             return Ok(());
         }
 
-        let mut planned = plan(request, session, scanned, self.target, &self.projects)?;
+        let mut planned = plan(
+            request,
+            session,
+            scanned,
+            results,
+            self.target,
+            &self.projects,
+        )?;
         let changed = planned.changed();
         let next = self.isolation.next_push(&changed);
         if self.isolation.is_searching() && !next.is_empty() {

@@ -2,8 +2,8 @@
 //!
 //! A run enters the stages in this order. Each makes a value from that of the stage before:
 //!
-//! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`](plan::Planned) → [`commit`]:
-//! > [`Committed`](commit::Committed) → [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
+//! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`](plan::Planned) → [`check`](mod@check):
+//! > the same, without the projects that a check withholds → [`commit`]: [`Committed`](commit::Committed) → [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
 //! > [`record`](mod@record) → [`propose`](mod@propose), for pull requests
 //!
 //! The contents of new files are read when they are sent, so a push may fail because a file has
@@ -16,10 +16,10 @@
 //! The values own everything that the next stage needs, and contain no open files or connections.
 //! Only [`land`] goes back: if a branch has moved, it fetches the new tips and plans again from the
 //! same [`Scanned`]; if the server rejects a push, it pushes the projects in parts, which
-//! [`isolation`] selects. [`attempts`] and [`retry`] remember the earlier rounds. A check of the
-//! planned files belongs between plan and commit.
+//! [`isolation`] selects. [`attempts`] and [`retry`] remember the earlier rounds.
 
 mod attempts;
+mod check;
 mod commit;
 mod isolation;
 mod lane;
@@ -246,6 +246,7 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
             }
         }
         let mut planned = plan_on(request, &run.scanned, listings, tips.1);
+        planned.check(request, &mut run.scanned, &mut run.checked)?;
         planned.tips = tips;
         let first = lane.projects.first().map(|index| request.projects[*index]);
         let push_branches = &request.workspace.push_branches;
@@ -455,6 +456,7 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
     let Run {
         mut outcome,
         mut scanned,
+        mut checked,
         lanes,
         pushes,
         proposals,
@@ -483,6 +485,7 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
             };
             let project = request.projects[index];
             let mut report = report(request, project, decision, history, state);
+            report.findings = checked.projects.remove(&index).unwrap_or_default();
             report.outcome = proposals.outcome_of(lane.target, index, report.outcome);
             reports.insert(index, report);
         }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::check::{CheckResults, check};
 use super::merge::{Divergence, PlannedMerge};
 use super::scan::Scanned;
+use crate::interrupt::Interrupted;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
 use crate::paths::escaped;
@@ -40,13 +42,15 @@ pub(super) struct Planned {
 pub(super) fn plan(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
-    scanned: &Scanned,
+    scanned: &mut Scanned,
+    results: &mut CheckResults,
     target: usize,
     projects: &[usize],
 ) -> Result<Planned, SyncError> {
     let listings = session.listings(request, target, projects)?;
     let start = session.start(target);
     let mut planned = plan_on(request, scanned, listings, start);
+    planned.check(request, scanned, results)?;
     let mut own: Vec<_> = planned.decisions.keys().copied().collect();
     loop {
         let published = own.iter().map(|index| request.projects[*index]).collect();
@@ -55,8 +59,12 @@ pub(super) fn plan(
         };
         let merge = divergence.merge();
         let listings = merge.listings(request, session, projects)?;
-        let merged = plan_on(request, scanned, listings, start);
-        let is_withheld = |index: &usize| matches!(merged.decisions[index], Decision::Withheld(..));
+        let mut merged = plan_on(request, scanned, listings, start);
+        merged.check(request, scanned, results)?;
+        let is_withheld = |index: &usize| {
+            let decision = merged.decisions.get(index);
+            matches!(decision, None | Some(Decision::Withheld(..)))
+        };
         if own.iter().any(is_withheld) {
             // The run does not publish these, so the merge must not choose their older versions.
             own.retain(|index| !is_withheld(index));
@@ -100,10 +108,8 @@ pub(super) fn plan_on(
             (*index, decision)
         })
         .collect();
-    let plans = changes(&decisions).map(|(index, plan)| (Some(&request.projects[index].to), plan));
-    let id = plan_id(base, plans);
-
     Planned {
+        id: id(request, base, &decisions),
         base,
         merge: None,
         tips: (base, base),
@@ -111,7 +117,6 @@ pub(super) fn plan_on(
         decisions,
         left_out: BTreeSet::new(),
         creates_branch: false,
-        id,
     }
 }
 
@@ -121,14 +126,29 @@ impl Planned {
         changes(&self.decisions).filter(|(index, _)| !self.left_out.contains(index))
     }
 
+    /// Checks the plan, which has no branch yet, and replaces decisions by the findings.
+    pub(super) fn check(
+        &mut self,
+        request: &SyncRequest<'_>,
+        scanned: &mut Scanned,
+        results: &mut CheckResults,
+    ) -> Result<(), Interrupted> {
+        check(request, scanned, results, &mut self.decisions)?;
+        self.id = id(request, self.base, &self.decisions);
+        Ok(())
+    }
+
     /// Whether the next push contains a project.
     pub(super) fn has_changes(&self) -> bool {
         self.changes().next().is_some()
     }
 
     /// Withholds the projects that `merged` withholds, the plan after a merge: the codex will have
-    /// what the sync branch and the branch of the codex have together.
+    /// what the sync branch and the branch of the codex have together. A project that failed in the
+    /// check of `merged` is in neither plan.
     fn withhold_as(&mut self, merged: &Self) {
+        self.decisions
+            .retain(|index, _| merged.decisions.contains_key(index));
         for (index, decision) in &merged.decisions {
             if let (Decision::Withheld(..), Some(listing)) = (decision, merged.listings.get(index))
             {
@@ -244,6 +264,19 @@ impl Planned {
             }
         }
     }
+}
+
+/// A digest of the base and of all changes.
+fn id(
+    request: &SyncRequest<'_>,
+    base: Option<ObjectId>,
+    decisions: &BTreeMap<usize, Decision>,
+) -> ObjectId {
+    let plans = changes(decisions);
+    plan_id(
+        base,
+        plans.map(|(index, plan)| (Some(&request.projects[index].to), plan)),
+    )
 }
 
 fn changes(decisions: &BTreeMap<usize, Decision>) -> impl Iterator<Item = (usize, &ProjectPlan)> {

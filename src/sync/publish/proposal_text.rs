@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bstr::BString;
 
+use super::check::CheckResults;
 use super::lane::Lane;
 use super::proposals::ProposalRun;
 use super::scan::Scanned;
@@ -28,6 +29,7 @@ pub(super) struct ProposalText {
     introduction: String,
     projects: Vec<ProposedProject>,
     not_included: Vec<(String, String)>,
+    findings: Vec<(String, String)>,
     /// The commit of the sync branch that the texts are about.
     pub(super) tip: ObjectId,
 }
@@ -66,6 +68,7 @@ impl ProposalText {
             title: filled(|settings| &settings.title),
             introduction: filled(|settings| &settings.body),
             not_included: not_included(request, run.scanned, lane),
+            findings: findings(request, run.checked, lane),
             projects,
             tip,
         })
@@ -85,6 +88,7 @@ impl ProposalText {
             introduction: &self.introduction,
             projects: &self.projects,
             withheld: &self.not_included,
+            findings: &self.findings,
             earlier,
         }
     }
@@ -179,6 +183,20 @@ fn not_included(
     reasons
         .filter_map(|(name, reason)| Some((name, reason?)))
         .collect()
+}
+
+/// The findings of the checks in the projects of a lane, each with the name of the project.
+fn findings(
+    request: &SyncRequest<'_>,
+    checked: &CheckResults,
+    lane: &Lane,
+) -> Vec<(String, String)> {
+    let findings = lane.projects.iter().flat_map(|index| {
+        let name = &request.projects[*index].name;
+        let findings = checked.projects.get(index).into_iter().flatten();
+        findings.map(|finding| (name.to_string(), finding.to_string()))
+    });
+    findings.collect()
 }
 
 /// The projects of a lane whose files differ from those on the branch of the codex once the last

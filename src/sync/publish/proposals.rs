@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::check::CheckResults;
 use super::lane::Lane;
 use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
@@ -29,6 +30,7 @@ pub(super) struct Proposals {
 /// The values of a run that proposals are made from.
 pub(super) struct ProposalRun<'v> {
     pub(super) scanned: &'v Scanned,
+    pub(super) checked: &'v CheckResults,
     pub(super) lanes: &'v mut [Lane],
     /// The source revisions of the projects that were committed, by index.
     pub(super) revisions: &'v BTreeMap<usize, Option<SourceRevision>>,

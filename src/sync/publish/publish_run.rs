@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::check::CheckResults;
 use super::commit::Committer;
 use super::isolation::Isolation;
 use super::lane::{Lane, LaneProgress, NextRound};
@@ -26,6 +27,7 @@ pub(super) struct Run {
     /// The outcome, without the parts that are computed at the end of the run.
     pub(super) outcome: SyncOutcome,
     pub(super) scanned: Scanned,
+    pub(super) checked: CheckResults,
     pub(super) lanes: Vec<Lane>,
     /// The number of pushes that were completed.
     pub(super) pushes: u32,
@@ -46,6 +48,7 @@ impl Run {
         Self {
             outcome,
             scanned: Scanned::default(),
+            checked: CheckResults::default(),
             lanes: lanes
                 .map(|(target, lane)| Lane::new(target, lane, retries))
                 .collect(),
@@ -98,6 +101,7 @@ impl Run {
     pub(super) fn for_proposals(&mut self) -> ProposalRun<'_> {
         ProposalRun {
             scanned: &self.scanned,
+            checked: &self.checked,
             lanes: &mut self.lanes,
             revisions: &self.revisions,
             proposals: &mut self.proposals,
@@ -113,7 +117,8 @@ impl Run {
     ) -> Result<(), SyncError> {
         let warnings = &mut self.outcome.warnings;
         for lane in self.lanes.iter_mut().filter(|lane| lane.is_open()) {
-            lane.plan(request, session, &self.scanned, warnings)?;
+            let (scanned, results) = (&mut self.scanned, &mut self.checked);
+            lane.plan(request, session, scanned, results, warnings)?;
         }
         Ok(())
     }

@@ -76,6 +76,7 @@ pub(super) fn report(
         sync_branch: request.workspace.push_branches.of(&project.name),
         outcome,
         plan,
+        findings: Vec::new(),
         last_sync: LastSync::NotRequested,
     }
 }

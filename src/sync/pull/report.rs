@@ -63,6 +63,7 @@ fn project_report(
         sync_branch: None,
         outcome,
         plan,
+        findings: Vec::new(),
         last_sync: LastSync::NotRequested,
     }
 }

@@ -9,7 +9,9 @@ use rayon::prelude::*;
 use super::directories::{self, Directories, default_cache};
 use super::findings::Findings;
 use super::{codex_patterns, deny_list, overlaps, source_patterns};
+use crate::checks::CheckSettings;
 use crate::config::layers::{self, with_default};
+use crate::config::model::RawChecks;
 use crate::config::tree::key_path;
 use crate::config::{Configuration, LayerKind, Problem};
 use crate::names::ProjectName;
@@ -137,6 +139,7 @@ impl<'c> ProjectResolver<'c> {
                 files: with_default(guard.files, "sync.delete_guard.files"),
                 percent: with_default(guard.percent, "sync.delete_guard.percent").0,
             },
+            checks: check_settings(sync.checks),
             cache_dir,
         })
     }
@@ -241,6 +244,17 @@ impl<'c> ProjectResolver<'c> {
         let own = default_cache(root);
         directories::check(self.configuration, "cache.dir", &own, root, findings);
         resolved(&own)
+    }
+}
+
+/// The checks of a project.
+fn check_settings(raw: RawChecks) -> CheckSettings {
+    let mode = |mode, key: &str| with_default(mode, &format!("sync.checks.{key}"));
+    CheckSettings {
+        conflict_markers: mode(raw.conflict_markers, "conflict_markers"),
+        allow: with_default(raw.allow, "sync.checks.allow")
+            .into_iter()
+            .collect(),
     }
 }
 

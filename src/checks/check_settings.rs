@@ -1,0 +1,47 @@
+//! The settings of the checks of a project.
+
+use std::collections::BTreeSet;
+
+use super::finding::{ContentCheck, Severity};
+use crate::config::CheckMode;
+
+/// The settings of the checks of a project.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CheckSettings {
+    /// The mode of [`ContentCheck::ConflictMarkers`].
+    pub conflict_markers: CheckMode,
+    /// The digests of findings that are not reported.
+    pub allow: BTreeSet<String>,
+}
+
+impl CheckSettings {
+    fn mode(&self, check: ContentCheck) -> CheckMode {
+        match check {
+            ContentCheck::ConflictMarkers => self.conflict_markers,
+        }
+    }
+
+    /// Whether the check runs.
+    pub(crate) fn is_enabled(&self, check: ContentCheck) -> bool {
+        self.severity(check).is_some()
+    }
+
+    /// Whether a check is enabled that reads the contents of files.
+    pub(crate) fn read_files(&self) -> bool {
+        self.is_enabled(ContentCheck::ConflictMarkers)
+    }
+
+    /// The effect of a finding of the check; `None` if the check is off.
+    pub(crate) fn severity(&self, check: ContentCheck) -> Option<Severity> {
+        match self.mode(check) {
+            CheckMode::Off => None,
+            CheckMode::Warn => Some(Severity::Warn),
+            CheckMode::Withhold => Some(Severity::Withhold),
+        }
+    }
+
+    /// Whether findings with this digest are not reported.
+    pub(crate) fn allows(&self, digest: &str) -> bool {
+        self.allow.contains(digest)
+    }
+}

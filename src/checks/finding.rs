@@ -1,0 +1,117 @@
+//! A finding: the report of a check about a place in a file.
+
+use std::fmt;
+
+use bstr::BString;
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::paths::escaped;
+
+/// A check of the contents or the paths of published files. The names are those of the keys below
+/// `sync.checks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ContentCheck {
+    /// Marks of an unresolved merge conflict.
+    ConflictMarkers,
+}
+
+/// The effect of a finding on its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// The project is published.
+    Warn,
+    /// The project is withheld.
+    Withhold,
+}
+
+/// The report of a check about a place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The check.
+    pub check: ContentCheck,
+    /// A stable identifier of the kind of finding.
+    pub kind: &'static str,
+    /// The effect on the project.
+    pub severity: Severity,
+    /// The path in the codex.
+    pub path: BString,
+    /// The path of the source file below the project's root.
+    pub source: BString,
+    /// The path of the source file, relative to the workspace if it is inside.
+    pub file: BString,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// A description. It never contains a secret.
+    pub message: String,
+    /// Identifies the finding in `checks.allow`.
+    pub digest: String,
+}
+
+/// A result of a check, before it is known whether it is allowed.
+pub(crate) struct Detection {
+    pub check: ContentCheck,
+    pub kind: &'static str,
+    /// The offset in the file, in bytes.
+    pub offset: usize,
+    pub message: String,
+    /// The text that makes this finding different from others of its kind. Only its digest is
+    /// shown.
+    pub subject: Vec<u8>,
+}
+
+impl ContentCheck {
+    /// The key of the check below `sync.checks`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::ConflictMarkers => "conflict_markers",
+        }
+    }
+
+    /// The texts that allow the findings of this check. See [`super::lines::FileLines::around`] for
+    /// their place.
+    pub(crate) fn markers(self) -> &'static [&'static str] {
+        match self {
+            Self::ConflictMarkers => &["codex:allow-conflict"],
+        }
+    }
+}
+
+impl Detection {
+    /// The number of hexadecimal digits of a digest: enough for no two findings of a codex to have
+    /// the same one by chance.
+    const DIGEST_LENGTH: usize = 16;
+
+    /// The digest of the kind and the subject.
+    pub(crate) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.kind);
+        hash.update([0]);
+        hash.update(&self.subject);
+        let digest = hash.finalize();
+        let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+        digits.take(Self::DIGEST_LENGTH / 2).collect()
+    }
+}
+
+impl fmt::Display for Finding {
+    /// The place, the description, and the words that a configuration needs to allow the finding.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, .. } = self;
+        write!(
+            f,
+            "{}:{line}:{column}: {}",
+            escaped(&self.file),
+            self.message
+        )?;
+        write!(f, " ({}, {})", self.check.key(), self.digest)
+    }
+}

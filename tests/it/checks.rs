@@ -1,0 +1,130 @@
+//! Checks of the files that are published: their findings in every output, and the projects that
+//! they withhold.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const CONFLICT: &str = "# Guide\n\n<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> branch\n";
+
+/// Two projects, of which `alpha` has a file with a conflict.
+fn world() -> World {
+    let files = [
+        ("alpha/docs/guide.md", CONFLICT),
+        ("beta/README.md", "beta"),
+    ];
+    let builder = World::builder().projects(&["alpha", "beta"]);
+    builder.files(&files).build()
+}
+
+/// The fields of a finding, without its digest.
+fn without_digest(finding: &Value) -> Value {
+    let mut finding = finding.clone();
+    let digest = finding.as_object_mut().unwrap().remove("digest").unwrap();
+    assert_eq!(digest.as_str().unwrap().len(), 16);
+    finding
+}
+
+#[test]
+fn finding_withholds_its_project_alone() {
+    let world = world();
+    let dry = world
+        .run(&["sync", "--all", "--dry-run", "--json"])
+        .code(1)
+        .json();
+    let output = world.run(&["sync", "--all", "--json"]).code(1).json();
+    let [alpha, beta] = [&output["projects"][0], &output["projects"][1]];
+    assert_eq!(
+        without_digest(&alpha["findings"][0]),
+        json!({
+            "check": "conflict_markers",
+            "kind": "merge-conflict",
+            "severity": "withhold",
+            "path": "projects/alpha/docs/guide.md",
+            "source": "docs/guide.md",
+            "file": "alpha/docs/guide.md",
+            "line": 3,
+            "column": 1,
+            "message": "a merge conflict is not resolved",
+        })
+    );
+    assert_eq!(alpha["status"], "withheld");
+    assert_eq!(alpha["error"]["kind"], "withheld");
+    assert_eq!(beta["status"], "synced");
+    assert_eq!(beta["findings"], json!([]));
+    assert_eq!(dry["plan_id"], output["plan_id"]);
+    assert_eq!(dry["projects"][0]["findings"], alpha["findings"]);
+    assert_eq!(
+        world.codex.paths(),
+        ["README.md", "projects/beta/README.md"]
+    );
+
+    // The state of `alpha` was not recorded as published.
+    let status = world.run(&["status", "--offline", "--json"]);
+    assert_eq!(status.json()["projects"][0]["findings"], alpha["findings"]);
+}
+
+#[test]
+fn finding_is_allowed_by_digest_marker_mode_or_option() {
+    let world = world();
+    let output = world.run(&["sync", "--all", "--dry-run", "--json"]).json();
+    let digest = &output["projects"][0]["findings"][0]["digest"];
+    let allow = format!("sync.checks.allow=[{digest}]");
+    let warn = "projects.alpha.sync.checks.conflict_markers=warn";
+    let off = "sync.checks.conflict_markers=off";
+    for arguments in [
+        ["--config", &allow],
+        ["--config", off],
+        ["--no-checks", "-v"],
+    ] {
+        let arguments = [&["sync", "--all", "--dry-run", "--json"], &arguments[..]].concat();
+        let output = world.run(&arguments).code(0).json();
+        assert_eq!(
+            output["projects"][0]["findings"],
+            json!([]),
+            "{arguments:?}"
+        );
+    }
+    let arguments = ["sync", "--all", "--json", "--config", warn];
+    let output = world.run(&arguments).code(0).json();
+    assert_eq!(output["projects"][0]["status"], "synced");
+    assert_eq!(output["projects"][0]["findings"][0]["severity"], "warn");
+
+    // Published files are not checked again, only changed ones.
+    let output = world.run(&["sync", "--all", "--json"]).code(0).json();
+    assert_eq!(output["projects"][0]["findings"], json!([]));
+    let marked = format!("{CONFLICT}```diff codex:allow-conflict\n{CONFLICT}```\n");
+    let marked = marked.replacen("<<", "<!-- codex:allow-conflict -->\n<<", 1);
+    world.sandbox.write("ws/alpha/docs/guide.md", marked);
+    world.run(&["sync", "--all"]).code(0);
+}
+
+#[test]
+fn findings_are_in_every_output_for_people() {
+    let world = world();
+    let summary = world.sandbox.path("summary.md");
+    let page = world.sandbox.path("page.html");
+    let mut command = world.command(&["status", "--html", page.to_str().unwrap()]);
+    command.env("GITHUB_ACTIONS", "true");
+    command.env("GITHUB_STEP_SUMMARY", &summary);
+    let output = world.sandbox.finish(command).code(1);
+
+    let line = "alpha/docs/guide.md:3:1: a merge conflict is not resolved (conflict_markers, ";
+    let annotation = "::error file=alpha/docs/guide.md,line=3,col=1,title=fractary-codex::alpha: ";
+    for (text, expected) in [
+        (&output.stderr, format!("error: alpha: {line}")),
+        (&output.stderr, annotation.to_owned()),
+        (
+            &fs::read_to_string(summary).unwrap(),
+            format!("- alpha: `{line}"),
+        ),
+        (
+            &fs::read_to_string(page).unwrap(),
+            format!("<li><code>{line}"),
+        ),
+    ] {
+        assert!(text.contains(&expected), "{expected}\n{text}");
+    }
+}
