@@ -43,21 +43,26 @@
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | `plan` |
-//! | the outcome of a push: verified, moved, rejected, unknown | `sync::publish::push`, by querying the tip again; the retry loop is in `sync::publish`; reasons of rejections in `codex::remote::rejection` |
+//! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
+//! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
 //! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
-//! | a request or a push is repeated | `sync::repeater`, for requests that only read; the loop in `sync::publish` for pushes, with the delays of `sync::publish::retry`; one request is sent again after a login or a surprise in `codex::remote::native::{conversation, http}` |
+//! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
-//! | which layer of the configuration a value comes from | `config::layers`, in the order of `LayerKind` in `config::location` |
+//! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
-//! | author, committer and signature of a commit | `codex::identity`, `codex::signing`; `sync::authorship` holds them for a run |
-//! | a token enters | `config` (`remote.token`, `remotes`, `forge.token`; any layer, `.fractary/env/.env`), the remote's URL, `GITHUB_TOKEN`, `GH_TOKEN`: `codex::remote::credential` chooses; logins of `.netrc` and of git's helpers: `codex::remote::native::http::logins` |
-//! | which host a token is for | `workspace::resolve::tokens`; SECURITY.md has the table |
-//! | a token is not sent | over plain http or to a rewritten URL: `codex::remote::context`; after a redirect: `codex::remote::native::http`, `forge::api` |
+//! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
+//! | the signature of a commit | `codex::signing` makes it, and `codex::objects::commit_builder` puts it into the commit |
+//! | which tokens of the configuration may be sent, and to which host | `workspace::resolve::tokens`, for the remote and for the API; SECURITY.md has the table |
+//! | which token is sent | `codex::remote::credential` selects one of those, of the URL and of the job (`GITHUB_TOKEN`), for the API too; logins of `.netrc` and of git's helpers are in `codex::remote::native::http::logins` |
+//! | a token is not sent | over plain http or to a rewritten URL: `codex::remote::context`; after a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
 //! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
-//! | a pull request is opened, updated, or withheld because a person closed it | `sync::publish::propose`, and `lane_branch` for one branch; its texts are in `sync::publish::proposal_text` and `forge::pull_request_text` |
+//! | whether commits are pushed directly, to a sync branch, or for a pull request (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` |
+//! | a pull request is opened or updated | `sync::publish::lane_branch`, for one branch; `sync::publish::propose`, for a run; its texts are in `sync::publish::proposal_text`, and foreign text loses its meaning in `forge::pull_request_text` |
+//! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
+//! | the number of branches in a push | `max_refs` in `sync::publish::publish_run` |
 //! | a new forge | `forge`: the trait, its requirements, and `open`, which selects the implementation |
 //! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
@@ -65,7 +70,7 @@
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
 //! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
-//! | a new output format | a file in `report`; a `Format` in `cli::args::output`, and the compiler names the rest; its schema in `cli::commands::config` |
+//! | a new output format | a file in `report`, and a `Format` in `cli::args::output`; `cli::commands::run_output` writes the result of a run in it |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
@@ -73,6 +78,7 @@
 //! | the errors that a dry run predicts for a cache | `cache::simulate` |
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | the page of `status --html` | `templates/`, `report::page` |
+//! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths` |
 //!
 //! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own
 //! reporter. The rest is private to the crate, except `cli::run` for the program and `internals`
