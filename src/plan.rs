@@ -272,10 +272,7 @@ impl<'p> Comparison<'p> {
     /// Prunes an entry of the codex that the project does not claim, or keeps it.
     fn compare_unclaimed(&mut self, path: &BString, entry: Entry) {
         let project = self.project;
-        let is_pruned = project.prune
-            && can_be_published(path, entry)
-            && !project.claims.is_excluded_path(path);
-        if is_pruned {
+        if can_be_published(path, entry) && project.may_prune(path) {
             self.pruned += 1;
             self.change(path, Op::Deleted);
             return;

@@ -85,6 +85,19 @@ pub(crate) struct DenyList {
     pub roots: HashSet<PathBuf>,
 }
 
+impl Project {
+    /// Whether a sync may change the file at the path `below` the project's `to`: a pattern claims
+    /// it, or `prune` deletes it.
+    pub(crate) fn may_change(&self, below: &[u8]) -> bool {
+        self.claims.owns(below) || self.may_prune(below)
+    }
+
+    /// Whether `prune` deletes a file at this path, if no pattern claims it.
+    pub(crate) fn may_prune(&self, below: &[u8]) -> bool {
+        self.prune && !self.claims.is_excluded_path(below)
+    }
+}
+
 /// Whether a file or directory of this name in a `.fractary` directory can contain secrets: local
 /// configuration, a backup copy that an editor made of it, or the files of variables. File systems
 /// may ignore case, so the rule does too.

@@ -88,6 +88,30 @@ fn update_of_one_project_keeps_the_others_in_the_list() {
     }
 }
 
+/// No sync changes an excluded file, so its difference between the branches is not counted.
+#[test]
+fn excluded_file_is_not_counted_with_prune() {
+    let hosted = hosted(Kind::GitHub, &["alpha"]);
+    let variables = [
+        ("FRACTARY_CODEX_SYNC__PRUNE", "true"),
+        (
+            "FRACTARY_CODEX_SYNC__TO_CODEX__EXCLUDE",
+            "['docs/private/**']",
+        ),
+    ];
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    let private = "projects/alpha/docs/private/note.md";
+    hosted
+        .world
+        .codex
+        .commit(&[("100644", private, "note")], &[]);
+    hosted.write("changed");
+
+    hosted.run(&["sync", "--all"], &variables).code(0);
+    let body = &hosted.forge.pulls()[0].body;
+    assert!(body.contains("| `alpha` | 1 | 0 | 0 |"), "{body}");
+}
+
 #[test]
 fn closed_pull_request_withholds_a_part_of_its_projects() {
     for is_kept in [true, false] {

@@ -166,13 +166,12 @@ fn changes_since(
 
 /// Whether one of the projects claims the path of the codex.
 fn claims(projects: &[&Project], path: &BStr) -> bool {
-    projects.iter().any(|project| is_claimed_by(project, path))
+    projects.iter().any(|project| may_change(project, path))
 }
 
-/// Whether the project claims the path of the codex, or deletes it with `prune`.
-fn is_claimed_by(project: &Project, path: &BStr) -> bool {
+/// Whether a sync of the project may change the path of the codex.
+fn may_change(project: &Project, path: &BStr) -> bool {
     let below = path.strip_prefix(project.to.as_bstr().as_bytes());
     let below = below.and_then(|rest| rest.strip_prefix(b"/"));
-    let is_pruned = |below: &[u8]| project.prune && !project.claims.is_excluded_path(below);
-    below.is_some_and(|below| project.claims.owns(below) || is_pruned(below))
+    below.is_some_and(|below| project.may_change(below))
 }

@@ -112,9 +112,7 @@ fn own_entries<'l>(
     listing: &'l Listing,
 ) -> impl Iterator<Item = (&'l BString, &'l Entry)> {
     let entries = listing.entries.iter();
-    entries.filter(|(path, entry)| {
-        entry.mode != Mode::Directory && (project.prune || project.claims.owns(path))
-    })
+    entries.filter(|(path, entry)| entry.mode != Mode::Directory && project.may_change(path))
 }
 
 /// The numbers of added, modified and deleted files of a project.
