@@ -290,6 +290,14 @@ impl RemoteUrl {
         })
     }
 
+    /// The host of the API, if this URL is on a service of GitHub: github.com, or an organization's
+    /// own host below ghe.com. A GitHub server of an organization has its API below a path instead.
+    pub(crate) fn github_api_host(&self) -> Option<String> {
+        let host = self.forge_host()?;
+        let is_service = host == "github.com" || host.ends_with(".ghe.com");
+        is_service.then(|| format!("api.{host}"))
+    }
+
     /// The path of an http URL, without a slash at the end; `None` for other URLs.
     pub(crate) fn http_path(&self) -> Option<String> {
         let url = self.url().filter(|_| self.is_http())?;

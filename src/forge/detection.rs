@@ -166,10 +166,10 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
         format!("https://{host}")
     };
     let text = match kind {
-        ForgeKind::GitHub if of_host(&host, &SERVICES).is_some() => {
-            format!("https://api.{host}")
-        }
-        ForgeKind::GitHub => format!("{server}/api/v3"),
+        ForgeKind::GitHub => match url.github_api_host() {
+            Some(host) => format!("https://{host}"),
+            None => format!("{server}/api/v3"),
+        },
         ForgeKind::GitLab => format!("{server}/api/v4"),
         ForgeKind::Gitea => format!("{server}/api/v1"),
     };

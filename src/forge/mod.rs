@@ -24,7 +24,6 @@ use crate::codex::remote::credential;
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
-use crate::secret::Secret;
 use crate::workspace::Workspace;
 use api::{Api, TokenHeader};
 pub use error::{ForgeError, Refusal};
@@ -54,10 +53,11 @@ pub(crate) fn open(
         )
     };
     let place = detection::find(workspace, environment, |place| connect(place, None))?;
-    let token = token(workspace, environment).ok_or_else(|| ForgeError::NoToken {
-        place: place.api.host_or_path(),
-        tried: workspace.forge.unused_tokens.clone(),
-    })?;
+    let token =
+        credential::api_token(workspace, environment).ok_or_else(|| ForgeError::NoToken {
+            place: place.api.host_or_path(),
+            tried: workspace.forge.unused_tokens.clone(),
+        })?;
     let authorization = TokenHeader::new(place.kind, token);
     let api = connect(&place, Some(authorization))?;
     Ok(match place.kind {
@@ -65,14 +65,4 @@ pub(crate) fn open(
         ForgeKind::GitLab => Box::new(GitLab::new(api, place.repository)),
         ForgeKind::Gitea => Box::new(Gitea::new(api, place.repository)),
     })
-}
-
-/// The token for the API; `None` without a token that may be sent there.
-fn token(workspace: &Workspace, environment: &Environment) -> Option<Secret> {
-    let settings = &workspace.forge;
-    let of_remote = || {
-        let is_sent = settings.takes_remote_token;
-        is_sent.then(|| credential::api_token(&workspace.remote, environment))?
-    };
-    settings.token.clone().or_else(of_remote)
 }

@@ -1,4 +1,4 @@
-//! Chooses the credential for a remote. A token is only sent in a header, and only to the URL that
+//! Chooses the credential for a remote, and the token for the API of its forge. A token is only sent in a header, and only to the URL that
 //! it is for (see SECURITY.md). If the program has no token for a remote, git's credential helpers
 //! apply.
 
@@ -11,7 +11,7 @@ use crate::environment::{Environment, JOB_TOKENS};
 use crate::secret::Secret;
 use crate::token_host::TokenHost;
 use crate::url::{RemoteUrl, percent_encoded};
-use crate::workspace::Remote;
+use crate::workspace::{Remote, Workspace};
 
 /// A credential for one remote. It has no `Debug`, because even the user name can be the token.
 #[derive(Clone)]
@@ -101,9 +101,17 @@ fn job_token(remote: &Remote, environment: &Environment) -> Option<(Secret, &'st
         .find_map(|name| Some((Secret::new(environment.get(name)?), name)))
 }
 
-/// Returns the token of `remote` for the API of the server that hosts it, also if the remote itself
-/// is reached over ssh.
-pub(crate) fn api_token(remote: &Remote, environment: &Environment) -> Option<Secret> {
+/// Returns the token for the API of the forge: `forge.token`, or else that of the remote, also if the
+/// remote itself is reached over ssh. `None` without a token that may be sent there.
+pub(crate) fn api_token(workspace: &Workspace, environment: &Environment) -> Option<Secret> {
+    let settings = &workspace.forge;
+    if let Some(token) = &settings.token {
+        return Some(token.clone());
+    }
+    if !settings.takes_remote_token {
+        return None;
+    }
+    let remote = &workspace.remote;
     if remote.url.is_http() {
         return credential(remote, environment).map(|credential| {
             if credential.user_is_secret {

@@ -1,4 +1,4 @@
-//! Chooses the tokens that are sent to the remote.
+//! Decides which tokens of the configuration may be sent to the remote and to the API of its forge.
 //!
 //! Each token is for the host that its own layer gives, so that a layer from a checkout cannot send
 //! the user's tokens to another host. SECURITY.md has the table.
@@ -270,8 +270,7 @@ fn is_api_of_host(api: &RemoteUrl, url: &RemoteUrl) -> bool {
     let (Some(api_host), Some(host)) = (api.forge_host(), url.forge_host()) else {
         return false;
     };
-    let is_github = host == "github.com" || host.ends_with(".ghe.com");
-    if is_github && api_host == format!("api.{host}") {
+    if url.github_api_host().as_ref() == Some(&api_host) {
         return !api.is_plain_http() && api.port().is_none_or(|port| port == 443);
     }
     if url.is_http() {
