@@ -111,9 +111,9 @@ pub struct SyncBranch {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Proposal {
-    /// The address of its page; `None` without a pull request, or if the forge did not confirm it.
+    /// The URL of its page; `None` without a pull request, or if the forge did not confirm it.
     pub url: Option<String>,
-    /// Its number; `None` like the address.
+    /// The number of the pull request; `None` in the same cases as `url`.
     pub number: Option<u64>,
     /// The sync branch.
     pub branch: String,

@@ -139,8 +139,8 @@ const MODULES_ON_NTFS: [&[u8]; 5] = [
     b"gi7eba~1",
 ];
 
-/// `name` as NTFS and HFS+ would also read it: any case, short names, trailing dots and spaces,
-/// ignorable code points.
+/// Whether NTFS or HFS+ reads `segment` as `name`: they ignore case, trailing dots and spaces and
+/// some code points, and NTFS knows `short` names.
 fn is_gits_own(segment: &[u8], name: &[u8], short: &[&[u8]]) -> bool {
     let visible = without_ignorable(segment);
     // On NTFS, the text after `:` names a stream of the same file, and `\\` separates names.

@@ -96,7 +96,7 @@ impl<'b> RecordReader<'b> {
         Some(*taken)
     }
 
-    /// A number.
+    /// Reads the next 8 bytes as an unsigned little-endian number.
     pub(crate) fn number(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }

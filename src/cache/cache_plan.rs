@@ -94,8 +94,7 @@ struct Facts<'p> {
     manifest: &'p Manifest,
     /// The files of all requests.
     requested: BTreeSet<&'p BStr>,
-    /// Files without an owner after this run, with the owner in whose result the removal is
-    /// counted.
+    /// Files without an owner after this run, each with the owner whose result counts the removal.
     unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
@@ -194,7 +193,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Overwrites a file of the user, and deletes `others`, if that is forced.
+    /// Decides about a file of the user: with `force` it is overwritten, and `others` are deleted.
     fn replace(&self, others: Vec<BString>) -> PathDecision {
         if self.force {
             PathDecision::Modified(others)

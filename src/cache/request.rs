@@ -72,7 +72,8 @@ impl RequestRecord {
     }
 }
 
-/// The result of one request: that of a plan first, and that of the run after it was applied.
+/// The result of one request. Before the plan is applied, it is what is planned; after that, what
+/// was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RequestResult {
     /// The written and removed files. `unmanaged` counts the kept ones.

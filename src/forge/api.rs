@@ -389,7 +389,7 @@ impl Api {
         }
     }
 
-    /// The messages in the body of a refusal: of JSON, or of plain text.
+    /// The messages in the body of a rejected request, which is JSON or plain text.
     fn messages(&self, response: &HttpResponse) -> Vec<String> {
         let content_type = response.header("content-type").unwrap_or_default();
         let texts = match serde_json::from_slice(&response.body) {

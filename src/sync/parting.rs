@@ -17,9 +17,6 @@ use crate::outcome::SyncError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Parting {
     /// The sync branch does not exist, or the base contains it: new commits go on top of the base.
-    ///
-    /// If a forge knows that the tip was merged by a squash or a rebase, this is the place to use
-    /// it: once the branch is deleted, the target has no tip.
     Contained,
     /// The sync branch contains the base: new commits go on top of the sync branch.
     Ahead,
@@ -110,8 +107,8 @@ impl<'s> PartingSearch<'s> {
         })
     }
 
-    /// Searches deeper history for the ancestors that the clone does not have, and returns the
-    /// clone of that history.
+    /// Searches deeper history for the ancestors that the clone does not have. Returns a second,
+    /// temporary clone with the commits of that history; `None` if it was not needed.
     fn complete_forks(&self, forks: &mut [Option<ForkOf<'_>>]) -> Result<Option<Store>, SyncError> {
         let (base, base_tip) = self.base;
         let is_open = |of: &&mut ForkOf<'_>| !of.fork.is_complete;

@@ -46,7 +46,7 @@ pub(super) enum Deletion {
 /// The remote as a run sees it.
 pub(super) struct RemoteSession {
     pub(super) transport: Connection,
-    /// The clone; `None` before the first fetch.
+    /// The clone; `None` before the first fetch, and after a failed one.
     pub(super) store: Option<Store>,
     /// The recorded listings of the projects by index, which are used instead of a fetch. There is
     /// one per project or none at all.
@@ -563,7 +563,7 @@ impl RemoteSession {
     }
 
     /// Fetches the current tips of base and targets. The first fetch creates the clone. After an
-    /// error, base and targets are unchanged.
+    /// error, the branches and their tips are unchanged.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         if let Some(error) = self.deferred_error.take() {
             return Err(error);

@@ -30,7 +30,7 @@ impl Repeater {
         }
     }
 
-    /// Sends a request until it succeeds or fails for good. A signal ends a delay, if an
+    /// Sends a request, and repeats it up to three times after a temporary error. A signal ends a delay, if an
     /// `interrupt` is given.
     pub(super) fn run<T>(
         self,

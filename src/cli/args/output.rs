@@ -27,7 +27,7 @@ pub(crate) enum LogFormat {
 /// `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table.
+    /// Text and a table for people.
     Human,
     /// One JSON document.
     Json,

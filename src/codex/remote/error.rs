@@ -122,14 +122,14 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a read request is repeated immediately: the server reported a temporary problem, or
+    /// Whether a read request is repeated in the same run: the server reported a temporary problem, or
     /// the connection broke. Time-outs are not repeated, because the user has already waited.
     pub fn is_repeated(self) -> bool {
         matches!(self, Self::ServerFailure | Self::RateLimited)
     }
 
-    /// Whether a push with this error was not accepted, even if all of it was sent, because the
-    /// error is the server's own response.
+    /// Whether this error is the server's own response. Then a push has not changed anything, even
+    /// if all of it was sent.
     pub fn is_refusal(self) -> bool {
         matches!(
             self,

@@ -135,7 +135,8 @@ pub(crate) trait Transport: Send + Sync {
     fn refs(&self, branches: Branches<'_>, on_signal: OnSignal) -> Result<RemoteRefs, RemoteError>;
 
     /// Fetches the tips of `branches` into `store` in one request, and returns their ids in the
-    /// same order. The first one becomes the tip of the clone. A missing branch is an error.
+    /// same order. The first one is recorded as the tip of the clone ([`Store::tip`]). A
+    /// missing branch is an error.
     fn fetch(
         &self,
         store: &Store,

@@ -277,7 +277,7 @@ impl Isolation {
         self.pushes >= MAX_PUSHES
     }
 
-    /// Forgets the rejected projects, because the server rejects every push.
+    /// Clears the results. The server rejects every push, so no single project is the cause.
     pub(super) fn withdraw(&mut self) {
         self.rejected.clear();
         self.named.clear();

@@ -46,7 +46,7 @@ use std::thread;
 use commit::Committer;
 use lane::{Lane, LaneProgress};
 use plan::plan_on;
-use propose::{check_before_push, note_pushed_only, propose, show_open};
+use propose::{note_pushed_only, propose, read_pull_requests, show_open};
 use publish_run::Run;
 use report::{CommitHistory, CommitState, report, state_of_plan};
 use scan::{Scanned, scan_all};
@@ -192,7 +192,7 @@ fn land(
             session.fetch_to_push(request)?;
             continue;
         }
-        if is_fetched && check_before_push(request, session, &mut run.for_proposals())? {
+        if is_fetched && read_pull_requests(request, session, &mut run.for_proposals())? {
             continue;
         }
         if run.open_lanes().is_empty() {

@@ -186,7 +186,7 @@ impl Planned {
         self.creates_branch || self.merge.is_some() || self.has_changes()
     }
 
-    /// Whether a guard withholds a project.
+    /// Whether a guard or an obstacle withholds a project.
     pub(super) fn is_any_withheld(&self) -> bool {
         self.decisions
             .values()

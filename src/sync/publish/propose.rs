@@ -32,11 +32,11 @@ const MAX_LAG: Duration = Duration::from_secs(60);
 
 /// Reads the pull requests of the lanes before their commits are pushed. A lane whose pull request a
 /// person has closed with the same contents is done. A branch whose pull request was merged with its
-/// tip, by a squash or a rebase, is made anew if the codex lacks files of its projects. Returns
-/// whether the lanes must be planned again because of that.
+/// tip, by a squash or a rebase, is deleted if the codex lacks files of its projects. Returns whether
+/// lanes must be planned again, because their branch was deleted or has moved.
 ///
-/// If the run only shows the plan, nothing is changed, and an error is only a warning.
-pub(super) fn check_before_push(
+/// A dry run deletes nothing, and an error is only a warning.
+pub(super) fn read_pull_requests(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
@@ -44,13 +44,13 @@ pub(super) fn check_before_push(
     if request.workspace.pull_request.is_none() || run.proposals.is_unreadable {
         return Ok(false);
     }
-    let mut is_any_anew = false;
+    let mut must_plan = false;
     for index in 0..run.lanes.len() {
-        if !is_to_check(session, run, index) {
+        if !must_read(session, run, index) {
             continue;
         }
-        match check_lane(request, session, run, index) {
-            Ok(is_anew) => is_any_anew |= is_anew,
+        match read_lane(request, session, run, index) {
+            Ok(must_plan_lane) => must_plan |= must_plan_lane,
             Err(error) if request.dry_run => {
                 warn_of_unreadable(request, run, &error);
                 break;
@@ -58,12 +58,12 @@ pub(super) fn check_before_push(
             Err(error) => return Err(error),
         }
     }
-    Ok(is_any_anew)
+    Ok(must_plan)
 }
 
 /// Whether the pull requests of a lane are needed before the push: it has something to push, or its
 /// branch has commits that the codex lacks.
-fn is_to_check(session: &RemoteSession, run: &ProposalRun<'_>, index: usize) -> bool {
+fn must_read(session: &RemoteSession, run: &ProposalRun<'_>, index: usize) -> bool {
     let lane = &run.lanes[index];
     let is_done = matches!(lane.progress, LaneProgress::Done(_));
     let has_commits = session.targets[index].tip.is_some() && !is_contained(session, index);
@@ -73,8 +73,8 @@ fn is_to_check(session: &RemoteSession, run: &ProposalRun<'_>, index: usize) -> 
     !is_known && (lane.is_open() || (is_done && has_commits))
 }
 
-/// Reads the pull requests of one lane. Returns whether its branch is made anew.
-fn check_lane(
+/// Reads the pull requests of one lane. Returns whether it must be planned again.
+fn read_lane(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     run: &mut ProposalRun<'_>,
@@ -82,7 +82,7 @@ fn check_lane(
 ) -> Result<bool, SyncError> {
     let found = run.proposals.of_lane(request, session, index)?;
     let newest = found.first();
-    if is_to_make_anew(request, session, run, index, newest)? {
+    if must_recreate(request, session, run, index, newest)? {
         let deletion = match request.dry_run {
             true => {
                 session.start_anew(index);
@@ -122,10 +122,10 @@ fn check_lane(
     Ok(false)
 }
 
-/// Whether the branch of a lane is made anew: a squash or a rebase merged a pull request that the
+/// Whether the branch of a lane must be deleted and created again: a squash or a rebase merged a pull request that the
 /// program opened, with exactly the tip of the branch, there is something to publish, and no other
 /// pull request needs the branch.
-fn is_to_make_anew(
+fn must_recreate(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
     run: &mut ProposalRun<'_>,

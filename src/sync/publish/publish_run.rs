@@ -29,7 +29,7 @@ pub(super) struct Run {
     pub(super) scanned: Scanned,
     pub(super) checked: CheckResults,
     pub(super) lanes: Vec<Lane>,
-    /// The number of pushes that were completed.
+    /// The number of pushes that were sent.
     pub(super) pushes: u32,
     /// The greatest number of branches in one push.
     pub(super) max_refs: usize,

@@ -73,7 +73,8 @@ pub(super) fn pull<'r>(
 }
 
 impl<'r> PullRun<'r> {
-    /// Opens the cache of each project, and that of removed projects. All caches are locked before
+    /// Opens the cache of each project, and a cache that only has files of removed projects, so that
+    /// these files are deleted. All caches are locked before
     /// the clone is used, and in the order of their paths, so that concurrent runs cannot deadlock.
     fn open_caches(
         &self,

@@ -79,7 +79,7 @@ fn names(configuration: &Configuration) -> BTreeSet<&str> {
     names.map(String::as_str).collect()
 }
 
-/// Whether a variable or a flag names projects, so that another run can have others.
+/// Whether a variable or a flag names projects. Then the next run may have other projects.
 pub(super) fn vary(configuration: &Configuration) -> bool {
     let keys: [&[&str]; 3] = [&["project"], &["projects"], &["workspace", "members"]];
     let is_of_run = |layer| matches!(layer, LayerKind::Environment | LayerKind::Flags);

@@ -49,7 +49,7 @@ impl Failure {
         }
     }
 
-    /// A failure of this kind without explanation.
+    /// A failure of this kind without details.
     pub(super) fn of(kind: RemoteErrorKind) -> Self {
         Self::Remote {
             kind,

@@ -80,8 +80,8 @@ impl HttpConnection {
     }
 
     /// Sends a request and reads the head of the response. The server may respond before it has
-    /// read the whole request, with status 401 or 413 for example: then the rest is not sent, and
-    /// the connection cannot be used again (`false`).
+    /// read the whole request, with status 401 or 413 for example: then the rest is not sent. The
+    /// second value says whether the connection can be used again; it is `false` in that case.
     pub(super) fn exchange(
         &mut self,
         head: &str,
