@@ -26,7 +26,7 @@ pub use crate::codex::remote::{Rejection, RejectionKind};
 pub use crate::codex::signing::{SignatureFormat, SigningError};
 pub use crate::codex::source_revision::SourceRevision;
 pub use crate::codex::store::StoreError;
-pub use crate::forge::{ForgeError, ForgeKind, Refusal};
+pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
 pub use crate::plan::{Change, Counts, Op, ProjectPlan, Withheld};
 pub use crate::scan::{Clash, Collision, ScanError, SourceFile};
@@ -92,7 +92,8 @@ pub struct RemoteState {
 pub struct SyncBranch {
     /// The name of the branch.
     pub branch: String,
-    /// The tip before the run; `None` if the branch did not exist.
+    /// The tip before the run, also if the run deleted the branch because it was merged; `None` if
+    /// the branch did not exist.
     pub before: Option<ObjectId>,
     /// The last commit of this run, if it was pushed; otherwise the same as `before`.
     pub after: Option<ObjectId>,

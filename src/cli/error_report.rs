@@ -18,7 +18,7 @@ use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::names::ProjectName;
-use crate::outcome::{ForgeError, ForgeKind, Refusal};
+use crate::outcome::{ForgeError, ForgeKind, ForgeRejection};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
 use crate::plan::Withheld;
@@ -661,17 +661,17 @@ fn forge_kind(error: &ForgeError) -> &'static str {
         ForgeError::Insecure { .. } => "insecure",
         ForgeError::Redirected { .. } => "redirected",
         ForgeError::RateLimited { .. } => "rate-limited",
-        ForgeError::Refused { refusal, .. } => match refusal.status {
+        ForgeError::Rejected { rejection, .. } => match rejection.status {
             401 => "wrong-credentials",
             403 => "forbidden",
             404 => "not-found",
             500.. => "server-failure",
-            _ => "forge-refused",
+            _ => "forge-rejected",
         },
         ForgeError::Unexpected { .. } => "unexpected-response",
         ForgeError::NoSuchName { .. } => "not-found",
         ForgeError::NotShown { .. } => "not-shown",
-        ForgeError::NotOpen { .. } => "not-open",
+        ForgeError::NotOpen { .. } | ForgeError::OtherBranch { .. } => "not-open",
         ForgeError::NoAutoMerge { .. } => "auto-merge",
         ForgeError::Interrupted(_) => "interrupted",
     }
@@ -708,21 +708,22 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
             let delay = humantime::format_duration(Duration::from_secs(delay.as_secs()));
             format!("run again in {delay}")
         }
-        ForgeError::Refused { kind, refusal, .. } => return refusal_hints(*kind, refusal),
+        ForgeError::Rejected { kind, rejection, .. } => return forge_rejection_hints(*kind, rejection),
         ForgeError::Unexpected { .. } => {
             "check `forge.kind` and `forge.api`; the response may also be the login page of a proxy".to_owned()
         }
         ForgeError::NoSuchName { .. }
         | ForgeError::NotShown { .. }
         | ForgeError::NotOpen { .. }
+        | ForgeError::OtherBranch { .. }
         | ForgeError::NoAutoMerge { .. }
         | ForgeError::Interrupted(_) => return Vec::new(),
     };
     vec![hint]
 }
 
-/// The hints for a request that a forge refused, by status: mostly the permissions to grant.
-fn refusal_hints(kind: Option<ForgeKind>, refusal: &Refusal) -> Vec<String> {
+/// The hints for a request that a forge rejected, by status: mostly the permissions to grant.
+fn forge_rejection_hints(kind: Option<ForgeKind>, rejection: &ForgeRejection) -> Vec<String> {
     let permissions = match kind {
         Some(ForgeKind::GitHub) => {
             "a fine-grained token or an App needs the repository permissions Contents and Pull requests (both read and write); a classic token needs the scope `repo`"
@@ -735,11 +736,11 @@ fn refusal_hints(kind: Option<ForgeKind>, refusal: &Refusal) -> Vec<String> {
         }
         None => "check the permissions of the token",
     };
-    let hint = match refusal.status {
+    let hint = match rejection.status {
         401 => {
             "check that the token of the API (`forge.token`, else that of the remote) is correct and not expired"
         }
-        403 if refusal.mentions("GitHub Actions is not permitted") => {
+        403 if rejection.mentions("GitHub Actions is not permitted") => {
             "allow GitHub Actions to create pull requests in the settings of the organization and of the repository, or use the token of an App"
         }
         403 => permissions,
@@ -749,10 +750,10 @@ fn refusal_hints(kind: Option<ForgeKind>, refusal: &Refusal) -> Vec<String> {
         500.. => "run again later",
         _ => return Vec::new(),
     };
-    let needed = refusal
+    let needed = rejection
         .needed
         .as_ref()
-        .filter(|_| refusal.status == 403)
+        .filter(|_| rejection.status == 403)
         .map(|needed| format!("the server names the permissions that the request needs: {needed}"));
     [hint.to_owned()].into_iter().chain(needed).collect()
 }
@@ -763,10 +764,13 @@ fn forge_details(error: &ForgeError) -> Vec<String> {
         ForgeError::Connection(error) => remote_details(error),
         ForgeError::NoToken { tried, .. } => tried.clone(),
         ForgeError::Redirected { to, .. } => vec![format!("it leads to {to}")],
-        ForgeError::Refused { refusal, .. } => {
-            let granted = refusal.granted.as_ref().filter(|_| refusal.status == 403);
+        ForgeError::Rejected { rejection, .. } => {
+            let granted = rejection
+                .granted
+                .as_ref()
+                .filter(|_| rejection.status == 403);
             let granted = granted.map(|scopes| format!("the token has the scopes {scopes}"));
-            marked(&refusal.messages).chain(granted).collect()
+            marked(&rejection.messages).chain(granted).collect()
         }
         _ => Vec::new(),
     }

@@ -12,8 +12,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::{ForgeError, Refusal};
+use super::error::{ForgeError, ForgeRejection};
 use super::place::{ForgeKind, ForgePlace};
+use super::pull_request::PullRequest;
 use crate::codex::remote::error::RemoteError;
 use crate::codex::remote::http_client::{HttpClient, HttpRequest, HttpResponse, retry_after};
 use crate::environment::Environment;
@@ -239,8 +240,8 @@ impl Api {
     pub(super) fn has_document(&mut self, target: &str) -> Result<bool, ForgeError> {
         match self.get("respond", target) {
             Ok(_) => Ok(true),
-            Err(ForgeError::Refused { refusal, .. }) => {
-                Ok(refusal.status == 401 && !refusal.messages.is_empty())
+            Err(ForgeError::Rejected { rejection, .. }) => {
+                Ok(rejection.status == 401 && !rejection.messages.is_empty())
             }
             Err(ForgeError::Unexpected { .. } | ForgeError::Redirected { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -251,6 +252,37 @@ impl Api {
     pub(super) fn parsed<T: DeserializeOwned>(&self, body: Value) -> Result<T, ForgeError> {
         serde_json::from_value(body)
             .map_err(|error| self.unexpected(self.shown(&error.to_string())))
+    }
+
+    /// Reads a response as a pull request. Its address is printed, so it must be one.
+    pub(super) fn pull_request<P: DeserializeOwned + Into<PullRequest>>(
+        &self,
+        body: Value,
+    ) -> Result<PullRequest, ForgeError> {
+        self.with_address(self.parsed::<P>(body)?.into())
+    }
+
+    /// Reads a response as a list of pull requests.
+    pub(super) fn pull_requests<P: DeserializeOwned + Into<PullRequest>>(
+        &self,
+        body: Value,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
+        let pulls: Vec<P> = self.parsed(body)?;
+        let pulls = pulls.into_iter().map(Into::into);
+        pulls.map(|pull| self.with_address(pull)).collect()
+    }
+
+    /// A pull request whose address contains no token and can be a link.
+    fn with_address(&self, pull_request: PullRequest) -> Result<PullRequest, ForgeError> {
+        let url = self.client.redacted(&pull_request.url);
+        if !is_web_address(&url) {
+            let detail = format!("`{}` is not the address of a page", self.shown(&url));
+            return Err(self.unexpected(detail));
+        }
+        Ok(PullRequest {
+            url,
+            ..pull_request
+        })
     }
 
     pub(super) fn unexpected(&self, detail: impl Into<String>) -> ForgeError {
@@ -325,7 +357,7 @@ impl Api {
                 self.interrupt.wait(delay)?;
                 continue;
             }
-            return Err(self.refused(action, &response, messages));
+            return Err(self.rejected(action, &response, messages));
         }
     }
 
@@ -366,7 +398,7 @@ impl Api {
         })
     }
 
-    fn refused(
+    fn rejected(
         &self,
         action: &'static str,
         response: &HttpResponse,
@@ -376,11 +408,11 @@ impl Api {
             let value = response.header(name).filter(|value| !value.is_empty());
             value.map(|value| self.shown(value))
         };
-        ForgeError::Refused {
+        ForgeError::Rejected {
             place: self.place.clone(),
             kind: Some(self.kind),
             action,
-            refusal: Box::new(Refusal {
+            rejection: Box::new(ForgeRejection {
                 status: response.status,
                 messages,
                 needed: header("x-accepted-github-permissions"),
@@ -418,7 +450,7 @@ impl Api {
     }
 }
 
-/// The messages in the JSON document of a refusal. GitHub has `message` and `errors`, GitLab has a
+/// The messages in the JSON document of a rejection. GitHub has `message` and `errors`, GitLab has a
 /// text, a list or a map in `message`, or `error` and `error_description`, Gitea has `message`.
 fn messages_in(body: &Value) -> Vec<String> {
     fn texts(value: &Value, found: &mut Vec<String>) {
@@ -495,6 +527,15 @@ fn rate_limit<'h>(
         });
     let growing = UNSTATED_DELAY * 2u32.saturating_pow(before);
     Some(stated.or(until_reset).unwrap_or(growing))
+}
+
+/// Whether a text is a URL of a page without any character that has a meaning in Markdown or HTML.
+fn is_web_address(text: &str) -> bool {
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let is_plain = |c: char| c.is_ascii_graphic() && !"<>\"'`()[]{}|\\^".contains(c);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(is_plain))
 }
 
 /// Whether the host is that of the API of a service of GitHub, rather than of a server of its own.
@@ -590,6 +631,25 @@ mod tests {
         ] {
             let found = delay(status, headers, message, before);
             assert_eq!(found, expected, "{status} {headers:?} {message}");
+        }
+    }
+
+    #[test]
+    fn address_has_no_other_meaning() {
+        assert!(is_web_address(
+            "https://h:8443/acme/codex/-/merge_requests/1?a=b#c"
+        ));
+        for text in [
+            "",
+            "https://",
+            "javascript:alert(1)",
+            "/acme/codex/pulls/1",
+            "https://h/](https://evil",
+            "https://h/<script>",
+            "https://h/ x",
+            "https://h/\u{1b}[2J",
+        ] {
+            assert!(!is_web_address(text), "{text}");
         }
     }
 

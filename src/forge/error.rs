@@ -65,9 +65,9 @@ pub enum ForgeError {
         /// How long the server asks to wait.
         delay: Duration,
     },
-    /// The server refused the request.
-    #[error("{place} did not {action}: status {}", refusal.status)]
-    Refused {
+    /// The server rejected the request.
+    #[error("{place} did not {action}: status {}", rejection.status)]
+    Rejected {
         /// The host of the API.
         place: String,
         /// The kind of forge; `None` if it was not known yet.
@@ -75,7 +75,7 @@ pub enum ForgeError {
         /// The purpose of the request, as in `open the pull request`.
         action: &'static str,
         /// The response.
-        refusal: Box<Refusal>,
+        rejection: Box<ForgeRejection>,
     },
     /// The response is not what the API documents.
     #[error("the API of `{place}` sent an unexpected response: {detail}")]
@@ -109,6 +109,20 @@ pub enum ForgeError {
         /// The address of the pull request.
         url: String,
     },
+    /// The pull request is from another branch, or a person has changed the branch that it is to be
+    /// merged into.
+    #[error(
+        "{} is not a pull request from `{}` to `{}`",
+        escaped(url.as_bytes()), escaped(branch.as_bytes()), escaped(base.as_bytes())
+    )]
+    OtherBranch {
+        /// The address of the pull request.
+        url: String,
+        /// The sync branch.
+        branch: String,
+        /// The branch of the codex.
+        base: String,
+    },
     /// Auto-merge cannot be enabled, or would merge without any check.
     #[error("auto-merge was not enabled: {reason}")]
     NoAutoMerge {
@@ -120,10 +134,10 @@ pub enum ForgeError {
     Interrupted(#[from] Interrupted),
 }
 
-/// The response of a server that refused a request.
+/// The response of a server that rejected a request.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct ForgeRejection {
     /// The HTTP status.
     pub status: u16,
     /// The server's messages, one string per line.
@@ -134,7 +148,7 @@ pub struct Refusal {
     pub granted: Option<String>,
 }
 
-impl Refusal {
+impl ForgeRejection {
     /// Whether one of the messages contains `text`, in any case.
     pub fn mentions(&self, text: &str) -> bool {
         let text = text.to_lowercase();
@@ -145,10 +159,10 @@ impl Refusal {
 }
 
 impl ForgeError {
-    /// The response, if the server refused the request.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    /// The response, if the server rejected the request.
+    pub fn rejection(&self) -> Option<&ForgeRejection> {
         match self {
-            Self::Refused { refusal, .. } => Some(refusal),
+            Self::Rejected { rejection, .. } => Some(rejection),
             _ => None,
         }
     }

@@ -10,8 +10,8 @@ use super::api::{Api, ListPage};
 use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
-    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts,
+    Forge, MergeMethod, NewPullRequest, NewlyOpened, Opened, PullRequest, PullRequestState, Rights,
+    TextLimits, changed_texts,
 };
 use super::reviewers::request_reviews;
 use crate::object::ObjectId;
@@ -34,7 +34,7 @@ pub(super) struct Gitea {
 struct PullList {
     /// The value of the parameter `state`.
     state: &'static str,
-    pulls: Vec<GiteaPull>,
+    pulls: Vec<PullRequest>,
     /// The number of the next page; `None` after the last one.
     next: Option<u32>,
 }
@@ -51,7 +51,7 @@ impl PullList {
     /// The pull requests from `branch` to `base` on the pages so far, the newest first.
     fn of(&self, branch: &str, base: &str) -> Vec<PullRequest> {
         let pulls = self.pulls.iter().filter(|pull| pull.is_of(branch, base));
-        let mut found: Vec<_> = pulls.cloned().map(PullRequest::from).collect();
+        let mut found: Vec<_> = pulls.cloned().collect();
         found.sort_by_key(|pull| std::cmp::Reverse(pull.number));
         found
     }
@@ -77,7 +77,7 @@ struct GiteaPermissions {
     push: bool,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct GiteaPull {
     number: u64,
     html_url: String,
@@ -93,7 +93,7 @@ struct GiteaPull {
     base: GiteaPullBranch,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct GiteaPullBranch {
     /// The name of the branch, also after it was deleted.
     label: String,
@@ -124,6 +124,7 @@ impl From<GiteaPull> for PullRequest {
             _ if pull.merged => PullRequestState::Merged,
             _ => PullRequestState::Closed,
         };
+        let is_own = pull.head.repo_id == pull.base.repo_id;
         Self {
             number: pull.number,
             url: pull.html_url,
@@ -131,20 +132,12 @@ impl From<GiteaPull> for PullRequest {
             head: ObjectId::from_hex(&pull.head.sha),
             title: pull.title,
             body: pull.body.unwrap_or_default(),
+            branch: Some(pull.head.label).filter(|_| is_own),
             base: pull.base.label,
             created: pull.created_at,
             is_draft: pull.draft,
             graphql_id: String::new(),
         }
-    }
-}
-
-impl GiteaPull {
-    /// Whether it is from `branch` to `base` of the same repository.
-    fn is_of(&self, branch: &str, base: &str) -> bool {
-        self.head.label == branch
-            && self.base.label == base
-            && self.head.repo_id == self.base.repo_id
     }
 }
 
@@ -164,7 +157,34 @@ impl Gitea {
     }
 
     fn pull_request(&self, body: Value) -> Result<PullRequest, ForgeError> {
-        self.api.parsed::<GiteaPull>(body).map(PullRequest::from)
+        self.api.pull_request::<GiteaPull>(body)
+    }
+
+    /// The pull requests from `branch` to `base` in a list, which is read as far as necessary.
+    fn find_in(
+        &mut self,
+        list: &mut PullList,
+        branch: &str,
+        base: &str,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
+        loop {
+            let found = list.of(branch, base);
+            match list.next {
+                Some(number) if found.is_empty() => self.read_page(list, number)?,
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Reads the next page of a list of pull requests.
+    fn read_page(&mut self, list: &mut PullList, number: u32) -> Result<(), ForgeError> {
+        let target = self.target(&format!("/pulls?state={}&limit={PAGE}", list.state));
+        let page: ListPage<Value> = self.api.page("list the pull requests", &target, number)?;
+        let entries = Value::from(page.entries);
+        let pulls = self.api.pull_requests::<GiteaPull>(entries)?;
+        list.pulls.extend(pulls);
+        list.next = page.has_next.then_some(number + 1);
+        Ok(())
     }
 
     /// The labels of the repository and of the organization, if the owner is one.
@@ -184,7 +204,7 @@ impl Gitea {
         match self.api.pages("list the labels", &target) {
             Ok(more) => labels.extend(more),
             // The owner is a user, or the token has no right to read the organization.
-            Err(error) if error.refusal().is_some_and(|one| one.status < 500) => {}
+            Err(error) if error.rejection().is_some_and(|one| one.status < 500) => {}
             Err(error) => return Err(error),
         }
         Ok(labels)
@@ -235,32 +255,24 @@ impl Forge for Gitea {
 
     /// The document of a branch's pull request has no defined order: the lists are read instead.
     fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        for index in 0..self.lists.len() {
-            let state = self.lists[index].state;
-            let target = self.target(&format!("/pulls?state={state}&limit={PAGE}"));
-            loop {
-                let list = &mut self.lists[index];
-                let found = list.of(branch, base);
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-                let Some(number) = list.next else {
-                    break;
-                };
-                let page: ListPage<GiteaPull> =
-                    self.api.page("list the pull requests", &target, number)?;
-                list.pulls.extend(page.entries);
-                list.next = page.has_next.then_some(number + 1);
+        let mut lists = std::mem::replace(&mut self.lists, new_lists());
+        let mut found = Ok(Vec::new());
+        for list in &mut lists {
+            found = self.find_in(list, branch, base);
+            if found.as_ref().map_or(true, |found| !found.is_empty()) {
+                break;
             }
         }
-        Ok(Vec::new())
+        self.lists = lists;
+        found
     }
 
     fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
-        let target = self.target(&format!("/pulls?state=open&limit={PAGE}"));
-        let is_of = |pull: &GiteaPull| pull.head.label == branch;
-        let pulls: Vec<GiteaPull> = self.api.pages("list the pull requests", &target)?;
-        Ok(pulls.iter().any(is_of))
+        let [mut open, _] = new_lists();
+        while let Some(number) = open.next {
+            self.read_page(&mut open, number)?;
+        }
+        Ok(open.pulls.iter().any(|pull| pull.is_open_from(branch)))
     }
 
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
@@ -282,9 +294,12 @@ impl Forge for Gitea {
             .api
             .write("POST", "open the pull request", &target, &body)
         {
-            Ok(answer) => self.pull_request(answer.body).map(Opened::New),
+            Ok(answer) => Ok(Opened::New(NewlyOpened {
+                pull_request: self.pull_request(answer.body)?,
+                missing: None,
+            })),
             // The lists were read before that pull request was opened.
-            Err(error) if error.refusal().is_some_and(|one| one.status == 409) => {
+            Err(error) if error.rejection().is_some_and(|one| one.status == 409) => {
                 self.lists = new_lists();
                 Ok(Opened::Exists)
             }
@@ -357,7 +372,7 @@ impl Forge for Gitea {
                     });
                 }
                 Ok(_) => return Ok(()),
-                Err(error) => match error.refusal().map(|refusal| refusal.status) {
+                Err(error) => match error.rejection().map(|rejection| rejection.status) {
                     // It is scheduled already.
                     Some(409) => return Ok(()),
                     // For some seconds after a push, the server checks the branch.

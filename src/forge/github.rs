@@ -7,8 +7,8 @@ use super::api::Api;
 use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
-    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts, open_or_closed,
+    Forge, MergeMethod, NewPullRequest, NewlyOpened, Opened, PullRequest, PullRequestState, Rights,
+    TextLimits, changed_texts, open_or_closed,
 };
 use super::reviewers::request_reviews;
 use crate::object::ObjectId;
@@ -78,6 +78,8 @@ impl From<GitHubPull> for PullRequest {
             (_, Some(_)) => PullRequestState::Merged,
             (_, None) => PullRequestState::Closed,
         };
+        let names = |one: &GitHubPullBranch| one.repo.as_ref().map(|repo| repo.full_name.clone());
+        let is_own = names(&pull.head).is_some() && names(&pull.head) == names(&pull.base);
         Self {
             number: pull.number,
             url: pull.html_url,
@@ -85,6 +87,7 @@ impl From<GitHubPull> for PullRequest {
             head: ObjectId::from_hex(&pull.head.sha),
             title: pull.title,
             body: pull.body.unwrap_or_default(),
+            branch: Some(pull.head.name).filter(|_| is_own),
             base: pull.base.name,
             created: pull.created_at,
             is_draft: pull.draft,
@@ -104,7 +107,26 @@ impl GitHub {
     }
 
     fn pull_request(&self, body: Value) -> Result<PullRequest, ForgeError> {
-        self.api.parsed::<GitHubPull>(body).map(PullRequest::from)
+        self.api.pull_request::<GitHubPull>(body)
+    }
+
+    /// The pull requests from `branch`, the newest first: all to `base`, or the open ones to
+    /// whatever branch.
+    fn list(&mut self, branch: &str, base: Option<&str>) -> Result<Vec<PullRequest>, ForgeError> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        // Without the owner, GitHub ignores the filter.
+        let head = percent_encoded(format!("{owner}:{branch}").as_bytes(), b"-._~");
+        let filter = match base {
+            Some(base) => format!(
+                "state=all&base={}",
+                percent_encoded(base.as_bytes(), b"-._~")
+            ),
+            None => "state=open".to_owned(),
+        };
+        let order = "sort=created&direction=desc&per_page=100";
+        let target = self.target(&format!("/pulls?{filter}&head={head}&{order}"));
+        let answer = self.api.get("list the pull requests", &target)?;
+        self.api.pull_requests::<GitHubPull>(answer.body)
     }
 
     fn post_pull(
@@ -157,32 +179,14 @@ impl Forge for GitHub {
     }
 
     fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        let owner = self.repository.split('/').next().unwrap_or_default();
-        // Without the owner, GitHub ignores the filter.
-        let head = percent_encoded(format!("{owner}:{branch}").as_bytes(), b"-._~");
-        let encoded_base = percent_encoded(base.as_bytes(), b"-._~");
-        let target = self.target(&format!(
-            "/pulls?state=all&head={head}&base={encoded_base}&sort=created&direction=desc&per_page=100"
-        ));
-        let is_of = |pull: &GitHubPull| {
-            let repository = pull.head.repo.as_ref();
-            let is_own =
-                repository.is_some_and(|one| one.full_name.eq_ignore_ascii_case(&self.repository));
-            is_own && pull.head.name == branch && pull.base.name == base
-        };
-        let answer = self.api.get("list the pull requests", &target)?;
-        let mut pulls: Vec<GitHubPull> = self.api.parsed(answer.body)?;
-        pulls.retain(is_of);
-        Ok(open_or_closed(pulls.into_iter().map(PullRequest::from)))
+        let mut found = self.list(branch, Some(base))?;
+        found.retain(|pull| pull.is_of(branch, base));
+        Ok(open_or_closed(found))
     }
 
     fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
-        let owner = self.repository.split('/').next().unwrap_or_default();
-        let head = percent_encoded(format!("{owner}:{branch}").as_bytes(), b"-._~");
-        let target = self.target(&format!("/pulls?state=open&head={head}&per_page=100"));
-        let answer = self.api.get("list the pull requests", &target)?;
-        let pulls: Vec<GitHubPull> = self.api.parsed(answer.body)?;
-        Ok(pulls.iter().any(|pull| pull.head.name == branch))
+        let found = self.list(branch, None)?;
+        Ok(found.iter().any(|pull| pull.is_open_from(branch)))
     }
 
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
@@ -194,19 +198,27 @@ impl Forge for GitHub {
     fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError> {
         let mut result = self.post_pull(new, new.is_draft);
         let is_without_drafts = |error: &ForgeError| {
-            let refusal = error.refusal();
-            refusal.is_some_and(|refusal| refusal.mentions("draft pull requests are not supported"))
+            let rejection = error.rejection();
+            rejection.is_some_and(|rejection| {
+                rejection.mentions("draft pull requests are not supported")
+            })
         };
         if result.as_ref().is_err_and(is_without_drafts) {
             result = self.post_pull(new, false);
         }
         match result {
-            Ok(pull_request) => Ok(Opened::New(pull_request)),
-            Err(error) => match error.refusal().filter(|refusal| refusal.status == 422) {
-                Some(refusal) if refusal.mentions("already exists") => Ok(Opened::Exists),
-                Some(refusal)
-                    if refusal.mentions("head sha can't be blank")
-                        || refusal.mentions("no commits between") =>
+            Ok(pull_request) => Ok(Opened::New(NewlyOpened {
+                pull_request,
+                missing: None,
+            })),
+            Err(error) => match error
+                .rejection()
+                .filter(|rejection| rejection.status == 422)
+            {
+                Some(rejection) if rejection.mentions("already exists") => Ok(Opened::Exists),
+                Some(rejection)
+                    if rejection.mentions("head sha can't be blank")
+                        || rejection.mentions("no commits between") =>
                 {
                     Ok(Opened::NotVisible(error))
                 }

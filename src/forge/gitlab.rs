@@ -7,8 +7,8 @@ use super::api::Api;
 use super::error::ForgeError;
 use super::place::ForgeKind;
 use super::pull_request::{
-    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, Rights, TextLimits,
-    changed_texts, open_or_closed,
+    Forge, MergeMethod, NewPullRequest, NewlyOpened, Opened, PullRequest, PullRequestState, Rights,
+    TextLimits, changed_texts, open_or_closed,
 };
 use super::reviewers::teams_and_users;
 use crate::object::ObjectId;
@@ -98,6 +98,7 @@ impl From<MergeRequest> for PullRequest {
             "merged" => PullRequestState::Merged,
             _ => PullRequestState::Closed,
         };
+        let is_own = request.source_project_id == request.target_project_id;
         Self {
             number: request.iid,
             url: request.web_url,
@@ -105,6 +106,7 @@ impl From<MergeRequest> for PullRequest {
             head: request.sha.as_deref().and_then(ObjectId::from_hex),
             title: request.title,
             body: request.description.unwrap_or_default(),
+            branch: Some(request.source_branch).filter(|_| is_own),
             base: request.target_branch,
             created: request.created_at,
             is_draft: request.draft,
@@ -128,10 +130,10 @@ impl GitLab {
         format!("/projects/{id}{rest}")
     }
 
-    fn merge_request(&mut self, number: u64) -> Result<MergeRequest, ForgeError> {
+    /// The document of a merge request.
+    fn document(&mut self, number: u64) -> Result<Value, ForgeError> {
         let target = self.target(&format!("/merge_requests/{number}"));
-        let answer = self.api.get("show the merge request", &target)?;
-        self.api.parsed(answer.body)
+        Ok(self.api.get("show the merge request", &target)?.body)
     }
 
     fn project(&mut self) -> Result<GitLabProject, ForgeError> {
@@ -147,6 +149,62 @@ impl GitLab {
     ) -> Result<Value, ForgeError> {
         let target = self.target(&format!("/merge_requests/{number}"));
         Ok(self.api.write("PUT", action, &target, body)?.body)
+    }
+
+    /// The merge requests from `branch`, the newest first: all to `base`, or the open ones to
+    /// whatever branch.
+    fn list(&mut self, branch: &str, base: Option<&str>) -> Result<Vec<PullRequest>, ForgeError> {
+        let source = percent_encoded(branch.as_bytes(), b"-._~");
+        let filter = match base {
+            Some(base) => {
+                let base = percent_encoded(base.as_bytes(), b"-._~");
+                format!("state=all&target_branch={base}")
+            }
+            None => "state=opened".to_owned(),
+        };
+        let order = "order_by=created_at&sort=desc&per_page=100";
+        let target = format!("/merge_requests?{filter}&source_branch={source}&{order}");
+        let answer = self
+            .api
+            .get("list the merge requests", &self.target(&target))?;
+        self.api.pull_requests::<MergeRequest>(answer.body)
+    }
+
+    /// The labels that GitLab can have, and an error for one of the others.
+    fn valid_labels(&self, labels: &[String]) -> (Vec<String>, Option<ForgeError>) {
+        // Labels are separated by commas.
+        let (invalid, labels): (Vec<_>, Vec<_>) = labels
+            .iter()
+            .cloned()
+            .partition(|label| label.contains(',') || label.chars().count() > MAX_LABEL);
+        let invalid = invalid.first();
+        let error = invalid.map(|label| self.api.no_such_name("label", label));
+        (labels, error)
+    }
+
+    /// The ids of the reviewers, and an error for one of those that cannot review.
+    fn reviewer_ids(&mut self, reviewers: &[String]) -> (Vec<u64>, Option<ForgeError>) {
+        let (teams, users) = teams_and_users(reviewers);
+        let mut ids = Vec::new();
+        // A group cannot review a merge request.
+        let mut error = teams
+            .first()
+            .map(|team| self.api.no_such_name("reviewer", team));
+        for user in users {
+            match self.user_id(user) {
+                Ok(id) => ids.push(id),
+                Err(other) => error = error.or(Some(other)),
+            }
+        }
+        (ids, error)
+    }
+
+    fn post(&mut self, body: &Value) -> Result<PullRequest, ForgeError> {
+        let target = self.target("/merge_requests");
+        let answer = self
+            .api
+            .write("POST", "open the merge request", &target, body)?;
+        self.api.pull_request::<MergeRequest>(answer.body)
     }
 
     fn user_id(&mut self, name: &str) -> Result<u64, ForgeError> {
@@ -168,7 +226,9 @@ impl GitLab {
         }
         let mut attempt = 0;
         loop {
-            let pipeline = self.merge_request(number)?.head_pipeline;
+            let body = self.document(number)?;
+            let request: MergeRequest = self.api.parsed(body)?;
+            let pipeline = request.head_pipeline;
             if let Some(pipeline) = pipeline.filter(|one| one.sha == head.to_string()) {
                 return Ok(RUNNING.contains(&pipeline.status.as_str()));
             }
@@ -179,6 +239,20 @@ impl GitLab {
             attempt += 1;
         }
     }
+}
+
+/// Whether GitLab rejected a request because of its values, which may be a label or a reviewer.
+fn is_about_values(error: &ForgeError) -> bool {
+    let is_status = |status| matches!(status, 400 | 403 | 404 | 422);
+    let rejection = error.rejection();
+    rejection.is_some_and(|rejection| is_status(rejection.status)) && !is_invisible(error)
+}
+
+/// Whether GitLab does not know the branch of a new merge request yet.
+fn is_invisible(error: &ForgeError) -> bool {
+    error.rejection().is_some_and(|rejection| {
+        rejection.status == 400 && rejection.mentions("source_branch: does not exist")
+    })
 }
 
 impl Forge for GitLab {
@@ -214,61 +288,54 @@ impl Forge for GitLab {
     }
 
     fn find(&mut self, branch: &str, base: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        let source = percent_encoded(branch.as_bytes(), b"-._~");
-        let encoded_base = percent_encoded(base.as_bytes(), b"-._~");
-        let target = self.target(&format!(
-            "/merge_requests?source_branch={source}&target_branch={encoded_base}&state=all&order_by=created_at&sort=desc&per_page=100"
-        ));
-        let answer = self.api.get("list the merge requests", &target)?;
-        let mut requests: Vec<MergeRequest> = self.api.parsed(answer.body)?;
-        requests.retain(|request| {
-            request.source_branch == branch
-                && request.target_branch == base
-                && request.source_project_id == request.target_project_id
-        });
-        Ok(open_or_closed(requests.into_iter().map(PullRequest::from)))
+        let mut found = self.list(branch, Some(base))?;
+        found.retain(|request| request.is_of(branch, base));
+        Ok(open_or_closed(found))
     }
 
     fn has_open(&mut self, branch: &str) -> Result<bool, ForgeError> {
-        let source = percent_encoded(branch.as_bytes(), b"-._~");
-        let target = self.target(&format!(
-            "/merge_requests?source_branch={source}&state=opened&per_page=100"
-        ));
-        let answer = self.api.get("list the merge requests", &target)?;
-        let requests: Vec<MergeRequest> = self.api.parsed(answer.body)?;
-        let mut branches = requests.iter().map(|request| &request.source_branch);
-        Ok(branches.any(|source| source == branch))
+        let found = self.list(branch, None)?;
+        Ok(found.iter().any(|request| request.is_open_from(branch)))
     }
 
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError> {
-        self.merge_request(number).map(PullRequest::from)
+        let body = self.document(number)?;
+        self.api.pull_request::<MergeRequest>(body)
     }
 
     fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError> {
         let prefix = if new.is_draft { "Draft: " } else { "" };
-        let body = json!({
+        let plain = json!({
             "title": format!("{prefix}{}", new.title),
             "source_branch": new.branch,
             "target_branch": new.base,
             "description": new.body,
         });
-        let target = self.target("/merge_requests");
-        match self
-            .api
-            .write("POST", "open the merge request", &target, &body)
-        {
-            Ok(answer) => {
-                let request: MergeRequest = self.api.parsed(answer.body)?;
-                Ok(Opened::New(request.into()))
-            }
-            Err(error) => match error.refusal() {
-                Some(refusal) if refusal.status == 409 => Ok(Opened::Exists),
-                Some(refusal)
-                    if refusal.status == 400
-                        && refusal.mentions("source_branch: does not exist") =>
-                {
-                    Ok(Opened::NotVisible(error))
-                }
+        let (labels, invalid) = self.valid_labels(new.labels);
+        let (reviewers, unknown) = self.reviewer_ids(new.reviewers);
+        let mut complete = plain.clone();
+        if !labels.is_empty() {
+            complete["labels"] = json!(labels.join(","));
+        }
+        if !reviewers.is_empty() {
+            complete["reviewer_ids"] = json!(reviewers);
+        }
+
+        let mut missing = Some(invalid.into_iter().chain(unknown).collect());
+        let mut result = self.post(&complete);
+        if complete != plain && result.as_ref().is_err_and(is_about_values) {
+            // One label or reviewer that is not possible makes the whole request fail.
+            missing = None;
+            result = self.post(&plain);
+        }
+        match result {
+            Ok(pull_request) => Ok(Opened::New(NewlyOpened {
+                pull_request,
+                missing,
+            })),
+            Err(error) if is_invisible(&error) => Ok(Opened::NotVisible(error)),
+            Err(error) => match error.rejection() {
+                Some(rejection) if rejection.status == 409 => Ok(Opened::Exists),
                 _ => Err(error),
             },
         }
@@ -282,39 +349,20 @@ impl Forge for GitLab {
     ) -> Result<PullRequest, ForgeError> {
         let changes = changed_texts(current, title, ("description", body));
         let answer = self.put("update the merge request", current.number, &changes)?;
-        let request: MergeRequest = self.api.parsed(answer)?;
-        Ok(request.into())
+        self.api.pull_request::<MergeRequest>(answer)
     }
 
     fn add_labels(&mut self, number: u64, labels: &[String]) -> Result<(), ForgeError> {
-        // Labels are separated by commas.
-        let (invalid, labels): (Vec<_>, Vec<_>) = labels
-            .iter()
-            .partition(|label| label.contains(',') || label.chars().count() > MAX_LABEL);
-        let labels: Vec<_> = labels.iter().map(|label| label.as_str()).collect();
+        let (labels, invalid) = self.valid_labels(labels);
         if !labels.is_empty() {
             let body = json!({ "add_labels": labels.join(",") });
             self.put("add the labels", number, &body)?;
         }
-        invalid
-            .first()
-            .map_or(Ok(()), |label| Err(self.api.no_such_name("label", label)))
+        invalid.map_or(Ok(()), Err)
     }
 
     fn request_reviews(&mut self, number: u64, reviewers: &[String]) -> Result<(), ForgeError> {
-        let (teams, users) = teams_and_users(reviewers);
-        let mut ids = Vec::new();
-        // A group cannot review a merge request.
-        let mut unknown = teams
-            .first()
-            .map(|team| self.api.no_such_name("reviewer", team));
-        for user in users {
-            match self.user_id(user) {
-                Ok(id) => ids.push(id),
-                Err(error @ ForgeError::NoSuchName { .. }) => unknown = unknown.or(Some(error)),
-                Err(error) => return Err(error),
-            }
-        }
+        let (ids, unknown) = self.reviewer_ids(reviewers);
         if !ids.is_empty() {
             let body = json!({ "reviewer_ids": ids });
             self.put("request the reviews", number, &body)?;
@@ -348,7 +396,7 @@ impl Forge for GitLab {
             match self.api.write("PUT", "enable auto-merge", &target, &body) {
                 Ok(_) => return Ok(()),
                 // GitLab still checks whether the branch can be merged.
-                Err(error) if error.refusal().is_some_and(|one| one.status == 405) => {
+                Err(error) if error.rejection().is_some_and(|one| one.status == 405) => {
                     if !self.api.wait_for_server(attempt)? {
                         return Err(error);
                     }

@@ -26,7 +26,7 @@ use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::workspace::Workspace;
 use api::{Api, TokenHeader};
-pub use error::{ForgeError, Refusal};
+pub use error::{ForgeError, ForgeRejection};
 use gitea::Gitea;
 use github::GitHub;
 use gitlab::GitLab;

@@ -37,6 +37,9 @@ pub(crate) struct PullRequest {
     pub head: Option<ObjectId>,
     pub title: String,
     pub body: String,
+    /// The name of its branch, also after that was deleted; `None` if it is a branch of another
+    /// repository.
+    pub(super) branch: Option<String>,
     /// The name of the branch that it is to be merged into.
     pub(super) base: String,
     /// The time of its creation, in RFC 3339 format.
@@ -44,6 +47,19 @@ pub(crate) struct PullRequest {
     pub is_draft: bool,
     /// Its id in GitHub's GraphQL API.
     pub(super) graphql_id: String,
+}
+
+impl PullRequest {
+    /// Whether it is from `branch` to `base`. The filters of the APIs are not reliable, and people
+    /// change the base of a pull request.
+    pub(crate) fn is_of(&self, branch: &str, base: &str) -> bool {
+        self.branch.as_deref() == Some(branch) && self.base == base
+    }
+
+    /// Whether it is open and from `branch`, to whatever branch.
+    pub(super) fn is_open_from(&self, branch: &str) -> bool {
+        self.state == PullRequestState::Open && self.branch.as_deref() == Some(branch)
+    }
 }
 
 /// A pull request to open.
@@ -54,12 +70,23 @@ pub(crate) struct NewPullRequest<'n> {
     pub title: &'n str,
     pub body: &'n str,
     pub is_draft: bool,
+    pub labels: &'n [String],
+    pub reviewers: &'n [String],
+}
+
+/// A pull request that was opened.
+#[derive(Debug)]
+pub(crate) struct NewlyOpened {
+    pub pull_request: PullRequest,
+    /// The labels and reviewers that are missing, each with the reason, if the forge takes them in
+    /// the request that opens the pull request; `None` if they are to be added afterwards.
+    pub missing: Option<Vec<ForgeError>>,
 }
 
 /// The result of opening a pull request.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    New(PullRequest),
+    New(NewlyOpened),
     /// The branch has an open pull request already.
     Exists,
     /// The API does not know the branch or its commits yet. The error says so.
@@ -120,7 +147,7 @@ pub(crate) trait Forge {
     /// Reads a pull request again.
     fn read(&mut self, number: u64) -> Result<PullRequest, ForgeError>;
 
-    /// Opens a pull request.
+    /// Opens a pull request. Labels and reviewers that are not possible do not prevent it.
     fn create(&mut self, new: &NewPullRequest<'_>) -> Result<Opened, ForgeError>;
 
     /// Changes those texts of a pull request that differ from the current ones. At least one must
@@ -163,12 +190,10 @@ pub(super) fn changed_texts(current: &PullRequest, title: &str, body: (&str, &st
 }
 
 /// The open ones among pull requests of one branch or, if there are none, all of them.
-pub(super) fn open_or_closed(all: impl Iterator<Item = PullRequest>) -> Vec<PullRequest> {
-    let all: Vec<_> = all.collect();
+pub(super) fn open_or_closed(mut all: Vec<PullRequest>) -> Vec<PullRequest> {
     let is_open = |one: &PullRequest| one.state == PullRequestState::Open;
     if all.iter().any(is_open) {
-        all.into_iter().filter(is_open).collect()
-    } else {
-        all
+        all.retain(is_open);
     }
+    all
 }

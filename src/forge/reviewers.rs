@@ -38,8 +38,8 @@ pub(super) fn request_reviews(
     let (teams, users) = teams_and_users(reviewers);
     let result = request(&users, &teams);
     let is_about_reviewer = result.as_ref().is_err_and(|error| {
-        let refusal = error.refusal();
-        refusal.is_some_and(|refusal| is_about_reviewer(refusal.status))
+        let rejection = error.rejection();
+        rejection.is_some_and(|rejection| is_about_reviewer(rejection.status))
     });
     if !is_about_reviewer || reviewers.len() == 1 {
         return result;

@@ -33,6 +33,9 @@ use crate::platform;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
 
+/// How often one fetch is repeated because sync branches were deleted since they were listed.
+const MAX_DELETIONS: u32 = 3;
+
 /// The result of the deletion of a merged sync branch.
 pub(super) enum Deletion {
     /// The branch does not exist any more.
@@ -89,6 +92,8 @@ pub(super) struct PushTarget {
     /// Whether the branch existed at any time of this run. A branch that was deleted during the run
     /// is never created again.
     pub(super) existed: bool,
+    /// The last tip of the merged branch of this name that the run deleted, or would delete.
+    pub(super) deleted: Option<ObjectId>,
 }
 
 impl PushTarget {
@@ -97,6 +102,7 @@ impl PushTarget {
             branch,
             tip,
             existed: tip.is_some(),
+            deleted: None,
         }
     }
 
@@ -415,8 +421,11 @@ impl RemoteSession {
 
     /// Forgets the tip of a target, so that new commits go on top of the base.
     pub(super) fn start_anew(&mut self, target: usize) {
-        let branch = self.targets[target].branch.clone();
-        self.targets[target] = PushTarget::new(branch, None);
+        let PushTarget { branch, tip, .. } = &self.targets[target];
+        self.targets[target] = PushTarget {
+            deleted: *tip,
+            ..PushTarget::new(branch.clone(), None)
+        };
         if let Some(parting) = self.partings.each.get_mut(target) {
             *parting = Parting::Contained;
         }
@@ -572,6 +581,7 @@ impl RemoteSession {
         request.reporter.event(&Event::Started {
             stage: Stage::Fetch,
         });
+        let is_first = self.store.is_none();
         let mut store = match self.store.take() {
             Some(store) => store,
             None => new_store(request, &*self.transport)?,
@@ -580,15 +590,25 @@ impl RemoteSession {
         for (before, target) in self.targets.iter_mut().zip(&targets) {
             before.existed |= target.existed;
         }
-        let branches = existing_branches(&base, &targets);
+        let mut branches = existing_branches(&base, &targets);
         if !branches.is_empty() {
-            let tips = match self.fetch_into(&store, &branches, request, CheckedTrees::All) {
-                Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
-                    tracing::debug!(%error, "fetching into a new clone");
-                    store.renew()?;
-                    self.fetch_into(&store, &branches, request, CheckedTrees::Root)?
+            let mut deletions = 0;
+            let tips = loop {
+                match self.fetch_into(&store, &branches, request, CheckedTrees::All) {
+                    Err(error) if store.is_kept() && is_fixed_by_reclone(&error) => {
+                        tracing::debug!(%error, "fetching into a new clone");
+                        store.renew()?;
+                        break self.fetch_into(&store, &branches, request, CheckedTrees::Root)?;
+                    }
+                    Err(error) if is_branch_missing(&error) && deletions < MAX_DELETIONS => {
+                        deletions += 1;
+                        if !self.forget_deleted(&mut targets, is_first)? {
+                            return Err(error);
+                        }
+                        branches = existing_branches(&base, &targets);
+                    }
+                    fetched => break fetched?,
                 }
-                fetched => fetched?,
             };
             let fetched: BTreeMap<_, _> = branches.into_iter().zip(tips).collect();
             base.tip = fetched.get(&base.branch).copied();
@@ -620,6 +640,41 @@ impl RemoteSession {
             stage: Stage::Fetch,
         });
         Ok(())
+    }
+
+    /// Forgets the tips of sync branches that somebody has deleted since they were listed. Before the
+    /// first fetch of a run, such a branch counts as one that never existed. Returns whether there is
+    /// one.
+    fn forget_deleted(
+        &self,
+        targets: &mut [PushTarget],
+        is_first: bool,
+    ) -> Result<bool, SyncError> {
+        if !self.has_sync_branches {
+            return Ok(false);
+        }
+        let refs = self.query_targets()?;
+        let mut is_any = false;
+        for target in targets {
+            if target.tip.is_some() && !refs.others.contains_key(&target.branch) {
+                is_any = true;
+                target.tip = None;
+                target.existed &= !is_first;
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// Queries the tips again. If one has moved, fetches the current ones, and returns `true`.
+    pub(super) fn fetch_if_moved(&mut self, request: &SyncRequest<'_>) -> Result<bool, SyncError> {
+        let refs = self.query_targets()?;
+        let is_same = |target: &PushTarget| self.tip_in(&refs, &target.branch) == target.tip;
+        if refs.tip == self.base.tip && self.targets.iter().all(is_same) {
+            return Ok(false);
+        }
+        self.refs_after_push = Some(refs);
+        self.fetch_to_push(request)?;
+        Ok(true)
     }
 
     /// Returns base and targets, updated from the refs that the remote listed after the last push.
@@ -684,16 +739,11 @@ impl RemoteSession {
     /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
     /// run has an error of its own, because it must not be created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
-        self.fetch(request).map_err(|error| {
-            let is_missing = matches!(
-                &error,
-                SyncError::Remote(remote) if remote.kind == RemoteErrorKind::BranchMissing
-            );
-            match self.deleted_branch() {
-                Some(branch) if is_missing => self.gone(branch),
+        self.fetch(request)
+            .map_err(|error| match self.deleted_branch() {
+                Some(branch) if is_branch_missing(&error) => self.gone(branch),
                 _ => error,
-            }
-        })
+            })
     }
 
     /// A branch that existed at the beginning of the run and that the server no longer lists. A
@@ -789,6 +839,10 @@ impl RemoteSession {
             }
         }
     }
+}
+
+fn is_branch_missing(error: &SyncError) -> bool {
+    matches!(error, SyncError::Remote(remote) if remote.kind == RemoteErrorKind::BranchMissing)
 }
 
 /// The listings of projects at a commit, in their order.

@@ -112,7 +112,7 @@ impl World {
     }
 
     /// Makes a commit of another user on a sync branch.
-    fn commit_on(&self, branch: &str, path: &str, content: &str) -> String {
+    pub(crate) fn commit_on(&self, branch: &str, path: &str, content: &str) -> String {
         let main = self.tip_of("main").unwrap();
         let tip = self.tip_of(branch).unwrap();
         // The helper commits to `main`.
@@ -475,6 +475,27 @@ fn deleted_sync_branch_is_not_created_again_by_the_same_run() {
     // The next run starts anew.
     world.sync_all(&[]).code(0);
     assert_eq!(world.file_on(SYNC, "projects/alpha/README.md"), "changed");
+}
+
+/// `git fetch` fails if it does not find one of the branches that were listed before.
+#[test]
+fn sync_branch_that_is_deleted_during_the_fetch_is_created_anew() {
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .config(BRANCH_EACH)
+        .build();
+    world.sync_all(&[]).code(0);
+    world.edit("alpha", "changed");
+    world.edit("beta", "changed");
+    let delete = format!(
+        "case \" $* \" in *' fetch '*) git -C {} update-ref -d refs/heads/sync/beta;; esac",
+        world.codex.path().display()
+    );
+    world.sandbox.wrap_git(&delete);
+    let output = world.sync_all(&[]).code(0).json();
+    assert_eq!(output["totals"]["synced"], 2);
+    assert_eq!(world.subjects_on("sync/alpha").len(), 2);
+    assert_eq!(world.subjects_on("sync/beta").len(), 1);
 }
 
 #[test]

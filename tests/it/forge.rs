@@ -103,21 +103,21 @@ fn refusals_of_a_forge_have_hints() {
     );
 
     let needed = "X-Accepted-GitHub-Permissions: metadata=read\r\n";
-    let mut denied = Response::refusal(403, "Resource not accessible by integration");
+    let mut denied = Response::rejection(403, "Resource not accessible by integration");
     denied.headers.push_str(needed);
     fail(denied);
     world.forge_shows(&forge, &[], "failed", "forbidden", "metadata=read");
-    fail(Response::refusal(404, "Not Found"));
+    fail(Response::rejection(404, "Not Found"));
     world.forge_shows(&forge, &[], "failed", "not-found", "`forge.repository`");
 
-    let mut moved = Response::refusal(301, "Moved Permanently");
+    let mut moved = Response::rejection(301, "Moved Permanently");
     moved
         .headers
         .push_str("Location: https://evil.example/repositories/1\r\n");
     fail(moved);
     world.forge_shows(&forge, &[], "failed", "redirected", "evil.example");
 
-    let mut page = Response::refusal(200, "");
+    let mut page = Response::rejection(200, "");
     page.body = "<html>log in</html>".to_owned();
     fail(page);
     world.forge_shows(&forge, &[], "failed", "unexpected-response", "login page");
@@ -131,10 +131,10 @@ fn reading_is_repeated_after_failures_and_rate_limits() {
     forge.fail(
         "GET",
         "/projects",
-        Reaction::Respond(Response::refusal(502, "Bad Gateway")),
+        Reaction::Respond(Response::rejection(502, "Bad Gateway")),
         1,
     );
-    let mut limited = Response::refusal(429, "Retry later");
+    let mut limited = Response::rejection(429, "Retry later");
     limited.headers.push_str("Retry-After: 0\r\n");
     forge.fail("GET", "/projects", Reaction::Respond(limited.clone()), 1);
     world.forge_shows(&forge, &[], "ok", "ok", "");
@@ -149,13 +149,13 @@ fn reading_is_repeated_after_failures_and_rate_limits() {
 fn response_that_repeats_the_token_does_not_show_it() {
     let world = World::new();
     let forge = world.forge(Kind::Gitea);
-    let echo = Response::refusal(403, &format!("token {FORGE_TOKEN}\u{1b}[2J is read only"));
+    let echo = Response::rejection(403, &format!("token {FORGE_TOKEN}\u{1b}[2J is read only"));
     forge.fail("GET", "/repos", Reaction::Respond(echo), 1);
     world.forge_shows(&forge, &[], "failed", "forbidden", "token ***");
 
     // The message is cut in the middle of the token.
     let long = format!("{}{FORGE_TOKEN}", "x".repeat(490));
-    let echo = Response::refusal(403, &long);
+    let echo = Response::rejection(403, &long);
     forge.fail("GET", "/repos", Reaction::Respond(echo), 1);
     let [.., check] = world.examine_forge(&forge, &[]);
     assert!(!check.contains(&FORGE_TOKEN[..6]), "{check}");

@@ -70,6 +70,8 @@ fn isolated_project_is_not_in_the_list() {
     assert!(!pull.body.contains("| `beta` |"), "{}", pull.body);
     let (_, rest) = pull.body.split_once("Not included:").unwrap();
     assert!(rest.contains("- `beta`: "), "{}", pull.body);
+    let proposed = &document["pull_requests"][0]["projects"];
+    assert_eq!(*proposed, json!(["alpha", "gamma"]));
 }
 
 #[test]
@@ -135,12 +137,12 @@ fn closed_pull_request_withholds_a_part_of_its_projects() {
 #[test]
 fn rate_limit_ends_the_requests_for_all_branches() {
     let hosted = hosted(Kind::GitHub, &["alpha", "beta", "gamma"]);
-    let refusal = Response {
+    let rejection = Response {
         status: 429,
         headers: "Retry-After: 600\r\n".to_owned(),
         body: "{}".to_owned(),
     };
-    let fault = Reaction::Respond(refusal);
+    let fault = Reaction::Respond(rejection);
     hosted.forge.fail("POST", "/pulls", fault, usize::MAX);
     let output = hosted.run(&["sync", "--all", "--json"], &[PER_PROJECT]);
     let document = output.code(4).json();
@@ -193,6 +195,132 @@ fn branch_of_a_person_is_never_deleted() {
             let ancestry = ["merge-base", "--is-ancestor", &merged, BRANCH];
             hosted.world.codex.git(&ancestry);
         }
+    }
+}
+
+#[test]
+fn pull_request_to_another_base_is_not_used() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted.write("changed");
+        let change = Reaction::Edit(|pull| pull.base = "release".to_owned());
+        hosted.forge.fail("GET", "/1", change, 1);
+        let document = hosted.sync(0);
+        assert_eq!(document["pull_requests"][0]["number"], 2, "{kind:?}");
+        assert_eq!(hosted.forge.pulls()[1].base, "main");
+
+        let change = Reaction::Edit(|pull| pull.base = "main".to_owned());
+        hosted.forge.close(2);
+        hosted.forge.fail("GET", "", change, 1);
+        assert_eq!(hosted.sync(0)["pull_requests"][0]["number"], 1, "{kind:?}");
+    }
+}
+
+#[test]
+fn pull_request_that_is_merged_during_the_push_is_not_opened_again() {
+    for kind in Kind::ALL {
+        let hosted = Hosted::new(kind);
+        hosted.sync(0);
+        hosted.write("changed");
+        hosted.forge.take_requests();
+        hosted
+            .forge
+            .fail("GET", "/1", Reaction::Merge(Merge::Commit), 1);
+        let document = hosted.sync(0);
+        assert_eq!(status(&document), "proposed", "{kind:?}");
+        let warning = document["warnings"][0]["message"].as_str().unwrap();
+        assert!(warning.contains("is merged already"), "{warning}");
+        hosted.only_read();
+    }
+}
+
+#[test]
+fn branch_that_is_merged_during_the_run_is_compared_again() {
+    for has_change in [false, true] {
+        let hosted = Hosted::new(Kind::GitHub);
+        hosted.sync(0);
+        std::fs::remove_dir_all(hosted.world.sandbox.path("home/.local")).unwrap();
+        if has_change {
+            hosted.write("changed");
+        }
+        let merge = Reaction::Merge(Merge::Squash);
+        hosted.forge.fail("GET", "/pulls?", merge, 1);
+        let document = hosted.sync(0);
+        assert_eq!(hosted.forge.pulls().len(), 1 + usize::from(has_change));
+        if has_change {
+            assert_eq!(state(&document), "created");
+            let range = format!("main..{BRANCH}");
+            let commits = hosted.world.codex.git(&["rev-list", "--count", &range]);
+            assert_eq!(commits.trim(), "1");
+        } else {
+            assert_eq!(status(&document), "up-to-date");
+        }
+    }
+}
+
+#[test]
+fn merged_branch_with_commits_that_the_codex_lacks_is_kept() {
+    let hosted = Hosted::new(Kind::Gitea);
+    hosted.sync(0);
+    let theirs = hosted.world.commit_on(BRANCH, "guide/review.md", "theirs");
+    hosted.forge.mark_as_merged(1);
+    hosted.write("changed");
+    assert_eq!(state(&hosted.sync(0)), "created");
+    let ancestry = ["merge-base", "--is-ancestor", &theirs, BRANCH];
+    hosted.world.codex.git(&ancestry);
+}
+
+#[test]
+fn deletion_of_a_merged_branch_is_reported_if_no_push_follows() {
+    let hosted = Hosted::new(Kind::GitHub);
+    hosted.sync(0);
+    let merged = hosted.tip().unwrap();
+    hosted.forge.merge(1, Merge::Squash);
+    let refuse = "case $3 in *[!0]*) echo frozen; exit 1;; esac";
+    hosted.world.codex.hook("update", refuse);
+    hosted.write("changed");
+    let document = hosted.sync(5);
+    assert_eq!(hosted.tip(), None);
+    let branch = &document["remote"]["sync_branches"][0];
+    assert_eq!(
+        (&branch["before"], &branch["after"]),
+        (&json!(merged), &Value::Null)
+    );
+    let warnings = document["warnings"].to_string();
+    assert!(warnings.contains("was deleted at"), "{warnings}");
+}
+
+/// GitLab takes labels and reviewers in the request that opens the merge request.
+#[test]
+fn rejected_labels_do_not_prevent_a_merge_request() {
+    let settings = [
+        ("FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS", "['docs']"),
+        ("FRACTARY_CODEX_PUSH__PULL_REQUEST__REVIEWERS", "['ada']"),
+    ];
+    let rejection = || Reaction::Respond(Response::rejection(400, "labels is invalid"));
+    for (rejections, expected) in [(0, [1, 0]), (1, [2, 2]), (2, [2, 2])] {
+        let hosted = Hosted::new(Kind::GitLab);
+        if rejections > 0 {
+            hosted.forge.fail("POST", "/merge_requests", rejection(), 1);
+        }
+        if rejections > 1 {
+            hosted
+                .forge
+                .fail("PUT", "/merge_requests/1", rejection(), 1);
+        }
+        let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
+        let warnings = output.json()["warnings"].as_array().unwrap().len();
+        assert_eq!(warnings, usize::from(rejections == 2));
+        let requests = hosted.forge.take_requests();
+        let count = |method: &str| {
+            let of_method = requests.iter().filter(|one| one.starts_with(method));
+            of_method.count()
+        };
+        assert_eq!([count("POST"), count("PUT")], expected, "{requests:#?}");
+        let pull = &hosted.forge.pulls()[0];
+        assert_eq!(pull.labels.is_empty(), rejections == 2);
+        assert_eq!(pull.reviewers, ["ada"]);
     }
 }
 
@@ -299,8 +427,8 @@ fn text_that_could_not_be_updated_is_updated_by_the_next_run() {
         hosted.sync(0);
         hosted.world.sandbox.write("ws/alpha/docs/a.md", "a");
         let method = if kind == Kind::GitLab { "PUT" } else { "PATCH" };
-        let refusal = Reaction::Respond(Response::refusal(500, "Internal Server Error"));
-        hosted.forge.fail(method, "/1", refusal, 1);
+        let rejection = Reaction::Respond(Response::rejection(500, "Internal Server Error"));
+        hosted.forge.fail(method, "/1", rejection, 1);
         let document = hosted.sync(4);
         assert_eq!(document["pull_requests"][0]["number"], 1, "{kind:?}");
 

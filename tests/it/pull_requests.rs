@@ -146,8 +146,8 @@ fn logs_show_the_requests_without_the_token() {
         assert!(output.stderr.contains("api request"), "{}", output.stderr);
 
         let echo = format!("the token {FORGE_TOKEN} is not valid");
-        let refusal = Reaction::Respond(Response::refusal(401, &echo));
-        hosted.forge.fail("GET", "", refusal, 1);
+        let rejection = Reaction::Respond(Response::rejection(401, &echo));
+        hosted.forge.fail("GET", "", rejection, 1);
         let output = hosted.run(&["-vv", "sync", "--all"], &[]).code(4);
         assert!(
             output.stderr.contains("the token *** is not valid"),
@@ -386,7 +386,7 @@ fn head_that_is_never_shown_is_not_proposed() {
 fn failure_after_the_push_is_repaired_by_the_next_run() {
     for kind in Kind::ALL {
         let hosted = Hosted::new(kind);
-        let refusal = Response::refusal(500, "Internal Server Error");
+        let rejection = Response::rejection(500, "Internal Server Error");
         let target = if kind == Kind::GitLab {
             "/merge_requests"
         } else {
@@ -394,7 +394,7 @@ fn failure_after_the_push_is_repaired_by_the_next_run() {
         };
         hosted
             .forge
-            .fail("POST", target, Reaction::Respond(refusal), 1);
+            .fail("POST", target, Reaction::Respond(rejection), 1);
         let output = hosted.run(&["sync", "--all"], &[]).code(4);
         let text = format!("{}{}", output.stdout, output.stderr);
         for part in [
@@ -516,7 +516,7 @@ fn failures_after_the_opening_are_warnings() {
                 "['author', 'ada']",
             ),
         ];
-        let fault = Reaction::Respond(Response::refusal(403, "no labels"));
+        let fault = Reaction::Respond(Response::rejection(403, "no labels"));
         hosted.forge.fail("POST", "/labels", fault, 1);
         let document = hosted
             .run(&["sync", "--all", "--json"], &settings)
@@ -577,13 +577,13 @@ fn merge_at_once_is_a_warning() {
 #[test]
 fn draft_that_the_forge_refuses_is_opened_without_it() {
     let hosted = Hosted::new(Kind::GitHub);
-    let refusal = Response::refusal(
+    let rejection = Response::rejection(
         422,
         "Draft pull requests are not supported in this repository.",
     );
     hosted
         .forge
-        .fail("POST", "/pulls", Reaction::Respond(refusal), 1);
+        .fail("POST", "/pulls", Reaction::Respond(rejection), 1);
     let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__DRAFT", "true")];
     let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
     let document = output.json();
@@ -648,7 +648,7 @@ fn lists_of_gitea_are_read_once_by_page() {
 fn request_that_a_rate_limit_rejected_is_sent_again() {
     for (kind, status) in [(Kind::GitHub, 403), (Kind::GitLab, 429), (Kind::Gitea, 429)] {
         let hosted = Hosted::new(kind);
-        let mut limited = Response::refusal(status, "Retry later");
+        let mut limited = Response::rejection(status, "Retry later");
         limited.headers.push_str("Retry-After: 0\r\n");
         hosted.forge.fail("POST", "", Reaction::Respond(limited), 2);
         assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
@@ -660,7 +660,7 @@ fn request_that_a_rate_limit_rejected_is_sent_again() {
     }
 }
 
-/// A refusal that is not about a commit that the forge does not know yet is not waited for.
+/// A rejection that is not about a commit that the forge does not know yet is not waited for.
 #[test]
 fn other_refusals_to_open_a_pull_request_are_errors_at_once() {
     let invalid = serde_json::json!({
@@ -669,10 +669,10 @@ fn other_refusals_to_open_a_pull_request_are_errors_at_once() {
     });
     for (kind, response) in [
         (Kind::GitHub, Response::json(422, &invalid)),
-        (Kind::GitLab, Response::refusal(400, "title is missing")),
+        (Kind::GitLab, Response::rejection(400, "title is missing")),
         (
             Kind::Gitea,
-            Response::refusal(404, "The target couldn't be found."),
+            Response::rejection(404, "The target couldn't be found."),
         ),
     ] {
         let hosted = Hosted::new(kind);
@@ -903,7 +903,7 @@ fn doctor_checks_auto_merge() {
     assert!(output.stdout.contains(line), "{}", output.stdout);
 }
 
-/// The number of references per push is not configured; the server's refusal reports it.
+/// The number of references per push is not configured; the server's rejection reports it.
 #[test]
 fn reported_limit_of_a_push_leaves_no_branch_without_a_pull_request() {
     let names = [

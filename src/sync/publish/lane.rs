@@ -16,6 +16,7 @@ use super::server_words::{quote, warn_of_bypass};
 use crate::codex::remote::Rejection;
 use crate::event::Event;
 use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
+use crate::plan::Decision;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{LaneProjects, SyncRequest};
 
@@ -134,6 +135,24 @@ impl Lane {
         if let Some(planned) = &self.planned {
             planned.warn_of_empty(request, scanned, warnings);
             planned.warn_of_own_directories(request, warnings);
+        }
+    }
+
+    /// The reason why the current files of a project, given its index, are not on the sync branch;
+    /// `None` if they are.
+    pub(super) fn reason_for_exclusion(&self, scanned: &Scanned, index: usize) -> Option<String> {
+        if let Some(error) = scanned.failed.get(&index) {
+            return Some(error.to_string());
+        }
+        if let Some(rejection) = self.isolation.rejection(index) {
+            return Some(rejection.reason.clone());
+        }
+        match self.planned.as_ref()?.decisions.get(&index)? {
+            Decision::Withheld(_, reason) => Some(reason.to_string()),
+            Decision::Ready(_) if !self.attempts.has_landed(index) => {
+                Some("not pushed yet".to_owned())
+            }
+            _ => None,
         }
     }
 

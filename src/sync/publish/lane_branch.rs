@@ -8,9 +8,11 @@ use super::proposals::{LaneProposal, ProposalRun, closed_by_person, names};
 use crate::config::AutoMerge;
 use crate::forge::ForgeError;
 use crate::forge::pull_request::{
-    Forge, MergeMethod, NewPullRequest, Opened, PullRequest, PullRequestState, TextLimits,
+    Forge, MergeMethod, NewPullRequest, NewlyOpened, Opened, PullRequest, PullRequestState,
+    TextLimits,
 };
 use crate::forge::pull_request_text::{self as text, MarkerRecord, record_in};
+use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
@@ -38,6 +40,8 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     patience: &'l mut Duration,
     /// The pull request as the forge showed it last; `None` if there is none.
     pub(super) shown: Option<PullRequest>,
+    /// The projects that the pull request changes, if they are known.
+    projects: Option<Vec<ProjectName>>,
 }
 
 impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
@@ -62,6 +66,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             is_pushed: verified.is_some(),
             patience,
             shown: None,
+            projects: None,
             request,
             session,
             run,
@@ -95,8 +100,14 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 true => self.forge()?.read(open.number)?,
                 false => open.clone(),
             };
-            if is_open(&current) {
-                return self.update(current, tip).map(Some);
+            if self.is_of_lane(&current) {
+                if is_open(&current) {
+                    return self.update(current, tip);
+                }
+                if current.state == PullRequestState::Merged && self.is_shown_by(&current, tip)? {
+                    let merged = self.wait_for_head(current.number, current, tip)?;
+                    return Ok(Some(self.proposal(&merged, tip, ProposalState::Updated)));
+                }
             }
         }
 
@@ -130,7 +141,9 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
     fn text(&mut self, tip: ObjectId) -> Result<ProposalText, SyncError> {
         let tip = self.fetch_tip(tip)?;
         let lane = &self.run.lanes[self.index];
-        ProposalText::new(self.request, self.session, self.run, lane, tip)
+        let text = ProposalText::new(self.request, self.session, self.run, lane, tip)?;
+        self.projects = Some(text.names(self.request));
+        Ok(text)
     }
 
     /// Fetches the branch unless the clone has its tip. Returns that tip or, if the branch has moved
@@ -177,6 +190,8 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             title: &title,
             body: &body,
             is_draft: settings.is_draft,
+            labels: &settings.labels,
+            reviewers: &settings.reviewers,
         };
         let mut delay = FIRST_DELAY;
         let created = loop {
@@ -186,16 +201,20 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 Opened::Exists => {
                     let found = self.forge()?.find(&branch, &base)?;
                     if let Some(open) = found.into_iter().find(is_open) {
-                        return self.update(open, tip).map(Some);
+                        return self.update(open, tip);
                     }
                     self.wait(&mut delay, || not_shown(&branch, tip))?;
                 }
                 Opened::NotVisible(error) => self.wait(&mut delay, || error)?,
             }
         };
+        let NewlyOpened {
+            pull_request: created,
+            missing,
+        } = created;
         self.shown = Some(created.clone());
-        self.complete(settings, &created);
-        let created = self.wait_for_head(created, tip)?;
+        self.complete(settings, &created, missing);
+        let created = self.wait_for_head(created.number, created, tip)?;
         if created.state == PullRequestState::Open {
             self.enable_auto_merge(settings, &created, tip);
         }
@@ -204,28 +223,36 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
 
     /// Updates the texts of an open pull request, if this run has pushed to its branch or an earlier
     /// run could not.
-    fn update(&mut self, open: PullRequest, tip: ObjectId) -> Result<LaneProposal, SyncError> {
+    fn update(
+        &mut self,
+        open: PullRequest,
+        tip: ObjectId,
+    ) -> Result<Option<LaneProposal>, SyncError> {
         let is_shown = open.head == Some(tip);
         let is_described = record_in(&open.body).is_some_and(|one| one.tip == tip);
         if !self.is_pushed && is_shown && is_described {
-            return Ok(self.proposal(&open, tip, ProposalState::Unchanged));
+            return Ok(Some(self.proposal(&open, tip, ProposalState::Unchanged)));
         }
         self.shown = Some(open.clone());
         let limits = self.forge()?.limits();
         let text = self.text(tip)?;
+        if text.is_empty() && !self.is_pushed {
+            return Ok(None);
+        }
         let (title, body) = self.new_texts(&open, &text, limits);
 
+        let number = open.number;
         let mut current = open;
         let is_changed = title != current.title || body != current.body;
         if is_changed {
             current = self.forge()?.update(&current, &title, &body)?;
         }
-        let current = self.wait_for_head(current, tip)?;
+        let current = self.wait_for_head(number, current, tip)?;
         let state = match self.is_pushed || is_changed || !is_shown {
             true => ProposalState::Updated,
             false => ProposalState::Unchanged,
         };
-        Ok(self.proposal(&current, tip, state))
+        Ok(Some(self.proposal(&current, tip, state)))
     }
 
     /// The title and the body of an open pull request after an update. The texts of people are kept.
@@ -279,17 +306,26 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         (title, body)
     }
 
-    /// Waits until the forge shows `tip`, or a commit that others have pushed on top of it, as the
+    /// Waits until the forge shows the pull request with this number with `tip`, or a commit that others have pushed on top of it, as the
     /// head of the pull request.
     fn wait_for_head(
         &mut self,
+        number: u64,
         mut current: PullRequest,
         tip: ObjectId,
     ) -> Result<PullRequest, SyncError> {
         let mut delay = FIRST_DELAY;
         loop {
-            let is_shown = self.is_shown_by(&current, tip)?;
             let url = current.url.clone();
+            if current.number != number || !self.is_of_lane(&current) {
+                return Err(ForgeError::OtherBranch {
+                    url,
+                    branch: self.session.targets[self.index].branch.clone(),
+                    base: self.session.base.branch.clone(),
+                }
+                .into());
+            }
+            let is_shown = self.is_shown_by(&current, tip)?;
             match current.state {
                 PullRequestState::Open if is_shown => return Ok(current),
                 PullRequestState::Merged if is_shown => {
@@ -302,8 +338,14 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 }
             }
             self.wait(&mut delay, || not_shown(&url, tip))?;
-            current = self.forge()?.read(current.number)?;
+            current = self.forge()?.read(number)?;
         }
+    }
+
+    /// Whether a pull request is from the sync branch to the branch of the codex.
+    fn is_of_lane(&self, pull_request: &PullRequest) -> bool {
+        let branch = &self.session.targets[self.index].branch;
+        pull_request.is_of(branch, &self.session.base.branch)
     }
 
     /// Whether the head of a pull request is `tip`, or is the current tip of the branch and contains
@@ -338,14 +380,26 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         Ok(())
     }
 
-    /// Adds labels and reviewers to a new pull request.
-    fn complete(&mut self, settings: &PullRequestSettings, created: &PullRequest) {
+    /// Adds labels and reviewers to a new pull request, or warns about those that the forge left out
+    /// when it opened it.
+    fn complete(
+        &mut self,
+        settings: &PullRequestSettings,
+        created: &PullRequest,
+        missing: Option<Vec<ForgeError>>,
+    ) {
         if settings.is_draft && !created.is_draft {
             let message = format!(
                 "{} is not a draft: the forge did not make it one",
                 shown(&created.url)
             );
             self.warn(message);
+        }
+        if let Some(missing) = missing {
+            for error in missing {
+                self.warn_of(&created.url, Err(error));
+            }
+            return;
         }
         if !settings.labels.is_empty() {
             let result = self
@@ -382,8 +436,8 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
     fn warn_of(&mut self, url: &str, result: Result<(), ForgeError>) {
         if let Err(error) = result {
             let detail = error
-                .refusal()
-                .map(|refusal| refusal.messages.join("; "))
+                .rejection()
+                .map(|rejection| rejection.messages.join("; "))
                 .filter(|messages| !messages.is_empty());
             let detail = detail
                 .map(|detail| format!(": {detail}"))
@@ -409,7 +463,9 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
             head: pull_request.head.unwrap_or(tip),
             state,
             created: Some(pull_request.created.clone()),
-            projects: names(self.request, &self.run.lanes[self.index]),
+            projects: self.projects.clone().unwrap_or_else(|| {
+                names(self.request, self.run.scanned, &self.run.lanes[self.index])
+            }),
         })
     }
 }

@@ -77,13 +77,49 @@ impl<'p> Divergence<'p> {
         target: usize,
         projects: Vec<&'p Project>,
     ) -> Result<Option<Self>, SyncError> {
-        let parting = session.partings.each.get(target);
-        let tips = (session.targets[target].tip, session.base.tip);
-        let (Some(Parting::Diverged { ancestors }), (Some(tip), Some(base))) = (parting, tips)
-        else {
+        match session.partings.each.get(target) {
+            Some(Parting::Diverged { ancestors }) => {
+                Self::since(session, target, ancestors, projects)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a sync branch has changes that the branch of the codex lacks, of paths that none of
+    /// the `projects` claims.
+    pub(super) fn has_other_changes(
+        session: &RemoteSession,
+        target: usize,
+        projects: Vec<&'p Project>,
+    ) -> Result<bool, SyncError> {
+        let ancestors = match session.partings.each.get(target) {
+            Some(Parting::Diverged { ancestors }) => ancestors.as_slice(),
+            Some(Parting::Ahead) => session.base.tip.as_slice(),
+            _ => return Ok(false),
+        };
+        let Some(divergence) = Self::since(session, target, ancestors, projects)? else {
+            return Ok(false);
+        };
+        let is_in_base =
+            |path: &BString, edit: &Edit| match overlap(path.as_bstr(), &divergence.theirs) {
+                Overlap::Same(other) => other == *edit,
+                Overlap::None | Overlap::Nested => false,
+            };
+        let is_claimed = |path: &BString| claims(&divergence.projects, path.as_bstr());
+        let mut ours = divergence.ours.iter();
+        Ok(ours.any(|(path, edit)| !is_claimed(path) && !is_in_base(path, edit)))
+    }
+
+    /// The changes of both branches since these commits.
+    fn since(
+        session: &RemoteSession,
+        target: usize,
+        ancestors: &[ObjectId],
+        projects: Vec<&'p Project>,
+    ) -> Result<Option<Self>, SyncError> {
+        let (Some(tip), Some(base)) = (session.targets[target].tip, session.base.tip) else {
             return Ok(None);
         };
-
         let store = session.store();
         let since = |tip| changes_since(&projects, store, ancestors, tip);
         let ours = since(tip).map_err(StoreError::Tree)?;

@@ -112,6 +112,7 @@ fn publish_online(
     warn_of_foreign_commits(request, run, &session);
     warn_of_replaced_paths(request, run, &session);
     warn_of_unrelated_branches(request, run, &session);
+    warn_of_deleted_branches(request, run, &session);
     if !request.dry_run && run.outcome.pushed != Pushed::Unknown {
         record(request, &session, run);
     }
@@ -340,7 +341,7 @@ fn sync_branch(
     let creates = planned.is_some_and(|planned| planned.creates_branch);
     SyncBranch {
         branch: target.branch.clone(),
-        before,
+        before: before.or(target.deleted),
         after,
         is_pushed: verified.is_some(),
         creates_branch: match verified {
@@ -405,6 +406,22 @@ fn warn_of_unrelated_branches(request: &SyncRequest<'_>, run: &mut Run, session:
             );
             request.warn(&mut run.outcome.warnings, None, message);
         }
+    }
+}
+
+/// Warns about merged sync branches that the run deleted and could not create again.
+fn warn_of_deleted_branches(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
+    for lane in run.lanes.iter().filter(|_| !request.dry_run) {
+        let target = &session.targets[lane.target];
+        let Some(deleted) = target.deleted.filter(|_| !lane.attempts.is_any_verified()) else {
+            continue;
+        };
+        let message = format!(
+            "the merged branch `{}` was deleted at {}, and the new commits are not on the server",
+            escaped(target.branch.as_bytes()),
+            deleted.short(),
+        );
+        request.warn(&mut run.outcome.warnings, None, message);
     }
 }
 

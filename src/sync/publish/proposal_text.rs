@@ -11,6 +11,7 @@ use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
 use crate::config::Direction;
 use crate::forge::pull_request_text::{BodyContents, ProposedProject, inert};
+use crate::names::ProjectName;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::outcome::SyncError;
 use crate::plan::{Decision, Entry, Listing};
@@ -77,6 +78,17 @@ impl ProposalText {
     /// Whether the branch of the codex has the contents of all projects.
     pub(super) fn is_empty(&self) -> bool {
         self.projects.is_empty()
+    }
+
+    /// The names of the projects that the pull request changes.
+    pub(super) fn names(&self, request: &SyncRequest<'_>) -> Vec<ProjectName> {
+        let is_listed = |name: &&ProjectName| {
+            let mut listed = self.projects.iter();
+            listed.any(|project| project.name == name.as_str())
+        };
+        let projects = request.workspace.projects.iter();
+        let names = projects.map(|project| &project.name);
+        names.filter(is_listed).cloned().collect()
     }
 
     pub(super) fn title(&self) -> &str {
@@ -160,26 +172,12 @@ fn not_included(
     scanned: &Scanned,
     lane: &Lane,
 ) -> Vec<(String, String)> {
-    let decisions = lane.planned.as_ref().map(|planned| &planned.decisions);
-    let reason = |index: usize| {
-        if let Some(error) = scanned.failed.get(&index) {
-            return Some(error.to_string());
-        }
-        if let Some(rejection) = lane.isolation.rejection(index) {
-            return Some(rejection.reason.clone());
-        }
-        match decisions?.get(&index)? {
-            Decision::Withheld(_, reason) => Some(reason.to_string()),
-            Decision::Ready(_) if !lane.attempts.has_landed(index) => {
-                Some("not pushed yet".to_owned())
-            }
-            _ => None,
-        }
-    };
     let indexes = lane.projects.iter();
-    let reasons = indexes.map(|index| (request.projects[*index].name.to_string(), reason(*index)));
-    reasons
-        .filter_map(|(name, reason)| Some((name, reason?)))
+    indexes
+        .filter_map(|index| {
+            let reason = lane.reason_for_exclusion(scanned, *index)?;
+            Some((request.projects[*index].name.to_string(), reason))
+        })
         .collect()
 }
 

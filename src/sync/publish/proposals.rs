@@ -128,10 +128,11 @@ impl Proposals {
     }
 }
 
-/// The names of the projects of a lane.
-pub(super) fn names(request: &SyncRequest<'_>, lane: &Lane) -> Vec<ProjectName> {
+/// The names of the projects of a lane whose current files are on its sync branch.
+pub(super) fn names(request: &SyncRequest<'_>, scanned: &Scanned, lane: &Lane) -> Vec<ProjectName> {
     let indexes = lane.projects.iter();
     indexes
+        .filter(|index| lane.reason_for_exclusion(scanned, **index).is_none())
         .map(|index| request.projects[*index].name.clone())
         .collect()
 }

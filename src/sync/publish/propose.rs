@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::lane::{Lane, LaneProgress, NextRound};
 use super::lane_branch::LaneBranch;
+use super::merge::Divergence;
 use super::plan::plan_on;
 use super::proposal_text::planned_contents;
 use super::proposals::{LaneProposal, ProposalRun, closed_by_person, names};
@@ -83,6 +84,11 @@ fn read_lane(
     let found = run.proposals.of_lane(request, session, index)?;
     let newest = found.first();
     if must_recreate(request, session, run, index, newest)? {
+        // The pull request may have been merged since the branch of the codex was fetched.
+        if session.fetch_if_moved(request)? {
+            run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
+            return Ok(true);
+        }
         let deletion = match request.dry_run {
             true => {
                 session.start_anew(index);
@@ -122,9 +128,10 @@ fn read_lane(
     Ok(false)
 }
 
-/// Whether the branch of a lane must be deleted and created again: a squash or a rebase merged a pull request that the
-/// program opened, with exactly the tip of the branch, there is something to publish, and no other
-/// pull request needs the branch.
+/// Whether the branch of a lane must be deleted and created again: a squash or a rebase merged a
+/// pull request that the program opened, with exactly the tip of the branch, there is something to
+/// publish, the codex has all changes of people on the branch, and no other pull request needs the
+/// branch.
 fn must_recreate(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -141,6 +148,10 @@ fn must_recreate(
         return Ok(false);
     }
     let lane = &run.lanes[index];
+    let projects = lane.projects.iter().map(|index| request.projects[*index]);
+    if Divergence::has_other_changes(session, index, projects.collect())? {
+        return Ok(false);
+    }
     if !lane.is_open() {
         // The sources are those of the branch, but the codex may have lost files since the merge.
         let listings = session.base_listings(request, &lane.projects)?;
@@ -236,11 +247,12 @@ fn concerns_all_lanes(error: &SyncError) -> bool {
         return true;
     };
     match error.as_ref() {
-        ForgeError::Refused { refusal, .. } => refusal.status == 401,
+        ForgeError::Rejected { rejection, .. } => rejection.status == 401,
         ForgeError::Unexpected { .. }
         | ForgeError::NoSuchName { .. }
         | ForgeError::NotShown { .. }
         | ForgeError::NotOpen { .. }
+        | ForgeError::OtherBranch { .. }
         | ForgeError::NoAutoMerge { .. } => false,
         _ => true,
     }
@@ -272,6 +284,8 @@ fn pushed_only(
     shown: Option<PullRequest>,
 ) -> Option<Proposal> {
     let (_, head) = lane.attempts.verified_range()?;
+    let landed = |index: &&usize| lane.attempts.has_landed(**index);
+    let projects = lane.projects.iter().filter(landed);
     Some(Proposal {
         url: shown.as_ref().map(|shown| shown.url.clone()),
         number: shown.as_ref().map(|shown| shown.number),
@@ -279,7 +293,9 @@ fn pushed_only(
         head,
         state: ProposalState::PushedOnly,
         created: shown.map(|shown| shown.created),
-        projects: names(request, lane),
+        projects: projects
+            .map(|index| request.projects[*index].name.clone())
+            .collect(),
     })
 }
 
@@ -329,7 +345,7 @@ fn found_for(
             head: newest.head.unwrap_or(tip),
             state: ProposalState::Unchanged,
             created: Some(newest.created.clone()),
-            projects: names(request, &run.lanes[index]),
+            projects: names(request, run.scanned, &run.lanes[index]),
         }))),
         (PullRequestState::Closed, _) => {
             if session.store.is_none() {

@@ -67,7 +67,7 @@ pub(super) fn respond(
                     let users = strings(&request.body["reviewers"]);
                     let teams = strings(&request.body["team_reviewers"]);
                     if users.iter().any(|user| user == "author") {
-                        return Response::refusal(422, "poster of pr can't be reviewer");
+                        return Response::rejection(422, "poster of pr can't be reviewer");
                     }
                     let all = users.into_iter().chain(teams);
                     state.pull(number).unwrap().reviewers.extend(all);
@@ -77,7 +77,7 @@ pub(super) fn respond(
                     state.pull(number).unwrap().auto_merge = Some(request.body.clone());
                     Response::json(201, &json!({}))
                 }
-                _ => Response::refusal(404, "The target couldn't be found."),
+                _ => Response::rejection(404, "The target couldn't be found."),
             }
         }
     }
@@ -115,10 +115,10 @@ fn create(shared: &Shared, state: &mut State, request: &Request) -> Response {
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     let (branch, base) = (text("head"), text("base"));
     if tip(&shared.open(), &branch).is_none() {
-        return Response::refusal(404, "The target couldn't be found.");
+        return Response::rejection(404, "The target couldn't be found.");
     }
     if state.is_open(&branch, &base) {
-        return Response::refusal(409, "pull request already exists for these targets");
+        return Response::rejection(409, "pull request already exists for these targets");
     }
     let number = state.open(&body["title"], &body["body"], &branch, &base);
     let pull = state.pull(number).unwrap();

@@ -56,13 +56,13 @@ pub(super) fn respond(
                     let teams = strings(&request.body["team_reviewers"]);
                     if users.iter().any(|user| user == "author") {
                         let message = "Review cannot be requested from pull request author.";
-                        return Response::refusal(422, message);
+                        return Response::rejection(422, message);
                     }
                     let all = users.into_iter().chain(teams);
                     state.pull(number).unwrap().reviewers.extend(all);
                     Response::json(201, &shown(shared, state, number))
                 }
-                _ => Response::refusal(404, "Not Found"),
+                _ => Response::rejection(404, "Not Found"),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::pulls::tip;
+use super::pulls::{Pull, tip};
 use super::{Request, Response, Shared, State, parameter};
 
 const REQUESTS: &str = "/projects/acme%2Fcodex/merge_requests";
@@ -49,7 +49,7 @@ pub(super) fn respond(
                 state.pull(number).unwrap().auto_merge = Some(request.body.clone());
                 Response::json(200, &shown(shared, state, number))
             }
-            _ => Response::refusal(404, "404 Project Not Found"),
+            _ => Response::rejection(404, "404 Project Not Found"),
         },
     }
 }
@@ -92,19 +92,24 @@ fn create(shared: &Shared, state: &mut State, request: &Request) -> Response {
     let number = state.open(&body["title"], &body["description"], &branch, &base);
     let pull = state.pull(number).unwrap();
     pull.draft = pull.title.starts_with("Draft:");
+    set_labels_and_reviewers(pull, body);
     Response::json(201, &shown(shared, state, number))
 }
 
 fn update(shared: &Shared, state: &mut State, number: u64, body: &Value) -> Response {
     let pull = state.pull(number).unwrap();
     pull.set_texts(&body["title"], &body["description"]);
-    if let Some(labels) = body["add_labels"].as_str() {
-        pull.labels.extend(labels.split(',').map(str::to_owned));
-    }
+    set_labels_and_reviewers(pull, body);
+    Response::json(200, &shown(shared, state, number))
+}
+
+fn set_labels_and_reviewers(pull: &mut Pull, body: &Value) {
+    let labels = body["labels"].as_str().or(body["add_labels"].as_str());
+    let labels = labels.into_iter().flat_map(|labels| labels.split(','));
+    pull.labels.extend(labels.map(str::to_owned));
     if body["reviewer_ids"] == json!([11]) {
         pull.reviewers.push("ada".to_owned());
     }
-    Response::json(200, &shown(shared, state, number))
 }
 
 /// A merge request as the API shows it.

@@ -82,8 +82,8 @@ impl Response {
         }
     }
 
-    /// A refusal with a message.
-    pub(crate) fn refusal(status: u16, message: &str) -> Self {
+    /// A rejection with a message.
+    pub(crate) fn rejection(status: u16, message: &str) -> Self {
         Self::json(status, &json!({ "message": message }))
     }
 
@@ -110,6 +110,10 @@ pub(crate) enum Reaction {
     CutOff,
     /// Handle the request, and close the connection in the middle of the response.
     HandleAndCutOff,
+    /// Change the first pull request, as a person does at this moment, and handle the request.
+    Edit(fn(&mut Pull)),
+    /// Merge the first pull request, and handle the request.
+    Merge(Merge),
 }
 
 #[derive(Default)]
@@ -255,8 +259,16 @@ impl Forge {
 
     /// Changes a pull request, as a person does on its page.
     pub(crate) fn edit(&self, number: u64, change: impl FnOnce(&mut Pull)) {
-        let mut state = self.shared.state.lock().unwrap();
-        change(state.pull(number).unwrap());
+        self.shared.edit(number, change);
+    }
+
+    /// Marks a pull request as merged, without any commit on its base.
+    pub(crate) fn mark_as_merged(&self, number: u64) {
+        let repository = self.shared.open();
+        self.edit(number, |pull| {
+            pull.last_head = pull.head(&repository);
+            pull.state = "merged";
+        });
     }
 
     /// Opens a pull request, as a person does on the page of a branch.
@@ -281,12 +293,7 @@ impl Forge {
 
     /// Merges a pull request into the branch of the codex. The branch is kept.
     pub(crate) fn merge(&self, number: u64, how: Merge) {
-        let repository = self.shared.open();
-        self.edit(number, |pull| {
-            pull.last_head = pull.head(&repository);
-            pulls::merge(&repository, pull, how);
-            pull.state = "merged";
-        });
+        self.shared.merge(number, how);
     }
 
     /// The requests so far.
@@ -347,7 +354,12 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 shared.state.lock().unwrap().requests.push(request);
                 return output.write_all(CUT_OFF);
             }
-            None => {
+            meanwhile => {
+                match meanwhile {
+                    Some(Reaction::Edit(change)) => shared.edit(1, change),
+                    Some(Reaction::Merge(how)) => shared.merge(1, how),
+                    _ => {}
+                }
                 let response = shared.respond(&request);
                 shared.state.lock().unwrap().requests.push(request);
                 response
@@ -488,6 +500,20 @@ impl State {
 }
 
 impl Shared {
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Pull)) {
+        let mut state = self.state.lock().unwrap();
+        change(state.pull(number).unwrap());
+    }
+
+    fn merge(&self, number: u64, how: Merge) {
+        let repository = self.open();
+        self.edit(number, |pull| {
+            pull.last_head = pull.head(&repository);
+            pulls::merge(&repository, pull, how);
+            pull.state = "merged";
+        });
+    }
+
     fn open(&self) -> Repository {
         Repository::open_bare(&self.repository).unwrap()
     }
@@ -508,7 +534,7 @@ impl Shared {
 
     fn respond(&self, request: &Request) -> Response {
         let Some(target) = self.target_of(request) else {
-            return Response::refusal(404, "Not Found");
+            return Response::rejection(404, "Not Found");
         };
         let mut state = self.state.lock().unwrap();
         let scheme = match self.kind {
@@ -517,7 +543,7 @@ impl Shared {
         };
         let authorization = request.headers.get("authorization");
         if authorization != Some(&format!("{scheme} {FORGE_TOKEN}")) {
-            return Response::refusal(401, "Bad credentials");
+            return Response::rejection(401, "Bad credentials");
         }
         let response = match self.kind {
             Kind::GitHub => github::respond(self, &mut state, request, target),
