@@ -146,14 +146,16 @@ pub(crate) fn closest<'c>(
     given: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
-    let allowed = (given.chars().count() / 3).max(1) + 1;
+    let given = given.to_lowercase();
+    let length = given.chars().count();
+    let allowed = (length / 3).max(1) + 1;
     candidates
         .into_iter()
+        // The distance is at least the difference in length, which is faster to compute.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed)
         .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&given.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
+            let distance = strsim::damerau_levenshtein(&given, &candidate.to_lowercase());
+            (distance, candidate)
         })
         .filter(|(distance, candidate)| {
             *distance <= allowed && *distance < candidate.chars().count()
