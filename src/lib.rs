@@ -47,6 +47,7 @@
 //! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
 //! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects |
+//! | a link of a document, its target in the codex, and why it is broken | `checks::links`; `sync::publish::planned_codex` is the codex after a plan |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
 //! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |

@@ -10,6 +10,8 @@ use crate::config::CheckMode;
 pub(crate) struct CheckSettings {
     /// The mode of [`ContentCheck::ConflictMarkers`].
     pub conflict_markers: CheckMode,
+    /// The mode of [`ContentCheck::Links`].
+    pub links: CheckMode,
     /// The digests of findings that are not reported.
     pub allow: BTreeSet<String>,
 }
@@ -18,6 +20,7 @@ impl CheckSettings {
     fn mode(&self, check: ContentCheck) -> CheckMode {
         match check {
             ContentCheck::ConflictMarkers => self.conflict_markers,
+            ContentCheck::Links => self.links,
         }
     }
 
@@ -28,7 +31,9 @@ impl CheckSettings {
 
     /// Whether a check is enabled that reads the contents of files.
     pub(crate) fn read_files(&self) -> bool {
-        self.is_enabled(ContentCheck::ConflictMarkers)
+        [ContentCheck::ConflictMarkers, ContentCheck::Links]
+            .into_iter()
+            .any(|check| self.is_enabled(check))
     }
 
     /// The effect of a finding of the check; `None` if the check is off.

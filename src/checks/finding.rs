@@ -17,6 +17,8 @@ use crate::paths::escaped;
 pub enum ContentCheck {
     /// Marks of an unresolved merge conflict.
     ConflictMarkers,
+    /// Links that will not work in the codex.
+    Links,
 }
 
 /// The effect of a finding on its project.
@@ -73,6 +75,7 @@ impl ContentCheck {
     pub fn key(self) -> &'static str {
         match self {
             Self::ConflictMarkers => "conflict_markers",
+            Self::Links => "links",
         }
     }
 
@@ -81,6 +84,7 @@ impl ContentCheck {
     pub(crate) fn markers(self) -> &'static [&'static str] {
         match self {
             Self::ConflictMarkers => &["codex:allow-conflict"],
+            Self::Links => &["codex:allow-link"],
         }
     }
 }

@@ -17,6 +17,7 @@ mod check_settings;
 mod conflict_markers;
 mod finding;
 mod lines;
+pub(crate) mod links;
 
 pub(crate) use check_settings::CheckSettings;
 pub use finding::{ContentCheck, Finding, Severity};
@@ -25,6 +26,7 @@ use bstr::{BStr, ByteSlice};
 
 use finding::Detection;
 use lines::FileLines;
+use links::BrokenLink;
 
 /// A file to check.
 #[derive(Clone, Copy)]
@@ -47,6 +49,16 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
         detections.extend(conflict_markers::detect(file.contents));
     }
     findings(file, detections, settings)
+}
+
+/// Returns the findings for the broken links of a file, in the order of their positions.
+pub(crate) fn link_findings(
+    file: FileToCheck<'_>,
+    broken: &[BrokenLink],
+    settings: &CheckSettings,
+) -> Vec<Finding> {
+    let detections = broken.iter().map(BrokenLink::detection);
+    findings(file, detections.collect(), settings)
 }
 
 /// The findings for the detections in a file, without those that are allowed.

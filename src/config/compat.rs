@@ -41,9 +41,8 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys of later versions. They are rejected until they work, so that no user relies on them.
-const RESERVED: [&[&str]; 6] = [
+const RESERVED: [&[&str]; 5] = [
     &["sync", "checks", "secrets"],
-    &["sync", "checks", "links"],
     &["sync", "checks", "lfs_pointers"],
     &["sync", "checks", "large_files"],
     &["sync", "checks", "case_collisions"],

@@ -260,6 +260,9 @@ pub(crate) struct RawChecks {
     /// Unresolved merge conflicts: the lines `<<<<<<<`, `=======` and `>>>>>>>`. The
     /// marker `codex:allow-conflict` allows one.
     pub conflict_markers: Option<CheckMode>,
+    /// Relative links, images and anchors in Markdown and HTML that will not work in the codex. The
+    /// marker `codex:allow-link` allows one.
+    pub links: Option<CheckMode>,
     /// The digests of findings that are known and not reported.
     #[schemars(example = ["1f6ba2d4c8e09375"])]
     pub allow: Option<Vec<String>>,

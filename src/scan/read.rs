@@ -47,6 +47,11 @@ impl SourceRoot {
         &self.path
     }
 
+    /// Whether there is a file, a directory or a link at `source`.
+    pub(crate) fn contains(&self, source: &BStr) -> bool {
+        self.dir.symlink_metadata(path_of(source)).is_ok()
+    }
+
     /// Reads the file at `source` and hashes it. If `cache` shows that it is unchanged, it is not
     /// read.
     pub(super) fn hash(

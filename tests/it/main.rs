@@ -8,6 +8,7 @@ mod branch_mode;
 mod cached_clone;
 mod carriers;
 mod checks;
+mod checks_links;
 mod claims;
 mod commits;
 mod concurrency;

@@ -58,6 +58,28 @@ impl<'r> Lister<'r> {
         list_below(self.read, tree, listing)
     }
 
+    /// The entry at `path`; `None` if there is none, or if it is below a file.
+    pub fn find(&mut self, path: &BStr) -> Result<Option<(Mode, ObjectId)>, TreeError> {
+        let Some(root) = self.root else {
+            return Ok(None);
+        };
+        let mut found = (Mode::Directory, root);
+        for segment in path.split(|byte| *byte == b'/') {
+            let (mode, id) = found;
+            match mode {
+                Mode::Directory => {}
+                // The target is another directory.
+                Mode::Link | Mode::Submodule => return Ok(Some(found)),
+                Mode::File | Mode::Executable => return Ok(None),
+            }
+            match self.directory(id)?.get(segment.as_bstr()) {
+                Some(entry) => found = (entry.mode, entry.id),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(found))
+    }
+
     /// The entries of a tree by name. If a name occurs more than once, the first entry counts.
     fn directory(&mut self, id: ObjectId) -> Result<&HashMap<BString, TreeEntry>, TreeError> {
         Ok(match self.above.entry(id) {

@@ -20,12 +20,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::documents::Documents;
+use super::link_check::files_with_broken_links;
+use super::planned_codex::{CodexTrees, PlanInProgress};
 use super::scan::Scanned;
-use crate::checks::{FileToCheck, Finding, Severity, check_file};
+use crate::checks::links::DocumentKind;
+use crate::checks::{
+    CheckSettings, ContentCheck, FileToCheck, Finding, Severity, check_file, link_findings,
+};
 use crate::event::{Counter, Event, Stage};
 use crate::interrupt::Interrupted;
 use crate::object::{Mode, ObjectId};
-use crate::plan::{Decision, Withheld};
+use crate::plan::{Decision, Listing, Withheld};
 use crate::platform::{bytes_of, path_of};
 use crate::scan::{ScanError, SourceFile};
 use crate::sync::request::SyncRequest;
@@ -36,6 +42,8 @@ use crate::sync::source_roots::SourceRoots;
 pub(super) struct CheckResults {
     /// The findings of every file that was checked.
     files: HashMap<FileVersion, Vec<Finding>>,
+    /// The parsed files, for the check of links.
+    documents: Documents,
     /// The findings of each project, by index, in its last plan with changes.
     pub(super) projects: BTreeMap<usize, Vec<Finding>>,
 }
@@ -52,23 +60,25 @@ struct FileVersion {
 }
 
 /// Checks the files of a plan, and withholds projects by their findings. A project whose files can
-/// no longer be read is moved from `decisions`, which are by index, to those that failed.
+/// no longer be read is moved from `decisions`, which are by index, to those that failed. `listings`
+/// are the files of the projects in the codex, and `trees` is the rest of it.
 #[tracing::instrument(level = "debug", name = "check", skip_all)]
 pub(super) fn check(
     request: &SyncRequest<'_>,
     scanned: &mut Scanned,
     results: &mut CheckResults,
     decisions: &mut BTreeMap<usize, Decision>,
+    listings: &BTreeMap<usize, Listing>,
+    trees: Option<&CodexTrees<'_>>,
 ) -> Result<(), Interrupted> {
     if !request.checks {
         return Ok(());
     }
 
-    for (index, error) in check_files(request, decisions, results)? {
-        decisions.remove(&index);
-        scanned.failed.entry(index).or_insert(error);
-    }
-    for (index, decision) in decisions {
+    let roots = SourceRoots::new(&request.projects);
+    let failed = check_files(request, &roots, decisions, results)?;
+    fail(scanned, decisions, failed);
+    for (index, decision) in &mut *decisions {
         let Decision::Ready(plan) = decision else {
             continue;
         };
@@ -77,18 +87,104 @@ pub(super) fn check(
             results.files.get(&version(*index, &change.path, file))
         });
         let findings: Vec<_> = found.flatten().cloned().collect();
-        if let Some(reason) = reason_to_withhold(&findings) {
-            *decision = Decision::Withheld(std::mem::take(plan), reason);
-        }
+        withhold(decision, &findings);
         results.projects.insert(*index, findings);
     }
-    Ok(())
+
+    // Links into the new files of a project that is withheld are broken, so the links of the other
+    // projects are checked again.
+    loop {
+        let plan = PlanInProgress {
+            request,
+            scanned,
+            roots: &roots,
+            documents: &results.documents,
+            decisions,
+            listings,
+        };
+        let (mut found, failed) = check_links(plan, trees)?;
+        let mut is_any_withheld = !failed.is_empty();
+        fail(scanned, decisions, failed);
+        for (index, decision) in &mut *decisions {
+            if !matches!(decision, Decision::Ready(_)) {
+                continue;
+            }
+            let findings = results.projects.entry(*index).or_default();
+            findings.retain(|finding| finding.check != ContentCheck::Links);
+            findings.extend(found.remove(index).unwrap_or_default());
+            findings.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
+            is_any_withheld |= withhold(decision, findings);
+        }
+        if !is_any_withheld {
+            return Ok(());
+        }
+    }
+}
+
+/// Moves projects whose files could not be read to those that failed.
+fn fail(
+    scanned: &mut Scanned,
+    decisions: &mut BTreeMap<usize, Decision>,
+    failed: BTreeMap<usize, ScanError>,
+) {
+    for (index, error) in failed {
+        decisions.remove(&index);
+        scanned.failed.entry(index).or_insert(error);
+    }
+}
+
+/// Withholds a project with these findings, if there is a reason. Returns whether there is one.
+fn withhold(decision: &mut Decision, findings: &[Finding]) -> bool {
+    let Decision::Ready(plan) = decision else {
+        return false;
+    };
+    let Some(reason) = reason_to_withhold(findings) else {
+        return false;
+    };
+    *decision = Decision::Withheld(std::mem::take(plan), reason);
+    true
+}
+
+/// The findings of the check of links, and the projects whose files could not be read, by index.
+type LinkFindings = (BTreeMap<usize, Vec<Finding>>, BTreeMap<usize, ScanError>);
+
+/// Checks the links of the projects that are ready. Files with broken links are read again, for the
+/// positions of the links.
+fn check_links(
+    plan: PlanInProgress<'_>,
+    trees: Option<&CodexTrees<'_>>,
+) -> Result<LinkFindings, Interrupted> {
+    let PlanInProgress { request, roots, .. } = plan;
+    let files = files_with_broken_links(plan, trees)?;
+    let read: Vec<_> = files
+        .par_iter()
+        .map(|one| {
+            let version = version(one.project, one.path, one.file);
+            let findings = with_file(request, roots, &version, one.file, |file, settings| {
+                link_findings(file, &one.broken, settings)
+            });
+            (one.project, findings)
+        })
+        .collect();
+
+    let (mut found, mut failed) = LinkFindings::default();
+    for (index, result) in read {
+        match result {
+            Ok(findings) => found.entry(index).or_default().extend(findings),
+            Err(ScanError::Interrupted(interrupted)) => return Err(interrupted),
+            Err(error) => {
+                failed.entry(index).or_insert(error);
+            }
+        }
+    }
+    Ok((found, failed))
 }
 
 /// Checks the files of all projects that are ready, unless they were checked before. Returns the
 /// projects whose files could not be read, each with the error of the first one.
 fn check_files(
     request: &SyncRequest<'_>,
+    roots: &SourceRoots<'_>,
     decisions: &BTreeMap<usize, Decision>,
     results: &mut CheckResults,
 ) -> Result<BTreeMap<usize, ScanError>, Interrupted> {
@@ -114,11 +210,14 @@ fn check_files(
     let stage = Stage::Check;
     request.reporter.event(&Event::Started { stage });
     let counter = Counter::new(request.reporter.as_ref(), stage, Some(pending.len()));
-    let roots = SourceRoots::new(&request.projects);
+    let documents = &results.documents;
     let checked: Vec<_> = pending
         .into_par_iter()
         .map(|(version, file)| {
-            let result = check_version(request, &roots, &version, file);
+            let result = with_file(request, roots, &version, file, |file, settings| {
+                parse(documents, version.id, file, settings);
+                check_file(file, settings)
+            });
             counter.file();
             (version, result)
         })
@@ -140,12 +239,22 @@ fn check_files(
     Ok(failed)
 }
 
-/// Reads a file and checks it.
-fn check_version(
+/// Parses a file for the check of links, if that is enabled.
+fn parse(documents: &Documents, id: ObjectId, file: FileToCheck<'_>, settings: &CheckSettings) {
+    if settings.is_enabled(ContentCheck::Links)
+        && let Some(kind) = DocumentKind::of(file.path)
+    {
+        documents.add(id, kind, file.contents);
+    }
+}
+
+/// Reads a file and passes it to `check` with the settings of its project.
+fn with_file(
     request: &SyncRequest<'_>,
     roots: &SourceRoots<'_>,
     version: &FileVersion,
     file: &SourceFile,
+    check: impl FnOnce(FileToCheck<'_>, &CheckSettings) -> Vec<Finding>,
 ) -> Result<Vec<Finding>, ScanError> {
     request.interrupt.check()?;
     let contents = roots.get(version.project)?.contents(file)?;
@@ -159,7 +268,7 @@ fn check_version(
         file: BStr::new(bytes_of(in_workspace.unwrap_or(&on_disk))),
         contents: &contents,
     };
-    Ok(check_file(file, &project.checks))
+    Ok(check(file, &project.checks))
 }
 
 fn version(project: usize, path: &BString, file: &SourceFile) -> FileVersion {

@@ -21,11 +21,14 @@
 mod attempts;
 mod check;
 mod commit;
+mod documents;
 mod isolation;
 mod lane;
 mod lane_branch;
+mod link_check;
 mod merge;
 mod plan;
+mod planned_codex;
 mod proposal_text;
 mod proposals;
 mod propose;
@@ -247,7 +250,7 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
             }
         }
         let mut planned = plan_on(request, &run.scanned, listings, tips.1);
-        planned.check(request, &mut run.scanned, &mut run.checked)?;
+        planned.check(request, &mut run.scanned, &mut run.checked, None)?;
         planned.tips = tips;
         let first = lane.projects.first().map(|index| request.projects[*index]);
         let push_branches = &request.workspace.push_branches;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::check::{CheckResults, check};
 use super::merge::{Divergence, PlannedMerge};
+use super::planned_codex::CodexTrees;
 use super::scan::Scanned;
 use crate::interrupt::Interrupted;
 use crate::object::{Kind, ObjectId, hash};
@@ -50,7 +51,11 @@ pub(super) fn plan(
     let listings = session.listings(request, target, projects)?;
     let start = session.start(target);
     let mut planned = plan_on(request, scanned, listings, start);
-    planned.check(request, scanned, results)?;
+    let trees = session.store.as_ref().map(|store| CodexTrees {
+        store,
+        commits: start.into_iter().chain(session.base.tip).collect(),
+    });
+    planned.check(request, scanned, results, trees.as_ref())?;
     let mut own: Vec<_> = planned.decisions.keys().copied().collect();
     loop {
         let published = own.iter().map(|index| request.projects[*index]).collect();
@@ -60,7 +65,7 @@ pub(super) fn plan(
         let merge = divergence.merge();
         let listings = merge.listings(request, session, projects)?;
         let mut merged = plan_on(request, scanned, listings, start);
-        merged.check(request, scanned, results)?;
+        merged.check(request, scanned, results, trees.as_ref())?;
         let is_withheld = |index: &usize| {
             let decision = merged.decisions.get(index);
             matches!(decision, None | Some(Decision::Withheld(..)))
@@ -132,8 +137,10 @@ impl Planned {
         request: &SyncRequest<'_>,
         scanned: &mut Scanned,
         results: &mut CheckResults,
+        trees: Option<&CodexTrees<'_>>,
     ) -> Result<(), Interrupted> {
-        check(request, scanned, results, &mut self.decisions)?;
+        let (decisions, listings) = (&mut self.decisions, &self.listings);
+        check(request, scanned, results, decisions, listings, trees)?;
         self.id = id(request, self.base, &self.decisions);
         Ok(())
     }

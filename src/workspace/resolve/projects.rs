@@ -252,6 +252,7 @@ fn check_settings(raw: RawChecks) -> CheckSettings {
     let mode = |mode, key: &str| with_default(mode, &format!("sync.checks.{key}"));
     CheckSettings {
         conflict_markers: mode(raw.conflict_markers, "conflict_markers"),
+        links: mode(raw.links, "links"),
         allow: with_default(raw.allow, "sync.checks.allow")
             .into_iter()
             .collect(),

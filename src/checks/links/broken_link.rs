@@ -1,0 +1,504 @@
+//! Checks the links of a document, and words the reason why one does not work.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::anchors::Anchors;
+use super::document::Document;
+use super::target::{LinkDestination, LinkTarget, joined, relative_link};
+use crate::checks::finding::{ContentCheck, Detection};
+use crate::config::problem::closest;
+use crate::paths::escaped;
+
+/// A link that will not work in the codex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokenLink {
+    /// The offset of the link in the file, in bytes.
+    offset: usize,
+    /// The link as the document writes it.
+    written: Box<str>,
+    reason: BrokenReason,
+}
+
+/// The reason why a link does not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum BrokenReason {
+    /// The target would be outside the codex.
+    LeavesCodex,
+    /// The codex has nothing at this path. `similar` is a link that works, to the file with the
+    /// extension that the link lacks.
+    Missing {
+        path: BString,
+        similar: Option<String>,
+    },
+    /// The codex has a path that differs only in case or Unicode form; `link` leads to it.
+    OtherSpelling {
+        path: BString,
+        link: String,
+        differs_in_case: bool,
+    },
+    /// The file that the link means in the project is published as `path`, to which `link` leads.
+    PublishedElsewhere { path: BString, link: String },
+    /// The file or directory `source` that the link means in a project is not published.
+    Unpublished {
+        project: String,
+        source: BString,
+        reason: String,
+    },
+    /// A file that the link uses as a directory.
+    NotADirectory { path: BString },
+    /// The document at `path` lacks the anchor.
+    MissingAnchor {
+        path: BString,
+        /// Whether that is the document with the link.
+        is_own: bool,
+        anchor: Box<str>,
+        closest: Option<Box<str>>,
+    },
+}
+
+/// What the codex will hold, as far as it is known.
+pub(crate) trait CodexView {
+    /// What the codex will hold at `path`, which is not empty.
+    fn presence(&self, path: &BStr) -> Presence;
+
+    /// A path of the codex that differs from `path` only in case or Unicode form.
+    fn other_spelling(&self, path: &BStr) -> Option<BString>;
+
+    /// The links and anchors of the file at `path`; `None` if its contents are not known or have no
+    /// anchors.
+    fn document(&self, path: &BStr) -> Option<Arc<Document>>;
+
+    /// The source file that the target means in the project that publishes `document`; `None` if
+    /// it does not exist.
+    fn source(&self, document: &BStr, target: &LinkTarget) -> Option<SourceOfTarget>;
+}
+
+/// What the codex will hold at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    File,
+    Directory,
+    Missing,
+    /// It is not known, or the path leads through a symlink or a submodule.
+    Unknown,
+}
+
+/// The file that a link means in its project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceOfTarget {
+    /// It is published to these paths of the codex.
+    Published(Vec<BString>),
+    /// The file or directory `source` of a project is not published.
+    Unpublished {
+        project: String,
+        source: BString,
+        reason: String,
+    },
+}
+
+/// The links of `document` that will not work in the codex, if it is published at `path`.
+pub(crate) fn broken_links(
+    path: &BStr,
+    document: &Document,
+    view: &impl CodexView,
+) -> Vec<BrokenLink> {
+    let check = LinkCheck {
+        path,
+        document,
+        view,
+    };
+    let links = document.links.iter();
+    links
+        .filter_map(|link| {
+            Some(BrokenLink {
+                offset: link.offset,
+                written: link.target.written.clone(),
+                reason: check.reason(&link.target)?,
+            })
+        })
+        .collect()
+}
+
+/// The number of comparisons of a link with an anchor up to which the closest anchor is searched.
+const MAX_COMPARISONS: usize = 200_000;
+
+/// The check of one document.
+struct LinkCheck<'d, V> {
+    path: &'d BStr,
+    document: &'d Document,
+    view: &'d V,
+}
+
+impl<V: CodexView> LinkCheck<'_, V> {
+    /// The reason why a target is broken; `None` if it works or is not known.
+    fn reason(&self, target: &LinkTarget) -> Option<BrokenReason> {
+        if target.path.is_empty() {
+            return self.missing_anchor(target, &self.document.anchors, self.path.to_owned());
+        }
+        let Some(destination) = target.resolve(self.path) else {
+            return Some(self.published(target).unwrap_or(BrokenReason::LeavesCodex));
+        };
+        if destination.path.is_empty() {
+            return self.anchor_in_directory(target, b"".as_bstr());
+        }
+
+        let LinkDestination { path, is_directory } = destination;
+        match self.view.presence(path.as_bstr()) {
+            Presence::Unknown => None,
+            Presence::Missing => Some(self.missing(target, path)),
+            Presence::File if is_directory => Some(BrokenReason::NotADirectory { path }),
+            Presence::Directory => self.anchor_in_directory(target, path.as_bstr()),
+            Presence::File => {
+                target.fragment.as_ref()?;
+                let page = self.view.document(path.as_bstr())?;
+                self.missing_anchor(target, &page.anchors, path)
+            }
+        }
+    }
+
+    /// The reason for a target of which the codex has nothing at `path`.
+    fn missing(&self, target: &LinkTarget, path: BString) -> BrokenReason {
+        if let Some(other) = self.view.other_spelling(path.as_bstr()) {
+            return BrokenReason::OtherSpelling {
+                differs_in_case: path.to_str_lossy().to_lowercase()
+                    == other.to_str_lossy().to_lowercase(),
+                link: self.link_to(&other, target),
+                path: other,
+            };
+        }
+        if let Some(reason) = self.published(target) {
+            return reason;
+        }
+
+        // Some site generators leave out the extension.
+        let stem = path.strip_suffix(b".html").unwrap_or(&path);
+        let with_extension: BString = [stem, b".md"].concat().into();
+        let exists = self.view.presence(with_extension.as_bstr()) == Presence::File;
+        BrokenReason::Missing {
+            similar: exists.then(|| self.link_to(&with_extension, target)),
+            path,
+        }
+    }
+
+    /// The reason for a target that exists in the project: it is published to another path, or not
+    /// at all.
+    fn published(&self, target: &LinkTarget) -> Option<BrokenReason> {
+        Some(match self.view.source(self.path, target)? {
+            SourceOfTarget::Unpublished {
+                project,
+                source,
+                reason,
+            } => BrokenReason::Unpublished {
+                project,
+                source,
+                reason,
+            },
+            SourceOfTarget::Published(paths) => {
+                let links = paths.into_iter();
+                let links = links.map(|path| (self.link_to(&path, target), path));
+                let (link, path) = links.min_by_key(|(link, _)| link.len())?;
+                BrokenReason::PublishedElsewhere { path, link }
+            }
+        })
+    }
+
+    /// A link from the document to `path`, with the fragment of `target`.
+    fn link_to(&self, path: &BString, target: &LinkTarget) -> String {
+        let mut link = relative_link(self.path, path.as_bstr());
+        if let Some(start) = target.written.find('#') {
+            link += &target.written[start..];
+        }
+        link
+    }
+
+    /// Checks an anchor in the page that is shown for a directory.
+    fn anchor_in_directory(&self, target: &LinkTarget, directory: &BStr) -> Option<BrokenReason> {
+        target.fragment.as_ref()?;
+        let reasons = ["README.md", "readme.md", "index.md", "index.html"].map(|name| {
+            let path = joined(directory, name.into())?;
+            let page = self.view.document(path.as_bstr())?;
+            Some(self.missing_anchor(target, &page.anchors, path))
+        });
+        let known: Option<Vec<_>> = reasons.into_iter().flatten().collect();
+        // A link works if one of the pages has the anchor.
+        known?.into_iter().next()
+    }
+
+    /// The reason if `anchors`, those of the document at `path`, lack the anchor of the target.
+    fn missing_anchor(
+        &self,
+        target: &LinkTarget,
+        anchors: &Anchors,
+        path: BString,
+    ) -> Option<BrokenReason> {
+        let anchor = target.fragment.as_deref()?;
+        if anchors.contains(anchor) {
+            return None;
+        }
+        // A document can have very many links and anchors. The comparison of all pairs takes long.
+        let pairs = self.document.links.len().saturating_mul(anchors.len());
+        let closest = (pairs <= MAX_COMPARISONS).then(|| closest(anchor, anchors.names()));
+        Some(BrokenReason::MissingAnchor {
+            is_own: path == self.path,
+            path,
+            anchor: anchor.into(),
+            closest: closest.flatten().map(Into::into),
+        })
+    }
+}
+
+impl BrokenLink {
+    /// The finding for the link. Links to the same target have the same digest.
+    pub(crate) fn detection(&self) -> Detection {
+        let (kind, subject) = match &self.reason {
+            BrokenReason::LeavesCodex => ("outside-codex", self.written.as_bytes().into()),
+            BrokenReason::Missing { path, .. } => ("missing-target", path.clone()),
+            BrokenReason::OtherSpelling { path, .. } => ("other-spelling", path.clone()),
+            BrokenReason::PublishedElsewhere { path, .. } => ("published-elsewhere", path.clone()),
+            BrokenReason::Unpublished {
+                project, source, ..
+            } => {
+                let target = format!("{project}:");
+                (
+                    "unpublished-target",
+                    [target.as_bytes(), source].concat().into(),
+                )
+            }
+            BrokenReason::NotADirectory { path } => ("not-a-directory", path.clone()),
+            BrokenReason::MissingAnchor { path, anchor, .. } => {
+                let target = [path.as_slice(), b"#", anchor.as_bytes()].concat();
+                ("missing-anchor", target.into())
+            }
+        };
+        Detection {
+            check: ContentCheck::Links,
+            kind,
+            offset: self.offset,
+            message: self.to_string(),
+            subject: BString::into(subject),
+        }
+    }
+}
+
+impl fmt::Display for BrokenLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = escaped(self.written.as_bytes());
+        match &self.reason {
+            BrokenReason::LeavesCodex => write!(f, "`{written}` leads out of the codex"),
+            BrokenReason::Missing { path, similar } => {
+                write!(
+                    f,
+                    "`{written}` does not exist: the codex has no `{}`",
+                    escaped(path)
+                )?;
+                match similar {
+                    Some(link) => write!(f, "; `{}` exists", escaped(link.as_bytes())),
+                    None => Ok(()),
+                }
+            }
+            BrokenReason::OtherSpelling {
+                link,
+                differs_in_case,
+                ..
+            } => {
+                let what = if *differs_in_case {
+                    "case"
+                } else {
+                    "Unicode form"
+                };
+                let link = escaped(link.as_bytes());
+                write!(
+                    f,
+                    "`{written}` does not exist: it differs from `{link}` only in {what}"
+                )
+            }
+            BrokenReason::PublishedElsewhere { path, link } => write!(
+                f,
+                "`{written}` does not work in the codex: the file is published as `{}`; `{}` works",
+                escaped(path),
+                escaped(link.as_bytes())
+            ),
+            BrokenReason::Unpublished {
+                project,
+                source,
+                reason,
+            } => write!(
+                f,
+                "`{written}` is not published: `{}` exists in the project `{project}`, but {reason}",
+                escaped(source)
+            ),
+            BrokenReason::NotADirectory { path } => {
+                write!(
+                    f,
+                    "`{written}` names a directory, but `{}` is a file",
+                    escaped(path)
+                )
+            }
+            BrokenReason::MissingAnchor {
+                path,
+                is_own,
+                anchor,
+                closest,
+            } => {
+                write!(f, "`{written}`: ")?;
+                if *is_own {
+                    f.write_str("this file")?;
+                } else {
+                    write!(f, "`{}`", escaped(path))?;
+                }
+                write!(f, " has no anchor `{}`", escaped(anchor.as_bytes()))?;
+                match closest {
+                    Some(anchor) => {
+                        write!(f, "; the closest one is `{}`", escaped(anchor.as_bytes()))
+                    }
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::checks::links::{DocumentKind, directory_of};
+    use crate::paths::folded;
+
+    /// A codex in memory.
+    #[derive(Default)]
+    struct TestCodex {
+        files: BTreeMap<BString, String>,
+        unknown: Vec<BString>,
+        sources: BTreeMap<BString, SourceOfTarget>,
+    }
+
+    impl TestCodex {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let files = files.iter();
+            Self {
+                files: files
+                    .map(|(path, text)| ((*path).into(), (*text).to_owned()))
+                    .collect(),
+                ..Self::default()
+            }
+        }
+
+        /// The messages for the links of the file at `path`.
+        fn messages(&self, path: &str) -> Vec<String> {
+            let document = self.document(path.into()).unwrap();
+            let broken = broken_links(path.into(), &document, self);
+            broken.iter().map(BrokenLink::to_string).collect()
+        }
+    }
+
+    impl CodexView for TestCodex {
+        fn presence(&self, path: &BStr) -> Presence {
+            let is_above = |file: &BString| {
+                let below = file.strip_prefix(path.as_bytes());
+                below.is_some_and(|below| below.starts_with(b"/"))
+            };
+            if self.unknown.iter().any(|unknown| unknown == path) {
+                Presence::Unknown
+            } else if self.files.contains_key(path) {
+                Presence::File
+            } else if self.files.keys().any(is_above) {
+                Presence::Directory
+            } else {
+                Presence::Missing
+            }
+        }
+
+        fn other_spelling(&self, path: &BStr) -> Option<BString> {
+            let mut files = self.files.keys();
+            files.find(|file| folded(file) == folded(path)).cloned()
+        }
+
+        fn document(&self, path: &BStr) -> Option<Arc<Document>> {
+            let text = self.files.get(path)?;
+            let kind = DocumentKind::of(path)?;
+            Some(Arc::new(kind.parse(text.as_bytes())))
+        }
+
+        fn source(&self, _: &BStr, target: &LinkTarget) -> Option<SourceOfTarget> {
+            self.sources.get(&target.path).cloned()
+        }
+    }
+
+    #[test]
+    fn links_that_work_are_not_reported() {
+        let codex = TestCodex::new(&[
+            (
+                "p/docs/a.md",
+                "# One\n[](b.md) [](./b.md#two) [](#one) [](#One) [](#) [](../c.txt#x) [](sub) \
+                 [](sub/) [](sub/#three) [](..) [](/) [](/p/c.txt) [](/#any) [](page.html#Four) \
+                 ![](i%20j.png) [](?x=1) [](b.md?x#two) [](unknown.md#x) [](../../p/docs/b.md)",
+            ),
+            ("p/docs/b.md", "## Two"),
+            ("p/docs/sub/README.md", "# Three"),
+            ("p/docs/page.html", "<p id=Four>"),
+            ("p/docs/i j.png", ""),
+            ("p/docs/unknown.md", "# X"),
+            ("p/c.txt", ""),
+        ]);
+        assert_eq!(codex.messages("p/docs/a.md"), [""; 0]);
+    }
+
+    #[test]
+    fn message_names_the_reason_and_the_remedy() {
+        let text = "# One\n[](b.md#tow) [](#ones) [](sub/#x) [](Sub/B.md) [](u\u{308}.md) [](no.md) \
+            [](no/) [](sub/b) [](sub/b.html#two) [](../../../x.md) [](sub/b.md/) [](<a\u{1b} b>) \
+            [](api.yaml#x) [](../src/x.rs) [](../../q/docs/z.md) [](gone.md?token=s3cret) [](page.html#four) \
+            [](far.md)";
+        let mut codex = TestCodex::new(&[
+            ("p/docs/a.md", text),
+            ("p/docs/b.md", "## Two"),
+            ("p/docs/sub/b.md", "## Two"),
+            ("p/docs/sub/README.md", "# Three"),
+            ("p/docs/\u{fc}.md", ""),
+            ("p/docs/page.html", "<p id=Four>"),
+        ]);
+        codex.unknown.push("p/docs/far.md".into());
+        let published = |paths: &[&str]| {
+            SourceOfTarget::Published(paths.iter().map(|path| (*path).into()).collect())
+        };
+        let unpublished = SourceOfTarget::Unpublished {
+            project: "p".to_owned(),
+            source: "src/x.rs".into(),
+            reason: "no pattern publishes it".to_owned(),
+        };
+        codex.sources = BTreeMap::from([
+            (
+                "api.yaml".into(),
+                published(&["p/long/reference/api.yaml", "p/api/api.yaml"]),
+            ),
+            ("../src/x.rs".into(), unpublished),
+            ("../../q/docs/z.md".into(), published(&["projects/q/z.md"])),
+        ]);
+        insta::assert_snapshot!(codex.messages("p/docs/a.md").join("\n"));
+    }
+
+    #[test]
+    fn page_of_a_directory_has_its_anchors() {
+        let codex = TestCodex::new(&[
+            (
+                "a.md",
+                "[](d/#one) [](d/#two) [](d/#three) [](e/#x) [](.#x) [](/#y)",
+            ),
+            ("d/README.md", "# One"),
+            ("d/index.html", "<p id=two>"),
+            ("e/other.md", ""),
+            ("README.md", "# X"),
+        ]);
+        let expected = [
+            "`d/#three`: `d/README.md` has no anchor `three`",
+            "`/#y`: `README.md` has no anchor `y`",
+        ];
+        assert_eq!(codex.messages("a.md"), expected);
+        assert_eq!(directory_of("d/README.md".into()), "d");
+    }
+}

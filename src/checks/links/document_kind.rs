@@ -1,0 +1,120 @@
+//! The formats that have links and anchors.
+
+use std::borrow::Cow;
+
+use bstr::{BStr, ByteSlice};
+
+use super::document::Document;
+use super::{html, markdown};
+
+/// A format that has links and anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DocumentKind {
+    Markdown,
+    Html,
+}
+
+impl DocumentKind {
+    /// The format of a file, by its extension; `None` if its links are not known.
+    pub(crate) fn of(path: &BStr) -> Option<Self> {
+        let extension = path.rsplit_once_str(".")?.1.to_ascii_lowercase();
+        match extension.as_slice() {
+            b"md" | b"markdown" | b"mdown" | b"mdwn" | b"mkd" | b"mkdn" | b"mkdown" => {
+                Some(Self::Markdown)
+            }
+            b"html" | b"htm" => Some(Self::Html),
+            _ => None,
+        }
+    }
+
+    /// Whether a file with these contents can have a link. The check is much faster than parsing.
+    pub(crate) fn can_have_links(self, contents: &[u8]) -> bool {
+        contents.contains(&b'<')
+            || (self == Self::Markdown
+                && (contents.contains_str("](") || contents.contains_str("]:")))
+    }
+
+    /// Parses a file.
+    pub(crate) fn parse(self, contents: &[u8]) -> Document {
+        let start = if contents.starts_with(BYTE_ORDER_MARK) {
+            BYTE_ORDER_MARK.len()
+        } else {
+            0
+        };
+        let text = readable(&contents[start..]);
+        let mut document = match self {
+            Self::Markdown => markdown::parse(&text),
+            Self::Html => html::parse(&text),
+        };
+        for link in &mut document.links {
+            link.offset += start;
+        }
+        document
+    }
+}
+
+/// The mark that some editors put before the first character.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The contents as text of the same length: each byte that is not UTF-8 is replaced by one
+/// character of one byte.
+fn readable(contents: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = contents.to_str() {
+        return Cow::Borrowed(text);
+    }
+
+    let mut text = String::with_capacity(contents.len());
+    for chunk in contents.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_is_that_of_the_extension() {
+        for (path, kind) in [
+            ("docs/a.md", Some(DocumentKind::Markdown)),
+            ("README.MD", Some(DocumentKind::Markdown)),
+            ("a.markdown", Some(DocumentKind::Markdown)),
+            ("a.htm", Some(DocumentKind::Html)),
+            ("a.md.txt", None),
+            ("docs.md/a", None),
+            ("md", None),
+        ] {
+            assert_eq!(DocumentKind::of(path.into()), kind, "{path}");
+        }
+    }
+
+    #[test]
+    fn file_without_marks_of_links_is_not_parsed() {
+        for (text, can_have_links) in [
+            ("# A [x] (y)", false),
+            ("[x](y)", true),
+            ("[x]: y", true),
+            ("<a href=y>", true),
+        ] {
+            let found = DocumentKind::Markdown.can_have_links(text.as_bytes());
+            assert_eq!(found, can_have_links, "{text}");
+            if !can_have_links {
+                let document = DocumentKind::Markdown.parse(text.as_bytes());
+                assert_eq!(document.links, []);
+            }
+        }
+        assert!(!DocumentKind::Html.can_have_links(b"[x](y)"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let contents = b"\xef\xbb\xbf# \xff\xfe\n\xff[x](\xff.md) \xff[y](y.md)";
+        let document = DocumentKind::Markdown.parse(contents);
+        for (link, text) in document.links.iter().zip(["[x]", "[y]"]) {
+            assert!(contents[link.offset..].starts_with(text.as_bytes()));
+        }
+        assert_eq!(document.links.len(), 2);
+    }
+}

@@ -1,0 +1,137 @@
+//! The check of links: links that work in a project and not in the codex.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Output, World};
+
+/// Mappings that move the files of `alpha` apart.
+const MAPPED: &str = "  sync:
+    checks: { links: warn }
+    to_codex: { include: [\"docs/**\", \"*.md\"] }
+    max_file_size: 1000B
+  projects:
+    alpha:
+      mappings:
+        - { from: \"docs/**\", to: guides/ }
+        - { from: api/openapi.yaml, to: reference/ }
+";
+
+/// The findings of a run: file, line, column and message.
+fn findings(output: &Output) -> Vec<String> {
+    let output = output.json();
+    let projects = output["projects"].as_array().unwrap().clone();
+    let findings = projects
+        .iter()
+        .flat_map(|project| project["findings"].as_array().unwrap().clone());
+    findings.map(|finding| line(&finding)).collect()
+}
+
+fn line(finding: &Value) -> String {
+    assert_eq!(finding["check"], "links");
+    let place = ["file", "line", "column"].map(|key| finding[key].to_string());
+    let place = place.join(":").replace('"', "");
+    format!("{place}: {}", finding["message"].as_str().unwrap())
+}
+
+/// A workspace with the configuration [`MAPPED`], in which `projects:` of the default one is
+/// replaced.
+fn world(files: &[(&'static str, &'static str)]) -> World {
+    let builder = World::builder().files(files).codex_files(&[
+        ("README.md", "# Codex\n"),
+        ("projects/gamma/docs/g.md", "# Gamma\n"),
+        ("projects/beta/old.md", "# Old\n"),
+    ]);
+    let world = builder.build();
+    let config = "ws/.fractary/config.yaml";
+    let text = fs::read_to_string(world.sandbox.path(config)).unwrap();
+    let (start, _) = text.split_once("  projects:\n").unwrap();
+    let beta = "    beta: { root: beta, sync: { to_codex: { include: [\"**\"] } } }\n";
+    world
+        .sandbox
+        .write(config, format!("{start}{MAPPED}{beta}"));
+    world
+}
+
+#[test]
+fn link_is_checked_where_its_file_will_be() {
+    let world = world(&[
+        (
+            "alpha/docs/a.md",
+            "# A\n\n[works](b.md#two) [works](../../beta/c.md) [](#a) ![](/README.md)\n\
+             [case](B.md) [mapped](../api/openapi.yaml) [source](../src/x.rs)\n\
+             [sibling](../../beta/notes.md#n) [gone](gone.md) [large](large.bin)\n\n\
+             [anchor](b.md#twoo) [codex](../../gamma/docs/g.md#gamma) [no](../../gamma/no.md)\n\
+             <!-- codex:allow-link -->\n[gone](allowed.md)\n",
+        ),
+        ("alpha/docs/b.md", "# Two\n"),
+        ("alpha/api/openapi.yaml", "a: 1\n"),
+        ("alpha/src/x.rs", ""),
+        (
+            "beta/c.md",
+            "[x](../alpha/guides/a.md#a) [y](../alpha/docs/a.md#a)\n",
+        ),
+        ("beta/notes.md", "# N\n"),
+    ]);
+    let large = "x".repeat(1001);
+    world.sandbox.write("ws/alpha/docs/large.bin", large);
+    let dry = world.run(&["sync", "--all", "--dry-run", "--json"]).code(0);
+    let output = world.run(&["sync", "--all", "--json"]).code(0);
+    assert_eq!(findings(&dry), findings(&output));
+    insta::assert_snapshot!(findings(&output).join("\n"));
+
+    // Files that do not change are not checked again.
+    let again = world.run(&["sync", "--all", "--json"]).code(0);
+    assert_eq!(findings(&again), [""; 0]);
+}
+
+#[test]
+fn withheld_project_breaks_links_of_other_projects() {
+    let world = world(&[
+        (
+            "alpha/docs/a.md",
+            "[new](../../beta/new.md) [old](../../beta/old.md#old)\n",
+        ),
+        ("beta/new.md", "<<<<<<< HEAD\n=======\n>>>>>>> b\n"),
+        ("beta/old.md", "# Old\n"),
+    ]);
+    let arguments = [
+        "sync",
+        "--all",
+        "--json",
+        "--config",
+        "sync.checks.links=withhold",
+    ];
+    let output = world.run(&arguments).code(1).json();
+    let alpha = &output["projects"][0];
+    assert_eq!(alpha["status"], "withheld");
+    assert_eq!(
+        alpha["findings"][0]["message"],
+        "`../../beta/new.md` is not published: `new.md` exists in the project `beta`, but the \
+         codex does not have it"
+    );
+    assert_eq!(alpha["findings"].as_array().unwrap().len(), 1);
+    assert!(
+        !world
+            .codex
+            .paths()
+            .contains(&"projects/beta/new.md".to_owned())
+    );
+}
+
+#[test]
+fn unknown_parts_of_the_codex_are_not_reported() {
+    let world = world(&[("alpha/docs/a.md", "# A\n"), ("beta/b.md", "# B\n")]);
+    world.run(&["sync", "--all"]).code(0);
+    let link = "[](../../gamma/no.md) [](../../beta/no.md) [](b.md)\n";
+    world.sandbox.write("ws/alpha/docs/a.md", link);
+
+    // Without a network, only what was recorded of the projects of the run is known.
+    let offline = ["status", "-p", "alpha", "--offline", "--json"];
+    let offline = world.run(&offline).code(0);
+    let expected = "alpha/docs/a.md:1:44: `b.md` does not exist: the codex has no `projects/alpha/guides/b.md`";
+    assert_eq!(findings(&offline), [expected]);
+    let online = world.run(&["sync", "-p", "alpha", "--json"]).code(0);
+    assert_eq!(findings(&online).len(), 3);
+}
