@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::codex::source_revision::SourceRevision;
+use crate::names::ProjectName;
 use crate::object::ObjectId;
+use crate::paths::CodexPath;
 use crate::plan::ProjectPlan;
 use crate::url::RemoteUrl;
 use crate::workspace::{Project, Workspace, template};
@@ -15,6 +17,9 @@ const SOURCE: &str = "Codex-Source";
 const SOURCE_COMMIT: &str = "Codex-Source-Commit";
 const WORK_ID: &str = "Codex-Work-Id";
 const BASE: &str = "Codex-Base";
+const RETIRED: &str = "Codex-Retired";
+const RENAMED_FROM: &str = "Codex-Renamed-From";
+const MOVED_FROM: &str = "Codex-Moved-From";
 /// The end of a source commit's id if published files differ from that commit.
 const DIRTY: &str = "-dirty";
 
@@ -71,11 +76,7 @@ impl CommitMessage<'_> {
     }
 
     fn push_trailers(&self, text: &mut String) {
-        let mut push = |key: &str, value: &str| {
-            // A line break in a value would begin another trailer.
-            let value = value.replace(char::is_control, " ");
-            let _ = writeln!(text, "{key}: {value}");
-        };
+        let mut push = |key: &str, value: &str| push_trailer(text, key, value);
         push(PROJECT, self.project.name.as_str());
         if let Some(revision) = self.revision {
             if let Some(url) = &revision.url {
@@ -97,6 +98,100 @@ pub(crate) fn merge_message(base: &str, branch: &str, has_trailers: bool) -> Str
         let _ = writeln!(text, "\n{BASE}: {base}");
     }
     text
+}
+
+/// The message of a commit that removes the directory of a project.
+pub(crate) fn retire_message(
+    workspace: &Workspace,
+    project: &Project,
+    work_id: Option<&str>,
+) -> String {
+    let subject = format!("Retire {}", project.name);
+    let to = project.to.to_string();
+    with_trailers(
+        workspace,
+        subject,
+        &[
+            (PROJECT, Some(project.name.as_str())),
+            (RETIRED, Some(to.as_str())),
+            (WORK_ID, work_id),
+        ],
+    )
+}
+
+/// The message of a commit that moves the directory `from` of the project `old` to that of
+/// `project`.
+pub(crate) fn rename_message(
+    workspace: &Workspace,
+    project: &Project,
+    (old, from): (&ProjectName, &CodexPath),
+    work_id: Option<&str>,
+) -> String {
+    let subject = match *old == project.name {
+        true => format!("Move {old} to {}", project.to),
+        false => format!("Rename {old} to {}", project.name),
+    };
+    let from = from.to_string();
+    with_trailers(
+        workspace,
+        subject,
+        &[
+            (PROJECT, Some(project.name.as_str())),
+            (RENAMED_FROM, Some(old.as_str())),
+            (MOVED_FROM, Some(from.as_str())),
+            (WORK_ID, work_id),
+        ],
+    )
+}
+
+/// A message of this subject and, if the workspace has them, these trailers.
+fn with_trailers(
+    workspace: &Workspace,
+    subject: String,
+    trailers: &[(&str, Option<&str>)],
+) -> String {
+    let mut text = subject + "\n";
+    if workspace.commit.trailers {
+        text.push('\n');
+        for (key, value) in trailers {
+            if let Some(value) = value {
+                push_trailer(&mut text, key, value);
+            }
+        }
+    }
+    text
+}
+
+/// Appends a trailer. A line break in the value would begin another one.
+fn push_trailer(text: &mut String, key: &str, value: &str) {
+    let value = value.replace(char::is_control, " ");
+    let _ = writeln!(text, "{key}: {value}");
+}
+
+/// The projects that the message of a commit names as those of a sync. If commits were squashed,
+/// their messages, each with its trailers, can be in any place.
+pub(crate) fn named_projects(message: &str) -> impl Iterator<Item = &str> {
+    let prefix = |line| str::strip_prefix(line, PROJECT)?.strip_prefix(": ");
+    message.lines().filter_map(prefix)
+}
+
+/// The trailers of a commit that moved the directory of a project.
+pub(crate) struct MoveTrailers {
+    /// The name of the project before.
+    pub old: String,
+    /// The directory before.
+    pub from: CodexPath,
+}
+
+impl MoveTrailers {
+    /// Parses the last paragraph of a commit's message; `None` if no directory was moved.
+    pub(crate) fn parse(message: &str) -> Option<Self> {
+        let trailers = message.trim_end().rsplit("\n\n").next()?;
+        Some(Self {
+            old: value(trailers, RENAMED_FROM)?.to_owned(),
+            from: CodexPath::new(value(trailers, MOVED_FROM)?.as_bytes()).ok()?,
+        })
+    }
 }
 
 /// Whether the trailers of a commit, given its bytes, say that a sync made it.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::commit::ParsedCommit;
 use super::commit_message::SyncTrailers;
 use crate::codex::source_revision::SourceRevision;
 use crate::object::ObjectId;
@@ -50,7 +51,7 @@ pub(crate) fn search(
 
     loop {
         for id in next.drain(..) {
-            match read(id).as_deref().and_then(Commit::parse) {
+            match read(id).as_deref().and_then(ParsedCommit::parse) {
                 Some(commit) => {
                     pending.insert((commit.time, id), commit);
                 }
@@ -62,7 +63,7 @@ pub(crate) fn search(
         };
 
         history.commits += 1;
-        if let Some(SyncTrailers { project, source }) = commit.sync
+        if let Some(SyncTrailers { project, source }) = SyncTrailers::parse(&commit.message)
             && projects.contains(project.as_str())
         {
             let commit = SyncCommit { id, time, source };
@@ -74,38 +75,6 @@ pub(crate) fn search(
 
         let parents = commit.parents.into_iter();
         next.extend(parents.filter(|parent| seen.insert(*parent)));
-    }
-}
-
-/// The parts of a commit that the search uses.
-struct Commit {
-    /// The committer time, in seconds since the epoch.
-    time: i64,
-    parents: Vec<ObjectId>,
-    /// The trailers, if the commit was made by a sync.
-    sync: Option<SyncTrailers>,
-}
-
-impl Commit {
-    fn parse(data: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(data);
-        let (headers, message) = text.split_once("\n\n")?;
-        let values = |label: &'static str| {
-            headers
-                .lines()
-                .filter_map(move |line| line.strip_prefix(label))
-        };
-
-        // `Ada <ada@acme.example> 1700000000 +0000`
-        let committer = values("committer ").next()?;
-        let time = committer.rsplit(' ').nth(1)?.parse().ok()?;
-        let parents = values("parent ").filter_map(ObjectId::from_hex).collect();
-
-        Some(Self {
-            time,
-            parents,
-            sync: SyncTrailers::parse(message),
-        })
     }
 }
 

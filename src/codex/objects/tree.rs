@@ -90,6 +90,28 @@ fn slices(mut data: &[u8]) -> Option<Vec<EntrySlice<'_>>> {
     Some(slices)
 }
 
+/// The entry at `path` below the tree `root`; `None` if the tree has no such path. `read` returns the
+/// bytes of a tree.
+pub(crate) fn entry_at(
+    read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+    root: ObjectId,
+    path: &BStr,
+) -> Result<Option<(Mode, ObjectId)>, TreeError> {
+    let mut found = (Mode::Directory, root);
+    for segment in path.split(|byte| *byte == b'/') {
+        if found.0 != Mode::Directory {
+            return Ok(None);
+        }
+        let data = read(found.1)?;
+        let entries = slices(&data).ok_or(TreeError::Damaged(found.1))?;
+        match entries.iter().find(|entry| entry.name == segment) {
+            Some(entry) => found = (entry.mode, entry.id),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
 impl EntrySlice<'_> {
     fn to_entry(self) -> TreeEntry {
         TreeEntry {
