@@ -13,6 +13,7 @@ use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::paths::{CodexPath, escaped};
+use crate::text::pluralize;
 use crate::url::RemoteUrl;
 
 // The types that an outcome and its errors contain.
@@ -28,7 +29,7 @@ pub use crate::codex::source_revision::SourceRevision;
 pub use crate::codex::store::StoreError;
 pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
-pub use crate::plan::{Change, Counts, Op, ProjectPlan, Withheld};
+pub use crate::plan::{Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, Withheld};
 pub use crate::scan::{Clash, Collision, ScanError, SourceFile};
 pub use crate::workspace::claims::InvalidPattern;
 
@@ -593,6 +594,39 @@ pub enum SyncError {
         branch: String,
         /// The remote.
         url: String,
+    },
+    /// The codex has no such directory, so that there is nothing to retire or to rename.
+    #[error("the codex has no directory `{directory}` of `{project}`")]
+    NotInCodex {
+        /// The project.
+        project: ProjectName,
+        /// The directory.
+        directory: CodexPath,
+    },
+    /// No sync of the project is known to have published any of the files to retire.
+    #[error("no sync of `{project}` is known to have published any of the {} in `{directory}`", pluralize(*files, "file"))]
+    NothingPublished {
+        /// The project.
+        project: ProjectName,
+        /// The directory.
+        directory: CodexPath,
+        /// The number of files in it.
+        files: usize,
+    },
+    /// The codex already has something at the new path of a renamed project.
+    #[error("the codex already has `{}`", escaped(path))]
+    TargetExists {
+        /// The path.
+        path: BString,
+    },
+    /// The directory of a project has an entry that git would not write.
+    #[error(
+        "`{}` cannot be moved: git would not write such an entry",
+        escaped(path)
+    )]
+    NotMovable {
+        /// The path in the codex.
+        path: BString,
     },
     /// The run is atomic, and each project has a sync branch of its own.
     #[error("`--atomic` cannot be combined with a sync branch per project")]

@@ -5,6 +5,8 @@
 
 mod delete_guard;
 mod listing;
+mod moved_directory;
+mod others_change;
 mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,8 @@ use crate::workspace::Project;
 
 pub use delete_guard::DeletePolicy;
 pub use listing::{Entry, Listing};
+pub use moved_directory::MovedDirectory;
+pub use others_change::OthersChange;
 pub use withheld::Withheld;
 
 /// The plan for one project.
@@ -37,6 +41,10 @@ pub struct ProjectPlan {
     /// The directories of the cache and of recorded state, below the project's root, that keep
     /// files of the codex from being deleted.
     pub keeping_directories: BTreeSet<BString>,
+    /// For `rename`: the directory that is moved to the project's `to`. There are no other changes.
+    pub moved: Option<MovedDirectory>,
+    /// For `retire`: the files that are kept because no sync of the project has published them.
+    pub kept: Vec<OthersChange>,
 }
 
 /// A change to one path.
@@ -125,6 +133,9 @@ impl ProjectPlan {
 
     /// The listing after the changes of this plan were made.
     pub fn apply_to(&self, listing: &Listing) -> Listing {
+        if let Some(moved) = &self.moved {
+            return moved.files.clone();
+        }
         let mut after = listing.clone();
         for Change { path, op } in &self.changes {
             let Some(file) = op.file() else {
@@ -186,6 +197,43 @@ pub fn plan(
         }
     }
     comparison.decide(deletes)
+}
+
+/// Plans the removal of a project, given the files in its directory. A file is kept if
+/// `change_of_others` returns the change that gave it its present version. Entries that no sync
+/// could have published are always kept.
+pub(crate) fn retire(
+    listing: &Listing,
+    change_of_others: impl Fn(&BString) -> Option<OthersChange>,
+) -> ProjectPlan {
+    let mut plan = ProjectPlan::default();
+    for (path, entry) in &listing.entries {
+        if !can_be_published(path, *entry) {
+            plan.unmanaged += 1;
+        } else if let Some(change) = change_of_others(path) {
+            plan.unmanaged += 1;
+            plan.kept.push(change);
+        } else {
+            let path = path.clone();
+            let op = Op::Deleted;
+            plan.changes.push(Change { path, op });
+        }
+    }
+    plan
+}
+
+/// Plans the move of the directory `from`, with these files, to the directory of another project.
+/// If an entry cannot be moved, its path below `from` is the error.
+pub(crate) fn rename(from: CodexPath, files: Listing) -> Result<ProjectPlan, BString> {
+    let mut entries = files.entries.iter();
+    if let Some((path, _)) = entries.find(|(path, entry)| !can_be_published(path, **entry)) {
+        return Err(path.clone());
+    }
+    Ok(ProjectPlan {
+        unchanged: files.entries.len() as u64,
+        moved: Some(MovedDirectory::new(from, files)),
+        ..ProjectPlan::default()
+    })
 }
 
 /// A comparison in progress.
@@ -427,6 +475,17 @@ pub(crate) fn plan_id<'p>(
     let tip = tip.map(|tip| tip.to_string()).unwrap_or_default();
     let mut text = tip.into_bytes();
     for (to, plan) in plans {
+        if let Some(moved) = &plan.moved {
+            text.push(0);
+            text.extend_from_slice(moved.from.as_bstr());
+            for (path, entry) in &moved.files.entries {
+                text.push(0);
+                text.extend_from_slice(path);
+                text.push(0);
+                text.extend_from_slice(entry.mode.octal());
+                text.extend_from_slice(&entry.id.0);
+            }
+        }
         for change in &plan.changes {
             text.push(0);
             if let Some(to) = to {

@@ -5,18 +5,21 @@
 //! offline. The plan is made from it by the same code as from a fetched tree, so the state is
 //! independent of the configuration and the sources.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bstr::ByteSlice;
+use bstr::BString;
 
 use crate::object::{Kind, Mode, ObjectId, hash};
+use crate::paths::CodexPath;
 use crate::plan::{Entry, Listing};
 use crate::record::{self, RecordReader};
 use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
-const HEAD: &str = "fractary-codex listing 3";
+const HEAD: &str = "fractary-codex listing 4";
 
 /// The records for one remote and branch.
 #[derive(Debug, Clone)]
@@ -27,6 +30,10 @@ pub(crate) struct State {
 /// The record of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recorded {
+    /// The name of the project.
+    pub name: String,
+    /// The directory of the project in the codex.
+    pub to: BString,
     /// The branch.
     pub branch: String,
     /// The tip of the branch that the listing belongs to; `None` for a codex without commits.
@@ -38,6 +45,9 @@ pub(crate) struct Recorded {
     pub time: i64,
     /// The files of the project in the codex.
     pub listing: Listing,
+    /// The files that others have changed since the project was last synced, each with the version
+    /// that the sync had published. They are kept until a sync overwrites them.
+    pub drifted: BTreeMap<BString, Entry>,
 }
 
 impl State {
@@ -71,47 +81,32 @@ impl State {
         }
     }
 
-    fn path(&self, project: &Project) -> PathBuf {
+    fn path(&self, to: &CodexPath) -> PathBuf {
         // Paths in the codex never differ in case only, while names of projects may.
-        self.directory
-            .join(hash(Kind::Blob, project.to.as_bstr()).to_string())
+        self.directory.join(name_of_record(to))
     }
 
     /// Reads the record of `project`; `None` if it does not exist or is damaged.
     pub(crate) fn read(&self, project: &Project) -> Option<Recorded> {
-        let body = record::read(&self.path(project), HEAD)?;
-        let mut reader = RecordReader(&body);
-        if reader.bytes()? != project.to.as_bstr().as_bytes() {
-            return None;
-        }
-        let branch = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
-        let time = reader.number()?.cast_signed();
-        let some = |id: ObjectId| Some(id).filter(|id| id.0 != [0; 20]);
-        let tip = some(ObjectId(reader.array()?));
-        let base = some(ObjectId(reader.array()?));
-        let mut entries = Vec::new();
-        while !reader.0.is_empty() {
-            let path = reader.bytes()?;
-            let mode = Mode::from_octal(reader.bytes()?)?;
-            entries.push((
-                path.into(),
-                Entry {
-                    mode,
-                    id: ObjectId(reader.array()?),
-                },
-            ));
-        }
-        let listing = Listing {
-            entries: entries.into_iter().collect(),
-            obstacle: None,
+        let recorded = read_record(&self.path(&project.to))?;
+        (recorded.to == *project.to.as_bstr()).then_some(recorded)
+    }
+
+    /// Reads the records of other directories than `known`, which are those of other projects, or of
+    /// earlier configurations. Damaged ones are left out.
+    pub(crate) fn others<'p>(&self, known: impl Iterator<Item = &'p CodexPath>) -> Vec<Recorded> {
+        let known: BTreeSet<_> = known.map(name_of_record).collect();
+        let Ok(directory) = fs::read_dir(&self.directory) else {
+            return Vec::new();
         };
-        Some(Recorded {
-            branch,
-            tip,
-            base,
-            time,
-            listing,
-        })
+        let is_record = |name: &str| ObjectId::from_hex(name).is_some() && !known.contains(name);
+        let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut others: Vec<_> = names
+            .filter(|name| is_record(name))
+            .filter_map(|name| read_record(&self.directory.join(name)))
+            .collect();
+        others.sort_by(|a, b| (&a.name, &a.to).cmp(&(&b.name, &b.to)));
+        others
     }
 
     /// Writes the record of `project`. Without a record, the next run only needs an additional
@@ -122,17 +117,72 @@ impl State {
             return Ok(());
         }
         let mut body = Vec::with_capacity(recorded.listing.entries.len() * 80);
-        record::push_bytes(&mut body, project.to.as_bstr());
+        record::push_bytes(&mut body, &recorded.to);
+        record::push_bytes(&mut body, recorded.name.as_bytes());
         record::push_bytes(&mut body, recorded.branch.as_bytes());
         body.extend_from_slice(&recorded.time.to_le_bytes());
         for id in [recorded.tip, recorded.base] {
             body.extend_from_slice(&id.map_or([0; 20], |id| id.0));
         }
-        for (path, entry) in &recorded.listing.entries {
+        body.extend_from_slice(&(recorded.drifted.len() as u64).to_le_bytes());
+        for (path, entry) in recorded.drifted.iter().chain(&recorded.listing.entries) {
             record::push_bytes(&mut body, path);
             record::push_bytes(&mut body, entry.mode.octal());
             body.extend_from_slice(&entry.id.0);
         }
-        record::write(&self.path(project), HEAD, &body)
+        record::write(&self.path(&project.to), HEAD, &body)
     }
+
+    /// Removes the record of a directory, if there is one.
+    pub(crate) fn remove(&self, to: &CodexPath) -> io::Result<()> {
+        match fs::remove_file(self.path(to)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The file name of the record of a directory.
+fn name_of_record(to: &CodexPath) -> String {
+    hash(Kind::Blob, to.as_bstr()).to_string()
+}
+
+/// Reads the record at `path`; `None` if it does not exist or is damaged.
+fn read_record(path: &Path) -> Option<Recorded> {
+    let body = record::read(path, HEAD)?;
+    let mut reader = RecordReader(&body);
+    let to = reader.bytes()?.into();
+    let name = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+    let branch = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+    let time = reader.number()?.cast_signed();
+    let some = |id: ObjectId| Some(id).filter(|id| id.0 != [0; 20]);
+    let tip = some(ObjectId(reader.array()?));
+    let base = some(ObjectId(reader.array()?));
+    let drifted = (0..reader.number()?)
+        .map(|_| read_entry(&mut reader))
+        .collect::<Option<_>>()?;
+    let mut entries = Vec::new();
+    while !reader.0.is_empty() {
+        entries.push(read_entry(&mut reader)?);
+    }
+    Some(Recorded {
+        name,
+        to,
+        branch,
+        tip,
+        base,
+        time,
+        listing: Listing {
+            entries: entries.into_iter().collect(),
+            obstacle: None,
+        },
+        drifted,
+    })
+}
+
+fn read_entry(reader: &mut RecordReader<'_>) -> Option<(BString, Entry)> {
+    let path = reader.bytes()?.into();
+    let mode = Mode::from_octal(reader.bytes()?)?;
+    let id = ObjectId(reader.array()?);
+    Some((path, Entry { mode, id }))
 }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::names::{CodexPath, InvalidPath, InvalidProjectName, ProjectName};
+
 pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 
 /// Publish the documentation of many projects into one git repository, the codex.
@@ -97,6 +99,10 @@ pub(crate) enum Command {
     Sync(Box<SyncArgs>),
     /// Show what a sync would change, one line per project
     Status(StatusArgs),
+    /// Remove a project that the configuration no longer has from the codex
+    Retire(RetireArgs),
+    /// Move the directory of a renamed project in the codex
+    Rename(RenameArgs),
     /// List the projects: root, path in the codex, number of matching files
     Projects(DocumentArgs),
     /// Inspect or clear the local cache
@@ -153,6 +159,76 @@ pub(crate) struct StatusArgs {
     /// Output options.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `retire`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex retire billing --dry-run  list the files that would be deleted
+  fractary-codex retire billing            delete them, after a confirmation")]
+pub(crate) struct RetireArgs {
+    /// Name of the project
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub(crate) name: ProjectName,
+    /// Also delete files whose last change is not from a sync of the project
+    #[arg(long)]
+    pub(crate) include_others: bool,
+    /// Options of commands that change one project in the codex.
+    #[command(flatten)]
+    pub(crate) common: ChangeArgs,
+}
+
+/// `rename`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex rename billing payments   after the project was renamed in the configuration
+  fractary-codex rename billing billing    after its `to` was changed")]
+pub(crate) struct RenameArgs {
+    /// Former name of the project
+    #[arg(value_name = "OLD", value_parser = parse_name)]
+    pub(crate) old: ProjectName,
+    /// Present name of the project; its directory is that of the configuration
+    #[arg(value_name = "NEW", value_parser = parse_name)]
+    pub(crate) new: ProjectName,
+    /// Options of commands that change one project in the codex.
+    #[command(flatten)]
+    pub(crate) common: ChangeArgs,
+}
+
+/// Options of `retire` and `rename`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArgs {
+    /// Former directory in the codex, if it is neither recorded nor the default one
+    #[arg(long = "directory", value_name = "DIR", value_parser = parse_directory)]
+    pub(crate) former_directory: Option<CodexPath>,
+    /// Do not ask for a confirmation
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Show what would change without changing anything
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Push to the codex's branch, or to a sync branch for a review [env:
+    /// FRACTARY_CODEX_PUSH__MODE]
+    #[arg(long, value_name = "MODE", value_parser = ["direct", "branch", "pull-request"])]
+    pub(crate) push_mode: Option<String>,
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Add a `Codex-Work-Id` trailer to the commit
+    #[arg(long, value_name = "ID", hide_short_help = true)]
+    pub(crate) work_id: Option<String>,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+fn parse_name(text: &str) -> Result<ProjectName, InvalidProjectName> {
+    text.parse()
+}
+
+fn parse_directory(text: &str) -> Result<CodexPath, InvalidPath> {
+    CodexPath::new(text.as_bytes())
 }
 
 /// `config`.

@@ -5,6 +5,7 @@ use crate::cache::CacheError;
 use crate::config::problem::Problems;
 use crate::outcome::SyncError;
 use crate::report::ErrorReport;
+use crate::sync::FormerDirectoryError;
 use crate::workspace::SelectError;
 
 /// An error that ends a command.
@@ -70,6 +71,15 @@ impl From<&SyncError> for CommandError {
         Self {
             report: error_report::of_error(error),
             exit: exit::of_error(error),
+        }
+    }
+}
+
+impl From<&FormerDirectoryError> for CommandError {
+    fn from(error: &FormerDirectoryError) -> Self {
+        Self {
+            report: error_report::of_former_directory(error),
+            exit: exit::USAGE,
         }
     }
 }

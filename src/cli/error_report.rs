@@ -25,6 +25,7 @@ use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::ScanError;
+use crate::sync::FormerDirectoryError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
 
@@ -99,6 +100,25 @@ fn known_projects(names: &[String]) -> String {
     }
 }
 
+/// Reports that a project cannot be retired or renamed.
+pub(super) fn of_former_directory(error: &FormerDirectoryError) -> ErrorReport {
+    let hint = match error {
+        FormerDirectoryError::StillConfigured { .. } => {
+            "remove it from the configuration, or rename it there, before you run this command"
+        }
+        FormerDirectoryError::Overlaps { .. } | FormerDirectoryError::Nested { .. } => {
+            "give the former directory of the project with `--directory DIR`"
+        }
+        FormerDirectoryError::Ambiguous { .. } => "select one of them with `--directory DIR`",
+    };
+    ErrorReport {
+        kind: "usage",
+        message: error.to_string(),
+        hints: vec![hint.to_owned()],
+        causes: Vec::new(),
+    }
+}
+
 /// Reports the error that ended a run, if there was one.
 ///
 /// For an interrupted run, and for a clone or a key that could not be used, the message also says
@@ -149,6 +169,10 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::NothingRecorded { .. } | SyncError::OfflinePull { .. } => "nothing-recorded",
         SyncError::SyncBranchIsBase { .. } => "configuration",
         SyncError::AtomicBranches => "usage",
+        SyncError::NotInCodex { .. } => "not-in-codex",
+        SyncError::NothingPublished { .. } => "nothing-published",
+        SyncError::TargetExists { .. } => "target-exists",
+        SyncError::NotMovable { .. } => "not-movable",
         SyncError::Forge(forge) => forge_kind(forge),
         SyncError::NotProposed { .. } => "not-proposed",
         SyncError::Atomic => "atomic",
@@ -247,6 +271,17 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::AtomicBranches => vec![
             "remove `{project}` from `push.branch`, so that all projects share one branch".to_owned(),
         ],
+        SyncError::NotInCodex { .. } => vec![
+            "check the name, or give the directory with `--directory DIR`".to_owned(),
+        ],
+        SyncError::NothingPublished { project, .. } => vec![format!(
+            "to delete files that no sync has published as well, run `fractary-codex retire {project} --include-others`"
+        )],
+        SyncError::TargetExists { .. } => vec![
+            "if a sync has already published the project there, remove the old directory with `fractary-codex retire`"
+                .to_owned(),
+        ],
+        SyncError::NotMovable { .. } => vec!["correct the entry in the codex with git".to_owned()],
         SyncError::Forge(forge) => forge_hints(forge),
         SyncError::NotProposed { source, .. } => {
             let again = "run again: the next run opens the pull request, even if nothing has changed";

@@ -46,7 +46,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         SyncError::Remote(remote) => of_remote(remote),
         // Keys and programs are part of this machine's configuration of git.
         SyncError::Signing(_) | SyncError::SyncBranchIsBase { .. } => CONFIGURATION,
-        SyncError::AtomicBranches => USAGE,
+        SyncError::AtomicBranches | SyncError::NotInCodex { .. } => USAGE,
         SyncError::Store(_)
         | SyncError::Unverified { .. }
         | SyncError::NoVerdict { .. }
@@ -63,7 +63,10 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::BranchGone { .. }
         | SyncError::LandedThenRemoved { .. }
         | SyncError::NotInBranch { .. } => PUSH,
-        SyncError::Atomic => SOME_FAILED,
+        SyncError::Atomic
+        | SyncError::NothingPublished { .. }
+        | SyncError::TargetExists { .. }
+        | SyncError::NotMovable { .. } => SOME_FAILED,
         SyncError::Interrupted(interrupted) => of_signal(*interrupted),
     }
 }

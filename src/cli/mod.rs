@@ -75,6 +75,8 @@ fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
         Command::Status(arguments) => commands::status::run(&arguments, context),
+        Command::Retire(arguments) => commands::retire::retire(&arguments, context),
+        Command::Rename(arguments) => commands::retire::rename(&arguments, context),
         Command::Completions { shell } => {
             commands::completions_and_man::completions(shell, context)
         }

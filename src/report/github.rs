@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use bstr::ByteSlice;
 
-use super::ErrorReport;
 use super::sync_branches::{self, branches};
+use super::{ErrorReport, human};
 use crate::checks::{Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{ProjectReport, Status, SyncOutcome};
@@ -63,6 +63,11 @@ pub(crate) fn summary(
         branch.replace('`', "'"),
         url.replace('`', "'")
     );
+    for project in &outcome.projects {
+        if let Some(line) = human::moved(project, outcome.dry_run) {
+            let _ = writeln!(text, "- {}", line.replace('`', "'"));
+        }
+    }
     for proposal in &outcome.pull_requests {
         let line = sync_branches::proposal(proposal);
         let _ = writeln!(text, "- {}", line.replace('`', "'"));

@@ -55,6 +55,12 @@ pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
         text.push('\n');
     }
 
+    for project in &outcome.projects {
+        if let Some(line) = moved(project, outcome.dry_run) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
     if let Some(line) = destination(outcome, view.style) {
         text.push_str(&line);
         text.push('\n');
@@ -64,6 +70,20 @@ pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The line about a moved directory, if the project has one.
+pub(super) fn moved(project: &ProjectReport, dry_run: bool) -> Option<String> {
+    let moved = project.plan.as_ref()?.moved.as_ref()?;
+    let verb = match project.outcome {
+        ProjectOutcome::Synced(_) => "moved",
+        ProjectOutcome::Proposed(_) | ProjectOutcome::PushedOnly(_) => "moved on the sync branch",
+        _ if dry_run => "would move",
+        _ => return None,
+    };
+    let files = pluralize(moved.files.entries.len(), "file");
+    let to = project.to.as_ref()?;
+    Some(format!("{verb} {files} from `{}` to `{to}`", moved.from))
 }
 
 /// Lists the changes of one project, with its name as the heading.

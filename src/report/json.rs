@@ -1,4 +1,4 @@
-//! The JSON document of `sync` and `status`. Its schema is `schemas/sync.schema.json`. Fields may
+//! The JSON document of `sync`, `status`, `retire` and `rename`. Its schema is `schemas/sync.schema.json`. Fields may
 //! be added, but are never renamed or reordered.
 
 use bstr::ByteSlice;
@@ -9,18 +9,18 @@ use super::ErrorReport;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
-    self, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed, Status, SyncBranch,
-    SyncOutcome, Totals,
+    self, OthersChange, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed, Status,
+    SyncBranch, SyncOutcome, Totals,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
 
-/// The result of `sync` or `status`.
+/// The result of `sync`, `status`, `retire` or `rename`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SyncDocument {
     /// The version of the document's format.
     pub schema_version: u32,
-    /// The command that was run: `sync` or `status`.
+    /// The command that was run: `sync`, `status`, `retire` or `rename`.
     pub command: &'static str,
     /// The direction of the run; `null` if the run ended before it was known.
     pub direction: Option<Direction>,
@@ -145,6 +145,16 @@ pub(crate) struct ProjectDocument {
     pub changes: Vec<FileChange>,
     /// The findings of the checks in the added and modified files.
     pub findings: Vec<FindingDocument>,
+    /// For `rename`: the directory that was moved to the project's own, with all of its files, which
+    /// count as unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub moved: Option<MovedDocument>,
+    /// For `retire`: the files that are kept, because their last change is not from a sync of the
+    /// project.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub kept: Vec<OthersChangeDocument>,
     /// The project's previous sync; only present if requested (`status --html`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
@@ -206,6 +216,30 @@ impl LastSyncDocument {
             }),
         }
     }
+}
+
+/// A directory of the codex that was moved.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Moved")]
+pub(crate) struct MovedDocument {
+    /// The directory before.
+    pub from: String,
+    /// The directory after.
+    pub to: Option<String>,
+    /// The number of files in it.
+    pub files: u64,
+}
+
+/// A file of the codex whose present version is not from a sync of the project.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OthersChange")]
+pub(crate) struct OthersChangeDocument {
+    /// The path in the codex. Unprintable characters are escaped.
+    pub path: String,
+    /// The commit with that version; `null` if the history does not show it.
+    pub commit: Option<String>,
+    /// The author of the commit as `NAME <EMAIL>`.
+    pub author: Option<String>,
 }
 
 /// One changed file.
@@ -394,7 +428,28 @@ fn project(
             .map(|change| self::change(report, change))
             .collect(),
         findings: report.findings.iter().map(finding).collect(),
+        moved: plan
+            .and_then(|plan| plan.moved.as_ref())
+            .map(|moved| MovedDocument {
+                from: moved.from.to_string(),
+                to: report.to.as_ref().map(ToString::to_string),
+                files: moved.files.entries.len() as u64,
+            }),
+        kept: plan
+            .iter()
+            .flat_map(|plan| &plan.kept)
+            .map(|change| others_change(report, change))
+            .collect(),
         last_sync: LastSyncDocument::new(&report.last_sync),
+    }
+}
+
+fn others_change(report: &ProjectReport, change: &OthersChange) -> OthersChangeDocument {
+    let author = change.author.as_ref();
+    OthersChangeDocument {
+        path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
+        commit: change.commit.map(|id| id.to_string()),
+        author: author.map(|author| escaped(author.as_bytes()).to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ mod cache_update;
 mod caches;
 mod connection;
 pub mod doctor;
+mod former_directory;
 pub mod history;
 mod parting;
 mod publish;
@@ -15,6 +16,7 @@ mod pull;
 mod remote_session;
 mod repeater;
 mod request;
+pub mod retire;
 mod search_depths;
 mod source_roots;
 
@@ -27,6 +29,7 @@ use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome
 use crate::workspace::Project;
 
 pub use crate::plan::DeletePolicy;
+pub use former_directory::FormerDirectoryError;
 pub use request::SyncRequest;
 
 /// Syncs the selected projects, each in its direction: first all that publish, then all that pull,

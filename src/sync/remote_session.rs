@@ -7,6 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use bstr::BString;
 
 use super::connection::Connection;
 use super::parting::{Parting, PartingSearch, Partings};
@@ -14,6 +15,7 @@ use super::repeater::Repeater;
 use super::request::SyncRequest;
 use super::search_depths::search_depths;
 use crate::codex::objects::listing::Lister;
+use crate::codex::objects::path_history::{Origins, PathHistory};
 use crate::codex::objects::tree::TreeError;
 use crate::codex::queue_lock::QueueLock;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
@@ -27,8 +29,8 @@ use crate::interrupt::OnSignal;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
-use crate::paths::shown;
-use crate::plan::Listing;
+use crate::paths::{CodexPath, shown};
+use crate::plan::{Entry, Listing};
 use crate::platform;
 use crate::state::{Recorded, State};
 use crate::workspace::Project;
@@ -463,6 +465,63 @@ impl RemoteSession {
             return Ok(projects.iter().filter_map(take).collect());
         };
         self.listings_at(request, store, self.start(target), projects)
+    }
+
+    /// Returns the listings of `projects`, in their order, at the commit that new commits for a target
+    /// go on top of, which was fetched.
+    pub(super) fn listings_at_start(
+        &self,
+        target: usize,
+        projects: &[&Project],
+    ) -> Result<Vec<Listing>, SyncError> {
+        list_projects(self.store(), self.start(target), projects)
+    }
+
+    /// The commits whose files a listing for a target has: the commit that new commits go on top of,
+    /// and the one that is `merged` into it.
+    pub(super) fn tips_of_listing(&self, target: usize, merged: Option<ObjectId>) -> Vec<ObjectId> {
+        self.start(target).into_iter().chain(merged).collect()
+    }
+
+    /// Finds the commits that gave files in a directory their present versions at `tips`. The
+    /// history is only fetched if the clone lacks a part of it that is needed, in steps of `depths`.
+    pub(super) fn origins(
+        &self,
+        request: &SyncRequest<'_>,
+        target: usize,
+        (tips, directory, files): (&[ObjectId], &CodexPath, &BTreeMap<BString, Entry>),
+        mut depths: impl Iterator<Item = u32>,
+    ) -> Result<Origins, SyncError> {
+        let store = self.store();
+        let history = PathHistory {
+            read_commit: &|id| store.read_commit(id),
+            read_tree: &|id| store.read_tree(id),
+        };
+        loop {
+            let origins = history.origins(tips, directory, files);
+            let origins = origins.map_err(StoreError::from)?;
+            let depth = depths.next().filter(|_| origins.is_cut);
+            let Some(depth) = depth else {
+                return Ok(origins);
+            };
+            self.deepen(request, target, depth)?;
+        }
+    }
+
+    /// Fetches the history of the branches that the files of a target come from, to this depth.
+    fn deepen(
+        &self,
+        request: &SyncRequest<'_>,
+        target: usize,
+        depth: u32,
+    ) -> Result<(), SyncError> {
+        let branches = existing_branches(&self.base, &self.targets[target..=target]);
+        let branches: Vec<_> = branches.iter().map(String::as_str).collect();
+        self.repeater.run(Some(&request.interrupt), || {
+            self.transport
+                .fetch(self.store(), &branches, Depth(depth), OnSignal::Stop)
+        })?;
+        Ok(())
     }
 
     /// Returns the listings of projects, given their indexes, on the branch of the codex. Panics if

@@ -11,6 +11,7 @@ use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::names::ProjectName;
 use crate::outcome::{SyncError, Warning};
+use crate::paths::CodexPath;
 use crate::plan::DeletePolicy;
 use crate::workspace::{Project, PushBranches, Workspace};
 
@@ -53,6 +54,23 @@ pub struct SyncRequest<'w> {
     pub reporter: Arc<dyn Reporter>,
     /// The connection to the remote, which the steps of the run share.
     pub(crate) connection: ConnectionSlot,
+    /// The changes that the run makes.
+    pub(crate) task: Task,
+}
+
+/// The changes that a run makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// The files of the sources.
+    #[default]
+    Sync,
+    /// The removal of a project.
+    Retire {
+        /// Whether files are deleted that no sync of the project has published.
+        includes_others: bool,
+    },
+    /// The directory `from` of the project `old`, as that of the project of the run.
+    Rename { old: ProjectName, from: CodexPath },
 }
 
 /// Projects that are pushed to one branch.
@@ -90,6 +108,7 @@ impl<'w> SyncRequest<'w> {
             interrupt: Interrupt::default(),
             reporter: Arc::new(Silent),
             connection: ConnectionSlot::default(),
+            task: Task::Sync,
         }
     }
 
@@ -110,6 +129,15 @@ impl<'w> SyncRequest<'w> {
             sync_branch,
             projects: indexes.collect(),
         }]
+    }
+
+    /// The project whose directory the run moves, if it does so.
+    pub(super) fn moved_project(&self) -> Option<&'w Project> {
+        let Task::Rename { from, .. } = &self.task else {
+            return None;
+        };
+        let mut projects = self.workspace.projects.iter();
+        projects.find(|project| project.to == *from)
     }
 
     /// The sync branches of the projects, one per lane; none if commits go to the branch of the

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bstr::ByteSlice;
 
-use super::claims::Claims;
+use super::claims::{ClaimPatterns, Claims};
 use crate::checks::CheckSettings;
 use crate::config::{Direction, Symlinks};
 use crate::names::ProjectName;
@@ -128,6 +128,39 @@ pub(crate) struct DeleteGuard {
     pub files: u64,
     /// The limit as a percentage of the claimed files in the codex.
     pub percent: u8,
+}
+
+impl Project {
+    /// A project without sources that is not in the configuration, and that owns all files in its
+    /// directory of the codex.
+    pub(crate) fn of_directory(name: ProjectName, to: CodexPath) -> Self {
+        let all = ClaimPatterns {
+            include: vec!["**".to_owned()],
+            ..ClaimPatterns::default()
+        };
+        let claims = Claims::new(all).unwrap_or_else(|_| unreachable!("`**` is a valid pattern"));
+        Self {
+            name,
+            root: PathBuf::default(),
+            to,
+            direction: Direction::ToCodex,
+            claims,
+            from_codex: FromCodex::default(),
+            scan: ScanPolicy {
+                symlinks: Symlinks::Preserve,
+                max_file_size: u64::MAX,
+                respect_gitignore: false,
+                deny_list: Arc::default(),
+            },
+            checks: CheckSettings::default(),
+            prune: false,
+            delete_guard: DeleteGuard {
+                files: u64::MAX,
+                percent: 100,
+            },
+            cache_dir: PathBuf::default(),
+        }
+    }
 }
 
 #[cfg(test)]

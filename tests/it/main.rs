@@ -39,6 +39,7 @@ mod pull;
 mod pull_requests;
 mod remotes;
 mod resolved;
+mod retire;
 mod secrets;
 mod signals;
 mod signing;

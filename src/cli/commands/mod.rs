@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod init;
 mod page_target;
 pub(crate) mod projects;
+pub(crate) mod retire;
 mod run_output;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -75,7 +76,7 @@ fn document_text(document: SyncDocument, format: Format) -> String {
     }
 }
 
-/// The JSON document for the failure of a command other than `sync` and `status`.
+/// The JSON document for the failure of a command that has no [`SyncDocument`].
 fn error_document(error: &CommandError) -> String {
     to_json(
         &serde_json::json!({ "schema_version": 1, "error": error.report, "exit_code": error.exit }),
@@ -92,6 +93,8 @@ pub(crate) fn usage_error_document(
     let command = match command {
         Some("sync") => "sync",
         Some("status") => "status",
+        Some("retire") => "retire",
+        Some("rename") => "rename",
         _ => return error_document(&error),
     };
     let exit = error.exit;

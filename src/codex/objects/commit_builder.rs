@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 
 use super::listing::Lister;
 use super::pack::{self, Encoded, MAX_CHAIN};
-use super::tree::{self, Edit, TreeError, TreeStore};
+use super::tree::{self, Edit, TreeError, TreeStore, entry_at};
 use crate::codex::identity::Identity;
 use crate::codex::signing::SigningError;
 use crate::codex::store::Store;
@@ -108,7 +108,7 @@ pub(crate) fn build(
         }
         let mut commits = Vec::with_capacity(chain.commits.len());
         for commit in &chain.commits {
-            let tree = builder.edit(root, &edits(commit))?;
+            let tree = builder.edit(root, &edits(&builder, root, commit)?)?;
             let id = write(&mut builder, tree, tip.as_slice(), &commit.message)?;
             root = Some(tree);
             tip = Some(id);
@@ -144,16 +144,30 @@ pub(crate) fn list_merged(
         .collect()
 }
 
-/// The changes of a commit, by path in the codex.
-fn edits(commit: &NewCommit<'_>) -> BTreeMap<BString, Edit> {
+/// The changes of a commit to the tree `root`, by path in the codex.
+fn edits(
+    builder: &Builder<'_>,
+    root: Option<ObjectId>,
+    commit: &NewCommit<'_>,
+) -> Result<BTreeMap<BString, Edit>, TreeError> {
+    let to = &commit.project.to;
     let changes = commit.plan.changes.iter();
-    changes
+    let mut edits: BTreeMap<_, _> = changes
         .map(|change| {
-            let path = commit.project.to.join(change.path.as_bstr());
             let file = change.op.file().map(|file| (file.mode, file.id));
-            (path, file)
+            (to.join(change.path.as_bstr()), file)
         })
-        .collect()
+        .collect();
+
+    if let (Some(moved), Some(root)) = (&commit.plan.moved, root) {
+        // The tree itself is reused, so that no object below it is read or sent.
+        let read = |id| builder.read(id);
+        let tree = entry_at(&read, root, moved.from.as_bstr())?;
+        let files = moved.files.entries.keys();
+        edits.extend(files.map(|path| (moved.from.join(path.as_bstr()), None)));
+        edits.extend(tree.map(|tree| (to.as_bstr().to_owned(), Some(tree))));
+    }
+    Ok(edits)
 }
 
 /// The bytes of a commit without a signature.

@@ -8,7 +8,9 @@ use rayon::prelude::*;
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
 use crate::codex::objects::commit_builder::{self, Built, NewChain, NewCommit, NewMerge, Sign};
-use crate::codex::objects::commit_message::{CommitMessage, merge_message};
+use crate::codex::objects::commit_message::{
+    CommitMessage, merge_message, rename_message, retire_message,
+};
 use crate::codex::objects::pack::Encoded;
 use crate::codex::push_contents::{FileContents, NewFile, PushContents};
 use crate::codex::source_revision::{self, SourceRevision};
@@ -16,10 +18,11 @@ use crate::codex::store::Store;
 use crate::event::{Counter, Event, Stage};
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, Warning};
+use crate::plan::ProjectPlan;
 use crate::scan::SourceFile;
 use crate::sync::authorship::Authorship;
 use crate::sync::remote_session::RemoteSession;
-use crate::sync::request::SyncRequest;
+use crate::sync::request::{SyncRequest, Task};
 use crate::sync::source_roots::SourceRoots;
 
 /// The commits of one push. Only the contents of the files are missing, which are read when they
@@ -130,15 +133,7 @@ impl<'r> Committer<'r> {
         let commits = planned.changes().map(|(index, plan)| NewCommit {
             project: request.projects[index],
             plan,
-            message: CommitMessage {
-                workspace: request.workspace,
-                branch,
-                project: request.projects[index],
-                plan,
-                revision: self.revisions.get(&index).and_then(Option::as_ref),
-                work_id: request.work_id.as_deref(),
-            }
-            .text(),
+            message: self.message(request, branch, index, plan),
         });
         NewChain {
             parent: planned.base,
@@ -148,6 +143,31 @@ impl<'r> Committer<'r> {
                 message: merge_message(branch, target, has_trailers),
             }),
             commits: commits.collect(),
+        }
+    }
+
+    /// The message of the commit of a project, given its index.
+    fn message(
+        &self,
+        request: &SyncRequest<'_>,
+        branch: &str,
+        index: usize,
+        plan: &ProjectPlan,
+    ) -> String {
+        let (workspace, project) = (request.workspace, request.projects[index]);
+        let work_id = request.work_id.as_deref();
+        match &request.task {
+            Task::Sync => CommitMessage {
+                workspace,
+                branch,
+                project,
+                plan,
+                revision: self.revisions.get(&index).and_then(Option::as_ref),
+                work_id,
+            }
+            .text(),
+            Task::Retire { .. } => retire_message(workspace, project, work_id),
+            Task::Rename { old, from } => rename_message(workspace, project, (old, from), work_id),
         }
     }
 
@@ -180,7 +200,7 @@ impl<'r> Committer<'r> {
         planned: &Planned,
         warnings: &mut Vec<Warning>,
     ) {
-        if !request.workspace.commit.trailers {
+        if !request.workspace.commit.trailers || request.task != Task::Sync {
             return;
         }
 

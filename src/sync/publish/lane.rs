@@ -90,14 +90,9 @@ impl Lane {
             return Ok(());
         }
 
-        let mut planned = plan(
-            request,
-            session,
-            scanned,
-            results,
-            self.target,
-            &self.projects,
-        )?;
+        let lane = (self.target, self.projects.as_slice());
+        let has_pushed = self.attempts.count > 0;
+        let mut planned = plan(request, session, scanned, results, lane, has_pushed)?;
         let changed = planned.changed();
         let next = self.isolation.next_push(&changed);
         if self.isolation.is_searching() && !next.is_empty() {

@@ -49,13 +49,20 @@ impl PlannedMerge {
         session: &RemoteSession,
         projects: &[usize],
     ) -> Result<BTreeMap<usize, Listing>, SyncError> {
-        let listed: Vec<_> = projects
-            .iter()
-            .map(|index| request.projects[*index])
-            .collect();
-        let listings = list_merged(session.store(), self.base, &self.edits, &listed);
-        let listings = listings.map_err(StoreError::from)?;
+        let indexes = projects.iter();
+        let listed: Vec<_> = indexes.map(|index| request.projects[*index]).collect();
+        let listings = self.listings_of(session, &listed)?;
         Ok(projects.iter().copied().zip(listings).collect())
+    }
+
+    /// The files of `projects` in the merged tree, in their order.
+    pub(super) fn listings_of(
+        &self,
+        session: &RemoteSession,
+        projects: &[&Project],
+    ) -> Result<Vec<Listing>, SyncError> {
+        let listings = list_merged(session.store(), self.base, &self.edits, projects);
+        Ok(listings.map_err(StoreError::from)?)
     }
 }
 

@@ -40,11 +40,14 @@ mod report;
 mod retry;
 mod scan;
 mod server_words;
+mod task_planner;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
+
+use bstr::ByteSlice;
 
 use commit::Committer;
 use lane::{Lane, LaneProgress};
@@ -57,7 +60,7 @@ use scan::{Scanned, scan_all};
 use super::cache_update::{CacheUpdate, PublishedProject};
 use super::parting::Parting;
 use super::remote_session::{RemoteSession, connect_and_fetch};
-use super::request::SyncRequest;
+use super::request::{SyncRequest, Task};
 use super::source_roots::SourceRoots;
 use crate::cache::Cache;
 use crate::object::{Kind, ObjectId, hash};
@@ -65,6 +68,9 @@ use crate::outcome::{Pushed, SyncBranch, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Decision;
 use crate::text::pluralize;
+
+/// The number of kept files that are named in warnings of their own.
+const MAX_KEPT: usize = 10;
 
 /// Publishes all projects of the request, whatever their direction. `outcome` is that of a run that
 /// has done nothing yet.
@@ -116,6 +122,7 @@ fn publish_online(
     warn_of_replaced_paths(request, run, &session);
     warn_of_unrelated_branches(request, run, &session);
     warn_of_deleted_branches(request, run, &session);
+    warn_of_kept_files(request, run);
     if !request.dry_run && run.outcome.pushed != Pushed::Unknown {
         record(request, &session, run);
     }
@@ -127,7 +134,8 @@ fn publish_online(
     let has_sync_branches = session.has_sync_branches;
     drop(session);
     // The caches have the files of the codex. It does not have those of a sync branch yet.
-    if request.workspace.caches_published && !has_sync_branches {
+    let is_sync = request.task == Task::Sync;
+    if is_sync && request.workspace.caches_published && !has_sync_branches {
         *caches = cache(request, run, &branch);
     }
     Ok(())
@@ -425,6 +433,27 @@ fn warn_of_deleted_branches(request: &SyncRequest<'_>, run: &mut Run, session: &
             deleted.short(),
         );
         request.warn(&mut run.outcome.warnings, None, message);
+    }
+}
+
+/// Warns about the files that stay when a project is removed.
+fn warn_of_kept_files(request: &SyncRequest<'_>, run: &mut Run) {
+    let warnings = &mut run.outcome.warnings;
+    let plans = run.lanes.iter().filter_map(|lane| lane.planned.as_ref());
+    for (index, decision) in plans.flat_map(|planned| &planned.decisions) {
+        let (project, kept) = (request.projects[*index], &decision.plan().kept);
+        for change in kept.iter().take(MAX_KEPT) {
+            let message = format!(
+                "`{}` is kept: its last change is not from a sync of the project, but from {}",
+                escaped(&project.to.join(change.path.as_bstr())),
+                change.origin()
+            );
+            request.warn(warnings, Some(project), message);
+        }
+        if kept.len() > MAX_KEPT {
+            let more = pluralize(kept.len() - MAX_KEPT, "more file");
+            request.warn(warnings, Some(project), format!("kept {more}"));
+        }
     }
 }
 

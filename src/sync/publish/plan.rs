@@ -9,13 +9,14 @@ use super::check::{CheckResults, check};
 use super::merge::{Divergence, PlannedMerge};
 use super::planned_codex::CodexTrees;
 use super::scan::Scanned;
+use super::task_planner::TaskPlanner;
 use crate::interrupt::Interrupted;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
 use crate::paths::escaped;
 use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
-use crate::sync::request::SyncRequest;
+use crate::sync::request::{SyncRequest, Task};
 
 /// The changes of a lane, on top of one commit of the codex.
 pub(super) struct Planned {
@@ -39,33 +40,50 @@ pub(super) struct Planned {
 }
 
 /// Compares the `projects` of a target, given their indexes, with the files that the target has of
-/// them, or will have once the base is merged into it.
+/// them, or will have once the base is merged into it. `has_pushed` is whether the run has already
+/// pushed to the target.
 pub(super) fn plan(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
     scanned: &mut Scanned,
     results: &mut CheckResults,
-    target: usize,
-    projects: &[usize],
+    (target, projects): (usize, &[usize]),
+    has_pushed: bool,
 ) -> Result<Planned, SyncError> {
     let listings = session.listings(request, target, projects)?;
     let start = session.start(target);
-    let mut planned = plan_on(request, scanned, listings, start);
+    let session = &*session;
     let trees = session.store.as_ref().map(|store| CodexTrees {
         store,
         commits: start.into_iter().chain(session.base.tip).collect(),
     });
-    planned.check(request, scanned, results, trees.as_ref())?;
+    let mut plan_on = |listings, merge: Option<&PlannedMerge>| {
+        if request.task != Task::Sync {
+            let planner = TaskPlanner {
+                request,
+                session,
+                target,
+                merge,
+                has_pushed,
+            };
+            let decisions = planner.decisions(&listings)?;
+            return Ok(Planned::new(request, decisions, listings, start));
+        }
+        let mut planned = plan_on(request, scanned, listings, start);
+        planned.check(request, scanned, results, trees.as_ref())?;
+        Ok::<_, SyncError>(planned)
+    };
+    let mut planned = plan_on(listings, None)?;
     let mut own: Vec<_> = planned.decisions.keys().copied().collect();
     loop {
-        let published = own.iter().map(|index| request.projects[*index]).collect();
+        let published = own.iter().map(|index| request.projects[*index]);
+        let published = published.chain(request.moved_project()).collect();
         let Some(divergence) = Divergence::of(session, target, published)? else {
             break;
         };
         let merge = divergence.merge();
         let listings = merge.listings(request, session, projects)?;
-        let mut merged = plan_on(request, scanned, listings, start);
-        merged.check(request, scanned, results, trees.as_ref())?;
+        let merged = plan_on(listings, Some(&merge))?;
         let is_withheld = |index: &usize| {
             let decision = merged.decisions.get(index);
             matches!(decision, None | Some(Decision::Withheld(..)))
@@ -113,19 +131,30 @@ pub(super) fn plan_on(
             (*index, decision)
         })
         .collect();
-    Planned {
-        id: id(request, base, &decisions),
-        base,
-        merge: None,
-        tips: (base, base),
-        listings,
-        decisions,
-        left_out: BTreeSet::new(),
-        creates_branch: false,
-    }
+    Planned::new(request, decisions, listings, base)
 }
 
 impl Planned {
+    /// The plan with these decisions, which were made for `listings`, the files of projects in the
+    /// commit `base`.
+    fn new(
+        request: &SyncRequest<'_>,
+        decisions: BTreeMap<usize, Decision>,
+        listings: BTreeMap<usize, Listing>,
+        base: Option<ObjectId>,
+    ) -> Self {
+        Self {
+            id: id(request, base, &decisions),
+            base,
+            merge: None,
+            tips: (base, base),
+            listings,
+            decisions,
+            left_out: BTreeSet::new(),
+            creates_branch: false,
+        }
+    }
+
     /// The projects of the next push, by index.
     pub(super) fn changes(&self) -> impl Iterator<Item = (usize, &ProjectPlan)> {
         changes(&self.decisions).filter(|(index, _)| !self.left_out.contains(index))
@@ -171,7 +200,14 @@ impl Planned {
             .flat_map(|(index, plan)| {
                 let to = &request.projects[index].to;
                 let changes = plan.changes.iter();
-                changes.map(|change| to.join(change.path.as_bstr()))
+                let changed = changes.map(|change| to.join(change.path.as_bstr()));
+                let moved = plan.moved.iter().flat_map(move |moved| {
+                    let files = moved.files.entries.keys();
+                    files.flat_map(move |path| {
+                        [to, &moved.from].map(|directory| directory.join(path.as_bstr()))
+                    })
+                });
+                changed.chain(moved)
             })
             .collect()
     }
@@ -265,7 +301,8 @@ impl Planned {
     ) {
         for (index, decision) in &self.decisions {
             let is_empty = matches!(decision, Decision::UpToDate(plan) if plan.unchanged == 0);
-            if is_empty && scanned.snapshots[*index].files.is_empty() {
+            if request.task == Task::Sync && is_empty && scanned.snapshots[*index].files.is_empty()
+            {
                 let message = "no files match, and the codex has none for this project".to_owned();
                 request.warn(warnings, Some(request.projects[*index]), message);
             }

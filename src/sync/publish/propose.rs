@@ -26,7 +26,7 @@ use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
 use crate::sync::parting::Parting;
 use crate::sync::remote_session::{Deletion, RemoteSession};
-use crate::sync::request::SyncRequest;
+use crate::sync::request::{SyncRequest, Task};
 
 /// The total time for which a run waits for a forge that lags behind the git server.
 const MAX_LAG: Duration = Duration::from_secs(60);
@@ -149,10 +149,11 @@ fn must_recreate(
     }
     let lane = &run.lanes[index];
     let projects = lane.projects.iter().map(|index| request.projects[*index]);
+    let projects = projects.chain(request.moved_project());
     if Divergence::has_other_changes(session, index, projects.collect())? {
         return Ok(false);
     }
-    if !lane.is_open() {
+    if !lane.is_open() && request.task == Task::Sync {
         // The sources are those of the branch, but the codex may have lost files since the merge.
         let listings = session.base_listings(request, &lane.projects)?;
         let on_base = plan_on(request, run.scanned, listings, session.base.tip);

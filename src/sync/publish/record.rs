@@ -13,7 +13,7 @@ use crate::paths::shown;
 use crate::plan::Decision;
 use crate::state::{Recorded, State};
 use crate::sync::remote_session::RemoteSession;
-use crate::sync::request::SyncRequest;
+use crate::sync::request::{SyncRequest, Task};
 
 /// The commit of the codex that an offline plan is compared with.
 pub(super) struct RecordedTip {
@@ -89,7 +89,8 @@ pub(super) fn write(
     let is_current = planned.tips == session.tips_to_record(target)
         && (session.has_sync_branches || session.base.tip == target.tip);
     let is_fetched = is_current && session.store.is_some();
-    if landed.is_none() && !is_fetched {
+    let is_task = request.task != Task::Sync;
+    if landed.is_none() && (!is_fetched || is_task) {
         return;
     }
 
@@ -107,8 +108,16 @@ pub(super) fn write(
         .filter(|(index, _)| !scanned.failed.contains_key(index))
         .collect();
     let written: io::Result<()> = decisions.into_par_iter().try_for_each(|(index, decision)| {
-        let listing = &planned.listings[index];
+        let (project, listing) = (request.projects[*index], &planned.listings[index]);
+        match &request.task {
+            Task::Sync => {}
+            // The directory has no project any more.
+            Task::Retire { .. } => return state.remove(&project.to),
+            Task::Rename { from, .. } => state.remove(from)?,
+        }
         let recorded = Recorded {
+            name: project.name.to_string(),
+            to: project.to.as_bstr().to_owned(),
             branch: branch.clone(),
             tip,
             base,
@@ -119,8 +128,9 @@ pub(super) fn write(
                 }
                 _ => listing.clone(),
             },
+            drifted: BTreeMap::new(),
         };
-        state.write(request.projects[*index], &recorded)
+        state.write(project, &recorded)
     });
     if let Err(error) = written {
         let directory = shown(&request.workspace.state_dir);

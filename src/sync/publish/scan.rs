@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::{SyncError, Warning};
 use crate::scan::{ScanError, Snapshot, StatCachePolicy, scan, useless_patterns};
-use crate::sync::request::SyncRequest;
+use crate::sync::request::{SyncRequest, Task};
 
 /// The sources of a run.
 #[derive(Default)]
@@ -26,7 +26,8 @@ pub(super) struct SourceFailure {
     pub(super) error: ScanError,
 }
 
-/// Scans all projects in parallel and returns the results in their order.
+/// Scans all projects in parallel and returns the results in their order. Commands that remove or
+/// move a project need no sources.
 ///
 /// A message is sent to `changed` as soon as a file differs from the last scan, so that the fetch
 /// can start before all scans are done.
@@ -34,6 +35,10 @@ pub(super) fn scan_all(
     request: &SyncRequest<'_>,
     changed: Option<Sender<()>>,
 ) -> Vec<Result<Snapshot, ScanError>> {
+    if request.task != Task::Sync {
+        let nothing = request.projects.iter().map(|_| Ok(Snapshot::default()));
+        return nothing.collect();
+    }
     request
         .reporter
         .event(&Event::Started { stage: Stage::Scan });

@@ -1,0 +1,39 @@
+//! A file of the codex that others have changed.
+
+use std::fmt;
+
+use bstr::BString;
+
+use crate::object::ObjectId;
+use crate::paths::escaped;
+
+/// A file whose present version in the codex is not that of a sync of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OthersChange {
+    /// The path below the project's `to`.
+    pub path: BString,
+    /// The commit with the present version; `None` if the history does not show it.
+    pub commit: Option<ObjectId>,
+    /// The author of the commit as `NAME <EMAIL>`.
+    pub author: Option<String>,
+    /// If the commit is unknown: a commit that is older.
+    pub since: Option<ObjectId>,
+}
+
+impl OthersChange {
+    /// The commit and its author, for a message: `1a2b3c4 by Ada <ada@acme.example>`.
+    pub fn origin(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| {
+            match (self.commit, self.since) {
+                (Some(commit), _) => f.write_str(&commit.short())?,
+                (None, Some(since)) => write!(f, "an unknown commit since {}", since.short())?,
+                (None, None) => f.write_str("an unknown commit")?,
+            }
+            match &self.author {
+                Some(author) => write!(f, " by {}", escaped(author.as_bytes())),
+                None => Ok(()),
+            }
+        })
+    }
+}
