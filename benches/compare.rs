@@ -7,6 +7,7 @@
 //! cargo bench --bench compare -- L floor    # also print the minimum time of a first sync
 //! cargo bench --bench compare -- S baseline=OTHER   # also run another build of the program
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
+//! cargo bench --bench compare -- sign       # the time that 500 ssh signatures add to a sync
 //! ```
 //!
 //! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an
@@ -120,6 +121,9 @@ fn main() {
     if chosen.iter().any(|c| c == "start") {
         start();
     }
+    if chosen.iter().any(|c| c == "sign") {
+        sign();
+    }
     let baseline = chosen
         .iter()
         .find_map(|choice| choice.strip_prefix("baseline="));
@@ -166,6 +170,72 @@ fn start() {
             command.last().unwrap(),
             times[RUNS / 2] * 1e3
         );
+    }
+}
+
+/// Prints the time of a first sync of 500 projects without signatures, and with ssh signatures: of
+/// one chain of commits, and of one branch per project.
+fn sign() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for project in 0..500 {
+        write(&path(&format!("ws/p{project:03}/README.md")), "# Project\n");
+    }
+    let config = "codex:\n  workspace: { members: ['*'] }\n  remote: { url: ../codex.git }\n";
+    write(&path("ws/.fractary/config.yaml"), config);
+    let key = path("key").display().to_string();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", &key])
+        .status();
+    assert!(made.unwrap().success());
+    let settings =
+        format!("[gpg]\n\tformat = ssh\n[user]\n\tsigningkey = {key}\n\tname = b\n\temail = b@b\n");
+    write(&path("home/.gitconfig"), &settings);
+
+    for (name, branch) in [
+        ("one chain", None),
+        ("500 branches", Some("sync/{project}")),
+    ] {
+        let mut best = [f64::MAX; 2];
+        for round in 0..6 {
+            let _ = fs::remove_dir_all(path("codex.git"));
+            git(
+                directory.path(),
+                &["init", "-q", "--bare", "-b", "main", "codex.git"],
+            );
+            let tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+            let start = format!("git -c user.name=b -c user.email=b@b commit-tree -m start {tree}");
+            let script = format!(
+                "git hash-object -t tree -w /dev/null && git update-ref refs/heads/main $({start})"
+            );
+            let made = Command::new("sh")
+                .args(["-c", &script])
+                .current_dir(path("codex.git"))
+                .stdout(Stdio::null())
+                .status();
+            assert!(made.unwrap().success());
+            let is_signed = round % 2 == 1;
+            let mut command = Command::new(env!("CARGO_BIN_EXE_fractary-codex"));
+            command
+                .args(["sync", "--all", "-q"])
+                .current_dir(path("ws"))
+                .env("HOME", path("home"))
+                .env("XDG_STATE_HOME", path(&format!("state-{name}-{round}")))
+                .env(
+                    "FRACTARY_CODEX_COMMIT__SIGN",
+                    if is_signed { "always" } else { "never" },
+                );
+            if let Some(branch) = branch {
+                command.env("FRACTARY_CODEX_PUSH__MODE", "branch");
+                command.env("FRACTARY_CODEX_PUSH__BRANCH", branch);
+            }
+            let start = Instant::now();
+            assert!(command.stdout(Stdio::null()).status().unwrap().success());
+            let time = &mut best[usize::from(is_signed)];
+            *time = time.min(start.elapsed().as_secs_f64());
+        }
+        let [unsigned, signed] = best;
+        println!("500 commits, {name}: {unsigned:.2} s unsigned, {signed:.2} s signed");
     }
 }
 

@@ -7,15 +7,15 @@
 //! a relative path, or `.` in `PATH`, does not lead into the workspace.
 //!
 //! A chain of commits is signed one commit after the other, because a commit contains the id of its
-//! parent, and that id depends on the parent's signature.
+//! parent, and that id depends on the parent's signature. Several chains are signed side by side.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::child_process::{self, Finished, RunError};
@@ -34,6 +34,8 @@ use crate::paths::{escaped, shown};
 const LIMIT: Duration = Duration::from_secs(120);
 /// The number of lines of a program's output that an error keeps.
 const MAX_LINES: usize = 10;
+/// The name of the file with the public key, if the configuration has its text.
+const KEY_FILE: &str = "key.pub";
 /// The start of a line that GnuPG prints for other programs.
 const STATUS: &str = "[GNUPG:] ";
 
@@ -248,7 +250,7 @@ pub(crate) struct Signer {
     /// The signatures of this run, by the id of the unsigned commit. A second attempt on the same
     /// tip uses them again and so makes the same commits, even if the format writes the time into
     /// each signature.
-    signatures: RefCell<HashMap<ObjectId, Vec<u8>>>,
+    signatures: Mutex<HashMap<ObjectId, Vec<u8>>>,
 }
 
 impl Signer {
@@ -305,7 +307,7 @@ impl Signer {
                 ),
             interrupt: interrupt.clone(),
             limit: LIMIT,
-            signatures: RefCell::default(),
+            signatures: Mutex::default(),
         };
         match (format, settings.get("user.signingkey")) {
             (SignatureFormat::Ssh, None) => signer.key = signer.default_ssh_key(settings)?,
@@ -318,6 +320,9 @@ impl Signer {
             (_, Some(key)) => signer.key = SigningKey::User(key.to_owned()),
             (_, None) => {}
         }
+        if let SigningKey::Text(text) = &signer.key {
+            signer.directory.write(KEY_FILE, text.as_bytes())?;
+        }
         Ok(signer)
     }
 
@@ -327,24 +332,28 @@ impl Signer {
     }
 
     /// Signs `data`: the bytes of a commit without a signature. Returns the signature, which is
-    /// lines of ASCII text.
+    /// lines of ASCII text. Threads can sign at the same time.
     pub(crate) fn sign(&self, data: &[u8]) -> Result<Vec<u8>, SigningError> {
         self.interrupt.check()?;
         let unsigned = hash(Kind::Commit, data);
-        let known = self.signatures.borrow().get(&unsigned).cloned();
+        let signatures = || {
+            let signatures = self.signatures.lock();
+            signatures.unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = signatures().get(&unsigned).cloned();
         if let Some(signature) = known {
             return Ok(signature);
         }
 
-        let file = self.directory.write("commit", data)?;
-        let mut signature = match self.format {
-            SignatureFormat::Ssh => self.sign_with_ssh(&file)?,
-            SignatureFormat::OpenPgp | SignatureFormat::X509 => self.sign_with_gnupg(&file)?,
+        let file = self.directory.write(&unsigned.to_string(), data)?;
+        let signature = match self.format {
+            SignatureFormat::Ssh => self.sign_with_ssh(&file),
+            SignatureFormat::OpenPgp | SignatureFormat::X509 => self.sign_with_gnupg(&file),
         };
+        let _ = fs::remove_file(&file);
+        let mut signature = signature?;
         signature.retain(|byte| *byte != b'\r');
-        self.signatures
-            .borrow_mut()
-            .insert(unsigned, signature.clone());
+        signatures().insert(unsigned, signature.clone());
         Ok(signature)
     }
 
@@ -379,7 +388,7 @@ impl Signer {
     fn sign_with_ssh(&self, file: &Path) -> Result<Vec<u8>, SigningError> {
         let key_file = match &self.key {
             SigningKey::File(path) => path.clone(),
-            SigningKey::Text(text) => self.directory.write("key.pub", text.as_bytes())?,
+            SigningKey::Text(_) => self.directory.path().join(KEY_FILE),
             SigningKey::User(_) => unreachable!("an ssh key is a file or a text"),
         };
         let mut command = self.command(&self.program);
@@ -635,7 +644,7 @@ mod tests {
             has_askpass: false,
             interrupt: Interrupt::default(),
             limit: Duration::from_millis(300),
-            signatures: RefCell::default(),
+            signatures: Mutex::default(),
         };
         let mut command = signer.command("sh");
         command.args(["-c", "echo $$ > pid; exec sleep 1000"]);

@@ -110,6 +110,37 @@ fn git_verifies_every_commit_of_fifty_projects_signed_with_ssh() {
     assert_eq!(status["projects"][49]["last_sync"]["commit"], tip.unwrap());
 }
 
+/// Each program waits for another one, except for the first: the first signature is made alone, and
+/// the branches are then signed side by side.
+#[test]
+fn branches_are_signed_side_by_side() {
+    let names = ["a", "b", "c", "d", "e"];
+    let (sandbox, codex) = workspace(&names);
+    let key = ssh_key(&sandbox, "keys/id", "");
+    let script = format!(
+        "cd {}; echo $$ >> runs\n\
+         [ $(wc -l < runs) = 1 ] && {{ touch alone; exec ssh-keygen \"$@\"; }}\n\
+         touch running.$$; n=0\n\
+         while [ $(ls running.* | wc -l) -lt 2 ]; do n=$((n + 1)); [ $n -lt 600 ] || exit 9; sleep 0.05; done",
+        sandbox.path("").display()
+    );
+    sign_with_wrapped_keygen(&sandbox, &key, &script);
+    let each = [
+        "--push-mode",
+        "branch",
+        "--config",
+        "push.branch=sync/{project}",
+    ];
+    let sync = [&["sync", "--all", "--jobs", "4"], &each[..]].concat();
+    sandbox.run(&sync).code(0);
+    assert_eq!(signatures(&sandbox), names.len(), "one program per commit");
+    for name in names {
+        let branch = format!("sync/{name}");
+        let commit = codex.git(&["cat-file", "commit", &branch]);
+        assert!(commit.contains("\ngpgsig "), "{commit}");
+    }
+}
+
 #[test]
 fn git_verifies_every_commit_of_fifty_projects_signed_with_openpgp() {
     let names = fifty();

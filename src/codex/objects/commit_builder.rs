@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use bstr::{BString, ByteSlice};
+use rayon::prelude::*;
 
 use super::listing::Lister;
 use super::pack::{self, Encoded, MAX_CHAIN};
@@ -63,7 +64,7 @@ pub(crate) struct Built {
 }
 
 /// Signs the bytes of a commit.
-pub(crate) type Sign<'s> = &'s mut dyn FnMut(&[u8]) -> Result<Vec<u8>, SigningError>;
+pub(crate) type Sign<'s> = &'s (dyn Fn(&[u8]) -> Result<Vec<u8>, SigningError> + Sync);
 
 /// The reason why commits cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -77,53 +78,126 @@ pub enum BuildError {
     Signing(#[from] SigningError),
 }
 
+/// A commit whose tree was built.
+struct CommitOfTree<'c> {
+    tree: ObjectId,
+    /// The second parent, if it is a merge.
+    merged: Option<ObjectId>,
+    message: &'c str,
+}
+
+/// A commit with its id.
+struct FinishedCommit {
+    id: ObjectId,
+    data: Vec<u8>,
+}
+
 /// Builds the commits of `chains`, and signs them if `sign` is given. The same input gives the same
 /// ids, if the signatures are deterministic.
+///
+/// The chains are signed side by side, but the first signature is made alone: if it needs a
+/// passphrase, the user is asked once, and an error ends the run before another program starts.
 pub(crate) fn build(
     store: &Store,
     chains: &[NewChain<'_>],
     identity: &Identity,
-    mut sign: Option<Sign<'_>>,
+    sign: Option<Sign<'_>>,
 ) -> Result<Built, BuildError> {
     let mut builder = Builder::new(store);
-    let mut write = |builder: &mut Builder<'_>, tree, parents: &[ObjectId], message: &str| {
-        let mut data = commit_bytes(tree, parents, message, identity);
-        if let Some(sign) = &mut sign {
-            let signature = sign(&data)?;
-            data = with_signature(&data, &signature);
+    let trees: Vec<_> = chains
+        .iter()
+        .map(|chain| trees_of(&mut builder, chain))
+        .collect::<Result<_, _>>()?;
+
+    let mut first = match (sign, trees.iter().position(|trees| !trees.is_empty())) {
+        (Some(sign), Some(index)) => {
+            let commit = commit_bytes(&trees[index][0], chains[index].parent, identity);
+            Some((index, sign(&commit)?))
         }
-        Ok::<_, BuildError>(builder.write_commit(&data))
+        _ => None,
     };
+    let first = |index: usize| first.take_if(|(of, _)| *of == index).map(|(_, one)| one);
+    let starts: Vec<_> = (0..chains.len()).map(first).collect();
+    let finished = chains.par_iter().zip(&trees).zip(starts);
+    let finished: Vec<_> = finished
+        .map(|((chain, trees), first)| finish(trees, chain.parent, identity, sign, first))
+        .collect::<Result<_, _>>()?;
 
     let mut built = Vec::with_capacity(chains.len());
-    for chain in chains {
-        let mut tip = chain.parent;
-        let mut root = tip.map(|commit| store.root_tree(commit)).transpose()?;
-        if let Some(merge) = &chain.merge {
-            let base = store.root_tree(merge.base)?;
-            let tree = builder.edit(Some(base), merge.edits)?;
-            let parents: Vec<_> = tip.into_iter().chain([merge.base]).collect();
-            tip = Some(write(&mut builder, tree, &parents, &merge.message)?);
-            root = Some(tree);
-        }
-        let mut commits = Vec::with_capacity(chain.commits.len());
-        for commit in &chain.commits {
-            let tree = builder.edit(root, &edits(&builder, root, commit)?)?;
-            let id = write(&mut builder, tree, tip.as_slice(), &commit.message)?;
-            root = Some(tree);
-            tip = Some(id);
-            commits.push(id);
-        }
-        let is_empty = chain.merge.is_none() && commits.is_empty();
+    for (chain, finished) in chains.iter().zip(finished) {
+        let merges = usize::from(chain.merge.is_some());
         built.push(BuiltChain {
-            head: tip.filter(|_| !is_empty),
-            commits,
+            head: finished.last().map(|commit| commit.id),
+            commits: finished.iter().skip(merges).map(|one| one.id).collect(),
         });
+        let packed = finished
+            .iter()
+            .map(|commit| pack::whole(commit.id, Kind::Commit, &commit.data));
+        builder.objects.extend(packed);
     }
     Ok(Built {
         chains: built,
         objects: builder.objects,
     })
+}
+
+/// Builds the trees of the commits of a chain.
+fn trees_of<'c>(
+    builder: &mut Builder<'_>,
+    chain: &'c NewChain<'_>,
+) -> Result<Vec<CommitOfTree<'c>>, TreeError> {
+    let mut commits = Vec::with_capacity(chain.commits.len() + 1);
+    let mut root = match chain.parent {
+        Some(commit) => Some(builder.store.root_tree(commit)?),
+        None => None,
+    };
+    if let Some(merge) = &chain.merge {
+        let base = builder.store.root_tree(merge.base)?;
+        let tree = builder.edit(Some(base), merge.edits)?;
+        commits.push(CommitOfTree {
+            tree,
+            merged: Some(merge.base),
+            message: &merge.message,
+        });
+        root = Some(tree);
+    }
+    for commit in &chain.commits {
+        let tree = builder.edit(root, &edits(builder, root, commit)?)?;
+        commits.push(CommitOfTree {
+            tree,
+            merged: None,
+            message: &commit.message,
+        });
+        root = Some(tree);
+    }
+    Ok(commits)
+}
+
+/// Makes the commits of a chain on top of `parent`. `first` is the signature of the first one, if it
+/// is known.
+fn finish(
+    commits: &[CommitOfTree<'_>],
+    parent: Option<ObjectId>,
+    identity: &Identity,
+    sign: Option<Sign<'_>>,
+    mut first: Option<Vec<u8>>,
+) -> Result<Vec<FinishedCommit>, SigningError> {
+    let mut tip = parent;
+    let mut finished = Vec::with_capacity(commits.len());
+    for commit in commits {
+        let mut data = commit_bytes(commit, tip, identity);
+        if let Some(sign) = sign {
+            let signature = match first.take() {
+                Some(signature) => signature,
+                None => sign(&data)?,
+            };
+            data = with_signature(&data, &signature);
+        }
+        let id = object::hash(Kind::Commit, &data);
+        finished.push(FinishedCommit { id, data });
+        tip = Some(id);
+    }
+    Ok(finished)
 }
 
 /// Lists the directories of `projects` in the tree that a merge with these `edits` makes of the
@@ -170,15 +244,19 @@ fn edits(
     Ok(edits)
 }
 
-/// The bytes of a commit without a signature.
+/// The bytes of a commit on top of `parent`, without a signature.
 fn commit_bytes(
-    tree: ObjectId,
-    parents: &[ObjectId],
-    message: &str,
+    commit: &CommitOfTree<'_>,
+    parent: Option<ObjectId>,
     identity: &Identity,
 ) -> Vec<u8> {
+    let CommitOfTree {
+        tree,
+        merged,
+        message,
+    } = commit;
     let mut data = format!("tree {tree}\n");
-    for parent in parents {
+    for parent in parent.iter().chain(merged) {
         data.push_str(&format!("parent {parent}\n"));
     }
     let Identity { author, committer } = identity;
@@ -253,12 +331,6 @@ impl<'s> Builder<'s> {
                 tree.remove();
             }
         }
-    }
-
-    fn write_commit(&mut self, data: &[u8]) -> ObjectId {
-        let id = object::hash(Kind::Commit, data);
-        self.objects.push(pack::whole(id, Kind::Commit, data));
-        id
     }
 }
 

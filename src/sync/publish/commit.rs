@@ -186,8 +186,7 @@ impl<'r> Committer<'r> {
         let count = |chain: &NewChain<'_>| chain.commits.len() + usize::from(chain.merge.is_some());
         let total = chains.iter().map(count).sum();
         let counter = Counter::new(request.reporter.as_ref(), Stage::Sign, Some(total));
-        let mut sign = |data: &[u8]| signer.sign(data).inspect(|_| counter.unit());
-        let sign: Sign<'_> = &mut sign;
+        let sign: Sign<'_> = &|data| signer.sign(data).inspect(|_| counter.unit());
         Ok(commit_builder::build(store, chains, identity, Some(sign))?)
     }
 
