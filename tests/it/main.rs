@@ -34,6 +34,7 @@ mod native;
 mod output;
 mod page;
 mod patterns;
+mod proposal_table;
 mod proposals;
 mod pull;
 mod pull_requests;

@@ -39,6 +39,36 @@ impl World {
         }
     }
 
+    /// The tip of a branch; `None` if it does not exist.
+    pub(crate) fn tip_of(&self, branch: &str) -> Option<String> {
+        let listed = self.codex.git(&[
+            "for-each-ref",
+            "--format=%(objectname)",
+            &format!("refs/heads/{branch}"),
+        ]);
+        listed.lines().next().map(str::to_owned)
+    }
+
+    /// The contents of a file on a branch.
+    pub(crate) fn file_on(&self, branch: &str, path: &str) -> String {
+        self.codex
+            .git(&["cat-file", "blob", &format!("{branch}:{path}")])
+    }
+
+    /// Makes a commit of another user on a sync branch.
+    pub(crate) fn commit_on(&self, branch: &str, path: &str, content: &str) -> String {
+        let main = self.tip_of("main").unwrap();
+        let tip = self.tip_of(branch).unwrap();
+        // The helper commits to `main`.
+        self.codex.git(&["update-ref", "refs/heads/main", &tip]);
+        self.codex.commit(&[("100644", path, content)], &[]);
+        let commit = self.tip_of("main").unwrap();
+        self.codex
+            .git(&["update-ref", &format!("refs/heads/{branch}"), &commit]);
+        self.codex.git(&["update-ref", "refs/heads/main", &main]);
+        commit
+    }
+
     /// The server in front of the codex.
     pub(crate) fn server(&self) -> &HttpServer {
         self.server.as_ref().unwrap()

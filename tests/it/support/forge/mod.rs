@@ -36,6 +36,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::GitHub, Self::GitLab, Self::Gitea, Self::Forgejo];
+    /// One forge per implementation in the program.
+    pub(crate) const EACH_API: [Self; 3] = [Self::GitHub, Self::GitLab, Self::Gitea];
 
     /// The value of `forge.kind`.
     pub(crate) fn name(self) -> &'static str {
