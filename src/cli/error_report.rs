@@ -740,8 +740,7 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
             "set `remote.url`, `forge.api` or `forge.repository` to the new place".to_owned()
         }
         ForgeError::RateLimited { delay, .. } => {
-            let delay = humantime::format_duration(Duration::from_secs(delay.as_secs()));
-            format!("run again in {delay}")
+            run_again_in(*delay)
         }
         ForgeError::Rejected { kind, rejection, .. } => return forge_rejection_hints(*kind, rejection),
         ForgeError::Unexpected { .. } => {
@@ -755,6 +754,16 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
         | ForgeError::Interrupted(_) => return Vec::new(),
     };
     vec![hint]
+}
+
+/// The hint for a server that limits the rate of requests. A delay of years is an error of its clock.
+fn run_again_in(delay: Duration) -> String {
+    const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    if delay > MAX {
+        return "run again later".to_owned();
+    }
+    let delay = humantime::format_duration(Duration::from_secs(delay.as_secs()));
+    format!("run again in {delay}")
 }
 
 /// The hints for a request that a forge rejected, by status: mostly the permissions to grant.

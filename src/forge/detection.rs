@@ -179,8 +179,12 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
 /// The name of the repository on the forge: `forge.repository`, else the path of the remote's URL,
 /// else `{organization}/{codex_repo}`. `None` if a path of the API cannot contain it.
 fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
+    let is_valid = |name: &str| {
+        // Only the groups of GitLab nest.
+        is_repository_name(name) && (kind == ForgeKind::GitLab || name.split('/').count() == 2)
+    };
     if let Some(configured) = &workspace.forge.repository {
-        return Some(configured.clone());
+        return Some(configured.clone()).filter(|name| is_valid(name));
     }
     let of_workspace = || {
         let organization = workspace.organization.as_ref()?;
@@ -188,7 +192,7 @@ fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
         Some(format!("{organization}/{name}"))
     };
     let name = repository_of(&workspace.remote.url, kind).or_else(of_workspace)?;
-    is_repository_name(&name).then_some(name)
+    is_valid(&name).then_some(name)
 }
 
 /// The name of the repository in the path of a URL; `None` if the path has less than two segments.

@@ -9,7 +9,8 @@ use super::sync_branches::{self, branches};
 use super::{ErrorReport, human};
 use crate::checks::{Finding, Severity};
 use crate::config::Direction;
-use crate::outcome::{ProjectReport, Status, SyncOutcome};
+use crate::object::ObjectId;
+use crate::outcome::{ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::text::pluralize;
 
@@ -55,12 +56,11 @@ pub(crate) fn summary(
 
     write_findings(&mut text, outcome);
     let url = outcome.remote.url.to_string();
-    let branch = branches(outcome).unwrap_or_else(|| "?".to_owned());
+    let branch = branches(outcome, code).unwrap_or_else(|| code("?"));
     let _ = writeln!(
         text,
-        "\n{}; `{}` of `{}`\n",
+        "\n{}; {branch} of `{}`\n",
         outcome.totals().by_status(),
-        branch.replace('`', "'"),
         url.replace('`', "'")
     );
     for project in &outcome.projects {
@@ -73,6 +73,51 @@ pub(crate) fn summary(
         let _ = writeln!(text, "- {}", line.replace('`', "'"));
     }
     text
+}
+
+/// A text as a code span.
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'"))
+}
+
+/// The outputs of a step, each a name and its value. A run without a pull request has no
+/// `pull-request-url`.
+pub(crate) fn step_outputs(
+    outcome: Option<&SyncOutcome>,
+    has_failed: bool,
+) -> Vec<(&'static str, String)> {
+    let is_change = |project: &ProjectReport| {
+        matches!(
+            project.outcome.status(),
+            Status::Synced | Status::Proposed | Status::WouldSync
+        )
+    };
+    let changed = outcome.is_some_and(|outcome| outcome.projects.iter().any(is_change));
+    let pushed = match outcome.map(|outcome| outcome.pushed) {
+        Some(Pushed::Verified) => "true",
+        Some(Pushed::Unknown) => "unknown",
+        Some(Pushed::No) | None => "false",
+    };
+    let tip = outcome.and_then(|outcome| match outcome.remote.sync_branches.as_slice() {
+        [only] => only.after,
+        _ => outcome.remote.after,
+    });
+    let plan_id = outcome.and_then(|outcome| outcome.plan_id);
+    let mut proposals = outcome
+        .into_iter()
+        .flat_map(|outcome| &outcome.pull_requests);
+    let url = proposals.find_map(|one| one.url.clone());
+
+    let text = |id: Option<ObjectId>| id.map(|id| id.to_string()).unwrap_or_default();
+    let mut outputs = vec![
+        ("changed", changed.to_string()),
+        ("pushed", pushed.to_owned()),
+        ("tip", text(tip)),
+        ("plan-id", text(plan_id)),
+        ("failed", has_failed.to_string()),
+    ];
+    outputs.extend(url.map(|url| ("pull-request-url", url)));
+    outputs
 }
 
 /// Lists the findings of all projects, up to [`MAX_FINDINGS`].

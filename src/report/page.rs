@@ -68,7 +68,7 @@ pub(crate) fn page(
         codex: text(&outcome.remote.url.to_string()),
         branch: outcome.remote.branch.as_deref().map(text),
         sync_branches: (!outcome.remote.sync_branches.is_empty())
-            .then(|| branches(outcome).as_deref().map(text))
+            .then(|| branches(outcome, str::to_owned).as_deref().map(text))
             .flatten(),
         pull_requests: outcome.pull_requests.iter().map(proposal).collect(),
         tip: outcome.remote.before.map(Id),

@@ -7,12 +7,12 @@ use crate::paths::escaped;
 use crate::text::pluralize;
 
 /// The branches of a run in a few words: that of the codex, and the sync branches if there are any.
-/// `None` if the run ended before they were known.
-pub(super) fn branches(outcome: &SyncOutcome) -> Option<String> {
-    let base = outcome.remote.branch.as_deref()?;
+/// `name` formats the name of a branch. `None` if the run ended before they were known.
+pub(super) fn branches(outcome: &SyncOutcome, name: impl Fn(&str) -> String) -> Option<String> {
+    let base = name(outcome.remote.branch.as_deref()?);
     Some(match outcome.remote.sync_branches.as_slice() {
-        [] => base.to_owned(),
-        [only] => format!("{}, to be merged into {base}", only.branch),
+        [] => base,
+        [only] => format!("{}, to be merged into {base}", name(&only.branch)),
         several => format!("{} sync branches, to be merged into {base}", several.len()),
     })
 }

@@ -46,23 +46,12 @@ impl Hosted {
     }
 
     pub(crate) fn tip(&self) -> Option<String> {
-        self.tip_of(BRANCH)
-    }
-
-    pub(crate) fn tip_of(&self, branch: &str) -> Option<String> {
-        let refs = self
-            .world
-            .codex
-            .git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
-        let name = format!("refs/heads/{branch} ");
-        let tip = refs.lines().find_map(|line| line.strip_prefix(&name));
-        tip.map(str::to_owned)
+        self.world.tip_of(BRANCH)
     }
 
     /// The file of the project on a branch.
     pub(crate) fn published(&self, branch: &str) -> String {
-        let path = format!("{branch}:projects/alpha/README.md");
-        self.world.codex.git(&["show", &path])
+        self.world.file_on(branch, "projects/alpha/README.md")
     }
 
     /// Asserts that no request since the last call has written.
@@ -85,62 +74,29 @@ pub(crate) fn state(document: &Value) -> &str {
 }
 
 #[test]
-fn pull_request_is_opened_and_updated_on_every_forge() {
-    for kind in Kind::ALL {
-        let hosted = Hosted::new(kind);
-        let base = hosted.world.codex.tip();
-
-        let first = hosted.sync(0);
-        assert_eq!(
-            (status(&first), state(&first)),
-            ("proposed", "created"),
-            "{kind:?}"
-        );
-        let pull = &first["pull_requests"][0];
-        let tip = hosted.tip().unwrap();
-        assert_eq!(pull["head"], tip.as_str());
-        assert_eq!(
-            (&pull["number"], &pull["branch"]),
-            (&1.into(), &BRANCH.into())
-        );
-        assert_eq!(first["totals"]["proposed"], 1);
-        assert_eq!(hosted.world.codex.tip(), base);
-        let pulls = hosted.forge.pulls();
-        assert_eq!(pulls[0].title, "Sync 1 file from alpha");
-        assert!(
-            pulls[0].body.contains("| `alpha` | 1 | 0 | 0 |"),
-            "{}",
-            pulls[0].body
-        );
-
-        hosted.forge.take_requests();
-        let second = hosted.sync(0);
-        assert_eq!(
-            (status(&second), state(&second)),
-            ("up-to-date", "unchanged"),
-            "{kind:?}"
-        );
-        assert_eq!(hosted.tip().as_deref(), Some(tip.as_str()));
-        hosted.only_read();
-
-        hosted.write("changed");
-        let third = hosted.sync(0);
-        assert_eq!(
-            (status(&third), state(&third)),
-            ("proposed", "updated"),
-            "{kind:?}"
-        );
-        assert_eq!(hosted.forge.pulls().len(), 1);
-        assert_ne!(hosted.tip().unwrap(), tip);
-        let ancestry = ["merge-base", "--is-ancestor", &tip, BRANCH];
-        hosted.world.codex.git(&ancestry);
-    }
+fn pull_request_is_in_the_document() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let document = hosted.sync(0);
+    let pull = &document["pull_requests"][0];
+    assert_eq!(pull["head"], hosted.tip().unwrap().as_str());
+    assert_eq!(
+        (&pull["number"], &pull["branch"]),
+        (&1.into(), &BRANCH.into())
+    );
+    assert_eq!(document["totals"]["proposed"], 1);
+    let pull = &hosted.forge.pulls()[0];
+    assert_eq!(pull.title, "Sync 1 file from alpha");
+    assert!(
+        pull.body.contains("| `alpha` | 1 | 0 | 0 |"),
+        "{}",
+        pull.body
+    );
 }
 
 /// [`Hosted::run`] asserts that no stream has the token.
 #[test]
 fn logs_show_the_requests_without_the_token() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         let output = hosted.run(&["-vv", "sync", "--all"], &[]).code(0);
         assert!(output.stderr.contains("api request"), "{}", output.stderr);
@@ -223,49 +179,6 @@ fn texts_of_a_person_are_kept() {
 }
 
 #[test]
-fn merged_branch_is_proposed_again_after_a_change() {
-    for kind in Kind::ALL {
-        for how in [Merge::Commit, Merge::Squash, Merge::Rebase] {
-            for is_kept in [true, false] {
-                let hosted = Hosted::new(kind);
-                hosted.sync(0);
-                let merged = hosted.tip().unwrap();
-                hosted.forge.merge(1, how);
-                if !is_kept {
-                    hosted.world.codex.git(&["branch", "-D", BRANCH]);
-                }
-
-                hosted.forge.take_requests();
-                let unchanged = hosted.sync(0);
-                let case = format!("{kind:?} {how:?} {is_kept} {unchanged}");
-                assert_eq!(status(&unchanged), "up-to-date", "{case}");
-                assert_eq!(unchanged["pull_requests"], serde_json::json!([]), "{case}");
-                assert_eq!(hosted.tip(), is_kept.then_some(merged), "{case}");
-                hosted.only_read();
-
-                hosted.write("changed");
-                let changed = hosted.sync(0);
-                assert_eq!(
-                    (status(&changed), state(&changed)),
-                    ("proposed", "created"),
-                    "{case}"
-                );
-                assert_eq!(changed["pull_requests"][0]["number"], 2, "{case}");
-                assert_eq!(hosted.published(BRANCH), "changed", "{case}");
-                let commits =
-                    hosted
-                        .world
-                        .codex
-                        .git(&["rev-list", "--count", &format!("main..{BRANCH}")]);
-                assert_eq!(commits.trim(), "1", "{case}");
-                hosted.forge.merge(2, Merge::Commit);
-                assert_eq!(hosted.published("main"), "changed", "{case}");
-            }
-        }
-    }
-}
-
-#[test]
 fn branch_that_was_squashed_is_made_anew_over_http() {
     let hosted = Hosted::with(Kind::Gitea, World::behind_http());
     let token = [("FRACTARY_CODEX_REMOTE__TOKEN", TOKEN)];
@@ -298,67 +211,33 @@ fn merged_branch_that_the_server_keeps_is_continued() {
 }
 
 #[test]
-fn closed_pull_request_withholds_the_same_contents() {
-    for kind in Kind::ALL {
-        for is_kept in [true, false] {
-            let hosted = Hosted::new(kind);
-            hosted.sync(0);
-            hosted.forge.close(1);
-            if !is_kept {
-                hosted.world.codex.git(&["branch", "-D", BRANCH]);
-            }
-
-            hosted.forge.take_requests();
-            let withheld = hosted.sync(1);
-            let case = format!("{kind:?} {is_kept} {withheld}");
-            assert_eq!(status(&withheld), "withheld", "{case}");
-            let message = withheld["projects"][0]["error"]["message"]
-                .as_str()
-                .unwrap();
-            assert!(message.contains("https://"), "{case}");
-            assert_eq!(hosted.tip().is_some(), is_kept, "{case}");
-            hosted.only_read();
-
-            hosted.write("changed");
-            let changed = hosted.sync(0);
-            assert_eq!(changed["pull_requests"][0]["number"], 2, "{case}");
-            assert!(
-                hosted.forge.pulls()[1]
-                    .body
-                    .contains("An earlier pull request")
-            );
-        }
-    }
-}
-
-#[test]
-fn reopened_pull_request_is_used_again() {
-    for kind in Kind::ALL {
+fn closed_pull_request_without_a_branch_withholds_the_same_contents() {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         hosted.sync(0);
         hosted.forge.close(1);
-        hosted.sync(1);
-        hosted.forge.reopen(1);
-        assert_eq!(state(&hosted.sync(0)), "unchanged", "{kind:?}");
+        hosted.world.codex.git(&["branch", "-D", BRANCH]);
+        hosted.forge.take_requests();
+        let withheld = hosted.sync(1);
+        assert_eq!(status(&withheld), "withheld", "{kind:?} {withheld}");
+        let error = &withheld["projects"][0]["error"]["message"];
+        assert!(error.as_str().unwrap().contains("https://"), "{error}");
+        assert_eq!(hosted.tip(), None);
+        hosted.only_read();
+
         hosted.write("changed");
-        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
-        assert_eq!(hosted.forge.pulls().len(), 1);
+        hosted.sync(0);
+        let body = &hosted.forge.pulls()[1].body;
+        assert!(body.contains("An earlier pull request"), "{body}");
     }
 }
 
 #[test]
-fn forge_that_lags_is_waited_for() {
-    for kind in Kind::ALL {
+fn forge_that_does_not_know_the_branch_yet_is_waited_for() {
+    for kind in [Kind::GitHub, Kind::GitLab] {
         let hosted = Hosted::new(kind);
-        if kind != Kind::Gitea {
-            hosted.forge.hide_branch(2);
-        }
+        hosted.forge.hide_branch(2);
         assert_eq!(state(&hosted.sync(0)), "created", "{kind:?}");
-
-        hosted.forge.lag(3);
-        hosted.write("changed");
-        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
-        assert_eq!(hosted.forge.pulls().len(), 1);
     }
 }
 
@@ -384,7 +263,7 @@ fn head_that_is_never_shown_is_not_proposed() {
 
 #[test]
 fn failure_after_the_push_is_repaired_by_the_next_run() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         let rejection = Response::rejection(500, "Internal Server Error");
         let target = if kind == Kind::GitLab {
@@ -431,30 +310,8 @@ fn nothing_is_pushed_without_a_usable_token() {
 }
 
 #[test]
-fn two_runs_never_open_two_pull_requests() {
-    for kind in Kind::ALL {
-        let hosted = Hosted::new(kind);
-        let runs: Vec<_> = (0..2)
-            .map(|number| {
-                let mut command = hosted.world.command(&["sync", "--all", "--json"]);
-                command.envs(hosted.forge.variables());
-                // Each run has its own lock, as on two machines.
-                let home = hosted.world.sandbox.path(&format!("state-{number}"));
-                command.env("XDG_STATE_HOME", home);
-                hosted.world.sandbox.spawn(command)
-            })
-            .collect();
-        for run in runs {
-            hosted.world.sandbox.ended(run).code(0);
-        }
-        assert_eq!(hosted.forge.pulls().len(), 1, "{kind:?}");
-        assert_eq!(state(&hosted.sync(0)), "unchanged");
-    }
-}
-
-#[test]
 fn pull_request_of_another_run_at_the_same_moment_is_used() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         hosted.sync(0);
         hosted.write("changed");
@@ -476,7 +333,7 @@ fn pull_request_of_another_run_at_the_same_moment_is_used() {
 
 #[test]
 fn labels_reviewers_drafts_and_auto_merge_are_requested() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         // GitLab shows the pipeline of a new merge request late.
         hosted.forge.run_checks(5);
@@ -504,7 +361,7 @@ fn labels_reviewers_drafts_and_auto_merge_are_requested() {
 
 #[test]
 fn failures_after_the_opening_are_warnings() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         let settings = [
             (
@@ -596,7 +453,7 @@ fn draft_that_the_forge_refuses_is_opened_without_it() {
 fn label_that_is_too_long_is_left_out() {
     let labels = format!("['docs', '{}']", "x".repeat(256));
     let settings = [("FRACTARY_CODEX_PUSH__PULL_REQUEST__LABELS", labels.as_str())];
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         let output = hosted.run(&["sync", "--all", "--json"], &settings).code(0);
         let warnings = output.json()["warnings"].as_array().unwrap().len();
@@ -688,7 +545,7 @@ fn other_refusals_to_open_a_pull_request_are_errors_at_once() {
 /// The request is not sent again, because it may have been handled.
 #[test]
 fn connection_that_breaks_after_the_opening_opens_no_second_one() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         hosted.forge.fail("POST", "", Reaction::HandleAndCutOff, 1);
         let document = hosted.sync(4);
@@ -731,7 +588,7 @@ fn run_that_is_killed_after_the_push_is_continued() {
 
 #[test]
 fn status_shows_open_pull_requests_and_writes_nothing() {
-    for kind in Kind::ALL {
+    for kind in Kind::EACH_API {
         let hosted = Hosted::new(kind);
         hosted.sync(0);
         hosted.write("changed");
@@ -802,54 +659,6 @@ fn each_project_has_its_own_pull_request() {
 }
 
 #[test]
-fn commit_of_a_person_on_the_branch_stays() {
-    for kind in Kind::ALL {
-        let hosted = Hosted::new(kind);
-        hosted.sync(0);
-        let tip = hosted.tip().unwrap();
-        let tree = format!("{tip}^{{tree}}");
-        let theirs = hosted
-            .world
-            .codex
-            .git(&["commit-tree", "-p", &tip, "-m", "Fix", &tree]);
-        let theirs = theirs.trim();
-        hosted
-            .world
-            .codex
-            .git(&["update-ref", &format!("refs/heads/{BRANCH}"), theirs]);
-
-        let unchanged = hosted.sync(0);
-        assert_eq!(unchanged["pull_requests"][0]["head"], theirs, "{kind:?}");
-        hosted.write("changed");
-        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
-        hosted
-            .world
-            .codex
-            .git(&["merge-base", "--is-ancestor", theirs, BRANCH]);
-    }
-}
-
-#[test]
-fn change_of_the_codex_under_the_same_path_is_merged() {
-    for kind in Kind::ALL {
-        let hosted = Hosted::new(kind);
-        hosted.sync(0);
-        hosted
-            .world
-            .codex
-            .commit(&[("100644", "other.md", "other")], &[]);
-        assert_eq!(state(&hosted.sync(0)), "unchanged", "{kind:?}");
-
-        let theirs = [("100644", "projects/alpha/README.md", "theirs")];
-        hosted.world.codex.commit(&theirs, &[]);
-        hosted.write("changed");
-        assert_eq!(state(&hosted.sync(0)), "updated", "{kind:?}");
-        hosted.forge.merge(1, Merge::Commit);
-        assert_eq!(hosted.published("main"), "changed");
-    }
-}
-
-#[test]
 fn foreign_text_has_no_meaning_in_a_pull_request() {
     let world = World::builder().projects(&["alpha", "beta"]).build();
     world.sandbox.write("ws/beta/docs/@ada.md", "a");
@@ -873,7 +682,7 @@ fn foreign_text_has_no_meaning_in_a_pull_request() {
 }
 
 #[test]
-fn step_of_a_workflow_has_the_address_as_output() {
+fn step_of_a_workflow_has_outputs() {
     let hosted = Hosted::new(Kind::GitHub);
     let (output, summary) = (
         hosted.world.sandbox.path("output"),
@@ -885,13 +694,25 @@ fn step_of_a_workflow_has_the_address_as_output() {
     ];
     hosted.run(&["sync", "--all"], &variables).code(0);
     let url = "https://github.example/acme/codex/pull/1";
-    let written = std::fs::read_to_string(output).unwrap();
-    assert_eq!(written, format!("pull-request-url={url}\n"));
-    let summary = std::fs::read_to_string(summary).unwrap();
+    let written = std::fs::read_to_string(&output).unwrap();
+    let tip = hosted.tip().unwrap();
+    let (id, rest) = written.split_once("plan-id=").unwrap();
+    assert_eq!(id, format!("changed=true\npushed=true\ntip={tip}\n"));
+    let (id, rest) = rest.split_once('\n').unwrap();
+    assert_eq!(id.len(), 40);
+    assert_eq!(rest, format!("failed=false\npull-request-url={url}\n"));
+    let summary = std::fs::read_to_string(&summary).unwrap();
     assert!(
         summary.contains(url) && summary.contains("| proposed |"),
         "{summary}"
     );
+
+    let broken = [&variables[..1], &[("FRACTARY_CODEX_JOBS", "many")]].concat();
+    std::fs::remove_file(variables[0].1).unwrap();
+    hosted.run(&["sync", "--all"], &broken).code(3);
+    let written = std::fs::read_to_string(variables[0].1).unwrap();
+    let expected = "changed=false\npushed=false\ntip=\nplan-id=\nfailed=true\n";
+    assert_eq!(written, expected);
 }
 
 #[test]
@@ -901,57 +722,4 @@ fn doctor_checks_auto_merge() {
     let output = hosted.run(&["doctor"], &settings).code(0);
     let line = "pull requests: `acme/codex` on GitHub does not allow auto-merge";
     assert!(output.stdout.contains(line), "{}", output.stdout);
-}
-
-/// The number of references per push is not configured; the server's rejection reports it.
-#[test]
-fn reported_limit_of_a_push_leaves_no_branch_without_a_pull_request() {
-    let names = [
-        "alpha", "beta", "delta", "epsilon", "eta", "gamma", "theta", "zeta",
-    ];
-    for kind in Kind::ALL {
-        let world = World::builder().projects(&names).build();
-        let hook = "n=$(wc -l); test $n -le 3 || { echo 'Pushes can not update more than 3 branches or tags' >&2; exit 1; }";
-        world.codex.hook("pre-receive", hook);
-        let hosted = Hosted::with(kind, world);
-        let variables = [("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}")];
-        let output = hosted.run(&["sync", "--all", "--json"], &variables).code(0);
-        assert_eq!(output.json()["totals"]["proposed"], 8, "{kind:?}");
-        assert_eq!(hosted.forge.pulls().len(), 8, "{kind:?}");
-    }
-}
-
-/// A server that takes five references per push, and 50 projects with a branch each.
-#[test]
-fn branches_beyond_the_limit_of_a_push_are_all_proposed() {
-    let config = "  workspace: { members: ['services/*'] }\n";
-    let world = World::builder().config(config).projects(&[]).build();
-    for number in 0..50 {
-        let file = format!("ws/services/p{number:02}/README.md");
-        world.sandbox.write(&file, "a");
-    }
-    let hook = "n=$(wc -l); test $n -le 5 || { echo 'Pushes can not update more than 5 branches or tags' >&2; exit 1; }";
-    world.codex.hook("pre-receive", hook);
-    let hosted = Hosted::with(Kind::GitLab, world);
-    let variables = [
-        ("FRACTARY_CODEX_PUSH__BRANCH", "docs/{project}"),
-        ("FRACTARY_CODEX_PUSH__MAX_REFS", "5"),
-    ];
-    let output = hosted.run(&["sync", "--all", "--json"], &variables).code(0);
-    let document = output.json();
-    assert_eq!(
-        (&document["totals"]["proposed"], &document["attempts"]),
-        (&50.into(), &10.into())
-    );
-    assert_eq!(hosted.forge.pulls().len(), 50);
-    let requests = hosted.forge.take_requests();
-    let opened = requests
-        .iter()
-        .filter(|request| request.starts_with("POST "));
-    assert_eq!((requests.len(), opened.count()), (100, 50));
-
-    hosted.run(&["sync", "--all"], &variables).code(0);
-    let requests = hosted.forge.take_requests();
-    assert_eq!(requests.len(), 50);
-    assert!(requests.iter().all(|request| request.starts_with("GET ")));
 }

@@ -97,6 +97,7 @@ impl RunOutput {
             Err(error) => {
                 let exit = error.exit;
                 self.error(None, &error.report, context);
+                write_step_output(None, exit, context);
                 if !self.format.is_for_people() {
                     self.document(json::failed(Some(error.report), exit), context);
                 }
@@ -141,7 +142,7 @@ impl RunOutput {
         }
 
         write_step_summary(outcome, context);
-        write_step_output(outcome, context);
+        write_step_output(Some(outcome), status, context);
         if self.format.is_for_people() {
             self.text(outcome, target, page.as_ref(), context);
         }
@@ -293,25 +294,18 @@ impl WarningLimit {
     }
 }
 
-/// Sets the output `pull-request-url` of the GitHub Actions step to the address of the first pull
-/// request, if there is one.
-fn write_step_output(outcome: &SyncOutcome, context: &Context) {
+/// Sets the outputs of the GitHub Actions step, if there is one. `outcome` is `None` if the run ended
+/// before it had one.
+fn write_step_output(outcome: Option<&SyncOutcome>, status: u8, context: &Context) {
     let Some(path) = context.environment.get("GITHUB_OUTPUT") else {
         return;
     };
-    let mut urls = outcome
-        .pull_requests
-        .iter()
-        .filter_map(|one| one.url.as_deref());
-    let Some(url) = urls.next() else {
-        return;
-    };
-    append(
-        path,
-        "GITHUB_OUTPUT",
-        &format!("pull-request-url={}\n", escaped(url.as_bytes())),
-        context,
-    );
+    let has_failed = !matches!(status, exit::DONE | exit::OUT_OF_DATE);
+    let text: String = github::step_outputs(outcome, has_failed)
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}\n", escaped(value.as_bytes())))
+        .collect();
+    append(path, "GITHUB_OUTPUT", &text, context);
 }
 
 /// Appends the result to the summary of the GitHub Actions step, if there is one.

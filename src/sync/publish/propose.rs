@@ -212,13 +212,16 @@ pub(super) fn propose(
         let concerns_all = concerns_all_lanes(&error);
         let lane = &run.lanes[index];
         let error = match (pushed_only(request, session, lane, shown), error) {
-            (Some(proposal), SyncError::Forge(source)) => {
+            (Some(proposal), error) => {
                 let branch = proposal.branch.clone();
                 let result = LaneProposal::PushedOnly(proposal);
                 run.proposals.results.insert(index, result);
-                SyncError::NotProposed { branch, source }
+                match error {
+                    SyncError::Forge(source) => SyncError::NotProposed { branch, source },
+                    error => error,
+                }
             }
-            (_, error) => error,
+            (None, error) => error,
         };
         failure = failure.or(Some(error));
         if concerns_all {
@@ -248,7 +251,7 @@ fn concerns_all_lanes(error: &SyncError) -> bool {
         return true;
     };
     match error.as_ref() {
-        ForgeError::Rejected { rejection, .. } => rejection.status == 401,
+        ForgeError::Rejected { rejection, .. } => matches!(rejection.status, 401 | 403),
         ForgeError::Unexpected { .. }
         | ForgeError::NoSuchName { .. }
         | ForgeError::NotShown { .. }
