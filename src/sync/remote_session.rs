@@ -701,7 +701,7 @@ impl RemoteSession {
         Ok(())
     }
 
-    /// Forgets the tips of sync branches that somebody has deleted since they were listed. Before the
+    /// Forgets the tips of sync branches that were deleted since they were listed. Before the
     /// first fetch of a run, such a branch counts as one that never existed. Returns whether there is
     /// one.
     fn forget_deleted(

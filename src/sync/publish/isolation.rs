@@ -69,7 +69,7 @@ pub(super) struct Isolation {
     rest: Rest,
 }
 
-/// What it means that a message names a project.
+/// The meaning of a project name in a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum NameMeaning {
     #[default]
