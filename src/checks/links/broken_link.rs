@@ -363,7 +363,11 @@ impl fmt::Display for BrokenLink {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::checks::links::{DocumentKind, directory_of};
@@ -500,5 +504,131 @@ mod tests {
         ];
         assert_eq!(codex.messages("a.md"), expected);
         assert_eq!(directory_of("d/README.md".into()), "d");
+    }
+
+    /// Headings and their anchors.
+    const HEADINGS: [(&str, &str); 4] = [
+        ("Set up", "set-up"),
+        ("What's `new`?", "whats-new"),
+        ("\u{dc}ber *uns*", "\u{fc}ber-uns"),
+        ("1.2 & more", "12--more"),
+    ];
+
+    /// A link in a generated document.
+    #[derive(Debug, Clone)]
+    struct TestLink {
+        /// The number of the file that it leads to.
+        to: usize,
+        /// Whether that file exists, and has the anchor.
+        is_present: bool,
+        /// The number of a heading; `None` for a link without an anchor.
+        heading: Option<usize>,
+        is_rooted: bool,
+        is_encoded: bool,
+        /// The number of a way to write it.
+        syntax: usize,
+    }
+
+    /// The path of a generated file. No two differ only in case.
+    fn test_path(number: usize, directories: &[usize]) -> String {
+        let names = ["a b", "B", "\u{fc}", "c#d", "e%20f", "g(h)", "i?j"];
+        let directories = directories
+            .iter()
+            .map(|name| format!("{}/", names[name % 7]));
+        let name = names[number % 7];
+        format!("{}{name}-{number}.md", directories.collect::<String>())
+    }
+
+    impl TestLink {
+        /// The destination, from a document with this number of directories above it.
+        fn destination(&self, depth: usize, path: &str) -> String {
+            let path = if self.is_present {
+                path.to_owned()
+            } else {
+                format!("no-{path}")
+            };
+            let start = if self.is_rooted {
+                "/".to_owned()
+            } else {
+                "../".repeat(depth)
+            };
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._".contains(c);
+            let mut written = start;
+            for c in path.chars() {
+                let must_be_encoded = " #%()?".contains(c);
+                if is_plain(c) || !(self.is_encoded || must_be_encoded) {
+                    written.push(c);
+                } else {
+                    let bytes = c.to_string().into_bytes();
+                    written.extend(bytes.iter().map(|byte| format!("%{byte:02x}")));
+                }
+            }
+            if let Some(heading) = self.heading {
+                written += "#";
+                written += HEADINGS[heading].1;
+            }
+            written
+        }
+
+        /// The text of the link number `number`.
+        fn text(&self, number: usize, destination: &str) -> String {
+            match self.syntax {
+                0 => format!("[x]({destination})"),
+                1 => format!("![x](<{destination}> 'title')"),
+                2 => format!("<a href=\"{destination}\">x</a>"),
+                3 => format!("> - *[x]({destination})*"),
+                _ => format!("[x][{number}]\n\n[{number}]: {destination}"),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Exactly the links that lead to nothing are broken, however they are written.
+        #[test]
+        fn exactly_the_links_to_nothing_are_broken(
+            files in vec((vec(0..7_usize, 0..3), vec(0..4_usize, 0..3)), 1..8),
+            links in vec(
+                (0..8_usize, any::<bool>(), option::of(0..4_usize), any::<[bool; 2]>(), 0..5_usize),
+                0..20,
+            ),
+            from in 0..8_usize,
+        ) {
+            let path = |number: usize| test_path(number, &files[number].0);
+            let from = from % files.len();
+            let depth = files[from].0.len();
+            let (mut text, mut expected) = (String::new(), Vec::new());
+            for (number, (to, is_present, heading, [is_rooted, is_encoded], syntax)) in
+                links.into_iter().enumerate()
+            {
+                let to = to % files.len();
+                let link = TestLink { to, is_present, heading, is_rooted, is_encoded, syntax };
+                let destination = link.destination(depth, &path(link.to));
+                text += &format!("{}\n\n", link.text(number, &destination));
+                let has_heading = |heading| files[link.to].1.contains(&heading);
+                if !link.is_present || !link.heading.is_none_or(has_heading) {
+                    expected.push(destination);
+                }
+            }
+
+            let mut codex = TestCodex::default();
+            for (number, (_, headings)) in files.iter().enumerate() {
+                let mut contents = if number == from { text.clone() } else { String::new() };
+                // The anchors of equal headings are numbered.
+                let headings: BTreeSet<_> = headings.iter().collect();
+                for heading in headings {
+                    contents += &format!("## {}\n", HEADINGS[*heading].0);
+                }
+                codex.files.insert(path(number).into(), contents);
+            }
+            let from = path(from);
+            let document = codex.document(from.as_str().into()).unwrap();
+            let broken = broken_links(from.as_str().into(), &document, &codex);
+            let mut written: Vec<_> = broken.iter().map(|one| String::from(&*one.written)).collect();
+            written.sort();
+            expected.sort();
+            prop_assert_eq!(written, expected, "{}", text);
+        }
     }
 }

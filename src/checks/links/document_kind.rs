@@ -73,6 +73,10 @@ fn readable(contents: &[u8]) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     #[test]
@@ -116,5 +120,34 @@ mod tests {
             assert!(contents[link.offset..].starts_with(text.as_bytes()));
         }
         assert_eq!(document.links.len(), 2);
+    }
+
+    proptest! {
+        /// Any contents can be parsed, and each link is at a character of the file.
+        #[test]
+        fn any_contents_can_be_parsed(
+            pieces in vec(
+                prop_oneof![
+                    "\\PC{0,4}",
+                    select(vec![
+                        "\u{feff}", "---\n", "\n", "\r\n", "# ", "> ", "- ", "\t", "[x]", "](", "<a.md#b>",
+                        ")", "[", "]: a\n", "`", "```\n", "<a href='", "'>", "<h2 id=\"", "</h2>", "<!--",
+                        "-->", "<script>", "|a|\n|-|\n", "&#0;", "&amp;", "{#x}", "[^1]", "srcset=\"a, b",
+                    ]).prop_map(str::to_owned),
+                ].prop_map(String::into_bytes).boxed()
+                .prop_union(vec(any::<u8>(), 0..3).boxed()),
+                0..30,
+            ),
+        ) {
+            let contents = pieces.concat();
+            for kind in [DocumentKind::Markdown, DocumentKind::Html] {
+                let document = kind.parse(&contents);
+                prop_assert!(document.links.is_sorted_by_key(|link| link.offset));
+                prop_assert!(document.links.iter().all(|link| link.offset < contents.len()));
+                prop_assert!(document.links.is_empty() || kind.can_have_links(&contents));
+                let paths = document.target_paths("p/a.md".into());
+                prop_assert!(paths.count() <= document.links.len());
+            }
+        }
     }
 }
