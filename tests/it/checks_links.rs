@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Output, World};
+use crate::support::{Output, World, WorldBuilder};
 
 /// Mappings that move the files of `alpha` apart.
 const MAPPED: &str = "  sync:
@@ -38,7 +38,11 @@ fn line(finding: &Value) -> String {
 /// A workspace with the configuration [`MAPPED`], in which `projects:` of the default one is
 /// replaced.
 fn world(files: &[(&'static str, &'static str)]) -> World {
-    let builder = World::builder().files(files).codex_files(&[
+    configured(World::builder().files(files))
+}
+
+fn configured(builder: WorldBuilder) -> World {
+    let builder = builder.codex_files(&[
         ("README.md", "# Codex\n"),
         ("projects/gamma/docs/g.md", "# Gamma\n"),
         ("projects/beta/old.md", "# Old\n"),
@@ -121,17 +125,34 @@ fn withheld_project_breaks_links_of_other_projects() {
 }
 
 #[test]
-fn unknown_parts_of_the_codex_are_not_reported() {
-    let world = world(&[("alpha/docs/a.md", "# A\n"), ("beta/b.md", "# B\n")]);
+fn unknown_parts_of_the_codex_are_neither_requested_nor_reported() {
+    let files = [("alpha/docs/a.md", "# A\n"), ("beta/b.md", "# B\n")];
+    let world = configured(World::builder().files(&files).server(None));
     world.run(&["sync", "--all"]).code(0);
-    let link = "[](../../gamma/no.md) [](../../beta/no.md) [](b.md)\n";
-    world.sandbox.write("ws/alpha/docs/a.md", link);
+    let write = |end: &str| {
+        let links =
+            "[](../../gamma/no.md) [](../../gamma/docs/g.md#no) [](../../beta/b.md#no) [](b.md)";
+        world
+            .sandbox
+            .write("ws/alpha/docs/a.md", format!("{links}{end}\n"));
+    };
+    let run = |arguments: &[&str]| {
+        let before = world.server().requests().len();
+        let output = world.run(&[arguments, &["-p", "alpha", "--json"]].concat());
+        (output.code(0), world.server().requests().len() - before)
+    };
 
-    // Without a network, only what was recorded of the projects of the run is known.
-    let offline = ["status", "-p", "alpha", "--offline", "--json"];
-    let offline = world.run(&offline).code(0);
-    let expected = "alpha/docs/a.md:1:44: `b.md` does not exist: the codex has no `projects/alpha/guides/b.md`";
-    assert_eq!(findings(&offline), [expected]);
-    let online = world.run(&["sync", "-p", "alpha", "--json"]).code(0);
-    assert_eq!(findings(&online).len(), 3);
+    // Without a network, only the recorded files of the projects of the run are known.
+    write("");
+    let (offline, _) = run(&["status", "--offline"]);
+    let no_b = "alpha/docs/a.md:1:75: `b.md` does not exist: the codex has no `projects/alpha/guides/b.md`";
+    assert_eq!(findings(&offline), [no_b]);
+
+    // The trees of the codex were fetched, but not the contents of its files.
+    let (_, without) = run(&["sync", "--config", "sync.checks.links=off"]);
+    write(" ");
+    let (online, with) = run(&["sync"]);
+    let no_gamma = "alpha/docs/a.md:1:1: `../../gamma/no.md` does not exist: the codex has no `projects/gamma/no.md`";
+    assert_eq!(findings(&online), [no_gamma, no_b]);
+    assert_eq!(with, without);
 }

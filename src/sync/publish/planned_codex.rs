@@ -64,6 +64,16 @@ struct PlannedProject<'p> {
 struct OutsidePaths {
     entries: HashMap<BString, Option<(Mode, ObjectId)>>,
     contents: Contents,
+    /// The documents that were parsed from the clone. They are separate from those of the sources,
+    /// so that it does not depend on the order of links whether contents are known.
+    documents: Documents,
+}
+
+impl OutsidePaths {
+    /// The document with these contents; `None` if the clone does not have them.
+    fn document(&self, id: ObjectId, kind: DocumentKind) -> Option<Arc<Document>> {
+        self.documents.get(id, kind, || self.contents.read(id).ok())
+    }
 }
 
 /// The trees of the codex in the clone of a run.
@@ -123,6 +133,7 @@ impl<'p> PlannedCodex<'p> {
         self.outside = trees.find(paths).ok().map(|entries| OutsidePaths {
             entries,
             contents: trees.store.contents(),
+            documents: Documents::default(),
         });
     }
 
@@ -152,19 +163,24 @@ impl<'p> PlannedCodex<'p> {
             .any(|(_, project)| !project.listing.entries.is_empty())
     }
 
-    /// The contents of a file in a planned project.
-    fn contents(
+    /// The document at `below` in a planned project.
+    fn document_of(
         &self,
         project: &PlannedProject<'_>,
         below: &BStr,
-        id: ObjectId,
-    ) -> Option<Vec<u8>> {
+        kind: DocumentKind,
+    ) -> Option<Arc<Document>> {
+        let entry = project.listing.entries.get(below);
+        let id = entry.filter(|entry| entry.mode.is_file())?.id;
         let snapshot = &self.plan.scanned.snapshots[project.index];
         let file = snapshot.files.get(below).filter(|file| file.id == id);
-        match file {
-            Some(file) => self.plan.roots.get(project.index).ok()?.contents(file).ok(),
-            None => self.outside.as_ref()?.contents.read(id).ok(),
-        }
+        let Some(file) = file else {
+            return self.outside.as_ref()?.document(id, kind);
+        };
+        self.plan.documents.get(id, kind, || {
+            let root = self.plan.roots.get(project.index).ok()?;
+            root.contents(file).ok()
+        })
     }
 
     /// The source at an absolute path, in the project with the deepest root above it.
@@ -309,16 +325,11 @@ impl CodexView for PlannedCodex<'_> {
     fn document(&self, path: &BStr) -> Option<Arc<Document>> {
         let kind = DocumentKind::of(path)?;
         if let Some((project, below)) = self.project_of(path) {
-            let entry = project.listing.entries.get(below)?;
-            let read = || self.contents(project, below, entry.id);
-            let is_file = entry.mode.is_file();
-            return is_file.then(|| self.plan.documents.get(entry.id, kind, read))?;
+            return self.document_of(project, below, kind);
         }
         let outside = self.outside.as_ref()?;
         let (mode, id) = (*outside.entries.get(path)?)?;
-        let read = || outside.contents.read(id).ok();
-        mode.is_file()
-            .then(|| self.plan.documents.get(id, kind, read))?
+        mode.is_file().then(|| outside.document(id, kind))?
     }
 
     fn source(&self, document: &BStr, target: &LinkTarget) -> Option<SourceOfTarget> {

@@ -24,7 +24,7 @@ pub(crate) use codex::{Codex, tree_entry};
 pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wait::wait_until;
-pub(crate) use world::{TOKEN, World};
+pub(crate) use world::{TOKEN, World, WorldBuilder};
 
 /// Waits until a server listens on this loopback port.
 #[track_caller]
