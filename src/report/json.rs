@@ -121,8 +121,8 @@ pub(crate) struct ProjectDocument {
     pub direction: Direction,
     /// The result.
     pub status: Status,
-    /// Number of added files; `null`, like all numbers here, if the project was not compared with
-    /// the codex.
+    /// Number of added files; `null`, like all numbers here, if the project failed or was not compared
+    /// with the codex.
     pub added: Option<u64>,
     /// Number of files with changed contents or mode.
     pub modified: Option<u64>,
@@ -400,7 +400,9 @@ fn project(
     error: Option<ErrorReport>,
 ) -> ProjectDocument {
     let plan = report.plan.as_ref();
-    let counts = plan.map(ProjectPlan::counts);
+    let is_failed = report.outcome.status() == Status::Failed;
+    let counted = plan.filter(|_| !is_failed);
+    let counts = counted.map(ProjectPlan::counts);
     let commit = match &report.outcome {
         ProjectOutcome::Synced(commit)
         | ProjectOutcome::Proposed(commit)
@@ -416,9 +418,9 @@ fn project(
         added: counts.map(|counts| counts.added),
         modified: counts.map(|counts| counts.modified),
         deleted: counts.map(|counts| counts.deleted),
-        unchanged: plan.map(|plan| plan.unchanged),
-        unmanaged: plan.map(|plan| plan.unmanaged),
-        bytes: plan.map(ProjectPlan::bytes),
+        unchanged: counted.map(|plan| plan.unchanged),
+        unmanaged: counted.map(|plan| plan.unmanaged),
+        bytes: counted.map(ProjectPlan::bytes),
         commit,
         branch: report.sync_branch.as_deref().or(branch).map(str::to_owned),
         error,
