@@ -337,24 +337,35 @@ fn forges_without_support_are_named() {
     for (url, forge) in [
         ("https://dev.azure.com/acme/docs/_git/codex", "Azure DevOps"),
         ("git@bitbucket.org:acme/codex.git", "Bitbucket"),
+        ("https://acme.googlesource.com/codex", "Gerrit"),
     ] {
         let world = World::new();
-        let mut command = world.sandbox.program(&["doctor", "--json"]);
-        command.env("FRACTARY_CODEX_REMOTE__URL", url);
-        // The remote of another transport than http is replaced by the local codex.
-        command.env("GIT_CONFIG_COUNT", "1");
-        let local = format!(
-            "url.{}.insteadOf",
-            world.sandbox.path("codex.git").display()
-        );
-        command.env("GIT_CONFIG_KEY_0", local);
-        command.env("GIT_CONFIG_VALUE_0", url);
-        command.env("FRACTARY_CODEX_FORGE__REPOSITORY", "acme/codex");
-        let output = world.sandbox.finish(command);
-        let text = output.stdout;
-        assert!(
-            text.contains("unsupported-forge") && text.contains(forge),
-            "{text}"
-        );
+        let run = |arguments: &[&str]| {
+            let mut command = world.sandbox.program(arguments);
+            command.env("FRACTARY_CODEX_REMOTE__URL", url);
+            // The remote of another transport than http is replaced by the local codex.
+            command.env("GIT_CONFIG_COUNT", "1");
+            let local = format!(
+                "url.{}.insteadOf",
+                world.sandbox.path("codex.git").display()
+            );
+            command.env("GIT_CONFIG_KEY_0", local);
+            command.env("GIT_CONFIG_VALUE_0", url);
+            command.env("FRACTARY_CODEX_FORGE__REPOSITORY", "acme/codex");
+            world.sandbox.finish(command)
+        };
+        let sync = ["sync", "--all", "--json", "--push-mode"];
+        let doctor = run(&["doctor", "--json"]);
+        let proposed = run(&[&sync[..], &["pull-request"]].concat()).code(4);
+        assert_eq!(proposed.json()["pushed"], false);
+        for output in [doctor, proposed] {
+            let text = output.stdout;
+            assert!(
+                text.contains("unsupported-forge") && text.contains(forge),
+                "{text}"
+            );
+        }
+        run(&[&sync[..], &["branch"]].concat()).code(0);
+        assert!(world.tip_of("codex-sync/ws").is_some(), "{forge}");
     }
 }

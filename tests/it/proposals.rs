@@ -74,6 +74,69 @@ fn isolated_project_is_not_in_the_list() {
     assert_eq!(*proposed, json!(["alpha", "gamma"]));
 }
 
+/// The search for rejected projects ends after 64 pushes. The projects that have landed by then are
+/// proposed, and the others are named.
+#[test]
+fn projects_that_landed_before_the_search_ended_are_proposed() {
+    let names: Vec<_> = (0..40).map(|number| format!("p{number:02}")).collect();
+    let names: Vec<&'static str> = names.into_iter().map(|name| &*name.leak()).collect();
+    let hosted = hosted(Kind::GitHub, &names);
+    let refuse = "git diff --name-only $2 $3 | grep -q '^projects/p.[13579]/' && exit 1; exit 0";
+    let base = hosted.world.tip_of("main").unwrap();
+    hosted
+        .world
+        .codex
+        .hook("update", &refuse.replace("$2", &base));
+    let document = hosted.sync(1);
+    assert_eq!(document["attempts"], 64);
+    let pull = &document["pull_requests"][0];
+    let listed = pull["projects"].as_array().unwrap();
+    let is_proposed = |status: &&&str| **status == "proposed";
+    let proposed = statuses(&document).iter().filter(is_proposed).count();
+    assert_eq!(
+        (listed.len(), proposed > 0),
+        (proposed, true),
+        "{document:#}"
+    );
+    let body = &hosted.forge.pulls()[0].body;
+    for (number, name) in names.iter().enumerate() {
+        assert!(number % 2 == 0 || !body.contains(&format!("| `{name}` |")));
+    }
+    assert!(body.contains("Not included:"), "{body}");
+}
+
+/// The first of two pushes ends the run.
+#[test]
+fn signal_between_two_pushes_reports_the_branches_that_landed() {
+    let hosted = hosted(Kind::GitHub, &["alpha", "beta"]);
+    let pid = hosted.world.sandbox.path("pid");
+    let end = format!(
+        "while ! [ -s {0} ]; do sleep 0.01; done; kill -TERM $(cat {0})",
+        pid.display()
+    );
+    hosted.world.codex.hook("post-receive", &end);
+    let mut command = hosted.world.command(&["sync", "--all", "--json"]);
+    command.envs(hosted.forge.variables());
+    command.envs([PER_PROJECT, ("FRACTARY_CODEX_PUSH__MAX_REFS", "1")]);
+    let child = hosted.world.sandbox.spawn(command);
+    std::fs::write(&pid, child.id().to_string()).unwrap();
+    let document = hosted.world.sandbox.ended(child).code(143).json();
+    assert_eq!(
+        (&document["pushed"], &document["attempts"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(states(&document), ["pushed-only"]);
+    assert_eq!(document["pull_requests"][0]["branch"], "docs/alpha");
+    assert_eq!(hosted.world.tip_of("docs/beta"), None);
+    assert!(hosted.forge.pulls().is_empty());
+
+    hosted.world.codex.hook("post-receive", "exit 0");
+    let output = hosted
+        .run(&["sync", "--all", "--json"], &[PER_PROJECT])
+        .code(0);
+    assert_eq!(states(&output.json()), ["created"; 2]);
+}
+
 #[test]
 fn update_of_one_project_keeps_the_others_in_the_list() {
     let hosted = hosted(Kind::GitHub, &["alpha", "beta"]);
