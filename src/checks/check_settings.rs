@@ -8,6 +8,8 @@ use crate::config::CheckMode;
 /// The settings of the checks of a project.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CheckSettings {
+    /// The mode of [`ContentCheck::Secrets`].
+    pub secrets: CheckMode,
     /// The mode of [`ContentCheck::ConflictMarkers`].
     pub conflict_markers: CheckMode,
     /// The mode of [`ContentCheck::Links`].
@@ -19,6 +21,7 @@ pub(crate) struct CheckSettings {
 impl CheckSettings {
     fn mode(&self, check: ContentCheck) -> CheckMode {
         match check {
+            ContentCheck::Secrets => self.secrets,
             ContentCheck::ConflictMarkers => self.conflict_markers,
             ContentCheck::Links => self.links,
         }
@@ -31,9 +34,12 @@ impl CheckSettings {
 
     /// Whether a check is enabled that reads the contents of files.
     pub(crate) fn read_files(&self) -> bool {
-        [ContentCheck::ConflictMarkers, ContentCheck::Links]
-            .into_iter()
-            .any(|check| self.is_enabled(check))
+        let checks = [
+            ContentCheck::Secrets,
+            ContentCheck::ConflictMarkers,
+            ContentCheck::Links,
+        ];
+        checks.into_iter().any(|check| self.is_enabled(check))
     }
 
     /// The effect of a finding of the check; `None` if the check is off.

@@ -15,6 +15,8 @@ use crate::paths::escaped;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ContentCheck {
+    /// Tokens, keys and passwords.
+    Secrets,
     /// Marks of an unresolved merge conflict.
     ConflictMarkers,
     /// Links that will not work in the codex.
@@ -74,6 +76,7 @@ impl ContentCheck {
     /// The key of the check below `sync.checks`.
     pub fn key(self) -> &'static str {
         match self {
+            Self::Secrets => "secrets",
             Self::ConflictMarkers => "conflict_markers",
             Self::Links => "links",
         }
@@ -83,6 +86,7 @@ impl ContentCheck {
     /// their place.
     pub(crate) fn markers(self) -> &'static [&'static str] {
         match self {
+            Self::Secrets => &["codex:allow-secret", "gitleaks:allow"],
             Self::ConflictMarkers => &["codex:allow-conflict"],
             Self::Links => &["codex:allow-link"],
         }

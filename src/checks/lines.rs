@@ -2,78 +2,87 @@
 
 use bstr::{BStr, ByteSlice};
 
-/// The lines of a file.
+/// Reads the lines of a file up to one offset after the other.
 pub(super) struct FileLines<'f> {
     contents: &'f [u8],
     is_markdown: bool,
+    /// The number of the current line, from 1.
+    number: usize,
+    /// The starts of the current line and of the one before.
+    line: usize,
+    previous: Option<usize>,
+    /// The fenced code block of Markdown that contains the current line.
+    block: Option<CodeBlock<'f>>,
+}
+
+/// A fenced code block.
+#[derive(Clone, Copy)]
+struct CodeBlock<'f> {
+    /// The start of the line that opens it, and of the one before.
+    line: usize,
+    previous: Option<usize>,
+    /// The signs that open it.
+    fence: &'f [u8],
 }
 
 impl<'f> FileLines<'f> {
     pub(super) fn new(path: &BStr, contents: &'f [u8]) -> Self {
         let name = path.to_ascii_lowercase();
+        let endings = [".md", ".markdown", ".mdx"];
         Self {
             contents,
-            is_markdown: [".md", ".markdown", ".mdx"]
-                .iter()
-                .any(|ending| name.ends_with(ending.as_bytes())),
+            is_markdown: endings.iter().any(|end| name.ends_with(end.as_bytes())),
+            number: 1,
+            line: 0,
+            previous: None,
+            block: None,
         }
     }
 
-    /// The line and the column in characters at an offset, both from 1.
-    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.contents[..offset.min(self.contents.len())];
-        let start = line_start(before);
-        let line = before.find_iter(b"\n").count() + 1;
-        (line, before[start..].chars().count() + 1)
+    /// Reads up to the line that contains `offset`, which is not before the current line.
+    pub(super) fn read_to(&mut self, offset: usize) {
+        while let Some(length) = self.contents[self.line..offset].find_byte(b'\n') {
+            if self.is_markdown {
+                self.block = self.block_after(self.contents[self.line..][..length].trim());
+            }
+            self.previous = Some(self.line);
+            self.line += length + 1;
+            self.number += 1;
+        }
     }
 
-    /// The lines in which a marker allows a finding at `offset`: its own line, the line before, and
-    /// for a finding in a fenced code block of Markdown, where a comment would be a part of the
-    /// code, the line that opens the block and the line before that.
-    pub(super) fn around(&self, offset: usize) -> impl Iterator<Item = &'f [u8]> {
-        let start = line_start(&self.contents[..offset]);
-        let fence = self.is_markdown.then(|| self.open_fence(start)).flatten();
-        let starts = [Some(start), self.previous(start), fence];
-        let before_fence = fence.and_then(|fence| self.previous(fence));
-        let starts = starts.into_iter().chain([before_fence]).flatten();
+    /// The code block after the current line, which has this text.
+    fn block_after(&self, text: &'f [u8]) -> Option<CodeBlock<'f>> {
+        match (self.block, fence_of(text)) {
+            (None, Some(fence)) => Some(CodeBlock {
+                line: self.line,
+                previous: self.previous,
+                fence,
+            }),
+            // Only the same sign, at least as often and without a text, ends a block.
+            (Some(block), Some(end)) if end.starts_with(block.fence) && end == text => None,
+            (block, _) => block,
+        }
+    }
+
+    /// The current line, and the column of `offset` in it in characters, both from 1.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let before = &self.contents[self.line..offset];
+        (self.number, before.chars().count() + 1)
+    }
+
+    /// The lines in which a marker allows a finding in the current line: this line, the line
+    /// before, and for a finding in a fenced code block of Markdown, where a comment would be a
+    /// part of the code, the line that opens the block and the line before that.
+    pub(super) fn around(&self) -> impl Iterator<Item = &'f [u8]> {
+        let block = self.block.map(|block| [Some(block.line), block.previous]);
+        let starts = [Some(self.line), self.previous].into_iter();
+        let starts = starts.chain(block.into_iter().flatten()).flatten();
         starts.map(|start| {
             let rest = &self.contents[start..];
             &rest[..rest.find_byte(b'\n').unwrap_or(rest.len())]
         })
     }
-
-    /// The start of the line before the one that starts at `start`.
-    fn previous(&self, start: usize) -> Option<usize> {
-        let end = start.checked_sub(1)?;
-        Some(line_start(&self.contents[..end]))
-    }
-
-    /// The start of the line that opens the fenced code block which contains the line at `start`.
-    fn open_fence(&self, start: usize) -> Option<usize> {
-        let mut open: Option<(usize, &[u8])> = None;
-        let mut offset = 0;
-        for line in self.contents[..start].lines_with_terminator() {
-            let text = line.trim();
-            let fence = fence_of(text);
-            match (open, fence) {
-                (None, Some(fence)) => open = Some((offset, fence)),
-                // Only the same sign, at least as often and without a text, ends a block.
-                (Some((_, begin)), Some(end))
-                    if end.starts_with(begin) && text.len() == end.len() =>
-                {
-                    open = None;
-                }
-                _ => {}
-            }
-            offset += line.len();
-        }
-        open.map(|(offset, _)| offset)
-    }
-}
-
-/// The offset of the last line in `text`.
-fn line_start(text: &[u8]) -> usize {
-    text.rfind_byte(b'\n').map_or(0, |newline| newline + 1)
 }
 
 /// The signs of a line that opens or closes a fenced code block.
@@ -88,25 +97,26 @@ mod tests {
     use super::*;
 
     fn around(path: &str, text: &str, at: &str) -> Vec<String> {
-        let lines = FileLines::new(path.into(), text.as_bytes());
-        let offset = text.find(at).unwrap();
-        let around = lines.around(offset);
+        let mut lines = FileLines::new(path.into(), text.as_bytes());
+        lines.read_to(text.find(at).unwrap());
+        let around = lines.around();
         around.map(|line| line.as_bstr().to_string()).collect()
     }
 
     #[test]
     fn position_counts_lines_and_characters_from_one() {
-        let text = "a\nbü\u{1f600}x\r\n\n\u{ff}";
-        let lines = FileLines::new("a.txt".into(), text.as_bytes());
+        let text = b"a\nb\xc3\xbc\xf0\x9f\x98\x80x\r\n\n\xff\xffz";
+        let mut lines = FileLines::new("a.txt".into(), text);
         for (at, expected) in [
-            ("a", (1, 1)),
-            ("b", (2, 1)),
-            ("x", (2, 4)),
-            ("\u{ff}", (4, 1)),
+            (0, (1, 1)),
+            (2, (2, 1)),
+            (9, (2, 4)),
+            (9, (2, 4)),
+            (15, (4, 3)),
         ] {
-            assert_eq!(lines.position(text.find(at).unwrap()), expected, "{at}");
+            lines.read_to(at);
+            assert_eq!(lines.position(at), expected, "{at}");
         }
-        assert_eq!(FileLines::new("a".into(), b"\xff\xffx").position(2), (1, 3));
     }
 
     #[test]

@@ -18,9 +18,12 @@ mod conflict_markers;
 mod finding;
 mod lines;
 pub(crate) mod links;
+mod secrets;
 
 pub(crate) use check_settings::CheckSettings;
 pub use finding::{ContentCheck, Finding, Severity};
+
+use std::borrow::Cow;
 
 use bstr::{BStr, ByteSlice};
 
@@ -44,7 +47,15 @@ pub(crate) struct FileToCheck<'f> {
 /// Runs the enabled checks of single files, and returns the findings in the order of their
 /// positions.
 pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec<Finding> {
+    let text = as_utf8(file.contents);
+    let file = FileToCheck {
+        contents: &text,
+        ..file
+    };
     let mut detections = Vec::new();
+    if settings.is_enabled(ContentCheck::Secrets) {
+        detections.extend(secrets::detect(file.contents));
+    }
     if settings.is_enabled(ContentCheck::ConflictMarkers) {
         detections.extend(conflict_markers::detect(file.contents));
     }
@@ -61,6 +72,19 @@ pub(crate) fn link_findings(
     findings(file, detections.collect(), settings)
 }
 
+/// The text of a file in UTF-16 with a byte order mark, as UTF-8; any other contents as they are.
+fn as_utf8(contents: &[u8]) -> Cow<'_, [u8]> {
+    let (read, text): (fn([u8; 2]) -> u16, _) = match contents {
+        [0xff, 0xfe, text @ ..] => (u16::from_le_bytes, text),
+        [0xfe, 0xff, text @ ..] => (u16::from_be_bytes, text),
+        _ => return Cow::Borrowed(contents),
+    };
+    let units = text.chunks_exact(2).map(|unit| read([unit[0], unit[1]]));
+    let characters =
+        char::decode_utf16(units).map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER));
+    Cow::Owned(characters.collect::<String>().into_bytes())
+}
+
 /// The findings for the detections in a file, without those that are allowed.
 fn findings(
     file: FileToCheck<'_>,
@@ -72,16 +96,14 @@ fn findings(
     }
 
     detections.sort_by_key(|detection| detection.offset);
-    let lines = FileLines::new(file.path, file.contents);
+    let mut lines = FileLines::new(file.path, file.contents);
     let reported = detections.into_iter().filter_map(|detection| {
         let severity = settings.severity(detection.check)?;
         let digest = detection.digest();
-        let is_marked = || {
-            let markers = detection.check.markers();
-            let mut around = lines.around(detection.offset);
-            around.any(|line| markers.iter().any(|marker| line.contains_str(marker)))
-        };
-        if settings.allows(&digest) || is_marked() {
+        lines.read_to(detection.offset);
+        let markers = detection.check.markers();
+        let is_marked = |line: &[u8]| markers.iter().any(|marker| line.contains_str(marker));
+        if settings.allows(&digest) || lines.around().any(is_marked) {
             return None;
         }
 
@@ -100,4 +122,56 @@ fn findings(
         })
     });
     reported.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CheckMode;
+
+    const CONFLICT: &str = "x\n<<<<<<< a\n=======\n>>>>>>> b\n";
+
+    fn places(contents: &[u8], settings: &CheckSettings) -> Vec<(usize, usize)> {
+        let file = FileToCheck {
+            path: "projects/a/x.md".into(),
+            source: "x.md".into(),
+            file: "a/x.md".into(),
+            contents,
+        };
+        let findings = check_file(file, settings);
+        findings.iter().map(|one| (one.line, one.column)).collect()
+    }
+
+    #[test]
+    fn text_in_utf_16_is_checked() {
+        let settings = CheckSettings {
+            conflict_markers: CheckMode::Warn,
+            ..CheckSettings::default()
+        };
+        let text = format!("\u{feff}{CONFLICT}");
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for contents in [CONFLICT.as_bytes(), &little, &big] {
+            assert_eq!(places(contents, &settings), [(2, 1)]);
+        }
+        assert_eq!(places(&[0xff, 0xfe, 0x00], &settings), []);
+    }
+
+    #[test]
+    fn finding_is_allowed_by_its_digest_or_a_marker() {
+        let mut settings = CheckSettings {
+            conflict_markers: CheckMode::Warn,
+            ..CheckSettings::default()
+        };
+        let marked = CONFLICT.replacen('x', "<!-- codex:allow-conflict -->", 1);
+        assert_eq!(places(marked.as_bytes(), &settings), []);
+        let other = CONFLICT.replacen('x', "<!-- codex:allow-secret -->", 1);
+        assert_eq!(places(other.as_bytes(), &settings), [(2, 1)]);
+        let digest = conflict_markers::detect(CONFLICT.as_bytes())[0].digest();
+        settings.allow.insert(digest);
+        assert_eq!(places(CONFLICT.as_bytes(), &settings), []);
+        settings.allow.clear();
+        settings.conflict_markers = CheckMode::Off;
+        assert_eq!(places(CONFLICT.as_bytes(), &settings), []);
+    }
 }

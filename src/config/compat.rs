@@ -41,8 +41,7 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys of later versions. They are rejected until they work, so that no user relies on them.
-const RESERVED: [&[&str]; 5] = [
-    &["sync", "checks", "secrets"],
+const RESERVED: [&[&str]; 4] = [
     &["sync", "checks", "lfs_pointers"],
     &["sync", "checks", "large_files"],
     &["sync", "checks", "case_collisions"],

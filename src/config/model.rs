@@ -257,6 +257,8 @@ pub(crate) struct RawDeleteGuard {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawChecks {
+    /// Tokens, keys and passwords. The markers `codex:allow-secret` and `gitleaks:allow` allow one.
+    pub secrets: Option<CheckMode>,
     /// Unresolved merge conflicts: the lines `<<<<<<<`, `=======` and `>>>>>>>`. The
     /// marker `codex:allow-conflict` allows one.
     pub conflict_markers: Option<CheckMode>,

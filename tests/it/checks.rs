@@ -128,3 +128,37 @@ fn findings_are_in_every_output_for_people() {
         assert!(text.contains(&expected), "{expected}\n{text}");
     }
 }
+
+#[test]
+fn secret_is_reported_and_never_shown() {
+    // Assembled here, so that this file contains no token.
+    let hex: String = (0..64_u64)
+        .map(|n| char::from_digit((n * n * 7 + n * 5 + n / 3) as u32 % 16, 16).unwrap())
+        .collect();
+    let token = format!("dop_v1_{hex}");
+    let world = World::new();
+    let page = world.sandbox.path("page.html");
+    let text = format!("# Deploy\n\nLog in with `{token}`.\n");
+    world.sandbox.write("ws/alpha/docs/deploy.md", text);
+
+    let mut command = world.command(&["status", "--html", page.to_str().unwrap(), "-vv"]);
+    command.env("GITHUB_ACTIONS", "true");
+    let status = world.sandbox.finish(command).code(0);
+    let sync = world.run(&["sync", "--json"]).code(0);
+    let page = fs::read_to_string(page).unwrap();
+    for text in [
+        &status.stdout,
+        &status.stderr,
+        &sync.stdout,
+        &sync.stderr,
+        &page,
+    ] {
+        assert!(!text.contains(&hex[..16]), "{text}");
+    }
+    let finding = &sync.json()["projects"][0]["findings"][0];
+    assert_eq!(finding["kind"], "digitalocean-token");
+    assert_eq!([&finding["line"], &finding["column"]], [3, 14]);
+    let line = "warning: alpha: alpha/docs/deploy.md:3:14: a DigitalOcean token (secrets, ";
+    assert!(status.stderr.contains(line), "{}", status.stderr);
+    assert_eq!(sync.json()["projects"][0]["status"], "synced");
+}

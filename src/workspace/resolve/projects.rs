@@ -251,6 +251,7 @@ impl<'c> ProjectResolver<'c> {
 fn check_settings(raw: RawChecks) -> CheckSettings {
     let mode = |mode, key: &str| with_default(mode, &format!("sync.checks.{key}"));
     CheckSettings {
+        secrets: mode(raw.secrets, "secrets"),
         conflict_markers: mode(raw.conflict_markers, "conflict_markers"),
         links: mode(raw.links, "links"),
         allow: with_default(raw.allow, "sync.checks.allow")

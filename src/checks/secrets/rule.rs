@@ -1,0 +1,95 @@
+//! A rule: the published format of one kind of secret.
+
+/// The published format of one kind of secret.
+pub(super) struct SecretRule {
+    /// A stable identifier of the kind.
+    pub kind: &'static str,
+    /// The name of the kind, with its article.
+    pub name: &'static str,
+    /// Lower-case texts of which one is in every secret of this kind, or right before it.
+    pub keywords: &'static [&'static str],
+    /// A regular expression. The secret is its first group, or else the whole match.
+    pub pattern: &'static str,
+    /// The place of the pattern.
+    pub anchor: Anchor,
+    /// The proof that a match is not a placeholder, besides its randomness.
+    pub proof: Proof,
+}
+
+/// The place of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    /// It begins with the keyword, which begins a word.
+    Keyword,
+    /// It begins with the keyword, which can be the end of a longer name.
+    Setting,
+    /// It is somewhere in the word that contains the keyword.
+    Word,
+}
+
+/// The proof that a match is a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The characters look random.
+    Random,
+    /// The last six characters are the CRC-32 of the thirty before them, in base 62.
+    Checksum,
+    /// The parts are JSON objects in base64.
+    WebToken,
+    /// The match is a key identifier, and the secret that belongs to it is near.
+    AwsPair,
+    /// The lines after the match are the base64 text of a key.
+    KeyText,
+    /// The user info of a URL has a password that looks random.
+    UrlPassword,
+}
+
+/// A format that begins with a keyword.
+pub(super) const fn prefix(
+    kind: &'static str,
+    name: &'static str,
+    keywords: &'static [&'static str],
+    pattern: &'static str,
+) -> SecretRule {
+    SecretRule {
+        kind,
+        name,
+        keywords,
+        pattern,
+        anchor: Anchor::Keyword,
+        proof: Proof::Random,
+    }
+}
+
+/// A value after the name of a setting, which is the keyword.
+pub(super) const fn setting(
+    kind: &'static str,
+    name: &'static str,
+    keywords: &'static [&'static str],
+    pattern: &'static str,
+) -> SecretRule {
+    SecretRule {
+        anchor: Anchor::Setting,
+        ..prefix(kind, name, keywords, pattern)
+    }
+}
+
+/// A format with a keyword inside.
+pub(super) const fn inside(
+    kind: &'static str,
+    name: &'static str,
+    keywords: &'static [&'static str],
+    pattern: &'static str,
+) -> SecretRule {
+    SecretRule {
+        anchor: Anchor::Word,
+        ..prefix(kind, name, keywords, pattern)
+    }
+}
+
+impl SecretRule {
+    /// The rule with another proof.
+    pub(super) const fn with(self, proof: Proof) -> Self {
+        Self { proof, ..self }
+    }
+}

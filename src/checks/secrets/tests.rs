@@ -1,0 +1,317 @@
+//! Tests of the rules. Secrets are generated, so that this file contains none.
+
+use std::collections::BTreeSet;
+
+use base64::prelude::*;
+use fastrand::Rng;
+
+use super::*;
+
+/// Examples of all kinds. `{Xn}` is replaced by `n` random characters: `A` letters and digits, `U`
+/// the same in upper case, `L` in lower case, `a` letters, `d` digits, `x` hexadecimal digits, `w`
+/// the alphabet of URLs, `b` base64, `k` that of bech32, and `q` base32.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("github-app-token", "ghs_{A36}"),
+    ("github-refresh-token", "ghr_{A76}"),
+    ("github-fine-grained-token", "github_pat_{A22}_{A59}"),
+    ("gitlab-token", "glpat-{w20}"),
+    ("gitlab-token", "glpat-{A27}.01.{L9}"),
+    ("gitlab-trigger-token", "glptt-{x40}"),
+    ("gitlab-job-token", "glcbt-64_{A20}"),
+    ("gitlab-agent-token", "glagent-{A50}"),
+    ("gitlab-runner-token", "GR1348941{A20}"),
+    ("bitbucket-app-password", "ATBB{A24}A1B2C3D4"),
+    ("atlassian-token", "ATATT3xFfGF0{A171}=A1B2C3D4"),
+    ("pypi-token", "pypi-AgEIcHlwaS5vcmc{A150}"),
+    ("rubygems-key", "rubygems_{x48}"),
+    ("crates-io-token", "cio{A32}"),
+    ("nuget-key", "oy2{q43}"),
+    ("clojars-token", "CLOJARS_{x60}"),
+    ("docker-token", "dckr_pat_{A27}"),
+    ("artifactory-key", "AKCp8{A68}"),
+    ("artifactory-reference-token", "cmVmdGtu{A56}"),
+    ("sourcegraph-token", "sgp_{x16}_{x40}"),
+    ("sonar-token", "sqp_{x40}"),
+    ("circleci-token", "CCIPAT_{A22}_{x40}"),
+    ("buildkite-token", "bkua_{x40}"),
+    ("octopus-key", "API-{U28}"),
+    ("scalingo-token", "tk-us-{A48}"),
+    ("harness-token", "pat.{A22}.{x24}.{A20}"),
+    ("aws-secret-key", "AWS_SECRET_ACCESS_KEY={A40}"),
+    ("aws-secret-key", r#"{"SecretAccessKey": "{A40}"}"#),
+    ("aws-secret-key", "AKIA2345{q0}QRST6WXYZHJK, {A38}a7"),
+    ("aws-bedrock-key", "ABSK{A120}"),
+    ("google-api-key", "AIza{A35}"),
+    ("google-client-secret", "GOCSPX-{A28}"),
+    ("google-access-token", "ya29.a0{A120}"),
+    ("firebase-server-key", "AAAA{A7}:APA91b{A134}"),
+    ("azure-storage-key", "AccountName=acme;AccountKey={b86}==;x"),
+    ("azure-shared-access-key", "SharedAccessKey={b43}="),
+    ("azure-client-secret", "{A3}8Q~{A34}"),
+    (
+        "azure-sas-signature",
+        "https://a.blob.core.windows.net/c?sv=2022-11-02&sr=b&sig={A43}%3D",
+    ),
+    ("azure-devops-token", "{A76}AZDO{A4}"),
+    ("digitalocean-token", "dop_v1_{x64}"),
+    ("heroku-key", "HRKU-AA{A58}"),
+    ("netlify-token", "nfp_{A36}"),
+    ("supabase-key", "sbp_{x40}"),
+    ("cloudflare-origin-key", "v1.0-{x24}-{x146}"),
+    ("fly-token", "fo1_{A43}"),
+    ("fly-macaroon", "FlyV1 fm2_{A150}"),
+    ("alibaba-secret", "access_key_secret: {A30}"),
+    ("yandex-key", "AQVN{A35}"),
+    ("vault-token", "hvs.{A90}"),
+    ("terraform-token", "{A14}.atlasv1.{A67}"),
+    ("pulumi-token", "pul-{x40}"),
+    ("doppler-token", "dp.st.prd.{A43}"),
+    ("tailscale-key", "tskey-auth-{A12}CNTRL-{A32}"),
+    ("onepassword-token", "ops_eyJ{A300}"),
+    ("infracost-key", "ico-{A32}"),
+    ("planetscale-token", "pscale_tkn_{A43}"),
+    ("neon-key", "napi_{L64}"),
+    ("databricks-token", "dapi{x32}-2"),
+    ("prefect-key", "pnu_{A36}"),
+    ("age-key", "AGE-SECRET-KEY-1{k58}"),
+    ("age-plugin-key", "AGE-SECRET-KEY-PQ-1{k58}"),
+    ("openai-key", "sk-proj-{A74}T3BlbkFJ{A74}"),
+    ("anthropic-key", "sk-ant-api03-{A93}AA"),
+    ("openrouter-key", "sk-or-v1-{x64}"),
+    ("huggingface-token", "hf_{a34}"),
+    ("groq-key", "gsk_{A52}"),
+    ("xai-key", "xai-{A80}"),
+    ("perplexity-key", "pplx-{A48}"),
+    ("replicate-token", "r8_{A37}"),
+    ("langsmith-key", "lsv2_pt_{x32}_{x10}"),
+    ("pinecone-key", "pcsk_{A6}_{A63}"),
+    ("slack-token", "xoxb-{d12}-{d13}-{A24}"),
+    ("slack-app-token", "xapp-1-A0{U9}-{d13}-{x64}"),
+    (
+        "slack-webhook",
+        "https://hooks.slack.com/services/T{U8}/B{U10}/{A24}",
+    ),
+    (
+        "discord-webhook",
+        "https://discord.com/api/webhooks/{d18}/{A68}",
+    ),
+    ("discord-token", "MTk4{A22}.G{A5}.{A38}"),
+    ("telegram-token", "{d10}:AA{A33}"),
+    (
+        "teams-webhook",
+        "https://acme.webhook.office.com/webhookb2/{x36}@{x36}/IncomingWebhook/{x32}/{x36}",
+    ),
+    (
+        "google-chat-webhook",
+        "https://chat.googleapis.com/v1/spaces/{A11}/messages?key=AIza{A35}&token={A43}",
+    ),
+    ("twilio-key", "TWILIO_AUTH_TOKEN={x32}"),
+    ("sendgrid-key", "SG.{A22}.{A43}"),
+    ("mailgun-key", "key-{x32}"),
+    ("mailgun-key", "MAILGUN_API_KEY={x32}-{x8}-{x8}"),
+    ("mailchimp-key", "{x32}-us14"),
+    ("brevo-key", "xkeysib-{x64}-{A16}"),
+    ("resend-key", "re_{A8}_{A24}"),
+    ("stripe-key", "sk_live_{A24}"),
+    ("stripe-webhook-secret", "whsec_{A32}"),
+    ("shopify-token", "shpat_{x32}"),
+    ("square-token", "sq0atp-{A22}"),
+    ("square-access-token", "EAAA{A60}"),
+    ("flutterwave-key", "FLWSECK-{x32}-X"),
+    ("easypost-key", "EZAK{A54}"),
+    ("shippo-token", "shippo_live_{x40}"),
+    ("duffel-token", "duffel_live_{A43}"),
+    ("plaid-token", "access-production-{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("linear-key", "lin_api_{A40}"),
+    ("notion-token", "ntn_{d11}{A35}"),
+    ("figma-token", "figd_{A40}"),
+    ("airtable-token", "pat{A14}.{x64}"),
+    ("trello-token", "ATTA{x64}"),
+    ("hubspot-token", "pat-na1-{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("typeform-token", "tfp_{A44}"),
+    ("contentful-token", "CFPAT-{A43}"),
+    ("readme-key", "rdme_{L70}"),
+    ("mapbox-token", "sk.eyJ1{A60}.{A22}"),
+    ("postman-key", "PMAK-{x24}-{x34}"),
+    ("launchdarkly-key", "sdk-{x8}-{x4}-4{x3}-{x4}-{x12}"),
+    ("posthog-key", "phx_{A43}"),
+    ("grafana-token", "glsa_{A32}_{x8}"),
+    ("grafana-cloud-token", "glc_eyJ{A100}="),
+    ("newrelic-key", "NRAK-{U27}"),
+    ("datadog-key", "DD_API_KEY: {x32}"),
+    ("datadog-key", "datadog-app-key = '{x40}'"),
+    ("sentry-token", "sntrys_eyJ{A120}_{A43}"),
+    ("dynatrace-token", "dt0c01.{U24}.{U64}"),
+    ("fastly-key", "Fastly-Key: {A32}"),
+    ("okta-token", "Authorization: SSWS 00{A40}"),
+    (
+        "private-key",
+        "-----BEGIN RSA PRIVATE KEY-----\n{b64}\n{b64}\n-----END RSA PRIVATE KEY-----",
+    ),
+    (
+        "private-key",
+        r#""-----BEGIN PRIVATE KEY-----\n{b64}\n{b64}\n""#,
+    ),
+    (
+        "private-key",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{b64}\n",
+    ),
+    ("putty-key", "Private-Lines: 1\n{b64}\nPrivate-MAC: x"),
+    (
+        "url-password",
+        "postgres://app:{A8}-{A8}9@db.acme.io:5432/app",
+    ),
+    ("url-password", "https://ci:{A8}_{A8}9@git.acme.io/x.git"),
+];
+
+fn alphabet(sign: char) -> &'static [u8] {
+    const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    match sign {
+        'A' => &BASE64[..62],
+        'U' => b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+        'L' => b"abcdefghijklmnopqrstuvwxyz0123456789",
+        'a' => &BASE64[..52],
+        'd' => b"0123456789",
+        'x' => b"0123456789abcdef",
+        'w' => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+        'b' => BASE64,
+        'k' => b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
+        'q' => b"abcdefghijklmnopqrstuvwxyz234567",
+        _ => panic!("unknown sign {sign}"),
+    }
+}
+
+/// Replaces the placeholders of an example.
+fn filled(example: &str, random: &mut Rng) -> String {
+    let placeholder = Regex::new(r"\{([A-Za-z])([0-9]+)\}").unwrap();
+    let replaced =
+        placeholder.replace_all(example.as_bytes(), |groups: &regex::bytes::Captures<'_>| {
+            let text = |group: usize| std::str::from_utf8(&groups[group]).unwrap().to_owned();
+            let alphabet = alphabet(text(1).chars().next().unwrap());
+            let count: usize = text(2).parse().unwrap();
+            let mut next = || alphabet[random.usize(..alphabet.len())];
+            (0..count).map(|_| next()).collect::<Vec<_>>()
+        });
+    String::from_utf8(replaced.into_owned()).unwrap()
+}
+
+fn kinds(text: &str) -> Vec<&'static str> {
+    detect(text.as_bytes()).iter().map(|one| one.kind).collect()
+}
+
+/// A token whose last characters are the checksum of the others.
+fn with_checksum(prefix: &str, random: &mut Rng) -> String {
+    let body = filled("{A30}", random);
+    let mut crc = libdeflater::Crc::new();
+    crc.update(body.as_bytes());
+    let mut rest = crc.sum();
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut sum: Vec<_> = (0..6)
+        .map(|_| {
+            let digit = digits[(rest % 62) as usize];
+            rest /= 62;
+            char::from(digit)
+        })
+        .collect();
+    sum.reverse();
+    format!("{prefix}{body}{}", String::from_iter(sum))
+}
+
+fn web_token(claims: &str, random: &mut Rng) -> String {
+    let part = |json: &str| BASE64_URL_SAFE_NO_PAD.encode(json);
+    let signature = filled("{w43}", random);
+    format!(
+        "{}.{}.{signature}",
+        part(r#"{"alg":"HS256","typ":"JWT"}"#),
+        part(claims)
+    )
+}
+
+#[test]
+fn every_kind_is_found_in_prose_settings_and_code() {
+    let mut random = Rng::with_seed(7);
+    let mut examples: Vec<(&str, String)> = EXAMPLES
+        .iter()
+        .map(|(kind, example)| (*kind, filled(example, &mut random)))
+        .collect();
+    examples.push(("github-token", with_checksum("ghp_", &mut random)));
+    examples.push(("npm-token", with_checksum("npm_", &mut random)));
+    examples.push((
+        "json-web-token",
+        web_token(r#"{"sub":"ada","iat":1}"#, &mut random),
+    ));
+
+    for (kind, secret) in &examples {
+        for text in [
+            format!("Use {secret}\nand the rest.\n"),
+            format!("* **token**: `{secret}`\n"),
+            format!("service:\n  key: {secret}\n"),
+            format!("```sh\nexport TOKEN=\"{secret}\"\n```\n"),
+            format!("<td>{secret}</td>"),
+        ] {
+            assert_eq!(kinds(&text), [*kind], "{text}");
+        }
+    }
+    let tested: BTreeSet<_> = examples.iter().map(|(kind, _)| *kind).collect();
+    let known: BTreeSet<_> = RULES.iter().map(|rule| rule.kind).collect();
+    assert_eq!(tested, known);
+}
+
+#[test]
+fn placeholders_and_published_examples_are_not_found() {
+    let mut random = Rng::with_seed(8);
+    for text in [
+        "AKIAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+        format!(
+            "AKIA2345QRST6WXYZHJK without a secret, only the digest {}",
+            filled("{x40}", &mut random)
+        ),
+        format!("ghp_{}", filled("{A36}", &mut random)),
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx".to_owned(),
+        "glpat-<your-token-here-if-you-have-one>".to_owned(),
+        "glpat-your-token-here-please-and-thanks".to_owned(),
+        "hf_${TOKEN_OF_HUGGING_FACE_FROM_VAULT_OR}".to_owned(),
+        "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n".to_owned(),
+        filled("-----BEGIN CERTIFICATE-----\n{b64}\n", &mut random),
+        filled(
+            "-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n{b64}\n",
+            &mut random,
+        ),
+        "postgres://user:password@db.acme.io/app and https://u:p@host/".to_owned(),
+        "postgres://app:${DB_PASSWORD_1}@db.acme.io/app".to_owned(),
+        web_token(
+            r#"{"sub":"1234567890","name":"John Doe","iat":1516239022}"#,
+            &mut random,
+        ),
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.notatokenofanykindatallreally0123456789".to_owned(),
+        filled("sha256: {x64}, md5 {x32}, commit {x40}", &mut random),
+        filled("sha512-{b86}==", &mut random),
+        filled("the-cio{A40} and task-{A20}", &mut random),
+        filled("sk_test_{A24}", &mut random),
+    ] {
+        assert_eq!(kinds(&text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn digest_of_a_url_does_not_depend_on_its_password() {
+    let digest = |text: &str| detect(text.as_bytes())[0].digest();
+    let first = digest("postgres://app:kX9_tw-Lq2Zr8v@db.acme.io/app");
+    assert_eq!(
+        first,
+        digest("postgres://app:mB4_yc-Ws7Nf3d@db.acme.io/app")
+    );
+    assert_ne!(
+        first,
+        digest("postgres://web:kX9_tw-Lq2Zr8v@db.acme.io/app")
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_searched() {
+    let mut random = Rng::with_seed(9);
+    let secret = with_checksum("gho_", &mut random);
+    let found = detect(&[b"\xff\0\x80", secret.as_bytes(), b"\0\xfe"].concat());
+    assert_eq!(found[0].offset, 3);
+    assert_eq!(found[0].message, "a GitHub token");
+}
