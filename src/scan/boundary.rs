@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::links::Links;
 use super::snapshot::SkipReason;
 use crate::paths::FRACTARY_DIR;
 use crate::workspace::Project;
@@ -19,9 +20,11 @@ const OWN_DIRECTORIES: [&str; 2] = [".fractary/codex/cache", ".fractary/codex/st
 /// Every check is made on the resolved path of an entry. Below a directory that was entered through
 /// a symlink, the path that the walk reports is not the resolved one, so the symlinks are recorded
 /// as they are followed.
-pub(super) struct Boundary {
+pub(super) struct Boundary<L> {
     /// The project's root, resolved.
     root: PathBuf,
+    /// Resolves symlinks.
+    links: L,
     /// The paths of the deny list that are below the root.
     denied: HashSet<PathBuf>,
     /// The last names of these paths. A name is faster to find than a path, and few entries have one
@@ -32,14 +35,15 @@ pub(super) struct Boundary {
     followed: Mutex<HashMap<PathBuf, PathBuf>>,
 }
 
-impl Boundary {
+impl<L: Links> Boundary<L> {
     /// The boundary of a project whose resolved root is `root`.
-    pub(super) fn new(project: &Project, root: &Path) -> Self {
+    pub(super) fn new(project: &Project, root: &Path, links: L) -> Self {
         let list = project.scan.deny_list.clone();
         let denied: HashSet<PathBuf> = list.below(root).cloned().collect();
 
         Self {
             root: root.to_owned(),
+            links,
             denied_names: denied
                 .iter()
                 .filter_map(|path| Some(path.file_name()?.to_owned()))
@@ -48,6 +52,11 @@ impl Boundary {
             list,
             followed: Mutex::default(),
         }
+    }
+
+    /// Resolves symlinks.
+    pub(super) fn links(&self) -> &L {
+        &self.links
     }
 
     /// Whether exactly this resolved path is on the deny list. A walk does not enter such a path,
@@ -63,7 +72,7 @@ impl Boundary {
 
     /// Checks the target of a symlink, and records it if the walk is to enter it.
     pub(super) fn check_link(&self, link: &Path, is_directory: bool) -> Result<(), SkipReason> {
-        let Ok(target) = link.canonicalize() else {
+        let Some(target) = self.links.resolve(link) else {
             return Err(SkipReason::Dangling);
         };
         if !target.starts_with(&self.root) {

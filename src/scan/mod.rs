@@ -9,7 +9,9 @@
 mod boundary;
 mod claimed_file;
 mod collision;
+mod entry_rules;
 mod error;
+mod links;
 mod read;
 mod snapshot;
 mod stat_cache;
@@ -23,7 +25,7 @@ use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
 use collision::check_collisions;
-use walk::Walked;
+use entry_rules::Walked;
 
 use crate::event::Counter;
 use crate::interrupt::Interrupt;

@@ -7,6 +7,7 @@ use bstr::BStr;
 use cap_std::fs::{Dir, File};
 
 use super::error::ScanError;
+use super::links::{DiskLinks, check_preserved};
 use super::snapshot::{SkipReason, SourceFile};
 use super::stat_cache::StatCache;
 use crate::config::Symlinks;
@@ -117,13 +118,11 @@ impl SourceRoot {
 
     fn hash_link(&self, path: &Path) -> io::Result<Content> {
         let target = self.dir.read_link_contents(path)?;
-        let Ok(real) = self.path.join(path).canonicalize() else {
-            return Ok(Err(SkipReason::Dangling));
-        };
-        if target.is_absolute() || !real.starts_with(&self.path) {
-            return Ok(Err(SkipReason::LeavesRoot));
-        }
         let target = bytes_of(&target);
+        let link = self.path.join(path);
+        if let Err(reason) = check_preserved(&DiskLinks, &self.path, &link, target) {
+            return Ok(Err(reason));
+        }
         Ok(Ok((
             object::hash(Kind::Blob, target),
             Mode::Link,

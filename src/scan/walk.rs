@@ -4,29 +4,18 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bstr::BString;
 
-use super::boundary::Boundary;
-use super::claimed_file::ClaimedFile;
+use super::entry_rules::{EntryRules, WalkEntry, Walked};
 use super::error::ScanError;
-use super::snapshot::{SkipReason, Skipped};
+use super::links::DiskLinks;
+use super::snapshot::SkipReason;
 use crate::config::Symlinks;
-use crate::paths::check_segment;
-use crate::platform::{self, bytes_of};
+use crate::platform::{self, FileKind, bytes_of};
 use crate::workspace::Project;
-
-/// The result of a walk.
-pub(super) struct Walked {
-    /// The claimed files, in path order.
-    pub(super) files: Vec<ClaimedFile>,
-    /// Paths that a pattern matches and that are not published.
-    pub(super) skipped: Vec<Skipped>,
-    /// The indexes of the rules that match no path.
-    pub(super) unmatched: Vec<usize>,
-}
 
 /// Walks a project whose resolved root is `root`.
 pub(super) fn walk(project: &Project, root: &Path) -> Result<Walked, ScanError> {
@@ -35,7 +24,10 @@ pub(super) fn walk(project: &Project, root: &Path) -> Result<Walked, ScanError> 
         root.ancestors().try_for_each(check_ignore_files)?;
     }
 
-    let filter = Arc::new(EntryFilter::new(project, root));
+    let filter = Arc::new(EntryFilter {
+        rules: EntryRules::new(project, root, DiskLinks),
+        error: Mutex::default(),
+    });
     let walker = ignore::WalkBuilder::new(root)
         .standard_filters(false)
         .parents(policy.respect_gitignore)
@@ -49,143 +41,43 @@ pub(super) fn walk(project: &Project, root: &Path) -> Result<Walked, ScanError> 
         })
         .build();
 
+    let rules = &filter.rules;
     let mut files = Vec::new();
-    let mut skipped = Vec::new();
     let mut used = BTreeSet::new();
     for entry in walker {
         match entry {
             Ok(entry) if entry.file_type().is_none_or(|kind| kind.is_dir()) => {}
             Ok(entry) => {
-                let source = below(root, entry.path());
-                let rules = project.claims.matching(&source);
-                let visited = visit(project, &entry, source, &rules);
-                used.extend(rules);
-                files.extend(visited.file);
-                skipped.extend(visited.skipped);
+                let entry = walk_entry(root, &entry);
+                let matching = project.claims.matching(&entry.source);
+                files.extend(rules.visit(entry, &matching));
+                used.extend(matching);
             }
-            Err(error) => skipped.extend(skip_or_fail(project, root, &error)?),
+            Err(error) => skip_or_fail(rules, &error)?,
         }
     }
-    if let Some(error) = lock(&filter.error).take() {
+    if let Some(error) = filter.error().take() {
         return Err(error);
     }
-
-    files.sort_by(|a: &ClaimedFile, b| a.source.cmp(&b.source));
-    skipped.append(&mut lock(&filter.skipped));
-    for skip in &skipped {
-        used.extend(project.claims.reaching(&skip.source));
-    }
-    let unmatched = project.claims.rules().filter(|rule| !used.contains(rule));
-    Ok(Walked {
-        unmatched: unmatched.collect(),
-        files,
-        skipped,
-    })
+    Ok(rules.finish(files, used))
 }
 
-/// The result for one entry. A preserved symlink can be published and hide files at the same time.
-struct Visited {
-    file: Option<ClaimedFile>,
-    skipped: Option<Skipped>,
-}
-
-/// Decides whether the entry at `source`, which is not a directory, is published. `rules` are those
-/// that match it.
-fn visit(project: &Project, entry: &ignore::DirEntry, source: BString, rules: &[usize]) -> Visited {
-    let skipped = |source: BString, reason| Some(Skipped { source, reason });
-
-    if rules.is_empty() {
-        let hides_files = entry.path_is_symlink() && hides_files(project, entry.path(), &source);
-        return Visited {
-            file: None,
-            skipped: skipped(source, SkipReason::NotFollowed).filter(|_| hides_files),
-        };
-    }
-
-    let claims = project.claims.destinations(&source, rules);
-    let invalid_name = claims
-        .iter()
-        .flat_map(|claim| claim.destination.split(|byte| *byte == b'/'))
-        .find_map(|segment| check_segment(segment).err());
-    let reason = if let Some(error) = invalid_name {
-        Some(SkipReason::Name(error))
-    } else if entry
-        .file_type()
-        .is_some_and(|kind| !kind.is_file() && !kind.is_symlink())
-    {
-        Some(SkipReason::Special)
-    } else if entry.file_type().is_some_and(|kind| kind.is_symlink())
-        && project.scan.symlinks == Symlinks::Skip
-    {
-        Some(SkipReason::Link)
-    } else {
-        None
-    };
-    if let Some(reason) = reason {
-        return Visited {
-            file: None,
-            skipped: skipped(source, reason),
-        };
-    }
-
-    let hides_files =
-        entry.path_is_symlink() && hides_files_of_others(project, entry, &source, rules);
-    Visited {
-        skipped: skipped(source.clone(), SkipReason::Preserved).filter(|_| hides_files),
-        file: Some(ClaimedFile { source, claims }),
-    }
-}
-
-/// Whether a symlink that is not followed and that no pattern matches may hide claimed files below
-/// it.
-fn hides_files(project: &Project, link: &Path, source: &[u8]) -> bool {
-    let is_file = || fs::metadata(link).is_ok_and(|target| !target.is_dir());
-    project.scan.symlinks != Symlinks::FollowInside && project.claims.can_hold(source) && !is_file()
-}
-
-/// Whether a symlink that `rules` publish as a symlink hides files that other rules claim.
-fn hides_files_of_others(
-    project: &Project,
-    link: &ignore::DirEntry,
-    source: &[u8],
-    rules: &[usize],
-) -> bool {
-    let reaching = || project.claims.reaching(source);
-    project.scan.symlinks == Symlinks::Preserve
-        && reaching().iter().any(|rule| !rules.contains(rule))
-        && fs::metadata(link.path()).is_ok_and(|target| target.is_dir())
-}
-
-/// Decides which entries a walk visits. The walker calls it from its iterator, so results are
+/// Decides which entries a walk visits. The walker calls it from its iterator, so an error is
 /// collected here.
 struct EntryFilter {
-    project: Project,
-    root: PathBuf,
-    boundary: Boundary,
-    /// Matching paths that the walk does not enter.
-    skipped: Mutex<Vec<Skipped>>,
+    rules: EntryRules<DiskLinks>,
     /// The first error.
     error: Mutex<Option<ScanError>>,
 }
 
 impl EntryFilter {
-    fn new(project: &Project, root: &Path) -> Self {
-        Self {
-            project: project.clone(),
-            root: root.to_owned(),
-            boundary: Boundary::new(project, root),
-            skipped: Mutex::default(),
-            error: Mutex::default(),
-        }
-    }
-
     /// Whether the walk visits `entry`.
     fn admits(&self, entry: &ignore::DirEntry) -> bool {
-        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-        if !self.is_inside(entry, is_directory) {
+        if entry.depth() > 0 && !self.rules.admits(&walk_entry(self.rules.root(), entry)) {
             return false;
         }
-        if !self.project.scan.respect_gitignore || !is_directory {
+        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+        if !self.rules.project().scan.respect_gitignore || !is_directory {
             return true;
         }
 
@@ -193,54 +85,30 @@ impl EntryFilter {
         match check_ignore_files(entry.path()) {
             Ok(()) => true,
             Err(error) => {
-                lock(&self.error).get_or_insert(error);
+                self.error().get_or_insert(error);
                 false
             }
         }
     }
 
-    /// Whether `entry` is inside the boundary and can be, or contain, a claimed file. A symlink is
-    /// judged by its target.
-    fn is_inside(&self, entry: &ignore::DirEntry, is_directory: bool) -> bool {
-        if entry.depth() == 0 {
-            return true;
-        }
-
-        let source = below(&self.root, entry.path());
-        let is_unclaimed_directory = is_directory && !self.may_be_claimed(entry, &source);
-        if is_unclaimed_directory || (is_directory && entry.file_name() == ".git") {
-            return false;
-        }
-        if self.boundary.denies(entry.path(), is_directory) {
-            return false;
-        }
-
-        let is_claimed = || !self.project.claims.claim(&source).is_empty();
-        let checked = match (entry.path_is_symlink(), self.project.scan.symlinks) {
-            (false, _) => self.boundary.check_below_links(entry.path(), is_directory),
-            // `visit` reports the skipped symlink.
-            (true, Symlinks::Skip) => return true,
-            (true, symlinks) if !is_directory && !is_claimed() => {
-                // A preserved symlink may hide claimed files, which `visit` reports.
-                return symlinks == Symlinks::Preserve;
-            }
-            (true, _) => self.boundary.check_link(entry.path(), is_directory),
-        };
-        let Err(reason) = checked else {
-            return true;
-        };
-
-        if is_directory || is_claimed() {
-            lock(&self.skipped).push(Skipped { source, reason });
-        }
-        false
+    fn error(&self) -> MutexGuard<'_, Option<ScanError>> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Whether the directory `entry` can contain a claimed file. A symlink to a directory can also
-    /// be at the path of a file that a pattern matches.
-    fn may_be_claimed(&self, entry: &ignore::DirEntry, source: &BString) -> bool {
-        let claims = &self.project.claims;
-        claims.can_hold(source) || (entry.path_is_symlink() && !claims.matching(source).is_empty())
+/// The entry that the walker has found below `root`.
+fn walk_entry<'e>(root: &Path, entry: &'e ignore::DirEntry) -> WalkEntry<'e> {
+    let kind = match entry.file_type() {
+        Some(kind) if kind.is_file() => FileKind::File,
+        Some(kind) if kind.is_dir() => FileKind::Directory,
+        Some(kind) if kind.is_symlink() => FileKind::Link,
+        _ => FileKind::Special,
+    };
+    WalkEntry {
+        path: entry.path(),
+        source: below(root, entry.path()),
+        kind,
+        is_link: entry.path_is_symlink(),
     }
 }
 
@@ -258,11 +126,7 @@ fn check_ignore_files(directory: &Path) -> Result<(), ScanError> {
 
 /// Handles an error of the walker: a broken symlink is skipped, and a path that no pattern can
 /// match is ignored. Any other error fails the project.
-fn skip_or_fail(
-    project: &Project,
-    root: &Path,
-    error: &ignore::Error,
-) -> Result<Option<Skipped>, ScanError> {
+fn skip_or_fail(rules: &EntryRules<DiskLinks>, error: &ignore::Error) -> Result<(), ScanError> {
     let Some((path, is_loop)) = error_path(error) else {
         return Err(ScanError::Read {
             path: BString::default(),
@@ -270,17 +134,18 @@ fn skip_or_fail(
         });
     };
 
-    let source = below(root, path);
-    if project.claims.claim(&source).is_empty() && !project.claims.can_hold(&source) {
-        return Ok(None);
+    let source = below(rules.root(), path);
+    if !rules.may_hold_claimed(&source) {
+        return Ok(());
     }
-    match skip_reason(error, path, is_loop) {
-        Some(reason) => Ok(Some(Skipped { source, reason })),
-        None => Err(ScanError::Read {
+    let Some(reason) = skip_reason(error, path, is_loop) else {
+        return Err(ScanError::Read {
             path: source,
             source: io_error(error),
-        }),
-    }
+        });
+    };
+    rules.skip(source, reason);
+    Ok(())
 }
 
 /// The reason for which the symlink at `path` leads nowhere. `None` if the error has another cause.
@@ -328,10 +193,6 @@ fn below(root: &Path, path: &Path) -> BString {
     let path = bytes_of(path);
     let below = path.strip_prefix(bytes_of(root)).unwrap_or(path);
     below.strip_prefix(b"/").unwrap_or(below).into()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
