@@ -54,6 +54,8 @@
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
 //! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
+//! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
+//! | a git repository that contains sources is read | `codex::source_repository`; `sync::sources` selects the commit of a run |
 //! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
@@ -142,6 +144,7 @@ pub mod internals {
     pub use crate::scan::{
         SkipReason, Skipped, Snapshot, StatCache, StatCachePolicy, Survey, count, scan,
     };
+    pub use crate::sync::sources::Sources;
     pub use crate::workspace::claims::{
         Claim, ClaimPatterns, Claims, IncludeOrigin, MappingPatterns,
     };

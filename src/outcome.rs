@@ -30,7 +30,9 @@ pub use crate::codex::store::StoreError;
 pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
 pub use crate::plan::{Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, Withheld};
-pub use crate::scan::{Clash, Collision, ScanError, SourceFile};
+pub use crate::scan::{
+    Clash, Collision, ScanError, SourceFile, UnreadableObject, UnusableRepository,
+};
 pub use crate::workspace::claims::InvalidPattern;
 
 /// The outcome of a run.

@@ -410,6 +410,15 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) exclude: Vec<String>,
+    /// Publish the files on disk, or the files in the commit that is checked out [env:
+    /// FRACTARY_CODEX_SYNC__TO_CODEX__SOURCE]
+    #[arg(long, value_name = "SOURCE", value_parser = ["worktree", "committed"])]
+    #[arg(help_heading = "Configuration", hide_short_help = true)]
+    pub(crate) source: Option<String>,
+    /// Publish the files in this commit of the projects' repositories, as with `--source committed`
+    #[arg(long, value_name = "REV", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(help_heading = "Configuration", hide_short_help = true)]
+    pub(crate) source_rev: Option<String>,
     /// Also delete files in the project's directory of the codex that no pattern matches [env:
     /// FRACTARY_CODEX_SYNC__PRUNE]
     #[arg(long, help_heading = "Configuration", hide_short_help = true)]

@@ -12,7 +12,7 @@ use tracing::field::Empty;
 use super::args::Global;
 use super::command_error::CommandError;
 use super::terminal::Terminal;
-use crate::codex::{git_config, source_revision};
+use crate::codex::{git_config, source_repository};
 use crate::config::{self, Configuration, FlagValue, LoadRequest};
 use crate::environment::Environment;
 use crate::event::Reporter;
@@ -134,7 +134,7 @@ impl Context {
         let directories = etcetera::choose_base_strategy().ok();
         Ok(LoadRequest {
             detect_organization: Some(|root| {
-                source_revision::organization(root).map_err(|error| error.to_string())
+                source_repository::organization(root).map_err(|error| error.to_string())
             }),
             safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),

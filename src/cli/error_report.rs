@@ -24,7 +24,7 @@ use crate::paths::{escaped, shown};
 use crate::plan::Withheld;
 use crate::platform;
 use crate::report::ErrorReport;
-use crate::scan::ScanError;
+use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
@@ -599,6 +599,22 @@ fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, O
             "changed",
             "another process writes to it; run again when that process has ended",
         ),
+        ScanError::Repository { reason, .. } => return ("source", hint_for_repository(reason)),
+        ScanError::RootNotCommitted { .. } => (
+            "root",
+            "commit its files, or set `sync.to_codex.source: worktree` for this project",
+        ),
+        ScanError::Object {
+            source: UnreadableObject::Missing(_),
+            ..
+        } => (
+            "source",
+            "the clone is incomplete; `git fetch --refetch` in its repository downloads what is missing",
+        ),
+        ScanError::Object { .. } => (
+            "source",
+            "`git fsck` in its repository shows what is damaged; a new clone has all objects",
+        ),
         ScanError::Collision(_) => (
             "collision",
             "exclude one of them, or map it to another path",
@@ -606,6 +622,23 @@ fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, O
         ScanError::Interrupted(_) => return ("interrupted", None),
     };
     (kind, Some(hint.to_owned()))
+}
+
+/// The suggestion for a repository that has no committed files to publish.
+fn hint_for_repository(reason: &UnusableRepository) -> Option<String> {
+    let hint = match reason {
+        UnusableRepository::None | UnusableRepository::Bare => {
+            "set `sync.to_codex.source: worktree` for this project"
+        }
+        UnusableRepository::NoCommit => {
+            "commit the files, or set `sync.to_codex.source: worktree` for this project"
+        }
+        UnusableRepository::UnknownRevision(_) => {
+            "`--source-rev` is for the repositories of all selected projects; fetch the revision, or select other projects with `-p`"
+        }
+        UnusableRepository::Unreadable(_) => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Reports that a cache cannot be used.

@@ -13,6 +13,7 @@ pub(crate) mod push_contents;
 pub(crate) mod queue_lock;
 pub(crate) mod remote;
 pub(crate) mod signing;
+pub(crate) mod source_repository;
 pub(crate) mod source_revision;
 pub(crate) mod store;
 pub(crate) mod temp_clone;

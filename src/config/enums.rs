@@ -28,6 +28,16 @@ pub(crate) enum Symlinks {
     Preserve,
 }
 
+/// The value of `sync.to_codex.source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SourceState {
+    /// The files in the project's directory.
+    Worktree,
+    /// The files as git holds them in the commit that is checked out.
+    Committed,
+}
+
 /// The value of `remote.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::enums::{
     AutoMerge, CheckMode, CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode,
-    Symlinks, TransportChoice,
+    SourceState, Symlinks, TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
@@ -181,7 +181,7 @@ pub(crate) struct RawSync {
     #[schemars(schema_with = "fragment::text_map")]
     pub environments: Option<BTreeMap<String, String>>,
     /// The files to publish.
-    pub to_codex: RawPatterns,
+    pub to_codex: RawToCodex,
     /// The files to pull, as `codex://ORGANIZATION/PROJECT/PATH`.
     #[schemars(example = fragment::from_codex_example())]
     pub from_codex: RawPatterns,
@@ -213,7 +213,25 @@ pub(crate) struct RawSync {
     pub checks: RawChecks,
 }
 
-/// The keys below `sync.to_codex` and `sync.from_codex`.
+/// The keys below `sync.to_codex`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawToCodex {
+    /// Globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}` match within a name, and `**` as a whole
+    /// segment matches any number of directories. A glob without `/` matches at the root only. A
+    /// literal name includes everything below a directory of that name.
+    #[schemars(schema_with = "fragment::globs", example = ["docs/**", "README.md"])]
+    pub include: Option<Vec<String>>,
+    /// Globs of files, or of directories with everything below, to leave out. The lists of all
+    /// layers are combined.
+    #[schemars(schema_with = "fragment::globs", example = ["**/*.tmp"])]
+    pub exclude: Option<Vec<String>>,
+    /// The version of the files to publish: `worktree` for the files on disk, `committed` for the
+    /// files as git has them in the commit that is checked out.
+    pub source: Option<SourceState>,
+}
+
+/// The keys below `sync.from_codex`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawPatterns {

@@ -92,6 +92,9 @@ pub enum SkipReason {
     /// rule claims files below it.
     #[error("the symlink is preserved and not followed (`sync.symlinks`)")]
     Preserved,
+    /// A submodule of a committed source: its files are in another repository.
+    #[error("the files of a submodule are not published with `sync.to_codex.source: committed`")]
+    Submodule,
     /// A socket, pipe or device.
     #[error("not a regular file")]
     Special,
@@ -104,7 +107,9 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = escaped(&self.source);
         match self.reason {
-            SkipReason::Preserved => write!(f, "skipped the files below `{source}`")?,
+            SkipReason::Preserved | SkipReason::Submodule => {
+                write!(f, "skipped the files below `{source}`")?
+            }
             _ => write!(f, "skipped `{source}`")?,
         }
         write!(f, ": {}", self.reason)
@@ -121,6 +126,7 @@ impl SkipReason {
             | Self::Denied
             | Self::Link
             | Self::NotFollowed
+            | Self::Submodule
             | Self::Preserved => true,
             Self::TooLarge { .. } | Self::Special | Self::Name(_) => false,
         }

@@ -12,7 +12,7 @@ use super::caches::{
     warn_kept, warn_removed, warn_replaced,
 };
 use super::request::SyncRequest;
-use super::source_roots::SourceRoots;
+use super::sources::SourceContents;
 use crate::cache::{
     Cache, CacheError, CacheOwner, CacheRequest, Reason, RequestRecord, RequestResult,
 };
@@ -28,7 +28,7 @@ use crate::workspace::Project;
 
 /// A project whose files are in the codex, or would be after a dry run.
 pub(super) struct PublishedProject<'r> {
-    /// The index of the project in `roots`.
+    /// The index of the project in `contents`.
     pub(super) index: usize,
     pub(super) project: &'r Project,
     pub(super) snapshot: &'r Snapshot,
@@ -42,7 +42,7 @@ pub(super) struct CacheUpdate<'r> {
     /// The tip after the publication.
     pub(super) tip: Option<ObjectId>,
     /// The source directories of all published projects.
-    pub(super) roots: &'r SourceRoots<'r>,
+    pub(super) contents: &'r SourceContents<'r>,
 }
 
 /// A cache, and the published projects that share it.
@@ -131,8 +131,7 @@ impl CacheUpdate<'_> {
         let sources = sources(group);
         let mut results = apply_plan(self.request, &mut cache, plan, |file| {
             let (index, source) = sources.get(&file.source).ok_or("it is not a source")?;
-            let root = self.roots.get(*index);
-            let contents = root.and_then(|root| root.contents(source));
+            let contents = self.contents.read(*index, source);
             contents.map_err(|error| error.to_string())
         })?;
 

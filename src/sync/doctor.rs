@@ -20,7 +20,7 @@ use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::paths::{escaped, shown};
 use crate::platform;
-use crate::scan::{self, ScanError, Survey, useless_patterns};
+use crate::scan::{ScanError, Survey, useless_patterns};
 use crate::text::pluralize;
 use crate::url::RemoteUrl;
 use crate::workspace::Project;
@@ -192,7 +192,7 @@ type Surveyed<'r> = (&'r Project, Result<Survey, ScanError>);
 /// Counts the files that each publishing project's patterns match.
 fn surveys<'r>(request: &'r SyncRequest<'_>) -> Vec<Surveyed<'r>> {
     publishing(request)
-        .map(|project| (project, scan::count(project)))
+        .map(|project| (project, request.sources.count(project)))
         .collect()
 }
 

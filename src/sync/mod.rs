@@ -18,7 +18,7 @@ mod repeater;
 mod request;
 pub mod retire;
 mod search_depths;
-mod source_roots;
+pub(crate) mod sources;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

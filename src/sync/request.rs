@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionSlot};
+use super::sources::Sources;
 use crate::codex::remote::{self, NotesLocation, Purpose};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
@@ -39,6 +40,8 @@ pub struct SyncRequest<'w> {
     pub force: bool,
     /// The value of the `Codex-Work-Id` trailer.
     pub work_id: Option<String>,
+    /// The sources of the projects, and the revision of those whose committed files are published.
+    pub(crate) sources: Arc<Sources>,
     /// The environment variables, for tokens, the identity of commits and their time.
     pub environment: &'w Environment,
     /// The directory for temporary clones.
@@ -101,6 +104,7 @@ impl<'w> SyncRequest<'w> {
             atomic: false,
             force: false,
             work_id: None,
+            sources: Arc::default(),
             environment: configuration.environment(),
             temporary,
             cache_home: None,

@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bstr::ByteSlice;
 
 use super::claims::{ClaimPatterns, Claims};
 use crate::checks::CheckSettings;
-use crate::config::{Direction, Symlinks};
+use crate::config::{Direction, SourceState, Symlinks};
 use crate::names::ProjectName;
+use crate::object::{Kind, ObjectId, hash};
 use crate::paths::CodexPath;
 
 /// A resolved project.
@@ -58,6 +59,8 @@ pub(crate) const SCHEME: &str = "codex://";
 /// How source files are read.
 #[derive(Debug, Clone)]
 pub(crate) struct ScanPolicy {
+    /// Whether the files on disk or the committed ones are published.
+    pub source: SourceState,
     /// The treatment of symlinks.
     pub symlinks: Symlinks,
     /// The greatest size of a file in bytes. A larger file is skipped with a warning.
@@ -83,6 +86,8 @@ pub(crate) struct DenyList {
     pub own_directories: BTreeSet<PathBuf>,
     /// The roots of all projects: the files below a root belong to that project alone.
     pub roots: HashSet<PathBuf>,
+    /// The digest of the list, once it was computed.
+    pub(super) digest: OnceLock<ObjectId>,
 }
 
 impl Project {
@@ -119,6 +124,20 @@ impl DenyList {
             .range(root.to_owned()..)
             .take_while(move |path| path.starts_with(root))
     }
+
+    /// A digest of the whole list.
+    pub(crate) fn digest(&self) -> ObjectId {
+        *self.digest.get_or_init(|| {
+            let sorted = |paths: &HashSet<PathBuf>| paths.iter().cloned().collect::<BTreeSet<_>>();
+            let text = format!(
+                "{:?} {:?} {:?}",
+                self.paths,
+                sorted(&self.fractary_dirs),
+                sorted(&self.roots)
+            );
+            hash(Kind::Blob, text.as_bytes())
+        })
+    }
 }
 
 /// The limits for deletions. A project that exceeds both is withheld.
@@ -147,6 +166,7 @@ impl Project {
             claims,
             from_codex: FromCodex::default(),
             scan: ScanPolicy {
+                source: SourceState::Worktree,
                 symlinks: Symlinks::Preserve,
                 max_file_size: u64::MAX,
                 respect_gitignore: false,
@@ -175,6 +195,7 @@ impl Project {
             claims: Claims::new(patterns).unwrap(),
             from_codex: FromCodex::default(),
             scan: ScanPolicy {
+                source: SourceState::Worktree,
                 symlinks: Symlinks::FollowInside,
                 max_file_size: u64::MAX,
                 respect_gitignore: false,

@@ -11,6 +11,7 @@ mod checks;
 mod checks_links;
 mod claims;
 mod commits;
+mod committed;
 mod concurrency;
 mod config;
 mod disk_errors;

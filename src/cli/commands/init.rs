@@ -9,7 +9,7 @@ use crate::cli::args::InitArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::codex::source_revision::{self, UnreadableRepository};
+use crate::codex::source_repository::{self, UnreadableRepository};
 use crate::config::yaml_section::Sections;
 use crate::config::{self, ENDINGS};
 use crate::names::ProjectName;
@@ -266,13 +266,13 @@ fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>
 /// the remotes of all members, which must agree. Fails if the configuration of a repository cannot
 /// be read.
 fn organization(root: &Path, members: &Members) -> Result<Option<String>, UnreadableRepository> {
-    if let Some(own) = source_revision::organization(root)? {
+    if let Some(own) = source_repository::organization(root)? {
         return Ok(Some(own));
     }
     let mut all = members
         .directories
         .iter()
-        .map(|directory| source_revision::organization(directory))
+        .map(|directory| source_repository::organization(directory))
         .collect::<Result<Vec<_>, _>>()?;
     all.dedup();
     match all.as_mut_slice() {

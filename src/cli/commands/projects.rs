@@ -14,7 +14,8 @@ use crate::config::Direction;
 use crate::event::Event;
 use crate::paths::shown;
 use crate::report::table::table;
-use crate::scan::{self, ScanError, Survey, useless_patterns};
+use crate::scan::{ScanError, Survey, useless_patterns};
+use crate::sync::sources::Sources;
 use crate::workspace::{Project, Workspace};
 
 /// Runs the command and returns the exit status.
@@ -26,13 +27,14 @@ pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
 /// Builds the output, and warns about patterns that match nothing.
 fn list(json: bool, context: &Context) -> Result<String, CommandError> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
+    let sources = Sources::default();
     let rows: Vec<_> = workspace
         .projects
         .par_iter()
         .map(|project| ProjectRow {
             project,
             root: shown_root(&project.root, &configuration.root),
-            survey: scan::count(project),
+            survey: sources.count(project),
         })
         .collect();
 

@@ -1,5 +1,7 @@
 //! `sync`: publishes the selected projects, or pulls files into the local cache.
 
+use std::sync::Arc;
+
 use super::run_output::RunOutput;
 use crate::cli::args::SyncArgs;
 use crate::cli::command_error::CommandError;
@@ -8,6 +10,7 @@ use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
 use crate::paths::escaped;
 use crate::plan::DeletePolicy;
+use crate::sync::sources::Sources;
 use crate::sync::{self, SyncRequest};
 use crate::workspace::{Project, Workspace, select};
 
@@ -32,6 +35,7 @@ fn sync(
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
     check_texts(arguments)?;
+    check_source(arguments)?;
     let deletes = delete_policy(arguments)?;
     let load = |flags| context.load(arguments.env.as_deref(), flags);
 
@@ -68,6 +72,7 @@ fn sync(
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),
+        sources: Arc::new(Sources::at(arguments.source_rev.clone())),
         ..context.sync_request(&configuration, &workspace, projects, reporter)
     });
     outcome.warnings.splice(0..0, warnings);
@@ -103,6 +108,11 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
         "push.retries",
         arguments.retries.map(|n| n.to_string()),
     );
+    let source = match (&arguments.source, &arguments.source_rev) {
+        (None, Some(_)) => Some("committed".to_owned()),
+        (source, _) => source.clone(),
+    };
+    text("--source", "sync.to_codex.source", source);
     text("--push-mode", "push.mode", arguments.push_mode.clone());
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());
@@ -185,6 +195,15 @@ fn check_texts(arguments: &SyncArgs) -> Result<(), CommandError> {
     {
         let message = "`--work-id` must be one line of text without control characters";
         return Err(CommandError::usage(message));
+    }
+    Ok(())
+}
+
+/// Rejects a revision of files that are not read from a commit.
+fn check_source(arguments: &SyncArgs) -> Result<(), CommandError> {
+    if arguments.source.as_deref() == Some("worktree") && arguments.source_rev.is_some() {
+        let message = "`--source-rev` cannot be combined with `--source worktree`";
+        return Err(CommandError::usage(message).hint("remove `--source worktree`"));
     }
     Ok(())
 }

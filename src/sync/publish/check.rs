@@ -35,7 +35,7 @@ use crate::plan::{Decision, Listing, Withheld};
 use crate::platform::{bytes_of, path_of};
 use crate::scan::{ScanError, SourceFile};
 use crate::sync::request::SyncRequest;
-use crate::sync::source_roots::SourceRoots;
+use crate::sync::sources::SourceContents;
 
 /// The results of the checks of a run.
 #[derive(Default)]
@@ -75,8 +75,8 @@ pub(super) fn check(
         return Ok(());
     }
 
-    let roots = SourceRoots::new(&request.projects);
-    let failed = check_files(request, &roots, decisions, results)?;
+    let sources = SourceContents::new(&request.sources, &request.projects);
+    let failed = check_files(request, &sources, decisions, results)?;
     fail(scanned, decisions, failed);
     for (index, decision) in &mut *decisions {
         let Decision::Ready(plan) = decision else {
@@ -97,7 +97,7 @@ pub(super) fn check(
         let plan = PlanInProgress {
             request,
             scanned,
-            roots: &roots,
+            sources: &sources,
             documents: &results.documents,
             decisions,
             listings,
@@ -154,13 +154,15 @@ fn check_links(
     plan: PlanInProgress<'_>,
     trees: Option<&CodexTrees<'_>>,
 ) -> Result<LinkFindings, Interrupted> {
-    let PlanInProgress { request, roots, .. } = plan;
+    let PlanInProgress {
+        request, sources, ..
+    } = plan;
     let files = files_with_broken_links(plan, trees)?;
     let read: Vec<_> = files
         .par_iter()
         .map(|one| {
             let version = version(one.project, one.path, one.file);
-            let findings = with_file(request, roots, &version, one.file, |file, settings| {
+            let findings = with_file(request, sources, &version, one.file, |file, settings| {
                 link_findings(file, &one.broken, settings)
             });
             (one.project, findings)
@@ -184,7 +186,7 @@ fn check_links(
 /// projects whose files could not be read, each with the error of the first one.
 fn check_files(
     request: &SyncRequest<'_>,
-    roots: &SourceRoots<'_>,
+    sources: &SourceContents<'_>,
     decisions: &BTreeMap<usize, Decision>,
     results: &mut CheckResults,
 ) -> Result<BTreeMap<usize, ScanError>, Interrupted> {
@@ -214,7 +216,7 @@ fn check_files(
     let checked: Vec<_> = pending
         .into_par_iter()
         .map(|(version, file)| {
-            let result = with_file(request, roots, &version, file, |file, settings| {
+            let result = with_file(request, sources, &version, file, |file, settings| {
                 parse(documents, version.id, file, settings);
                 check_file(file, settings)
             });
@@ -251,13 +253,13 @@ fn parse(documents: &Documents, id: ObjectId, file: FileToCheck<'_>, settings: &
 /// Reads a file and passes it to `check` with the settings of its project.
 fn with_file(
     request: &SyncRequest<'_>,
-    roots: &SourceRoots<'_>,
+    sources: &SourceContents<'_>,
     version: &FileVersion,
     file: &SourceFile,
     check: impl FnOnce(FileToCheck<'_>, &CheckSettings) -> Vec<Finding>,
 ) -> Result<Vec<Finding>, ScanError> {
     request.interrupt.check()?;
-    let contents = roots.get(version.project)?.contents(file)?;
+    let contents = sources.read(version.project, file)?;
     let project = request.projects[version.project];
     let path = project.to.join(version.path.as_bstr());
     let on_disk = project.root.join(path_of(file.source.as_bstr()));

@@ -23,7 +23,7 @@ use crate::scan::SourceFile;
 use crate::sync::authorship::Authorship;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
-use crate::sync::source_roots::SourceRoots;
+use crate::sync::sources::SourceContents;
 
 /// The commits of one push. Only the contents of the files are missing, which are read when they
 /// are sent.
@@ -212,7 +212,12 @@ impl<'r> Committer<'r> {
             .into_par_iter()
             .map(|index| {
                 let (project, snapshot) = (request.projects[index], &scanned.snapshots[index]);
-                (index, source_revision::revision(project, snapshot))
+                let commit = request.sources.commit(project);
+                let revision = commit.map(|commit| {
+                    let (repository, commit) = commit?;
+                    source_revision::revision(&repository, &commit, project, snapshot)
+                });
+                (index, revision)
             })
             .collect();
 
@@ -296,11 +301,9 @@ impl Committed {
             size: blob.file.size,
             source: blob,
         });
-        let roots = SourceRoots::new(&request.projects);
+        let sources = SourceContents::new(&request.sources, &request.projects);
         let read = |blob: &&NewBlob| {
-            let contents = roots
-                .get(blob.project)
-                .and_then(|root| root.contents(&blob.file));
+            let contents = sources.read(blob.project, &blob.file);
             contents.map_err(|error| {
                 ContentsFailure::Source(SourceFailure {
                     project: blob.project,

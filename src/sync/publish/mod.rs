@@ -61,7 +61,7 @@ use super::cache_update::{CacheUpdate, PublishedProject};
 use super::parting::Parting;
 use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::{SyncRequest, Task};
-use super::source_roots::SourceRoots;
+use super::sources::SourceContents;
 use crate::cache::Cache;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{Pushed, SyncBranch, SyncError, SyncOutcome};
@@ -495,7 +495,7 @@ fn cache(request: &SyncRequest<'_>, run: &mut Run, branch: &str) -> BTreeMap<Pat
         request,
         branch,
         tip: run.outcome.remote.after,
-        roots: &SourceRoots::new(&request.projects),
+        contents: &SourceContents::new(&request.sources, &request.projects),
     };
     update.update_caches(&published, &mut run.outcome.warnings)
 }

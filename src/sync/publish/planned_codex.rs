@@ -21,7 +21,7 @@ use crate::paths::{absolute, folded};
 use crate::plan::{Decision, Entry, Listing};
 use crate::platform::{bytes_of, path_of};
 use crate::sync::request::SyncRequest;
-use crate::sync::source_roots::SourceRoots;
+use crate::sync::sources::SourceContents;
 
 /// The codex as it will be after a plan, as far as the run knows it without asking the remote:
 ///
@@ -43,7 +43,7 @@ pub(super) struct PlannedCodex<'p> {
 pub(super) struct PlanInProgress<'p> {
     pub(super) request: &'p SyncRequest<'p>,
     pub(super) scanned: &'p Scanned,
-    pub(super) roots: &'p SourceRoots<'p>,
+    pub(super) sources: &'p SourceContents<'p>,
     /// The parsed files of the plan, and of others that links lead to.
     pub(super) documents: &'p Documents,
     /// The decision for each project, by index.
@@ -178,8 +178,7 @@ impl<'p> PlannedCodex<'p> {
             return self.outside.as_ref()?.document(id, kind);
         };
         self.plan.documents.get(id, kind, || {
-            let root = self.plan.roots.get(project.index).ok()?;
-            root.contents(file).ok()
+            self.plan.sources.read(project.index, file).ok()
         })
     }
 
@@ -203,7 +202,7 @@ impl<'p> PlannedCodex<'p> {
 
         let mut projects = self.plan.request.projects.iter();
         let index = projects.position(|selected| selected.name == project.name)?;
-        if !self.plan.roots.get(index).ok()?.contains(source) {
+        if !self.plan.sources.contains(index, source).ok()? {
             return None;
         }
         Some(SourceOfTarget::Unpublished {

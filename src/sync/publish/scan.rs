@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::{SyncError, Warning};
-use crate::scan::{ScanError, Snapshot, StatCachePolicy, scan, useless_patterns};
+use crate::scan::{ScanError, Snapshot, StatCachePolicy, useless_patterns};
 use crate::sync::request::{SyncRequest, Task};
 
 /// The sources of a run.
@@ -58,7 +58,8 @@ pub(super) fn scan_all(
         .projects
         .par_iter()
         .map(|project| {
-            let result = scan(project, &caches, &request.interrupt, &counter);
+            let sources = &request.sources;
+            let result = sources.scan(project, &caches, &request.interrupt, &counter);
             counter.unit();
             result
         })

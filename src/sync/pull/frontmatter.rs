@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
 
-use super::super::source_roots::SourceRoots;
+use super::super::sources::SourceContents;
 use super::pull_run::PullRun;
 use crate::glob::Glob;
 use crate::outcome::SyncError;
@@ -79,7 +79,7 @@ impl PullRun<'_> {
 
         let publishes = self.planned_publishes;
         let publishing: Vec<&Project> = publishes.iter().map(|publish| publish.project).collect();
-        let roots = SourceRoots::new(&publishing);
+        let sources = SourceContents::new(&self.request.sources, &publishing);
         let mut unpublished = HashMap::new();
         for (index, publish) in publishes.iter().enumerate() {
             let files = publish.plan.files();
@@ -96,7 +96,7 @@ impl PullRun<'_> {
 
         files.retain(|_, entry| {
             let document = match unpublished.get(&entry.id) {
-                Some((index, file)) => roots.get(*index).and_then(|root| root.contents(file)).ok(),
+                Some((index, file)) => sources.read(*index, file).ok(),
                 None => contents.read(entry.id).ok(),
             };
             parse_frontmatter(&document.unwrap_or_default())

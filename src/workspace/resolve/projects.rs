@@ -129,6 +129,7 @@ impl<'c> ProjectResolver<'c> {
                 use_frontmatter: with_default(frontmatter, "sync.routing.use_frontmatter"),
             },
             scan: ScanPolicy {
+                source: with_default(sync.to_codex.source, "sync.to_codex.source"),
                 symlinks: with_default(sync.symlinks, "sync.symlinks"),
                 max_file_size: with_default(sync.max_file_size, "sync.max_file_size").0,
                 respect_gitignore: with_default(sync.respect_gitignore, "sync.respect_gitignore"),

@@ -1,0 +1,360 @@
+//! The git repositories that contain the sources. Nothing is written to them.
+//!
+//! libgit2 finds a repository and reads its references. Objects are read with gitoxide, which
+//! decompresses file contents several times faster.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use gix_odb::Header as _;
+use gix_odb::pack::Find as _;
+
+use super::objects::tree::{self, TreeError};
+use super::store::id_of;
+use crate::object::ObjectId;
+use crate::paths::shown;
+use crate::scan::{
+    CommittedEntry, CommittedTree, SourceObjects, UnreadableObject, UnusableRepository,
+};
+use crate::url::RemoteUrl;
+
+/// A repository exists, but cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
+pub(crate) struct UnreadableRepository {
+    /// The directory of the working tree.
+    directory: PathBuf,
+    /// The reason, in one line.
+    reason: String,
+}
+
+impl UnreadableRepository {
+    /// Describes an error of libgit2. `inside` is a directory in the working tree.
+    fn new(inside: &Path, error: &git2::Error) -> Self {
+        let directory = inside
+            .ancestors()
+            .find(|above| above.join(".git").exists())
+            .unwrap_or(inside)
+            .to_owned();
+        let message = error.message();
+        let reason = if error.code() == git2::ErrorCode::Owner {
+            format!(
+                "it belongs to another user; `git config --global --add safe.directory {}` trusts it",
+                shown(&directory)
+            )
+        } else if message.contains("refstorage") {
+            "references in the reftable format are not supported".to_owned()
+        } else if message.contains("objectformat") || message.contains("object format") {
+            "SHA-256 object ids are not supported".to_owned()
+        } else {
+            message.to_owned()
+        };
+        Self { directory, reason }
+    }
+}
+
+/// The repositories of a run. Each is opened once, however many projects it contains.
+#[derive(Default)]
+pub(crate) struct SourceRepositories {
+    /// The repositories by their git directory.
+    open: Mutex<HashMap<PathBuf, Result<Arc<SourceRepository>, UnreadableRepository>>>,
+}
+
+impl SourceRepositories {
+    /// The repository that contains `directory`, which need not exist; `None` if it is not in one.
+    pub(crate) fn of(
+        &self,
+        directory: &Path,
+    ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
+        let existing = directory.ancestors().find(|above| above.is_dir());
+        let Some(existing) = existing else {
+            return Ok(None);
+        };
+        let git_dir = match git2::Repository::discover_path(existing, &[] as &[&Path]) {
+            Ok(git_dir) => git_dir,
+            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(UnreadableRepository::new(existing, &error)),
+        };
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = open.entry(git_dir).or_insert_with(|| {
+            SourceRepository::open(existing)
+                .map(Arc::new)
+                .map_err(|error| UnreadableRepository::new(existing, &error))
+        });
+        opened.clone().map(Some)
+    }
+}
+
+/// A commit of a source repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceCommit {
+    /// The commit.
+    pub id: ObjectId,
+    /// Its root tree.
+    pub tree: ObjectId,
+    /// The branch that the commit was found by: the one that is checked out, or the one that the
+    /// revision names. `None` for a detached HEAD, and for any other revision.
+    pub branch: Option<String>,
+}
+
+/// A repository that contains sources.
+pub(crate) struct SourceRepository {
+    git: Mutex<git2::Repository>,
+    /// The directory of the working tree, resolved; `None` for a bare repository.
+    directory: Option<PathBuf>,
+    /// The directory of the objects.
+    objects: PathBuf,
+    store: Mutex<Option<Arc<gix_odb::Store>>>,
+    /// Readers of objects that no thread uses at the moment.
+    idle: Mutex<Vec<Reader>>,
+    /// The commit that is checked out, once it was read; `None` if there is no commit yet.
+    head: OnceLock<Result<Option<SourceCommit>, UnreadableRepository>>,
+}
+
+/// A reader of objects, for one thread at a time.
+type Reader = gix_odb::HandleArc;
+
+impl SourceRepository {
+    /// Opens the repository that contains `directory`.
+    fn open(directory: &Path) -> Result<Self, git2::Error> {
+        let git = git2::Repository::discover(directory)?;
+        let directory = git.workdir().and_then(|path| path.canonicalize().ok());
+        Ok(Self {
+            directory,
+            objects: git.commondir().join("objects"),
+            git: Mutex::new(git),
+            store: Mutex::default(),
+            idle: Mutex::default(),
+            head: OnceLock::new(),
+        })
+    }
+
+    fn git(&self) -> MutexGuard<'_, git2::Repository> {
+        self.git.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory of the working tree, resolved; `None` for a bare repository.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    fn unreadable(&self, git: &git2::Repository, error: &git2::Error) -> UnreadableRepository {
+        let inside = self.directory.as_deref().unwrap_or(git.path());
+        UnreadableRepository::new(inside, error)
+    }
+
+    /// The commit that is checked out; `None` before the first commit. It is read once, so that all
+    /// parts of a run see the same.
+    pub(crate) fn head(&self) -> Result<Option<SourceCommit>, UnreadableRepository> {
+        let head = self.head.get_or_init(|| {
+            let git = self.git();
+            self.read_head(&git)
+                .map_err(|error| self.unreadable(&git, &error))
+        });
+        head.clone()
+    }
+
+    fn read_head(&self, git: &git2::Repository) -> Result<Option<SourceCommit>, git2::Error> {
+        let head = match git.head() {
+            Ok(head) => head,
+            Err(error)
+                if matches!(
+                    error.code(),
+                    git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Some(source_commit(&head.peel_to_commit()?, Some(&head))))
+    }
+
+    /// The commit that `revision` names.
+    pub(crate) fn commit(&self, revision: &str) -> Result<SourceCommit, UnusableRepository> {
+        let git = self.git();
+        let unknown = |_| UnusableRepository::UnknownRevision(revision.to_owned());
+        let (object, reference) = git.revparse_ext(revision).map_err(unknown)?;
+        let commit = object.peel_to_commit().map_err(unknown)?;
+        Ok(source_commit(&commit, reference.as_ref()))
+    }
+
+    /// The tree of `commit`, with the place of the working tree.
+    pub(crate) fn tree_of(
+        &self,
+        commit: &SourceCommit,
+    ) -> Result<CommittedTree<'_>, UnusableRepository> {
+        Ok(CommittedTree {
+            objects: self,
+            commit: commit.id,
+            id: commit.tree,
+            directory: self.directory().ok_or(UnusableRepository::Bare)?,
+        })
+    }
+
+    /// The URL of the remote `origin`, or else of the first remote with a URL that can be shown.
+    pub(crate) fn url(&self) -> Option<String> {
+        let git = self.git();
+        let origin = ["origin".to_owned()].into_iter();
+        origin.chain(remotes(&git)).find_map(|name| {
+            let remote = git.find_remote(&name).ok()?;
+            RemoteUrl::parse(remote.url().ok()?, Path::new("/"))
+                .ok()?
+                .public()
+        })
+    }
+
+    /// The URL of the remote `origin`.
+    pub(crate) fn origin(&self) -> Option<RemoteUrl> {
+        let git = self.git();
+        let remote = git.find_remote("origin").ok()?;
+        RemoteUrl::parse(remote.url().ok()?, Path::new("/")).ok()
+    }
+
+    /// Calls `read` with a reader that no other thread uses at the same time.
+    fn with_reader<T>(
+        &self,
+        id: ObjectId,
+        read: impl FnOnce(&Reader) -> Result<T, UnreadableObject>,
+    ) -> Result<T, UnreadableObject> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle().pop();
+        let reader = match waiting {
+            Some(reader) => reader,
+            None => self
+                .store()
+                .map_err(|error| damaged(id, &error))?
+                .to_cache_arc(),
+        };
+        let result = read(&reader);
+        idle().push(reader);
+        result
+    }
+
+    /// The database of objects, which all readers share.
+    fn store(&self) -> io::Result<Arc<gix_odb::Store>> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &*store {
+            return Ok(store.clone());
+        }
+        let opened = gix_odb::Store::at_opts(
+            self.objects.clone(),
+            gix_hash::Kind::Sha1,
+            &mut std::iter::empty(),
+            gix_odb::store::init::Options::default(),
+        )?;
+        Ok(store.insert(Arc::new(opened)).clone())
+    }
+
+    /// The bytes of a tree.
+    pub(super) fn tree_data(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+        self.object(id, b"tree").map_err(|error| match error {
+            UnreadableObject::Missing(_) => TreeError::Missing(id),
+            UnreadableObject::Damaged { .. } => TreeError::Damaged(id),
+        })
+    }
+
+    /// The bytes of an object of this kind.
+    fn object(&self, id: ObjectId, kind: &[u8]) -> Result<Vec<u8>, UnreadableObject> {
+        self.with_reader(id, |reader| {
+            let mut data = Vec::new();
+            let found = reader.try_find(gix_hash::oid::from_bytes_unchecked(&id.0), &mut data);
+            let (object, _) = found
+                .map_err(|error| damaged(id, &error))?
+                .ok_or(UnreadableObject::Missing(id))?;
+            if object.kind.as_bytes() == kind {
+                Ok(data)
+            } else {
+                Err(damaged(id, &format!("it is a {}", object.kind)))
+            }
+        })
+    }
+}
+
+impl SourceObjects for SourceRepository {
+    fn tree(&self, id: ObjectId) -> Result<Vec<CommittedEntry>, UnreadableObject> {
+        let entries = tree::decode(&self.object(id, b"tree")?);
+        let entries = entries.ok_or_else(|| damaged(id, &"it is no valid tree"))?;
+        let entries = entries.into_iter().map(|entry| CommittedEntry {
+            name: entry.name,
+            mode: entry.mode,
+            id: entry.id,
+        });
+        let entries: Vec<_> = entries.collect();
+        if entries.iter().all(|entry| is_segment(&entry.name)) {
+            Ok(entries)
+        } else {
+            Err(damaged(id, &"it has an entry with an invalid name"))
+        }
+    }
+
+    fn size(&self, id: ObjectId) -> Result<u64, UnreadableObject> {
+        self.with_reader(id, |reader| {
+            let found = reader.try_header(gix_hash::oid::from_bytes_unchecked(&id.0));
+            let header = found.map_err(|error| damaged(id, &error))?;
+            Ok(header.ok_or(UnreadableObject::Missing(id))?.size())
+        })
+    }
+
+    fn blob(&self, id: ObjectId) -> Result<Vec<u8>, UnreadableObject> {
+        self.object(id, b"blob")
+    }
+}
+
+/// Whether a name of an entry can be a name on disk.
+fn is_segment(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/')
+}
+
+fn damaged(id: ObjectId, reason: &dyn fmt::Display) -> UnreadableObject {
+    UnreadableObject::Damaged {
+        id,
+        reason: reason.to_string(),
+    }
+}
+
+/// The commit that `reference` names, if it was found by one.
+fn source_commit(
+    commit: &git2::Commit<'_>,
+    reference: Option<&git2::Reference<'_>>,
+) -> SourceCommit {
+    let name = reference.and_then(|reference| reference.name().ok());
+    let branch = name.and_then(|name| {
+        let local = name.strip_prefix("refs/heads/");
+        let remote = || Some(name.strip_prefix("refs/remotes/")?.split_once('/')?.1);
+        local.or_else(remote)
+    });
+    SourceCommit {
+        id: id_of(commit.id()),
+        tree: id_of(commit.tree_id()),
+        branch: branch.map(str::to_owned),
+    }
+}
+
+/// The names of all remotes; none if they cannot be read.
+fn remotes(repository: &git2::Repository) -> Vec<String> {
+    let names = repository.remotes().ok();
+    names
+        .iter()
+        .flat_map(|names| names.iter().flatten().flatten().map(str::to_owned))
+        .collect()
+}
+
+/// The organization of the repository that contains `directory`: the first segment of the path of
+/// its remote's URL.
+pub(crate) fn organization(directory: &Path) -> Result<Option<String>, UnreadableRepository> {
+    let Some(repository) = SourceRepositories::default().of(directory)? else {
+        return Ok(None);
+    };
+    let named = || {
+        let url = repository.origin()?;
+        url.host()?;
+        url.repository()
+            .split_once('/')
+            .map(|(organization, _)| organization.to_owned())
+    };
+    Ok(named())
+}
